@@ -1,0 +1,143 @@
+// Package kv is the interface of the embedded data: a flat, ordered map of keys to values with revisions and one kind
+// of transaction. It is shaped by etcd, the engine that can do least, so that everything above runs on any engine.
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The limits of one transaction, those of an etcd server as it comes: --max-txn-ops (128, of conditions and of
+// operations each) and --max-request-bytes (1.5 MiB, of all keys and values together).
+const (
+	MaxOps      = 128
+	MaxTxnBytes = 3 << 19
+	// MaxKey is the length of the longest key in bytes (bbolt takes 32,768).
+	MaxKey = 32000
+)
+
+// The errors every engine gives, found with errors.Is. Any other error is a fault of the engine (disk, network), and
+// the outcome of a transaction that ended with one is unknown.
+var (
+	ErrNotFound = errors.New("kv: no such key")
+	ErrConflict = errors.New("kv: a condition of the transaction does not hold")
+	ErrTooLarge = errors.New("kv: the transaction is over the engine's limits")
+	ErrInvalid  = errors.New("kv: the transaction is malformed")
+	ErrClosed   = errors.New("kv: closed")
+	// ErrFull is a transaction refused because there is no room left to write it; nothing of it was written.
+	ErrFull = errors.New("kv: no space left")
+)
+
+// Record is one key with its value. Rev is the revision of the transaction that last put it, and at least 1.
+type Record struct {
+	Key   string
+	Value []byte
+	Rev   int64
+}
+
+// Cond is a condition: the key's revision is Rev, or, where Rev is 0, there is no such key.
+type Cond struct {
+	Key string
+	Rev int64
+}
+
+// Op is one operation; make it with Put, Delete or DeletePrefix.
+type Op struct {
+	Kind  OpKind
+	Key   string
+	Value []byte
+}
+
+// OpKind tells the operations apart.
+type OpKind int
+
+// The kinds of operation.
+const (
+	OpPut OpKind = iota + 1
+	OpDelete
+	OpDeletePrefix
+)
+
+// Put sets the key's value.
+func Put(key string, value []byte) Op { return Op{Kind: OpPut, Key: key, Value: value} }
+
+// Delete removes the key; a missing key is no error.
+func Delete(key string) Op { return Op{Kind: OpDelete, Key: key} }
+
+// DeletePrefix removes every key that begins with the prefix, which must not be empty.
+func DeletePrefix(prefix string) Op { return Op{Kind: OpDeletePrefix, Key: prefix} }
+
+// Missing is the condition that there is no such key.
+func Missing(key string) Cond { return Cond{Key: key} }
+
+// Unchanged is the condition that the record is still as it was read.
+func Unchanged(r Record) Cond { return Cond{Key: r.Key, Rev: r.Rev} }
+
+// Store is an engine. It is safe for use by many goroutines; what it returns is the caller's. Every method gives
+// ctx's error as soon as ctx ends, ErrClosed after Close, and nothing but these and the errors named.
+type Store interface {
+	// Get returns one record, or ErrNotFound. It sees every transaction that has returned.
+	Get(ctx context.Context, key string) (Record, error)
+
+	// List returns, in the order of their bytes, at most limit records (limit must be positive) whose keys begin with
+	// prefix and come after the key after ("" for the first page). One call is one consistent view; two are not.
+	List(ctx context.Context, prefix, after string, limit int) ([]Record, error)
+
+	// Txn carries out all operations if all conditions hold, and otherwise none of them and gives ErrConflict. It
+	// returns the new revision, which every put record now has and which is above all earlier ones, once the change is
+	// on disk. Limits and form are those of Validate. When ctx ends during the call, the transaction may have been carried out.
+	Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error)
+
+	// Close waits for the transactions under way and releases the engine. A second call does nothing.
+	Close() error
+}
+
+// Validate checks a transaction against the limits (ErrTooLarge) and its form (ErrInvalid): at least one operation, no
+// empty key, no two operations that touch one key. Engines call it first.
+func Validate(conds []Cond, ops []Op) error {
+	if len(ops) == 0 {
+		return fmt.Errorf("%w: no operation", ErrInvalid)
+	}
+	if len(conds) > MaxOps || len(ops) > MaxOps {
+		return fmt.Errorf("%w: %d conditions and %d operations, at most %d of each", ErrTooLarge, len(conds), len(ops), MaxOps)
+	}
+	size := 0
+	for _, c := range conds {
+		if c.Key == "" {
+			return fmt.Errorf("%w: a condition without a key", ErrInvalid)
+		}
+		size += len(c.Key)
+	}
+	touched := make(map[string]bool, len(ops))
+	var prefixes []string
+	for _, op := range ops {
+		switch {
+		case op.Key == "":
+			return fmt.Errorf("%w: an operation without a key", ErrInvalid)
+		case len(op.Key) > MaxKey:
+			return fmt.Errorf("%w: a key of %d bytes, at most %d", ErrTooLarge, len(op.Key), MaxKey)
+		case op.Kind < OpPut || op.Kind > OpDeletePrefix:
+			return fmt.Errorf("%w: operation of unknown kind %d", ErrInvalid, op.Kind)
+		case touched[op.Key]:
+			return fmt.Errorf("%w: two operations on one key", ErrInvalid)
+		}
+		touched[op.Key] = true
+		if op.Kind == OpDeletePrefix {
+			prefixes = append(prefixes, op.Key)
+		}
+		size += len(op.Key) + len(op.Value)
+	}
+	if size > MaxTxnBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, MaxTxnBytes)
+	}
+	for _, p := range prefixes {
+		for _, op := range ops {
+			if op.Key != p && strings.HasPrefix(op.Key, p) {
+				return fmt.Errorf("%w: an operation inside a deleted prefix", ErrInvalid)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+// Package secret is the project's main job: an organisation's secrets, kept in one of several stores behind one
+// service that checks permission, writes the audit record and enforces the limits.
+package secret
+
+import (
+	"context"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
+
+// Change is one change of an organisation's secrets. Set and Delete name no key in common.
+type Change struct {
+	Set    map[string]Value
+	Delete []string
+}
+
+// Empty reports whether the change changes nothing.
+func (c Change) Empty() bool { return len(c.Set) == 0 && len(c.Delete) == 0 }
+
+// Store keeps secrets. What it is given has been checked by the service: IDs are valid, keys are not empty, valid
+// UTF-8, free of control characters and within the limits, as are the values. It is safe for use by many goroutines.
+//
+// Every method ends when ctx ends, with ctx's error. Errors carry a code of package errs:
+//
+//	errs.NotFound         the secret does not exist (Get only)
+//	errs.Unavailable      the store cannot be reached, is sealed, or refuses us; the message names no address
+//	errs.RequestTooLarge  the change does not fit the store, and the message says which limit
+//	errs.Conflict         others changed the same secrets at the same time and the store's own retries ran out
+//
+// An error without a code is a fault whose text is for the log only. None holds a value, token, key or address.
+type Store interface {
+	// Keys returns the names of the organisation's secrets in the order of their bytes. An organisation that has none,
+	// or of which the store has never heard, gives an empty list that is not nil.
+	Keys(ctx context.Context, org id.ID) ([]string, error)
+
+	// Get returns one value.
+	Get(ctx context.Context, org id.ID, key string) (Value, error)
+
+	// Apply carries out the whole change or none of it. Keys to delete that do not exist are no error. After it has
+	// returned nil, every Keys and Get on any client of the same data sees the change. When it returns ctx's error or
+	// errs.Unavailable, the change may or may not have been made, but never half of it.
+	Apply(ctx context.Context, org id.ID, change Change) error
+
+	// Purge removes everything the store keeps for the organisation, earlier versions included. It is safe to repeat.
+	Purge(ctx context.Context, org id.ID) error
+
+	// Check reports whether the store can serve now: nil, or errs.Unavailable with a message fit for operators'
+	// health checks (a state, no address).
+	Check(ctx context.Context) error
+}
+
+// NotFound is the error of Get for a secret that does not exist.
+func NotFound(key string) error { return errs.New(errs.NotFound, "secret %q not found", key) }
