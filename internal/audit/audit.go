@@ -1,0 +1,49 @@
+// Package audit keeps the record of who did what: one JSON line an act, in sinks that are written before the act is
+// carried out.
+package audit
+
+import (
+	"context"
+	"time"
+)
+
+// Outcome tells what became of an act.
+type Outcome string
+
+// The outcomes. An act that is allowed and succeeds leaves one entry, written before it; one that is allowed and then
+// fails leaves a second, Failed entry with the same request ID.
+const (
+	Allowed Outcome = "allowed"
+	Denied  Outcome = "denied"
+	Failed  Outcome = "failed"
+)
+
+// Entry is one act. It never holds a value, a token or a password. IDs are 16 hexadecimal characters, or empty where
+// there is none.
+type Entry struct {
+	Time      time.Time `json:"time"`
+	RequestID string    `json:"requestID,omitempty"`
+
+	// Who.
+	UserID          string `json:"userID,omitempty"`
+	User            string `json:"user,omitempty"`
+	AuthorizationID string `json:"authorizationID,omitempty"`
+	Session         bool   `json:"session,omitempty"`
+	Address         string `json:"address,omitempty"`
+
+	// What: an action such as "secrets.list", "secrets.apply", "authorizations.create", "users.password", and what it
+	// was done to.
+	Action string   `json:"action"`
+	OrgID  string   `json:"orgID,omitempty"`
+	Keys   []string `json:"keys,omitempty"`
+	Target string   `json:"target,omitempty"`
+
+	Outcome Outcome `json:"outcome"`
+	// Code is the error code of a Denied or Failed act.
+	Code string `json:"code,omitempty"`
+}
+
+// Recorder takes entries. An error means that no sink took the entry, and that the act must not happen.
+type Recorder interface {
+	Record(ctx context.Context, e Entry) error
+}
