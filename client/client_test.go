@@ -1,0 +1,376 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/client"
+)
+
+const (
+	orgID = "11ae17892e304000"
+	token = "token-that-must-not-show"
+	value = "value-that-must-not-show"
+)
+
+// serve answers every request with h, and gives a client that has a token.
+func serve(t *testing.T, h http.HandlerFunc) *client.Client {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return newClient(t, client.Config{Host: srv.URL, Token: token})
+}
+
+func newClient(t *testing.T, cfg client.Config) *client.Client {
+	t.Helper()
+	c, err := client.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func answer(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cfg  client.Config
+		want string
+	}{
+		"no host":         {client.Config{}, "not a URL"},
+		"no scheme":       {client.Config{Host: "localhost:9999"}, "scheme of http or https"},
+		"other scheme":    {client.Config{Host: "ftp://localhost"}, "scheme of http or https"},
+		"no address":      {client.Config{Host: "http://"}, "not a server's address"},
+		"query":           {client.Config{Host: "http://localhost?x=1"}, "not a server's address"},
+		"credentials":     {client.Config{Host: "http://u:" + value + "@localhost"}, "must not hold"},
+		"unparsable":      {client.Config{Host: "http://u:" + value + "@%zz"}, "not a URL"},
+		"both identities": {client.Config{Host: "http://localhost", Token: "t", Username: "u"}, "not both"},
+		"token with line": {client.Config{Host: "http://localhost", Token: value + "\n"}, "control character"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := client.New(tc.cfg)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v, want an error with %q", err, tc.want)
+			}
+			if strings.Contains(err.Error(), value) {
+				t.Errorf("the error shows a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		header string
+		want   client.Error
+	}{
+		"unauthorized": {401, `{"code":"unauthorized","message":"unauthorized access"}`, "",
+			client.Error{StatusCode: 401, Code: "unauthorized", Message: "unauthorized access"}},
+		"indented": {404, "{\n\t\"code\": \"not found\",\n\t\"message\": \"organization name \\\"x\\\" not found\"\n}", "",
+			client.Error{StatusCode: 404, Code: "not found", Message: `organization name "x" not found`}},
+		"header only": {503, ``, "unavailable",
+			client.Error{StatusCode: 503, Code: "unavailable", Message: "unavailable"}},
+		"a proxy's page": {502, `<html>Bad Gateway</html>`, "",
+			client.Error{StatusCode: 502, Message: "HOST answered 502 Bad Gateway, and not in the form of the InfluxDB API; is it the right address?"}},
+		"another kind of 200": {200, `<html>hello</html>`, "",
+			client.Error{StatusCode: 200, Message: "HOST answered 200 OK, and not in the form of the InfluxDB API; is it the right address?"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				if tc.header != "" {
+					w.Header().Set("X-Platform-Error-Code", tc.header)
+				}
+				answer(w, tc.status, tc.body)
+			})
+			_, err := c.SecretKeys(t.Context(), orgID)
+			var got *client.Error
+			if !errors.As(err, &got) {
+				t.Fatalf("got %v, want an *Error", err)
+			}
+			tc.want.Message = strings.Replace(tc.want.Message, "HOST", c.Host(), 1)
+			if diff := cmp.Diff(tc.want, *got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestServerNotThere(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	srv.Close()
+	c := newClient(t, client.Config{Host: srv.URL, Token: token})
+	err := c.SetSecrets(t.Context(), orgID, map[string]string{"k": value})
+	if err == nil || !strings.Contains(err.Error(), "cannot reach "+srv.URL) || !strings.Contains(err.Error(), "is influxd running there?") {
+		t.Fatalf("got %v", err)
+	}
+	if strings.Contains(err.Error(), token) || strings.Contains(err.Error(), value) {
+		t.Errorf("the error shows a secret: %v", err)
+	}
+}
+
+func TestContextEnds(t *testing.T) {
+	release := make(chan struct{})
+	c := serve(t, func(http.ResponseWriter, *http.Request) { <-release })
+	defer close(release)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Ping(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+	ctx, cancel = context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not answer in time") {
+		t.Errorf("deadline: got %v", err)
+	}
+}
+
+func TestDefaultDeadline(t *testing.T) {
+	hasDeadline := false
+	base := roundTrip(func(r *http.Request) (*http.Response, error) {
+		_, hasDeadline = r.Context().Deadline()
+		return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
+	})
+	c := newClient(t, client.Config{Host: "http://localhost", HTTPClient: &http.Client{Transport: base}})
+	if err := c.Ping(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !hasDeadline {
+		t.Error("a request without a deadline of its own got none")
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestNoRedirectToAnotherHost(t *testing.T) {
+	var reached atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		reached.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer other.Close()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	})
+	err := c.SetSecrets(t.Context(), orgID, map[string]string{"k": value})
+	if err == nil || !strings.Contains(err.Error(), "redirects to "+other.URL) {
+		t.Errorf("got %v", err)
+	}
+	if n := reached.Load(); n != 0 {
+		t.Errorf("the other host was sent %d requests", n)
+	}
+}
+
+// TestSecrets also pins the requests on the wire: method, escaped path, body and authorization.
+func TestSecrets(t *testing.T) {
+	var got []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = append(got, strings.TrimSpace(strings.Join([]string{r.Method, r.URL.EscapedPath(), r.Header.Get("Authorization"), string(body)}, " ")))
+		if r.Method == http.MethodGet {
+			answer(w, 200, `{"links":{"org":"o","self":"s"},"secrets":["foo","hello"]}`)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	ctx := t.Context()
+	keys, err := c.SecretKeys(ctx, orgID)
+	if diff := cmp.Diff([]string{"foo", "hello"}, keys); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for _, err := range []error{
+		c.SetSecrets(ctx, orgID, map[string]string{"foo": "bar\n"}),
+		c.DeleteSecrets(ctx, orgID, "a", "b"),
+		c.DeleteSecret(ctx, orgID, "a/b c"),
+		c.DeleteSecret(ctx, orgID, ".."),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	at := "/api/v2/orgs/" + orgID + "/secrets"
+	auth := " Token " + token
+	want := []string{
+		"GET " + at + auth,
+		"PATCH " + at + auth + ` {"foo":"bar\n"}`,
+		"POST " + at + "/delete" + auth + ` {"secrets":["a","b"]}`,
+		"DELETE " + at + "/a%2Fb%20c" + auth,
+		"DELETE " + at + "/%2E%2E" + auth,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSetupAndHealthSendNoToken(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" {
+			t.Errorf("%s %s is authenticated", r.Method, r.URL.Path)
+		}
+		switch {
+		case r.URL.Path == "/health":
+			answer(w, 503, `{"name":"influxdb","message":"the secret store is unavailable","status":"fail","checks":[{"name":"secrets","status":"fail"}]}`)
+		case r.Method == http.MethodGet:
+			answer(w, 200, `{"allowed": true}`)
+		default:
+			answer(w, 201, `{"user":{"id":"1","name":"admin"},"bucket":{"id":"2","name":"b"},"org":{"links":null,"id":"3","name":"o"},"auth":{"id":"4","token":"made"}}`)
+		}
+	})
+	h, err := c.Health(t.Context())
+	var refused *client.Error
+	if !errors.As(err, &refused) || refused.StatusCode != 503 || h == nil || h.Status != "fail" || len(h.Checks) != 1 {
+		t.Errorf("health: %+v, %v", h, err)
+	}
+	if allowed, err := c.SetupAllowed(t.Context()); err != nil || !allowed {
+		t.Errorf("allowed: %v, %v", allowed, err)
+	}
+	res, err := c.Setup(t.Context(), client.SetupRequest{Username: "admin", Password: "p", Org: "o", Bucket: "b"})
+	if err != nil || res.Auth.Token != "made" || res.Org.Name != "o" {
+		t.Errorf("setup: %+v, %v", res, err)
+	}
+}
+
+// TestSession signs in once for many requests, again when the session is gone, and reports a wrong password as such.
+func TestSession(t *testing.T) {
+	var live atomic.Pointer[string]
+	var signIns atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v2/signin":
+			if name, pass, _ := r.BasicAuth(); name != "admin" || pass != "right" {
+				answer(w, 401, `{"code":"unauthorized","message":"unauthorized access"}`)
+				return
+			}
+			s := "session-" + strconv.Itoa(int(signIns.Add(1)))
+			live.Store(&s)
+			http.SetCookie(w, &http.Cookie{Name: "influxdb-oss-session", Value: s, Path: "/api/", HttpOnly: true})
+			w.WriteHeader(http.StatusNoContent)
+		case "/api/v2/signout":
+			live.Store(nil)
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			cookie, err := r.Cookie("influxdb-oss-session")
+			if s := live.Load(); err != nil || s == nil || cookie.Value != *s {
+				answer(w, 401, `{"code":"unauthorized","message":"unauthorized access"}`)
+				return
+			}
+			answer(w, 200, `{"id":"1","name":"admin"}`)
+		}
+	}))
+	defer srv.Close()
+	ctx := t.Context()
+
+	wrong := newClient(t, client.Config{Host: srv.URL, Username: "admin", Password: "wrong"})
+	var refused *client.Error
+	if _, err := wrong.Me(ctx); !errors.As(err, &refused) || refused.StatusCode != 401 {
+		t.Errorf("wrong password: %v", err)
+	}
+	c := newClient(t, client.Config{Host: srv.URL, Username: "admin", Password: "right"})
+	for range 3 {
+		if _, err := c.Me(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := signIns.Load(); n != 1 {
+		t.Errorf("signed in %d times, want 1", n)
+	}
+	gone := "gone"
+	live.Store(&gone)
+	if _, err := c.Me(ctx); err != nil {
+		t.Errorf("after the session expired: %v", err)
+	}
+	if err := c.SignOut(ctx); err != nil || live.Load() != nil {
+		t.Errorf("sign-out: %v", err)
+	}
+}
+
+func TestPages(t *testing.T) {
+	const total = 250
+	for _, tc := range []struct {
+		name   string
+		paging bool
+		calls  int
+	}{{"paging server", true, 3}, {"server that ignores paging", false, 2}} {
+		t.Run(tc.name, func(t *testing.T) {
+			calls := 0
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				calls++
+				from, to := 0, total
+				if tc.paging {
+					from, _ = strconv.Atoi(r.URL.Query().Get("offset"))
+					limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+					to = min(total, from+limit)
+				}
+				orgs := []client.Org{}
+				for i := from; i < to; i++ {
+					orgs = append(orgs, client.Org{ID: strconv.Itoa(i), Name: "n" + strconv.Itoa(i)})
+				}
+				body, _ := json.Marshal(map[string]any{"orgs": orgs})
+				answer(w, 200, string(body))
+			})
+			orgs, err := c.Orgs(t.Context(), client.OrgFilter{})
+			if err != nil || len(orgs) != total || calls != tc.calls {
+				t.Errorf("%d orgs in %d calls, %v", len(orgs), calls, err)
+			}
+		})
+	}
+}
+
+// TestOrgByNameTakesNoOther guards against a server that does not know the filter.
+func TestOrgByNameTakesNoOther(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, 200, `{"orgs":[{"id":"1","name":"first"},{"id":"2","name":"second"}]}`)
+	})
+	if _, err := c.OrgByName(t.Context(), "third"); err == nil || err.Error() != `organization name "third" not found` {
+		t.Errorf("got %v", err)
+	}
+	if org, err := c.OrgByName(t.Context(), "second"); err != nil || org.ID != "2" {
+		t.Errorf("got %+v, %v", org, err)
+	}
+}
+
+func TestPermissionString(t *testing.T) {
+	for want, p := range map[string]client.Permission{
+		"read:orgs/1/secrets":       {Action: "read", Resource: client.Resource{Type: "secrets", OrgID: "1", Org: "o"}},
+		"write:orgs/1/secrets/db/*": {Action: "write", Resource: client.Resource{Type: "secrets", OrgID: "1", Name: "db/*"}},
+		"read:orgs/1/buckets/2":     {Action: "read", Resource: client.Resource{Type: "buckets", OrgID: "1", ID: "2", Name: "b"}},
+		"read:orgs/1":               {Action: "read", Resource: client.Resource{Type: "orgs", ID: "1"}},
+		"write:authorizations":      {Action: "write", Resource: client.Resource{Type: "authorizations"}},
+	} {
+		if got := p.String(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestServerConfigKeepsWholeNumbers(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, 200, `{"config":{"max-body":4194304,"on":true}}`)
+	})
+	got, err := c.ServerConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]any{"max-body": json.Number("4194304"), "on": true}, got); diff != "" {
+		t.Error(diff)
+	}
+}
