@@ -1,0 +1,190 @@
+// Package config is the daemon's configuration: one table, from which the flags, the INFLUXD_* variables, the keys of
+// the configuration file and the help text are all made.
+//
+// A setting is looked for as a flag (--bolt-path), then as a variable (INFLUXD_BOLT_PATH; an empty one counts as not
+// set), then as a key of the configuration file (bolt-path), and last it has its default. What is not in the table, in
+// whichever of the three places, ends the start: a misspelt name in a secrets server must never mean "the default".
+package config
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// Config is the effective configuration. Every field is one setting of the table.
+type Config struct {
+	HTTPBindAddress       string
+	HTTPReadHeaderTimeout time.Duration
+	HTTPReadTimeout       time.Duration
+	HTTPWriteTimeout      time.Duration
+	HTTPIdleTimeout       time.Duration
+	ShutdownTimeout       time.Duration
+	MetricsDisabled       bool
+
+	TLSCert          string
+	TLSKey           string
+	TLSMinVersion    string
+	TLSStrictCiphers bool
+
+	MaxBodySize        int64
+	MaxSecretValueSize int64
+	MaxSecretKeySize   int64
+
+	SessionLength        int // minutes
+	SessionRenewDisabled bool
+
+	BoltPath    string
+	SealKeyFile string
+	SecretStore string
+	Vault       Vault
+
+	LogLevel         string
+	LogFormat        string
+	ConfigPath       string
+	PIDFile          string
+	OverwritePIDFile bool
+
+	sources map[string]string // by setting: where its value comes from
+	notices []string
+}
+
+// Vault is what was said of Vault. What was not said (nil, "") is Vault's own variables' to say, then Vault's defaults'.
+type Vault struct {
+	Addr          string
+	ClientTimeout *time.Duration
+	MaxRetries    *int
+	CACert        string
+	CAPath        string
+	ClientCert    string
+	ClientKey     string
+	SkipVerify    *bool
+	TLSServerName string
+	Token         string
+}
+
+// The secret stores, as --secret-store names them.
+const (
+	StoreBolt  = "bolt"
+	StoreVault = "vault"
+)
+
+// setting is one row of the table. Its variable is INFLUXD_ and its name in capitals, its key in the file its name.
+type setting struct {
+	name   string
+	value  value
+	def    string // as it would be written; "" where there is none
+	help   string
+	secret bool // never printed, logged or answered
+	// notInFile marks what a file cannot say because it is needed to find the file.
+	notInFile bool
+}
+
+// group is a heading of the help text with the settings under it.
+type group struct {
+	title    string
+	settings []setting
+}
+
+// table is the whole configuration, bound to c.
+func (c *Config) table() []group {
+	v := &c.Vault
+	return []group{
+		{"HTTP", []setting{
+			{name: "http-bind-address", value: address(&c.HTTPBindAddress), def: "127.0.0.1:9999",
+				help: "address the API listens on; :8086 means port 8086 on every interface, port 0 a free one"},
+			{name: "http-read-header-timeout", value: duration(&c.HTTPReadHeaderTimeout), def: "10s", help: "longest time a request's header may take to arrive; 0 for no limit"},
+			{name: "http-read-timeout", value: duration(&c.HTTPReadTimeout), def: "1m", help: "longest time a whole request may take to arrive; 0 for no limit"},
+			{name: "http-write-timeout", value: duration(&c.HTTPWriteTimeout), def: "2m", help: "longest time from a request's header to the end of its answer; 0 for no limit"},
+			{name: "http-idle-timeout", value: duration(&c.HTTPIdleTimeout), def: "3m", help: "how long a connection without a request is kept; 0 for no limit"},
+			{name: "shutdown-timeout", value: duration(&c.ShutdownTimeout), def: "30s", help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 cuts at once"},
+			{name: "metrics-disabled", value: yesNo(&c.MetricsDisabled), def: "false", help: "do not serve /metrics"},
+		}},
+		{"TLS", []setting{
+			{name: "tls-cert", value: path(&c.TLSCert), help: "file with the server's certificate and its chain (PEM); with --tls-key the API is served as https"},
+			{name: "tls-key", value: path(&c.TLSKey), help: "file with the certificate's private key (PEM)"},
+			{name: "tls-min-version", value: oneOf(&c.TLSMinVersion, "1.2", "1.3"), def: "1.2", help: "oldest TLS version a client may use"},
+			{name: "tls-strict-ciphers", value: yesNo(&c.TLSStrictCiphers), def: "false", help: "TLS 1.2 with ECDHE key exchange and AES-GCM or ChaCha20-Poly1305 only"},
+		}},
+		{"Limits", []setting{
+			{name: "max-body-size", value: size(&c.MaxBodySize), def: "4MiB", help: "largest body of a request"},
+			{name: "max-secret-value-size", value: size(&c.MaxSecretValueSize), def: "1MiB", help: "longest value of a secret"},
+			{name: "max-secret-key-size", value: size(&c.MaxSecretKeySize), def: "1KiB", help: "longest key of a secret"},
+		}},
+		{"Sessions", []setting{
+			{name: "session-length", value: positive(&c.SessionLength), def: "60", help: "minutes a session lasts after sign-in, or after its last use"},
+			{name: "session-renew-disabled", value: yesNo(&c.SessionRenewDisabled), def: "false", help: "end a session its length after sign-in, however much it is used"},
+		}},
+		{"Data", []setting{
+			{name: "bolt-path", value: path(&c.BoltPath), def: "~/.strongroom/influxd.bolt", help: "file with the server's data; made at the first start"},
+			{name: "seal-key-file", value: path(&c.SealKeyFile), def: "seal.key beside the file of --bolt-path", help: "file with the key that opens the data; made at the first start, to be kept apart from backups of the data"},
+			{name: "secret-store", value: oneOf(&c.SecretStore, StoreBolt, StoreVault), def: StoreBolt, help: "where secrets are kept: bolt, the encrypted file of --bolt-path, or vault"},
+		}},
+		{"Vault (what is not set here is taken from Vault's own variables, VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and so on)", []setting{
+			{name: "vault-addr", value: text(&v.Addr), help: "URL of the Vault server, for example https://127.0.0.1:8200"},
+			{name: "vault-client-timeout", value: optDuration(&v.ClientTimeout), help: "longest time one request to Vault may take"},
+			{name: "vault-max-retries", value: optCount(&v.MaxRetries), help: "how often a request that Vault answers with a server error is repeated; 0 for never"},
+			{name: "vault-cacert", value: path(&v.CACert), help: "file with the CA certificate that Vault's certificate is checked against (PEM)"},
+			{name: "vault-capath", value: path(&v.CAPath), help: "folder with such files"},
+			{name: "vault-client-cert", value: path(&v.ClientCert), help: "file with the certificate shown to Vault (PEM)"},
+			{name: "vault-client-key", value: path(&v.ClientKey), help: "file with that certificate's private key (PEM)"},
+			{name: "vault-skip-verify", value: optYesNo(&v.SkipVerify), help: "do not check Vault's certificate; whoever is on the network can then read every secret"},
+			{name: "vault-tls-server-name", value: text(&v.TLSServerName), help: "name expected in Vault's certificate, and sent as SNI"},
+			{name: "vault-token", value: text(&v.Token), secret: true, help: "token to log in to Vault with; better given as a variable, since others on the machine can see flags"},
+		}},
+		{"Process", []setting{
+			{name: "log-level", value: oneOf(&c.LogLevel, "debug", "info", "warn", "error"), def: "info", help: "least level that is logged"},
+			{name: "log-format", value: oneOf(&c.LogFormat, "auto", "text", "json"), def: "auto", help: "auto is text on a terminal and JSON lines elsewhere"},
+			{name: "config-path", value: path(&c.ConfigPath), notInFile: true, help: "configuration file (.toml, .yaml, .yml, .json), or a folder with one called config; none is looked for elsewhere"},
+			{name: "pid-file", value: path(&c.PIDFile), help: "file to write the process's id to while it runs"},
+			{name: "overwrite-pid-file", value: yesNo(&c.OverwritePIDFile), def: "false", help: "replace a pid file that is there already"},
+		}},
+	}
+}
+
+// settings is the table without its headings.
+func (c *Config) settings() []setting {
+	var all []setting
+	for _, g := range c.table() {
+		all = append(all, g.settings...)
+	}
+	return all
+}
+
+// Notices are what the operator should be told although the start goes on, one line each. They hold no secret.
+func (c *Config) Notices() []string { return c.notices }
+
+// Source is where a setting's value comes from: "default", "flag", the variable's name, or the file's path.
+func (c *Config) Source(name string) string {
+	if s, ok := c.sources[name]; ok {
+		return s
+	}
+	return "default"
+}
+
+// SessionTTL is the length of a session.
+func (c *Config) SessionTTL() time.Duration { return time.Duration(c.SessionLength) * time.Minute }
+
+// TLS reports whether the API is served as https.
+func (c *Config) TLS() bool { return c.TLSCert != "" }
+
+// Public is every setting by name, for the API: secrets read "[hidden]" where one is set, and what is not set is "".
+func (c *Config) Public() map[string]string {
+	all := make(map[string]string)
+	for _, s := range c.settings() {
+		all[s.name] = s.shown()
+	}
+	return all
+}
+
+const hidden = "[hidden]"
+
+// shown is the setting's value as it may be seen.
+func (s setting) shown() string {
+	if s.secret && s.value.String() != "" {
+		return hidden
+	}
+	return s.value.String()
+}
+
+// sealKeyBeside is the default of --seal-key-file.
+func sealKeyBeside(boltPath string) string { return filepath.Join(filepath.Dir(boltPath), "seal.key") }

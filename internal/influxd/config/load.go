@@ -1,0 +1,215 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const prefix = "INFLUXD_"
+
+// variable is the setting's name in the environment.
+func variable(name string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// Load makes the effective configuration of the flags, the environment (as os.Environ gives it) and the file they
+// name. The error says which setting is wrong and where it was found, and never a secret's value.
+func Load(args Args, environ []string) (*Config, error) {
+	env := make(map[string]string)
+	for _, e := range environ {
+		if name, text, _ := strings.Cut(e, "="); text != "" {
+			env[name] = text
+		}
+	}
+	fromEnv, err := readEnv(env)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{sources: make(map[string]string)}
+	l := loader{c: c, home: env["HOME"], byName: make(map[string]setting)}
+	for _, s := range c.settings() {
+		l.byName[s.name] = s
+	}
+
+	// The file is found by what the environment and the flags say, and is then the weakest of the three.
+	said := slices.Concat(fromEnv, args.given)
+	for _, g := range said {
+		if g.name == "config-path" {
+			if err := l.take(g); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var fromFile []given
+	if c.ConfigPath != "" {
+		if fromFile, err = l.readFile(c.ConfigPath); err != nil {
+			return nil, err
+		}
+	} else {
+		l.noticeUnreadFile()
+	}
+	if err := l.defaults(); err != nil {
+		return nil, err
+	}
+	for _, g := range slices.Concat(fromFile, said) {
+		if err := l.take(g); err != nil {
+			return nil, err
+		}
+	}
+	return c, l.finish()
+}
+
+type loader struct {
+	c      *Config
+	home   string
+	byName map[string]setting
+}
+
+// readEnv finds our variables, in the order of their names.
+func readEnv(env map[string]string) ([]given, error) {
+	variables := make(map[string]string)
+	for _, s := range new(Config).settings() {
+		variables[variable(s.name)] = s.name
+	}
+	for name := range ignored {
+		variables[variable(name)] = name
+	}
+	var out []given
+	for name, text := range env {
+		if !strings.HasPrefix(name, prefix) || foreignVariable(name) {
+			continue
+		}
+		flag, ok := variables[name]
+		if !ok {
+			near := make(map[string]bool)
+			for v := range variables {
+				near[strings.ToLower(strings.ReplaceAll(v, "_", "-"))] = true
+			}
+			hint := suggest(name, near)
+			if hint != "" {
+				hint = strings.ToUpper(strings.ReplaceAll(hint, "-", "_"))
+				hint = strings.ReplaceAll(hint, "DID YOU MEAN", "did you mean")
+			}
+			return nil, fmt.Errorf("variable %s: there is no such setting%s; `influxd help` lists them", name, hint)
+		}
+		out = append(out, given{name: flag, text: text, place: "variable " + name, source: name})
+	}
+	slices.SortFunc(out, func(a, b given) int { return strings.Compare(a.name, b.name) })
+	return out, nil
+}
+
+// take gives the setting its value.
+func (l *loader) take(g given) error {
+	s, ok := l.byName[g.name]
+	if !ok { // then it is one of the ignored
+		l.notice(fmt.Sprintf("%s has no meaning here and is ignored", g.place))
+		return nil
+	}
+	text := g.text
+	if rest, ok := strings.CutPrefix(text, "~/"); ok && s.value.kind() == kindPath {
+		if l.home == "" {
+			return fmt.Errorf("%s: begins with ~, but HOME is not set; write the whole path", g.place)
+		}
+		text = filepath.Join(l.home, rest)
+	}
+	if err := s.value.set(text); err != nil {
+		if shown := fmt.Sprintf("%q ", g.text); !s.secret && g.text != "" && len(g.text) <= 200 {
+			return fmt.Errorf("%s: %s%w", g.place, shown, err)
+		}
+		return fmt.Errorf("%s: %w", g.place, err)
+	}
+	l.c.sources[g.name] = g.source
+	return nil
+}
+
+// defaults gives every setting its default. Those that depend on others are left to finish.
+func (l *loader) defaults() error {
+	for name, s := range l.byName {
+		if s.def == "" || name == "bolt-path" || name == "seal-key-file" {
+			continue
+		}
+		if err := s.value.set(s.def); err != nil {
+			return fmt.Errorf("default of --%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// finish fills in what depends on other settings and checks those that must fit each other.
+func (l *loader) finish() error {
+	c := l.c
+	if c.BoltPath == "" {
+		if l.home == "" {
+			return errors.New("HOME is not set, so there is no default folder for the data: name the data file with --bolt-path (or INFLUXD_BOLT_PATH)")
+		}
+		c.BoltPath = filepath.Join(l.home, ".strongroom", "influxd.bolt")
+	}
+	if c.SealKeyFile == "" {
+		c.SealKeyFile = sealKeyBeside(c.BoltPath)
+	}
+	if filepath.Clean(c.SealKeyFile) == filepath.Clean(c.BoltPath) {
+		return fmt.Errorf("%s: is the data file of --bolt-path too; the key needs a file of its own", l.place("seal-key-file"))
+	}
+	switch {
+	case c.TLSCert != "" && c.TLSKey == "":
+		return fmt.Errorf("%s: needs --tls-key too", l.place("tls-cert"))
+	case c.TLSKey != "" && c.TLSCert == "":
+		return fmt.Errorf("%s: needs --tls-cert too", l.place("tls-key"))
+	case c.Vault.ClientCert != "" && c.Vault.ClientKey == "":
+		return fmt.Errorf("%s: needs --vault-client-key too", l.place("vault-client-cert"))
+	case c.Vault.ClientKey != "" && c.Vault.ClientCert == "":
+		return fmt.Errorf("%s: needs --vault-client-cert too", l.place("vault-client-key"))
+	}
+	for _, limit := range []struct {
+		name string
+		n    int64
+	}{{"max-secret-value-size", c.MaxSecretValueSize}, {"max-secret-key-size", c.MaxSecretKeySize}} {
+		if limit.n > c.MaxBodySize {
+			return fmt.Errorf("%s: %s is more than --max-body-size (%s) lets in", l.place(limit.name), formatSize(limit.n), formatSize(c.MaxBodySize))
+		}
+	}
+	if addr := c.Vault.Addr; addr != "" {
+		u, err := url.Parse(addr)
+		if err != nil || u.Host == "" && u.Scheme != "unix" || u.User != nil {
+			return fmt.Errorf("%s: is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200", l.place("vault-addr"))
+		}
+	}
+	if c.SecretStore != StoreVault {
+		for _, s := range c.settings() {
+			if strings.HasPrefix(s.name, "vault-") && c.sources[s.name] != "" {
+				l.notice(fmt.Sprintf("%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that", l.place(s.name)))
+			}
+		}
+	}
+	return nil
+}
+
+// place is where a setting's value was found, for messages.
+func (l *loader) place(name string) string {
+	switch source := l.c.Source(name); {
+	case source == "flag" || source == "default":
+		return "flag --" + name
+	case source == variable(name):
+		return "variable " + source
+	default:
+		return "file " + source + ": " + name
+	}
+}
+
+func (l *loader) notice(text string) { l.c.notices = append(l.c.notices, text) }
+
+// noticeUnreadFile tells who comes from InfluxDB that a configuration file in the working directory is not read, as it
+// was there: in a secrets server, whoever can leave a file in some folder must not decide where secrets go.
+func (l *loader) noticeUnreadFile() {
+	for _, ext := range extensions {
+		if _, err := os.Stat("config" + ext); err == nil {
+			l.notice(fmt.Sprintf("the file config%s in the working directory is not read; --config-path config%[1]s makes it count", ext))
+			return
+		}
+	}
+}
