@@ -1,0 +1,103 @@
+# make help lists the targets. Everything is made below bin/, .cache/ and build/, which git ignores.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+
+# Some CI machines have no home folder; go needs one for its caches.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/.cache/home
+endif
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
+# The commit's date, so that the same source gives the same binary.
+DATE    ?= $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null || echo unknown)
+
+BUILD_VARS := $(foreach p,strongroom/internal/influxd main,-X $(p).version=$(VERSION) -X $(p).commit=$(COMMIT) -X $(p).date=$(DATE))
+GO_BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $(BUILD_VARS)"
+
+# The modules below test/, which keep heavy test dependencies out of the product's go.mod.
+TEST_MODULES := $(patsubst %/go.mod,%,$(wildcard test/*/go.mod))
+VAULTSERVER  := .cache/bin/vaultserver
+
+FUZZ_TIME ?= 60s
+BENCH     ?= .
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## bin/influxd and bin/influx, static
+	@mkdir -p bin
+	$(GO_BUILD) -o bin/influxd ./cmd/influxd
+	$(GO_BUILD) -o bin/influx ./cmd/influx
+
+.PHONY: run
+run: build ## build and start the server with the embedded store; ARGS="--secret-store vault" adds flags
+	exec bin/influxd $(ARGS)
+
+.PHONY: test
+test: test-deps lint build test-tools test-unit test-modules ## everything CI runs
+
+.PHONY: test-unit
+test-unit: test-tools build ## the product's tests with the race detector, layers and CLI scripts included
+	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) go test -race -timeout 10m ./...
+
+.PHONY: test-modules
+test-modules: test-tools build ## the tests of the modules below test/
+	@for m in $(TEST_MODULES); do \
+		echo "== $$m"; \
+		(cd $$m && go vet ./... && STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_BIN=$(CURDIR)/bin go test -timeout 10m ./...); \
+	done
+
+.PHONY: test-tools
+test-tools: $(VAULTSERVER) ## what the tests start: a real Vault server (2 minutes the first time)
+
+# Apart from the product's build: it has a go.mod of its own, and is never built with the race detector.
+$(VAULTSERVER): $(wildcard test/vaultserver/*.go) $(wildcard test/vaultserver/go.*)
+	@mkdir -p $(dir $@)
+	cd test/vaultserver && CGO_ENABLED=0 go build -o $(CURDIR)/$@ .
+	@touch $@
+
+# What the tests need of the machine: gcc for the race detector, curl for the README's walk-through.
+.PHONY: test-deps
+test-deps:
+	@missing=(); for pair in gcc:gcc curl:curl git:git; do \
+		command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
+	done; \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "the tests need $${missing[*]}; install them (Debian: apt-get install $${missing[*]})" >&2; exit 1; \
+		fi; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$${missing[@]}"; \
+	fi
+
+# staticcheck is pinned in tools/go.mod and builds in 20 s. golangci-lint would add depguard and errcheck for over two
+# minutes of downloads and compilation; the layers are a test (internal/layers) instead. govulncheck asks a database
+# on the network, which the machines this runs on cannot reach.
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then \
+		echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+.PHONY: bench
+bench: test-tools ## every benchmark; BENCH=Pattern chooses
+	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ_TIME (60s) each
+	@found=0; for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			found=1; echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ_TIME) $$p; \
+		done; \
+	done; \
+	if [ $$found = 0 ]; then echo "no fuzz target found" >&2; exit 1; fi
+
+.PHONY: clean
+clean: ## remove what was made
+	rm -rf bin build .cache
