@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Code is one of InfluxDB's error codes; clients compare the strings.
@@ -56,8 +57,11 @@ func (c Code) Status() int {
 
 // Error is an error whose code and message a caller may see. Its cause is for the log alone.
 type Error struct {
-	Code  Code
-	Msg   string
+	Code Code
+	Msg  string
+	// RetryAfter, where it is not zero, tells the caller how long to wait.
+	RetryAfter time.Duration
+
 	cause error
 }
 

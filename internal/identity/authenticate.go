@@ -1,0 +1,234 @@
+package identity
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// The refusals of somebody who is not let in, in InfluxDB's words.
+var (
+	ErrUnauthorized = errs.New(errs.Unauthorized, "unauthorized access")
+	errInactive     = errs.New(errs.Unauthorized, "token is inactive")
+	errExpired      = errs.New(errs.Unauthorized, "token has expired")
+	errUserInactive = errs.New(errs.Forbidden, "User is inactive")
+)
+
+// ByToken returns whom an API token stands for, or errs.Unauthorized.
+func (s *Service) ByToken(ctx context.Context, token string) (*Principal, error) {
+	h := hashOf(token)
+	e, ok := s.cache.get(h)
+	if !ok || e.session != nil {
+		gen := s.cache.generation()
+		var err error
+		if e, err = s.findToken(ctx, h); err != nil {
+			return nil, err
+		}
+		s.cache.add(h, e, gen)
+	}
+	now := s.now()
+	if !e.until.IsZero() && !now.Before(e.until) {
+		s.cache.drop(h)
+		return nil, errExpired
+	}
+	s.used.mark(e.principal, now)
+	return e.principal, nil
+}
+
+// findToken asks the engine.
+func (s *Service) findToken(ctx context.Context, h hash) (entry, error) {
+	aid, _, err := load[id.ID](ctx, s.kv, hashKey(h), ErrUnauthorized)
+	if err != nil {
+		return entry{}, err
+	}
+	a, _, err := load[Authorization](ctx, s.kv, key("auth", aid), ErrUnauthorized)
+	if err != nil {
+		return entry{}, err
+	}
+	if subtle.ConstantTimeCompare(a.Hash, h[:]) != 1 {
+		return entry{}, ErrUnauthorized
+	}
+	if a.Status != Active {
+		return entry{}, errInactive
+	}
+	u, _, err := load[User](ctx, s.kv, key("user", a.UserID), ErrUnauthorized)
+	if err != nil {
+		return entry{}, err
+	}
+	if u.Status != Active {
+		return entry{}, errUserInactive
+	}
+	if err := s.OrgExists(ctx, a.OrgID); errs.Is(err, errs.NotFound) { // being deleted
+		return entry{}, ErrUnauthorized
+	} else if err != nil {
+		return entry{}, err
+	}
+	e := entry{principal: &Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, Permissions: a.Permissions, used: &lastUse{}}}
+	if a.ExpiresAt != nil {
+		e.until = *a.ExpiresAt
+	}
+	return e, nil
+}
+
+// session is what is kept of a sign-in; its token is not.
+type session struct {
+	UserID    id.ID     `json:"userID"`
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+func sessionKey(h hash) string { return key("session", h.String()) }
+
+// SignIn checks name and password, and opens a session. Whether the user exists, has a password or is inactive shows
+// neither in the answer nor in its time.
+func (s *Service) SignIn(ctx context.Context, name, password, address, requestID string) (token string, expires time.Time, err error) {
+	c := &Caller{Principal: &Principal{User: clip(name)}, Address: address, RequestID: requestID}
+	act := Act{Action: "signin"}
+	if err := s.throttle.allow(name, address); err != nil {
+		return "", time.Time{}, s.guard.Deny(ctx, c, act, err)
+	}
+	u, err := s.userNamed(ctx, name)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return "", time.Time{}, err
+	}
+	ok, err := s.verify(ctx, u.ID, password)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if !ok || u.Status != Active {
+		return "", time.Time{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
+	}
+	s.throttle.succeeded(name, address)
+	c.Principal = &Principal{UserID: u.ID, User: u.Name}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return "", time.Time{}, err
+	}
+	token, expires, err = s.openSession(ctx, u.ID)
+	return token, expires, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) openSession(ctx context.Context, user id.ID) (string, time.Time, error) {
+	token := newToken()
+	h := hashOf(token)
+	now := s.now().UTC()
+	n := session{UserID: user, CreatedAt: now, ExpiresAt: now.Add(s.sessionLength)}
+	err := update(ctx, func() error {
+		_, ur, err := load[User](ctx, s.kv, key("user", user), ErrUnauthorized)
+		if err != nil {
+			return err
+		}
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(ur)},
+			[]kv.Op{put(sessionKey(h), n), put(key("sessionuser", user, h.String()), true)})
+		return err
+	})
+	return token, n.ExpiresAt, err
+}
+
+// BySession returns whom a session's token stands for, or errs.Unauthorized. Use renews the session: its end moves to
+// one session length from now, in steps of a sixtieth of that, so that not every request is a write.
+func (s *Service) BySession(ctx context.Context, token string) (p *Principal, expires time.Time, err error) {
+	h := hashOf(token)
+	e, ok := s.cache.get(h)
+	if !ok || e.session == nil {
+		gen := s.cache.generation()
+		if e, err = s.findSession(ctx, h); err != nil {
+			return nil, time.Time{}, err
+		}
+		s.cache.add(h, e, gen)
+	}
+	now := s.now()
+	if !now.Before(e.until) {
+		s.endSession(ctx, e.session.UserID, h)
+		return nil, time.Time{}, ErrUnauthorized
+	}
+	if !s.keepSession && e.until.Sub(now) < s.sessionLength-s.sessionLength/60 {
+		e.until = s.renew(ctx, h, e, now)
+	}
+	return e.principal, e.until, nil
+}
+
+// renew moves a session's end. A failure leaves it as it was: the session is good until then.
+func (s *Service) renew(ctx context.Context, h hash, e entry, now time.Time) time.Time {
+	gen := s.cache.generation()
+	_, r, err := load[session](ctx, s.kv, sessionKey(h), ErrUnauthorized)
+	if err != nil {
+		return e.until
+	}
+	n := *e.session
+	n.ExpiresAt = now.UTC().Add(s.sessionLength)
+	if _, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{put(r.Key, n)}); err != nil {
+		return e.until
+	}
+	s.cache.add(h, entry{principal: e.principal, until: n.ExpiresAt, session: &n}, gen)
+	return n.ExpiresAt
+}
+
+func (s *Service) findSession(ctx context.Context, h hash) (entry, error) {
+	n, _, err := load[session](ctx, s.kv, sessionKey(h), ErrUnauthorized)
+	if err != nil {
+		return entry{}, err
+	}
+	u, _, err := load[User](ctx, s.kv, key("user", n.UserID), ErrUnauthorized)
+	if err != nil {
+		return entry{}, err
+	}
+	if n.CreatedAt.Before(u.PasswordAt) {
+		return entry{}, ErrUnauthorized
+	}
+	if u.Status != Active {
+		return entry{}, errUserInactive
+	}
+	p := &Principal{UserID: u.ID, User: u.Name, Permissions: Self(u.ID)}
+	if u.Operator {
+		p.Permissions = Operator()
+	}
+	err = s.eachMembershipOf(ctx, u.ID, func(org id.ID, role Role) {
+		if role == RoleOwner {
+			p.Permissions = append(p.Permissions, Owner(org)...)
+		} else {
+			p.Permissions = append(p.Permissions, Member(org)...)
+		}
+	})
+	return entry{principal: p, until: n.ExpiresAt, session: &n}, err
+}
+
+// SignOut ends the caller's session.
+func (s *Service) SignOut(ctx context.Context, c *Caller, token string) error {
+	act := Act{Action: "signout"}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return err
+	}
+	return s.guard.Done(ctx, c, act, s.endSession(ctx, c.UserID, hashOf(token)))
+}
+
+func (s *Service) endSession(ctx context.Context, user id.ID, h hash) error {
+	_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(sessionKey(h)), kv.Delete(key("sessionuser", user, h.String()))})
+	s.cache.drop(h)
+	return fault(err)
+}
+
+// endSessions ends all of a user's sessions.
+func (s *Service) endSessions(ctx context.Context, user id.ID) error {
+	defer s.cache.flush()
+	for {
+		rs, err := s.kv.List(ctx, prefix("sessionuser", user), "", kv.MaxOps/2)
+		if err != nil {
+			return fault(err)
+		}
+		if len(rs) == 0 {
+			return nil
+		}
+		var ops []kv.Op
+		for _, r := range rs {
+			ops = append(ops, kv.Delete(r.Key), kv.Delete(key("session", lastPart(r.Key))))
+		}
+		if _, err := s.kv.Txn(ctx, nil, ops); err != nil && !errors.Is(err, kv.ErrConflict) {
+			return fault(err)
+		}
+	}
+}

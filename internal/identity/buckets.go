@@ -1,0 +1,172 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+var errBucketNotFound = errs.New(errs.NotFound, "bucket not found")
+
+// systemBuckets are the two that InfluxDB makes in every organisation (tenant/service_bucket.go: tasks are kept 3 days,
+// monitoring 7).
+func (s *Service) systemBuckets(org id.ID) []Bucket {
+	now := s.now().UTC()
+	b := Bucket{OrgID: org, Type: "system", CreatedAt: now, UpdatedAt: now}
+	tasks, monitoring := b, b
+	tasks.ID, tasks.Name, tasks.Retention = s.ids.Next(), "_tasks", 3*24*time.Hour
+	tasks.Description = "System bucket for task logs"
+	monitoring.ID, monitoring.Name, monitoring.Retention = s.ids.Next(), "_monitoring", 7*24*time.Hour
+	monitoring.Description = "System bucket for monitoring logs"
+	return []Bucket{tasks, monitoring}
+}
+
+// bucketOps is what creates a bucket.
+func bucketOps(b Bucket) ([]kv.Cond, []kv.Op) {
+	home, name := key("bucket", b.ID), key("bucketname", b.OrgID, b.Name)
+	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{put(home, b), put(name, b.ID)}
+}
+
+func checkBucket(b Bucket) error {
+	if err := errors.Join(checkName("bucket", b.Name), checkDescription(b.Description)); err != nil {
+		return err
+	}
+	if strings.HasPrefix(b.Name, "_") {
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Buckets may not start with underscore", clip(b.Name))
+	}
+	if strings.Contains(b.Name, `"`) {
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Bucket names may not include quotation marks", clip(b.Name))
+	}
+	if b.Retention < 0 || b.Retention != 0 && b.Retention < time.Hour {
+		return errs.New(errs.Unprocessable, "retention policy duration must be at least 1h0m0s, or 0 to keep for ever")
+	}
+	return nil
+}
+
+// NewBucket makes a bucket record from the organisation, name, description and retention of b.
+func (s *Service) NewBucket(ctx context.Context, c *Caller, b Bucket) (Bucket, error) {
+	act := Act{Action: "buckets.create", Org: b.OrgID, Target: clip(b.Name)}
+	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Buckets, OrgID: b.OrgID})); err != nil {
+		return Bucket{}, err
+	}
+	err := checkBucket(b)
+	if err == nil {
+		err = update(ctx, func() error {
+			_, or, err := load[Org](ctx, s.kv, key("org", b.OrgID), errOrgNotFound)
+			if err != nil {
+				return err
+			}
+			b.ID, b.Type, b.CreatedAt = s.ids.Next(), "user", s.now().UTC()
+			b.UpdatedAt = b.CreatedAt
+			conds, ops := bucketOps(b)
+			_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or)), ops)
+			if errors.Is(err, kv.ErrConflict) {
+				return s.taken(ctx, key("bucketname", b.OrgID, b.Name), "bucket with name %s already exists", b.Name)
+			}
+			return err
+		})
+	}
+	return b, s.guard.Done(ctx, c, act, err)
+}
+
+// bucket loads a bucket for the caller, who needs the permission on it. What the caller may not touch is refused before
+// it is looked up only where the organisation is known; here the record tells it.
+func (s *Service) bucket(ctx context.Context, c *Caller, bucket id.ID, a Action, action string) (Bucket, kv.Record, Act, error) {
+	act := Act{Action: action, Target: bucket.String()}
+	b, r, err := load[Bucket](ctx, s.kv, key("bucket", bucket), errBucketNotFound)
+	if err != nil {
+		return b, r, act, s.guard.Deny(ctx, c, act, err)
+	}
+	act.Org = b.OrgID
+	return b, r, act, s.guard.Allow(ctx, c, act, To(a, Resource{Type: Buckets, OrgID: b.OrgID, ID: b.ID}))
+}
+
+// BucketByID returns one bucket.
+func (s *Service) BucketByID(ctx context.Context, c *Caller, bucket id.ID) (Bucket, error) {
+	b, _, _, err := s.bucket(ctx, c, bucket, Read, "buckets.read")
+	return b, err
+}
+
+// BucketFilter narrows a list of buckets; zero fields do not.
+type BucketFilter struct {
+	ID   id.ID
+	Name string
+	Org  id.ID
+}
+
+// Buckets lists the buckets that the caller may see, by ID.
+func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page Page) ([]Bucket, error) {
+	if err := s.guard.Allow(ctx, c, Act{Action: "buckets.list", Org: f.Org, Target: clip(f.Name)}); err != nil {
+		return nil, err
+	}
+	return list(ctx, s.kv, "bucket/", page, func(b Bucket) (id.ID, bool) {
+		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) && (!f.Org.Valid() || b.OrgID == f.Org)
+		return b.ID, ok && c.May(To(Read, Resource{Type: Buckets, OrgID: b.OrgID, ID: b.ID}))
+	})
+}
+
+// UpdateBucket changes the fields that are not nil.
+func (s *Service) UpdateBucket(ctx context.Context, c *Caller, bucket id.ID, name, description *string, retention *time.Duration) (Bucket, error) {
+	b, r, act, err := s.bucket(ctx, c, bucket, Write, "buckets.update")
+	if err != nil {
+		return b, err
+	}
+	err = update(ctx, func() error {
+		if b, r, err = load[Bucket](ctx, s.kv, key("bucket", bucket), errBucketNotFound); err != nil {
+			return err
+		}
+		if b.Type == "system" && name != nil && *name != b.Name {
+			return errs.New(errs.Invalid, "system buckets cannot be renamed")
+		}
+		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
+		if name != nil && *name != b.Name {
+			conds = append(conds, kv.Missing(key("bucketname", b.OrgID, *name)))
+			ops = append(ops, kv.Delete(key("bucketname", b.OrgID, b.Name)), put(key("bucketname", b.OrgID, *name), b.ID))
+			b.Name = *name
+		}
+		if description != nil {
+			b.Description = *description
+		}
+		if retention != nil {
+			b.Retention = *retention
+		}
+		if b.Type != "system" {
+			if err := checkBucket(b); err != nil {
+				return err
+			}
+		}
+		b.UpdatedAt = s.now().UTC()
+		_, err := s.kv.Txn(ctx, conds, append(ops, put(r.Key, b)))
+		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
+			return s.taken(ctx, key("bucketname", b.OrgID, b.Name), "bucket with name %s already exists", b.Name)
+		}
+		return err
+	})
+	return b, s.guard.Done(ctx, c, act, err)
+}
+
+// DeleteBucket removes a bucket record. System buckets stay.
+func (s *Service) DeleteBucket(ctx context.Context, c *Caller, bucket id.ID) error {
+	_, _, act, err := s.bucket(ctx, c, bucket, Write, "buckets.delete")
+	if err != nil {
+		return err
+	}
+	err = update(ctx, func() error {
+		b, r, err := load[Bucket](ctx, s.kv, key("bucket", bucket), errBucketNotFound)
+		if err != nil {
+			return err
+		}
+		if b.Type == "system" {
+			return errs.New(errs.Invalid, "system buckets cannot be deleted")
+		}
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)},
+			[]kv.Op{kv.Delete(r.Key), kv.Delete(key("bucketname", b.OrgID, b.Name))})
+		return err
+	})
+	return s.guard.Done(ctx, c, act, err)
+}

@@ -1,0 +1,187 @@
+package identity
+
+import (
+	"context"
+	"errors"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+var errOrgNotFound = errs.New(errs.NotFound, "organization not found")
+
+// NewOrg makes an organisation, of which the user becomes an owner, with its two system buckets.
+func (s *Service) NewOrg(ctx context.Context, c *Caller, name, description string) (Org, error) {
+	act := Act{Action: "orgs.create", Target: clip(name)}
+	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs})); err != nil {
+		return Org{}, err
+	}
+	o, err := s.newOrg(ctx, c.UserID, name, description)
+	if err == nil {
+		s.cache.flush()
+		act.Org = o.ID
+	}
+	return o, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) newOrg(ctx context.Context, owner id.ID, name, description string) (Org, error) {
+	if err := errors.Join(checkName("organization", name), checkDescription(description)); err != nil {
+		return Org{}, err
+	}
+	now := s.now().UTC()
+	o := Org{Name: name, Description: description, CreatedAt: now, UpdatedAt: now}
+	err := update(ctx, func() error {
+		o.ID = s.ids.Next()
+		conds, ops := orgOps(o)
+		if owner.Valid() {
+			_, r, err := load[User](ctx, s.kv, key("user", owner), errUserNotFound)
+			if err != nil {
+				return err
+			}
+			conds, ops = append(conds, kv.Unchanged(r)), append(ops, memberOps(o.ID, owner, RoleOwner)...)
+		}
+		for _, b := range s.systemBuckets(o.ID) {
+			bc, bo := bucketOps(b)
+			conds, ops = append(conds, bc...), append(ops, bo...)
+		}
+		_, err := s.kv.Txn(ctx, conds, ops)
+		if errors.Is(err, kv.ErrConflict) {
+			return s.taken(ctx, key("orgname", name), "organization with name %s already exists", name)
+		}
+		return err
+	})
+	return o, err
+}
+
+// orgOps is what creates an organisation.
+func orgOps(o Org) ([]kv.Cond, []kv.Op) {
+	home, name := key("org", o.ID), key("orgname", o.Name)
+	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{put(home, o), put(name, o.ID)}
+}
+
+// OrgExists reports errs.NotFound where there is no such organisation. It asks for no permission: what it tells follows
+// from the caller's permission on something in the organisation, which the caller of OrgExists has checked.
+func (s *Service) OrgExists(ctx context.Context, org id.ID) error {
+	_, err := s.kv.Get(ctx, key("org", org))
+	if errors.Is(err, kv.ErrNotFound) {
+		return errOrgNotFound
+	}
+	return fault(err)
+}
+
+// OrgByID returns one organisation. Whoever may do anything with its secrets may see that it is there: clients look an
+// organisation up by its name before they use its secrets.
+func (s *Service) OrgByID(ctx context.Context, c *Caller, org id.ID) (Org, error) {
+	act := Act{Action: "orgs.read", Org: org}
+	if !c.seesOrg(org) {
+		return Org{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", To(Read, Resource{Type: Orgs, ID: org})))
+	}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return Org{}, err
+	}
+	o, _, err := load[Org](ctx, s.kv, key("org", org), errOrgNotFound)
+	return o, s.guard.Done(ctx, c, act, err)
+}
+
+func (c *Caller) seesOrg(org id.ID) bool {
+	return c.May(To(Read, Resource{Type: Orgs, ID: org})) || c.MaySome(Read, org) || c.MaySome(Write, org)
+}
+
+// OrgFilter narrows a list of organisations; zero fields do not.
+type OrgFilter struct {
+	Name string
+	ID   id.ID
+	User id.ID // of which this user is a member or owner
+}
+
+// Orgs lists the organisations whom the caller may see. With a name or an ID it gives that one, or errs.NotFound.
+func (s *Service) Orgs(ctx context.Context, c *Caller, f OrgFilter, page Page) ([]Org, error) {
+	act := Act{Action: "orgs.list", Org: f.ID, Target: clip(f.Name)}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return nil, err
+	}
+	if f.Name != "" || f.ID.Valid() {
+		o, err := s.orgNamedOrID(ctx, c, f)
+		if err != nil {
+			return nil, err
+		}
+		return []Org{o}, nil
+	}
+	if f.User.Valid() {
+		return s.orgsOf(ctx, c, f.User, page)
+	}
+	return list(ctx, s.kv, "org/", page, func(o Org) (id.ID, bool) { return o.ID, c.seesOrg(o.ID) })
+}
+
+func (s *Service) orgNamedOrID(ctx context.Context, c *Caller, f OrgFilter) (Org, error) {
+	notFound := errOrgNotFound
+	oid := f.ID
+	if f.Name != "" {
+		notFound = errs.New(errs.NotFound, "organization name %q not found", f.Name)
+		named, _, err := load[id.ID](ctx, s.kv, key("orgname", f.Name), notFound)
+		if err != nil {
+			return Org{}, err
+		}
+		if oid.Valid() && oid != named {
+			return Org{}, notFound
+		}
+		oid = named
+	}
+	if !c.seesOrg(oid) {
+		return Org{}, notFound
+	}
+	o, _, err := load[Org](ctx, s.kv, key("org", oid), notFound)
+	return o, err
+}
+
+func (s *Service) orgsOf(ctx context.Context, c *Caller, user id.ID, page Page) ([]Org, error) {
+	var ids []id.ID
+	err := s.eachMembershipOf(ctx, user, func(org id.ID, _ Role) { ids = append(ids, org) })
+	if err != nil {
+		return nil, err
+	}
+	wanted := make(map[id.ID]bool, len(ids))
+	for _, o := range ids {
+		wanted[o] = true
+	}
+	return list(ctx, s.kv, "org/", page, func(o Org) (id.ID, bool) { return o.ID, wanted[o.ID] && c.seesOrg(o.ID) })
+}
+
+// UpdateOrg changes the fields that are not nil.
+func (s *Service) UpdateOrg(ctx context.Context, c *Caller, org id.ID, name, description *string) (Org, error) {
+	act := Act{Action: "orgs.update", Org: org}
+	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs, ID: org})); err != nil {
+		return Org{}, err
+	}
+	var o Org
+	err := update(ctx, func() error {
+		var r kv.Record
+		var err error
+		if o, r, err = load[Org](ctx, s.kv, key("org", org), errOrgNotFound); err != nil {
+			return err
+		}
+		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
+		if name != nil && *name != o.Name {
+			if err := checkName("organization", *name); err != nil {
+				return err
+			}
+			conds = append(conds, kv.Missing(key("orgname", *name)))
+			ops = append(ops, kv.Delete(key("orgname", o.Name)), put(key("orgname", *name), o.ID))
+			o.Name = *name
+		}
+		if description != nil {
+			if err := checkDescription(*description); err != nil {
+				return err
+			}
+			o.Description = *description
+		}
+		o.UpdatedAt = s.now().UTC()
+		_, err = s.kv.Txn(ctx, conds, append(ops, put(r.Key, o)))
+		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
+			return s.taken(ctx, key("orgname", o.Name), "organization with name %s already exists", o.Name)
+		}
+		return err
+	})
+	return o, s.guard.Done(ctx, c, act, err)
+}

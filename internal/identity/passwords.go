@@ -1,0 +1,145 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// Passwords are hashed with bcrypt at InfluxDB's cost, so that its hashes carry over. bcrypt reads 72 bytes.
+const (
+	bcryptCost  = bcrypt.DefaultCost
+	minPassword = 8
+	maxPassword = 72
+)
+
+// passwords hashes and compares, at most one at a time for each processor, so that a flood of sign-ins cannot take the
+// whole machine.
+type passwords struct {
+	cost  int
+	slots chan struct{}
+	dummy []byte // compared with where there is no hash, so that unknown users cost the same time
+}
+
+func newPasswords(cost int) (*passwords, error) {
+	dummy, err := bcrypt.GenerateFromPassword([]byte("no user has this password"), cost)
+	if err != nil {
+		return nil, fmt.Errorf("bcrypt: %w", err)
+	}
+	return &passwords{cost: cost, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), dummy: dummy}, nil
+}
+
+func (p *passwords) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case p.slots <- struct{}{}:
+		return func() { <-p.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func checkPassword(password string) error {
+	if len(password) < minPassword || len(password) > maxPassword {
+		return errs.New(errs.Invalid, "passwords must be between %d and %d bytes long", minPassword, maxPassword)
+	}
+	if !utf8.ValidString(password) {
+		return errs.New(errs.Invalid, "passwords must be valid UTF-8")
+	}
+	return nil
+}
+
+func (p *passwords) hash(ctx context.Context, password string) ([]byte, error) {
+	if err := checkPassword(password); err != nil {
+		return nil, err
+	}
+	release, err := p.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return bcrypt.GenerateFromPassword([]byte(password), p.cost)
+}
+
+// matches compares in the same time whether or not there is a hash.
+func (p *passwords) matches(ctx context.Context, hash []byte, password string) (bool, error) {
+	release, err := p.slot(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	if hash == nil || len(password) > maxPassword { // longer ones cannot have been set
+		_ = bcrypt.CompareHashAndPassword(p.dummy, []byte(password[:min(len(password), maxPassword)]))
+		return false, nil
+	}
+	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil, nil
+}
+
+// verify reports whether the password is the user's; an invalid user ID stands for nobody.
+func (s *Service) verify(ctx context.Context, user id.ID, password string) (bool, error) {
+	var h []byte
+	if user.Valid() {
+		r, err := s.kv.Get(ctx, key("password", user))
+		if err != nil && !errors.Is(err, kv.ErrNotFound) {
+			return false, fault(err)
+		}
+		h = r.Value
+	}
+	return s.pw.matches(ctx, h, password)
+}
+
+// SetPassword sets another user's password, and ends the user's sessions.
+func (s *Service) SetPassword(ctx context.Context, c *Caller, user id.ID, password string) error {
+	act := Act{Action: "users.password", Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Users, ID: user})); err != nil {
+		return err
+	}
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, user, password))
+}
+
+// ChangePassword sets the caller's own password, who must know the old one. Tries are counted like sign-ins.
+func (s *Service) ChangePassword(ctx context.Context, c *Caller, old, password string) error {
+	act := Act{Action: "users.password", Target: c.UserID.String()}
+	if err := s.throttle.allow(c.User, c.Address); err != nil {
+		return s.guard.Deny(ctx, c, act, err)
+	}
+	ok, err := s.verify(ctx, c.UserID, old)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "your username or password is incorrect"))
+	}
+	s.throttle.succeeded(c.User, c.Address)
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return err
+	}
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, c.UserID, password))
+}
+
+func (s *Service) setPassword(ctx context.Context, user id.ID, password string) error {
+	h, err := s.pw.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	err = update(ctx, func() error {
+		u, r, err := load[User](ctx, s.kv, key("user", user), errUserNotFound)
+		if err != nil {
+			return err
+		}
+		u.PasswordAt = s.now().UTC()
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{put(r.Key, u), kv.Put(key("password", user), h)})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.endSessions(ctx, user)
+}

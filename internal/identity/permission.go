@@ -1,0 +1,220 @@
+package identity
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
+
+// Action is what a permission allows.
+type Action string
+
+// The two actions of InfluxDB.
+const (
+	Read  Action = "read"
+	Write Action = "write"
+)
+
+// ResourceType is what a permission is about.
+type ResourceType string
+
+// The resource types that mean something to this server. The others (see ResourceTypes) are kept and handed back, so
+// that tokens made for an InfluxDB pass through.
+const (
+	Authorizations ResourceType = "authorizations"
+	Buckets        ResourceType = "buckets"
+	Orgs           ResourceType = "orgs"
+	Secrets        ResourceType = "secrets"
+	Users          ResourceType = "users"
+	Instance       ResourceType = "instance"
+)
+
+// ResourceTypes are all types of InfluxDB 2.7's API, in its order (authz.go, AllResourceTypes).
+var ResourceTypes = []ResourceType{
+	Authorizations, Buckets, "dashboards", Orgs, "sources", "tasks", "telegrafs", Users, "variables", "scrapers",
+	Secrets, "labels", "views", "documents", "notificationRules", "notificationEndpoints", "checks", "dbrp",
+	"notebooks", "annotations", "remotes", "replications", Instance,
+}
+
+// alsoKnown are types that other versions and the cloud use; they are taken in a permission and not offered.
+var alsoKnown = []ResourceType{"flows", "functions"}
+
+// Resource says what a permission is about: one thing (ID), everything of the type in an organisation (OrgID), or
+// everything of the type (neither).
+type Resource struct {
+	Type  ResourceType
+	ID    id.ID
+	OrgID id.ID
+	// Name narrows a permission on secrets to one key, or, where it ends in "*", to the keys that begin with what comes
+	// before. It is ours; InfluxDB has no such thing.
+	Name string
+}
+
+// Permission allows one action on a resource.
+type Permission struct {
+	Action   Action
+	Resource Resource
+}
+
+// To makes a permission.
+func To(a Action, r Resource) Permission { return Permission{Action: a, Resource: r} }
+
+// String writes the permission as InfluxDB does in its errors, for example read:orgs/031c8cbefe101000/secrets.
+func (p Permission) String() string { return string(p.Action) + ":" + p.Resource.String() }
+
+func (r Resource) String() string {
+	switch {
+	case r.OrgID.Valid() && r.ID.Valid():
+		return "orgs/" + r.OrgID.String() + "/" + string(r.Type) + "/" + r.ID.String()
+	case r.OrgID.Valid():
+		return "orgs/" + r.OrgID.String() + "/" + string(r.Type)
+	case r.ID.Valid():
+		return string(r.Type) + "/" + r.ID.String()
+	}
+	return string(r.Type)
+}
+
+// covers reports whether holding p allows need. The rules are InfluxDB's (authz.go, Permission.Matches), with the
+// narrowing of secrets by name added.
+func (p Permission) covers(need Permission) bool {
+	if p.Action != need.Action {
+		return false
+	}
+	r, n := p.Resource, need.Resource
+	if r.Type == Instance {
+		return true
+	}
+	if r.Type != n.Type {
+		return false
+	}
+	if r.Type == Orgs && r.OrgID.Valid() { // an organisation is meant, however it is named
+		if r.ID.Valid() && r.ID != r.OrgID {
+			return false
+		}
+		r.ID, r.OrgID = r.OrgID, 0
+	}
+	if r.OrgID.Valid() && r.OrgID != n.OrgID {
+		return false
+	}
+	if r.ID.Valid() && r.ID != n.ID {
+		return false
+	}
+	return r.Type != Secrets || r.Name == "" || nameCovers(r.Name, n.Name)
+}
+
+// nameCovers reports whether the pattern held covers the key or pattern needed. An empty need stands for all keys,
+// which no narrowed permission covers.
+func nameCovers(held, need string) bool {
+	prefix, isPrefix := strings.CutSuffix(held, "*")
+	if isPrefix {
+		return strings.HasPrefix(need, prefix)
+	}
+	return held == need
+}
+
+// Valid checks a permission that came from outside.
+func (p Permission) Valid() error {
+	if p.Action != Read && p.Action != Write {
+		return errs.New(errs.Invalid, "unknown action %q for permission; use read or write", clip(string(p.Action)))
+	}
+	if !slices.Contains(ResourceTypes, p.Resource.Type) && !slices.Contains(alsoKnown, p.Resource.Type) {
+		return errs.New(errs.Invalid, "unknown resource type %q for permission", clip(string(p.Resource.Type)))
+	}
+	return nil
+}
+
+// clip shortens a caller's text for use in a message.
+func clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
+}
+
+// Operator is every permission there is.
+func Operator() []Permission {
+	return each(func(t ResourceType) Resource { return Resource{Type: t} }, Read, Write)
+}
+
+// Owner is everything in one organisation.
+func Owner(org id.ID) []Permission { return each(inOrg(org), Read, Write) }
+
+// Member is reading everything in one organisation.
+func Member(org id.ID) []Permission { return each(inOrg(org), Read) }
+
+// Self is what every user may do: see and change themself.
+func Self(user id.ID) []Permission {
+	r := Resource{Type: Users, ID: user}
+	return []Permission{To(Read, r), To(Write, r)}
+}
+
+func each(resource func(ResourceType) Resource, actions ...Action) []Permission {
+	var ps []Permission
+	for _, t := range ResourceTypes {
+		r := resource(t)
+		if r.Type == "" {
+			continue
+		}
+		for _, a := range actions {
+			ps = append(ps, To(a, r))
+		}
+	}
+	return ps
+}
+
+func inOrg(org id.ID) func(ResourceType) Resource {
+	return func(t ResourceType) Resource {
+		switch t {
+		case Instance:
+			return Resource{}
+		case Orgs:
+			return Resource{Type: Orgs, ID: org}
+		}
+		return Resource{Type: t, OrgID: org}
+	}
+}
+
+// permissionJSON is the form on the wire and in the store. Org and, for types other than secrets, Name are for readers
+// only: what counts is the IDs.
+type permissionJSON struct {
+	Action   Action       `json:"action"`
+	Resource resourceJSON `json:"resource"`
+}
+
+type resourceJSON struct {
+	Type  ResourceType `json:"type"`
+	ID    *id.ID       `json:"id,omitempty"`
+	Name  string       `json:"name,omitempty"`
+	OrgID *id.ID       `json:"orgID,omitempty"`
+}
+
+// MarshalJSON writes InfluxDB's form.
+func (p Permission) MarshalJSON() ([]byte, error) {
+	r := resourceJSON{Type: p.Resource.Type, Name: p.Resource.Name}
+	if p.Resource.ID.Valid() {
+		r.ID = &p.Resource.ID
+	}
+	if p.Resource.OrgID.Valid() {
+		r.OrgID = &p.Resource.OrgID
+	}
+	return json.Marshal(permissionJSON{p.Action, r})
+}
+
+// UnmarshalJSON reads InfluxDB's form.
+func (p *Permission) UnmarshalJSON(b []byte) error {
+	var j permissionJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*p = Permission{Action: j.Action, Resource: Resource{Type: j.Resource.Type, Name: j.Resource.Name}}
+	if j.Resource.ID != nil {
+		p.Resource.ID = *j.Resource.ID
+	}
+	if j.Resource.OrgID != nil {
+		p.Resource.OrgID = *j.Resource.OrgID
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+var errSetupDone = errs.New(errs.Conflict, "onboarding has already been completed")
+
+// Setup is a wish for the first user, organisation, bucket and token.
+type Setup struct {
+	User      string
+	Password  string // may be empty: the user then has the token only
+	Org       string
+	Bucket    string
+	Retention time.Duration
+	Token     string // a given token, or empty
+}
+
+// Onboarded is what the setup made. The token is not kept and cannot be shown again.
+type Onboarded struct {
+	User          User
+	Org           Org
+	Bucket        Bucket
+	Authorization Authorization
+	Token         string
+}
+
+// SetupAllowed reports whether there is neither a user nor an organisation.
+func (s *Service) SetupAllowed(ctx context.Context) (bool, error) {
+	for _, pre := range []string{"user/", "org/"} {
+		rs, err := s.kv.List(ctx, pre, "", 1)
+		if err != nil || len(rs) > 0 {
+			return false, fault(err)
+		}
+	}
+	return true, nil
+}
+
+// Onboard carries out the setup, all of it or nothing; errs.Conflict where it is not allowed any more.
+func (s *Service) Onboard(ctx context.Context, c *Caller, w Setup) (Onboarded, error) {
+	act := Act{Action: "setup", Target: clip(w.Org)}
+	allowed, err := s.SetupAllowed(ctx)
+	if err != nil {
+		return Onboarded{}, err
+	}
+	if !allowed {
+		return Onboarded{}, s.guard.Deny(ctx, c, act, errSetupDone)
+	}
+	if w.User == "" || w.Org == "" || w.Bucket == "" {
+		return Onboarded{}, errs.New(errs.EmptyValue, "onboard failed, missing value: username, org and bucket are required")
+	}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return Onboarded{}, err
+	}
+	o, err := s.onboard(ctx, w)
+	return o, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
+	now := s.now().UTC()
+	o := Onboarded{
+		User:   User{ID: s.ids.Next(), Name: w.User, Status: Active, Operator: true, PasswordAt: now},
+		Org:    Org{ID: s.ids.Next(), Name: w.Org, CreatedAt: now, UpdatedAt: now},
+		Bucket: Bucket{ID: s.ids.Next(), Type: "user", Name: w.Bucket, Retention: w.Retention, CreatedAt: now, UpdatedAt: now},
+	}
+	o.Bucket.OrgID = o.Org.ID
+	err := errors.Join(checkName("user", w.User), checkName("organization", w.Org), checkBucket(o.Bucket), checkGiven(w.Token))
+	if err != nil {
+		return Onboarded{}, err
+	}
+	var ops []kv.Op
+	if w.Password != "" {
+		h, err := s.pw.hash(ctx, w.Password)
+		if err != nil {
+			return Onboarded{}, err
+		}
+		ops = append(ops, kv.Put(key("password", o.User.ID), h))
+	}
+	if o.Token = w.Token; o.Token == "" {
+		o.Token = newToken()
+	}
+	h := hashOf(o.Token)
+	o.Authorization = Authorization{ID: s.ids.Next(), Hash: h[:], Status: Active, Description: w.User + "'s Token",
+		OrgID: o.Org.ID, UserID: o.User.ID, Permissions: Operator(), CreatedAt: now, UpdatedAt: now}
+
+	var conds []kv.Cond
+	add := func(c []kv.Cond, o []kv.Op) { conds, ops = append(conds, c...), append(ops, o...) }
+	add(userOps(o.User))
+	add(orgOps(o.Org))
+	add(nil, memberOps(o.Org.ID, o.User.ID, RoleOwner))
+	for _, b := range append(s.systemBuckets(o.Org.ID), o.Bucket) {
+		add(bucketOps(b))
+	}
+	add(authOps(o.Authorization))
+	if err := s.onlyOnce(ctx, &conds, &ops); err != nil {
+		return Onboarded{}, err
+	}
+	if _, err := s.kv.Txn(ctx, conds, ops); errors.Is(err, kv.ErrConflict) {
+		return Onboarded{}, errSetupDone
+	} else if err != nil {
+		return Onboarded{}, fault(err)
+	}
+	s.cache.flush()
+	return o, nil
+}
+
+// onlyOnce makes two setups at the same time exclude each other: both change one record, which names the latest.
+func (s *Service) onlyOnce(ctx context.Context, conds *[]kv.Cond, ops *[]kv.Op) error {
+	_, r, err := load[id.ID](ctx, s.kv, "setup", errSetupDone)
+	switch {
+	case errs.Is(err, errs.Conflict):
+		*conds = append(*conds, kv.Missing("setup"))
+	case err != nil:
+		return err
+	default:
+		*conds = append(*conds, kv.Unchanged(r))
+	}
+	allowed, err := s.SetupAllowed(ctx) // once more, now that the record has been read
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		return errSetupDone
+	}
+	*ops = append(*ops, put("setup", s.ids.Next()))
+	return nil
+}

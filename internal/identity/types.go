@@ -1,0 +1,102 @@
+// Package identity keeps who may do what: users, organisations, their members, authorizations (API tokens), sessions
+// and bucket records, over any engine of package kv.
+//
+// Every method that reads or changes something for somebody takes the Caller first, checks the caller's permissions
+// and puts the act on record before any work (see Guard). Errors carry a code of package errs with InfluxDB's message.
+package identity
+
+import (
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
+
+// Status tells whether a user or an authorization may be used.
+type Status string
+
+// The two states.
+const (
+	Active   Status = "active"
+	Inactive Status = "inactive"
+)
+
+// Valid checks a status that came from outside.
+func (s Status) Valid() error {
+	if s != Active && s != Inactive {
+		return errs.New(errs.Invalid, "status must be active or inactive")
+	}
+	return nil
+}
+
+// User is somebody who can sign in and hold tokens.
+type User struct {
+	ID     id.ID  `json:"id"`
+	Name   string `json:"name"`
+	Status Status `json:"status"`
+	// Operator marks the user who set the server up; their sessions may do everything.
+	Operator bool `json:"operator,omitempty"`
+	// PasswordAt is when the password was last set; sessions from before are void.
+	PasswordAt time.Time `json:"passwordAt,omitzero"`
+}
+
+// Org is an organisation: what secrets belong to.
+type Org struct {
+	ID          id.ID     `json:"id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	CreatedAt   time.Time `json:"createdAt"`
+	UpdatedAt   time.Time `json:"updatedAt"`
+}
+
+// Role is what a user is in an organisation.
+type Role string
+
+// The two roles.
+const (
+	RoleMember Role = "member"
+	RoleOwner  Role = "owner"
+)
+
+// Membership is one user's role in an organisation.
+type Membership struct {
+	User User
+	Role Role
+}
+
+// Authorization is an API token with what it may do. The token itself is not kept.
+type Authorization struct {
+	ID          id.ID        `json:"id"`
+	Hash        []byte       `json:"hash"` // SHA-256 of the token
+	Status      Status       `json:"status"`
+	Description string       `json:"description"`
+	OrgID       id.ID        `json:"orgID"`
+	UserID      id.ID        `json:"userID"`
+	Permissions []Permission `json:"permissions"`
+	CreatedAt   time.Time    `json:"createdAt"`
+	UpdatedAt   time.Time    `json:"updatedAt"`
+	ExpiresAt   *time.Time   `json:"expiresAt,omitempty"`
+
+	// LastUsedAt is kept beside the record and filled in on reading; nil means never.
+	LastUsedAt *time.Time `json:"-"`
+}
+
+// Bucket is the record of a bucket. It holds no data; clients expect it.
+type Bucket struct {
+	ID          id.ID         `json:"id"`
+	OrgID       id.ID         `json:"orgID"`
+	Type        string        `json:"type"` // "user" or "system"
+	Name        string        `json:"name"`
+	Description string        `json:"description,omitempty"`
+	Retention   time.Duration `json:"retention"` // 0 keeps for ever
+	CreatedAt   time.Time     `json:"createdAt"`
+	UpdatedAt   time.Time     `json:"updatedAt"`
+}
+
+// Page is which part of a list is wanted.
+type Page struct {
+	Offset     int
+	Limit      int
+	After      id.ID // only what comes after this ID
+	Descending bool
+}

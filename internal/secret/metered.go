@@ -1,0 +1,80 @@
+package secret
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
+
+// metered is a store that counts and times the calls of another, and logs those that fail. It is applied once, after
+// the store has been chosen, so that all stores are seen alike.
+type metered struct {
+	Store
+	name    string
+	log     *slog.Logger
+	seconds *prometheus.HistogramVec
+	calls   *prometheus.CounterVec
+}
+
+// Metered wraps the store under the name that its metrics carry ("bolt", "vault").
+func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) Store {
+	m := &metered{Store: s, name: name, log: log,
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "strongroom_secret_store_duration_seconds",
+			Help:    "Time that calls of the secret store took.",
+			Buckets: prometheus.ExponentialBuckets(10e-6, 4, 10), // 10 µs to 2.6 s
+		}, []string{"store", "op"}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "strongroom_secret_store_calls_total",
+			Help: "Calls of the secret store by how they ended: ok, or the error's code.",
+		}, []string{"store", "op", "outcome"}),
+	}
+	reg.MustRegister(m.seconds, m.calls)
+	return m
+}
+
+func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.Time, err error) {
+	took := time.Since(start)
+	outcome := "ok"
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		outcome = "cancelled"
+	default:
+		outcome = string(errs.CodeOf(err))
+	}
+	m.seconds.WithLabelValues(m.name, op).Observe(took.Seconds())
+	m.calls.WithLabelValues(m.name, op, outcome).Inc()
+	switch code := errs.CodeOf(err); {
+	case err == nil || outcome == "cancelled" || code == errs.NotFound:
+	case code == errs.Internal:
+		m.log.ErrorContext(ctx, "the secret store failed", "store", m.name, "op", op, "org", org, "took", took, "error", err)
+	default:
+		m.log.WarnContext(ctx, "the secret store refused", "store", m.name, "op", op, "org", org, "took", took, "error", err)
+	}
+}
+
+func (m *metered) Keys(ctx context.Context, org id.ID) (keys []string, err error) {
+	defer func(start time.Time) { m.observe(ctx, "keys", org, start, err) }(time.Now())
+	return m.Store.Keys(ctx, org)
+}
+
+func (m *metered) Get(ctx context.Context, org id.ID, key string) (v Value, err error) {
+	defer func(start time.Time) { m.observe(ctx, "get", org, start, err) }(time.Now())
+	return m.Store.Get(ctx, org, key)
+}
+
+func (m *metered) Apply(ctx context.Context, org id.ID, change Change) (err error) {
+	defer func(start time.Time) { m.observe(ctx, "apply", org, start, err) }(time.Now())
+	return m.Store.Apply(ctx, org, change)
+}
+
+func (m *metered) Purge(ctx context.Context, org id.ID) (err error) {
+	defer func(start time.Time) { m.observe(ctx, "purge", org, start, err) }(time.Now())
+	return m.Store.Purge(ctx, org)
+}

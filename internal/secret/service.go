@@ -1,0 +1,165 @@
+package secret
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+)
+
+// Limits bound what a caller may store, in bytes. Zero fields take the defaults.
+type Limits struct {
+	MaxKey   int // 1 KiB
+	MaxValue int // 1 MiB
+}
+
+// The default limits.
+const (
+	DefaultMaxKey   = 1 << 10
+	DefaultMaxValue = 1 << 20
+)
+
+// Orgs tells whether an organisation exists: nil, or errs.NotFound.
+type Orgs interface {
+	OrgExists(ctx context.Context, org id.ID) error
+}
+
+// Service is what the API uses: every method checks the caller's permission and puts the act on record first, then the
+// input and that the organisation exists, and only then asks the store.
+type Service struct {
+	store  Store
+	guard  *identity.Guard
+	orgs   Orgs
+	limits Limits
+}
+
+// NewService makes the service over a store.
+func NewService(store Store, guard *identity.Guard, orgs Orgs, limits Limits) *Service {
+	if limits.MaxKey == 0 {
+		limits.MaxKey = DefaultMaxKey
+	}
+	if limits.MaxValue == 0 {
+		limits.MaxValue = DefaultMaxValue
+	}
+	return &Service{store, guard, orgs, limits}
+}
+
+// Keys returns the names of the organisation's secrets that the caller may read of, sorted. A permission narrowed to
+// some names shows those.
+func (s *Service) Keys(ctx context.Context, c *identity.Caller, org id.ID) ([]string, error) {
+	act := identity.Act{Action: "secrets.list", Org: org}
+	all := need(identity.Read, org, "")
+	narrowed := !c.May(all) && c.MaySome(identity.Read, org)
+	var err error
+	if narrowed {
+		err = s.guard.Allow(ctx, c, act)
+	} else {
+		err = s.guard.Allow(ctx, c, act, all)
+	}
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.keys(ctx, org)
+	if err == nil && narrowed {
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !c.May(need(identity.Read, org, k)) })
+	}
+	return keys, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) keys(ctx context.Context, org id.ID) ([]string, error) {
+	if err := s.orgs.OrgExists(ctx, org); err != nil {
+		return nil, err
+	}
+	return s.store.Keys(ctx, org)
+}
+
+// Apply carries out a change, all of it or nothing. The caller needs the permission to write every key named; to set
+// what one can never read is allowed.
+func (s *Service) Apply(ctx context.Context, c *identity.Caller, org id.ID, change Change) error {
+	act := identity.Act{Action: "secrets.apply", Org: org, Keys: change.names()}
+	if len(change.Set) == 0 {
+		act.Action = "secrets.delete"
+	}
+	if all := need(identity.Write, org, ""); !c.May(all) {
+		// In InfluxDB's words, which name no key; a permission narrowed to other names gets them too.
+		refused := errs.New(errs.Unauthorized, "%s is unauthorized", all)
+		if !c.MaySome(identity.Write, org) {
+			return s.guard.Deny(ctx, c, act, refused)
+		}
+		for _, k := range act.Keys {
+			if !c.May(need(identity.Write, org, k)) {
+				return s.guard.Deny(ctx, c, act, refused)
+			}
+		}
+	}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return err
+	}
+	return s.guard.Done(ctx, c, act, s.apply(ctx, org, change))
+}
+
+func (s *Service) apply(ctx context.Context, org id.ID, change Change) error {
+	if err := s.check(change); err != nil {
+		return err
+	}
+	if err := s.orgs.OrgExists(ctx, org); err != nil {
+		return err
+	}
+	if change.Empty() {
+		return nil
+	}
+	return s.store.Apply(ctx, org, change)
+}
+
+// check refuses what no store may be given. Keys that cannot exist are not refused in deletions, where InfluxDB's users
+// expect silence: they are dropped.
+func (s *Service) check(change Change) error {
+	for k, v := range change.Set {
+		switch {
+		case k == "":
+			return errs.New(errs.Invalid, "a secret's key must not be empty")
+		case len(k) > s.limits.MaxKey:
+			return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed (--max-secret-key-size)", len(k), s.limits.MaxKey)
+		case !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl):
+			return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters", clip(k))
+		case v.Len() > s.limits.MaxValue:
+			return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed (--max-secret-value-size)", clip(k), v.Len(), s.limits.MaxValue)
+		case !utf8.Valid(v.Bytes()):
+			return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example with base64", clip(k))
+		}
+	}
+	for _, k := range change.Delete {
+		if _, both := change.Set[k]; both {
+			return errs.New(errs.Invalid, "the key %q is both set and deleted", clip(k))
+		}
+	}
+	return nil
+}
+
+// names are all the keys of the change, sorted.
+func (c Change) names() []string {
+	names := make([]string, 0, len(c.Set)+len(c.Delete))
+	for k := range c.Set {
+		names = append(names, k)
+	}
+	names = append(names, c.Delete...)
+	slices.Sort(names)
+	return names
+}
+
+func need(a identity.Action, org id.ID, key string) identity.Permission {
+	return identity.To(a, identity.Resource{Type: identity.Secrets, OrgID: org, Name: key})
+}
+
+// clip shortens a key for use in a message.
+func clip(k string) string {
+	if len(k) > 64 {
+		return strings.ToValidUTF8(k[:64], "") + "…"
+	}
+	return k
+}
