@@ -161,6 +161,18 @@ func (c *Config) Source(name string) string {
 	return "default"
 }
 
+// Place is where a setting's value was found, in the words of messages about it.
+func (c *Config) Place(name string) string {
+	switch source := c.Source(name); source {
+	case "flag", "default":
+		return "flag --" + name
+	case variable(name):
+		return "variable " + source
+	default:
+		return "file " + source + ": " + name
+	}
+}
+
 // SessionTTL is the length of a session.
 func (c *Config) SessionTTL() time.Duration { return time.Duration(c.SessionLength) * time.Minute }
 

@@ -26,7 +26,7 @@ const maxFile = 1 << 20
 
 // readFile reads the settings in the configuration file, or in the one called config.* in the folder.
 func (l *loader) readFile(name string) ([]given, error) {
-	place := l.place("config-path")
+	place := l.c.Place("config-path")
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", place, pathError(name, err))

@@ -153,52 +153,40 @@ func (l *loader) finish() error {
 		c.SealKeyFile = sealKeyBeside(c.BoltPath)
 	}
 	if filepath.Clean(c.SealKeyFile) == filepath.Clean(c.BoltPath) {
-		return fmt.Errorf("%s: is the data file of --bolt-path too; the key needs a file of its own", l.place("seal-key-file"))
+		return fmt.Errorf("%s: is the data file of --bolt-path too; the key needs a file of its own", c.Place("seal-key-file"))
 	}
 	switch {
 	case c.TLSCert != "" && c.TLSKey == "":
-		return fmt.Errorf("%s: needs --tls-key too", l.place("tls-cert"))
+		return fmt.Errorf("%s: needs --tls-key too", c.Place("tls-cert"))
 	case c.TLSKey != "" && c.TLSCert == "":
-		return fmt.Errorf("%s: needs --tls-cert too", l.place("tls-key"))
+		return fmt.Errorf("%s: needs --tls-cert too", c.Place("tls-key"))
 	case c.Vault.ClientCert != "" && c.Vault.ClientKey == "":
-		return fmt.Errorf("%s: needs --vault-client-key too", l.place("vault-client-cert"))
+		return fmt.Errorf("%s: needs --vault-client-key too", c.Place("vault-client-cert"))
 	case c.Vault.ClientKey != "" && c.Vault.ClientCert == "":
-		return fmt.Errorf("%s: needs --vault-client-cert too", l.place("vault-client-key"))
+		return fmt.Errorf("%s: needs --vault-client-cert too", c.Place("vault-client-key"))
 	}
 	for _, limit := range []struct {
 		name string
 		n    int64
 	}{{"max-secret-value-size", c.MaxSecretValueSize}, {"max-secret-key-size", c.MaxSecretKeySize}} {
 		if limit.n > c.MaxBodySize {
-			return fmt.Errorf("%s: %s is more than --max-body-size (%s) lets in", l.place(limit.name), formatSize(limit.n), formatSize(c.MaxBodySize))
+			return fmt.Errorf("%s: %s is more than --max-body-size (%s) lets in", c.Place(limit.name), formatSize(limit.n), formatSize(c.MaxBodySize))
 		}
 	}
 	if addr := c.Vault.Addr; addr != "" {
 		u, err := url.Parse(addr)
 		if err != nil || u.Host == "" && u.Scheme != "unix" || u.User != nil {
-			return fmt.Errorf("%s: is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200", l.place("vault-addr"))
+			return fmt.Errorf("%s: is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200", c.Place("vault-addr"))
 		}
 	}
 	if c.SecretStore != StoreVault {
 		for _, s := range c.settings() {
 			if strings.HasPrefix(s.name, "vault-") && c.sources[s.name] != "" {
-				l.notice(fmt.Sprintf("%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that", l.place(s.name)))
+				l.notice(fmt.Sprintf("%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that", c.Place(s.name)))
 			}
 		}
 	}
 	return nil
-}
-
-// place is where a setting's value was found, for messages.
-func (l *loader) place(name string) string {
-	switch source := l.c.Source(name); {
-	case source == "flag" || source == "default":
-		return "flag --" + name
-	case source == variable(name):
-		return "variable " + source
-	default:
-		return "file " + source + ": " + name
-	}
 }
 
 func (l *loader) notice(text string) { l.c.notices = append(l.c.notices, text) }

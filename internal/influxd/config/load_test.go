@@ -395,3 +395,27 @@ func TestPrint(t *testing.T) {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
 }
+
+// TestDocs keeps the list in the documentation equal to the help.
+func TestDocs(t *testing.T) {
+	const path = "../../../docs/configuration.md"
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var help bytes.Buffer
+	WriteHelp(&help)
+	parts := strings.Split(string(doc), "```\n")
+	if len(parts) != 3 {
+		t.Fatalf("%s holds %d parts around ```, want the help between two", path, len(parts))
+	}
+	if *update {
+		parts[1] = help.String()
+		if err := os.WriteFile(path, []byte(strings.Join(parts, "```\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(help.String(), parts[1]); diff != "" {
+		t.Errorf("%s (-help +list):\n%s(go test -update writes it)", path, diff)
+	}
+}
