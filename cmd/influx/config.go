@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+	"strongroom/cmd/influx/internal/output"
+	"strongroom/cmd/influx/internal/profile"
+)
+
+func (a *app) configCmd() *cli.Command {
+	return &cli.Command{
+		Name:      "config",
+		Usage:     "Config management commands",
+		ArgsUsage: "[config name]",
+		Description: `Without a name, shows the profile in use; with one, makes that the profile in use; with -, the one used before.
+
+Profiles are the server's URL, the token and the organization under a name. They are kept in ~/.influxdbv2/configs, which
+the original influx CLI reads and writes, too. Tables do not show tokens; --json does.`,
+		Flags:        append([]cli.Flag{configsPathFlag()}, printFlags()...),
+		ArgValidator: func(context.Context, *cli.Command) error { return nil },
+		Action:       a.showOrSwitchConfig,
+		Commands: []*cli.Command{
+			{
+				Name:         "create",
+				Usage:        "Create config",
+				Flags:        configFlags("Name for the new config", true),
+				ArgValidator: noArgs,
+				Action: func(ctx context.Context, cmd *cli.Command) error {
+					return a.changeConfig(ctx, cmd, "create", func(f *profile.File, p profile.Profile) (profile.Profile, error) {
+						return p, f.Create(p)
+					})
+				},
+			},
+			{
+				Name:      "rm",
+				Aliases:   []string{"delete", "remove"},
+				Usage:     "Delete config",
+				ArgsUsage: "[config name]...",
+				Flags:     append([]cli.Flag{configsPathFlag()}, printFlags()...),
+				Action:    a.deleteConfigs,
+			},
+			{
+				Name:         "set",
+				Aliases:      []string{"update"},
+				Usage:        "Update config",
+				Flags:        configFlags("Name of the config to update", false),
+				ArgValidator: noArgs,
+				Action: func(ctx context.Context, cmd *cli.Command) error {
+					return a.changeConfig(ctx, cmd, "update", (*profile.File).Update)
+				},
+			},
+			{
+				Name:         "ls",
+				Aliases:      []string{"list"},
+				Usage:        "List configs",
+				Flags:        append([]cli.Flag{configsPathFlag()}, printFlags()...),
+				ArgValidator: noArgs,
+				Action:       a.listConfigs,
+			},
+		},
+	}
+}
+
+func configFlags(nameUsage string, hostRequired bool) []cli.Flag {
+	return append(append([]cli.Flag{configsPathFlag()}, printFlags()...),
+		&cli.StringFlag{Name: "config-name", Aliases: []string{"n"}, Usage: nameUsage, Required: true},
+		&cli.StringFlag{Name: "host-url", Aliases: []string{"u"}, Usage: "Base URL of the InfluxDB server", Required: hostRequired},
+		&cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Auth token to use when communicating with the server"},
+		&cli.StringFlag{Name: "username-password", Aliases: []string{"p"}, Usage: "`USER`, whose password each command then asks for, or USER:PASSWORD, which is kept in the file"},
+		&cli.StringFlag{Name: "org", Aliases: []string{"o"}, Usage: "Default organization name"},
+		&cli.BoolFlag{Name: "active", Aliases: []string{"a"}, Usage: "Set the config as active"},
+	)
+}
+
+func (a *app) showOrSwitchConfig(_ context.Context, cmd *cli.Command) error {
+	f, err := a.loadProfiles(cmd)
+	if err != nil {
+		return err
+	}
+	switch cmd.Args().Len() {
+	case 0:
+		p, ok := f.Active()
+		if !ok {
+			// As the original does: what commands would use.
+			p = profile.Profile{Name: profile.DefaultName, URL: defaultHost, Active: true}
+		}
+		return printConfig(a.printer(cmd), p)
+	case 1:
+		p, err := f.Switch(cmd.Args().First())
+		if err != nil {
+			return err
+		}
+		if err := f.Save(); err != nil {
+			return err
+		}
+		return printConfig(a.printer(cmd), p)
+	}
+	return withHint(cmd, "influx config takes one name at most")
+}
+
+func (a *app) changeConfig(_ context.Context, cmd *cli.Command, verb string, change func(*profile.File, profile.Profile) (profile.Profile, error)) error {
+	up := profile.Profile{
+		Name:   cmd.String("config-name"),
+		URL:    cmd.String("host-url"),
+		Token:  cmd.String("token"),
+		Org:    cmd.String("org"),
+		Active: cmd.Bool("active"),
+	}
+	if up.URL != "" {
+		if _, err := client.New(client.Config{Host: up.URL}); err != nil {
+			return err
+		}
+	}
+	if login := cmd.String("username-password"); login != "" {
+		if up.Token != "" {
+			return errors.New("cannot specify `--token` and `--username-password` together, please choose one")
+		}
+		if strings.Contains(login, ":") {
+			a.term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; give the username alone to be asked")
+		}
+		up.Cookie = base64.StdEncoding.EncodeToString([]byte(login))
+	}
+	f, err := a.loadProfiles(cmd)
+	if err != nil {
+		return err
+	}
+	p, err := change(f, up)
+	if err != nil {
+		return fmt.Errorf("failed to %s config %q: %w", verb, up.Name, err)
+	}
+	if err := f.Save(); err != nil {
+		return err
+	}
+	return printConfig(a.printer(cmd), p)
+}
+
+func (a *app) deleteConfigs(_ context.Context, cmd *cli.Command) error {
+	if !cmd.Args().Present() {
+		return withHint(cmd, "name at least one config to delete")
+	}
+	f, err := a.loadProfiles(cmd)
+	if err != nil {
+		return err
+	}
+	var deleted []profile.Profile
+	for _, name := range cmd.Args().Slice() {
+		p, err := f.Delete(name)
+		if err != nil {
+			return err // nothing is saved yet
+		}
+		deleted = append(deleted, p)
+	}
+	if err := f.Save(); err != nil {
+		return err
+	}
+	return printConfigs(a.printer(cmd), deleted, true)
+}
+
+func (a *app) listConfigs(_ context.Context, cmd *cli.Command) error {
+	f, err := a.loadProfiles(cmd)
+	if err != nil {
+		return err
+	}
+	return printConfigs(a.printer(cmd), f.List(), false)
+}
+
+func printConfig(out output.Printer, p profile.Profile) error {
+	if out.AsJSON {
+		return out.JSON(p)
+	}
+	return printConfigs(out, []profile.Profile{p}, false)
+}
+
+func printConfigs(out output.Printer, all []profile.Profile, deleted bool) error {
+	if out.AsJSON {
+		byName := map[string]profile.Profile{}
+		for _, p := range all {
+			byName[p.Name] = p
+		}
+		return out.JSON(byName)
+	}
+	headers := []string{"Active", "Name", "URL", "Org"}
+	if deleted {
+		headers = append(headers, "Deleted")
+	}
+	rows := make([][]string, len(all))
+	for i, p := range all {
+		active := ""
+		if p.Active {
+			active = "*"
+		}
+		rows[i] = []string{active, p.Name, p.URL, p.Org}
+		if deleted {
+			rows[i] = append(rows[i], "true")
+		}
+	}
+	return out.Table(headers, rows)
+}

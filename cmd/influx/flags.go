@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+)
+
+// Flags are made anew for each command, because a flag keeps the value it was given.
+
+func configsPathFlag() cli.Flag {
+	return &cli.StringFlag{Name: "configs-path", Usage: "Path to the influx CLI configurations", Sources: cli.EnvVars("INFLUX_CONFIGS_PATH"), DefaultText: "~/.influxdbv2/configs"}
+}
+
+// connectFlags are those of every command that speaks to the server.
+func connectFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "host", Usage: "HTTP address of InfluxDB", Sources: cli.EnvVars("INFLUX_HOST"), DefaultText: "the profile's, or " + defaultHost},
+		&cli.BoolFlag{Name: "skip-verify", Usage: "Skip TLS certificate chain and host name verification", Sources: cli.EnvVars("INFLUX_SKIP_VERIFY")},
+		configsPathFlag(),
+		&cli.StringFlag{Name: "active-config", Aliases: []string{"c"}, Usage: "Config name to use for this command", Sources: cli.EnvVars("INFLUX_ACTIVE_CONFIG")},
+		&cli.BoolFlag{Name: "http-debug", Usage: "Print requests and answers to standard error, without tokens, passwords and values of secrets"},
+	}
+}
+
+// printFlags are those of every command that prints a table.
+func printFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "json", Usage: "Output data as JSON", Sources: cli.EnvVars("INFLUX_OUTPUT_JSON")},
+		&cli.BoolFlag{Name: "hide-headers", Usage: "Hide the table headers in output data", Sources: cli.EnvVars("INFLUX_HIDE_HEADERS")},
+	}
+}
+
+func tokenFlag() cli.Flag {
+	return &cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Authentication token", Sources: cli.EnvVars("INFLUX_TOKEN")}
+}
+
+// commonFlags are those of a command that needs a token and prints a table, and then its own.
+func commonFlags(own ...cli.Flag) []cli.Flag {
+	flags := append(connectFlags(), printFlags()...)
+	return append(append(flags, tokenFlag()), own...)
+}
+
+// orgFlags choose the organisation a command is about.
+func orgFlags(own ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "org-id", Usage: "The ID of the organization", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: validID},
+		&cli.StringFlag{Name: "org", Aliases: []string{"o"}, Usage: "The name of the organization", Sources: cli.EnvVars("INFLUX_ORG"), DefaultText: "the profile's"},
+	}, own...)
+}
+
+// namedOrgFlags choose an organisation in the commands that are about organisations.
+func namedOrgFlags(own ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The organization name", Sources: cli.EnvVars("INFLUX_ORG")},
+		&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: validID},
+	}, own...)
+}
+
+var idForm = regexp.MustCompile(`^[0-9a-fA-F]{16}$`)
+
+func validID(s string) error {
+	if s != "" && (!idForm.MatchString(s) || s == "0000000000000000") {
+		return fmt.Errorf("an ID has 16 hexadecimal digits, such as 031c8cbefe101000, and not all zero; %q is none (a name?)", s)
+	}
+	return nil
+}
+
+// orgChoice is the organisation by ID or name as the flags of the given names have it. Where a name comes from the
+// command line and an ID from the environment, the command line wins.
+func orgChoice(cmd *cli.Command, idFlag, nameFlag string) (id, name string) {
+	id, name = cmd.String(idFlag), cmd.String(nameFlag)
+	fromEnv := func(value, variable string) bool { return value != "" && value == os.Getenv(variable) }
+	if name != "" && fromEnv(id, "INFLUX_ORG_ID") && !fromEnv(name, "INFLUX_ORG") {
+		id = ""
+	}
+	if id != "" {
+		name = ""
+	}
+	return id, name
+}
+
+// org finds the ID of the organisation a command is about: by flags or environment, or else the profile's.
+func (s *session) org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag string) (string, error) {
+	id, name := orgChoice(cmd, idFlag, nameFlag)
+	if id != "" {
+		return id, nil
+	}
+	if name = firstOf(name, s.profile.Org); name == "" {
+		return "", fmt.Errorf("no organization: give --%s or --%s, or set one in the profile with influx config set", nameFlag, idFlag)
+	}
+	org, err := s.client.OrgByName(ctx, name)
+	var refused *client.Error
+	if errors.As(err, &refused) && (refused.Code == client.CodeNotFound || refused.Code == client.CodeUnauthorized) {
+		return "", fmt.Errorf("failed to look up organization %q: %w (a token that may not read organizations needs --%s)", name, err, idFlag)
+	}
+	if err != nil {
+		return "", fmt.Errorf("failed to look up organization %q: %w", name, err)
+	}
+	return org.ID, nil
+}

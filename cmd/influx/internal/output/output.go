@@ -1,0 +1,63 @@
+// Package output prints what commands found: tables with tabs between the columns, or JSON, in the original influx CLI's
+// layout, which scripts cut apart.
+package output
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// Printer prints to one writer, normally standard output.
+type Printer struct {
+	Out         io.Writer
+	AsJSON      bool
+	HideHeaders bool
+}
+
+// JSON prints v indented with tabs.
+func (p Printer) JSON(v any) error {
+	enc := json.NewEncoder(p.Out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "\t")
+	return enc.Encode(v)
+}
+
+// Table prints a header and rows, the columns aligned with tabs.
+func (p Printer) Table(headers []string, rows [][]string) error {
+	w := tabwriter.NewWriter(p.Out, 0, 8, 1, '\t', 0)
+	if !p.HideHeaders {
+		if _, err := fmt.Fprintln(w, strings.Join(headers, "\t")); err != nil {
+			return err
+		}
+	}
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = printable(cell)
+		}
+		if _, err := fmt.Fprintln(w, strings.Join(cells, "\t")); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// printable keeps a name with control characters from breaking the table or driving the terminal.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			fmt.Fprintf(&b, `\x%02x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+)
+
+func (a *app) orgMembersCmd() *cli.Command {
+	member := func() cli.Flag {
+		return &cli.StringFlag{Name: "member", Aliases: []string{"m"}, Usage: "The member ID", Required: true, Validator: validID}
+	}
+	return &cli.Command{
+		Name:  "members",
+		Usage: "Organization membership commands",
+		Commands: []*cli.Command{
+			{
+				Name:  "add",
+				Usage: "Add organization member",
+				Flags: commonFlags(namedOrgFlags(member())...),
+				Action: a.connected(authenticated, func(ctx context.Context, cmd *cli.Command, s *session) error {
+					return changeMember(ctx, cmd, s, "added as a member of", func(ctx context.Context, orgID, userID string) error {
+						_, err := s.client.AddMember(ctx, orgID, userID)
+						return err
+					})
+				}),
+			},
+			{
+				Name:    "list",
+				Aliases: []string{"find", "ls"},
+				Usage:   "List organization members",
+				Flags:   commonFlags(namedOrgFlags()...),
+				Action:  a.connected(authenticated, listMembers),
+			},
+			{
+				Name:  "remove",
+				Usage: "Remove organization member",
+				Flags: commonFlags(namedOrgFlags(member())...),
+				Action: a.connected(authenticated, func(ctx context.Context, cmd *cli.Command, s *session) error {
+					return changeMember(ctx, cmd, s, "removed from", s.client.RemoveMember)
+				}),
+			},
+		},
+	}
+}
+
+func changeMember(ctx context.Context, cmd *cli.Command, s *session, done string, change func(ctx context.Context, orgID, userID string) error) error {
+	orgID, err := s.org(ctx, cmd, "id", "name")
+	if err != nil {
+		return err
+	}
+	userID := cmd.String("member")
+	if err := change(ctx, orgID, userID); err != nil {
+		return fmt.Errorf("user %q could not be %s organization %q: %w", userID, done, orgID, err)
+	}
+	_, err = fmt.Fprintf(s.print.Out, "user %q has been %s org %q\n", userID, done, orgID)
+	return err
+}
+
+func listMembers(ctx context.Context, cmd *cli.Command, s *session) error {
+	orgID, err := s.org(ctx, cmd, "id", "name")
+	if err != nil {
+		return err
+	}
+	members, err := s.client.Members(ctx, orgID)
+	if err != nil {
+		return fmt.Errorf("failed to list members of organization %q: %w", orgID, err)
+	}
+	if s.print.AsJSON {
+		if members == nil {
+			members = []client.Member{}
+		}
+		return s.print.JSON(members)
+	}
+	rows := make([][]string, len(members))
+	for i, m := range members {
+		rows[i] = []string{m.ID, m.Name, "member", m.Status}
+	}
+	return s.print.Table([]string{"ID", "Name", "User Type", "Status"}, rows)
+}

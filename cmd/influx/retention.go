@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+var (
+	retentionForm = regexp.MustCompile(`^(\d+(w|d|h|m|s))+$`)
+	retentionPart = regexp.MustCompile(`(\d+)(w|d|h|m|s)`)
+	retentionUnit = map[string]int64{"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
+)
+
+// maxRetention is what a time.Duration holds, which is what InfluxDB keeps it in.
+const maxRetention = int64(1<<63-1) / int64(time.Second)
+
+// retentionSeconds reads a duration such as 72h, 1w2d or 90m, in whole seconds; empty and 0 are infinite.
+func retentionSeconds(s string) (int64, error) {
+	if s == "" || s == "0" {
+		return 0, nil
+	}
+	if !retentionForm.MatchString(s) {
+		return 0, fmt.Errorf("retention %q is not a duration in weeks, days, hours, minutes and seconds, such as 4w, 30d or 72h", s)
+	}
+	var total int64
+	for _, part := range retentionPart.FindAllStringSubmatch(s, -1) {
+		n, err := strconv.ParseInt(part[1], 10, 64)
+		unit := retentionUnit[part[2]]
+		if err != nil || n > (maxRetention-total)/unit {
+			return 0, fmt.Errorf("retention %q is too long; give 0 for infinite", s)
+		}
+		total += n * unit
+	}
+	return total, nil
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+	"strongroom/cmd/influx/internal/profile"
+	"strongroom/cmd/influx/internal/terminal"
+)
+
+func (a *app) setupCmd() *cli.Command {
+	flags := append(connectFlags(), printFlags()...)
+	flags = append(flags,
+		&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "Name of initial user to create"},
+		&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "`Password` to set on initial user, which then shows in the process list and in the shell's history"},
+		passwordFileFlag(),
+		&cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Auth token to set on the initial user", Sources: cli.EnvVars("INFLUX_TOKEN"), DefaultText: "made by the server"},
+		&cli.StringFlag{Name: "org", Aliases: []string{"o"}, Usage: "Name of initial organization to create"},
+		&cli.StringFlag{Name: "bucket", Aliases: []string{"b"}, Usage: "Name of initial bucket to create"},
+		&cli.StringFlag{Name: "retention", Aliases: []string{"r"}, Usage: "Duration initial bucket will retain data, such as 72h, 30d or 4w, or 0 for infinite", DefaultText: "infinite"},
+		&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "Ask for nothing and confirm nothing"},
+		&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "Name to set on CLI config generated for the InfluxDB instance, required if other configs exist", DefaultText: profile.DefaultName},
+	)
+	return &cli.Command{
+		Name:  "setup",
+		Usage: "Setup instance with initial user, org, bucket",
+		Description: `Asks for what no flag gives, and then writes the operator token to a profile, so that the next commands need no flags.
+In a script, give --force and everything as flags, the password in a file or on standard input:
+
+   influx setup --force -u admin -o my-org -b my-bucket --password-file pw.txt`,
+		Flags:  flags,
+		Action: a.connected(anonymous, setup),
+	}
+}
+
+func setup(ctx context.Context, cmd *cli.Command, s *session) error {
+	allowed, err := s.client.SetupAllowed(ctx)
+	if err != nil {
+		return fmt.Errorf("failed to check if already set up: %w", err)
+	}
+	if !allowed {
+		return fmt.Errorf("instance at %s has already been set up", s.client.Host())
+	}
+	p := profile.Profile{Name: firstOf(cmd.String("name"), profile.DefaultName), URL: s.client.Host()}
+	// Set-up cannot be undone and its token is shown once: the profile must be sure to take it.
+	if err := readyForProfile(s.profiles, cmd.String("name"), p); err != nil {
+		return err
+	}
+	req, err := setupRequest(ctx, cmd, s)
+	if err != nil {
+		return err
+	}
+	res, err := s.client.Setup(ctx, req)
+	if err != nil {
+		return fmt.Errorf("failed to setup instance: %w", err)
+	}
+	p.Token, p.Org = res.Auth.Token, res.Org.Name
+	_, inUse := s.profiles.Active()
+	p.Active = !inUse
+	if err := errors.Join(s.profiles.Create(p), s.profiles.Save()); err != nil {
+		return fmt.Errorf("setup succeeded, but its token could not be kept: %w\n"+
+			"Sign in with the password (influx config create -n %s -u %s -p %s) and make another (influx auth create --operator)",
+			err, p.Name, p.URL, res.User.Name)
+	}
+	if inUse {
+		s.term.Warn("The new config is %q; influx config %s makes it the one in use", p.Name, p.Name)
+	}
+	if s.print.AsJSON {
+		return s.print.JSON(map[string]string{"user": res.User.Name, "organization": res.Org.Name, "bucket": res.Bucket.Name})
+	}
+	return s.print.Table([]string{"User", "Organization", "Bucket"}, [][]string{{res.User.Name, res.Org.Name, res.Bucket.Name}})
+}
+
+func readyForProfile(profiles *profile.File, wanted string, p profile.Profile) error {
+	if wanted == "" && len(profiles.List()) > 0 {
+		return errors.New("config name is required if you already have existing configs; give --name")
+	}
+	if _, taken := profiles.Get(p.Name); taken {
+		return fmt.Errorf("config name %q already exists", p.Name)
+	}
+	return profiles.Writable()
+}
+
+// setupRequest puts the flags together and, unless forced, asks for the rest and for a confirmation.
+func setupRequest(ctx context.Context, cmd *cli.Command, s *session) (client.SetupRequest, error) {
+	req := client.SetupRequest{
+		Username: cmd.String("username"),
+		Org:      cmd.String("org"),
+		Bucket:   cmd.String("bucket"),
+		Token:    cmd.String("token"),
+	}
+	seconds, err := retentionSeconds(cmd.String("retention"))
+	if err != nil {
+		return req, err
+	}
+	req.RetentionPeriodSeconds = seconds
+	force := cmd.Bool("force")
+	if !force && !s.term.Interactive() {
+		return req, fmt.Errorf("%w: give --force, and everything as flags", terminal.ErrNotInteractive)
+	}
+	if req.Password, err = passwordFromFlags(cmd, s.term); err != nil {
+		return req, err
+	}
+	if force {
+		return req, completeForced(&req, s.term)
+	}
+	return req, askSetup(ctx, cmd, s.term, &req)
+}
+
+// completeForced checks that nothing is missing; a password that no flag gives is read from standard input.
+func completeForced(req *client.SetupRequest, term *terminal.Terminal) error {
+	for flag, value := range map[string]string{"--username": req.Username, "--org": req.Org, "--bucket": req.Bucket} {
+		if value == "" {
+			return errors.New("--force needs --username, --org and --bucket; missing here: " + flag)
+		}
+	}
+	if req.Password != "" {
+		return nil
+	}
+	if term.Interactive() {
+		return errors.New("--force needs a password: give --password-file, or pipe it in")
+	}
+	var err error
+	req.Password, err = readPassword(term, "-")
+	return err
+}
+
+func askSetup(ctx context.Context, cmd *cli.Command, term *terminal.Terminal, req *client.SetupRequest) error {
+	term.Warn("Welcome to Strongroom!")
+	var err error
+	ask := func(into *string, prompt, byDefault string) {
+		if err == nil && *into == "" {
+			*into, err = term.Line(ctx, prompt, byDefault)
+		}
+	}
+	ask(&req.Username, "Please type your primary username", "")
+	if err == nil && req.Password == "" {
+		req.Password, err = term.NewSecret(ctx, "Please type your password", checkPassword)
+	}
+	ask(&req.Org, "Please type your primary organization name", "")
+	ask(&req.Bucket, "Please type your primary bucket name", "")
+	if cmd.String("retention") == "" {
+		var hours string
+		ask(&hours, "Please type your retention period in hours, or 0 for infinite", "0")
+		if err == nil {
+			n, parseErr := strconv.ParseUint(hours, 10, 31)
+			if parseErr != nil {
+				return fmt.Errorf("the retention period is a number of hours, and %q is not", hours)
+			}
+			req.RetentionPeriodSeconds = int64(n) * 3600
+		}
+	}
+	if err != nil {
+		return err
+	}
+	retention := "infinite"
+	if req.RetentionPeriodSeconds > 0 {
+		retention = (time.Duration(req.RetentionPeriodSeconds) * time.Second).String()
+	}
+	term.Warn("Setup with these parameters?\n  Username:          %s\n  Organization:      %s\n  Bucket:            %s\n  Retention Period:  %s",
+		req.Username, req.Org, req.Bucket, retention)
+	yes, err := term.Confirm(ctx, "Continue?")
+	if err == nil && !yes {
+		err = errors.New("setup was canceled")
+	}
+	return err
+}
