@@ -38,6 +38,7 @@ type Config struct {
 	SecretStore string
 	Vault       Vault
 
+	AuditSinks       []string
 	LogLevel         string
 	LogFormat        string
 	ConfigPath       string
@@ -132,6 +133,7 @@ func (c *Config) table() []group {
 			{name: "vault-token", value: text(&v.Token), secret: true, help: "token to log in to Vault with; better given as a variable, since others on the machine can see flags"},
 		}},
 		{"Process", []setting{
+			{name: "audit-sinks", value: list(&c.AuditSinks), def: "audit.log beside the file of --bolt-path", help: "where the record of every act goes, one or more of a file's path, stdout and syslog; an act that none of them takes does not happen"},
 			{name: "log-level", value: oneOf(&c.LogLevel, "debug", "info", "warn", "error"), def: "info", help: "least level that is logged"},
 			{name: "log-format", value: oneOf(&c.LogFormat, "auto", "text", "json"), def: "auto", help: "auto is text on a terminal and JSON lines elsewhere"},
 			{name: "config-path", value: path(&c.ConfigPath), notInFile: true, help: "configuration file (.toml, .yaml, .yml, .json), or a folder with one called config; none is looked for elsewhere"},
@@ -179,11 +181,18 @@ func (c *Config) SessionTTL() time.Duration { return time.Duration(c.SessionLeng
 // TLS reports whether the API is served as https.
 func (c *Config) TLS() bool { return c.TLSCert != "" }
 
-// Public is every setting by name, for the API: secrets read "[hidden]" where one is set, and what is not set is "".
-func (c *Config) Public() map[string]string {
-	all := make(map[string]string)
+// Public is every setting by name, for the API: switches and numbers as such, the rest as text. A secret reads
+// "[hidden]", and what is not set "".
+func (c *Config) Public() map[string]any {
+	all := make(map[string]any)
 	for _, s := range c.settings() {
 		all[s.name] = s.shown()
+		switch v := s.value.(type) {
+		case parsed[bool]:
+			all[s.name] = *v.p
+		case parsed[int]:
+			all[s.name] = *v.p
+		}
 	}
 	return all
 }
@@ -198,5 +207,5 @@ func (s setting) shown() string {
 	return s.value.String()
 }
 
-// sealKeyBeside is the default of --seal-key-file.
-func sealKeyBeside(boltPath string) string { return filepath.Join(filepath.Dir(boltPath), "seal.key") }
+// beside is a file in the folder of the data file: the default of settings that name one.
+func beside(boltPath, name string) string { return filepath.Join(filepath.Dir(boltPath), name) }

@@ -221,6 +221,16 @@ func scalar(v any, k kind) (string, error) {
 		if strings.HasPrefix(string(k), "1.") {
 			return strconv.FormatFloat(v, 'f', -1, 64), nil
 		}
+	case []any:
+		var items []string
+		for _, item := range v {
+			if s, ok := item.(string); ok && k == kindList && !strings.Contains(s, ",") {
+				items = append(items, s)
+			}
+		}
+		if k == kindList && len(items) == len(v) {
+			return strings.Join(items, ","), nil
+		}
 	case nil:
 		return "", errors.New("has no value")
 	}
@@ -259,6 +269,8 @@ func wanted(k kind) string {
 		return "a size in bytes, such as 65536 or \"4MiB\""
 	case kindDuration:
 		return "a duration in quotes, such as \"30s\""
+	case kindList:
+		return "a list of texts, none with a comma"
 	default:
 		return "a text in quotes"
 	}

@@ -32,6 +32,8 @@ func TestBadFiles(t *testing.T) {
 		{"number for a switch", "c.json", `{"metrics-disabled": 1}`, "metrics-disabled: is a number and should be true or false"},
 		{"switch for a text", "c.json", `{"bolt-path": true}`, "bolt-path: is a switch and should be a text"},
 		{"list", "c.json", `{"bolt-path": ["x"]}`, "bolt-path: is a list"},
+		{"list of numbers", "c.json", `{"audit-sinks": [1]}`, "audit-sinks: is a list and should be a list of texts"},
+		{"list with a comma in an item", "c.json", `{"audit-sinks": ["a,b"]}`, "audit-sinks: is a list and should be a list of texts"},
 		{"section", "c.toml", "[bolt-path]\nx = 1\n", "bolt-path: is a section"},
 		{"nothing", "c.yaml", "bolt-path:\n", "bolt-path: has no value"},
 		{"time", "c.toml", "session-length = 2020-01-01T00:00:00Z\n", "session-length: is a time"},
@@ -87,11 +89,11 @@ func TestEmptyFiles(t *testing.T) {
 }
 
 func TestNumbersWithoutQuotes(t *testing.T) {
-	c, err := load([]string{"--config-path", writeFile(t, "c.toml", "tls-min-version = 1.3\nhttp-idle-timeout = 0\nmax-body-size = 2097152\n")}, nil)
+	c, err := load([]string{"--config-path", writeFile(t, "c.toml", "tls-min-version = 1.3\nhttp-idle-timeout = 0\nmax-body-size = 2097152\naudit-sinks = [\"a\", \"b\"]\n")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.TLSMinVersion != "1.3" || c.HTTPIdleTimeout != 0 || c.MaxBodySize != 2<<20 {
+	if c.TLSMinVersion != "1.3" || c.HTTPIdleTimeout != 0 || c.MaxBodySize != 2<<20 || len(c.AuditSinks) != 2 {
 		t.Errorf("got %s, %s, %d", c.TLSMinVersion, c.HTTPIdleTimeout, c.MaxBodySize)
 	}
 }

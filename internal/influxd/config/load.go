@@ -110,12 +110,9 @@ func (l *loader) take(g given) error {
 		l.notice(fmt.Sprintf("%s has no meaning here and is ignored", g.place))
 		return nil
 	}
-	text := g.text
-	if rest, ok := strings.CutPrefix(text, "~/"); ok && s.value.kind() == kindPath {
-		if l.home == "" {
-			return fmt.Errorf("%s: begins with ~, but HOME is not set; write the whole path", g.place)
-		}
-		text = filepath.Join(l.home, rest)
+	text, err := l.expand(g.text, s.value.kind())
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.place, err)
 	}
 	if err := s.value.set(text); err != nil {
 		if shown := fmt.Sprintf("%q ", g.text); !s.secret && g.text != "" && len(g.text) <= 200 {
@@ -127,10 +124,32 @@ func (l *loader) take(g given) error {
 	return nil
 }
 
+// expand writes the home folder for the ~ that begins a path. A shell does so only where it sees a path, not in
+// --bolt-path=~/x, in a unit or in a file; and a folder called "~" is never what was meant.
+func (l *loader) expand(text string, k kind) (string, error) {
+	if k != kindPath && k != kindList {
+		return text, nil
+	}
+	items := []string{text}
+	if k == kindList {
+		items = strings.Split(text, ",")
+	}
+	for i, item := range items {
+		rest, ok := strings.CutPrefix(item, "~/")
+		if ok && l.home == "" {
+			return "", errors.New("begins with ~, but HOME is not set; write the whole path")
+		}
+		if ok {
+			items[i] = filepath.Join(l.home, rest)
+		}
+	}
+	return strings.Join(items, ","), nil
+}
+
 // defaults gives every setting its default. Those that depend on others are left to finish.
 func (l *loader) defaults() error {
 	for name, s := range l.byName {
-		if s.def == "" || name == "bolt-path" || name == "seal-key-file" {
+		if s.def == "" || name == "bolt-path" || name == "seal-key-file" || name == "audit-sinks" {
 			continue
 		}
 		if err := s.value.set(s.def); err != nil {
@@ -150,7 +169,10 @@ func (l *loader) finish() error {
 		c.BoltPath = filepath.Join(l.home, ".strongroom", "influxd.bolt")
 	}
 	if c.SealKeyFile == "" {
-		c.SealKeyFile = sealKeyBeside(c.BoltPath)
+		c.SealKeyFile = beside(c.BoltPath, "seal.key")
+	}
+	if len(c.AuditSinks) == 0 {
+		c.AuditSinks = []string{beside(c.BoltPath, "audit.log")}
 	}
 	if filepath.Clean(c.SealKeyFile) == filepath.Clean(c.BoltPath) {
 		return fmt.Errorf("%s: is the data file of --bolt-path too; the key needs a file of its own", c.Place("seal-key-file"))

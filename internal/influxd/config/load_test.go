@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,6 +121,7 @@ func TestBadSettings(t *testing.T) {
 		{"size zero", []string{"--max-body-size=0"}, nil, `must be at least one byte`},
 		{"size too large", []string{"--max-body-size=9007199254740993GiB"}, nil, `must be below 2GiB`},
 		{"value larger than a body", []string{"--max-body-size=1KiB"}, nil, `flag --max-secret-value-size: 1MiB is more than --max-body-size (1KiB) lets in`},
+		{"empty item", []string{"--audit-sinks=stdout,,syslog"}, nil, `has an item that is empty`},
 		{"empty", []string{"--bolt-path="}, nil, `flag --bolt-path: is empty`},
 		{"unknown variable", nil, []string{"INFLUXD_SECRT_STORE=vault"}, `variable INFLUXD_SECRT_STORE: there is no such setting (did you mean INFLUXD_SECRET_STORE?)`},
 		{"unknown variable near nothing", nil, []string{"INFLUXD_FROBNICATE=1"}, `variable INFLUXD_FROBNICATE: there is no such setting; `},
@@ -188,6 +190,8 @@ func sample(s setting) (text string, quoted bool) {
 		return "127.0.0.7:7777", true
 	case kindPath:
 		return "/some/where/" + s.name, true
+	case kindList:
+		return "stdout,syslog", true
 	case kindText:
 		return "https://example.com:1234", true
 	default:
@@ -271,13 +275,13 @@ func TestEverySettingFromEverySource(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	file := writeFile(t, "c.toml", "session-length = 1\nlog-level = \"error\"\nbolt-path = \"~/file\"\n")
-	env := []string{"INFLUXD_SESSION_LENGTH=2", "INFLUXD_LOG_LEVEL=debug", "INFLUXD_CONFIG_PATH=" + file, "INFLUXD_VAULT_TOKEN="}
+	env := []string{"INFLUXD_AUDIT_SINKS=stdout,~/a", "INFLUXD_SESSION_LENGTH=2", "INFLUXD_LOG_LEVEL=debug", "INFLUXD_CONFIG_PATH=" + file, "INFLUXD_VAULT_TOKEN="}
 	c, err := load([]string{"--session-length=3"}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.SessionLength, c.LogLevel, c.BoltPath, c.SealKeyFile, c.MaxBodySize, c.Source("vault-token")}
-	want := []any{3, "debug", "/home/gopher/file", "/home/gopher/seal.key", int64(4 << 20), "default"}
+	got := []any{c.SessionLength, c.LogLevel, c.BoltPath, c.SealKeyFile, c.MaxBodySize, c.Source("vault-token"), strings.Join(c.AuditSinks, ",")}
+	want := []any{3, "debug", "/home/gopher/file", "/home/gopher/seal.key", int64(4 << 20), "default", "stdout,/home/gopher/a"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -336,9 +340,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	}
 	var out bytes.Buffer
 	c.Print(&out)
-	for _, v := range c.Public() {
-		out.WriteString(v)
-	}
+	fmt.Fprint(&out, c.Public())
 	if strings.Contains(out.String(), "sesame") {
 		t.Errorf("the token is shown:\n%s", out.String())
 	}

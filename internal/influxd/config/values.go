@@ -29,6 +29,7 @@ const (
 	kindNumber   kind = "N"
 	kindSize     kind = "SIZE"
 	kindDuration kind = "DURATION"
+	kindList     kind = "TEXT,TEXT"
 )
 
 type textValue struct {
@@ -49,6 +50,25 @@ func (v textValue) set(s string) error {
 		return errors.New("holds a line break or a NUL character")
 	}
 	*v.p = s
+	return nil
+}
+
+type listValue struct{ p *[]string }
+
+func list(p *[]string) value       { return listValue{p} }
+func (v listValue) kind() kind     { return kindList }
+func (v listValue) String() string { return strings.Join(*v.p, ",") }
+
+func (v listValue) set(s string) error {
+	var all []string
+	for item := range strings.SplitSeq(s, ",") {
+		item = strings.TrimSpace(item)
+		if err := text(&item).set(item); err != nil {
+			return fmt.Errorf("has an item that %w", err)
+		}
+		all = append(all, item)
+	}
+	*v.p = all
 	return nil
 }
 
