@@ -1,0 +1,183 @@
+// Package bolt is the kv.Store of a single server: one bbolt file, locked by the process that has it open.
+//
+// The file has two buckets. One holds every key with its record, eight bytes of revision (big-endian) and the value;
+// the other the format marker and the revision of the last transaction. Every transaction is on disk before it is
+// answered: bbolt's syncs are never turned off. Transactions that arrive while another commits share the next commit,
+// so that many writers cost one sync, not one each (writer.go).
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"strongroom/internal/kv"
+)
+
+// The buckets of the file and the keys in the meta bucket.
+var (
+	dataBucket  = []byte("strongroom-data")
+	metaBucket  = []byte("strongroom-meta")
+	formatKey   = []byte("format")   // "strongroom <format version>"
+	revisionKey = []byte("revision") // 8 bytes, big-endian
+)
+
+// revLen is the length of the revision in front of each value.
+const revLen = 8
+
+// DB is an open file. It is a kv.Store.
+type DB struct {
+	path string
+	bolt *bbolt.DB
+
+	// update is bolt.Update; a test puts a failing one in its place.
+	update func(func(*bbolt.Tx) error) error
+
+	mu     sync.RWMutex // held for reading while a transaction joins the queue, for writing by Close
+	closed bool
+	queue  chan *request
+	done   chan struct{} // closed when the writer has ended
+	failed error         // the fault after which the writer takes no more; the writer's own
+}
+
+var _ kv.Store = (*DB)(nil)
+
+// Get returns one record.
+func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
+	rec := kv.Record{Key: key}
+	err := db.view(ctx, func(tx *bbolt.Tx) error {
+		raw := tx.Bucket(dataBucket).Get([]byte(key))
+		if raw == nil {
+			return kv.ErrNotFound
+		}
+		var err error
+		rec.Rev, rec.Value, err = decode(raw)
+		return err
+	})
+	if err != nil {
+		return kv.Record{}, err
+	}
+	return rec, nil
+}
+
+// List returns one page of the records whose keys begin with prefix.
+func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	}
+	var recs []kv.Record
+	err := db.view(ctx, func(tx *bbolt.Tx) error {
+		from, cursor := max(prefix, after), tx.Bucket(dataBucket).Cursor()
+		for k, raw := cursor.Seek([]byte(from)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, raw = cursor.Next() {
+			if after != "" && string(k) <= after {
+				continue
+			}
+			if len(recs) == limit {
+				return nil
+			}
+			if len(recs)%1024 == 1023 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			rev, value, err := decode(raw)
+			if err != nil {
+				return err
+			}
+			recs = append(recs, kv.Record{Key: string(k), Value: value, Rev: rev})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recs, nil
+}
+
+// Backup writes a copy of the file as it is at this moment, which Open can open, while reading and writing go on. A
+// write that needs the file mapped anew (when it outgrows what is mapped: 1 GiB, then each further GiB) waits for it.
+func (db *DB) Backup(ctx context.Context, w io.Writer) error {
+	to := &backupWriter{ctx: ctx, w: w}
+	err := db.view(ctx, func(tx *bbolt.Tx) error {
+		_, err := tx.WriteTo(to)
+		return err
+	})
+	if to.err != nil {
+		return fmt.Errorf("writing the copy: %w", to.err)
+	}
+	return err
+}
+
+// backupWriter ends with its context, and keeps the error it gave: bbolt passes on no more than its text.
+type backupWriter struct {
+	ctx context.Context
+	w   io.Writer
+	err error
+}
+
+func (w *backupWriter) Write(p []byte) (n int, err error) {
+	if w.err = w.ctx.Err(); w.err == nil {
+		n, w.err = w.w.Write(p)
+	}
+	return n, w.err
+}
+
+// Close waits for the transactions that have joined the queue and releases the file.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	already := db.closed
+	if !already {
+		db.closed = true
+		close(db.queue)
+	}
+	db.mu.Unlock()
+	<-db.done
+	if already {
+		return nil
+	}
+	removeHolder(db.path) // while the file is still ours
+	if err := db.bolt.Close(); err != nil {
+		return fmt.Errorf("closing %s: %w", db.path, err)
+	}
+	return nil
+}
+
+// view reads in one bbolt transaction.
+func (db *DB) view(ctx context.Context, f func(*bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := guard(func() error { return db.bolt.View(f) })
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return kv.ErrClosed
+	}
+	return err
+}
+
+// guard turns a panic of bbolt's into an error: it panics where the file's pages contradict themselves, and one
+// damaged page must not end a server that can still answer for the others. A page that cannot be read at all comes as
+// a memory fault, which SetPanicOnFault makes a panic too.
+func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file is damaged (%v); restore it from a backup", p)
+		}
+	}()
+	return f()
+}
+
+// decode reads a stored record; the value is a copy.
+func decode(raw []byte) (int64, []byte, error) {
+	if len(raw) < revLen {
+		return 0, nil, errors.New("the file is damaged: a record without a revision")
+	}
+	return int64(binary.BigEndian.Uint64(raw)), slices.Clone(raw[revLen:]), nil
+}

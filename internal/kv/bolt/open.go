@@ -1,0 +1,218 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// formatName and formatVersion make the marker of our files, "strongroom 1". A version is raised when an older program
+// could misread what a newer one writes.
+const (
+	formatName    = "strongroom"
+	formatVersion = 1
+)
+
+// lockTimeout is how long Open waits for a process that is just ending to let go of the file.
+const lockTimeout = time.Second
+
+// mapSize is how much of the file is mapped from the start. It costs address space, not memory, and spares writers the
+// wait for readers that comes with each new mapping.
+const mapSize = 1 << 30
+
+// influxBuckets are top-level buckets of a real InfluxDB 2's file; a file with one of them is InfluxDB's.
+var influxBuckets = []string{"organizationsv1", "usersv1", "authorizationsv1", "secretsv1", "bucketsv1", "onboardingv1", "migrationsv1"}
+
+// Options are what Open can be told; the zero value is what a server wants.
+type Options struct {
+	// MaxSize, where it is positive, is the size in bytes above which the file does not grow: a transaction that would
+	// need more gives kv.ErrFull.
+	MaxSize int
+}
+
+// Open opens the file, or makes it, with mode 0600 and its folder with 0700, where there is none. An empty file counts
+// as none: that is what a first start leaves behind when it is killed at the right moment. Any other file that is not
+// ours is refused and left as it is, unchanged in every byte.
+func Open(path string, opts Options) (*DB, error) {
+	db, err := open(path, opts)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	}
+	return db, nil
+}
+
+func open(path string, opts Options) (*DB, error) {
+	created, err := prepare(path)
+	if err != nil {
+		return nil, err
+	}
+	if !created {
+		if err := inspect(path); err != nil {
+			return nil, err
+		}
+	}
+	var b *bbolt.DB
+	err = guard(func() (err error) {
+		b, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout:         lockTimeout,
+			FreelistType:    bbolt.FreelistMapType,
+			InitialMmapSize: mapSize,
+			MaxSize:         opts.MaxSize,
+			NoStatistics:    true,
+		})
+		return err
+	})
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	writeHolder(path)
+	if err := guard(func() error { return initialise(b) }); err != nil {
+		removeHolder(path)
+		b.Close()
+		return nil, err
+	}
+	if created {
+		if err := syncFolder(filepath.Dir(path)); err != nil {
+			removeHolder(path)
+			b.Close()
+			return nil, err
+		}
+	}
+	db := &DB{path: path, bolt: b, update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{})}
+	go db.write()
+	return db, nil
+}
+
+// prepare makes the folder and looks at what is at the path: it reports whether a new file is to be made.
+func prepare(path string) (create bool, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, os.MkdirAll(filepath.Dir(path), 0o700)
+	case err != nil:
+		return false, err
+	case info.IsDir():
+		return false, errors.New("it is a folder; name a file in it")
+	case !info.Mode().IsRegular():
+		return false, fmt.Errorf("it is not a file (%s)", info.Mode().Type())
+	case info.Size() == 0:
+		return true, os.Chmod(path, 0o600)
+	}
+	return false, nil
+}
+
+// inspect opens an existing file for reading only and refuses one that is not ours or not whole. bbolt itself would
+// rewrite parts of a foreign file, and would end with a memory fault in a truncated one.
+func inspect(path string) error {
+	return guard(func() error {
+		b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
+		if err != nil {
+			return openError(path, err)
+		}
+		defer b.Close()
+		return b.View(func(tx *bbolt.Tx) error {
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			if info.Size() < tx.Size() {
+				return fmt.Errorf("it is cut off: %d bytes of %d; restore it from a backup", info.Size(), tx.Size())
+			}
+			_, err = identify(tx)
+			return err
+		})
+	})
+}
+
+// identify tells whether the file is ours, fresh (not one bucket yet) or neither.
+func identify(tx *bbolt.Tx) (fresh bool, err error) {
+	var names []string
+	if err := tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
+		names = append(names, string(name))
+		return nil
+	}); err != nil {
+		return false, err
+	}
+	if len(names) == 0 {
+		return true, nil
+	}
+	meta := tx.Bucket(metaBucket)
+	if meta == nil {
+		for _, name := range influxBuckets {
+			if slices.Contains(names, name) {
+				return false, errors.New("it is the database of a real InfluxDB, not Strongroom's, and was left untouched; " +
+					"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
+			}
+		}
+		return false, errors.New("it is a bbolt database of another program, not Strongroom's, and was left untouched; " +
+			"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
+	}
+	name, number, _ := strings.Cut(string(meta.Get(formatKey)), " ")
+	version, err := strconv.Atoi(number)
+	switch {
+	case name != formatName || err != nil || version < 1 || tx.Bucket(dataBucket) == nil:
+		return false, errors.New("the file is damaged: its format marker is not readable; restore it from a backup")
+	case version > formatVersion:
+		return false, fmt.Errorf("it was written by a newer influxd (format %d; this one reads up to %d): start that one, or restore a backup",
+			version, formatVersion)
+	}
+	_, err = revision(meta)
+	return false, err
+}
+
+// initialise makes the buckets of a fresh file and leaves one that is ours as it is. It looks again, now that the file
+// is locked: another process may have made it since.
+func initialise(b *bbolt.DB) error {
+	var fresh bool
+	if err := b.View(func(tx *bbolt.Tx) (err error) {
+		fresh, err = identify(tx)
+		return err
+	}); err != nil || !fresh {
+		return err
+	}
+	return b.Update(func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucket(dataBucket); err != nil {
+			return err
+		}
+		meta, err := tx.CreateBucket(metaBucket)
+		if err != nil {
+			return err
+		}
+		if err := meta.Put(formatKey, fmt.Appendf(nil, "%s %d", formatName, formatVersion)); err != nil {
+			return err
+		}
+		return meta.Put(revisionKey, binary.BigEndian.AppendUint64(nil, 0))
+	})
+}
+
+// openError says in our words what bbolt found.
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return fmt.Errorf("it is in use by %s; stop that one first, or name another file with --bolt-path", holder(path))
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
+		strings.Contains(err.Error(), "file size too small"):
+		return fmt.Errorf("it is not a database, or it is damaged (%w), and was left untouched; restore it from a backup, or name another file with --bolt-path", err)
+	}
+	return err
+}
+
+// syncFolder makes a new file's name as lasting as what is in it.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

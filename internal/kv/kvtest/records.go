@@ -1,0 +1,209 @@
+package kvtest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/kv"
+)
+
+func testPutGetDelete(t *testing.T, s kv.Store) {
+	for _, v := range []string{"1", "", "two", strings.Repeat("x", 100_000), "\x00\xff"} {
+		txn(t, s, nil, put("a", v))
+		wantValue(t, s, "a", v)
+	}
+	txn(t, s, nil, kv.Delete("a"), put("b", "1"))
+	wantMissing(t, s, "a")
+	txn(t, s, nil, kv.Delete("a")) // a missing key is no error
+	txn(t, s, nil, put("a", "again"))
+	wantValue(t, s, "a", "again")
+	wantValue(t, s, "b", "1")
+}
+
+func testConditions(t *testing.T, s kv.Store) {
+	txn(t, s, []kv.Cond{kv.Missing("a"), kv.Missing("b")}, put("a", "1"))
+	a := get(t, s, "a")
+	// A condition may be on a key the transaction does not touch, and on one it does.
+	txn(t, s, []kv.Cond{kv.Unchanged(a), kv.Missing("b")}, put("b", "1"))
+	txn(t, s, []kv.Cond{kv.Unchanged(a)}, put("a", "2"))
+	txn(t, s, []kv.Cond{kv.Unchanged(get(t, s, "a"))}, kv.Delete("a"))
+	txn(t, s, []kv.Cond{kv.Missing("a")}, put("a", "3"))
+	wantValue(t, s, "a", "3")
+	// A record put anew with the value it had has changed all the same.
+	b := get(t, s, "b")
+	txn(t, s, nil, put("b", "1"))
+	if _, err := s.Txn(t.Context(), []kv.Cond{kv.Unchanged(b)}, []kv.Op{put("b", "x")}); err == nil {
+		t.Error("a condition on an overwritten record holds because the value is the same")
+	}
+	// So has one deleted and made again.
+	b = get(t, s, "b")
+	txn(t, s, nil, kv.Delete("b"))
+	txn(t, s, nil, put("b", "1"))
+	if _, err := s.Txn(t.Context(), []kv.Cond{kv.Unchanged(b)}, []kv.Op{put("b", "x")}); err == nil {
+		t.Error("a condition on a record made anew holds")
+	}
+}
+
+func testRevisions(t *testing.T, s kv.Store) {
+	last := int64(0)
+	for i := range 20 {
+		ops := []kv.Op{put("a", fmt.Sprint(i)), put("b", "x")}
+		if i%5 == 4 {
+			ops = []kv.Op{kv.Delete("b")}
+		}
+		rev := txn(t, s, nil, ops...)
+		if rev <= last {
+			t.Fatalf("the revision went from %d to %d", last, rev)
+		}
+		last = rev
+		if len(ops) == 1 {
+			continue
+		}
+		// Both records of the transaction have its revision, by Get and by List.
+		recs := list(t, s, "", "", 10)
+		if len(recs) != 2 || recs[0].Rev != rev || recs[1].Rev != rev || get(t, s, "a").Rev != rev {
+			t.Fatalf("the transaction gave %d, the records say %v", rev, recs)
+		}
+	}
+	// A record that a transaction does not put keeps its revision.
+	b := txn(t, s, nil, put("b", "x"))
+	txn(t, s, nil, put("a", "last"))
+	if got := get(t, s, "b").Rev; got != b {
+		t.Errorf("an untouched record went from revision %d to %d", b, got)
+	}
+}
+
+// oddKeys are in the order of their bytes.
+var oddKeys = []string{
+	"\x00", "\x00\x00", "\x01", " ", "%2F", "../x", "/", "//", "a", "a\x00", "a\x00b", "a/", "a/b", "a0", "aa", "b", "é", "鍵", "🔑", "\xfe\xff", "\xff", "\xff\x00", "\xff\xff", "\xff\xff\xff",
+}
+
+func testOddKeys(t *testing.T, s kv.Store) {
+	var ops []kv.Op
+	for i := range oddKeys { // last to first: the order of putting is not that of listing
+		key := oddKeys[len(oddKeys)-1-i]
+		ops = append(ops, put(key, "value of "+key))
+	}
+	txn(t, s, nil, ops...)
+	wantList(t, s, "", "", 100, oddKeys...)
+	for _, key := range oddKeys {
+		wantValue(t, s, key, "value of "+key)
+	}
+	for i, key := range oddKeys {
+		txn(t, s, []kv.Cond{kv.Unchanged(get(t, s, key))}, kv.Delete(key))
+		wantList(t, s, "", "", 100, oddKeys[i+1:]...)
+	}
+}
+
+func testListOrder(t *testing.T, s kv.Store) {
+	wantList(t, s, "", "", 10)
+	wantList(t, s, "a", "", 10)
+	for _, key := range []string{"b", "a", "C", "ab", "a!"} {
+		txn(t, s, nil, put(key, "1"))
+	}
+	wantList(t, s, "", "", 10, "C", "a", "a!", "ab", "b")
+}
+
+func testListPages(t *testing.T, s kv.Store) {
+	var all []string
+	for i := range 25 {
+		key := fmt.Sprintf("p/%02d", i)
+		all = append(all, key)
+		txn(t, s, nil, put(key, key), put("q"+key, "other"), put("o"+key, "other"))
+	}
+	for _, limit := range []int{1, 7, 24, 25, 26, 1 << 30} {
+		var got []string
+		for after := ""; ; {
+			page := list(t, s, "p/", after, limit)
+			if len(page) > limit {
+				t.Fatalf("%d records, at most %d were asked for", len(page), limit)
+			}
+			for _, rec := range page {
+				got = append(got, rec.Key)
+				if string(rec.Value) != rec.Key {
+					t.Fatalf("%q has the value %q", rec.Key, rec.Value)
+				}
+			}
+			if len(page) < limit {
+				break
+			}
+			after = page[len(page)-1].Key
+		}
+		if diff := cmp.Diff(all, got); diff != "" {
+			t.Fatalf("pages of %d (-want +got):\n%s", limit, diff)
+		}
+	}
+	// The key after need not exist, may be outside the prefix, before or behind it.
+	wantList(t, s, "p/", "p/03x", 2, "p/04", "p/05")
+	wantList(t, s, "p/", "a", 1, "p/00")
+	wantList(t, s, "p/", "p", 1, "p/00")
+	wantList(t, s, "p/", "p/", 1, "p/00")
+	wantList(t, s, "p/", "p/24", 9)
+	wantList(t, s, "p/", "z", 9)
+}
+
+func testListPrefix(t *testing.T, s kv.Store) {
+	var ops []kv.Op
+	for _, key := range oddKeys {
+		ops = append(ops, put(key, "1"))
+	}
+	txn(t, s, nil, ops...)
+	for _, prefix := range append([]string{"", "nothing", "\xfe", "a/b/c"}, oddKeys...) {
+		var want []string
+		for _, key := range oddKeys {
+			if strings.HasPrefix(key, prefix) {
+				want = append(want, key)
+			}
+		}
+		wantList(t, s, prefix, "", 100, want...)
+	}
+}
+
+func testDeletePrefix(t *testing.T, s kv.Store) {
+	for _, prefix := range append([]string{"nothing", "\xfe", "a/b/c"}, oddKeys...) {
+		var ops []kv.Op
+		var rest []string
+		for _, key := range oddKeys {
+			ops = append(ops, put(key, "1"))
+			if !strings.HasPrefix(key, prefix) {
+				rest = append(rest, key)
+			}
+		}
+		txn(t, s, nil, ops...)
+		txn(t, s, nil, kv.DeletePrefix(prefix))
+		wantList(t, s, "", "", 100, rest...)
+	}
+	// Far more keys than a transaction has operations, and one put beside them.
+	for i := range 10 {
+		var ops []kv.Op
+		for j := range 100 {
+			ops = append(ops, put(fmt.Sprintf("many/%d/%d", i, j), "x"))
+		}
+		txn(t, s, nil, ops...)
+	}
+	txn(t, s, nil, kv.DeletePrefix("many/"), put("many", "left"))
+	wantList(t, s, "many", "", 10, "many")
+}
+
+// testSlices changes every slice that went in or came out, and finds the store unchanged.
+func testSlices(t *testing.T, s kv.Store) {
+	value := []byte("value")
+	ops := []kv.Op{kv.Put("a", value)}
+	conds := []kv.Cond{kv.Missing("a")}
+	txn(t, s, conds, ops...)
+	copy(value, "WRONG")
+	ops[0], conds[0] = put("x", "x"), kv.Missing("x")
+	wantValue(t, s, "a", "value")
+
+	rec := get(t, s, "a")
+	copy(rec.Value, "WRONG")
+	rec.Value = append(rec.Value[:1], "WRONG"...)
+	recs := list(t, s, "", "", 10)
+	copy(recs[0].Value, "WRONG")
+	recs[0].Key = "x"
+	wantValue(t, s, "a", "value")
+	wantList(t, s, "", "", 10, "a")
+}
