@@ -1,5 +1,5 @@
 // Package audit keeps the record of who did what: one JSON line an act, in sinks that are written before the act is
-// carried out.
+// carried out. The lines are chained by a keyed hash (chain.go), so that a line that was changed, taken out or moved shows.
 package audit
 
 import (
@@ -36,7 +36,9 @@ type Entry struct {
 	Action string   `json:"action"`
 	OrgID  string   `json:"orgID,omitempty"`
 	Keys   []string `json:"keys,omitempty"`
-	Target string   `json:"target,omitempty"`
+	// KeysOmitted counts the keys that did not fit into the line. The log sets it.
+	KeysOmitted int    `json:"keysOmitted,omitempty"`
+	Target      string `json:"target,omitempty"`
 
 	Outcome Outcome `json:"outcome"`
 	// Code is the error code of a Denied or Failed act.

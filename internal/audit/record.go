@@ -1,0 +1,55 @@
+package audit
+
+import "time"
+
+// The actions that the log itself puts on record.
+const (
+	actionOpen   = "audit.open"   // the server started
+	actionReopen = "audit.reopen" // a file was put aside, the next one begins
+	actionClose  = "audit.close"  // the server ended in order
+)
+
+// Record is an entry as it stands in the log.
+type Record struct {
+	// Seq counts the lines of the log from 1, over restarts and rotated files.
+	Seq uint64 `json:"seq"`
+	Entry
+
+	// Previous is the hash of the line before, on the lines that begin a run of the server or a file.
+	Previous string `json:"previous,omitempty"`
+	// Torn is the number of bytes before this line that a crash left of an unfinished one.
+	Torn int64 `json:"torn,omitempty"`
+	// Hash chains the line to the one before.
+	Hash string `json:"hash"`
+}
+
+// The sizes of a page of records.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// Filter chooses records. A zero field chooses all.
+type Filter struct {
+	OrgID string // 16 hexadecimal characters
+	// Key is the whole name of a secret. An entry that had to leave names out is chosen too: it may have named this one.
+	Key   string
+	Actor string // a user's name, a user's ID or an authorization's ID
+	// Action is one action ("secrets.apply") or a group of them ("secrets").
+	Action  string
+	Outcome Outcome
+
+	Since time.Time // at or after
+	Until time.Time // before
+
+	Before uint64 // records whose Seq is smaller: Page.Next of the page before
+	Limit  int    // records a page, DefaultLimit where it is 0, at most MaxLimit
+}
+
+// Page is a part of the answer to a query, newest first.
+type Page struct {
+	Records []Record
+	// Next is the Before of the next page, 0 at the end. A page may be shorter than the limit, even empty, and still have
+	// a next one: the work on one page is bounded.
+	Next uint64
+}
