@@ -69,6 +69,10 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 			a.configCmd(),
 			a.secretCmd(),
 			a.orgCmd(),
+			a.userCmd(),
+			a.authCmd(),
+			a.bucketCmd(),
+			a.serverConfigCmd(),
 		},
 	}
 	_ = root.Walk(func(cmd *cli.Command) error {

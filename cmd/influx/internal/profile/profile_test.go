@@ -183,14 +183,14 @@ func TestNoFile(t *testing.T) {
 func TestChangesRefused(t *testing.T) {
 	f := original(t)
 	for name, err := range map[string]error{
-		"empty name":    f.Create(profile.Profile{}),
-		"a command":     f.Create(profile.Profile{Name: "list"}),
-		"a flag":        f.Create(profile.Profile{Name: "-x"}),
-		"taken":         f.Create(profile.Profile{Name: "default"}),
-		"update none":   second(f.Update(profile.Profile{Name: "none"})),
-		"switch none":   second(f.Switch("none")),
-		"delete none":   second(f.Delete("none")),
-		"no previous":   second(write(t, "[a]\n[b]\nactive = true\n").Switch("-")),
+		"empty name":  f.Create(profile.Profile{}),
+		"a command":   f.Create(profile.Profile{Name: "list"}),
+		"a flag":      f.Create(profile.Profile{Name: "-x"}),
+		"taken":       f.Create(profile.Profile{Name: "default"}),
+		"update none": second(f.Update(profile.Profile{Name: "none"})),
+		"switch none": second(f.Switch("none")),
+		"delete none": second(f.Delete("none")),
+		"no previous": second(write(t, "[a]\n[b]\nactive = true\n").Switch("-")),
 		"no profiles": second(write(t, "").Switch("-")),
 	} {
 		if err == nil {

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+)
+
+func (a *app) bucketCmd() *cli.Command {
+	return &cli.Command{
+		Name:  "bucket",
+		Usage: "Bucket management commands",
+		Commands: []*cli.Command{{
+			Name:    "list",
+			Aliases: []string{"find", "ls"},
+			Usage:   "List buckets",
+			Flags: commonFlags(orgFlags(
+				&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The bucket ID", Validator: validID},
+				&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The bucket name"},
+				&cli.IntFlag{Name: "limit", Usage: "Total number of buckets to fetch from the server, or 0 to return all buckets", Validator: notNegative},
+				&cli.IntFlag{Name: "offset", Usage: "Number of buckets to skip over in the list", Validator: notNegative},
+				&cli.IntFlag{Name: "page-size", Usage: "Taken for compatibility; pages are as large as the server allows", Value: 20},
+			)...),
+			Action: a.connected(authenticated, listBuckets),
+		}},
+	}
+}
+
+func notNegative(n int) error {
+	if n < 0 {
+		return fmt.Errorf("%d is negative", n)
+	}
+	return nil
+}
+
+func listBuckets(ctx context.Context, cmd *cli.Command, s *session) error {
+	f := client.BucketFilter{ID: cmd.String("id"), Name: cmd.String("name"), Limit: cmd.Int("limit"), Offset: cmd.Int("offset")}
+	var err error
+	if f.OrgID, err = s.org(ctx, cmd, "org-id", "org"); err != nil {
+		return err
+	}
+	buckets, err := s.client.Buckets(ctx, f)
+	if err != nil {
+		return fmt.Errorf("failed to list buckets: %w", err)
+	}
+	if s.print.AsJSON {
+		if buckets == nil {
+			buckets = []client.Bucket{}
+		}
+		return s.print.JSON(buckets)
+	}
+	rows := make([][]string, len(buckets))
+	for i, b := range buckets {
+		retention, shard := "infinite", "n/a"
+		if len(b.RetentionRules) > 0 {
+			retention = seconds(b.RetentionRules[0].EverySeconds, retention)
+			shard = seconds(b.RetentionRules[0].ShardGroupDurationSeconds, shard)
+		}
+		rows[i] = []string{b.ID, b.Name, retention, shard, b.OrgID, "implicit"}
+	}
+	return s.print.Table([]string{"ID", "Name", "Retention", "Shard group duration", "Organization ID", "Schema Type"}, rows)
+}
+
+func seconds(n int64, zero string) string {
+	if n == 0 {
+		return zero
+	}
+	return (time.Duration(n) * time.Second).String()
+}
