@@ -1,0 +1,220 @@
+package seal
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// TypeKeyFile is the type of the seal whose key is in a file.
+const TypeKeyFile = "key-file"
+
+// The form of a key file: comment lines, and one line of the prefix and 32 random bytes in standard base64. The number
+// in the prefix is the form's version.
+const (
+	keyPrefix  = "strongroom-seal-key-1:"
+	keySize    = 32
+	keyComment = "# Strongroom's seal key. Whoever has it and the database can read every secret; without it nobody can.\n" +
+		"# Keep a copy apart from the database and its backups. Never change it.\n"
+	maxKeyFile = 4096
+)
+
+// Everything the key is used for has a key of its own, derived under one of these labels.
+const (
+	keyIDLabel = "strongroom/v1/seal/key-id"
+	wrapLabel  = "strongroom/v1/seal/wrap"
+)
+
+// wrapFormat is the first byte of a wrapped key: format | 12-byte nonce | AES-256-GCM ciphertext and tag. The format
+// byte is part of the additional data.
+const wrapFormat = 1
+
+// KeyFile is the Source of a key file at a path.
+type KeyFile string
+
+func (f KeyFile) String() string { return "key file " + string(f) }
+
+// Type is TypeKeyFile.
+func (f KeyFile) Type() string { return TypeKeyFile }
+
+// Load reads the key file. It refuses one that others than its owner can read: a key that has been open to others is
+// no longer a secret, and its owner should hear of it. The file may be reached over a symbolic link.
+func (f KeyFile) Load(context.Context) (Seal, error) {
+	key, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return newKeySeal(key)
+}
+
+func (f KeyFile) read() ([]byte, error) {
+	// O_NONBLOCK: opening a named pipe must not wait for its writer.
+	file, err := os.OpenFile(string(f), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is missing: %w", f, ErrNoKey)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the %s: %w", f, err)
+	}
+	defer file.Close()
+	info, err := file.Stat() // of what was opened, not of what the path names by now
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the %s: %w", f, err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("the %s is not a file", f)
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("the %s can be read or written by others (mode %04o): run `chmod 600 %s`, and think of who has read it",
+			f, info.Mode().Perm(), string(f))
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the %s: %w", f, err)
+	}
+	defer clear(text)
+	key, ok := parseKey(text)
+	if !ok {
+		return nil, fmt.Errorf("the %s has not the form of one: it must hold one line `%s<base64 of %d bytes>`; restore it from a copy", f, keyPrefix, keySize)
+	}
+	return key, nil
+}
+
+// parseKey reads a key file's text. It says no more than whether it is right: a message must not quote a key.
+func parseKey(text []byte) (key []byte, ok bool) {
+	if len(text) > maxKeyFile {
+		return nil, false
+	}
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		encoded, found := bytes.CutPrefix(line, []byte(keyPrefix))
+		if !found || key != nil {
+			return nil, false
+		}
+		key = make([]byte, base64.StdEncoding.DecodedLen(len(encoded)))
+		n, err := base64.StdEncoding.Strict().Decode(key, encoded)
+		if err != nil || n != keySize {
+			return nil, false
+		}
+		key = key[:n]
+	}
+	return key, key != nil
+}
+
+// Create makes a key file, mode 0600, in a folder that is made too where it is missing. The file appears whole, by a
+// link to a finished one: a process killed on the way leaves none, or a complete one.
+func (f KeyFile) Create(context.Context) (Seal, error) {
+	key := make([]byte, keySize)
+	defer clear(key)
+	rand.Read(key) // never fails since Go 1.24
+	s, err := newKeySeal(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.write(key); err != nil {
+		return nil, fmt.Errorf("making the %s: %w", f, err)
+	}
+	return s, nil
+}
+
+func (f KeyFile) write(key []byte) error {
+	dir := filepath.Dir(string(f))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, filepath.Base(string(f))+".new-*") // mode 0600, O_EXCL
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	text := append([]byte(keyComment+keyPrefix), base64.StdEncoding.EncodeToString(key)+"\n"...)
+	defer clear(text)
+	_, err = file.Write(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Link(file.Name(), string(f)); errors.Is(err, fs.ErrExist) {
+		return ErrKeyExists
+	} else if err != nil {
+		return err
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+// keySeal is the Seal of 32 bytes of key.
+type keySeal struct {
+	id   string
+	aead cipher.AEAD
+}
+
+func newKeySeal(key []byte) (*keySeal, error) {
+	label, err := hkdf.Key(sha256.New, key, nil, keyIDLabel, 8)
+	if err != nil {
+		return nil, err
+	}
+	wrap, err := hkdf.Key(sha256.New, key, nil, wrapLabel, 32)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(wrap)
+	block, err := aes.NewCipher(wrap)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	return &keySeal{id: hex.EncodeToString(label), aead: aead}, nil
+}
+
+func (s *keySeal) Type() string  { return TypeKeyFile }
+func (s *keySeal) KeyID() string { return s.id }
+
+func (s *keySeal) Wrap(_ context.Context, plaintext, aad []byte) ([]byte, error) {
+	blob := make([]byte, 1+s.aead.NonceSize(), 1+s.aead.NonceSize()+len(plaintext)+s.aead.Overhead())
+	blob[0] = wrapFormat
+	rand.Read(blob[1:])
+	return s.aead.Seal(blob, blob[1:], plaintext, wrapAAD(aad)), nil
+}
+
+func (s *keySeal) Unwrap(_ context.Context, blob, aad []byte) ([]byte, error) {
+	if len(blob) < 1+s.aead.NonceSize() || blob[0] != wrapFormat {
+		return nil, ErrUnwrap
+	}
+	nonce, sealed := blob[1:1+s.aead.NonceSize()], blob[1+s.aead.NonceSize():]
+	plaintext, err := s.aead.Open(nil, nonce, sealed, wrapAAD(aad))
+	if err != nil {
+		return nil, ErrUnwrap
+	}
+	return plaintext, nil
+}
+
+func wrapAAD(aad []byte) []byte { return append([]byte{wrapFormat}, aad...) }

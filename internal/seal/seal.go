@@ -1,0 +1,45 @@
+// Package seal holds those who wrap the root key: the one key that opens everything else in the embedded data. What a
+// seal needs for that (a key file here) is kept apart from the data.
+package seal
+
+import (
+	"context"
+	"errors"
+)
+
+// Seal wraps and unwraps small keys. Errors hold no key.
+type Seal interface {
+	// Type names the kind of seal, as the data's seal record keeps it: "key-file".
+	Type() string
+
+	// KeyID tells keys of the type apart and says nothing about the key. It may be logged.
+	KeyID() string
+
+	// Wrap encrypts plaintext so that Unwrap gives it back for the same aad only.
+	Wrap(ctx context.Context, plaintext, aad []byte) ([]byte, error)
+
+	// Unwrap opens what Wrap made. It gives ErrUnwrap where the blob is damaged, was made by another key or for other aad.
+	Unwrap(ctx context.Context, blob, aad []byte) ([]byte, error)
+}
+
+// Source finds a Seal's key. The wiring makes one of the configuration; the keyring decides when a key may be made.
+type Source interface {
+	// Load gives the seal whose key there is; ErrNoKey where there is none yet.
+	Load(ctx context.Context) (Seal, error)
+
+	// Create makes a new key and gives its seal. The key is on disk when it returns. ErrKeyExists where there is one.
+	Create(ctx context.Context) (Seal, error)
+
+	// Type is the type of the seals it gives.
+	Type() string
+
+	// String says where the key is, for messages: "key file /var/lib/x/seal.key".
+	String() string
+}
+
+// The errors found with errors.Is.
+var (
+	ErrNoKey     = errors.New("there is no such key")
+	ErrKeyExists = errors.New("there is a key already")
+	ErrUnwrap    = errors.New("what the seal wrapped does not open: it is damaged, or another key made it")
+)
