@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/session"
 )
 
 func (a *app) authCmd() *cli.Command {
@@ -16,7 +17,7 @@ func (a *app) authCmd() *cli.Command {
 		if required {
 			usage += " (required)"
 		}
-		return &cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: usage, Required: required, Validator: validID}
+		return &cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: usage, Required: required, Validator: session.ValidID}
 	}
 	return &cli.Command{
 		Name:    "auth",
@@ -27,61 +28,61 @@ func (a *app) authCmd() *cli.Command {
 			{
 				Name:   "delete",
 				Usage:  "Delete authorization",
-				Flags:  commonFlags(id(true)),
-				Action: a.connected(authenticated, deleteAuth),
+				Flags:  session.CommonFlags(id(true)),
+				Action: a.Connected(session.Authenticated, deleteAuth),
 			},
 			{
 				Name:        "list",
 				Aliases:     []string{"find", "ls"},
 				Usage:       "List authorizations",
 				Description: "Tokens are shown when they are made and never again: the column Token is empty, or says REDACTED, afterwards.",
-				Flags: commonFlags(orgFlags(
+				Flags: session.CommonFlags(session.OrgFlags(
 					id(false),
 					&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name"},
-					&cli.StringFlag{Name: "user-id", Usage: "The user ID", Validator: validID},
+					&cli.StringFlag{Name: "user-id", Usage: "The user ID", Validator: session.ValidID},
 				)...),
-				Action: a.connected(authenticated, listAuths),
+				Action: a.Connected(session.Authenticated, listAuths),
 			},
 			{
 				Name:   "active",
 				Usage:  "Active authorization",
-				Flags:  commonFlags(id(true)),
-				Action: a.connected(authenticated, setAuthStatus("active")),
+				Flags:  session.CommonFlags(id(true)),
+				Action: a.Connected(session.Authenticated, setAuthStatus("active")),
 			},
 			{
 				Name:   "inactive",
 				Usage:  "Inactive authorization",
-				Flags:  commonFlags(id(true)),
-				Action: a.connected(authenticated, setAuthStatus("inactive")),
+				Flags:  session.CommonFlags(id(true)),
+				Action: a.Connected(session.Authenticated, setAuthStatus("inactive")),
 			},
 		},
 	}
 }
 
-func deleteAuth(ctx context.Context, cmd *cli.Command, s *session) error {
+func deleteAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id := cmd.String("id")
 	// First, because a deletion answers nothing that could be printed.
-	auth, err := s.client.Authorization(ctx, id)
+	auth, err := s.Client.Authorization(ctx, id)
 	if err != nil {
 		return fmt.Errorf("could not find auth with ID %q: %w", id, err)
 	}
-	if err := s.client.DeleteAuthorization(ctx, id); err != nil {
+	if err := s.Client.DeleteAuthorization(ctx, id); err != nil {
 		return fmt.Errorf("could not remove auth with ID %q: %w", id, err)
 	}
-	return s.printAuth(auth, true)
+	return printAuth(s, auth, true)
 }
 
-func listAuths(ctx context.Context, cmd *cli.Command, s *session) error {
+func listAuths(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	if id := cmd.String("id"); id != "" {
-		auth, err := s.client.Authorization(ctx, id)
+		auth, err := s.Client.Authorization(ctx, id)
 		if err != nil {
 			return fmt.Errorf("could not find authorization with ID %q: %w", id, err)
 		}
-		return s.printAuth(auth, false)
+		return printAuth(s, auth, false)
 	}
 	f := client.AuthorizationFilter{User: cmd.String("user"), UserID: cmd.String("user-id")}
-	f.OrgID, f.Org = orgChoice(cmd, "org-id", "org")
-	auths, err := s.client.Authorizations(ctx, f)
+	f.OrgID, f.Org = session.OrgChoice(cmd, "org-id", "org")
+	auths, err := s.Client.Authorizations(ctx, f)
 	if err != nil {
 		return fmt.Errorf("could not find authorization with given parameters: %w", err)
 	}
@@ -89,26 +90,26 @@ func listAuths(ctx context.Context, cmd *cli.Command, s *session) error {
 	auths = slices.DeleteFunc(auths, func(a client.Authorization) bool {
 		return differs(f.User, a.User) || differs(f.UserID, a.UserID) || differs(f.OrgID, a.OrgID) || differs(f.Org, a.Org)
 	})
-	if s.print.AsJSON {
+	if s.Print.AsJSON {
 		rows := make([]authRow, len(auths))
 		for i := range auths {
 			rows[i] = newAuthRow(&auths[i])
 		}
-		return s.print.JSON(rows)
+		return s.Print.JSON(rows)
 	}
-	return s.printAuths(false, auths...)
+	return printAuths(s, false, auths...)
 }
 
 func differs(wanted, got string) bool { return wanted != "" && wanted != got }
 
-func setAuthStatus(status string) sessionFunc {
-	return func(ctx context.Context, cmd *cli.Command, s *session) error {
+func setAuthStatus(status string) session.Func {
+	return func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 		id := cmd.String("id")
-		auth, err := s.client.UpdateAuthorization(ctx, id, client.AuthorizationUpdate{Status: &status})
+		auth, err := s.Client.UpdateAuthorization(ctx, id, client.AuthorizationUpdate{Status: &status})
 		if err != nil {
 			return fmt.Errorf("could not update status of auth with ID %q: %w", id, err)
 		}
-		return s.printAuth(auth, false)
+		return printAuth(s, auth, false)
 	}
 }
 
@@ -138,18 +139,18 @@ func newAuthRow(a *client.Authorization) authRow {
 	return row
 }
 
-func (s *session) printAuth(auth *client.Authorization, deleted bool) error {
-	if s.print.AsJSON {
-		return s.print.JSON(newAuthRow(auth))
+func printAuth(s *session.Session, auth *client.Authorization, deleted bool) error {
+	if s.Print.AsJSON {
+		return s.Print.JSON(newAuthRow(auth))
 	}
-	return s.printAuths(deleted, *auth)
+	return printAuths(s, deleted, *auth)
 }
 
-func (s *session) printAuths(deleted bool, auths ...client.Authorization) error {
+func printAuths(s *session.Session, deleted bool, auths ...client.Authorization) error {
 	rows := make([][]string, len(auths))
 	for i := range auths {
 		r := newAuthRow(&auths[i])
 		rows[i] = []string{r.ID, r.Description, r.Token, r.UserName, r.UserID, fmt.Sprint(r.Permissions)}
 	}
-	return s.printRows([]string{"ID", "Description", "Token", "User Name", "User ID", "Permissions"}, rows, deleted)
+	return s.PrintRows([]string{"ID", "Description", "Token", "User Name", "User ID", "Permissions"}, rows, deleted)
 }

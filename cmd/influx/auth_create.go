@@ -10,17 +10,10 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/duration"
+	"strongroom/cmd/influx/internal/permission"
+	"strongroom/cmd/influx/internal/session"
 )
-
-// permissionTypes are the types that --read-TYPE and --write-TYPE exist for, in the original's order. (Its types of
-// InfluxData's cloud service, flows and functions, no server one can install knows.)
-var permissionTypes = []string{
-	"authorizations", "buckets", "dashboards", "orgs", "tasks", "telegrafs", "users", "variables", "secrets", "labels", "views",
-	"documents", "notificationRules", "notificationEndpoints", "checks", "dbrp", "annotations", "sources", "scrapers", "notebooks",
-	"remotes", "replications", "instance",
-}
-
-var actions = []string{"read", "write"}
 
 func (a *app) authCreateCmd() *cli.Command {
 	own := []cli.Flag{
@@ -30,13 +23,13 @@ func (a *app) authCreateCmd() *cli.Command {
 		&cli.BoolFlag{Name: "operator", Usage: "Grants all permissions in all organizations"},
 		&cli.BoolFlag{Name: "all-access", Usage: "Grants all permissions in a single organization"},
 	}
-	for _, action := range slices.Backward(actions) {
+	for _, action := range slices.Backward(permission.Actions) {
 		own = append(own,
 			&cli.StringSliceFlag{Name: action + "-bucket", Usage: "The bucket `id`; may be given several times"},
 			&cli.StringSliceFlag{Name: action + "-secret", Usage: "The `key` of one secret, or the start of keys and a star, such as db/*; may be given several times"})
 	}
-	for _, kind := range permissionTypes {
-		for _, action := range actions {
+	for _, kind := range permission.Types {
+		for _, action := range permission.Actions {
 			f := &cli.BoolFlag{Name: action + "-" + kind, Usage: "Grants the permission to " + permissionUsage(action, kind)}
 			switch kind { // names of InfluxDB 2.0
 			case "users":
@@ -54,8 +47,8 @@ func (a *app) authCreateCmd() *cli.Command {
 
    influx auth create --read-secrets --write-secrets -d "deploy job"
    influx auth create --read-secret 'db/*' --expires-in 30d`,
-		Flags:  commonFlags(orgFlags(own...)...),
-		Action: a.connected(authenticated, createAuth),
+		Flags:  session.CommonFlags(session.OrgFlags(own...)...),
+		Action: a.Connected(session.Authenticated, createAuth),
 	}
 }
 
@@ -66,9 +59,9 @@ func permissionUsage(action, kind string) string {
 	return "create or update " + kind
 }
 
-func createAuth(ctx context.Context, cmd *cli.Command, s *session) error {
+func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	in := client.NewAuthorization{Description: cmd.String("description")}
-	seconds, err := retentionSeconds(cmd.String("expires-in"))
+	seconds, err := duration.Seconds(cmd.String("expires-in"))
 	if err != nil {
 		return fmt.Errorf("--expires-in: %w", err)
 	}
@@ -76,11 +69,11 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session) error {
 		at := time.Now().Add(time.Duration(seconds) * time.Second).UTC().Truncate(time.Second)
 		in.ExpiresAt = &at
 	}
-	if in.OrgID, err = s.org(ctx, cmd, "org-id", "org"); err != nil {
+	if in.OrgID, err = s.Org(ctx, cmd, "org-id", "org"); err != nil {
 		return err
 	}
 	if name := cmd.String("user"); name != "" {
-		user, err := s.userByName(ctx, name)
+		user, err := userByName(ctx, s, name)
 		if err != nil {
 			return err
 		}
@@ -89,14 +82,14 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session) error {
 	if in.Permissions, err = wantedPermissions(ctx, cmd, s, in); err != nil {
 		return err
 	}
-	auth, err := s.client.CreateAuthorization(ctx, in)
+	auth, err := s.Client.CreateAuthorization(ctx, in)
 	if err != nil {
 		return fmt.Errorf("could not write auth with provided arguments: %w", err)
 	}
-	return s.printAuth(auth, false)
+	return printAuth(s, auth, false)
 }
 
-func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session, in client.NewAuthorization) ([]client.Permission, error) {
+func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session.Session, in client.NewAuthorization) ([]client.Permission, error) {
 	listed, err := listedPermissions(cmd, in.OrgID)
 	if err != nil {
 		return nil, err
@@ -113,29 +106,29 @@ func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session, in cli
 		}
 		return listed, nil
 	}
-	kinds, err := s.client.Resources(ctx)
+	kinds, err := s.Client.Resources(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("failed to list the types of resources: %w", err)
 	}
 	if operator {
-		return everywhere(kinds), nil
+		return permission.Everywhere(kinds), nil
 	}
 	if in.UserID == "" {
-		me, err := s.client.Me(ctx)
+		me, err := s.Client.Me(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("failed to find out whose token it will be; name the user with --user: %w", err)
 		}
 		in.UserID = me.ID
 	}
-	return withinOrg(kinds, in.OrgID, in.UserID), nil
+	return permission.WithinOrg(kinds, in.OrgID, in.UserID), nil
 }
 
 // listedPermissions are those that flags name one by one.
 func listedPermissions(cmd *cli.Command, orgID string) ([]client.Permission, error) {
 	var all []client.Permission
-	for _, action := range actions {
+	for _, action := range permission.Actions {
 		for _, id := range cmd.StringSlice(action + "-bucket") {
-			if err := validID(id); err != nil || id == "" {
+			if err := session.ValidID(id); err != nil || id == "" {
 				return nil, fmt.Errorf("invalid bucket ID %q (did you pass a bucket name instead of an ID?)", id)
 			}
 			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "buckets", ID: id, OrgID: orgID}})
@@ -147,51 +140,12 @@ func listedPermissions(cmd *cli.Command, orgID string) ([]client.Permission, err
 			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "secrets", Name: key, OrgID: orgID}})
 		}
 	}
-	for _, kind := range permissionTypes {
-		for _, action := range actions {
+	for _, kind := range permission.Types {
+		for _, action := range permission.Actions {
 			if cmd.Bool(action + "-" + kind) {
-				all = append(all, client.Permission{Action: action, Resource: ofOrg(kind, orgID)})
+				all = append(all, client.Permission{Action: action, Resource: permission.OfOrg(kind, orgID)})
 			}
 		}
 	}
 	return all, nil
-}
-
-// ofOrg is a type within an organisation, as far as it belongs to one.
-func ofOrg(kind, orgID string) client.Resource {
-	if kind == "orgs" || kind == "users" || kind == "instance" {
-		return client.Resource{Type: kind}
-	}
-	return client.Resource{Type: kind, OrgID: orgID}
-}
-
-func everywhere(kinds []string) []client.Permission {
-	var all []client.Permission
-	for _, kind := range kinds {
-		for _, action := range actions {
-			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: kind}})
-		}
-	}
-	return all
-}
-
-// withinOrg is all one may do in an organisation: read it, change oneself, and read and write what belongs to it.
-func withinOrg(kinds []string, orgID, userID string) []client.Permission {
-	var all []client.Permission
-	for _, kind := range kinds {
-		switch kind {
-		case "instance": // the server as a whole, which belongs to its operator
-		case "orgs":
-			all = append(all, client.Permission{Action: "read", Resource: client.Resource{Type: kind, ID: orgID}})
-		case "users":
-			for _, action := range actions {
-				all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: kind, ID: userID}})
-			}
-		default:
-			for _, action := range actions {
-				all = append(all, client.Permission{Action: action, Resource: ofOrg(kind, orgID)})
-			}
-		}
-	}
-	return all
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/session"
 )
 
 func (a *app) bucketCmd() *cli.Command {
@@ -18,14 +19,14 @@ func (a *app) bucketCmd() *cli.Command {
 			Name:    "list",
 			Aliases: []string{"find", "ls"},
 			Usage:   "List buckets",
-			Flags: commonFlags(orgFlags(
-				&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The bucket ID", Validator: validID},
+			Flags: session.CommonFlags(session.OrgFlags(
+				&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The bucket ID", Validator: session.ValidID},
 				&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The bucket name"},
 				&cli.IntFlag{Name: "limit", Usage: "Total number of buckets to fetch from the server, or 0 to return all buckets", Validator: notNegative},
 				&cli.IntFlag{Name: "offset", Usage: "Number of buckets to skip over in the list", Validator: notNegative},
 				&cli.IntFlag{Name: "page-size", Usage: "Taken for compatibility; pages are as large as the server allows", Value: 20},
 			)...),
-			Action: a.connected(authenticated, listBuckets),
+			Action: a.Connected(session.Authenticated, listBuckets),
 		}},
 	}
 }
@@ -37,21 +38,21 @@ func notNegative(n int) error {
 	return nil
 }
 
-func listBuckets(ctx context.Context, cmd *cli.Command, s *session) error {
+func listBuckets(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	f := client.BucketFilter{ID: cmd.String("id"), Name: cmd.String("name"), Limit: cmd.Int("limit"), Offset: cmd.Int("offset")}
 	var err error
-	if f.OrgID, err = s.org(ctx, cmd, "org-id", "org"); err != nil {
+	if f.OrgID, err = s.Org(ctx, cmd, "org-id", "org"); err != nil {
 		return err
 	}
-	buckets, err := s.client.Buckets(ctx, f)
+	buckets, err := s.Client.Buckets(ctx, f)
 	if err != nil {
 		return fmt.Errorf("failed to list buckets: %w", err)
 	}
-	if s.print.AsJSON {
+	if s.Print.AsJSON {
 		if buckets == nil {
 			buckets = []client.Bucket{}
 		}
-		return s.print.JSON(buckets)
+		return s.Print.JSON(buckets)
 	}
 	rows := make([][]string, len(buckets))
 	for i, b := range buckets {
@@ -62,7 +63,7 @@ func listBuckets(ctx context.Context, cmd *cli.Command, s *session) error {
 		}
 		rows[i] = []string{b.ID, b.Name, retention, shard, b.OrgID, "implicit"}
 	}
-	return s.print.Table([]string{"ID", "Name", "Retention", "Shard group duration", "Organization ID", "Schema Type"}, rows)
+	return s.Print.Table([]string{"ID", "Name", "Retention", "Shard group duration", "Organization ID", "Schema Type"}, rows)
 }
 
 func seconds(n int64, zero string) string {

@@ -12,6 +12,7 @@ import (
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/output"
 	"strongroom/cmd/influx/internal/profile"
+	"strongroom/cmd/influx/internal/session"
 )
 
 func (a *app) configCmd() *cli.Command {
@@ -23,7 +24,7 @@ func (a *app) configCmd() *cli.Command {
 
 Profiles are the server's URL, the token and the organization under a name. They are kept in ~/.influxdbv2/configs, which
 the original influx CLI reads and writes, too. Tables do not show tokens; --json does.`,
-		Flags:        append([]cli.Flag{configsPathFlag()}, printFlags()...),
+		Flags:        append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 		ArgValidator: func(context.Context, *cli.Command) error { return nil },
 		Action:       a.showOrSwitchConfig,
 		Commands: []*cli.Command{
@@ -43,7 +44,7 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 				Aliases:   []string{"delete", "remove"},
 				Usage:     "Delete config",
 				ArgsUsage: "[config name]...",
-				Flags:     append([]cli.Flag{configsPathFlag()}, printFlags()...),
+				Flags:     append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 				Action:    a.deleteConfigs,
 			},
 			{
@@ -60,7 +61,7 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 				Name:         "ls",
 				Aliases:      []string{"list"},
 				Usage:        "List configs",
-				Flags:        append([]cli.Flag{configsPathFlag()}, printFlags()...),
+				Flags:        append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 				ArgValidator: noArgs,
 				Action:       a.listConfigs,
 			},
@@ -69,7 +70,7 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 }
 
 func configFlags(nameUsage string, hostRequired bool) []cli.Flag {
-	return append(append([]cli.Flag{configsPathFlag()}, printFlags()...),
+	return append(append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 		&cli.StringFlag{Name: "config-name", Aliases: []string{"n"}, Usage: nameUsage, Required: true},
 		&cli.StringFlag{Name: "host-url", Aliases: []string{"u"}, Usage: "Base URL of the InfluxDB server", Required: hostRequired},
 		&cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Auth token to use when communicating with the server"},
@@ -80,7 +81,7 @@ func configFlags(nameUsage string, hostRequired bool) []cli.Flag {
 }
 
 func (a *app) showOrSwitchConfig(_ context.Context, cmd *cli.Command) error {
-	f, err := a.loadProfiles(cmd)
+	f, err := a.LoadProfiles(cmd)
 	if err != nil {
 		return err
 	}
@@ -89,9 +90,9 @@ func (a *app) showOrSwitchConfig(_ context.Context, cmd *cli.Command) error {
 		p, ok := f.Active()
 		if !ok {
 			// As the original does: what commands would use.
-			p = profile.Profile{Name: profile.DefaultName, URL: defaultHost, Active: true}
+			p = profile.Profile{Name: profile.DefaultName, URL: session.DefaultHost, Active: true}
 		}
-		return printConfig(a.printer(cmd), p)
+		return printConfig(a.Printer(cmd), p)
 	case 1:
 		p, err := f.Switch(cmd.Args().First())
 		if err != nil {
@@ -100,7 +101,7 @@ func (a *app) showOrSwitchConfig(_ context.Context, cmd *cli.Command) error {
 		if err := f.Save(); err != nil {
 			return err
 		}
-		return printConfig(a.printer(cmd), p)
+		return printConfig(a.Printer(cmd), p)
 	}
 	return withHint(cmd, "influx config takes one name at most")
 }
@@ -123,11 +124,11 @@ func (a *app) changeConfig(_ context.Context, cmd *cli.Command, verb string, cha
 			return errors.New("cannot specify `--token` and `--username-password` together, please choose one")
 		}
 		if strings.Contains(login, ":") {
-			a.term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; give the username alone to be asked")
+			a.Term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; give the username alone to be asked")
 		}
 		up.Cookie = base64.StdEncoding.EncodeToString([]byte(login))
 	}
-	f, err := a.loadProfiles(cmd)
+	f, err := a.LoadProfiles(cmd)
 	if err != nil {
 		return err
 	}
@@ -138,14 +139,14 @@ func (a *app) changeConfig(_ context.Context, cmd *cli.Command, verb string, cha
 	if err := f.Save(); err != nil {
 		return err
 	}
-	return printConfig(a.printer(cmd), p)
+	return printConfig(a.Printer(cmd), p)
 }
 
 func (a *app) deleteConfigs(_ context.Context, cmd *cli.Command) error {
 	if !cmd.Args().Present() {
 		return withHint(cmd, "name at least one config to delete")
 	}
-	f, err := a.loadProfiles(cmd)
+	f, err := a.LoadProfiles(cmd)
 	if err != nil {
 		return err
 	}
@@ -160,15 +161,15 @@ func (a *app) deleteConfigs(_ context.Context, cmd *cli.Command) error {
 	if err := f.Save(); err != nil {
 		return err
 	}
-	return printConfigs(a.printer(cmd), deleted, true)
+	return printConfigs(a.Printer(cmd), deleted, true)
 }
 
 func (a *app) listConfigs(_ context.Context, cmd *cli.Command) error {
-	f, err := a.loadProfiles(cmd)
+	f, err := a.LoadProfiles(cmd)
 	if err != nil {
 		return err
 	}
-	return printConfigs(a.printer(cmd), f.List(), false)
+	return printConfigs(a.Printer(cmd), f.List(), false)
 }
 
 func printConfig(out output.Printer, p profile.Profile) error {

@@ -12,11 +12,15 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
+
+	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/terminal"
 )
 
 // Set with -ldflags at build time; where they are not, what the Go tool recorded of the source stands in.
@@ -35,9 +39,13 @@ func main() {
 
 // run is the whole program but for the process around it: it gives the exit code, 0 or 1.
 func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	a := newApp(stdin, stdout, stderr)
-	root := a.root()
-	err := root.Run(ctx, args)
+	a := &app{session.Process{
+		Term:      terminal.New(stdin, stderr),
+		Out:       stdout,
+		Err:       stderr,
+		UserAgent: fmt.Sprintf("influx/%s (%s) strongroom", version, runtime.GOOS),
+	}}
+	err := a.root().Run(ctx, args)
 	if err == nil {
 		return 0
 	}
@@ -48,16 +56,19 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 	return 1
 }
 
+// app is the tree of commands.
+type app struct{ session.Process }
+
 func (a *app) root() *cli.Command {
 	root := &cli.Command{
 		Name:  "influx",
 		Usage: "manage secrets, organizations, users and tokens",
 		Description: `The address of the server, the token and the organization come from flags, or else from the environment, or else
-from the active profile (influx config --help), or else the address is ` + defaultHost + `.
+from the active profile (influx config --help), or else the address is ` + session.DefaultHost + `.
 
 Flags stand after the command, as in: influx secret list --org my-org`,
-		Writer:                    a.out,
-		ErrWriter:                 a.err,
+		Writer:                    a.Out,
+		ErrWriter:                 a.Err,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true, // a secret's name may hold a comma
 		ArgValidator:              noArgs,
@@ -119,7 +130,7 @@ func (a *app) versionCmd() *cli.Command {
 		Usage: "Print the influx CLI version",
 		Action: func(context.Context, *cli.Command) error {
 			commit, date := built()
-			_, err := fmt.Fprintf(a.out, "Influx CLI %s (git: %s) build_date: %s\n", version, commit, date)
+			_, err := fmt.Fprintf(a.Out, "Influx CLI %s (git: %s) build_date: %s\n", version, commit, date)
 			return err
 		},
 	}
@@ -150,15 +161,15 @@ func (a *app) pingCmd() *cli.Command {
 	return &cli.Command{
 		Name:  "ping",
 		Usage: "Check the InfluxDB /health endpoint",
-		Flags: connectFlags(),
-		Action: a.connected(anonymous, func(ctx context.Context, _ *cli.Command, s *session) error {
-			if h, err := s.client.Health(ctx); err != nil {
+		Flags: session.ConnectFlags(),
+		Action: a.Connected(session.Anonymous, func(ctx context.Context, _ *cli.Command, s *session.Session) error {
+			if h, err := s.Client.Health(ctx); err != nil {
 				if h != nil && h.Message != "" {
-					return fmt.Errorf("%s is not healthy: %s", s.client.Host(), h.Message)
+					return fmt.Errorf("%s is not healthy: %s", s.Client.Host(), h.Message)
 				}
 				return err
 			}
-			_, err := fmt.Fprintln(a.out, "OK")
+			_, err := fmt.Fprintln(a.Out, "OK")
 			return err
 		}),
 	}

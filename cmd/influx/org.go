@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/session"
 )
 
 func (a *app) orgCmd() *cli.Command {
@@ -19,66 +20,66 @@ func (a *app) orgCmd() *cli.Command {
 			{
 				Name:  "create",
 				Usage: "Create organization",
-				Flags: commonFlags(
+				Flags: session.CommonFlags(
 					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "Name to set on the new organization", Required: true},
 					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Description to set on the new organization"},
 				),
-				Action: a.connected(authenticated, createOrg),
+				Action: a.Connected(session.Authenticated, createOrg),
 			},
 			{
 				Name:  "delete",
 				Usage: "Delete organization, with its secrets",
-				Flags: commonFlags(
-					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: validID},
+				Flags: session.CommonFlags(
+					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: session.ValidID},
 				),
-				Action: a.connected(authenticated, deleteOrg),
+				Action: a.Connected(session.Authenticated, deleteOrg),
 			},
 			{
 				Name:    "list",
 				Aliases: []string{"find", "ls"},
 				Usage:   "List organizations",
-				Flags:   commonFlags(namedOrgFlags()...),
-				Action:  a.connected(authenticated, listOrgs),
+				Flags:   session.CommonFlags(session.NamedOrgFlags()...),
+				Action:  a.Connected(session.Authenticated, listOrgs),
 			},
 			a.orgMembersCmd(),
 			{
 				Name:  "update",
 				Usage: "Update organization",
-				Flags: commonFlags(
-					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: validID},
+				Flags: session.CommonFlags(
+					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: session.ValidID},
 					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "New name to set on the organization", Sources: cli.EnvVars("INFLUX_ORG")},
 					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "New description to set on the organization", Sources: cli.EnvVars("INFLUX_ORG_DESCRIPTION")},
 				),
-				Action: a.connected(authenticated, updateOrg),
+				Action: a.Connected(session.Authenticated, updateOrg),
 			},
 		},
 	}
 }
 
-func listOrgs(ctx context.Context, cmd *cli.Command, s *session) error {
-	id, name := orgChoice(cmd, "id", "name")
-	orgs, err := s.client.Orgs(ctx, client.OrgFilter{ID: id, Name: name})
+func listOrgs(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	id, name := session.OrgChoice(cmd, "id", "name")
+	orgs, err := s.Client.Orgs(ctx, client.OrgFilter{ID: id, Name: name})
 	if err != nil {
 		return fmt.Errorf("failed to list organizations: %w", err)
 	}
-	if s.print.AsJSON {
+	if s.Print.AsJSON {
 		if orgs == nil {
 			orgs = []client.Org{}
 		}
-		return s.print.JSON(orgs)
+		return s.Print.JSON(orgs)
 	}
-	return s.printOrgs(false, orgs...)
+	return printOrgs(s, false, orgs...)
 }
 
-func createOrg(ctx context.Context, cmd *cli.Command, s *session) error {
-	org, err := s.client.CreateOrg(ctx, cmd.String("name"), cmd.String("description"))
+func createOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	org, err := s.Client.CreateOrg(ctx, cmd.String("name"), cmd.String("description"))
 	if err != nil {
 		return fmt.Errorf("failed to create organization %q: %w", cmd.String("name"), err)
 	}
-	return s.printOrg(org, false)
+	return printOrg(s, org, false)
 }
 
-func updateOrg(ctx context.Context, cmd *cli.Command, s *session) error {
+func updateOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id := cmd.String("id")
 	var up client.OrgUpdate
 	// An empty name is no name; an empty description is one.
@@ -92,47 +93,36 @@ func updateOrg(ctx context.Context, cmd *cli.Command, s *session) error {
 	if up == (client.OrgUpdate{}) {
 		return errors.New("nothing to update: give --name or --description")
 	}
-	org, err := s.client.UpdateOrg(ctx, id, up)
+	org, err := s.Client.UpdateOrg(ctx, id, up)
 	if err != nil {
 		return fmt.Errorf("failed to update organization %q: %w", id, err)
 	}
-	return s.printOrg(org, false)
+	return printOrg(s, org, false)
 }
 
-func deleteOrg(ctx context.Context, cmd *cli.Command, s *session) error {
+func deleteOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id := cmd.String("id")
-	org, err := s.client.Org(ctx, id)
+	org, err := s.Client.Org(ctx, id)
 	if err != nil {
 		return fmt.Errorf("failed to find organization %q: %w", id, err)
 	}
-	if err := s.client.DeleteOrg(ctx, id); err != nil {
+	if err := s.Client.DeleteOrg(ctx, id); err != nil {
 		return fmt.Errorf("failed to delete organization %q: %w", id, err)
 	}
-	return s.printOrg(org, true)
+	return printOrg(s, org, true)
 }
 
-func (s *session) printOrg(org *client.Org, deleted bool) error {
-	if s.print.AsJSON {
-		return s.print.JSON(org)
+func printOrg(s *session.Session, org *client.Org, deleted bool) error {
+	if s.Print.AsJSON {
+		return s.Print.JSON(org)
 	}
-	return s.printOrgs(deleted, *org)
+	return printOrgs(s, deleted, *org)
 }
 
-func (s *session) printOrgs(deleted bool, orgs ...client.Org) error {
+func printOrgs(s *session.Session, deleted bool, orgs ...client.Org) error {
 	rows := make([][]string, len(orgs))
 	for i, org := range orgs {
 		rows[i] = []string{org.ID, org.Name}
 	}
-	return s.printRows([]string{"ID", "Name"}, rows, deleted)
-}
-
-// printRows prints a table, with a column that says so where the rows are of things just deleted.
-func (s *session) printRows(headers []string, rows [][]string, deleted bool) error {
-	if deleted {
-		headers = append(headers, "Deleted")
-		for i := range rows {
-			rows[i] = append(rows[i], "true")
-		}
-	}
-	return s.print.Table(headers, rows)
+	return s.PrintRows([]string{"ID", "Name"}, rows, deleted)
 }

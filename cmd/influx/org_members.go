@@ -7,11 +7,12 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/session"
 )
 
 func (a *app) orgMembersCmd() *cli.Command {
 	member := func() cli.Flag {
-		return &cli.StringFlag{Name: "member", Aliases: []string{"m"}, Usage: "The member ID", Required: true, Validator: validID}
+		return &cli.StringFlag{Name: "member", Aliases: []string{"m"}, Usage: "The member ID", Required: true, Validator: session.ValidID}
 	}
 	return &cli.Command{
 		Name:  "members",
@@ -20,10 +21,10 @@ func (a *app) orgMembersCmd() *cli.Command {
 			{
 				Name:  "add",
 				Usage: "Add organization member",
-				Flags: commonFlags(namedOrgFlags(member())...),
-				Action: a.connected(authenticated, func(ctx context.Context, cmd *cli.Command, s *session) error {
+				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
+				Action: a.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 					return changeMember(ctx, cmd, s, "added as a member of", func(ctx context.Context, orgID, userID string) error {
-						_, err := s.client.AddMember(ctx, orgID, userID)
+						_, err := s.Client.AddMember(ctx, orgID, userID)
 						return err
 					})
 				}),
@@ -32,23 +33,23 @@ func (a *app) orgMembersCmd() *cli.Command {
 				Name:    "list",
 				Aliases: []string{"find", "ls"},
 				Usage:   "List organization members",
-				Flags:   commonFlags(namedOrgFlags()...),
-				Action:  a.connected(authenticated, listMembers),
+				Flags:   session.CommonFlags(session.NamedOrgFlags()...),
+				Action:  a.Connected(session.Authenticated, listMembers),
 			},
 			{
 				Name:  "remove",
 				Usage: "Remove organization member",
-				Flags: commonFlags(namedOrgFlags(member())...),
-				Action: a.connected(authenticated, func(ctx context.Context, cmd *cli.Command, s *session) error {
-					return changeMember(ctx, cmd, s, "removed from", s.client.RemoveMember)
+				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
+				Action: a.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+					return changeMember(ctx, cmd, s, "removed from", s.Client.RemoveMember)
 				}),
 			},
 		},
 	}
 }
 
-func changeMember(ctx context.Context, cmd *cli.Command, s *session, done string, change func(ctx context.Context, orgID, userID string) error) error {
-	orgID, err := s.org(ctx, cmd, "id", "name")
+func changeMember(ctx context.Context, cmd *cli.Command, s *session.Session, done string, change func(ctx context.Context, orgID, userID string) error) error {
+	orgID, err := s.Org(ctx, cmd, "id", "name")
 	if err != nil {
 		return err
 	}
@@ -56,28 +57,28 @@ func changeMember(ctx context.Context, cmd *cli.Command, s *session, done string
 	if err := change(ctx, orgID, userID); err != nil {
 		return fmt.Errorf("user %q could not be %s organization %q: %w", userID, done, orgID, err)
 	}
-	_, err = fmt.Fprintf(s.print.Out, "user %q has been %s org %q\n", userID, done, orgID)
+	_, err = fmt.Fprintf(s.Print.Out, "user %q has been %s org %q\n", userID, done, orgID)
 	return err
 }
 
-func listMembers(ctx context.Context, cmd *cli.Command, s *session) error {
-	orgID, err := s.org(ctx, cmd, "id", "name")
+func listMembers(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	orgID, err := s.Org(ctx, cmd, "id", "name")
 	if err != nil {
 		return err
 	}
-	members, err := s.client.Members(ctx, orgID)
+	members, err := s.Client.Members(ctx, orgID)
 	if err != nil {
 		return fmt.Errorf("failed to list members of organization %q: %w", orgID, err)
 	}
-	if s.print.AsJSON {
+	if s.Print.AsJSON {
 		if members == nil {
 			members = []client.Member{}
 		}
-		return s.print.JSON(members)
+		return s.Print.JSON(members)
 	}
 	rows := make([][]string, len(members))
 	for i, m := range members {
 		rows[i] = []string{m.ID, m.Name, "member", m.Status}
 	}
-	return s.print.Table([]string{"ID", "Name", "User Type", "Status"}, rows)
+	return s.Print.Table([]string{"ID", "Name", "User Type", "Status"}, rows)
 }

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v3"
+
+	"strongroom/cmd/influx/internal/session"
 )
 
 // maxValue is over what the server takes with its default limits for a body; the server has the last word.
@@ -21,8 +23,8 @@ func (a *app) secretCmd() *cli.Command {
 			{
 				Name:   "delete",
 				Usage:  "Delete secret",
-				Flags:  commonFlags(orgFlags(keyFlag())...),
-				Action: a.connected(authenticated, deleteSecret),
+				Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
+				Action: a.Connected(session.Authenticated, deleteSecret),
 			},
 			{
 				Name:    "list",
@@ -30,8 +32,8 @@ func (a *app) secretCmd() *cli.Command {
 				Usage:   "List secrets",
 				Description: `Lists the names of the organization's secrets; no command shows a value.
 With --json: a list of objects {"key", "orgID"}.`,
-				Flags:  commonFlags(orgFlags()...),
-				Action: a.connected(authenticated, listSecrets),
+				Flags:  session.CommonFlags(session.OrgFlags()...),
+				Action: a.Connected(session.Authenticated, listSecrets),
 			},
 			{
 				Name:  "update",
@@ -46,13 +48,13 @@ without echo:
 A value of one line loses the line break at its end, which echo, editors and most programs add. A value of more lines,
 such as a PEM file, is stored byte for byte. --keep-newline stores a single line byte for byte, too.
 Values are text in UTF-8; encode anything else, for example with base64.`,
-				Flags: commonFlags(orgFlags(
+				Flags: session.CommonFlags(session.OrgFlags(
 					keyFlag(),
 					&cli.StringFlag{Name: "value", Aliases: []string{"v"}, Usage: "The `value`, which then shows in the process list and in the shell's history"},
 					&cli.StringFlag{Name: "value-file", TakesFile: true, Usage: "Read the value from this `file`, or from standard input where it is -"},
 					&cli.BoolFlag{Name: "keep-newline", Usage: "Keep the line break at the end of a value of one line"},
 				)...),
-				Action: a.connected(authenticated, updateSecret),
+				Action: a.Connected(session.Authenticated, updateSecret),
 			},
 		},
 	}
@@ -67,12 +69,12 @@ func keyFlag() cli.Flag {
 	}}
 }
 
-func listSecrets(ctx context.Context, cmd *cli.Command, s *session) error {
-	orgID, err := s.org(ctx, cmd, "org-id", "org")
+func listSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
 	if err != nil {
 		return err
 	}
-	keys, err := s.client.SecretKeys(ctx, orgID)
+	keys, err := s.Client.SecretKeys(ctx, orgID)
 	if err != nil {
 		return fmt.Errorf("failed to list secrets: %w", err)
 	}
@@ -80,55 +82,55 @@ func listSecrets(ctx context.Context, cmd *cli.Command, s *session) error {
 	for i, key := range keys {
 		secrets[i] = secretRow{Key: key, OrgID: orgID}
 	}
-	if s.print.AsJSON {
-		return s.print.JSON(secrets)
+	if s.Print.AsJSON {
+		return s.Print.JSON(secrets)
 	}
-	return s.printSecrets(secrets...)
+	return printSecrets(s, secrets...)
 }
 
-func updateSecret(ctx context.Context, cmd *cli.Command, s *session) error {
+func updateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	key := cmd.String("key")
 	// The value first: what cannot be read is not worth a request.
 	value, err := secretValue(ctx, cmd, s)
 	if err != nil {
 		return err
 	}
-	orgID, err := s.org(ctx, cmd, "org-id", "org")
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
 	if err != nil {
 		return err
 	}
-	if err := s.client.SetSecrets(ctx, orgID, map[string]string{key: value}); err != nil {
+	if err := s.Client.SetSecrets(ctx, orgID, map[string]string{key: value}); err != nil {
 		return fmt.Errorf("failed to update secret with key %q: %w", key, err)
 	}
-	return s.printSecret(secretRow{Key: key, OrgID: orgID})
+	return printSecret(s, secretRow{Key: key, OrgID: orgID})
 }
 
-func deleteSecret(ctx context.Context, cmd *cli.Command, s *session) error {
+func deleteSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	key := cmd.String("key")
-	orgID, err := s.org(ctx, cmd, "org-id", "org")
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
 	if err != nil {
 		return err
 	}
 	// With the key in the body: InfluxDB does not decode one in the path, and keeps the secret.
-	if err := s.client.DeleteSecrets(ctx, orgID, key); err != nil {
+	if err := s.Client.DeleteSecrets(ctx, orgID, key); err != nil {
 		return fmt.Errorf("failed to delete secret with key %q: %w", key, err)
 	}
-	return s.printSecret(secretRow{Key: key, OrgID: orgID, Deleted: true})
+	return printSecret(s, secretRow{Key: key, OrgID: orgID, Deleted: true})
 }
 
-func secretValue(ctx context.Context, cmd *cli.Command, s *session) (string, error) {
+func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (string, error) {
 	path := cmd.String("value-file")
 	if cmd.IsSet("value") {
 		if path != "" {
 			return "", errors.New("give either --value or --value-file, not both")
 		}
-		s.term.Warn("Warning: a value on the command line shows in the process list and in the shell's history; prefer --value-file or standard input")
+		s.Term.Warn("Warning: a value on the command line shows in the process list and in the shell's history; prefer --value-file or standard input")
 		return cmd.String("value"), utf8Only([]byte(cmd.String("value")))
 	}
-	if path == "" && s.term.Interactive() {
-		return s.term.NewSecret(ctx, "Please type your secret", func(string) error { return nil })
+	if path == "" && s.Term.Interactive() {
+		return s.Term.NewSecret(ctx, "Please type your secret", func(string) error { return nil })
 	}
-	raw, err := s.term.ReadFile(firstOf(path, "-"), maxValue)
+	raw, err := s.Term.ReadFile(session.FirstOf(path, "-"), maxValue)
 	if err != nil {
 		return "", err
 	}
@@ -164,14 +166,14 @@ type secretRow struct {
 	Deleted bool   `json:"deleted,omitempty"`
 }
 
-func (s *session) printSecret(row secretRow) error {
-	if s.print.AsJSON {
-		return s.print.JSON(row)
+func printSecret(s *session.Session, row secretRow) error {
+	if s.Print.AsJSON {
+		return s.Print.JSON(row)
 	}
-	return s.printSecrets(row)
+	return printSecrets(s, row)
 }
 
-func (s *session) printSecrets(secrets ...secretRow) error {
+func printSecrets(s *session.Session, secrets ...secretRow) error {
 	headers := []string{"Key", "Organization ID"}
 	var rows [][]string
 	for _, secret := range secrets {
@@ -182,5 +184,5 @@ func (s *session) printSecrets(secrets ...secretRow) error {
 		}
 		rows = append(rows, row)
 	}
-	return s.print.Table(headers, rows)
+	return s.Print.Table(headers, rows)
 }

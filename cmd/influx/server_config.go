@@ -9,6 +9,8 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/urfave/cli/v3"
 	"go.yaml.in/yaml/v3"
+
+	"strongroom/cmd/influx/internal/session"
 )
 
 func (a *app) serverConfigCmd() *cli.Command {
@@ -16,25 +18,25 @@ func (a *app) serverConfigCmd() *cli.Command {
 		Name:        "server-config",
 		Usage:       "Display server config",
 		Description: "Prints JSON unless told otherwise. Needs an operator token.",
-		Flags: commonFlags(
+		Flags: session.CommonFlags(
 			&cli.BoolFlag{Name: "toml", Usage: "Output configuration as TOML instead of JSON"},
 			&cli.BoolFlag{Name: "yaml", Usage: "Output configuration as YAML instead of JSON"},
 		),
-		Action: a.connected(authenticated, showServerConfig),
+		Action: a.Connected(session.Authenticated, showServerConfig),
 	}
 }
 
-func showServerConfig(ctx context.Context, cmd *cli.Command, s *session) error {
+func showServerConfig(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	asTOML, asYAML := cmd.Bool("toml"), cmd.Bool("yaml")
 	if asTOML && asYAML {
 		return errors.New("cannot specify both TOML and YAML simultaneously")
 	}
-	config, err := s.client.ServerConfig(ctx)
+	config, err := s.Client.ServerConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("failed to retrieve config: %w", err)
 	}
 	if !asTOML && !asYAML {
-		return s.print.JSON(config)
+		return s.Print.JSON(config)
 	}
 	plain := plainNumbers(config)
 	encode := yaml.Marshal
@@ -47,7 +49,7 @@ func showServerConfig(ctx context.Context, cmd *cli.Command, s *session) error {
 	if err != nil {
 		return fmt.Errorf("the config cannot be written in that format: %w", err)
 	}
-	_, err = s.print.Out.Write(text)
+	_, err = s.Print.Out.Write(text)
 	return err
 }
 

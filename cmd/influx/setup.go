@@ -10,12 +10,14 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/duration"
 	"strongroom/cmd/influx/internal/profile"
+	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/terminal"
 )
 
 func (a *app) setupCmd() *cli.Command {
-	flags := append(connectFlags(), printFlags()...)
+	flags := append(session.ConnectFlags(), session.PrintFlags()...)
 	flags = append(flags,
 		&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "Name of initial user to create"},
 		&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "`Password` to set on initial user, which then shows in the process list and in the shell's history"},
@@ -35,46 +37,46 @@ In a script, give --force and everything as flags, the password in a file or on 
 
    influx setup --force -u admin -o my-org -b my-bucket --password-file pw.txt`,
 		Flags:  flags,
-		Action: a.connected(anonymous, setup),
+		Action: a.Connected(session.Anonymous, setup),
 	}
 }
 
-func setup(ctx context.Context, cmd *cli.Command, s *session) error {
-	allowed, err := s.client.SetupAllowed(ctx)
+func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	allowed, err := s.Client.SetupAllowed(ctx)
 	if err != nil {
 		return fmt.Errorf("failed to check if already set up: %w", err)
 	}
 	if !allowed {
-		return fmt.Errorf("instance at %s has already been set up", s.client.Host())
+		return fmt.Errorf("instance at %s has already been set up", s.Client.Host())
 	}
-	p := profile.Profile{Name: firstOf(cmd.String("name"), profile.DefaultName), URL: s.client.Host()}
+	p := profile.Profile{Name: session.FirstOf(cmd.String("name"), profile.DefaultName), URL: s.Client.Host()}
 	// Set-up cannot be undone and its token is shown once: the profile must be sure to take it.
-	if err := readyForProfile(s.profiles, cmd.String("name"), p); err != nil {
+	if err := readyForProfile(s.Profiles, cmd.String("name"), p); err != nil {
 		return err
 	}
 	req, err := setupRequest(ctx, cmd, s)
 	if err != nil {
 		return err
 	}
-	res, err := s.client.Setup(ctx, req)
+	res, err := s.Client.Setup(ctx, req)
 	if err != nil {
 		return fmt.Errorf("failed to setup instance: %w", err)
 	}
 	p.Token, p.Org = res.Auth.Token, res.Org.Name
-	_, inUse := s.profiles.Active()
+	_, inUse := s.Profiles.Active()
 	p.Active = !inUse
-	if err := errors.Join(s.profiles.Create(p), s.profiles.Save()); err != nil {
+	if err := errors.Join(s.Profiles.Create(p), s.Profiles.Save()); err != nil {
 		return fmt.Errorf("setup succeeded, but its token could not be kept: %w\n"+
 			"Sign in with the password (influx config create -n %s -u %s -p %s) and make another (influx auth create --operator)",
 			err, p.Name, p.URL, res.User.Name)
 	}
 	if inUse {
-		s.term.Warn("The new config is %q; influx config %s makes it the one in use", p.Name, p.Name)
+		s.Term.Warn("The new config is %q; influx config %s makes it the one in use", p.Name, p.Name)
 	}
-	if s.print.AsJSON {
-		return s.print.JSON(map[string]string{"user": res.User.Name, "organization": res.Org.Name, "bucket": res.Bucket.Name})
+	if s.Print.AsJSON {
+		return s.Print.JSON(map[string]string{"user": res.User.Name, "organization": res.Org.Name, "bucket": res.Bucket.Name})
 	}
-	return s.print.Table([]string{"User", "Organization", "Bucket"}, [][]string{{res.User.Name, res.Org.Name, res.Bucket.Name}})
+	return s.Print.Table([]string{"User", "Organization", "Bucket"}, [][]string{{res.User.Name, res.Org.Name, res.Bucket.Name}})
 }
 
 func readyForProfile(profiles *profile.File, wanted string, p profile.Profile) error {
@@ -88,29 +90,29 @@ func readyForProfile(profiles *profile.File, wanted string, p profile.Profile) e
 }
 
 // setupRequest puts the flags together and, unless forced, asks for the rest and for a confirmation.
-func setupRequest(ctx context.Context, cmd *cli.Command, s *session) (client.SetupRequest, error) {
+func setupRequest(ctx context.Context, cmd *cli.Command, s *session.Session) (client.SetupRequest, error) {
 	req := client.SetupRequest{
 		Username: cmd.String("username"),
 		Org:      cmd.String("org"),
 		Bucket:   cmd.String("bucket"),
 		Token:    cmd.String("token"),
 	}
-	seconds, err := retentionSeconds(cmd.String("retention"))
+	seconds, err := duration.Seconds(cmd.String("retention"))
 	if err != nil {
 		return req, err
 	}
 	req.RetentionPeriodSeconds = seconds
 	force := cmd.Bool("force")
-	if !force && !s.term.Interactive() {
+	if !force && !s.Term.Interactive() {
 		return req, fmt.Errorf("%w: give --force, and everything as flags", terminal.ErrNotInteractive)
 	}
-	if req.Password, err = passwordFromFlags(cmd, s.term); err != nil {
+	if req.Password, err = passwordFromFlags(cmd, s.Term); err != nil {
 		return req, err
 	}
 	if force {
-		return req, completeForced(&req, s.term)
+		return req, completeForced(&req, s.Term)
 	}
-	return req, askSetup(ctx, cmd, s.term, &req)
+	return req, askSetup(ctx, cmd, s.Term, &req)
 }
 
 // completeForced checks that nothing is missing; a password that no flag gives is read from standard input.

@@ -8,11 +8,12 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/session"
 )
 
 func (a *app) userCmd() *cli.Command {
 	id := func(required bool) cli.Flag {
-		return &cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The user ID", Required: required, Validator: validID}
+		return &cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The user ID", Required: required, Validator: session.ValidID}
 	}
 	name := func(usage string) *cli.StringFlag {
 		return &cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: usage}
@@ -31,145 +32,145 @@ func (a *app) userCmd() *cli.Command {
 				Usage: "Create user, as a member of an organization",
 				Description: `Without a password the user cannot sign in yet: set one with influx user password.
 --password-file - reads it from standard input.`,
-				Flags:  commonFlags(orgFlags(newName, password(), passwordFileFlag())...),
-				Action: a.connected(authenticated, createUser),
+				Flags:  session.CommonFlags(session.OrgFlags(newName, password(), passwordFileFlag())...),
+				Action: a.Connected(session.Authenticated, createUser),
 			},
 			{
 				Name:   "delete",
 				Usage:  "Delete user",
-				Flags:  commonFlags(id(true)),
-				Action: a.connected(authenticated, deleteUser),
+				Flags:  session.CommonFlags(id(true)),
+				Action: a.Connected(session.Authenticated, deleteUser),
 			},
 			{
 				Name:    "list",
 				Aliases: []string{"find", "ls"},
 				Usage:   "List users",
-				Flags:   commonFlags(id(false), name("The user name")),
-				Action:  a.connected(authenticated, listUsers),
+				Flags:   session.CommonFlags(id(false), name("The user name")),
+				Action:  a.Connected(session.Authenticated, listUsers),
 			},
 			{
 				Name:   "update",
 				Usage:  "Update user",
-				Flags:  commonFlags(id(true), name("The new user name")),
-				Action: a.connected(authenticated, updateUser),
+				Flags:  session.CommonFlags(id(true), name("The new user name")),
+				Action: a.Connected(session.Authenticated, updateUser),
 			},
 			{
 				Name:        "password",
 				Usage:       "Set the password of a user",
 				Description: "Asks for the password twice, without echo, unless a flag gives it. It has 8 to 72 bytes.",
-				Flags:       commonFlags(id(false), name("The user name"), password(), passwordFileFlag()),
-				Action:      a.connected(authenticated, setUserPassword),
+				Flags:       session.CommonFlags(id(false), name("The user name"), password(), passwordFileFlag()),
+				Action:      a.Connected(session.Authenticated, setUserPassword),
 			},
 		},
 	}
 }
 
-func createUser(ctx context.Context, cmd *cli.Command, s *session) error {
+func createUser(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	name := cmd.String("name")
-	password, err := passwordFromFlags(cmd, s.term)
+	password, err := passwordFromFlags(cmd, s.Term)
 	if err != nil {
 		return err
 	}
-	orgID, err := s.org(ctx, cmd, "org-id", "org")
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
 	if err != nil {
 		return err
 	}
-	user, err := s.client.CreateUser(ctx, name)
+	user, err := s.Client.CreateUser(ctx, name)
 	if err != nil {
 		return fmt.Errorf("failed to create user %q: %w", name, err)
 	}
 	// The user is there from here on: print it whatever else fails, so that its ID is known.
-	if err := s.printUser(user, false); err != nil {
+	if err := printUser(s, user, false); err != nil {
 		return err
 	}
-	if _, err := s.client.AddMember(ctx, orgID, user.ID); err != nil {
+	if _, err := s.Client.AddMember(ctx, orgID, user.ID); err != nil {
 		return fmt.Errorf("failed setting org membership for user %q, use `influx org members add` to retry: %w", name, err)
 	}
 	if password == "" {
-		s.term.Warn("WARN: initial password not set for user, use `influx user password` to set it")
+		s.Term.Warn("WARN: initial password not set for user, use `influx user password` to set it")
 		return nil
 	}
-	if err := s.client.SetPassword(ctx, user.ID, password); err != nil {
+	if err := s.Client.SetPassword(ctx, user.ID, password); err != nil {
 		return fmt.Errorf("failed setting password for user %q, use `influx user password` to retry: %w", name, err)
 	}
 	return nil
 }
 
-func deleteUser(ctx context.Context, cmd *cli.Command, s *session) error {
+func deleteUser(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id := cmd.String("id")
-	user, err := s.client.User(ctx, id)
+	user, err := s.Client.User(ctx, id)
 	if err != nil {
 		return fmt.Errorf("failed to find user %q: %w", id, err)
 	}
-	if err := s.client.DeleteUser(ctx, id); err != nil {
+	if err := s.Client.DeleteUser(ctx, id); err != nil {
 		return fmt.Errorf("failed to delete user %q: %w", id, err)
 	}
-	return s.printUser(user, true)
+	return printUser(s, user, true)
 }
 
-func listUsers(ctx context.Context, cmd *cli.Command, s *session) error {
-	users, err := s.client.Users(ctx, client.UserFilter{ID: cmd.String("id"), Name: cmd.String("name")})
+func listUsers(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	users, err := s.Client.Users(ctx, client.UserFilter{ID: cmd.String("id"), Name: cmd.String("name")})
 	if err != nil {
 		return fmt.Errorf("failed to list users: %w", err)
 	}
-	if s.print.AsJSON {
+	if s.Print.AsJSON {
 		if users == nil {
 			users = []client.User{}
 		}
-		return s.print.JSON(users)
+		return s.Print.JSON(users)
 	}
-	return s.printUsers(false, users...)
+	return printUsers(s, false, users...)
 }
 
-func updateUser(ctx context.Context, cmd *cli.Command, s *session) error {
+func updateUser(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id, name := cmd.String("id"), cmd.String("name")
 	if name == "" {
 		return errors.New("nothing to update: give --name")
 	}
-	user, err := s.client.UpdateUser(ctx, id, client.UserUpdate{Name: &name})
+	user, err := s.Client.UpdateUser(ctx, id, client.UserUpdate{Name: &name})
 	if err != nil {
 		return fmt.Errorf("failed to update user %q: %w", id, err)
 	}
-	return s.printUser(user, false)
+	return printUser(s, user, false)
 }
 
-func setUserPassword(ctx context.Context, cmd *cli.Command, s *session) error {
+func setUserPassword(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id, name := cmd.String("id"), cmd.String("name")
 	if id == "" && name == "" {
 		return errors.New("must specify user ID or user name")
 	}
-	shown := firstOf(id, name)
-	password, err := passwordFromFlags(cmd, s.term)
+	shown := session.FirstOf(id, name)
+	password, err := passwordFromFlags(cmd, s.Term)
 	if err != nil {
 		return err
 	}
 	if id == "" {
-		user, err := s.userByName(ctx, name)
+		user, err := userByName(ctx, s, name)
 		if err != nil {
 			return err
 		}
 		id = user.ID
 	}
 	if password == "" {
-		if !s.term.Interactive() {
-			password, err = readPassword(s.term, "-")
+		if !s.Term.Interactive() {
+			password, err = readPassword(s.Term, "-")
 		} else {
-			password, err = s.term.NewSecret(ctx, fmt.Sprintf("Please type new password for %q", shown), checkPassword)
+			password, err = s.Term.NewSecret(ctx, fmt.Sprintf("Please type new password for %q", shown), checkPassword)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := s.client.SetPassword(ctx, id, password); err != nil {
+	if err := s.Client.SetPassword(ctx, id, password); err != nil {
 		return fmt.Errorf("failed to set password for user %q: %w", shown, err)
 	}
-	_, err = fmt.Fprintf(s.print.Out, "Successfully updated password for user %q\n", shown)
+	_, err = fmt.Fprintf(s.Print.Out, "Successfully updated password for user %q\n", shown)
 	return err
 }
 
 // userByName takes the user of exactly that name, and never the first of a list.
-func (s *session) userByName(ctx context.Context, name string) (*client.User, error) {
-	users, err := s.client.Users(ctx, client.UserFilter{Name: name})
+func userByName(ctx context.Context, s *session.Session, name string) (*client.User, error) {
+	users, err := s.Client.Users(ctx, client.UserFilter{Name: name})
 	if err != nil {
 		return nil, fmt.Errorf("failed to find user %q: %w", name, err)
 	}
@@ -181,17 +182,17 @@ func (s *session) userByName(ctx context.Context, name string) (*client.User, er
 	return nil, fmt.Errorf("no user found with name %q", name)
 }
 
-func (s *session) printUser(user *client.User, deleted bool) error {
-	if s.print.AsJSON {
-		return s.print.JSON(user)
+func printUser(s *session.Session, user *client.User, deleted bool) error {
+	if s.Print.AsJSON {
+		return s.Print.JSON(user)
 	}
-	return s.printUsers(deleted, *user)
+	return printUsers(s, deleted, *user)
 }
 
-func (s *session) printUsers(deleted bool, users ...client.User) error {
+func printUsers(s *session.Session, deleted bool, users ...client.User) error {
 	rows := make([][]string, len(users))
 	for i, u := range users {
 		rows[i] = []string{u.ID, u.Name}
 	}
-	return s.printRows([]string{"ID", "Name"}, rows, deleted)
+	return s.PrintRows([]string{"ID", "Name"}, rows, deleted)
 }

@@ -1,4 +1,4 @@
-package main
+package session
 
 import (
 	"context"
@@ -14,23 +14,24 @@ import (
 
 // Flags are made anew for each command, because a flag keeps the value it was given.
 
-func configsPathFlag() cli.Flag {
+// ConfigsPathFlag names the profiles file.
+func ConfigsPathFlag() cli.Flag {
 	return &cli.StringFlag{Name: "configs-path", Usage: "Path to the influx CLI configurations", Sources: cli.EnvVars("INFLUX_CONFIGS_PATH"), DefaultText: "~/.influxdbv2/configs"}
 }
 
-// connectFlags are those of every command that speaks to the server.
-func connectFlags() []cli.Flag {
+// ConnectFlags are those of every command that speaks to the server.
+func ConnectFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "host", Usage: "HTTP address of InfluxDB", Sources: cli.EnvVars("INFLUX_HOST"), DefaultText: "the profile's, or " + defaultHost},
+		&cli.StringFlag{Name: "host", Usage: "HTTP address of InfluxDB", Sources: cli.EnvVars("INFLUX_HOST"), DefaultText: "the profile's, or " + DefaultHost},
 		&cli.BoolFlag{Name: "skip-verify", Usage: "Skip TLS certificate chain and host name verification", Sources: cli.EnvVars("INFLUX_SKIP_VERIFY")},
-		configsPathFlag(),
+		ConfigsPathFlag(),
 		&cli.StringFlag{Name: "active-config", Aliases: []string{"c"}, Usage: "Config name to use for this command", Sources: cli.EnvVars("INFLUX_ACTIVE_CONFIG")},
 		&cli.BoolFlag{Name: "http-debug", Usage: "Print requests and answers to standard error, without tokens, passwords and values of secrets"},
 	}
 }
 
-// printFlags are those of every command that prints a table.
-func printFlags() []cli.Flag {
+// PrintFlags are those of every command that prints a table.
+func PrintFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "json", Usage: "Output data as JSON", Sources: cli.EnvVars("INFLUX_OUTPUT_JSON")},
 		&cli.BoolFlag{Name: "hide-headers", Usage: "Hide the table headers in output data", Sources: cli.EnvVars("INFLUX_HIDE_HEADERS")},
@@ -41,40 +42,41 @@ func tokenFlag() cli.Flag {
 	return &cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Authentication token", Sources: cli.EnvVars("INFLUX_TOKEN")}
 }
 
-// commonFlags are those of a command that needs a token and prints a table, and then its own.
-func commonFlags(own ...cli.Flag) []cli.Flag {
-	flags := append(connectFlags(), printFlags()...)
+// CommonFlags are those of a command that needs a token and prints a table, and then its own.
+func CommonFlags(own ...cli.Flag) []cli.Flag {
+	flags := append(ConnectFlags(), PrintFlags()...)
 	return append(append(flags, tokenFlag()), own...)
 }
 
-// orgFlags choose the organisation a command is about.
-func orgFlags(own ...cli.Flag) []cli.Flag {
+// OrgFlags choose the organisation a command is about.
+func OrgFlags(own ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "org-id", Usage: "The ID of the organization", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: validID},
+		&cli.StringFlag{Name: "org-id", Usage: "The ID of the organization", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: ValidID},
 		&cli.StringFlag{Name: "org", Aliases: []string{"o"}, Usage: "The name of the organization", Sources: cli.EnvVars("INFLUX_ORG"), DefaultText: "the profile's"},
 	}, own...)
 }
 
-// namedOrgFlags choose an organisation in the commands that are about organisations.
-func namedOrgFlags(own ...cli.Flag) []cli.Flag {
+// NamedOrgFlags choose an organisation in the commands that are about organisations.
+func NamedOrgFlags(own ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The organization name", Sources: cli.EnvVars("INFLUX_ORG")},
-		&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: validID},
+		&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: ValidID},
 	}, own...)
 }
 
 var idForm = regexp.MustCompile(`^[0-9a-fA-F]{16}$`)
 
-func validID(s string) error {
+// ValidID checks an ID of a flag; an empty one is left to who needs it.
+func ValidID(s string) error {
 	if s != "" && (!idForm.MatchString(s) || s == "0000000000000000") {
 		return fmt.Errorf("an ID has 16 hexadecimal digits, such as 031c8cbefe101000, and not all zero; %q is none (a name?)", s)
 	}
 	return nil
 }
 
-// orgChoice is the organisation by ID or name as the flags of the given names have it. Where a name comes from the
+// OrgChoice is the organisation by ID or name as the flags of the given names have it. Where a name comes from the
 // command line and an ID from the environment, the command line wins.
-func orgChoice(cmd *cli.Command, idFlag, nameFlag string) (id, name string) {
+func OrgChoice(cmd *cli.Command, idFlag, nameFlag string) (id, name string) {
 	id, name = cmd.String(idFlag), cmd.String(nameFlag)
 	fromEnv := func(value, variable string) bool { return value != "" && value == os.Getenv(variable) }
 	if name != "" && fromEnv(id, "INFLUX_ORG_ID") && !fromEnv(name, "INFLUX_ORG") {
@@ -86,16 +88,16 @@ func orgChoice(cmd *cli.Command, idFlag, nameFlag string) (id, name string) {
 	return id, name
 }
 
-// org finds the ID of the organisation a command is about: by flags or environment, or else the profile's.
-func (s *session) org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag string) (string, error) {
-	id, name := orgChoice(cmd, idFlag, nameFlag)
+// Org finds the ID of the organisation a command is about: by flags or environment, or else the profile's.
+func (s *Session) Org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag string) (string, error) {
+	id, name := OrgChoice(cmd, idFlag, nameFlag)
 	if id != "" {
 		return id, nil
 	}
-	if name = firstOf(name, s.profile.Org); name == "" {
+	if name = FirstOf(name, s.Profile.Org); name == "" {
 		return "", fmt.Errorf("no organization: give --%s or --%s, or set one in the profile with influx config set", nameFlag, idFlag)
 	}
-	org, err := s.client.OrgByName(ctx, name)
+	org, err := s.Client.OrgByName(ctx, name)
 	var refused *client.Error
 	if errors.As(err, &refused) && (refused.Code == client.CodeNotFound || refused.Code == client.CodeUnauthorized) {
 		return "", fmt.Errorf("failed to look up organization %q: %w (a token that may not read organizations needs --%s)", name, err, idFlag)
@@ -104,4 +106,15 @@ func (s *session) org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag st
 		return "", fmt.Errorf("failed to look up organization %q: %w", name, err)
 	}
 	return org.ID, nil
+}
+
+// PrintRows prints a table, with a column that says so where the rows are of things just deleted.
+func (s *Session) PrintRows(headers []string, rows [][]string, deleted bool) error {
+	if deleted {
+		headers = append(headers, "Deleted")
+		for i := range rows {
+			rows[i] = append(rows[i], "true")
+		}
+	}
+	return s.Print.Table(headers, rows)
 }

@@ -1,0 +1,170 @@
+// Package session is what commands have in common: the flags that say where, as whom and about which organisation, and the
+// connection made of them.
+package session
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+	"strongroom/cmd/influx/internal/httpdebug"
+	"strongroom/cmd/influx/internal/output"
+	"strongroom/cmd/influx/internal/profile"
+	"strongroom/cmd/influx/internal/terminal"
+)
+
+// DefaultHost is where influxd listens unless told otherwise. (The original CLI of later years has port 8086.)
+const DefaultHost = "http://localhost:9999"
+
+// Process is what all commands share: the process's own standard streams, and its name to servers.
+type Process struct {
+	Term      *terminal.Terminal
+	Out       io.Writer
+	Err       io.Writer
+	UserAgent string
+}
+
+// Session is one command's connection to the server.
+type Session struct {
+	Client   *client.Client
+	Profiles *profile.File
+	Profile  profile.Profile // the one in use; empty where there is none
+	Print    output.Printer
+	Term     *terminal.Terminal
+}
+
+// Identity says whether a command speaks to the server as someone.
+type Identity bool
+
+// The two kinds of commands.
+const (
+	Anonymous     Identity = false
+	Authenticated Identity = true
+)
+
+// Func is a command that has its connection.
+type Func func(context.Context, *cli.Command, *Session) error
+
+// Connected makes a command's action of a function that needs the server.
+func (p *Process) Connected(who Identity, f Func) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
+		s, err := p.connect(ctx, cmd, who)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			// A session of one command has no use afterwards. Where this fails it expires by itself.
+			_ = s.Client.SignOut(context.WithoutCancel(ctx))
+		}()
+		return f(ctx, cmd, s)
+	}
+}
+
+func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (*Session, error) {
+	profiles, err := p.LoadProfiles(cmd)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{Profiles: profiles, Print: p.Printer(cmd), Term: p.Term}
+	if name := cmd.String("active-config"); name != "" {
+		var ok bool
+		if s.Profile, ok = profiles.Get(name); !ok {
+			return nil, fmt.Errorf("config %q is not found; influx config list shows those there are", name)
+		}
+	} else {
+		s.Profile, _ = profiles.Active()
+	}
+	cfg := client.Config{
+		Host:       FirstOf(cmd.String("host"), s.Profile.URL, DefaultHost),
+		UserAgent:  p.UserAgent,
+		HTTPClient: p.httpClient(cmd),
+	}
+	if who == Authenticated {
+		if err := p.identify(ctx, cmd, s.Profile, &cfg); err != nil {
+			return nil, err
+		}
+	}
+	s.Client, err = client.New(cfg)
+	return s, err
+}
+
+// identify chooses the token of the flag, the environment or the profile, or else the profile's user and password.
+func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.Profile, cfg *client.Config) error {
+	cfg.Token = FirstOf(cmd.String("token"), used.Token)
+	if cfg.Token != "" {
+		return nil
+	}
+	if used.Cookie == "" {
+		return errors.New("no token: give --token, set INFLUX_TOKEN, or make a profile with influx config create (a new server: influx setup)")
+	}
+	var err error
+	if cfg.Username, cfg.Password, err = splitCookie(used); err != nil {
+		return err
+	}
+	if cfg.Password == "" {
+		cfg.Password, err = p.Term.Secret(ctx, "Please type the password of "+cfg.Username)
+		if errors.Is(err, terminal.ErrNotInteractive) {
+			return fmt.Errorf("config %q has a username without a password, and standard input is not a terminal to ask for it", used.Name)
+		}
+	}
+	return err
+}
+
+func splitCookie(p profile.Profile) (user, password string, err error) {
+	raw, err := base64.StdEncoding.DecodeString(p.Cookie)
+	if err != nil {
+		return "", "", fmt.Errorf("config %q has a cookie that is not base64 of user:password; set it again with influx config set -n %s -p USER", p.Name, p.Name)
+	}
+	user, password, _ = strings.Cut(string(raw), ":")
+	return user, password, nil
+}
+
+// LoadProfiles reads the profiles file that the flags name, and warns where others can read it, too.
+func (p *Process) LoadProfiles(cmd *cli.Command) (*profile.File, error) {
+	path := cmd.String("configs-path")
+	if path == "" {
+		var err error
+		if path, err = profile.DefaultPath(); err != nil {
+			return nil, err
+		}
+	}
+	f, err := profile.Load(path)
+	if err == nil && f.Exposed {
+		p.Term.Warn("Warning: other users can read %s, and it holds tokens; run: chmod 600 %s", path, path)
+	}
+	return f, err
+}
+
+// Printer prints the way the flags say.
+func (p *Process) Printer(cmd *cli.Command) output.Printer {
+	return output.Printer{Out: p.Out, AsJSON: cmd.Bool("json"), HideHeaders: cmd.Bool("hide-headers")}
+}
+
+func (p *Process) httpClient(cmd *cli.Command) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if cmd.Bool("skip-verify") {
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // asked for by name
+	}
+	if cmd.Bool("http-debug") {
+		return &http.Client{Transport: &httpdebug.Transport{Next: transport, Out: p.Err}}
+	}
+	return &http.Client{Transport: transport}
+}
+
+// FirstOf is the first of the values that is not empty.
+func FirstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
