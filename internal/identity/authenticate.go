@@ -84,35 +84,21 @@ type session struct {
 
 func sessionKey(h hash) string { return key("session", h.String()) }
 
-// SignIn checks name and password, and opens a session. Whether the user exists, has a password or is inactive shows
-// neither in the answer nor in its time.
-func (s *Service) SignIn(ctx context.Context, name, password, address, requestID string) (token string, expires time.Time, err error) {
-	c := &Caller{Principal: &Principal{User: clip(name)}, Address: address, RequestID: requestID}
+// SignIn checks name and password, and opens a session, whose token it returns. The caller is nobody yet.
+func (s *Service) SignIn(ctx context.Context, c *Caller, name, password string) (string, error) {
 	act := Act{Action: "signin"}
-	if err := s.throttle.allow(name, address); err != nil {
-		return "", time.Time{}, s.guard.Deny(ctx, c, act, err)
-	}
-	u, err := s.userNamed(ctx, name)
-	if err != nil && !errs.Is(err, errs.NotFound) {
-		return "", time.Time{}, err
-	}
-	ok, err := s.verify(ctx, u.ID, password)
+	u, err := s.checkPassword(ctx, c, act, name, password)
 	if err != nil {
-		return "", time.Time{}, err
+		return "", err
 	}
-	if !ok || u.Status != Active {
-		return "", time.Time{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
-	}
-	s.throttle.succeeded(name, address)
-	c.Principal = &Principal{UserID: u.ID, User: u.Name}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
-		return "", time.Time{}, err
+		return "", err
 	}
-	token, expires, err = s.openSession(ctx, u.ID)
-	return token, expires, s.guard.Done(ctx, c, act, err)
+	token, err := s.openSession(ctx, u.ID)
+	return token, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) openSession(ctx context.Context, user id.ID) (string, time.Time, error) {
+func (s *Service) openSession(ctx context.Context, user id.ID) (string, error) {
 	token := newToken()
 	h := hashOf(token)
 	now := s.now().UTC()
@@ -126,46 +112,46 @@ func (s *Service) openSession(ctx context.Context, user id.ID) (string, time.Tim
 			[]kv.Op{put(sessionKey(h), n), put(key("sessionuser", user, h.String()), true)})
 		return err
 	})
-	return token, n.ExpiresAt, err
+	return token, err
 }
 
 // BySession returns whom a session's token stands for, or errs.Unauthorized. Use renews the session: its end moves to
 // one session length from now, in steps of a sixtieth of that, so that not every request is a write.
-func (s *Service) BySession(ctx context.Context, token string) (p *Principal, expires time.Time, err error) {
+func (s *Service) BySession(ctx context.Context, token string) (*Principal, error) {
 	h := hashOf(token)
 	e, ok := s.cache.get(h)
 	if !ok || e.session == nil {
 		gen := s.cache.generation()
+		var err error
 		if e, err = s.findSession(ctx, h); err != nil {
-			return nil, time.Time{}, err
+			return nil, err
 		}
 		s.cache.add(h, e, gen)
 	}
 	now := s.now()
 	if !now.Before(e.until) {
-		s.endSession(ctx, e.session.UserID, h)
-		return nil, time.Time{}, ErrUnauthorized
+		_ = s.endSession(ctx, e.session.UserID, h) // or else the sweep takes it
+		return nil, ErrUnauthorized
 	}
 	if !s.keepSession && e.until.Sub(now) < s.sessionLength-s.sessionLength/60 {
-		e.until = s.renew(ctx, h, e, now)
+		s.renew(ctx, h, e, now)
 	}
-	return e.principal, e.until, nil
+	return e.principal, nil
 }
 
-// renew moves a session's end. A failure leaves it as it was: the session is good until then.
-func (s *Service) renew(ctx context.Context, h hash, e entry, now time.Time) time.Time {
+// renew moves a session's end. Where that fails, the session is good for as long as it was.
+func (s *Service) renew(ctx context.Context, h hash, e entry, now time.Time) {
 	gen := s.cache.generation()
 	_, r, err := load[session](ctx, s.kv, sessionKey(h), ErrUnauthorized)
 	if err != nil {
-		return e.until
+		return
 	}
 	n := *e.session
 	n.ExpiresAt = now.UTC().Add(s.sessionLength)
 	if _, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{put(r.Key, n)}); err != nil {
-		return e.until
+		return
 	}
 	s.cache.add(h, entry{principal: e.principal, until: n.ExpiresAt, session: &n}, gen)
-	return n.ExpiresAt
 }
 
 func (s *Service) findSession(ctx context.Context, h hash) (entry, error) {

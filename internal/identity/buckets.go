@@ -94,15 +94,26 @@ func (s *Service) BucketByID(ctx context.Context, c *Caller, bucket id.ID) (Buck
 
 // BucketFilter narrows a list of buckets; zero fields do not.
 type BucketFilter struct {
-	ID   id.ID
-	Name string
-	Org  id.ID
+	ID      id.ID
+	Name    string
+	Org     id.ID
+	OrgName string
 }
 
 // Buckets lists the buckets that the caller may see, by ID.
 func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page Page) ([]Bucket, error) {
 	if err := s.guard.Allow(ctx, c, Act{Action: "buckets.list", Org: f.Org, Target: clip(f.Name)}); err != nil {
 		return nil, err
+	}
+	if f.OrgName != "" {
+		named, err := s.orgNamed(ctx, f.OrgName)
+		if err != nil {
+			return nil, err
+		}
+		if f.Org.Valid() && f.Org != named {
+			return nil, errOrgNotFound
+		}
+		f.Org = named
 	}
 	return list(ctx, s.kv, "bucket/", page, func(b Bucket) (id.ID, bool) {
 		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) && (!f.Org.Valid() || b.OrgID == f.Org)

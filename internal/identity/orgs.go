@@ -70,6 +70,15 @@ func (s *Service) OrgExists(ctx context.Context, org id.ID) error {
 	return fault(err)
 }
 
+// OrgName is an organisation's name for display beside something that the caller was allowed to see; "" where it is gone.
+func (s *Service) OrgName(ctx context.Context, org id.ID) (string, error) {
+	o, _, err := load[Org](ctx, s.kv, key("org", org), errOrgNotFound)
+	if errs.Is(err, errs.NotFound) {
+		return "", nil
+	}
+	return o.Name, err
+}
+
 // OrgByID returns one organisation. Whoever may do anything with its secrets may see that it is there: clients look an
 // organisation up by its name before they use its secrets.
 func (s *Service) OrgByID(ctx context.Context, c *Caller, org id.ID) (Org, error) {
@@ -118,8 +127,8 @@ func (s *Service) orgNamedOrID(ctx context.Context, c *Caller, f OrgFilter) (Org
 	notFound := errOrgNotFound
 	oid := f.ID
 	if f.Name != "" {
-		notFound = errs.New(errs.NotFound, "organization name %q not found", f.Name)
-		named, _, err := load[id.ID](ctx, s.kv, key("orgname", f.Name), notFound)
+		notFound = errNoOrgNamed(f.Name)
+		named, err := s.orgNamed(ctx, f.Name)
 		if err != nil {
 			return Org{}, err
 		}
@@ -132,6 +141,15 @@ func (s *Service) orgNamedOrID(ctx context.Context, c *Caller, f OrgFilter) (Org
 		return Org{}, notFound
 	}
 	o, _, err := load[Org](ctx, s.kv, key("org", oid), notFound)
+	return o, err
+}
+
+func errNoOrgNamed(name string) *errs.Error {
+	return errs.New(errs.NotFound, "organization name %q not found", clip(name))
+}
+
+func (s *Service) orgNamed(ctx context.Context, name string) (id.ID, error) {
+	o, _, err := load[id.ID](ctx, s.kv, key("orgname", name), errNoOrgNamed(name))
 	return o, err
 }
 

@@ -46,7 +46,7 @@ func (p *passwords) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
-func checkPassword(password string) error {
+func validPassword(password string) error {
 	if len(password) < minPassword || len(password) > maxPassword {
 		return errs.New(errs.Invalid, "passwords must be between %d and %d bytes long", minPassword, maxPassword)
 	}
@@ -57,7 +57,7 @@ func checkPassword(password string) error {
 }
 
 func (p *passwords) hash(ctx context.Context, password string) ([]byte, error) {
-	if err := checkPassword(password); err != nil {
+	if err := validPassword(password); err != nil {
 		return nil, err
 	}
 	release, err := p.slot(ctx)
@@ -104,24 +104,42 @@ func (s *Service) SetPassword(ctx context.Context, c *Caller, user id.ID, passwo
 	return s.guard.Done(ctx, c, act, s.setPassword(ctx, user, password))
 }
 
-// ChangePassword sets the caller's own password, who must know the old one. Tries are counted like sign-ins.
-func (s *Service) ChangePassword(ctx context.Context, c *Caller, old, password string) error {
-	act := Act{Action: "users.password", Target: c.UserID.String()}
-	if err := s.throttle.allow(c.User, c.Address); err != nil {
-		return s.guard.Deny(ctx, c, act, err)
-	}
-	ok, err := s.verify(ctx, c.UserID, old)
+// ChangePassword sets a user's own password; who knows the old one is the user. Tries are counted like sign-ins. The
+// caller is nobody yet.
+func (s *Service) ChangePassword(ctx context.Context, c *Caller, name, old, password string) error {
+	act := Act{Action: "users.password", Target: clip(name)}
+	u, err := s.checkPassword(ctx, c, act, name, old)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "your username or password is incorrect"))
-	}
-	s.throttle.succeeded(c.User, c.Address)
+	act.Target = u.ID.String()
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return err
 	}
-	return s.guard.Done(ctx, c, act, s.setPassword(ctx, c.UserID, password))
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, u.ID, password))
+}
+
+// checkPassword finds the active user whom name and password belong to, and makes them the caller. Whether the user
+// exists, has a password or is inactive shows neither in the refusal nor in its time.
+func (s *Service) checkPassword(ctx context.Context, c *Caller, act Act, name, password string) (User, error) {
+	c.Principal = &Principal{User: clip(name)}
+	if err := s.throttle.allow(name, c.Address); err != nil {
+		return User{}, s.guard.Deny(ctx, c, act, err)
+	}
+	u, err := s.userNamed(ctx, name)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return User{}, err
+	}
+	ok, err := s.verify(ctx, u.ID, password)
+	if err != nil {
+		return User{}, err
+	}
+	if !ok || u.Status != Active {
+		return User{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
+	}
+	s.throttle.succeeded(name, c.Address)
+	c.Principal = &Principal{UserID: u.ID, User: u.Name}
+	return u, nil
 }
 
 func (s *Service) setPassword(ctx context.Context, user id.ID, password string) error {

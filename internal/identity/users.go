@@ -68,6 +68,21 @@ func (s *Service) UserByID(ctx context.Context, c *Caller, user id.ID) (User, er
 	return u, s.guard.Done(ctx, c, act, err)
 }
 
+// Me returns the user who calls. It tells callers only what they are, and is not put on record.
+func (s *Service) Me(ctx context.Context, c *Caller) (User, error) {
+	u, _, err := load[User](ctx, s.kv, key("user", c.UserID), errUserNotFound)
+	return u, err
+}
+
+// UserName is a user's name for display beside something that the caller was allowed to see; "" where the user is gone.
+func (s *Service) UserName(ctx context.Context, user id.ID) (string, error) {
+	u, _, err := load[User](ctx, s.kv, key("user", user), errUserNotFound)
+	if errs.Is(err, errs.NotFound) {
+		return "", nil
+	}
+	return u.Name, err
+}
+
 // Users lists the users whom the caller may see, by ID. With a name it gives that one, or errs.NotFound.
 func (s *Service) Users(ctx context.Context, c *Caller, name string, page Page) ([]User, error) {
 	act := Act{Action: "users.list", Target: clip(name)}

@@ -1,0 +1,77 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+)
+
+// getAudit serves the audit log to operators, newest first. Query: orgID, key, actor (a user's name or ID, or an
+// authorization's ID), action, outcome, since and until (RFC 3339), limit, and before for the next page.
+func (a *API) getAudit(w http.ResponseWriter, r *request) error {
+	f, err := auditFilter(r)
+	if err != nil {
+		return err
+	}
+	act := identity.Act{Action: "audit.read"}
+	if err := a.Identity.Guard().Allow(r.Context(), r.caller, act, operator); err != nil {
+		return err
+	}
+	if a.Trail == nil {
+		return errs.New(errs.NotImplemented, "there is no audit log to read; start influxd with a file in --audit-log")
+	}
+	page, err := a.Trail.Query(r.Context(), f)
+	if err != nil {
+		return a.Identity.Guard().Done(r.Context(), r.caller, act, err)
+	}
+	links := map[string]string{"self": r.URL.RequestURI()}
+	if page.Next != 0 {
+		q := r.URL.Query()
+		q.Set("before", strconv.FormatUint(page.Next, 10))
+		links["next"] = r.URL.Path + "?" + q.Encode()
+	}
+	records := page.Records
+	if records == nil {
+		records = []audit.Record{}
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"links": links, "records": records})
+}
+
+func auditFilter(r *request) (audit.Filter, error) {
+	q := r.URL.Query()
+	f := audit.Filter{Key: q.Get("key"), Actor: q.Get("actor"), Action: q.Get("action"), Outcome: audit.Outcome(q.Get("outcome"))}
+	org, err := r.queryID("orgID")
+	if err != nil {
+		return f, err
+	}
+	if org.Valid() {
+		f.OrgID = org.String()
+	}
+	switch f.Outcome {
+	case "", audit.Allowed, audit.Denied, audit.Failed:
+	default:
+		return f, errs.New(errs.Invalid, "outcome must be allowed, denied or failed")
+	}
+	for name, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
+		if s := q.Get(name); s != "" {
+			if *at, err = time.Parse(time.RFC3339, s); err != nil {
+				return f, errs.New(errs.Invalid, "%s must be a time as in RFC 3339, for example 2026-01-31T12:00:00Z", name)
+			}
+		}
+	}
+	if s := q.Get("before"); s != "" {
+		if f.Before, err = strconv.ParseUint(s, 10, 64); err != nil {
+			return f, errs.New(errs.Invalid, "before must be the number that the page before gave")
+		}
+	}
+	if s := q.Get("limit"); s != "" {
+		if f.Limit, err = strconv.Atoi(s); err != nil || f.Limit < 1 || f.Limit > audit.MaxLimit {
+			return f, errs.New(errs.Invalid, "limit must be between 1 and %d", audit.MaxLimit)
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+)
+
+// sessionCookie is the name of InfluxDB's cookie.
+const sessionCookie = "influxdb-oss-session"
+
+// identify finds out who is asking, from the authorization header or, where there is none, from the session's cookie.
+func (a *API) identify(r *request) error {
+	var p *identity.Principal
+	var err error
+	if token, ok := tokenOf(r.Header); ok {
+		p, err = a.Identity.ByToken(r.Context(), token)
+	} else if c, cookieErr := r.Cookie(sessionCookie); cookieErr == nil && r.Header.Get("Authorization") == "" {
+		p, err = a.bySession(r, c.Value)
+	} else {
+		err = identity.ErrUnauthorized
+	}
+	if err != nil {
+		return err
+	}
+	r.caller = &identity.Caller{Principal: p, Address: r.address(), RequestID: r.id}
+	return nil
+}
+
+func (a *API) bySession(r *request, token string) (*identity.Principal, error) {
+	if err := a.sameOrigin(r); err != nil {
+		return nil, err
+	}
+	r.session = token
+	return a.Identity.BySession(r.Context(), token)
+}
+
+// sameOrigin refuses what a page of another origin makes a browser send. Requests with a token need no such check: a
+// page elsewhere does not have it unless somebody gave it one.
+func (a *API) sameOrigin(r *request) error {
+	if err := a.origin.Check(r.Request); err != nil {
+		return errs.Wrap(err, errs.Forbidden, "a page of another origin may not do this; use an API token")
+	}
+	return nil
+}
+
+// tokenOf reads "Token x" and "Bearer x", the scheme in any case.
+func tokenOf(h http.Header) (string, bool) {
+	scheme, token, ok := strings.Cut(h.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Token") && !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	token = strings.TrimSpace(token)
+	return token, token != ""
+}
+
+// setCookie hands the session's token to the browser, or takes it away where the token is empty. The cookie has no end
+// of its own: the server knows when the session ends.
+func (a *API) setCookie(w http.ResponseWriter, token string) {
+	c := &http.Cookie{Name: sessionCookie, Value: token, Path: "/api/", HttpOnly: true, Secure: a.Secure, SameSite: http.SameSiteStrictMode}
+	if token == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}

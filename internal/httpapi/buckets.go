@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+)
+
+type bucketJSON struct {
+	ID             id.ID             `json:"id"`
+	OrgID          id.ID             `json:"orgID"`
+	Type           string            `json:"type"`
+	Name           string            `json:"name"`
+	Description    string            `json:"description,omitempty"`
+	RetentionRules []ruleJSON        `json:"retentionRules"`
+	CreatedAt      time.Time         `json:"createdAt"`
+	UpdatedAt      time.Time         `json:"updatedAt"`
+	Links          map[string]string `json:"links"`
+	Labels         []struct{}        `json:"labels"`
+}
+
+// ruleJSON is a retention in seconds; 0 keeps for ever.
+type ruleJSON struct {
+	Type                      string `json:"type"`
+	EverySeconds              int64  `json:"everySeconds"`
+	ShardGroupDurationSeconds int64  `json:"shardGroupDurationSeconds,omitempty"`
+}
+
+func bucketBody(b identity.Bucket) bucketJSON {
+	self := "/api/v2/buckets/" + b.ID.String()
+	org := b.OrgID.String()
+	return bucketJSON{
+		ID: b.ID, OrgID: b.OrgID, Type: b.Type, Name: b.Name, Description: b.Description, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt,
+		RetentionRules: []ruleJSON{{"expire", int64(b.Retention / time.Second), shardGroup(b.Retention)}},
+		Labels:         []struct{}{},
+		Links: map[string]string{"self": self, "org": "/api/v2/orgs/" + org, "members": self + "/members", "owners": self + "/owners",
+			"labels": self + "/labels", "write": "/api/v2/write?org=" + org + "&bucket=" + b.ID.String()},
+	}
+}
+
+// shardGroup is the duration that InfluxDB gives a retention's shard groups by default (v1/services/meta: an hour up to
+// two days, a day up to six months, else a week). There are no shards here; clients show the number.
+func shardGroup(retention time.Duration) int64 {
+	switch {
+	case retention == 0 || retention >= 180*24*time.Hour:
+		return 7 * 24 * 3600
+	case retention >= 2*24*time.Hour:
+		return 24 * 3600
+	}
+	return 3600
+}
+
+// everySeconds is the retention that rules ask for; nil where there are no rules.
+func everySeconds(rules []ruleJSON) (*time.Duration, error) {
+	if rules == nil {
+		return nil, nil
+	}
+	var d time.Duration
+	var err error
+	if len(rules) > 0 {
+		d, err = retentionOf(rules[0].EverySeconds)
+	}
+	return &d, err
+}
+
+func (a *API) getBuckets(w http.ResponseWriter, r *request) error {
+	p, err := r.page(defaultLimit, maxLimit)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	f := identity.BucketFilter{Name: q.Get("name"), OrgName: q.Get("org")}
+	if f.ID, err = r.queryID("id"); err != nil {
+		return err
+	}
+	if f.Org, err = r.queryID("orgID"); err != nil {
+		return err
+	}
+	buckets, err := a.Identity.Buckets(r.Context(), r.caller, f, p)
+	if err != nil {
+		return err
+	}
+	list := make([]bucketJSON, len(buckets))
+	for i, b := range buckets {
+		list[i] = bucketBody(b)
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)), "buckets": list})
+}
+
+func (a *API) postBucket(w http.ResponseWriter, r *request) error {
+	var body struct {
+		OrgID          id.ID      `json:"orgID"`
+		Name           string     `json:"name"`
+		Description    string     `json:"description"`
+		RetentionRules []ruleJSON `json:"retentionRules"`
+	}
+	if err := r.decode(&body); err != nil {
+		return err
+	}
+	if !body.OrgID.Valid() {
+		return errMissing("org id")
+	}
+	b := identity.Bucket{OrgID: body.OrgID, Name: body.Name, Description: body.Description}
+	retention, err := everySeconds(body.RetentionRules)
+	if err != nil {
+		return err
+	}
+	if retention != nil {
+		b.Retention = *retention
+	}
+	if b, err = a.Identity.NewBucket(r.Context(), r.caller, b); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, bucketBody(b))
+}
+
+func (a *API) getBucket(w http.ResponseWriter, r *request) error {
+	bucket, err := r.pathID("bucketID")
+	if err != nil {
+		return err
+	}
+	b, err := a.Identity.BucketByID(r.Context(), r.caller, bucket)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, bucketBody(b))
+}
+
+func (a *API) patchBucket(w http.ResponseWriter, r *request) error {
+	bucket, err := r.pathID("bucketID")
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Name           *string    `json:"name"`
+		Description    *string    `json:"description"`
+		RetentionRules []ruleJSON `json:"retentionRules"`
+	}
+	if err := r.decode(&body); err != nil {
+		return err
+	}
+	retention, err := everySeconds(body.RetentionRules)
+	if err != nil {
+		return err
+	}
+	b, err := a.Identity.UpdateBucket(r.Context(), r.caller, bucket, body.Name, body.Description, retention)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, bucketBody(b))
+}
+
+func (a *API) deleteBucket(w http.ResponseWriter, r *request) error {
+	bucket, err := r.pathID("bucketID")
+	if err != nil {
+		return err
+	}
+	if err := a.Identity.DeleteBucket(r.Context(), r.caller, bucket); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,45 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics count requests by the route's pattern, so that no ID, key or token becomes a label.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "http_api_requests_total", Help: "Requests by path pattern, method and status.",
+		}, []string{"path", "method", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "http_api_request_duration_seconds", Help: "Time from the request's head to the end of the answer.",
+			Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10), // 50 µs to 13 s
+		}, []string{"path", "method"}),
+	}
+	reg.MustRegister(m.requests, m.seconds)
+	return m
+}
+
+func (m *metrics) observe(path, method string, status int, took time.Duration) {
+	switch method {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+	default:
+		method = "other" // a client may send any word
+	}
+	m.requests.WithLabelValues(path, method, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(path, method).Observe(took.Seconds())
+}
+
+func (a *API) getMetrics(w http.ResponseWriter, r *request) error {
+	promhttp.HandlerFor(a.Gather, promhttp.HandlerOpts{}).ServeHTTP(w, r.Request)
+	return nil
+}

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+)
+
+// request is an HTTP request with who makes it. Caller is nil where the endpoint is open.
+type request struct {
+	*http.Request
+	caller  *identity.Caller
+	id      string
+	session string // the session's token, where the request came with one
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails since Go 1.24
+	return hex.EncodeToString(b)
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h["X-Influxdb-Build"] = []string{"OSS"}
+	h["X-Influxdb-Version"] = []string{a.Version}
+	if origin := r.Header.Get("Origin"); origin != "" && strings.HasPrefix(r.URL.Path, "/api/") {
+		// As InfluxDB does it, for pages elsewhere that hold a token. Cookies are never allowed across origins.
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Add("Vary", "Origin")
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			h.Set("Access-Control-Allow-Methods", "POST, GET, OPTIONS, PUT, PATCH, DELETE")
+			h.Set("Access-Control-Allow-Headers", "Accept, Content-Type, Content-Length, Accept-Encoding, Authorization, User-Agent")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
+	path := r.URL.EscapedPath()
+	if strings.HasPrefix(path, "/api/") {
+		if strings.Contains(path, "//") {
+			writeError(w, errs.New(errs.Invalid, "url missing id"))
+			return
+		}
+		r = r.WithContext(r.Context()) // a copy, whose URL may be changed
+		r.URL = cleanURL(r.URL, path)
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// route serves one path.
+type route struct {
+	api     *API
+	path    string
+	methods methods
+}
+
+func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	sw := &statusWriter{ResponseWriter: w}
+	q := &request{Request: r, id: rt.api.idPrefix + strconv.FormatUint(rt.api.idNext.Add(1), 36)}
+	w.Header()["X-Request-Id"] = []string{q.id}
+	err := rt.serve(sw, q)
+	if err != nil && !sw.written {
+		writeError(sw, err)
+	}
+	took := time.Since(start)
+	rt.api.metrics.observe(rt.path, r.Method, sw.status(), took)
+	rt.log(q, sw, took, err)
+}
+
+// serve finds the method, finds out who is asking, and runs the endpoint.
+func (rt *route) serve(w *statusWriter, q *request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			rt.api.Logger.Error("a handler panicked", "path", rt.path, "request", q.id, "panic", p, "stack", string(debug.Stack()))
+			err = errs.New(errs.Internal, "an internal error has occurred; the server's log has the details under request %s", q.id)
+		}
+	}()
+	e, ok := rt.methods[q.Method]
+	if !ok {
+		allow := make([]string, 0, len(rt.methods))
+		for m := range rt.methods {
+			allow = append(allow, m)
+		}
+		slices.Sort(allow)
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		return errs.New(errs.MethodNotAllowed, "allow: %s", strings.Join(allow, ", "))
+	}
+	ctx, cancel := context.WithTimeout(q.Context(), requestTime)
+	defer cancel()
+	q.Request = q.WithContext(ctx)
+	if q.Body != nil {
+		q.Body = http.MaxBytesReader(w, q.Body, rt.api.MaxBody)
+	}
+	if e.open {
+		if err := rt.api.sameOrigin(q); err != nil {
+			return err
+		}
+	} else if err := rt.api.identify(q); err != nil {
+		return err
+	}
+	return e.do(rt.api, w, q)
+}
+
+// log writes what happened: a fault of ours always, the rest only when asked for.
+func (rt *route) log(q *request, w *statusWriter, took time.Duration, err error) {
+	log := rt.api.Logger
+	switch {
+	case err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled):
+		log.Error("a request failed", "request", q.id, "method", q.Method, "path", rt.path, "error", err)
+	case log.Enabled(q.Context(), -4):
+		log.Debug("request", "request", q.id, "method", q.Method, "path", rt.path, "status", w.status(), "took", took)
+	}
+}
+
+// address is the client's address without its port.
+func (r *request) address() string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// pathID reads an ID from the path.
+func (r *request) pathID(name string) (id.ID, error) { return id.Parse(r.PathValue(name)) }
+
+// statusWriter remembers what was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	code    int
+	written bool
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	if !w.written {
+		w.code, w.written = code, true
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	w.written = true
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *statusWriter) status() int {
+	if w.code == 0 {
+		return http.StatusOK
+	}
+	return w.code
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
