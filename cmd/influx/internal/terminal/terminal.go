@@ -80,8 +80,9 @@ func (t *Terminal) Secret(ctx context.Context, prompt string) (string, error) {
 		return "", ErrNotInteractive
 	}
 	_, _ = fmt.Fprint(t.out, prompt, ": ")
+	fd := int(t.in.Fd())
 	value, err := await(ctx, t, func() (string, error) {
-		b, err := term.ReadPassword(int(t.in.Fd()))
+		b, err := term.ReadPassword(fd)
 		return string(b), err
 	})
 	_, _ = fmt.Fprintln(t.out)
