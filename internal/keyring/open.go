@@ -1,0 +1,233 @@
+package keyring
+
+import (
+	"bytes"
+	"context"
+	"crypto/cipher"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"strongroom/internal/kv"
+	"strongroom/internal/seal"
+)
+
+// Config is what a keyring is opened with.
+type Config struct {
+	// Seal finds the key that wraps the root key.
+	Seal seal.Source
+	// Now gives the time of records made here; nil is the wall clock.
+	Now func() time.Time
+}
+
+// attempts is how often OpenOrInit starts again because another server has just made what it was about to make, and
+// Rotate because another has just rotated.
+const attempts = 3
+
+// OpenOrInit opens the keyring of the data in store. Data without one (a first start) get one, sealed by the key that
+// cfg.Seal finds or, where it finds none, makes. Data that have one need the key that sealed it: a missing or a wrong
+// key is an error that says which key is wanted, and nothing is made or changed.
+func OpenOrInit(ctx context.Context, store kv.Store, cfg Config) (*Keyring, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	for range attempts {
+		rec, err := store.Get(ctx, SealRecord)
+		if err == nil {
+			return open(ctx, store, cfg, rec.Value)
+		}
+		if !errors.Is(err, kv.ErrNotFound) {
+			return nil, err
+		}
+		if err := initialise(ctx, store, cfg); err != nil && !errors.Is(err, kv.ErrConflict) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup", KeyringRecord, SealRecord)
+}
+
+// initialise makes the two records in one transaction that only the first of several servers gets through; the others
+// get ErrConflict. The seal's key is on disk before anything that needs it.
+func initialise(ctx context.Context, store kv.Store, cfg Config) error {
+	s, err := cfg.Seal.Load(ctx)
+	if errors.Is(err, seal.ErrNoKey) {
+		s, err = cfg.Seal.Create(ctx)
+		if errors.Is(err, seal.ErrKeyExists) { // made by another process since
+			s, err = cfg.Seal.Load(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	root := newKey()
+	defer clear(root)
+	wrapped, err := s.Wrap(ctx, root, []byte(rootLabel))
+	if err != nil {
+		return err
+	}
+	now := cfg.Now().UTC()
+	sealValue, err := json.Marshal(sealRecord{Format: recordFormat, Seal: s.Type(), KeyID: s.KeyID(), Root: wrapped, Created: now})
+	if err != nil {
+		return err
+	}
+	c := &content{
+		StoreID: hex.EncodeToString(newKey()[:16]),
+		Secret:  newKey(),
+		Current: 1,
+		Terms:   []term{{Term: 1, Key: newKey(), Created: now}},
+	}
+	defer c.wipe()
+	aead, err := newCipher(root)
+	if err != nil {
+		return err
+	}
+	contentValue, err := sealContent(aead, c)
+	if err != nil {
+		return err
+	}
+	_, err = store.Txn(ctx, []kv.Cond{kv.Missing(SealRecord), kv.Missing(KeyringRecord)},
+		[]kv.Op{kv.Put(SealRecord, sealValue), kv.Put(KeyringRecord, contentValue)})
+	return err
+}
+
+// open opens what the seal record's key has sealed.
+func open(ctx context.Context, store kv.Store, cfg Config, sealValue []byte) (*Keyring, error) {
+	rec, err := parseSealRecord(sealValue)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Seal != cfg.Seal.Type() {
+		return nil, fmt.Errorf("the data are sealed by a %s (key %s), and the configuration names the %s: name the one that sealed them", rec.Seal, rec.KeyID, cfg.Seal)
+	}
+	s, err := cfg.Seal.Load(ctx)
+	if errors.Is(err, seal.ErrNoKey) {
+		return nil, fmt.Errorf("the %s is missing, and the data are sealed with it (key %s): put it back, or name where it is with --seal-key-file; "+
+			"without it nothing can be read: %w", cfg.Seal, rec.KeyID, seal.ErrNoKey)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.KeyID() != rec.KeyID {
+		return nil, fmt.Errorf("the %s is the wrong one: it holds key %s, and the data are sealed with key %s: put the right one back, or name it with --seal-key-file",
+			cfg.Seal, s.KeyID(), rec.KeyID)
+	}
+	root, err := s.Unwrap(ctx, rec.Root, []byte(rootLabel))
+	if errors.Is(err, seal.ErrUnwrap) {
+		return nil, fmt.Errorf("the %s is the right one (key %s), and the record %s does not open with it: it is damaged; restore the data from a backup: %w",
+			cfg.Seal, rec.KeyID, SealRecord, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer clear(root)
+	aead, err := newCipher(root)
+	if err != nil {
+		return nil, fmt.Errorf("the root key in %s: %w", SealRecord, err)
+	}
+	k := newKeyring(store, aead)
+	k.sealType, k.sealID = rec.Seal, rec.KeyID
+	if err := k.Reload(ctx); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Reload reads the keyring's record again: another server may have added a term.
+func (k *Keyring) Reload(ctx context.Context) error {
+	c, rev, err := k.read(ctx, k.sealed)
+	if err != nil {
+		return err
+	}
+	k.adopt(c, rev)
+	return nil
+}
+
+func (k *Keyring) read(ctx context.Context, root cipher.AEAD) (*content, int64, error) {
+	rec, err := k.store.Get(ctx, KeyringRecord)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, 0, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup", SealRecord, KeyringRecord)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	c, err := openContent(root, rec.Value)
+	return c, rec.Rev, err
+}
+
+// adopt takes over what was read, unless something newer has been meanwhile. Terms never change and never go, so the
+// ciphers made so far stay right; only were the record put back by hand might they not, so they are checked.
+func (k *Keyring) adopt(c *content, rev int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if rev <= k.rev {
+		c.wipe()
+		return
+	}
+	if old := k.content; old != nil {
+		for at := range k.ciphers {
+			if !bytes.Equal(old.key(at.term), c.key(at.term)) {
+				delete(k.ciphers, at)
+			}
+		}
+		old.wipe()
+	}
+	k.content, k.rev = c, rev
+}
+
+// key is a term's key, or nil.
+func (c *content) key(number uint32) []byte {
+	for _, t := range c.Terms {
+		if t.Term == number {
+			return t.Key
+		}
+	}
+	return nil
+}
+
+// Rotate adds a term with a new key, which seals from now on, and gives its number. What older terms sealed opens as
+// before.
+func (k *Keyring) Rotate(ctx context.Context, now time.Time) (uint32, error) {
+	for range attempts {
+		c, rev, err := k.read(ctx, k.sealed)
+		if err != nil {
+			return 0, err
+		}
+		next := uint32(1)
+		for _, t := range c.Terms {
+			next = max(next, t.Term+1)
+		}
+		c.Current, c.Terms = next, append(c.Terms, term{Term: next, Key: newKey(), Created: now.UTC()})
+		value, err := sealContent(k.sealed, c)
+		if err != nil {
+			return 0, err
+		}
+		newRev, err := k.store.Txn(ctx, []kv.Cond{{Key: KeyringRecord, Rev: rev}}, []kv.Op{kv.Put(KeyringRecord, value)})
+		if errors.Is(err, kv.ErrConflict) {
+			c.wipe()
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		k.adopt(c, newRev)
+		return next, nil
+	}
+	return 0, errors.New("other servers rotate the keys at the same time; try again")
+}
+
+// Close wipes what keys it can. Nothing seals or opens after it.
+func (k *Keyring) Close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.content.wipe()
+	k.content.Terms, k.content.Secret = nil, nil
+	clear(k.ciphers)
+}
+
+func newKey() []byte {
+	key := make([]byte, keyLen)
+	random(key)
+	return key
+}

@@ -1,0 +1,113 @@
+package keyring
+
+import (
+	"crypto/cipher"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The records of the keyring. Both say what they are to whoever looks into the data, and hold nothing that opens
+// anything by itself.
+const (
+	SealRecord    = "core/seal"    // JSON of sealRecord
+	KeyringRecord = "core/keyring" // format byte | nonce | AES-256-GCM of the JSON of content, under the root key
+)
+
+// What the two ciphertexts are, as their additional data.
+const (
+	rootLabel    = "strongroom/v1/core/seal/root"
+	contentLabel = "strongroom/v1/core/keyring"
+)
+
+const recordFormat = 1
+
+// sealRecord is who wraps the root key.
+type sealRecord struct {
+	Format  int       `json:"format"`
+	Seal    string    `json:"seal"`  // seal.Seal's Type
+	KeyID   string    `json:"keyId"` // and KeyID
+	Root    []byte    `json:"root"`  // the wrapped root key
+	Created time.Time `json:"created"`
+}
+
+// content is what the keyring's record seals.
+type content struct {
+	StoreID string `json:"storeId"`
+	Secret  []byte `json:"secret"` // DeriveKey's
+	Current uint32 `json:"current"`
+	Terms   []term `json:"terms"`
+}
+
+type term struct {
+	Term    uint32    `json:"term"`
+	Key     []byte    `json:"key"`
+	Created time.Time `json:"created"`
+}
+
+// valid reports whether the content can be worked with.
+func (c *content) valid() bool {
+	current := false
+	for _, t := range c.Terms {
+		if t.Term == 0 || len(t.Key) != keyLen {
+			return false
+		}
+		current = current || t.Term == c.Current
+	}
+	return current && len(c.Secret) == keyLen && c.StoreID != ""
+}
+
+func (c *content) wipe() {
+	clear(c.Secret)
+	for _, t := range c.Terms {
+		clear(t.Key)
+	}
+}
+
+func parseSealRecord(b []byte) (sealRecord, error) {
+	var rec sealRecord
+	if err := json.Unmarshal(b, &rec); err != nil || rec.Seal == "" {
+		return rec, fmt.Errorf("the record %s is damaged; restore the data from a backup", SealRecord)
+	}
+	if rec.Format != recordFormat {
+		return rec, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", SealRecord, rec.Format, recordFormat)
+	}
+	return rec, nil
+}
+
+// sealContent is the value of the keyring's record.
+func sealContent(root cipher.AEAD, c *content) ([]byte, error) {
+	plaintext, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plaintext)
+	out := make([]byte, 1+nonceLen, 1+nonceLen+len(plaintext)+tagLen)
+	out[0] = recordFormat
+	random(out[1:])
+	return root.Seal(out, out[1:], plaintext, append([]byte{recordFormat}, contentLabel...)), nil
+}
+
+func openContent(root cipher.AEAD, value []byte) (*content, error) {
+	damaged := fmt.Errorf("the record %s is damaged, or does not belong to %s; restore the data from a backup", KeyringRecord, SealRecord)
+	if len(value) < 1+nonceLen+tagLen {
+		return nil, damaged
+	}
+	if value[0] != recordFormat {
+		return nil, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", KeyringRecord, value[0], recordFormat)
+	}
+	plaintext, err := root.Open(nil, value[1:1+nonceLen], value[1+nonceLen:], append([]byte{value[0]}, contentLabel...))
+	if err != nil {
+		return nil, damaged
+	}
+	defer clear(plaintext)
+	c := &content{}
+	if err := json.Unmarshal(plaintext, c); err != nil {
+		return nil, errors.New("the keyring opens and is not readable: " + KeyringRecord)
+	}
+	if !c.valid() {
+		return nil, damaged
+	}
+	return c, nil
+}
