@@ -232,6 +232,11 @@ func TestSetupAndHealthSendNoToken(t *testing.T) {
 		case r.Method == http.MethodGet:
 			answer(w, 200, `{"allowed": true}`)
 		default:
+			var req client.SetupRequest
+			if err := json.NewDecoder(r.Body).Decode(&req); err != nil || req.Username != "admin" {
+				answer(w, 201, `{}`)
+				return
+			}
 			answer(w, 201, `{"user":{"id":"1","name":"admin"},"bucket":{"id":"2","name":"b"},"org":{"links":null,"id":"3","name":"o"},"auth":{"id":"4","token":"made"}}`)
 		}
 	})
@@ -242,6 +247,9 @@ func TestSetupAndHealthSendNoToken(t *testing.T) {
 	}
 	if allowed, err := c.SetupAllowed(t.Context()); err != nil || !allowed {
 		t.Errorf("allowed: %v, %v", allowed, err)
+	}
+	if _, err := c.Setup(t.Context(), client.SetupRequest{Username: "nobody"}); err == nil || !strings.Contains(err.Error(), "without a token") {
+		t.Errorf("set-up without a token: %v", err)
 	}
 	res, err := c.Setup(t.Context(), client.SetupRequest{Username: "admin", Password: "p", Org: "o", Bucket: "b"})
 	if err != nil || res.Auth.Token != "made" || res.Org.Name != "o" {

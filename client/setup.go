@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 )
 
@@ -37,6 +38,9 @@ func (c *Client) Setup(ctx context.Context, req SetupRequest) (*SetupResult, err
 	var out SetupResult
 	if err := c.do(ctx, call{method: http.MethodPost, path: api("setup"), in: req, out: &out, anonymous: true}); err != nil {
 		return nil, err
+	}
+	if out.Auth.Token == "" {
+		return nil, fmt.Errorf("%s answered the set-up without a token; is it an InfluxDB server?", c.base)
 	}
 	return &out, nil
 }
