@@ -1,0 +1,125 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// fileSink appends to a file. A line is one write to the kernel and no fsync: what was written survives the end of the
+// process by whatever signal, but the last moments may be lost when the machine loses its power. A sync a line would
+// cost every request milliseconds.
+type fileSink struct {
+	path string
+	f    file
+	last tail  // as found when the file was opened
+	rest int64 // bytes at the end of the file that are a part of a line, still to be cut away
+}
+
+// file is what of an *os.File is used for writing.
+type file interface {
+	io.WriteCloser
+	Stat() (os.FileInfo, error)
+	Truncate(size int64) error
+}
+
+// openFile opens the file for appending, or makes it with mode 0600 and its folder with 0700, and locks it: lines of two
+// writers would make two chains of one.
+func openFile(path string) (*fileSink, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, errors.New("it is a folder; name a file in it")
+	} else if err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file; name another, or the sinks stdout or syslog")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	s := &fileSink{path: path, f: f}
+	if err := s.prepare(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare locks the file and makes sure that it ends in a whole line, or at least in the end of one.
+func (s *fileSink) prepare(f *os.File) error {
+	// The lock belongs to the open file, and so ends with the process.
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return errors.New("another process writes it; stop that one or name another file")
+	} else if err != nil {
+		return fmt.Errorf("locking it: %w", err)
+	}
+	var err error
+	if s.last, err = readTail(f); err != nil {
+		return err
+	}
+	if s.last.open {
+		// The unfinished line stays as a trace; the next line says how long it is.
+		if err := s.write([]byte("\n")); err != nil {
+			return err
+		}
+		s.last.torn++
+	}
+	return nil
+}
+
+func (s *fileSink) write(line []byte) error {
+	if err := s.cut(); err != nil {
+		return err
+	}
+	n, err := s.f.Write(line)
+	if err == nil {
+		return nil
+	}
+	// The disk is full, most of the time: take back what it still took.
+	s.rest = int64(n)
+	return errors.Join(err, s.cut())
+}
+
+// cut takes away what a failed write left.
+func (s *fileSink) cut() error {
+	if s.rest == 0 {
+		return nil
+	}
+	info, err := s.f.Stat()
+	if err != nil {
+		return err
+	}
+	// A file that has become shorter was emptied by someone else, with the rest in it.
+	if size := info.Size() - s.rest; size >= 0 {
+		if err := s.f.Truncate(size); err != nil {
+			return fmt.Errorf("taking back an unfinished line: %w", err)
+		}
+	}
+	s.rest = 0
+	return nil
+}
+
+// reopen turns to the file that has the name now and reports whether it is another one. After an error the sink goes on
+// with the file it has.
+func (s *fileSink) reopen() (changed bool, err error) {
+	was, err := s.f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if is, err := os.Stat(s.path); err == nil && os.SameFile(was, is) {
+		return false, nil
+	}
+	next, err := openFile(s.path)
+	if err != nil {
+		return false, fmt.Errorf("opening the audit log %s anew: %w", s.path, explain(err))
+	}
+	err = s.f.Close()
+	*s = *next
+	return true, err
+}
+
+func (s *fileSink) close() error { return s.f.Close() }

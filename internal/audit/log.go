@@ -1,0 +1,268 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"strongroom/internal/errs"
+)
+
+// lockTime is how long an entry waits for its turn before it counts as refused. Only a sink that hangs makes entries
+// wait for longer than microseconds.
+const lockTime = 5 * time.Second
+
+// Config is what a Log is made of.
+type Config struct {
+	// Sinks are where the lines go: file:/path (or a path with a slash in it), stdout, syslog (the local daemon),
+	// syslog:udp://host:514, syslog:tcp://host:514 or syslog:unix:///path. At least one.
+	Sinks []string
+	// ChainKey is the secret that the lines are chained with, at least 32 bytes. It has no other use.
+	ChainKey []byte
+	Logger   *slog.Logger // nil: none
+	Stdout   io.Writer    // what the sink stdout is; nil: os.Stdout
+}
+
+// Log writes entries to its sinks, all of them the same lines. It is a Recorder.
+type Log struct {
+	logger  *slog.Logger
+	outputs []*output
+
+	lock    chan struct{} // holds one while someone writes
+	chain   *chain
+	buf     []byte
+	closed  bool
+	seq     atomic.Uint64 // of the last line; changed under the lock
+	written atomic.Uint64
+	refused atomic.Uint64
+
+	scanLimit int64 // bytes that one query may read
+}
+
+// Open opens every sink and writes the line that the server started. The chain goes on where the file's last line, or
+// that of the file put aside last, left it. Close ends the log.
+func Open(cfg Config) (*Log, error) {
+	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), scanLimit: defaultScanLimit}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if l.chain, err = newChain(cfg.ChainKey); err != nil {
+		return nil, err
+	}
+	if len(cfg.Sinks) == 0 {
+		return nil, errors.New("the audit log has no sink: name at least one of file:/path, stdout, syslog")
+	}
+	if err := l.open(cfg); err != nil {
+		for _, o := range l.outputs {
+			o.close()
+		}
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Log) open(cfg Config) error {
+	for _, text := range cfg.Sinks {
+		o, err := newOutput(text, cfg.Stdout)
+		if err != nil {
+			return err
+		}
+		l.outputs = append(l.outputs, o)
+		if slices.ContainsFunc(l.outputs[:len(l.outputs)-1], func(other *output) bool { return other.name == o.name }) {
+			return fmt.Errorf("the audit sink %s is named twice", o.name)
+		}
+	}
+	start := Record{Entry: Entry{Action: actionOpen, Outcome: Allowed}}
+	for _, f := range l.files() {
+		start.Torn = max(start.Torn, f.last.torn)
+		t := f.last
+		if !t.found {
+			t = rotatedTail(f.path)
+		}
+		if t.found && t.line.seq >= l.seq.Load() {
+			l.seq.Store(t.line.seq)
+			l.chain.last = t.line.hash
+		}
+		if t.found && !l.genuine(t) {
+			l.logger.Warn("the last line of the audit log does not fit the chain key: it was altered, or written with another key; see influxd audit verify", "path", f.path)
+		}
+	}
+	return l.begin(start)
+}
+
+// genuine reports whether the tail's last line follows from the one before, as far as that can be told.
+func (l *Log) genuine(t tail) bool {
+	if !t.beforeFound {
+		return true
+	}
+	var h sum
+	l.chain.next(&h, &t.before, t.line.body)
+	return h == t.line.hash
+}
+
+// begin writes the line that a run of the server or a file begins with. Every file must take it: what cannot be written
+// should show at the start.
+func (l *Log) begin(r Record) error {
+	if l.seq.Load() > 0 {
+		r.Previous = l.chain.last.String()
+	}
+	if err := l.append(&r); err != nil {
+		return err
+	}
+	for _, o := range l.outputs {
+		if o.failing.Load() {
+			return fmt.Errorf("the audit sink %s does not take a line; the log says why", o.name)
+		}
+	}
+	return nil
+}
+
+// Record puts the entry on record: it returns after at least one sink has the line, or with errs.Unavailable when none
+// has. The end of ctx does not stop it, since acts that failed for lack of time go on record too.
+func (l *Log) Record(_ context.Context, e Entry) error {
+	if err := l.acquire(); err != nil {
+		l.refused.Add(1)
+		return err
+	}
+	defer l.release()
+	if l.closed {
+		return unavailable(errors.New("the audit log is closed"))
+	}
+	return l.append(&Record{Entry: e})
+}
+
+// append makes the line, sends it to every sink and, where one took it, moves the chain on. The lock is held.
+func (l *Log) append(r *Record) error {
+	r.Seq = l.seq.Load() + 1
+	if r.Time.IsZero() {
+		r.Time = time.Now()
+	}
+	l.buf = appendBody(l.buf[:0], r)
+	var h sum
+	l.chain.next(&h, &l.chain.last, l.buf)
+	l.buf = appendEnd(l.buf, &h)
+
+	var failed error
+	took := 0
+	for _, o := range l.outputs {
+		if err := o.put(l.buf, l.logger); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", o.name, err))
+			continue
+		}
+		took++
+	}
+	if took == 0 {
+		l.refused.Add(1)
+		return unavailable(failed)
+	}
+	l.seq.Store(r.Seq)
+	l.written.Add(1)
+	l.chain.last = h
+	return nil
+}
+
+func unavailable(cause error) error {
+	return errs.Wrap(cause, errs.Unavailable, "the audit log cannot be written; see the server's log")
+}
+
+// Reopen turns to the files that have the sinks' names now: call it after they have been renamed. The first line of a
+// new file names the hash of the old one's last. A file that cannot be opened leaves its sink with the old one.
+func (l *Log) Reopen() error {
+	if err := l.acquire(); err != nil {
+		return err
+	}
+	defer l.release()
+	if l.closed {
+		return nil
+	}
+	var failed error
+	changed := false
+	start := Record{Entry: Entry{Action: actionReopen, Outcome: Allowed}}
+	for _, f := range l.files() {
+		other, err := f.reopen()
+		failed = errors.Join(failed, err)
+		if other {
+			changed = true
+			start.Torn = max(start.Torn, f.last.torn)
+		}
+	}
+	if changed {
+		failed = errors.Join(failed, l.begin(start))
+	}
+	return failed
+}
+
+// Close writes the line that the server ended in order and closes the sinks. Entries after it are refused.
+func (l *Log) Close() error {
+	if err := l.acquire(); err != nil {
+		return err
+	}
+	defer l.release()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	err := l.append(&Record{Entry: Entry{Action: actionClose, Outcome: Allowed}})
+	for _, o := range l.outputs {
+		err = errors.Join(err, o.close())
+	}
+	return err
+}
+
+func (l *Log) acquire() error {
+	select {
+	case l.lock <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(lockTime)
+	defer timer.Stop()
+	select {
+	case l.lock <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return unavailable(errors.New("a sink hangs"))
+	}
+}
+
+func (l *Log) release() { <-l.lock }
+
+func (l *Log) files() []*fileSink {
+	var files []*fileSink
+	for _, o := range l.outputs {
+		if f, ok := o.sink.(*fileSink); ok {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// Stats are the log's counters since Open.
+type Stats struct {
+	Seq     uint64 // of the last line
+	Written uint64 // lines
+	Refused uint64 // entries that no sink took: their acts did not happen
+	Sinks   []SinkStats
+}
+
+// SinkStats are the counters of one sink.
+type SinkStats struct {
+	Name     string // as the configuration names it, with a file's whole path
+	Failures uint64 // lines it did not take
+	Failing  bool   // it did not take the last one
+}
+
+// Stats does not wait for a sink.
+func (l *Log) Stats() Stats {
+	s := Stats{Seq: l.seq.Load(), Written: l.written.Load(), Refused: l.refused.Load()}
+	for _, o := range l.outputs {
+		s.Sinks = append(s.Sinks, SinkStats{Name: o.name, Failures: o.failures.Load(), Failing: o.failing.Load()})
+	}
+	return s
+}

@@ -1,0 +1,185 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"strongroom/internal/errs"
+)
+
+// defaultScanLimit bounds the bytes that one query reads: some tenths of a second.
+const defaultScanLimit = 256 << 20
+
+// clockSlack is how far the clock may have been set back without hiding lines from a query that begins at some time: a
+// line that is older than Since by more ends the search.
+const clockSlack = time.Hour
+
+// Query returns the records that the filter chooses, newest first, from the first file sink and the files rotated from it
+// (name.1, name.2, … until one is missing). It gives errs.NotImplemented where no sink is a file.
+func (l *Log) Query(ctx context.Context, f Filter) (Page, error) {
+	files := l.files()
+	if len(files) == 0 {
+		return Page{}, errs.New(errs.NotImplemented, "the audit log cannot be searched here, as it is not kept in a file: start influxd with an audit sink file:/path")
+	}
+	if f.Limit <= 0 {
+		f.Limit = DefaultLimit
+	}
+	f.Limit = min(f.Limit, MaxLimit)
+	q := &query{filter: f, needles: f.needles(), left: l.scanLimit}
+	if f.Key != "" {
+		q.key = appendString(nil, f.Key, maxKey)
+	}
+	q.filter.Actor, q.filter.Action, q.filter.Key = stored(f.Actor, maxString), stored(f.Action, maxString), stored(f.Key, maxKey)
+	path := files[0].path
+	for n := 0; !q.done; n++ {
+		name := path
+		if n > 0 {
+			name = rotated(path, n)
+		}
+		err := q.file(ctx, name)
+		if n > 0 && errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		// The file itself is missing between its renaming and the signal that makes a new one.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Page{}, err
+		}
+	}
+	return q.page, nil
+}
+
+// query is the work on one page.
+type query struct {
+	filter  Filter
+	needles [][]byte // each of them stands in every line that the filter chooses
+	key     []byte   // the key as the line has it
+	left    int64    // bytes that may still be read
+	seen    uint64   // the last line looked at
+	done    bool
+	page    Page
+}
+
+// file looks through one file, until the page is full.
+func (q *query) file(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	end := info.Size()
+	if q.filter.Before > 0 {
+		if end, err = seek(f, end, q.filter.Before); err != nil {
+			return err
+		}
+	}
+	back, err := newBackwards(f, end)
+	for n := 0; err == nil && !q.done; n++ {
+		var b []byte
+		if b, err = back.line(); err == nil {
+			q.line(b)
+			q.left -= int64(len(b)) + 1
+		}
+		if err == nil && n%1024 == 0 {
+			err = ctx.Err()
+		}
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// line looks at one line.
+func (q *query) line(b []byte) {
+	l, err := parseLine(b)
+	if err != nil || q.filter.Before > 0 && l.seq >= q.filter.Before || q.seen > 0 && l.seq >= q.seen {
+		return // not ours, of a page before, or met already in a file that was renamed meanwhile
+	}
+	if q.seen > 0 && (len(q.page.Records) == q.filter.Limit || q.left <= 0) {
+		q.page.Next, q.done = q.seen, true
+		return
+	}
+	q.seen = l.seq
+	if !q.filter.Since.IsZero() && lineTime(b).Before(q.filter.Since.Add(-clockSlack)) {
+		q.done = true
+		return
+	}
+	for _, n := range q.needles {
+		if !bytes.Contains(b, n) {
+			return
+		}
+	}
+	if q.key != nil && !bytes.Contains(b, q.key) && !bytes.Contains(b, []byte(`,"keysOmitted":`)) {
+		return
+	}
+	var r Record
+	if json.Unmarshal(b, &r) == nil && q.chooses(&r) {
+		q.page.Records = append(q.page.Records, r)
+	}
+}
+
+func (q *query) chooses(r *Record) bool {
+	f := &q.filter
+	switch {
+	case f.OrgID != "" && r.OrgID != f.OrgID,
+		f.Actor != "" && r.User != f.Actor && r.UserID != f.Actor && r.AuthorizationID != f.Actor,
+		f.Action != "" && r.Action != f.Action && !strings.HasPrefix(r.Action, f.Action+"."),
+		f.Outcome != "" && r.Outcome != f.Outcome,
+		!f.Since.IsZero() && r.Time.Before(f.Since),
+		!f.Until.IsZero() && !r.Time.Before(f.Until):
+		return false
+	}
+	return f.Key == "" || r.KeysOmitted > 0 || slices.Contains(r.Keys, f.Key)
+}
+
+// needles are what a line must hold as text to be chosen: most lines are passed over without being decoded.
+func (f *Filter) needles() [][]byte {
+	var n [][]byte
+	if f.OrgID != "" {
+		n = append(n, appendField(nil, `"orgID":`, f.OrgID))
+	}
+	if f.Outcome != "" {
+		n = append(n, appendField(nil, `"outcome":`, string(f.Outcome)))
+	}
+	if f.Actor != "" {
+		n = append(n, appendField(nil, `:`, f.Actor))
+	}
+	if f.Action != "" {
+		action := appendField(nil, `"action":`, f.Action)
+		n = append(n, action[:len(action)-1])
+	}
+	return n
+}
+
+// lineTime reads the time of a line, which follows its sequence. A line without one counts as new.
+func lineTime(b []byte) time.Time {
+	_, rest, ok := bytes.Cut(b, []byte(`,"time":"`))
+	text, _, found := bytes.Cut(rest, []byte{'"'})
+	if ok && found {
+		if t, err := time.Parse(time.RFC3339Nano, string(text)); err == nil {
+			return t
+		}
+	}
+	return time.Now()
+}
+
+// stored is how the log has s: with the bytes that are no UTF-8 replaced, and cut.
+func stored(s string, limit int) string {
+	var r string
+	if err := json.Unmarshal(appendString(nil, s, limit), &r); err != nil {
+		return s
+	}
+	return r
+}
