@@ -382,3 +382,40 @@ func TestServerConfigKeepsWholeNumbers(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAuditPages(t *testing.T) {
+	for name, tc := range map[string]struct {
+		next string
+		want string
+	}{
+		"circle":   {"/api/v2/audit?before=9", "do not come to an end"},
+		"no start": {"/api/v2/audit", "does not say where it begins"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				answer(w, 200, `{"links":{"next":"`+tc.next+`"},"records":[]}`)
+			})
+			if _, err := c.Audit(t.Context(), client.AuditFilter{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	var queries []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		queries = append(queries, r.URL.RawQuery)
+		if r.URL.Query().Get("before") == "" {
+			answer(w, 200, `{"links":{"next":"/api/v2/audit?before=8"},"records":[{"seq":9,"action":"a"},{"seq":8,"action":"b"}]}`)
+			return
+		}
+		answer(w, 200, `{"links":{},"records":[{"seq":7,"action":"c"}]}`)
+	})
+	since := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	got, err := c.Audit(t.Context(), client.AuditFilter{Actor: "bob", Since: since, Limit: 3})
+	if err != nil || len(got) != 3 || got[2].Action != "c" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	want := []string{"actor=bob&limit=3&since=2026-01-31T12%3A00%3A00Z", "actor=bob&before=8&limit=1&since=2026-01-31T12%3A00%3A00Z"}
+	if diff := cmp.Diff(want, queries); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -84,6 +84,7 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 			a.authCmd(),
 			a.bucketCmd(),
 			a.serverConfigCmd(),
+			a.auditCmd(),
 		},
 	}
 	_ = root.Walk(func(cmd *cli.Command) error {

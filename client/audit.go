@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// AuditRecord is one act as the server put it on record. It holds no value of a secret, no token and no password.
+type AuditRecord struct {
+	Seq       uint64    `json:"seq"`
+	Time      time.Time `json:"time"`
+	RequestID string    `json:"requestID,omitempty"`
+
+	UserID          string `json:"userID,omitempty"`
+	User            string `json:"user,omitempty"`
+	AuthorizationID string `json:"authorizationID,omitempty"`
+	Session         bool   `json:"session,omitempty"`
+	Address         string `json:"address,omitempty"`
+
+	Action      string   `json:"action"`
+	OrgID       string   `json:"orgID,omitempty"`
+	Keys        []string `json:"keys,omitempty"`
+	KeysOmitted int      `json:"keysOmitted,omitempty"` // how many more keys there were than the record has room for
+	Target      string   `json:"target,omitempty"`
+
+	Outcome string `json:"outcome"` // allowed, denied or failed
+	Code    string `json:"code,omitempty"`
+
+	Previous string `json:"previous,omitempty"`
+	Torn     int64  `json:"torn,omitempty"`
+	Hash     string `json:"hash"`
+}
+
+// AuditFilter narrows a list of records; its zero value is all of them.
+type AuditFilter struct {
+	OrgID string
+	Key   string // of a secret
+	Actor string // a user's name or ID, or an authorization's ID
+	// Action is one such as "secrets.apply", or a group of them, "secrets".
+	Action  string
+	Outcome string
+	Since   time.Time
+	Until   time.Time
+	// Limit is how many records there are at most, the newest; 0 is no limit.
+	Limit int
+}
+
+// maxAuditPage is the most records the server gives at once.
+const maxAuditPage = 1000
+
+// Audit lists records, newest first, for operators. It fetches page after page.
+func (c *Client) Audit(ctx context.Context, f AuditFilter) ([]AuditRecord, error) {
+	query := params("orgID", f.OrgID, "key", f.Key, "actor", f.Actor, "action", f.Action, "outcome", f.Outcome)
+	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
+		if !at.IsZero() {
+			query.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	var all []AuditRecord
+	for {
+		size := maxAuditPage
+		if f.Limit > 0 {
+			size = min(size, f.Limit-len(all))
+		}
+		query.Set("limit", strconv.Itoa(size))
+		var out struct {
+			Links   Links
+			Records []AuditRecord
+		}
+		if err := c.do(ctx, call{method: http.MethodGet, path: api("audit"), query: query, out: &out}); err != nil {
+			return nil, err
+		}
+		all = append(all, out.Records...)
+		if out.Links["next"] == "" || f.Limit > 0 && len(all) >= f.Limit {
+			return all, nil
+		}
+		before, err := nextBefore(out.Links["next"], query.Get("before"))
+		if err != nil {
+			return nil, err
+		}
+		query.Set("before", before)
+	}
+}
+
+// nextBefore takes from a page's link where the next page begins, which must lie further back than this one did.
+func nextBefore(next, this string) (string, error) {
+	u, err := url.Parse(next)
+	if err != nil {
+		return "", fmt.Errorf("the link to the next page of records is not a URL")
+	}
+	before := u.Query().Get("before")
+	n, err := strconv.ParseUint(before, 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("the link to the next page of records does not say where it begins")
+	}
+	if last, err := strconv.ParseUint(this, 10, 64); err == nil && n >= last {
+		return "", fmt.Errorf("the pages of records do not come to an end")
+	}
+	return before, nil
+}
