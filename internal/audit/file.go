@@ -62,11 +62,10 @@ func (s *fileSink) prepare(f *os.File) error {
 		return err
 	}
 	if s.last.open {
-		// The unfinished line stays as a trace; the next line says how long it is.
+		// An unfinished line stays as a trace; the next line says how long it is.
 		if err := s.write([]byte("\n")); err != nil {
 			return err
 		}
-		s.last.torn++
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type tail struct {
 	before      sum
 	beforeFound bool
 
-	torn int64 // bytes after the last whole line
+	torn int64 // bytes after the last whole line, the end that an open file will be given among them
 	open bool  // the file does not end in the end of a line
 }
 
@@ -37,6 +37,9 @@ func readTail(f *os.File) (tail, error) {
 		return tail{}, err
 	}
 	t := tail{open: len(buf) > 0 && buf[len(buf)-1] != '\n'}
+	if t.open {
+		buf = append(buf, '\n') // as the caller will do: a line may lack nothing else
+	}
 	end := bytes.LastIndexByte(buf, '\n') + 1
 	for end > 0 {
 		start := bytes.LastIndexByte(buf[:end-1], '\n') + 1
@@ -59,12 +62,13 @@ func readTail(f *os.File) (tail, error) {
 	if size > tailBlock || !unfinished(buf) {
 		return tail{}, errNotOurs
 	}
-	t.torn = size
+	t.torn = int64(len(buf))
 	return t, nil
 }
 
 // unfinished reports whether b, which has no whole line, may be the beginning of the first one.
 func unfinished(b []byte) bool {
+	b = bytes.TrimSuffix(b, []byte{'\n'})
 	n := min(len(b), len(seqPrefix))
 	return string(b[:n]) == seqPrefix[:n] || len(bytes.Trim(b, "\x00\n")) == 0
 }

@@ -96,8 +96,12 @@ func (v *verifier) addJunk(n int) {
 	v.junk += int64(n)
 }
 
-// end takes the last bytes of a file. A line without an end is a torn one, or one that is just being written.
+// end takes the last bytes of a file. An unfinished line is a torn one, or one that is just being written.
 func (v *verifier) end(rest []byte) {
+	if l, err := parseLine(rest); err == nil && (v.junk == 0 || v.junkRow != v.row) {
+		v.line(l) // nothing but its end is missing
+		return
+	}
 	if len(rest) > 0 {
 		v.addJunk(len(rest))
 	}
