@@ -67,12 +67,11 @@ func (a *app) root() *cli.Command {
 from the active profile (influx config --help), or else the address is ` + session.DefaultHost + `.
 
 Flags stand after the command, as in: influx secret list --org my-org`,
-		Writer:                    a.Out,
-		ErrWriter:                 a.Err,
-		HideVersion:               true,
-		DisableSliceFlagSeparator: true, // a secret's name may hold a comma
-		ArgValidator:              noArgs,
-		ExitErrHandler:            func(context.Context, *cli.Command, error) {}, // run prints it
+		Writer:         a.Out,
+		ErrWriter:      a.Err,
+		HideVersion:    true,
+		ArgValidator:   noArgs,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run prints it
 		Commands: []*cli.Command{
 			a.setupCmd(),
 			a.pingCmd(),
@@ -89,6 +88,7 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 	}
 	_ = root.Walk(func(cmd *cli.Command) error {
 		cmd.OnUsageError = usageError
+		cmd.DisableSliceFlagSeparator = true // a secret's name may hold a comma
 		return nil
 	})
 	return root

@@ -99,7 +99,7 @@ func setupRequest(ctx context.Context, cmd *cli.Command, s *session.Session) (cl
 	}
 	seconds, err := duration.Seconds(cmd.String("retention"))
 	if err != nil {
-		return req, err
+		return req, fmt.Errorf("--retention: %w", err)
 	}
 	req.RetentionPeriodSeconds = seconds
 	force := cmd.Bool("force")
