@@ -1,0 +1,254 @@
+// Package sealed is the embedded secret.Store: values sealed by the keyring, over any kv.Store.
+//
+// An organisation's records:
+//
+//	secrets/<org>/k/<name>        the sealed value (value.go)
+//	secrets/<org>/names/<name>    empty; the list of names, so that listing reads no values
+//	secrets/<org>/names           the head: put anew by every change, so that its revision tells whether a list is still
+//	                              the newest; its value tells whether a large change is under way
+//	staged/<org>/…                a large change under way (large.go)
+//
+// A change that fits one transaction is one: puts and deletes, and a blind put of the head. It reads nothing first, so
+// that changes of one organisation at the same time do not wait for each other, and the engine may commit them
+// together. What does not fit is staged, committed by one small transaction, and carried out from there.
+package sealed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret"
+)
+
+// attempts bounds how often an operation starts again because others were faster: a reader, because a large change
+// came between; a writer, because large changes follow each other.
+const attempts = 50
+
+// namesPage is how many names are listed in one call, which is one consistent view.
+const namesPage = 5000
+
+// Config is what a store is made with.
+type Config struct {
+	KV      kv.Store
+	Keyring *keyring.Keyring
+	// Now gives the time of a change; nil is the wall clock.
+	Now func() time.Time
+}
+
+// Store is the embedded secret.Store.
+type Store struct {
+	kv       kv.Store
+	ring     *keyring.Keyring
+	now      func() time.Time
+	page     int // namesPage; a test makes it small
+	lists    cache
+	carrying singleflight.Group // the large changes being carried out, by organisation
+}
+
+var _ secret.Store = (*Store)(nil)
+
+// New returns a store over data of any age. Call Recover once before serving.
+func New(cfg Config) *Store {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Store{kv: cfg.KV, ring: cfg.Keyring, now: cfg.Now, page: namesPage, lists: newCache(maxCached)}
+}
+
+func dataPrefix(org id.ID) string             { return "secrets/" + org.String() + "/" }
+func headKey(org id.ID) string                { return dataPrefix(org) + "names" }
+func nameKey(org id.ID, name string) string   { return headKey(org) + "/" + name }
+func secretKey(org id.ID, name string) string { return dataPrefix(org) + "k/" + name }
+
+// The head's two values.
+var (
+	headAtRest  = []byte{0}
+	headPending = []byte{1} // a large change is committed and not yet carried out: nothing may be read before it is
+)
+
+func isPending(head kv.Record) bool { return len(head.Value) == 1 && head.Value[0] == headPending[0] }
+
+// Keys lists the names. What it needs most of the time is one read of the head.
+func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
+	for range attempts {
+		rev, err := s.settle(ctx, org)
+		if err != nil {
+			return nil, translate(err)
+		}
+		if rev == 0 {
+			return []string{}, nil
+		}
+		if keys, ok := s.lists.get(org, rev); ok {
+			return slices.Clone(keys), nil
+		}
+		keys, rev, err := s.list(ctx, org)
+		if err != nil {
+			return nil, translate(err)
+		}
+		if keys != nil {
+			s.lists.put(org, rev, keys)
+			return slices.Clone(keys), nil
+		}
+	}
+	return nil, errs.New(errs.Unavailable, "the organisation's secrets change too fast to be listed; try again")
+}
+
+// settle gives the head's revision with no large change pending, carrying out one that is; 0 where there is no head.
+func (s *Store) settle(ctx context.Context, org id.ID) (int64, error) {
+	for range attempts {
+		head, err := s.kv.Get(ctx, headKey(org))
+		if errors.Is(err, kv.ErrNotFound) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if !isPending(head) {
+			return head.Rev, nil
+		}
+		if err := s.finish(ctx, org); err != nil {
+			return 0, err
+		}
+	}
+	return 0, errs.New(errs.Unavailable, "large changes of the organisation's secrets follow each other too fast; try again")
+}
+
+// list reads the names, and the revision of the head they belong to. The names are nil where a change came between.
+// The first page has the head and the names in one view; further pages are right if the head is the same after the
+// last.
+func (s *Store) list(ctx context.Context, org id.ID) ([]string, int64, error) {
+	prefix := headKey(org)
+	recs, err := s.kv.List(ctx, prefix, "", s.page)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(recs) == 0 {
+		return []string{}, 0, nil
+	}
+	head := recs[0]
+	if head.Key != prefix {
+		return nil, 0, fmt.Errorf("the names of organisation %s have no head record", org)
+	}
+	if isPending(head) {
+		return nil, 0, nil
+	}
+	keys := make([]string, 0, len(recs))
+	pages := 1
+	for recs = recs[1:]; ; pages++ {
+		for _, rec := range recs {
+			keys = append(keys, rec.Key[len(prefix)+1:])
+		}
+		if len(keys)+1 < pages*s.page {
+			break
+		}
+		after := prefix
+		if len(keys) > 0 {
+			after = nameKey(org, keys[len(keys)-1])
+		}
+		if recs, err = s.kv.List(ctx, prefix+"/", after, s.page); err != nil {
+			return nil, 0, err
+		}
+	}
+	if pages > 1 {
+		now, err := s.kv.Get(ctx, prefix)
+		if errors.Is(err, kv.ErrNotFound) || err == nil && now.Rev != head.Rev {
+			return nil, 0, nil
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	return keys, head.Rev, nil
+}
+
+// Get reads a value. The head is read first: of a large change that is being carried out, a caller that has seen one
+// value must not find the old one under another name after it.
+func (s *Store) Get(ctx context.Context, org id.ID, name string) (secret.Value, error) {
+	rev, err := s.settle(ctx, org)
+	if err != nil {
+		return secret.Value{}, translate(err)
+	}
+	if rev == 0 {
+		return secret.Value{}, secret.NotFound(name)
+	}
+	rec, err := s.kv.Get(ctx, secretKey(org, name))
+	if errors.Is(err, kv.ErrNotFound) {
+		return secret.Value{}, secret.NotFound(name)
+	}
+	if err != nil {
+		return secret.Value{}, translate(err)
+	}
+	value, err := s.openValue(ctx, org, name, rec.Value)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("secret %q of organisation %s: %w", name, org, err)
+	}
+	return value, nil
+}
+
+// Apply carries out a change: in one transaction if it fits.
+func (s *Store) Apply(ctx context.Context, org id.ID, change secret.Change) error {
+	if err := ctx.Err(); err != nil || change.Empty() {
+		return err
+	}
+	steps, err := s.plan(org, change)
+	if err != nil {
+		return err
+	}
+	if len(steps) > 1 {
+		return translate(s.applyLarge(ctx, org, steps))
+	}
+	ops := append(steps[0].ops(org), kv.Put(headKey(org), headAtRest))
+	for range attempts {
+		_, err := s.kv.Txn(ctx, []kv.Cond{kv.Missing(journalKey(org))}, ops)
+		if !errors.Is(err, kv.ErrConflict) {
+			return translate(err)
+		}
+		if err := s.finish(ctx, org); err != nil {
+			return translate(err)
+		}
+	}
+	return errTooMany
+}
+
+var errTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
+
+// Purge removes everything, a large change under way included: whoever carries it out finds its journal gone.
+func (s *Store) Purge(ctx context.Context, org id.ID) error {
+	_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(dataPrefix(org)), kv.DeletePrefix(stagePrefix(org))})
+	if err == nil {
+		s.lists.drop(org)
+	}
+	return translate(err)
+}
+
+// Check reads one record.
+func (s *Store) Check(ctx context.Context) error {
+	_, err := s.kv.Get(ctx, keyring.KeyringRecord)
+	switch {
+	case err == nil || errors.Is(err, kv.ErrNotFound):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return errs.Wrap(err, errs.Unavailable, "the embedded store cannot be read")
+}
+
+// translate gives the engine's errors the codes of secret.Store; what has one, or is ctx's, stays.
+func translate(err error) error {
+	switch {
+	case errors.Is(err, kv.ErrFull):
+		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full")
+	case errors.Is(err, kv.ErrClosed):
+		return errs.Wrap(err, errs.Unavailable, "the server is shutting down")
+	}
+	return err
+}

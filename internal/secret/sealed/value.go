@@ -1,0 +1,76 @@
+package sealed
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/secret"
+)
+
+// valueKind is what a sealed value belongs to, beside its organisation and name.
+const valueKind = "secret"
+
+// A value before it is sealed is
+//
+//	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) | length of metadata (uvarint) | metadata | value
+//
+// There is no metadata yet; a reader that does not know what is in it skips it, so that some can come without a
+// migration.
+const valueFormat = 1
+
+const valueHeader = 1 + 8
+
+// sealValue gives the record of a value.
+func (s *Store) sealValue(org id.ID, name string, value secret.Value, at time.Time) ([]byte, error) {
+	plain := make([]byte, valueHeader, valueHeader+1+value.Len())
+	plain[0] = valueFormat
+	binary.BigEndian.PutUint64(plain[1:], uint64(at.UnixMilli()))
+	plain = binary.AppendUvarint(plain, 0)
+	plain = append(plain, value.Bytes()...)
+	defer clear(plain)
+	return s.ring.Seal(org, keyring.Belongs{Kind: valueKind, Key: name}, plain)
+}
+
+// openValue reads the record of a value. A term the keyring does not know may have come from another server since.
+func (s *Store) openValue(ctx context.Context, org id.ID, name string, record []byte) (secret.Value, error) {
+	plain, err := s.open(ctx, org, keyring.Belongs{Kind: valueKind, Key: name}, record)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	value, err := parseValue(plain)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return secret.NewValue(value), nil
+}
+
+func (s *Store) open(ctx context.Context, org id.ID, to keyring.Belongs, record []byte) ([]byte, error) {
+	plain, err := s.ring.Open(org, to, record)
+	if errors.Is(err, keyring.ErrTerm) {
+		if err := s.ring.Reload(ctx); err != nil {
+			return nil, err
+		}
+		plain, err = s.ring.Open(org, to, record)
+	}
+	return plain, err
+}
+
+func parseValue(plain []byte) ([]byte, error) {
+	if len(plain) < valueHeader+1 {
+		return nil, errors.New("the opened value is too short")
+	}
+	if plain[0] != valueFormat {
+		return nil, fmt.Errorf("the value was written by a newer influxd (format %d; this one knows %d)", plain[0], valueFormat)
+	}
+	rest := plain[valueHeader:]
+	meta, n := binary.Uvarint(rest)
+	if n <= 0 || meta > uint64(len(rest)-n) {
+		return nil, errors.New("the opened value is malformed")
+	}
+	return rest[n+int(meta):], nil
+}
