@@ -128,7 +128,7 @@ func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (str
 		return cmd.String("value"), utf8Only([]byte(cmd.String("value")))
 	}
 	if path == "" && s.Term.Interactive() {
-		return s.Term.NewSecret(ctx, "Please type your secret", func(string) error { return nil })
+		return s.Term.NewSecret(ctx, "Please type your secret", notEmpty)
 	}
 	raw, err := s.Term.ReadFile(session.FirstOf(path, "-"), maxValue)
 	if err != nil {
@@ -141,6 +141,13 @@ func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (str
 		raw = trimSingleLine(raw)
 	}
 	return string(raw), utf8Only(raw)
+}
+
+func notEmpty(value string) error {
+	if value == "" {
+		return errors.New("the value is empty; give --value '' to store an empty one")
+	}
+	return nil
 }
 
 // trimSingleLine drops the line break at the end of a value that has no other.

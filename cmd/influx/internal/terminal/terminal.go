@@ -54,6 +54,7 @@ func (t *Terminal) Line(ctx context.Context, prompt, byDefault string) (string, 
 		_, _ = fmt.Fprint(t.out, prompt, ": ")
 		line, err := await(ctx, t, func() (string, error) { return t.buf.ReadString('\n') })
 		if err != nil {
+			_, _ = fmt.Fprintln(t.out) // what follows stands on a line of its own
 			return "", err
 		}
 		if line = strings.TrimSpace(line); line != "" {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestSkipVerify: a certificate nobody vouches for is refused unless the flag or the variable says otherwise.
+func TestSkipVerify(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"status":"pass"}`)
+	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshake
+	srv.StartTLS()
+	defer srv.Close()
+	t.Setenv("HOME", t.TempDir())
+	stdin, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stdin.Close() }()
+	ping := func(flags ...string) (int, string) {
+		var stdout, stderr strings.Builder
+		args := append([]string{"influx", "ping", "--host", srv.URL}, flags...)
+		return run(t.Context(), args, stdin, &stdout, &stderr), stdout.String() + stderr.String()
+	}
+	if code, text := ping(); code != 1 || !strings.Contains(text, "certificate") {
+		t.Errorf("without: %d, %s", code, text)
+	}
+	if code, text := ping("--skip-verify"); code != 0 || text != "OK\n" {
+		t.Errorf("flag: %d, %s", code, text)
+	}
+	t.Setenv("INFLUX_SKIP_VERIFY", "true")
+	if code, text := ping(); code != 0 || text != "OK\n" {
+		t.Errorf("variable: %d, %s", code, text)
+	}
+}
