@@ -2,17 +2,18 @@ package sealed
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
-
-	"crypto/rand"
 )
 
 // A large change goes through four stages, each a transaction or several:
@@ -44,6 +45,9 @@ const (
 	stepKind    = "secrets step"
 )
 
+// stepsAtOnce is how many steps are read and carried out at the same time; each is at most a transaction's size.
+const stepsAtOnce = 8
+
 // journal is what the journal's record seals.
 type journal struct {
 	Batch string `json:"batch"`
@@ -65,7 +69,11 @@ func (s *Store) applyLarge(ctx context.Context, org id.ID, steps []step) error {
 			err = s.commit(ctx, org, batch, first, len(steps))
 		}
 		if err == nil {
-			return s.finish(ctx, org)
+			// Where the disk is full now, readers look at what is staged: the change has been made.
+			if err = s.finish(ctx, org); errors.Is(err, kv.ErrFull) {
+				return nil
+			}
+			return err
 		}
 		// Not where the journal has it after all: a commit may fail for us and have been made.
 		dropErr := s.drop(context.WithoutCancel(ctx), org, batch)
@@ -82,26 +90,37 @@ func (s *Store) applyLarge(ctx context.Context, org id.ID, steps []step) error {
 // errStageLost is a batch that somebody has removed while it was being staged.
 var errStageLost = errors.New("the staged change was removed")
 
-// stage writes the steps, and gives the first one's record, on which all that follows puts its condition.
+// stage writes the steps, as many as fit in one transaction, and gives the first one's record, on which all that
+// follows puts its condition.
 func (s *Store) stage(ctx context.Context, org id.ID, batch string, steps []step) (kv.Cond, error) {
 	first := kv.Missing(stepKey(org, batch, 0))
+	var ops []kv.Op
+	size := 0
+	flush := func() error {
+		rev, err := s.kv.Txn(ctx, []kv.Cond{first}, ops)
+		if errors.Is(err, kv.ErrConflict) {
+			return errStageLost
+		}
+		if first.Rev == 0 {
+			first.Rev = rev
+		}
+		ops, size = nil, 0
+		return err
+	}
 	for n, st := range steps {
 		value, err := s.ring.Seal(org, stepBelongs(batch, n), st.encode())
 		if err != nil {
 			return first, err
 		}
-		rev, err := s.kv.Txn(ctx, []kv.Cond{first}, []kv.Op{kv.Put(stepKey(org, batch, n), value)})
-		if errors.Is(err, kv.ErrConflict) {
-			return first, errStageLost
+		op := kv.Put(stepKey(org, batch, n), value)
+		if len(ops) > 0 && (len(ops) == kv.MaxOps || size+len(op.Key)+len(op.Value) > stepBytes) {
+			if err := flush(); err != nil {
+				return first, err
+			}
 		}
-		if err != nil {
-			return first, err
-		}
-		if n == 0 {
-			first.Rev = rev
-		}
+		ops, size = append(ops, op), size+len(op.Key)+len(op.Value)
 	}
-	return first, nil
+	return first, flush()
 }
 
 func stepBelongs(batch string, n int) keyring.Belongs {
@@ -169,20 +188,26 @@ func (s *Store) carryOut(ctx context.Context, org id.ID) error {
 	if err != nil {
 		return err
 	}
+	// The steps touch different names, so that their order does not matter, and the engine may commit them together.
 	still := []kv.Cond{kv.Unchanged(rec)}
+	steps, stepCtx := errgroup.WithContext(ctx)
+	steps.SetLimit(stepsAtOnce)
 	for n := range j.Steps {
-		ops, err := s.readStep(ctx, org, j.Batch, n)
-		if err == nil {
-			_, err = s.kv.Txn(ctx, still, ops)
-		} else if gone, goneErr := s.journalGone(ctx, rec); gone || goneErr != nil {
-			return goneErr // others have finished, or purged, and removed the step before we read it
-		}
-		if errors.Is(err, kv.ErrConflict) {
-			return nil
-		}
-		if err != nil {
+		steps.Go(func() error {
+			st, err := s.readStep(stepCtx, org, j.Batch, n)
+			if err != nil {
+				return err
+			}
+			_, err = s.kv.Txn(stepCtx, still, st.ops(org))
 			return err
+		})
+	}
+	if err := steps.Wait(); err != nil {
+		// Others may have finished it, or purged the organisation, and have removed the steps before we read them.
+		if gone, goneErr := s.journalGone(ctx, rec); gone || goneErr != nil {
+			return goneErr
 		}
+		return err
 	}
 	_, err = s.kv.Txn(ctx, still, []kv.Op{
 		kv.Put(headKey(org), headAtRest), kv.Delete(rec.Key), kv.DeletePrefix(batchPrefix(org, j.Batch)),
@@ -205,21 +230,24 @@ func (s *Store) readJournal(ctx context.Context, org id.ID, rec kv.Record) (jour
 	return j, nil
 }
 
-func (s *Store) readStep(ctx context.Context, org id.ID, batch string, n int) ([]kv.Op, error) {
+func (s *Store) readStep(ctx context.Context, org id.ID, batch string, n int) (step, error) {
 	key := stepKey(org, batch, n)
+	fail := func(err error) (step, error) {
+		return step{}, fmt.Errorf("the pending change of organisation %s (record %s): %w", org, key, err)
+	}
 	rec, err := s.kv.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("the pending change of organisation %s (record %s): %w", org, key, err)
+		return fail(err)
 	}
 	plain, err := s.open(ctx, org, stepBelongs(batch, n), rec.Value)
 	if err != nil {
-		return nil, fmt.Errorf("the pending change of organisation %s (record %s): %w", org, key, err)
+		return fail(err)
 	}
 	st, err := decodeStep(plain)
 	if err != nil {
-		return nil, fmt.Errorf("the pending change of organisation %s (record %s): %w", org, key, err)
+		return fail(err)
 	}
-	return st.ops(org), nil
+	return st, nil
 }
 
 // journalGone reports whether the journal is another by now, or none.

@@ -80,52 +80,72 @@ func isPending(head kv.Record) bool { return len(head.Value) == 1 && head.Value[
 // Keys lists the names. What it needs most of the time is one read of the head.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 	for range attempts {
-		rev, err := s.settle(ctx, org)
+		at, err := s.settle(ctx, org)
 		if err != nil {
 			return nil, translate(err)
 		}
-		if rev == 0 {
+		if at.rev == 0 {
 			return []string{}, nil
 		}
-		if keys, ok := s.lists.get(org, rev); ok {
+		if keys, ok := s.lists.get(org, at.rev); ok {
 			return slices.Clone(keys), nil
 		}
-		keys, rev, err := s.list(ctx, org)
-		if err != nil {
+		keys, rev, err := s.list(ctx, org, at.pending != nil)
+		switch {
+		case err != nil:
 			return nil, translate(err)
-		}
-		if keys != nil {
+		case keys == nil:
+			continue
+		case at.pending == nil:
 			s.lists.put(org, rev, keys)
 			return slices.Clone(keys), nil
+		case rev == at.rev:
+			return at.pending.over(keys), nil
 		}
 	}
 	return nil, errs.New(errs.Unavailable, "the organisation's secrets change too fast to be listed; try again")
 }
 
-// settle gives the head's revision with no large change pending, carrying out one that is; 0 where there is no head.
-func (s *Store) settle(ctx context.Context, org id.ID) (int64, error) {
+// state is what a reader starts from: the head's revision, 0 where there is none, and the large change that is pending
+// and could not be carried out because the disk is full.
+type state struct {
+	rev     int64
+	pending pending
+}
+
+// settle carries out a large change that is pending, and gives the state after it.
+func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 	for range attempts {
 		head, err := s.kv.Get(ctx, headKey(org))
 		if errors.Is(err, kv.ErrNotFound) {
-			return 0, nil
+			return state{}, nil
 		}
 		if err != nil {
-			return 0, err
+			return state{}, err
 		}
 		if !isPending(head) {
-			return head.Rev, nil
+			return state{rev: head.Rev}, nil
 		}
-		if err := s.finish(ctx, org); err != nil {
-			return 0, err
+		err = s.finish(ctx, org)
+		if errors.Is(err, kv.ErrFull) {
+			change, err := s.readPending(ctx, org)
+			if err != nil || change != nil {
+				return state{head.Rev, change}, err
+			}
+			continue
+		}
+		if err != nil {
+			return state{}, err
 		}
 	}
-	return 0, errs.New(errs.Unavailable, "large changes of the organisation's secrets follow each other too fast; try again")
+	return state{}, errs.New(errs.Unavailable, "large changes of the organisation's secrets follow each other too fast; try again")
 }
 
-// list reads the names, and the revision of the head they belong to. The names are nil where a change came between.
+// list reads the names, and the revision of the head they belong to. The names are nil where a change came between, or
+// the head is not, as the caller expects it, pending or at rest.
 // The first page has the head and the names in one view; further pages are right if the head is the same after the
 // last.
-func (s *Store) list(ctx context.Context, org id.ID) ([]string, int64, error) {
+func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, int64, error) {
 	prefix := headKey(org)
 	recs, err := s.kv.List(ctx, prefix, "", s.page)
 	if err != nil {
@@ -138,7 +158,7 @@ func (s *Store) list(ctx context.Context, org id.ID) ([]string, int64, error) {
 	if head.Key != prefix {
 		return nil, 0, fmt.Errorf("the names of organisation %s have no head record", org)
 	}
-	if isPending(head) {
+	if isPending(head) != pending {
 		return nil, 0, nil
 	}
 	keys := make([]string, 0, len(recs))
@@ -173,21 +193,22 @@ func (s *Store) list(ctx context.Context, org id.ID) ([]string, int64, error) {
 // Get reads a value. The head is read first: of a large change that is being carried out, a caller that has seen one
 // value must not find the old one under another name after it.
 func (s *Store) Get(ctx context.Context, org id.ID, name string) (secret.Value, error) {
-	rev, err := s.settle(ctx, org)
+	at, err := s.settle(ctx, org)
 	if err != nil {
 		return secret.Value{}, translate(err)
 	}
-	if rev == 0 {
+	record, changed := at.pending[name]
+	if !changed {
+		rec, err := s.kv.Get(ctx, secretKey(org, name))
+		if err != nil && !errors.Is(err, kv.ErrNotFound) {
+			return secret.Value{}, translate(err)
+		}
+		record = rec.Value
+	}
+	if record == nil {
 		return secret.Value{}, secret.NotFound(name)
 	}
-	rec, err := s.kv.Get(ctx, secretKey(org, name))
-	if errors.Is(err, kv.ErrNotFound) {
-		return secret.Value{}, secret.NotFound(name)
-	}
-	if err != nil {
-		return secret.Value{}, translate(err)
-	}
-	value, err := s.openValue(ctx, org, name, rec.Value)
+	value, err := s.openValue(ctx, org, name, record)
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("secret %q of organisation %s: %w", name, org, err)
 	}
