@@ -15,6 +15,8 @@ import (
 // valueKind is what a sealed value belongs to, beside its organisation and name.
 const valueKind = "secret"
 
+func belongsTo(name string) keyring.Belongs { return keyring.Belongs{Kind: valueKind, Key: name} }
+
 // A value before it is sealed is
 //
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) | length of metadata (uvarint) | metadata | value
@@ -33,12 +35,12 @@ func (s *Store) sealValue(org id.ID, name string, value secret.Value, at time.Ti
 	plain = binary.AppendUvarint(plain, 0)
 	plain = append(plain, value.Bytes()...)
 	defer clear(plain)
-	return s.ring.Seal(org, keyring.Belongs{Kind: valueKind, Key: name}, plain)
+	return s.ring.Seal(org, belongsTo(name), plain)
 }
 
 // openValue reads the record of a value. A term the keyring does not know may have come from another server since.
 func (s *Store) openValue(ctx context.Context, org id.ID, name string, record []byte) (secret.Value, error) {
-	plain, err := s.open(ctx, org, keyring.Belongs{Kind: valueKind, Key: name}, record)
+	plain, err := s.open(ctx, org, belongsTo(name), record)
 	if err != nil {
 		return secret.Value{}, err
 	}

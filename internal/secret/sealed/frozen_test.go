@@ -1,0 +1,126 @@
+package sealed
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret"
+)
+
+var update = flag.Bool("update", false, "make the frozen data anew: only for a new folder beside the old one, which must open for ever")
+
+const frozen = "testdata/v1"
+
+// frozenContent is what is in the frozen data: of org, under two terms; of otherOrg, in a large change that was
+// committed by a process that crashed before it had carried it out.
+func frozenContent() (ofOrg, ofOther map[string]secret.Value) {
+	ofOrg = setOf("foo", "bar", "hello", "world", "a/b ключ 🔑", "-----BEGIN PRIVATE KEY-----\nMIIE\n", "empty", "", "rotated", "under term 2")
+	ofOther = map[string]secret.Value{}
+	for i := range stepNames + 10 {
+		ofOther[fmt.Sprintf("key-%03d", i)] = secret.NewValue(fmt.Appendf(nil, "value %d", i))
+	}
+	return ofOrg, ofOther
+}
+
+func makeFrozen(t *testing.T) {
+	key := seal.KeyFile(filepath.Join(frozen, "seal.key"))
+	db := openKV(t)
+	s := newStore(t, db, key)
+	ofOrg, ofOther := frozenContent()
+	first := secret.Change{Set: map[string]secret.Value{}}
+	for name, v := range ofOrg {
+		first.Set[name] = v
+	}
+	delete(first.Set, "rotated")
+	apply(t, s, first)
+	if _, err := s.ring.Rotate(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, secret.Change{Set: setOf("rotated", "under term 2", "gone", "x")})
+	apply(t, s, secret.Change{Delete: []string{"gone"}})
+	s.kv = &crashing{Store: db, left: 1, carriedOut: true} // the second transaction is the commit
+	if err := s.Apply(t.Context(), otherOrg, secret.Change{Set: ofOther}); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(filepath.Join(frozen, "influxd.bolt.gz"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed := gzip.NewWriter(file)
+	if err := errors.Join(db.Backup(t.Context(), packed), packed.Close(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFrozen opens data and a key file that the first version wrote. They must open for ever.
+func TestFrozen(t *testing.T) {
+	if *update {
+		makeFrozen(t)
+	}
+	dir := t.TempDir()
+	read := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(frozen, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	write := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	unpacked, err := gzip.NewReader(bytes.NewReader(read("influxd.bolt.gz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(unpacked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := bolt.Open(write("influxd.bolt", data), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	key := seal.KeyFile(write("seal.key", read("seal.key")))
+
+	if _, err := db.Get(t.Context(), journalKey(otherOrg)); err != nil {
+		t.Fatalf("the frozen data have no pending change: %v", err)
+	}
+	other := seal.KeyFile(filepath.Join(dir, "other.key"))
+	if _, err := other.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.OpenOrInit(t.Context(), kv.Store(db), keyring.Config{Seal: other}); err == nil {
+		t.Error("the frozen data open with another key")
+	}
+	s := newStore(t, db, key)
+	ofOrg, ofOther := frozenContent()
+	for org, want := range map[id.ID]map[string]secret.Value{org: ofOrg, otherOrg: ofOther} {
+		keys, err := s.Keys(t.Context(), org)
+		if err != nil || len(keys) != len(want) {
+			t.Errorf("organisation %s: %d keys of %d, %v", org, len(keys), len(want), err)
+		}
+		for name, v := range want {
+			if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
+				t.Errorf("organisation %s, %q: %v", org, name, err)
+			}
+		}
+	}
+}
