@@ -61,6 +61,7 @@ type Vault struct {
 	SkipVerify    *bool
 	TLSServerName string
 	Token         string
+	Wait          time.Duration
 }
 
 // The secret stores, as --secret-store names them.
@@ -131,6 +132,7 @@ func (c *Config) table() []group {
 			{name: "vault-skip-verify", value: optYesNo(&v.SkipVerify), help: "do not check Vault's certificate; whoever is on the network can then read every secret"},
 			{name: "vault-tls-server-name", value: text(&v.TLSServerName), help: "name expected in Vault's certificate, and sent as SNI"},
 			{name: "vault-token", value: text(&v.Token), secret: true, help: "token to log in to Vault with; better given as a variable, since others on the machine can see flags"},
+			{name: "vault-wait", value: duration(&v.Wait), def: "30s", help: "how long a start waits for a Vault that cannot be reached or is sealed"},
 		}},
 		{"Process", []setting{
 			{name: "audit-sinks", value: list(&c.AuditSinks), def: "audit.log beside the file of --bolt-path", help: "where the record of every act goes, one or more of a file's path, stdout and syslog; an act that none of them takes does not happen"},

@@ -172,7 +172,7 @@ func (l *loader) finish() error {
 		c.SealKeyFile = beside(c.BoltPath, "seal.key")
 	}
 	if len(c.AuditSinks) == 0 {
-		c.AuditSinks = []string{beside(c.BoltPath, "audit.log")}
+		c.AuditSinks = []string{"file:" + beside(c.BoltPath, "audit.log")}
 	}
 	if filepath.Clean(c.SealKeyFile) == filepath.Clean(c.BoltPath) {
 		return fmt.Errorf("%s: is the data file of --bolt-path too; the key needs a file of its own", c.Place("seal-key-file"))
@@ -182,10 +182,6 @@ func (l *loader) finish() error {
 		return fmt.Errorf("%s: needs --tls-key too", c.Place("tls-cert"))
 	case c.TLSKey != "" && c.TLSCert == "":
 		return fmt.Errorf("%s: needs --tls-cert too", c.Place("tls-key"))
-	case c.Vault.ClientCert != "" && c.Vault.ClientKey == "":
-		return fmt.Errorf("%s: needs --vault-client-key too", c.Place("vault-client-cert"))
-	case c.Vault.ClientKey != "" && c.Vault.ClientCert == "":
-		return fmt.Errorf("%s: needs --vault-client-cert too", c.Place("vault-client-key"))
 	}
 	for _, limit := range []struct {
 		name string

@@ -1,0 +1,29 @@
+package influxd
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/term"
+
+	"strongroom/internal/influxd/config"
+)
+
+// newLogger is the daemon's log: text for people at a terminal, JSON lines for everyone else.
+func newLogger(w io.Writer, cfg *config.Config) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("log-level"), err)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	asText := cfg.LogFormat == "text"
+	if f, ok := w.(*os.File); ok && cfg.LogFormat == "auto" {
+		asText = term.IsTerminal(int(f.Fd()))
+	}
+	if asText {
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	}
+	return slog.New(slog.NewJSONHandler(w, options)), nil
+}

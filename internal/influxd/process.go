@@ -1,0 +1,106 @@
+// Package influxd is the daemon: it reads the configuration, opens the parts in order, serves, and closes them in
+// reverse. It is the one package that knows which implementation stands behind each interface.
+package influxd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"strongroom/internal/influxd/config"
+)
+
+// Process is what the daemon has of the process it runs in. Tests make their own and so start the real program.
+type Process struct {
+	Args           []string // without the program's name
+	Env            []string // as os.Environ gives it
+	Stdout, Stderr io.Writer
+
+	// Hangup says when the log files may have been moved and are to be opened anew (SIGHUP); nil for never.
+	Hangup <-chan os.Signal
+
+	// Listening, where it is set, is called with the API's URL as soon as connections are taken.
+	Listening func(url string)
+}
+
+// command is one thing the program does.
+type command struct {
+	name    string // one word or more
+	summary string
+	run     func(ctx context.Context, p Process, args config.Args) error
+}
+
+// commands is the table of them. The first is also what happens without a command.
+func commands() []command {
+	return []command{
+		{"run", "start the server; so does influxd without a command", runServer},
+		{"print-config", "show every setting, its value and where it comes from", printConfig},
+		{"version", "show the version", printVersion},
+		{"help", "show this text", printHelp},
+	}
+}
+
+// Run does what the arguments say, until it is done or ctx ends; for a server, the end of ctx means to finish the
+// requests in flight and stop. The error is one message for whoever started the program.
+func Run(ctx context.Context, p Process) error {
+	args, err := config.ParseArgs(p.Args)
+	if err != nil {
+		return err
+	}
+	if args.Help {
+		return printHelp(ctx, p, args)
+	}
+	cmd, err := choose(args.Words)
+	if err != nil {
+		return err
+	}
+	return cmd.run(ctx, p, args)
+}
+
+// choose finds the command that the words name. None takes arguments that are not flags.
+func choose(words []string) (command, error) {
+	table := commands()
+	if len(words) == 0 {
+		return table[0], nil
+	}
+	for _, c := range table {
+		if c.name == strings.Join(words, " ") {
+			return c, nil
+		}
+		if n := len(strings.Fields(c.name)); n < len(words) && c.name == strings.Join(words[:n], " ") {
+			return command{}, fmt.Errorf("the command %s takes no arguments but flags", c.name)
+		}
+	}
+	// The words are not shown: a value that slipped behind its flag may be a secret.
+	return command{}, fmt.Errorf("there is no such command; the commands are %s, and `influxd help` tells more", names(table))
+}
+
+func names(table []command) string {
+	var all []string
+	for _, c := range table {
+		all = append(all, c.name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func printConfig(_ context.Context, p Process, args config.Args) error {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	cfg.Print(p.Stdout)
+	return nil
+}
+
+func printHelp(_ context.Context, p Process, _ config.Args) error {
+	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, behind InfluxDB's API.\n\n"+
+		"Usage: influxd [command] [flags]\n\nCommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(p.Stdout, "  %-14s%s\n", c.name, c.summary)
+	}
+	fmt.Fprintln(p.Stdout)
+	config.WriteHelp(p.Stdout)
+	return nil
+}

@@ -1,0 +1,86 @@
+package influxd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"strongroom/internal/influxd/config"
+)
+
+// runServer is the server's whole life: it reads the configuration, opens the parts, serves until ctx ends, and closes
+// the parts in reverse.
+func runServer(ctx context.Context, p Process, args config.Args) (err error) {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(p.Stderr, cfg)
+	if err != nil {
+		return err
+	}
+	for _, n := range cfg.Notices() {
+		log.Warn(n)
+	}
+	secure, err := tlsConfig(cfg)
+	if err != nil {
+		return err
+	}
+	removePIDFile, err := writePIDFile(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removePIDFile()) }()
+
+	s, err := openServer(ctx, cfg, p, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+
+	l, url, err := listen(ctx, cfg, secure, log)
+	if err != nil {
+		return err
+	}
+	if err := greet(ctx, greetingTo(p, cfg), cfg, s, url); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	log.Info("listening", "addr", l.Addr().String(), "url", url, "version", version, "secret-store", cfg.SecretStore)
+	if p.Listening != nil {
+		p.Listening(url)
+	}
+	hangups, done := context.WithCancel(ctx)
+	defer done()
+	go s.reopenOn(hangups, p.Hangup)
+	return serveHTTP(ctx, cfg, log, l, s.handler)
+}
+
+// greetingTo keeps what is for people out of a standard output that the audit record goes to.
+func greetingTo(p Process, cfg *config.Config) io.Writer {
+	if slices.Contains(cfg.AuditSinks, "stdout") {
+		return p.Stderr
+	}
+	return p.Stdout
+}
+
+// greet tells whoever started the server, in three lines, where the data is, how to onboard, and what to do next.
+func greet(ctx context.Context, w io.Writer, cfg *config.Config, s *server, url string) error {
+	fresh, err := s.identity.SetupAllowed(ctx)
+	if err != nil {
+		return err
+	}
+	kept := "secrets are in it"
+	if cfg.SecretStore == config.StoreVault {
+		kept = "secrets are in Vault"
+	}
+	fmt.Fprintf(w, "Data:     %s, opened by the key %s (keep a copy of it elsewhere); %s\n", cfg.BoltPath, cfg.SealKeyFile, kept)
+	if fresh {
+		fmt.Fprintf(w, "Onboard:  influx setup --host %s   (or POST %s/api/v2/setup)\n", url, url)
+	} else {
+		fmt.Fprintf(w, "Onboard:  done; the API is on %s\n", url)
+	}
+	fmt.Fprintf(w, "Next:     influx secret update -k KEY, then influx secret list; `influxd help` shows every setting\n")
+	return nil
+}

@@ -1,0 +1,142 @@
+package influxd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/httpapi"
+	"strongroom/internal/identity"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret"
+)
+
+// auditLabel names the audit chain's key among those derived from the keyring. Another label would be another key, and
+// every chain written so far would read as forged.
+const auditLabel = "strongroom/v1/audit/chain"
+
+// server is the opened parts.
+type server struct {
+	handler  http.Handler
+	identity *identity.Service
+	trail    *audit.Log
+	log      *slog.Logger
+	closers  []func() error // in the order of opening
+}
+
+// openServer opens the parts, each over those before it. When one fails, those before it are closed again.
+func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Logger) (_ *server, err error) {
+	s := &server{log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	s.closes(data.Close)
+
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: seal.KeyFile(cfg.SealKeyFile)})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-key-file"), err)
+	}
+	s.closes(func() error { keys.Close(); return nil })
+
+	chainKey, err := keys.DeriveKey(auditLabel)
+	if err != nil {
+		return nil, err
+	}
+	s.trail, err = audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log, Stdout: p.Stdout})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
+	}
+	s.closes(s.trail.Close)
+	metrics.MustRegister(auditMetrics{s.trail})
+
+	store, err := openStore(ctx, cfg, data, keys, log)
+	if err != nil {
+		return nil, err
+	}
+	store = secret.Metered(store, cfg.SecretStore, metrics, log)
+
+	s.identity, err = identity.New(identity.Config{
+		KV: data, Audit: s.trail, Secrets: store, Logger: log,
+		SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.runs(ctx, s.identity.Maintain)
+
+	secrets := secret.NewService(store, s.identity.Guard(), s.identity, secret.Limits{
+		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
+	})
+	api := httpapi.Config{
+		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail,
+		Version: version, Commit: commit, Settings: cfg.Public,
+		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
+	}
+	if !cfg.MetricsDisabled {
+		api.Gather = metrics
+	}
+	s.handler, err = httpapi.New(api)
+	return s, err
+}
+
+// closes takes note of how the part just opened is closed.
+func (s *server) closes(f func() error) { s.closers = append(s.closers, f) }
+
+// runs starts what goes on in the background. It goes on when ctx ends, until it is its turn to be closed: requests in
+// flight may still need it.
+func (s *server) runs(ctx context.Context, f func(context.Context)) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { f(ctx) })
+	s.closes(func() error {
+		stop()
+		wg.Wait()
+		return nil
+	})
+}
+
+// close closes the parts in reverse.
+func (s *server) close() error {
+	var all []error
+	for _, f := range slices.Backward(s.closers) {
+		all = append(all, f())
+	}
+	return errors.Join(all...)
+}
+
+// reopenOn opens the audit log's files anew at each hangup, as those who rotate logs ask for it.
+func (s *server) reopenOn(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := s.trail.Reopen(); err != nil {
+				s.log.Error("the audit log's files could not be opened anew", "error", err)
+			} else {
+				s.log.Info("the audit log's files were opened anew")
+			}
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package influxd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/vault"
+)
+
+// openStore opens the secret store that --secret-store chooses. A new store is one case here.
+func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *keyring.Keyring, log *slog.Logger) (secret.Store, error) {
+	switch cfg.SecretStore {
+	case config.StoreBolt:
+		s := sealed.New(sealed.Config{KV: data, Keyring: keys})
+		if err := s.Recover(ctx); err != nil {
+			// Whoever next reads or writes that organisation's secrets tries again.
+			log.Error("a change that an earlier run left half-done could not be finished", "error", err)
+		}
+		return s, nil
+	case config.StoreVault:
+		v := cfg.Vault
+		s, err := vault.New(vault.Config{
+			Address: v.Addr, Token: v.Token,
+			ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
+			CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
+			SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
+			Logger: log,
+		})
+		if err == nil {
+			err = s.Preflight(ctx, v.Wait)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the secret store: %w", err)
+		}
+		return s, nil
+	default:
+		return nil, fmt.Errorf("%s: there is no secret store %q", cfg.Place("secret-store"), cfg.SecretStore)
+	}
+}
