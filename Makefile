@@ -18,8 +18,8 @@ DATE    ?= $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%
 BUILD_VARS := $(foreach p,strongroom/internal/influxd main,-X $(p).version=$(VERSION) -X $(p).commit=$(COMMIT) -X $(p).date=$(DATE))
 GO_BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $(BUILD_VARS)"
 
-# The modules below test/, which keep heavy test dependencies out of the product's go.mod.
-TEST_MODULES := $(patsubst %/go.mod,%,$(wildcard test/*/go.mod))
+# The modules in and below test/, which keep heavy test dependencies out of the product's go.mod.
+TEST_MODULES := $(patsubst %/go.mod,%,$(wildcard test/go.mod test/*/go.mod))
 VAULTSERVER  := .cache/bin/vaultserver
 
 FUZZ_TIME ?= 60s
