@@ -24,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -41,7 +42,8 @@ import (
 type options struct {
 	listen, data                   string
 	tlsCert, tlsKey, tlsClientCA   string
-	verbose, noMount, disableCache bool
+	maxValueSize                   int
+	verbose, noMount               bool
 }
 
 // keys is what the server prints, and keeps in its data folder for the next start. These are keys of a test's Vault.
@@ -58,6 +60,7 @@ func main() {
 	flag.StringVar(&o.tlsCert, "tls-cert", "", "serve TLS with this certificate (PEM)")
 	flag.StringVar(&o.tlsKey, "tls-key", "", "its key (PEM)")
 	flag.StringVar(&o.tlsClientCA, "tls-client-ca", "", "require client certificates that this authority signed (PEM)")
+	flag.IntVar(&o.maxValueSize, "max-value-size", 0, "what the storage takes in one entry, in bytes (in memory only); 0: anything")
 	flag.BoolVar(&o.noMount, "no-mount", false, "do not mount KV version 2 at secret/")
 	flag.BoolVar(&o.verbose, "v", false, "log more than errors")
 	flag.Parse()
@@ -152,7 +155,7 @@ func open(ctx context.Context, o options, log hclog.Logger) (*vault.Core, keys, 
 	var storage physical.Backend
 	var err error
 	if o.data == "" {
-		storage, err = inmem.NewInmem(nil, log)
+		storage, err = inmem.NewInmem(map[string]string{"max_value_size": strconv.Itoa(o.maxValueSize)}, log)
 	} else {
 		if err := os.MkdirAll(filepath.Join(o.data, "vault"), 0o700); err != nil {
 			return nil, k, err
