@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"io"
-	"os"
 	"strconv"
 )
 
@@ -80,28 +79,40 @@ func (b *backwards) fill() (bool, error) {
 	return true, nil
 }
 
-// seek finds the end of the lines whose sequence is below before, by halving: lines stand in their order. Where someone
-// has mixed them up, the answer is the end of some line.
-func seek(f *os.File, size int64, before uint64) (int64, error) {
-	lo, hi := int64(0), size // the end is in [lo, hi]
-	buf := make([]byte, 2*maxLine)
-	for hi-lo > backBlock {
+// seek finds where the lines end whose sequence is below before, by halving: lines stand in their order. Where someone
+// has mixed them up, the answer is the start of some line, or the size.
+func seek(f io.ReaderAt, size int64, before uint64) (int64, error) {
+	end := size
+	for lo, hi := int64(0), size; hi-lo > backBlock; {
 		mid := lo + (hi-lo)/2
-		n, err := f.ReadAt(buf, mid)
-		if err != nil && err != io.EOF {
-			return 0, err
-		}
-		start, l, ok := firstLine(buf[:n])
+		start, l, ok, err := lineAfter(f, mid, end)
 		switch {
-		case !ok || mid+start >= hi:
-			return hi, nil // lines that are not ours: read through them
-		case l.seq < before:
-			lo = mid + start
+		case err != nil:
+			return 0, err
+		case ok && l.seq < before:
+			lo = start
+		case ok:
+			end, hi = start, mid
 		default:
-			hi = mid + start
+			hi = mid // no line of ours begins between here and the end
 		}
 	}
-	return hi, nil
+	return end, nil
+}
+
+// lineAfter is the first whole line of ours that begins after the offset from and before the offset end.
+func lineAfter(f io.ReaderAt, from, end int64) (start int64, l line, ok bool, err error) {
+	buf := make([]byte, 2*maxLine)
+	for ; from < end; from += maxLine { // half the buffer: a line that ends beyond it is in the next one
+		n, err := f.ReadAt(buf, from)
+		if err != nil && err != io.EOF {
+			return 0, line{}, false, err
+		}
+		if at, l, ok := firstLine(buf[:n]); ok {
+			return from + at, l, from+at < end, nil
+		}
+	}
+	return 0, line{}, false, nil
 }
 
 // firstLine is the first whole line of ours in b, after the piece it begins with, and where it starts.

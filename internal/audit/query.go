@@ -16,7 +16,7 @@ import (
 )
 
 // defaultScanLimit bounds the bytes that one query reads: some tenths of a second.
-const defaultScanLimit = 256 << 20
+const defaultScanLimit = 64 << 20
 
 // clockSlack is how far the clock may have been set back without hiding lines from a query that begins at some time: a
 // line that is older than Since by more ends the search.
@@ -89,6 +89,8 @@ func (q *query) file(ctx context.Context, path string) error {
 		var b []byte
 		if b, err = back.line(); err == nil {
 			q.line(b)
+		}
+		if q.seen > 0 { // what lies before the page is little, unless it is not ours
 			q.left -= int64(len(b)) + 1
 		}
 		if err == nil && n%1024 == 0 {

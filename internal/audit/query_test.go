@@ -1,0 +1,241 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/errs"
+)
+
+func seqs(p Page) []uint64 {
+	var s []uint64
+	for _, r := range p.Records {
+		s = append(s, r.Seq)
+	}
+	return s
+}
+
+func TestQueryErrors(t *testing.T) {
+	l, err := Open(Config{Sinks: []string{"stdout"}, ChainKey: testKey, Stdout: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Query(t.Context(), Filter{}); !errs.Is(err, errs.NotImplemented) || !strings.Contains(errs.Message(err), "file:/path") {
+		t.Errorf("without a file: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l = start(t, filepath.Join(t.TempDir(), "audit.log"))
+	if _, err := l.Query(ctx, Filter{}); err != context.Canceled {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestQueryFilter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	l := start(t, path) // line 1
+	at := func(n int) time.Time { return time.Date(2026, 1, 1, 0, n, 0, 0, time.UTC) }
+	long := strings.Repeat("k", 5000)
+	many := make([]string, 3000)
+	for i := range many {
+		many[i] = fmt.Sprintf("key-%030d", i)
+	}
+	record(t, l,
+		Entry{Time: at(2), User: "alice", UserID: "0000000000000001", Action: "secrets.apply", OrgID: "00000000000000aa", Keys: []string{"a", "b"}, Outcome: Allowed},
+		Entry{Time: at(3), User: "bob", AuthorizationID: "0000000000000002", Action: "secrets.list", OrgID: "00000000000000aa", Outcome: Denied},
+		Entry{Time: at(4), User: "al\"ice\xff", Action: "secrets.delete", OrgID: "00000000000000bb", Keys: []string{"b/ü\n"}, Outcome: Allowed},
+		Entry{Time: at(5), User: "alice", Action: "users.password", Target: "0000000000000001", Outcome: Failed, Code: "internal error"},
+		Entry{Time: at(6), Action: "secrets.apply", Keys: []string{long}, Outcome: Allowed},
+		Entry{Time: at(7), Action: "secrets.apply", Keys: many, Outcome: Allowed},
+		Entry{Time: at(8), Action: "secretsother", User: `x","outcome":"denied`, Outcome: Allowed},
+	)
+	for _, tt := range []struct {
+		name string
+		f    Filter
+		want []uint64
+	}{
+		{"no such org", Filter{OrgID: "00000000000000cc"}, nil},
+		{"no such actor", Filter{Actor: "alic"}, nil},
+		{"an action is not an actor", Filter{Actor: "secrets.apply"}, nil},
+		{"all", Filter{}, []uint64{8, 7, 6, 5, 4, 3, 2, 1}},
+		{"org", Filter{OrgID: "00000000000000aa"}, []uint64{3, 2}},
+		{"user", Filter{Actor: "alice"}, []uint64{5, 2}},
+		{"user ID, not a target", Filter{Actor: "0000000000000001"}, []uint64{2}},
+		{"authorization", Filter{Actor: "0000000000000002"}, []uint64{3}},
+		{"user with signs", Filter{Actor: "al\"ice\xff"}, []uint64{4}},
+		{"key, or keys left out", Filter{Key: "b"}, []uint64{7, 2}},
+		{"key with signs", Filter{Key: "b/ü\n"}, []uint64{7, 4}},
+		{"long key", Filter{Key: long}, []uint64{7, 6}},
+		{"action", Filter{Action: "secrets.apply"}, []uint64{7, 6, 2}},
+		{"actions", Filter{Action: "secrets"}, []uint64{7, 6, 4, 3, 2}},
+		{"outcome", Filter{Outcome: Denied}, []uint64{3}},
+		{"since", Filter{Since: at(7)}, []uint64{8, 7, 1}}, // line 1 has the time of the test
+		{"until", Filter{Until: at(4)}, []uint64{3, 2}},
+		{"between", Filter{Since: at(3), Until: at(5)}, []uint64{4, 3}},
+		{"before", Filter{Before: 4}, []uint64{3, 2, 1}},
+		{"limit", Filter{Limit: 2}, []uint64{8, 7}},
+		{"several", Filter{OrgID: "00000000000000aa", Actor: "alice", Outcome: Allowed, Key: "a"}, []uint64{2}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := l.Query(t.Context(), tt.f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, seqs(p)); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+	p, err := l.Query(t.Context(), Filter{Outcome: Failed})
+	want := Record{Seq: 5, Entry: Entry{Time: at(5), User: "alice", Action: "users.password", Target: "0000000000000001", Outcome: Failed, Code: "internal error"}}
+	if err != nil || len(p.Records) != 1 || len(p.Records[0].Hash) != hashChars {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	want.Hash = p.Records[0].Hash
+	if d := cmp.Diff(want, p.Records[0]); d != "" {
+		t.Errorf("the whole record (-want +got):\n%s", d)
+	}
+}
+
+// TestQueryStopsAtSince: what is much older than Since is not read through.
+func TestQueryStopsAtSince(t *testing.T) {
+	l := start(t, filepath.Join(t.TempDir(), "audit.log"))
+	for i := range 100 {
+		record(t, l, Entry{Time: time.Unix(int64(i)*600, 0), Action: "a", Outcome: Allowed})
+	}
+	q := &query{filter: Filter{Since: time.Unix(95*600, 0), Limit: MaxLimit}, left: defaultScanLimit}
+	if err := q.file(t.Context(), l.files()[0].path); err != nil {
+		t.Fatal(err)
+	}
+	if len(q.page.Records) != 5 || q.seen < 89 {
+		t.Errorf("%d records, read back to line %d", len(q.page.Records), q.seen)
+	}
+}
+
+// TestQueryPages walks over a log of several blocks and files, page by page, with lines that are not ours among them.
+func TestQueryPages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	l := start(t, path)
+	const n = 3000
+	for i := range n {
+		record(t, l, Entry{Action: "a", Keys: []string{strings.Repeat("k", i%1500)}, Outcome: Allowed})
+		switch i {
+		case 500, 1500:
+			if err := os.Rename(path, rotated(path, 2-i/1000)); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Reopen(); err != nil {
+				t.Fatal(err)
+			}
+		case 1000, 2000, 2500:
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteString(strings.Repeat("x", i*100) + "\n"); err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+		}
+	}
+	last := l.Stats().Seq // n, the line of the start, and two of rotations
+	if last != n+3 {
+		t.Fatalf("%d lines", last)
+	}
+	for _, scan := range []int64{defaultScanLimit, 100_000} {
+		l.scanLimit = scan
+		next, pages := last, 0
+		for f := (Filter{Limit: 250}); ; pages++ {
+			p, err := l.Query(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range p.Records {
+				if r.Seq != next {
+					t.Fatalf("line %d where %d was to come", r.Seq, next)
+				}
+				next--
+			}
+			if f.Before = p.Next; p.Next == 0 {
+				break
+			}
+			if p.Next != next+1 {
+				t.Fatalf("the next page begins before %d, after line %d", p.Next, next+1)
+			}
+		}
+		if next != 0 || pages < 12 {
+			t.Errorf("ended at line %d after %d pages", next, pages)
+		}
+	}
+}
+
+// FuzzBackwards compares with reading forwards.
+func FuzzBackwards(f *testing.F) {
+	f.Add([]byte("a\nb\n\nc"))
+	f.Add([]byte("\n"))
+	f.Add([]byte(""))
+	f.Add([]byte("no end"))
+	f.Add(append(bytes.Repeat([]byte("0123456\n"), backBlock/8+1), "y\n"...))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var want []string
+		for l := range bytes.Lines(text) {
+			if l, ok := bytes.CutSuffix(l, []byte{'\n'}); ok && len(l) > 0 && len(l) < backBlock {
+				want = append(want, string(l))
+			}
+		}
+		slices.Reverse(want)
+		b, err := newBackwards(bytes.NewReader(text), int64(len(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for {
+			l, err := b.line()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(l) > 0 {
+				got = append(got, string(l))
+			}
+		}
+		if !slices.Equal(want, got) {
+			t.Errorf("%d lines, want %d: %.1000q", len(got), len(want), text)
+		}
+	})
+}
+
+func BenchmarkQuery(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "audit.log")
+	l := start(b, path)
+	for i := range 100_000 {
+		record(b, l, applied(i))
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, f := range map[string]Filter{"last page": {}, "key not found": {Key: "none"}, "first page": {Before: 101}} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(info.Size())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := l.Query(b.Context(), f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
