@@ -100,4 +100,5 @@ fuzz: ## every fuzz target for FUZZ_TIME (60s) each
 
 .PHONY: clean
 clean: ## remove what was made
+	@if [ -d .cache ]; then chmod -R u+w .cache; fi # go makes its module cache read-only
 	rm -rf bin build .cache

@@ -24,16 +24,9 @@ func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *key
 		}
 		return s, nil
 	case config.StoreVault:
-		v := cfg.Vault
-		s, err := vault.New(vault.Config{
-			Address: v.Addr, Token: v.Token,
-			ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
-			CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
-			SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
-			Logger: log,
-		})
+		s, err := vault.New(vaultConfig(cfg, log))
 		if err == nil {
-			err = s.Preflight(ctx, v.Wait)
+			err = s.Preflight(ctx, cfg.Vault.Wait)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the secret store: %w", err)
@@ -41,5 +34,17 @@ func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *key
 		return s, nil
 	default:
 		return nil, fmt.Errorf("%s: there is no secret store %q", cfg.Place("secret-store"), cfg.SecretStore)
+	}
+}
+
+// vaultConfig is what the configuration says of Vault, in the store's terms.
+func vaultConfig(cfg *config.Config, log *slog.Logger) vault.Config {
+	v := cfg.Vault
+	return vault.Config{
+		Address: v.Addr, Token: v.Token,
+		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
+		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
+		SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
+		Logger: log,
 	}
 }
