@@ -34,6 +34,7 @@ func openAt(t *testing.T, path string) *DB {
 }
 
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	kvtest.Test(t, func(t *testing.T) kv.Store { return openNew(t) })
 }
 

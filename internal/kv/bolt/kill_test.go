@@ -84,6 +84,7 @@ func writeUntilKilled(path string) {
 // TestKill kills a writing process at random moments. What it had acknowledged is there, and every transaction is
 // whole.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "influxd.bolt")
 	var acked [killWriters]int
 	for round := range 20 {

@@ -145,6 +145,7 @@ func TestCrash(t *testing.T) {
 	key := keyFile(t)
 	for name, comer := range comers {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			committed := 0
 			for n := 0; ; n++ {
 				before, change, after := largeChange()
@@ -205,6 +206,7 @@ func (f *failing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64,
 // TestDiskFull fills the disk at every transaction of a large change. What was there stays readable, the caller hears
 // that the disk is full, and when there is room again, all is as it was or, where the change was committed, done.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	key := keyFile(t)
 	full := fmt.Errorf("%w: write: no space left on device", kv.ErrFull)
 	for n := 0; ; n++ {

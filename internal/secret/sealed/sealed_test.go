@@ -35,6 +35,7 @@ func newStore(t testing.TB, db kv.Store, key seal.KeyFile) *Store {
 func keyFile(t testing.TB) seal.KeyFile { return seal.KeyFile(filepath.Join(t.TempDir(), "seal.key")) }
 
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	secrettest.Test(t, func(t *testing.T) secret.Store { return newStore(t, openKV(t), keyFile(t)) })
 	secrettest.TestShared(t, func(t *testing.T) (secret.Store, secret.Store) {
 		db, key := openKV(t), keyFile(t)
@@ -44,6 +45,7 @@ func TestSuite(t *testing.T) {
 
 // TestSuiteSmallPages lists in pages smaller than the lists.
 func TestSuiteSmallPages(t *testing.T) {
+	t.Parallel()
 	secrettest.Test(t, func(t *testing.T) secret.Store {
 		s := newStore(t, openKV(t), keyFile(t))
 		s.page = 150

@@ -89,6 +89,7 @@ func TestRecordThatDoesNotOpen(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, openKV(t), keyFile(t))
 	c := secret.Change{Set: setOf("a", "1", "big", strings.Repeat("x", stepBytes))}
 	if err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), `"big"`) {
@@ -149,6 +150,7 @@ func (d *dropping) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64
 
 // TestRecoverOfAnotherServer runs Recover, and Purge, between any two transactions of a large change.
 func TestRecoverOfAnotherServer(t *testing.T) {
+	t.Parallel()
 	key := keyFile(t)
 	for n := int32(1); n < 8; n++ {
 		before, change, after := largeChange()
