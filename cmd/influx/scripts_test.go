@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -20,17 +21,20 @@ import (
 	"strongroom/internal/influxd"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"influx": main})
-}
-
 // TestScripts runs testdata/*.txtar, each against a real server of its own with its own file. INFLUX_HOST names the
 // server. Beside testscript's commands there are
 //
 //	getid VAR      put the first ID in the last standard output into a variable
 //	getenv VAR RE  put what the group of the expression finds in the last standard output into a variable
 //	sent KEY FILE  compare the value last sent for a secret's key with a file, byte for byte
+//
+// The program is built, rather than run inside the test's own binary: that one has the whole server in it, and takes a
+// second to start where it detects races.
 func TestScripts(t *testing.T) {
+	bin := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "influx"), ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -39,6 +43,7 @@ func TestScripts(t *testing.T) {
 			wire := &wiretap{target: startServer(t, env)}
 			front := newLoopbackServer(env, wire)
 			env.Values["wire"] = wire
+			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("INFLUX_HOST", front)
 			return nil
