@@ -1,6 +1,7 @@
 package influxd
 
 import (
+	"encoding/json"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"strongroom/internal/secret/vault"
+	"strongroom/internal/secret/vault/vaulttest"
 )
 
 func TestVaultCannotBeReached(t *testing.T) {
@@ -50,5 +52,42 @@ func TestVaultSettingsReachTheStore(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(log)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestServerOverVault starts the real program over a real Vault.
+func TestServerOverVault(t *testing.T) {
+	v := vaulttest.Shared(t)
+	dir := t.TempDir()
+	flags := []string{"--secret-store=vault", "--vault-addr=" + v.Address, "--vault-token=" + v.RootToken}
+	r := start(t, dir, flags...)
+	if greeting := r.stdout.String(); !strings.Contains(greeting, "secrets are in Vault") {
+		t.Errorf("it greets with:\n%s", greeting)
+	}
+	r.call(t, "GET", "/health", "", "", 200, nil)
+	token, secrets := r.onboard(t)
+	if got := r.keys(t, token, secrets); got != "[]" {
+		t.Errorf("keys before any: %s", got)
+	}
+	r.call(t, "PATCH", secrets, token, `{"foo":"bar","hello":"world"}`, 204, nil)
+	if got := r.keys(t, token, secrets); got != "[foo hello]" {
+		t.Errorf("keys %s", got)
+	}
+	org := strings.Split(secrets, "/")[4]
+	entry := v.Read(t, "secret", org)
+	if diff := cmp.Diff(map[string]json.RawMessage{"foo": json.RawMessage(`"bar"`), "hello": json.RawMessage(`"world"`)}, entry.Data); diff != "" {
+		t.Errorf("the entry in Vault (-want +got):\n%s", diff)
+	}
+	r.end(t)
+
+	again := start(t, dir, flags...)
+	again.call(t, "DELETE", secrets+"/foo", token, "", 204, nil)
+	if got := again.keys(t, token, secrets); got != "[hello]" {
+		t.Errorf("keys after a second start and a deletion %s", got)
+	}
+	for _, o := range []*output{&r.stdout, &r.stderr, &again.stdout, &again.stderr} {
+		if strings.Contains(o.String(), v.RootToken) {
+			t.Errorf("the server wrote Vault's token:\n%s", o.String())
+		}
 	}
 }
