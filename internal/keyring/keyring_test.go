@@ -93,7 +93,7 @@ func TestBelongingsDiffer(t *testing.T) {
 	k := fixed(t, 1, 1)
 	all := []Belongs{
 		{"", ""}, {"a", ""}, {"", "a"}, {"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"a/b", "c"}, {"a", "b/c"}, {"a\x00", "b"}, {"a", "\x00b"},
-		{"a\x00\x00\x00\x01b", ""}, {"a", "\x00\x00\x00\x01b"},
+		{"a\x00\x00\x00\x01b", ""}, {"a", "\x00\x00\x00\x01b"}, {"", "\x00\x00\x00\x01b"}, {"\x00\x00\x00\x05", "b"},
 	}
 	for i, from := range all {
 		sealed := mustSeal(t, k, orgA, from, "x")

@@ -184,10 +184,12 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// failing is an engine whose transactions number from on fail with err, as often as times, and go on after that.
+// failing is an engine whose transactions number from on fail with err, as often as times, and go on after that. They
+// are carried out all the same or not, as with an engine over a network.
 type failing struct {
 	kv.Store
-	err error
+	err        error
+	carriedOut bool
 
 	mu          sync.Mutex
 	from, times int
@@ -198,6 +200,11 @@ func (f *failing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64,
 	defer f.mu.Unlock()
 	if f.from--; f.from < 0 && f.times != 0 {
 		f.times--
+		if f.carriedOut {
+			if _, err := f.Store.Txn(ctx, conds, ops); err != nil {
+				return 0, err
+			}
+		}
 		return 0, f.err
 	}
 	return f.Store.Txn(ctx, conds, ops)
@@ -242,6 +249,39 @@ func TestDiskFull(t *testing.T) {
 		}
 		want["room"] = secret.NewValue([]byte("1"))
 		wantContent(t, s, want)
+		db.Close()
+	}
+}
+
+// TestFaultOnce has one transaction of a large change fail, carried out or not, while all others work. What the caller
+// is told may be wrong then; the change is there whole or not at all.
+func TestFaultOnce(t *testing.T) {
+	t.Parallel()
+	key := keyFile(t)
+	fault := errors.New("connection lost")
+	for n := 0; ; n++ {
+		before, change, after := largeChange()
+		db := openKV(t)
+		if err := newStore(t, db, key).Apply(t.Context(), org, secret.Change{Set: before}); err != nil {
+			t.Fatal(err)
+		}
+		f := &failing{Store: db, err: fault, carriedOut: n%2 == 1, from: n / 2, times: 1}
+		s := newStore(t, f, key)
+		err := s.Apply(t.Context(), org, change)
+		if err != nil && !errors.Is(err, fault) {
+			t.Fatalf("fault %d: %v", n, err)
+		}
+		want := after
+		if keys, keysErr := s.Keys(t.Context(), org); keysErr != nil {
+			t.Fatalf("fault %d: Keys: %v", n, keysErr)
+		} else if err != nil && len(keys) == len(before) {
+			want = before
+		}
+		wantContent(t, s, want)
+		wantNothingStaged(t, db)
+		if f.times > 0 {
+			return // the change took fewer transactions
+		}
 		db.Close()
 	}
 }
