@@ -1,0 +1,68 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"strongroom/test/stack"
+)
+
+// auditLog asks who did what.
+func auditLog(t *testing.T, w *world) {
+	w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"db/password":"x"}`, 204, nil)
+	w.must(t, "DELETE", "/api/v2/orgs/{org}/secrets/db%2Fpassword", "", 204, nil)
+	bob := w.SignIn(t, "bob", bobPassword)
+	w.refuse(t, refusal{"a member setting a secret", stack.Request{Method: "PATCH", Path: "/api/v2/orgs/{org}/secrets", Cookie: bob, Body: `{"db/password":"y"}`}, 401, "unauthorized", ""})
+	w.refuse(t, refusal{"a member asking for the record", stack.Request{Method: "GET", Path: "/api/v2/audit", Cookie: bob}, 401, "unauthorized", "read:instance"})
+
+	type record struct {
+		Seq                           int
+		Action, Outcome, User, Target string
+		Keys                          []string
+	}
+	var page struct {
+		Records []record
+		Links   map[string]string
+	}
+	for query, want := range map[string]string{
+		"?key=db/password":                    "bob secrets.apply denied, admin secrets.delete allowed, admin secrets.apply allowed",
+		"?key=db/password&outcome=denied":     "bob secrets.apply denied",
+		"?actor=bob&outcome=denied":           "bob audit.read denied, bob secrets.apply denied",
+		"?action=secrets.delete&orgID={org}":  "admin secrets.delete allowed",
+		"?action=secrets&orgID={umbrella}":    "",
+		"?actor={bob}&action=signin":          "bob signin allowed",
+		"?actor={auth}&action=secrets.apply":  "admin secrets.apply allowed",
+		"?until=2001-01-01T00:00:00Z&limit=5": "",
+	} {
+		w.must(t, "GET", "/api/v2/audit"+query, "", 200, &page)
+		var got []string
+		for _, r := range page.Records {
+			got = append(got, fmt.Sprintf("%s %s %s", r.User, r.Action, r.Outcome))
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s\n got %s\nwant %s", query, strings.Join(got, ", "), want)
+		}
+	}
+	t.Run("in pages", func(t *testing.T) {
+		var all []int
+		path := "/api/v2/audit?limit=3&action=secrets"
+		for path != "" {
+			page.Links, page.Records = nil, nil
+			w.must(t, "GET", path, "", 200, &page)
+			if len(page.Records) > 3 {
+				t.Fatalf("%d records in a page of 3", len(page.Records))
+			}
+			for _, r := range page.Records {
+				if len(all) > 0 && r.Seq >= all[len(all)-1] {
+					t.Fatalf("record %d after %d", r.Seq, all[len(all)-1])
+				}
+				all = append(all, r.Seq)
+			}
+			path = page.Links["next"]
+		}
+		if len(all) != 3 {
+			t.Errorf("%d records in all", len(all))
+		}
+	})
+}

@@ -1,0 +1,180 @@
+package api
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/id"
+	"strongroom/test/stack"
+)
+
+// kept is what the store holds for acme.
+func (w *world) kept(t *testing.T) map[string]string {
+	t.Helper()
+	org, err := id.Parse(w.OrgID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := w.Store.Keys(t.Context(), org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]string)
+	for _, k := range keys {
+		v, err := w.Store.Get(t.Context(), org, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[k] = string(v.Bytes())
+	}
+	return all
+}
+
+// refusedSecrets must leave everything as it was.
+func refusedSecrets(t *testing.T, w *world) {
+	before := map[string]string{"foo": "bar", "hello": "world"}
+	w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"foo":"bar","hello":"world"}`, 204, nil)
+	const path = "/api/v2/orgs/{org}/secrets"
+	for _, c := range []refusal{
+		{"null as a value", send("PATCH", path, `{"new":"v","foo":null}`), 400, "invalid", `the value of \"foo\" must be a string`},
+		{"a number as a value", send("PATCH", path, `{"new":"v","foo":1}`), 400, "invalid", "must be a string"},
+		{"a boolean as a value", send("PATCH", path, `{"new":"v","foo":true}`), 400, "invalid", "must be a string"},
+		{"an object as a value", send("PATCH", path, `{"new":"v","foo":{"a":"b"}}`), 400, "invalid", "must be a string"},
+		{"a list as a value", send("PATCH", path, `{"new":"v","foo":["a"]}`), 400, "invalid", "must be a string"},
+		{"half an object", send("PATCH", path, `{"new":"v","foo":"x"`), 400, "invalid", "failed to unmarshal json"},
+		{"something behind it", send("PATCH", path, `{"new":"v"} xyz`), 400, "invalid", "failed to unmarshal json"},
+		{"two documents", send("PATCH", path, `{"new":"v"}{"foo":"x"}`), 400, "invalid", "failed to unmarshal json"},
+		{"a value that is not UTF-8", send("PATCH", path, "{\"new\":\"v\",\"foo\":\"\xff\"}"), 400, "invalid", "UTF-8"},
+		{"a key that is not UTF-8", send("PATCH", path, "{\"new\":\"v\",\"\xff\":\"x\"}"), 400, "invalid", "UTF-8"},
+		{"half a surrogate pair in a key", send("PATCH", path, `{"new":"v","sur\ud800":"x"}`), 400, "invalid", "surrogate"},
+		{"half a surrogate pair in a value", send("PATCH", path, `{"new":"v","sur":"\udfff"}`), 400, "invalid", "surrogate"},
+		{"an empty key", send("PATCH", path, `{"new":"v","":"x"}`), 400, "invalid", "must not be empty"},
+		{"a NUL in a key", send("PATCH", path, `{"new":"v","a\u0000b":"x"}`), 400, "invalid", "control"},
+		{"a new line in a key", send("PATCH", path, `{"new":"v","a\nb":"x"}`), 400, "invalid", "control"},
+		{"a C1 control character in a key", send("PATCH", path, `{"new":"v","a\u0085b":"x"}`), 400, "invalid", "control"},
+		{"a key over 1 KiB", send("PATCH", path, `{"new":"v","`+strings.Repeat("k", 1025)+`":"x"}`), 413, "request too large", "--max-secret-key-size"},
+		{"a value over 1 MiB", send("PATCH", path, `{"new":"v","foo":"`+strings.Repeat("v", 1<<20+1)+`"}`), 413, "request too large", "--max-secret-value-size"},
+		{"a body over 4 MiB", send("PATCH", path, `{"new":"v","foo":"`+strings.Repeat("v", 4<<20)+`"}`), 413, "request too large", "--max-body-size"},
+		{"a body over 4 MiB of spaces", send("PATCH", path, `{"new":"v"}`+strings.Repeat(" ", 4<<20)), 413, "request too large", "--max-body-size"},
+		{"an org that is not there", send("PATCH", "/api/v2/orgs/{nobody}/secrets", `{"new":"v"}`), 404, "not found", "organization not found"},
+		{"listing an org that is not there", get("/api/v2/orgs/{nobody}/secrets"), 404, "not found", "organization not found"},
+		{"deleting in an org that is not there", send("DELETE", "/api/v2/orgs/{nobody}/secrets/foo", ""), 404, "not found", "organization not found"},
+		{"deleting many in an org that is not there", send("POST", "/api/v2/orgs/{nobody}/secrets/delete", `{"secrets":["foo"]}`), 404, "not found", "organization not found"},
+		{"deleting a number", send("POST", path+"/delete", `{"secrets":["foo",1]}`), 400, "invalid", "secrets"},
+		{"deleting null", send("POST", path+"/delete", `{"secrets":["foo",null]}`), 400, "invalid", "list of strings"},
+		{"deleting what is no list", send("POST", path+"/delete", `{"secrets":"foo"}`), 400, "invalid", "secrets"},
+		{"posting to a secret", send("POST", path+"/foo", `{"secrets":["foo"]}`), 405, "method not allowed", "allow: DELETE"},
+		{"reading a secret", get(path + "/foo"), 405, "method not allowed", "allow: DELETE, POST"},
+		{"putting secrets", send("PUT", path, `{"foo":"x"}`), 405, "method not allowed", "allow: GET, PATCH"},
+	} {
+		w.refuse(t, c)
+		if diff := cmp.Diff(before, w.kept(t)); diff != "" {
+			t.Fatalf("%s was refused and changed something (-before +after):\n%s", c.name, diff)
+		}
+	}
+}
+
+type secretKeys struct {
+	Links   map[string]string
+	Secrets []string
+}
+
+func (w *world) listed(t *testing.T) []string {
+	t.Helper()
+	var l secretKeys
+	w.must(t, "GET", "/api/v2/orgs/{org}/secrets", "", 200, &l)
+	if l.Secrets == nil {
+		t.Fatal("the list is null")
+	}
+	return l.Secrets
+}
+
+// secrets is the walk-through of the contract, and the keys that are hard to write.
+func secrets(t *testing.T, w *world) {
+	self := "/api/v2/orgs/" + w.OrgID
+	var l secretKeys
+	w.must(t, "GET", "/api/v2/orgs/{org}/secrets", "", 200, &l)
+	want := secretKeys{map[string]string{"org": self, "self": self + "/secrets", "secrets": self + "/secrets"}, []string{}}
+	if diff := cmp.Diff(want, l); diff != "" {
+		t.Errorf("the empty list (-want +got):\n%s", diff)
+	}
+	a := w.Do(t, stack.Request{Method: "PATCH", Path: self + "/secrets", Token: w.Token, Body: `{"hello":"world","foo":"bar"}`})
+	if a.Status != 204 || a.Body != "" || a.Header.Get("Content-Type") != "" {
+		t.Errorf("PATCH: %d %q %v", a.Status, a.Body, a.Header)
+	}
+	if diff := cmp.Diff([]string{"foo", "hello"}, w.listed(t)); diff != "" {
+		t.Errorf("two secrets, sorted (-want +got):\n%s", diff)
+	}
+	w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"hello":"moon"}`, 204, nil)
+	w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{}`, 204, nil)
+	if diff := cmp.Diff(map[string]string{"foo": "bar", "hello": "moon"}, w.kept(t)); diff != "" {
+		t.Errorf("one changed (-want +got):\n%s", diff)
+	}
+
+	t.Run("the other organization sees none of it", func(t *testing.T) {
+		var other secretKeys
+		w.must(t, "GET", "/api/v2/orgs/{umbrella}/secrets", "", 200, &other)
+		if len(other.Secrets) != 0 {
+			t.Errorf("it lists %q", other.Secrets)
+		}
+	})
+	t.Run("deleting", func(t *testing.T) {
+		for _, path := range []string{"/delete", "/%7Bdelete%7D"} {
+			w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"a":"1","b":"2","c":"3"}`, 204, nil)
+			w.must(t, "POST", "/api/v2/orgs/{org}/secrets"+path, `{"secrets":["a","c","missing"]}`, 204, nil)
+			if diff := cmp.Diff([]string{"b", "foo", "hello"}, w.listed(t)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", path, diff)
+			}
+		}
+		w.must(t, "POST", "/api/v2/orgs/{org}/secrets/delete", `{"secrets":[]}`, 204, nil)
+		w.must(t, "POST", "/api/v2/orgs/{org}/secrets/delete", `{}`, 204, nil)
+		w.must(t, "DELETE", "/api/v2/orgs/{org}/secrets/b", "", 204, nil)
+		w.must(t, "DELETE", "/api/v2/orgs/{org}/secrets/b", "", 204, nil)
+		if diff := cmp.Diff([]string{"foo", "hello"}, w.listed(t)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+	t.Run("odd keys and values", func(t *testing.T) {
+		odd := map[string]string{
+			"..": "up", ".": "here", "a/../b": "path", "../x": "outside", "a/b c": "slash and space", "delete": "a verb", "{delete}": "braces",
+			"ключ-🔑": "знач", "%2F": "escaped already", "a?b=c#d": "query", "a;b,c": "separators", `"quoted"\`: "quotes", "<&>": "html",
+			strings.Repeat("k", 1024): "the longest key", "empty": "", "large": strings.Repeat("é", 1<<19), "lines": "-----BEGIN\nKEY-----\n\x00", " ": "space",
+		}
+		body, err := json.Marshal(odd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.must(t, "POST", "/api/v2/orgs/{org}/secrets/delete", `{"secrets":["foo","hello"]}`, 204, nil)
+		w.Must(t, stack.Request{Method: "PATCH", Path: self + "/secrets", Token: w.Token, Body: string(body)}, 204, nil)
+		if diff := cmp.Diff(odd, w.kept(t)); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+		keys := w.listed(t)
+		if !slices.IsSorted(keys) || len(keys) != len(odd) {
+			t.Errorf("%d keys, sorted: %v", len(keys), slices.IsSorted(keys))
+		}
+		for _, k := range keys {
+			w.Must(t, stack.Request{Method: "DELETE", Path: self + "/secrets/" + url.PathEscape(k), Token: w.Token}, 204, nil)
+			delete(odd, k)
+			if diff := cmp.Diff(odd, w.kept(t)); diff != "" {
+				t.Fatalf("after deleting %q (-want +got):\n%s", k, diff)
+			}
+		}
+	})
+	t.Run("the later of two equal names counts", func(t *testing.T) {
+		w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"twice":"1","twice":"2"}`, 204, nil)
+		if got := w.kept(t)["twice"]; got != "2" {
+			t.Errorf("it is %q", got)
+		}
+	})
+	t.Run("values stay out of the log", func(t *testing.T) {
+		w.Hide("a value that nobody may see")
+		w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"seen":"a value that nobody may see"}`, 204, nil)
+		w.refuse(t, refusal{"beside one that is refused", send("PATCH", "/api/v2/orgs/{org}/secrets", `{"seen":"a value that nobody may see","bad":1}`), 400, "invalid", ""})
+	})
+}
