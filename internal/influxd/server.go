@@ -70,10 +70,11 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	s.closes(s.trail.Close)
 	metrics.MustRegister(auditMetrics{s.trail})
 
-	store, err := openStore(ctx, cfg, data, keys, log)
+	store, closeStore, err := openStore(ctx, cfg, data, keys, log)
 	if err != nil {
 		return nil, err
 	}
+	s.closes(func() error { closeStore(); return nil })
 	store = secret.Metered(store, cfg.SecretStore, metrics, log)
 
 	s.identity, err = identity.New(identity.Config{

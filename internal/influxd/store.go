@@ -13,8 +13,8 @@ import (
 	"strongroom/internal/secret/vault"
 )
 
-// openStore opens the secret store that --secret-store chooses. A new store is one case here.
-func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *keyring.Keyring, log *slog.Logger) (secret.Store, error) {
+// openStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
+func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *keyring.Keyring, log *slog.Logger) (_ secret.Store, closes func(), err error) {
 	switch cfg.SecretStore {
 	case config.StoreBolt:
 		s := sealed.New(sealed.Config{KV: data, Keyring: keys})
@@ -22,18 +22,15 @@ func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *key
 			// Whoever next reads or writes that organisation's secrets tries again.
 			log.Error("a change that an earlier run left half-done could not be finished", "error", err)
 		}
-		return s, nil
+		return s, func() {}, nil
 	case config.StoreVault:
-		s, err := vault.New(vaultConfig(cfg, log))
-		if err == nil {
-			err = s.Preflight(ctx, cfg.Vault.Wait)
-		}
+		s, err := vault.New(ctx, vaultConfig(cfg, log))
 		if err != nil {
-			return nil, fmt.Errorf("the secret store: %w", err)
+			return nil, nil, fmt.Errorf("the secret store: %w", err)
 		}
-		return s, nil
+		return s, s.Close, nil
 	default:
-		return nil, fmt.Errorf("%s: there is no secret store %q", cfg.Place("secret-store"), cfg.SecretStore)
+		return nil, nil, fmt.Errorf("%s: there is no secret store %q", cfg.Place("secret-store"), cfg.SecretStore)
 	}
 }
 
@@ -45,6 +42,6 @@ func vaultConfig(cfg *config.Config, log *slog.Logger) vault.Config {
 		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
 		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
 		SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
-		Logger: log,
+		Wait: v.Wait, Logger: log,
 	}
 }

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"net/http"
-	"strings"
 
 	"github.com/hashicorp/vault/api"
 
@@ -16,145 +14,128 @@ import (
 	"strongroom/internal/secret"
 )
 
-// maxEntry bounds what is read of an answer, in bytes. Vault's own limit for a request is 32 MiB.
-const maxEntry = 64 << 20
+// maxAnswer bounds what is read of an answer: the largest entry that Vault takes by default, in its longest JSON form.
+const maxAnswer = 256 << 20
 
-// entry is an organisation's entry as it stands in Vault. Values are kept as they were sent, so that what is not a string,
-// or a number too large for a float, survives a write.
+// entry is an organisation's entry as it was read. The values stay in the form Vault gave them, so that what is not ours
+// goes back as it came, also numbers that no Go type holds.
 type entry struct {
-	data map[string]json.RawMessage
-	// version is what the next write's check-and-set must name: 0 where there never was an entry. A latest version that was
-	// deleted or destroyed counts.
-	version int64
+	version int64 // of the latest; what check-and-set must name. 0: none was ever written
+	data    map[string]json.RawMessage
 }
 
-// errCAS is a write that came too late: somebody else has written meanwhile.
-var errCAS = errors.New("vault: check-and-set: the entry has changed")
-
-// isString reports whether the raw JSON is a string.
+// isString tells our values from others'.
 func isString(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '"' }
 
-// text is the value of the key where that is a string.
-func (e *entry) text(key string) (string, bool) {
-	raw, ok := e.data[key]
-	if !ok || !isString(raw) {
-		return "", false
+// read gets the organisation's entry. One that does not exist, or whose latest version is deleted or destroyed, has no
+// data; in the latter cases it has a version all the same, from which the next write goes on.
+func (s *Store) read(ctx context.Context, org id.ID) (entry, error) {
+	r := request{http.MethodGet, s.path("data", org), "read"}
+	var e entry
+	var odd bool
+	err := s.do(ctx, r, func(ctx context.Context) error {
+		resp, err := s.client.Logical().ReadRawWithContext(ctx, r.path)
+		if resp == nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if err != nil && resp.StatusCode != http.StatusNotFound {
+			return err
+		}
+		body, broken := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if broken != nil {
+			return broken
+		}
+		var unread bool
+		e, unread = parseEntry(body)
+		if resp.StatusCode == http.StatusNotFound && unread {
+			return err // nothing is mounted there
+		}
+		odd = unread
+		return nil
+	})
+	if err == nil && odd {
+		err = s.fail(failure{strange, "the answer has not the form of KV version 2"}, r)
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return "", false
-	}
-	return s, true
+	return e, err
 }
 
-// apply makes the change in e, and reports whether that changed anything.
-func (e *entry) apply(c secret.Change) bool {
+// parseEntry reads an answer to a read: data and its version, data null and its version, or an empty list of errors.
+func parseEntry(body []byte) (e entry, odd bool) {
+	var answer struct {
+		Errors []string
+		Data   *struct {
+			Data     map[string]json.RawMessage
+			Metadata *struct{ Version int64 }
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return entry{}, true
+	}
+	switch d := answer.Data; {
+	case d == nil:
+		return entry{}, answer.Errors == nil || len(answer.Errors) > 0
+	case d.Metadata == nil:
+		return entry{}, true
+	default:
+		return entry{d.Metadata.Version, d.Data}, false
+	}
+}
+
+// with is the data after the changes, and whether it differs. Deletions leave values alone that are not ours.
+func (e entry) with(changes []secret.Change) (map[string]json.RawMessage, bool) {
+	data := maps.Clone(e.data)
+	if data == nil {
+		data = make(map[string]json.RawMessage)
+	}
 	changed := false
-	for k, v := range c.Set {
-		if old, ok := e.text(k); ok && old == string(v.Bytes()) {
-			continue
+	for _, c := range changes {
+		for _, key := range c.Delete {
+			if raw, ok := data[key]; ok && isString(raw) {
+				delete(data, key)
+				changed = true
+			}
 		}
-		e.data[k] = encode(v)
-		changed = true
-	}
-	for _, k := range c.Delete {
-		if _, ok := e.text(k); ok { // what is not a string is not ours to delete
-			delete(e.data, k)
-			changed = true
+		for key, v := range c.Set {
+			if old, ok := data[key]; !ok || !holds(old, v) {
+				data[key] = encode(string(v.Bytes()))
+				changed = true
+			}
 		}
 	}
-	return changed
+	return data, changed
 }
 
-// encode writes a value as a JSON string, without the escapes for HTML.
-func encode(v secret.Value) json.RawMessage {
+func holds(raw json.RawMessage, v secret.Value) bool {
+	var s string
+	return isString(raw) && json.Unmarshal(raw, &s) == nil && s == string(v.Bytes())
+}
+
+// encode writes JSON without the escapes that are for HTML.
+func encode(v any) json.RawMessage {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(string(v.Bytes())); err != nil {
-		panic("vault: a string that cannot be encoded: " + err.Error())
+	if err := enc.Encode(v); err != nil {
+		panic("vault: what was read as JSON cannot be written: " + err.Error()) // strings and JSON that was parsed
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
-// read fetches the entry. A missing one, and one whose latest version is deleted or destroyed, is empty.
-func (s *Store) read(ctx context.Context, org id.ID) (*entry, error) {
-	path := s.dataPath(org)
-	resp, err := s.client.Logical().ReadRawWithContext(ctx, path)
-	if resp != nil {
-		defer resp.Body.Close()
+// put writes the entry's next version.
+func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
+	r := request{http.MethodPut, s.path("data", org), "update"}
+	if version == 0 {
+		r.needs = "create"
 	}
-	var body struct {
-		Errors []string `json:"errors"`
-		Data   *struct {
-			Data     map[string]json.RawMessage `json:"data"`
-			Metadata struct {
-				Version int64 `json:"version"`
-			} `json:"metadata"`
-		} `json:"data"`
+	body := encode(map[string]any{"options": map[string]int64{"cas": version}, "data": data})
+	var written *api.Secret
+	err := s.do(ctx, r, func(ctx context.Context) (err error) {
+		written, err = s.client.Logical().WriteBytesWithContext(ctx, r.path, body)
+		return err
+	})
+	if err == nil && (written == nil || written.Data["version"] == nil) {
+		return s.fail(failure{strange, "the answer to a write has no version: the mount is not KV version 2"}, r)
 	}
-	missing := resp != nil && resp.StatusCode == http.StatusNotFound
-	if err != nil && !missing {
-		return nil, s.explain(ctx, "read", path, err)
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxEntry)).Decode(&body); err != nil && !(missing && errors.Is(err, io.EOF)) {
-		return nil, s.explain(ctx, "read", path, fmt.Errorf("the answer is not Vault's: %w", err))
-	}
-	if missing && len(body.Errors) > 0 { // there is no entry because there is no engine
-		return nil, s.explain(ctx, "read", path, err)
-	}
-	e := &entry{data: map[string]json.RawMessage{}}
-	if body.Data != nil {
-		e.version = body.Data.Metadata.Version
-		if body.Data.Data != nil {
-			e.data = body.Data.Data
-		}
-	}
-	return e, nil
-}
-
-// write stores the entry if it is still at its version, and moves the version on; errCAS where it is not.
-func (s *Store) write(ctx context.Context, org id.ID, e *entry) error {
-	path := s.dataPath(org)
-	body, err := json.Marshal(map[string]any{"data": e.data, "options": map[string]int64{"cas": e.version}})
-	if err != nil {
-		return fmt.Errorf("encoding an entry: %w", err)
-	}
-	res, err := s.client.Logical().WriteBytesWithContext(ctx, path, body)
-	var refused *api.ResponseError
-	if errors.As(err, &refused) && refused.StatusCode == http.StatusBadRequest && mentions(refused, "check-and-set") {
-		return errCAS
-	}
-	if err != nil {
-		capability := "update"
-		if e.version == 0 {
-			capability = "create"
-		}
-		return s.explain(ctx, capability, path, err)
-	}
-	version, err := versionOf(res)
-	if err != nil {
-		return s.explain(ctx, "update", path, err)
-	}
-	e.version = version
-	return nil
-}
-
-func versionOf(res *api.Secret) (int64, error) {
-	if res != nil {
-		if n, ok := res.Data["version"].(json.Number); ok {
-			return n.Int64()
-		}
-	}
-	return 0, errors.New("the answer to a write names no version; is the engine KV version 2?")
-}
-
-// mentions reports whether one of Vault's errors has the words.
-func mentions(e *api.ResponseError, words string) bool {
-	for _, text := range e.Errors {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
+	return err
 }

@@ -1,0 +1,259 @@
+package vault
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"strongroom/internal/id"
+)
+
+// store makes a store that has not spoken to Vault yet.
+func (c Config) store() (*Store, error) {
+	s := &Store{log: c.Logger, queues: make(map[id.ID]*queue)}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	s.reports = newReports(s.log)
+	var err error
+	if s.mount, err = cleanPath(c.Mount, "mount"); err != nil {
+		return nil, err
+	}
+	if s.mount == "" {
+		s.mount = DefaultMount
+	}
+	if s.prefix, err = cleanPath(c.PathPrefix, "path prefix"); err != nil {
+		return nil, err
+	}
+	if s.client, s.timeout, err = c.client(); err != nil {
+		return nil, err
+	}
+	if os.Getenv(api.EnvVaultWrapTTL) != "" {
+		s.log.Warn("VAULT_WRAP_TTL has no effect here: Vault's answers are not wrapped")
+	}
+	s.base, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// cleanPath takes the slashes off the ends and refuses what would not be one path in Vault.
+func cleanPath(p, what string) (string, error) {
+	p = strings.Trim(p, "/")
+	for segment := range strings.SplitSeq(p, "/") {
+		if p != "" && (segment == "" || segment == "." || segment == "..") {
+			return "", fmt.Errorf("the %s in Vault, %q, is not a path: write it as team/influxdb", what, p)
+		}
+	}
+	return p, nil
+}
+
+// client makes Vault's client from the settings. Each is set on what the variables have said before, so that it wins;
+// ConfigureTLS changes only what it is given, which is why it can be called after the variables and must be told nothing
+// twice.
+func (c Config) client() (*api.Client, time.Duration, error) {
+	if err := checkVariables(); err != nil {
+		return nil, 0, err
+	}
+	conf := api.DefaultConfig()
+	if conf.Error != nil {
+		return nil, 0, fmt.Errorf("Vault's variables: %w", conf.Error)
+	}
+	timeout := DefaultTimeout
+	if os.Getenv(api.EnvVaultClientTimeout) != "" {
+		timeout = conf.Timeout
+	}
+	if c.ClientTimeout != nil {
+		timeout = *c.ClientTimeout
+	}
+	if timeout <= 0 {
+		return nil, 0, fmt.Errorf("%s: must be more than 0", either(c.ClientTimeout != nil, "--vault-client-timeout", api.EnvVaultClientTimeout))
+	}
+	if c.Address != "" {
+		if err := checkAddress(c.Address); err != nil {
+			return nil, 0, fmt.Errorf("--vault-addr: %w", err)
+		}
+		conf.Address, conf.AgentAddress = c.Address, ""
+	}
+	if c.MaxRetries != nil {
+		conf.MaxRetries = *c.MaxRetries
+	}
+	conf.Timeout = 0 // every call carries a deadline of its own
+	retryWithin(conf, timeout)
+	conf.ReadYourWrites = true // on Vault Enterprise, where reads are served by standbys; nothing elsewhere
+	if err := c.transport(conf); err != nil {
+		return nil, 0, err
+	}
+	client, err := api.NewClient(conf)
+	if err != nil {
+		return nil, 0, fmt.Errorf("Vault's variables: %w", err)
+	}
+	client.SetWrappingLookupFunc(func(string, string) string { return "" })
+	if c.Token != "" {
+		client.SetToken(c.Token)
+	}
+	if c.Namespace != "" {
+		client.SetNamespace(c.Namespace)
+	}
+	return client, timeout, nil
+}
+
+// transport sets up TLS and the connections.
+func (c Config) transport(conf *api.Config) error {
+	tr := conf.HttpClient.Transport.(*http.Transport)
+	for _, set := range []struct {
+		flag string
+		conf api.TLSConfig
+	}{
+		{"--vault-capath", api.TLSConfig{CAPath: c.CAPath}},
+		{"--vault-cacert", api.TLSConfig{CACert: c.CACert}}, // last of the two, since a file goes before a folder
+		{"--vault-client-cert", c.clientPair()},
+		{"--vault-tls-server-name", api.TLSConfig{TLSServerName: c.TLSServerName}},
+	} {
+		if err := configureTLS(conf, set.conf); err != nil {
+			return fmt.Errorf("%s: %w", set.flag, err)
+		}
+	}
+	if c.SkipVerify != nil {
+		tr.TLSClientConfig.InsecureSkipVerify = *c.SkipVerify
+	}
+	// A connection that has died without a word is found out, rather than used until every request on it has timed out.
+	tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}
+	tr.MaxIdleConnsPerHost = 64
+	return nil
+}
+
+// clientPair is the client certificate and its key, each from the field or the variable; nothing where no field is set.
+func (c Config) clientPair() api.TLSConfig {
+	if c.ClientCert == "" && c.ClientKey == "" {
+		return api.TLSConfig{}
+	}
+	return api.TLSConfig{
+		ClientCert: either(c.ClientCert != "", c.ClientCert, os.Getenv(api.EnvVaultClientCert)),
+		ClientKey:  either(c.ClientKey != "", c.ClientKey, os.Getenv(api.EnvVaultClientKey)),
+	}
+}
+
+// configureTLS is the client's own, but for a folder without certificates, which would trust nobody.
+func configureTLS(conf *api.Config, t api.TLSConfig) error {
+	if err := conf.ConfigureTLS(&t); err != nil {
+		return err
+	}
+	pool := conf.HttpClient.Transport.(*http.Transport).TLSClientConfig.RootCAs
+	if t.CAPath != "" && pool.Equal(x509.NewCertPool()) {
+		return fmt.Errorf("there is no certificate in %s", t.CAPath)
+	}
+	return nil
+}
+
+// retryWithin has the client repeat requests with waits that leave the deadline room for an answer. Where it leaves
+// none, the last answer (that Vault is sealed, say) is worth more than a timeout.
+func retryWithin(conf *api.Config, timeout time.Duration) {
+	longest := min(time.Second, timeout/4)
+	conf.Backoff = func(_, _ time.Duration, attempt int, _ *http.Response) time.Duration {
+		wait := 50 * time.Millisecond << min(attempt, 10)
+		return min(wait+rand.N(2*wait), longest)
+	}
+	conf.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if d, ok := ctx.Deadline(); ok && time.Until(d) < longest {
+			return false, ctx.Err()
+		}
+		return api.DefaultRetryPolicy(ctx, resp, err)
+	}
+}
+
+// checkVariables tries each of Vault's variables alone, since the client's own errors do not say which is wrong. Values
+// are not repeated where they may hold a secret.
+func checkVariables() error {
+	type check struct {
+		name string
+		try  func(v string) error
+	}
+	tlsWith := func(set func(*api.TLSConfig, string)) func(string) error {
+		return func(v string) error {
+			var t api.TLSConfig
+			set(&t, v)
+			return configureTLS(&api.Config{HttpClient: &http.Client{Transport: &http.Transport{TLSClientConfig: new(tls.Config)}}}, t)
+		}
+	}
+	isBool := func(v string) error {
+		if _, err := strconv.ParseBool(v); err != nil {
+			return fmt.Errorf("%q is neither true nor false", v)
+		}
+		return nil
+	}
+	proxy := func(v string) error {
+		if u, err := url.Parse(v); err != nil || u.Host == "" {
+			return errors.New("is not a URL such as http://proxy:3128")
+		}
+		return nil
+	}
+	for _, c := range []check{
+		{api.EnvVaultAddress, checkAddress},
+		{api.EnvVaultAgentAddr, checkAddress},
+		{api.EnvVaultMaxRetries, func(v string) error {
+			if _, err := strconv.ParseUint(v, 10, 31); err != nil {
+				return fmt.Errorf("%q is not a number of retries, 0 or more", v)
+			}
+			return nil
+		}},
+		{api.EnvVaultCACert, tlsWith(func(t *api.TLSConfig, v string) { t.CACert = v })},
+		{api.EnvVaultCACertBytes, tlsWith(func(t *api.TLSConfig, v string) { t.CACertBytes = []byte(v) })},
+		{api.EnvVaultCAPath, tlsWith(func(t *api.TLSConfig, v string) { t.CAPath = v })},
+		{api.EnvVaultClientCert, tlsWith(func(t *api.TLSConfig, v string) { t.ClientCert, t.ClientKey = v, os.Getenv(api.EnvVaultClientKey) })},
+		{api.EnvVaultClientKey, tlsWith(func(t *api.TLSConfig, v string) { t.ClientCert, t.ClientKey = os.Getenv(api.EnvVaultClientCert), v })},
+		{api.EnvVaultSkipVerify, isBool},
+		{api.EnvVaultSRVLookup, isBool},
+		{api.EnvVaultDisableRedirects, isBool},
+		{api.EnvHTTPProxy, proxy},
+		{api.EnvVaultProxyAddr, proxy},
+		{api.EnvVaultHeaders, func(v string) error {
+			if json.Unmarshal([]byte(v), new(map[string]string)) != nil {
+				return errors.New(`is not a JSON object of texts such as {"X-Team": "data"}`)
+			}
+			return nil
+		}},
+		{api.EnvVaultToken, func(v string) error {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' }) {
+				return errors.New("holds a line break or another control character")
+			}
+			return nil
+		}},
+	} {
+		if v := os.Getenv(c.name); v != "" {
+			if err := c.try(v); err != nil {
+				return fmt.Errorf("variable %s: %w", c.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkAddress(addr string) error {
+	u, err := url.Parse(addr)
+	switch {
+	case err == nil && u.User == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
+		return nil
+	case err == nil && u.Scheme == "unix" && u.Path != "":
+		return nil
+	}
+	return errors.New("is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200")
+}
+
+func either[T any](first bool, a, b T) T {
+	if first {
+		return a
+	}
+	return b
+}
