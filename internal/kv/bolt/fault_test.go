@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -181,6 +182,9 @@ func TestGoneCallers(t *testing.T) {
 				t.Errorf("a caller whose context has ended got %v", err)
 			}
 		})
+	}
+	for len(db.queue) < 10 {
+		runtime.Gosched()
 	}
 	cancel()
 	wg.Wait() // they are answered while the writer still stands

@@ -213,6 +213,62 @@ func TestRecoverRefusesStrangeRecords(t *testing.T) {
 	apply(t, s, secret.Change{Set: setOf("a", "3")})
 }
 
+// betweenPages is an engine that calls between after each of the first lists.
+type betweenPages struct {
+	kv.Store
+	times   int
+	between func()
+}
+
+func (b *betweenPages) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	recs, err := b.Store.List(ctx, prefix, after, limit)
+	if b.times > 0 {
+		b.times--
+		b.between()
+	}
+	return recs, err
+}
+
+// TestChangeBetweenPages changes the names between the pages of a list, so that the pages together were never there.
+func TestChangeBetweenPages(t *testing.T) {
+	db, key := openKV(t), keyFile(t)
+	writer := newStore(t, db, key)
+	even, odd := setOf("a0", "", "b0", "", "c0", "", "d0", ""), setOf("a1", "", "b1", "", "c1", "", "d1", "")
+	names := [][]string{{"a0", "b0", "c0", "d0"}, {"a1", "b1", "c1", "d1"}}
+	apply(t, writer, secret.Change{Set: even})
+	turn := 0
+	b := &betweenPages{Store: db, between: func() {
+		if turn++; turn%2 == 1 {
+			apply(t, writer, secret.Change{Set: odd, Delete: names[0]})
+		} else {
+			apply(t, writer, secret.Change{Set: even, Delete: names[1]})
+		}
+	}}
+	s := newStore(t, b, key)
+	s.page = 3
+	for b.times = range 9 {
+		keys, err := s.Keys(t.Context(), org)
+		if err != nil || !slices.Equal(keys, names[turn%2]) {
+			t.Fatalf("after %d changes: %q, %v", turn, keys, err)
+		}
+	}
+	s.lists.drop(org)
+	b.times = 1000
+	if keys, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("a list that never comes to rest: %q, %v; want code %q", keys, err, errs.Unavailable)
+	}
+	// Purged between two pages: all of it, or nothing.
+	b.times, b.between = 1, func() {
+		if err := writer.Purge(t.Context(), org); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(t, writer, secret.Change{Set: even})
+	if keys, err := s.Keys(t.Context(), org); err != nil || len(keys) != 0 {
+		t.Errorf("purged between two pages: %q, %v", keys, err)
+	}
+}
+
 // TestRotatedByAnotherServer reads what was sealed under a term that this server's keyring has not heard of.
 func TestRotatedByAnotherServer(t *testing.T) {
 	db, key := openKV(t), keyFile(t)
