@@ -40,10 +40,10 @@ import (
 )
 
 type options struct {
-	listen, data                   string
-	tlsCert, tlsKey, tlsClientCA   string
-	maxValueSize                   int
-	verbose, noMount               bool
+	listen, data                 string
+	tlsCert, tlsKey, tlsClientCA string
+	maxValueSize                 int
+	verbose, noMount             bool
 }
 
 // keys is what the server prints, and keeps in its data folder for the next start. These are keys of a test's Vault.

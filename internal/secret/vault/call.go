@@ -64,41 +64,38 @@ func (f failure) Error() string { return f.detail }
 
 // do makes a request. Its error is ctx's, errMismatch, or one for callers, whose details have been reported then.
 func (s *Store) do(ctx context.Context, r request, send func(context.Context) error) error {
-	if err := s.ended(ctx); err != nil && !errors.Is(err, errTooSlow) {
-		return err
-	}
 	err := send(ctx)
 	if err == nil {
 		s.reports.recovered()
 		return nil
 	}
-	if ended := s.ended(ctx); errors.Is(ended, errTooSlow) {
+	if end := ended(ctx); errors.Is(end, errTooSlow) {
 		return s.fail(failure{slow, "no answer within " + s.timeout.String() + " (--vault-client-timeout)"}, r)
-	} else if ended != nil {
-		return ended
+	} else if end != nil {
+		return end
 	}
 	err = classify(err)
 	var f failure
-	if errors.As(err, &f) {
-		if f.kind == denied {
-			f.detail += s.whyDenied(ctx, r)
-		}
-		return s.fail(f, r)
+	if !errors.As(err, &f) {
+		return err
 	}
-	return err
+	if f.kind == denied && s.reports.due(denied) {
+		f.detail += s.whyDenied(ctx, r)
+	}
+	return s.fail(f, r)
 }
 
 // ended is the error of a context that has ended: errTooSlow where the deadline was ours, the caller's own error
 // where it was his, errClosed where the store was closed. A dialler may give up a moment before the context does, so
 // the clock is asked as well.
-func (s *Store) ended(ctx context.Context) error {
+func ended(ctx context.Context) error {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
 		if d, ok := ctx.Deadline(); !ok || time.Now().Before(d) {
 			return nil
 		}
 		<-ctx.Done()
-		return s.ended(ctx)
+		return ended(ctx)
 	case errors.Is(cause, errTooSlow), errors.Is(cause, errClosed):
 		return cause
 	default:
@@ -126,6 +123,9 @@ func (s *Store) whyDenied(ctx context.Context, r request) string {
 
 // classify makes of a client's error what it means: errMismatch, a *errs.Error, or a failure.
 func classify(err error) error {
+	if f := (failure{}); errors.As(err, &f) {
+		return f
+	}
 	var answer *api.ResponseError
 	if !errors.As(err, &answer) {
 		var broken net.Error

@@ -38,13 +38,13 @@ func (c Config) store() (*Store, error) {
 	if s.prefix, err = cleanPath(c.PathPrefix, "path prefix"); err != nil {
 		return nil, err
 	}
-	if s.client, s.timeout, err = c.client(); err != nil {
+	if err := c.connect(s); err != nil {
 		return nil, err
 	}
 	if os.Getenv(api.EnvVaultWrapTTL) != "" {
 		s.log.Warn("VAULT_WRAP_TTL has no effect here: Vault's answers are not wrapped")
 	}
-	s.base, s.stop = context.WithCancel(context.Background())
+	s.base, s.stop = context.WithCancelCause(context.Background())
 	return s, nil
 }
 
@@ -59,30 +59,30 @@ func cleanPath(p, what string) (string, error) {
 	return p, nil
 }
 
-// client makes Vault's client from the settings. Each is set on what the variables have said before, so that it wins;
+// connect gives the store Vault's client, made from the settings. Each is set on what the variables have said before, so that it wins;
 // ConfigureTLS changes only what it is given, which is why it can be called after the variables and must be told nothing
 // twice.
-func (c Config) client() (*api.Client, time.Duration, error) {
+func (c Config) connect(s *Store) error {
 	if err := checkVariables(); err != nil {
-		return nil, 0, err
+		return err
 	}
 	conf := api.DefaultConfig()
 	if conf.Error != nil {
-		return nil, 0, fmt.Errorf("Vault's variables: %w", conf.Error)
+		return fmt.Errorf("Vault's variables: %w", conf.Error)
 	}
-	timeout := DefaultTimeout
+	s.timeout = DefaultTimeout
 	if os.Getenv(api.EnvVaultClientTimeout) != "" {
-		timeout = conf.Timeout
+		s.timeout = conf.Timeout
 	}
 	if c.ClientTimeout != nil {
-		timeout = *c.ClientTimeout
+		s.timeout = *c.ClientTimeout
 	}
-	if timeout <= 0 {
-		return nil, 0, fmt.Errorf("%s: must be more than 0", either(c.ClientTimeout != nil, "--vault-client-timeout", api.EnvVaultClientTimeout))
+	if s.timeout <= 0 {
+		return fmt.Errorf("%s: must be more than 0", either(c.ClientTimeout != nil, "--vault-client-timeout", api.EnvVaultClientTimeout))
 	}
 	if c.Address != "" {
 		if err := checkAddress(c.Address); err != nil {
-			return nil, 0, fmt.Errorf("--vault-addr: %w", err)
+			return fmt.Errorf("--vault-addr: %w", err)
 		}
 		conf.Address, conf.AgentAddress = c.Address, ""
 	}
@@ -90,14 +90,14 @@ func (c Config) client() (*api.Client, time.Duration, error) {
 		conf.MaxRetries = *c.MaxRetries
 	}
 	conf.Timeout = 0 // every call carries a deadline of its own
-	retryWithin(conf, timeout)
+	retryWithin(conf, s.timeout)
 	conf.ReadYourWrites = true // on Vault Enterprise, where reads are served by standbys; nothing elsewhere
 	if err := c.transport(conf); err != nil {
-		return nil, 0, err
+		return err
 	}
 	client, err := api.NewClient(conf)
 	if err != nil {
-		return nil, 0, fmt.Errorf("Vault's variables: %w", err)
+		return fmt.Errorf("Vault's variables: %w", err)
 	}
 	client.SetWrappingLookupFunc(func(string, string) string { return "" })
 	if c.Token != "" {
@@ -106,7 +106,8 @@ func (c Config) client() (*api.Client, time.Duration, error) {
 	if c.Namespace != "" {
 		client.SetNamespace(c.Namespace)
 	}
-	return client, timeout, nil
+	s.client, s.root, s.conns = client, client.WithNamespace(""), conf.HttpClient.Transport.(*http.Transport)
+	return nil
 }
 
 // transport sets up TLS and the connections.

@@ -2,83 +2,248 @@ package vault
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"strongroom/internal/id"
 )
 
-// errNotYet marks what may mend itself: a Vault that is not up yet, sealed or not initialised.
-var errNotYet = errors.New("not yet")
+// temporary is a state of Vault at start that an operator, or time, will change.
+type temporary struct{ error }
 
-// start checks that Vault is there, unsealed, takes the token, and has a KV engine of version 2 at the mount. What only a
-// person can mend ends it at once; for the rest it waits as long as patience.
-func (s *Store) start(ctx context.Context, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
-	for said := false; ; said = true {
+// start checks that secrets can be kept, and waits for a Vault that is not there yet.
+func (s *Store) start(ctx context.Context, wait time.Duration) error {
+	began := time.Now()
+	for pause := time.Second; ; pause = min(pause*2, 5*time.Second) {
 		err := s.check(ctx)
-		if !errors.Is(err, errNotYet) || time.Now().After(deadline) {
+		if err == nil {
+			s.log.Info("secrets are kept in Vault", "address", s.client.Address(), "path", s.mount+"/data/"+path.Join(s.prefix, "<org-id>"))
+			return nil
+		}
+		left := wait - time.Since(began)
+		if state := (temporary{}); ctx.Err() != nil || !errors.As(err, &state) {
+			return err
+		} else if left <= 0 {
+			if wait > 0 {
+				err = fmt.Errorf("%w (waited %s for it)", err, wait)
+			}
 			return err
 		}
-		if !said {
-			s.log.Warn("waiting for Vault", "for", patience.String(), "reason", err.Error())
-		}
+		s.log.Warn("waiting for Vault", "state", err.Error(), "left", left.Round(time.Second))
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(500 * time.Millisecond):
+			return err
+		case <-time.After(min(pause, left)):
 		}
 	}
 }
 
+// check makes the checks of a start, in the order in which one would look for the mistake.
 func (s *Store) check(ctx context.Context) error {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	address := s.client.Address()
-	health, err := s.client.Sys().HealthWithContext(ctx)
-	switch {
-	case err != nil:
-		return fmt.Errorf("Vault at %s cannot be reached; check --vault-addr (VAULT_ADDR), the network, and for TLS --vault-cacert: %w", address, errors.Join(err, errNotYet))
-	case !health.Initialized:
-		return fmt.Errorf("Vault at %s is not initialised; run: vault operator init: %w", address, errNotYet)
-	case health.Sealed:
-		return fmt.Errorf("Vault at %s is sealed; run: vault operator unseal: %w", address, errNotYet)
+	if err := s.checkAddress(ctx); err != nil {
+		return err
 	}
-	_, err = s.client.Auth().Token().LookupSelfWithContext(ctx)
-	if err != nil && !isStatus(err, http.StatusForbidden) {
-		return fmt.Errorf("looking the token up at Vault failed: %w", errors.Join(err, errNotYet))
+	lookedUp, err := s.checkToken(ctx)
+	if err != nil {
+		return err
 	}
-	s.mayLookUp = err == nil // a policy may forbid it, so a refusal alone proves nothing
-	return s.checkMount(ctx)
+	if err := s.checkMount(ctx, lookedUp == nil); err != nil {
+		return err
+	}
+	s.mayLookUp = lookedUp == nil
+	if lookedUp != nil {
+		s.log.Warn("Vault does not let the token look itself up, so that its end will not be told from a missing permission; "+
+			"Vault's default policy allows it", "path", "auth/token/lookup-self")
+	}
+	s.checkPolicy(ctx)
+	return nil
 }
 
-// checkMount asks which engine is at the mount, over the path that needs no policy of its own.
-func (s *Store) checkMount(ctx context.Context) error {
-	res, err := s.client.Logical().ReadWithContext(ctx, "sys/internal/ui/mounts/"+s.mount)
-	switch {
-	case isStatus(err, http.StatusForbidden) && !s.mayLookUp:
-		return errors.New("Vault refuses the token; give a valid one with VAULT_TOKEN or --vault-token")
-	case isStatus(err, http.StatusForbidden):
-		return fmt.Errorf("the token sees nothing at %[1]s/: either no engine is mounted there (vault secrets enable -path=%[1]s kv-v2), or its policies grant nothing on %[1]s/data/*", s.mount)
-	case err != nil:
-		return fmt.Errorf("asking Vault for the engine at %s/ failed: %w", s.mount, errors.Join(err, errNotYet))
-	case res == nil:
-		return fmt.Errorf("nothing is mounted at %[1]s/; run: vault secrets enable -path=%[1]s kv-v2", s.mount)
+// checkAddress asks whether Vault is there and unsealed.
+func (s *Store) checkAddress(ctx context.Context) error {
+	err := s.health(ctx)
+	if err == nil {
+		return nil
 	}
-	return checkEngine(s.mount, res)
+	addr := s.client.Address()
+	if f := (failure{}); errors.As(err, &f) {
+		switch f.kind {
+		case sealed:
+			return temporary{fmt.Errorf("Vault at %s is sealed; unseal it with: vault operator unseal", addr)}
+		default:
+			return temporary{fmt.Errorf("Vault at %s is not initialised; initialise it with: vault operator init", addr)}
+		}
+	}
+	if errors.Is(ended(ctx), errTooSlow) {
+		return temporary{fmt.Errorf("Vault at %s did not answer within %s (--vault-client-timeout); is the address right (--vault-addr or VAULT_ADDR)?", addr, s.timeout)}
+	}
+	text := err.Error()
+	says := func(part string) bool { return strings.Contains(text, part) }
+	switch {
+	case says("server gave HTTP response to HTTPS client"):
+		return fmt.Errorf("Vault at %s does not speak TLS; write http:// in --vault-addr or VAULT_ADDR", addr)
+	case says("HTTP request to an HTTPS server"):
+		return fmt.Errorf("Vault at %s speaks TLS; write https:// in --vault-addr or VAULT_ADDR", addr)
+	case says("certificate signed by unknown authority"), says("certificate is not trusted"):
+		return fmt.Errorf("Vault at %s shows a certificate of an authority that is not known here; name its file with --vault-cacert or VAULT_CACERT", addr)
+	case says("certificate is valid for"), says("not valid for any names"), says("doesn't contain any IP SANs"), says("certificate is not valid for"):
+		return fmt.Errorf("Vault at %s shows a certificate for another name (%s); give the name in it with --vault-tls-server-name or VAULT_TLS_SERVER_NAME", addr, last(err))
+	case says("certificate has expired"):
+		return fmt.Errorf("Vault at %s shows a certificate that is not valid now (%s); renew it, or set the clock", addr, last(err))
+	case says("certificate required"), says("bad certificate"), says("unknown certificate"):
+		return fmt.Errorf("Vault at %s does not take our certificate, or lack of one (%s); name one with --vault-client-cert and --vault-client-key or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", addr, last(err))
+	}
+	var answer *api.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode < 500 {
+		return fmt.Errorf("what is at %s does not answer as Vault does (status %d for sys/health); correct --vault-addr or VAULT_ADDR", addr, answer.StatusCode)
+	}
+	if answer != nil {
+		return temporary{fmt.Errorf("Vault at %s has a fault of its own (status %d for sys/health)", addr, answer.StatusCode)}
+	}
+	if (errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError))) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("what is at %s does not answer as Vault does (sys/health gives no JSON); correct --vault-addr or VAULT_ADDR", addr)
+	}
+	return temporary{fmt.Errorf("Vault at %s cannot be reached (%s); start it, or correct --vault-addr or VAULT_ADDR", addr, last(err))}
 }
 
-func checkEngine(mount string, res *api.Secret) error {
-	engine, _ := res.Data["type"].(string)
-	options, _ := res.Data["options"].(map[string]any)
-	version, _ := options["version"].(string)
+// last is the innermost of an error's causes: what happened, without how the layers above name it.
+func last(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// checkToken looks the token up. lookedUp is the refusal of that, which says nothing until the mount has been asked for:
+// a policy may forbid it.
+func (s *Store) checkToken(ctx context.Context) (lookedUp, err error) {
+	var info *api.Secret
+	info, err = s.client.Auth().Token().LookupSelfWithContext(ctx)
 	switch {
-	case engine != "kv" && engine != "generic":
-		return fmt.Errorf("the engine at %[1]s/ is %[2]q and not KV; mount one: vault secrets enable -path=%[1]s kv-v2", mount, engine)
-	case version != "2":
-		return fmt.Errorf("the engine at %[1]s/ is KV version 1, which has no check-and-set; enable version 2: vault kv enable-versioning %[1]s/", mount)
+	case isStatus(err, http.StatusForbidden), isStatus(err, http.StatusBadRequest):
+		return err, nil
+	case err != nil:
+		return nil, s.whileAsking(ctx, "auth/token/lookup-self", err)
+	}
+	ttl, _ := info.TokenTTL()
+	if uses, _ := info.TokenRemainingUses(); uses > 0 {
+		s.log.Warn("Vault's token ends after a number of uses; the server will lose its secrets then", "uses", uses)
+	}
+	if ttl > 0 {
+		s.log.Warn("Vault's token ends; give the server one that does not, or start it again with a new one before then", "in", ttl)
+	}
+	return nil, nil
+}
+
+// checkMount asks what is mounted.
+func (s *Store) checkMount(ctx context.Context, tokenGood bool) error {
+	at := "sys/internal/ui/mounts/" + s.mount
+	info, err := s.client.Logical().ReadWithContext(ctx, at)
+	if isStatus(err, http.StatusForbidden) && !tokenGood {
+		if s.client.Token() == "" {
+			return errors.New("there is no token for Vault; give one with --vault-token or VAULT_TOKEN")
+		}
+		return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked, or has no policy for %s/; give another with %s",
+			s.client.Address(), s.mount, s.tokenSource())
+	}
+	if isStatus(err, http.StatusForbidden) {
+		// Vault answers so for what does not exist and for what it does not show.
+		if _, err := s.client.Logical().ReadWithContext(ctx, s.path("data", probe)); isStatus(err, http.StatusNotFound) {
+			return s.noMount()
+		}
+		return fmt.Errorf("nothing is mounted at %s/ in Vault, or the token's policies do not show it; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv; "+
+			"and give the token a policy: %s", s.mount, s.mount, s.policy())
+	}
+	if err != nil {
+		return s.whileAsking(ctx, at, err)
+	}
+	if info == nil {
+		return s.noMount()
+	}
+	kind, _ := info.Data["type"].(string)
+	options, _ := info.Data["options"].(map[string]any)
+	mounted, _ := info.Data["path"].(string)
+	switch {
+	case mounted != s.mount+"/":
+		return fmt.Errorf("the engine in Vault is mounted at %s, not at %s/; name the mount as it is, and what follows as the path's prefix", mounted, s.mount)
+	case kind != "kv" && kind != "generic":
+		return fmt.Errorf("what is mounted at %s/ in Vault is of the type %q; secrets need KV version 2: vault secrets enable -path=<another path> -version=2 kv", s.mount, kind)
+	case options["version"] != "2":
+		return fmt.Errorf("the engine at %s/ in Vault is KV version 1, which cannot guard against lost writes; enable version 2 with: vault kv enable-versioning %s/", s.mount, s.mount)
 	}
 	return nil
+}
+
+func (s *Store) noMount() error {
+	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv", s.mount, s.mount)
+}
+
+// probe is an organisation that nobody has: IDs count milliseconds since 2017 in their upper bits.
+const probe id.ID = 1
+
+// checkPolicy says which capabilities the token lacks. That is a warning: a policy may name organisations one by one.
+func (s *Store) checkPolicy(ctx context.Context) {
+	data, metadata := s.path("data", probe), s.path("metadata", probe)
+	got, err := s.client.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": []string{data, metadata}})
+	if err != nil || got == nil {
+		return // not allowed to ask
+	}
+	for _, c := range []struct {
+		path  string
+		needs []string
+	}{{data, []string{"create", "read", "update"}}, {metadata, []string{"delete"}}} {
+		has, _ := got.Data[c.path].([]any)
+		granted := make(map[any]bool)
+		for _, capability := range has {
+			granted[capability] = true
+		}
+		var lacks []string
+		for _, capability := range c.needs {
+			if !granted[capability] && !granted["root"] {
+				lacks = append(lacks, capability)
+			}
+		}
+		if lacks != nil {
+			s.log.Warn("the token's policies in Vault may not suffice", "path", path.Dir(c.path)+"/*", "lacks", lacks, "policy", s.policy())
+		}
+	}
+}
+
+// policy is the policy the server needs.
+func (s *Store) policy() string {
+	return fmt.Sprintf(`path "%s/*" { capabilities = ["create", "read", "update", "delete"] } path "%s/*" { capabilities = ["delete"] }`,
+		path.Join(s.mount, "data", s.prefix), path.Join(s.mount, "metadata", s.prefix))
+}
+
+// whileAsking is a failure of a check for no reason that it knows.
+func (s *Store) whileAsking(ctx context.Context, what string, err error) error {
+	if errors.Is(ended(ctx), errTooSlow) {
+		return temporary{fmt.Errorf("Vault at %s did not answer %s within %s (--vault-client-timeout)", s.client.Address(), what, s.timeout)}
+	}
+	err = classify(err)
+	if f := (failure{}); errors.As(err, &f) && f.kind != strange && f.kind != denied {
+		return temporary{fmt.Errorf("Vault at %s, asked for %s: %s", s.client.Address(), what, f.detail)}
+	}
+	return fmt.Errorf("Vault at %s, asked for %s: %w", s.client.Address(), what, err)
+}
+
+func (s *Store) tokenSource() string {
+	if os.Getenv(api.EnvVaultToken) == s.client.Token() {
+		return "VAULT_TOKEN"
+	}
+	return "--vault-token"
 }

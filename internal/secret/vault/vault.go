@@ -81,6 +81,8 @@ type Config struct {
 // Store is a secret.Store in Vault.
 type Store struct {
 	client  *api.Client
+	root    *api.Client     // the same, outside any namespace
+	conns   *http.Transport // the client's
 	timeout time.Duration
 	mount   string // without slashes at its ends
 	prefix  string // the same
@@ -91,7 +93,7 @@ type Store struct {
 	mayLookUp bool
 
 	base    context.Context // ends with Close
-	stop    context.CancelFunc
+	stop    context.CancelCauseFunc
 	mu      sync.Mutex
 	closed  bool
 	queues  map[id.ID]*queue
@@ -119,9 +121,9 @@ func (s *Store) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.stop()
+	s.stop(errClosed)
 	s.writing.Wait()
-	s.client.CloneConfig().HttpClient.CloseIdleConnections()
+	s.conns.CloseIdleConnections()
 }
 
 // Keys lists the keys whose values are strings.
@@ -166,25 +168,27 @@ func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	c := request{http.MethodGet, "sys/health", ""}
-	var health *api.HealthResponse
-	err := s.do(ctx, c, func(ctx context.Context) (err error) {
-		health, err = s.client.Sys().HealthWithContext(ctx)
+	if err := s.do(ctx, c, s.health); err != nil || !s.mayLookUp {
 		return err
-	})
-	switch {
-	case err != nil:
-		return err
-	case !health.Initialized:
-		return s.fail(failure{kind: uninitialised}, c)
-	case health.Sealed:
-		return s.fail(failure{kind: sealed}, c)
-	case !s.mayLookUp:
-		return nil
 	}
 	return s.do(ctx, request{http.MethodGet, "auth/token/lookup-self", "read"}, func(ctx context.Context) error {
 		_, err := s.client.Auth().Token().LookupSelfWithContext(ctx)
 		return err
 	})
+}
+
+// health asks Vault for its state, which is the same for all namespaces and told to the root one alone.
+func (s *Store) health(ctx context.Context) error {
+	h, err := s.root.Sys().HealthWithContext(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !h.Initialized:
+		return failure{uninitialised, "not initialised"}
+	case h.Sealed:
+		return failure{sealed, "sealed"}
+	}
+	return nil
 }
 
 // bound gives ctx the store's own deadline. Its cause tells the two apart.

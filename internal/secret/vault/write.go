@@ -74,7 +74,7 @@ func (s *Store) enqueue(ctx context.Context, org id.ID, it *item) error {
 		return err
 	default:
 	}
-	if err := s.ended(ctx); !errors.Is(err, errTooSlow) {
+	if err := ended(ctx); !errors.Is(err, errTooSlow) {
 		return err
 	}
 	return told[slow]
@@ -157,7 +157,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 		e, err := s.read(reading, org)
 		stop()
 		if err != nil {
-			answer(batch, s.told(err))
+			answer(batch, forCallers(err))
 			return
 		}
 		if batch = here(batch); len(batch) == 0 {
@@ -185,7 +185,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 			if pause(ctx, try) {
 				continue
 			}
-			err = told[slow]
+			// The time is up.
 		case errors.Is(err, errMismatch):
 			err = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
 		case isUncertain(err) && lost == 0 && ctx.Err() == nil:
@@ -193,19 +193,18 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 			lost++
 			continue
 		}
-		answer(batch, s.told(err))
+		answer(batch, forCallers(err))
 		return
 	}
 }
 
-// told makes of the errors that are only ours what callers hear.
-func (s *Store) told(err error) error {
+// forCallers makes of the errors that are only ours what callers hear.
+func forCallers(err error) error {
 	switch {
-	case errors.Is(err, errTooSlow):
+	case errors.Is(err, errTooSlow), errors.Is(err, errMismatch):
 		return told[slow]
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		// Of the batch's context: the store was closed, or nobody waits.
-		return errClosed
+	case errors.Is(err, context.Canceled):
+		return errClosed // the batch's context ended since nobody waits, so nobody hears it
 	}
 	return err
 }
@@ -261,10 +260,10 @@ func pause(ctx context.Context, try int) bool {
 func (s *Store) purge(ctx context.Context, org id.ID) error {
 	err := s.remove(ctx, s.path("metadata", org))
 	if !errors.Is(err, told[denied]) {
-		return s.told(err)
+		return forCallers(err)
 	}
 	if err := s.remove(ctx, s.path("data", org)); err != nil {
-		return s.told(err)
+		return forCallers(err)
 	}
 	return errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove their earlier versions (permission denied)")
 }

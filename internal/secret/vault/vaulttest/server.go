@@ -101,6 +101,16 @@ func Shared(t testing.TB) *Server {
 	return shared.server
 }
 
+// StopShared ends the shared server, for a TestMain that looks for what is left over.
+func StopShared() {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server != nil {
+		shared.server.Kill()
+		shared.server = nil
+	}
+}
+
 // Start runs a server for this test alone.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()

@@ -1,0 +1,243 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// How long the next log-in waits after one that failed. An unreachable Vault is asked again soon, since requests wait for
+// its return. One that refuses the credentials is not: it may lock the account, and only a person can mend it.
+const (
+	soonest      = 100 * time.Millisecond
+	unreachable  = 2 * time.Second
+	refused      = 30 * time.Second
+	pollInterval = time.Second // how often the token file is looked at
+)
+
+// State is what is known of the session, for health checks and metrics.
+type State struct {
+	Method    string
+	LoggedIn  bool
+	Expires   time.Time // zero where the token does not end, or Vault does not tell
+	Renewable bool
+	// MayLookUp is whether the token could be looked up, so that a refused look-up means that it has ended.
+	MayLookUp bool
+	// Failing is since when no log-in succeeds; zero where that is not so.
+	Failing                         time.Time
+	LogIns, LogInFailures, Renewals int
+}
+
+// Life is how long the token lasts from now on. ok is false where it has no end that is known.
+func (s State) Life(now time.Time) (d time.Duration, ok bool) {
+	if s.Expires.IsZero() {
+		return 0, false
+	}
+	return max(0, s.Expires.Sub(now)), true
+}
+
+// Session keeps a client's token good.
+type Session struct {
+	client  *api.Client // whose token is set
+	method  *Method
+	timeout time.Duration
+	log     *slog.Logger
+	changed chan struct{} // there is another token; holds one notice
+
+	mu       sync.Mutex
+	state    State
+	secret   *api.Secret
+	flight   *flight
+	failures int       // log-ins that failed in a row
+	next     time.Time // none is tried before
+	lastErr  error
+}
+
+// flight is a log-in under way.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+// NewSession makes a session that is not logged in yet. A log-in or renewal takes no longer than timeout.
+func NewSession(client *api.Client, m *Method, timeout time.Duration, log *slog.Logger) *Session {
+	return &Session{client: client, method: m, timeout: timeout, log: log, changed: make(chan struct{}, 1), state: State{Method: m.name}}
+}
+
+// State is the present one.
+func (s *Session) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// LogIn obtains a token. However many ask, one log-in is under way at a time and all wait for it. Within the pause after
+// one that failed it gives that one's error.
+func (s *Session) LogIn(ctx context.Context) error { return s.another(ctx, s.client.Token()) }
+
+// Refused is told that Vault refused (403) a request with the token. It reports whether there is another one now with
+// which to try again. A token that is still good was refused for what its policies lack, and stays.
+func (s *Session) Refused(ctx context.Context, token string) bool {
+	if s.client.Token() != token {
+		return true
+	}
+	if !s.method.again || s.good(ctx, token) {
+		return false
+	}
+	return s.another(ctx, token) == nil && s.client.Token() != token
+}
+
+// good asks Vault whether the token is. Where Vault does not say, it is not asked for another at each request: a session
+// that has just logged in is taken for good.
+func (s *Session) good(ctx context.Context, token string) bool {
+	c, err := s.own()
+	if err != nil {
+		return true
+	}
+	c.SetToken(token)
+	_, err = c.Auth().Token().LookupSelfWithContext(ctx)
+	if !forbidden(err) { // a Vault that cannot be asked now is not asked for a token either
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.state.MayLookUp && time.Now().Before(s.next)
+}
+
+// another logs in, but where the client has a token other than old already.
+func (s *Session) another(ctx context.Context, old string) error {
+	s.mu.Lock()
+	f := s.flight
+	switch {
+	case f != nil:
+	case s.client.Token() != old:
+		s.mu.Unlock()
+		return nil
+	case s.lastErr != nil && time.Now().Before(s.next):
+		defer s.mu.Unlock()
+		return s.lastErr
+	default:
+		f = &flight{done: make(chan struct{})}
+		s.flight = f
+		// It is everybody's, so nobody's context ends it.
+		go s.fly(context.WithoutCancel(ctx), f)
+	}
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Session) fly(ctx context.Context, f *flight) {
+	defer close(f.done)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	secret, err := s.obtain(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight, f.err = nil, err
+	if err != nil {
+		s.failed(err)
+		return
+	}
+	again := s.state.LogIns > 0
+	s.keep(secret)
+	s.state.LogIns++
+	s.failures, s.lastErr, s.state.Failing = 0, nil, time.Time{}
+	s.next = time.Now().Add(soonest)
+	s.client.SetToken(secret.Auth.ClientToken)
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	if again || s.method.name != Token {
+		s.log.Info("logged in to Vault", "method", s.method.name, "lasts", lasts(secret))
+	}
+}
+
+func (s *Session) obtain(ctx context.Context) (*api.Secret, error) {
+	c, err := s.own()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.method.login(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("logging in to Vault by %s: %w", s.method.name, err)
+	}
+	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
+		return nil, fmt.Errorf("logging in to Vault by %s: the answer holds no token (does the role ask for a second factor?)", s.method.name)
+	}
+	return secret, nil
+}
+
+// own is a client for the session's own requests: it starts without the token, which would be sent along with a log-in,
+// and its requests end, since the library's watcher gives them no context.
+func (s *Session) own() (*api.Client, error) {
+	c, err := s.client.Clone()
+	if err != nil {
+		return nil, err
+	}
+	c.SetClientTimeout(s.timeout)
+	c.SetMaxRetries(0)
+	c.ClearToken()
+	if ns := s.client.Namespace(); ns != "" {
+		c.SetNamespace(ns)
+	}
+	return c, nil
+}
+
+// keep takes what Vault said of the token. The lock is held.
+func (s *Session) keep(secret *api.Secret) {
+	s.secret = secret
+	a := secret.Auth
+	s.state.LoggedIn, s.state.Renewable, s.state.Expires = true, a.Renewable, time.Time{}
+	s.state.MayLookUp = s.method.name != Token || a.Accessor != ""
+	if a.LeaseDuration > 0 {
+		s.state.Expires = time.Now().Add(time.Duration(a.LeaseDuration) * time.Second)
+	}
+}
+
+// failed sets the time of the next try. The lock is held.
+func (s *Session) failed(err error) {
+	longest := unreachable
+	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
+		longest = refused
+	}
+	pause := min(soonest<<min(s.failures, 12), longest)
+	pause = pause/2 + rand.N(pause/2) // jitter: of many servers, not all at once
+	s.failures++
+	s.state.LogInFailures++
+	if s.state.Failing.IsZero() {
+		s.state.Failing = time.Now()
+	}
+	s.next, s.lastErr = time.Now().Add(pause), err
+	if s.failures == 1 || s.failures%20 == 0 {
+		s.log.Error("the log-in to Vault failed; it is tried again", "method", s.method.name, "in", pause.Round(time.Millisecond), "failures", s.failures, "error", oneLine(err))
+	}
+}
+
+func lasts(secret *api.Secret) string {
+	if d := secret.Auth.LeaseDuration; d > 0 {
+		return (time.Duration(d) * time.Second).String()
+	}
+	return "without end"
+}
+
+func forbidden(err error) bool {
+	var answer *api.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden
+}
+
+// oneLine is for errors of Vault's client, which are lists over several lines.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

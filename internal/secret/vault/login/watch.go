@@ -1,0 +1,157 @@
+package login
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// Run keeps the session until ctx ends: it renews the token when two thirds of its time are over, logs in again where it
+// cannot be renewed further, and takes the token file's content when that changes. Vault's own LifetimeWatcher does the
+// renewing.
+func (s *Session) Run(ctx context.Context) {
+	file := s.fileStamp()
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		secret, failing := s.secret, s.lastErr != nil
+		s.mu.Unlock()
+		if secret == nil || failing {
+			if !s.sleepUntilNext(ctx, &file) {
+				return
+			}
+			_ = s.another(ctx, s.client.Token()) // logged; the next turn waits and tries again
+			continue
+		}
+		s.watch(ctx, secret, &file)
+	}
+}
+
+// watch looks after one token: until another has taken its place, or it is time for that.
+func (s *Session) watch(ctx context.Context, secret *api.Secret, file *stamp) {
+	renewals, ended, stop := s.renewing(secret)
+	defer stop()
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.changed:
+			s.mu.Lock()
+			other := s.secret != secret
+			s.mu.Unlock()
+			if other {
+				return
+			}
+		case r := <-renewals:
+			s.renewed(secret, r.Secret)
+		case <-ended:
+			if s.method.again {
+				_ = s.another(ctx, secret.Auth.ClientToken)
+				return
+			}
+			ended = nil // nothing to be done but to say so, while there is time
+			s.log.Warn("Vault's token cannot be renewed any further and ends soon; give another with --vault-token or VAULT_TOKEN, or let the server log in by itself with --vault-token-file or --vault-auth-method",
+				"ends", s.State().Expires.Format(time.RFC3339))
+		case <-poll.C:
+			if s.fileChanged(file) {
+				s.log.Info("the token file has changed", "flag", "--vault-token-file")
+				_ = s.another(ctx, secret.Auth.ClientToken)
+			}
+		}
+	}
+}
+
+// renewing starts a watcher on the token, where it ends at all. stop waits for the watcher to have ended.
+func (s *Session) renewing(secret *api.Secret) (renewals <-chan *api.RenewOutput, ended <-chan error, stop func()) {
+	nothing := func() {}
+	if secret.Auth.LeaseDuration <= 0 {
+		return nil, nil, nothing
+	}
+	c, err := s.own()
+	if err != nil {
+		return nil, nil, nothing
+	}
+	c.SetToken(secret.Auth.ClientToken)
+	w, err := c.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: secret})
+	if err != nil {
+		s.log.Error("Vault's token cannot be watched", "error", err)
+		return nil, nil, nothing
+	}
+	done := make(chan struct{})
+	out := make(chan error, 1)
+	go w.Start()
+	go func() {
+		defer close(done)
+		out <- <-w.DoneCh()
+	}()
+	return w.RenewCh(), out, func() {
+		w.Stop()
+		<-done
+	}
+}
+
+func (s *Session) renewed(of, secret *api.Secret) {
+	if secret == nil || secret.Auth == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.secret != of {
+		return
+	}
+	s.state.Renewals++
+	s.state.Renewable = secret.Auth.Renewable
+	s.state.Expires = time.Now().Add(time.Duration(secret.Auth.LeaseDuration) * time.Second)
+}
+
+// sleepUntilNext waits for the end of the pause after a failed log-in, or for the token file to change. It reports false
+// when ctx has ended.
+func (s *Session) sleepUntilNext(ctx context.Context, file *stamp) bool {
+	for {
+		s.mu.Lock()
+		pause := time.Until(s.next)
+		s.mu.Unlock()
+		if pause <= 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(min(pause, pollInterval)):
+		}
+		if s.fileChanged(file) {
+			s.mu.Lock()
+			s.next = time.Time{}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// stamp tells a file's contents apart without reading them. Tools that write tokens replace the file or write it anew.
+type stamp struct {
+	size int64
+	at   time.Time
+}
+
+func (s *Session) fileStamp() stamp {
+	if s.method.file == "" {
+		return stamp{}
+	}
+	i, err := os.Stat(s.method.file)
+	if err != nil { // it may be being replaced
+		return stamp{}
+	}
+	return stamp{i.Size(), i.ModTime()}
+}
+
+func (s *Session) fileChanged(last *stamp) bool {
+	now := s.fileStamp()
+	if now == *last || now == (stamp{}) {
+		return false
+	}
+	*last = now
+	return true
+}
