@@ -224,7 +224,11 @@ func (s *Store) Apply(ctx context.Context, org id.ID, change secret.Change) erro
 	if err != nil {
 		return err
 	}
-	if len(steps) > 1 {
+	switch len(steps) {
+	case 0:
+		return nil
+	case 1:
+	default:
 		return translate(s.applyLarge(ctx, org, steps))
 	}
 	ops := append(steps[0].ops(org), kv.Put(headKey(org), headAtRest))

@@ -41,13 +41,17 @@ func (s *Store) plan(org id.ID, change secret.Change) ([]step, error) {
 	changes := make([]nameChange, 0, len(change.Set)+len(change.Delete))
 	at := s.now()
 	for _, name := range slices.Sorted(maps.Keys(change.Set)) {
+		if !fits(org, name) {
+			return nil, errs.New(errs.RequestTooLarge, "a key of %d bytes is too long for the embedded store", len(name))
+		}
 		record, err := s.sealValue(org, name, change.Set[name], at)
 		if err != nil {
 			return nil, err
 		}
 		changes = append(changes, nameChange{name, record})
 	}
-	deleted := slices.Clone(change.Delete)
+	// What no record can be named is not there to be deleted.
+	deleted := slices.DeleteFunc(slices.Clone(change.Delete), func(name string) bool { return !fits(org, name) })
 	slices.Sort(deleted)
 	for _, name := range slices.Compact(deleted) {
 		changes = append(changes, nameChange{name, nil})
@@ -65,6 +69,11 @@ func (s *Store) plan(org id.ID, change secret.Change) ([]step, error) {
 		last.changes, last.size = append(last.changes, c), last.size+size
 	}
 	return steps, nil
+}
+
+// fits reports whether the engine takes the keys of the name's records.
+func fits(org id.ID, name string) bool {
+	return max(len(nameKey(org, name)), len(secretKey(org, name))) <= kv.MaxKey
 }
 
 // ops are the step's operations.

@@ -109,6 +109,20 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// TestKeyTooLong uses names that the engine has no room for.
+func TestKeyTooLong(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, openKV(t), keyFile(t))
+	long := strings.Repeat("k", kv.MaxKey)
+	if err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "1", long, "2")}); !errs.Is(err, errs.RequestTooLarge) {
+		t.Errorf("setting one: %v", err)
+	}
+	wantContent(t, s, nil)
+	apply(t, s, secret.Change{Delete: []string{long}})
+	apply(t, s, secret.Change{Set: setOf("a", "1"), Delete: []string{long}})
+	wantContent(t, s, setOf("a", "1"))
+}
+
 func TestEngineErrors(t *testing.T) {
 	db := openKV(t)
 	s := newStore(t, db, keyFile(t))
