@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/url"
+	pathpkg "path"
 	"strings"
 )
 
@@ -30,4 +31,11 @@ func cleanURL(u *url.URL, escaped string) *url.URL {
 	c := *u
 	c.Path, c.RawPath = path, escaped
 	return &c
+}
+
+// isClean reports whether http.ServeMux takes the path as it is. It would redirect //api/v2/me, and a client that
+// follows would send its token and its body a second time.
+func isClean(path string) bool {
+	clean := pathpkg.Clean(path)
+	return path == clean || path == clean+"/"
 }

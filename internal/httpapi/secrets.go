@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"unicode/utf8"
 
@@ -98,14 +99,14 @@ func decodeSecrets(body []byte) (map[string]secret.Value, error) {
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
-			return nil, badJSON(err)
+			return nil, badJSON(cutOff(err))
 		}
 		key, ok := t.(string)
 		if !ok {
 			return nil, badJSON(errors.New("a key must be a string"))
 		}
 		if t, err = dec.Token(); err != nil {
-			return nil, badJSON(err)
+			return nil, badJSON(cutOff(err))
 		}
 		value, ok := t.(string)
 		if !ok {
@@ -114,9 +115,17 @@ func decodeSecrets(body []byte) (map[string]secret.Value, error) {
 		set[key] = secret.NewValue([]byte(value))
 	}
 	if _, err := dec.Token(); err != nil { // the closing brace
-		return nil, badJSON(err)
+		return nil, badJSON(cutOff(err))
 	}
 	return set, atEnd(dec)
+}
+
+// cutOff says that a document ends too early, where the decoder only says that it ends.
+func cutOff(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // clip shortens a caller's text for use in a message.

@@ -49,11 +49,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	path := r.URL.EscapedPath()
-	if strings.HasPrefix(path, "/api/") {
-		if strings.Contains(path, "//") {
-			writeError(w, errs.New(errs.Invalid, "url missing id"))
+	switch {
+	case !strings.HasPrefix(path, "/api/"):
+		if !isClean(path) {
+			a.notFound(w, r)
 			return
 		}
+	case strings.Contains(path, "//"):
+		writeError(w, errs.New(errs.Invalid, "url missing id"))
+		return
+	default:
 		r = r.WithContext(r.Context()) // a copy, whose URL may be changed
 		r.URL = cleanURL(r.URL, path)
 	}
