@@ -82,7 +82,9 @@ func NewMethod(c Config) (*Method, error) {
 		m.login, m.file, m.again = c.token, c.TokenFile, c.TokenFile != ""
 	case AppRole:
 		u := &unwrapper{prefix: "auth/" + mount + "/role/"}
-		m.login = func(ctx context.Context, client *api.Client) (*api.Secret, error) { return c.appRole(ctx, client, mount, u) }
+		m.login = func(ctx context.Context, client *api.Client) (*api.Secret, error) {
+			return c.appRole(ctx, client, mount, u)
+		}
 	case Kubernetes:
 		m.login = func(ctx context.Context, client *api.Client) (*api.Secret, error) {
 			jwt, err := readFile("--vault-auth-jwt-file", cmp.Or(c.JWTFile, serviceAccount))

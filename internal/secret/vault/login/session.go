@@ -21,6 +21,8 @@ const (
 	unreachable  = 2 * time.Second
 	refused      = 30 * time.Second
 	pollInterval = time.Second // how often the token file is looked at
+	// doubt is how long a token that may not be looked up is taken for good after its log-in, whatever is refused.
+	doubt = 10 * time.Second
 )
 
 // State is what is known of the session, for health checks and metrics.
@@ -58,6 +60,7 @@ type Session struct {
 	flight   *flight
 	failures int       // log-ins that failed in a row
 	next     time.Time // none is tried before
+	loggedIn time.Time
 	lastErr  error
 }
 
@@ -95,8 +98,8 @@ func (s *Session) Refused(ctx context.Context, token string) bool {
 	return s.another(ctx, token) == nil && s.client.Token() != token
 }
 
-// good asks Vault whether the token is. Where Vault does not say, it is not asked for another at each request: a session
-// that has just logged in is taken for good.
+// good asks Vault whether the token is. Where its policies forbid to ask, a new one is not obtained at each request that
+// they forbid, but once in a while.
 func (s *Session) good(ctx context.Context, token string) bool {
 	c, err := s.own()
 	if err != nil {
@@ -109,7 +112,7 @@ func (s *Session) good(ctx context.Context, token string) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.state.MayLookUp && time.Now().Before(s.next)
+	return !s.state.MayLookUp && time.Since(s.loggedIn) < doubt
 }
 
 // another logs in, but where the client has a token other than old already.
@@ -143,7 +146,7 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 	defer close(f.done)
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	secret, err := s.obtain(ctx)
+	secret, mayLookUp, err := s.obtain(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight, f.err = nil, err
@@ -153,9 +156,10 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 	}
 	again := s.state.LogIns > 0
 	s.keep(secret)
+	s.state.MayLookUp = mayLookUp
 	s.state.LogIns++
 	s.failures, s.lastErr, s.state.Failing = 0, nil, time.Time{}
-	s.next = time.Now().Add(soonest)
+	s.loggedIn = time.Now()
 	s.client.SetToken(secret.Auth.ClientToken)
 	select {
 	case s.changed <- struct{}{}:
@@ -166,19 +170,25 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 	}
 }
 
-func (s *Session) obtain(ctx context.Context) (*api.Secret, error) {
+// obtain logs in, and finds out whether the token may be looked up.
+func (s *Session) obtain(ctx context.Context) (_ *api.Secret, mayLookUp bool, err error) {
 	c, err := s.own()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	secret, err := s.method.login(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf("logging in to Vault by %s: %w", s.method.name, err)
+		return nil, false, fmt.Errorf("logging in to Vault by %s: %w", s.method.name, err)
 	}
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
-		return nil, fmt.Errorf("logging in to Vault by %s: the answer holds no token (does the role ask for a second factor?)", s.method.name)
+		return nil, false, fmt.Errorf("logging in to Vault by %s: the answer holds no token (does the role ask for a second factor?)", s.method.name)
 	}
-	return secret, nil
+	if s.method.name == Token { // which has looked it up already
+		return secret, secret.Auth.Accessor != "", nil
+	}
+	c.SetToken(secret.Auth.ClientToken)
+	_, err = c.Auth().Token().LookupSelfWithContext(ctx)
+	return secret, err == nil, nil
 }
 
 // own is a client for the session's own requests: it starts without the token, which would be sent along with a log-in,
@@ -202,7 +212,6 @@ func (s *Session) keep(secret *api.Secret) {
 	s.secret = secret
 	a := secret.Auth
 	s.state.LoggedIn, s.state.Renewable, s.state.Expires = true, a.Renewable, time.Time{}
-	s.state.MayLookUp = s.method.name != Token || a.Accessor != ""
 	if a.LeaseDuration > 0 {
 		s.state.Expires = time.Now().Add(time.Duration(a.LeaseDuration) * time.Second)
 	}

@@ -13,8 +13,8 @@ import (
 // unwrapper takes secret IDs out of wrapped answers, each once: Vault gives it out once, and a log-in needs it each time.
 // A session logs in once at a time.
 type unwrapper struct {
-	prefix   string // of the path that the answer must come from
-	token    string // the last that was unwrapped
+	prefix    string // of the path that the answer must come from
+	token     string // the last that was unwrapped
 	unwrapped string
 }
 
