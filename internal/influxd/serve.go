@@ -43,8 +43,10 @@ func serveHTTP(ctx context.Context, cfg *config.Config, log *slog.Logger, l net.
 	defer cancel()
 	if err := server.Shutdown(patience); err != nil {
 		log.Warn("requests in flight did not finish in time and are cut off", "timeout", cfg.ShutdownTimeout.String())
+		// The connections first: what a handler says once its context has ended is not the outcome of the request.
+		err := server.Close()
 		cut()
-		if err := server.Close(); err != nil {
+		if err != nil {
 			return fmt.Errorf("closing the API's connections: %w", err)
 		}
 	}
