@@ -1,0 +1,282 @@
+// Package boltfile reads files of bbolt without bbolt: for reading only, through any io.ReaderAt, taking no lock and
+// trusting nothing it finds. bbolt maps the file, takes a lock that a running program holds, and follows pages that point
+// to themselves until its stack is full; this reader looks at each page once and inside its bounds, and tells of damage
+// page by page. The format is that of go.etcd.io/bbolt, version 2 (internal/common/page.go, meta.go, bucket.go).
+package boltfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// The parts of the format. Numbers are little-endian: bbolt writes those of the machine, and every one that Go programs
+// of this kind run on today is so.
+const (
+	magic   = 0xED0CDAED
+	version = 2
+
+	headerLen  = 16 // of a page: id (8), flags (2), count (2), overflow (4)
+	metaLen    = 64 // magic, version, page size, flags (4 each), root and sequence, freelist, high water, txid, checksum (8 each)
+	elementLen = 16 // of a branch: pos, ksize (4 each), page (8); of a leaf: flags, pos, ksize, vsize (4 each)
+	bucketLen  = 16 // root page (8), sequence (8); a root of 0 means that the bucket's one page follows
+
+	branchPage = 0x01
+	leafPage   = 0x02
+
+	bucketElement = 0x01
+
+	maxPageSize = 64 << 10
+	maxKey      = 32 << 10
+	maxRun      = 256 << 20 // bytes of one page with its overflow; bbolt cannot store a value this large
+	maxDepth    = 64        // of a tree of pages; with two keys a page that is more than there can be
+)
+
+// ErrFormat is a file that is not bbolt's, or is damaged so far that nothing can be read of it.
+var ErrFormat = errors.New("it is not a database of bbolt")
+
+// Meta is what a file says of itself.
+type Meta struct {
+	PageSize int
+	Root     uint64 // the page of the top-level buckets
+	Pages    uint64 // how many pages the file has
+	TxID     uint64 // of the last transaction
+}
+
+// File is an open file. It is not safe for use by several goroutines.
+type File struct {
+	r    io.ReaderAt
+	size int64
+	meta Meta
+
+	seen map[uint64]bool // the pages met, so that none is followed twice
+}
+
+// Open reads the newest of the file's two meta pages that is whole.
+func Open(r io.ReaderAt, size int64) (*File, error) {
+	m, err := readMeta(r, size)
+	if err != nil {
+		return nil, err
+	}
+	if need := int64(m.Pages) * int64(m.PageSize); m.Pages > uint64(size) || need > size {
+		return nil, fmt.Errorf("the file is cut off: it has %d bytes and says it has %d pages of %d", size, m.Pages, m.PageSize)
+	}
+	return &File{r: r, size: size, meta: m, seen: make(map[uint64]bool)}, nil
+}
+
+// Meta is what Open has read. It stays the same until the file's owner commits.
+func (f *File) Meta() Meta { return f.meta }
+
+// Current reports whether the file is still as Open found it: a transaction's pages are written to free places before
+// the meta page that refers to them, so that what was read belongs together as long as this is true.
+func (f *File) Current() bool {
+	m, err := readMeta(f.r, f.size)
+	return err == nil && m == f.meta
+}
+
+func readMeta(r io.ReaderAt, size int64) (Meta, error) {
+	first, ok := metaAt(r, 0)
+	if ok {
+		if second, ok := metaAt(r, int64(first.PageSize)); ok && second.TxID > first.TxID {
+			return second, nil
+		}
+		return first, nil
+	}
+	for at := int64(1024); at <= maxPageSize && at < size; at <<= 1 {
+		if second, ok := metaAt(r, at); ok && int64(second.PageSize) == at {
+			return second, nil
+		}
+	}
+	return Meta{}, ErrFormat
+}
+
+func metaAt(r io.ReaderAt, at int64) (Meta, bool) {
+	var b [headerLen + metaLen]byte
+	if _, err := r.ReadAt(b[:], at); err != nil {
+		return Meta{}, false
+	}
+	m := b[headerLen:]
+	u32, u64 := binary.LittleEndian.Uint32, binary.LittleEndian.Uint64
+	sum := fnv.New64a()
+	sum.Write(m[:metaLen-8])
+	if u32(m) != magic || u32(m[4:]) != version || u64(m[metaLen-8:]) != sum.Sum64() {
+		return Meta{}, false
+	}
+	size := u32(m[8:])
+	if size < 1024 || size > maxPageSize || size&(size-1) != 0 {
+		return Meta{}, false
+	}
+	return Meta{PageSize: int(size), Root: u64(m[16:]), Pages: u64(m[40:]), TxID: u64(m[48:])}, true
+}
+
+// Damage is one place that cannot be read. What is below it is left out.
+type Damage struct {
+	Page uint64
+	Why  string
+}
+
+func (d Damage) String() string { return fmt.Sprintf("page %d: %s", d.Page, d.Why) }
+
+// Visitor is told of what Walk finds. Key and value are valid during the call only.
+type Visitor interface {
+	// Bucket is called for each bucket; what is in it is walked where it returns true.
+	Bucket(path []string) bool
+	// Record is called for each key of a bucket that was entered.
+	Record(path []string, key, value []byte) error
+	// Damaged is called for each place that cannot be read.
+	Damaged(path []string, d Damage)
+}
+
+// Walk goes through the file once, in the order of its keys. Its error is the first that Record returns, or one of
+// reading; damage is none.
+func (f *File) Walk(v Visitor) error {
+	clear(f.seen)
+	return f.tree(v, nil, f.meta.Root, 0, nil)
+}
+
+// tree walks the pages below one. After is the key that all of them must come after, where it is not nil.
+func (f *File) tree(v Visitor, path []string, page uint64, depth int, last *[]byte) error {
+	damaged := func(format string, args ...any) error {
+		v.Damaged(path, Damage{page, fmt.Sprintf(format, args...)})
+		return nil
+	}
+	if last == nil {
+		last = new([]byte)
+	}
+	switch {
+	case depth > maxDepth:
+		return damaged("the tree is too deep")
+	case page < 2 || page >= f.meta.Pages:
+		return damaged("there is no such page")
+	case f.seen[page]:
+		return damaged("it is used twice")
+	}
+	raw, why, err := f.read(page)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		return damaged("%s", why)
+	}
+	for i := range uint64(len(raw) / f.meta.PageSize) {
+		if f.seen[page+i] {
+			return damaged("it is used twice")
+		}
+		f.seen[page+i] = true
+	}
+	return f.elements(v, path, page, raw, depth, last)
+}
+
+// read reads a page with its overflow.
+func (f *File) read(page uint64) (raw []byte, why string, err error) {
+	var header [headerLen]byte
+	at := int64(page) * int64(f.meta.PageSize)
+	if _, err := f.r.ReadAt(header[:], at); err != nil {
+		return nil, "", fmt.Errorf("reading page %d: %w", page, err)
+	}
+	overflow := uint64(binary.LittleEndian.Uint32(header[12:]))
+	switch {
+	case binary.LittleEndian.Uint64(header[:]) != page:
+		return nil, "it says it is another page", nil
+	case page+overflow >= f.meta.Pages || (overflow+1)*uint64(f.meta.PageSize) > maxRun:
+		return nil, "it is longer than the file", nil
+	}
+	raw = make([]byte, (overflow+1)*uint64(f.meta.PageSize))
+	if _, err := f.r.ReadAt(raw, at); err != nil {
+		return nil, "", fmt.Errorf("reading page %d: %w", page, err)
+	}
+	return raw, "", nil
+}
+
+// elements walks what is on a page.
+func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth int, last *[]byte) error {
+	flags, count := binary.LittleEndian.Uint16(raw[8:]), int(binary.LittleEndian.Uint16(raw[10:]))
+	damaged := func(format string, args ...any) {
+		v.Damaged(path, Damage{page, fmt.Sprintf(format, args...)})
+	}
+	if flags&(branchPage|leafPage) != branchPage && flags&(branchPage|leafPage) != leafPage {
+		damaged("it is of no kind that holds keys (%#x)", flags)
+		return nil
+	}
+	if headerLen+count*elementLen > len(raw) {
+		damaged("it has more keys than fit")
+		return nil
+	}
+	for i := range count {
+		at := headerLen + i*elementLen
+		el := raw[at:]
+		u32 := binary.LittleEndian.Uint32
+		if flags&branchPage != 0 {
+			if _, ok := part(raw, at, uint64(u32(el)), u32(el[4:])); !ok {
+				damaged("key %d is not on it", i)
+				continue
+			}
+			if err := f.tree(v, path, binary.LittleEndian.Uint64(el[8:]), depth+1, last); err != nil {
+				return err
+			}
+			continue
+		}
+		pos, ksize := u32(el[4:]), u32(el[8:])
+		key, okKey := part(raw, at, uint64(pos), ksize)
+		value, okValue := part(raw, at, uint64(pos)+uint64(ksize), u32(el[12:]))
+		if !okKey || !okValue || ksize > maxKey {
+			damaged("key %d is not on it", i)
+			continue
+		}
+		if *last != nil && bytes.Compare(key, *last) <= 0 {
+			damaged("key %d is out of order", i)
+			continue
+		}
+		*last = append((*last)[:0:0], key...)
+		if *last == nil {
+			*last = []byte{}
+		}
+		var err error
+		if u32(el)&bucketElement != 0 {
+			err = f.bucket(v, append(path[:len(path):len(path)], string(key)), page, value, depth)
+		} else {
+			err = v.Record(path, key, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is the bytes at an element's position; ok is false where they are not on the page.
+func part(raw []byte, at int, pos uint64, n uint32) (b []byte, ok bool) {
+	from := uint64(at) + pos
+	if from+uint64(n) > uint64(len(raw)) {
+		return nil, false
+	}
+	return raw[from : from+uint64(n)], true
+}
+
+// bucket walks a bucket, whose one page may be in its own record.
+func (f *File) bucket(v Visitor, path []string, page uint64, value []byte, depth int) error {
+	if depth > maxDepth {
+		v.Damaged(path, Damage{page, "buckets are nested too deep"})
+		return nil
+	}
+	if len(value) < bucketLen {
+		v.Damaged(path, Damage{page, "a bucket's record is too short"})
+		return nil
+	}
+	if !v.Bucket(path) {
+		return nil
+	}
+	root := binary.LittleEndian.Uint64(value)
+	if root != 0 {
+		return f.tree(v, path, root, depth+1, nil)
+	}
+	inline := value[bucketLen:]
+	if len(inline) < headerLen || binary.LittleEndian.Uint16(inline[8:])&leafPage == 0 {
+		v.Damaged(path, Damage{page, "a small bucket's record is malformed"})
+		return nil
+	}
+	return f.elements(v, path, page, inline, depth+1, new([]byte))
+}
