@@ -18,8 +18,9 @@ type Change struct {
 // Empty reports whether the change changes nothing.
 func (c Change) Empty() bool { return len(c.Set) == 0 && len(c.Delete) == 0 }
 
-// Store keeps secrets. What it is given has been checked by the service: IDs are valid, keys are not empty, valid
-// UTF-8, free of control characters and within the limits, as are the values. It is safe for use by many goroutines.
+// Store keeps secrets. What it is given has been checked by the service: IDs are valid, keys to set are not empty, valid
+// UTF-8, free of control characters and within the limits, as are the values. Keys to delete may be any text: others may
+// have stored what this server would refuse. It is safe for use by many goroutines.
 //
 // Every method ends when ctx ends, with ctx's error. Errors carry a code of package errs:
 //

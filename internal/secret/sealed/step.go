@@ -54,6 +54,9 @@ func (s *Store) plan(org id.ID, change secret.Change) ([]step, error) {
 	deleted := slices.DeleteFunc(slices.Clone(change.Delete), func(name string) bool { return !fits(org, name) })
 	slices.Sort(deleted)
 	for _, name := range slices.Compact(deleted) {
+		if name == "" || len(nameKey(org, name)) > kv.MaxKey { // there can be no such secret
+			continue
+		}
 		changes = append(changes, nameChange{name, nil})
 	}
 	var steps []step

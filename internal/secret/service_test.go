@@ -1,0 +1,220 @@
+package secret_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed"
+)
+
+type trail struct {
+	entries []audit.Entry
+	err     error
+}
+
+func (l *trail) Record(_ context.Context, e audit.Entry) error {
+	if l.err == nil {
+		l.entries = append(l.entries, e)
+	}
+	return l.err
+}
+
+// orgs knows one organisation.
+type orgs id.ID
+
+func (o orgs) OrgExists(_ context.Context, org id.ID) error {
+	if org != id.ID(o) {
+		return errs.New(errs.NotFound, "organization not found")
+	}
+	return nil
+}
+
+const org id.ID = 0x0a
+
+type fixture struct {
+	*secret.Service
+	trail *trail
+	store secret.Store
+}
+
+func open(t *testing.T, limits secret.Limits) *fixture {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	ring, err := keyring.OpenOrInit(t.Context(), db, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{trail: &trail{}, store: sealed.New(sealed.Config{KV: db, Keyring: ring})}
+	f.Service = secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), limits)
+	return f
+}
+
+func caller(ps ...identity.Permission) *identity.Caller {
+	return &identity.Caller{Principal: &identity.Principal{UserID: 1, User: "ann", AuthorizationID: 2, Permissions: ps}, Address: "127.0.0.1", RequestID: "r"}
+}
+
+func may(a identity.Action, name string) identity.Permission {
+	return identity.To(a, identity.Resource{Type: identity.Secrets, OrgID: org, Name: name})
+}
+
+func values(kv ...string) map[string]secret.Value {
+	m := make(map[string]secret.Value)
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i]] = secret.NewValue([]byte(kv[i+1]))
+	}
+	return m
+}
+
+func TestApplyRefuses(t *testing.T) {
+	f := open(t, secret.Limits{MaxKey: 8, MaxValue: 16})
+	all := caller(may(identity.Write, ""))
+	for name, tc := range map[string]struct {
+		caller *identity.Caller
+		org    id.ID
+		change secret.Change
+		code   errs.Code
+	}{
+		"nobody":               {caller(), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
+		"reader":               {caller(may(identity.Read, "")), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
+		"reader deletes":       {caller(may(identity.Read, "")), org, secret.Change{Delete: []string{"k"}}, errs.Unauthorized},
+		"other org":            {all, 0x0b, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
+		"unknown org":          {caller(identity.Operator()...), 0x0b, secret.Change{Set: values("k", "v")}, errs.NotFound},
+		"one name too many":    {caller(may(identity.Write, "db/*")), org, secret.Change{Set: values("db/a", "v", "x", "v")}, errs.Unauthorized},
+		"the prefix itself":    {caller(may(identity.Write, "db/*")), org, secret.Change{Set: values("db", "v")}, errs.Unauthorized},
+		"deletes another name": {caller(may(identity.Write, "db/*")), org, secret.Change{Delete: []string{"x"}}, errs.Unauthorized},
+		"empty key":            {all, org, secret.Change{Set: values("", "v")}, errs.Invalid},
+		"long key":             {all, org, secret.Change{Set: values("123456789", "v")}, errs.RequestTooLarge},
+		"control character":    {all, org, secret.Change{Set: values("a\nb", "v")}, errs.Invalid},
+		"NUL":                  {all, org, secret.Change{Set: values("a\x00", "v")}, errs.Invalid},
+		"key not UTF-8":        {all, org, secret.Change{Set: values("a\xff", "v")}, errs.Invalid},
+		"long value":           {all, org, secret.Change{Set: values("k", strings.Repeat("v", 17))}, errs.RequestTooLarge},
+		"value not UTF-8":      {all, org, secret.Change{Set: values("k", "\xff")}, errs.Invalid},
+		"set and deleted":      {all, org, secret.Change{Set: values("k", "v"), Delete: []string{"k"}}, errs.Invalid},
+		"one bad among good":   {all, org, secret.Change{Set: values("a", "v", "b", "v", "", "v")}, errs.Invalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := f.Apply(t.Context(), tc.caller, tc.org, tc.change)
+			if !errs.Is(err, tc.code) {
+				t.Errorf("got %v, want code %q", err, tc.code)
+			}
+			if keys, err := f.store.Keys(t.Context(), org); err != nil || len(keys) != 0 {
+				t.Errorf("a refused change left %q (%v)", keys, err)
+			}
+			if last := f.trail.entries[len(f.trail.entries)-1]; last.Outcome == audit.Allowed {
+				t.Errorf("the refusal is not on record: %+v", last)
+			}
+		})
+	}
+}
+
+// Deleting what cannot exist is silent, as deleting what does not exist is.
+func TestDeletingWhatCannotExist(t *testing.T) {
+	f := open(t, secret.Limits{})
+	all := caller(may(identity.Write, ""))
+	err := f.Apply(t.Context(), all, org, secret.Change{Delete: []string{"", strings.Repeat("k", 100_000), "new\nline", "\xff", "nul\x00"}})
+	if err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestKeysShowWhatMayBeRead(t *testing.T) {
+	f := open(t, secret.Limits{})
+	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3", "dbx", "4")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		ps   []identity.Permission
+		want []string
+		code errs.Code
+	}{
+		{nil, nil, errs.Unauthorized},
+		{[]identity.Permission{may(identity.Write, "")}, nil, errs.Unauthorized},
+		{[]identity.Permission{may(identity.Read, "")}, []string{"a", "db/a", "db/b", "dbx"}, ""},
+		{[]identity.Permission{may(identity.Read, "db/*")}, []string{"db/a", "db/b"}, ""},
+		{[]identity.Permission{may(identity.Read, "a"), may(identity.Read, "dbx")}, []string{"a", "dbx"}, ""},
+		{[]identity.Permission{may(identity.Read, "nothing")}, []string{}, ""},
+		{[]identity.Permission{may(identity.Write, "*"), may(identity.Read, "db*")}, []string{"db/a", "db/b", "dbx"}, ""},
+	} {
+		keys, err := f.Keys(t.Context(), caller(tc.ps...), org)
+		if tc.code != "" {
+			if !errs.Is(err, tc.code) {
+				t.Errorf("%v: got %v, want code %q", tc.ps, err, tc.code)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(keys, tc.want) || keys == nil {
+			t.Errorf("%v: got %q, %v; want %q", tc.ps, keys, err, tc.want)
+		}
+	}
+}
+
+func TestNothingHappensUnrecorded(t *testing.T) {
+	f := open(t, secret.Limits{})
+	all := caller(may(identity.Write, ""), may(identity.Read, ""))
+	f.trail.err = errs.New(errs.Unavailable, "the audit log cannot be written")
+	if err := f.Apply(t.Context(), all, org, secret.Change{Set: values("k", "v")}); !errors.Is(err, f.trail.err) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := f.Keys(t.Context(), all, org); !errors.Is(err, f.trail.err) {
+		t.Errorf("got %v", err)
+	}
+	if keys, err := f.store.Keys(t.Context(), org); err != nil || len(keys) != 0 {
+		t.Errorf("what could not be recorded was done: %q (%v)", keys, err)
+	}
+}
+
+func TestRecordHasNoValue(t *testing.T) {
+	f := open(t, secret.Limits{})
+	if err := f.Apply(t.Context(), caller(may(identity.Write, "")), org, secret.Change{Set: values("the key", "the value")}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(f.trail.entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), "the key") || strings.Contains(string(b), "the value") {
+		t.Errorf("the record is %s", b)
+	}
+}
+
+func TestValueIsRedacted(t *testing.T) {
+	const text = "hunter2"
+	v := secret.NewValue([]byte(text))
+	holder := struct{ V secret.Value }{v}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v, "holder", holder, "map", values("k", text))
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v, "holder", holder)
+	b, err := json.Marshal(map[string]any{"v": v, "holder": holder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := log.String() + string(b) + fmt.Sprintf("%v %+v %#v %s %q %x %d %v %+v %#v", v, v, v, v, v, v, v, holder, holder, holder) + fmt.Sprint(v, &v, []secret.Value{v})
+	for _, leak := range []string{text, "68756e74657232", "104 117", "aHVudGVyMg"} {
+		if strings.Contains(printed, leak) {
+			t.Errorf("a printed value reads %q: %s", leak, printed)
+		}
+	}
+	if string(v.Bytes()) != text {
+		t.Error("the value itself is gone")
+	}
+}
