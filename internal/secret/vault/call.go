@@ -147,7 +147,7 @@ func classify(err error) error {
 	switch code := answer.StatusCode; {
 	case says("check-and-set parameter did not match"):
 		return errMismatch
-	case says("put failed due to value being too large", "request is too large", "exceeds maximum allowed size", "value exceeds"):
+	case says("put failed due to value being too large", "request is too large"):
 		return errs.New(errs.RequestTooLarge, "the secrets of an organisation are kept together and would be larger than the secret store's storage takes (max_entry_size, 1 MiB by default with Vault's integrated storage)")
 	case says("JSON string value exceeds"):
 		return errs.New(errs.RequestTooLarge, "a value or key is longer than the secret store takes (max_json_string_value_length, 1 MiB by default)")

@@ -2,11 +2,14 @@ package vault
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -88,6 +91,9 @@ func (s *Store) checkAddress(ctx context.Context) error {
 	if errors.Is(ended(ctx), errTooSlow) {
 		return temporary{fmt.Errorf("Vault at %s did not answer within %s (--vault-client-timeout); is the address right (--vault-addr or VAULT_ADDR)?", addr, s.timeout)}
 	}
+	if alert := s.tlsAlert(ctx, err); alert != nil {
+		err = alert
+	}
 	text := err.Error()
 	says := func(part string) bool { return strings.Contains(text, part) }
 	switch {
@@ -115,6 +121,29 @@ func (s *Store) checkAddress(ctx context.Context) error {
 		return fmt.Errorf("what is at %s does not answer as Vault does (sys/health gives no JSON); correct --vault-addr or VAULT_ADDR", addr)
 	}
 	return temporary{fmt.Errorf("Vault at %s cannot be reached (%s); start it, or correct --vault-addr or VAULT_ADDR", addr, last(err))}
+}
+
+// tlsAlert finds out why a server ends connections right after the handshake, as it does for want of a client
+// certificate. HTTP/2 keeps the reason to itself.
+func (s *Store) tlsAlert(ctx context.Context, err error) error {
+	u, parseErr := url.Parse(s.client.Address())
+	if parseErr != nil || u.Scheme != "https" || !strings.Contains(err.Error(), "client conn could not be established") {
+		return nil
+	}
+	conf := s.conns.TLSClientConfig.Clone()
+	conf.NextProtos = []string{"http/1.1"}
+	conn, err := (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), either(u.Port() != "", u.Port(), "443")))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err = conn.Read(make([]byte, 1)); err != nil && strings.Contains(err.Error(), "tls:") {
+		return err
+	}
+	return nil
 }
 
 // last is the innermost of an error's causes: what happened, without how the layers above name it.
