@@ -86,7 +86,7 @@ func (d *Document) check(r *http.Request, body []byte, answer *httptest.Response
 	switch {
 	case errors.Is(err, routers.ErrMethodNotAllowed):
 		return d.checkNotAllowed(r, answer)
-	case err != nil && strings.Contains(r.URL.Path, "//"):
+	case err != nil && strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.URL.Path, "//"):
 		return want(answer, http.StatusBadRequest)
 	case err != nil:
 		return want(answer, http.StatusNotFound)
