@@ -91,7 +91,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	})
 	api := httpapi.Config{
 		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail,
-		Version: version, Commit: commit, Settings: cfg.Public,
+		Version: apiVersion(), Commit: commit, Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 	}
 	if !cfg.MetricsDisabled {
