@@ -191,7 +191,7 @@ func (s *Store) checkMount(ctx context.Context, tokenGood bool) error {
 	}
 	if isStatus(err, http.StatusForbidden) {
 		// Vault answers so for what does not exist and for what it does not show.
-		if _, err := s.client.Logical().ReadWithContext(ctx, s.path("data", probe)); isStatus(err, http.StatusNotFound) {
+		if _, err := s.client.Logical().ReadRawWithContext(ctx, s.path("data", probe)); isStatus(err, http.StatusNotFound) {
 			return s.noMount()
 		}
 		return fmt.Errorf("nothing is mounted at %s/ in Vault, or the token's policies do not show it; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv; "+

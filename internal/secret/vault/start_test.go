@@ -42,7 +42,7 @@ func TestStartRefused(t *testing.T) {
 		{"revoked token", Config{Token: revoked}, []string{"refuses the token", "--vault-token"}},
 		{"KV version 1", Config{Token: v.RootToken, Mount: v1}, []string{"KV version 1", "vault kv enable-versioning " + v1 + "/"}},
 		{"another engine", Config{Token: v.RootToken, Mount: "cubbyhole"}, []string{`of the type "cubbyhole"`, "-version=2 kv"}},
-		{"nothing mounted", Config{Token: v.RootToken, Mount: "nothing"}, []string{"nothing is mounted at nothing/", "vault secrets enable -path=nothing -version=2 kv"}},
+		{"nothing mounted", Config{Token: v.RootToken, Mount: "nothing"}, []string{"nothing is mounted at nothing/ in Vault; enable KV version 2 with: vault secrets enable -path=nothing -version=2 kv"}},
 		{"nothing shown", Config{Token: v.Token(t, vaulttest.Policy("elsewhere"), time.Hour), Mount: mount},
 			[]string{"nothing is mounted at " + mount + "/", "or the token's policies do not show it", `path "` + mount + `/data/*" { capabilities = ["create", "read", "update", "delete"] }`}},
 		{"below the mount", Config{Token: v.RootToken, Mount: mount + "/team"}, []string{"mounted at " + mount + "/, not at " + mount + "/team/"}},

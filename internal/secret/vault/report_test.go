@@ -1,0 +1,57 @@
+package vault
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestReports has an outage of three minutes under load, its end, and one that comes and goes.
+func TestReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(logs)
+		r := newReports(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}})))
+		lines := func() (out []string) {
+			return strings.Split(strings.TrimSuffix(l.String(), "\n"), "\n")
+		}
+		r.recovered()
+		for range 1800 {
+			r.failed(failure{sealed, "status 503"}, request{"GET", "secret/data/1", "read"})
+			time.Sleep(100 * time.Millisecond)
+		}
+		r.recovered()
+		r.recovered()
+		want := []string{
+			`level=ERROR msg="Vault does not serve" state="the secret store is sealed" request="GET secret/data/1" detail="status 503"`,
+			`level=ERROR msg="Vault does not serve" state="the secret store is sealed" request="GET secret/data/1" detail="status 503" unlogged=599`,
+			`level=ERROR msg="Vault does not serve" state="the secret store is sealed" request="GET secret/data/1" detail="status 503" unlogged=599`,
+			`level=INFO msg="Vault serves again" was="the secret store is sealed" for=3m0s`,
+		}
+		if got := lines(); strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("logged:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+
+		for range 1000 {
+			r.failed(failure{unreachable, "connection refused"}, request{"GET", "secret/data/1", "read"})
+			r.recovered()
+		}
+		if got := len(lines()) - len(want); got != 2 {
+			t.Errorf("what comes and goes is %d lines, want its first and its end:\n%s", got, l)
+		}
+
+		// That one path is served says nothing of another that is refused.
+		r.failed(failure{denied, "status 403"}, request{"GET", "secret/data/2", "read"})
+		before := len(lines())
+		r.recovered()
+		if len(lines()) != before {
+			t.Errorf("the end of a refusal is told:\n%s", l)
+		}
+	})
+}
