@@ -1,0 +1,167 @@
+// Package cache keeps what was read for a while, so that reads for use do not each go to a server: one read an
+// organisation is under way at a time, and everyone who asks meanwhile waits for it.
+package cache
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"strongroom/internal/id"
+)
+
+// Config bounds a cache.
+type Config[V any] struct {
+	// Read gets what is not kept. It goes on when the caller who started it leaves.
+	Read func(ctx context.Context, org id.ID) (V, error)
+	// TTL is how long what was read is given out; 0 for not at all.
+	TTL time.Duration
+	// Stale is how long beyond that it is given out where a read fails in a way for which Outage is true.
+	Stale  time.Duration
+	Outage func(error) bool
+	// Max is how many organisations are kept.
+	Max int
+}
+
+// Counts are how often something was given out: Hits from memory, Stale from memory in an outage, Misses after a read.
+type Counts struct{ Hits, Stale, Misses, Kept int }
+
+// Cache is safe for use by many goroutines. Make it with New.
+type Cache[V any] struct {
+	conf Config[V]
+
+	mu      sync.Mutex
+	kept    map[id.ID]*kept[V]
+	flights map[id.ID]*flight[V]
+	counts  Counts
+}
+
+type kept[V any] struct {
+	value V
+	read  time.Time // when the read began
+	drop  *time.Timer
+}
+
+type flight[V any] struct {
+	done  chan struct{}
+	value V
+	err   error
+}
+
+// New makes an empty cache.
+func New[V any](c Config[V]) *Cache[V] {
+	return &Cache[V]{conf: c, kept: make(map[id.ID]*kept[V]), flights: make(map[id.ID]*flight[V])}
+}
+
+// Get gives what is kept, or reads it.
+func (c *Cache[V]) Get(ctx context.Context, org id.ID) (V, error) {
+	c.mu.Lock()
+	k := c.kept[org]
+	if k != nil && time.Since(k.read) < c.conf.TTL {
+		c.counts.Hits++
+		c.mu.Unlock()
+		return k.value, nil
+	}
+	f := c.flights[org]
+	if f == nil {
+		f = &flight[V]{done: make(chan struct{})}
+		c.flights[org] = f
+		go c.read(context.WithoutCancel(ctx), org, f)
+	}
+	c.mu.Unlock()
+	var none V
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	if f.err == nil {
+		c.count(&c.counts.Misses)
+		return f.value, nil
+	}
+	if !c.conf.Outage(f.err) {
+		return none, f.err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Only what is still kept: a write may have dropped what the caller saw before.
+	if k := c.kept[org]; k != nil && time.Since(k.read) < c.conf.TTL+c.conf.Stale {
+		c.counts.Stale++
+		return k.value, nil
+	}
+	return none, f.err
+}
+
+func (c *Cache[V]) count(n *int) {
+	c.mu.Lock()
+	*n++
+	c.mu.Unlock()
+}
+
+func (c *Cache[V]) read(ctx context.Context, org id.ID, f *flight[V]) {
+	began := time.Now()
+	f.value, f.err = c.conf.Read(ctx, org)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(f.done)
+	if c.flights[org] != f {
+		return // dropped meanwhile: what was read may be older than the write
+	}
+	delete(c.flights, org)
+	if f.err != nil || c.conf.TTL <= 0 {
+		return
+	}
+	c.remove(org)
+	for len(c.kept) >= max(c.conf.Max, 1) {
+		for other := range maps.Keys(c.kept) { // any will do: what is asked for often comes back
+			c.remove(other)
+			break
+		}
+	}
+	k := &kept[V]{value: f.value, read: began}
+	// Secrets do not stay in memory because nobody asks for them.
+	k.drop = time.AfterFunc(c.conf.TTL+c.conf.Stale, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.kept[org] == k {
+			delete(c.kept, org)
+		}
+	})
+	c.kept[org] = k
+}
+
+// remove forgets what is kept. The lock is held.
+func (c *Cache[V]) remove(org id.ID) {
+	if k := c.kept[org]; k != nil {
+		k.drop.Stop()
+		delete(c.kept, org)
+	}
+}
+
+// Drop forgets an organisation, also what reads under way bring.
+func (c *Cache[V]) Drop(org id.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(org)
+	delete(c.flights, org)
+}
+
+// Clear forgets everything.
+func (c *Cache[V]) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for org := range c.kept {
+		c.remove(org)
+	}
+	clear(c.flights)
+}
+
+// Counts are those since the start.
+func (c *Cache[V]) Counts() Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.counts
+	n.Kept = len(c.kept)
+	return n
+}
