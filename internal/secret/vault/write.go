@@ -157,6 +157,9 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 		e, err := s.read(reading, org)
 		stop()
 		if err != nil {
+			if ctx.Err() == nil {
+				batch = here(batch) // a read that ended because the last caller left has no outcome for them
+			}
 			answer(batch, forCallers(err))
 			return
 		}
