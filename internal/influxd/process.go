@@ -36,6 +36,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"run", "start the server; so does influxd without a command", runServer},
+		{"audit verify", "check that no line of the audit log is missing or altered", verifyAudit},
 		{"print-config", "show every setting, its value and where it comes from", printConfig},
 		{"version", "show the version", printVersion},
 		{"help", "show this text", printHelp},

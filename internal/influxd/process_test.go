@@ -13,7 +13,7 @@ func TestCommandErrors(t *testing.T) {
 		env  []string
 		want string
 	}{
-		{"no such command", []string{"serve"}, nil, "there is no such command; the commands are run, print-config, "},
+		{"no such command", []string{"serve"}, nil, "there is no such command; the commands are run, audit verify, "},
 		{"a value without its flag", []string{"hvs.sesame"}, nil, "there is no such command"},
 		{"words after a command", []string{"version", "sesame"}, nil, "the command version takes no arguments but flags"},
 		{"no such flag", []string{"version", "--sesam"}, nil, "flag --sesam: there is no such flag"},

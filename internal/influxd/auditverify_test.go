@@ -1,0 +1,69 @@
+package influxd
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func verify(t *testing.T, dir string, flags ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := Run(t.Context(), Process{Args: append([]string{"audit", "verify", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, flags...),
+		Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out})
+	return out.String(), err
+}
+
+func TestAuditVerify(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := verify(t, dir); err == nil || !strings.Contains(err.Error(), "influxd.bolt") {
+		t.Errorf("without data: %v", err)
+	}
+	r := start(t, dir)
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"key of mine":"v"}`, 204, nil)
+	for _, when := range []string{"running", "stopped"} {
+		if out, err := verify(t, dir); err != nil || !strings.Contains(out, "is whole") {
+			t.Errorf("while the server is %s: %v\n%s", when, err, out)
+		}
+		if when == "running" {
+			r.end(t)
+		}
+	}
+	if _, err := verify(t, dir, "--audit-sinks=stdout"); err == nil || !strings.Contains(err.Error(), "--audit-sinks") {
+		t.Errorf("without a file: %v", err)
+	}
+	if _, err := verify(t, dir, "--seal-key-file", filepath.Join(dir, "none")); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Errorf("without the key: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
+		t.Error("looking for a key made one")
+	}
+
+	log := filepath.Join(dir, "audit.log")
+	whole, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func([]byte) []byte{
+		"altered": func(b []byte) []byte { return bytes.Replace(b, []byte("key of mine"), []byte("key of your"), 1) },
+		"missing": func(b []byte) []byte { return append(b[:0:0], b[bytes.IndexByte(b, '\n')+1:]...) },
+	} {
+		changed := change(whole)
+		if bytes.Equal(changed, whole) {
+			t.Fatalf("%s: nothing was changed", name)
+		}
+		if err := os.WriteFile(log, changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := verify(t, dir)
+		if name == "altered" && (err == nil || !strings.Contains(out, "PROBLEM")) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if name == "missing" && strings.Contains(out, "lines 1 to") {
+			t.Errorf("%s: the first line is gone and not missed:\n%s", name, out)
+		}
+	}
+}
