@@ -83,18 +83,12 @@ func (p Permission) covers(need Permission) bool {
 	if p.Action != need.Action {
 		return false
 	}
-	r, n := p.Resource, need.Resource
+	r, n := p.Resource.plain(), need.Resource.plain()
 	if r.Type == Instance {
 		return true
 	}
 	if r.Type != n.Type {
 		return false
-	}
-	if r.Type == Orgs && r.OrgID.Valid() { // an organisation is meant, however it is named
-		if r.ID.Valid() && r.ID != r.OrgID {
-			return false
-		}
-		r.ID, r.OrgID = r.OrgID, 0
 	}
 	if r.OrgID.Valid() && r.OrgID != n.OrgID {
 		return false
@@ -105,8 +99,16 @@ func (p Permission) covers(need Permission) bool {
 	return r.Type != Secrets || r.Name == "" || nameCovers(r.Name, n.Name)
 }
 
-// nameCovers reports whether the pattern held covers the key or pattern needed. An empty need stands for all keys,
-// which no narrowed permission covers.
+// plain names an organisation by its own ID: clients also send its ID as that of the organisation it would be in.
+func (r Resource) plain() Resource {
+	if r.Type == Orgs && r.OrgID.Valid() && (!r.ID.Valid() || r.ID == r.OrgID) {
+		r.ID, r.OrgID = r.OrgID, 0
+	}
+	return r
+}
+
+// nameCovers reports whether the pattern held covers the key or pattern needed. An empty need stands for all keys, which
+// of all patterns only "*" covers.
 func nameCovers(held, need string) bool {
 	prefix, isPrefix := strings.CutSuffix(held, "*")
 	if isPrefix {
