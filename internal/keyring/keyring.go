@@ -29,9 +29,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
+	"strongroom/internal/seal"
 )
 
 // The form of a sealed value.
@@ -67,13 +69,12 @@ type Belongs struct {
 
 // Keyring seals and opens. It is safe for use by many goroutines.
 type Keyring struct {
-	store    kv.Store
-	sealed   cipher.AEAD // opens and seals the keyring's own record, with the root key
-	sealType string
-	sealID   string
-	nonce    func([]byte) // fills with random bytes; a test puts in others
+	store kv.Store
+	nonce func([]byte) // fills with random bytes; a test puts in others
 
+	records sync.Mutex // held while the two records are read or changed
 	mu      sync.RWMutex
+	root    rootKey
 	content *content
 	rev     int64 // of the record that content is from
 	ciphers map[cipherKey]cipher.AEAD
@@ -84,8 +85,16 @@ type cipherKey struct {
 	org  id.ID
 }
 
-func newKeyring(store kv.Store, root cipher.AEAD) *Keyring {
-	return &Keyring{store: store, sealed: root, nonce: random, ciphers: map[cipherKey]cipher.AEAD{}}
+// rootKey opens and seals the keyring's own record.
+type rootKey struct {
+	aead  cipher.AEAD
+	seal  seal.Seal // who wraps it
+	rev   int64     // of the seal's record
+	since time.Time // when that record was made
+}
+
+func newKeyring(store kv.Store, root rootKey) *Keyring {
+	return &Keyring{store: store, root: root, nonce: random, ciphers: map[cipherKey]cipher.AEAD{}}
 }
 
 // random fills b; crypto/rand.Read never fails since Go 1.24.
@@ -106,7 +115,16 @@ func (k *Keyring) Term() uint32 {
 }
 
 // SealedBy tells which seal, and which of its keys, wraps the root key.
-func (k *Keyring) SealedBy() (sealType, keyID string) { return k.sealType, k.sealID }
+func (k *Keyring) SealedBy() (sealType, keyID string) {
+	s := k.rootKey().seal
+	return s.Type(), s.KeyID()
+}
+
+func (k *Keyring) rootKey() rootKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.root
+}
 
 // Seal encrypts plaintext for the organisation and what it belongs to there, under the current term.
 func (k *Keyring) Seal(org id.ID, to Belongs, plaintext []byte) ([]byte, error) {

@@ -32,7 +32,7 @@ func fixed(t testing.TB, current uint32, terms ...uint32) *Keyring {
 	if !c.valid() {
 		t.Fatal("the keyring is not valid")
 	}
-	k := newKeyring(nil, nil)
+	k := newKeyring(nil, rootKey{})
 	k.adopt(c, 1)
 	return k
 }

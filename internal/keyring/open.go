@@ -23,7 +23,7 @@ type Config struct {
 }
 
 // attempts is how often OpenOrInit starts again because another server has just made what it was about to make, and
-// Rotate because another has just rotated.
+// changes of the keyring because another has just changed it.
 const attempts = 3
 
 // OpenOrInit opens the keyring of the data in store. Data without one (a first start) get one, sealed by the key that
@@ -36,7 +36,7 @@ func OpenOrInit(ctx context.Context, store kv.Store, cfg Config) (*Keyring, erro
 	for range attempts {
 		rec, err := store.Get(ctx, SealRecord)
 		if err == nil {
-			return open(ctx, store, cfg, rec.Value)
+			return open(ctx, store, cfg, rec)
 		}
 		if !errors.Is(err, kv.ErrNotFound) {
 			return nil, err
@@ -61,14 +61,8 @@ func initialise(ctx context.Context, store kv.Store, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	root := newKey()
-	defer clear(root)
-	wrapped, err := s.Wrap(ctx, root, []byte(rootLabel))
-	if err != nil {
-		return err
-	}
 	now := cfg.Now().UTC()
-	sealValue, err := json.Marshal(sealRecord{Format: recordFormat, Seal: s.Type(), KeyID: s.KeyID(), Root: wrapped, Created: now})
+	aead, sealValue, err := newRoot(ctx, s, now)
 	if err != nil {
 		return err
 	}
@@ -79,10 +73,6 @@ func initialise(ctx context.Context, store kv.Store, cfg Config) error {
 		Terms:   []term{{Term: 1, Key: newKey(), Created: now}},
 	}
 	defer c.wipe()
-	aead, err := newCipher(root)
-	if err != nil {
-		return err
-	}
 	contentValue, err := sealContent(aead, c)
 	if err != nil {
 		return err
@@ -92,19 +82,36 @@ func initialise(ctx context.Context, store kv.Store, cfg Config) error {
 	return err
 }
 
+// newRoot makes a root key and the seal's record that holds it.
+func newRoot(ctx context.Context, s seal.Seal, now time.Time) (cipher.AEAD, []byte, error) {
+	root := newKey()
+	defer clear(root)
+	wrapped, err := s.Wrap(ctx, root, []byte(rootLabel))
+	if err != nil {
+		return nil, nil, err
+	}
+	aead, err := newCipher(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	value, err := json.Marshal(sealRecord{Format: recordFormat, Seal: s.Type(), KeyID: s.KeyID(), Root: wrapped, Created: now})
+	return aead, value, err
+}
+
 // open opens what the seal record's key has sealed.
-func open(ctx context.Context, store kv.Store, cfg Config, sealValue []byte) (*Keyring, error) {
-	rec, err := parseSealRecord(sealValue)
+func open(ctx context.Context, store kv.Store, cfg Config, sealRec kv.Record) (*Keyring, error) {
+	rec, err := parseSealRecord(sealRec.Value)
 	if err != nil {
 		return nil, err
 	}
 	if rec.Seal != cfg.Seal.Type() {
-		return nil, fmt.Errorf("the data are sealed by a %s (key %s), and the configuration names the %s: name the one that sealed them", rec.Seal, rec.KeyID, cfg.Seal)
+		return nil, fmt.Errorf("the data are sealed by a %s (%s), and the configuration names the %s: name the one that sealed them with --seal",
+			rec.Seal, rec.named(), cfg.Seal)
 	}
 	s, err := cfg.Seal.Load(ctx)
 	if errors.Is(err, seal.ErrNoKey) {
-		return nil, fmt.Errorf("the %s is missing, and the data are sealed with it (key %s): put it back, or name where it is with --seal-key-file; "+
-			"without it nothing can be read: %w", cfg.Seal, rec.KeyID, seal.ErrNoKey)
+		return nil, fmt.Errorf("the %s is missing, and the data are sealed with it (%s): put it back, or name where it is with --seal-key-file; "+
+			"without it nothing can be read: %w", cfg.Seal, rec.named(), seal.ErrNoKey)
 	}
 	if err != nil {
 		return nil, err
@@ -113,11 +120,27 @@ func open(ctx context.Context, store kv.Store, cfg Config, sealValue []byte) (*K
 		return nil, fmt.Errorf("the %s is the wrong one: it holds key %s, and the data are sealed with key %s: put the right one back, or name it with --seal-key-file",
 			cfg.Seal, s.KeyID(), rec.KeyID)
 	}
-	root, err := s.Unwrap(ctx, rec.Root, []byte(rootLabel))
-	if errors.Is(err, seal.ErrUnwrap) {
-		return nil, fmt.Errorf("the %s is the right one (key %s), and the record %s does not open with it: it is damaged; restore the data from a backup: %w",
-			cfg.Seal, rec.KeyID, SealRecord, err)
+	root, err := unwrap(ctx, s, rec)
+	if errors.Is(err, seal.ErrUnwrap) && rec.KeyID == "" {
+		return nil, fmt.Errorf("the %s is wrong, or the record %s is damaged: it does not open: %w", cfg.Seal, SealRecord, err)
 	}
+	if errors.Is(err, seal.ErrUnwrap) {
+		return nil, fmt.Errorf("the %s is the right one (%s), and the record %s does not open with it: it is damaged; restore the data from a backup: %w",
+			cfg.Seal, rec.named(), SealRecord, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := newKeyring(store, rootKey{aead: root, seal: s, rev: sealRec.Rev, since: rec.Created})
+	if err := k.Reload(ctx); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// unwrap gives the cipher of the root key that the record holds.
+func unwrap(ctx context.Context, s seal.Seal, rec sealRecord) (cipher.AEAD, error) {
+	root, err := s.Unwrap(ctx, rec.Root, []byte(rootLabel))
 	if err != nil {
 		return nil, err
 	}
@@ -126,17 +149,15 @@ func open(ctx context.Context, store kv.Store, cfg Config, sealValue []byte) (*K
 	if err != nil {
 		return nil, fmt.Errorf("the root key in %s: %w", SealRecord, err)
 	}
-	k := newKeyring(store, aead)
-	k.sealType, k.sealID = rec.Seal, rec.KeyID
-	if err := k.Reload(ctx); err != nil {
-		return nil, err
-	}
-	return k, nil
+	return aead, nil
 }
 
-// Reload reads the keyring's record again: another server may have added a term.
+// Reload reads the keyring's records again: another server may have added a term, or changed the root key under the
+// same seal.
 func (k *Keyring) Reload(ctx context.Context) error {
-	c, rev, err := k.read(ctx, k.sealed)
+	k.records.Lock()
+	defer k.records.Unlock()
+	c, rev, err := k.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,7 +165,30 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	return nil
 }
 
-func (k *Keyring) read(ctx context.Context, root cipher.AEAD) (*content, int64, error) {
+// read opens the keyring's record, with the root key of the seal's record where that is another by now. The caller holds
+// k.records.
+func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
+	sealRec, err := k.store.Get(ctx, SealRecord)
+	if err != nil && !errors.Is(err, kv.ErrNotFound) {
+		return nil, 0, err
+	}
+	root := k.rootKey()
+	if err == nil && sealRec.Rev != root.rev {
+		rec, err := parseSealRecord(sealRec.Value)
+		if err != nil {
+			return nil, 0, err
+		}
+		if rec.Seal != root.seal.Type() || rec.KeyID != root.seal.KeyID() {
+			return nil, 0, fmt.Errorf("another server has changed the seal to a %s (%s): start this one with it", rec.Seal, rec.named())
+		}
+		if root.aead, err = unwrap(ctx, root.seal, rec); err != nil {
+			return nil, 0, err
+		}
+		root.rev, root.since = sealRec.Rev, rec.Created
+		k.mu.Lock()
+		k.root = root
+		k.mu.Unlock()
+	}
 	rec, err := k.store.Get(ctx, KeyringRecord)
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil, 0, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup", SealRecord, KeyringRecord)
@@ -152,12 +196,11 @@ func (k *Keyring) read(ctx context.Context, root cipher.AEAD) (*content, int64, 
 	if err != nil {
 		return nil, 0, err
 	}
-	c, err := openContent(root, rec.Value)
+	c, err := openContent(root.aead, rec.Value)
 	return c, rec.Rev, err
 }
 
-// adopt takes over what was read, unless something newer has been meanwhile. Terms never change and never go, so the
-// ciphers made so far stay right; only were the record put back by hand might they not, so they are checked.
+// adopt takes over what was read, unless something newer has been meanwhile. The ciphers of terms that have gone go, too.
 func (k *Keyring) adopt(c *content, rev int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -184,37 +227,6 @@ func (c *content) key(number uint32) []byte {
 		}
 	}
 	return nil
-}
-
-// Rotate adds a term with a new key, which seals from now on, and gives its number. What older terms sealed opens as
-// before.
-func (k *Keyring) Rotate(ctx context.Context, now time.Time) (uint32, error) {
-	for range attempts {
-		c, rev, err := k.read(ctx, k.sealed)
-		if err != nil {
-			return 0, err
-		}
-		next := uint32(1)
-		for _, t := range c.Terms {
-			next = max(next, t.Term+1)
-		}
-		c.Current, c.Terms = next, append(c.Terms, term{Term: next, Key: newKey(), Created: now.UTC()})
-		value, err := sealContent(k.sealed, c)
-		if err != nil {
-			return 0, err
-		}
-		newRev, err := k.store.Txn(ctx, []kv.Cond{{Key: KeyringRecord, Rev: rev}}, []kv.Op{kv.Put(KeyringRecord, value)})
-		if errors.Is(err, kv.ErrConflict) {
-			c.wipe()
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		k.adopt(c, newRev)
-		return next, nil
-	}
-	return 0, errors.New("other servers rotate the keys at the same time; try again")
 }
 
 // Close wipes what keys it can. Nothing seals or opens after it.

@@ -32,6 +32,14 @@ type sealRecord struct {
 	Created time.Time `json:"created"`
 }
 
+// named is the key in messages.
+func (r sealRecord) named() string {
+	if r.KeyID == "" { // a passphrase has none: any would help to guess it
+		return "made " + r.Created.Format(time.DateTime)
+	}
+	return "key " + r.KeyID
+}
+
 // content is what the keyring's record seals.
 type content struct {
 	StoreID string `json:"storeId"`

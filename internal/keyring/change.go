@@ -1,0 +1,135 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"strongroom/internal/kv"
+	"strongroom/internal/seal"
+)
+
+var errOthers = errors.New("other servers change the keys at the same time; try again")
+
+// Term is what may be told of a term.
+type Term struct {
+	Number  uint32
+	Created time.Time
+}
+
+// Terms lists the terms, oldest first. More than one means that values of an older one are still to be sealed anew.
+func (k *Keyring) Terms() []Term {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	var all []Term
+	for _, t := range k.content.Terms {
+		all = append(all, Term{t.Term, t.Created})
+	}
+	slices.SortFunc(all, func(a, b Term) int { return int(a.Number) - int(b.Number) })
+	return all
+}
+
+// RootSince is when the root key was made and sealed.
+func (k *Keyring) RootSince() time.Time { return k.rootKey().since }
+
+// Rotate adds a term with a new key, which seals from now on, and gives its number. What older terms sealed opens as
+// before, until Retire.
+func (k *Keyring) Rotate(ctx context.Context, now time.Time) (uint32, error) {
+	next := uint32(0)
+	err := k.change(ctx, func(c *content) bool {
+		next = 1
+		for _, t := range c.Terms {
+			next = max(next, t.Term+1)
+		}
+		c.Current, c.Terms = next, append(c.Terms, term{Term: next, Key: newKey(), Created: now.UTC()})
+		return true
+	})
+	return next, err
+}
+
+// Retire drops the terms before the given one. Nothing that is still sealed under one of them opens afterwards.
+func (k *Keyring) Retire(ctx context.Context, before uint32) error {
+	return k.change(ctx, func(c *content) bool {
+		n := len(c.Terms)
+		c.Terms = slices.DeleteFunc(c.Terms, func(t term) bool { return t.Term < before && t.Term != c.Current })
+		return len(c.Terms) != n
+	})
+}
+
+// change writes what edit makes of the keyring, unless edit reports that there is nothing to write.
+func (k *Keyring) change(ctx context.Context, edit func(*content) bool) error {
+	k.records.Lock()
+	defer k.records.Unlock()
+	for range attempts {
+		c, rev, err := k.read(ctx)
+		if err != nil {
+			return err
+		}
+		root := k.rootKey()
+		if !edit(c) {
+			c.wipe()
+			return nil
+		}
+		value, err := sealContent(root.aead, c)
+		if err != nil {
+			return err
+		}
+		conds := []kv.Cond{{Key: KeyringRecord, Rev: rev}, {Key: SealRecord, Rev: root.rev}}
+		newRev, err := k.store.Txn(ctx, conds, []kv.Op{kv.Put(KeyringRecord, value)})
+		if errors.Is(err, kv.ErrConflict) {
+			c.wipe()
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		k.adopt(c, newRev)
+		return nil
+	}
+	return errOthers
+}
+
+// Reseal makes a new root key, wrapped by s, or, where s is nil, by the seal that wraps the present one. It is one
+// transaction: afterwards the former root key, and the former seal's key, open nothing of these data any more; copies
+// of the data from before stay theirs.
+func (k *Keyring) Reseal(ctx context.Context, s seal.Seal, now time.Time) error {
+	k.records.Lock()
+	defer k.records.Unlock()
+	if s == nil {
+		s = k.rootKey().seal
+	}
+	for range attempts {
+		c, rev, err := k.read(ctx)
+		if err != nil {
+			return err
+		}
+		old := k.rootKey()
+		aead, sealValue, err := newRoot(ctx, s, now.UTC())
+		if err != nil {
+			c.wipe()
+			return err
+		}
+		contentValue, err := sealContent(aead, c)
+		if err != nil {
+			c.wipe()
+			return err
+		}
+		newRev, err := k.store.Txn(ctx, []kv.Cond{{Key: KeyringRecord, Rev: rev}, {Key: SealRecord, Rev: old.rev}},
+			[]kv.Op{kv.Put(SealRecord, sealValue), kv.Put(KeyringRecord, contentValue)})
+		if errors.Is(err, kv.ErrConflict) {
+			c.wipe()
+			continue
+		}
+		if err != nil {
+			c.wipe()
+			return err
+		}
+		k.mu.Lock()
+		k.root = rootKey{aead: aead, seal: s, rev: newRev, since: now.UTC()}
+		k.mu.Unlock()
+		k.adopt(c, newRev)
+		return nil
+	}
+	return errOthers
+}
