@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"strongroom/internal/influxd/config"
@@ -30,23 +31,28 @@ type command struct {
 	name    string // one word or more
 	summary string
 	run     func(ctx context.Context, p Process, args config.Args) error
+	flags   []config.Flag // of its own, beside the settings
 }
 
 // commands is the table of them. The first is also what happens without a command.
 func commands() []command {
 	return []command{
-		{"run", "start the server; so does influxd without a command", runServer},
-		{"audit verify", "check that no line of the audit log is missing or altered", verifyAudit},
-		{"print-config", "show every setting, its value and where it comes from", printConfig},
-		{"version", "show the version", printVersion},
-		{"help", "show this text", printHelp},
+		{name: "run", summary: "start the server; so does influxd without a command", run: runServer},
+		{name: "audit verify", summary: "check that no line of the audit log is missing or altered", run: verifyAudit},
+		{name: "print-config", summary: "show every setting, its value and where it comes from", run: printConfig},
+		{name: "version", summary: "show the version", run: printVersion},
+		{name: "help", summary: "show this text", run: printHelp},
 	}
 }
 
 // Run does what the arguments say, until it is done or ctx ends; for a server, the end of ctx means to finish the
 // requests in flight and stop. The error is one message for whoever started the program.
 func Run(ctx context.Context, p Process) error {
-	args, err := config.ParseArgs(p.Args)
+	var own []config.Flag
+	for _, c := range commands() {
+		own = append(own, c.flags...)
+	}
+	args, err := config.ParseArgs(p.Args, own...)
 	if err != nil {
 		return err
 	}
@@ -56,6 +62,11 @@ func Run(ctx context.Context, p Process) error {
 	cmd, err := choose(args.Words)
 	if err != nil {
 		return err
+	}
+	for _, name := range args.OwnFlags() {
+		if !slices.ContainsFunc(cmd.flags, func(f config.Flag) bool { return f.Name == name }) {
+			return fmt.Errorf("flag --%s: the command %s has no such flag; `influxd help` tells whose it is", name, cmd.name)
+		}
 	}
 	return cmd.run(ctx, p, args)
 }
@@ -100,6 +111,9 @@ func printHelp(_ context.Context, p Process, _ config.Args) error {
 		"Usage: influxd [command] [flags]\n\nCommands:\n")
 	for _, c := range commands() {
 		fmt.Fprintf(p.Stdout, "  %-14s%s\n", c.name, c.summary)
+		for _, f := range c.flags {
+			fmt.Fprintf(p.Stdout, "      --%-22s%s\n", strings.TrimSpace(f.Name+" "+f.Value), f.Help)
+		}
 	}
 	fmt.Fprintln(p.Stdout)
 	config.WriteHelp(p.Stdout)

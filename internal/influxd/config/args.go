@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,7 +16,24 @@ type Args struct {
 	Help bool
 
 	given []given
+	own   map[string]string
 }
+
+// Flag is a flag of one command. It is no setting: no variable and no file has it.
+type Flag struct {
+	Name  string
+	Value string // what the help calls its value, such as PATH; "" for a switch
+	Help  string
+}
+
+// Flag is the value of a command's own flag; "" where it was not given.
+func (a Args) Flag(name string) string { return a.own[name] }
+
+// Switch reports whether a command's own switch is on.
+func (a Args) Switch(name string) bool { return a.own[name] == "true" }
+
+// OwnFlags are the names of the commands' own flags that were given, sorted.
+func (a Args) OwnFlags() []string { return slices.Sorted(maps.Keys(a.own)) }
 
 // given is a setting somebody gave: its raw text, and how its place is called in messages and in print-config.
 type given struct {
@@ -25,9 +44,10 @@ type given struct {
 
 // ParseArgs takes a command line apart: --flag value, --flag=value, the same with one dash, switches without a value,
 // and words, in any order; "--" ends the flags. (InfluxDB reads the word after a switch as a command and so takes
-// `influxd --reporting-disabled --secret-store vault` for the command "vault".)
-func ParseArgs(args []string) (Args, error) {
-	var out Args
+// `influxd --reporting-disabled --secret-store vault` for the command "vault".) Own are the flags of all commands;
+// whoever knows the command checks that they are its.
+func ParseArgs(args []string, own ...Flag) (Args, error) {
+	out := Args{own: make(map[string]string)}
 	kinds := make(map[string]kind)
 	for _, s := range new(Config).settings() {
 		kinds[s.name] = s.value.kind()
@@ -36,6 +56,13 @@ func ParseArgs(args []string) (Args, error) {
 		kinds[name] = kindText
 		if isSwitch {
 			kinds[name] = kindSwitch
+		}
+	}
+	isOwn := make(map[string]bool)
+	for _, f := range own {
+		isOwn[f.Name], kinds[f.Name] = true, kindText
+		if f.Value == "" {
+			kinds[f.Name] = kindSwitch
 		}
 	}
 	seen := make(map[string]bool)
@@ -81,9 +108,26 @@ func ParseArgs(args []string) (Args, error) {
 				return Args{}, fmt.Errorf("flag --%s: its value is missing, the next argument is the flag --%s", name, nameOf(next))
 			}
 		}
+		if isOwn[name] {
+			v, err := ownValue(text, k)
+			if err != nil {
+				return Args{}, fmt.Errorf("flag --%s: %w", name, err)
+			}
+			out.own[name] = v
+			continue
+		}
 		out.given = append(out.given, given{name: name, text: text, place: "flag --" + name, source: "flag"})
 	}
 	return out, nil
+}
+
+// ownValue is the value of a command's own flag: "true" or "false" for a switch.
+func ownValue(s string, k kind) (string, error) {
+	if k != kindSwitch {
+		return s, text(new(string)).set(s)
+	}
+	on, err := parseYesNo(s)
+	return strconv.FormatBool(on), err
 }
 
 func nameOf(arg string) string {
