@@ -35,6 +35,11 @@ const (
 	kinds // how many there are
 )
 
+// outage reports whether a request that ended so says that no request will be served for now.
+func (k kind) outage() bool {
+	return k == unreachable || k == slow || k == sealed || k == uninitialised
+}
+
 // told is what callers hear of each.
 var told = [kinds]*errs.Error{
 	unreachable:   errs.New(errs.Unavailable, "the secret store cannot be reached"),
@@ -62,9 +67,28 @@ type failure struct {
 
 func (f failure) Error() string { return f.detail }
 
+// probe asks for Vault's state on behalf of the breaker. Its error is what callers hear.
+func (s *Store) probe(ctx context.Context) error {
+	err := s.health(ctx)
+	if err == nil {
+		return nil
+	}
+	if f := (failure{}); errors.As(classify(err), &f) {
+		return told[f.kind]
+	}
+	return told[unreachable]
+}
+
 // do makes a request. Its error is ctx's, errMismatch, or one for callers, whose details have been reported then.
 func (s *Store) do(ctx context.Context, r request, send func(context.Context) error) error {
+	if reason := s.breaker.Reason(); reason != nil {
+		return reason
+	}
+	token := s.client.Token()
 	err := send(ctx)
+	if isStatus(err, http.StatusForbidden) && s.session.Refused(ctx, token) {
+		err = send(ctx)
+	}
 	if err == nil {
 		s.reports.recovered()
 		return nil
@@ -106,13 +130,16 @@ func ended(ctx context.Context) error {
 // fail reports and gives what callers hear.
 func (s *Store) fail(f failure, r request) error {
 	s.reports.failed(f, r)
+	if f.kind.outage() {
+		s.breaker.Failed()
+	}
 	return told[f.kind]
 }
 
 // whyDenied tells an ended token from a policy that lacks something, as far as Vault tells.
 func (s *Store) whyDenied(ctx context.Context, r request) string {
 	fix := "; the token's policies lack the capability " + strconv.Quote(r.needs) + " on " + strconv.Quote(r.path)
-	if !s.mayLookUp {
+	if !s.session.State().MayLookUp {
 		return fix + ", or the token has expired or was revoked"
 	}
 	if _, err := s.client.Auth().Token().LookupSelfWithContext(ctx); isStatus(err, http.StatusForbidden) {

@@ -19,6 +19,8 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"strongroom/internal/id"
+	"strongroom/internal/secret/vault/breaker"
+	"strongroom/internal/secret/vault/login"
 )
 
 // store makes a store that has not spoken to Vault yet.
@@ -44,6 +46,10 @@ func (c Config) store() (*Store, error) {
 	if os.Getenv(api.EnvVaultWrapTTL) != "" {
 		s.log.Warn("VAULT_WRAP_TTL has no effect here: Vault's answers are not wrapped")
 	}
+	s.breaker = breaker.New(breaker.Config{
+		Probe: s.probe, Interval: 500 * time.Millisecond, Timeout: min(time.Second, s.timeout),
+		Closed: func(time.Duration) { s.reports.recovered() },
+	})
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	return s, nil
 }
@@ -100,13 +106,32 @@ func (c Config) connect(s *Store) error {
 		return fmt.Errorf("Vault's variables: %w", err)
 	}
 	client.SetWrappingLookupFunc(func(string, string) string { return "" })
-	if c.Token != "" {
-		client.SetToken(c.Token)
-	}
 	if c.Namespace != "" {
 		client.SetNamespace(c.Namespace)
 	}
 	s.client, s.root, s.conns = client, client.WithNamespace(""), conf.HttpClient.Transport.(*http.Transport)
+	return c.session(s)
+}
+
+// session sets up how the client gets its token.
+func (c Config) session(s *Store) error {
+	how := c.Login
+	how.Token = c.Token
+	other := how.TokenFile != "" || how.Method != "" && how.Method != login.Token
+	if how.Token == "" && !other {
+		how.Token = s.client.Token() // VAULT_TOKEN
+	}
+	how.NoToken = how.Token == "" && !other
+	m, err := login.NewMethod(how)
+	if err != nil {
+		return err
+	}
+	if other {
+		s.client.ClearToken()
+	} else {
+		s.client.SetToken(how.Token)
+	}
+	s.session = login.NewSession(s.client, m, s.timeout, s.log)
 	return nil
 }
 

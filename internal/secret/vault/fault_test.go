@@ -177,6 +177,7 @@ func TestKilled(t *testing.T) {
 	}
 	log.want(t, "connection refused", strings.TrimPrefix(v.Address, "http://"))
 	v.Restart(t)
+	waitFor(t, func() bool { return s.Check(t.Context()) == nil })
 	wantKeys(t, s, "a")
 	apply(t, s, set("b", "2"))
 	wantKeys(t, s, "a", "b")

@@ -64,7 +64,6 @@ func (s *Store) check(ctx context.Context) error {
 	if err := s.checkMount(ctx, lookedUp == nil); err != nil {
 		return err
 	}
-	s.mayLookUp = lookedUp == nil
 	if lookedUp != nil {
 		s.log.Warn("Vault does not let the token look itself up, so that its end will not be told from a missing permission; "+
 			"Vault's default policy allows it", "path", "auth/token/lookup-self")
@@ -160,6 +159,11 @@ func last(err error) string {
 // checkToken looks the token up. lookedUp is the refusal of that, which says nothing until the mount has been asked for:
 // a policy may forbid it.
 func (s *Store) checkToken(ctx context.Context) (lookedUp, err error) {
+	if !s.session.State().LoggedIn {
+		if err := s.session.LogIn(ctx); err != nil {
+			return nil, s.whyNoToken(ctx, err)
+		}
+	}
 	var info *api.Secret
 	info, err = s.client.Auth().Token().LookupSelfWithContext(ctx)
 	switch {
@@ -172,11 +176,26 @@ func (s *Store) checkToken(ctx context.Context) (lookedUp, err error) {
 	if uses, _ := info.TokenRemainingUses(); uses > 0 {
 		s.log.Warn("Vault's token ends after a number of uses; the server will lose its secrets then", "uses", uses)
 	}
-	if ttl > 0 {
-		s.log.Warn("Vault's token ends; give the server one that does not, or start it again with a new one before then", "in", ttl)
+	if renewable, _ := info.TokenIsRenewable(); ttl > 0 && !renewable && !s.session.Lasting() {
+		s.log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, or another --vault-auth-method", "in", ttl)
 	}
 	return nil, nil
 }
+
+// whyNoToken says what to do about a log-in that failed. One that Vault was not there for is waited for.
+func (s *Store) whyNoToken(ctx context.Context, err error) error {
+	var answer *api.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
+		return fmt.Errorf("Vault at %s refuses the log-in; check the --vault-auth-* settings against the auth method in Vault: %s", s.client.Address(), oneLine(err))
+	}
+	if answer == nil && !errors.As(err, new(*url.Error)) && !errors.Is(err, context.DeadlineExceeded) {
+		return err // of a file, say
+	}
+	return temporary{fmt.Errorf("Vault at %s: %s", s.client.Address(), oneLine(err))}
+}
+
+// oneLine is for the errors of Vault's client, which are lists over several lines.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // checkMount asks what is mounted.
 func (s *Store) checkMount(ctx context.Context, tokenGood bool) error {

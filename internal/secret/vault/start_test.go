@@ -110,7 +110,8 @@ func TestStartWaits(t *testing.T) {
 func TestStartWarns(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
-	_, log := open(t, v, Config{Mount: mount, Token: v.Token(t, vaulttest.PolicyOf(mount, "read"), 90*time.Minute)})
+	ending := v.NewToken(t, map[string]any{"policies": []string{v.WritePolicy(t, vaulttest.PolicyOf(mount, "read"))}, "ttl": "90m", "renewable": false})
+	_, log := open(t, v, Config{Mount: mount, Token: ending})
 	log.want(t, "Vault's token ends", "in=1h", "lacks=\"[create update]\"", "lacks=[delete]")
 
 	// A policy may deny the token to look itself up.

@@ -17,6 +17,12 @@
 //
 // What callers get names a state and nothing else. Addresses, paths and Vault's own words go to the log, where an
 // outage is one line a minute and one at its end. Neither holds a token or a value.
+//
+// # Outages
+//
+// After a request that found no Vault, the store asks for Vault's state itself. If that fails too, calls are answered at
+// once until Vault is back, which is asked for twice a second (package breaker). A token that ends is renewed or replaced
+// in time, and one that is refused is replaced and the request repeated (package login).
 package vault
 
 import (
@@ -35,6 +41,8 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/breaker"
+	"strongroom/internal/secret/vault/login"
 )
 
 // DefaultTimeout bounds an operation where neither Config nor VAULT_CLIENT_TIMEOUT says otherwise. It is less than the
@@ -50,8 +58,10 @@ const DefaultMount = "secret"
 // VAULT_DISABLE_REDIRECTS. VAULT_WRAP_TTL does not: wrapped answers would be of no use. A variable that cannot be read
 // ends the start, also where a field wins over it.
 type Config struct {
-	Address   string // VAULT_ADDR; https://127.0.0.1:8200
-	Token     string // VAULT_TOKEN; none is right for a Vault Agent that adds its own
+	Address string // VAULT_ADDR; https://127.0.0.1:8200
+	Token   string // VAULT_TOKEN; none is right for a Vault Agent that adds its own
+	// Login is any other way to get a token; its own fields for one do not count. VAULT_TOKEN then has no effect.
+	Login     login.Config
 	Namespace string // VAULT_NAMESPACE
 
 	// ClientTimeout (VAULT_CLIENT_TIMEOUT) bounds an operation of the store: all requests it takes, their repetitions and
@@ -89,15 +99,15 @@ type Store struct {
 	log     *slog.Logger
 	reports *reports
 
-	// mayLookUp is whether the token may look itself up, so that a refusal of that means that the token has ended.
-	mayLookUp bool
+	session *login.Session
+	breaker *breaker.Breaker
 
 	base    context.Context // ends with Close
 	stop    context.CancelCauseFunc
 	mu      sync.Mutex
 	closed  bool
 	queues  map[id.ID]*queue
-	writing sync.WaitGroup
+	running sync.WaitGroup // writers and the session
 }
 
 var _ secret.Store = (*Store)(nil)
@@ -113,6 +123,7 @@ func New(ctx context.Context, c Config) (*Store, error) {
 		s.Close()
 		return nil, err
 	}
+	s.running.Go(func() { s.session.Run(s.base) })
 	return s, nil
 }
 
@@ -122,7 +133,8 @@ func (s *Store) Close() {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop(errClosed)
-	s.writing.Wait()
+	s.running.Wait()
+	s.breaker.Close()
 	s.conns.CloseIdleConnections()
 }
 
@@ -168,7 +180,7 @@ func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	c := request{http.MethodGet, "sys/health", ""}
-	if err := s.do(ctx, c, s.health); err != nil || !s.mayLookUp {
+	if err := s.do(ctx, c, s.health); err != nil || !s.session.State().MayLookUp {
 		return err
 	}
 	return s.do(ctx, request{http.MethodGet, "auth/token/lookup-self", "read"}, func(ctx context.Context) error {

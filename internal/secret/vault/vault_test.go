@@ -69,7 +69,7 @@ func open(t *testing.T, v *vaulttest.Server, c Config) (*Store, *logs) {
 		c.ClientTimeout = new(30 * time.Second)
 	}
 	l := new(logs)
-	c.Logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Logger = l.logger()
 	s, err := New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +87,10 @@ func open(t *testing.T, v *vaulttest.Server, c Config) (*Store, *logs) {
 type logs struct {
 	mu sync.Mutex
 	b  bytes.Buffer
+}
+
+func (l *logs) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (l *logs) Write(p []byte) (int, error) {

@@ -91,7 +91,7 @@ func (s *Store) add(org id.ID, it *item) bool {
 	if q == nil {
 		q = new(queue)
 		s.queues[org] = q
-		s.writing.Go(func() { s.drain(org, q) })
+		s.running.Go(func() { s.drain(org, q) })
 	}
 	q.waiting = append(q.waiting, it)
 	return true

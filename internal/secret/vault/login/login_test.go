@@ -96,6 +96,8 @@ func TestSettingsThatDoNotFit(t *testing.T) {
 		"userpass without name":    {login.Config{Method: login.Userpass, PasswordFile: "f"}, "needs --vault-auth-username"},
 		"userpass without file":    {login.Config{Method: login.Userpass, Username: "u"}, "needs --vault-auth-password-file"},
 		"another method's setting": {login.Config{Method: login.Userpass, Username: "u", PasswordFile: "f", RoleID: "x"}, "--vault-auth-role-id is for --vault-auth-method approle"},
+		"a token for a method":     {login.Config{Token: "t", Method: login.Cert}, "--vault-token is for"},
+		"two tokens":               {login.Config{Token: "t", TokenFile: "f"}, "exclude each other"},
 		"a role for tokens":        {login.Config{Token: "t", Role: "x"}, "--vault-auth-role is for"},
 	} {
 		t.Run(name, func(t *testing.T) {

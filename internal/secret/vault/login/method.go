@@ -41,6 +41,9 @@ type Config struct {
 	Token     string // --vault-token
 	TokenFile string // --vault-token-file; read again when it changes
 
+	// NoToken lets requests go out without a token, for a Vault Agent that adds its own.
+	NoToken bool
+
 	Method string // Token where empty
 	Mount  string // where the method is mounted below auth/; the method's name where empty
 	Role   string // of kubernetes, jwt and (its certificate role) cert; approle has RoleID
@@ -135,6 +138,7 @@ func (c Config) check(name string) error {
 		flag, value string
 		of          []string
 	}{
+		{"--vault-token", c.Token, []string{Token}},
 		{"--vault-token-file", c.TokenFile, []string{Token}},
 		{"--vault-auth-mount", c.Mount, []string{AppRole, Kubernetes, JWT, Cert, Userpass}},
 		{"--vault-auth-role", c.Role, []string{Kubernetes, JWT, Cert}},
@@ -168,7 +172,9 @@ func (c Config) check(name string) error {
 		return missing("--vault-auth-username")
 	case name == Userpass && c.PasswordFile == "":
 		return missing("--vault-auth-password-file")
-	case name == Token && c.Token == "" && c.TokenFile == "":
+	case name == Token && c.Token != "" && c.TokenFile != "":
+		return errors.New("--vault-token and --vault-token-file exclude each other; set one")
+	case name == Token && c.Token == "" && c.TokenFile == "" && !c.NoToken:
 		return errors.New("there is no Vault token; set VAULT_TOKEN, --vault-token or --vault-token-file, or another --vault-auth-method")
 	}
 	return nil

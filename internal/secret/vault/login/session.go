@@ -82,6 +82,9 @@ func (s *Session) State() State {
 	return s.state
 }
 
+// Lasting reports whether the session can obtain another token when this one ends.
+func (s *Session) Lasting() bool { return s.method.again }
+
 // LogIn obtains a token. However many ask, one log-in is under way at a time and all wait for it. Within the pause after
 // one that failed it gives that one's error.
 func (s *Session) LogIn(ctx context.Context) error { return s.another(ctx, s.client.Token()) }
@@ -101,12 +104,9 @@ func (s *Session) Refused(ctx context.Context, token string) bool {
 // good asks Vault whether the token is. Where its policies forbid to ask, a new one is not obtained at each request that
 // they forbid, but once in a while.
 func (s *Session) good(ctx context.Context, token string) bool {
-	c, err := s.own()
-	if err != nil {
-		return true
-	}
+	c := s.own()
 	c.SetToken(token)
-	_, err = c.Auth().Token().LookupSelfWithContext(ctx)
+	_, err := c.Auth().Token().LookupSelfWithContext(ctx)
 	if !forbidden(err) { // a Vault that cannot be asked now is not asked for a token either
 		return true
 	}
@@ -172,15 +172,12 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 
 // obtain logs in, and finds out whether the token may be looked up.
 func (s *Session) obtain(ctx context.Context) (_ *api.Secret, mayLookUp bool, err error) {
-	c, err := s.own()
-	if err != nil {
-		return nil, false, err
-	}
+	c := s.own()
 	secret, err := s.method.login(ctx, c)
 	if err != nil {
 		return nil, false, fmt.Errorf("logging in to Vault by %s: %w", s.method.name, err)
 	}
-	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
+	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" && s.method.name != Token {
 		return nil, false, fmt.Errorf("logging in to Vault by %s: the answer holds no token (does the role ask for a second factor?)", s.method.name)
 	}
 	if s.method.name == Token { // which has looked it up already
@@ -191,20 +188,11 @@ func (s *Session) obtain(ctx context.Context) (_ *api.Secret, mayLookUp bool, er
 	return secret, err == nil, nil
 }
 
-// own is a client for the session's own requests: it starts without the token, which would be sent along with a log-in,
-// and its requests end, since the library's watcher gives them no context.
-func (s *Session) own() (*api.Client, error) {
-	c, err := s.client.Clone()
-	if err != nil {
-		return nil, err
-	}
-	c.SetClientTimeout(s.timeout)
-	c.SetMaxRetries(0)
+// own is a client for the session's own requests, without the token, which would be sent along with a log-in.
+func (s *Session) own() *api.Client {
+	c := s.client.WithNamespace(s.client.Namespace())
 	c.ClearToken()
-	if ns := s.client.Namespace(); ns != "" {
-		c.SetNamespace(ns)
-	}
-	return c, nil
+	return c
 }
 
 // keep takes what Vault said of the token. The lock is held.

@@ -67,12 +67,19 @@ func (s *Session) watch(ctx context.Context, secret *api.Secret, file *stamp) {
 // renewing starts a watcher on the token, where it ends at all. stop waits for the watcher to have ended.
 func (s *Session) renewing(secret *api.Secret) (renewals <-chan *api.RenewOutput, ended <-chan error, stop func()) {
 	nothing := func() {}
-	if secret.Auth.LeaseDuration <= 0 {
+	if secret.Auth.LeaseDuration <= 0 || secret.Auth.ClientToken == "" {
 		return nil, nil, nothing
 	}
-	c, err := s.own()
+	// The watcher gives its requests no context, so the client must see to their end.
+	c, err := s.client.Clone()
 	if err != nil {
+		s.log.Error("Vault's token cannot be watched", "error", err)
 		return nil, nil, nothing
+	}
+	c.SetClientTimeout(s.timeout)
+	c.SetWrappingLookupFunc(func(string, string) string { return "" })
+	if ns := s.client.Namespace(); ns != "" {
+		c.SetNamespace(ns)
 	}
 	c.SetToken(secret.Auth.ClientToken)
 	w, err := c.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: secret})

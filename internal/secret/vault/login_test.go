@@ -1,0 +1,142 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/secret/vault/login"
+	"strongroom/internal/secret/vault/vaulttest"
+)
+
+// appRole is a log-in for the mount's policy whose tokens last so long.
+func appRole(t *testing.T, v *vaulttest.Server, mount, ttl string) login.Config {
+	t.Helper()
+	at := v.EnableAuth(t, "approle")
+	roleID, secretID := v.AppRole(t, at, map[string]any{"token_policies": v.WritePolicy(t, vaulttest.Policy(mount)), "token_ttl": ttl, "token_max_ttl": "1h"})
+	return login.Config{Method: login.AppRole, Mount: at, RoleID: roleID, SecretID: secretID}
+}
+
+// openAs makes a store that logs in, and no root token near it.
+func openAs(t *testing.T, v *vaulttest.Server, c Config) (*Store, *logs) {
+	t.Helper()
+	c.Address = v.Address
+	l := new(logs)
+	c.Logger = l.logger()
+	if c.ClientTimeout == nil {
+		c.ClientTimeout = new(30 * time.Second)
+	}
+	s, err := New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s, l
+}
+
+func TestLogInRefusedAtStart(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	good := appRole(t, v, mount, "1h")
+	wrong := good
+	wrong.SecretID = "11111111-2222-3333-4444-555555555555"
+	missing := login.Config{Method: login.Kubernetes, Role: "r", JWTFile: "/nowhere/token"}
+	for name, tt := range map[string]struct {
+		conf login.Config
+		want string
+	}{
+		"wrong secret ID": {wrong, "refuses the log-in"},
+		"no file":         {missing, "--vault-auth-jwt-file"},
+		"half a setting":  {login.Config{Method: login.AppRole}, "--vault-auth-role-id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := New(t.Context(), Config{Address: v.Address, Mount: mount, Login: tt.conf, Wait: time.Minute, Logger: new(logs).logger()})
+			if err == nil {
+				s.Close()
+				t.Fatal("it started")
+			}
+			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), wrong.SecretID) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// A token that is revoked costs nobody an error where another can be had.
+func TestRevokedWithAMethod(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	t.Setenv("VAULT_TOKEN", "not this one")
+	s, _ := openAs(t, v, Config{Mount: mount, Login: appRole(t, v, mount, "1h")})
+	apply(t, s, set("a", "1"))
+	for range 3 {
+		v.Revoke(t, s.client.Token())
+		wantKeys(t, s, "a")
+		v.Revoke(t, s.client.Token())
+		apply(t, s, set("a", "2"))
+	}
+	if n := s.session.State().LogIns; n != 7 {
+		t.Errorf("%d log-ins for seven tokens", n)
+	}
+}
+
+// A missing permission is no reason to log in again.
+func TestDeniedWithAMethod(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	conf := appRole(t, v, "elsewhere", "1h")
+	v.ConfigureAuth(t, conf.Mount, "role/r", map[string]any{"token_policies": v.WritePolicy(t, vaulttest.PolicyOf(mount, "update"))})
+	s, _ := openAs(t, v, Config{Mount: mount, Login: conf})
+	for range 5 {
+		if _, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Unavailable) {
+			t.Fatalf("error %v", err)
+		}
+	}
+	if n := s.session.State().LogIns; n != 1 {
+		t.Errorf("%d log-ins", n)
+	}
+}
+
+// TestHangingCostsMilliseconds has a Vault that answers nothing: the first caller pays for finding out.
+func TestHangingCostsMilliseconds(t *testing.T) {
+	v := vaulttest.Shared(t)
+	n := vaulttest.Network(t, v)
+	mount := v.MountKV(t)
+	s, log := open(t, v, Config{Address: n.Address, Mount: mount, ClientTimeout: new(2 * time.Second)})
+	apply(t, s, set("a", "1"))
+	n.Hang()
+	for call, err := range everyCall(t.Context(), s) {
+		wantUnavailable(t, call, err, "the secret store did not answer in time", v)
+	}
+	waitFor(t, func() bool { return s.breaker.Reason() != nil })
+	// A context that has ended would be the answer of a call that waits for Vault.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for range 100 {
+		if _, err := s.Keys(ctx, org); !errs.Is(err, errs.Unavailable) || errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("with the breaker open: %v", err)
+		}
+	}
+	n.Pass()
+	waitFor(t, func() bool { return s.Check(t.Context()) == nil })
+	wantKeys(t, s, "a")
+	log.want(t, "Vault serves again")
+}
+
+// A cut connection alone is no outage.
+func TestResetConnections(t *testing.T) {
+	v := vaulttest.Shared(t)
+	n := vaulttest.Network(t, v)
+	s, _ := open(t, v, Config{Address: n.Address, Mount: v.MountKV(t)})
+	apply(t, s, set("a", "1"))
+	for range 20 {
+		n.Reset()
+		wantKeys(t, s, "a")
+	}
+	if s.breaker.Opened() != 0 {
+		t.Error("the breaker opened")
+	}
+}
