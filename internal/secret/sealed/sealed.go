@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -52,6 +53,7 @@ type Store struct {
 	page     int // namesPage; a test makes it small
 	lists    cache
 	carrying singleflight.Group // the large changes being carried out, by organisation
+	sealing  sync.RWMutex       // held for reading from a change's sealing until it is in; Rewrite waits for those
 }
 
 var _ secret.Store = (*Store)(nil)
@@ -64,7 +66,9 @@ func New(cfg Config) *Store {
 	return &Store{kv: cfg.KV, ring: cfg.Keyring, now: cfg.Now, page: namesPage, lists: newCache(maxCached)}
 }
 
-func dataPrefix(org id.ID) string             { return "secrets/" + org.String() + "/" }
+const dataRoot = "secrets/"
+
+func dataPrefix(org id.ID) string             { return dataRoot + org.String() + "/" }
 func headKey(org id.ID) string                { return dataPrefix(org) + "names" }
 func nameKey(org id.ID, name string) string   { return headKey(org) + "/" + name }
 func secretKey(org id.ID, name string) string { return dataPrefix(org) + "k/" + name }
@@ -193,6 +197,14 @@ func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, in
 // Get reads a value. The head is read first: of a large change that is being carried out, a caller that has seen one
 // value must not find the old one under another name after it.
 func (s *Store) Get(ctx context.Context, org id.ID, name string) (secret.Value, error) {
+	value, err := s.get(ctx, org, name)
+	if errors.Is(err, keyring.ErrTerm) { // its term was retired between reading and opening: what is there now is newer
+		value, err = s.get(ctx, org, name)
+	}
+	return value, err
+}
+
+func (s *Store) get(ctx context.Context, org id.ID, name string) (secret.Value, error) {
 	at, err := s.settle(ctx, org)
 	if err != nil {
 		return secret.Value{}, translate(err)
@@ -220,6 +232,8 @@ func (s *Store) Apply(ctx context.Context, org id.ID, change secret.Change) erro
 	if err := ctx.Err(); err != nil || change.Empty() {
 		return err
 	}
+	s.sealing.RLock()
+	defer s.sealing.RUnlock()
 	steps, err := s.plan(org, change)
 	if err != nil {
 		return err

@@ -1,0 +1,224 @@
+package sealed
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+)
+
+// rewriteRecord says how far a rewriting has come, so that the next process goes on from there. It changes in the
+// transactions that rewrite.
+const rewriteRecord = "core/rewrite"
+
+// rewritePage is how many records are read at a time; each may hold the longest value.
+const rewritePage = 32
+
+// Rewritten tells how far a rewriting has come.
+type Rewritten struct {
+	Orgs    int `json:"orgs"`    // organisations that are done
+	AllOrgs int `json:"allOrgs"` // organisations with secrets, when it began
+	Records int `json:"records"` // records sealed anew
+}
+
+// rewriting is what rewriteRecord holds.
+type rewriting struct {
+	Term  uint32 `json:"term"` // what is sealed under an older one is rewritten
+	After string `json:"after"`
+	Rewritten
+}
+
+// Rewrite seals anew what was sealed before the current term, and gives that term: when it returns, nothing in the
+// store is of an older one. Reading and writing go on meanwhile. Cut short, it goes on where it was when it is called
+// again, by whichever process. Report hears how far it has come after every page.
+//
+// It is for data that this process alone writes to: another one may seal under an older term until it has heard of the
+// new one.
+func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, error) {
+	term := s.ring.Term()
+	// Changes that were sealed under an older term are in when they have let go of the lock, those begun later are not.
+	s.sealing.Lock()
+	s.sealing.Unlock() //nolint:staticcheck // nothing is done in between: it is the wait that counts
+	// Their large ones may still be staged, and are then carried out or removed.
+	if err := s.Recover(ctx); err != nil {
+		return term, err
+	}
+	at, err := s.resume(ctx, term)
+	if err != nil {
+		return term, err
+	}
+	for {
+		recs, err := s.kv.List(ctx, dataRoot, at.After, rewritePage)
+		if err != nil {
+			return term, translate(err)
+		}
+		if len(recs) == 0 {
+			break
+		}
+		if err := s.rewritePage(ctx, &at, recs); err != nil {
+			return term, translate(err)
+		}
+		report(at.Rewritten)
+	}
+	_, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(rewriteRecord)})
+	return term, translate(err)
+}
+
+// resume gives where an earlier rewriting to the same term stopped, or the beginning.
+func (s *Store) resume(ctx context.Context, term uint32) (rewriting, error) {
+	at := rewriting{Term: term}
+	rec, err := s.kv.Get(ctx, rewriteRecord)
+	switch {
+	case err == nil:
+		var earlier rewriting
+		if err := json.Unmarshal(rec.Value, &earlier); err == nil && earlier.Term == term {
+			return earlier, nil
+		}
+	case !errors.Is(err, kv.ErrNotFound):
+		return at, translate(err)
+	}
+	for after := ""; ; at.AllOrgs++ {
+		recs, err := s.kv.List(ctx, dataRoot, after, 1)
+		if err != nil || len(recs) == 0 {
+			return at, translate(err)
+		}
+		org, _, err := splitKey(recs[0].Key)
+		if err != nil {
+			return at, err
+		}
+		after = endOf(org)
+	}
+}
+
+// endOf is a key behind all of the organisation's: no part of a key begins with a byte that UTF-8 never has.
+func endOf(org id.ID) string { return dataPrefix(org) + "\xff" }
+
+// splitKey takes the key of one of an organisation's records apart.
+func splitKey(key string) (org id.ID, rest string, err error) {
+	text, rest, _ := strings.Cut(strings.TrimPrefix(key, dataRoot), "/")
+	if org, err = id.Parse(text); err != nil {
+		return 0, "", fmt.Errorf("the record %q is of no organisation: %w", key, err)
+	}
+	return org, rest, nil
+}
+
+// rewritePage rewrites those of the records that need it, in as few transactions as they fit in, and moves at past them.
+func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record) error {
+	var conds []kv.Cond
+	var ops []kv.Op
+	size := 0
+	flush := func(last string) error {
+		at.After, at.Records = last, at.Records+len(ops)
+		note, err := json.Marshal(at)
+		if err != nil {
+			return err
+		}
+		_, err = s.kv.Txn(ctx, conds, append(ops, kv.Put(rewriteRecord, note)))
+		if errors.Is(err, kv.ErrConflict) {
+			for _, c := range conds {
+				if err := s.rewriteOne(ctx, c.Key, at.Term); err != nil {
+					return err
+				}
+			}
+			err = nil
+		}
+		conds, ops, size = nil, nil, 0
+		return err
+	}
+	before := at.After
+	for _, rec := range recs {
+		org, rest, err := splitKey(rec.Key)
+		if err != nil {
+			return err
+		}
+		if rest == "names" || strings.HasPrefix(rest, "names/") {
+			// The names follow all that is sealed.
+			if len(ops) > 0 {
+				if err := flush(before); err != nil {
+					return err
+				}
+			}
+			at.After = endOf(org)
+			at.Orgs++
+			return nil
+		}
+		value, err := s.sealAnew(ctx, rec, at.Term)
+		if err != nil {
+			return err
+		}
+		if value != nil {
+			more := 2*len(rec.Key) + len(value)
+			if len(ops) > 0 && size+more > stepBytes {
+				if err := flush(before); err != nil {
+					return err
+				}
+			}
+			conds, ops, size = append(conds, kv.Unchanged(rec)), append(ops, kv.Put(rec.Key, value)), size+more
+		}
+		before = rec.Key
+	}
+	if len(ops) > 0 {
+		return flush(before)
+	}
+	at.After = before
+	return nil
+}
+
+// rewriteOne rewrites a record that somebody has changed meanwhile, should it still need it.
+func (s *Store) rewriteOne(ctx context.Context, key string, term uint32) error {
+	for range attempts {
+		rec, err := s.kv.Get(ctx, key)
+		if errors.Is(err, kv.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		value, err := s.sealAnew(ctx, rec, term)
+		if err != nil || value == nil {
+			return err
+		}
+		if _, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(rec)}, []kv.Op{kv.Put(key, value)}); !errors.Is(err, kv.ErrConflict) {
+			return err
+		}
+	}
+	return errTooMany
+}
+
+// sealAnew gives the record's value sealed under the current term; nil where it is of the term, or a newer one.
+func (s *Store) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byte, error) {
+	fail := func(err error) ([]byte, error) { return nil, fmt.Errorf("record %q: %w", rec.Key, err) }
+	org, rest, err := splitKey(rec.Key)
+	if err != nil {
+		return nil, err
+	}
+	to, ok := sealedAs(rest)
+	if !ok {
+		return fail(errors.New("it is of a kind that this influxd does not know; start a newer one"))
+	}
+	switch of, err := keyring.TermOf(rec.Value); {
+	case err != nil:
+		return fail(err)
+	case of >= term:
+		return nil, nil
+	}
+	plain, err := s.open(ctx, org, to, rec.Value)
+	if err != nil {
+		return fail(err)
+	}
+	defer clear(plain)
+	return s.ring.Seal(org, to, plain)
+}
+
+// sealedAs is what a record of an organisation is sealed as, by the part of its key behind the organisation.
+func sealedAs(rest string) (keyring.Belongs, bool) {
+	if name, ok := strings.CutPrefix(rest, "k/"); ok {
+		return belongsTo(name), true
+	}
+	return keyring.Belongs{}, false
+}
