@@ -120,23 +120,31 @@ func (s *Service) apply(ctx context.Context, org id.ID, change Change) error {
 // expect silence: they are dropped.
 func (s *Service) check(change Change) error {
 	for k, v := range change.Set {
-		switch {
-		case k == "":
-			return errs.New(errs.Invalid, "a secret's key must not be empty")
-		case len(k) > s.limits.MaxKey:
-			return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed (--max-secret-key-size)", len(k), s.limits.MaxKey)
-		case !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl):
-			return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters", clip(k))
-		case v.Len() > s.limits.MaxValue:
-			return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed (--max-secret-value-size)", clip(k), v.Len(), s.limits.MaxValue)
-		case !utf8.Valid(v.Bytes()):
-			return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example with base64", clip(k))
+		if err := s.Valid(k, v); err != nil {
+			return err
 		}
 	}
 	for _, k := range change.Delete {
 		if _, both := change.Set[k]; both {
 			return errs.New(errs.Invalid, "the key %q is both set and deleted", clip(k))
 		}
+	}
+	return nil
+}
+
+// Valid says why no store may be given the secret; nil where it may.
+func (s *Service) Valid(k string, v Value) error {
+	switch {
+	case k == "":
+		return errs.New(errs.Invalid, "a secret's key must not be empty")
+	case len(k) > s.limits.MaxKey:
+		return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed (--max-secret-key-size)", len(k), s.limits.MaxKey)
+	case !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl):
+		return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters", clip(k))
+	case v.Len() > s.limits.MaxValue:
+		return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed (--max-secret-value-size)", clip(k), v.Len(), s.limits.MaxValue)
+	case !utf8.Valid(v.Bytes()):
+		return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example with base64", clip(k))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,9 @@ func (v Value) Bytes() []byte { return v.b }
 
 // Len is the value's length in bytes.
 func (v Value) Len() int { return len(v.b) }
+
+// Equal compares two values in a time that depends on their lengths alone.
+func (v Value) Equal(o Value) bool { return subtle.ConstantTimeCompare(v.b, o.b) == 1 }
 
 // String hides the value.
 func (v Value) String() string { return redacted }
