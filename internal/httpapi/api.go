@@ -92,6 +92,7 @@ func New(c Config) (*API, error) {
 		a.mux.Handle("/", http.HandlerFunc(a.notFound))
 	}
 	a.mux.Handle("/api/", http.HandlerFunc(a.notFound))
+	a.mux.Handle("/api", http.HandlerFunc(a.notFound)) // or else the mux redirects
 	return a, nil
 }
 

@@ -141,13 +141,13 @@ func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return a.deleteKeys(w, r, org, []string{r.PathValue("key")})
+	return a.deleteKeys(w, r, org, []string{pathKey(r.Request)})
 }
 
 // postSecretsDelete serves POST …/secrets/delete. The CLI of 2.1 to 2.6 sends the placeholder of its own template,
 // unreplaced: {delete}.
 func (a *API) postSecretsDelete(w http.ResponseWriter, r *request) error {
-	if k := r.PathValue("key"); k != "delete" && k != "{delete}" {
+	if k := pathKey(r.Request); k != "delete" && k != "{delete}" {
 		w.Header().Set("Allow", "DELETE")
 		return errs.New(errs.MethodNotAllowed, "allow: DELETE")
 	}
