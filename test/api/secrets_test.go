@@ -141,7 +141,7 @@ func secrets(t *testing.T, w *world) {
 	})
 	t.Run("odd keys and values", func(t *testing.T) {
 		odd := map[string]string{
-			"..": "up", ".": "here", "a/../b": "path", "../x": "outside", "a/b c": "slash and space", "delete": "a verb", "{delete}": "braces",
+			"/": "a slash", "..": "up", ".": "here", "a/../b": "path", "../x": "outside", "a/b c": "slash and space", "delete": "a verb", "{delete}": "braces",
 			"ключ-🔑": "знач", "%2F": "escaped already", "a?b=c#d": "query", "a;b,c": "separators", `"quoted"\`: "quotes", "<&>": "html",
 			strings.Repeat("k", 1024): "the longest key", "empty": "", "large": strings.Repeat("é", 1<<19), "lines": "-----BEGIN\nKEY-----\n\x00", " ": "space",
 		}

@@ -81,7 +81,9 @@ func (d *Document) check(r *http.Request, body []byte, answer *httptest.Response
 		}
 	}
 	r = r.Clone(context.Background())
-	r.URL.Path, r.URL.RawPath = strings.TrimSuffix(r.URL.Path, "/"), strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	if r.URL.RawPath = r.URL.EscapedPath(); strings.HasSuffix(r.URL.RawPath, "/") {
+		r.URL.Path, r.URL.RawPath = strings.TrimSuffix(r.URL.Path, "/"), strings.TrimSuffix(r.URL.RawPath, "/")
+	}
 	route, params, err := d.router.FindRoute(r)
 	switch {
 	case errors.Is(err, routers.ErrMethodNotAllowed):
