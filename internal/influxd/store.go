@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/sealed"
 	"strongroom/internal/secret/vault"
+	"strongroom/internal/secret/vault/login"
 )
 
 // openStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
@@ -42,6 +43,11 @@ func vaultConfig(cfg *config.Config, log *slog.Logger) vault.Config {
 		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
 		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
 		SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
+		Login: login.Config{
+			TokenFile: v.TokenFile, Method: v.AuthMethod, Mount: v.AuthMount, Role: v.AuthRole,
+			RoleID: v.AuthRoleID, RoleIDFile: v.AuthRoleIDFile, SecretID: v.AuthSecretID, SecretIDFile: v.AuthSecretIDFile,
+			JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
+		},
 		Wait: v.Wait, Logger: log,
 	}
 }

@@ -61,7 +61,14 @@ type Vault struct {
 	SkipVerify    *bool
 	TLSServerName string
 	Token         string
+	TokenFile     string
 	Wait          time.Duration
+
+	AuthMethod, AuthMount, AuthRole string
+	AuthRoleID, AuthRoleIDFile      string
+	AuthSecretID, AuthSecretIDFile  string
+	AuthJWTFile                     string
+	AuthUsername, AuthPasswordFile  string
 }
 
 // The secret stores, as --secret-store names them.
@@ -132,7 +139,20 @@ func (c *Config) table() []group {
 			{name: "vault-skip-verify", value: optYesNo(&v.SkipVerify), help: "do not check Vault's certificate; whoever is on the network can then read every secret"},
 			{name: "vault-tls-server-name", value: text(&v.TLSServerName), help: "name expected in Vault's certificate, and sent as SNI"},
 			{name: "vault-token", value: text(&v.Token), secret: true, help: "token to log in to Vault with; better given as a variable, since others on the machine can see flags"},
+			{name: "vault-token-file", value: path(&v.TokenFile), help: "file with such a token; read again when it changes"},
 			{name: "vault-wait", value: duration(&v.Wait), def: "30s", help: "how long a start waits for a Vault that cannot be reached or is sealed"},
+		}},
+		{"Logging in to Vault (without a token, or when it ends)", []setting{
+			{name: "vault-auth-method", value: oneOf(&v.AuthMethod, "token", "approle", "kubernetes", "jwt", "cert", "userpass"), def: "token", help: "how to get a token, and another when it ends"},
+			{name: "vault-auth-mount", value: text(&v.AuthMount), help: "where the method is mounted below auth/, where that is not its own name"},
+			{name: "vault-auth-role", value: text(&v.AuthRole), help: "role of kubernetes, jwt or cert to log in as"},
+			{name: "vault-auth-role-id", value: text(&v.AuthRoleID), help: "role ID of approle"},
+			{name: "vault-auth-role-id-file", value: path(&v.AuthRoleIDFile), help: "file with it"},
+			{name: "vault-auth-secret-id", value: text(&v.AuthSecretID), secret: true, help: "secret ID of approle, or the wrapping token of one; better given in a file"},
+			{name: "vault-auth-secret-id-file", value: path(&v.AuthSecretIDFile), help: "file with it; read at each log-in"},
+			{name: "vault-auth-jwt-file", value: path(&v.AuthJWTFile), help: "file with the JWT of jwt, or of kubernetes where it is not the pod's own; read at each log-in"},
+			{name: "vault-auth-username", value: text(&v.AuthUsername), help: "user of userpass"},
+			{name: "vault-auth-password-file", value: path(&v.AuthPasswordFile), help: "file with that user's password; read at each log-in"},
 		}},
 		{"Process", []setting{
 			{name: "audit-sinks", value: list(&c.AuditSinks), def: "audit.log beside the file of --bolt-path", help: "where the record of every act goes, one or more of a file's path, stdout and syslog; an act that none of them takes does not happen"},
