@@ -39,6 +39,7 @@ func commands() []command {
 	return []command{
 		{name: "run", summary: "start the server; so does influxd without a command", run: runServer},
 		{name: "audit verify", summary: "check that no line of the audit log is missing or altered", run: verifyAudit},
+		{name: "import", summary: "take over what a real InfluxDB 2 keeps: users, tokens, secrets", run: importInfluxDB, flags: importFlags},
 		{name: "print-config", summary: "show every setting, its value and where it comes from", run: printConfig},
 		{name: "version", summary: "show the version", run: printVersion},
 		{name: "help", summary: "show this text", run: printHelp},

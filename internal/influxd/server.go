@@ -30,6 +30,9 @@ const auditLabel = "strongroom/v1/audit/chain"
 // server is the opened parts.
 type server struct {
 	handler  http.Handler
+	data     *bolt.DB
+	store    secret.Store
+	secrets  *secret.Service
 	identity *identity.Service
 	trail    *audit.Log
 	log      *slog.Logger
@@ -52,6 +55,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
 	s.closes(data.Close)
+	s.data = data
 
 	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: seal.KeyFile(cfg.SealKeyFile)})
 	if err != nil {
@@ -76,6 +80,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	}
 	s.closes(func() error { closeStore(); return nil })
 	store = secret.Metered(store, cfg.SecretStore, metrics, log)
+	s.store = store
 
 	s.identity, err = identity.New(identity.Config{
 		KV: data, Audit: s.trail, Secrets: store, Logger: log,
@@ -89,6 +94,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	secrets := secret.NewService(store, s.identity.Guard(), s.identity, secret.Limits{
 		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
 	})
+	s.secrets = secrets
 	api := httpapi.Config{
 		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail,
 		Version: apiVersion(), Commit: commit, Settings: cfg.Public,

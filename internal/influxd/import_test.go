@@ -1,0 +1,269 @@
+package influxd
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/id"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/transfer"
+)
+
+// sampleDB unpacks the database of a real InfluxDB 2.0.0-beta.11, and gives its path and what is in it.
+func sampleDB(t *testing.T) (string, sampleContents) {
+	t.Helper()
+	f, err := os.Open("../influxdb/testdata/influxd.bolt.gz")
+	must(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	must(t, err)
+	b, err := io.ReadAll(z)
+	must(t, err)
+	path := filepath.Join(t.TempDir(), "influxd.bolt")
+	must(t, os.WriteFile(path, b, 0o400))
+	var c sampleContents
+	b, err = os.ReadFile("../influxdb/testdata/influxd.json")
+	must(t, err)
+	must(t, json.Unmarshal(b, &c))
+	return path, c
+}
+
+type sampleContents struct {
+	Users          []struct{ Name, Password string }
+	Orgs           []struct{ ID, Name string }
+	Authorizations []struct{ ID, Token, OrgID string }
+	Secrets        map[string]map[string]string
+	OperatorToken  string `json:"operator_token"`
+}
+
+// influxdOn runs a command of influxd on the data in dir.
+func influxdOn(t *testing.T, dir string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, problems output
+	err = Run(t.Context(), Process{
+		Args: append(args, "--bolt-path", filepath.Join(dir, "influxd.bolt")), Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &problems,
+	})
+	return out.String(), problems.String(), err
+}
+
+func TestImportRefuses(t *testing.T) {
+	sample, _ := sampleDB(t)
+	text := filepath.Join(t.TempDir(), "text")
+	must(t, os.WriteFile(text, []byte("hello"), 0o600))
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"import"}, "--influxdb"},
+		{[]string{"import", "--influxdb", "/nowhere/influxd.bolt"}, "no such file"},
+		{[]string{"import", "--influxdb", text}, "not a database of InfluxDB 2"},
+		{[]string{"run", "--influxdb", sample}, "the command run has no such flag"},
+	} {
+		dir := t.TempDir()
+		if _, _, err := influxdOn(t, dir, tt.args...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
+		}
+		if made := snapshot(t, dir); len(made) > 0 {
+			t.Errorf("%q made %v", tt.args, made)
+		}
+	}
+	dir := t.TempDir()
+	start(t, dir)
+	_, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("another influxd (process %d)", os.Getpid())) {
+		t.Errorf("while a server runs: %v", err)
+	}
+}
+
+func TestImportDryRun(t *testing.T) {
+	sample, _ := sampleDB(t)
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", t.TempDir())
+	for range 2 { // first where nothing is there yet, then on data
+		before := snapshot(t, dir)
+		stdout, _, err := influxdOn(t, dir, "import", "--influxdb", sample, "--dry-run", "--json")
+		must(t, err)
+		var r transfer.Report
+		must(t, json.Unmarshal([]byte(stdout), &r))
+		if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total { return transfer.Total{Brought: n} }), r.Totals); diff != "" || !r.DryRun {
+			t.Errorf("totals of a dry run (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(before, snapshot(t, dir)); diff != "" {
+			t.Errorf("a dry run changed the files (-before +after):\n%s", diff)
+		}
+		if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+			t.Errorf("a dry run left %v (%v)", left, err)
+		}
+		r2 := start(t, dir)
+		var setup struct{ Allowed bool }
+		if r2.call(t, "GET", "/api/v2/setup", "", "", 200, &setup); !setup.Allowed {
+			t.Error("a dry run brought something")
+		}
+		r2.end(t)
+	}
+}
+
+func sampleTotals(of func(n int) transfer.Total) []transfer.Total {
+	var all []transfer.Total
+	for _, k := range []struct {
+		kind string
+		n    int
+	}{{"user", 3}, {"organization", 3}, {"member", 5}, {"bucket", 7}, {"authorization", 4}, {"secret", 27}} {
+		t := of(k.n)
+		t.Kind = k.kind
+		all = append(all, t)
+	}
+	return all
+}
+
+// TestImport brings the sample, and uses every token and password of it with the server; then again, which changes
+// nothing.
+func TestImport(t *testing.T) {
+	sample, want := sampleDB(t)
+	dir := t.TempDir()
+	stdout, stderr, err := influxdOn(t, dir, "import", "--influxdb", sample, "--json")
+	must(t, err)
+	var r transfer.Report
+	must(t, json.Unmarshal([]byte(stdout), &r))
+	if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total { return transfer.Total{Brought: n} }), r.Totals); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
+	}
+
+	s := start(t, dir)
+	uses(t, s, want)
+	s.end(t)
+	if diff := cmp.Diff(want.Secrets, storedSecrets(t, dir, want)); diff != "" {
+		t.Errorf("secrets (-want +got):\n%s", diff)
+	}
+
+	again, _, err := influxdOn(t, dir, "import", "--influxdb", filepath.Dir(sample))
+	must(t, err)
+	if !strings.Contains(again, "Imported from") || strings.Contains(again, "To look at") {
+		t.Errorf("the second report:\n%s", again)
+	}
+	for line := range strings.Lines(again) {
+		if f := strings.Fields(line); len(f) == 5 && (f[1] != "0" || f[3] != "0" || f[4] != "0") {
+			t.Errorf("a second import did something: %s", line)
+		}
+	}
+	for _, told := range []string{stdout, stderr, again, string(readFile(t, filepath.Join(dir, "audit.log")))} {
+		for what, secret := range map[string]string{"token": want.OperatorToken, "value": "t0p s3cret", "password": want.Users[0].Password, "hash": "$2a$"} {
+			if strings.Contains(told, secret) {
+				t.Errorf("a %s is shown", what)
+			}
+		}
+	}
+}
+
+// TestImportConflicts imports into a server that has an organisation and a user of the same names, and a secret of
+// another value.
+func TestImportConflicts(t *testing.T) {
+	sample, want := sampleDB(t)
+	dir := t.TempDir()
+	s := start(t, dir)
+	var made struct{ Auth struct{ Token string } }
+	s.call(t, "POST", "/api/v2/setup", "", `{"username":"ann","password":"correct horse","org":"acme","bucket":"b"}`, 201, &made)
+	s.end(t)
+	stdout, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
+	must(t, err)
+	for _, line := range []string{
+		`user 11ae1dced2275000 "ann": conflict: the name belongs to user `,
+		`organization 11ae1dcecfe75000 "acme": conflict: the name belongs to organization `,
+		`member 11ae1dcec1675000 "owner of 11ae1dcecfe75000": skipped: its organization 11ae1dcecfe75000 is not here`,
+		`11 × secret 11ae1dcecfe75000: skipped: their organization is not here`,
+	} {
+		if !strings.Contains(stdout, line) {
+			t.Errorf("no %q in\n%s", line, stdout)
+		}
+	}
+	s = start(t, dir)
+	globex := "/api/v2/orgs/" + want.Orgs[1].ID + "/secrets"
+	s.call(t, "GET", globex, want.Authorizations[1].Token, "", 200, nil)
+	s.call(t, "PATCH", globex, made.Auth.Token, `{"json":"changed here"}`, 204, nil)
+	s.end(t)
+	stdout, _, err = influxdOn(t, dir, "import", "--influxdb", sample)
+	must(t, err)
+	if !strings.Contains(stdout, `secret 11ae1dced0e75000 "json": conflict: it has another value here`) {
+		t.Errorf("the changed secret is no conflict:\n%s", stdout)
+	}
+	if got := storedSecrets(t, dir, want)[want.Orgs[1].ID]["json"]; got != "changed here" {
+		t.Error("an import changed a secret")
+	}
+}
+
+// uses signs in by every password and calls with every token.
+func uses(t *testing.T, s *running, want sampleContents) {
+	t.Helper()
+	for _, u := range want.Users {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v2/signin", nil)
+		must(t, err)
+		req.SetBasicAuth(u.Name, u.Password)
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		res.Body.Close()
+		if res.StatusCode != 204 {
+			t.Errorf("%s signs in: %s", u.Name, res.Status)
+		}
+	}
+	for _, a := range want.Authorizations {
+		var list struct{ Secrets []string }
+		s.call(t, "GET", "/api/v2/orgs/"+a.OrgID+"/secrets", a.Token, "", 200, &list)
+		if len(list.Secrets) != len(want.Secrets[a.OrgID]) {
+			t.Errorf("%s has %d secrets, want %d", a.OrgID, len(list.Secrets), len(want.Secrets[a.OrgID]))
+		}
+	}
+	var orgs struct{ Orgs []struct{ ID, Name string } }
+	s.call(t, "GET", "/api/v2/orgs", want.OperatorToken, "", 200, &orgs)
+	if len(orgs.Orgs) != 3 {
+		t.Errorf("the operator sees %+v", orgs)
+	}
+	s.call(t, "GET", "/api/v2/orgs/"+want.Orgs[0].ID+"/secrets", want.Authorizations[1].Token, "", 401, nil)
+	s.call(t, "PATCH", "/api/v2/orgs/"+want.Orgs[0].ID+"/secrets", want.Authorizations[0].Token, `{"a":"b"}`, 401, nil)
+}
+
+// storedSecrets reads every secret of the sample's organisations through the store.
+func storedSecrets(t *testing.T, dir string, want sampleContents) map[string]map[string]string {
+	t.Helper()
+	args, err := config.ParseArgs([]string{"--bolt-path", filepath.Join(dir, "influxd.bolt")})
+	must(t, err)
+	var out bytes.Buffer
+	p := Process{Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out}
+	cfg, log, err := offline(p, args)
+	must(t, err)
+	s, err := openServer(t.Context(), cfg, p, log)
+	must(t, err)
+	defer func() { must(t, s.close()) }()
+	got := make(map[string]map[string]string)
+	for text := range want.Secrets {
+		org, err := id.Parse(text)
+		must(t, err)
+		keys, err := s.store.Keys(t.Context(), org)
+		must(t, err)
+		for _, k := range keys {
+			v, err := s.store.Get(t.Context(), org, k)
+			must(t, err)
+			if got[text] == nil {
+				got[text] = make(map[string]string)
+			}
+			got[text][k] = string(v.Bytes())
+		}
+	}
+	return got
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	return b
+}
