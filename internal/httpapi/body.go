@@ -51,10 +51,14 @@ func writeError(w http.ResponseWriter, err error) {
 
 // readBody reads the whole body within the limit.
 func (r *request) readBody() ([]byte, error) {
+	tooLarge := errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)", r.maxBody)
+	if r.ContentLength > r.maxBody {
+		return nil, tooLarge // before anything of it is sent, where the client asks first (Expect: 100-continue)
+	}
 	b, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)", tooLarge.Limit)
+	var passed *http.MaxBytesError
+	if errors.As(err, &passed) {
+		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, errs.Wrap(err, errs.Invalid, "the request body could not be read to its end")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type request struct {
 	caller  *identity.Caller
 	id      string
 	session string // the session's token, where the request came with one
+	maxBody int64
 }
 
 func randomHex(n int) string {
@@ -107,11 +109,15 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 		w.Header().Set("Allow", strings.Join(allow, ", "))
 		return errs.New(errs.MethodNotAllowed, "allow: %s", strings.Join(allow, ", "))
 	}
+	if _, err := url.ParseQuery(q.URL.RawQuery); err != nil { // URL.Query would leave out what is broken
+		return errs.New(errs.Invalid, "the query is not well formed: separate parameters by &, and escape them")
+	}
 	ctx, cancel := context.WithTimeout(q.Context(), requestTime)
 	defer cancel()
 	q.Request = q.WithContext(ctx)
 	if q.Body != nil {
 		q.Body = http.MaxBytesReader(w, q.Body, rt.api.MaxBody)
+		q.maxBody = rt.api.MaxBody
 	}
 	if e.open {
 		if err := rt.api.sameOrigin(q); err != nil {

@@ -103,6 +103,8 @@ func refused(t *testing.T, w *world) {
 		{"a scheme without a token", stack.Request{Method: "GET", Path: "/api/v2/orgs", Header: map[string]string{"Authorization": "Token "}}, 401, "unauthorized", ""},
 		{"a cookie that is none", stack.Request{Method: "GET", Path: "/api/v2/orgs", Cookie: "nonsense"}, 401, "unauthorized", ""},
 
+		{"a query with a broken escape", get("/api/v2/orgs?org=acme%zz"), 400, "invalid", "query"},
+		{"a query with semicolons", get("/api/v2/orgs?org=acme;limit=1"), 400, "invalid", "query"},
 		{"pages of none", get("/api/v2/orgs?limit=0"), 400, "invalid", "between 1 and 100"},
 		{"pages of too many", get("/api/v2/users?limit=101"), 400, "invalid", "between 1 and 100"},
 		{"pages of words", get("/api/v2/buckets?limit=ten"), 400, "invalid", "limit"},

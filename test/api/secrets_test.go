@@ -60,6 +60,7 @@ func refusedSecrets(t *testing.T, w *world) {
 		{"a key over 1 KiB", send("PATCH", path, `{"new":"v","`+strings.Repeat("k", 1025)+`":"x"}`), 413, "request too large", "--max-secret-key-size"},
 		{"a value over 1 MiB", send("PATCH", path, `{"new":"v","foo":"`+strings.Repeat("v", 1<<20+1)+`"}`), 413, "request too large", "--max-secret-value-size"},
 		{"a body over 4 MiB", send("PATCH", path, `{"new":"v","foo":"`+strings.Repeat("v", 4<<20)+`"}`), 413, "request too large", "--max-body-size"},
+		{"a body over 4 MiB without its length", stack.Request{Method: "PATCH", Path: path, Body: `{"new":"v","foo":"` + strings.Repeat("v", 4<<20) + `"}`, Chunked: true}, 413, "request too large", "--max-body-size"},
 		{"a body over 4 MiB of spaces", send("PATCH", path, `{"new":"v"}`+strings.Repeat(" ", 4<<20)), 413, "request too large", "--max-body-size"},
 		{"an org that is not there", send("PATCH", "/api/v2/orgs/{nobody}/secrets", `{"new":"v"}`), 404, "not found", "organization not found"},
 		{"listing an org that is not there", get("/api/v2/orgs/{nobody}/secrets"), 404, "not found", "organization not found"},

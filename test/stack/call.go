@@ -15,6 +15,7 @@ type Request struct {
 	Token, Cookie, Basic string
 	Body                 string
 	Header               map[string]string
+	Chunked              bool // the body is sent without its length
 }
 
 // Answer is what came back.
@@ -30,7 +31,11 @@ var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) er
 // Do sends a request.
 func (s *Stack) Do(t *testing.T, q Request) Answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), q.Method, s.URL+q.Path, strings.NewReader(q.Body))
+	var body io.Reader = strings.NewReader(q.Body)
+	if q.Chunked {
+		body = struct{ io.Reader }{body}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), q.Method, s.URL+q.Path, body)
 	must(t, err)
 	if q.Body != "" {
 		req.Header.Set("Content-Type", "application/json")
