@@ -1,0 +1,175 @@
+package ui
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+)
+
+// records asks the audit log for an operator, and puts that on record, as the API does.
+func (u *UI) records(v *visit, f audit.Filter) (audit.Page, error) {
+	act := identity.Act{Action: "audit.read"}
+	operator := identity.To(identity.Read, identity.Resource{Type: identity.Instance})
+	if err := u.Identity.Guard().Allow(v.Context(), v.caller, act, operator); err != nil {
+		return audit.Page{}, err
+	}
+	if u.Trail == nil {
+		return audit.Page{}, errs.New(errs.NotImplemented, "there is no audit log to read")
+	}
+	page, err := u.Trail.Query(v.Context(), f)
+	return page, u.Identity.Guard().Done(v.Context(), v.caller, act, err)
+}
+
+type activityRow struct {
+	audit.Record
+	Org string // its name, where it is still there
+	Did string // in words
+	// Times counts the entries that say the same one after the other, shown as one row with the newest time.
+	Times int
+}
+
+// same reports whether the entries differ in nothing but when.
+func same(a, b audit.Record) bool {
+	return a.User == b.User && a.Action == b.Action && a.OrgID == b.OrgID && a.Target == b.Target && a.Outcome == b.Outcome && a.Code == b.Code &&
+		a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session && slices.Equal(a.Keys, b.Keys)
+}
+
+type activity struct {
+	Rows     []activityRow
+	Filter   activityForm
+	Filtered bool
+	Next     string // link to the next page
+	Actions  []action
+	Spans    []span
+	Outcomes []string
+}
+
+type activityForm struct{ Actor, Key, Action, Outcome, Org, Since string }
+
+type action struct{ Name, Words string }
+
+type span struct {
+	Name, Words string
+	length      time.Duration
+}
+
+// actions are the groups that the filter offers.
+var actions = []action{
+	{"", "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"},
+	{"secrets.delete", "secrets: deleted"}, {"authorizations", "tokens"}, {"orgs", "organisations and members"},
+	{"users", "people and passwords"}, {"signin", "sign-ins"}, {"audit", "the audit log"},
+}
+
+var spans = []span{{"", "ever", 0}, {"1h", "the last hour", time.Hour}, {"24h", "the last day", 24 * time.Hour},
+	{"168h", "the last week", 7 * 24 * time.Hour}, {"720h", "the last 30 days", 30 * 24 * time.Hour}}
+
+func (u *UI) activityPage(v *visit) (answer, error) {
+	q := v.URL.Query()
+	p := activity{Actions: actions, Spans: spans, Outcomes: []string{"allowed", "denied", "failed"}, Filter: activityForm{Actor: strings.TrimSpace(q.Get("actor")), Key: q.Get("key"),
+		Action: q.Get("action"), Outcome: q.Get("outcome"), Org: q.Get("org"), Since: q.Get("since")}}
+	page := answer{page: "activity.html", title: "Activity"}
+	f, err := p.Filter.filter(u.Now())
+	p.Filtered = p.Filter != activityForm{}
+	if err == nil && q.Get("before") != "" {
+		if f.Before, err = strconv.ParseUint(q.Get("before"), 10, 64); err != nil {
+			err = errs.New(errs.Invalid, "the link to this page is not complete; go back to the first page")
+		}
+	}
+	var found audit.Page
+	if err == nil {
+		found, err = u.records(v, f)
+	}
+	names := make(map[string]string)
+	for _, r := range found.Records {
+		if n := len(p.Rows); n > 0 && same(p.Rows[n-1].Record, r) {
+			p.Rows[n-1].Times++
+			continue
+		}
+		row := activityRow{Record: r, Did: inPast(r.Action), Times: 1}
+		if row.Org, err = u.orgNamed(v, names, r.OrgID); err != nil {
+			break
+		}
+		p.Rows = append(p.Rows, row)
+	}
+	if found.Next > 0 {
+		q.Set("before", strconv.FormatUint(found.Next, 10))
+		p.Next = "?" + q.Encode()
+	}
+	page.data = p
+	if err != nil && (errs.Is(err, errs.Unauthorized) || errs.Is(err, errs.NotImplemented)) {
+		return answer{}, err
+	}
+	return page, err
+}
+
+// orgNamed is the organisation's name, looked up once a page; "" for one that is gone.
+func (u *UI) orgNamed(v *visit, names map[string]string, org string) (string, error) {
+	o, err := id.Parse(org)
+	if err != nil {
+		return "", nil // the entry concerns none
+	}
+	if _, ok := names[org]; !ok {
+		if names[org], err = u.Identity.OrgName(v.Context(), o); err != nil {
+			return "", err
+		}
+	}
+	return names[org], nil
+}
+
+func (f activityForm) filter(now time.Time) (audit.Filter, error) {
+	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome), Limit: 50}
+	if err := validID(f.Org); err != nil {
+		return a, errs.New(errs.Invalid, "an organisation is named by its ID of 16 characters here")
+	}
+	switch a.Outcome {
+	case "", audit.Allowed, audit.Denied, audit.Failed:
+	default:
+		return a, errs.New(errs.Invalid, "outcome must be allowed, denied or failed")
+	}
+	for _, s := range spans {
+		if s.Name == f.Since && s.length > 0 {
+			a.Since = now.Add(-s.length)
+		}
+	}
+	return a, nil
+}
+
+// Link is the filter with one more thing chosen, for the rows' links.
+func (f activityForm) Link(field, value string) string {
+	q := url.Values{}
+	for k, v := range map[string]string{"actor": f.Actor, "key": f.Key, "action": f.Action, "outcome": f.Outcome, "org": f.Org, "since": f.Since, field: value} {
+		if v != "" || k == field {
+			q.Set(k, v)
+		}
+	}
+	return "?" + q.Encode()
+}
+
+var past = map[string]string{
+	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted", "secrets.read": "read",
+	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
+	"authorizations.create": "created a token", "authorizations.delete": "revoked a token", "authorizations.update": "changed a token",
+	"authorizations.list": "listed tokens", "authorizations.read": "looked at a token",
+	"orgs.create": "created an organisation", "orgs.update": "changed an organisation", "orgs.delete": "deleted an organisation",
+	"orgs.list": "listed organisations", "orgs.read": "looked at an organisation", "orgs.members": "listed members",
+	"orgs.members.add": "added a member", "orgs.members.remove": "removed a member", "orgs.owners.add": "added an owner", "orgs.owners.remove": "removed an owner",
+	"users.create": "added a user", "users.update": "changed a user", "users.delete": "deleted a user", "users.list": "listed users",
+	"users.read": "looked at a user", "users.password": "set a password",
+	"audit.read": "read the audit log", "audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
+	"config.read": "read the configuration",
+}
+
+// inPast says an action in words; one that is not known here by its own name.
+func inPast(action string) string {
+	if s, ok := past[action]; ok {
+		return s
+	}
+	return action
+}

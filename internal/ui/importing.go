@@ -1,0 +1,75 @@
+package ui
+
+import (
+	"slices"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/secret"
+	"strongroom/internal/ui/pairs"
+)
+
+// importForm is the page for several secrets at once. It shows names and sizes; the values stay in the reader's browser until
+// they are saved.
+type importForm struct {
+	Seen    bool // the text was looked at: Rows say what is in it
+	Rows    []importRow
+	New     int
+	Replace int
+	Keep    bool // what is there already stays
+}
+
+type importRow struct {
+	Name   string
+	Size   int
+	Exists bool
+}
+
+func (u *UI) importPage(*visit) (answer, error) {
+	return answer{page: "import.html", title: "Import secrets", data: importForm{}}, nil
+}
+
+// importSecrets shows what the text would bring, or brings it.
+func (u *UI) importSecrets(v *visit) (answer, error) {
+	form := importForm{Keep: v.field("existing") == "keep"}
+	page := func() answer { return answer{page: "import.html", title: "Import secrets", data: form} }
+	text, _, err := v.value()
+	if err != nil {
+		return page(), err
+	}
+	found, err := pairs.Parse(text)
+	if err != nil {
+		return page(), errs.New(errs.Invalid, "%s; nothing was imported", err)
+	}
+	if len(found) == 0 {
+		return page(), errs.New(errs.Invalid, "there is no name with a value in this text; nothing was imported")
+	}
+	keys, err := u.Secrets.Keys(v.Context(), v.caller, v.org)
+	if err != nil {
+		return page(), err
+	}
+	set := make(map[string]secret.Value, len(found))
+	for _, p := range found {
+		_, exists := slices.BinarySearch(keys, p.Name)
+		if exists {
+			form.Replace++
+		} else {
+			form.New++
+		}
+		form.Rows = append(form.Rows, importRow{p.Name, len(p.Value), exists})
+		if !exists || !form.Keep {
+			set[p.Name] = secret.NewValue(p.Value)
+		}
+	}
+	if v.field("do") != "import" {
+		form.Seen = true
+		return page(), nil
+	}
+	if err := u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: set}); err != nil {
+		return page(), err
+	}
+	note := count(form.New, "secret") + " added, " + number(form.Replace) + " replaced."
+	if form.Keep {
+		note = count(form.New, "secret") + " added; " + number(form.Replace) + " of these names were there and stay as they are."
+	}
+	return answer{goTo: v.at("/secrets"), note: note}, nil
+}

@@ -1,0 +1,150 @@
+package ui
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+)
+
+// The kinds of token that the form offers.
+const (
+	kindSecrets  = "secrets"  // the organisation's secrets, all or some names
+	kindOrg      = "org"      // everything in the organisation
+	kindChosen   = "chosen"   // each type of resource by itself
+	kindOperator = "operator" // everything
+)
+
+// tokenForm is a token being made.
+type tokenForm struct {
+	Description string
+	Kind        string
+	Read, Write bool
+	Names       string // patterns, one a line; empty for all
+	Chosen      map[string]bool
+	Days        int
+
+	// What the form offers.
+	Types []identity.ResourceType
+	Lives any
+}
+
+func (f *tokenForm) fill(v *visit) {
+	for _, t := range identity.ResourceTypes {
+		if t != identity.Instance {
+			f.Types = append(f.Types, t)
+		}
+	}
+	slices.Sort(f.Types)
+	f.Lives = lives
+}
+
+func readTokenForm(v *visit) (tokenForm, error) {
+	f := tokenForm{Description: v.field("description"), Kind: v.field("kind"), Read: v.field("read") != "", Write: v.field("write") != "",
+		Names: v.field("names"), Chosen: make(map[string]bool)}
+	for _, c := range v.PostForm["may"] {
+		f.Chosen[c] = true
+	}
+	days, err := strconv.Atoi(v.field("days"))
+	if err != nil || days < 0 || days > 36500 {
+		return f, errs.New(errs.Invalid, "choose how long the token lives")
+	}
+	f.Days = days
+	if !slices.Contains([]string{kindSecrets, kindOrg, kindChosen, kindOperator}, f.Kind) {
+		return f, errs.New(errs.Invalid, "choose what the token may do")
+	}
+	return f, nil
+}
+
+// permissions are what the form asks for.
+func (f *tokenForm) permissions(org id.ID) []identity.Permission {
+	switch f.Kind {
+	case kindOperator:
+		return identity.Operator()
+	case kindOrg:
+		// Without what concerns all organisations, which an owner's session holds and a token of one organisation must not.
+		return slices.DeleteFunc(identity.Owner(org), func(p identity.Permission) bool { return p.Resource.Type == identity.Instance })
+	case kindSecrets:
+		return f.secretPermissions(org)
+	}
+	var ps []identity.Permission
+	for _, t := range identity.ResourceTypes {
+		for _, a := range []identity.Action{identity.Read, identity.Write} {
+			if !f.Chosen[string(a)+":"+string(t)] || t == identity.Instance {
+				continue
+			}
+			r := identity.Resource{Type: t, OrgID: org}
+			if t == identity.Orgs {
+				r = identity.Resource{Type: t, ID: org}
+			}
+			ps = append(ps, identity.To(a, r))
+		}
+	}
+	return ps
+}
+
+func (f *tokenForm) secretPermissions(org id.ID) []identity.Permission {
+	names := []string{""}
+	if f.Names != "" {
+		names = nil
+		for line := range strings.Lines(f.Names) {
+			if line = strings.TrimSpace(line); line != "" {
+				names = append(names, line)
+			}
+		}
+	}
+	var ps []identity.Permission
+	for _, n := range names {
+		r := identity.Resource{Type: identity.Secrets, OrgID: org, Name: n}
+		if f.Read {
+			ps = append(ps, identity.To(identity.Read, r))
+		}
+		if f.Write {
+			ps = append(ps, identity.To(identity.Write, r))
+		}
+	}
+	return ps
+}
+
+// inWords says what permissions allow, for people: a line for each type of resource, the actions together.
+func (u *UI) inWords(v *visit, ps []identity.Permission) []string {
+	held := identity.Caller{Principal: &identity.Principal{Permissions: ps}}
+	all := func(want []identity.Permission) bool {
+		return !slices.ContainsFunc(want, func(p identity.Permission) bool { return !held.May(p) })
+	}
+	if all(identity.Operator()) {
+		return []string{"everything, in every organisation"}
+	}
+	f := tokenForm{Kind: kindOrg}
+	if v.org.Valid() && all(f.permissions(v.org)) {
+		return []string{"everything in this organisation"}
+	}
+	var order []string
+	actions := make(map[string][]string)
+	for _, p := range ps {
+		what := string(p.Resource.Type)
+		switch r := p.Resource; {
+		case r.Name != "" && r.Type == identity.Secrets:
+			what = "secrets named " + r.Name
+		case r.ID.Valid() && r.Type != identity.Orgs:
+			what += " " + r.ID.String()
+		case !r.OrgID.Valid() && !r.ID.Valid():
+			what += " of every organisation"
+		case r.OrgID.Valid() && r.OrgID != v.org:
+			what += " of " + r.OrgID.String()
+		}
+		if actions[what] == nil {
+			order = append(order, what)
+		}
+		if !slices.Contains(actions[what], string(p.Action)) {
+			actions[what] = append(actions[what], string(p.Action))
+		}
+	}
+	for i, what := range order {
+		order[i] = strings.Join(actions[what], " and ") + " " + what
+	}
+	return order
+}

@@ -1,0 +1,171 @@
+package ui
+
+import (
+	"bytes"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"strongroom/internal/errs"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// view is what a template gets.
+type view struct {
+	Title    string
+	Theme    string
+	Note     string // of what was just done
+	Error    string // of what was just refused
+	User     string // "" where nobody is signed in
+	UserID   string
+	Operator bool
+	Org      string // ID
+	OrgName  string
+	Section  string // the entry of the menu
+	At       string // path of the organisation's pages
+	Version  string
+	Now      time.Time
+	Page     any
+}
+
+func (u *UI) parseTemplates() (map[string]*template.Template, error) {
+	funcs := template.FuncMap{
+		"static": u.files.path, "ago": func(t time.Time) string { return ago(t, u.Now()) }, "exact": exact, "stamp": stamp,
+		"count": count, "number": number, "bytes": size,
+	}
+	base, err := template.New("base").Funcs(funcs).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")
+	if err != nil {
+		return nil, err
+	}
+	entries, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]*template.Template)
+	for _, e := range entries {
+		t, err := template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		all[e.Name()] = t
+	}
+	return all, nil
+}
+
+// write shows the answer, or the error.
+func (u *UI) write(v *visit, a answer, err error) {
+	switch {
+	case err != nil && v.live:
+		writeLiveError(v.w, err)
+	case err != nil && a.page == "":
+		a = answer{page: "error.html", title: errorTitle(err), data: errs.Message(err)}
+		u.show(v, a, errs.CodeOf(err).Status(), "")
+	case err != nil:
+		setRetry(v.w.Header(), err)
+		u.show(v, a, errs.CodeOf(err).Status(), errs.Message(err))
+	case a.goTo != "":
+		if a.note != "" {
+			v.setCookie(noteCookie, base64.RawURLEncoding.EncodeToString([]byte(a.note)), time.Minute)
+		}
+		if v.live {
+			v.w.Header().Set("Strongroom-Go", a.goTo)
+			v.w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		v.w.Header().Set("Location", a.goTo)
+		v.w.WriteHeader(http.StatusSeeOther)
+	default:
+		u.show(v, a, max(a.status, http.StatusOK), "")
+	}
+}
+
+// writeLiveError answers app.js in the API's form.
+func writeLiveError(w http.ResponseWriter, err error) {
+	setRetry(w.Header(), err)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(errs.CodeOf(err).Status())
+	b, _ := json.Marshal(map[string]string{"code": string(errs.CodeOf(err)), "message": errs.Message(err)}) // strings always encode
+	_, _ = w.Write(b)                                                                                       // the reader is gone where this fails
+}
+
+func setRetry(h http.Header, err error) {
+	if e, ok := err.(*errs.Error); ok && e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
+	}
+}
+
+func errorTitle(err error) string {
+	switch errs.CodeOf(err) {
+	case errs.NotFound:
+		return "Not found"
+	case errs.Unauthorized, errs.Forbidden:
+		return "Not allowed"
+	case errs.Unavailable:
+		return "Not available"
+	case errs.Internal:
+		return "Something went wrong"
+	}
+	return "That did not work"
+}
+
+func (u *UI) show(v *visit, a answer, status int, refused string) {
+	d := view{Title: a.title, Theme: v.theme(), Error: refused, Section: section(a.page), Version: u.Version, Now: u.Now(), Page: a.data}
+	if v.session != "" {
+		d.User, d.UserID, d.Operator = v.caller.User, v.caller.UserID.String(), v.operator()
+		if v.org.Valid() {
+			d.Org, d.OrgName, d.At = v.org.String(), v.orgName, v.at("")
+		}
+	}
+	if c, err := v.Cookie(noteCookie); err == nil && v.Method == http.MethodGet {
+		if b, err := base64.RawURLEncoding.DecodeString(c.Value); err == nil {
+			d.Note = string(b)
+		}
+		v.setCookie(noteCookie, "", -1)
+	}
+	var b bytes.Buffer
+	if err := u.templates[a.page].ExecuteTemplate(&b, "base", d); err != nil {
+		u.Logger.Error("a page could not be made", "request", v.id, "page", a.page, "error", err)
+		http.Error(v.w, "an internal error has occurred; the server's log has the details", http.StatusInternalServerError)
+		return
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(b.Bytes()) // the reader is gone where this fails
+}
+
+// section is the menu's entry that the page belongs to.
+func section(page string) string {
+	first, _, _ := strings.Cut(strings.TrimSuffix(page, ".html"), "-")
+	switch first {
+	case "secret", "import":
+		return "secrets"
+	case "token":
+		return "tokens"
+	case "user":
+		return "users"
+	}
+	return first
+}
+
+// theme is the reader's wish; "" follows the system.
+func (v *visit) theme() string {
+	if c, err := v.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
+}
+
+func (u *UI) notFound(*visit) (answer, error) {
+	return answer{}, errs.New(errs.NotFound, "there is no such page")
+}
+
+func queryEscape(s string) string { return url.QueryEscape(s) }

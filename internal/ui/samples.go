@@ -1,0 +1,188 @@
+package ui
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"strongroom/internal/secret"
+)
+
+// The store is looked at every sampleEvery, and the last hour is kept.
+const (
+	sampleEvery = 10 * time.Second
+	samplesKept = 360
+	checkTime   = 3 * time.Second
+)
+
+// The metrics of secret.Metered.
+const (
+	metricSeconds = "strongroom_secret_store_duration_seconds"
+	metricCalls   = "strongroom_secret_store_calls_total"
+)
+
+// sample is what the store did in one span of time.
+type sample struct {
+	at     time.Time
+	calls  float64
+	failed float64
+	// within counts the calls by how long they took at most, as the histogram's buckets do.
+	within []bucket
+}
+
+type bucket struct {
+	seconds float64
+	count   float64
+}
+
+// samples remember the store's last hour, in one ring.
+type samples struct {
+	store  secret.Store
+	gather prometheus.Gatherer
+	name   string
+	now    func() time.Time
+
+	mu      sync.Mutex
+	last    sample // counters since the start
+	ring    []sample
+	health  error
+	checked time.Time
+}
+
+func newSamples(store secret.Store, gather prometheus.Gatherer, name string, now func() time.Time) *samples {
+	return &samples{store: store, gather: gather, name: name, now: now}
+}
+
+func (s *samples) run(ctx context.Context) {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		s.take()
+		s.check(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// check asks the store whether it can serve.
+func (s *samples) check(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	err := s.store.Check(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.health, s.checked = err, s.now()
+}
+
+// state is the last check's outcome, made anew where it is old.
+func (s *samples) state(ctx context.Context) (err error, at time.Time) {
+	s.mu.Lock()
+	at = s.checked
+	s.mu.Unlock()
+	if s.now().Sub(at) > 2*sampleEvery {
+		s.check(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health, s.checked
+}
+
+// take reads the counters and keeps what they grew by.
+func (s *samples) take() {
+	if s.gather == nil {
+		return
+	}
+	families, err := s.gather.Gather()
+	if err != nil && len(families) == 0 {
+		return // the next look makes up for it
+	}
+	total := sample{at: s.now()}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if label(m, "store") != s.name {
+				continue
+			}
+			switch f.GetName() {
+			case metricSeconds:
+				total.addHistogram(m.GetHistogram())
+			case metricCalls:
+				n := m.GetCounter().GetValue()
+				total.calls += n
+				switch label(m, "outcome") {
+				case "ok", "cancelled", "not found":
+				default:
+					total.failed += n
+				}
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.last.at.IsZero() {
+		s.ring = append(s.ring, total.since(s.last))
+		if len(s.ring) > samplesKept {
+			s.ring = s.ring[1:]
+		}
+	}
+	s.last = total
+}
+
+func label(m *dto.Metric, name string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return ""
+}
+
+func (s *sample) addHistogram(h *dto.Histogram) {
+	for i, b := range h.GetBucket() {
+		if i == len(s.within) {
+			s.within = append(s.within, bucket{seconds: b.GetUpperBound()})
+		}
+		s.within[i].count += float64(b.GetCumulativeCount())
+	}
+}
+
+// since is what came after an earlier reading of the counters.
+func (s sample) since(before sample) sample {
+	d := sample{at: s.at, calls: s.calls - before.calls, failed: s.failed - before.failed}
+	for i, b := range s.within {
+		if i < len(before.within) {
+			b.count -= before.within[i].count
+		}
+		d.within = append(d.within, b)
+	}
+	return d
+}
+
+// quantile is the time in which a part of the calls were done, found within its bucket by proportion, as Prometheus'
+// histogram_quantile does. It is not ok where there were no calls.
+func (s sample) quantile(q float64) (seconds float64, ok bool) {
+	if s.calls <= 0 || len(s.within) == 0 {
+		return 0, false
+	}
+	want := q * s.calls
+	low, below := 0.0, 0.0
+	for _, b := range s.within {
+		if b.count >= want && b.count > below {
+			return low + (b.seconds-low)*(want-below)/(b.count-below), true
+		}
+		low, below = b.seconds, b.count
+	}
+	return low, true // longer than the last bucket
+}
+
+// hour is a copy of the ring.
+func (s *samples) hour() []sample {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]sample(nil), s.ring...)
+}

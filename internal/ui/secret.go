@@ -1,0 +1,184 @@
+package ui
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+	"strongroom/internal/secret"
+)
+
+// pageNumber reads a page's number from a query, 0 where there is none.
+func pageNumber(s string) int {
+	n, err := strconv.Atoi(strings.ReplaceAll(s, ",", ""))
+	if err != nil || n < 0 || n > 1<<20 {
+		return 0
+	}
+	return n
+}
+
+// clip shortens a name for use in a message.
+func clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
+}
+
+// secretForm is a secret being set. The value is never sent back: where the form is refused without JavaScript it has to
+// be typed again, and the page says so.
+type secretForm struct {
+	Key       string
+	Exists    bool // the name was found taken; the reader may choose to replace it
+	Gone      bool // the name was found gone; the reader may choose to set it anew
+	HadValue  bool
+	MayDelete bool
+}
+
+func (u *UI) newSecretPage(v *visit) (answer, error) {
+	return answer{page: "secret-new.html", title: "Add a secret", data: secretForm{Key: v.URL.Query().Get("key")}}, nil
+}
+
+func (u *UI) createSecret(v *visit) (answer, error) {
+	// Spaces belong to a name: the API takes them.
+	form := secretForm{Key: v.PostFormValue("key")}
+	taken, err := u.hasSecret(v, form.Key)
+	if err == nil && taken && v.field("replace") != "yes" {
+		form.Exists = true
+		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name", clip(form.Key))
+	}
+	return u.saveSecret(v, answer{page: "secret-new.html", title: "Add a secret"}, form, err)
+}
+
+func (u *UI) replaceSecret(v *visit) (answer, error) {
+	form := secretForm{Key: v.PostFormValue("key")}
+	there, err := u.hasSecret(v, form.Key)
+	if err == nil && !there && v.field("replace") != "yes" {
+		form.Gone = true
+		err = errs.New(errs.Conflict, "the secret %q was deleted meanwhile; choose “set it again”, or go back", clip(form.Key))
+	}
+	return u.saveSecret(v, answer{page: "secret-gone.html", title: "Not saved"}, form, err)
+}
+
+// saveSecret stores the form's value, unless refused says why not.
+func (u *UI) saveSecret(v *visit, page answer, form secretForm, refused error) (answer, error) {
+	value, given, err := v.value()
+	form.HadValue = given
+	page.data = form
+	if refused != nil || err != nil {
+		clear(value)
+		if refused == nil {
+			refused = err
+		}
+		return page, refused
+	}
+	err = u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}})
+	if err != nil {
+		return page, err
+	}
+	return answer{goTo: v.at("/secret?key=" + queryEscape(form.Key)), note: "The value is saved (" + size(len(value)) + ")."}, nil
+}
+
+// hasSecret asks for all names: the service has no question about one. Who may not read names cannot be told.
+func (u *UI) hasSecret(v *visit, key string) (bool, error) {
+	if !v.caller.MaySome(identity.Read, v.org) {
+		return false, nil
+	}
+	keys, err := u.Secrets.Keys(v.Context(), v.caller, v.org)
+	if err != nil {
+		return false, err
+	}
+	_, found := slices.BinarySearch(keys, key)
+	return found, nil
+}
+
+// value is what the form carries: the bytes of a file as they are, or else the text field, whose line ends browsers write as
+// CRLF, whatever was typed. app.js sends the typed text as a file, so that it arrives as it was.
+func (v *visit) value() (value []byte, given bool, err error) {
+	if v.MultipartForm != nil {
+		for _, f := range v.MultipartForm.File["file"] {
+			if f.Size == 0 && f.Filename == "" {
+				continue
+			}
+			r, err := f.Open()
+			if err != nil {
+				return nil, false, err
+			}
+			defer r.Close()
+			b, err := io.ReadAll(r)
+			if err != nil {
+				return nil, false, err
+			}
+			return b, len(b) > 0, checkGiven(b)
+		}
+	}
+	b := []byte(strings.ReplaceAll(v.PostFormValue("value"), "\r\n", "\n"))
+	return b, len(b) > 0, checkGiven(b)
+}
+
+// checkGiven refuses the empty value: InfluxDB's API takes it, but in a form it is a field that was forgotten.
+func checkGiven(b []byte) error {
+	if len(b) == 0 {
+		return errs.New(errs.EmptyValue, "the value is empty; type, paste or drop one")
+	}
+	return nil
+}
+
+type secretView struct {
+	Key       string
+	MayWrite  bool
+	Flux      string
+	Curl      string
+	CLI       string
+	Activity  []audit.Record
+	NoHistory bool // the audit log could not be asked
+}
+
+func (u *UI) secretPage(v *visit) (answer, error) {
+	key := v.URL.Query().Get("key")
+	there, err := u.hasSecret(v, key)
+	if err != nil {
+		return answer{}, err
+	}
+	if !there {
+		return answer{}, errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", clip(key))
+	}
+	p := secretView{Key: key, MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
+	if v.operator() && u.Trail != nil {
+		page, err := u.records(v, audit.Filter{OrgID: v.org.String(), Key: key, Limit: 8})
+		if err != nil {
+			u.Logger.Warn("a secret's activity could not be read", "request", v.id, "error", err)
+			p.NoHistory = true
+		}
+		p.Activity = page.Records
+	}
+	return answer{page: "secret.html", title: key, data: p}, nil
+}
+
+// fluxCall is how a Flux script uses the secret.
+func fluxCall(key string) string { return "secrets.get(key: " + fluxString(key) + ")" }
+
+// fluxString writes a string literal of Flux, in which only these have a meaning (Flux's specification, "String literals").
+func fluxString(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `${`, `\${`).Replace(s) + `"`
+}
+
+// curl is how a script sets the secret. The value goes through standard input and so is not in the list of processes.
+func (v *visit) curl(key string) string {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(map[string]string{key: "NEW VALUE"}) // strings always encode
+	return fmt.Sprintf("curl --request PATCH %s \\\n  --header \"Authorization: Token $INFLUX_TOKEN\" \\\n  --data @- <<'END'\n%sEND",
+		shellQuote(v.host()+"/api/v2/orgs/"+v.org.String()+"/secrets"), body.String())
+}
+
+// shellQuote quotes a word for a POSIX shell.
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,0 +1,132 @@
+package ui
+
+import (
+	"encoding/json"
+	"html/template"
+	"slices"
+
+	"strongroom/internal/identity"
+	"strongroom/internal/secret"
+)
+
+// secretsShown is how many names the page holds as HTML. The others come as one list of names, over which app.js searches;
+// without JavaScript the server does, a page at a time.
+const secretsShown = 100
+
+type secretList struct {
+	Total, Matching int
+	Shown           []string
+	Search          string
+	Descending      bool
+	From, To        int    // of the matching ones, counted from 1
+	Before, Next    string // links to the pages before and after, "" where there is none
+	Names           template.JS
+	MayWrite        bool
+	Host            string // for the curl call
+}
+
+func (u *UI) secretsPage(v *visit) (answer, error) {
+	keys, err := u.Secrets.Keys(v.Context(), v.caller, v.org)
+	if err != nil {
+		return answer{}, err
+	}
+	q := v.URL.Query()
+	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), Host: v.host()}
+	if l.Names, err = namesJSON(keys); err != nil {
+		return answer{}, err
+	}
+	l.page(keys, pageNumber(q.Get("page")))
+	return answer{page: "secrets.html", title: "Secrets", data: l}, nil
+}
+
+// page chooses what is shown of the keys.
+func (l *secretList) page(keys []string, n int) {
+	matching := keys
+	if l.Search != "" {
+		matching = nil
+		for _, k := range keys {
+			if contains(k, l.Search) {
+				matching = append(matching, k)
+			}
+		}
+	}
+	l.Matching = len(matching)
+	from := min(n*secretsShown, max(0, (len(matching)-1)/secretsShown*secretsShown))
+	to := min(from+secretsShown, len(matching))
+	if l.Descending {
+		l.Shown = slices.Clone(matching[len(matching)-to : len(matching)-from])
+		slices.Reverse(l.Shown)
+	} else {
+		l.Shown = matching[from:to]
+	}
+	l.From, l.To = from+1, to
+	rest := "?q=" + queryEscape(l.Search)
+	if l.Descending {
+		rest += "&sort=down"
+	}
+	if from > 0 {
+		l.Before = rest + "&page=" + number(from/secretsShown-1)
+	}
+	if to < len(matching) {
+		l.Next = rest + "&page=" + number(from/secretsShown+1)
+	}
+}
+
+// namesJSON is the list of names as a block of data in the page. json.Marshal escapes what could end the block.
+func namesJSON(keys []string) (template.JS, error) {
+	if keys == nil {
+		keys = []string{}
+	}
+	b, err := json.Marshal(keys)
+	return template.JS(b), err
+}
+
+func (v *visit) mayWriteSecrets() bool { return v.caller.MaySome(identity.Write, v.org) }
+
+// host is the server as the reader's browser knows it.
+func (v *visit) host() string {
+	if v.ui.Secure {
+		return "https://" + v.Host
+	}
+	return "http://" + v.Host
+}
+
+// deleteSecretsPage asks before it deletes one secret, by a link.
+func (u *UI) deleteSecretsPage(v *visit) (answer, error) {
+	return u.askDeleteSecrets(v, v.URL.Query()["key"])
+}
+
+// confirmShown bounds the names that a question lists; the form holds all of them.
+const confirmShown = 20
+
+func (u *UI) askDeleteSecrets(v *visit, keys []string) (answer, error) {
+	if len(keys) == 0 {
+		return answer{goTo: v.at("/secrets"), note: "Nothing was chosen, so nothing was deleted."}, nil
+	}
+	c := confirm{
+		Question: "Delete " + count(len(keys), "secret") + "?",
+		Goes:     keys[:min(len(keys), confirmShown)], More: max(0, len(keys)-confirmShown),
+		Back:   "The values cannot be brought back from this page, and whatever uses them will fail.",
+		Action: v.at("/secrets/delete"), Button: "Delete " + count(len(keys), "secret"), Cancel: v.at("/secrets"), Keys: keys,
+	}
+	if len(keys) == 1 {
+		c.Question, c.Button = "Delete this secret?", "Delete the secret"
+		c.Back = "The value cannot be brought back from this page, and whatever uses it will fail."
+	}
+	return askFirst(c), nil
+}
+
+func (u *UI) deleteSecrets(v *visit) (answer, error) {
+	keys := slices.Compact(slices.Sorted(slices.Values(v.PostForm["key"])))
+	if v.field("sure") != "yes" {
+		return u.askDeleteSecrets(v, keys)
+	}
+	if err := u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Delete: keys}); err != nil {
+		return again(err)(u.askDeleteSecrets(v, keys))
+	}
+	note := count(len(keys), "secret") + " deleted."
+	if len(keys) == 1 {
+		note = "“" + clip(keys[0]) + "” is deleted."
+	}
+	return answer{goTo: v.at("/secrets"), note: note}, nil
+}

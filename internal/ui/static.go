@@ -1,0 +1,64 @@
+package ui
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed static
+var staticFiles embed.FS
+
+// files are the static files under names that hold a hash of what is in them, so that browsers may keep them for ever.
+type files struct {
+	byHashed map[string][]byte
+	hashed   map[string]string // by plain name: the path
+}
+
+func openFiles() (*files, error) {
+	f := &files{byHashed: make(map[string][]byte), hashed: make(map[string]string)}
+	entries, err := staticFiles.ReadDir("static")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		b, err := fs.ReadFile(staticFiles, "static/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(b)
+		ext := path.Ext(e.Name())
+		name := strings.TrimSuffix(e.Name(), ext) + "-" + hex.EncodeToString(sum[:6]) + ext
+		f.byHashed[name], f.hashed[e.Name()] = b, "/static/"+name
+	}
+	return f, nil
+}
+
+// path is where the file is served, for the templates.
+func (f *files) path(name string) (string, error) {
+	p, ok := f.hashed[name]
+	if !ok {
+		return "", fmt.Errorf("there is no static file %q", name)
+	}
+	return p, nil
+}
+
+func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("file")
+	b, ok := f.byHashed[name]
+	if !ok {
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+}

@@ -1,0 +1,145 @@
+// What every page does: copying, times that stay true, themes of dialogs, and telling that the server cannot be reached.
+'use strict';
+
+const $ = (selector, from = document) => from.querySelector(selector);
+const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+
+// As in Go (fluxString): only these mean something in a string of Flux.
+const fluxCall = (key) => 'secrets.get(key: "' + key.replace(/[\\"]|\$\{/g, '\\$&') + '")';
+
+// ---- copying -------------------------------------------------------------------------------------------------------
+
+async function copyText(text) {
+  if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+  // Plain HTTP to another machine has no clipboard API; the old way needs a field to copy from.
+  const field = document.createElement('textarea');
+  field.value = text;
+  field.className = 'vh';
+  field.readOnly = true;
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand('copy');
+  field.remove();
+  if (!done) throw new Error('refused');
+}
+
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest('.copy');
+  if (!button) return;
+  event.preventDefault();
+  const name = () => $('a', button.parentElement).textContent;
+  let text = button.dataset.copy;
+  if ('copyName' in button.dataset) text = name();
+  if ('copyFlux' in button.dataset) text = fluxCall(name());
+  const label = $('span', button);
+  const was = button.dataset.was ??= label.textContent;
+  try {
+    await copyText(text);
+    label.textContent = 'Copied';
+    button.classList.add('done');
+    say('Copied.');
+  } catch {
+    label.textContent = 'Not copied';
+    say('The browser did not let this page copy.');
+  }
+  clearTimeout(button.timer);
+  button.timer = setTimeout(() => { label.textContent = was; button.classList.remove('done'); }, 2000);
+});
+
+// say tells a screen reader.
+const speaker = document.createElement('div');
+speaker.className = 'vh';
+speaker.setAttribute('aria-live', 'polite');
+document.body.append(speaker);
+function say(text) {
+  speaker.textContent = '';
+  setTimeout(() => { speaker.textContent = text; }, 50);
+}
+
+// ---- times, as in Go (ago) -----------------------------------------------------------------------------------------
+
+function ago(then) {
+  let s = (Date.now() - then) / 1000;
+  const future = s < 0;
+  s = Math.abs(s);
+  if (s < 45) return future ? 'in a moment' : 'just now';
+  const [n, unit] = s < 3570 ? [Math.max(1, Math.round(s / 60)), 'minute'] : s < 84600 ? [Math.round(s / 3600), 'hour']
+    : s < 60 * 86400 ? [Math.max(1, Math.round(s / 86400)), 'day']
+    : s < 700 * 86400 ? [Math.floor((s / 86400 + 15) / (30 + 10 / 24)), 'month'] : [Math.floor((s / 86400 + 1) / 365), 'year'];
+  const words = n + ' ' + unit + (n === 1 ? '' : 's');
+  return future ? 'in ' + words : words + ' ago';
+}
+function freshTimes() {
+  for (const t of $$('time[datetime]')) {
+    const words = ago(Date.parse(t.dateTime));
+    if (t.textContent !== words) t.textContent = words;
+  }
+}
+setInterval(freshTimes, 30000);
+
+// ---- the connection ------------------------------------------------------------------------------------------------
+
+const connection = {
+  lost: false,
+  banner: $('#connection'),
+  async ask() {
+    try {
+      const answer = await fetch('/ping', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+      if (!answer.ok) throw new Error();
+      this.back();
+    } catch {
+      this.gone();
+    }
+  },
+  gone() {
+    if (!this.lost) {
+      this.lost = true;
+      this.banner.textContent = 'The server cannot be reached. What you typed is still here; trying again…';
+      this.banner.hidden = false;
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), 2000);
+  },
+  back() {
+    if (!this.lost) return;
+    this.lost = false;
+    this.banner.textContent = 'The server is there again. Go on where you were.';
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => { this.banner.hidden = true; }, 6000);
+  },
+};
+window.addEventListener('offline', () => connection.gone());
+window.addEventListener('online', () => connection.ask());
+setInterval(() => { if (!document.hidden && !connection.lost) connection.ask(); }, 15000);
+
+// ---- lists that are filtered where they stand ----------------------------------------------------------------------
+
+for (const input of $$('[data-filter]')) {
+  input.addEventListener('input', () => {
+    const wanted = input.value.toLowerCase();
+    let found = 0;
+    for (const li of $$(input.dataset.filter)) {
+      li.hidden = !li.textContent.toLowerCase().includes(wanted);
+      if (!li.hidden) found++;
+    }
+    $('#found').textContent = wanted && !found ? 'None found.' : wanted ? found + ' found' : '';
+  });
+}
+
+// ---- several tabs --------------------------------------------------------------------------------------------------
+
+const tabs = 'BroadcastChannel' in window ? new BroadcastChannel('strongroom') : null;
+if (tabs) {
+  tabs.onmessage = (event) => {
+    if (event.data.path !== location.pathname || $('#changed')) return;
+    const note = document.createElement('p');
+    note.id = 'changed';
+    note.className = 'note';
+    note.setAttribute('role', 'status');
+    const again = document.createElement('a');
+    again.href = location.href;
+    again.textContent = 'Show it as it is now';
+    note.append('Something was changed here in another tab. ', again);
+    $('#main').prepend(note);
+  };
+}

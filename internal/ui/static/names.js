@@ -1,0 +1,106 @@
+// The list of secrets: search as you type over all names, which came with the page, and choose several.
+'use strict';
+
+(() => {
+  const source = document.getElementById('all-names');
+  if (!source) return;
+  const names = JSON.parse(source.textContent);
+  const folded = names.map((n) => n.toLowerCase());
+  const list = $('#names'), found = $('#found'), more = $('#more'), form = $('#chosen');
+  const search = $('#q'), order = $('#sort'), all = $('#all'), remove = $('#delete');
+  const base = form.dataset.base, step = 100;
+  const chosen = new Set();
+  const number = (n) => n.toLocaleString('en');
+  let matching = names, shown = 0;
+  form.dataset.ready = '1';
+
+  // The rows that the server made are the pattern for all.
+  const pattern = list.firstElementChild?.cloneNode(true);
+  if (!pattern) return;
+  function row(name) {
+    const li = pattern.cloneNode(true);
+    const link = $('a', li), box = $('input', li), [copyName, copyFlux] = $$('.copy', li);
+    link.textContent = name;
+    link.href = base + '/secret?key=' + encodeURIComponent(name);
+    copyName.setAttribute('aria-label', 'Copy the name ' + name);
+    copyFlux.setAttribute('aria-label', 'Copy the Flux call for ' + name);
+    if (box) {
+      box.value = name;
+      box.checked = chosen.has(name);
+      box.setAttribute('aria-label', 'Select ' + name);
+    }
+    return li;
+  }
+
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'button quiet';
+  button.addEventListener('click', () => {
+    const first = shown;
+    grow();
+    $('a', list.children[first])?.focus();
+  });
+
+  function grow() {
+    list.append(...matching.slice(shown, shown + step).map(row));
+    shown = Math.min(shown + step, matching.length);
+    tell();
+  }
+  function tell() {
+    found.textContent = !matching.length ? 'None matches “' + search.value + '”.'
+      : shown < matching.length ? number(shown) + ' of ' + number(matching.length) + ' shown' : number(matching.length) + (matching.length === names.length ? (names.length === 1 ? ' name' : ' names') : ' found');
+    button.textContent = 'Show ' + Math.min(step, matching.length - shown) + ' more';
+    more.replaceChildren(...(shown < matching.length ? [button] : []));
+    list.hidden = !matching.length;
+  }
+  function look() {
+    const wanted = search.value.toLowerCase();
+    matching = wanted ? names.filter((_, i) => folded[i].includes(wanted)) : names;
+    if (order.value === 'down') matching = [...matching].reverse();
+    shown = 0;
+    list.replaceChildren();
+    grow();
+    marks();
+    // A reload and a link keep the search; it is no new page in the history.
+    const query = new URLSearchParams();
+    if (search.value) query.set('q', search.value);
+    if (order.value) query.set('sort', order.value);
+    history.replaceState(null, '', query.size ? '?' + query : location.pathname);
+  }
+  function marks() {
+    if (!remove) return;
+    remove.textContent = chosen.size ? 'Delete ' + number(chosen.size) + ' selected…' : 'Delete selected…';
+    remove.disabled = !chosen.size;
+    all.checked = chosen.size > 0 && matching.length > 0 && matching.every((n) => chosen.has(n));
+    all.indeterminate = chosen.size > 0 && !all.checked;
+  }
+
+  search.addEventListener('input', look);
+  order.addEventListener('change', look);
+  $('#search').addEventListener('submit', (event) => event.preventDefault());
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select, dialog')) return;
+    event.preventDefault();
+    search.focus();
+  });
+  list.addEventListener('change', (event) => {
+    if (event.target.name !== 'key') return;
+    if (event.target.checked) chosen.add(event.target.value); else chosen.delete(event.target.value);
+    marks();
+  });
+  all?.addEventListener('change', () => {
+    for (const n of matching) if (all.checked) chosen.add(n); else chosen.delete(n);
+    for (const box of $$('input[name=key]', list)) box.checked = all.checked;
+    marks();
+  });
+  // What is chosen and not shown goes along.
+  form.addEventListener('formdata', (event) => {
+    event.formData.delete('key');
+    for (const n of chosen) event.formData.append('key', n);
+  });
+
+  shown = list.children.length;
+  tell();
+  if (location.search) look();
+  marks();
+})();

@@ -1,0 +1,116 @@
+package ui
+
+import (
+	"fmt"
+	"time"
+
+	"strongroom/internal/errs"
+)
+
+type storeView struct {
+	Name, What string
+	Healthy    bool
+	Reason     string
+	Checked    time.Time
+	Calls      int
+	Failed     int
+	Median     string
+	Charts     []chart
+	Since      time.Time // what is drawn begins then
+}
+
+// storeNames say which store is which.
+var storeNames = map[string][2]string{
+	"bolt":  {"Embedded store", "Values are sealed with AES-256-GCM in the server's own file."},
+	"vault": {"Vault", "Values are in Vault's KV version 2 engine; this server keeps none of them."},
+}
+
+func (u *UI) storePage(v *visit) (answer, error) {
+	p := storeView{Name: u.StoreName, Healthy: true}
+	if n, ok := storeNames[u.StoreName]; ok {
+		p.Name, p.What = n[0], n[1]
+	}
+	var err error
+	if err, p.Checked = u.samples.state(v.Context()); err != nil {
+		p.Healthy, p.Reason = false, errs.Message(err)
+	}
+	hour := u.samples.hour()
+	if len(hour) > 0 {
+		p.Since = hour[0].at
+	}
+	var all sample
+	for _, s := range hour {
+		p.Calls += int(s.calls)
+		p.Failed += int(s.failed)
+		all = all.plus(s)
+	}
+	if m, ok := all.quantile(0.5); ok {
+		p.Median = duration(m)
+	}
+	p.Charts = []chart{latencyChart(hour), callsChart(hour)}
+	return answer{page: "store.html", title: "Store", data: p}, nil
+}
+
+// plus is both spans together.
+func (s sample) plus(other sample) sample {
+	sum := sample{at: other.at, calls: s.calls + other.calls, failed: s.failed + other.failed, within: append([]bucket(nil), other.within...)}
+	for i := range sum.within {
+		if i < len(s.within) {
+			sum.within[i].count += s.within[i].count
+		}
+	}
+	return sum
+}
+
+func latencyChart(hour []sample) chart {
+	var median, slow []point
+	for _, s := range hour {
+		m, ok := s.quantile(0.5)
+		median = append(median, point{m, ok})
+		p, ok := s.quantile(0.95)
+		slow = append(slow, point{p, ok})
+	}
+	top := roundUp(highest(median, slow))
+	c := chart{Name: "Time a call takes", Top: duration(top), Empty: highest(slow) == 0,
+		Curves: []curve{newCurve("95 of 100 calls are done by", slow, top), newCurve("half of the calls are done by", median, top)}}
+	c.Rows = minutes(hour, func(s sample) []string {
+		m, ok := s.quantile(0.5)
+		if !ok {
+			return []string{"–", "–"}
+		}
+		p, _ := s.quantile(0.95)
+		return []string{duration(p), duration(m)}
+	})
+	if !c.Empty {
+		c.Summary = fmt.Sprintf("Time a call of the store takes over the last hour. The slowest twentieth took %s at most in any ten seconds.", duration(highest(slow)))
+	}
+	return c
+}
+
+func callsChart(hour []sample) chart {
+	var calls, failed []point
+	for _, s := range hour {
+		calls = append(calls, point{s.calls, true})
+		failed = append(failed, point{s.failed, true})
+	}
+	top := roundUp(highest(calls))
+	c := chart{Name: "Calls in ten seconds", Top: fmt.Sprintf("%g", top), Empty: highest(calls) == 0,
+		Curves: []curve{newCurve("all", calls, top), newCurve("failed", failed, top)}}
+	c.Rows = minutes(hour, func(s sample) []string { return []string{number(int(s.calls)), number(int(s.failed))} })
+	c.Summary = fmt.Sprintf("Calls of the store over the last hour, at most %.0f in ten seconds, of which at most %.0f failed.", highest(calls), highest(failed))
+	return c
+}
+
+// minutes are the samples in steps of five minutes, the newest first, for those who want the numbers.
+func minutes(hour []sample, values func(sample) []string) []chartRow {
+	const step = int(5 * time.Minute / sampleEvery)
+	var rows []chartRow
+	for end := len(hour); end > 0; end -= step {
+		var sum sample
+		for _, s := range hour[max(0, end-step):end] {
+			sum = sum.plus(s)
+		}
+		rows = append(rows, chartRow{sum.at.UTC().Format("15:04 UTC"), values(sum)})
+	}
+	return rows
+}
