@@ -21,6 +21,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui"
 )
 
 // auditLabel names the audit chain's key among those derived from the keyring. Another label would be another key, and
@@ -103,6 +104,15 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	if !cfg.MetricsDisabled {
 		api.Gather = metrics
 	}
+	pages, err := ui.New(ui.Config{
+		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, StoreName: cfg.SecretStore, Version: version,
+		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.runs(ctx, pages.Run)
+	api.UI = pages
 	s.handler, err = httpapi.New(api)
 	return s, err
 }
