@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"strongroom/internal/id"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
@@ -25,7 +26,11 @@ func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *key
 		}
 		return s, func() {}, nil
 	case config.StoreVault:
-		s, err := vault.New(ctx, vaultConfig(cfg, log))
+		conf, err := vaultConfig(cfg, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		s, err := vault.New(ctx, conf)
 		if err != nil {
 			return nil, nil, fmt.Errorf("the secret store: %w", err)
 		}
@@ -36,8 +41,19 @@ func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *key
 }
 
 // vaultConfig is what the configuration says of Vault, in the store's terms.
-func vaultConfig(cfg *config.Config, log *slog.Logger) vault.Config {
+func vaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 	v := cfg.Vault
+	routes := make(map[id.ID]vault.Place, len(v.Routes))
+	for _, text := range v.Routes {
+		org, place, err := vault.ParseRoute(text)
+		if err != nil {
+			return vault.Config{}, fmt.Errorf("%s: %w", cfg.Place("vault-routes"), err)
+		}
+		if _, twice := routes[org]; twice {
+			return vault.Config{}, fmt.Errorf("%s: there are two routes for the organisation %s", cfg.Place("vault-routes"), org)
+		}
+		routes[org] = place
+	}
 	return vault.Config{
 		Address: v.Addr, Token: v.Token,
 		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
@@ -48,6 +64,8 @@ func vaultConfig(cfg *config.Config, log *slog.Logger) vault.Config {
 			RoleID: v.AuthRoleID, RoleIDFile: v.AuthRoleIDFile, SecretID: v.AuthSecretID, SecretIDFile: v.AuthSecretIDFile,
 			JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
 		},
-		Wait: v.Wait, Logger: log,
-	}
+		Place:  vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly},
+		Routes: routes,
+		Wait:   v.Wait, Logger: log,
+	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"strongroom/internal/id"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/secret/vault/login"
 	"strongroom/internal/secret/vault/vaulttest"
@@ -43,11 +44,15 @@ func TestVaultWithoutAToken(t *testing.T) {
 func TestVaultSettingsReachTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	log := slog.New(slog.DiscardHandler)
-	got := vaultConfig(settings(t, "--secret-store=vault", "--vault-addr=https://vault.example.com", "--vault-token=t",
+	got, err := vaultConfig(settings(t, "--secret-store=vault", "--vault-addr=https://vault.example.com", "--vault-token=t",
 		"--vault-client-timeout=7s", "--vault-max-retries=0", "--vault-cacert="+path+"1", "--vault-capath="+path+"2",
 		"--vault-wait=3s", "--vault-client-cert="+path+"3", "--vault-client-key="+path+"4", "--vault-skip-verify=false", "--vault-tls-server-name=n",
 		"--vault-token-file="+path+"5", "--vault-auth-method=approle", "--vault-auth-mount=m", "--vault-auth-role=r", "--vault-auth-role-id=ri", "--vault-auth-role-id-file="+path+"6",
-		"--vault-auth-secret-id=si", "--vault-auth-secret-id-file="+path+"7", "--vault-auth-jwt-file="+path+"8", "--vault-auth-username=u", "--vault-auth-password-file="+path+"9"), log)
+		"--vault-auth-secret-id=si", "--vault-auth-secret-id-file="+path+"7", "--vault-auth-jwt-file="+path+"8", "--vault-auth-username=u", "--vault-auth-password-file="+path+"9",
+		"--vault-mount=m", "--vault-path=p/{org}", "--vault-namespace=n", "--vault-read-only=true", "--vault-routes=031c8cbefe101000 mount=r,031c8cbefe101001 read-only"), log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	timeout, retries, skip := 7*time.Second, 0, false
 	want := vault.Config{
 		Address: "https://vault.example.com", Token: "t", ClientTimeout: &timeout, MaxRetries: &retries, CACert: path + "1", CAPath: path + "2",
@@ -56,6 +61,8 @@ func TestVaultSettingsReachTheStore(t *testing.T) {
 			TokenFile: path + "5", Method: "approle", Mount: "m", Role: "r", RoleID: "ri", RoleIDFile: path + "6",
 			SecretID: "si", SecretIDFile: path + "7", JWTFile: path + "8", Username: "u", PasswordFile: path + "9",
 		},
+		Place:  vault.Place{Mount: "m", Path: "p/{org}", Namespace: "n", ReadOnly: true},
+		Routes: map[id.ID]vault.Place{0x031c8cbefe101000: {Mount: "r"}, 0x031c8cbefe101001: {ReadOnly: true}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(log)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

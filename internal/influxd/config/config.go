@@ -9,6 +9,8 @@ package config
 import (
 	"path/filepath"
 	"time"
+
+	"strongroom/internal/seal"
 )
 
 // Config is the effective configuration. Every field is one setting of the table.
@@ -34,6 +36,7 @@ type Config struct {
 	SessionRenewDisabled bool
 
 	BoltPath    string
+	Seal        Seal
 	SealKeyFile string
 	SecretStore string
 	Vault       Vault
@@ -47,6 +50,12 @@ type Config struct {
 
 	sources map[string]string // by setting: where its value comes from
 	notices []string
+}
+
+// Seal is who wraps the root key. (The key file is beside it, as SealKeyFile.)
+type Seal struct {
+	Type           string
+	PassphraseFile string
 }
 
 // Vault is what was said of Vault. What was not said (nil, "") is Vault's own variables' to say, then Vault's defaults'.
@@ -63,6 +72,10 @@ type Vault struct {
 	Token         string
 	TokenFile     string
 	Wait          time.Duration
+
+	Mount, Path, Namespace string
+	ReadOnly               bool
+	Routes                 []string
 
 	AuthMethod, AuthMount, AuthRole string
 	AuthRoleID, AuthRoleIDFile      string
@@ -126,6 +139,8 @@ func (c *Config) table() []group {
 		{"Data", []setting{
 			{name: "bolt-path", value: path(&c.BoltPath), def: "~/.strongroom/influxd.bolt", help: "file with the server's data; made at the first start"},
 			{name: "seal-key-file", value: path(&c.SealKeyFile), def: "seal.key beside the file of --bolt-path", help: "file with the key that opens the data; made at the first start, to be kept apart from backups of the data"},
+			{name: "seal", value: oneOf(&c.Seal.Type, seal.TypeKeyFile, seal.TypePassphrase), def: seal.TypeKeyFile, help: "what opens the data: a key file or a passphrase; `influxd seal change` goes from one to another"},
+			{name: "seal-passphrase-file", value: path(&c.Seal.PassphraseFile), help: "file whose first line is the passphrase; without it, systemd's credential seal-passphrase, or else whoever is at the terminal is asked"},
 			{name: "secret-store", value: oneOf(&c.SecretStore, StoreBolt, StoreVault), def: StoreBolt, help: "where secrets are kept: bolt, the encrypted file of --bolt-path, or vault"},
 		}},
 		{"Vault (what is not set here is taken from Vault's own variables, VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and so on)", []setting{
@@ -141,6 +156,13 @@ func (c *Config) table() []group {
 			{name: "vault-token", value: text(&v.Token), secret: true, help: "token to log in to Vault with; better given as a variable, since others on the machine can see flags"},
 			{name: "vault-token-file", value: path(&v.TokenFile), help: "file with such a token; read again when it changes"},
 			{name: "vault-wait", value: duration(&v.Wait), def: "30s", help: "how long a start waits for a Vault that cannot be reached or is sealed"},
+		}},
+		{"Where in Vault", []setting{
+			{name: "vault-mount", value: text(&v.Mount), help: "where the KV engine (version 2) is mounted; secret, as InfluxDB has it, where not set"},
+			{name: "vault-path", value: text(&v.Path), help: "path of an organisation's secrets below that, with {org} for its ID and {orgName} for its name; {org} where not set, as InfluxDB has it"},
+			{name: "vault-namespace", value: text(&v.Namespace), help: "namespace (Vault Enterprise, OpenBao)"},
+			{name: "vault-read-only", value: yesNo(&v.ReadOnly), def: "false", help: "refuse changes: others manage the secrets, in Vault itself"},
+			{name: "vault-routes", value: list(&v.Routes), help: "what is different for single organisations, such as `031c8cbefe101000 mount=team-a path=x/{org} namespace=eu read-only`; one text each"},
 		}},
 		{"Logging in to Vault (without a token, or when it ends)", []setting{
 			{name: "vault-auth-method", value: oneOf(&v.AuthMethod, "token", "approle", "kubernetes", "jwt", "cert", "userpass"), def: "token", help: "how to get a token, and another when it ends"},

@@ -30,17 +30,10 @@ func (c Config) store() (*Store, error) {
 		s.log = slog.Default()
 	}
 	s.reports = newReports(s.log)
-	var err error
-	if s.mount, err = cleanPath(c.Mount, "mount"); err != nil {
-		return nil, err
-	}
-	if s.mount == "" {
-		s.mount = DefaultMount
-	}
-	if s.prefix, err = cleanPath(c.PathPrefix, "path prefix"); err != nil {
-		return nil, err
-	}
 	if err := c.connect(s); err != nil {
+		return nil, err
+	}
+	if err := c.places(s); err != nil {
 		return nil, err
 	}
 	if os.Getenv(api.EnvVaultWrapTTL) != "" {
@@ -52,17 +45,6 @@ func (c Config) store() (*Store, error) {
 	})
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	return s, nil
-}
-
-// cleanPath takes the slashes off the ends and refuses what would not be one path in Vault.
-func cleanPath(p, what string) (string, error) {
-	p = strings.Trim(p, "/")
-	for segment := range strings.SplitSeq(p, "/") {
-		if p != "" && (segment == "" || segment == "." || segment == "..") {
-			return "", fmt.Errorf("the %s in Vault, %q, is not a path: write it as team/influxdb", what, p)
-		}
-	}
-	return p, nil
 }
 
 // connect gives the store Vault's client, made from the settings. Each is set on what the variables have said before, so that it wins;
@@ -106,8 +88,8 @@ func (c Config) connect(s *Store) error {
 		return fmt.Errorf("Vault's variables: %w", err)
 	}
 	client.SetWrappingLookupFunc(func(string, string) string { return "" })
-	if c.Namespace != "" {
-		client.SetNamespace(c.Namespace)
+	if ns := strings.Trim(c.Place.Namespace, "/"); ns != "" {
+		client.SetNamespace(ns)
 	}
 	s.client, s.root, s.conns = client, client.WithNamespace(""), conf.HttpClient.Transport.(*http.Transport)
 	return c.session(s)

@@ -164,9 +164,9 @@ func TestSettings(t *testing.T) {
 		{"token, both", plain, Config{Address: plain.URL, Token: "sesame"}, []string{"VAULT_TOKEN=open"}, "", header("X-Vault-Token", "sesame")},
 		{"token, none", plain, Config{Address: plain.URL}, nil, "", header("X-Vault-Token", "")},
 
-		{"namespace, field", plain, Config{Address: plain.URL, Namespace: "team"}, nil, "", header("X-Vault-Namespace", "team")},
+		{"namespace, field", plain, Config{Address: plain.URL, Place: Place{Namespace: "team"}}, nil, "", header("X-Vault-Namespace", "team")},
 		{"namespace, variable", plain, Config{Address: plain.URL}, []string{"VAULT_NAMESPACE=other"}, "", header("X-Vault-Namespace", "other")},
-		{"namespace, both", plain, Config{Address: plain.URL, Namespace: "team"}, []string{"VAULT_NAMESPACE=other"}, "", header("X-Vault-Namespace", "team")},
+		{"namespace, both", plain, Config{Address: plain.URL, Place: Place{Namespace: "team"}}, []string{"VAULT_NAMESPACE=other"}, "", header("X-Vault-Namespace", "team")},
 
 		{"cacert, none", secured, Config{Address: secured.URL}, nil, fails("--vault-cacert or VAULT_CACERT"), nil},
 		{"cacert, field", secured, Config{Address: secured.URL, CACert: files.ca}, nil, "", reached},
@@ -351,9 +351,9 @@ func TestBadSettings(t *testing.T) {
 		{Config{ClientCert: files.cert}, "", "--vault-client-cert: "},
 		{Config{ClientCert: files.cert, ClientKey: files.ca}, "", "--vault-client-cert: "},
 		{Config{ClientTimeout: new(time.Duration)}, "", "--vault-client-timeout: must be more than 0"},
-		{Config{Mount: "a//b"}, "", `the mount in Vault, "a//b"`},
-		{Config{Mount: ".."}, "", `the mount in Vault`},
-		{Config{PathPrefix: "a/../b"}, "", "the path prefix in Vault"},
+		{Config{Place: Place{Mount: "a//b"}}, "", `--vault-mount: "a//b"`},
+		{Config{Place: Place{Mount: ".."}}, "", `--vault-mount`},
+		{Config{Place: Place{Path: "a/../b/{org}"}}, "", "--vault-path"},
 	} {
 		t.Run(fmt.Sprintf("%s%s", tt.env, tt.want), func(t *testing.T) {
 			if tt.env != "" {

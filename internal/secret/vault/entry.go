@@ -30,11 +30,15 @@ func isString(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '"' }
 // read gets the organisation's entry. One that does not exist, or whose latest version is deleted or destroyed, has no
 // data; in the latter cases it has a version all the same, from which the next write goes on.
 func (s *Store) read(ctx context.Context, org id.ID) (entry, error) {
-	r := request{http.MethodGet, s.path("data", org), "read"}
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return entry{}, err
+	}
+	r := at.request(http.MethodGet, "data", "read")
 	var e entry
 	var odd bool
-	err := s.do(ctx, r, func(ctx context.Context) error {
-		resp, err := s.client.Logical().ReadRawWithContext(ctx, r.path)
+	err = s.do(ctx, r, func(ctx context.Context) error {
+		resp, err := at.client.Logical().ReadRawWithContext(ctx, r.path)
 		if resp == nil {
 			return err
 		}
@@ -124,14 +128,18 @@ func encode(v any) json.RawMessage {
 
 // put writes the entry's next version.
 func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
-	r := request{http.MethodPut, s.path("data", org), "update"}
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return err
+	}
+	r := at.request(http.MethodPut, "data", "update")
 	if version == 0 {
 		r.needs = "create"
 	}
 	body := encode(map[string]any{"options": map[string]int64{"cas": version}, "data": data})
 	var written *api.Secret
-	err := s.do(ctx, r, func(ctx context.Context) (err error) {
-		written, err = s.client.Logical().WriteBytesWithContext(ctx, r.path, body)
+	err = s.do(ctx, r, func(ctx context.Context) (err error) {
+		written, err = at.client.Logical().WriteBytesWithContext(ctx, r.path, body)
 		return err
 	})
 	if err == nil && (written == nil || written.Data["version"] == nil) {

@@ -23,7 +23,7 @@ func TestForeignValues(t *testing.T) {
 	v.Write(t, mount, org.String(), `{"a":"1",`+foreign+`}`)
 	v.Do(t, "POST", mount+"/metadata/"+org.String(), map[string]any{"custom_metadata": map[string]string{"owner": "team"}})
 	before := v.Read(t, mount, org.String())
-	s, _ := open(t, v, Config{Mount: mount})
+	s, _ := open(t, v, Config{Place: Place{Mount: mount}})
 	wantKeys(t, s, "a")
 	for _, key := range []string{"number", "object", "null"} {
 		if _, err := s.Get(t.Context(), org, key); !errs.Is(err, errs.NotFound) {
@@ -93,7 +93,7 @@ func TestDeletedVersions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mount := v.MountKV(t)
-			s, _ := open(t, v, Config{Mount: mount})
+			s, _ := open(t, v, Config{Place: Place{Mount: mount}})
 			apply(t, s, set("a", "1"))
 			apply(t, s, set("b", "2"))
 			remove(t, mount+"/%s/"+org.String())
@@ -116,7 +116,7 @@ func TestDeletedVersions(t *testing.T) {
 func TestPurgedForGood(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
-	s, _ := open(t, v, Config{Mount: mount})
+	s, _ := open(t, v, Config{Place: Place{Mount: mount}})
 	apply(t, s, set("a", "1"))
 	apply(t, s, set("a", "2"))
 	if err := s.Purge(t.Context(), org); err != nil {
@@ -133,7 +133,7 @@ func TestPurgedForGood(t *testing.T) {
 func TestNothingToWrite(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
-	s, _ := open(t, v, Config{Mount: mount})
+	s, _ := open(t, v, Config{Place: Place{Mount: mount}})
 	apply(t, s, secret.Change{Delete: []string{"nothing"}})
 	apply(t, s, secret.Change{})
 	if status, _ := v.Do(t, "GET", mount+"/metadata/"+org.String(), nil); status != http.StatusNotFound {
@@ -158,7 +158,7 @@ func TestWhereItIs(t *testing.T) {
 	v.Write(t, "secret", "031c8cbefe101000", `{"from":"InfluxDB"}`)
 	wantKeys(t, s, "from")
 
-	s, _ = open(t, v, Config{Mount: "/secret/", PathPrefix: "team a/influx%2Fdb/"})
+	s, _ = open(t, v, Config{Place: Place{Mount: "/secret/", Path: "team a/influx%2Fdb/{org}/"}})
 	apply(t, s, set("below", "x"))
 	wantKeys(t, s, "below")
 	if got := v.Read(t, "secret", "team%20a/influx%252Fdb/031c8cbefe101000").Data; string(got["below"]) != `"x"` {
@@ -173,7 +173,7 @@ func TestCASRequired(t *testing.T) {
 	if status, body := v.Do(t, "POST", mount+"/config", map[string]any{"cas_required": true}); status >= 300 {
 		t.Fatalf("%d %s", status, body)
 	}
-	s, _ := open(t, v, Config{Mount: mount})
+	s, _ := open(t, v, Config{Place: Place{Mount: mount}})
 	for _, c := range []secret.Change{set("a", "1"), set("b", "2"), {Delete: []string{"a"}}} {
 		apply(t, s, c)
 	}

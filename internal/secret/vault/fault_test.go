@@ -37,7 +37,7 @@ func TestMissingCapability(t *testing.T) {
 			mount := v.MountKV(t)
 			v.Write(t, mount, org.String(), `{"a":"old"}`)
 			metadata := fmt.Sprintf("\npath %q { capabilities = [\"delete\"] }", mount+"/metadata/*")
-			s, log := open(t, v, Config{Mount: mount, Token: v.Token(t, vaulttest.PolicyOf(mount, tt.has...)+metadata, time.Hour)})
+			s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, tt.has...)+metadata, time.Hour)})
 			log.want(t, "may not suffice", "lacks=", mount+"/data/*")
 			for call, err := range everyCall(t.Context(), s) {
 				if tt.fails(call) {
@@ -51,13 +51,13 @@ func TestMissingCapability(t *testing.T) {
 	}
 	t.Run("create", func(t *testing.T) {
 		mount := v.MountKV(t)
-		s, log := open(t, v, Config{Mount: mount, Token: v.Token(t, vaulttest.PolicyOf(mount, "read", "update"), time.Hour)})
+		s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, "read", "update"), time.Hour)})
 		wantUnavailable(t, "Apply", s.Apply(t.Context(), org, set("a", "1")), "permission denied", v)
 		log.want(t, `\"create\" on`)
 	})
 	t.Run("delete of metadata", func(t *testing.T) {
 		mount := v.MountKV(t)
-		s, log := open(t, v, Config{Mount: mount, Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update", "delete"), time.Hour)})
+		s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update", "delete"), time.Hour)})
 		apply(t, s, set("a", "1"))
 		wantUnavailable(t, "Purge", s.Purge(t.Context(), org), "refused to remove their earlier versions", v)
 		wantKeys(t, s) // what could be deleted, was
@@ -65,7 +65,7 @@ func TestMissingCapability(t *testing.T) {
 	})
 	t.Run("delete of all", func(t *testing.T) {
 		mount := v.MountKV(t)
-		s, _ := open(t, v, Config{Mount: mount, Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update"), time.Hour)})
+		s, _ := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update"), time.Hour)})
 		apply(t, s, set("a", "1"))
 		wantUnavailable(t, "Purge", s.Purge(t.Context(), org), "permission denied", v)
 		wantKeys(t, s, "a")
@@ -76,7 +76,7 @@ func TestRevokedToken(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	token := v.Token(t, vaulttest.Policy(mount), time.Hour)
-	s, log := open(t, v, Config{Mount: mount, Token: token})
+	s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: token})
 	v.Revoke(t, token)
 	for call, err := range everyCall(t.Context(), s) {
 		wantUnavailable(t, call, err, "refused the server's token", v)
@@ -87,7 +87,7 @@ func TestRevokedToken(t *testing.T) {
 func TestNothingMounted(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
-	s, log := open(t, v, Config{Mount: mount})
+	s, log := open(t, v, Config{Place: Place{Mount: mount}})
 	v.Unmount(t, mount)
 	for call, err := range everyCall(t.Context(), s) {
 		if call == "Check" {
@@ -225,7 +225,7 @@ func TestSilent(t *testing.T) {
 	f := newFront(t, v)
 	released := make(chan struct{})
 	t.Cleanup(func() { close(released) })
-	s, log := open(t, v, Config{Address: f.URL, Mount: v.MountKV(t), ClientTimeout: new(500 * time.Millisecond)})
+	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, ClientTimeout: new(500 * time.Millisecond)})
 	silent := func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 		select {
 		case <-r.Context().Done():
@@ -240,7 +240,7 @@ func TestSilent(t *testing.T) {
 
 	// With more time than the test has, the caller's context alone ends a call.
 	f.set(nil)
-	s, _ = open(t, v, Config{Address: f.URL, Mount: v.MountKV(t), ClientTimeout: new(time.Hour)})
+	s, _ = open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, ClientTimeout: new(time.Hour)})
 	f.set(silent)
 	for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -282,7 +282,7 @@ func TestLostAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFront(t, v)
 			mount := v.MountKV(t)
-			s, _ := open(t, v, Config{Address: f.URL, Mount: mount, ClientTimeout: new(4 * time.Second), MaxRetries: new(0)})
+			s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, ClientTimeout: new(4 * time.Second), MaxRetries: new(0)})
 			apply(t, s, set("a", "1"))
 			var writes atomic.Int64
 			f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
@@ -323,7 +323,7 @@ func TestStrangeAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFront(t, v)
-			s, log := open(t, v, Config{Address: f.URL, Mount: v.MountKV(t), MaxRetries: new(0)})
+			s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, MaxRetries: new(0)})
 			f.set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 				w.WriteHeader(a.status)
 				fmt.Fprint(w, a.body)
@@ -341,7 +341,7 @@ func TestStrangeAnswers(t *testing.T) {
 func TestBusy(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
-	s, _ := open(t, v, Config{Address: f.URL, Mount: v.MountKV(t), MaxRetries: new(2)})
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, MaxRetries: new(2)})
 	var asked atomic.Int64
 	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
 		if asked.Add(1) == 3 {
@@ -359,7 +359,7 @@ func TestBusy(t *testing.T) {
 
 func TestClosed(t *testing.T) {
 	v := vaulttest.Shared(t)
-	s, _ := open(t, v, Config{Mount: v.MountKV(t)})
+	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t)}})
 	apply(t, s, set("a", "1"))
 	s.Close()
 	wantUnavailable(t, "Apply", s.Apply(t.Context(), org, set("b", "1")), "shutting down", v)

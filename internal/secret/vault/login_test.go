@@ -53,7 +53,7 @@ func TestLogInRefusedAtStart(t *testing.T) {
 		"half a setting":  {login.Config{Method: login.AppRole}, "--vault-auth-role-id"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := New(t.Context(), Config{Address: v.Address, Mount: mount, Login: tt.conf, Wait: time.Minute, Logger: new(logs).logger()})
+			s, err := New(t.Context(), Config{Address: v.Address, Place: Place{Mount: mount}, Login: tt.conf, Wait: time.Minute, Logger: new(logs).logger()})
 			if err == nil {
 				s.Close()
 				t.Fatal("it started")
@@ -70,7 +70,7 @@ func TestRevokedWithAMethod(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	t.Setenv("VAULT_TOKEN", "not this one")
-	s, _ := openAs(t, v, Config{Mount: mount, Login: appRole(t, v, mount, "1h")})
+	s, _ := openAs(t, v, Config{Place: Place{Mount: mount}, Login: appRole(t, v, mount, "1h")})
 	apply(t, s, set("a", "1"))
 	for range 3 {
 		v.Revoke(t, s.client.Token())
@@ -89,7 +89,7 @@ func TestDeniedWithAMethod(t *testing.T) {
 	mount := v.MountKV(t)
 	conf := appRole(t, v, "elsewhere", "1h")
 	v.ConfigureAuth(t, conf.Mount, "role/r", map[string]any{"token_policies": v.WritePolicy(t, vaulttest.PolicyOf(mount, "update"))})
-	s, _ := openAs(t, v, Config{Mount: mount, Login: conf})
+	s, _ := openAs(t, v, Config{Place: Place{Mount: mount}, Login: conf})
 	for range 5 {
 		if _, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Unavailable) {
 			t.Fatalf("error %v", err)
@@ -105,7 +105,7 @@ func TestHangingCostsMilliseconds(t *testing.T) {
 	v := vaulttest.Shared(t)
 	n := vaulttest.Network(t, v)
 	mount := v.MountKV(t)
-	s, log := open(t, v, Config{Address: n.Address, Mount: mount, ClientTimeout: new(2 * time.Second)})
+	s, log := open(t, v, Config{Address: n.Address, Place: Place{Mount: mount}, ClientTimeout: new(2 * time.Second)})
 	apply(t, s, set("a", "1"))
 	n.Hang()
 	for call, err := range everyCall(t.Context(), s) {
@@ -130,7 +130,7 @@ func TestHangingCostsMilliseconds(t *testing.T) {
 func TestResetConnections(t *testing.T) {
 	v := vaulttest.Shared(t)
 	n := vaulttest.Network(t, v)
-	s, _ := open(t, v, Config{Address: n.Address, Mount: v.MountKV(t)})
+	s, _ := open(t, v, Config{Address: n.Address, Place: Place{Mount: v.MountKV(t)}})
 	apply(t, s, set("a", "1"))
 	for range 20 {
 		n.Reset()

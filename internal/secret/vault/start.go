@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func (s *Store) start(ctx context.Context, wait time.Duration) error {
 	for pause := time.Second; ; pause = min(pause*2, 5*time.Second) {
 		err := s.check(ctx)
 		if err == nil {
-			s.log.Info("secrets are kept in Vault", "address", s.client.Address(), "path", s.mount+"/data/"+path.Join(s.prefix, "<org-id>"))
+			s.log.Info("secrets are kept in Vault", "address", s.client.Address(), "path", s.everywhere.Mount+"/data/"+s.everywhere.Path)
 			return nil
 		}
 		left := wait - time.Since(began)
@@ -61,14 +62,23 @@ func (s *Store) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.checkMount(ctx, lookedUp == nil); err != nil {
-		return err
+	// Routes may share a mount and not a policy.
+	mounts := make(map[Place]bool)
+	for _, p := range s.allPlaces() {
+		if at := (Place{Mount: p.Mount, Namespace: p.Namespace}); !mounts[at] {
+			mounts[at] = true
+			if err := s.checkMount(ctx, p, lookedUp == nil); err != nil {
+				return err
+			}
+		}
 	}
 	if lookedUp != nil {
 		s.log.Warn("Vault does not let the token look itself up, so that its end will not be told from a missing permission; "+
 			"Vault's default policy allows it", "path", "auth/token/lookup-self")
 	}
-	s.checkPolicy(ctx)
+	for _, p := range s.allPlaces() {
+		s.checkPolicy(ctx, p)
+	}
 	return nil
 }
 
@@ -198,83 +208,90 @@ func (s *Store) whyNoToken(ctx context.Context, err error) error {
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // checkMount asks what is mounted.
-func (s *Store) checkMount(ctx context.Context, tokenGood bool) error {
-	at := "sys/internal/ui/mounts/" + s.mount
-	info, err := s.client.Logical().ReadWithContext(ctx, at)
+func (s *Store) checkMount(ctx context.Context, p Place, tokenGood bool) error {
+	client := s.clientIn(p.Namespace)
+	at := "sys/internal/ui/mounts/" + p.Mount
+	info, err := client.Logical().ReadWithContext(ctx, at)
 	if isStatus(err, http.StatusForbidden) && !tokenGood {
 		if s.client.Token() == "" {
 			return errors.New("there is no token for Vault; give one with --vault-token or VAULT_TOKEN")
 		}
 		return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked, or has no policy for %s/; give another with %s",
-			s.client.Address(), s.mount, s.tokenSource())
+			s.client.Address(), p.Mount, s.tokenSource())
 	}
 	if isStatus(err, http.StatusForbidden) {
 		// Vault answers so for what does not exist and for what it does not show.
-		if _, err := s.client.Logical().ReadRawWithContext(ctx, s.path("data", probe)); isStatus(err, http.StatusNotFound) {
-			return s.noMount()
+		if _, err := client.Logical().ReadRawWithContext(ctx, p.Mount+"/data/"+probe.String()); isStatus(err, http.StatusNotFound) {
+			return p.noMount()
 		}
 		return fmt.Errorf("nothing is mounted at %s/ in Vault, or the token's policies do not show it; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv; "+
-			"and give the token a policy: %s", s.mount, s.mount, s.policy())
+			"and give the token a policy: %s", p.Mount, p.Mount, p.policy())
 	}
 	if err != nil {
 		return s.whileAsking(ctx, at, err)
 	}
 	if info == nil {
-		return s.noMount()
+		return p.noMount()
 	}
 	kind, _ := info.Data["type"].(string)
 	options, _ := info.Data["options"].(map[string]any)
 	mounted, _ := info.Data["path"].(string)
 	switch {
-	case mounted != s.mount+"/":
-		return fmt.Errorf("the engine in Vault is mounted at %s, not at %s/; name the mount as it is, and what follows as the path's prefix", mounted, s.mount)
+	case mounted != p.Mount+"/":
+		return fmt.Errorf("the engine in Vault is mounted at %s, not at %s/; name the mount as it is, and what follows it in --vault-path", mounted, p.Mount)
 	case kind != "kv" && kind != "generic":
-		return fmt.Errorf("what is mounted at %s/ in Vault is of the type %q; secrets need KV version 2: vault secrets enable -path=<another path> -version=2 kv", s.mount, kind)
+		return fmt.Errorf("what is mounted at %s/ in Vault is of the type %q; secrets need KV version 2: vault secrets enable -path=<another path> -version=2 kv", p.Mount, kind)
 	case options["version"] != "2":
-		return fmt.Errorf("the engine at %s/ in Vault is KV version 1, which cannot guard against lost writes; enable version 2 with: vault kv enable-versioning %s/", s.mount, s.mount)
+		return fmt.Errorf("the engine at %s/ in Vault is KV version 1, which cannot guard against lost writes; enable version 2 with: vault kv enable-versioning %s/", p.Mount, p.Mount)
 	}
 	return nil
 }
 
-func (s *Store) noMount() error {
-	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv", s.mount, s.mount)
+func (p Place) noMount() error {
+	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv", p.Mount, p.Mount)
 }
 
 // probe is an organisation that nobody has: IDs count milliseconds since 2017 in their upper bits.
 const probe id.ID = 1
 
 // checkPolicy says which capabilities the token lacks. That is a warning: a policy may name organisations one by one.
-func (s *Store) checkPolicy(ctx context.Context) {
-	data, metadata := s.path("data", probe), s.path("metadata", probe)
-	got, err := s.client.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": []string{data, metadata}})
-	if err != nil || got == nil {
-		return // not allowed to ask
+func (s *Store) checkPolicy(ctx context.Context, p Place) {
+	at := location{p, strings.NewReplacer("{org}", probe.String(), "{orgName}", "probe").Replace(p.Path), s.clientIn(p.Namespace)}
+	needs := []needed{{at.path("data"), []string{"create", "read", "update"}}, {at.path("metadata"), []string{"delete"}}}
+	if p.ReadOnly {
+		needs = []needed{{at.path("data"), []string{"read"}}}
 	}
-	for _, c := range []struct {
-		path  string
-		needs []string
-	}{{data, []string{"create", "read", "update"}}, {metadata, []string{"delete"}}} {
-		has, _ := got.Data[c.path].([]any)
-		granted := make(map[any]bool)
-		for _, capability := range has {
-			granted[capability] = true
-		}
-		var lacks []string
-		for _, capability := range c.needs {
-			if !granted[capability] && !granted["root"] {
-				lacks = append(lacks, capability)
-			}
-		}
-		if lacks != nil {
-			s.log.Warn("the token's policies in Vault may not suffice", "path", path.Dir(c.path)+"/*", "lacks", lacks, "policy", s.policy())
-		}
+	for _, c := range at.lacks(ctx, needs) {
+		s.log.Warn("the token's policies in Vault may not suffice", "path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", p.policy())
 	}
 }
 
-// policy is the policy the server needs.
-func (s *Store) policy() string {
-	return fmt.Sprintf(`path "%s/*" { capabilities = ["create", "read", "update", "delete"] } path "%s/*" { capabilities = ["delete"] }`,
-		path.Join(s.mount, "data", s.prefix), path.Join(s.mount, "metadata", s.prefix))
+// needed are capabilities on a path.
+type needed struct {
+	path         string
+	capabilities []string
+}
+
+// lacks asks which of the capabilities the token does not have. A token that may not ask has them, as far as one knows.
+func (l location) lacks(ctx context.Context, needs []needed) (lacks []needed) {
+	var paths []string
+	for _, c := range needs {
+		paths = append(paths, c.path)
+	}
+	got, err := l.client.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": paths})
+	if err != nil || got == nil {
+		return nil
+	}
+	for _, c := range needs {
+		has, _ := got.Data[c.path].([]any)
+		missing := slices.DeleteFunc(slices.Clone(c.capabilities), func(capability string) bool {
+			return slices.Contains(has, any(capability)) || slices.Contains(has, any("root"))
+		})
+		if len(missing) > 0 {
+			lacks = append(lacks, needed{c.path, missing})
+		}
+	}
+	return lacks
 }
 
 // whileAsking is a failure of a check for no reason that it knows.

@@ -40,12 +40,12 @@ func TestStartRefused(t *testing.T) {
 		{"no token", Config{}, []string{"there is no token for Vault", "--vault-token or VAULT_TOKEN"}},
 		{"bad token", Config{Token: "nonsense"}, []string{"refuses the token", "--vault-token"}},
 		{"revoked token", Config{Token: revoked}, []string{"refuses the token", "--vault-token"}},
-		{"KV version 1", Config{Token: v.RootToken, Mount: v1}, []string{"KV version 1", "vault kv enable-versioning " + v1 + "/"}},
-		{"another engine", Config{Token: v.RootToken, Mount: "cubbyhole"}, []string{`of the type "cubbyhole"`, "-version=2 kv"}},
-		{"nothing mounted", Config{Token: v.RootToken, Mount: "nothing"}, []string{"nothing is mounted at nothing/ in Vault; enable KV version 2 with: vault secrets enable -path=nothing -version=2 kv"}},
-		{"nothing shown", Config{Token: v.Token(t, vaulttest.Policy("elsewhere"), time.Hour), Mount: mount},
+		{"KV version 1", Config{Token: v.RootToken, Place: Place{Mount: v1}}, []string{"KV version 1", "vault kv enable-versioning " + v1 + "/"}},
+		{"another engine", Config{Token: v.RootToken, Place: Place{Mount: "cubbyhole"}}, []string{`of the type "cubbyhole"`, "-version=2 kv"}},
+		{"nothing mounted", Config{Token: v.RootToken, Place: Place{Mount: "nothing"}}, []string{"nothing is mounted at nothing/ in Vault; enable KV version 2 with: vault secrets enable -path=nothing -version=2 kv"}},
+		{"nothing shown", Config{Token: v.Token(t, vaulttest.Policy("elsewhere"), time.Hour), Place: Place{Mount: mount}},
 			[]string{"nothing is mounted at " + mount + "/", "or the token's policies do not show it", `path "` + mount + `/data/*" { capabilities = ["create", "read", "update", "delete"] }`}},
-		{"below the mount", Config{Token: v.RootToken, Mount: mount + "/team"}, []string{"mounted at " + mount + "/, not at " + mount + "/team/"}},
+		{"below the mount", Config{Token: v.RootToken, Place: Place{Mount: mount + "/team"}}, []string{"mounted at " + mount + "/, not at " + mount + "/team/"}},
 		{"TLS for none", Config{Address: strings.Replace(v.Address, "http:", "https:", 1)}, []string{"does not speak TLS", "--vault-addr or VAULT_ADDR"}},
 		{"no TLS for some", Config{Address: strings.Replace(tlsServer.URL, "https:", "http:", 1)}, []string{"speaks TLS", "--vault-addr or VAULT_ADDR"}},
 		{"a web page", Config{Address: page.URL}, []string{"does not answer as Vault does", "--vault-addr or VAULT_ADDR"}},
@@ -111,12 +111,12 @@ func TestStartWarns(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	ending := v.NewToken(t, map[string]any{"policies": []string{v.WritePolicy(t, vaulttest.PolicyOf(mount, "read"))}, "ttl": "90m", "renewable": false})
-	_, log := open(t, v, Config{Mount: mount, Token: ending})
+	_, log := open(t, v, Config{Place: Place{Mount: mount}, Token: ending})
 	log.want(t, "Vault's token ends", "in=1h", "lacks=\"[create update]\"", "lacks=[delete]")
 
 	// A policy may deny the token to look itself up.
 	token := v.Token(t, vaulttest.Policy(mount)+"\n"+`path "auth/token/lookup-self" { capabilities = ["deny"] }`, time.Hour)
-	s, log := open(t, v, Config{Mount: mount, Token: token})
+	s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: token})
 	log.want(t, "does not let the token look itself up")
 	if strings.Contains(log.String(), "may not suffice") {
 		t.Errorf("a policy that suffices is doubted:\n%s", log)

@@ -31,7 +31,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -61,8 +60,7 @@ type Config struct {
 	Address string // VAULT_ADDR; https://127.0.0.1:8200
 	Token   string // VAULT_TOKEN; none is right for a Vault Agent that adds its own
 	// Login is any other way to get a token; its own fields for one do not count. VAULT_TOKEN then has no effect.
-	Login     login.Config
-	Namespace string // VAULT_NAMESPACE
+	Login login.Config
 
 	// ClientTimeout (VAULT_CLIENT_TIMEOUT) bounds an operation of the store: all requests it takes, their repetitions and
 	// the waiting for other changes of the same organisation. DefaultTimeout, not Vault's 60 s.
@@ -79,8 +77,11 @@ type Config struct {
 	SkipVerify    *bool  // VAULT_SKIP_VERIFY
 	TLSServerName string // VAULT_TLS_SERVER_NAME
 
-	Mount      string // DefaultMount
-	PathPrefix string // folders below the mount, before the organisation's ID; none
+	// Place is where secrets are, and Routes where those of single organisations are; what a route does not say is as Place
+	// says. OrgName is for paths with {orgName}; its errors go to callers.
+	Place   Place
+	Routes  map[id.ID]Place
+	OrgName func(ctx context.Context, org id.ID) (string, error)
 
 	// Wait is how long New waits for a Vault that cannot be reached or is sealed; 0 for not at all.
 	Wait time.Duration
@@ -94,10 +95,12 @@ type Store struct {
 	root    *api.Client     // the same, outside any namespace
 	conns   *http.Transport // the client's
 	timeout time.Duration
-	mount   string // without slashes at its ends
-	prefix  string // the same
 	log     *slog.Logger
 	reports *reports
+
+	everywhere Place // but for those that have a route
+	routes     map[id.ID]Place
+	orgName    func(context.Context, id.ID) (string, error)
 
 	session *login.Session
 	breaker *breaker.Breaker
@@ -206,11 +209,6 @@ func (s *Store) health(ctx context.Context) error {
 // bound gives ctx the store's own deadline. Its cause tells the two apart.
 func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, s.timeout, errTooSlow)
-}
-
-// path is the path of an organisation's entry. It holds the ID and nothing that a caller chose.
-func (s *Store) path(kind string, org id.ID) string {
-	return path.Join(s.mount, kind, s.prefix, org.String())
 }
 
 // errClosed answers calls after Close.

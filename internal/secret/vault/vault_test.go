@@ -41,7 +41,7 @@ func TestStore(t *testing.T) {
 	v := vaulttest.Shared(t)
 	secrettest.Test(t, func(t *testing.T) secret.Store {
 		mount := v.MountKV(t)
-		s, _ := open(t, v, Config{Mount: mount, Token: v.Token(t, vaulttest.Policy(mount), time.Hour)})
+		s, _ := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.Policy(mount), time.Hour)})
 		return s
 	})
 }
@@ -50,8 +50,8 @@ func TestShared(t *testing.T) {
 	v := vaulttest.Shared(t)
 	secrettest.TestShared(t, func(t *testing.T) (secret.Store, secret.Store) {
 		mount := v.MountKV(t)
-		a, _ := open(t, v, Config{Mount: mount})
-		b, _ := open(t, v, Config{Mount: mount, PathPrefix: "/"})
+		a, _ := open(t, v, Config{Place: Place{Mount: mount}})
+		b, _ := open(t, v, Config{Place: Place{Mount: mount, Path: "/{org}/"}})
 		return a, b
 	})
 }

@@ -45,12 +45,19 @@ func answer(items []*item, err error) {
 
 // Apply changes the organisation's secrets.
 func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
+	if s.readOnly(org) {
+		return errReadOnly
+	}
 	// The caller may change what he gave once he has his answer, and the write may go on after that.
 	return s.enqueue(ctx, org, &item{change: secret.Change{Set: maps.Clone(c.Set), Delete: slices.Clone(c.Delete)}})
 }
 
-// Purge removes the entry with all its versions and metadata.
+// Purge removes the entry with all its versions and metadata. What is managed elsewhere is left to who manages it.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
+	if s.readOnly(org) {
+		s.log.Info("secrets that are managed in Vault stay there after the end of their organisation", "org", org)
+		return ctx.Err()
+	}
 	return s.enqueue(ctx, org, &item{purge: true})
 }
 
@@ -261,19 +268,23 @@ func pause(ctx context.Context, try int) bool {
 
 // purge removes everything. Where the policy forbids it, the latest version at least is deleted, as far as that goes.
 func (s *Store) purge(ctx context.Context, org id.ID) error {
-	err := s.remove(ctx, s.path("metadata", org))
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return err
+	}
+	err = s.remove(ctx, at, "metadata")
 	if !errors.Is(err, told[denied]) {
 		return forCallers(err)
 	}
-	if err := s.remove(ctx, s.path("data", org)); err != nil {
+	if err := s.remove(ctx, at, "data"); err != nil {
 		return forCallers(err)
 	}
 	return errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove their earlier versions (permission denied)")
 }
 
-func (s *Store) remove(ctx context.Context, path string) error {
-	return s.do(ctx, request{http.MethodDelete, path, "delete"}, func(ctx context.Context) error {
-		_, err := s.client.Logical().DeleteWithContext(ctx, path)
+func (s *Store) remove(ctx context.Context, at location, kind string) error {
+	return s.do(ctx, at.request(http.MethodDelete, kind, "delete"), func(ctx context.Context) error {
+		_, err := at.client.Logical().DeleteWithContext(ctx, at.path(kind))
 		return err
 	})
 }

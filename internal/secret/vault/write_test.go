@@ -80,7 +80,7 @@ func holdWrites(t *testing.T, f *front) (hold chan struct{}, release func()) {
 // TestRequestTooLarge is beyond what Vault takes in one request.
 func TestRequestTooLarge(t *testing.T) {
 	v := vaulttest.Shared(t)
-	s, _ := open(t, v, Config{Mount: v.MountKV(t)})
+	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t)}})
 	err := s.Apply(t.Context(), org, set("a", strings.Repeat("x", 33<<20)))
 	if !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "max_request_size") {
 		t.Errorf("Apply: %v (%s)", err, errs.CodeOf(err))
@@ -98,7 +98,7 @@ func TestNewerLimits(t *testing.T) {
 		"http: request body too large":                                                   "max_request_size",
 	} {
 		f := newFront(t, v)
-		s, _ := open(t, v, Config{Address: f.URL, Mount: v.MountKV(t), MaxRetries: new(0)})
+		s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, MaxRetries: new(0)})
 		f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
 			if r.Method != http.MethodPut {
 				vault.ServeHTTP(w, r)
@@ -118,7 +118,7 @@ func TestNeverTheSame(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
 	mount := v.MountKV(t)
-	s, _ := open(t, v, Config{Address: f.URL, Mount: mount})
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}})
 	var writes atomic.Int64
 	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
 		if r.Method == http.MethodPut {
@@ -139,7 +139,7 @@ func TestNeverTheSame(t *testing.T) {
 func TestLeaving(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
-	s, _ := open(t, v, Config{Address: f.URL, Mount: v.MountKV(t)})
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}})
 	hold, release := holdWrites(t, f)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -167,7 +167,7 @@ func TestLeaving(t *testing.T) {
 func TestReadEndsWithItsCallers(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
-	s, _ := open(t, v, Config{Address: f.URL, Mount: v.MountKV(t), ClientTimeout: new(time.Hour)})
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, ClientTimeout: new(time.Hour)})
 	reading := make(chan struct{})
 	var first atomic.Bool
 	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
@@ -195,7 +195,7 @@ func TestFewWrites(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
 	mount := v.MountKV(t)
-	s, _ := open(t, v, Config{Address: f.URL, Mount: mount})
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}})
 	hold, release := holdWrites(t, f)
 	var wg sync.WaitGroup
 	wg.Go(func() { apply(t, s, set("first", "1")) })

@@ -1,0 +1,149 @@
+package vault
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/vaulttest"
+)
+
+const otherOrg id.ID = 0x031c8cbefe101001
+
+func TestPlacesRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		conf Config
+		want string
+	}{
+		"one entry for all":    {Config{Place: Place{Path: "influxdb"}}, "puts all organisations into one entry"},
+		"another brace":        {Config{Place: Place{Path: "{org}/{bucket}"}}, "braces"},
+		"an empty segment":     {Config{Place: Place{Path: "a//{org}"}}, "--vault-path"},
+		"a line break":         {Config{Place: Place{Path: "a\n/{org}"}}, "--vault-path"},
+		"a route's bad mount":  {Config{Routes: map[id.ID]Place{org: {Mount: "a/../b"}}}, "031c8cbefe101000"},
+		"names without names":  {Config{Place: Place{Path: "{orgName}"}}, "{orgName} cannot be used"},
+		"two routes, one path": {Config{Routes: map[id.ID]Place{org: {Path: "x"}, otherOrg: {Path: "x", ReadOnly: true}}}, "lead to one entry"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.conf.Address, tt.conf.Token = "http://127.0.0.1:1", "t"
+			if _, err := New(t.Context(), tt.conf); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestNamesInPaths(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	name := "../" + otherOrg.String()
+	s, _ := open(t, v, Config{Place: Place{Mount: mount, Path: "db/{orgName}/{org}"}, OrgName: func(context.Context, id.ID) (string, error) { return name, nil }})
+	for _, name = range []string{"..", ".", "", "a/b", "../x", "a\x00", " a", "a*", "+", "{org}"} {
+		if _, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Invalid) {
+			t.Errorf("the name %q: %v", name, err)
+		}
+	}
+	for _, name = range []string{"Ärzte & Söhne", "a%2Fb", "a b", "100%"} {
+		apply(t, s, set("k", name))
+		wantKeys(t, s, "k")
+	}
+	name = "gone"
+	s.orgName = func(context.Context, id.ID) (string, error) {
+		return "", errs.New(errs.NotFound, "no such organisation")
+	}
+	if _, err := s.Keys(t.Context(), org); !errs.Is(err, errs.NotFound) {
+		t.Errorf("an organisation without a name: %v", err)
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount, other := v.MountKV(t), v.MountKV(t)
+	v.Write(t, other, "team/a", `{"theirs":"x"}`)
+	token := v.Token(t, vaulttest.Policy(mount)+"\n"+vaulttest.PolicyOf(other, "read"), time.Hour)
+	s, log := open(t, v, Config{Token: token, Place: Place{Mount: mount, Path: "p/{org}"}, Routes: map[id.ID]Place{otherOrg: {Mount: other, Path: "team/a", ReadOnly: true}}})
+	if strings.Contains(log.String(), "may not suffice") {
+		t.Errorf("policies that suffice are doubted:\n%s", log)
+	}
+	apply(t, s, set("k", "v"))
+	if e := v.Read(t, mount, "p/"+org.String()); string(e.Data["k"]) != `"v"` {
+		t.Errorf("the entry holds %s", e.Data)
+	}
+	keys, err := s.Keys(t.Context(), otherOrg)
+	if err != nil || strings.Join(keys, " ") != "theirs" {
+		t.Errorf("keys of the route: %q, %v", keys, err)
+	}
+	if err := s.Apply(t.Context(), otherOrg, set("k", "v")); !errs.Is(err, errs.Forbidden) {
+		t.Errorf("a change of what is read only: %v", err)
+	}
+	if err := s.Purge(t.Context(), otherOrg); err != nil {
+		t.Errorf("the end of an organisation whose secrets are others': %v", err)
+	}
+	if e := v.Read(t, other, "team/a"); string(e.Data["theirs"]) != `"x"` {
+		t.Errorf("others' entry holds %s", e.Data)
+	}
+}
+
+// TestNamespaces is against the header alone: Vault has namespaces in its Enterprise edition only, which is not to be
+// had, and OpenBao takes them in the same header (X-Vault-Namespace, its API's documentation says).
+func TestNamespaces(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f := newFront(t, v)
+	mount := v.MountKV(t)
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount, Namespace: "/team/"}, Routes: map[id.ID]Place{otherOrg: {Namespace: "team/b"}}})
+	seen := make(map[string]string)
+	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		seen[r.URL.Path] = r.Header.Get("X-Vault-Namespace") + " " + r.Header.Get("X-Vault-Token")
+		r.Header.Del("X-Vault-Namespace")
+		vault.ServeHTTP(w, r)
+	})
+	for _, o := range []id.ID{org, otherOrg} {
+		if _, err := s.Get(t.Context(), o, "k"); !errs.Is(err, errs.NotFound) {
+			t.Fatal(err)
+		}
+	}
+	f.set(nil)
+	for o, want := range map[id.ID]string{org: "team ", otherOrg: "team/b "} {
+		if got := seen["/v1/"+mount+"/data/"+o.String()]; got != want+v.RootToken {
+			t.Errorf("the request for %s went out in %q", o, strings.Fields(got)[0])
+		}
+	}
+}
+
+func TestPolicyOfPlaces(t *testing.T) {
+	for path, want := range map[string]string{
+		"{org}": `"m/data/*"`, "a/{org}": `"m/data/a/*"`, "a/{org}/b": `"m/data/a/+/b"`, "org-{org}": `"m/data/org-*"`,
+		"a/x{org}/b": `"m/data/a/x*"`, "{orgName}/{org}": `"m/data/+/*"`,
+	} {
+		if got := (Place{Mount: "m", Path: path}).policy(); !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	p := Place{Mount: mount, Path: "a/{org}/b"}
+	s, _ := open(t, v, Config{Place: p, Token: v.Token(t, p.policy(), time.Hour)})
+	apply(t, s, set("k", "v"))
+	if err := s.Purge(t.Context(), org); err != nil {
+		t.Error(err)
+	}
+	if err := s.Apply(t.Context(), org, secret.Change{Delete: []string{"k"}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseRoute(t *testing.T) {
+	for _, text := range []string{"", "031c8cbefe101000", "x mount=a", "031c8cbefe101000 mount=", "031c8cbefe101000 mount", "031c8cbefe101000 readonly"} {
+		if _, _, err := ParseRoute(text); err == nil {
+			t.Errorf("%q is taken for a route", text)
+		}
+	}
+	o, p, err := ParseRoute(" 031c8cbefe101000  mount=a/b path=c/{org} namespace=d read-only ")
+	if want := (Place{Mount: "a/b", Path: "c/{org}", Namespace: "d", ReadOnly: true}); err != nil || o != org || p != want {
+		t.Errorf("got %s %+v, %v", o, p, err)
+	}
+}
