@@ -1,0 +1,41 @@
+package errs
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A caller reads the message of the outermost Error and never a cause.
+func TestCausesStayInside(t *testing.T) {
+	cause := errors.New("dial tcp 10.0.0.1:8200: refused, token hvs.secret")
+	for _, err := range []error{
+		Wrap(cause, Unavailable, "the store cannot be reached"),
+		fmt.Errorf("listing: %w", Wrap(cause, Unavailable, "the store cannot be reached")),
+	} {
+		if Message(err) != "the store cannot be reached" || CodeOf(err) != Unavailable || !Is(err, Unavailable) {
+			t.Errorf("outside it reads %q, code %q", Message(err), CodeOf(err))
+		}
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "hvs.secret") {
+			t.Errorf("the log does not get the cause: %v", err)
+		}
+	}
+	if m := Message(cause); strings.Contains(m, "hvs") || CodeOf(cause) != Internal || Is(cause, Internal) {
+		t.Errorf("an error that is not ours reads %q outside", m)
+	}
+	if Message(Wrap(New(Invalid, "inner"), NotFound, "outer")) != "outer" {
+		t.Error("the outermost message does not count")
+	}
+}
+
+func TestStatus(t *testing.T) {
+	for code, want := range map[Code]int{Invalid: 400, EmptyValue: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405,
+		RequestTooLarge: 413, Conflict: 422, Unprocessable: 422, TooManyRequests: 429, Internal: 500, NotImplemented: 501, Unavailable: 503,
+		InsufficientStorage: 507, "no such code": http.StatusInternalServerError} {
+		if got := code.Status(); got != want {
+			t.Errorf("%q is %d, want %d", code, got, want)
+		}
+	}
+}
