@@ -86,6 +86,7 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 			a.bucketCmd(),
 			a.serverConfigCmd(),
 			a.auditCmd(),
+			a.sealCmd(),
 		},
 	}
 	_ = root.Walk(func(cmd *cli.Command) error {

@@ -36,6 +36,7 @@ type Config struct {
 	Secrets  *secret.Service
 	Store    secret.Store // for the health checks
 	Trail    Trail        // nil: GET /api/v2/audit says that there is none
+	Seals    Seals        // nil: there are no paths for them
 
 	Version string // as X-Influxdb-Version and /health give it
 	Commit  string
@@ -148,6 +149,11 @@ func (a *API) routes() map[string]methods {
 
 		"/api/v2/buckets":            {"GET": auth((*API).getBuckets), "POST": auth((*API).postBucket)},
 		"/api/v2/buckets/{bucketID}": {"GET": auth((*API).getBucket), "PATCH": auth((*API).patchBucket), "DELETE": auth((*API).deleteBucket)},
+	}
+	if a.Seals != nil {
+		t["/api/v2/seal"] = methods{"GET": auth((*API).getSeal)}
+		t["/api/v2/seal/rotate"] = methods{"POST": auth((*API).postSealRotate)}
+		t["/api/v2/seal/change"] = methods{"POST": auth((*API).postSealChange)}
 	}
 	if a.Gather != nil {
 		t["/metrics"] = methods{"GET": open((*API).getMetrics), "HEAD": open((*API).getMetrics)}

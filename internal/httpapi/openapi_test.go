@@ -13,6 +13,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/sealing"
 )
 
 // document is what the tests read of openapi.json.
@@ -51,7 +52,7 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 		slices.Sort(described[path])
 	}
 	served := make(map[string][]string)
-	a := &API{Config: Config{Gather: prometheus.NewRegistry()}}
+	a := &API{Config: Config{Gather: prometheus.NewRegistry(), Seals: (*sealing.Service)(nil)}}
 	for path, methods := range a.routes() {
 		served[path] = slices.Sorted(maps.Keys(methods))
 	}

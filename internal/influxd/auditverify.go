@@ -11,7 +11,6 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
-	"strongroom/internal/seal"
 )
 
 // verifyAudit checks the chain of the audit log's files, rotated ones beside them included. The server may be running: the
@@ -28,9 +27,9 @@ func verifyAudit(ctx context.Context, p Process, args config.Args) error {
 	if len(records) < 2 {
 		return fmt.Errorf("%s: %s has no keyring, so no server has written an audit log with it", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
-	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: seal.KeyFile(cfg.SealKeyFile)})
+	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: sealSource(cfg, p)})
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Place("seal-key-file"), err)
+		return fmt.Errorf("%s: %w", sealPlace(cfg), err)
 	}
 	defer keys.Close()
 	chainKey, err := keys.DeriveKey(auditLabel)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/seal"
 )
 
 // runServer is the server's whole life: it reads the configuration, opens the parts, serves until ctx ends, and closes
@@ -75,7 +76,11 @@ func greet(ctx context.Context, w io.Writer, cfg *config.Config, s *server, url 
 	if cfg.SecretStore == config.StoreVault {
 		kept = "secrets are in Vault"
 	}
-	fmt.Fprintf(w, "Data:     %s, opened by the key %s (keep a copy of it elsewhere); %s\n", cfg.BoltPath, cfg.SealKeyFile, kept)
+	opened := "the key " + cfg.SealKeyFile + " (keep a copy of it elsewhere)"
+	if cfg.Seal.Type != seal.TypeKeyFile {
+		opened = "the " + cfg.Seal.Type
+	}
+	fmt.Fprintf(w, "Data:     %s, opened by %s; %s\n", cfg.BoltPath, opened, kept)
 	if fresh {
 		fmt.Fprintf(w, "Onboard:  influx setup --host %s   (or POST %s/api/v2/setup)\n", url, url)
 	} else {

@@ -19,7 +19,6 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
-	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui"
 )
@@ -58,9 +57,10 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	s.closes(data.Close)
 	s.data = data
 
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: seal.KeyFile(cfg.SealKeyFile)})
+	source := sealSource(cfg, p)
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-key-file"), err)
+		return nil, fmt.Errorf("%s: %w", sealPlace(cfg), err)
 	}
 	s.closes(func() error { keys.Close(); return nil })
 
@@ -92,12 +92,15 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	}
 	s.runs(ctx, s.identity.Maintain)
 
+	seals := newSealing(cfg, p, s.identity.Guard(), data, keys, source, log)
+	s.runs(ctx, seals.Run)
+
 	secrets := secret.NewService(store, s.identity.Guard(), s.identity, secret.Limits{
 		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
 	})
 	s.secrets = secrets
 	api := httpapi.Config{
-		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail,
+		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals,
 		Version: apiVersion(), Commit: commit, Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 	}

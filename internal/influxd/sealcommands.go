@@ -1,0 +1,145 @@
+package influxd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret/sealed"
+)
+
+var sealFlags = []config.Flag{
+	{Name: "to", Value: "SEAL", Help: "key-file or passphrase; without it, the present seal"},
+	{Name: "new-key-file", Value: "PATH", Help: "key file to change to; made where it is missing"},
+	{Name: "new-passphrase-file", Value: "PATH", Help: "file with the passphrase to change to; without it, it is asked for"},
+}
+
+// sealStatus shows what the data are sealed with. It reads a file that a server has open, too.
+func sealStatus(ctx context.Context, p Process, args config.Args) error {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord)
+	if err != nil {
+		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	if len(records) < 2 {
+		return fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
+	}
+	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: sealSource(cfg, p)})
+	if err != nil {
+		return fmt.Errorf("%s: %w", sealPlace(cfg), err)
+	}
+	defer keys.Close()
+	showSeal(p, keys)
+	return nil
+}
+
+func showSeal(p Process, keys *keyring.Keyring) {
+	by, keyID := keys.SealedBy()
+	if keyID != "" {
+		by += ", key " + keyID
+	}
+	fmt.Fprintf(p.Stdout, "Seal:      %s\nRoot key:  made %s\n", by, keys.RootSince().UTC().Format(time.DateTime))
+	terms := keys.Terms()
+	current := terms[len(terms)-1]
+	fmt.Fprintf(p.Stdout, "Data keys: term %d, made %s\n", current.Number, current.Created.UTC().Format(time.DateTime))
+	if len(terms) > 1 {
+		fmt.Fprintf(p.Stdout, "Rotation:  not finished: term %d is still in use; the server goes on with it, or `influxd seal rotate`\n", terms[0].Number)
+	}
+}
+
+// withData opens the data for a command that changes them, which no server may have open.
+func withData(ctx context.Context, p Process, args config.Args, do func(data *bolt.DB, keys *keyring.Keyring) error) (err error) {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: there is no file %s", cfg.Place("bolt-path"), cfg.BoltPath)
+	}
+	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+	if err != nil {
+		return fmt.Errorf("%s: %w (of a server that runs, `influx seal` changes the keys)", cfg.Place("bolt-path"), err)
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: sealSource(cfg, p)})
+	if err != nil {
+		return fmt.Errorf("%s: %w", sealPlace(cfg), err)
+	}
+	defer keys.Close()
+	return do(data, keys)
+}
+
+// sealRotate begins a new term and seals everything anew, or finishes a rotation that was cut short.
+func sealRotate(ctx context.Context, p Process, args config.Args) error {
+	return withData(ctx, p, args, func(data *bolt.DB, keys *keyring.Keyring) error {
+		if len(keys.Terms()) > 1 {
+			fmt.Fprintln(p.Stdout, "Finishing the rotation that was cut short")
+		} else if _, err := keys.Rotate(ctx, time.Now()); err != nil {
+			return err
+		}
+		var done sealed.Rewritten
+		term, err := sealed.New(sealed.Config{KV: data, Keyring: keys}).Rewrite(ctx, func(r sealed.Rewritten) {
+			if r.Orgs != done.Orgs {
+				fmt.Fprintf(p.Stdout, "%d of %d organizations, %d records\n", r.Orgs, r.AllOrgs, r.Records)
+			}
+			done = r
+		})
+		if err == nil {
+			err = keys.Retire(ctx, term)
+		}
+		if err != nil {
+			return fmt.Errorf("the rotation stopped; the same command, or the server, goes on with it: %w", err)
+		}
+		showSeal(p, keys)
+		return nil
+	})
+}
+
+// sealChange makes a new root key, wrapped by the seal that the flags name.
+func sealChange(ctx context.Context, p Process, args config.Args) error {
+	to, keyFile, passphraseFile := args.Flag("to"), args.Flag("new-key-file"), args.Flag("new-passphrase-file")
+	switch {
+	case to != "" && to != seal.TypeKeyFile && to != seal.TypePassphrase:
+		return fmt.Errorf("flag --to: must be %s or %s", seal.TypeKeyFile, seal.TypePassphrase)
+	case keyFile != "" && to != seal.TypeKeyFile:
+		return errors.New("flag --new-key-file: needs --to key-file")
+	case passphraseFile != "" && to != seal.TypePassphrase:
+		return errors.New("flag --new-passphrase-file: needs --to passphrase")
+	case to == seal.TypeKeyFile && keyFile == "":
+		return errors.New("flag --to: key-file needs --new-key-file, too")
+	}
+	return withData(ctx, p, args, func(_ *bolt.DB, keys *keyring.Keyring) error {
+		var next seal.Seal
+		var err error
+		switch to {
+		case seal.TypeKeyFile:
+			next, err = keyFileSeal(ctx, keyFile)
+		case seal.TypePassphrase:
+			next, err = passphraseSource(passphraseFile, p).Load(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if err := keys.Reseal(ctx, next, time.Now()); err != nil {
+			return err
+		}
+		showSeal(p, keys)
+		switch to {
+		case seal.TypeKeyFile:
+			fmt.Fprintf(p.Stdout, "Start the server with --seal key-file --seal-key-file %s from now on\n", keyFile)
+		case seal.TypePassphrase:
+			fmt.Fprintln(p.Stdout, "Start the server with --seal passphrase from now on, and with --seal-passphrase-file where nobody is to be asked")
+		}
+		return nil
+	})
+}

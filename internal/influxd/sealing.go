@@ -1,0 +1,133 @@
+package influxd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/seal"
+	"strongroom/internal/sealing"
+	"strongroom/internal/secret/sealed"
+)
+
+// credential is the name under which systemd hands over the passphrase (LoadCredential=seal-passphrase:…).
+const credential = "seal-passphrase"
+
+// sealSource is the seal that the configuration names.
+func sealSource(cfg *config.Config, p Process) seal.Source {
+	if cfg.Seal.Type == seal.TypePassphrase {
+		return passphraseSource(cfg.Seal.PassphraseFile, p)
+	}
+	return seal.KeyFile(cfg.SealKeyFile)
+}
+
+// sealPlace is what messages about the seal begin with.
+func sealPlace(cfg *config.Config) string {
+	if cfg.Seal.Type == seal.TypeKeyFile {
+		return cfg.Place("seal-key-file")
+	}
+	return cfg.Place("seal")
+}
+
+// passphraseSource is the file, systemd's credential, or whoever sits at the terminal.
+func passphraseSource(file string, p Process) seal.Passphrase {
+	if file != "" {
+		return seal.PassphraseFile(file, false)
+	}
+	for _, e := range p.Env {
+		if dir, ok := strings.CutPrefix(e, "CREDENTIALS_DIRECTORY="); ok {
+			path := filepath.Join(dir, credential)
+			if _, err := os.Stat(path); err == nil {
+				return seal.PassphraseFile(path, true)
+			}
+		}
+	}
+	return seal.Passphrase{From: "terminal", Ask: askTerminal}
+}
+
+// askTerminal asks whoever sits there, without echo; for a new passphrase twice.
+func askTerminal(_ context.Context, fresh bool) ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, errors.New("the data are sealed by a passphrase, and there is no terminal to ask for it: name a file with --seal-passphrase-file, or give systemd's credential " + credential)
+	}
+	defer tty.Close()
+	ask := func(prompt string) ([]byte, error) {
+		fmt.Fprint(tty, prompt)
+		defer fmt.Fprintln(tty)
+		return term.ReadPassword(int(tty.Fd()))
+	}
+	first, err := ask("Passphrase of the data: ")
+	if err != nil || !fresh {
+		return first, err
+	}
+	again, err := ask("The same once more: ")
+	defer clear(again)
+	if err == nil && !bytes.Equal(first, again) {
+		err = errors.New("the two passphrases differ")
+	}
+	return first, err
+}
+
+// newSealing makes the service that changes seal and keys of the data.
+func newSealing(cfg *config.Config, p Process, guard *identity.Guard, data kv.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
+	return sealing.New(sealing.Config{
+		Keyring: keys, Rewriter: sealed.New(sealed.Config{KV: data, Keyring: keys}), Guard: guard, Configured: configured, Logger: log,
+		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to) },
+	})
+}
+
+// sealFor makes the seal that somebody asks for over the API. What it shows of the server's files is nothing: the log
+// has the rest.
+func sealFor(ctx context.Context, cfg *config.Config, p Process, to sealing.Target) (seal.Seal, error) {
+	switch to.Type {
+	case seal.TypeKeyFile:
+		path := to.KeyFile
+		if path == "" {
+			path = cfg.SealKeyFile
+		}
+		if to.Passphrase != "" || !filepath.IsAbs(path) {
+			return nil, errs.New(errs.Invalid, "a key file needs an absolute path on the server in keyFile, and no passphrase")
+		}
+		s, err := keyFileSeal(ctx, path)
+		if err != nil {
+			return nil, errs.Wrap(err, errs.Unprocessable, "the key file can be neither read nor made; the server's log says why")
+		}
+		return s, nil
+	case seal.TypePassphrase:
+		if n := len(to.Passphrase); to.KeyFile != "" || n > 0 && n < seal.MinPassphrase || n > seal.MaxPassphrase {
+			return nil, errs.New(errs.Invalid, "a passphrase must be between %d and %d bytes long, and needs no keyFile", seal.MinPassphrase, seal.MaxPassphrase)
+		}
+		if to.Passphrase != "" {
+			from := seal.Passphrase{From: "request", Ask: func(context.Context, bool) ([]byte, error) { return []byte(to.Passphrase), nil }}
+			return from.Load(ctx)
+		}
+		source := passphraseSource(cfg.Seal.PassphraseFile, p)
+		if source.From == "terminal" { // nobody is to be asked in the middle of a request
+			return nil, errs.New(errs.Invalid, "passphrase is missing, and the server's configuration names no file with one")
+		}
+		return source.Load(ctx)
+	}
+	return nil, errs.New(errs.Invalid, "type must be %s or %s", seal.TypeKeyFile, seal.TypePassphrase)
+}
+
+// keyFileSeal gives the seal of a key file, which is made where there is none.
+func keyFileSeal(ctx context.Context, path string) (seal.Seal, error) {
+	s, err := seal.KeyFile(path).Load(ctx)
+	if errors.Is(err, seal.ErrNoKey) {
+		s, err = seal.KeyFile(path).Create(ctx)
+	}
+	return s, err
+}

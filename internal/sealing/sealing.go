@@ -1,0 +1,270 @@
+// Package sealing lets operators look at what the embedded data are sealed with, change the seal, and rotate the keys
+// while the server runs.
+package sealing
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+	"strongroom/internal/keyring"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret/sealed"
+)
+
+// retryAfter is how long a rewriting that failed (a full disk, say) waits before it goes on.
+const retryAfter = time.Minute
+
+// Target is the seal to change to. With no Type it is the present one, which then wraps a new root key.
+type Target struct {
+	Type string `json:"type"` // one of package seal's
+	// KeyFile is the path of the key file on the server; it is made where it is missing.
+	KeyFile string `json:"keyFile"`
+	// Passphrase is the new passphrase; without it, the one the server's configuration names.
+	Passphrase string `json:"passphrase"`
+}
+
+// Status is what operators may know. It holds no key.
+type Status struct {
+	Seal struct {
+		Type  string    `json:"type"`
+		KeyID string    `json:"keyID,omitempty"` // tells keys apart; a passphrase has none
+		Since time.Time `json:"since"`           // of the root key and the seal around it
+		// Restart says what to configure before the next start, where it would not open the data as it is.
+		Restart string `json:"restart,omitempty"`
+	} `json:"seal"`
+	Term     uint32   `json:"term"` // seals now
+	Terms    []Term   `json:"terms"`
+	Rotation Rotation `json:"rotation"`
+}
+
+// Term is one generation of the data keys.
+type Term struct {
+	Term    uint32    `json:"term"`
+	Created time.Time `json:"created"`
+}
+
+// The states of a rotation.
+const (
+	Idle    = "idle"    // all data are of the current term
+	Running = "running" // data are being sealed anew
+	Waiting = "waiting" // that failed and will be tried again
+)
+
+// Rotation is how far the data have been sealed anew since the last change of the term.
+type Rotation struct {
+	State string `json:"state"`
+	sealed.Rewritten
+	Message string `json:"message,omitempty"`
+}
+
+// Rewriter seals the data anew: sealed.Store.
+type Rewriter interface {
+	Rewrite(ctx context.Context, report func(sealed.Rewritten)) (term uint32, err error)
+}
+
+// Config is what the service is made of.
+type Config struct {
+	Keyring  *keyring.Keyring
+	Rewriter Rewriter
+	Guard    *identity.Guard
+	// Configured is the seal that the next start would use, as its String says it, and its type.
+	Configured seal.Source
+	// Seal makes the seal that a change asks for. What it refuses with a code is shown to the caller.
+	Seal   func(ctx context.Context, to Target) (seal.Seal, error)
+	Logger *slog.Logger
+	Now    func() time.Time // nil is the wall clock
+}
+
+// Service does it. Run must run for a rotation to get anywhere.
+type Service struct {
+	Config
+	wake chan struct{}
+
+	mu       sync.Mutex
+	changing bool // a Rotate or Change is under way
+	rotation Rotation
+}
+
+// New makes the service.
+func New(c Config) *Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Service{Config: c, wake: make(chan struct{}, 1), rotation: Rotation{State: Idle}}
+	if len(c.Keyring.Terms()) > 1 {
+		s.start()
+	}
+	return s
+}
+
+// The permissions, which only operators hold.
+var (
+	mayRead  = identity.To(identity.Read, identity.Resource{Type: identity.Instance})
+	mayWrite = identity.To(identity.Write, identity.Resource{Type: identity.Instance})
+)
+
+// Status tells what the data are sealed with and how far a rotation is.
+func (s *Service) Status(ctx context.Context, c *identity.Caller) (Status, error) {
+	if err := s.Guard.Allow(ctx, c, identity.Act{Action: "seal.read"}, mayRead); err != nil {
+		return Status{}, err
+	}
+	return s.status(), nil
+}
+
+func (s *Service) status() Status {
+	var out Status
+	out.Seal.Type, out.Seal.KeyID = s.Keyring.SealedBy()
+	out.Seal.Since = s.Keyring.RootSince().UTC()
+	if s.Configured != nil && s.Configured.Type() != out.Seal.Type {
+		out.Seal.Restart = "set --seal " + out.Seal.Type + " and what belongs to it before the next start: the configuration still names the " + s.Configured.Type()
+	}
+	out.Term = s.Keyring.Term()
+	for _, t := range s.Keyring.Terms() {
+		out.Terms = append(out.Terms, Term{t.Number, t.Created.UTC()})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.Rotation = s.rotation
+	return out
+}
+
+// Rotate begins a new term and has everything sealed anew in the background. errs.Conflict while an earlier rotation is
+// still at that.
+func (s *Service) Rotate(ctx context.Context, c *identity.Caller) (Status, error) {
+	act := identity.Act{Action: "seal.rotate"}
+	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
+		return Status{}, err
+	}
+	err := s.rotate(ctx)
+	return s.status(), s.Guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) rotate(ctx context.Context) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	if len(s.Keyring.Terms()) > 1 {
+		return errs.New(errs.Conflict, "a rotation is under way; GET /api/v2/seal tells how far it is")
+	}
+	term, err := s.Keyring.Rotate(ctx, s.Now())
+	if err != nil {
+		return err
+	}
+	s.Logger.InfoContext(ctx, "a new term of the data keys began", "term", term)
+	s.start()
+	return nil
+}
+
+// Change makes a new root key, wrapped by the seal that the target names.
+func (s *Service) Change(ctx context.Context, c *identity.Caller, to Target) (Status, error) {
+	act := identity.Act{Action: "seal.change", Target: to.Type}
+	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
+		return Status{}, err
+	}
+	err := s.change(ctx, to)
+	if err != nil {
+		s.Logger.WarnContext(ctx, "the seal was not changed", "to", to.Type, "error", err)
+	}
+	return s.status(), s.Guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) change(ctx context.Context, to Target) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	var next seal.Seal
+	if to.Type != "" {
+		var err error
+		if next, err = s.Seal(ctx, to); err != nil {
+			return err
+		}
+	} else if to.KeyFile != "" || to.Passphrase != "" {
+		return errs.New(errs.Invalid, "type is missing: the seal to change to")
+	}
+	if err := s.Keyring.Reseal(ctx, next, s.Now()); err != nil {
+		return err
+	}
+	sealType, keyID := s.Keyring.SealedBy()
+	s.Logger.InfoContext(ctx, "the data have a new root key", "seal", sealType, "key", keyID)
+	return nil
+}
+
+// begin keeps two changes of the keys apart.
+func (s *Service) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changing {
+		return errs.New(errs.Conflict, "another change of the keys is under way; try again")
+	}
+	s.changing = true
+	return nil
+}
+
+func (s *Service) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changing = false
+}
+
+func (s *Service) start() {
+	s.set(Rotation{State: Running})
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Service) set(r Rotation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rotation = r
+}
+
+// Run seals anew what rotations have made old, until ctx ends. It goes on with what an earlier process left.
+func (s *Service) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		}
+		for {
+			err := s.Finish(ctx)
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			s.Logger.ErrorContext(ctx, "sealing the data anew stopped and will go on in a minute", "error", err)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(retryAfter):
+			}
+		}
+	}
+}
+
+// Finish seals anew what is of older terms and drops them. Run does so by itself.
+func (s *Service) Finish(ctx context.Context) error {
+	last := sealed.Rewritten{}
+	s.set(Rotation{State: Running})
+	term, err := s.Rewriter.Rewrite(ctx, func(r sealed.Rewritten) {
+		last = r
+		s.set(Rotation{State: Running, Rewritten: r})
+	})
+	if err == nil {
+		err = s.Keyring.Retire(ctx, term)
+	}
+	if err != nil {
+		s.set(Rotation{State: Waiting, Rewritten: last, Message: errs.Message(err)})
+		return err
+	}
+	s.set(Rotation{State: Idle, Rewritten: last})
+	s.Logger.InfoContext(ctx, "the data are sealed under the new term, and the old ones are gone", "term", term, "records", last.Records)
+	return nil
+}
