@@ -19,7 +19,7 @@ BUILD_VARS := $(foreach p,strongroom/internal/influxd main,-X $(p).version=$(VER
 GO_BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $(BUILD_VARS)"
 
 # The modules in and below test/, which keep heavy test dependencies out of the product's go.mod.
-TEST_MODULES := $(patsubst %/go.mod,%,$(wildcard test/go.mod test/*/go.mod))
+TEST_MODULES := $(filter-out test/vaultserver,$(patsubst %/go.mod,%,$(wildcard test/go.mod test/*/go.mod)))
 VAULTSERVER  := .cache/bin/vaultserver
 
 FUZZ_TIME ?= 60s
@@ -48,6 +48,7 @@ test-unit: test-tools build ## the product's tests with the race detector, layer
 
 .PHONY: test-modules
 test-modules: test-tools build ## the tests of the modules below test/
+	cd test/vaultserver && CGO_ENABLED=0 go vet ./... # as it is built, or all of Vault would be compiled once more
 	@for m in $(TEST_MODULES); do \
 		echo "== $$m"; \
 		(cd $$m && go vet ./... && STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_BIN=$(CURDIR)/bin go test -timeout 10m ./...); \
@@ -62,10 +63,11 @@ $(VAULTSERVER): $(wildcard test/vaultserver/*.go) $(wildcard test/vaultserver/go
 	cd test/vaultserver && CGO_ENABLED=0 go build -o $(CURDIR)/$@ .
 	@touch $@
 
-# What the tests need of the machine: gcc for the race detector, curl for the README's walk-through.
+# What the tests need of the machine: gcc for the race detector, curl for the README's walk-through, Node.js for InfluxData's
+# JavaScript client, Chromium for the web page.
 .PHONY: test-deps
 test-deps:
-	@missing=(); for pair in gcc:gcc curl:curl git:git; do \
+	@missing=(); for pair in gcc:gcc curl:curl git:git node:nodejs npm:npm chromium:chromium; do \
 		command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
 	done; \
 	if [ $${#missing[@]} -gt 0 ]; then \
