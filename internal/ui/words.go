@@ -3,7 +3,6 @@ package ui
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -47,9 +46,6 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
-	}
-	if strings.HasSuffix(what, "y") {
-		what = strings.TrimSuffix(what, "y") + "ie"
 	}
 	return number(n) + " " + what + "s"
 }

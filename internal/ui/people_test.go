@@ -1,0 +1,189 @@
+package ui
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"strongroom/internal/identity"
+)
+
+func TestTokensRefused(t *testing.T) {
+	s, b := setUp(t)
+	for name, tt := range map[string]struct {
+		form []string
+		says string
+	}{
+		"nothing chosen": {[]string{"description", "backup", "kind", "secrets", "days", "1"}, "choose at least one thing"},
+		"no kind":        {[]string{"description", "backup", "days", "1"}, "choose what the token may do"},
+		"no life":        {[]string{"description", "backup", "kind", "org", "days", "soon"}, "choose how long"},
+		"negative life":  {[]string{"description", "backup", "kind", "org", "days", "-1"}, "choose how long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.post(s.at("/tokens/new"), form(tt.form...)).wants(t, 400, tt.says, `value="backup"`)
+		})
+	}
+	b.get(s.at("/tokens/00000000000000ff/delete")).wants(t, 404)
+	b.post(s.at("/tokens/00000000000000ff/delete"), form("sure", "yes")).wants(t, 404)
+	b.post(s.at("/tokens/00000000000000ff"), form("status", "inactive")).wants(t, 404)
+
+	// An owner's session may not make what the owner does not hold.
+	owner := s.member("grace", identity.RoleOwner)
+	owner.post(s.at("/tokens/new"), form("description", "x", "kind", "operator", "days", "1")).wants(t, 403, "is not allowed")
+	owner.post(s.at("/tokens/new"), form("description", "x", "kind", "org", "days", "1")).wants(t, 200, "shown this once")
+}
+
+var tokenShown = regexp.MustCompile(`<code>([A-Za-z0-9_=-]{88})</code>`)
+
+func TestTokens(t *testing.T) {
+	s, b := setUp(t)
+	p := b.post(s.at("/tokens/new"), form("description", "nightly backup", "kind", "secrets", "read", "1", "write", "1", "names", "db/*\r\n\r\nslack", "days", "30"))
+	p.wants(t, 200, "shown this once", "read and write secrets named db/*; read and write secrets named slack")
+	m := tokenShown.FindStringSubmatch(p.body)
+	if m == nil {
+		t.Fatal("no token is shown")
+	}
+	who, err := s.users.ByToken(t.Context(), m[1])
+	if err != nil {
+		t.Fatalf("the token does not work: %v", err)
+	}
+	c := identity.Caller{Principal: who}
+	may := func(a identity.Action, key string) bool {
+		return c.May(identity.To(a, identity.Resource{Type: identity.Secrets, OrgID: s.org, Name: key}))
+	}
+	if !may(identity.Write, "db/x") || !may(identity.Read, "slack") || may(identity.Read, "other") {
+		t.Error("the token may not do just what was chosen")
+	}
+	list := b.get(s.at("/tokens"))
+	list.wants(t, 200, "nightly backup", "Never used", "in 30 days", "May everything, in every organisation.")
+	if strings.Contains(list.body, m[1]) {
+		t.Error("the list shows the token")
+	}
+	path := s.at("/tokens/" + who.AuthorizationID.String())
+	b.post(path, form("status", "inactive")).leads(t, s.at("/tokens"))
+	b.get(s.at("/tokens")).wants(t, 200, "it is refused from now on", "switched off")
+	if _, err := s.users.ByToken(t.Context(), m[1]); err == nil {
+		t.Error("a token that is switched off works")
+	}
+	b.get(path+"/delete").wants(t, 200, "nightly backup", "cannot be brought back", "It was last used just now")
+	b.post(path+"/delete", form("sure", "yes")).leads(t, s.at("/tokens"))
+	b.get(path+"/delete").wants(t, 404)
+
+	b.post(s.at("/tokens/new"), form("description", "kinds", "kind", "chosen", "may", "read:buckets", "may", "write:instance", "may", "read:orgs", "days", "0")).
+		wants(t, 200, "read buckets; read orgs", "until it is revoked")
+	b.get("/activity?action=authorizations").wants(t, 200, "created a token", "revoked a token")
+}
+
+func TestMembers(t *testing.T) {
+	s, b := setUp(t)
+	s.member("grace", "")
+	grace, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
+	s.must(err)
+	her := s.at("/members/" + grace[0].ID.String())
+	me := s.at("/members/" + s.op.UserID.String())
+
+	b.post(s.at("/members"), form("user", "nobody", "role", "member")).wants(t, 404, "no user named", `value="nobody"`)
+	b.post(s.at("/members"), form("user", "", "role", "member")).wants(t, 400, "name the user")
+	b.post(s.at("/members"), form("user", "grace", "role", "king")).wants(t, 400, "choose a role")
+	b.get(her+"/remove").wants(t, 404, "does not belong")
+	b.post(me, form("role", "member")).wants(t, 422, "ada is the only owner")
+	b.post(me+"/remove", form("sure", "yes")).wants(t, 422, "ada is the only owner")
+
+	b.post(s.at("/members"), form("user", "grace", "role", "member")).leads(t, s.at("/members"))
+	b.get(s.at("/members")).wants(t, 200, "grace is a member now")
+	b.post(her, form("role", "owner")).leads(t, s.at("/members"))
+	b.post(me, form("role", "member")).leads(t, s.at("/members"))
+	b.post(her, form("role", "member")).wants(t, 422, "grace is the only owner")
+	b.get(me+"/remove").wants(t, 200, "They can be added again")
+	b.post(me+"/remove", form("sure", "yes")).leads(t, s.at("/members"))
+}
+
+func TestUsers(t *testing.T) {
+	s, b := setUp(t)
+	b.post("/users", form("name", "grace", "password", "")).wants(t, 400, "give a first password", `value="grace"`)
+	b.post("/users", form("name", "grace", "password", "short")).wants(t, 400, "between 8 and 72")
+	b.post("/users", form("name", ada, "password", password)).wants(t, 422, "already exists")
+	b.get("/users/00000000000000ff").wants(t, 404)
+	b.post("/users/"+s.op.UserID.String(), form("status", "inactive")).wants(t, 422, "last operator")
+	b.post("/users/"+s.op.UserID.String()+"/delete", form("sure", "yes")).wants(t, 422, "last operator")
+
+	b.post("/users", form("name", "grace", "password", password)).leads(t, "/users")
+	g, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
+	s.must(err)
+	her := "/users/" + g[0].ID.String()
+	hers := s.signIn("grace")
+	hers.get("/users/"+s.op.UserID.String()).wants(t, 401)
+	hers.post(her+"/delete", form("sure", "yes")).wants(t, 303) // one may delete oneself
+	b.get(her).wants(t, 404)
+
+	b.post("/users", form("name", "grace", "password", password)).leads(t, "/users")
+	g, err = s.users.Users(t.Context(), s.op, "grace", identity.Page{})
+	s.must(err)
+	her = "/users/" + g[0].ID.String()
+	hers = s.signIn("grace")
+	b.post(her, form("name", ada)).wants(t, 422, "already exists")
+	b.post(her, form("name", "Grace Hopper")).leads(t, her)
+	b.post(her+"/password", form("password", "short")).wants(t, 400, "between 8 and 72")
+	b.post(her+"/password", form("password", password+"2")).leads(t, her)
+	hers.get("/store").wants(t, http.StatusSeeOther)
+	b.post(her, form("status", "inactive")).leads(t, her)
+	b.get(her).wants(t, 200, "Switched off", "cannot sign in any more")
+	b.get(her+"/delete").wants(t, 200, "Grace Hopper", "cannot be brought back")
+	b.post(her+"/delete", form("sure", "yes")).leads(t, "/users")
+	s.hidesValue()
+}
+
+func TestOwnPassword(t *testing.T) {
+	s, b := setUp(t)
+	other := s.signIn(ada)
+	b.post("/preferences/password", form("old", "not it", "password", password+"2", "again", password+"2")).wants(t, 400, "the old password is not right")
+	b.post("/preferences/password", form("old", password, "password", password+"2", "again", "else")).wants(t, 400, "not the same")
+	b.post("/preferences/password", form("old", password, "password", "short", "again", "short")).wants(t, 400, "between 8 and 72")
+	b.post("/preferences/password", form("old", password, "password", password+"2", "again", password+"2")).leads(t, "/preferences")
+	b.get("/preferences").wants(t, 200, "your other sessions are ended")
+	other.get("/preferences").wants(t, http.StatusSeeOther)
+	s.hidesValue()
+}
+
+func TestTheme(t *testing.T) {
+	_, b := setUp(t)
+	b.post("/preferences", form("theme", "pink")).wants(t, 400, "choose light, dark")
+	b.post("/preferences", form("theme", "dark")).leads(t, "/preferences")
+	b.get("/preferences").wants(t, 200, `data-theme="dark"`)
+	b.post("/preferences", form("theme", "")).leads(t, "/preferences")
+	if strings.Contains(b.get("/preferences").body, "data-theme") {
+		t.Error("the theme is still there")
+	}
+}
+
+func TestOrgs(t *testing.T) {
+	s, b := setUp(t)
+	b.post("/orgs", form("name", "Acme", "description", "again")).wants(t, 422, "already exists", `value="again"`)
+	b.post("/orgs", form("name", " ")).wants(t, 400, "name is empty")
+	b.post(s.at(""), form("name", "")).wants(t, 400, "name is empty")
+	p := b.post("/orgs", form("name", "Second", "description", "d"))
+	p.wants(t, 303)
+	second := p.header.Get("Location")
+	b.get(second).wants(t, 200, "No secret yet", "“Second” is made")
+	b.get("/").leads(t, second)
+	b.get("/orgs?q=sec").wants(t, 200, "Second")
+	b.get("/orgs?q=none").wants(t, 200, "None has")
+	b.post(s.at(""), form("name", "Acme 2", "description", "")).leads(t, s.at(""))
+	b.get(s.at("")).wants(t, 200, "Acme 2", "Saved.")
+}
+
+func TestActivity(t *testing.T) {
+	s, b := setUp(t)
+	b.get("/activity?outcome=nonsense").wants(t, 400, "outcome must be")
+	b.get("/activity?org=nonsense").wants(t, 400, "16 characters")
+	b.get("/activity?before=x").wants(t, 400, "not complete")
+	b.get("/activity?actor=nobody").wants(t, 200, "No act matches")
+	b.post(s.at("/secrets/new"), form("key", "db/password", "value", value))
+	for range 3 {
+		b.get(s.at("/secrets"))
+	}
+	b.get("/activity").wants(t, 200, "listed the names of secrets", "3 times", "db/password", "from 127.0.0.1 in a session")
+	b.get("/activity?key=db%2Fpassword&action=secrets.apply&since=1h&actor=ada&outcome=allowed").wants(t, 200, "set <a", "db/password")
+	s.hidesValue()
+}

@@ -1,0 +1,177 @@
+package ui
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestSavingIsRefused(t *testing.T) {
+	s, b := setUp(t)
+	s.put("taken")
+	large := bytes.Repeat([]byte("x"), 1<<20+1)
+	for name, tt := range map[string]struct {
+		path   string
+		form   url.Values
+		file   []byte
+		status int
+		says   string
+	}{
+		"no value":           {"/secrets/new", form("key", "k"), nil, 400, "the value is empty"},
+		"no name":            {"/secrets/new", form("key", ""), []byte(value), 400, "must not be empty"},
+		"control in name":    {"/secrets/new", form("key", "a\x01b"), []byte(value), 400, "without control characters"},
+		"long name":          {"/secrets/new", form("key", strings.Repeat("k", 1025)), []byte(value), 413, "at most 1024"},
+		"not UTF-8":          {"/secrets/new", form("key", "k"), []byte(value + "\xff"), 400, "not valid UTF-8"},
+		"too large":          {"/secrets/new", form("key", "k"), large, 413, "at most 1048576"},
+		"request too large":  {"/secrets/new", form("key", "k"), bytes.Repeat([]byte("x"), 5<<20), 413, "larger than"},
+		"name is taken":      {"/secrets/new", form("key", "taken"), []byte(value + "2"), 422, "named &#34;taken&#34; already"},
+		"deleted meanwhile":  {"/secret", form("key", "gone"), []byte(value), 422, "was deleted meanwhile"},
+		"broken import":      {"/secrets/import", form("do", "import"), []byte("A=1\n" + value), 400, "line 2 has no ="},
+		"empty import":       {"/secrets/import", form("do", "import"), []byte("# nothing"), 400, "no name with a value"},
+		"bad name in import": {"/secrets/import", form("do", "import"), []byte("A=1\nB\x01=" + value), 400, "without control"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, live := range []bool{false, true} {
+				b.live = live
+				p := b.upload(s.at(tt.path), tt.form, tt.file)
+				says := tt.says
+				if live {
+					says = strings.ReplaceAll(says, "&#34;", `\"`)
+				}
+				p.wants(t, tt.status, says)
+				if strings.Contains(p.body, value) {
+					t.Error("the value comes back")
+				}
+				if k := tt.form.Get("key"); !live && tt.status != 413 && k != "" && !strings.Contains(k, "\x01") && !strings.Contains(p.body, `value="`+k+`"`) {
+					t.Error("the name that was typed is gone")
+				}
+			}
+		})
+	}
+	b.live = false
+	for _, k := range []string{"k", "gone", "A", "B"} {
+		if s.stored(k) != "" {
+			t.Errorf("%s was saved", k)
+		}
+	}
+	if s.stored("taken") != value {
+		t.Error("a secret was overwritten")
+	}
+	s.hidesValue()
+}
+
+func TestSaving(t *testing.T) {
+	s, b := setUp(t)
+	// A value must not pass through a temporary file.
+	t.Setenv("TMPDIR", "/nowhere")
+	pem := []byte("-----BEGIN-----\r\n" + strings.Repeat(value, 20_000) + "\n-----END-----\n")
+	b.upload(s.at("/secrets/new"), form("key", "tls/key"), pem).leads(t, s.at("/secret?key=tls%2Fkey"))
+	if s.stored("tls/key") != string(pem) {
+		t.Error("a file does not arrive as it was")
+	}
+	b.get(s.at("/secret?key=tls%2Fkey")).wants(t, 200, "The value is saved (371.")
+	// Browsers write the line ends of a text field as CRLF.
+	b.post(s.at("/secrets/new"), form("key", "typed", "value", "a\r\nb\r\n")).leads(t, s.at("/secret?key=typed"))
+	if got := s.stored("typed"); got != "a\nb\n" {
+		t.Errorf("typed lines arrive as %q", got)
+	}
+	b.post(s.at("/secrets/new"), form("key", "typed", "value", "new", "replace", "yes")).leads(t, s.at("/secret?key=typed"))
+	b.post(s.at("/secret"), form("key", "tls/key", "value", "new")).leads(t, s.at("/secret?key=tls%2Fkey"))
+	b.post(s.at("/secret"), form("key", "gone", "value", "new", "replace", "yes")).leads(t, s.at("/secret?key=gone"))
+	for _, k := range []string{"typed", "tls/key", "gone"} {
+		if s.stored(k) != "new" {
+			t.Errorf("%s holds %q", k, s.stored(k))
+		}
+	}
+	b.live = true
+	p := b.upload(s.at("/secret"), form("key", "typed"), []byte(value))
+	if p.wants(t, http.StatusNoContent); p.header.Get("Strongroom-Go") != s.at("/secret?key=typed") {
+		t.Errorf("app.js is sent to %q", p.header.Get("Strongroom-Go"))
+	}
+	b.live = false
+	for _, path := range []string{"/secrets", "/secret?key=typed", "/secrets/new", "/secrets/import"} {
+		if strings.Contains(b.get(s.at(path)).body, value) {
+			t.Errorf("%s holds the value", path)
+		}
+	}
+	s.hidesValue()
+}
+
+func TestImport(t *testing.T) {
+	s, b := setUp(t)
+	s.put("OLD", "STAYS")
+	text := []byte("OLD=1\nNEW=\"two\nlines " + value + "\"\n")
+	p := b.upload(s.at("/secrets/import"), form("do", "look"), text)
+	p.wants(t, 200, "2 names found: 1 new, 1 there already", "replaced")
+	if strings.Contains(p.body, value) {
+		t.Error("the preview holds a value")
+	}
+	if s.stored("NEW") != "" {
+		t.Error("looking saved something")
+	}
+	b.upload(s.at("/secrets/import"), form("do", "import", "existing", "keep"), text).leads(t, s.at("/secrets"))
+	if s.stored("OLD") != value || s.stored("NEW") != "two\nlines "+value {
+		t.Errorf("after keeping: %q, %q", s.stored("OLD"), s.stored("NEW"))
+	}
+	b.upload(s.at("/secrets/import"), form("do", "import"), []byte(`{"OLD":"json"}`)).leads(t, s.at("/secrets"))
+	if s.stored("OLD") != "json" || s.stored("STAYS") != value {
+		t.Errorf("after replacing: %q, %q", s.stored("OLD"), s.stored("STAYS"))
+	}
+	s.hidesValue()
+}
+
+func TestDeleting(t *testing.T) {
+	s, b := setUp(t)
+	s.put("a", "b", "c", "d")
+	b.post(s.at("/secrets/delete"), nil).leads(t, s.at("/secrets"))
+	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "cannot be brought back", `name="key" value="a"`)
+	if s.stored("a") == "" {
+		t.Fatal("deleted without being asked")
+	}
+	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b", "sure", "yes")).leads(t, s.at("/secrets"))
+	if s.stored("a") != "" || s.stored("b") != "" || s.stored("c") == "" {
+		t.Error("not just those were deleted")
+	}
+	b.get(s.at("/secrets/delete?key=c")).wants(t, 200, "Delete this secret?")
+	b.get(s.at("/secret?key=a")).wants(t, 404, "there is no secret named")
+
+	b.post(s.at("/delete"), form("typed", "not Acme")).wants(t, 400, "type the name", "2 secrets with their values")
+	b.post(s.at("/delete"), form("typed", "Acme")).leads(t, "/orgs")
+	if s.stored("c") != "" {
+		t.Error("the organisation's secrets are left")
+	}
+	b.get(s.at("/secrets")).wants(t, 404)
+}
+
+func TestNamesAreText(t *testing.T) {
+	s, b := setUp(t)
+	evil := `</script><script>alert(1)</script><img src=x onerror="alert(1)">`
+	s.put(evil, `a"b'c & ${d} \ <e>`)
+	for _, path := range []string{"/secrets", "/secret?key=" + url.QueryEscape(evil), "/secrets/delete?key=" + url.QueryEscape(evil), "/secrets/new?key=" + url.QueryEscape(evil)} {
+		p := b.get(s.at(path))
+		p.wants(t, 200)
+		for _, raw := range []string{"<script>alert", "<img", "</script><script>"} {
+			if strings.Contains(p.body, raw) {
+				t.Errorf("%s holds %q unescaped", path, raw)
+			}
+		}
+	}
+	b.get(s.at("/secret?key="+url.QueryEscape(`a"b'c & ${d} \ <e>`))).wants(t, 200, `secrets.get(key: &#34;a\&#34;b&#39;c &amp; \${d} \\ &lt;e&gt;&#34;)`)
+	if got, want := shellQuote(`it's $HOME`), `'it'\''s $HOME'`; got != want {
+		t.Errorf("shellQuote gives %s, want %s", got, want)
+	}
+}
+
+func TestPagesOfNames(t *testing.T) {
+	s, b := setUp(t)
+	s.put(many(250)...)
+	b.get(s.at("/secrets")).wants(t, 200, "250 secrets", "1 to 100 of 250", "?q=&amp;page=1", `"service-00249/password"`)
+	b.get(s.at("/secrets?page=2")).wants(t, 200, "201 to 250 of 250", "Select service-00249/password")
+	b.get(s.at("/secrets?page=99")).wants(t, 200, "201 to 250 of 250")
+	b.get(s.at("/secrets?sort=down")).wants(t, 200, "1 to 100 of 250", "Select service-00249/password")
+	b.get(s.at("/secrets?sort=down&page=2")).wants(t, 200, "201 to 250 of 250", "Select service-00000/password")
+	b.get(s.at("/secrets?q=SERVICE-0001")).wants(t, 200, "1 to 10 of 10")
+	b.get(s.at("/secrets?q=nothing")).wants(t, 200, "None matches.")
+}
