@@ -40,6 +40,7 @@ func TestAPI(t *testing.T) {
 		{"buckets", buckets},
 		{"system", system},
 		{"audit", auditLog},
+		{"seal", seal},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, newWorld(t, stack.Options{Document: document})) })
 	}

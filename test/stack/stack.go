@@ -6,6 +6,7 @@ package stack
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -18,11 +19,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/audit"
+	"strongroom/internal/errs"
 	"strongroom/internal/httpapi"
 	"strongroom/internal/identity"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
+	"strongroom/internal/sealing"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/sealed"
 )
@@ -32,6 +35,7 @@ type Stack struct {
 	URL   string
 	Store secret.Store // what is really kept
 	Clock *Clock       // what identity takes for the time
+	Seals *sealing.Service
 
 	document *Document
 	server   *httptest.Server
@@ -84,7 +88,18 @@ func Start(t *testing.T, o Options) *Stack {
 		BcryptCost: 4, // the lowest that bcrypt takes: tests sign in often
 	})
 	must(t, err)
+	s.Seals = sealing.New(sealing.Config{
+		Keyring: keys, Rewriter: sealed.New(sealed.Config{KV: data, Keyring: keys}), Guard: users.Guard(), Logger: log,
+		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) {
+			made, err := seal.KeyFile(to.KeyFile).Create(ctx)
+			if err != nil {
+				return nil, errs.Wrap(err, errs.Unprocessable, "no such key file")
+			}
+			return made, nil
+		},
+	})
 	api, err := httpapi.New(httpapi.Config{
+		Seals:    s.Seals,
 		Identity: users, Secrets: secret.NewService(s.Store, users.Guard(), users, secret.Limits{}), Store: s.Store, Trail: trail,
 		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any { return map[string]any{"secret-store": "bolt"} },
 		Metrics: metrics, Gather: metrics, Logger: log,
