@@ -128,10 +128,12 @@ for (const input of $$('[data-filter]')) {
 
 // ---- several tabs --------------------------------------------------------------------------------------------------
 
+// area is what a change concerns: one organisation's secrets, for example.
+const area = (path) => path.split('/').slice(0, 4).join('/').replace(/secret$/, 'secrets');
 const tabs = 'BroadcastChannel' in window ? new BroadcastChannel('strongroom') : null;
 if (tabs) {
   tabs.onmessage = (event) => {
-    if (event.data.path !== location.pathname || $('#changed')) return;
+    if (event.data !== area(location.pathname) || $('#changed')) return;
     const note = document.createElement('p');
     note.id = 'changed';
     note.className = 'note';

@@ -81,7 +81,7 @@ function goTo(form, path) {
   }
   forget(form);
   leaving = true;
-  tabs?.postMessage({ path: path.split('?')[0] });
+  tabs?.postMessage(area(new URL(form.action).pathname));
   location.assign(path);
 }
 

@@ -1,0 +1,184 @@
+package browser
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// shots is where the pictures go.
+const shots = "../../build/screenshots"
+
+// stage fills a server with something to look at, and gives the paths of its pages.
+func stage(b *tab) map[string]string {
+	b.Helper()
+	org := b.setUp()
+	pages := map[string]string{"secrets-empty": org + "/secrets"}
+	b.open(org + "/secrets/import")
+	b.typeIn("#value", "db/password=1\ndb/user=2\nslack-webhook=3\nS3_ACCESS_KEY=4\ngrafana/admin/password=5\n"+
+		"a-very-long-name/that-somebody-thought-up/to-keep-everything-in-one-place/and-which-does-not-end/at-all-it-seems/production/eu-west-1=6\n")
+	b.click("button[value=import]")
+	b.see("6 secrets added")
+	b.add(org, "pager/routing-key", "hunter2")
+
+	b.open(org + "/tokens/new")
+	b.typeIn("#description", "nightly backup on db1")
+	b.typeIn("#names", "db/*")
+	b.click("main form .button")
+	b.see("Your new token")
+	b.open("/users")
+	b.typeIn("#name", "grace")
+	b.typeIn("#password", password)
+	b.click("main section .button")
+	b.see("grace can sign in now")
+	grace := js[string](b, "[...document.querySelectorAll('#people a')].find((a) => a.textContent === 'grace').pathname")
+	b.open(org + "/members")
+	b.typeIn("#user", "grace")
+	b.click("main section .button")
+	b.see("grace is a member now")
+	for name, path := range map[string]string{
+		"secrets": "/secrets", "secret-new": "/secrets/new", "import": "/secrets/import", "secret": "/secret?key=db%2Fpassword",
+		"secret-long":   "/secret?key=" + "a-very-long-name/that-somebody-thought-up/to-keep-everything-in-one-place/and-which-does-not-end/at-all-it-seems/production/eu-west-1",
+		"secret-delete": "/secrets/delete?key=db%2Fpassword", "tokens": "/tokens", "token-new": "/tokens/new", "members": "/members", "org": "", "org-delete": "/delete",
+	} {
+		pages[name] = org + path
+	}
+	delete(pages, "secrets-empty")
+	for name, path := range map[string]string{"orgs": "/orgs", "users": "/users", "user": grace, "activity": "/activity", "store": "/store",
+		"preferences": "/preferences", "missing": "/nothing-here", "activity-none": "/activity?actor=nobody"} {
+		pages[name] = path
+	}
+	return pages
+}
+
+var (
+	themes = []string{"light", "dark"}
+	widths = []int64{360, 768, 1440}
+)
+
+// wear sets the system's theme and the window's width.
+func (b *tab) wear(theme string, width int64) {
+	b.Helper()
+	b.run(chromedp.EmulateViewport(width, 900))
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+}
+
+// TestLook makes a picture of every page at each width in each theme, lets axe-core look at it, and checks that nothing is
+// wider than the window.
+func TestLook(t *testing.T) {
+	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	if out, err := npm.CombinedOutput(); err != nil {
+		t.Fatalf("axe-core is missing: %v (install Node.js, with npm)\n%s", err, out)
+	}
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	check(t, err)
+	check(t, os.MkdirAll(shots, 0o755))
+	s := startServer(t)
+	b := openTab(t, s)
+	look := func(name, path string) {
+		for _, theme := range themes {
+			for _, width := range widths {
+				b.wear(theme, width)
+				b.open(path)
+				b.examine(fmt.Sprintf("%s-%s-%d", name, theme, width), string(axe))
+			}
+		}
+	}
+	look("setup", "/setup")
+	pages := stage(b)
+	for name, path := range pages {
+		look(name, path)
+	}
+	empty := 0
+	states := map[string]func(){
+		"state-delete-dialog": func() {
+			b.open(pages["secret"])
+			b.click("main .button.bad")
+			b.until("document.querySelector('#ask').open")
+		},
+		"state-refused": func() {
+			b.open(pages["secret-new"])
+			b.typeIn("#key", "db/password")
+			b.typeIn("#value", "not hidden well\nenough")
+			b.click("main form .button")
+			b.see("already")
+		},
+		"state-preview": func() {
+			b.open(pages["import"])
+			b.typeIn("#value", "db/password=1\nnew-one=2")
+			b.click("button[value=look]")
+			b.see("2 names found")
+		},
+		"state-selected": func() {
+			b.open(pages["secrets"])
+			b.click("#names li:nth-child(2) input")
+			b.click("#names li:nth-child(3) input")
+			b.see("Delete 2 selected")
+		},
+		"state-token": func() {
+			b.open(pages["token-new"])
+			b.typeIn("#description", "for a look")
+			b.click("main form .button")
+			b.see("Your new token")
+		},
+		"state-chosen": func() {
+			b.open(pages["token-new"])
+			b.click("[value=chosen]")
+		},
+		"state-unreachable": func() {
+			b.open(pages["secret"])
+			js[bool](b, "connection.gone(); true")
+		},
+		"state-empty": func() {
+			b.open("/orgs")
+			empty++
+			b.typeIn("#name", fmt.Sprintf("Empty %d", empty))
+			b.click("main section .button")
+			b.see("No secret yet")
+		},
+		"state-session": func() {
+			b.open(pages["secret-new"])
+			js[bool](b, "document.querySelector('#session').showModal(); true")
+		},
+	}
+	for name, reach := range states {
+		for _, theme := range themes {
+			for _, width := range widths {
+				b.wear(theme, width)
+				reach()
+				b.examine(fmt.Sprintf("%s-%s-%d", name, theme, width), string(axe))
+				js[bool](b, "leaving = true")
+			}
+		}
+	}
+	b.open("/preferences")
+	b.click("header .me button")
+	b.at("/signin")
+	look("signin", "/signin")
+}
+
+// examine keeps a picture and looks for what is wrong.
+func (b *tab) examine(name, axe string) {
+	b.Helper()
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	check(b.T, err)
+	check(b.T, os.WriteFile(filepath.Join(shots, name+".png"), png, 0o644))
+	if over := js[string](b, `[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest('.menu, pre, svg, .vh') && getComputedStyle(e).visibility !== 'hidden')
+		.map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 30)).slice(0, 3).join('; ')`); over != "" {
+		b.Errorf("%s: wider than the window: %s", name, over)
+	}
+	js[bool](b, axe+"; true")
+	for _, f := range js[[]string](b, `axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
+		.flatMap((v) => v.nodes.map((n) => v.id + ': ' + n.target.join(' ') + ': ' + n.failureSummary)))`) {
+		b.Errorf("%s: %s", name, strings.ReplaceAll(f, "\n", " "))
+	}
+	if v := js[[]string](b, "window.cspViolations"); len(v) > 0 {
+		b.Errorf("%s: the CSP was violated: %v", name, v)
+	}
+}
