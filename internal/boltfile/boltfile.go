@@ -24,8 +24,12 @@ const (
 	elementLen = 16 // of a branch: pos, ksize (4 each), page (8); of a leaf: flags, pos, ksize, vsize (4 each)
 	bucketLen  = 16 // root page (8), sequence (8); a root of 0 means that the bucket's one page follows
 
-	branchPage = 0x01
-	leafPage   = 0x02
+	branchPage   = 0x01
+	leafPage     = 0x02
+	freelistPage = 0x10
+
+	noFreelist = 1<<64 - 1 // the list is not kept: bbolt finds it out when it opens the file
+	longList   = 0xffff    // a list this long has its length in front, in 8 bytes
 
 	bucketElement = 0x01
 
@@ -43,6 +47,7 @@ type Meta struct {
 	PageSize int
 	Root     uint64 // the page of the top-level buckets
 	Pages    uint64 // how many pages the file has
+	Freelist uint64 // the page of the list of free pages, or noFreelist
 	TxID     uint64 // of the last transaction
 }
 
@@ -109,7 +114,7 @@ func metaAt(r io.ReaderAt, at int64) (Meta, bool) {
 	if size < 1024 || size > maxPageSize || size&(size-1) != 0 {
 		return Meta{}, false
 	}
-	return Meta{PageSize: int(size), Root: u64(m[16:]), Pages: u64(m[40:]), TxID: u64(m[48:])}, true
+	return Meta{PageSize: int(size), Root: u64(m[16:]), Freelist: u64(m[32:]), Pages: u64(m[40:]), TxID: u64(m[48:])}, true
 }
 
 // Damage is one place that cannot be read. What is below it is left out.
@@ -134,7 +139,45 @@ type Visitor interface {
 // reading; damage is none.
 func (f *File) Walk(v Visitor) error {
 	clear(f.seen)
-	return f.tree(v, nil, f.meta.Root, 0, nil)
+	if err := f.tree(v, nil, f.meta.Root, 0, nil); err != nil {
+		return err
+	}
+	return f.freelist(v)
+}
+
+// freelist looks for pages that are in use and listed as free: the next write would go over them.
+func (f *File) freelist(v Visitor) error {
+	page := f.meta.Freelist
+	damaged := func(why string) error {
+		v.Damaged(nil, Damage{page, why})
+		return nil
+	}
+	switch {
+	case page == noFreelist:
+		return nil
+	case page < 2 || page >= f.meta.Pages || f.seen[page]:
+		return damaged("it cannot be the list of free pages")
+	}
+	raw, why, err := f.read(page)
+	if err != nil {
+		return err
+	}
+	if why != "" || binary.LittleEndian.Uint16(raw[8:])&freelistPage == 0 {
+		return damaged("the list of free pages cannot be read")
+	}
+	n, list := uint64(binary.LittleEndian.Uint16(raw[10:])), raw[headerLen:]
+	if n == longList {
+		n, list = binary.LittleEndian.Uint64(list), list[8:]
+	}
+	if n > uint64(len(list)/8) {
+		return damaged("the list of free pages is longer than its page")
+	}
+	for i := range n {
+		if free := binary.LittleEndian.Uint64(list[i*8:]); free < 2 || free >= f.meta.Pages || f.seen[free] {
+			v.Damaged(nil, Damage{free, "it is listed as free, and is in use or not there"})
+		}
+	}
+	return nil
 }
 
 // tree walks the pages below one. After is the key that all of them must come after, where it is not nil.

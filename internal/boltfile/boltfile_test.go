@@ -203,6 +203,24 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestFreelist lists a page as free that is in use: the next write would go over it.
+func TestFreelist(t *testing.T) {
+	whole, _ := made(t)
+	f, err := Open(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := whole[f.Meta().Freelist*4096:]
+	n := binary.LittleEndian.Uint16(list[10:])
+	if n == 0 {
+		t.Fatal("the file has no free page to begin with")
+	}
+	binary.LittleEndian.PutUint64(list[headerLen:], f.Meta().Root)
+	if got := walk(t, whole); len(got.damage) != 1 || !strings.Contains(got.damage[0], "listed as free") {
+		t.Errorf("damage %v", got.damage)
+	}
+}
+
 func FuzzWalk(f *testing.F) {
 	small := filepath.Join(f.TempDir(), "s.bolt")
 	db, err := bbolt.Open(small, 0o600, &bbolt.Options{PageSize: 1024, NoSync: true})

@@ -164,7 +164,7 @@ func (w *walk) Record(path []string, key, value []byte) error {
 // Damaged takes note of what cannot be read.
 func (w *walk) Damaged(path []string, d boltfile.Damage) {
 	w.broken++
-	where := "the list of buckets"
+	where := "the file"
 	if len(path) > 0 {
 		where = path[0]
 	}

@@ -146,28 +146,40 @@ func identify(tx *bbolt.Tx) (fresh bool, err error) {
 	if len(names) == 0 {
 		return true, nil
 	}
+	var format []byte
 	meta := tx.Bucket(metaBucket)
-	if meta == nil {
-		for _, name := range influxBuckets {
-			if slices.Contains(names, name) {
-				return false, errors.New("it is the database of a real InfluxDB, not Strongroom's, and was left untouched; " +
-					"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
-			}
-		}
-		return false, errors.New("it is a bbolt database of another program, not Strongroom's, and was left untouched; " +
-			"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
+	if meta != nil {
+		format = meta.Get(formatKey)
 	}
-	name, number, _ := strings.Cut(string(meta.Get(formatKey)), " ")
-	version, err := strconv.Atoi(number)
-	switch {
-	case name != formatName || err != nil || version < 1 || tx.Bucket(dataBucket) == nil:
-		return false, errors.New("the file is damaged: its format marker is not readable; restore it from a backup")
-	case version > formatVersion:
-		return false, fmt.Errorf("it was written by a newer influxd (format %d; this one reads up to %d): start that one, or restore a backup",
-			version, formatVersion)
+	if err := checkFormat(names, format, tx.Bucket(dataBucket) != nil); err != nil {
+		return false, err
 	}
 	_, err = revision(meta)
 	return false, err
+}
+
+// checkFormat tells whether a file with these top-level buckets is one that we can read.
+func checkFormat(names []string, format []byte, hasData bool) error {
+	if !slices.Contains(names, string(metaBucket)) {
+		for _, name := range influxBuckets {
+			if slices.Contains(names, name) {
+				return errors.New("it is the database of a real InfluxDB, not Strongroom's, and was left untouched; " +
+					"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
+			}
+		}
+		return errors.New("it is a bbolt database of another program, not Strongroom's, and was left untouched; " +
+			"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
+	}
+	name, number, _ := strings.Cut(string(format), " ")
+	version, err := strconv.Atoi(number)
+	switch {
+	case name != formatName || err != nil || version < 1 || !hasData:
+		return errors.New("the file is damaged: its format marker is not readable; restore it from a backup")
+	case version > formatVersion:
+		return fmt.Errorf("it was written by a newer influxd (format %d; this one reads up to %d): start that one, or restore a backup",
+			version, formatVersion)
+	}
+	return nil
 }
 
 // initialise makes the buckets of a fresh file and leaves one that is ours as it is. It looks again, now that the file

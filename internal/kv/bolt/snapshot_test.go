@@ -1,0 +1,171 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+
+	"strongroom/internal/boltfile"
+	"strongroom/internal/kv"
+)
+
+func TestReadFileRefuses(t *testing.T) {
+	if _, _, err := ReadFile(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+	foreign := filepath.Join(t.TempDir(), "foreign")
+	b, err := bbolt.Open(foreign, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ReadFile(t.Context(), foreign); err == nil || !strings.Contains(err.Error(), "empty") {
+		t.Errorf("a file without a bucket: %v", err)
+	}
+	if err := b.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if _, _, err := ReadFile(t.Context(), foreign); err == nil || !strings.Contains(err.Error(), "of another program") {
+		t.Errorf("another program's: %v", err)
+	}
+	if _, _, err := ReadFile(t.Context(), writeOld(t, bytes.Repeat([]byte("text\n"), 4000))); err == nil {
+		t.Error("a text was read")
+	}
+	db := openNew(t)
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := ReadFile(ctx, db.path); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of its context: %v", err)
+	}
+	s, _, err := ReadFile(t.Context(), db.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err == nil {
+		t.Error("a snapshot took a transaction")
+	}
+}
+
+// TestReadFileTellsDamage damages each page of a file: everything is read, or the damage is told.
+func TestReadFileTellsDamage(t *testing.T) {
+	db, err := Open(filepath.Join(t.TempDir(), "influxd.bolt"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		var ops []kv.Op
+		for j := range 20 {
+			ops = append(ops, kv.Put(fmt.Sprintf("k/%d/%d", i, j), bytes.Repeat([]byte("v"), 100*j)))
+		}
+		if _, err := db.Txn(t.Context(), nil, ops); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(db.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := boltfile.Open(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := int(file.Meta().Pages)
+	whole = whole[:pages*os.Getpagesize()] // bbolt makes the file longer than what is in it
+	told := 0
+	for page := 2; page < pages; page++ {
+		b := bytes.Clone(whole)
+		clear(b[page*os.Getpagesize():][:64])
+		path := writeOld(t, b)
+		s, problems, err := ReadFile(t.Context(), path)
+		switch {
+		case err != nil || len(problems) > 0:
+			told++
+		case len(s.recs) != 200:
+			t.Errorf("page %d: %d records of 200, and no problem", page, len(s.recs))
+		}
+	}
+	if told < 5 {
+		t.Errorf("damage showed in %d pages only", told)
+	}
+}
+
+func TestReadFileTellsRecords(t *testing.T) {
+	db, err := Open(filepath.Join(t.TempDir(), "influxd.bolt"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.bolt.Update(func(tx *bbolt.Tx) error {
+		data := tx.Bucket(dataBucket)
+		return errors.Join(data.Put([]byte("short"), []byte("x")), data.Put([]byte("future"), []byte{0, 0, 0, 0, 0, 0, 1, 0}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, problems, err := ReadFile(t.Context(), db.path) // while it is open
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`record "short" has no revision`, `record "future" has revision 256, and the file is at 1`}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error(diff)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSnapshotReads compares every read of a snapshot with the open file's.
+func TestSnapshotReads(t *testing.T) {
+	db := openNew(t)
+	ctx := t.Context()
+	for _, k := range []string{"a", "a/1", "a/2", "b", "b/1", "c"} {
+		if _, err := db.Txn(ctx, nil, []kv.Op{kv.Put(k, []byte("value of "+k))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, problems, err := ReadFile(ctx, db.path)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	for _, prefix := range []string{"", "a", "a/", "b/1", "x"} {
+		for _, after := range []string{"", "a", "a/1", "a/3", "b", "c"} {
+			for _, limit := range []int{1, 2, 100} {
+				want, err := db.List(ctx, prefix, after, limit)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := s.List(ctx, prefix, after, limit)
+				if diff := cmp.Diff(want, got); diff != "" || err != nil {
+					t.Errorf("List(%q, %q, %d): %v\n%s", prefix, after, limit, err, diff)
+				}
+			}
+		}
+	}
+	want, _ := db.Get(ctx, "a/2")
+	if got, err := s.Get(ctx, "a/2"); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("Get: %v, %v", got, err)
+	}
+	if _, err := s.Get(ctx, "a/"); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("Get of nothing: %v", err)
+	}
+	if _, err := s.List(ctx, "", "", 0); !errors.Is(err, kv.ErrInvalid) {
+		t.Errorf("a list of nothing: %v", err)
+	}
+}
