@@ -1,0 +1,261 @@
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// Prefixes are what the keys of this package's records begin with.
+var Prefixes = []string{
+	"user/", "username/", "password/", "org/", "orgname/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
+	"authorg/", "authused/", "session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
+}
+
+// Check looks at every record of this package: whether it can be read, whether what it names is there, and whether every
+// record has its index and every index its record. Report is told of each thing that is wrong, by the record's key; it is
+// never given a token or a hash of a password. Data that are being changed meanwhile may read as wrong.
+func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
+	c := &checker{ctx: ctx, kv: store, report: report}
+	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.sessions} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type checker struct {
+	ctx    context.Context
+	kv     kv.Store
+	report func(key, what string)
+}
+
+func (c *checker) wrong(key, format string, args ...any) { c.report(key, fmt.Sprintf(format, args...)) }
+
+// recordsOf reads the records below a prefix, and reports those that are malformed.
+func recordsOf[T any](c *checker, pre string, f func(k string, v T) error) error {
+	return scan(c.ctx, c.kv, pre, "", func(r kv.Record) (bool, error) {
+		var v T
+		if err := json.Unmarshal(r.Value, &v); err != nil {
+			c.wrong(r.Key, "it is malformed")
+			return true, nil
+		}
+		return true, f(r.Key, v)
+	})
+}
+
+// points checks that the record at an index says want.
+func points[T comparable](c *checker, from, index string, want T) error {
+	got, _, ok, err := has[T](c.ctx, c.kv, index)
+	switch {
+	case err != nil && c.ctx.Err() != nil:
+		return err
+	case err != nil || ok && got != want:
+		c.wrong(from, "its index %s says something else", index)
+	case !ok:
+		c.wrong(from, "its index %s is missing", index)
+	}
+	return nil
+}
+
+// there checks that a user or an organisation that is named exists, or is just being deleted.
+func (c *checker) there(from, folder string, what id.ID) error {
+	for _, k := range []string{key(folder, what), key("deleting/"+folder, what)} {
+		if _, err := c.kv.Get(c.ctx, k); !errors.Is(err, kv.ErrNotFound) {
+			return err
+		}
+	}
+	c.wrong(from, "it names %s %s, which is not there", folder, what)
+	return nil
+}
+
+func (c *checker) sameID(k string, got id.ID) bool {
+	if lastPart(k) != got.String() {
+		c.wrong(k, "it says it is %s", got)
+		return false
+	}
+	return true
+}
+
+func (c *checker) users() error {
+	err := recordsOf(c, "user/", func(k string, u User) error {
+		if !c.sameID(k, u.ID) {
+			return nil
+		}
+		return points(c, k, key("username", u.Name), u.ID)
+	})
+	if err != nil {
+		return err
+	}
+	if err := recordsOf(c, "username/", func(k string, u id.ID) error {
+		return c.homeHas(k, key("user", u), func(raw []byte) bool {
+			var v User
+			return json.Unmarshal(raw, &v) == nil && "username/"+v.Name == k
+		})
+	}); err != nil {
+		return err
+	}
+	return scan(c.ctx, c.kv, "password/", "", func(r kv.Record) (bool, error) {
+		if _, err := bcrypt.Cost(r.Value); err != nil {
+			c.wrong(r.Key, "it is no hash of bcrypt")
+		}
+		user, err := id.Parse(lastPart(r.Key))
+		if err != nil {
+			c.wrong(r.Key, "its key names no user")
+			return true, nil
+		}
+		return true, c.there(r.Key, "user", user)
+	})
+}
+
+// homeHas checks that the record an index leads to is there and leads back.
+func (c *checker) homeHas(index, home string, back func(raw []byte) bool) error {
+	r, _, ok, err := has[json.RawMessage](c.ctx, c.kv, home)
+	switch {
+	case err != nil && c.ctx.Err() != nil:
+		return err
+	case err != nil || ok && !back(r):
+		c.wrong(index, "%s, which it leads to, is of something else", home)
+	case !ok:
+		c.wrong(index, "%s, which it leads to, is missing", home)
+	}
+	return nil
+}
+
+func (c *checker) orgs() error {
+	err := recordsOf(c, "org/", func(k string, o Org) error {
+		if !c.sameID(k, o.ID) {
+			return nil
+		}
+		return points(c, k, key("orgname", o.Name), o.ID)
+	})
+	if err != nil {
+		return err
+	}
+	return recordsOf(c, "orgname/", func(k string, o id.ID) error {
+		return c.homeHas(k, key("org", o), func(raw []byte) bool {
+			var v Org
+			return json.Unmarshal(raw, &v) == nil && "orgname/"+v.Name == k
+		})
+	})
+}
+
+func (c *checker) members() error {
+	for _, side := range []struct{ folder, other, first, second string }{
+		{"member", "memberof", "org", "user"}, {"memberof", "member", "user", "org"},
+	} {
+		err := recordsOf(c, side.folder+"/", func(k string, role Role) error {
+			a, b, _ := strings.Cut(strings.TrimPrefix(k, side.folder+"/"), "/")
+			first, err1 := id.Parse(a)
+			second, err2 := id.Parse(b)
+			if err1 != nil || err2 != nil || role != RoleOwner && role != RoleMember {
+				c.wrong(k, "it is malformed")
+				return nil
+			}
+			if err := points(c, k, key(side.other, second, first), role); err != nil {
+				return err
+			}
+			if err := c.there(k, side.first, first); err != nil {
+				return err
+			}
+			return c.there(k, side.second, second)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) buckets() error {
+	err := recordsOf(c, "bucket/", func(k string, b Bucket) error {
+		if !c.sameID(k, b.ID) {
+			return nil
+		}
+		if err := points(c, k, key("bucketname", b.OrgID, b.Name), b.ID); err != nil {
+			return err
+		}
+		return c.there(k, "org", b.OrgID)
+	})
+	if err != nil {
+		return err
+	}
+	return recordsOf(c, "bucketname/", func(k string, b id.ID) error {
+		return c.homeHas(k, key("bucket", b), func(raw []byte) bool {
+			var v Bucket
+			return json.Unmarshal(raw, &v) == nil && key("bucketname", v.OrgID, v.Name) == k
+		})
+	})
+}
+
+func (c *checker) authorizations() error {
+	err := recordsOf(c, "auth/", func(k string, a Authorization) error {
+		if !c.sameID(k, a.ID) {
+			return nil
+		}
+		if len(a.Hash) != len(hash{}) {
+			c.wrong(k, "it has no token's hash")
+			return nil
+		}
+		if err := points(c, k, hashKey(hash(a.Hash)), a.ID); err != nil {
+			return err
+		}
+		for _, index := range []string{key("authuser", a.UserID, a.ID), key("authorg", a.OrgID, a.ID)} {
+			if err := points(c, k, index, true); err != nil {
+				return err
+			}
+		}
+		if err := c.there(k, "user", a.UserID); err != nil {
+			return err
+		}
+		return c.there(k, "org", a.OrgID)
+	})
+	if err != nil {
+		return err
+	}
+	if err := recordsOf(c, "authhash/", func(k string, a id.ID) error {
+		return c.homeHas(k, key("auth", a), func(raw []byte) bool {
+			var v Authorization
+			return json.Unmarshal(raw, &v) == nil && len(v.Hash) == len(hash{}) && hashKey(hash(v.Hash)) == k
+		})
+	}); err != nil {
+		return err
+	}
+	for _, folder := range []string{"authuser", "authorg"} {
+		if err := recordsOf(c, folder+"/", func(k string, _ bool) error {
+			return c.homeHas(k, "auth/"+lastPart(k), func(raw []byte) bool {
+				var v Authorization
+				return json.Unmarshal(raw, &v) == nil && (k == key("authuser", v.UserID, v.ID) || k == key("authorg", v.OrgID, v.ID))
+			})
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) sessions() error {
+	err := recordsOf(c, "session/", func(k string, n session) error {
+		if err := points(c, k, key("sessionuser", n.UserID, lastPart(k)), true); err != nil {
+			return err
+		}
+		return c.there(k, "user", n.UserID)
+	})
+	if err != nil {
+		return err
+	}
+	return recordsOf(c, "sessionuser/", func(k string, _ bool) error {
+		return c.homeHas(k, "session/"+lastPart(k), func(raw []byte) bool {
+			var n session
+			return json.Unmarshal(raw, &n) == nil && k == key("sessionuser", n.UserID, lastPart(k))
+		})
+	})
+}

@@ -1,0 +1,109 @@
+package identity
+
+import (
+	"strings"
+	"testing"
+
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// peopled is data with something of every kind.
+func peopled(t testing.TB) *fixture {
+	f := onboarded(t)
+	u := f.user(t, "ann")
+	f.signIn(t, "ann", userPassword)
+	f.token(t, u.ID, nil)
+	if _, err := f.AddMember(t.Context(), f.root, f.first.Org.ID, u.ID, RoleMember); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func problems(t testing.TB, f *fixture) []string {
+	t.Helper()
+	var all []string
+	if err := Check(t.Context(), f.kv, func(k, what string) { all = append(all, k+": "+what) }); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestCheckFindsEveryLoss takes each record away in turn, and breaks it in turn: both show.
+func TestCheckFindsEveryLoss(t *testing.T) {
+	f := peopled(t)
+	recs, err := f.kv.List(t.Context(), "", "", 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := make(map[string]int)
+	for _, r := range recs {
+		folder, _, _ := strings.Cut(r.Key, "/")
+		if folder == "setup" || folder == "password" || folder == "authused" {
+			continue // nothing refers to them
+		}
+		tried[folder]++
+		for what, op := range map[string]kv.Op{"taken away": kv.Delete(r.Key), "broken": kv.Put(r.Key, []byte(`{"`)), "another's": kv.Put(r.Key, []byte(`"00000000000000ff"`))} {
+			if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{op}); err != nil {
+				t.Fatal(err)
+			}
+			if len(problems(t, f)) == 0 {
+				t.Errorf("%s was %s, and nothing is told", r.Key, what)
+			}
+			if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, r.Value)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(tried) < 14 {
+		t.Errorf("tried the kinds %v only", tried)
+	}
+	if all := problems(t, f); len(all) > 0 {
+		t.Errorf("after everything is back: %q", all)
+	}
+}
+
+func TestCheckPasswords(t *testing.T) {
+	f := peopled(t)
+	if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(key("password", f.first.User.ID), []byte("in clear")),
+		kv.Put(key("password", id.ID(5)), []byte("$2a$10$zt8DK79eR.n1EiHJFLfkIukrkZ5oSHjh/sGvhvnHbeKGynRpOlorq"))}); err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(problems(t, f), "\n")
+	if !strings.Contains(all, "no hash of bcrypt") || !strings.Contains(all, "names user 0000000000000005, which is not there") || strings.Contains(all, "in clear") {
+		t.Errorf("problems: %s", all)
+	}
+}
+
+// TestCheckUnfinishedDeletion leaves what a crash leaves in the middle of a deletion, which the next start finishes.
+func TestCheckUnfinishedDeletion(t *testing.T) {
+	f := peopled(t)
+	org := f.first.Org
+	if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(key("org", org.ID)), kv.Delete(key("orgname", org.Name)), put(key("deleting/org", org.ID), f.now())}); err != nil {
+		t.Fatal(err)
+	}
+	if all := problems(t, f); len(all) > 0 {
+		t.Errorf("problems: %q", all)
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	fx := peopled(f)
+	recs, err := fx.kv.List(f.Context(), "", "", 10_000)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, r := range recs {
+		f.Add(i, r.Value)
+	}
+	f.Fuzz(func(t *testing.T, i int, value []byte) {
+		r := recs[uint(i)%uint(len(recs))]
+		if _, err := fx.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, value)}); err != nil {
+			t.Fatal(err)
+		}
+		problems(t, fx)
+		if _, err := fx.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, r.Value)}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
