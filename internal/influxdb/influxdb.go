@@ -243,10 +243,11 @@ func (w *walk) findOperators() {
 	}
 }
 
-// mayEverything reports whether the permissions are an operator's, as far as this server has things to do.
+// mayEverything reports whether the permissions are an operator's: everything that the oldest versions gave theirs.
 func mayEverything(permissions []identity.Permission) bool {
 	c := identity.Caller{Principal: &identity.Principal{Permissions: permissions}}
-	for _, t := range []identity.ResourceType{identity.Authorizations, identity.Buckets, identity.Orgs, identity.Users} {
+	for _, t := range []identity.ResourceType{identity.Authorizations, identity.Buckets, identity.Orgs, identity.Users,
+		identity.Secrets, "dashboards", "sources", "tasks", "telegrafs"} {
 		if !c.May(identity.To(identity.Write, identity.Resource{Type: t})) || !c.May(identity.To(identity.Read, identity.Resource{Type: t})) {
 			return false
 		}

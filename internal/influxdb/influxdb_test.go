@@ -262,6 +262,12 @@ func TestReadSample(t *testing.T) {
 	if _, ok := hashes[sha256.Sum256([]byte(want.OperatorToken))]; !ok {
 		t.Error("the operator's token is not there")
 	}
+	for h, a := range hashes {
+		operator := slices.Contains(a.Permissions, identity.To(identity.Read, identity.Resource{Type: identity.Instance}))
+		if operator != (h == sha256.Sum256([]byte(want.OperatorToken))) {
+			t.Errorf("authorization %s may do everything: %v", a.ID, operator)
+		}
+	}
 	for _, a := range want.Authorizations {
 		have := hashes[sha256.Sum256([]byte(a.Token))]
 		if have.ID != a.ID || have.Description != a.Description || have.OrgID != a.OrgID || len(have.Permissions) != 2 {

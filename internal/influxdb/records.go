@@ -198,6 +198,14 @@ func (w *walk) authorization(key string, value []byte) string {
 		p.Resource.Name = "" // InfluxDB shows it and goes by the ID; ours would narrow the permission
 		permissions = append(permissions, p)
 	}
+	if mayEverything(permissions) {
+		// An operator's token. Those of versions that did not know the type instance go on being so here.
+		for _, do := range []identity.Action{identity.Read, identity.Write} {
+			if p := identity.To(do, identity.Resource{Type: identity.Instance}); !slices.Contains(permissions, p) {
+				permissions = append(permissions, p)
+			}
+		}
+	}
 	w.contents.Authorizations = append(w.contents.Authorizations, identity.Authorization{ID: a.ID, Hash: hash, Status: status(a.Status),
 		Description: a.Description, OrgID: *a.OrgID, UserID: *a.UserID, Permissions: permissions, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt})
 	return ""
