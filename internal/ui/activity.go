@@ -64,7 +64,7 @@ type span struct {
 var actions = []action{
 	{"", "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"},
 	{"secrets.delete", "secrets: deleted"}, {"authorizations", "tokens"}, {"orgs", "organisations and members"},
-	{"users", "people and passwords"}, {"signin", "sign-ins"}, {"audit", "the audit log"},
+	{"users", "people and passwords"}, {"signin", "sign-ins"}, {"seal", "the seal and keys"}, {"audit", "the audit log"},
 }
 
 var spans = []span{{"", "ever", 0}, {"1h", "the last hour", time.Hour}, {"24h", "the last day", 24 * time.Hour},
@@ -163,6 +163,7 @@ var past = map[string]string{
 	"users.create": "added a user", "users.update": "changed a user", "users.delete": "deleted a user", "users.list": "listed users",
 	"users.read": "looked at a user", "users.password": "set a password",
 	"audit.read": "read the audit log", "audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
+	"seal.read": "looked at the seal", "seal.rotate": "rotated the data keys", "seal.change": "changed the seal",
 	"config.read": "read the configuration",
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/sealing"
 )
 
 type storeView struct {
@@ -16,13 +17,21 @@ type storeView struct {
 	Failed     int
 	Median     string
 	Charts     []chart
-	Since      time.Time // what is drawn begins then
+	Since      time.Time       // what is drawn begins then
+	Seal       *sealing.Status // nil where it is not shown
+	SealName   string
+	Rotating   bool
 }
 
 // storeNames say which store is which.
 var storeNames = map[string][2]string{
 	"bolt":  {"Embedded store", "Values are sealed with AES-256-GCM in the server's own file."},
 	"vault": {"Vault", "Values are in Vault's KV version 2 engine; this server keeps none of them."},
+}
+
+// sealNames say how the root key is kept.
+var sealNames = map[string]string{
+	"key-file": "a key file", "passphrase": "a passphrase", "transit": "Vault's transit engine",
 }
 
 func (u *UI) storePage(v *visit) (answer, error) {
@@ -47,8 +56,31 @@ func (u *UI) storePage(v *visit) (answer, error) {
 	if m, ok := all.quantile(0.5); ok {
 		p.Median = duration(m)
 	}
+	if u.Seals != nil && v.operator() {
+		s, err := u.Seals.Status(v.Context(), v.caller)
+		if err != nil {
+			return answer{}, err
+		}
+		p.Seal, p.SealName, p.Rotating = &s, s.Seal.Type, s.Rotation.State != sealing.Idle
+		if n, ok := sealNames[s.Seal.Type]; ok {
+			p.SealName = n
+		}
+	}
 	p.Charts = []chart{latencyChart(hour), callsChart(hour)}
 	return answer{page: "store.html", title: "Store", data: p}, nil
+}
+
+// rotate begins a new term of the data keys. It takes nothing away: what older terms sealed can be opened until all is
+// sealed anew, so nobody is asked twice.
+func (u *UI) rotate(v *visit) (answer, error) {
+	if u.Seals == nil {
+		return answer{}, errs.New(errs.NotFound, "there is no such page")
+	}
+	s, err := u.Seals.Rotate(v.Context(), v.caller)
+	if err != nil {
+		return again(err)(u.storePage(v))
+	}
+	return answer{goTo: "/store", note: fmt.Sprintf("Term %d has begun. What older terms sealed is sealed anew in the background.", s.Term)}, nil
 }
 
 // plus is both spans together.

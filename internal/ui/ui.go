@@ -23,12 +23,19 @@ import (
 
 	"strongroom/internal/audit"
 	"strongroom/internal/identity"
+	"strongroom/internal/sealing"
 	"strongroom/internal/secret"
 )
 
 // Trail answers questions about what has been recorded.
 type Trail interface {
 	Query(ctx context.Context, f audit.Filter) (audit.Page, error)
+}
+
+// Seals shows and rotates what the embedded data are sealed with.
+type Seals interface {
+	Status(ctx context.Context, c *identity.Caller) (sealing.Status, error)
+	Rotate(ctx context.Context, c *identity.Caller) (sealing.Status, error)
 }
 
 // Config is what the pages show. Identity, Secrets and Store must be set.
@@ -38,6 +45,7 @@ type Config struct {
 	Store    secret.Store // for its health alone
 	Trail    Trail        // nil: the activity page says that there is none
 
+	Seals     Seals  // nil: the store's page shows none
 	StoreName string // "bolt" or "vault", as the store's metrics have it
 	Version   string
 	MaxBody   int64 // bytes; 4 MiB where 0
@@ -160,6 +168,7 @@ func (u *UI) routes() map[string]*route {
 		"POST /users/{user}/delete":   user((*UI).deleteUser),
 
 		"GET /activity":              user((*UI).activityPage),
+		"POST /store/rotate":         user((*UI).rotate),
 		"GET /store":                 user((*UI).storePage),
 		"GET /preferences":           user((*UI).preferencesPage),
 		"POST /preferences":          user((*UI).savePreferences),

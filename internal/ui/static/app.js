@@ -126,6 +126,24 @@ for (const input of $$('[data-filter]')) {
   });
 }
 
+// ---- what goes on while one looks ------------------------------------------------------------------------------------
+
+async function refresh() {
+  const part = $('[data-refresh]');
+  if (!part) return;
+  if (!document.hidden) {
+    try {
+      const answer = await fetch(location.href, { cache: 'no-store' });
+      const fresh = document.getElementById(part.id) && new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(part.id);
+      if (fresh) part.replaceWith(fresh);
+    } catch {
+      connection.gone();
+    }
+  }
+  setTimeout(refresh, 2000);
+}
+setTimeout(refresh, 2000);
+
 // ---- several tabs --------------------------------------------------------------------------------------------------
 
 // area is what a change concerns: one organisation's secrets, for example.

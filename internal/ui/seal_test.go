@@ -1,0 +1,39 @@
+package ui
+
+import (
+	"context"
+	"testing"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+	"strongroom/internal/sealing"
+)
+
+// rotating is a seal whose rotation is half-way.
+type rotating struct{ status sealing.Status }
+
+func (r *rotating) Status(context.Context, *identity.Caller) (sealing.Status, error) {
+	return r.status, nil
+}
+
+func (r *rotating) Rotate(context.Context, *identity.Caller) (sealing.Status, error) {
+	if r.status.Rotation.State == sealing.Running {
+		return r.status, errs.New(errs.Conflict, "a rotation is going on")
+	}
+	r.status.Term = 2
+	r.status.Terms = append(r.status.Terms, sealing.Term{Term: 2})
+	r.status.Rotation.State, r.status.Rotation.AllOrgs, r.status.Rotation.Records = sealing.Running, 4, 17
+	return r.status, nil
+}
+
+func TestRotating(t *testing.T) {
+	s, b := setUp(t)
+	b.post("/store/rotate", nil).wants(t, 404)
+	r := &rotating{}
+	r.status.Seal.Type, r.status.Term, r.status.Terms, r.status.Rotation.State = "key-file", 1, []sealing.Term{{Term: 1}}, sealing.Idle
+	s.ui.Seals = r
+	b.get("/store").wants(t, 200, "all data are of the current term", "Rotate the data keys")
+	b.post("/store/rotate", nil).leads(t, "/store")
+	b.get("/store").wants(t, 200, "Term 2 has begun", "0 of 4 organisations done, 17 records sealed anew", "data-refresh", "disabled")
+	b.post("/store/rotate", nil).wants(t, 422, "a rotation is going on")
+}
