@@ -17,6 +17,8 @@ import (
 // request names a request for the log: its path, and the capability that Vault's policies must give for it.
 type request struct {
 	method, path, needs string
+	// optional requests are those that Vault need not allow or know, since there is another way.
+	optional bool
 }
 
 // kind is one way in which Vault does not serve.
@@ -102,6 +104,9 @@ func (s *Store) do(ctx context.Context, r request, send func(context.Context) er
 	var f failure
 	if !errors.As(err, &f) {
 		return err
+	}
+	if r.optional && !f.kind.outage() && f.kind != failing && f.kind != busy {
+		return told[f.kind]
 	}
 	if f.kind == denied && s.reports.due(denied) {
 		f.detail += s.whyDenied(ctx, r)

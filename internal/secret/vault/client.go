@@ -25,7 +25,7 @@ import (
 
 // store makes a store that has not spoken to Vault yet.
 func (c Config) store() (*Store, error) {
-	s := &Store{log: c.Logger, queues: make(map[id.ID]*queue)}
+	s := &Store{log: c.Logger, queues: make(map[id.ID]*queue), shapes: newShapes()}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

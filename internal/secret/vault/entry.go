@@ -21,6 +21,7 @@ const maxAnswer = 256 << 20
 // goes back as it came, also numbers that no Go type holds.
 type entry struct {
 	version int64 // of the latest; what check-and-set must name. 0: none was ever written
+	created string
 	data    map[string]json.RawMessage
 }
 
@@ -61,6 +62,9 @@ func (s *Store) read(ctx context.Context, org id.ID) (entry, error) {
 	if err == nil && odd {
 		err = s.fail(failure{strange, "the answer has not the form of KV version 2"}, r)
 	}
+	if err == nil {
+		s.shapes.learn(org, shape{e.version, e.created, foreignIn(e.data)})
+	}
 	return e, err
 }
 
@@ -70,7 +74,7 @@ func parseEntry(body []byte) (e entry, odd bool) {
 		Errors []string
 		Data   *struct {
 			Data     map[string]json.RawMessage
-			Metadata *struct{ Version int64 }
+			Metadata *metadata
 		}
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -82,7 +86,7 @@ func parseEntry(body []byte) (e entry, odd bool) {
 	case d.Metadata == nil:
 		return entry{}, true
 	default:
-		return entry{d.Metadata.Version, d.Data}, false
+		return entry{d.Metadata.Version, d.Metadata.Created, d.Data}, false
 	}
 }
 
@@ -142,8 +146,9 @@ func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[stri
 		written, err = at.client.Logical().WriteBytesWithContext(ctx, r.path, body)
 		return err
 	})
-	if err == nil && (written == nil || written.Data["version"] == nil) {
-		return s.fail(failure{strange, "the answer to a write has no version: the mount is not KV version 2"}, r)
+	if err != nil {
+		s.shapes.forget(org)
+		return err
 	}
-	return err
+	return s.wrote(org, written, foreignIn(data), r)
 }

@@ -286,7 +286,7 @@ func TestLostAnswer(t *testing.T) {
 			apply(t, s, set("a", "1"))
 			var writes atomic.Int64
 			f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
-				if r.Method == http.MethodPut && writes.Add(1) == 1 {
+				if isWrite(r) && writes.Add(1) == 1 {
 					vault.ServeHTTP(httptest.NewRecorder(), r.Clone(context.WithoutCancel(r.Context())))
 					lose(w, r)
 					return

@@ -23,7 +23,7 @@ func TestReports(t *testing.T) {
 		}
 		r.recovered()
 		for range 1800 {
-			r.failed(failure{sealed, "status 503"}, request{"GET", "secret/data/1", "read"})
+			r.failed(failure{sealed, "status 503"}, request{method: "GET", path: "secret/data/1", needs: "read"})
 			time.Sleep(100 * time.Millisecond)
 		}
 		r.recovered()
@@ -39,7 +39,7 @@ func TestReports(t *testing.T) {
 		}
 
 		for range 1000 {
-			r.failed(failure{unreachable, "connection refused"}, request{"GET", "secret/data/1", "read"})
+			r.failed(failure{unreachable, "connection refused"}, request{method: "GET", path: "secret/data/1", needs: "read"})
 			r.recovered()
 		}
 		if got := len(lines()) - len(want); got != 2 {
@@ -47,7 +47,7 @@ func TestReports(t *testing.T) {
 		}
 
 		// That one path is served says nothing of another that is refused.
-		r.failed(failure{denied, "status 403"}, request{"GET", "secret/data/2", "read"})
+		r.failed(failure{denied, "status 403"}, request{method: "GET", path: "secret/data/2", needs: "read"})
 		before := len(lines())
 		r.recovered()
 		if len(lines()) != before {

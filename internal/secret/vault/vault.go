@@ -102,6 +102,7 @@ type Store struct {
 	routes     map[id.ID]Place
 	orgName    func(context.Context, id.ID) (string, error)
 
+	shapes  *shapes
 	session *login.Session
 	breaker *breaker.Breaker
 
@@ -145,6 +146,9 @@ func (s *Store) Close() {
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
+	if keys, ok, err := s.subkeys(ctx, org); ok || err != nil {
+		return keys, err
+	}
 	e, err := s.read(ctx, org)
 	if err != nil {
 		return nil, err
@@ -182,11 +186,11 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	c := request{http.MethodGet, "sys/health", ""}
+	c := request{method: http.MethodGet, path: "sys/health", needs: ""}
 	if err := s.do(ctx, c, s.health); err != nil || !s.session.State().MayLookUp {
 		return err
 	}
-	return s.do(ctx, request{http.MethodGet, "auth/token/lookup-self", "read"}, func(ctx context.Context) error {
+	return s.do(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self", needs: "read"}, func(ctx context.Context) error {
 		_, err := s.client.Auth().Token().LookupSelfWithContext(ctx)
 		return err
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -167,3 +168,6 @@ func wantUnavailable(t *testing.T, call string, err error, message string, v *va
 		}
 	}
 }
+
+// isWrite reports whether a request writes an entry.
+func isWrite(r *http.Request) bool { return r.Method == http.MethodPut || r.Method == http.MethodPatch }

@@ -160,30 +160,33 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 		if batch = here(batch); len(batch) == 0 {
 			return
 		}
-		reading, stop := whileAnyWaits(ctx, batch)
-		e, err := s.read(reading, org)
-		stop()
-		if err != nil {
-			if ctx.Err() == nil {
-				batch = here(batch) // a read that ended because the last caller left has no outcome for them
+		patched, err := false, error(nil)
+		if try == 1 {
+			patched, err = s.patchInTime(ctx, org, changesOf(batch))
+		}
+		if !patched && err == nil {
+			reading, stop := whileAnyWaits(ctx, batch)
+			var e entry
+			e, err = s.read(reading, org)
+			stop()
+			if err != nil {
+				if ctx.Err() == nil {
+					batch = here(batch) // a read that ended because the last caller left has no outcome for them
+				}
+				answer(batch, forCallers(err))
+				return
 			}
-			answer(batch, forCallers(err))
-			return
+			if batch = here(batch); len(batch) == 0 {
+				return
+			}
+			data, changed := e.with(changesOf(batch))
+			if !changed {
+				// As asked for already; after a lost answer, by our own write.
+				answer(batch, nil)
+				return
+			}
+			err = s.putInTime(ctx, org, e.version, data)
 		}
-		if batch = here(batch); len(batch) == 0 {
-			return
-		}
-		changes := make([]secret.Change, len(batch))
-		for i, it := range batch {
-			changes[i] = it.change
-		}
-		data, changed := e.with(changes)
-		if !changed {
-			// As asked for already; after a lost answer, by our own write.
-			answer(batch, nil)
-			return
-		}
-		err = s.putInTime(ctx, org, e.version, data)
 		switch {
 		case err == nil:
 		case errs.Is(err, errs.RequestTooLarge) && len(batch) > 1:
@@ -219,14 +222,33 @@ func forCallers(err error) error {
 	return err
 }
 
-// putInTime writes, leaving an eighth of the time to look what became of a write that was not answered.
-func (s *Store) putInTime(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
-	if d, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, d.Add(-s.timeout/8), errTooSlow)
-		defer cancel()
+func changesOf(batch []*item) []secret.Change {
+	changes := make([]secret.Change, len(batch))
+	for i, it := range batch {
+		changes[i] = it.change
 	}
+	return changes
+}
+
+// shorten leaves an eighth of the time to look what became of a write that was not answered.
+func (s *Store) shorten(ctx context.Context) (context.Context, context.CancelFunc) {
+	d, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, d.Add(-s.timeout/8), errTooSlow)
+}
+
+func (s *Store) putInTime(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
+	ctx, cancel := s.shorten(ctx)
+	defer cancel()
 	return s.put(ctx, org, version, data)
+}
+
+func (s *Store) patchInTime(ctx context.Context, org id.ID, changes []secret.Change) (sent bool, err error) {
+	ctx, cancel := s.shorten(ctx)
+	defer cancel()
+	return s.patch(ctx, org, changes)
 }
 
 // isUncertain reports whether a write that ended so may have happened.
@@ -272,6 +294,7 @@ func (s *Store) purge(ctx context.Context, org id.ID) error {
 	if err != nil {
 		return err
 	}
+	s.shapes.forget(org)
 	err = s.remove(ctx, at, "metadata")
 	if !errors.Is(err, told[denied]) {
 		return forCallers(err)

@@ -66,7 +66,7 @@ func holdWrites(t *testing.T, f *front) (hold chan struct{}, release func()) {
 	released := make(chan struct{})
 	var first sync.Once
 	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
-		if r.Method == http.MethodPut {
+		if isWrite(r) {
 			first.Do(func() { close(hold) })
 			<-released
 		}
@@ -100,7 +100,7 @@ func TestNewerLimits(t *testing.T) {
 		f := newFront(t, v)
 		s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, MaxRetries: new(0)})
 		f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
-			if r.Method != http.MethodPut {
+			if !isWrite(r) {
 				vault.ServeHTTP(w, r)
 				return
 			}
@@ -119,17 +119,17 @@ func TestNeverTheSame(t *testing.T) {
 	f := newFront(t, v)
 	mount := v.MountKV(t)
 	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}})
-	var writes atomic.Int64
+	var written atomic.Int64
 	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
-		if r.Method == http.MethodPut {
-			v.Write(t, mount, org.String(), fmt.Sprintf(`{"other":"%d"}`, writes.Add(1)))
+		if isWrite(r) {
+			v.Write(t, mount, org.String(), fmt.Sprintf(`{"other":"%d"}`, written.Add(1)))
 		}
 		vault.ServeHTTP(w, r)
 	})
 	if err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.Conflict) {
 		t.Errorf("Apply: %v (%s), want a conflict", err, errs.CodeOf(err))
 	}
-	if got := writes.Load(); got != maxTries {
+	if got := written.Load(); got != maxTries {
 		t.Errorf("%d tries, want %d", got, maxTries)
 	}
 	wantKeys(t, s, "other")

@@ -1,0 +1,154 @@
+package vault
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/vaulttest"
+)
+
+// full is a policy for every call that the store knows.
+func full(mount string) string {
+	return vaulttest.PolicyOf(mount, "create", "read", "update", "delete", "patch") + `
+path "` + mount + `/metadata/*" { capabilities = ["delete"] }
+path "` + mount + `/subkeys/*" { capabilities = ["read"] }`
+}
+
+// recorded is a front that notes the requests for entries.
+func recorded(t *testing.T, v *vaulttest.Server) (f *front, calls func() string) {
+	t.Helper()
+	f = newFront(t, v)
+	var mu sync.Mutex
+	var all []string
+	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		for _, kind := range []string{"data", "subkeys", "metadata"} {
+			if strings.HasSuffix(r.URL.Path, "/"+kind+"/"+org.String()) {
+				mu.Lock()
+				all = append(all, r.Method+" "+kind)
+				mu.Unlock()
+			}
+		}
+		vault.ServeHTTP(w, r)
+	})
+	return f, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		got := strings.Join(all, ", ")
+		all = nil
+		return got
+	}
+}
+
+func wantCalls(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: requests %q, want %q", what, got, want)
+	}
+}
+
+func TestSubkeysAndPatch(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f, calls := recorded(t, v)
+	mount := v.MountKV(t)
+	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, full(mount), time.Hour)})
+	calls()
+	foreign := `{"theirs":"x","n":12345678901234567890123,"o":{"a":"b"},"l":["x"],"t":true,"z":null}`
+	v.Write(t, mount, org.String(), foreign)
+
+	wantKeys(t, s, "theirs")
+	wantCalls(t, "the first list", calls(), "GET data")
+	wantKeys(t, s, "theirs")
+	wantCalls(t, "the second list", calls(), "GET subkeys")
+	apply(t, s, set("ours", "1"))
+	wantCalls(t, "a change", calls(), "PATCH data")
+	wantKeys(t, s, "ours", "theirs")
+	wantCalls(t, "a list after a change of ours", calls(), "GET subkeys")
+	apply(t, s, set("n", "ours now"))
+	wantKeys(t, s, "n", "ours", "theirs")
+	wantCalls(t, "a foreign key that is set", calls(), "PATCH data, GET subkeys")
+	apply(t, s, secret.Change{Delete: []string{"ours", "o"}})
+	wantKeys(t, s, "n", "theirs")
+	wantCalls(t, "a deletion", calls(), "GET data, PUT data, GET subkeys")
+	if got := v.Read(t, mount, org.String()); string(got.Data["o"]) != `{"a":"b"}` || string(got.Data["z"]) != "null" || len(got.Data) != 6 {
+		t.Errorf("the entry holds %s", got.Data)
+	}
+
+	// Others write: what was learned does not hold.
+	v.Write(t, mount, org.String(), `{"theirs":12,"new":"x"}`)
+	wantKeys(t, s, "new")
+	wantCalls(t, "after another's write", calls(), "GET subkeys, GET data")
+	v.Write(t, mount, org.String(), `{"theirs":12,"new":13}`)
+	apply(t, s, set("a", "1"))
+	wantCalls(t, "a change after another's write", calls(), "PATCH data, GET data, PUT data")
+	wantKeys(t, s, "a")
+
+	// The entry goes, and comes again with the same version.
+	for range 2 {
+		calls()
+		v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
+		wantKeys(t, s)
+		apply(t, s, set("a", "1"))
+		wantKeys(t, s, "a")
+	}
+	v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
+	v.Write(t, mount, org.String(), `{"a":1}`)
+	wantKeys(t, s)
+
+	// The latest version is deleted.
+	apply(t, s, set("b", "1"))
+	v.Do(t, "DELETE", mount+"/data/"+org.String(), nil)
+	calls()
+	wantKeys(t, s)
+	apply(t, s, set("c", "1"))
+	wantKeys(t, s, "c")
+	if strings.Contains(log.String(), "does not serve") {
+		t.Errorf("the log speaks of failures:\n%s", log)
+	}
+}
+
+// Each of the two calls that a policy does not allow is tried once.
+func TestWithoutSubkeysOrPatch(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f, calls := recorded(t, v)
+	mount := v.MountKV(t)
+	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.Policy(mount), time.Hour)})
+	calls()
+	apply(t, s, set("a", "1"))
+	for range 3 {
+		wantKeys(t, s, "a")
+	}
+	wantCalls(t, "lists", calls(), "GET data, PUT data, GET subkeys, GET data, GET data, GET data")
+	for _, value := range []string{"2", "3", "4"} {
+		apply(t, s, set("a", value))
+	}
+	wantCalls(t, "changes", calls(), "PATCH data, GET data, PUT data, GET data, PUT data, GET data, PUT data")
+	if strings.Contains(log.String(), "does not serve") {
+		t.Errorf("the log speaks of failures:\n%s", log)
+	}
+}
+
+// Patches of one organisation by two servers, and a third writer: nothing is lost.
+func TestPatchesMeet(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	a, _ := open(t, v, Config{Place: Place{Mount: mount}})
+	b, _ := open(t, v, Config{Place: Place{Mount: mount}})
+	var wg sync.WaitGroup
+	var want []string
+	for i, s := range []*Store{a, b} {
+		for _, key := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
+			key = string(rune('0'+i)) + key
+			want = append(want, key)
+			wg.Go(func() { apply(t, s, set(key, "1")) })
+		}
+	}
+	wg.Wait()
+	slices.Sort(want)
+	wantKeys(t, a, want...)
+	wantKeys(t, b, want...)
+}
