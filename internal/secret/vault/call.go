@@ -16,7 +16,7 @@ import (
 
 // request names a request for the log: its path, and the capability that Vault's policies must give for it.
 type request struct {
-	method, path, needs string
+	method, kind, path, needs string
 	// optional requests are those that Vault need not allow or know, since there is another way.
 	optional bool
 }
@@ -82,12 +82,13 @@ func (s *Store) probe(ctx context.Context) error {
 }
 
 // do makes a request. Its error is ctx's, errMismatch, or one for callers, whose details have been reported then.
-func (s *Store) do(ctx context.Context, r request, send func(context.Context) error) error {
+func (s *Store) do(ctx context.Context, r request, send func(context.Context) error) (err error) {
 	if reason := s.breaker.Reason(); reason != nil {
 		return reason
 	}
+	defer func(start time.Time) { s.metrics.observe(r, start, outcome(ctx, err)) }(time.Now())
 	token := s.client.Token()
-	err := send(ctx)
+	err = send(ctx)
 	if isStatus(err, http.StatusForbidden) && s.session.Refused(ctx, token) {
 		err = send(ctx)
 	}

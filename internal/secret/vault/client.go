@@ -25,7 +25,8 @@ import (
 
 // store makes a store that has not spoken to Vault yet.
 func (c Config) store() (*Store, error) {
-	s := &Store{log: c.Logger, queues: make(map[id.ID]*queue), shapes: newShapes()}
+	s := &Store{log: c.Logger, queues: make(map[id.ID]*queue), shapes: newShapes(), metrics: newMetrics()}
+	s.cache = c.cache(s)
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -78,7 +79,7 @@ func (c Config) connect(s *Store) error {
 		conf.MaxRetries = *c.MaxRetries
 	}
 	conf.Timeout = 0 // every call carries a deadline of its own
-	retryWithin(conf, s.timeout)
+	retryWithin(conf, s.timeout, s.metrics.retries.Inc)
 	conf.ReadYourWrites = true // on Vault Enterprise, where reads are served by standbys; nothing elsewhere
 	if err := c.transport(conf); err != nil {
 		return err
@@ -167,9 +168,15 @@ func configureTLS(conf *api.Config, t api.TLSConfig) error {
 
 // retryWithin has the client repeat requests with waits that leave the deadline room for an answer. Where it leaves
 // none, the last answer (that Vault is sealed, say) is worth more than a timeout.
-func retryWithin(conf *api.Config, timeout time.Duration) {
+func retryWithin(conf *api.Config, timeout time.Duration, retried func()) {
 	longest := min(time.Second, timeout/4)
-	conf.Backoff = func(_, _ time.Duration, attempt int, _ *http.Response) time.Duration {
+	conf.Backoff = func(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
+		retried()
+		if resp != nil { // of a quota (429), say
+			if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s >= 0 {
+				return min(time.Duration(s)*time.Second, longest)
+			}
+		}
 		wait := 50 * time.Millisecond << min(attempt, 10)
 		return min(wait+rand.N(2*wait), longest)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -88,6 +89,19 @@ func parseEntry(body []byte) (e entry, odd bool) {
 	default:
 		return entry{d.Metadata.Version, d.Metadata.Created, d.Data}, false
 	}
+}
+
+// value is that of a key, where it is a string.
+func (e entry) value(key string) (secret.Value, error) {
+	raw, ok := e.data[key]
+	if !ok || !isString(raw) {
+		return secret.Value{}, secret.NotFound(key)
+	}
+	var v string
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return secret.Value{}, errors.New("a value in Vault's answer is not valid JSON") // err may quote it
+	}
+	return secret.NewValue([]byte(v)), nil
 }
 
 // with is the data after the changes, and whether it differs. Deletions leave values alone that are not ours.

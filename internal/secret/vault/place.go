@@ -129,7 +129,7 @@ type location struct {
 func (l location) path(kind string) string { return path.Join(l.Mount, kind, l.entry) }
 
 func (l location) request(method, kind, needs string) request {
-	return request{method: method, path: l.path(kind), needs: needs}
+	return request{method: method, kind: kind, path: l.path(kind), needs: needs}
 }
 
 // places are all of a store's.

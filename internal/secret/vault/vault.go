@@ -27,8 +27,6 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -36,11 +34,13 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/breaker"
+	"strongroom/internal/secret/vault/cache"
 	"strongroom/internal/secret/vault/login"
 )
 
@@ -83,6 +83,10 @@ type Config struct {
 	Routes  map[id.ID]Place
 	OrgName func(ctx context.Context, org id.ID) (string, error)
 
+	// CacheTTL is how long Use gives out what was read; 0 for not at all. CacheStale is how much longer it does so while
+	// Vault is away; 0 for not at all.
+	CacheTTL, CacheStale time.Duration
+
 	// Wait is how long New waits for a Vault that cannot be reached or is sealed; 0 for not at all.
 	Wait time.Duration
 
@@ -105,6 +109,8 @@ type Store struct {
 	shapes  *shapes
 	session *login.Session
 	breaker *breaker.Breaker
+	cache   *cache.Cache[entry]
+	metrics metrics
 
 	base    context.Context // ends with Close
 	stop    context.CancelCauseFunc
@@ -114,7 +120,11 @@ type Store struct {
 	running sync.WaitGroup // writers and the session
 }
 
-var _ secret.Store = (*Store)(nil)
+var (
+	_ secret.Store         = (*Store)(nil)
+	_ secret.User          = (*Store)(nil)
+	_ prometheus.Collector = (*Store)(nil)
+)
 
 // New connects to Vault, checks that secrets can be kept there, and returns the store. Its errors name addresses and
 // settings and are meant for the operator who starts the process. It waits as Config.Wait says, and no longer than ctx.
@@ -139,6 +149,7 @@ func (s *Store) Close() {
 	s.stop(errClosed)
 	s.running.Wait()
 	s.breaker.Close()
+	s.cache.Clear()
 	s.conns.CloseIdleConnections()
 }
 
@@ -171,15 +182,7 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 	if err != nil {
 		return secret.Value{}, err
 	}
-	raw, ok := e.data[key]
-	if !ok || !isString(raw) {
-		return secret.Value{}, secret.NotFound(key)
-	}
-	var v string
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return secret.Value{}, errors.New("a value in Vault's answer is not valid JSON") // err may quote it
-	}
-	return secret.NewValue([]byte(v)), nil
+	return e.value(key)
 }
 
 // Check reports whether Vault is there, unsealed, and still takes the token.

@@ -114,7 +114,8 @@ func (s *Store) drain(org id.ID, q *queue) {
 		// Close cuts off what is under way.
 		ctx, cancel := context.WithTimeoutCause(s.base, s.timeout, errTooSlow)
 		if batch[0].purge {
-			answer(batch, s.purge(ctx, org))
+			err := s.purge(ctx, org)
+			s.settle(org, batch, err)
 		} else {
 			s.write(ctx, org, batch)
 		}
@@ -155,7 +156,8 @@ func here(items []*item) []*item {
 
 // write carries out a batch and answers its callers. It is the one place that writes.
 func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
-	var lost int // writes of which it is not known whether they happened
+	defer s.cache.Drop(org) // also where nobody waits for an answer any more
+	var lost int            // writes of which it is not known whether they happened
 	for try := 1; ; try++ {
 		if batch = here(batch); len(batch) == 0 {
 			return
@@ -173,7 +175,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 				if ctx.Err() == nil {
 					batch = here(batch) // a read that ended because the last caller left has no outcome for them
 				}
-				answer(batch, forCallers(err))
+				s.settle(org, batch, forCallers(err))
 				return
 			}
 			if batch = here(batch); len(batch) == 0 {
@@ -182,7 +184,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 			data, changed := e.with(changesOf(batch))
 			if !changed {
 				// As asked for already; after a lost answer, by our own write.
-				answer(batch, nil)
+				s.settle(org, batch, nil)
 				return
 			}
 			err = s.putInTime(ctx, org, e.version, data)
@@ -206,9 +208,15 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 			lost++
 			continue
 		}
-		answer(batch, forCallers(err))
+		s.settle(org, batch, forCallers(err))
 		return
 	}
+}
+
+// settle answers callers, who from then on must not be given what was read before.
+func (s *Store) settle(org id.ID, batch []*item, err error) {
+	s.cache.Drop(org)
+	answer(batch, err)
 }
 
 // forCallers makes of the errors that are only ours what callers hear.

@@ -1,0 +1,47 @@
+package secret
+
+import (
+	"context"
+	"time"
+
+	"strongroom/internal/id"
+)
+
+// User is a store that can give values out for use from memory: within a time that its configuration bounds, one may be
+// given that another client of the same data has changed since. What was changed through the store itself is seen at
+// once. Where values are managed, Get is the way.
+type User interface {
+	Use(ctx context.Context, org id.ID, key string) (Value, error)
+}
+
+// Use reads a value for use: from memory where the store does that, else by Get.
+func Use(ctx context.Context, s Store, org id.ID, key string) (Value, error) {
+	if u, ok := s.(User); ok {
+		return u.Use(ctx, org, key)
+	}
+	return s.Get(ctx, org, key)
+}
+
+// Use implements User over whatever store it is.
+func (m *metered) Use(ctx context.Context, org id.ID, key string) (v Value, err error) {
+	defer func(start time.Time) { m.observe(ctx, "use", org, start, err) }(time.Now())
+	return Use(ctx, m.Store, org, key)
+}
+
+// Detail is one thing that a store knows of its state, for health checks: it names no address.
+type Detail struct {
+	Name    string // such as vault-token
+	OK      bool
+	Message string
+}
+
+// Details are what the store tells of itself beyond Check; none for many.
+func Details(s Store) []Detail {
+	if d, ok := s.(interface{ Details() []Detail }); ok {
+		return d.Details()
+	}
+	return nil
+}
+
+// Details implements what the function Details asks for.
+func (m *metered) Details() []Detail { return Details(m.Store) }
