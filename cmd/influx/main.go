@@ -87,6 +87,7 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 			a.serverConfigCmd(),
 			a.auditCmd(),
 			a.sealCmd(),
+			a.backupCmd(),
 		},
 	}
 	_ = root.Walk(func(cmd *cli.Command) error {

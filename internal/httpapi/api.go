@@ -37,6 +37,7 @@ type Config struct {
 	Store    secret.Store // for the health checks
 	Trail    Trail        // nil: GET /api/v2/audit says that there is none
 	Seals    Seals        // nil: there are no paths for them
+	Backup   Backups      // nil: there is no path for it
 
 	Version string // as X-Influxdb-Version and /health give it
 	Commit  string
@@ -105,6 +106,8 @@ type endpoint struct {
 	do func(a *API, w http.ResponseWriter, r *request) error
 	// open needs nobody to be signed in.
 	open bool
+	// long may take longer than requestTime.
+	long bool
 }
 
 func open(do func(*API, http.ResponseWriter, *request) error) endpoint {
@@ -154,6 +157,9 @@ func (a *API) routes() map[string]methods {
 		t["/api/v2/seal"] = methods{"GET": auth((*API).getSeal)}
 		t["/api/v2/seal/rotate"] = methods{"POST": auth((*API).postSealRotate)}
 		t["/api/v2/seal/change"] = methods{"POST": auth((*API).postSealChange)}
+	}
+	if a.Backup != nil {
+		t["/api/v2/backup/kv"] = methods{"GET": {do: (*API).getBackup, long: true}}
 	}
 	if a.Gather != nil {
 		t["/metrics"] = methods{"GET": open((*API).getMetrics), "HEAD": open((*API).getMetrics)}

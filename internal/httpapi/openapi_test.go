@@ -13,6 +13,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/kv/bolt"
 	"strongroom/internal/sealing"
 )
 
@@ -52,7 +53,7 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 		slices.Sort(described[path])
 	}
 	served := make(map[string][]string)
-	a := &API{Config: Config{Gather: prometheus.NewRegistry(), Seals: (*sealing.Service)(nil)}}
+	a := &API{Config: Config{Gather: prometheus.NewRegistry(), Seals: (*sealing.Service)(nil), Backup: (*bolt.DB)(nil)}}
 	for path, methods := range a.routes() {
 		served[path] = slices.Sorted(maps.Keys(methods))
 	}

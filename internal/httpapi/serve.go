@@ -112,9 +112,11 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 	if _, err := url.ParseQuery(q.URL.RawQuery); err != nil { // URL.Query would leave out what is broken
 		return errs.New(errs.Invalid, "the query is not well formed: separate parameters by &, and escape them")
 	}
-	ctx, cancel := context.WithTimeout(q.Context(), requestTime)
-	defer cancel()
-	q.Request = q.WithContext(ctx)
+	if !e.long {
+		ctx, cancel := context.WithTimeout(q.Context(), requestTime)
+		defer cancel()
+		q.Request = q.WithContext(ctx)
+	}
 	if q.Body != nil {
 		q.Body = http.MaxBytesReader(w, q.Body, rt.api.MaxBody)
 		q.maxBody = rt.api.MaxBody

@@ -43,6 +43,8 @@ func commands() []command {
 		{name: "seal status", summary: "show what the data are sealed with, and how old the keys are", run: sealStatus},
 		{name: "seal rotate", summary: "seal everything anew with new data keys", run: sealRotate},
 		{name: "seal change", summary: "make a new root key, under the same seal or another", run: sealChange, flags: sealFlags},
+		{name: "check", summary: "look at every record of the data file and tell what is wrong", run: checkFile},
+		{name: "restore", summary: "check a backup whole and put it in the place of the data file", run: restoreFile, flags: restoreFlags},
 		{name: "print-config", summary: "show every setting, its value and where it comes from", run: printConfig},
 		{name: "version", summary: "show the version", run: printVersion},
 		{name: "help", summary: "show this text", run: printHelp},

@@ -100,7 +100,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	})
 	s.secrets = secrets
 	api := httpapi.Config{
-		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals,
+		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
 		Version: apiVersion(), Commit: commit, Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 	}

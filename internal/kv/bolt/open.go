@@ -33,6 +33,9 @@ const mapSize = 1 << 30
 // influxBuckets are top-level buckets of a real InfluxDB 2's file; a file with one of them is InfluxDB's.
 var influxBuckets = []string{"organizationsv1", "usersv1", "authorizationsv1", "secretsv1", "bucketsv1", "onboardingv1", "migrationsv1"}
 
+// ErrInUse is Open's for a file that another process has open.
+var ErrInUse = errors.New("it is in use")
+
 // Options are what Open can be told; the zero value is what a server wants.
 type Options struct {
 	// MaxSize, where it is positive, is the size in bytes above which the file does not grow: a transaction that would
@@ -211,7 +214,7 @@ func initialise(b *bbolt.DB) error {
 func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("it is in use by %s; stop that one first, or name another file with --bolt-path", holder(path))
+		return fmt.Errorf("%w by %s; stop that one first, or name another file with --bolt-path", ErrInUse, holder(path))
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
 		strings.Contains(err.Error(), "file size too small"):
 		return fmt.Errorf("it is not a database, or it is damaged (%w), and was left untouched; restore it from a backup, or name another file with --bolt-path", err)

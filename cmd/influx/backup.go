@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/cmd/influx/internal/session"
+)
+
+func (a *app) backupCmd() *cli.Command {
+	return &cli.Command{
+		Name:      "backup",
+		Usage:     "Copy the server's data to a file",
+		ArgsUsage: "PATH",
+		Description: `Writes the data file as it is at one moment, while the server goes on. The copy is as sealed as the data are: it opens
+with the same seal key, which is not in it. Needs an operator token. On the server's machine, influxd restore puts the copy
+back, and influxd check looks at every record of it.
+
+   influx backup strongroom-2026-01-31.bolt`,
+		Flags:        session.CommonFlags(),
+		ArgValidator: func(context.Context, *cli.Command) error { return nil },
+		Action:       a.Connected(session.Authenticated, backup),
+	}
+}
+
+func backup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	if cmd.Args().Len() != 1 || cmd.Args().First() == "" {
+		return withHint(cmd, "name one file to write to")
+	}
+	path := cmd.Args().First()
+	n, err := writeNew(path, func(w io.Writer) (int64, error) { return s.Client.Backup(ctx, w) })
+	if err != nil {
+		return fmt.Errorf("failed to back up to %s: %w", path, err)
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(map[string]any{"path": path, "bytes": n})
+	}
+	return s.Print.Table([]string{"Path", "Bytes"}, [][]string{{path, fmt.Sprint(n)}})
+}
+
+// writeNew makes a file, mode 0600, that appears whole or not at all, and never goes over one that is there.
+func writeNew(path string, write func(io.Writer) (int64, error)) (int64, error) {
+	if _, err := os.Lstat(path); err == nil {
+		return 0, errors.New("it is there already; name another file")
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	n, err := write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return 0, err
+	}
+	// A link does not go over a file that has come there since, as a rename would.
+	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
+		return 0, errors.New("it is there already; name another file")
+	} else if err != nil {
+		return 0, err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return n, err
+	}
+	defer dir.Close()
+	return n, dir.Sync()
+}

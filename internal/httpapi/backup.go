@@ -1,0 +1,60 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+)
+
+// Backups writes a consistent copy of the data, as sealed as they are.
+type Backups interface {
+	Backup(ctx context.Context, w io.Writer) error
+}
+
+// backupPatience is how long one write of a backup may wait for its reader. The transfer as a whole takes as long as it
+// takes: the server's own limit on answers is for small ones.
+const backupPatience = time.Minute
+
+// getBackup streams the copy. A copy that ends early ends the connection, so that its reader does not take it for whole.
+func (a *API) getBackup(w http.ResponseWriter, r *request) error {
+	act := identity.Act{Action: "backup"}
+	if err := a.Identity.Guard().Allow(r.Context(), r.caller, act, operator); err != nil {
+		return err
+	}
+	out := &backupWriter{w: w, control: http.NewResponseController(w)}
+	err := a.Backup.Backup(r.Context(), out)
+	if err == nil {
+		return nil
+	}
+	err = a.Identity.Guard().Done(r.Context(), r.caller, act, err)
+	if !out.begun {
+		return errs.Wrap(err, errs.Unavailable, "the data cannot be copied now; the server's log says why")
+	}
+	a.Logger.Warn("a backup ended early", "request", r.id, "error", err)
+	panic(http.ErrAbortHandler)
+}
+
+// backupWriter begins the answer with the first bytes, so that an error before them still has a status.
+type backupWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	begun   bool
+}
+
+func (b *backupWriter) Write(p []byte) (int, error) {
+	if !b.begun {
+		h := b.w.Header()
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Content-Disposition", `attachment; filename="influxd.bolt"`)
+		h.Set("Cache-Control", "no-store")
+		b.begun = true
+	}
+	if err := b.control.SetWriteDeadline(time.Now().Add(backupPatience)); err != nil {
+		return 0, err
+	}
+	return b.w.Write(p)
+}
