@@ -221,6 +221,23 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsOfOtherBytes: JSON would put other characters in place of what is not UTF-8, and the server could not tell.
+func TestSecretsOfOtherBytes(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("sent: %s %s", r.Method, r.URL)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	for name, err := range map[string]error{
+		"set, key":   c.SetSecrets(t.Context(), orgID, map[string]string{"k\xff": "v"}),
+		"set, value": c.SetSecrets(t.Context(), orgID, map[string]string{"k": value + "\xff"}),
+		"delete":     c.DeleteSecrets(t.Context(), orgID, "good", "k\xff"),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "not text in UTF-8") || strings.Contains(err.Error(), value) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestSetupAndHealthSendNoToken(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" {
