@@ -132,7 +132,7 @@ func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (str
 	}
 	raw, err := s.Term.ReadFile(session.FirstOf(path, "-"), maxValue)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("cannot read the value: %w", err)
 	}
 	if len(raw) == 0 {
 		return "", errors.New("the value is empty: nothing came from the file or standard input; give --value '' to store an empty one")

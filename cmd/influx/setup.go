@@ -47,7 +47,8 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 		return fmt.Errorf("failed to check if already set up: %w", err)
 	}
 	if !allowed {
-		return fmt.Errorf("instance at %s has already been set up", s.Client.Host())
+		return fmt.Errorf("instance at %s has already been set up\n"+
+			"To use it, make a profile of a token: influx config create -n NAME -u %[1]s -o ORG -t TOKEN", s.Client.Host())
 	}
 	p := profile.Profile{Name: session.FirstOf(cmd.String("name"), profile.DefaultName), URL: s.Client.Host()}
 	// Set-up cannot be undone and its token is shown once: the profile must be sure to take it.

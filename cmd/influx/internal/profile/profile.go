@@ -40,16 +40,24 @@ type File struct {
 	head, tail []byte // comments
 	// Exposed is true where the file on disk can be read by other users of the machine.
 	Exposed bool
+	// nowhere is why the file can neither be read nor written, where there is no path for it.
+	nowhere error
 }
+
+// ErrNoHome is DefaultPath's error where the environment names no home directory, as it does for services.
+var ErrNoHome = errors.New("there is no home directory to keep profiles in; set HOME or give --configs-path")
 
 // DefaultPath is where the file is unless a flag or the environment says otherwise.
 func DefaultPath() (string, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("there is no home directory to keep profiles in; set HOME or give --configs-path: %w", err)
+		return "", ErrNoHome
 	}
 	return filepath.Join(home, ".influxdbv2", "configs"), nil
 }
+
+// None has no profiles, and cannot be saved.
+func None() *File { return &File{doc: map[string]any{}, nowhere: ErrNoHome} }
 
 // Load reads the file; one that does not exist has no profiles.
 func Load(path string) (*File, error) {

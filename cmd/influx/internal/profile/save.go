@@ -46,6 +46,9 @@ func (f *File) Writable() error {
 }
 
 func (f *File) temp() (*os.File, error) {
+	if f.nowhere != nil {
+		return nil, f.nowhere
+	}
 	dir := filepath.Dir(f.target())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot write the profiles: %w", err)

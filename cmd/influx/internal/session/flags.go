@@ -99,7 +99,7 @@ func (s *Session) Org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag st
 	}
 	org, err := s.Client.OrgByName(ctx, name)
 	var refused *client.Error
-	if errors.As(err, &refused) && (refused.Code == client.CodeNotFound || refused.Code == client.CodeUnauthorized) {
+	if errors.As(err, &refused) && (refused.Code == client.CodeNotFound || refused.Code == client.CodeUnauthorized) && refused.Message != unknownIdentity {
 		return "", fmt.Errorf("failed to look up organization %q: %w (a token that may not read organizations needs --%s)", name, err, idFlag)
 	}
 	if err != nil {

@@ -39,6 +39,8 @@ type Session struct {
 	Profile  profile.Profile // the one in use; empty where there is none
 	Print    output.Printer
 	Term     *terminal.Terminal
+
+	unknown string // what to do where the server does not know the token or the user
 }
 
 // Identity says whether a command speaks to the server as someone.
@@ -64,12 +66,16 @@ func (p *Process) Connected(who Identity, f Func) cli.ActionFunc {
 			// A session of one command has no use afterwards. Where this fails it expires by itself.
 			_ = s.Client.SignOut(context.WithoutCancel(ctx))
 		}()
-		return f(ctx, cmd, s)
+		return s.explain(f(ctx, cmd, s))
 	}
 }
 
 func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (*Session, error) {
 	profiles, err := p.LoadProfiles(cmd)
+	if errors.Is(err, profile.ErrNoHome) && cmd.String("active-config") == "" {
+		// A service often has no HOME; flags and the environment may say all there is to know.
+		profiles, err = profile.None(), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +97,10 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 		if err := p.identify(ctx, cmd, s.Profile, &cfg); err != nil {
 			return nil, err
 		}
+	}
+	s.unknown = "The server does not know this token: it is wrong, expired, inactive or deleted. Give another with --token, INFLUX_TOKEN or influx config set"
+	if cfg.Username != "" {
+		s.unknown = fmt.Sprintf("The server does not take the username and password of config %q; set them with influx config set -n %[1]s -p USER", s.Profile.Name)
 	}
 	s.Client, err = client.New(cfg)
 	return s, err

@@ -164,7 +164,7 @@ func (t *Terminal) ReadFile(path string, limit int64) ([]byte, error) {
 func readAll(r io.Reader, limit int64, name string) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if int64(len(b)) > limit {
 		return nil, fmt.Errorf("%s holds over %d bytes, which is more than the server takes", name, limit)
