@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v3"
 
@@ -23,7 +24,9 @@ func (a *app) auditCmd() *cli.Command {
 		Description: `Shows the acts on secrets, tokens, users and organizations that the server put on record. Needs an operator token.
 
    influx audit --since 24h --outcome denied
-   influx audit --key db/password --json`,
+   influx audit --key db/password --json
+
+A table shortens what an act was done to, where that is long; --json has all of it.`,
 		Flags: session.CommonFlags(
 			// Not from INFLUX_ORG_ID: a list that silently leaves acts out would mislead.
 			&cli.StringFlag{Name: "org-id", Usage: "Acts on this organization", Validator: session.ValidID},
@@ -68,19 +71,35 @@ func listAudit(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 		if r.Code != "" {
 			outcome += " (" + r.Code + ")"
 		}
-		subject := r.Target
-		if len(r.Keys) > 0 {
-			subject = strings.TrimPrefix(subject+" "+strings.Join(r.Keys, " "), " ")
-		}
-		if r.KeysOmitted > 0 {
-			subject += fmt.Sprintf(" and %d more", r.KeysOmitted)
-		}
 		rows[i] = []string{
-			r.Time.UTC().Format(time.RFC3339), outcome, r.Action, r.OrgID, subject,
+			r.Time.UTC().Format(time.RFC3339), outcome, r.Action, r.OrgID, subject(r),
 			session.FirstOf(r.User, r.UserID), r.AuthorizationID, r.Address,
 		}
 	}
 	return s.Print.Table([]string{"Time", "Outcome", "Action", "Organization ID", "Subject", "User", "Authorization ID", "Address"}, rows)
+}
+
+// subjectWidth is about how many characters of a table are spent on what an act was done to.
+const subjectWidth = 64
+
+// subject is what an act was done to: its target and as many of its keys as fit. One change may name thousands, and a
+// table gives every row the width of the widest; --json has them all.
+func subject(r client.AuditRecord) string {
+	text, left := r.Target, len(r.Keys)
+	for _, key := range r.Keys {
+		if text != "" && utf8.RuneCountInString(text)+1+utf8.RuneCountInString(key) > subjectWidth {
+			break
+		}
+		text = strings.TrimPrefix(text+" "+key, " ")
+		left--
+	}
+	if runes := []rune(text); len(runes) > subjectWidth {
+		text = string(runes[:subjectWidth-1]) + "…"
+	}
+	if more := left + r.KeysOmitted; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // parseMoment reads a time, or an age before now; empty is no time.
