@@ -47,7 +47,8 @@ func (a *app) orgCmd() *cli.Command {
 				Usage: "Update organization",
 				Flags: session.CommonFlags(
 					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: session.ValidID},
-					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "New name to set on the organization", Sources: cli.EnvVars("INFLUX_ORG")},
+					// Not from INFLUX_ORG, as the original has it: whoever set that to work in one organization would rename another.
+					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "New name to set on the organization"},
 					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "New description to set on the organization", Sources: cli.EnvVars("INFLUX_ORG_DESCRIPTION")},
 				),
 				Action: a.Connected(session.Authenticated, updateOrg),
