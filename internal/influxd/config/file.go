@@ -123,6 +123,9 @@ func positionOf(err error) error {
 		row, column := de.Position()
 		return fmt.Errorf("line %d, column %d: %w", row, column, err)
 	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("it ends in the middle; is a closing bracket missing?")
+	}
 	return err
 }
 

@@ -21,7 +21,7 @@ func TestBadFiles(t *testing.T) {
 		{"YAML twice in another case", "c.yaml", "log-level: info\nLog-Level: info\n", "og-"},
 		{"YAML without keys", "c.yml", "sesame\n", "must hold keys with their values"},
 		{"JSON's form", "c.json", "{\"vault-token\": sesame}", "invalid character"},
-		{"JSON cut off", "c.json", "{\"vault-token\": \"sesame\"", "EOF"},
+		{"JSON cut off", "c.json", "{\"vault-token\": \"sesame\"", "ends in the middle"},
 		{"JSON without keys", "c.json", "[\"sesame\"]", "must hold one JSON object"},
 		{"JSON twice", "c.json", `{"log-level":"info","log-level":"info"}`, "log-level: given twice"},
 		{"JSON and more", "c.json", `{} {}`, "something follows"},

@@ -1,0 +1,23 @@
+package influxd
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/influxd/config"
+)
+
+// TestLogWritesUnits: a duration in the log has its unit, in both formats.
+func TestLogWritesUnits(t *testing.T) {
+	for format, want := range map[string]string{"json": `"took":"1.5s"`, "text": "took=1.5s"} {
+		var b bytes.Buffer
+		log, err := newLogger(&b, &config.Config{LogLevel: "info", LogFormat: format})
+		must(t, err)
+		log.With("org", "x").Info("done", "took", 1500*time.Millisecond)
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %s lacks %s", format, b.String(), want)
+		}
+	}
+}
