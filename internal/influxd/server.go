@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui"
 )
@@ -39,6 +41,19 @@ type server struct {
 	closers  []func() error // in the order of opening
 }
 
+// keyWithoutData reports whether there is a key file and nothing that it opens: the data are lost, or are in a volume that
+// is not mounted, or the key was put there before the first start.
+func keyWithoutData(cfg *config.Config) bool {
+	if cfg.Seal.Type != seal.TypeKeyFile {
+		return false
+	}
+	if _, err := os.Stat(cfg.SealKeyFile); err != nil {
+		return false
+	}
+	info, err := os.Stat(cfg.BoltPath)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
+
 // openServer opens the parts, each over those before it. When one fails, those before it are closed again.
 func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Logger) (_ *server, err error) {
 	s := &server{log: log}
@@ -50,9 +65,14 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	lost := keyWithoutData(cfg)
 	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	if lost {
+		log.Warn("the data file is new and empty, although its key file was there before: if there were data, stop, put the data file back or name it with --bolt-path, and start again",
+			"data", cfg.BoltPath, "key", cfg.SealKeyFile)
 	}
 	s.closes(data.Close)
 	s.data = data

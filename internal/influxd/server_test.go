@@ -351,6 +351,27 @@ func TestLifeOfAServer(t *testing.T) {
 }
 
 // TestStopDuringARequest stops the server when it has begun to read the body of a PATCH.
+// TestDataLost: a key file without the data it opens may mean a volume that is not mounted, and is reported.
+func TestDataLost(t *testing.T) {
+	dir := t.TempDir()
+	const warning = "the data file is new and empty, although its key file was there before"
+	first := start(t, dir)
+	first.end(t)
+	if log := first.stderr.String(); strings.Contains(log, warning) {
+		t.Errorf("the first start warns:\n%s", log)
+	}
+	again := start(t, dir)
+	again.end(t)
+	if log := again.stderr.String(); strings.Contains(log, warning) {
+		t.Errorf("a start with its data warns:\n%s", log)
+	}
+	must(t, os.Remove(filepath.Join(dir, "influxd.bolt")))
+	lost := start(t, dir)
+	if log := lost.stderr.String(); !strings.Contains(log, warning) {
+		t.Errorf("a start without its data does not warn:\n%s", log)
+	}
+}
+
 func TestStopDuringARequest(t *testing.T) {
 	r := start(t, t.TempDir())
 	token, secrets := r.onboard(t)
