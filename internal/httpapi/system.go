@@ -63,6 +63,13 @@ func (a *API) getHealth(w http.ResponseWriter, r *request) error {
 		body.Status, body.Message = "fail", "the secret store cannot serve: "+errs.Message(err)
 		body.Checks[0] = check{"secret-store", "fail", errs.Message(err)}
 	}
+	for _, d := range secret.Details(a.health.store) {
+		c := check{Name: d.Name, Status: "pass", Message: d.Message}
+		if !d.OK {
+			c.Status = "fail" // requests are still served as long as the store is
+		}
+		body.Checks = append(body.Checks, c)
+	}
 	return writeJSON(w, status, body)
 }
 
@@ -72,10 +79,11 @@ func (a *API) getReady(w http.ResponseWriter, r *request) error {
 		Status  string    `json:"status"`
 		Started time.Time `json:"started"`
 		Up      string    `json:"up"`
-	}{"ready", a.started.UTC(), time.Since(a.started).String()}
+		Message string    `json:"message,omitempty"`
+	}{Status: "ready", Started: a.started.UTC(), Up: time.Since(a.started).String()}
 	status := http.StatusOK
 	if err := a.health.check(r.Context()); err != nil {
-		status, body.Status = http.StatusServiceUnavailable, "unavailable"
+		status, body.Status, body.Message = http.StatusServiceUnavailable, "unavailable", errs.Message(err)
 	}
 	return writeJSON(w, status, body)
 }
