@@ -145,7 +145,11 @@ func (a *API) routes() map[string]methods {
 		"/api/v2/orgs/{orgID}/owners/{userID}":  {"DELETE": auth(removeMember(identity.RoleOwner))},
 
 		"/api/v2/orgs/{orgID}/secrets":       {"GET": auth((*API).getSecrets), "PATCH": auth((*API).patchSecrets)},
-		"/api/v2/orgs/{orgID}/secrets/{key}": {"DELETE": auth((*API).deleteSecret), "POST": auth((*API).postSecretsDelete)},
+		"/api/v2/orgs/{orgID}/secrets/{key}": {"GET": auth((*API).getSecret), "DELETE": auth((*API).deleteSecret), "POST": auth((*API).postSecretsDelete)},
+
+		"/api/v2/orgs/{orgID}/secrets/{key}/description": {"PUT": auth((*API).putSecretDescription)},
+		"/api/v2/orgs/{orgID}/secrets/{key}/restore":     {"POST": auth((*API).postSecretRestore)},
+		"/api/v2/orgs/{orgID}/deleted-secrets":           {"GET": auth((*API).getDeletedSecrets)},
 
 		"/api/v2/authorizations":          {"GET": auth((*API).getAuthorizations), "POST": auth((*API).postAuthorization)},
 		"/api/v2/authorizations/{authID}": {"GET": auth((*API).getAuthorization), "PATCH": auth((*API).patchAuthorization), "DELETE": auth((*API).deleteAuthorization)},

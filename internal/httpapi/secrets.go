@@ -148,8 +148,8 @@ func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {
 // unreplaced: {delete}.
 func (a *API) postSecretsDelete(w http.ResponseWriter, r *request) error {
 	if k := pathKey(r.Request); k != "delete" && k != "{delete}" {
-		w.Header().Set("Allow", "DELETE")
-		return errs.New(errs.MethodNotAllowed, "allow: DELETE")
+		w.Header().Set("Allow", "DELETE, GET")
+		return errs.New(errs.MethodNotAllowed, "allow: DELETE, GET")
 	}
 	org, err := r.pathID("orgID")
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
-	"strongroom/internal/kv"
 	"strongroom/internal/seal"
 	"strongroom/internal/sealing"
 	"strongroom/internal/secret/sealed"
@@ -82,9 +81,9 @@ func askTerminal(_ context.Context, fresh bool) ([]byte, error) {
 }
 
 // newSealing makes the service that changes seal and keys of the data.
-func newSealing(cfg *config.Config, p Process, guard *identity.Guard, data kv.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
+func newSealing(cfg *config.Config, p Process, guard *identity.Guard, embedded *sealed.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
 	return sealing.New(sealing.Config{
-		Keyring: keys, Rewriter: sealed.New(sealed.Config{KV: data, Keyring: keys}), Guard: guard, Configured: configured, Logger: log,
+		Keyring: keys, Rewriter: embedded, Guard: guard, Configured: configured, Logger: log,
 		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to) },
 	})
 }

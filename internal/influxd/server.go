@@ -22,6 +22,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed"
 	"strongroom/internal/ui"
 )
 
@@ -95,7 +96,14 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	s.closes(s.trail.Close)
 	metrics.MustRegister(auditMetrics{s.trail})
 
-	store, closeStore, err := openStore(ctx, cfg, data, keys, log)
+	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
+	embedded := sealed.New(sealed.Config{KV: data, Keyring: keys, History: cfg.SecretHistory})
+	s.runs(ctx, func(ctx context.Context) {
+		embedded.Maintain(ctx, func(err error) {
+			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
+		})
+	})
+	store, closeStore, err := openStore(ctx, cfg, embedded, log)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +120,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	}
 	s.runs(ctx, s.identity.Maintain)
 
-	seals := newSealing(cfg, p, s.identity.Guard(), data, keys, source, log)
+	seals := newSealing(cfg, p, s.identity.Guard(), embedded, keys, source, log)
 	s.runs(ctx, seals.Run)
 
 	secrets := secret.NewService(store, s.identity.Guard(), s.identity, secret.Limits{

@@ -7,8 +7,6 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/influxd/config"
-	"strongroom/internal/keyring"
-	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/sealed"
 	"strongroom/internal/secret/vault"
@@ -16,15 +14,14 @@ import (
 )
 
 // openStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
-func openStore(ctx context.Context, cfg *config.Config, data kv.Store, keys *keyring.Keyring, log *slog.Logger) (_ secret.Store, closes func(), err error) {
+func openStore(ctx context.Context, cfg *config.Config, embedded *sealed.Store, log *slog.Logger) (_ secret.Store, closes func(), err error) {
 	switch cfg.SecretStore {
 	case config.StoreBolt:
-		s := sealed.New(sealed.Config{KV: data, Keyring: keys})
-		if err := s.Recover(ctx); err != nil {
+		if err := embedded.Recover(ctx); err != nil {
 			// Whoever next reads or writes that organisation's secrets tries again.
 			log.Error("a change that an earlier run left half-done could not be finished", "error", err)
 		}
-		return s, func() {}, nil
+		return embedded, func() {}, nil
 	case config.StoreVault:
 		conf, err := vaultConfig(cfg, log)
 		if err != nil {

@@ -35,6 +35,9 @@ func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) 
 		}, []string{"store", "op", "outcome"}),
 	}
 	reg.MustRegister(m.seconds, m.calls)
+	if h, ok := s.(Historian); ok {
+		return &meteredHistory{metered: m, history: h}
+	}
 	return m
 }
 

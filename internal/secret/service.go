@@ -100,10 +100,10 @@ func (s *Service) Apply(ctx context.Context, c *identity.Caller, org id.ID, chan
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return err
 	}
-	return s.guard.Done(ctx, c, act, s.apply(ctx, org, change))
+	return s.guard.Done(ctx, c, act, s.apply(ctx, org, change, c.User))
 }
 
-func (s *Service) apply(ctx context.Context, org id.ID, change Change) error {
+func (s *Service) apply(ctx context.Context, org id.ID, change Change, by string) error {
 	if err := s.check(change); err != nil {
 		return err
 	}
@@ -113,6 +113,7 @@ func (s *Service) apply(ctx context.Context, org id.ID, change Change) error {
 	if change.Empty() {
 		return nil
 	}
+	change.By = by
 	return s.store.Apply(ctx, org, change)
 }
 

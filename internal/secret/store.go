@@ -13,6 +13,8 @@ import (
 type Change struct {
 	Set    map[string]Value
 	Delete []string
+	// By is the user who makes it, for the history; the service fills it in.
+	By string
 }
 
 // Empty reports whether the change changes nothing.

@@ -41,6 +41,7 @@ func TestAPI(t *testing.T) {
 		{"system", system},
 		{"audit", auditLog},
 		{"seal", seal},
+		{"history", history},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, newWorld(t, stack.Options{Document: document})) })
 	}

@@ -70,7 +70,7 @@ func refusedSecrets(t *testing.T, w *world) {
 		{"deleting null", send("POST", path+"/delete", `{"secrets":["foo",null]}`), 400, "invalid", "list of strings"},
 		{"deleting what is no list", send("POST", path+"/delete", `{"secrets":"foo"}`), 400, "invalid", "secrets"},
 		{"posting to a secret", send("POST", path+"/foo", `{"secrets":["foo"]}`), 405, "method not allowed", "allow: DELETE"},
-		{"reading a secret", get(path + "/foo"), 405, "method not allowed", "allow: DELETE, POST"},
+		{"posting to a secret", send("POST", path+"/foo", `{}`), 405, "method not allowed", "allow: DELETE, GET"},
 		{"putting secrets", send("PUT", path, `{"foo":"x"}`), 405, "method not allowed", "allow: GET, PATCH"},
 	} {
 		w.refuse(t, c)

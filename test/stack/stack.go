@@ -78,7 +78,8 @@ func Start(t *testing.T, o Options) *Stack {
 	must(t, err)
 	t.Cleanup(func() { must(t, trail.Close()) })
 
-	s.Store = sealed.New(sealed.Config{KV: data, Keyring: keys})
+	embedded := sealed.New(sealed.Config{KV: data, Keyring: keys, History: 10})
+	s.Store = embedded
 	if o.Wrap != nil {
 		s.Store = o.Wrap(s.Store)
 	}
@@ -89,7 +90,7 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	must(t, err)
 	s.Seals = sealing.New(sealing.Config{
-		Keyring: keys, Rewriter: sealed.New(sealed.Config{KV: data, Keyring: keys}), Guard: users.Guard(), Logger: log,
+		Keyring: keys, Rewriter: embedded, Guard: users.Guard(), Logger: log,
 		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) {
 			made, err := seal.KeyFile(to.KeyFile).Create(ctx)
 			if err != nil {

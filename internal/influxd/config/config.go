@@ -39,7 +39,10 @@ type Config struct {
 	Seal        Seal
 	SealKeyFile string
 	SecretStore string
-	Vault       Vault
+
+	SecretHistory int // versions of a secret
+
+	Vault Vault
 
 	AuditSinks       []string
 	LogLevel         string
@@ -142,6 +145,7 @@ func (c *Config) table() []group {
 			{name: "seal", value: oneOf(&c.Seal.Type, seal.TypeKeyFile, seal.TypePassphrase), def: seal.TypeKeyFile, help: "what opens the data: a key file or a passphrase; `influxd seal change` goes from one to another"},
 			{name: "seal-passphrase-file", value: path(&c.Seal.PassphraseFile), help: "file whose first line is the passphrase; without it, systemd's credential seal-passphrase, or else whoever is at the terminal is asked"},
 			{name: "secret-store", value: oneOf(&c.SecretStore, StoreBolt, StoreVault), def: StoreBolt, help: "where secrets are kept: bolt, the encrypted file of --bolt-path, or vault"},
+			{name: "secret-history", value: count(&c.SecretHistory), def: "10", help: "how many versions of a secret the embedded store keeps; with 0 a deleted secret is gone at once instead of after 7 days"},
 		}},
 		{"Vault (what is not set here is taken from Vault's own variables, VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and so on)", []setting{
 			{name: "vault-addr", value: text(&v.Addr), help: "URL of the Vault server, for example https://127.0.0.1:8200"},

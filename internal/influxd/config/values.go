@@ -216,6 +216,7 @@ type (
 func yesNo(p *bool) value     { return parsed[bool]{p, kindSwitch, parseYesNo, strconv.FormatBool} }
 func optYesNo(p **bool) value { return optional[bool]{p, kindSwitch, parseYesNo, strconv.FormatBool} }
 func positive(p *int) value   { return parsed[int]{p, kindNumber, parsePositive, strconv.Itoa} }
+func count(p *int) value      { return parsed[int]{p, kindNumber, parseCount, strconv.Itoa} }
 func optCount(p **int) value  { return optional[int]{p, kindNumber, parseCount, strconv.Itoa} }
 func size(p *int64) value     { return parsed[int64]{p, kindSize, parseSize, formatSize} }
 func duration(p *time.Duration) value {

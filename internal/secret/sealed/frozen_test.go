@@ -29,7 +29,7 @@ const frozen = "testdata/v1"
 func frozenContent() (ofOrg, ofOther map[string]secret.Value) {
 	ofOrg = setOf("foo", "bar", "hello", "world", "a/b ключ 🔑", "-----BEGIN PRIVATE KEY-----\nMIIE\n", "empty", "", "rotated", "under term 2")
 	ofOther = map[string]secret.Value{}
-	for i := range stepNames + 10 {
+	for i := range 73 {
 		ofOther[fmt.Sprintf("key-%03d", i)] = secret.NewValue(fmt.Appendf(nil, "value %d", i))
 	}
 	return ofOrg, ofOther

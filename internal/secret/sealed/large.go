@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -28,7 +27,7 @@ import (
 //
 // Whoever meets the journal, reader or writer, does 3 and 4 before anything else; so does Recover at a start. What a
 // crash leaves behind in 1 is removed by Recover. Should Recover of another server take a batch that is still being staged for
-// such, its writer finds its first step gone by the condition it puts on it, and stages anew.
+// such, its writer finds its first step gone by the condition it puts on it, and plans and stages anew.
 
 func stagePrefix(org id.ID) string               { return stagedRoot + org.String() + "/" }
 func journalKey(org id.ID) string                { return stagePrefix(org) + journalName }
@@ -60,47 +59,36 @@ func newBatch() string {
 	return hex.EncodeToString(b[:])
 }
 
-// applyLarge stages the steps, commits them and carries them out.
-func (s *Store) applyLarge(ctx context.Context, org id.ID, steps []step) error {
-	for range attempts {
-		batch := newBatch()
-		first, err := s.stage(ctx, org, batch, steps)
-		if err == nil {
-			err = s.commit(ctx, org, batch, first, len(steps))
-		}
-		if err == nil {
-			// Where the disk is full now, readers look at what is staged: the change has been made.
-			if err = s.finish(ctx, org); errors.Is(err, kv.ErrFull) {
-				return nil
-			}
-			return err
-		}
-		// Not where the journal has it after all: a commit may fail for us and have been made.
-		dropErr := s.drop(context.WithoutCancel(ctx), org, batch)
-		if !errors.Is(err, errStageLost) {
-			return err
-		}
-		if dropErr != nil && !errors.Is(dropErr, kv.ErrConflict) {
-			return dropErr
-		}
+// applyLarge stages the steps, commits them and carries them out. kv.ErrConflict, with nothing done, where the
+// organisation's head is not as it was, or somebody has removed what was staged.
+func (s *Store) applyLarge(ctx context.Context, org id.ID, head kv.Cond, steps []records) error {
+	batch := newBatch()
+	first, err := s.stage(ctx, org, batch, steps)
+	if err == nil {
+		err = s.commit(ctx, org, batch, head, first, len(steps))
 	}
-	return errTooMany
+	if err == nil {
+		// Where the disk is full now, readers look at what is staged: the change has been made.
+		if err = s.finish(ctx, org); errors.Is(err, kv.ErrFull) {
+			return nil
+		}
+		return err
+	}
+	// Not where the journal has it after all: a commit may fail for us and have been made.
+	if dropErr := s.drop(context.WithoutCancel(ctx), org, batch); dropErr != nil && !errors.Is(dropErr, kv.ErrConflict) {
+		return errors.Join(err, dropErr)
+	}
+	return err
 }
-
-// errStageLost is a batch that somebody has removed while it was being staged.
-var errStageLost = errors.New("the staged change was removed")
 
 // stage writes the steps, as many as fit in one transaction, and gives the first one's record, on which all that
 // follows puts its condition.
-func (s *Store) stage(ctx context.Context, org id.ID, batch string, steps []step) (kv.Cond, error) {
+func (s *Store) stage(ctx context.Context, org id.ID, batch string, steps []records) (kv.Cond, error) {
 	first := kv.Missing(stepKey(org, batch, 0))
 	var ops []kv.Op
 	size := 0
 	flush := func() error {
 		rev, err := s.kv.Txn(ctx, []kv.Cond{first}, ops)
-		if errors.Is(err, kv.ErrConflict) {
-			return errStageLost
-		}
 		if first.Rev == 0 {
 			first.Rev = rev
 		}
@@ -127,8 +115,8 @@ func stepBelongs(batch string, n int) keyring.Belongs {
 	return keyring.Belongs{Kind: stepKind, Key: fmt.Sprintf("%s/%06d", batch, n)}
 }
 
-// commit puts the journal, as soon as no other is there.
-func (s *Store) commit(ctx context.Context, org id.ID, batch string, first kv.Cond, steps int) error {
+// commit puts the journal, where there is no other and the head is as it was.
+func (s *Store) commit(ctx context.Context, org id.ID, batch string, head, first kv.Cond, steps int) error {
 	plain, err := json.Marshal(journal{batch, steps})
 	if err != nil {
 		return err
@@ -137,23 +125,9 @@ func (s *Store) commit(ctx context.Context, org id.ID, batch string, first kv.Co
 	if err != nil {
 		return err
 	}
-	for range attempts {
-		_, err := s.kv.Txn(ctx, []kv.Cond{first, kv.Missing(journalKey(org))},
-			[]kv.Op{kv.Put(journalKey(org), value), kv.Put(headKey(org), headPending)})
-		if !errors.Is(err, kv.ErrConflict) {
-			return err
-		}
-		switch rec, err := s.kv.Get(ctx, first.Key); {
-		case errors.Is(err, kv.ErrNotFound) || err == nil && rec.Rev != first.Rev:
-			return errStageLost
-		case err != nil:
-			return err
-		}
-		if err := s.finish(ctx, org); err != nil {
-			return err
-		}
-	}
-	return errTooMany
+	_, err = s.kv.Txn(ctx, []kv.Cond{first, kv.Missing(journalKey(org)), head},
+		[]kv.Op{kv.Put(journalKey(org), value), kv.Put(headKey(org), headPending)})
+	return err
 }
 
 // finish carries out the organisation's pending change, if there is one. Those who meet it at the same time share the
@@ -163,8 +137,7 @@ func (s *Store) finish(ctx context.Context, org id.ID) error {
 		return err
 	}
 	done := s.carrying.DoChan(org.String(), func() (any, error) {
-		// What the work takes is bounded by the size of a change; a disk that hangs hangs everything else too.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), carryTime)
 		defer cancel()
 		return nil, s.carryOut(ctx, org)
 	})
@@ -198,7 +171,7 @@ func (s *Store) carryOut(ctx context.Context, org id.ID) error {
 			if err != nil {
 				return err
 			}
-			_, err = s.kv.Txn(stepCtx, still, st.ops(org))
+			_, err = s.kv.Txn(stepCtx, still, st.ops())
 			return err
 		})
 	}
@@ -230,10 +203,10 @@ func (s *Store) readJournal(ctx context.Context, org id.ID, rec kv.Record) (jour
 	return j, nil
 }
 
-func (s *Store) readStep(ctx context.Context, org id.ID, batch string, n int) (step, error) {
+func (s *Store) readStep(ctx context.Context, org id.ID, batch string, n int) (records, error) {
 	key := stepKey(org, batch, n)
-	fail := func(err error) (step, error) {
-		return step{}, fmt.Errorf("the pending change of organisation %s (record %s): %w", org, key, err)
+	fail := func(err error) (records, error) {
+		return nil, fmt.Errorf("the pending change of organisation %s (record %s): %w", org, key, err)
 	}
 	rec, err := s.kv.Get(ctx, key)
 	if err != nil {
@@ -243,7 +216,7 @@ func (s *Store) readStep(ctx context.Context, org id.ID, batch string, n int) (s
 	if err != nil {
 		return fail(err)
 	}
-	st, err := decodeStep(plain)
+	st, err := decodeStep(org, plain)
 	if err != nil {
 		return fail(err)
 	}

@@ -5,18 +5,16 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 )
 
-// pending is a large change that is committed and cannot be carried out because the disk is full: names with their
-// records, nil for a deletion. Reading goes on over it: what the records say holds wherever it names something, whether
-// some of its steps have been carried out or none.
-type pending map[string][]byte
-
-// readPending reads the organisation's pending change; nil where there is none any more.
-func (s *Store) readPending(ctx context.Context, org id.ID) (pending, error) {
+// readPending reads what the organisation's pending change makes of its records; nil where there is none any more. It is
+// for a change that is committed and cannot be carried out because the disk is full. Reading goes on over it: what it
+// says of a record holds, whether some of its steps have been carried out or none.
+func (s *Store) readPending(ctx context.Context, org id.ID) (records, error) {
 	rec, err := s.kv.Get(ctx, journalKey(org))
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil, nil
@@ -28,7 +26,7 @@ func (s *Store) readPending(ctx context.Context, org id.ID) (pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	change := pending{}
+	change := records{}
 	for n := range j.Steps {
 		st, err := s.readStep(ctx, org, j.Batch, n)
 		if err != nil {
@@ -37,25 +35,41 @@ func (s *Store) readPending(ctx context.Context, org id.ID) (pending, error) {
 			}
 			return nil, err
 		}
-		for _, c := range st.changes {
-			change[c.name] = c.record
-		}
+		maps.Copy(change, st)
 	}
 	return change, nil
 }
 
-// over gives the names as they are with the change.
-func (p pending) over(names []string) []string {
-	all := make(map[string]bool, len(names)+len(p))
+// over gives the organisation's names as they are with the change.
+func (r records) over(org id.ID, names []string) []string {
+	all := make(map[string]bool, len(names)+len(r))
 	for _, name := range names {
 		all[name] = true
 	}
-	for name, record := range p {
-		if record != nil {
+	for key, value := range r {
+		name, ok := strings.CutPrefix(key, headKey(org)+"/")
+		switch {
+		case !ok:
+		case value != nil:
 			all[name] = true
-		} else {
+		default:
 			delete(all, name)
 		}
 	}
 	return slices.AppendSeq(make([]string, 0, len(all)), slices.Values(slices.Sorted(maps.Keys(all))))
+}
+
+// read reads a record's value over a pending change; nil where there is none.
+func (s *Store) read(ctx context.Context, over records, key string) ([]byte, error) {
+	if value, ok := over[key]; ok {
+		return value, nil
+	}
+	rec, err := s.kv.Get(ctx, key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, nil
+	}
+	if err == nil && rec.Value == nil {
+		rec.Value = []byte{}
+	}
+	return rec.Value, err
 }

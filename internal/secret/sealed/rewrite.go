@@ -217,8 +217,14 @@ func (s *Store) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byt
 
 // sealedAs is what a record of an organisation is sealed as, by the part of its key behind the organisation.
 func sealedAs(rest string) (keyring.Belongs, bool) {
-	if name, ok := strings.CutPrefix(rest, "k/"); ok {
+	kind, name, _ := strings.Cut(rest, "/")
+	switch kind {
+	case "k":
 		return belongsTo(name), true
+	case "m":
+		return metaBelongs(name), true
+	case "h":
+		return keyring.Belongs{Kind: versionKind, Key: name}, true
 	}
 	return keyring.Belongs{}, false
 }

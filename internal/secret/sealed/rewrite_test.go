@@ -116,7 +116,7 @@ func TestRewriteCrash(t *testing.T) {
 		if err != nil || term != 2 {
 			t.Fatalf("crash %d: term %d, %v", n, term, err)
 		}
-		if last.Orgs != 2 || last.AllOrgs != 2 || done > 0 && last.Records != 152 {
+		if last.Orgs != 2 || last.AllOrgs != 2 || done > 0 && last.Records != 304 {
 			t.Errorf("crash %d: in the end %+v", n, last)
 		}
 		wantAllOf(t, s, term, want)
@@ -157,7 +157,7 @@ func TestRewriteBesideWriters(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				c := secret.Change{Set: setOf(fmt.Sprintf("writer-%d", w), fmt.Sprint(i)), Delete: []string{fmt.Sprintf("key-%02d", w)}}
 				if i%8 == 0 {
-					for j := range stepNames + 5 {
+					for j := range 68 {
 						c.Set[fmt.Sprintf("many-%d-%d", w, j)] = secret.NewValue([]byte("x"))
 					}
 				}

@@ -3,14 +3,18 @@
 // An organisation's records:
 //
 //	secrets/<org>/k/<name>        the sealed value (value.go)
+//	secrets/<org>/m/<name>        the sealed metadata: versions, who and when (meta.go); none for what the first versions wrote
+//	secrets/<org>/h/<name>␀<n>    the sealed value of an earlier version, or of a deleted secret
+//	trash/<org>/<time>/<name>     empty; the deleted secrets in the order of their deletion
 //	secrets/<org>/names/<name>    empty; the list of names, so that listing reads no values
 //	secrets/<org>/names           the head: put anew by every change, so that its revision tells whether a list is still
 //	                              the newest; its value tells whether a large change is under way
 //	staged/<org>/…                a large change under way (large.go)
 //
-// A change that fits one transaction is one: puts and deletes, and a blind put of the head. It reads nothing first, so
-// that changes of one organisation at the same time do not wait for each other, and the engine may commit them
-// together. What does not fit is staged, committed by one small transaction, and carried out from there.
+// A change reads the versions that are there and adds to them. The changes of one organisation are therefore made one
+// after the other, those that wait together (queue.go); the head's revision tells a change of another server's that came
+// between. What fits one transaction is one. What does not is staged, committed by one small transaction, and carried
+// out from there (large.go).
 package sealed
 
 import (
@@ -41,6 +45,9 @@ const namesPage = 5000
 type Config struct {
 	KV      kv.Store
 	Keyring *keyring.Keyring
+	// History is how many versions of a secret are kept, the current one included. With 0, there is none but that one,
+	// and what is deleted is gone at once.
+	History int
 	// Now gives the time of a change; nil is the wall clock.
 	Now func() time.Time
 }
@@ -50,8 +57,10 @@ type Store struct {
 	kv       kv.Store
 	ring     *keyring.Keyring
 	now      func() time.Time
+	history  int
 	page     int // namesPage; a test makes it small
 	lists    cache
+	queue    queue
 	carrying singleflight.Group // the large changes being carried out, by organisation
 	sealing  sync.RWMutex       // held for reading from a change's sealing until it is in; Rewrite waits for those
 }
@@ -63,7 +72,8 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{kv: cfg.KV, ring: cfg.Keyring, now: cfg.Now, page: namesPage, lists: newCache(maxCached)}
+	return &Store{kv: cfg.KV, ring: cfg.Keyring, now: cfg.Now, history: cfg.History, page: namesPage,
+		lists: newCache(maxCached), queue: queue{waiting: map[id.ID][]*change{}}}
 }
 
 const dataRoot = "secrets/"
@@ -104,7 +114,7 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 			s.lists.put(org, rev, keys)
 			return slices.Clone(keys), nil
 		case rev == at.rev:
-			return at.pending.over(keys), nil
+			return at.pending.over(org, keys), nil
 		}
 	}
 	return nil, errs.New(errs.Unavailable, "the organisation's secrets change too fast to be listed; try again")
@@ -114,7 +124,7 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 // and could not be carried out because the disk is full.
 type state struct {
 	rev     int64
-	pending pending
+	pending records
 }
 
 // settle carries out a large change that is pending, and gives the state after it.
@@ -209,13 +219,9 @@ func (s *Store) get(ctx context.Context, org id.ID, name string) (secret.Value, 
 	if err != nil {
 		return secret.Value{}, translate(err)
 	}
-	record, changed := at.pending[name]
-	if !changed {
-		rec, err := s.kv.Get(ctx, secretKey(org, name))
-		if err != nil && !errors.Is(err, kv.ErrNotFound) {
-			return secret.Value{}, translate(err)
-		}
-		record = rec.Value
+	record, err := s.read(ctx, at.pending, secretKey(org, name))
+	if err != nil {
+		return secret.Value{}, translate(err)
 	}
 	if record == nil {
 		return secret.Value{}, secret.NotFound(name)
@@ -228,45 +234,26 @@ func (s *Store) get(ctx context.Context, org id.ID, name string) (secret.Value, 
 }
 
 // Apply carries out a change: in one transaction if it fits.
-func (s *Store) Apply(ctx context.Context, org id.ID, change secret.Change) error {
-	if err := ctx.Err(); err != nil || change.Empty() {
+func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
+	if err := ctx.Err(); err != nil || c.Empty() {
 		return err
 	}
-	s.sealing.RLock()
-	defer s.sealing.RUnlock()
-	steps, err := s.plan(org, change)
-	if err != nil {
-		return err
-	}
-	switch len(steps) {
-	case 0:
-		return nil
-	case 1:
-	default:
-		return translate(s.applyLarge(ctx, org, steps))
-	}
-	ops := append(steps[0].ops(org), kv.Put(headKey(org), headAtRest))
-	for range attempts {
-		_, err := s.kv.Txn(ctx, []kv.Cond{kv.Missing(journalKey(org))}, ops)
-		if !errors.Is(err, kv.ErrConflict) {
-			return translate(err)
-		}
-		if err := s.finish(ctx, org); err != nil {
-			return translate(err)
-		}
-	}
-	return errTooMany
+	at := s.now()
+	return s.submit(ctx, org, change{plan: func(p *plan) error { return p.apply(c, at) }})
 }
 
 var errTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
 
-// Purge removes everything, a large change under way included: whoever carries it out finds its journal gone.
+// Purge removes everything, a large change under way included: whoever carries it out finds its journal gone. It waits
+// for the changes that came before it, whose callers may have left.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
-	_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(dataPrefix(org)), kv.DeletePrefix(stagePrefix(org))})
-	if err == nil {
-		s.lists.drop(org)
-	}
-	return translate(err)
+	return s.submit(ctx, org, change{alone: func(ctx context.Context) error {
+		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(dataPrefix(org)), kv.DeletePrefix(stagePrefix(org)), kv.DeletePrefix(trashPrefix(org))})
+		if err == nil {
+			s.lists.drop(org)
+		}
+		return err
+	}})
 }
 
 // Check reads one record.

@@ -29,7 +29,7 @@ func newStore(t testing.TB, db kv.Store, key seal.KeyFile) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Config{KV: db, Keyring: ring})
+	return New(Config{KV: db, Keyring: ring, History: 10})
 }
 
 func keyFile(t testing.TB) seal.KeyFile { return seal.KeyFile(filepath.Join(t.TempDir(), "seal.key")) }

@@ -9,116 +9,92 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
-	"strongroom/internal/secret"
 )
 
-// The bounds of a step, so that it fits one transaction as it is and as a staged record: two operations a name and one
-// for the head; some room for the conditions, the head and the record's own overhead.
+// The bounds of a step, so that it fits one transaction as it is and as a staged record: one operation is the head's,
+// and there is some room for the conditions, the head and the record's own overhead.
 const (
-	stepNames = (kv.MaxOps - 1) / 2
+	stepOps   = kv.MaxOps - 1
 	stepBytes = kv.MaxTxnBytes - 8<<10
 )
 
-// step is a part of a change that one transaction can carry out.
-type step struct {
-	changes []nameChange
-	size    int // of its operations' keys and values
-}
+// records are what a change makes of the organisation's records: values by whole key, nil for one that is deleted.
+type records map[string][]byte
 
-// nameChange sets one name's record, or deletes it where the record is nil.
-type nameChange struct {
-	name   string
-	record []byte // sealed
-}
-
-// size is how much the change takes in a transaction.
-func (c nameChange) size(org id.ID) int {
-	return len(nameKey(org, c.name)) + len(secretKey(org, c.name)) + len(c.record)
-}
-
-// plan seals the values and divides the change into steps, in the order of the names.
-func (s *Store) plan(org id.ID, change secret.Change) ([]step, error) {
-	changes := make([]nameChange, 0, len(change.Set)+len(change.Delete))
-	at := s.now()
-	for _, name := range slices.Sorted(maps.Keys(change.Set)) {
-		if !fits(org, name) {
-			return nil, errs.New(errs.RequestTooLarge, "a key of %d bytes is too long for the embedded store", len(name))
-		}
-		record, err := s.sealValue(org, name, change.Set[name], at)
-		if err != nil {
-			return nil, err
-		}
-		changes = append(changes, nameChange{name, record})
+// size is how much the records take in a transaction.
+func (r records) size() int {
+	n := 0
+	for key, value := range r {
+		n += len(key) + len(value)
 	}
-	// What no record can be named is not there to be deleted.
-	deleted := slices.DeleteFunc(slices.Clone(change.Delete), func(name string) bool { return !fits(org, name) })
-	slices.Sort(deleted)
-	for _, name := range slices.Compact(deleted) {
-		if name == "" || len(nameKey(org, name)) > kv.MaxKey { // there can be no such secret
-			continue
+	return n
+}
+
+// fit reports whether one transaction can carry them out.
+func (r records) fit() bool { return len(r) <= stepOps && r.size() <= stepBytes }
+
+// steps divides them into parts that one transaction each can carry out, in the order of the keys.
+func (r records) steps() ([]records, error) {
+	var steps []records
+	size := 0
+	for _, key := range slices.Sorted(maps.Keys(r)) {
+		more := len(key) + len(r[key])
+		if more > stepBytes {
+			return nil, errs.New(errs.RequestTooLarge, "a secret's metadata are too large for the embedded store: %d bytes, at most %d", more, stepBytes)
 		}
-		changes = append(changes, nameChange{name, nil})
-	}
-	var steps []step
-	for _, c := range changes {
-		size := c.size(org)
-		if size > stepBytes {
-			return nil, errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and value, at most %d", c.name, size, stepBytes)
+		if n := len(steps); n == 0 || len(steps[n-1]) == stepOps || size+more > stepBytes {
+			steps, size = append(steps, records{}), 0
 		}
-		if n := len(steps); n == 0 || len(steps[n-1].changes) == stepNames || steps[n-1].size+size > stepBytes {
-			steps = append(steps, step{})
-		}
-		last := &steps[len(steps)-1]
-		last.changes, last.size = append(last.changes, c), last.size+size
+		steps[len(steps)-1][key] = r[key]
+		size += more
 	}
 	return steps, nil
 }
 
-// fits reports whether the engine takes the keys of the name's records.
-func fits(org id.ID, name string) bool {
-	return max(len(nameKey(org, name)), len(secretKey(org, name))) <= kv.MaxKey
-}
-
-// ops are the step's operations.
-func (st step) ops(org id.ID) []kv.Op {
-	ops := make([]kv.Op, 0, 2*len(st.changes)+1)
-	for _, c := range st.changes {
-		if c.record == nil {
-			ops = append(ops, kv.Delete(nameKey(org, c.name)), kv.Delete(secretKey(org, c.name)))
+// ops are the operations that carry them out.
+func (r records) ops() []kv.Op {
+	ops := make([]kv.Op, 0, len(r)+1)
+	for _, key := range slices.Sorted(maps.Keys(r)) {
+		if r[key] == nil {
+			ops = append(ops, kv.Delete(key))
 		} else {
-			ops = append(ops, kv.Put(nameKey(org, c.name), nil), kv.Put(secretKey(org, c.name), c.record))
+			ops = append(ops, kv.Put(key, r[key]))
 		}
 	}
 	return ops
 }
 
-// stepFormat is the first byte of an encoded step. After it come its changes, each: length of the name (uvarint), name,
-// length of the record plus one, or 0 for a deletion (uvarint), record.
-const stepFormat = 1
+// stepFormat is the first byte of an encoded step. After it come its records, each: length of the key (uvarint), key,
+// length of the value plus one, or 0 for a deletion (uvarint), value. In the first format it was a secret's name with
+// the record of its value, which stood for that record and the one in the list of names.
+const (
+	stepFormat      = 2
+	stepFormatNames = 1
+)
 
-func (st step) encode() []byte {
-	b := make([]byte, 1, 1+st.size)
+func (r records) encode() []byte {
+	b := make([]byte, 1, 1+r.size()+8*len(r))
 	b[0] = stepFormat
-	for _, c := range st.changes {
-		b = binary.AppendUvarint(b, uint64(len(c.name)))
-		b = append(b, c.name...)
-		if c.record == nil {
+	for _, key := range slices.Sorted(maps.Keys(r)) {
+		b = binary.AppendUvarint(b, uint64(len(key)))
+		b = append(b, key...)
+		if r[key] == nil {
 			b = binary.AppendUvarint(b, 0)
 			continue
 		}
-		b = binary.AppendUvarint(b, uint64(len(c.record))+1)
-		b = append(b, c.record...)
+		b = binary.AppendUvarint(b, uint64(len(r[key]))+1)
+		b = append(b, r[key]...)
 	}
 	return b
 }
 
 var errStep = errors.New("the staged step is malformed")
 
-func decodeStep(b []byte) (step, error) {
-	var st step
-	if len(b) == 0 || b[0] != stepFormat {
-		return st, errStep
+func decodeStep(org id.ID, b []byte) (records, error) {
+	if len(b) == 0 || b[0] != stepFormat && b[0] != stepFormatNames {
+		return nil, errStep
 	}
+	byName := b[0] == stepFormatNames
 	b = b[1:]
 	take := func(n uint64) ([]byte, bool) {
 		if n > uint64(len(b)) {
@@ -136,25 +112,33 @@ func decodeStep(b []byte) (step, error) {
 		b = b[n:]
 		return v, true
 	}
+	r := records{}
 	for len(b) > 0 {
 		n, ok := length()
 		if !ok {
-			return st, errStep
+			return nil, errStep
 		}
-		name, ok := take(n)
-		if !ok || len(name) == 0 {
-			return st, errStep
+		key, ok := take(n)
+		if !ok || len(key) == 0 {
+			return nil, errStep
 		}
-		c := nameChange{name: string(name)}
 		if n, ok = length(); !ok {
-			return st, errStep
+			return nil, errStep
 		}
+		var value []byte
 		if n > 0 {
-			if c.record, ok = take(n - 1); !ok {
-				return st, errStep
+			if value, ok = take(n - 1); !ok {
+				return nil, errStep
 			}
 		}
-		st.changes = append(st.changes, c)
+		if byName {
+			r[secretKey(org, string(key))], r[nameKey(org, string(key))] = value, nil
+			if value != nil {
+				r[nameKey(org, string(key))] = []byte{}
+			}
+			continue
+		}
+		r[string(key)] = value
 	}
-	return st, nil
+	return r, nil
 }

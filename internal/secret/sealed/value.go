@@ -21,8 +21,8 @@ func belongsTo(name string) keyring.Belongs { return keyring.Belongs{Kind: value
 //
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) | length of metadata (uvarint) | metadata | value
 //
-// There is no metadata yet; a reader that does not know what is in it skips it, so that some can come without a
-// migration.
+// There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does not
+// know what is in it skips it.
 const valueFormat = 1
 
 const valueHeader = 1 + 8

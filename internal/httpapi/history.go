@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+)
+
+// secretBody is what is told of a secret. Its value is never part of it.
+type secretBody struct {
+	Links       map[string]string `json:"links"`
+	Key         string            `json:"key"`
+	OrgID       string            `json:"orgID"`
+	Version     int               `json:"version"`
+	CreatedAt   time.Time         `json:"createdAt"`
+	UpdatedAt   time.Time         `json:"updatedAt"`
+	UpdatedBy   string            `json:"updatedBy,omitempty"`
+	Description string            `json:"description"`
+	ExpiresAt   *time.Time        `json:"expiresAt,omitempty"`
+	DeletedAt   *time.Time        `json:"deletedAt,omitempty"`
+	DeletedBy   string            `json:"deletedBy,omitempty"`
+	// KeptUntil is when a deleted secret is gone for good.
+	KeptUntil *time.Time    `json:"keptUntil,omitempty"`
+	Versions  []versionBody `json:"versions"`
+}
+
+type versionBody struct {
+	Version    int       `json:"version"`
+	CreatedAt  time.Time `json:"createdAt"`
+	CreatedBy  string    `json:"createdBy,omitempty"`
+	Restorable bool      `json:"restorable"`
+}
+
+func bodyOf(org id.ID, info secret.Info) secretBody {
+	path := "/api/v2/orgs/" + org.String()
+	b := secretBody{
+		Links: map[string]string{"org": path, "self": path + "/secrets/" + url.PathEscape(info.Key)},
+		Key:   info.Key, OrgID: org.String(), Version: info.Version,
+		CreatedAt: info.Created, UpdatedAt: info.Updated, UpdatedBy: info.By,
+		Description: info.Text, ExpiresAt: timeOrNil(info.Expires), DeletedAt: timeOrNil(info.Deleted), DeletedBy: info.DeletedBy,
+		Versions: []versionBody{},
+	}
+	if !info.Deleted.IsZero() {
+		b.KeptUntil = timeOrNil(info.Deleted.Add(secret.KeepDeleted))
+	}
+	for _, v := range info.Versions {
+		b.Versions = append(b.Versions, versionBody{v.Number, v.At, v.By, v.Restorable})
+	}
+	return b
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func (a *API) getSecret(w http.ResponseWriter, r *request) error {
+	org, err := r.pathID("orgID")
+	if err != nil {
+		return err
+	}
+	return a.writeSecret(w, r, org, r.PathValue("key"))
+}
+
+func (a *API) writeSecret(w http.ResponseWriter, r *request, org id.ID, key string) error {
+	info, err := a.Secrets.Info(r.Context(), r.caller, org, key)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, bodyOf(org, info))
+}
+
+// putSecretDescription replaces what people note of a secret. It answers nothing: to write is not to read.
+func (a *API) putSecretDescription(w http.ResponseWriter, r *request) error {
+	org, err := r.pathID("orgID")
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Description string     `json:"description"`
+		ExpiresAt   *time.Time `json:"expiresAt"`
+	}
+	if err := r.decode(&body); err != nil {
+		return err
+	}
+	d := secret.Description{Text: body.Description}
+	if body.ExpiresAt != nil {
+		d.Expires = *body.ExpiresAt
+	}
+	if err := a.Secrets.Describe(r.Context(), r.caller, org, r.PathValue("key"), d); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// postSecretRestore sets the value of an earlier version anew; without a version it brings back a deleted secret.
+func (a *API) postSecretRestore(w http.ResponseWriter, r *request) error {
+	org, err := r.pathID("orgID")
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Version int `json:"version"`
+	}
+	if err := r.decode(&body); err != nil {
+		return err
+	}
+	if body.Version < 0 {
+		return errs.New(errs.Invalid, "version must be at least 1, or left out for the newest")
+	}
+	if err := a.Secrets.Restore(r.Context(), r.caller, org, r.PathValue("key"), body.Version); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) getDeletedSecrets(w http.ResponseWriter, r *request) error {
+	org, err := r.pathID("orgID")
+	if err != nil {
+		return err
+	}
+	infos, err := a.Secrets.Deleted(r.Context(), r.caller, org)
+	if err != nil {
+		return err
+	}
+	list := make([]secretBody, 0, len(infos))
+	for _, info := range infos {
+		list = append(list, bodyOf(org, info))
+	}
+	path := "/api/v2/orgs/" + org.String()
+	return writeJSON(w, http.StatusOK, map[string]any{
+		"links": map[string]string{"org": path, "self": path + "/deleted-secrets"}, "secrets": list,
+	})
+}

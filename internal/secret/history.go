@@ -1,0 +1,155 @@
+package secret
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+)
+
+// KeepDeleted is how long a deleted secret can be brought back.
+const KeepDeleted = 7 * 24 * time.Hour
+
+// MaxDescription is the length of the longest description in bytes.
+const MaxDescription = 1024
+
+// Info is what is known of a secret, its value excepted. A zero time is none.
+type Info struct {
+	Key     string
+	Version int // of the current value, or of the last one of a deleted secret
+	Created time.Time
+	Updated time.Time
+	By      string // who set the current value; "" where that is not known
+	Description
+	Deleted   time.Time
+	DeletedBy string
+	Versions  []Version // oldest first
+}
+
+// Description is what people note of a secret.
+type Description struct {
+	Text    string
+	Expires time.Time // when the value should have been replaced; nothing happens then by itself
+}
+
+// Version is one value that a secret had.
+type Version struct {
+	Number int
+	At     time.Time
+	By     string
+	// Restorable says that its value is still kept.
+	Restorable bool
+}
+
+// Historian is a Store that keeps earlier versions. The errors are Store's; NotFound where there is nothing of the
+// secret, nor of the version.
+type Historian interface {
+	// Info tells what is known of a secret, also of one that is deleted and can be brought back.
+	Info(ctx context.Context, org id.ID, key string) (Info, error)
+	// Deleted lists the secrets that can be brought back, in the order of their names.
+	Deleted(ctx context.Context, org id.ID) ([]Info, error)
+	// Describe replaces the description of a secret.
+	Describe(ctx context.Context, org id.ID, key string, d Description) error
+	// Restore sets the value of an earlier version as a new one, which also brings back a deleted secret. Version 0 is
+	// the newest.
+	Restore(ctx context.Context, org id.ID, key string, version int, by string) error
+}
+
+func (s *Service) historian() (Historian, error) {
+	if h, ok := s.store.(Historian); ok {
+		return h, nil
+	}
+	return nil, errs.New(errs.NotImplemented, "the secret store keeps no history here")
+}
+
+// Info tells what is known of one secret.
+func (s *Service) Info(ctx context.Context, c *identity.Caller, org id.ID, key string) (Info, error) {
+	act := identity.Act{Action: "secrets.info", Org: org, Keys: []string{key}}
+	if err := s.guard.Allow(ctx, c, act, need(identity.Read, org, key)); err != nil {
+		return Info{}, err
+	}
+	info, err := s.info(ctx, org, key)
+	return info, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) info(ctx context.Context, org id.ID, key string) (Info, error) {
+	h, err := s.historian()
+	if err == nil {
+		err = s.orgs.OrgExists(ctx, org)
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	return h.Info(ctx, org, key)
+}
+
+// Deleted lists the deleted secrets that the caller may read of and that can be brought back.
+func (s *Service) Deleted(ctx context.Context, c *identity.Caller, org id.ID) ([]Info, error) {
+	act := identity.Act{Action: "secrets.deleted", Org: org}
+	var err error
+	if all := need(identity.Read, org, ""); !c.May(all) && c.MaySome(identity.Read, org) {
+		err = s.guard.Allow(ctx, c, act)
+	} else {
+		err = s.guard.Allow(ctx, c, act, all)
+	}
+	if err != nil {
+		return nil, err
+	}
+	infos, err := s.deleted(ctx, org)
+	shown := []Info{}
+	for _, info := range infos {
+		if c.May(need(identity.Read, org, info.Key)) {
+			shown = append(shown, info)
+		}
+	}
+	return shown, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) deleted(ctx context.Context, org id.ID) ([]Info, error) {
+	h, err := s.historian()
+	if err == nil {
+		err = s.orgs.OrgExists(ctx, org)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.Deleted(ctx, org)
+}
+
+// Describe replaces the description of a secret.
+func (s *Service) Describe(ctx context.Context, c *identity.Caller, org id.ID, key string, d Description) error {
+	act := identity.Act{Action: "secrets.describe", Org: org, Keys: []string{key}}
+	return s.write(ctx, c, act, func(h Historian) error {
+		if len(d.Text) > MaxDescription || !utf8.ValidString(d.Text) ||
+			strings.ContainsFunc(d.Text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
+			return errs.New(errs.Invalid, "a description is at most %d bytes of text without control characters", MaxDescription)
+		}
+		return h.Describe(ctx, org, key, d)
+	})
+}
+
+// Restore sets the value of an earlier version anew, or brings back a deleted secret.
+func (s *Service) Restore(ctx context.Context, c *identity.Caller, org id.ID, key string, version int) error {
+	act := identity.Act{Action: "secrets.restore", Org: org, Keys: []string{key}}
+	return s.write(ctx, c, act, func(h Historian) error { return h.Restore(ctx, org, key, version, c.User) })
+}
+
+// write does what needs the permission to write the act's one key.
+func (s *Service) write(ctx context.Context, c *identity.Caller, act identity.Act, do func(Historian) error) error {
+	if err := s.guard.Allow(ctx, c, act, need(identity.Write, act.Org, act.Keys[0])); err != nil {
+		return err
+	}
+	h, err := s.historian()
+	if err == nil {
+		err = s.orgs.OrgExists(ctx, act.Org)
+	}
+	if err == nil {
+		err = do(h)
+	}
+	return s.guard.Done(ctx, c, act, err)
+}

@@ -1,0 +1,143 @@
+package sealed
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// maxKey is the engine's.
+const maxKey = kv.MaxKey
+
+// carryTime bounds the work on changes that their callers may have left. A disk that hangs hangs everything else too.
+const carryTime = time.Minute
+
+// queue has the changes of each organisation made one after the other, since each builds on the versions before it. What
+// waits while one is written is then written together, in one transaction as far as it fits: many writers of one
+// organisation, even of one secret, cost one sync and not one each. Organisations do not wait for each other, and the
+// engine commits theirs together.
+type queue struct {
+	mu      sync.Mutex
+	waiting map[id.ID][]*change // an organisation has an entry while somebody works on its changes
+}
+
+// change is one that waits: a plan, or what is done by itself.
+type change struct {
+	plan  func(*plan) error
+	alone func(context.Context) error
+	done  chan error // takes one
+}
+
+// submit has the change made and gives how that ended, or ctx's error as soon as ctx ends: a change that nobody has
+// begun is then not made, any other may be.
+func (s *Store) submit(ctx context.Context, org id.ID, c change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.done = make(chan error, 1)
+	return s.wait(ctx, org, &c)
+}
+
+func (s *Store) wait(ctx context.Context, org id.ID, c *change) error {
+	s.queue.mu.Lock()
+	others, busy := s.queue.waiting[org]
+	s.queue.waiting[org] = append(others, c)
+	s.queue.mu.Unlock()
+	if !busy {
+		go s.work(context.WithoutCancel(ctx), org)
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		s.queue.mu.Lock()
+		defer s.queue.mu.Unlock()
+		if waiting, ok := s.queue.waiting[org]; ok {
+			s.queue.waiting[org] = slices.DeleteFunc(waiting, func(other *change) bool { return other == c })
+		}
+		return ctx.Err()
+	}
+}
+
+// work makes the organisation's changes until none waits.
+func (s *Store) work(ctx context.Context, org id.ID) {
+	for {
+		s.queue.mu.Lock()
+		changes := s.queue.waiting[org]
+		if len(changes) == 0 {
+			delete(s.queue.waiting, org)
+			s.queue.mu.Unlock()
+			return
+		}
+		s.queue.waiting[org] = []*change{}
+		s.queue.mu.Unlock()
+		for len(changes) > 0 {
+			n, err := s.makeSome(ctx, org, changes)
+			for _, c := range changes[:n] {
+				c.done <- err
+			}
+			changes = changes[n:]
+		}
+	}
+}
+
+// makeSome makes the first changes, as many as one transaction takes but at least one, and tells how many. All that it
+// tells of ended alike.
+func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, carryTime)
+	defer cancel()
+	if alone := changes[0].alone; alone != nil {
+		return 1, translate(alone(ctx))
+	}
+	s.sealing.RLock()
+	defer s.sealing.RUnlock()
+	n := len(changes)
+	if i := slices.IndexFunc(changes, func(c *change) bool { return c.alone != nil }); i > 0 {
+		changes, n = changes[:i], i
+	}
+	for range attempts {
+		if err := s.finish(ctx, org); err != nil {
+			return n, translate(err)
+		}
+		was := kv.Missing(headKey(org))
+		switch head, err := s.kv.Get(ctx, headKey(org)); {
+		case err == nil:
+			was = kv.Unchanged(head)
+		case !errors.Is(err, kv.ErrNotFound):
+			return n, translate(err)
+		}
+		p := &plan{s: s, ctx: ctx, org: org, records: records{}}
+		planned := 0
+		for _, c := range changes {
+			before := maps.Clone(p.records)
+			err := c.plan(p)
+			if err != nil && planned == 0 {
+				return 1, translate(err)
+			}
+			if planned > 0 && (err != nil || !p.records.fit()) {
+				p.records = before
+				break
+			}
+			planned++
+		}
+		steps, err := p.records.steps()
+		switch {
+		case err != nil || len(steps) == 0:
+			return planned, err
+		case len(steps) == 1:
+			_, err = s.kv.Txn(ctx, []kv.Cond{kv.Missing(journalKey(org)), was}, append(steps[0].ops(), kv.Put(headKey(org), headAtRest)))
+		default:
+			err = s.applyLarge(ctx, org, was, steps)
+		}
+		if !errors.Is(err, kv.ErrConflict) {
+			return planned, translate(err)
+		}
+	}
+	return n, errTooMany
+}
