@@ -18,6 +18,7 @@ type Item struct {
 // Report tells what became of everything. It holds names and IDs, and no token, hash or value.
 type Report struct {
 	From   string  `json:"from"`
+	To     string  `json:"to,omitempty"` // "" for an import
 	DryRun bool    `json:"dryRun"`
 	Totals []Total `json:"totals"`
 	Items  []Item  `json:"items"`
@@ -69,7 +70,14 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.DryRun {
 		title, brought = "Nothing was changed. An import would bring from", "TO BRING"
 	}
-	fmt.Fprintf(w, "%s %s:\n\n", title, r.From)
+	where := r.From
+	switch {
+	case r.To != "" && r.DryRun:
+		title, where = "Nothing was changed. A copy would bring", r.From+" to "+r.To
+	case r.To != "":
+		title, where = "Copied, and read back,", r.From+" to "+r.To
+	}
+	fmt.Fprintf(w, "%s %s:\n\n", title, where)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "KIND\t%s\tTHERE ALREADY\tCONFLICT\tSKIPPED\n", brought)
 	for _, k := range r.Totals {

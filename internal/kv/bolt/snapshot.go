@@ -174,9 +174,10 @@ func (s *Snapshot) List(ctx context.Context, prefix, after string, limit int) ([
 	return recs, nil
 }
 
-var errSnapshot = errors.New("a snapshot is for reading only")
+// errSnapshot is a full store: readers of a full one go on, also over a change that was begun and cannot be finished.
+var errSnapshot = fmt.Errorf("%w: a snapshot is for reading only", kv.ErrFull)
 
-// Txn takes none.
+// Txn takes none, and says that there is no room.
 func (s *Snapshot) Txn(context.Context, []kv.Cond, []kv.Op) (int64, error) { return 0, errSnapshot }
 
 // Close does nothing.
