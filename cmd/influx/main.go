@@ -47,7 +47,17 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 		Err:       stderr,
 		UserAgent: fmt.Sprintf("influx/%s (%s) strongroom", version, runtime.GOOS),
 	}}
-	err := a.root().Run(ctx, args)
+	root := a.root()
+	_ = root.Walk(func(cmd *cli.Command) error {
+		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+			if word := strayWord(cmd, args); word != "" {
+				return unknownCommand(cmd, word)
+			}
+			return usageError(cmd, err)
+		}
+		return nil
+	})
+	err := root.Run(ctx, args)
 	if err == nil {
 		return 0
 	}
@@ -91,7 +101,6 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 		},
 	}
 	_ = root.Walk(func(cmd *cli.Command) error {
-		cmd.OnUsageError = usageError
 		cmd.DisableSliceFlagSeparator = true // a secret's name may hold a comma
 		return nil
 	})
@@ -102,7 +111,7 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 var flagName = regexp.MustCompile(`flag -[a-zA-Z][-a-zA-Z]+`)
 
 // usageError says what is wrong and where help is, rather than print all of the help.
-func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+func usageError(cmd *cli.Command, err error) error {
 	msg := err.Error()
 	if name, ok := strings.CutPrefix(msg, "flag provided but not defined: -"); ok {
 		msg = "unknown flag -" + name
@@ -112,6 +121,20 @@ func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 		msg = strings.ToLower(msg[:1]) + msg[1:]
 	}
 	return withHint(cmd, msg)
+}
+
+// strayWord is the word where one of the group's commands should be, if there is one: its flags are unknown to the group, and
+// the library speaks of those alone.
+func strayWord(group *cli.Command, args []string) string {
+	depth := len(strings.Fields(group.FullName()))
+	if len(group.VisibleCommands()) == 0 || group.ArgsUsage != "" || depth >= len(args) || strings.HasPrefix(args[depth], "-") {
+		return ""
+	}
+	return args[depth]
+}
+
+func unknownCommand(group *cli.Command, word string) error {
+	return withHint(group, fmt.Sprintf("unknown command %q for %q", word, group.FullName()))
 }
 
 func withHint(cmd *cli.Command, msg string) error {
@@ -124,7 +147,7 @@ func noArgs(_ context.Context, cmd *cli.Command) error {
 		return nil
 	}
 	if len(cmd.VisibleCommands()) > 0 {
-		return withHint(cmd, fmt.Sprintf("unknown command %q for %q", cmd.Args().First(), cmd.FullName()))
+		return unknownCommand(cmd, cmd.Args().First())
 	}
 	return withHint(cmd, fmt.Sprintf("%q takes flags only, and has the argument %q too many", cmd.FullName(), cmd.Args().First()))
 }
