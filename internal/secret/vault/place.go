@@ -116,7 +116,7 @@ func (p Place) policy() string {
 	if p.ReadOnly {
 		return fmt.Sprintf(`path "%s/data/%s" { capabilities = ["read"] }`, p.Mount, p.glob())
 	}
-	return fmt.Sprintf(`path "%[1]s/data/%[2]s" { capabilities = ["create", "read", "update", "delete"] } path "%[1]s/metadata/%[2]s" { capabilities = ["delete"] }`, p.Mount, p.glob())
+	return fmt.Sprintf(`path "%[1]s/data/%[2]s" { capabilities = ["create", "read", "update"] } path "%[1]s/metadata/%[2]s" { capabilities = ["delete"] }`, p.Mount, p.glob())
 }
 
 // location is where one organisation's secrets are, and who speaks to Vault there.

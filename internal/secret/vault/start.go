@@ -256,20 +256,11 @@ const probe id.ID = 1
 
 // checkPolicy says which capabilities the token lacks. That is a warning: a policy may name organisations one by one.
 func (s *Store) checkPolicy(ctx context.Context, p Place) {
-	at := location{p, strings.NewReplacer("{org}", probe.String(), "{orgName}", "probe").Replace(p.Path), s.clientIn(p.Namespace)}
-	needs := []needed{{at.path("data"), []string{"create", "read", "update"}}, {at.path("metadata"), []string{"delete"}}}
-	if p.ReadOnly {
-		needs = []needed{{at.path("data"), []string{"read"}}}
-	}
+	at := p.example(s)
+	needs := slices.DeleteFunc(at.needs(), func(n needed) bool { return n.optional })
 	for _, c := range at.lacks(ctx, needs) {
-		s.log.Warn("the token's policies in Vault may not suffice", "path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", p.policy())
+		s.log.Warn("the token's policies in Vault may not suffice; influxd vault check tells what they need", "path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", p.policy())
 	}
-}
-
-// needed are capabilities on a path.
-type needed struct {
-	path         string
-	capabilities []string
 }
 
 // lacks asks which of the capabilities the token does not have. A token that may not ask has them, as far as one knows.
@@ -288,7 +279,7 @@ func (l location) lacks(ctx context.Context, needs []needed) (lacks []needed) {
 			return slices.Contains(has, any(capability)) || slices.Contains(has, any("root"))
 		})
 		if len(missing) > 0 {
-			lacks = append(lacks, needed{c.path, missing})
+			lacks = append(lacks, needed{path: c.path, capabilities: missing})
 		}
 	}
 	return lacks

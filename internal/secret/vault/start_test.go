@@ -44,7 +44,7 @@ func TestStartRefused(t *testing.T) {
 		{"another engine", Config{Token: v.RootToken, Place: Place{Mount: "cubbyhole"}}, []string{`of the type "cubbyhole"`, "-version=2 kv"}},
 		{"nothing mounted", Config{Token: v.RootToken, Place: Place{Mount: "nothing"}}, []string{"nothing is mounted at nothing/ in Vault; enable KV version 2 with: vault secrets enable -path=nothing -version=2 kv"}},
 		{"nothing shown", Config{Token: v.Token(t, vaulttest.Policy("elsewhere"), time.Hour), Place: Place{Mount: mount}},
-			[]string{"nothing is mounted at " + mount + "/", "or the token's policies do not show it", `path "` + mount + `/data/*" { capabilities = ["create", "read", "update", "delete"] }`}},
+			[]string{"nothing is mounted at " + mount + "/", "or the token's policies do not show it", `path "` + mount + `/data/*" { capabilities = ["create", "read", "update"] }`}},
 		{"below the mount", Config{Token: v.RootToken, Place: Place{Mount: mount + "/team"}}, []string{"mounted at " + mount + "/, not at " + mount + "/team/"}},
 		{"TLS for none", Config{Address: strings.Replace(v.Address, "http:", "https:", 1)}, []string{"does not speak TLS", "--vault-addr or VAULT_ADDR"}},
 		{"no TLS for some", Config{Address: strings.Replace(tlsServer.URL, "https:", "http:", 1)}, []string{"speaks TLS", "--vault-addr or VAULT_ADDR"}},

@@ -1,0 +1,23 @@
+package influxd
+
+import (
+	"context"
+	"log/slog"
+
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/secret/vault"
+)
+
+// checkVault tries the settings for Vault without starting a server. It does not ask for --secret-store vault: one wants
+// to know before one changes that.
+func checkVault(ctx context.Context, p Process, args config.Args) error {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	conf, err := vaultConfig(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return vault.Examine(ctx, conf, p.Stdout)
+}
