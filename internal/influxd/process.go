@@ -91,6 +91,9 @@ func choose(words []string) (command, error) {
 			return command{}, fmt.Errorf("the command %s takes no arguments but flags", c.name)
 		}
 	}
+	if kin := slices.DeleteFunc(commands(), func(c command) bool { return !strings.HasPrefix(c.name, words[0]+" ") }); len(kin) > 0 {
+		return command{}, fmt.Errorf("the word %s needs the right one behind it: %s; `influxd help` tells more", words[0], names(kin))
+	}
 	// The words are not shown: a value that slipped behind its flag may be a secret.
 	return command{}, fmt.Errorf("there is no such command; the commands are %s, and `influxd help` tells more", names(table))
 }
@@ -118,7 +121,7 @@ func printHelp(_ context.Context, p Process, _ config.Args) error {
 	for _, c := range commands() {
 		fmt.Fprintf(p.Stdout, "  %-14s%s\n", c.name, c.summary)
 		for _, f := range c.flags {
-			fmt.Fprintf(p.Stdout, "      --%-22s%s\n", strings.TrimSpace(f.Name+" "+f.Value), f.Help)
+			fmt.Fprintf(p.Stdout, "      --%-26s%s\n", strings.TrimSpace(f.Name+" "+f.Value), f.Help)
 		}
 	}
 	fmt.Fprintln(p.Stdout)

@@ -15,6 +15,8 @@ func TestCommandErrors(t *testing.T) {
 	}{
 		{"no such command", []string{"serve"}, nil, "there is no such command; the commands are run, audit verify, "},
 		{"a value without its flag", []string{"hvs.sesame"}, nil, "there is no such command"},
+		{"half a command", []string{"audit"}, nil, "the word audit needs the right one behind it: audit verify; "},
+		{"half a command and another word", []string{"seal", "sesame"}, nil, "seal status, seal rotate, seal change"},
 		{"words after a command", []string{"version", "sesame"}, nil, "the command version takes no arguments but flags"},
 		{"no such flag", []string{"version", "--sesam"}, nil, "flag --sesam: there is no such flag"},
 		{"bad setting", []string{"print-config"}, []string{"HOME=/h", "INFLUXD_SESSION_LENGTH=x"}, "variable INFLUXD_SESSION_LENGTH"},
@@ -43,7 +45,7 @@ func TestCommands(t *testing.T) {
 		want []string
 	}{
 		{[]string{"version"}, []string{"Strongroom dev (git: unknown) build_date: unknown\n"}},
-		{[]string{"help"}, []string{"Usage: influxd [command] [flags]", "  print-config  show", "--http-bind-address HOST:PORT"}},
+		{[]string{"help"}, []string{"Usage: influxd [command] [flags]", "  print-config  show", "--new-passphrase-file PATH  file", "--http-bind-address HOST:PORT"}},
 		{[]string{"run", "--help"}, []string{"Usage: influxd [command] [flags]"}},
 		{[]string{"-h"}, []string{"Usage: influxd [command] [flags]"}},
 		{[]string{"--reporting-disabled", "print-config", "--session-length", "7"}, []string{"session-length: 7  # flag\n", "log-level: \"warn\"  # INFLUXD_LOG_LEVEL\n"}},
