@@ -19,7 +19,7 @@ func (a *app) secretCmd() *cli.Command {
 	return &cli.Command{
 		Name:  "secret",
 		Usage: "Secret management commands",
-		Commands: []*cli.Command{
+		Commands: append(a.historyCmds(), []*cli.Command{
 			{
 				Name:   "delete",
 				Usage:  "Delete secret",
@@ -56,7 +56,7 @@ Values are text in UTF-8; encode anything else, for example with base64.`,
 				)...),
 				Action: a.Connected(session.Authenticated, updateSecret),
 			},
-		},
+		}...),
 	}
 }
 

@@ -1,0 +1,67 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// SecretInfo is what the server tells of a secret. Its value is never part of it.
+type SecretInfo struct {
+	Key         string          `json:"key"`
+	OrgID       string          `json:"orgID"`
+	Version     int             `json:"version"`
+	CreatedAt   time.Time       `json:"createdAt"`
+	UpdatedAt   time.Time       `json:"updatedAt"`
+	UpdatedBy   string          `json:"updatedBy,omitempty"`
+	Description string          `json:"description"`
+	ExpiresAt   *time.Time      `json:"expiresAt,omitempty"`
+	DeletedAt   *time.Time      `json:"deletedAt,omitempty"`
+	DeletedBy   string          `json:"deletedBy,omitempty"`
+	KeptUntil   *time.Time      `json:"keptUntil,omitempty"` // when a deleted secret is gone for good
+	Versions    []SecretVersion `json:"versions"`            // oldest first
+}
+
+// SecretVersion is one value that a secret had.
+type SecretVersion struct {
+	Version    int       `json:"version"`
+	CreatedAt  time.Time `json:"createdAt"`
+	CreatedBy  string    `json:"createdBy,omitempty"`
+	Restorable bool      `json:"restorable"`
+}
+
+// Secret tells what is known of a secret, also of a deleted one that can be brought back.
+func (c *Client) Secret(ctx context.Context, orgID, key string) (*SecretInfo, error) {
+	var out SecretInfo
+	if err := c.do(ctx, call{method: http.MethodGet, path: api("orgs", orgID, "secrets", key), out: &out}); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// DeletedSecrets lists the deleted secrets that can be brought back.
+func (c *Client) DeletedSecrets(ctx context.Context, orgID string) ([]SecretInfo, error) {
+	var out struct{ Secrets []SecretInfo }
+	if err := c.do(ctx, call{method: http.MethodGet, path: api("orgs", orgID, "deleted-secrets"), out: &out}); err != nil {
+		return nil, err
+	}
+	return out.Secrets, nil
+}
+
+// RestoreSecret sets the value of an earlier version as a new one. Version 0 brings back a deleted secret.
+func (c *Client) RestoreSecret(ctx context.Context, orgID, key string, version int) error {
+	in := map[string]int{"version": version}
+	return c.do(ctx, call{method: http.MethodPost, path: api("orgs", orgID, "secrets", key, "restore"), in: in})
+}
+
+// DescribeSecret replaces a secret's description and the date at which its value should have been replaced; zero is none.
+func (c *Client) DescribeSecret(ctx context.Context, orgID, key, description string, expires time.Time) error {
+	in := struct {
+		Description string     `json:"description"`
+		ExpiresAt   *time.Time `json:"expiresAt,omitempty"`
+	}{Description: description}
+	if !expires.IsZero() {
+		in.ExpiresAt = &expires
+	}
+	return c.do(ctx, call{method: http.MethodPut, path: api("orgs", orgID, "secrets", key, "description"), in: in})
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+	"strongroom/cmd/influx/internal/session"
+)
+
+// historyCmds are the commands about what a secret was; no command shows a value.
+func (a *app) historyCmds() []*cli.Command {
+	return []*cli.Command{
+		{
+			Name:   "show",
+			Usage:  "Show what is known of a secret, its value excepted",
+			Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
+			Action: a.Connected(session.Authenticated, showSecret),
+		},
+		{
+			Name:   "history",
+			Usage:  "List the versions of a secret, newest first",
+			Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
+			Action: a.Connected(session.Authenticated, secretHistory),
+		},
+		{
+			Name:  "restore",
+			Usage: "Set the value of an earlier version anew",
+			Flags: session.CommonFlags(session.OrgFlags(keyFlag(), &cli.IntFlag{
+				Name: "version", Usage: "The `number` of the version, as influx secret history lists it", Required: true,
+				Validator: func(n int) error {
+					if n < 1 {
+						return errors.New("a version is at least 1")
+					}
+					return nil
+				},
+			})...),
+			Action: a.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+				return restoreSecret(ctx, cmd, s, cmd.Int("version"))
+			}),
+		},
+		{
+			Name:        "undelete",
+			Usage:       "Bring back a deleted secret",
+			Description: "A deleted secret is kept for 7 days. Without a key, lists those that can be brought back.",
+			Flags:       session.CommonFlags(session.OrgFlags(&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key"})...),
+			Action:      a.Connected(session.Authenticated, undeleteSecret),
+		},
+		{
+			Name:  "describe",
+			Usage: "Replace the description of a secret",
+			Flags: session.CommonFlags(session.OrgFlags(keyFlag(),
+				&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "What it is for"},
+				&cli.StringFlag{Name: "expires", Usage: "When its value should have been replaced, as a `time` such as 2026-12-31T00:00:00Z"},
+			)...),
+			Action: a.Connected(session.Authenticated, describeSecret),
+		},
+	}
+}
+
+func secretInfo(ctx context.Context, cmd *cli.Command, s *session.Session) (*client.SecretInfo, error) {
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Client.Secret(ctx, orgID, cmd.String("key"))
+	if err != nil {
+		return nil, fmt.Errorf("failed to find secret with key %q: %w", cmd.String("key"), err)
+	}
+	return info, nil
+}
+
+func showSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	info, err := secretInfo(ctx, cmd, s)
+	if err != nil {
+		return err
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(info)
+	}
+	return printInfos(s, *info)
+}
+
+func printInfos(s *session.Session, infos ...client.SecretInfo) error {
+	var rows [][]string
+	for _, i := range infos {
+		rows = append(rows, []string{i.Key, fmt.Sprint(i.Version), stamp(&i.UpdatedAt), i.UpdatedBy, stamp(i.ExpiresAt), stamp(i.DeletedAt), i.Description})
+	}
+	return s.Print.Table([]string{"Key", "Version", "Updated", "By", "Expires", "Deleted", "Description"}, rows)
+}
+
+func stamp(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func secretHistory(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	info, err := secretInfo(ctx, cmd, s)
+	if err != nil {
+		return err
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(info.Versions)
+	}
+	var rows [][]string
+	for n := len(info.Versions) - 1; n >= 0; n-- {
+		v := info.Versions[n]
+		state := "restorable"
+		switch {
+		case v.Version == info.Version && info.DeletedAt == nil:
+			state = "current"
+		case !v.Restorable:
+			state = "lost"
+		}
+		rows = append(rows, []string{fmt.Sprint(v.Version), stamp(&v.CreatedAt), v.CreatedBy, state})
+	}
+	return s.Print.Table([]string{"Version", "Set", "By", "State"}, rows)
+}
+
+func restoreSecret(ctx context.Context, cmd *cli.Command, s *session.Session, version int) error {
+	key := cmd.String("key")
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
+	if err != nil {
+		return err
+	}
+	if err := s.Client.RestoreSecret(ctx, orgID, key, version); err != nil {
+		return fmt.Errorf("failed to restore secret with key %q: %w", key, err)
+	}
+	return printSecret(s, secretRow{Key: key, OrgID: orgID})
+}
+
+func undeleteSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	if cmd.String("key") != "" {
+		return restoreSecret(ctx, cmd, s, 0)
+	}
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
+	if err != nil {
+		return err
+	}
+	deleted, err := s.Client.DeletedSecrets(ctx, orgID)
+	if err != nil {
+		return fmt.Errorf("failed to list deleted secrets: %w", err)
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(deleted)
+	}
+	return printInfos(s, deleted...)
+}
+
+func describeSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	var expires time.Time
+	if text := cmd.String("expires"); text != "" {
+		var err error
+		if expires, err = time.Parse(time.RFC3339, text); err != nil {
+			return fmt.Errorf("--expires: %q is not a time such as 2026-12-31T00:00:00Z", text)
+		}
+	}
+	key := cmd.String("key")
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
+	if err != nil {
+		return err
+	}
+	if err := s.Client.DescribeSecret(ctx, orgID, key, cmd.String("description"), expires); err != nil {
+		return fmt.Errorf("failed to describe secret with key %q: %w", key, err)
+	}
+	return printSecret(s, secretRow{Key: key, OrgID: orgID})
+}
