@@ -259,3 +259,17 @@ func (c *checker) sessions() error {
 		})
 	})
 }
+
+// OrgIDs are the IDs of all organisations, for a command that looks into the data itself.
+func OrgIDs(ctx context.Context, store kv.Store) ([]id.ID, error) {
+	var ids []id.ID
+	err := scan(ctx, store, "org/", "", func(r kv.Record) (bool, error) {
+		org, err := id.Parse(lastPart(r.Key))
+		if err != nil {
+			return false, fmt.Errorf("record %s: its key names no organisation", r.Key)
+		}
+		ids = append(ids, org)
+		return true, nil
+	})
+	return ids, err
+}
