@@ -22,7 +22,11 @@ import (
 
 var update = flag.Bool("update", false, "make the frozen data anew: only for a new folder beside the old one, which must open for ever")
 
-const frozen = "testdata/v1"
+// frozen are the data of each version of the format: 1 had values and the list of names, 2 has metadata and earlier
+// versions, too.
+var frozen = []string{"testdata/v1", "testdata/v2"}
+
+var newestFrozen = frozen[len(frozen)-1]
 
 // frozenContent is what is in the frozen data: of org, under two terms; of otherOrg, in a large change that was
 // committed by a process that crashed before it had carried it out.
@@ -36,7 +40,7 @@ func frozenContent() (ofOrg, ofOther map[string]secret.Value) {
 }
 
 func makeFrozen(t *testing.T) {
-	key := seal.KeyFile(filepath.Join(frozen, "seal.key"))
+	key := seal.KeyFile(filepath.Join(newestFrozen, "seal.key"))
 	db := openKV(t)
 	s := newStore(t, db, key)
 	ofOrg, ofOther := frozenContent()
@@ -45,6 +49,7 @@ func makeFrozen(t *testing.T) {
 		first.Set[name] = v
 	}
 	delete(first.Set, "rotated")
+	apply(t, s, secret.Change{Set: setOf("foo", "before bar"), By: "ann"})
 	apply(t, s, first)
 	if _, err := s.ring.Rotate(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
@@ -55,7 +60,7 @@ func makeFrozen(t *testing.T) {
 	if err := s.Apply(t.Context(), otherOrg, secret.Change{Set: ofOther}); !errors.Is(err, errCrash) {
 		t.Fatal(err)
 	}
-	file, err := os.OpenFile(filepath.Join(frozen, "influxd.bolt.gz"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	file, err := os.OpenFile(filepath.Join(newestFrozen, "influxd.bolt.gz"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,11 +70,17 @@ func makeFrozen(t *testing.T) {
 	}
 }
 
-// TestFrozen opens data and a key file that the first version wrote. They must open for ever.
+// TestFrozen opens data and a key file that earlier versions wrote. They must open for ever.
 func TestFrozen(t *testing.T) {
 	if *update {
 		makeFrozen(t)
 	}
+	for _, dir := range frozen {
+		t.Run(dir, func(t *testing.T) { openFrozen(t, dir) })
+	}
+}
+
+func openFrozen(t *testing.T, frozen string) {
 	dir := t.TempDir()
 	read := func(name string) []byte {
 		b, err := os.ReadFile(filepath.Join(frozen, name))
@@ -121,6 +132,20 @@ func TestFrozen(t *testing.T) {
 			if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
 				t.Errorf("organisation %s, %q: %v", org, name, err)
 			}
+		}
+	}
+	// What there is of a history can be restored.
+	want := map[string]string{"foo": "before bar", "gone": "x"}
+	if frozen == "testdata/v1" { // there was none: it begins now
+		apply(t, s, secret.Change{Set: setOf("foo", "after bar")})
+		want = map[string]string{"foo": "bar"}
+	}
+	for name, value := range want {
+		if err := s.Restore(t.Context(), org, name, 1, "bob"); err != nil {
+			t.Errorf("restoring %q: %v", name, err)
+		}
+		if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != value {
+			t.Errorf("%q restored: %v", name, err)
 		}
 	}
 }
