@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -133,7 +134,14 @@ func strayWord(group *cli.Command, args []string) string {
 	return args[depth]
 }
 
+// seriesCommands are the original's for data, queries and what builds on them.
+var seriesCommands = []string{"apply", "bucket-schema", "dashboards", "delete", "export", "pkger", "query", "remote", "repl",
+	"replication", "scripts", "stacks", "task", "telegrafs", "template", "transpile", "v1", "write"}
+
 func unknownCommand(group *cli.Command, word string) error {
+	if slices.Contains(seriesCommands, word) && group == group.Root() {
+		return withHint(group, fmt.Sprintf("there is no command %q here: this server keeps secrets and no time series; use InfluxDB's own influx for those", word))
+	}
 	return withHint(group, fmt.Sprintf("unknown command %q for %q", word, group.FullName()))
 }
 

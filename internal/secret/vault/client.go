@@ -263,7 +263,10 @@ func checkAddress(addr string) error {
 	case err == nil && u.Scheme == "unix" && u.Path != "":
 		return nil
 	}
-	return errors.New("is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200")
+	if err == nil && u.User != nil {
+		return errors.New("is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200")
+	}
+	return errors.New("is not the URL of a server, such as https://127.0.0.1:8200; it begins with https:// or http://")
 }
 
 func either[T any](first bool, a, b T) T {
