@@ -1,0 +1,186 @@
+package influxd
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"strongroom/internal/id"
+	"strongroom/internal/influxd/config"
+)
+
+// killEnv makes the test binary a server on the data in the folder it names.
+const killEnv = "STRONGROOM_TEST_SERVER"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killEnv); dir != "" {
+		err := Run(context.Background(), Process{
+			Args: []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")},
+			Env:  []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
+			Listening: func(url string) { fmt.Println(url) },
+		})
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// kills is how often the server is killed: as often as asked for, and less where somebody is waiting.
+func kills() int {
+	if testing.Short() {
+		return 20
+	}
+	return 300
+}
+
+// killWriter sets all of its keys to the number of the change, in one request. One has so few that a change is one
+// transaction, the other so many that it is several.
+type killWriter struct {
+	name  string
+	keys  int
+	acked int
+}
+
+func (w *killWriter) body(n int) string {
+	var b strings.Builder
+	for k := range w.keys {
+		fmt.Fprintf(&b, `%c"%s-%03d":"%d %s"`, "{,"[min(k, 1)], w.name, k, n, strings.Repeat("x", n*37%200))
+	}
+	return b.String() + "}"
+}
+
+// run writes until the server is gone, and tells each acknowledgement.
+func (w *killWriter) run(url, token string, acks chan<- struct{}) {
+	var transport http.Transport
+	defer transport.CloseIdleConnections()
+	for n := w.acked + 1; ; n++ {
+		req, err := http.NewRequest("PATCH", url, strings.NewReader(w.body(n)))
+		if err != nil {
+			return
+		}
+		req.Header.Set("Authorization", "Token "+token)
+		res, err := transport.RoundTrip(req)
+		if err != nil {
+			return
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusNoContent {
+			return
+		}
+		w.acked = n
+		acks <- struct{}{}
+	}
+}
+
+// TestKill kills the server 300 times at random moments under load. What it had acknowledged is there, every change is
+// there whole or not at all, and the next start is clean.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, dir)
+	token, secrets := s.onboard(t)
+	s.end(t)
+	org, err := id.Parse(strings.Split(secrets, "/")[4])
+	must(t, err)
+	writers := []*killWriter{{name: "small", keys: 3}, {name: "other", keys: 2}, {name: "large", keys: 80}}
+	rounds := kills()
+	for round := range rounds {
+		url, child := startChild(t, dir)
+		acks := make(chan struct{}, 1000)
+		var wg sync.WaitGroup
+		for _, w := range writers {
+			wg.Go(func() { w.run(url+secrets, token, acks) })
+		}
+		go func() { wg.Wait(); close(acks) }()
+		for range rand.IntN(12) {
+			if _, ok := <-acks; !ok {
+				t.Fatalf("round %d: every writer was refused", round)
+			}
+		}
+		must(t, child.Process.Kill()) // SIGKILL
+		child.Wait()
+		for range acks { // what was acknowledged on the way
+		}
+		verifyKilled(t, dir, org, round, writers)
+		if t.Failed() {
+			return
+		}
+	}
+	if out, _, err := influxdOn(t, dir, "check"); err != nil {
+		t.Errorf("after %d kills: %v\n%s", rounds, err, out)
+	}
+	for _, w := range writers {
+		if w.acked < rounds/10 {
+			t.Errorf("the writer %s was acknowledged %d changes in %d rounds: there was no load", w.name, w.acked, rounds)
+		}
+	}
+	if out, _, err := influxdOn(t, dir, "audit", "verify"); err != nil {
+		t.Errorf("the audit log after %d kills: %v\n%s", rounds, err, out)
+	}
+}
+
+// startChild starts the server in a process of its own, and waits until it listens.
+func startChild(t *testing.T, dir string) (url string, child *exec.Cmd) {
+	t.Helper()
+	child = exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), killEnv+"="+dir)
+	var problems output
+	child.Stderr = &problems
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		child.Wait()
+		t.Fatalf("the server did not start: %s", problems.String())
+	}
+	return lines.Text(), child
+}
+
+// verifyKilled reads through the store what the killed server has left.
+func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*killWriter) {
+	t.Helper()
+	args, err := config.ParseArgs([]string{"--bolt-path", filepath.Join(dir, "influxd.bolt")})
+	must(t, err)
+	p := Process{Env: []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: io.Discard}
+	cfg, err := config.Load(args, p.Env)
+	must(t, err)
+	store, err := openBoltSide(t.Context(), p, cfg, false)
+	must(t, err)
+	defer func() { must(t, store.close()) }()
+	for _, w := range writers {
+		found, n := 0, 0
+		for k := range w.keys {
+			v, err := store.store.Get(t.Context(), org, fmt.Sprintf("%s-%03d", w.name, k))
+			if err != nil {
+				if w.acked > 0 {
+					t.Errorf("round %d: change %d of %s was acknowledged, and key %d is gone: %v", round, w.acked, w.name, k, err)
+					return
+				}
+				continue
+			}
+			text, _, _ := strings.Cut(string(v.Bytes()), " ")
+			this, err := strconv.Atoi(text)
+			if err != nil || found > 0 && this != n {
+				t.Errorf("round %d: a change of %s is there in part: %d and %s", round, w.name, n, text)
+				return
+			}
+			found, n = found+1, this
+		}
+		if found != 0 && found != w.keys || n < w.acked || n > w.acked+1 {
+			t.Errorf("round %d: of %s %d was acknowledged last, and %d is there in %d of %d keys", round, w.name, w.acked, n, found, w.keys)
+			return
+		}
+		w.acked = n
+	}
+}
