@@ -23,16 +23,21 @@ var importFlags = []config.Flag{
 }
 
 // importInfluxDB takes over what a real InfluxDB keeps. It opens the data as the server does, and so not while one runs.
-func importInfluxDB(ctx context.Context, p Process, args config.Args) (err error) {
+func importInfluxDB(ctx context.Context, p Process, args config.Args) error {
 	path := args.Flag("influxdb")
 	if path == "" {
 		return errors.New("flag --influxdb: name InfluxDB's influxd.bolt, or the folder it is in")
 	}
-	cfg, log, err := offline(p, args)
+	contents, err := influxdb.Read(ctx, path)
 	if err != nil {
 		return err
 	}
-	contents, err := influxdb.Read(ctx, path)
+	return bring(ctx, p, args, contents, path)
+}
+
+// bring imports what was read from the path, or tells what that would do.
+func bring(ctx context.Context, p Process, args config.Args, contents *influxdb.Contents, path string) (err error) {
+	cfg, log, err := offline(p, args)
 	if err != nil {
 		return err
 	}

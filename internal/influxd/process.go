@@ -46,6 +46,8 @@ func commands() []command {
 		{name: "check", summary: "look at every record of the data file and tell what is wrong", run: checkFile},
 		{name: "restore", summary: "check a backup whole and put it in the place of the data file", run: restoreFile, flags: restoreFlags},
 		{name: "secrets copy", summary: "copy secrets from one store to another, and read them back", run: copySecrets, flags: copyFlags},
+		{name: "secrets export", summary: "write secrets to a file, encrypted by age", run: exportSecrets, flags: exportFlags},
+		{name: "secrets import", summary: "take secrets from such a file", run: importSecrets, flags: importSecretsFlags},
 		{name: "print-config", summary: "show every setting, its value and where it comes from", run: printConfig},
 		{name: "version", summary: "show the version", run: printVersion},
 		{name: "help", summary: "show this text", run: printHelp},

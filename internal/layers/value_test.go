@@ -20,6 +20,7 @@ var takers = map[string]string{
 	"internal/secret":        "measures and checks them",
 	"internal/secret/sealed": "seals them",
 	"internal/secret/vault":  "sends them to Vault",
+	"internal/transfer":      "writes them to an export that somebody asked for",
 }
 
 // TestWhoTakesValues finds every use of secret.Value.Bytes outside tests, by type and not by name.

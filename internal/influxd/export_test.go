@@ -1,0 +1,110 @@
+package influxd
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestExportRefuses(t *testing.T) {
+	dir := t.TempDir()
+	start(t, dir)
+	text := filepath.Join(t.TempDir(), "text")
+	must(t, os.WriteFile(text, []byte("\nsesame"), 0o600))
+	fresh := func() string { return filepath.Join(t.TempDir(), "out") }
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"export", "--out", fresh()}, "say how the file is protected"},
+		{[]string{"export", "--out", fresh(), "--plain", "--recipient", "x"}, "say how the file is protected"},
+		{[]string{"export", "--plain"}, "flag --out"},
+		{[]string{"export", "--plain", "--out", text}, "is there already"},
+		{[]string{"export", "--plain", "--out", "/nowhere/at/all"}, "no such file"},
+		{[]string{"export", "--out", fresh(), "--recipient", "sesame"}, "not an age public key"},
+		{[]string{"export", "--out", fresh(), "--passphrase-file", text}, "first line is empty"},
+		{[]string{"export", "--out", fresh(), "--plain", "--from", "etcd"}, "must be bolt or vault"},
+		{[]string{"import"}, "flag --file"},
+		{[]string{"import", "--file", text}, "not an export"},
+		{[]string{"import", "--file", "/nowhere"}, "no such file"},
+	} {
+		if _, _, err := influxdOn(t, dir, append([]string{"secrets"}, tt.args...)...); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
+
+// TestExport exports while the server runs, in each of the three ways, and imports into data that have the organisations.
+func TestExport(t *testing.T) {
+	sample, want := sampleDB(t)
+	dir := t.TempDir()
+	_, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
+	must(t, err)
+	start(t, dir)
+	files := t.TempDir()
+	key, err := age.GenerateX25519Identity()
+	must(t, err)
+	write := func(name, text string) string {
+		path := filepath.Join(files, name)
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	keyFile := write("key", "# a key\n"+key.String()+"\n")
+	other, err := age.GenerateX25519Identity()
+	must(t, err)
+	otherKey := write("other", other.String())
+	phrase := write("phrase", "a long enough phrase\n")
+	for _, way := range []struct {
+		name      string
+		protect   []string
+		opens     []string
+		refused   []string
+		encrypted bool
+	}{
+		{"recipient", []string{"--recipient", key.Recipient().String()}, []string{"--identity-file", keyFile}, []string{"--identity-file", otherKey}, true},
+		{"passphrase", []string{"--passphrase-file", phrase}, []string{"--passphrase-file", phrase}, nil, true},
+		{"plain", []string{"--plain"}, nil, nil, false},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "secrets")
+			out, warned, err := influxdOn(t, dir, append([]string{"secrets", "export", "--out", path}, way.protect...)...)
+			must(t, err)
+			b := readFile(t, path)
+			if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 || !strings.Contains(out, "27 secrets") {
+				t.Errorf("mode %v, %v: %s", info.Mode(), err, out)
+			}
+			if clear := bytes.Contains(b, []byte("t0p s3cret")); clear == way.encrypted || strings.Contains(warned, "in clear") == way.encrypted {
+				t.Errorf("the values are in clear: %v; it says %q", clear, warned)
+			}
+			there := t.TempDir()
+			_, _, err = influxdOn(t, there, "import", "--influxdb", sample) // for the organisations
+			must(t, err)
+			s := start(t, there)
+			for org, secrets := range want.Secrets {
+				for k := range secrets {
+					s.call(t, "POST", "/api/v2/orgs/"+org+"/secrets/delete", want.OperatorToken, `{"secrets":["`+k+`"]}`, 204, nil)
+				}
+			}
+			s.end(t)
+			if way.encrypted {
+				_, _, err := influxdOn(t, there, append([]string{"secrets", "import", "--file", path}, way.refused...)...)
+				if err == nil || !strings.Contains(err.Error(), "open") {
+					t.Errorf("without what opens it: %v", err)
+				}
+			}
+			out, _, err = influxdOn(t, there, append([]string{"secrets", "import", "--file", path}, way.opens...)...)
+			must(t, err)
+			if !strings.Contains(out, "secret  27") {
+				t.Errorf("imported:\n%s", out)
+			}
+			if diff := cmp.Diff(want.Secrets, storedSecrets(t, there, want)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
