@@ -91,6 +91,10 @@ lint: ## gofmt, go vet and staticcheck
 bench: test-tools ## every benchmark; BENCH=Pattern chooses
 	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
+.PHONY: soak
+soak: test-tools ## ten minutes of mixed load on the Vault store with a fault every 15 s; SOAK=1h for longer
+	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_SOAK=$(or $(SOAK),10m) go test -count=1 -v -timeout 24h -run '^TestSoak$$' ./internal/secret/vault
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (60s) each
 	@found=0; for p in $$(go list ./...); do \
