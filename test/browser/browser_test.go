@@ -259,10 +259,10 @@ func (b *tab) until(expression string) {
 	b.Fatalf("it never became true: %s\nthe page: %s", expression, b.shown())
 }
 
-// see waits until the page shows a text.
+// see waits until the page shows a text, in whichever case the style sheet gives it.
 func (b *tab) see(text string) {
 	b.Helper()
-	b.until(fmt.Sprintf("document.body?.innerText.includes(%q)", text))
+	b.until(fmt.Sprintf("document.body?.innerText.toLowerCase().includes(%q)", strings.ToLower(text)))
 }
 
 // at waits until the browser is at a path and the page has been loaded.
@@ -271,8 +271,18 @@ func (b *tab) at(path string) {
 	b.until(fmt.Sprintf("location.pathname + location.search === %q && document.readyState === 'complete'", path))
 }
 
+// click clicks with the mouse, once what is to be clicked stands still: a click goes to a place, and misses what moves.
 func (b *tab) click(selector string) {
 	b.Helper()
+	b.until(fmt.Sprintf(`document.querySelector(%q)?.checkVisibility()`, selector))
+	place := fmt.Sprintf("JSON.stringify(document.querySelector(%q)?.getBoundingClientRect() ?? 0)", selector)
+	for before := ""; ; time.Sleep(30 * time.Millisecond) {
+		now := js[string](b, place)
+		if now == before {
+			break
+		}
+		before = now
+	}
 	b.run(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
