@@ -61,6 +61,7 @@ type API struct {
 	origin  *http.CrossOriginProtection
 	metrics *metrics
 	health  *health
+	lists   listCache
 	started time.Time
 
 	idPrefix string

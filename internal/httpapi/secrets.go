@@ -22,7 +22,7 @@ func (a *API) getSecrets(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	writeBytes(w, http.StatusOK, appendKeys(org, keys))
+	writeBytes(w, http.StatusOK, a.lists.answer(org, keys))
 	return nil
 }
 
