@@ -119,9 +119,9 @@ func (s *Service) openSession(ctx context.Context, user id.ID) (string, error) {
 // one session length from now, in steps of a sixtieth of that, so that not every request is a write.
 func (s *Service) BySession(ctx context.Context, token string) (*Principal, error) {
 	h := hashOf(token)
+	gen := s.cache.generation() // before anything is read: what renew keeps must not be older
 	e, ok := s.cache.get(h)
 	if !ok || e.session == nil {
-		gen := s.cache.generation()
 		var err error
 		if e, err = s.findSession(ctx, h); err != nil {
 			return nil, err
@@ -134,14 +134,14 @@ func (s *Service) BySession(ctx context.Context, token string) (*Principal, erro
 		return nil, ErrUnauthorized
 	}
 	if !s.keepSession && e.until.Sub(now) < s.sessionLength-s.sessionLength/60 {
-		s.renew(ctx, h, e, now)
+		s.renew(ctx, h, e, now, gen)
 	}
 	return e.principal, nil
 }
 
-// renew moves a session's end. Where that fails, the session is good for as long as it was.
-func (s *Service) renew(ctx context.Context, h hash, e entry, now time.Time) {
-	gen := s.cache.generation()
+// renew moves a session's end. Where that fails, the session is good for as long as it was. The generation is of before
+// e was read.
+func (s *Service) renew(ctx context.Context, h hash, e entry, now time.Time, gen uint64) {
 	_, r, err := load[session](ctx, s.kv, sessionKey(h), ErrUnauthorized)
 	if err != nil {
 		return
@@ -193,9 +193,10 @@ func (s *Service) SignOut(ctx context.Context, c *Caller, token string) error {
 }
 
 func (s *Service) endSession(ctx context.Context, user id.ID, h hash) error {
-	_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(sessionKey(h)), kv.Delete(key("sessionuser", user, h.String()))})
-	s.cache.drop(h)
-	return fault(err)
+	return updateCached(ctx, func() { s.cache.drop(h) }, func(ctx context.Context) error {
+		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(sessionKey(h)), kv.Delete(key("sessionuser", user, h.String()))})
+		return err
+	})
 }
 
 // endSessions ends all of a user's sessions.

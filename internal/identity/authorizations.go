@@ -251,7 +251,8 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *Caller, auth id.ID
 	if err != nil {
 		return a, err
 	}
-	err = update(ctx, func() error {
+	h := hash(a.Hash)
+	err = updateCached(ctx, func() { s.cache.drop(h) }, func(ctx context.Context) error {
 		if a, r, err = load[Authorization](ctx, s.kv, key("auth", auth), errAuthNotFound); err != nil {
 			return err
 		}
@@ -272,7 +273,6 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *Caller, auth id.ID
 		return err
 	})
 	if err == nil {
-		s.cache.drop(hash(a.Hash))
 		err = s.fillLastUse(ctx, &a)
 	}
 	return a, s.guard.Done(ctx, c, act, err)
@@ -284,9 +284,9 @@ func (s *Service) DeleteAuthorization(ctx context.Context, c *Caller, auth id.ID
 	if err != nil {
 		return err
 	}
-	_, err = s.kv.Txn(ctx, nil, deleteAuthOps(a))
-	if err == nil {
-		s.cache.drop(hash(a.Hash))
-	}
-	return s.guard.Done(ctx, c, act, fault(err))
+	err = updateCached(ctx, func() { s.cache.drop(hash(a.Hash)) }, func(ctx context.Context) error {
+		_, err := s.kv.Txn(ctx, nil, deleteAuthOps(a))
+		return err
+	})
+	return s.guard.Done(ctx, c, act, err)
 }

@@ -30,6 +30,9 @@ type entry struct {
 //
 // A change elsewhere must be seen at the next request. A reader therefore takes the generation before it reads the
 // engine and hands it back with what it found: if anything was dropped in between, the result is not kept.
+//
+// A change that is seen here goes on to its end when its caller leaves, and drops what it touches also where it fails: a
+// transaction whose context ended may be carried out all the same, at a moment that nobody waits for (see update).
 type cache struct {
 	mu      sync.RWMutex
 	max     int

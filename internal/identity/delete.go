@@ -30,7 +30,7 @@ func (s *Service) deleteOrg(ctx context.Context, org id.ID) error {
 	if err := s.secrets.Check(ctx); err != nil {
 		return err
 	}
-	err := update(ctx, func() error {
+	err := updateCached(ctx, s.cache.flush, func(ctx context.Context) error {
 		o, r, err := load[Org](ctx, s.kv, key("org", org), errOrgNotFound)
 		if err != nil {
 			return err
@@ -42,7 +42,6 @@ func (s *Service) deleteOrg(ctx context.Context, org id.ID) error {
 	if err != nil {
 		return err
 	}
-	s.cache.flush()
 	return s.later(ctx, "organization", org, s.finishOrg(ctx, org))
 }
 
@@ -89,7 +88,7 @@ func (s *Service) DeleteUser(ctx context.Context, c *Caller, user id.ID) error {
 }
 
 func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
-	err := update(ctx, func() error {
+	err := updateCached(ctx, s.cache.flush, func(ctx context.Context) error {
 		u, r, err := load[User](ctx, s.kv, key("user", user), errUserNotFound)
 		if err != nil {
 			return err
@@ -106,7 +105,6 @@ func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
 	if err != nil {
 		return err
 	}
-	s.cache.flush()
 	return s.later(ctx, "user", user, s.finishUser(ctx, user))
 }
 

@@ -71,7 +71,7 @@ func (s *Service) AddMember(ctx context.Context, c *Caller, org, user id.ID, rol
 		return User{}, err
 	}
 	var u User
-	err := update(ctx, func() error {
+	err := updateCached(ctx, s.cache.flush, func(ctx context.Context) error {
 		_, or, err := load[Org](ctx, s.kv, key("org", org), errOrgNotFound)
 		if err != nil {
 			return err
@@ -97,9 +97,6 @@ func (s *Service) AddMember(ctx context.Context, c *Caller, org, user id.ID, rol
 		_, err = s.kv.Txn(ctx, conds, memberOps(org, user, role))
 		return err
 	})
-	if err == nil {
-		s.cache.flush()
-	}
 	return u, s.guard.Done(ctx, c, act, err)
 }
 
@@ -109,7 +106,7 @@ func (s *Service) RemoveMember(ctx context.Context, c *Caller, org, user id.ID, 
 	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs, ID: org})); err != nil {
 		return err
 	}
-	err := update(ctx, func() error {
+	err := updateCached(ctx, s.cache.flush, func(ctx context.Context) error {
 		if err := s.OrgExists(ctx, org); err != nil {
 			return err
 		}
@@ -124,8 +121,5 @@ func (s *Service) RemoveMember(ctx context.Context, c *Caller, org, user id.ID, 
 			[]kv.Op{kv.Delete(r.Key), kv.Delete(key("memberof", user, org))})
 		return err
 	})
-	if err == nil {
-		s.cache.flush()
-	}
 	return s.guard.Done(ctx, c, act, err)
 }

@@ -147,7 +147,8 @@ func (s *Service) setPassword(ctx context.Context, user id.ID, password string) 
 	if err != nil {
 		return err
 	}
-	err = update(ctx, func() error {
+	ctx = context.WithoutCancel(ctx) // for the sessions too
+	err = updateCached(ctx, s.cache.flush, func(ctx context.Context) error {
 		u, r, err := load[User](ctx, s.kv, key("user", user), errUserNotFound)
 		if err != nil {
 			return err

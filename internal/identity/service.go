@@ -185,6 +185,14 @@ func update(ctx context.Context, f func() error) error {
 	return errs.New(errs.Conflict, "others are changing the same thing; try again")
 }
 
+// updateCached is update for what the cache holds: f runs to its end also when the caller leaves, and forget is called
+// whatever comes of it (see cache).
+func updateCached(ctx context.Context, forget func(), f func(context.Context) error) error {
+	defer forget()
+	ctx = context.WithoutCancel(ctx)
+	return update(ctx, func() error { return f(ctx) })
+}
+
 // maxName bounds the names of users, organisations and buckets, in bytes.
 const maxName = 512
 

@@ -123,7 +123,7 @@ func (s *Service) UpdateUser(ctx context.Context, c *Caller, user id.ID, name *s
 		return User{}, s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "users cannot change their own status"))
 	}
 	var u User
-	err := update(ctx, func() error {
+	err := updateCached(ctx, s.cache.flush, func(ctx context.Context) error {
 		var r kv.Record
 		var err error
 		if u, r, err = load[User](ctx, s.kv, key("user", user), errUserNotFound); err != nil {
@@ -155,9 +155,6 @@ func (s *Service) UpdateUser(ctx context.Context, c *Caller, user id.ID, name *s
 		}
 		return err
 	})
-	if err == nil {
-		s.cache.flush()
-	}
 	return u, s.guard.Done(ctx, c, act, err)
 }
 
