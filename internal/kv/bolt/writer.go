@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -202,7 +203,9 @@ func (db *DB) fault(err error, before int64) error {
 // or the configured limit of the file's size.
 func isFull(err error) bool {
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, berrors.ErrMaxSizeReached} {
-		if errors.Is(err, full) {
+		// bbolt passes on no more than the text of what kept the file from growing (db.grow).
+		resize := strings.HasPrefix(err.Error(), "file resize error")
+		if errors.Is(err, full) || resize && strings.HasSuffix(err.Error(), full.Error()) {
 			return true
 		}
 	}

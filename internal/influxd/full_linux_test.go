@@ -1,0 +1,108 @@
+package influxd
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestFullDisk takes the room away from a server that runs: the limit of a file's size is what a full disk looks like.
+// Writes are answered 507, reads go on, the file stays sound, and writing goes on when there is room again.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	token, secrets := s.onboard(t)
+	s.end(t)
+	url, child := startChild(t, dir)
+	defer func() {
+		must(t, child.Process.Kill())
+		child.Wait()
+	}()
+	patch := func(key, value string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "PATCH", url+secrets, strings.NewReader(`{"`+key+`":"`+value+`"}`))
+		must(t, err)
+		req.Header.Set("Authorization", "Token "+token)
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		res.Body.Close()
+		return res.StatusCode
+	}
+	r := &running{url: url}
+	if code := patch("before", "x"); code != 204 {
+		t.Fatalf("the first write: %d", code)
+	}
+	info, err := os.Stat(filepath.Join(dir, "influxd.bolt"))
+	must(t, err)
+	var had unix.Rlimit
+	must(t, unix.Prlimit(child.Process.Pid, unix.RLIMIT_FSIZE, nil, &had))
+	limit := unix.Rlimit{Cur: uint64(info.Size()) + 4096, Max: had.Max}
+	must(t, unix.Prlimit(child.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil))
+	large := strings.Repeat("y", 1_000_000)
+	code, n := 204, 0
+	for ; code == 204 && n < 200; n++ {
+		code = patch(fmt.Sprint("large", n), large) // each under a name of its own, so that nothing makes room
+	}
+	if code != 507 {
+		t.Fatalf("write %d without room: %d, want 507", n, code)
+	}
+	for range 3 {
+		if code := patch("more", large); code != 507 {
+			t.Errorf("another write without room: %d", code)
+		}
+		if keys := r.keys(t, token, secrets); !strings.Contains(keys, "before") || strings.Contains(keys, "more") {
+			t.Errorf("read without room: %s", keys)
+		}
+	}
+	if out, _, err := influxdOn(t, dir, "check"); err != nil {
+		t.Errorf("the file without room: %v\n%s", err, out)
+	}
+	must(t, unix.Prlimit(child.Process.Pid, unix.RLIMIT_FSIZE, &had, nil))
+	if code := patch("after", large); code != 204 {
+		t.Errorf("when there is room again: %d", code)
+	}
+	if keys := r.keys(t, token, secrets); !strings.Contains(keys, "after") {
+		t.Errorf("after it: %s", keys)
+	}
+}
+
+// TestReadOnlyFile starts on a file that cannot be written to.
+func TestReadOnlyFile(t *testing.T) {
+	dir := t.TempDir()
+	start(t, dir).end(t)
+	path := filepath.Join(dir, "influxd.bolt")
+	must(t, os.Chmod(path, 0o400))
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), killEnv+"="+dir)
+	if os.Getuid() == 0 { // whom a mode does not stop
+		const nobody = 65534
+		for at := dir; at != os.TempDir(); at = filepath.Dir(at) {
+			must(t, os.Chmod(at, 0o755))
+		}
+		entries, err := os.ReadDir(dir)
+		must(t, err)
+		for _, e := range entries {
+			must(t, os.Chown(filepath.Join(dir, e.Name()), nobody, nobody))
+		}
+		must(t, os.Chown(dir, nobody, nobody))
+		binary := filepath.Join(t.TempDir(), "influxd")
+		must(t, os.WriteFile(binary, readFile(t, os.Args[0]), 0o755))
+		must(t, os.Chmod(filepath.Dir(binary), 0o755))
+		child.Path = binary
+		child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	out, err := child.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), path) || !strings.Contains(string(out), "permission denied") {
+		t.Errorf("on a read-only file: %v\n%s", err, out)
+	}
+	if out, _, err := influxdOn(t, dir, "check"); err != nil {
+		t.Errorf("check of a read-only file: %v\n%s", err, out)
+	}
+}
