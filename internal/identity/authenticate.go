@@ -87,29 +87,32 @@ func sessionKey(h hash) string { return key("session", h.String()) }
 // SignIn checks name and password, and opens a session, whose token it returns. The caller is nobody yet.
 func (s *Service) SignIn(ctx context.Context, c *Caller, name, password string) (string, error) {
 	act := Act{Action: "signin"}
-	u, err := s.checkPassword(ctx, c, act, name, password)
+	proof, err := s.checkPassword(ctx, c, act, name, password)
 	if err != nil {
 		return "", err
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return "", err
 	}
-	token, err := s.openSession(ctx, u.ID)
+	token, err := s.openSession(ctx, proof)
 	return token, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) openSession(ctx context.Context, user id.ID) (string, error) {
+func (s *Service) openSession(ctx context.Context, proof proof) (string, error) {
 	token := newToken()
 	h := hashOf(token)
 	now := s.now().UTC()
-	n := session{UserID: user, CreatedAt: now, ExpiresAt: now.Add(s.sessionLength)}
+	n := session{UserID: proof.user, CreatedAt: now, ExpiresAt: now.Add(s.sessionLength)}
 	err := update(ctx, func() error {
-		_, ur, err := load[User](ctx, s.kv, key("user", user), ErrUnauthorized)
+		_, ur, err := load[User](ctx, s.kv, key("user", proof.user), ErrUnauthorized)
 		if err != nil {
 			return err
 		}
+		if err := s.holds(ctx, proof); err != nil {
+			return err
+		}
 		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(ur)},
-			[]kv.Op{put(sessionKey(h), n), put(key("sessionuser", user, h.String()), true)})
+			[]kv.Op{put(sessionKey(h), n), put(key("sessionuser", proof.user, h.String()), true)})
 		return err
 	})
 	return token, err

@@ -23,9 +23,13 @@ type trail struct {
 	mu      sync.Mutex
 	entries []audit.Entry
 	err     error
+	during  func() // called before an entry is taken
 }
 
 func (l *trail) Record(_ context.Context, e audit.Entry) error {
+	if l.during != nil {
+		l.during()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {

@@ -82,17 +82,33 @@ func (p *passwords) matches(ctx context.Context, hash []byte, password string) (
 	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil, nil
 }
 
+// proof is that somebody knew a user's password: the one of this revision.
+type proof struct {
+	user id.ID
+	rev  int64
+}
+
 // verify reports whether the password is the user's; an invalid user ID stands for nobody.
-func (s *Service) verify(ctx context.Context, user id.ID, password string) (bool, error) {
-	var h []byte
+func (s *Service) verify(ctx context.Context, user id.ID, password string) (proof, bool, error) {
+	var r kv.Record
 	if user.Valid() {
-		r, err := s.kv.Get(ctx, key("password", user))
-		if err != nil && !errors.Is(err, kv.ErrNotFound) {
-			return false, fault(err)
+		var err error
+		if r, err = s.kv.Get(ctx, key("password", user)); err != nil && !errors.Is(err, kv.ErrNotFound) {
+			return proof{}, false, fault(err)
 		}
-		h = r.Value
 	}
-	return s.pw.matches(ctx, h, password)
+	ok, err := s.pw.matches(ctx, r.Value, password)
+	return proof{user, r.Rev}, ok, err
+}
+
+// holds refuses a proof whose password has been replaced since. A new password changes the user's record too: what is to
+// happen only under the proof reads that before, and has it as a condition.
+func (s *Service) holds(ctx context.Context, p proof) error {
+	r, err := s.kv.Get(ctx, key("password", p.user))
+	if errors.Is(err, kv.ErrNotFound) || err == nil && r.Rev != p.rev {
+		return ErrUnauthorized
+	}
+	return fault(err)
 }
 
 // SetPassword sets another user's password, and ends the user's sessions.
@@ -101,48 +117,49 @@ func (s *Service) SetPassword(ctx context.Context, c *Caller, user id.ID, passwo
 	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Users, ID: user})); err != nil {
 		return err
 	}
-	return s.guard.Done(ctx, c, act, s.setPassword(ctx, user, password))
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, user, password, nil))
 }
 
 // ChangePassword sets a user's own password; who knows the old one is the user. Tries are counted like sign-ins. The
 // caller is nobody yet.
 func (s *Service) ChangePassword(ctx context.Context, c *Caller, name, old, password string) error {
 	act := Act{Action: "users.password", Target: clip(name)}
-	u, err := s.checkPassword(ctx, c, act, name, old)
+	proof, err := s.checkPassword(ctx, c, act, name, old)
 	if err != nil {
 		return err
 	}
-	act.Target = u.ID.String()
+	act.Target = c.UserID.String()
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return err
 	}
-	return s.guard.Done(ctx, c, act, s.setPassword(ctx, u.ID, password))
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, proof.user, password, &proof))
 }
 
 // checkPassword finds the active user whom name and password belong to, and makes them the caller. Whether the user
 // exists, has a password or is inactive shows neither in the refusal nor in its time.
-func (s *Service) checkPassword(ctx context.Context, c *Caller, act Act, name, password string) (User, error) {
+func (s *Service) checkPassword(ctx context.Context, c *Caller, act Act, name, password string) (proof, error) {
 	c.Principal = &Principal{User: clip(name)}
 	if err := s.throttle.allow(name, c.Address); err != nil {
-		return User{}, s.guard.Deny(ctx, c, act, err)
+		return proof{}, s.guard.Deny(ctx, c, act, err)
 	}
 	u, err := s.userNamed(ctx, name)
 	if err != nil && !errs.Is(err, errs.NotFound) {
-		return User{}, err
+		return proof{}, err
 	}
-	ok, err := s.verify(ctx, u.ID, password)
+	p, ok, err := s.verify(ctx, u.ID, password)
 	if err != nil {
-		return User{}, err
+		return proof{}, err
 	}
 	if !ok || u.Status != Active {
-		return User{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
+		return proof{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
 	}
 	s.throttle.succeeded(name, c.Address)
 	c.Principal = &Principal{UserID: u.ID, User: u.Name}
-	return u, nil
+	return p, nil
 }
 
-func (s *Service) setPassword(ctx context.Context, user id.ID, password string) error {
+// setPassword sets a password, under the proof of the old one where old is not nil.
+func (s *Service) setPassword(ctx context.Context, user id.ID, password string, old *proof) error {
 	h, err := s.pw.hash(ctx, password)
 	if err != nil {
 		return err
@@ -152,6 +169,11 @@ func (s *Service) setPassword(ctx context.Context, user id.ID, password string) 
 		u, r, err := load[User](ctx, s.kv, key("user", user), errUserNotFound)
 		if err != nil {
 			return err
+		}
+		if old != nil {
+			if err := s.holds(ctx, *old); err != nil {
+				return err
+			}
 		}
 		u.PasswordAt = s.now().UTC()
 		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{put(r.Key, u), kv.Put(key("password", user), h)})
