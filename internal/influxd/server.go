@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/audit"
 	"strongroom/internal/httpapi"
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
@@ -103,11 +104,15 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
 		})
 	})
-	store, closeStore, err := openStore(ctx, cfg, embedded, log)
+	orgName := func(ctx context.Context, org id.ID) (string, error) { return s.identity.OrgName(ctx, org) } // once it is there
+	store, closeStore, err := openStore(ctx, cfg, embedded, orgName, log)
 	if err != nil {
 		return nil, err
 	}
 	s.closes(func() error { closeStore(); return nil })
+	if own, ok := store.(prometheus.Collector); ok {
+		metrics.MustRegister(own)
+	}
 	store = secret.Metered(store, cfg.SecretStore, metrics, log)
 	s.store = store
 

@@ -14,7 +14,7 @@ import (
 )
 
 // openStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
-func openStore(ctx context.Context, cfg *config.Config, embedded *sealed.Store, log *slog.Logger) (_ secret.Store, closes func(), err error) {
+func openStore(ctx context.Context, cfg *config.Config, embedded *sealed.Store, orgName func(context.Context, id.ID) (string, error), log *slog.Logger) (_ secret.Store, closes func(), err error) {
 	switch cfg.SecretStore {
 	case config.StoreBolt:
 		if err := embedded.Recover(ctx); err != nil {
@@ -27,6 +27,7 @@ func openStore(ctx context.Context, cfg *config.Config, embedded *sealed.Store, 
 		if err != nil {
 			return nil, nil, err
 		}
+		conf.OrgName = orgName
 		s, err := vault.New(ctx, conf)
 		if err != nil {
 			return nil, nil, fmt.Errorf("the secret store: %w", err)
@@ -62,7 +63,7 @@ func vaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 			JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
 		},
 		Place:  vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly},
-		Routes: routes,
-		Wait:   v.Wait, Logger: log,
+		Routes: routes, CacheTTL: v.CacheTTL, CacheStale: v.CacheStale,
+		Wait: v.Wait, Logger: log,
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"strongroom/internal/id"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/secret/vault"
 )
@@ -19,5 +20,6 @@ func checkVault(ctx context.Context, p Process, args config.Args) error {
 	if err != nil {
 		return err
 	}
+	conf.OrgName = func(context.Context, id.ID) (string, error) { return "", nil } // no organisation is looked at
 	return vault.Examine(ctx, conf, p.Stdout)
 }

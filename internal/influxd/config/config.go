@@ -78,6 +78,7 @@ type Vault struct {
 
 	Mount, Path, Namespace string
 	ReadOnly               bool
+	CacheTTL, CacheStale   time.Duration
 	Routes                 []string
 
 	AuthMethod, AuthMount, AuthRole string
@@ -166,6 +167,8 @@ func (c *Config) table() []group {
 			{name: "vault-path", value: text(&v.Path), help: "path of an organisation's secrets below that, with {org} for its ID and {orgName} for its name; {org} where not set, as InfluxDB has it"},
 			{name: "vault-namespace", value: text(&v.Namespace), help: "namespace (Vault Enterprise, OpenBao)"},
 			{name: "vault-read-only", value: yesNo(&v.ReadOnly), def: "false", help: "refuse changes: others manage the secrets, in Vault itself"},
+			{name: "vault-cache-ttl", value: duration(&v.CacheTTL), def: "5s", help: "how long a value read for use is given out from memory; 0 to ask Vault each time"},
+			{name: "vault-cache-stale", value: duration(&v.CacheStale), def: "0", help: "how much longer while Vault is away"},
 			{name: "vault-routes", value: list(&v.Routes), help: "what is different for single organisations, such as `031c8cbefe101000 mount=team-a path=x/{org} namespace=eu read-only`; one text each"},
 		}},
 		{"Logging in to Vault (without a token, or when it ends)", []setting{

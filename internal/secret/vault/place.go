@@ -200,11 +200,21 @@ func (s *Store) name(ctx context.Context, org id.ID) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if name != "" {
+		s.names.Store(org, name)
+	} else if last, ok := s.names.Load(org); ok { // of an organisation whose end is under way
+		name = last.(string)
+	} else {
+		return "", errNoName
+	}
 	if _, err := cleanPath(name, ""); err != nil || strings.ContainsAny(name, "/{}+*") || strings.TrimSpace(name) != name {
 		return "", errs.New(errs.Invalid, "the organisation's secrets are kept under its name, and the name %q cannot be part of a path in the secret store; rename the organisation, or use {org} in --vault-path", name)
 	}
 	return name, nil
 }
+
+// errNoName is an organisation that is gone, and with it the path of its secrets.
+var errNoName = errs.New(errs.NotFound, "organization not found")
 
 // errReadOnly answers changes where others write.
 var errReadOnly = errs.New(errs.Forbidden, "the organisation's secrets are managed in the secret store itself; this server only reads them")

@@ -78,7 +78,7 @@ type Config struct {
 	TLSServerName string // VAULT_TLS_SERVER_NAME
 
 	// Place is where secrets are, and Routes where those of single organisations are; what a route does not say is as Place
-	// says. OrgName is for paths with {orgName}; its errors go to callers.
+	// says. OrgName is for paths with {orgName}; its errors go to callers, and "" is for one that is gone.
 	Place   Place
 	Routes  map[id.ID]Place
 	OrgName func(ctx context.Context, org id.ID) (string, error)
@@ -105,6 +105,7 @@ type Store struct {
 	everywhere Place // but for those that have a route
 	routes     map[id.ID]Place
 	orgName    func(context.Context, id.ID) (string, error)
+	names      sync.Map // id.ID to the last name known
 
 	shapes  *shapes
 	session *login.Session

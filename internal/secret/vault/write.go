@@ -299,6 +299,10 @@ func pause(ctx context.Context, try int) bool {
 // purge removes everything. Where the policy forbids it, the latest version at least is deleted, as far as that goes.
 func (s *Store) purge(ctx context.Context, org id.ID) error {
 	at, err := s.at(ctx, org)
+	if errors.Is(err, errNoName) {
+		s.log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; remove them in Vault by hand", "org", org)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
