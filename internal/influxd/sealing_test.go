@@ -73,7 +73,7 @@ func TestSealOverAPI(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		r.call(t, "GET", "/api/v2/seal", token, "", 200, &status)
 	}
-	if len(status.Terms) != 1 || status.Rotation.Records != 2 {
+	if len(status.Terms) != 1 || status.Rotation.Records != 4 { // two values with their metadata
 		t.Errorf("in the end: %+v", status)
 	}
 	r.call(t, "POST", "/api/v2/seal/change", token, `{}`, 200, &status)
