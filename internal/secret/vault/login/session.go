@@ -154,7 +154,7 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 		s.failed(err)
 		return
 	}
-	again := s.state.LogIns > 0
+	again := s.state.LogIns > 0 && secret.Auth.ClientToken != s.client.Token()
 	s.keep(secret)
 	s.state.MayLookUp = mayLookUp
 	s.state.LogIns++

@@ -50,6 +50,12 @@ func (s *Session) watch(ctx context.Context, secret *api.Secret, file *stamp) {
 		case <-ended:
 			if s.method.again {
 				_ = s.another(ctx, secret.Auth.ClientToken)
+				if s.client.Token() == secret.Auth.ClientToken { // the token file has not been written yet
+					select {
+					case <-ctx.Done():
+					case <-poll.C:
+					}
+				}
 				return
 			}
 			ended = nil // nothing to be done but to say so, while there is time
