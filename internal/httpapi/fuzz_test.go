@@ -201,31 +201,31 @@ func FuzzBodies(f *testing.F) {
 }
 
 // newAPI starts the real parts, set up, with the operator's token.
-func newAPI(f *testing.F) (a *API, token string, org id.ID) {
-	dir := f.TempDir()
+func newAPI(t testing.TB) (a *API, token string, org id.ID) {
+	dir := t.TempDir()
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
-	must(f, err)
-	f.Cleanup(func() { _ = data.Close() })
-	keys, err := keyring.OpenOrInit(f.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
-	must(f, err)
-	f.Cleanup(keys.Close)
-	store := sealed.New(sealed.Config{KV: data, Keyring: keys})
+	must(t, err)
+	t.Cleanup(func() { _ = data.Close() })
+	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	must(t, err)
+	t.Cleanup(keys.Close)
+	store := sealed.New(sealed.Config{KV: data, Keyring: keys, History: 3})
 	log := slog.New(slog.DiscardHandler)
 	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log, Stdout: io.Discard})
-	must(f, err)
+	must(t, err)
 	users, err := identity.New(identity.Config{KV: data, Audit: trail, Secrets: store, Logger: log, BcryptCost: 4})
-	must(f, err)
+	must(t, err)
 	a, err = New(Config{Identity: users, Secrets: secret.NewService(store, users.Guard(), users, secret.Limits{}), Store: store, Logger: log, Version: "test"})
-	must(f, err)
+	must(t, err)
 	nobody := &identity.Caller{Principal: &identity.Principal{}}
-	o, err := users.Onboard(f.Context(), nobody, identity.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
-	must(f, err)
+	o, err := users.Onboard(t.Context(), nobody, identity.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
+	must(t, err)
 	return a, o.Token, o.Org.ID
 }
 
-func must(f *testing.F, err error) {
-	f.Helper()
+func must(t testing.TB, err error) {
+	t.Helper()
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 }

@@ -65,7 +65,7 @@ func (a *API) getSecret(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeSecret(w, r, org, r.PathValue("key"))
+	return a.writeSecret(w, r, org, pathKey(r.Request))
 }
 
 func (a *API) writeSecret(w http.ResponseWriter, r *request, org id.ID, key string) error {
@@ -93,7 +93,7 @@ func (a *API) putSecretDescription(w http.ResponseWriter, r *request) error {
 	if body.ExpiresAt != nil {
 		d.Expires = *body.ExpiresAt
 	}
-	if err := a.Secrets.Describe(r.Context(), r.caller, org, r.PathValue("key"), d); err != nil {
+	if err := a.Secrets.Describe(r.Context(), r.caller, org, pathKey(r.Request), d); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -115,7 +115,7 @@ func (a *API) postSecretRestore(w http.ResponseWriter, r *request) error {
 	if body.Version < 0 {
 		return errs.New(errs.Invalid, "version must be at least 1, or left out for the newest")
 	}
-	if err := a.Secrets.Restore(r.Context(), r.caller, org, r.PathValue("key"), body.Version); err != nil {
+	if err := a.Secrets.Restore(r.Context(), r.caller, org, pathKey(r.Request), body.Version); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
