@@ -22,6 +22,9 @@ import (
 // DefaultMaxBody is the size in bytes of the largest request body taken where the Config names none.
 const DefaultMaxBody = 4 << 20
 
+// maxOpenBody bounds, in bytes, what is read from somebody who is not known yet.
+const maxOpenBody = 64 << 10
+
 // requestTime bounds the work on one request.
 const requestTime = 30 * time.Second
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net"
 	"net/http"
 	"strings"
 
@@ -44,6 +45,33 @@ func (a *API) sameOrigin(r *request) error {
 		return errs.Wrap(err, errs.Forbidden, "a page of another origin may not do this; use an API token")
 	}
 	return nil
+}
+
+// refuseRebound refuses to let a page set up a server that listens on this machine alone under a name that is not this
+// machine's. A page elsewhere can have its own name lead to 127.0.0.1: it is then of this origin to the browser, and
+// would be the first to set a password. Later that gains it nothing: it knows no password, and has no cookie.
+func refuseRebound(r *http.Request) error {
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	if r.Method != http.MethodPost || path != "/setup" && path != "/api/v2/setup" {
+		return nil
+	}
+	if r.Header.Get("Origin") == "" && r.Header.Get("Sec-Fetch-Site") == "" { // no browser
+		return nil
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() || namesMachine(r.Host) {
+		return nil
+	}
+	return errs.New(errs.Forbidden, "a browser may set this server up only as http://localhost:%d, on the server's own machine; or use `influx setup` there", local.Port)
+}
+
+// namesMachine reports whether the Host header is one that no name server leads elsewhere: localhost or an address.
+func namesMachine(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
 // tokenOf reads "Token x" and "Bearer x", the scheme in any case.

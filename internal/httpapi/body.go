@@ -52,6 +52,9 @@ func writeError(w http.ResponseWriter, err error) {
 // readBody reads the whole body within the limit.
 func (r *request) readBody() ([]byte, error) {
 	tooLarge := errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)", r.maxBody)
+	if r.caller == nil {
+		tooLarge = errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes", r.maxBody)
+	}
 	if r.ContentLength > r.maxBody {
 		return nil, tooLarge // before anything of it is sent, where the client asks first (Expect: 100-continue)
 	}

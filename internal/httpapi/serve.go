@@ -64,6 +64,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(r.Context()) // a copy, whose URL may be changed
 		r.URL = cleanURL(r.URL, path)
 	}
+	if err := refuseRebound(r); err != nil {
+		writeError(w, err)
+		return
+	}
 	a.mux.ServeHTTP(w, r)
 }
 
@@ -118,8 +122,11 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 		q.Request = q.WithContext(ctx)
 	}
 	if q.Body != nil {
-		q.Body = http.MaxBytesReader(w, q.Body, rt.api.MaxBody)
 		q.maxBody = rt.api.MaxBody
+		if e.open {
+			q.maxBody = min(q.maxBody, maxOpenBody)
+		}
+		q.Body = http.MaxBytesReader(w, q.Body, q.maxBody)
 	}
 	if e.open {
 		if err := rt.api.sameOrigin(q); err != nil {
