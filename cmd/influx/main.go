@@ -12,9 +12,9 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"slices"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
