@@ -154,10 +154,11 @@ func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[stri
 	if version == 0 {
 		r.needs = "create"
 	}
-	body := encode(map[string]any{"options": map[string]int64{"cas": version}, "data": data})
+	// Not as bytes, which the client would not send again to where a standby sends it.
+	body := map[string]any{"options": map[string]int64{"cas": version}, "data": data}
 	var written *api.Secret
 	err = s.do(ctx, r, func(ctx context.Context) (err error) {
-		written, err = at.client.Logical().WriteBytesWithContext(ctx, r.path, body)
+		written, err = at.client.Logical().WriteWithContext(ctx, r.path, body)
 		return err
 	})
 	if err != nil {
