@@ -29,6 +29,8 @@ func (c Change) Empty() bool { return len(c.Set) == 0 && len(c.Delete) == 0 }
 //	errs.NotFound         the secret does not exist (Get only)
 //	errs.Unavailable      the store cannot be reached, is sealed, or refuses us; the message names no address
 //	errs.RequestTooLarge  the change does not fit the store, and the message says which limit
+//	errs.Forbidden        the organisation's secrets are read-only here (Apply only; Purge leaves them and gives nil)
+//	errs.Invalid          the organisation's name cannot be part of the path that the store is told to keep secrets at
 //	errs.Conflict         others changed the same secrets at the same time and the store's own retries ran out
 //
 // An error without a code is a fault whose text is for the log only. None holds a value, token, key or address.
