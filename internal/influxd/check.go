@@ -36,9 +36,9 @@ func checkFile(ctx context.Context, p Process, args config.Args) error {
 
 // inspection is what was found in a file.
 type inspection struct {
-	path, seal, storeID    string
-	records, orgs, secrets int
-	problems               []string
+	path, seal, storeID string
+	records, orgs       int
+	problems            []string
 }
 
 func (i *inspection) wrong(key, what string) {

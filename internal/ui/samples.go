@@ -81,7 +81,7 @@ func (s *samples) check(ctx context.Context) {
 }
 
 // state is the last check's outcome, made anew where it is old.
-func (s *samples) state(ctx context.Context) (err error, at time.Time) {
+func (s *samples) state(ctx context.Context) (at time.Time, err error) {
 	s.mu.Lock()
 	at = s.checked
 	s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *samples) state(ctx context.Context) (err error, at time.Time) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.health, s.checked
+	return s.checked, s.health
 }
 
 // take reads the counters and keeps what they grew by.

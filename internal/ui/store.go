@@ -40,7 +40,7 @@ func (u *UI) storePage(v *visit) (answer, error) {
 		p.Name, p.What = n[0], n[1]
 	}
 	var err error
-	if err, p.Checked = u.samples.state(v.Context()); err != nil {
+	if p.Checked, err = u.samples.state(v.Context()); err != nil {
 		p.Healthy, p.Reason = false, errs.Message(err)
 	}
 	hour := u.samples.hour()

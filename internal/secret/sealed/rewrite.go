@@ -43,7 +43,8 @@ func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, er
 	term := s.ring.Term()
 	// Changes that were sealed under an older term are in when they have let go of the lock, those begun later are not.
 	s.sealing.Lock()
-	s.sealing.Unlock() //nolint:staticcheck // nothing is done in between: it is the wait that counts
+	//lint:ignore SA2001 nothing is done in between: it is the wait that counts
+	s.sealing.Unlock()
 	// Their large ones may still be staged, and are then carried out or removed.
 	if err := s.Recover(ctx); err != nil {
 		return term, err
