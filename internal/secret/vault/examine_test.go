@@ -23,7 +23,7 @@ func TestExamine(t *testing.T) {
 		"a log-in that fails": {Config{Login: login.Config{Method: login.AppRole, RoleID: "x", SecretID: "y", Mount: v.EnableAuth(t, "approle")}},
 			"refuses the log-in", []string{"reachable    yes"}},
 		"missing": {Config{Token: v.Token(t, vaulttest.PolicyOf(mount, "read", "create"), time.Hour)}, "MISSING",
-			[]string{"update on " + mount + "/data/0000000000000001: MISSING", "delete on " + mount + "/metadata/0000000000000001: MISSING", "the token lasts for 1h0m0s and is renewed"}},
+			[]string{"update on " + mount + "/data/0000000000000001: MISSING", "delete on " + mount + "/metadata/0000000000000001: MISSING", "; the token lasts for ", " and is renewed"}},
 		"enough": {Config{Token: v.Token(t, vaulttest.Policy(mount), time.Hour)}, "",
 			[]string{"create, read, update on " + mount + "/data/0000000000000001: yes", "patch on " + mount + "/data/0000000000000001: no; works without"}},
 		"read only": {Config{Token: v.Token(t, vaulttest.PolicyOf(mount, "read"), time.Hour), Place: Place{ReadOnly: true}}, "", []string{"read on " + mount + "/data/0000000000000001: yes"}},

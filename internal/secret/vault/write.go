@@ -156,7 +156,6 @@ func here(items []*item) []*item {
 
 // write carries out a batch and answers its callers. It is the one place that writes.
 func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
-	defer s.cache.Drop(org) // also where nobody waits for an answer any more
 	var lost int            // writes of which it is not known whether they happened
 	for try := 1; ; try++ {
 		if batch = here(batch); len(batch) == 0 {
@@ -206,6 +205,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
 		case isUncertain(err) && lost == 0 && ctx.Err() == nil:
 			// The answer was lost, perhaps not the write. Check-and-set makes it safe to look and to write again.
 			lost++
+			s.cache.Drop(org) // it may be that nobody waits for an answer any more
 			continue
 		}
 		s.settle(org, batch, forCallers(err))
