@@ -59,6 +59,57 @@ func BenchmarkVault(b *testing.B) {
 	})
 }
 
+// BenchmarkRatio alternates direct calls and the store's by one client, so that what else the machine does falls on both.
+// keys/read and change/write are ratios of rates: 1 is as fast as Vault itself.
+func BenchmarkRatio(b *testing.B) {
+	v := vaulttest.Shared(b)
+	mount := v.MountKV(b)
+	token := v.Token(b, full(mount), time.Hour)
+	s, err := New(b.Context(), Config{Address: v.Address, Token: token, Place: Place{Mount: mount}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	for i, secrets := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("secrets=%d", secrets), func(b *testing.B) {
+			org := org + id.ID(i)
+			data := make(map[string]string)
+			for k, val := range values(secrets) {
+				data[k] = string(val.Bytes())
+			}
+			body, err := json.Marshal(map[string]any{"data": data})
+			if err != nil {
+				b.Fatal(err)
+			}
+			url := v.Address + "/v1/" + mount + "/data/" + (org + 1000).String()
+			if err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
+				b.Fatal(err)
+			}
+			n := 0
+			calls := []func() error{
+				func() error { return direct(b.Context(), client, token, "PUT", url, body) },
+				func() error { n++; return s.Apply(b.Context(), org, set("key-000", fmt.Sprint(n))) },
+				func() error { return direct(b.Context(), client, token, "GET", url, nil) },
+				func() error { _, err := s.Keys(b.Context(), org); return err },
+			}
+			took := make([]time.Duration, len(calls))
+			for b.Loop() {
+				for i, call := range calls {
+					at := time.Now()
+					if err := call(); err != nil {
+						b.Fatal(err)
+					}
+					took[i] += time.Since(at)
+				}
+			}
+			b.ReportMetric(float64(took[2])/float64(took[3]), "keys/read")
+			b.ReportMetric(float64(took[0])/float64(took[1]), "change/write")
+		})
+	}
+}
+
 // direct is one request, with as little around it as can be.
 func direct(ctx context.Context, client *http.Client, token, method, url string, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))

@@ -156,7 +156,7 @@ func here(items []*item) []*item {
 
 // write carries out a batch and answers its callers. It is the one place that writes.
 func (s *Store) write(ctx context.Context, org id.ID, batch []*item) {
-	var lost int            // writes of which it is not known whether they happened
+	var lost int // writes of which it is not known whether they happened
 	for try := 1; ; try++ {
 		if batch = here(batch); len(batch) == 0 {
 			return
