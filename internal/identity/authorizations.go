@@ -28,6 +28,10 @@ const (
 	maxGivenToken = 1024
 )
 
+// maxPermissions bounds those of one authorization. A token for everything in ten organisations has half as many. Every
+// request looks through them, and making a token does so for each of the new one's.
+const maxPermissions = 1000
+
 // NewAuthorization is a wish for a token.
 type NewAuthorization struct {
 	OrgID       id.ID
@@ -59,6 +63,9 @@ func (s *Service) Authorize(ctx context.Context, c *Caller, n NewAuthorization) 
 		if !c.May(p) {
 			return Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
 		}
+	}
+	if len(n.Permissions) > maxPermissions {
+		return Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "an authorization has at most %d permissions", maxPermissions))
 	}
 	for _, p := range n.Permissions {
 		if !c.May(p) {
@@ -208,16 +215,32 @@ func (s *Service) Authorizations(ctx context.Context, c *Caller, f Authorization
 	if err := s.resolve(ctx, &f); err != nil {
 		return nil, err
 	}
+	gone := c.hides(f)
 	as, err := list(ctx, s.kv, "auth/", page, func(a Authorization) (id.ID, bool) {
 		ok := (!f.UserID.Valid() || a.UserID == f.UserID) && (!f.OrgID.Valid() || a.OrgID == f.OrgID)
 		return a.ID, ok && c.May(To(Read, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID}))
 	})
+	if err == nil && len(as) == 0 && gone != nil {
+		return nil, gone
+	}
 	for i := range as {
 		if err == nil {
 			err = s.fillLastUse(ctx, &as[i])
 		}
 	}
 	return as, err
+}
+
+// hides gives what an empty list is answered with where the filter names what the caller may not see: the same as where
+// there is no such thing, or else names could be tried out. It is nil where the caller may see it.
+func (c *Caller) hides(f AuthorizationFilter) error {
+	switch {
+	case f.User != "" && !c.May(To(Read, Resource{Type: Users, ID: f.UserID})):
+		return errUserNotFound
+	case f.Org != "" && !c.seesOrg(f.OrgID):
+		return errNoOrgNamed(f.Org)
+	}
+	return nil
 }
 
 // resolve turns the filter's names into IDs.

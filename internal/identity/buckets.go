@@ -115,10 +115,14 @@ func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page P
 		}
 		f.Org = named
 	}
-	return list(ctx, s.kv, "bucket/", page, func(b Bucket) (id.ID, bool) {
+	bs, err := list(ctx, s.kv, "bucket/", page, func(b Bucket) (id.ID, bool) {
 		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) && (!f.Org.Valid() || b.OrgID == f.Org)
 		return b.ID, ok && c.May(To(Read, Resource{Type: Buckets, OrgID: b.OrgID, ID: b.ID}))
 	})
+	if err == nil && len(bs) == 0 && f.OrgName != "" && !c.seesOrg(f.Org) { // names cannot be tried out here either
+		return nil, errNoOrgNamed(f.OrgName)
+	}
+	return bs, err
 }
 
 // UpdateBucket changes the fields that are not nil.

@@ -1,0 +1,87 @@
+package identity
+
+import (
+	"testing"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+)
+
+// holder is a caller with the permissions and nothing else, who is nobody in particular.
+func holder(ps ...Permission) *Caller {
+	return &Caller{Principal: &Principal{UserID: 7, User: "mallory", AuthorizationID: 8, Permissions: ps}, Address: "127.0.0.1"}
+}
+
+// Who looks after users must not become the operator by giving the operator a password.
+func TestOperatorsPasswordTakesAnOperator(t *testing.T) {
+	f := onboarded(t)
+	ctx := t.Context()
+	ann := f.user(t, "ann")
+	users := holder(To(Read, Resource{Type: Users}), To(Write, Resource{Type: Users}))
+	wantCode(t, f.SetPassword(ctx, users, f.first.User.ID, userPassword), errs.Unauthorized)
+	if e := f.trail.last(); e.Action != "users.password" || e.Outcome != audit.Denied {
+		t.Errorf("the refusal is not on record: %+v", e)
+	}
+	f.signIn(t, "admin", adminPassword)
+	if err := f.SetPassword(ctx, users, ann.ID, "ann's new password"); err != nil {
+		t.Errorf("another user's password: %v", err)
+	}
+	wantCode(t, f.SetPassword(ctx, users, 99, userPassword), errs.NotFound)
+	if err := f.SetPassword(ctx, f.root, f.first.User.ID, userPassword); err != nil {
+		t.Errorf("the operator's password, by the operator: %v", err)
+	}
+}
+
+func TestAuthorizeBoundsPermissions(t *testing.T) {
+	f := onboarded(t)
+	many := make([]Permission, maxPermissions+1)
+	for i := range many {
+		many[i] = To(Read, Resource{Type: Secrets, OrgID: f.first.Org.ID})
+	}
+	n := NewAuthorization{OrgID: f.first.Org.ID, Permissions: many}
+	_, _, err := f.Authorize(t.Context(), f.root, n)
+	wantCode(t, err, errs.Invalid)
+	n.Permissions = many[:maxPermissions]
+	if _, _, err := f.Authorize(t.Context(), f.root, n); err != nil {
+		t.Errorf("as many as are allowed: %v", err)
+	}
+}
+
+// A list narrowed by a name must not tell whether there is somebody or something of that name.
+func TestListsTellNoNames(t *testing.T) {
+	f := onboarded(t)
+	ctx := t.Context()
+	hidden, err := f.NewOrg(ctx, f.root, "hidden", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := holder(To(Read, Resource{Type: Secrets, OrgID: f.first.Org.ID}))
+	for what, list := range map[string]func(c *Caller, name string) error{
+		"authorizations by user": func(c *Caller, name string) error {
+			_, err := f.Authorizations(ctx, c, AuthorizationFilter{User: name}, Page{})
+			return err
+		},
+		"authorizations by org": func(c *Caller, name string) error {
+			_, err := f.Authorizations(ctx, c, AuthorizationFilter{Org: name}, Page{})
+			return err
+		},
+		"buckets by org": func(c *Caller, name string) error {
+			_, err := f.Buckets(ctx, c, BucketFilter{OrgName: name}, Page{})
+			return err
+		},
+	} {
+		there := hidden.Name
+		if what == "authorizations by user" {
+			there = "admin"
+		}
+		wantCode(t, list(c, there), errs.NotFound)
+		if err := list(f.root, there); err != nil {
+			t.Errorf("%s, by the operator: %v", what, err)
+		}
+	}
+	// Whoever may see something under the name sees it.
+	c = holder(To(Read, Resource{Type: Authorizations, OrgID: f.first.Org.ID}))
+	if as, err := f.Authorizations(ctx, c, AuthorizationFilter{User: "admin", Org: "acme"}, Page{}); err != nil || len(as) != 1 {
+		t.Errorf("the operator's token, by who may read the organization's: %d, %v", len(as), err)
+	}
+}
