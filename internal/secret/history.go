@@ -149,7 +149,7 @@ func (s *Service) write(ctx context.Context, c *identity.Caller, act identity.Ac
 		err = s.orgs.OrgExists(ctx, act.Org)
 	}
 	if err == nil {
-		err = do(h)
+		err = s.written(ctx, act.Org, do(h))
 	}
 	return s.guard.Done(ctx, c, act, err)
 }

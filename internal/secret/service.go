@@ -114,7 +114,21 @@ func (s *Service) apply(ctx context.Context, org id.ID, change Change, by string
 		return nil
 	}
 	change.By = by
-	return s.store.Apply(ctx, org, change)
+	return s.written(ctx, org, s.store.Apply(ctx, org, change))
+}
+
+// written passes on how a change of the store ended, unless the organisation was deleted meanwhile: what came in behind
+// the deletion would stay in the store for ever, and is removed.
+func (s *Service) written(ctx context.Context, org id.ID, err error) error {
+	ctx = context.WithoutCancel(ctx) // the change may have been made all the same
+	gone := s.orgs.OrgExists(ctx, org)
+	if !errs.Is(gone, errs.NotFound) {
+		return err
+	}
+	if err := s.store.Purge(ctx, org); err != nil {
+		return err
+	}
+	return gone
 }
 
 // check refuses what no store may be given. Keys that cannot exist are not refused in deletions, where InfluxDB's users

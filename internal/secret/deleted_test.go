@@ -1,0 +1,49 @@
+package secret_test
+
+import (
+	"context"
+	"testing"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/secret"
+)
+
+// passing knows every organisation until it is told otherwise.
+type passing struct{ gone bool }
+
+func (p *passing) OrgExists(context.Context, id.ID) error {
+	if p.gone {
+		return errs.New(errs.NotFound, "organization not found")
+	}
+	return nil
+}
+
+// slow is a store in which the organisation is deleted, its secrets too, before a change that was let in lands.
+type slow struct {
+	secret.Store
+	orgs *passing
+}
+
+func (s slow) Apply(ctx context.Context, org id.ID, c secret.Change) error {
+	s.orgs.gone = true
+	if err := s.Purge(ctx, org); err != nil {
+		return err
+	}
+	return s.Store.Apply(ctx, org, c)
+}
+
+// A change that lands behind the deletion of its organisation must leave nothing in the store: nobody would remove it.
+func TestApplyBehindDeletion(t *testing.T) {
+	f := open(t, secret.Limits{})
+	orgs := &passing{}
+	s := secret.NewService(slow{f.store, orgs}, identity.NewGuard(f.trail), orgs, secret.Limits{})
+	err := s.Apply(t.Context(), caller(may(identity.Write, "")), org, secret.Change{Set: values("foo", "bar")})
+	if !errs.Is(err, errs.NotFound) {
+		t.Errorf("got %v, want that there is no such organization", err)
+	}
+	if keys, err := f.store.Keys(t.Context(), org); err != nil || len(keys) != 0 {
+		t.Errorf("the store keeps %q (%v) of an organization that is deleted", keys, err)
+	}
+}
