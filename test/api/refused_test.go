@@ -68,7 +68,7 @@ func refusedEverywhere(t *testing.T, w *world) {
 				w.refuse(t, refusal{name + " with " + what, ask(op.Path, body), 400, "invalid", "failed to unmarshal json"})
 			}
 			large := `{"name":"` + strings.Repeat("x", 4<<20) + `"}`
-			w.refuse(t, refusal{name + " with more than 4 MiB", ask(op.Path, large), 413, "request too large", "--max-body-size"})
+			w.refuse(t, refusal{name + " with more than 4 MiB", ask(op.Path, large), 413, "request too large", "the request body is larger than"})
 		}
 		for _, parameter := range []string{"{orgID}", "{userID}", "{authID}", "{bucketID}"} {
 			if !strings.Contains(op.Path, parameter) {

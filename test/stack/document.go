@@ -59,7 +59,7 @@ func (d *Document) Watch(t *testing.T, api http.Handler) http.Handler {
 			io.Closer
 		}{io.TeeReader(r.Body, &sent), r.Body}
 		answer := httptest.NewRecorder()
-		api.ServeHTTP(answer, q)
+		api.ServeHTTP(recorder{answer, w}, q)
 		if err := d.check(r, sent.Bytes(), answer); err != nil {
 			t.Errorf("%s %s answered %d: %v", r.Method, r.URL.EscapedPath(), answer.Code, err)
 		}
@@ -68,6 +68,14 @@ func (d *Document) Watch(t *testing.T, api http.Handler) http.Handler {
 		_, _ = w.Write(answer.Body.Bytes()) // a client that has gone
 	})
 }
+
+// recorder keeps an answer, and lets its deadlines reach the connection.
+type recorder struct {
+	*httptest.ResponseRecorder
+	w http.ResponseWriter
+}
+
+func (r recorder) Unwrap() http.ResponseWriter { return r.w }
 
 func (d *Document) check(r *http.Request, body []byte, answer *httptest.ResponseRecorder) error {
 	for _, h := range []string{"X-Influxdb-Build", "X-Influxdb-Version"} {
