@@ -49,6 +49,7 @@ func (s State) Life(now time.Time) (d time.Duration, ok bool) {
 // Session keeps a client's token good.
 type Session struct {
 	client  *api.Client // whose token is set
+	bare    *api.Client // the same without a token; it never changes, so it can be copied at any time
 	method  *Method
 	timeout time.Duration
 	log     *slog.Logger
@@ -72,7 +73,9 @@ type flight struct {
 
 // NewSession makes a session that is not logged in yet. A log-in or renewal takes no longer than timeout.
 func NewSession(client *api.Client, m *Method, timeout time.Duration, log *slog.Logger) *Session {
-	return &Session{client: client, method: m, timeout: timeout, log: log, changed: make(chan struct{}, 1), state: State{Method: m.name}}
+	bare := client.WithNamespace(client.Namespace())
+	bare.ClearToken()
+	return &Session{client: client, bare: bare, method: m, timeout: timeout, log: log, changed: make(chan struct{}, 1), state: State{Method: m.name}}
 }
 
 // State is the present one.
@@ -189,11 +192,7 @@ func (s *Session) obtain(ctx context.Context) (_ *api.Secret, mayLookUp bool, er
 }
 
 // own is a client for the session's own requests, without the token, which would be sent along with a log-in.
-func (s *Session) own() *api.Client {
-	c := s.client.WithNamespace(s.client.Namespace())
-	c.ClearToken()
-	return c
-}
+func (s *Session) own() *api.Client { return s.bare.WithNamespace(s.bare.Namespace()) }
 
 // keep takes what Vault said of the token. The lock is held.
 func (s *Session) keep(secret *api.Secret) {
