@@ -63,7 +63,7 @@ type span struct {
 // actions are the groups that the filter offers.
 var actions = []action{
 	{"", "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"},
-	{"secrets.delete", "secrets: deleted"}, {"authorizations", "tokens"}, {"orgs", "organisations and members"},
+	{"secrets.delete", "secrets: deleted"}, {"secrets.restore", "secrets: restored"}, {"authorizations", "tokens"}, {"orgs", "organisations and members"},
 	{"users", "people and passwords"}, {"signin", "sign-ins"}, {"seal", "the seal and keys"}, {"audit", "the audit log"},
 }
 
@@ -154,6 +154,7 @@ func (f activityForm) Link(field, value string) string {
 
 var past = map[string]string{
 	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted", "secrets.read": "read",
+	"secrets.info": "looked at", "secrets.describe": "described", "secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
 	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
 	"authorizations.create": "created a token", "authorizations.delete": "revoked a token", "authorizations.update": "changed a token",
 	"authorizations.list": "listed tokens", "authorizations.read": "looked at a token",

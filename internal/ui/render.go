@@ -38,7 +38,7 @@ type view struct {
 
 func (u *UI) parseTemplates() (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
-		"static": u.files.path, "ago": func(t time.Time) string { return ago(t, u.Now()) }, "exact": exact, "stamp": stamp,
+		"static": u.files.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return ago(t, u.Now()) }, "exact": exact, "stamp": stamp,
 		"count": count, "number": number, "bytes": size,
 	}
 	base, err := template.New("base").Funcs(funcs).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")

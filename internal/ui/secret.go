@@ -119,9 +119,12 @@ func (v *visit) value() (value []byte, given bool, err error) {
 			return b, len(b) > 0, checkGiven(b)
 		}
 	}
-	b := []byte(strings.ReplaceAll(v.PostFormValue("value"), "\r\n", "\n"))
+	b := []byte(plainLines(v.PostFormValue("value")))
 	return b, len(b) > 0, checkGiven(b)
 }
+
+// plainLines undoes what browsers do to the line ends of a text field.
+func plainLines(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
 
 // checkGiven refuses the empty value: InfluxDB's API takes it, but in a form it is a field that was forgotten.
 func checkGiven(b []byte) error {
@@ -137,27 +140,42 @@ type secretView struct {
 	Flux      string
 	Curl      string
 	CLI       string
+	About     *about // nil where the store keeps nothing but values
+	Days      string // how long it can be brought back; "" where it cannot
 	Activity  []audit.Record
-	NoHistory bool // the audit log could not be asked
+	NoRecords bool // the audit log could not be asked
 }
 
 func (u *UI) secretPage(v *visit) (answer, error) {
-	key := v.URL.Query().Get("key")
-	there, err := u.hasSecret(v, key)
-	if err != nil {
+	return u.showSecret(v, v.URL.Query().Get("key"))
+}
+
+func (u *UI) showSecret(v *visit, key string) (answer, error) {
+	var known *about
+	if u.keepsInfo() {
+		info, err := u.info(v, key)
+		if err != nil {
+			return answer{}, err
+		}
+		known = u.aboutOf(info)
+	} else if there, err := u.hasSecret(v, key); err != nil {
 		return answer{}, err
+	} else if !there {
+		return answer{}, noSecret(key)
 	}
-	if !there {
-		return answer{}, errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", clip(key))
+	p := secretView{Key: key, About: known, MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
+	if u.keepsDeleted() {
+		p.Days = keptDays()
 	}
-	p := secretView{Key: key, MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
 	if v.operator() && u.Trail != nil {
-		page, err := u.records(v, audit.Filter{OrgID: v.org.String(), Key: key, Limit: 8})
+		page, err := u.records(v, audit.Filter{OrgID: v.org.String(), Key: key, Limit: 50})
 		if err != nil {
 			u.Logger.Warn("a secret's activity could not be read", "request", v.id, "error", err)
-			p.NoHistory = true
+			p.NoRecords = true
 		}
-		p.Activity = page.Records
+		// Every look at this page is on record; shown is what was done, and what was refused.
+		p.Activity = slices.DeleteFunc(page.Records, func(r audit.Record) bool { return r.Action == "secrets.info" && r.Outcome == audit.Allowed })
+		p.Activity = p.Activity[:min(len(p.Activity), 8)]
 	}
 	return answer{page: "secret.html", title: key, data: p}, nil
 }

@@ -23,6 +23,7 @@ type secretList struct {
 	Names           template.JS
 	MayWrite        bool
 	Host            string // for the curl call
+	KeepsDeleted    bool
 }
 
 func (u *UI) secretsPage(v *visit) (answer, error) {
@@ -31,7 +32,7 @@ func (u *UI) secretsPage(v *visit) (answer, error) {
 		return answer{}, err
 	}
 	q := v.URL.Query()
-	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), Host: v.host()}
+	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), Host: v.host(), KeepsDeleted: u.keepsDeleted()}
 	if l.Names, err = namesJSON(keys); err != nil {
 		return answer{}, err
 	}
@@ -109,9 +110,15 @@ func (u *UI) askDeleteSecrets(v *visit, keys []string) (answer, error) {
 		Back:   "The values cannot be brought back from this page, and whatever uses them will fail.",
 		Action: v.at("/secrets/delete"), Button: "Delete " + count(len(keys), "secret"), Cancel: v.at("/secrets"), Keys: keys,
 	}
+	if u.keepsDeleted() {
+		c.Back = "Whatever uses them will fail. They can be brought back for " + keptDays() + ", from the page of deleted secrets."
+	}
 	if len(keys) == 1 {
 		c.Question, c.Button = "Delete this secret?", "Delete the secret"
 		c.Back = "The value cannot be brought back from this page, and whatever uses it will fail."
+		if u.keepsDeleted() {
+			c.Back = "Whatever uses it will fail. It can be brought back for " + keptDays() + ", from the page of deleted secrets."
+		}
 	}
 	return askFirst(c), nil
 }
@@ -127,6 +134,9 @@ func (u *UI) deleteSecrets(v *visit) (answer, error) {
 	note := count(len(keys), "secret") + " deleted."
 	if len(keys) == 1 {
 		note = "“" + clip(keys[0]) + "” is deleted."
+	}
+	if u.keepsDeleted() {
+		note += " Deleted secrets can be brought back for " + keptDays() + "."
 	}
 	return answer{goTo: v.at("/secrets"), note: note}, nil
 }

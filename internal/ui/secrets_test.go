@@ -126,7 +126,7 @@ func TestDeleting(t *testing.T) {
 	s, b := setUp(t)
 	s.put("a", "b", "c", "d")
 	b.post(s.at("/secrets/delete"), nil).leads(t, s.at("/secrets"))
-	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "cannot be brought back", `name="key" value="a"`)
+	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "can be brought back for 7 days", `name="key" value="a"`)
 	if s.stored("a") == "" {
 		t.Fatal("deleted without being asked")
 	}
@@ -135,7 +135,7 @@ func TestDeleting(t *testing.T) {
 		t.Error("not just those were deleted")
 	}
 	b.get(s.at("/secrets/delete?key=c")).wants(t, 200, "Delete this secret?")
-	b.get(s.at("/secret?key=a")).wants(t, 404, "there is no secret named")
+	b.get(s.at("/secret?key=a")).wants(t, 404, "there is no secret named", "can be brought back")
 
 	b.post(s.at("/delete"), form("typed", "not Acme")).wants(t, 400, "type the name", "2 secrets with their values")
 	b.post(s.at("/delete"), form("typed", "Acme")).leads(t, "/orgs")

@@ -65,7 +65,7 @@ func newSite(t testing.TB) *site {
 	s.must(err)
 	t.Cleanup(func() { s.must(trail.Close()) })
 	metrics := prometheus.NewRegistry()
-	s.store = secret.Metered(sealed.New(sealed.Config{KV: data, Keyring: keys}), "bolt", metrics, log)
+	s.store = secret.Metered(sealed.New(sealed.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log)
 	now := func() time.Time { return time.Now().Add(s.ahead) }
 	s.users, err = identity.New(identity.Config{KV: data, Audit: trail, Secrets: s.store, Logger: log, BcryptCost: 4, Now: now})
 	s.must(err)

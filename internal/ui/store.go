@@ -6,6 +6,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/sealing"
+	"strongroom/internal/secret"
 )
 
 type storeView struct {
@@ -16,6 +17,7 @@ type storeView struct {
 	Calls      int
 	Failed     int
 	Median     string
+	Details    []detail // what the store tells of itself
 	Charts     []chart
 	Since      time.Time       // what is drawn begins then
 	Seal       *sealing.Status // nil where it is not shown
@@ -28,6 +30,15 @@ var storeNames = map[string][2]string{
 	"bolt":  {"Embedded store", "Values are sealed with AES-256-GCM in the server's own file."},
 	"vault": {"Vault", "Values are in Vault's KV version 2 engine; this server keeps none of them."},
 }
+
+// detail is a secret.Detail in words.
+type detail struct {
+	secret.Detail
+	Called string
+}
+
+// detailNames say what a detail is about.
+var detailNames = map[string]string{"vault-token": "Vault’s token"}
 
 // sealNames say how the root key is kept.
 var sealNames = map[string]string{
@@ -42,6 +53,13 @@ func (u *UI) storePage(v *visit) (answer, error) {
 	var err error
 	if p.Checked, err = u.samples.state(v.Context()); err != nil {
 		p.Healthy, p.Reason = false, errs.Message(err)
+	}
+	for _, d := range secret.Details(u.Store) {
+		called, ok := detailNames[d.Name]
+		if !ok {
+			called = d.Name
+		}
+		p.Details = append(p.Details, detail{d, called})
 	}
 	hour := u.samples.hour()
 	if len(hour) > 0 {

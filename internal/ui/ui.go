@@ -42,14 +42,16 @@ type Seals interface {
 type Config struct {
 	Identity *identity.Service
 	Secrets  *secret.Service
-	Store    secret.Store // for its health alone
+	Store    secret.Store // for its health, and whether it keeps a history
 	Trail    Trail        // nil: the activity page says that there is none
 
 	Seals     Seals  // nil: the store's page shows none
 	StoreName string // "bolt" or "vault", as the store's metrics have it
 	Version   string
 	MaxBody   int64 // bytes; 4 MiB where 0
-	Secure    bool  // the server speaks TLS: cookies are marked so
+	// NoHistory says that the store was told to keep no earlier versions, nor what is deleted.
+	NoHistory bool
+	Secure    bool // the server speaks TLS: cookies are marked so
 	Gather    prometheus.Gatherer
 	Logger    *slog.Logger
 	Now       func() time.Time
@@ -145,6 +147,12 @@ func (u *UI) routes() map[string]*route {
 		"GET /orgs/{org}/secrets/delete":  user((*UI).deleteSecretsPage),
 		"GET /orgs/{org}/secret":          user((*UI).secretPage),
 		"POST /orgs/{org}/secret":         user((*UI).replaceSecret),
+
+		"POST /orgs/{org}/secret/describe": user((*UI).describeSecret),
+		"GET /orgs/{org}/secret/restore":   user((*UI).restorePage),
+		"POST /orgs/{org}/secret/restore":  user((*UI).restoreSecret),
+		"GET /orgs/{org}/secrets/deleted":  user((*UI).deletedPage),
+		"POST /orgs/{org}/secrets/deleted": user((*UI).bringBack),
 
 		"GET /orgs/{org}/tokens":                user((*UI).tokensPage),
 		"GET /orgs/{org}/tokens/new":            user((*UI).newTokenPage),

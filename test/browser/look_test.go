@@ -26,6 +26,19 @@ func stage(b *tab) map[string]string {
 	b.click("button[value=import]")
 	b.see("6 secrets added")
 	b.add(org, "pager/routing-key", "hunter2")
+	b.typeIn("#value", "hunter3")
+	b.click("form[action$='/secret'] .button")
+	b.until("document.querySelector('#versions')?.innerText.includes('Version 2')")
+	b.click("#about summary")
+	b.typeIn("#description", "Rings whoever is on call. A new one comes from the pager's page, under Integrations.")
+	js[bool](b, "document.querySelector('#expires').value = '2026-01-31'; true")
+	b.click("#about form .button")
+	b.see("The description is saved.")
+	b.add(org, "old/webhook", "4")
+	b.add(org, "older/webhook-of-a-service-with-a-rather-long-name", "5")
+	b.open(org + "/secrets/delete?key=old%2Fwebhook&key=older%2Fwebhook-of-a-service-with-a-rather-long-name")
+	b.click("main .button.bad")
+	b.see("2 secrets deleted")
 
 	b.open(org + "/tokens/new")
 	b.typeIn("#description", "nightly backup on db1")
@@ -44,7 +57,8 @@ func stage(b *tab) map[string]string {
 	b.see("grace is a member now")
 	for name, path := range map[string]string{
 		"secrets": "/secrets", "secret-new": "/secrets/new", "import": "/secrets/import", "secret": "/secret?key=db%2Fpassword",
-		"secret-long":   "/secret?key=" + "a-very-long-name/that-somebody-thought-up/to-keep-everything-in-one-place/and-which-does-not-end/at-all-it-seems/production/eu-west-1",
+		"secret-long":     "/secret?key=" + "a-very-long-name/that-somebody-thought-up/to-keep-everything-in-one-place/and-which-does-not-end/at-all-it-seems/production/eu-west-1",
+		"secret-versions": "/secret?key=pager%2Frouting-key", "secret-restore": "/secret/restore?key=pager%2Frouting-key&version=1", "secrets-deleted": "/secrets/deleted",
 		"secret-delete": "/secrets/delete?key=db%2Fpassword", "tokens": "/tokens", "token-new": "/tokens/new", "members": "/members", "org": "", "org-delete": "/delete",
 	} {
 		pages[name] = org + path
@@ -100,6 +114,15 @@ func TestLook(t *testing.T) {
 		"state-delete-dialog": func() {
 			b.open(pages["secret"])
 			b.click("main .button.bad")
+			b.until("document.querySelector('#ask').open")
+		},
+		"state-describe": func() {
+			b.open(pages["secret-versions"])
+			b.click("#about summary")
+		},
+		"state-restore-dialog": func() {
+			b.open(pages["secret-versions"])
+			b.click("#versions a.button")
 			b.until("document.querySelector('#ask').open")
 		},
 		"state-refused": func() {

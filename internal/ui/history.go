@@ -1,0 +1,232 @@
+package ui
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/secret"
+)
+
+// day is how a date field of a form writes a day.
+const day = "2006-01-02"
+
+// keepsInfo says whether the store knows more of a secret than its value.
+func (u *UI) keepsInfo() bool {
+	_, ok := u.Store.(secret.Historian)
+	return ok
+}
+
+// keepsDeleted says whether what is deleted can be brought back.
+func (u *UI) keepsDeleted() bool { return u.keepsInfo() && !u.NoHistory }
+
+// keptDays is secret.KeepDeleted as people say it.
+func keptDays() string { return count(int(secret.KeepDeleted/(24*time.Hour)), "day") }
+
+// about is what the page tells of a secret, its value excepted.
+type about struct {
+	secret.Info
+	Earlier []secret.Version // the newest first, without the current one
+	Expired bool
+	Form    describeForm
+}
+
+// describeForm is what a reader notes of a secret. Seen tells what the form was filled with, so that of two tabs the later
+// one does not undo the other unknowingly.
+type describeForm struct {
+	Text, Expires, Seen string
+	Changed             bool // others changed it meanwhile; the reader may choose to replace it
+}
+
+func (u *UI) aboutOf(info secret.Info) *about {
+	a := &about{Info: info, Expired: !info.Expires.IsZero() && !info.Expires.After(u.Now()),
+		Form: describeForm{Text: info.Text, Expires: dateOf(info.Expires), Seen: seen(info.Description)}}
+	if n := len(info.Versions); n > 0 {
+		a.Earlier = slices.Clone(info.Versions[:n-1])
+		slices.Reverse(a.Earlier)
+	}
+	return a
+}
+
+func dateOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(day)
+}
+
+func seen(d secret.Description) string {
+	sum := sha256.Sum256([]byte(d.Text + "\x00" + stamp(d.Expires)))
+	return hex.EncodeToString(sum[:8])
+}
+
+// noSecret tells no difference between what is missing and what the reader may not see.
+func noSecret(key string) error {
+	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", clip(key))
+}
+
+// info is what is known of a secret that is there.
+func (u *UI) info(v *visit, key string) (secret.Info, error) {
+	info, err := u.Secrets.Info(v.Context(), v.caller, v.org, key)
+	switch {
+	case errs.Is(err, errs.NotFound), errs.Is(err, errs.Unauthorized):
+		return info, noSecret(key)
+	case err == nil && !info.Deleted.IsZero():
+		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be brought back among the deleted secrets",
+			clip(key), ago(info.Deleted, u.Now()))
+	}
+	return info, err
+}
+
+func (u *UI) describeSecret(v *visit) (answer, error) {
+	key := v.PostFormValue("key")
+	info, err := u.info(v, key)
+	if err != nil {
+		return answer{}, err
+	}
+	form := describeForm{Text: plainLines(v.PostFormValue("description")), Expires: v.field("expires"), Seen: v.field("seen")}
+	d := secret.Description{Text: form.Text, Expires: info.Expires}
+	// A day that is left as it was keeps the time of day that the API may have given it.
+	if form.Expires != dateOf(info.Expires) {
+		d.Expires = time.Time{}
+		if form.Expires != "" {
+			d.Expires, err = time.Parse(day, form.Expires)
+		}
+	}
+	switch {
+	case err != nil:
+		err = errs.New(errs.Invalid, "the date is not complete; write it as year-month-day, for example 2027-01-31, or leave it empty")
+	case form.Seen != seen(info.Description) && v.field("replace") != "yes":
+		form.Changed = true
+		err = errs.New(errs.Conflict, "somebody changed the description or the date meanwhile; choose “save mine instead”, or load the page again to see theirs")
+	default:
+		err = u.Secrets.Describe(v.Context(), v.caller, v.org, key, d)
+	}
+	if err != nil {
+		a, shown := u.showSecret(v, key)
+		if p, ok := a.data.(secretView); shown == nil && ok && p.About != nil {
+			p.About.Form = form
+		}
+		return again(err)(a, shown)
+	}
+	return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: "The description is saved."}, nil
+}
+
+// restoring is the question before an earlier version becomes the current one.
+type restoring struct {
+	Key     string
+	Version secret.Version
+	Current int
+}
+
+// Next is the number that the restored value gets.
+func (r restoring) Next() int { return r.Current + 1 }
+
+func (u *UI) restorePage(v *visit) (answer, error) {
+	return u.askRestore(v, v.URL.Query().Get("key"), v.URL.Query().Get("version"))
+}
+
+func (u *UI) askRestore(v *visit, key, version string) (answer, error) {
+	info, err := u.info(v, key)
+	if err != nil {
+		return answer{}, err
+	}
+	n, err := strconv.Atoi(version)
+	i := slices.IndexFunc(info.Versions, func(of secret.Version) bool { return of.Number == n })
+	if err != nil || i < 0 || !info.Versions[i].Restorable {
+		return answer{}, errs.New(errs.NotFound, "there is no version %q of %q that could be restored; it may be too old by now", clip(version), clip(key))
+	}
+	if n == info.Version {
+		return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: fmt.Sprintf("Version %d is the current one already.", n)}, nil
+	}
+	return answer{page: "secret-restore.html", title: fmt.Sprintf("Restore version %d?", n),
+		data: restoring{Key: key, Version: info.Versions[i], Current: info.Version}}, nil
+}
+
+func (u *UI) restoreSecret(v *visit) (answer, error) {
+	key, version := v.PostFormValue("key"), v.field("version")
+	a, err := u.askRestore(v, key, version)
+	if err != nil || a.goTo != "" || v.field("sure") != "yes" {
+		return a, err
+	}
+	n := a.data.(restoring).Version.Number
+	if err := u.Secrets.Restore(v.Context(), v.caller, v.org, key, n); err != nil {
+		return a, err
+	}
+	return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: fmt.Sprintf("The value of version %d is the current one again.", n)}, nil
+}
+
+// deletedShown bounds the deleted secrets that one page lists.
+const deletedShown = 100
+
+type deletedList struct {
+	Kept            bool // the store keeps what is deleted
+	Total, Matching int
+	Shown           []deletedSecret
+	Search          string
+	MayWrite        bool
+	Days            string
+	Before, Next    string // links to the pages before and after, "" where there is none
+}
+
+type deletedSecret struct {
+	secret.Info
+	Until time.Time // when it is gone for good
+}
+
+func (u *UI) deletedPage(v *visit) (answer, error) {
+	q := v.URL.Query()
+	l := deletedList{Kept: u.keepsDeleted(), Search: q.Get("q"), MayWrite: v.mayWriteSecrets(), Days: keptDays()}
+	page := answer{page: "secrets-deleted.html", title: "Deleted secrets"}
+	if l.Kept {
+		infos, err := u.Secrets.Deleted(v.Context(), v.caller, v.org)
+		if err != nil {
+			return answer{}, err
+		}
+		l.page(infos, pageNumber(q.Get("page")))
+	}
+	page.data = l
+	return page, nil
+}
+
+func (l *deletedList) page(infos []secret.Info, n int) {
+	l.Total = len(infos)
+	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !contains(i.Key, l.Search) })
+	l.Matching = len(infos)
+	from := min(n*deletedShown, max(0, (len(infos)-1)/deletedShown*deletedShown))
+	to := min(from+deletedShown, len(infos))
+	for _, i := range infos[from:to] {
+		l.Shown = append(l.Shown, deletedSecret{i, i.Deleted.Add(secret.KeepDeleted)})
+	}
+	rest := "?q=" + queryEscape(l.Search) + "&page="
+	if from > 0 {
+		l.Before = rest + strconv.Itoa(from/deletedShown-1)
+	}
+	if to < len(infos) {
+		l.Next = rest + strconv.Itoa(from/deletedShown+1)
+	}
+}
+
+// bringBack undoes a deletion. It takes nothing away, so nobody is asked: what was set under the name since stays.
+func (u *UI) bringBack(v *visit) (answer, error) {
+	key := v.PostFormValue("key")
+	info, err := u.Secrets.Info(v.Context(), v.caller, v.org, key)
+	there := err == nil && info.Deleted.IsZero()
+	if err == nil && !there {
+		err = u.Secrets.Restore(v.Context(), v.caller, v.org, key, 0)
+	}
+	if errs.Is(err, errs.NotFound) {
+		err = errs.New(errs.NotFound, "%q cannot be brought back any more: a deleted secret is kept for %s", clip(key), keptDays())
+	}
+	if err != nil {
+		return again(err)(u.deletedPage(v))
+	}
+	if there {
+		return answer{goTo: v.at("/secrets/deleted"), note: "“" + clip(key) + "” is there already, and was left as it is."}, nil
+	}
+	return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: "“" + clip(key) + "” is back, with the value that it had."}, nil
+}

@@ -1,0 +1,248 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/secret"
+)
+
+// plainStore keeps values alone, as a store in Vault does: the methods of a secret.Historian do not show through.
+type plainStore struct{ secret.Store }
+
+// telling is a store that tells of itself.
+type telling struct{ secret.Store }
+
+func (telling) Details() []secret.Detail {
+	return []secret.Detail{{Name: "vault-token", Message: "has ended"}, {Name: "other", OK: true, Message: "fares well"}}
+}
+
+// unkept is a store whose history fails.
+type unkept struct {
+	secret.Store
+	secret.Historian
+}
+
+func (unkept) Restore(context.Context, id.ID, string, int, string) error {
+	return errs.New(errs.Unavailable, "the store is sealed")
+}
+
+// use puts another store below the pages.
+func (s *site) use(store secret.Store) {
+	s.ui.Store = store
+	s.ui.Secrets = secret.NewService(store, s.users.Guard(), s.users, secret.Limits{})
+}
+
+var seenField = regexp.MustCompile(`name="seen" value="([0-9a-f]+)"`)
+
+// seen is what the description's form was filled with.
+func (b *browser) seen(key string) string {
+	b.Helper()
+	m := seenField.FindStringSubmatch(b.get(b.at("/secret?key=" + url.QueryEscape(key))).body)
+	if m == nil {
+		b.Fatal("the page has no form for the description")
+	}
+	return m[1]
+}
+
+func TestHistoryIsRefused(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k", "gone")
+	s.put("k")
+	s.must(s.store.Apply(t.Context(), s.org, secret.Change{Delete: []string{"gone"}}))
+	reader := s.member("rita", identity.RoleMember)
+	stale := form("key", "k", "seen", "0123", "description", "mine")
+	for name, tt := range map[string]struct {
+		by     *browser
+		path   string
+		form   url.Values
+		status int
+		says   string
+	}{
+		"restore what is missing":         {b, "/secret/restore", form("key", "none", "version", "1", "sure", "yes"), 404, "there is no secret named"},
+		"restore a deleted one":           {b, "/secret/restore", form("key", "gone", "version", "1", "sure", "yes"), 404, "can be brought back among the deleted secrets"},
+		"restore no version":              {b, "/secret/restore", form("key", "k", "sure", "yes"), 404, "that could be restored"},
+		"restore a version that is not":   {b, "/secret/restore", form("key", "k", "version", "9", "sure", "yes"), 404, "that could be restored"},
+		"restore without being asked":     {b, "/secret/restore", form("key", "k", "version", "1"), 200, "Restore version 1?"},
+		"restore as a reader":             {reader, "/secret/restore", form("key", "k", "version", "1", "sure", "yes"), 401, "unauthorized"},
+		"bring back what is missing":      {b, "/secrets/deleted", form("key", "none"), 404, "cannot be brought back any more"},
+		"bring back as a reader":          {reader, "/secrets/deleted", form("key", "gone"), 401, "unauthorized"},
+		"describe what is missing":        {b, "/secret/describe", form("key", "none"), 404, "there is no secret named"},
+		"describe as a reader":            {reader, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description", "x"), 401, "unauthorized"},
+		"describe over another's change":  {b, "/secret/describe", stale, 422, "somebody changed the description"},
+		"describe with a date that is no": {b, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description", "mine", "expires", "2027-02-30"), 400, "the date is not complete"},
+		"describe at length":              {b, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description", strings.Repeat("x", 1025)), 400, "at most 1024 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, live := range []bool{true, false} {
+				tt.by.live = live
+				tt.by.post(s.at(tt.path), tt.form).wants(t, tt.status, tt.says)
+			}
+		})
+	}
+	b.post(s.at("/secret/describe"), stale).wants(t, 422, ">mine</textarea>", "Save mine instead", "<details open>")
+	info, err := s.store.(secret.Historian).Info(t.Context(), s.org, "k")
+	s.must(err)
+	if info.Version != 2 || info.Text != "" || s.stored("gone") != "" {
+		t.Errorf("something was changed: %+v", info)
+	}
+	s.use(unkept{s.store, s.store.(secret.Historian)})
+	b.post(s.at("/secret/restore"), form("key", "k", "version", "1", "sure", "yes")).wants(t, 503, "the store is sealed", "Restore version 1?")
+	b.post(s.at("/secrets/deleted"), form("key", "gone")).wants(t, 503, "the store is sealed", "Bring back")
+	s.hidesValue()
+}
+
+func TestRestoring(t *testing.T) {
+	s, b := setUp(t)
+	for _, v := range []string{value + "1", value + "2", value + "3"} {
+		b.post(s.at("/secret"), form("key", "db/pass", "value", v, "replace", "yes")).leads(t, s.at("/secret?key=db%2Fpass"))
+	}
+	page := s.at("/secret?key=db%2Fpass")
+	p := b.get(page)
+	p.wants(t, 200, "<dt>Version</dt><dd>3</dd>", "by <b>ada</b>", "by ada", "Restore…<span class=\"vh\"> version 2</span>", "no date")
+	if strings.Contains(p.body, `version=3"`) {
+		t.Error("the current version can be restored")
+	}
+	b.get(s.at("/secret/restore?key=db%2Fpass&version=3")).leads(t, page)
+	q := b.get(s.at("/secret/restore?key=db%2Fpass&version=1"))
+	q.wants(t, 200, "Restore version 1?", "by <b>ada</b>", "as version 4", "stays in the list as version 3", "data-dialog")
+	b.post(s.at("/secret/restore"), form("key", "db/pass", "version", "1", "sure", "yes")).leads(t, page)
+	if got := s.stored("db/pass"); got != value+"1" {
+		t.Error("another value is current")
+	}
+	after := b.get(page)
+	after.wants(t, 200, "The value of version 1 is the current one again.", "<dt>Version</dt><dd>4</dd>", "restored it")
+	if strings.Contains(after.body, "looked at it") {
+		t.Error("the activity is full of looks")
+	}
+	for _, p := range []string{p.body, q.body, after.body} {
+		if strings.Contains(p, value) {
+			t.Error("a page holds the value")
+		}
+	}
+	s.member("rita", identity.RoleMember).get(page).wants(t, 200, "Version 3", "<dt>Version</dt>")
+	s.hidesValue()
+}
+
+func TestDescribing(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	page := s.at("/secret?key=k")
+	b.post(s.at("/secret/describe"), form("key", "k", "seen", b.seen("k"), "description", "ask\r\n<Grace>", "expires", "2099-01-31")).leads(t, page)
+	b.get(page).wants(t, 200, "The description is saved.", "ask\n&lt;Grace&gt;", "31 January 2099", `value="2099-01-31"`)
+	history := s.store.(secret.Historian)
+	// The time of day that the API gave stays where the day does; a day that is over shows.
+	at := time.Date(2020, 5, 6, 7, 8, 9, 0, time.UTC)
+	s.must(history.Describe(t.Context(), s.org, "k", secret.Description{Text: "old", Expires: at}))
+	b.get(page).wants(t, 200, ">due<")
+	b.post(s.at("/secret/describe"), form("key", "k", "seen", b.seen("k"), "description", "new", "expires", "2020-05-06")).leads(t, page)
+	info, err := history.Info(t.Context(), s.org, "k")
+	s.must(err)
+	if !info.Expires.Equal(at) || info.Text != "new" {
+		t.Errorf("after a change of the text alone: %+v", info.Description)
+	}
+	b.post(s.at("/secret/describe"), form("key", "k", "seen", "stale", "replace", "yes", "description", "")).leads(t, page)
+	if info, err = history.Info(t.Context(), s.org, "k"); err != nil || info.Description != (secret.Description{}) {
+		t.Errorf("after it was emptied: %+v, %v", info.Description, err)
+	}
+}
+
+func TestBringingBack(t *testing.T) {
+	s, b := setUp(t)
+	list := s.at("/secrets/deleted")
+	b.get(list).wants(t, 200, "Nothing to bring back")
+	b.get(s.at("/secrets")).wants(t, 200, `/secrets/deleted">Deleted<`)
+	s.put("a/b", "c")
+	b.get(s.at("/secret?key=c")).wants(t, 200, "It can be brought back for 7 days.")
+	b.post(s.at("/secrets/delete"), form("key", "a/b", "key", "c", "sure", "yes")).leads(t, s.at("/secrets"))
+	b.get(s.at("/secrets")).wants(t, 200, "2 secrets deleted. Deleted secrets can be brought back for 7 days.")
+	p := b.get(list)
+	p.wants(t, 200, "<code>a/b</code>", "by ada", "gone for good", "in 7 days", "Bring back<span")
+	if strings.Contains(p.body, value) {
+		t.Error("the page holds the value")
+	}
+	if p := s.member("rita", identity.RoleMember).get(list); p.status != 200 || !strings.Contains(p.body, "a/b") || strings.Contains(p.body, "Bring back<") {
+		t.Errorf("a reader gets: %s", clipped(p.body))
+	}
+	b.post(list, form("key", "a/b")).leads(t, s.at("/secret?key=a%2Fb"))
+	if s.stored("a/b") != value {
+		t.Error("it is not back")
+	}
+	b.get(s.at("/secret?key=a%2Fb")).wants(t, 200, "“a/b” is back, with the value that it had.")
+	// What another tab has set meanwhile stays.
+	b.post(s.at("/secrets/new"), form("key", "c", "value", "newer"))
+	b.post(list, form("key", "c")).leads(t, list)
+	b.get(list).wants(t, 200, "“c” is there already", "Nothing to bring back")
+	if s.stored("c") != "newer" {
+		t.Error("what was set since is gone")
+	}
+	s.hidesValue()
+}
+
+func TestPagesOfDeleted(t *testing.T) {
+	var infos []secret.Info
+	for i := range 250 {
+		infos = append(infos, secret.Info{Key: fmt.Sprintf("K%03d", i)})
+	}
+	for name, tt := range map[string]struct {
+		search       string
+		page         int
+		first        string
+		shown        int
+		before, next string
+	}{
+		"first":       {"", 0, "K000", 100, "", "?q=&page=1"},
+		"last":        {"", 2, "K200", 50, "?q=&page=1", ""},
+		"beyond":      {"", 99, "K200", 50, "?q=&page=1", ""},
+		"search":      {"k00", 0, "K000", 10, "", ""},
+		"search more": {"k1", 0, "K100", 100, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := deletedList{Search: tt.search}
+			l.page(append([]secret.Info(nil), infos...), tt.page)
+			if l.Total != 250 || len(l.Shown) != tt.shown || l.Shown[0].Key != tt.first || l.Before != tt.before || l.Next != tt.next {
+				t.Errorf("%d of %d shown, before %q, next %q", len(l.Shown), l.Total, l.Before, l.Next)
+			}
+		})
+	}
+}
+
+func TestStoreWithoutHistory(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	s.ui.NoHistory = true
+	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be brought back")
+	if p := b.get(s.at("/secret?key=k")); strings.Contains(p.body, `id="versions"`) || !strings.Contains(p.body, `id="about"`) {
+		t.Errorf("without earlier versions the page shows: %s", clipped(p.body))
+	}
+	s.ui.NoHistory = false
+	s.use(plainStore{s.store})
+	p := b.get(s.at("/secret?key=k"))
+	p.wants(t, 200, "no dates, no description and no earlier versions", "What is stored now is replaced.")
+	for _, not := range []string{`id="about"`, `id="versions"`, "brought back"} {
+		if strings.Contains(p.body, not) {
+			t.Errorf("the page shows %s", not)
+		}
+	}
+	b.get(s.at("/secret?key=none")).wants(t, 404, "there is no secret named")
+	b.get(s.at("/secrets/deleted")).wants(t, 200, "what is deleted is gone at once")
+	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be brought back")
+	b.post(s.at("/secret/restore"), form("key", "k", "version", "1", "sure", "yes")).wants(t, 501, "keeps no history")
+	if p := b.get(s.at("/secrets")); strings.Contains(p.body, "/secrets/deleted") {
+		t.Error("the list leads to what is not kept")
+	}
+}
+
+func TestStoreTellsOfItself(t *testing.T) {
+	s, b := setUp(t)
+	s.ui.Store = telling{s.store}
+	b.get("/store").wants(t, 200, "<dt>Vault’s token</dt><dd>has ended <span class=\"badge bad\">needs attention</span>", "<dt>other</dt><dd>fares well</dd>")
+}
