@@ -1,0 +1,142 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// AuthorizationFilter narrows a list of authorizations; zero fields do not.
+type AuthorizationFilter struct {
+	UserID id.ID
+	User   string
+	OrgID  id.ID
+	Org    string
+}
+
+// Authorizations lists those the caller may see, by ID. A name that does not exist is errs.NotFound.
+func (s *Service) Authorizations(ctx context.Context, c *Caller, f AuthorizationFilter, page Page) ([]Authorization, error) {
+	if err := s.guard.Allow(ctx, c, Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
+		return nil, err
+	}
+	if err := s.resolve(ctx, &f); err != nil {
+		return nil, err
+	}
+	gone := c.hides(f)
+	keep := func(a Authorization) (id.ID, bool) {
+		ok := (!f.UserID.Valid() || a.UserID == f.UserID) && (!f.OrgID.Valid() || a.OrgID == f.OrgID)
+		return a.ID, ok && c.May(To(Read, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID}))
+	}
+	ids, some, err := s.candidates(ctx, c, f)
+	if err != nil {
+		return nil, err
+	}
+	var as []Authorization
+	if some {
+		as, err = paged(page, keep, func(yield func(Authorization) bool) error { return s.eachAuth(ctx, ids, yield) })
+	} else {
+		as, err = list(ctx, s.kv, "auth/", page, keep)
+	}
+	if err == nil && len(as) == 0 && gone != nil {
+		return nil, gone
+	}
+	for i := range as {
+		if err == nil {
+			err = s.fillLastUse(ctx, &as[i])
+		}
+	}
+	return as, err
+}
+
+// candidates gives the IDs that the filter and the caller's permissions leave, in order, from the indexes: a caller who
+// may see little must not cost the reading of every authorization there is. It is not ok where all of them are left.
+func (s *Service) candidates(ctx context.Context, c *Caller, f AuthorizationFilter) (ids []id.ID, ok bool, err error) {
+	var folders []string
+	all := c.May(To(Read, Resource{Type: Authorizations}))
+	switch {
+	case all && f.UserID.Valid():
+		folders = []string{prefix("authuser", f.UserID)}
+	case f.OrgID.Valid() && c.May(To(Read, Resource{Type: Authorizations, OrgID: f.OrgID})):
+		folders = []string{prefix("authorg", f.OrgID)}
+	case all:
+		return nil, false, nil
+	default:
+		for _, p := range c.Permissions {
+			switch r := p.Resource; {
+			case p.Action != Read || r.Type != Authorizations:
+			case r.ID.Valid():
+				ids = append(ids, r.ID)
+			case r.OrgID.Valid():
+				folders = append(folders, prefix("authorg", r.OrgID))
+			}
+		}
+	}
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		err := scan(ctx, s.kv, folder, "", func(r kv.Record) (bool, error) {
+			a, err := id.Parse(lastPart(r.Key))
+			ids = append(ids, a)
+			return true, err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), true, nil
+}
+
+// eachAuth yields those of the authorizations that are there.
+func (s *Service) eachAuth(ctx context.Context, ids []id.ID, yield func(Authorization) bool) error {
+	for _, a := range ids {
+		auth, _, err := load[Authorization](ctx, s.kv, key("auth", a), errAuthNotFound)
+		switch {
+		case errs.Is(err, errs.NotFound): // deleted since
+		case err != nil:
+			return err
+		case !yield(auth):
+			return nil
+		}
+	}
+	return nil
+}
+
+// hides gives what an empty list is answered with where the filter names what the caller may not see: the same as where
+// there is no such thing, or else names could be tried out. It is nil where the caller may see it.
+func (c *Caller) hides(f AuthorizationFilter) error {
+	switch {
+	case f.User != "" && !c.May(To(Read, Resource{Type: Users, ID: f.UserID})):
+		return errUserNotFound
+	case f.Org != "" && !c.seesOrg(f.OrgID):
+		return errNoOrgNamed(f.Org)
+	}
+	return nil
+}
+
+// resolve turns the filter's names into IDs.
+func (s *Service) resolve(ctx context.Context, f *AuthorizationFilter) error {
+	if f.User != "" {
+		u, err := s.userNamed(ctx, f.User)
+		if err != nil {
+			return err
+		}
+		if f.UserID.Valid() && f.UserID != u.ID {
+			return errUserNotFound
+		}
+		f.UserID = u.ID
+	}
+	if f.Org != "" {
+		o, err := s.orgNamed(ctx, f.Org)
+		if err != nil {
+			return err
+		}
+		if f.OrgID.Valid() && f.OrgID != o {
+			return errOrgNotFound
+		}
+		f.OrgID = o
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// counting counts the authorizations that an engine hands out.
+type counting struct {
+	kv.Store
+	auths atomic.Int64
+}
+
+func (s *counting) Get(ctx context.Context, key string) (kv.Record, error) {
+	if strings.HasPrefix(key, "auth/") {
+		s.auths.Add(1)
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *counting) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	rs, err := s.Store.List(ctx, prefix, after, limit)
+	if prefix == "auth/" {
+		s.auths.Add(int64(len(rs)))
+	}
+	return rs, err
+}
+
+// Whoever asks gets what they may see in the same order and pages, whichever index it comes from, and costs no more than
+// that.
+func TestAuthorizationsByIndex(t *testing.T) {
+	f := onboarded(t)
+	ctx := t.Context()
+	acme := f.first.Org.ID
+	other, err := f.NewOrg(ctx, f.root, "other", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann := f.user(t, "ann")
+	var all []Authorization
+	if all, err = f.Authorizations(ctx, f.root, AuthorizationFilter{}, Page{}); err != nil || len(all) != 1 {
+		t.Fatal(len(all), err)
+	}
+	for i := range 12 {
+		n := NewAuthorization{OrgID: []id.ID{acme, other.ID}[i%2], UserID: []id.ID{ann.ID, f.first.User.ID, ann.ID}[i%3],
+			Permissions: []Permission{To(Read, Resource{Type: Secrets, OrgID: acme})}}
+		a, _, err := f.Authorize(ctx, f.root, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, a)
+	}
+	in := func(org id.ID) Permission { return To(Read, Resource{Type: Authorizations, OrgID: org}) }
+	engine := &counting{Store: f.kv}
+	f.Service.kv = engine
+	for who, c := range map[string]*Caller{
+		"operator":   f.root,
+		"of secrets": holder(To(Read, Resource{Type: Secrets, OrgID: acme})),
+		"of one org": holder(in(acme), in(acme)),
+		"of both":    holder(in(other.ID), in(acme)),
+		"of one":     holder(To(Read, Resource{Type: Authorizations, ID: all[4].ID}), To(Read, Resource{Type: Authorizations, ID: 99})),
+		"who writes": holder(To(Write, Resource{Type: Authorizations})),
+	} {
+		for _, filter := range []AuthorizationFilter{{}, {OrgID: acme}, {OrgID: other.ID}, {UserID: ann.ID}, {UserID: ann.ID, OrgID: acme}} {
+			for _, page := range []Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3}, {After: all[5].ID}, {After: all[5].ID, Descending: true}} {
+				var want, left []id.ID
+				for _, a := range all {
+					if c.May(To(Read, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID})) &&
+						(filter.OrgID == 0 || a.OrgID == filter.OrgID) && (filter.UserID == 0 || a.UserID == filter.UserID) {
+						left = append(left, a.ID)
+					}
+				}
+				for i := range left {
+					a := left[i]
+					if page.Descending {
+						a = left[len(left)-1-i]
+					}
+					if page.After == 0 || page.Descending && a < page.After || !page.Descending && a > page.After {
+						want = append(want, a)
+					}
+				}
+				want = want[min(page.Offset, len(want)):]
+				if page.Limit > 0 {
+					want = want[:min(page.Limit, len(want))]
+				}
+				engine.auths.Store(0)
+				as, err := f.Authorizations(ctx, c, filter, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []id.ID
+				for _, a := range as {
+					got = append(got, a.ID)
+				}
+				name := fmt.Sprintf("%s, %+v, %+v", who, filter, page)
+				if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("%s:\n%s", name, diff)
+				}
+				if (who == "of secrets" || who == "who writes") && engine.auths.Load() > 0 {
+					t.Errorf("%s: %d authorizations were read for a caller who may see none", name, engine.auths.Load())
+				}
+			}
+		}
+	}
+}
