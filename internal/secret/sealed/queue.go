@@ -10,6 +10,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret"
 )
 
 // maxKey is the engine's.
@@ -32,6 +33,15 @@ type change struct {
 	plan  func(*plan) error
 	alone func(context.Context) error
 	done  chan error // takes one
+}
+
+// Apply carries out a change: in one transaction if it fits.
+func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
+	if err := ctx.Err(); err != nil || c.Empty() {
+		return err
+	}
+	at := s.now()
+	return s.submit(ctx, org, change{plan: func(p *plan) error { return p.apply(c, at) }})
 }
 
 // submit has the change made and gives how that ended, or ctx's error as soon as ctx ends: a change that nobody has

@@ -233,15 +233,6 @@ func (s *Store) get(ctx context.Context, org id.ID, name string) (secret.Value, 
 	return value, nil
 }
 
-// Apply carries out a change: in one transaction if it fits.
-func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
-	if err := ctx.Err(); err != nil || c.Empty() {
-		return err
-	}
-	at := s.now()
-	return s.submit(ctx, org, change{plan: func(p *plan) error { return p.apply(c, at) }})
-}
-
 var errTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
 
 // Purge removes everything, a large change under way included: whoever carries it out finds its journal gone. It waits
