@@ -173,8 +173,9 @@ func (s *Service) findSession(ctx context.Context, h hash) (entry, error) {
 		return entry{}, errUserInactive
 	}
 	p := &Principal{UserID: u.ID, User: u.Name, Permissions: Self(u.ID)}
-	if u.Operator {
+	if u.Operator { // what they may as owners is in it; they own every organisation they make
 		p.Permissions = Operator()
+		return entry{principal: p, until: n.ExpiresAt, session: &n}, nil
 	}
 	err = s.eachMembershipOf(ctx, u.ID, func(org id.ID, role Role) {
 		if role == RoleOwner {

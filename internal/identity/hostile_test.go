@@ -85,3 +85,20 @@ func TestListsTellNoNames(t *testing.T) {
 		t.Errorf("the operator's token, by who may read the organization's: %d, %v", len(as), err)
 	}
 }
+
+// An operator owns every organisation they make. Their session must not grow with each.
+func TestOperatorsSessionStaysSmall(t *testing.T) {
+	f := onboarded(t)
+	if _, err := f.NewOrg(t.Context(), f.root, "second", ""); err != nil {
+		t.Fatal(err)
+	}
+	c := f.bySession(t, f.signIn(t, "admin", adminPassword))
+	if got, want := len(c.Permissions), len(Operator()); got != want {
+		t.Errorf("the session holds %d permissions, want an operator's %d", got, want)
+	}
+	for _, p := range append(Owner(f.first.Org.ID), Self(f.first.User.ID)...) {
+		if !c.May(p) {
+			t.Errorf("the operator's session lacks %s", p)
+		}
+	}
+}
