@@ -35,9 +35,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// kills is how often the server is killed: as often as asked for, and less where somebody is waiting.
+// kills is how often the server is killed: as often as asked for, and less where somebody is waiting, or where every start
+// takes a second because of the race detector. make test runs it without that as well.
 func kills() int {
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		return 20
 	}
 	return 300

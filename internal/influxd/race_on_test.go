@@ -1,0 +1,5 @@
+//go:build race
+
+package influxd
+
+const raceDetector = true
