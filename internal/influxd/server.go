@@ -141,7 +141,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 		api.Gather = metrics
 	}
 	pages, err := ui.New(ui.Config{
-		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, Version: version,
+		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretHistory == 0, Version: version,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 	})
 	if err != nil {
