@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
@@ -67,6 +68,8 @@ type API struct {
 	lists   listCache
 	started time.Time
 
+	strangers *rate.Limiter // see turnAway
+
 	idPrefix string
 	idNext   atomic.Uint64
 }
@@ -88,6 +91,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), metrics: newMetrics(c.Metrics),
 		health: newHealth(c.Store), started: time.Now(), idPrefix: randomHex(6),
+		strangers: rate.NewLimiter(strangersPerSecond, strangersAtOnce),
 	}
 	for path, methods := range a.routes() {
 		a.mux.Handle(path, &route{api: a, path: path, methods: methods})

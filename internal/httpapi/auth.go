@@ -24,10 +24,35 @@ func (a *API) identify(r *request) error {
 		err = identity.ErrUnauthorized
 	}
 	if err != nil {
-		return err
+		return a.turnAway(r, p, err)
 	}
 	r.caller = &identity.Caller{Principal: p, Address: r.address(), RequestID: r.id}
 	return nil
+}
+
+// strangers bounds how many refusals of nobody known go on record, in a second and at once: guessing must not fill the
+// disk. All of them are counted in the metrics.
+const (
+	strangersPerSecond = 10
+	strangersAtOnce    = 100
+)
+
+// turnAway puts on record that somebody was not let in, with whose the token was where that is known.
+func (a *API) turnAway(r *request, p *identity.Principal, why error) error {
+	if !errs.Is(why, errs.Unauthorized) && !errs.Is(why, errs.Forbidden) {
+		return why
+	}
+	if p == nil {
+		if !a.strangers.Allow() {
+			return why
+		}
+		p = &identity.Principal{}
+	}
+	act := identity.Act{Action: "authenticate", Target: r.Method + " " + r.Pattern}
+	if org, err := r.pathID("orgID"); err == nil {
+		act.Org = org
+	}
+	return a.Identity.Guard().Deny(r.Context(), &identity.Caller{Principal: p, Address: r.address(), RequestID: r.id}, act, why)
 }
 
 func (a *API) bySession(r *request, token string) (*identity.Principal, error) {

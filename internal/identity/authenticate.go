@@ -19,7 +19,8 @@ var (
 	errUserInactive = errs.New(errs.Forbidden, "User is inactive")
 )
 
-// ByToken returns whom an API token stands for, or errs.Unauthorized.
+// ByToken returns whom an API token stands for, or errs.Unauthorized. With the refusal of a token that is known and no
+// good any more comes whose it is, without permissions, for the record.
 func (s *Service) ByToken(ctx context.Context, token string) (*Principal, error) {
 	h := hashOf(token)
 	e, ok := s.cache.get(h)
@@ -27,14 +28,14 @@ func (s *Service) ByToken(ctx context.Context, token string) (*Principal, error)
 		gen := s.cache.generation()
 		var err error
 		if e, err = s.findToken(ctx, h); err != nil {
-			return nil, err
+			return e.principal, err
 		}
 		s.cache.add(h, e, gen)
 	}
 	now := s.now()
 	if !e.until.IsZero() && !now.Before(e.until) {
 		s.cache.drop(h)
-		return nil, errExpired
+		return &Principal{UserID: e.principal.UserID, User: e.principal.User, AuthorizationID: e.principal.AuthorizationID}, errExpired
 	}
 	s.used.mark(e.principal, now)
 	return e.principal, nil
@@ -53,18 +54,19 @@ func (s *Service) findToken(ctx context.Context, h hash) (entry, error) {
 	if subtle.ConstantTimeCompare(a.Hash, h[:]) != 1 {
 		return entry{}, ErrUnauthorized
 	}
+	known := entry{principal: &Principal{UserID: a.UserID, AuthorizationID: a.ID}}
 	if a.Status != Active {
-		return entry{}, errInactive
+		return known, errInactive
 	}
 	u, _, err := load[User](ctx, s.kv, key("user", a.UserID), ErrUnauthorized)
 	if err != nil {
 		return entry{}, err
 	}
 	if u.Status != Active {
-		return entry{}, errUserInactive
+		return known, errUserInactive
 	}
 	if err := s.OrgExists(ctx, a.OrgID); errs.Is(err, errs.NotFound) { // being deleted
-		return entry{}, ErrUnauthorized
+		return known, ErrUnauthorized
 	} else if err != nil {
 		return entry{}, err
 	}

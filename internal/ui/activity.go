@@ -155,7 +155,7 @@ func (f activityForm) Link(field, value string) string {
 var past = map[string]string{
 	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted", "secrets.read": "read",
 	"secrets.info": "looked at", "secrets.describe": "described", "secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
-	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
+	"authenticate": "came with a token or session that is no good", "signin": "signed in", "signout": "signed out", "setup": "set the server up",
 	"authorizations.create": "created a token", "authorizations.delete": "revoked a token", "authorizations.update": "changed a token",
 	"authorizations.list": "listed tokens", "authorizations.read": "looked at a token",
 	"orgs.create": "created an organisation", "orgs.update": "changed an organisation", "orgs.delete": "deleted an organisation",
