@@ -197,7 +197,7 @@ func TestCopying(t *testing.T) {
 	b.until(fmt.Sprintf("window.copied === %q", flux))
 	b.click("#names a")
 	b.see(flux)
-	b.click("summary")
+	b.click("details:has([aria-label='Copy the curl call']) summary")
 	b.click("[aria-label='Copy the curl call']")
 	b.until("window.copied.includes('--data @-') && window.copied.includes(location.host)")
 }
