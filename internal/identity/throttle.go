@@ -37,7 +37,7 @@ var (
 	limitAddress = limit{50, 2 * time.Second}
 )
 
-// maxBudgets bounds the memory, about 100 bytes a budget.
+// maxBudgets bounds the memory: a budget takes some 100 bytes besides the account's name, which is at most maxName.
 const maxBudgets = 30_000
 
 func newThrottle(now func() time.Time) *throttle {

@@ -20,16 +20,9 @@ func verifyAudit(ctx context.Context, p Process, args config.Args) error {
 	if err != nil {
 		return err
 	}
-	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord)
+	keys, err := peekKeyring(ctx, p, cfg)
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
-	}
-	if len(records) < 2 {
-		return fmt.Errorf("%s: %s has no keyring, so no server has written an audit log with it", cfg.Place("bolt-path"), cfg.BoltPath)
-	}
-	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: sealSource(cfg, p)})
-	if err != nil {
-		return fmt.Errorf("%s: %w", sealPlace(cfg), err)
+		return err
 	}
 	defer keys.Close()
 	chainKey, err := keys.DeriveKey(auditLabel)
@@ -71,6 +64,22 @@ func auditFiles(sinks []string) ([]string, error) {
 // escapeGlob makes a path match itself.
 func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// peekKeyring opens the keyring of a file that a server may have open.
+func peekKeyring(ctx context.Context, p Process, cfg *config.Config) (*keyring.Keyring, error) {
+	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	if len(records) < 2 {
+		return nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
+	}
+	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: sealSource(cfg, p)})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", sealPlace(cfg), err)
+	}
+	return keys, nil
 }
 
 // peeked is a kv.Store of a few records, for reading.

@@ -27,16 +27,9 @@ func sealStatus(ctx context.Context, p Process, args config.Args) error {
 	if err != nil {
 		return err
 	}
-	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord)
+	keys, err := peekKeyring(ctx, p, cfg)
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
-	}
-	if len(records) < 2 {
-		return fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
-	}
-	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: sealSource(cfg, p)})
-	if err != nil {
-		return fmt.Errorf("%s: %w", sealPlace(cfg), err)
+		return err
 	}
 	defer keys.Close()
 	showSeal(p, keys)

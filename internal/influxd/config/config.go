@@ -150,7 +150,7 @@ func (c *Config) table() []group {
 		}},
 		{"Vault (what is not set here is taken from Vault's own variables, VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and so on)", []setting{
 			{name: "vault-addr", value: text(&v.Addr), help: "URL of the Vault server, for example https://127.0.0.1:8200"},
-			{name: "vault-client-timeout", value: optDuration(&v.ClientTimeout), help: "longest time one request to Vault may take"},
+			{name: "vault-client-timeout", value: optDuration(&v.ClientTimeout), help: "longest time one act at Vault may take, its repetitions included"},
 			{name: "vault-max-retries", value: optCount(&v.MaxRetries), help: "how often a request that Vault answers with a server error is repeated; 0 for never"},
 			{name: "vault-cacert", value: path(&v.CACert), help: "file with the CA certificate that Vault's certificate is checked against (PEM)"},
 			{name: "vault-capath", value: path(&v.CAPath), help: "folder with such files"},
