@@ -81,8 +81,12 @@ func greet(ctx context.Context, w io.Writer, cfg *config.Config, s *server, url 
 		opened = "the " + cfg.Seal.Type
 	}
 	fmt.Fprintf(w, "Data:     %s, opened by %s; %s\n", cfg.BoltPath, opened, kept)
+	otherwise := "open " + url + " in a browser"
+	if cfg.UIDisabled {
+		otherwise = "POST " + url + "/api/v2/setup"
+	}
 	if fresh {
-		fmt.Fprintf(w, "Onboard:  influx setup --host %s   (or POST %s/api/v2/setup)\n", url, url)
+		fmt.Fprintf(w, "Onboard:  influx setup --host %s   (or %s)\n", url, otherwise)
 	} else {
 		fmt.Fprintf(w, "Onboard:  done; the API is on %s\n", url)
 	}

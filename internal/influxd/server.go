@@ -140,15 +140,17 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	if !cfg.MetricsDisabled {
 		api.Gather = metrics
 	}
-	pages, err := ui.New(ui.Config{
-		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretHistory == 0, Version: version,
-		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
-	})
-	if err != nil {
-		return nil, err
+	if !cfg.UIDisabled {
+		pages, err := ui.New(ui.Config{
+			Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretHistory == 0, Version: version,
+			MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.runs(ctx, pages.Run)
+		api.UI = pages
 	}
-	s.runs(ctx, pages.Run)
-	api.UI = pages
 	s.handler, err = httpapi.New(api)
 	return s, err
 }

@@ -309,7 +309,7 @@ func TestLifeOfAServer(t *testing.T) {
 	}
 	greeting := strings.Split(strings.TrimSuffix(r.stdout.String(), "\n"), "\n")
 	if len(greeting) != 3 || !strings.Contains(greeting[0], filepath.Join(dir, "influxd.bolt")) ||
-		!strings.Contains(greeting[1], "influx setup --host "+r.url) {
+		!strings.Contains(greeting[1], "influx setup --host "+r.url+"   (or open "+r.url+" in a browser)") {
 		t.Errorf("it greets with:\n%s", r.stdout.String())
 	}
 	if log := r.stderr.String(); !strings.Contains(log, "flag --engine-path has no meaning here and is ignored") ||
@@ -403,6 +403,25 @@ func TestStopDuringARequest(t *testing.T) {
 func TestMetricsDisabled(t *testing.T) {
 	r := start(t, t.TempDir(), "--metrics-disabled")
 	r.call(t, "GET", "/metrics", "", "", 404, nil)
+}
+
+func TestUIDisabled(t *testing.T) {
+	r := start(t, t.TempDir(), "--ui-disabled")
+	for _, path := range []string{"/", "/setup", "/signin", "/orgs", "/static/app.js"} {
+		var why struct{ Code, Message string }
+		r.call(t, "GET", path, "", "", 404, &why)
+		if why.Code != "not found" || why.Message == "" {
+			t.Errorf("%s is answered %+v", path, why)
+		}
+	}
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
+	if log := r.stderr.String(); strings.Contains(log, "ignored") {
+		t.Errorf("the flag is taken and ignored:\n%s", log)
+	}
+	if strings.Contains(r.stdout.String(), "in a browser") {
+		t.Errorf("it greets with a page that is not there:\n%s", r.stdout.String())
+	}
 }
 
 func TestLimitsReachTheAPI(t *testing.T) {

@@ -22,6 +22,7 @@ type Config struct {
 	HTTPIdleTimeout       time.Duration
 	ShutdownTimeout       time.Duration
 	MetricsDisabled       bool
+	UIDisabled            bool
 
 	TLSCert          string
 	TLSKey           string
@@ -124,6 +125,7 @@ func (c *Config) table() []group {
 			{name: "http-idle-timeout", value: duration(&c.HTTPIdleTimeout), def: "3m", help: "how long a connection without a request is kept; 0 for no limit"},
 			{name: "shutdown-timeout", value: duration(&c.ShutdownTimeout), def: "30s", help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 cuts at once"},
 			{name: "metrics-disabled", value: yesNo(&c.MetricsDisabled), def: "false", help: "do not serve /metrics"},
+			{name: "ui-disabled", value: yesNo(&c.UIDisabled), def: "false", help: "do not serve the web page; the API goes on"},
 		}},
 		{"TLS", []setting{
 			{name: "tls-cert", value: path(&c.TLSCert), help: "file with the server's certificate and its chain (PEM); with --tls-key the API is served as https"},

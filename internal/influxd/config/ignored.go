@@ -55,7 +55,6 @@ var ignored = map[string]bool{
 	"template-file-urls-disabled":                             true,
 	"testing-always-allow-setup":                              true,
 	"tracing-type":                                            false,
-	"ui-disabled":                                             true,
 }
 
 // foreignVariable reports whether a variable that begins with INFLUXD_ is somebody else's: those that Kubernetes makes
