@@ -125,6 +125,9 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/errs", standard, "it is the ground"},
 		{"internal/secret/vault", func(i string) bool { return !inside(i, "internal/kv", "internal/keyring", "internal/identity") },
 			"a secret store knows no other part of the server"},
+		{"internal/secret/vault/conn", func(i string) bool {
+			return !ours(i) || inside(i, "internal/errs", "internal/secret/vault/breaker", "internal/secret/vault/login")
+		}, "the connection knows nothing of secrets, nor of where they are"},
 		{"internal/secret/sealed", func(i string) bool { return !inside(i, "internal/identity") },
 			"a secret store knows no other part of the server"},
 	} {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -230,7 +231,7 @@ func TestTimeout(t *testing.T) {
 		env   []string
 		want  time.Duration
 	}{
-		{"none", nil, nil, DefaultTimeout},
+		{"none", nil, nil, conn.DefaultTimeout},
 		{"field", new(300 * time.Millisecond), []string{"VAULT_CLIENT_TIMEOUT=7"}, 300 * time.Millisecond},
 		{"variable in seconds", nil, []string{"VAULT_CLIENT_TIMEOUT=7"}, 7 * time.Second},
 		{"variable", nil, []string{"VAULT_CLIENT_TIMEOUT=250ms"}, 250 * time.Millisecond},
@@ -242,16 +243,16 @@ func TestTimeout(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			ctx, cancel := s.bound(t.Context())
+			ctx, cancel := s.conn.Bound(t.Context())
 			defer cancel()
 			// TestSilent shows that the context ends calls.
-			if d, _ := ctx.Deadline(); time.Until(d) > tt.want || s.timeout != tt.want {
+			if d, _ := ctx.Deadline(); time.Until(d) > tt.want || s.conn.Timeout != tt.want {
 				t.Errorf("the deadline is in %v, want %v", time.Until(d), tt.want)
 			}
 		})
 	}
-	if DefaultTimeout >= 5*time.Second {
-		t.Errorf("the default is %v; the API answers within 5 s", DefaultTimeout)
+	if conn.DefaultTimeout >= 5*time.Second {
+		t.Errorf("the default is %v; the API answers within 5 s", conn.DefaultTimeout)
 	}
 }
 
@@ -302,10 +303,10 @@ func TestOtherVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if l := s.client.Limiter(); l == nil || l.Limit() != 7 || l.Burst() != 9 {
+	if l := s.conn.Client.Limiter(); l == nil || l.Limit() != 7 || l.Burst() != 9 {
 		t.Errorf("the limiter is %v", l)
 	}
-	if conf := s.client.CloneConfig(); !conf.SRVLookup || !conf.DisableRedirects {
+	if conf := s.conn.Client.CloneConfig(); !conf.SRVLookup || !conf.DisableRedirects {
 		t.Errorf("SRV look-up %v, no redirects %v", conf.SRVLookup, conf.DisableRedirects)
 	}
 }

@@ -61,23 +61,6 @@ func texts(m map[string]json.RawMessage) map[string]string {
 	return out
 }
 
-// TestRawKept is the same on our side alone, with numbers that Vault itself would not keep.
-func TestRawKept(t *testing.T) {
-	const data = `{"n":1e400,"d":1.00000000000000000000000000000001,"s":"x"}`
-	e, odd := parseEntry([]byte(`{"data":{"data":` + data + `,"metadata":{"version":7}}}`))
-	if odd || e.version != 7 {
-		t.Fatalf("version %d, odd %v", e.version, odd)
-	}
-	next, changed := e.with([]secret.Change{set("s", "y")})
-	const want = `{"d":1.00000000000000000000000000000001,"n":1e400,"s":"y"}`
-	if got := string(encode(next)); got != want || !changed {
-		t.Errorf("written %s, want %s", got, want)
-	}
-	if diff := cmp.Diff(`"x"`, string(e.data["s"])); diff != "" {
-		t.Errorf("the entry that was read has changed: %s", diff)
-	}
-}
-
 // TestDeletedVersions goes on from entries whose latest version is gone. In InfluxDB such an organisation is dead.
 func TestDeletedVersions(t *testing.T) {
 	v := vaulttest.Shared(t)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path"
 	"strings"
 	"time"
 )
@@ -20,24 +19,24 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
 	step := func(name, outcome string) { fmt.Fprintf(w, "%-12s %s\n", name, outcome) }
 
-	step("address", s.client.Address())
-	if strings.HasPrefix(s.client.Address(), "http://") {
+	step("address", s.conn.Client.Address())
+	if strings.HasPrefix(s.conn.Client.Address(), "http://") {
 		step("", "warning: without TLS, whoever is on the network can read every secret")
 	}
-	if err := s.checkAddress(ctx); err != nil {
+	if err := s.conn.CheckAddress(ctx); err != nil {
 		return err
 	}
 	step("reachable", "yes, initialised and unsealed")
-	lookedUp, err := s.checkToken(ctx)
+	lookedUp, err := s.conn.CheckToken(ctx)
 	if err != nil {
 		return err
 	}
-	for i, p := range s.allPlaces() {
-		if err := s.checkMount(ctx, p, lookedUp == nil); err != nil {
+	for i, p := range s.places.All() {
+		if err := p.Check(ctx, s.conn, lookedUp == nil, policy(p)); err != nil {
 			return err
 		}
 		if i == 0 { // the mount proves the token where it may not look itself up
@@ -45,25 +44,25 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 		}
 	}
 	missing := false
-	for _, p := range s.allPlaces() {
-		at := p.example(s)
-		step("secrets at", at.path("data")+inNamespace(p)+" (KV version 2; the organisation is an example)")
-		for _, n := range at.needs() {
-			lacks := at.lacks(ctx, []needed{n})
+	for _, p := range s.places.All() {
+		at := p.Example(s.conn)
+		step("secrets at", at.In("data")+inNamespace(p)+" (KV version 2; the organisation is an example)")
+		for _, n := range needs(at) {
+			missed := lacks(ctx, at, []needed{n})
 			switch {
-			case lacks == nil:
+			case missed == nil:
 				step("", fmt.Sprintf("%s on %s: yes", strings.Join(n.capabilities, ", "), n.path))
 			case n.optional:
-				step("", fmt.Sprintf("%s on %s: no; works without, slower", strings.Join(lacks[0].capabilities, ", "), n.path))
+				step("", fmt.Sprintf("%s on %s: no; works without, slower", strings.Join(missed[0].capabilities, ", "), n.path))
 			default:
 				missing = true
-				step("", fmt.Sprintf("%s on %s: MISSING", strings.Join(lacks[0].capabilities, ", "), n.path))
+				step("", fmt.Sprintf("%s on %s: MISSING", strings.Join(missed[0].capabilities, ", "), n.path))
 			}
 		}
 	}
 	fmt.Fprintf(w, "\nThe smallest policy that serves all of it:\n\n")
-	for _, p := range s.allPlaces() {
-		fmt.Fprint(w, p.hcl())
+	for _, p := range s.places.All() {
+		fmt.Fprint(w, hcl(p))
 	}
 	if missing {
 		return fmt.Errorf("the token's policies lack what is marked MISSING; give it the policy above")
@@ -72,7 +71,7 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 }
 
 func (s *Store) examineToken() string {
-	state := s.session.State()
+	state := s.conn.Session.State()
 	life, ends := state.Life(time.Now())
 	text := "by " + state.Method + ": good"
 	switch {
@@ -82,7 +81,7 @@ func (s *Store) examineToken() string {
 		text += "; the token does not end"
 	case state.Renewable:
 		text += "; the token lasts for " + life.Round(time.Second).String() + " and is renewed"
-	case s.session.Lasting():
+	case s.conn.Session.Lasting():
 		text += "; the token lasts for " + life.Round(time.Second).String() + " and is replaced"
 	default:
 		text += "; the token ends in " + life.Round(time.Second).String() + " and cannot be renewed"
@@ -95,42 +94,4 @@ func inNamespace(p Place) string {
 		return ""
 	}
 	return " in the namespace " + p.Namespace
-}
-
-// example is the place of an organisation that nobody has.
-func (p Place) example(s *Store) location {
-	return location{p, strings.NewReplacer("{org}", probe.String(), "{orgName}", "probe").Replace(p.Path), s.clientIn(p.Namespace)}
-}
-
-// needed are capabilities on a path.
-type needed struct {
-	path         string
-	capabilities []string
-	optional     bool
-}
-
-// needs are the capabilities that serve a place, from the one without which nothing does.
-func (l location) needs() []needed {
-	needs := []needed{{path: l.path("data"), capabilities: []string{"read"}}}
-	if !l.ReadOnly {
-		needs = []needed{
-			{path: l.path("data"), capabilities: []string{"create", "read", "update"}},
-			{path: l.path("metadata"), capabilities: []string{"delete"}},
-			{path: l.path("data"), capabilities: []string{"patch"}, optional: true},
-		}
-	}
-	return append(needs, needed{path: l.path("subkeys"), capabilities: []string{"read"}, optional: true})
-}
-
-// hcl is the smallest policy with what makes it fast.
-func (p Place) hcl() string {
-	rule := func(kind, capabilities string) string {
-		return fmt.Sprintf("path %q {\n  capabilities = [%s]\n}\n", path.Join(p.Mount, kind, p.glob()), capabilities)
-	}
-	subkeys := "# Lists names without fetching values; may be left out.\n" + rule("subkeys", `"read"`)
-	if p.ReadOnly {
-		return rule("data", `"read"`) + subkeys
-	}
-	return "# Without \"patch\", each change reads the whole entry first.\n" + rule("data", `"create", "read", "update", "patch"`) +
-		"# An organisation's end removes its secrets with all their versions.\n" + rule("metadata", `"delete"`) + subkeys
 }

@@ -17,6 +17,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -151,7 +152,7 @@ func TestSealed(t *testing.T) {
 		}
 	}
 	log.want(t, "Vault does not serve", "the secret store is sealed", "Vault serves again")
-	if n := strings.Count(log.String(), "Vault does not serve"); n > int(kinds) {
+	if n := strings.Count(log.String(), "Vault does not serve"); n > int(conn.Kinds) {
 		t.Errorf("an outage of one minute is %d lines in the log:\n%s", n, log)
 	}
 }

@@ -73,12 +73,12 @@ func TestRevokedWithAMethod(t *testing.T) {
 	s, _ := openAs(t, v, Config{Place: Place{Mount: mount}, Login: appRole(t, v, mount, "1h")})
 	apply(t, s, set("a", "1"))
 	for range 3 {
-		v.Revoke(t, s.client.Token())
+		v.Revoke(t, s.conn.Client.Token())
 		wantKeys(t, s, "a")
-		v.Revoke(t, s.client.Token())
+		v.Revoke(t, s.conn.Client.Token())
 		apply(t, s, set("a", "2"))
 	}
-	if n := s.session.State().LogIns; n != 7 {
+	if n := s.conn.Session.State().LogIns; n != 7 {
 		t.Errorf("%d log-ins for seven tokens", n)
 	}
 }
@@ -95,7 +95,7 @@ func TestDeniedWithAMethod(t *testing.T) {
 			t.Fatalf("error %v", err)
 		}
 	}
-	if n := s.session.State().LogIns; n != 1 {
+	if n := s.conn.Session.State().LogIns; n != 1 {
 		t.Errorf("%d log-ins", n)
 	}
 }
@@ -111,7 +111,7 @@ func TestHangingCostsMilliseconds(t *testing.T) {
 	for call, err := range everyCall(t.Context(), s) {
 		wantUnavailable(t, call, err, "the secret store did not answer in time", v)
 	}
-	waitFor(t, func() bool { return s.breaker.Reason() != nil })
+	waitFor(t, func() bool { return s.conn.Reason() != nil })
 	// A context that has ended would be the answer of a call that waits for Vault.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -136,7 +136,7 @@ func TestResetConnections(t *testing.T) {
 		n.Reset()
 		wantKeys(t, s, "a")
 	}
-	if s.breaker.Opened() != 0 {
+	if s.conn.Opened() != 0 {
 		t.Error("the breaker opened")
 	}
 }

@@ -126,14 +126,14 @@ func TestPolicyOfPlaces(t *testing.T) {
 		"{org}": `"m/data/*"`, "a/{org}": `"m/data/a/*"`, "a/{org}/b": `"m/data/a/+/b"`, "org-{org}": `"m/data/org-*"`,
 		"a/x{org}/b": `"m/data/a/x*"`, "{orgName}/{org}": `"m/data/+/*"`,
 	} {
-		if got := (Place{Mount: "m", Path: path}).policy(); !strings.Contains(got, want) {
+		if got := policy(Place{Mount: "m", Path: path}); !strings.Contains(got, want) {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	p := Place{Mount: mount, Path: "a/{org}/b"}
-	s, _ := open(t, v, Config{Place: p, Token: v.Token(t, p.policy(), time.Hour)})
+	s, _ := open(t, v, Config{Place: p, Token: v.Token(t, policy(p), time.Hour)})
 	apply(t, s, set("k", "v"))
 	if err := s.Purge(t.Context(), org); err != nil {
 		t.Error(err)

@@ -54,7 +54,7 @@ func TestSoak(t *testing.T) {
 		func() { n.LoseAnswers(); time.Sleep(between / 3); n.Pass() },
 		func() { n.Slow(50 * time.Millisecond); time.Sleep(between / 3); n.Pass() },
 		func() { v.Seal(t); time.Sleep(between / 3); v.Unseal(t) },
-		func() { v.Revoke(t, s.client.Token()) },
+		func() { v.Revoke(t, s.conn.Client.Token()) },
 		func() { v.Kill(); time.Sleep(between / 3); v.Restart(t) },
 	}
 	heap := heapInUse()
@@ -76,13 +76,13 @@ func TestSoak(t *testing.T) {
 	if done == 0 || refused == 0 {
 		t.Errorf("%d calls served and %d refused: the load or the faults were not there", done, refused)
 	}
-	state := s.session.State()
+	state := s.conn.Session.State()
 	if grown := int64(heapInUse()) - int64(heap); grown > 32<<20 {
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}
 	s.Close()
 	waitFor(t, func() bool { return runtime.NumGoroutine() <= before+2 })
-	t.Logf("%d calls served, %d refused; %d log-ins, %d renewals; the breaker opened %d times", done, refused, state.LogIns, state.Renewals, s.breaker.Opened())
+	t.Logf("%d calls served, %d refused; %d log-ins, %d renewals; the breaker opened %d times", done, refused, state.LogIns, state.Renewals, s.conn.Opened())
 }
 
 func heapInUse() uint64 {

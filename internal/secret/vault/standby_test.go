@@ -73,7 +73,7 @@ func TestQuota(t *testing.T) {
 	if n := refused.Load(); n != 3 {
 		t.Errorf("%d requests, want two that are refused and one", n)
 	}
-	if s.breaker.Opened() != 0 {
+	if s.conn.Opened() != 0 {
 		t.Error("a quota opened the breaker")
 	}
 }

@@ -1,9 +1,5 @@
-// Package vault keeps secrets in Vault's KV engine, version 2, where InfluxDB keeps them: an organisation is one entry,
-// <mount>/data/<org-id>, whose data map holds key -> value. Both can work on the same entries. Values that are not
-// strings are someone else's: they are not listed, not read, and every write keeps them as they are.
-//
-// A change reads the entry, merges, and writes with check-and-set. The changes of one organisation in this process go
-// one after the other, those that wait together in one write (see write.go); against other writers a write is repeated.
+// Package vault keeps secrets in Vault's KV engine, version 2. How they lie there is a layout's affair (packages perorg
+// and persecret); where, package kv2's; how Vault is spoken to, package conn's. This package makes a store of them.
 //
 // # Start
 //
@@ -12,70 +8,41 @@
 // mount, KV of version 1. A Vault that cannot be reached, is sealed or not yet initialised is no mistake: machines start
 // in any order. New waits for it for Config.Wait, saying so in the log, and then fails, so that systemd or Kubernetes
 // shows the state and starts the process again.
-//
-// # Errors
-//
-// What callers get names a state and nothing else. Addresses, paths and Vault's own words go to the log, where an
-// outage is one line a minute and one at its end. Neither holds a token or a value.
-//
-// # Outages
-//
-// After a request that found no Vault, the store asks for Vault's state itself. If that fails too, calls are answered at
-// once until Vault is back, which is asked for twice a second (package breaker). A token that ends is renewed or replaced
-// in time, and one that is refused is replaced and the request repeated (package login).
 package vault
 
 import (
 	"context"
 	"log/slog"
-	"net/http"
-	"slices"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/vault/api"
-	"github.com/prometheus/client_golang/prometheus"
-
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
-	"strongroom/internal/secret/vault/breaker"
-	"strongroom/internal/secret/vault/cache"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/login"
+	"strongroom/internal/secret/vault/perorg"
 )
 
-// DefaultTimeout bounds an operation where neither Config nor VAULT_CLIENT_TIMEOUT says otherwise. It is less than the
-// 5 s within which the API answers for a Vault that does not.
-const DefaultTimeout = 4500 * time.Millisecond
+// Place says where in Vault an organisation's secrets are.
+type Place = kv2.Place
 
-// DefaultMount is where InfluxDB keeps its secrets.
-const DefaultMount = "secret"
+// ParseRoute reads a route as the configuration gives it.
+func ParseRoute(text string) (id.ID, Place, error) { return kv2.ParseRoute(text) }
 
-// Config says which Vault, and how. A field that is set wins over the variable beside it; one that is not takes the
-// variable, then the default. The variables that have no field act too: VAULT_AGENT_ADDR (in place of VAULT_ADDR),
-// VAULT_CACERT_BYTES, VAULT_RATE_LIMIT, VAULT_HTTP_PROXY and VAULT_PROXY_ADDR, VAULT_HEADERS, VAULT_SRV_LOOKUP,
-// VAULT_DISABLE_REDIRECTS. VAULT_WRAP_TTL does not: wrapped answers would be of no use. A variable that cannot be read
-// ends the start, also where a field wins over it.
+// Config says which Vault, and how. Fields up to TLSServerName are those of conn.Config, where Vault's own variables that
+// stand in for them are told.
 type Config struct {
-	Address string // VAULT_ADDR; https://127.0.0.1:8200
-	Token   string // VAULT_TOKEN; none is right for a Vault Agent that adds its own
-	// Login is any other way to get a token; its own fields for one do not count. VAULT_TOKEN then has no effect.
-	Login login.Config
-
-	// ClientTimeout (VAULT_CLIENT_TIMEOUT) bounds an operation of the store: all requests it takes, their repetitions and
-	// the waiting for other changes of the same organisation. DefaultTimeout, not Vault's 60 s.
+	Address       string
+	Token         string
+	Login         login.Config
 	ClientTimeout *time.Duration
-
-	// MaxRetries (VAULT_MAX_RETRIES) is how often a request is repeated that found no answer, a server error (5xx) or too
-	// many requests (429); 2. The waits between grow from 0.1 s to at most 1 s, and none goes beyond the timeout.
-	MaxRetries *int
-
-	CACert        string // VAULT_CACERT; a PEM file. Without CACert and CAPath, the machine's own authorities.
-	CAPath        string // VAULT_CAPATH; a folder of PEM files
-	ClientCert    string // VAULT_CLIENT_CERT; a PEM file
-	ClientKey     string // VAULT_CLIENT_KEY; a PEM file
-	SkipVerify    *bool  // VAULT_SKIP_VERIFY
-	TLSServerName string // VAULT_TLS_SERVER_NAME
+	MaxRetries    *int
+	CACert        string
+	CAPath        string
+	ClientCert    string
+	ClientKey     string
+	SkipVerify    *bool
+	TLSServerName string
 
 	// Place is where secrets are, and Routes where those of single organisations are; what a route does not say is as Place
 	// says. OrgName is for paths with {orgName}; its errors go to callers, and "" is for one that is gone.
@@ -93,38 +60,25 @@ type Config struct {
 	Logger *slog.Logger // slog.Default
 }
 
+func (c Config) connection() conn.Config {
+	return conn.Config{
+		Address: c.Address, Token: c.Token, Login: c.Login, Namespace: c.Place.Namespace,
+		ClientTimeout: c.ClientTimeout, MaxRetries: c.MaxRetries,
+		CACert: c.CACert, CAPath: c.CAPath, ClientCert: c.ClientCert, ClientKey: c.ClientKey,
+		SkipVerify: c.SkipVerify, TLSServerName: c.TLSServerName, Logger: c.Logger,
+	}
+}
+
 // Store is a secret.Store in Vault.
 type Store struct {
-	client  *api.Client
-	root    *api.Client     // the same, outside any namespace
-	conns   *http.Transport // the client's
-	timeout time.Duration
-	log     *slog.Logger
-	reports *reports
-
-	everywhere Place // but for those that have a route
-	routes     map[id.ID]Place
-	orgName    func(context.Context, id.ID) (string, error)
-	names      sync.Map // id.ID to the last name known
-
-	shapes  *shapes
-	session *login.Session
-	breaker *breaker.Breaker
-	cache   *cache.Cache[entry]
-	metrics metrics
-
-	base    context.Context // ends with Close
-	stop    context.CancelCauseFunc
-	mu      sync.Mutex
-	closed  bool
-	queues  map[id.ID]*queue
-	running sync.WaitGroup // writers and the session
+	conn   *conn.Conn
+	places *kv2.Places
+	layout *perorg.Store
 }
 
 var (
-	_ secret.Store         = (*Store)(nil)
-	_ secret.User          = (*Store)(nil)
-	_ prometheus.Collector = (*Store)(nil)
+	_ secret.Store = (*Store)(nil)
+	_ secret.User  = (*Store)(nil)
 )
 
 // New connects to Vault, checks that secrets can be kept there, and returns the store. Its errors name addresses and
@@ -138,86 +92,69 @@ func New(ctx context.Context, c Config) (*Store, error) {
 		s.Close()
 		return nil, err
 	}
-	s.running.Go(func() { s.session.Run(s.base) })
+	s.conn.Run()
 	return s, nil
+}
+
+// store makes a store that has not spoken to Vault yet.
+func (c Config) store() (*Store, error) {
+	to, err := conn.New(c.connection())
+	if err != nil {
+		return nil, err
+	}
+	places, err := kv2.NewPlaces(to, c.Place, c.Routes, c.OrgName)
+	if err != nil {
+		to.Close()
+		return nil, err
+	}
+	return &Store{to, places, perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale})}, nil
 }
 
 // Close ends what is under way and waits for it. Calls that come later are answered errs.Unavailable.
 func (s *Store) Close() {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.stop(errClosed)
-	s.running.Wait()
-	s.breaker.Close()
-	s.cache.Clear()
-	s.conns.CloseIdleConnections()
+	s.conn.End()
+	s.layout.Close()
+	s.conn.Close()
 }
 
-// Keys lists the keys whose values are strings.
+// Keys lists the organisation's secrets.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	if keys, ok, err := s.subkeys(ctx, org); ok || err != nil {
-		return keys, err
-	}
-	e, err := s.read(ctx, org)
-	if err != nil {
-		return nil, err
-	}
-	keys := make([]string, 0, len(e.data))
-	for key, raw := range e.data {
-		if isString(raw) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys, nil
+	return s.layout.Keys(ctx, org)
 }
 
 // Get reads one value.
 func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	e, err := s.read(ctx, org)
-	if err != nil {
-		return secret.Value{}, err
+	return s.layout.Get(ctx, org, key)
+}
+
+// Use implements secret.User: values come from memory for Config.CacheTTL after they were read, and during an outage for
+// Config.CacheStale longer. One read of the same is under way at a time. A change through this store is seen at once.
+func (s *Store) Use(ctx context.Context, org id.ID, key string) (secret.Value, error) {
+	ctx, cancel := s.conn.Bound(ctx)
+	defer cancel()
+	return s.layout.Use(ctx, org, key)
+}
+
+// Apply changes the organisation's secrets.
+func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
+	if s.places.ReadOnly(org) {
+		return kv2.ErrReadOnly
 	}
-	return e.value(key)
+	return s.layout.Apply(ctx, org, c)
+}
+
+// Purge removes the organisation's secrets with all their versions. What is managed elsewhere is left to who manages it.
+func (s *Store) Purge(ctx context.Context, org id.ID) error {
+	if s.places.ReadOnly(org) {
+		s.conn.Log.Info("secrets that are managed in Vault stay there after the end of their organisation", "org", org)
+		return ctx.Err()
+	}
+	return s.layout.Purge(ctx, org)
 }
 
 // Check reports whether Vault is there, unsealed, and still takes the token.
-func (s *Store) Check(ctx context.Context) error {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	c := request{method: http.MethodGet, path: "sys/health", needs: ""}
-	if err := s.do(ctx, c, s.health); err != nil || !s.session.State().MayLookUp {
-		return err
-	}
-	return s.do(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self", needs: "read"}, func(ctx context.Context) error {
-		_, err := s.client.Auth().Token().LookupSelfWithContext(ctx)
-		return err
-	})
-}
-
-// health asks Vault for its state, which is the same for all namespaces and told to the root one alone.
-func (s *Store) health(ctx context.Context) error {
-	h, err := s.root.Sys().HealthWithContext(ctx)
-	switch {
-	case err != nil:
-		return err
-	case !h.Initialized:
-		return failure{uninitialised, "not initialised"}
-	case h.Sealed:
-		return failure{sealed, "sealed"}
-	}
-	return nil
-}
-
-// bound gives ctx the store's own deadline. Its cause tells the two apart.
-func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, s.timeout, errTooSlow)
-}
-
-// errClosed answers calls after Close.
-var errClosed = errs.New(errs.Unavailable, "the server is shutting down")
+func (s *Store) Check(ctx context.Context) error { return s.conn.Check(ctx) }

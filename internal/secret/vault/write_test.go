@@ -13,6 +13,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/perorg"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -44,20 +45,10 @@ func TestTooLarge(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, func() bool { return s.waiting() == 7 })
+	waitFor(t, func() bool { return s.layout.Waiting(org) == 7 })
 	release()
 	wg.Wait()
 	wantKeys(t, s, "first", "small-0", "small-1", "small-2", "small-4", "small-5", "small-6")
-}
-
-// waiting is how many changes wait for the organisation's next write.
-func (s *Store) waiting() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if q := s.queues[org]; q != nil {
-		return len(q.waiting)
-	}
-	return 0
 }
 
 // holdWrites keeps the next write in the front until release is called. hold is closed when it is there.
@@ -129,8 +120,8 @@ func TestNeverTheSame(t *testing.T) {
 	if err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.Conflict) {
 		t.Errorf("Apply: %v (%s), want a conflict", err, errs.CodeOf(err))
 	}
-	if got := written.Load(); got != maxTries {
-		t.Errorf("%d tries, want %d", got, maxTries)
+	if got := written.Load(); got != perorg.MaxTries {
+		t.Errorf("%d tries, want %d", got, perorg.MaxTries)
 	}
 	wantKeys(t, s, "other")
 }
@@ -155,7 +146,7 @@ func TestLeaving(t *testing.T) {
 	leaving("waiting-1")
 	leaving("waiting-2")
 	wg.Go(func() { apply(t, s, set("stays", "1")) })
-	waitFor(t, func() bool { return s.waiting() == 3 })
+	waitFor(t, func() bool { return s.layout.Waiting(org) == 3 })
 	cancel()
 	release()
 	wg.Wait()
@@ -203,7 +194,7 @@ func TestFewWrites(t *testing.T) {
 	for i := range 63 {
 		wg.Go(func() { apply(t, s, set(fmt.Sprintf("key-%02d", i), "1")) })
 	}
-	waitFor(t, func() bool { return s.waiting() == 63 })
+	waitFor(t, func() bool { return s.layout.Waiting(org) == 63 })
 	release()
 	wg.Wait()
 	if got := v.Read(t, mount, org.String()); len(got.Data) != 64 || got.Metadata.Version != 2 {
@@ -225,7 +216,7 @@ func TestFewWrites(t *testing.T) {
 				t.Errorf("%d: %v", i, err)
 			}
 		})
-		waitFor(t, func() bool { return s.waiting() == i+1 })
+		waitFor(t, func() bool { return s.layout.Waiting(org) == i+1 })
 	}
 	release()
 	wg.Wait()

@@ -1,4 +1,4 @@
-package vault
+package conn
 
 import (
 	"log/slog"
@@ -14,7 +14,7 @@ const every = time.Minute
 type reports struct {
 	log *slog.Logger
 	mu  sync.Mutex
-	of  [kinds]report
+	of  [Kinds]report
 }
 
 type report struct {
@@ -27,13 +27,13 @@ type report struct {
 func newReports(log *slog.Logger) *reports { return &reports{log: log} }
 
 // due reports whether a failure of the kind would be logged now.
-func (r *reports) due(k kind) bool {
+func (r *reports) due(k Kind) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Since(r.of[k].logged) >= every
 }
 
-func (r *reports) failed(f failure, req request) {
+func (r *reports) failed(f failure, req Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, of := time.Now(), &r.of[f.kind]
@@ -41,7 +41,7 @@ func (r *reports) failed(f failure, req request) {
 		of.unlogged++
 		return
 	}
-	args := []any{"state", told[f.kind].Msg, "request", req.method + " " + req.path, "detail", f.detail}
+	args := []any{"state", told[f.kind].Msg, "request", req.Method + " " + req.Path, "detail", f.detail}
 	if of.unlogged > 0 {
 		args = append(args, "unlogged", of.unlogged)
 	}
@@ -58,7 +58,7 @@ func (r *reports) recovered() {
 	defer r.mu.Unlock()
 	for k := range r.of {
 		of := &r.of[k]
-		if !of.open || kind(k) == denied || kind(k) == unmounted || kind(k) == strange {
+		if !of.open || Kind(k) == Denied || Kind(k) == Unmounted || Kind(k) == Strange {
 			continue
 		}
 		r.log.Info("Vault serves again", "was", told[k].Msg, "for", time.Since(of.since).Round(time.Millisecond))

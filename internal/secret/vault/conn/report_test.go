@@ -1,4 +1,4 @@
-package vault
+package conn
 
 import (
 	"log/slog"
@@ -11,7 +11,7 @@ import (
 // TestReports has an outage of three minutes under load, its end, and one that comes and goes.
 func TestReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := new(logs)
+		l := new(strings.Builder)
 		r := newReports(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
@@ -23,7 +23,7 @@ func TestReports(t *testing.T) {
 		}
 		r.recovered()
 		for range 1800 {
-			r.failed(failure{sealed, "status 503"}, request{method: "GET", path: "secret/data/1", needs: "read"})
+			r.failed(failure{Sealed, "status 503"}, Request{Method: "GET", Path: "secret/data/1", Needs: "read"})
 			time.Sleep(100 * time.Millisecond)
 		}
 		r.recovered()
@@ -39,19 +39,19 @@ func TestReports(t *testing.T) {
 		}
 
 		for range 1000 {
-			r.failed(failure{unreachable, "connection refused"}, request{method: "GET", path: "secret/data/1", needs: "read"})
+			r.failed(failure{Unreachable, "connection refused"}, Request{Method: "GET", Path: "secret/data/1", Needs: "read"})
 			r.recovered()
 		}
 		if got := len(lines()) - len(want); got != 2 {
-			t.Errorf("what comes and goes is %d lines, want its first and its end:\n%s", got, l)
+			t.Errorf("what comes and goes is %d lines, want its first and its end:\n%s", got, l.String())
 		}
 
 		// That one path is served says nothing of another that is refused.
-		r.failed(failure{denied, "status 403"}, request{method: "GET", path: "secret/data/2", needs: "read"})
+		r.failed(failure{Denied, "status 403"}, Request{Method: "GET", Path: "secret/data/2", Needs: "read"})
 		before := len(lines())
 		r.recovered()
 		if len(lines()) != before {
-			t.Errorf("the end of a refusal is told:\n%s", l)
+			t.Errorf("the end of a refusal is told:\n%s", l.String())
 		}
 	})
 }

@@ -1,11 +1,8 @@
-package vault
+package perorg
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -16,6 +13,8 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
 )
 
 // Two of Vault's calls do with less than an entry: subkeys lists its keys without fetching a value, and a JSON merge patch
@@ -41,7 +40,7 @@ type shapes struct {
 }
 
 type refusal struct {
-	at   Place
+	at   kv2.Place
 	call string
 }
 
@@ -77,14 +76,14 @@ func (s *shapes) learn(org id.ID, k shape) {
 
 func (s *shapes) forget(org id.ID) { s.learn(org, shape{}) }
 
-func (s *shapes) may(p Place, call string) bool {
+func (s *shapes) may(p kv2.Place, call string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, ok := s.refused[refusal{p, call}]
 	return !ok || time.Since(at) > anew
 }
 
-func (s *shapes) refuse(p Place, call string) {
+func (s *shapes) refuse(p kv2.Place, call string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused[refusal{p, call}] = time.Now()
@@ -106,7 +105,7 @@ func foreignIn(data map[string]json.RawMessage) map[string]struct{} {
 
 // notAllowed reports whether a call that Vault need not allow, or know, ended for that reason.
 func notAllowed(err error) bool {
-	return errors.Is(err, told[denied]) || errors.Is(err, told[unmounted]) || errors.Is(err, told[strange])
+	return conn.Is(err, conn.Denied) || conn.Is(err, conn.Unmounted) || conn.Is(err, conn.Strange)
 }
 
 // subkeys lists an organisation's keys where the shape of its entry is known. ok is false where the entry must be read.
@@ -122,31 +121,21 @@ func (s *Store) subkeys(ctx context.Context, org id.ID) (keys []string, ok bool,
 	var answer struct {
 		Data struct {
 			Subkeys  map[string]struct{}
-			Metadata metadata
+			Metadata kv2.Version
 		}
 	}
-	r := at.request(http.MethodGet, "subkeys", "read")
-	r.optional = true
-	err = s.do(ctx, r, func(ctx context.Context) error {
-		resp, err := at.client.Logical().ReadRawWithDataWithContext(ctx, r.path, map[string][]string{"depth": {"1"}})
-		if resp == nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if err != nil {
-			return err
-		}
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-		if err != nil {
-			return err
-		}
-		if json.Unmarshal(body, &answer) != nil {
-			return failure{strange, "the answer has not the form of KV version 2"}
-		}
-		return nil
+	r := at.Request(http.MethodGet, "subkeys", "read")
+	r.Optional = true
+	odd := false
+	err = at.Raw(ctx, r, map[string][]string{"depth": {"1"}}, func(status int, body []byte) bool {
+		odd = json.Unmarshal(body, &answer) != nil
+		return status == http.StatusOK
 	})
 	switch {
-	case errors.Is(err, told[unmounted]): // no entry, a deleted version, or no such call
+	case err == nil && odd:
+		s.shapes.refuse(at.Place, "subkeys")
+		return nil, false, nil
+	case conn.Is(err, conn.Unmounted): // no entry, a deleted version, or no such call
 		s.shapes.forget(org)
 		return nil, false, nil
 	case notAllowed(err):
@@ -168,12 +157,6 @@ func (s *Store) subkeys(ctx context.Context, org id.ID) (keys []string, ok bool,
 	return keys, true, nil
 }
 
-// metadata is what is used of a version's.
-type metadata struct {
-	Version int64
-	Created string `json:"created_time"`
-}
-
 // patch makes changes that only set values by a JSON merge patch against the version whose shape is known. sent is false
 // where that cannot be done; then nothing has happened.
 func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (sent bool, err error) {
@@ -187,23 +170,23 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 			return false, nil
 		}
 		for key, v := range c.Set {
-			data[key] = encode(string(v.Bytes()))
+			data[key] = kv2.Encode(string(v.Bytes()))
 		}
 	}
 	at, err := s.at(ctx, org)
 	if err != nil || !s.shapes.may(at.Place, "patch") {
 		return false, err
 	}
-	r := at.request(http.MethodPatch, "data", "patch")
-	r.optional = true
+	r := at.Request(http.MethodPatch, "data", "patch")
+	r.Optional = true
 	var written *api.Secret
-	err = s.do(ctx, r, func(ctx context.Context) (err error) {
-		written, err = at.client.Logical().JSONMergePatch(ctx, r.path, map[string]any{"data": data, "options": map[string]int64{"cas": k.version}})
+	err = s.conn.Do(ctx, r, func(ctx context.Context) (err error) {
+		written, err = at.Client.Logical().JSONMergePatch(ctx, r.Path, map[string]any{"data": data, "options": map[string]int64{"cas": k.version}})
 		return err
 	})
 	s.shapes.forget(org)
 	switch {
-	case errors.Is(err, told[unmounted]): // the latest version is deleted, or all are gone
+	case conn.Is(err, conn.Unmounted): // the latest version is deleted, or all are gone
 		return false, nil
 	case notAllowed(err):
 		s.shapes.refuse(at.Place, "patch")
@@ -216,20 +199,9 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 	for key := range data {
 		delete(foreign, key)
 	}
-	return true, s.wrote(org, written, foreign, r)
-}
-
-// wrote learns from Vault's answer to a write.
-func (s *Store) wrote(org id.ID, written *api.Secret, foreign map[string]struct{}, r request) error {
-	if written == nil || written.Data["version"] == nil {
-		return s.fail(failure{strange, "the answer to a write has no version: the mount is not KV version 2"}, r)
+	v, err := at.Written(written, r)
+	if err == nil {
+		s.shapes.learn(org, shape{v.Version, v.Created, foreign})
 	}
-	version, _ := written.Data["version"].(json.Number)
-	n, err := version.Int64()
-	created, _ := written.Data["created_time"].(string)
-	if err != nil {
-		return s.fail(failure{strange, fmt.Sprintf("the answer to a write has the version %q", version)}, r)
-	}
-	s.shapes.learn(org, shape{n, created, foreign})
-	return nil
+	return true, err
 }

@@ -1,4 +1,4 @@
-package vault
+package conn
 
 import (
 	"context"
@@ -31,33 +31,33 @@ func newMetrics() metrics {
 	}
 }
 
-func (m metrics) observe(r request, start time.Time, outcome string) {
+func (m metrics) observe(r Request, start time.Time, outcome string) {
 	m.requests.WithLabelValues(r.name(), outcome).Inc()
 	m.seconds.WithLabelValues(r.name()).Observe(time.Since(start).Seconds())
 }
 
 // name says what a request does, without where.
-func (r request) name() string {
+func (r Request) name() string {
 	switch {
-	case r.needs == "":
+	case r.Needs == "":
 		return "health"
-	case r.kind == "":
+	case r.Kind == "":
 		return "lookup"
-	case r.kind == "data" && r.method == http.MethodGet:
+	case r.Kind == "data" && r.Method == http.MethodGet:
 		return "read"
-	case r.kind == "data" && r.method == http.MethodPut:
+	case r.Kind == "data" && r.Method == http.MethodPut:
 		return "write"
-	case r.kind == "data" && r.method == http.MethodPatch:
+	case r.Kind == "data" && r.Method == http.MethodPatch:
 		return "patch"
-	case r.method == http.MethodDelete:
+	case r.Method == http.MethodDelete:
 		return "delete"
 	}
-	return r.kind
+	return r.Kind
 }
 
 // names of the kinds in metrics.
-func (k kind) String() string {
-	return [kinds]string{"unreachable", "slow", "sealed", "uninitialised", "denied", "busy", "failing", "unmounted", "strange"}[k]
+func (k Kind) String() string {
+	return [Kinds]string{"unreachable", "slow", "sealed", "uninitialised", "denied", "busy", "failing", "unmounted", "strange"}[k]
 }
 
 // What is read off when metrics are asked for.
@@ -67,27 +67,25 @@ var (
 	renewals     = prometheus.NewDesc("strongroom_vault_token_renewals_total", "Renewals of Vault's token.", nil, nil)
 	breakerOpen  = prometheus.NewDesc("strongroom_vault_breaker_open", "1 while calls are answered at once because Vault is away.", nil, nil)
 	breakerTimes = prometheus.NewDesc("strongroom_vault_breaker_opened_total", "How often that began.", nil, nil)
-	cacheReads   = prometheus.NewDesc("strongroom_vault_cache_reads_total", "Values read for use: hit, stale (in an outage), or miss.", []string{"outcome"}, nil)
-	cacheKept    = prometheus.NewDesc("strongroom_vault_cache_entries", "Organisations whose secrets are in memory.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
-func (s *Store) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{tokenSeconds, logIns, renewals, breakerOpen, breakerTimes, cacheReads, cacheKept} {
+func (c *Conn) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{tokenSeconds, logIns, renewals, breakerOpen, breakerTimes} {
 		to <- d
 	}
-	s.metrics.requests.Describe(to)
-	s.metrics.seconds.Describe(to)
-	s.metrics.retries.Describe(to)
+	c.metrics.requests.Describe(to)
+	c.metrics.seconds.Describe(to)
+	c.metrics.retries.Describe(to)
 }
 
 // Collect implements prometheus.Collector.
-func (s *Store) Collect(to chan<- prometheus.Metric) {
+func (c *Conn) Collect(to chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, n int, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	gauge := func(d *prometheus.Desc, v float64) { to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
-	state := s.session.State()
+	state := c.Session.State()
 	if life, ends := state.Life(time.Now()); ends {
 		gauge(tokenSeconds, life.Seconds())
 	}
@@ -95,19 +93,14 @@ func (s *Store) Collect(to chan<- prometheus.Metric) {
 	count(logIns, state.LogInFailures, "failed")
 	count(renewals, state.Renewals)
 	open := 0.0
-	if s.breaker.Reason() != nil {
+	if c.breaker.Reason() != nil {
 		open = 1
 	}
 	gauge(breakerOpen, open)
-	count(breakerTimes, s.breaker.Opened())
-	c := s.cache.Counts()
-	count(cacheReads, c.Hits, "hit")
-	count(cacheReads, c.Stale, "stale")
-	count(cacheReads, c.Misses, "miss")
-	gauge(cacheKept, float64(c.Kept))
-	s.metrics.requests.Collect(to)
-	s.metrics.seconds.Collect(to)
-	s.metrics.retries.Collect(to)
+	count(breakerTimes, c.breaker.Opened())
+	c.metrics.requests.Collect(to)
+	c.metrics.seconds.Collect(to)
+	c.metrics.retries.Collect(to)
 }
 
 // outcome names how a request ended.
@@ -115,10 +108,10 @@ func outcome(ctx context.Context, err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case err == errMismatch:
+	case err == ErrMismatch:
 		return "mismatch"
 	}
-	for k := range kinds {
+	for k := range Kinds {
 		if err == told[k] {
 			return k.String()
 		}

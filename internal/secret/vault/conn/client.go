@@ -1,4 +1,4 @@
-package vault
+package conn
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -18,40 +17,13 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"strongroom/internal/id"
-	"strongroom/internal/secret/vault/breaker"
 	"strongroom/internal/secret/vault/login"
 )
 
-// store makes a store that has not spoken to Vault yet.
-func (c Config) store() (*Store, error) {
-	s := &Store{log: c.Logger, queues: make(map[id.ID]*queue), shapes: newShapes(), metrics: newMetrics()}
-	s.cache = c.cache(s)
-	if s.log == nil {
-		s.log = slog.Default()
-	}
-	s.reports = newReports(s.log)
-	if err := c.connect(s); err != nil {
-		return nil, err
-	}
-	if err := c.places(s); err != nil {
-		return nil, err
-	}
-	if os.Getenv(api.EnvVaultWrapTTL) != "" {
-		s.log.Warn("VAULT_WRAP_TTL has no effect here: Vault's answers are not wrapped")
-	}
-	s.breaker = breaker.New(breaker.Config{
-		Probe: s.probe, Interval: 500 * time.Millisecond, Timeout: min(time.Second, s.timeout),
-		Closed: func(time.Duration) { s.reports.recovered() },
-	})
-	s.base, s.stop = context.WithCancelCause(context.Background())
-	return s, nil
-}
-
-// connect gives the store Vault's client, made from the settings. Each is set on what the variables have said before, so that it wins;
+// connect makes the client from the settings. Each is set on what the variables have said before, so that it wins;
 // ConfigureTLS changes only what it is given, which is why it can be called after the variables and must be told nothing
 // twice.
-func (c Config) connect(s *Store) error {
+func (c Config) connect(s *Conn) error {
 	if err := checkVariables(); err != nil {
 		return err
 	}
@@ -59,15 +31,15 @@ func (c Config) connect(s *Store) error {
 	if conf.Error != nil {
 		return fmt.Errorf("Vault's variables: %w", conf.Error)
 	}
-	s.timeout = DefaultTimeout
+	s.Timeout = DefaultTimeout
 	if os.Getenv(api.EnvVaultClientTimeout) != "" {
-		s.timeout = conf.Timeout
+		s.Timeout = conf.Timeout
 	}
 	if c.ClientTimeout != nil {
-		s.timeout = *c.ClientTimeout
+		s.Timeout = *c.ClientTimeout
 	}
-	if s.timeout <= 0 {
-		return fmt.Errorf("%s: must be more than 0", either(c.ClientTimeout != nil, "--vault-client-timeout", api.EnvVaultClientTimeout))
+	if s.Timeout <= 0 {
+		return fmt.Errorf("%s: must be more than 0", Either(c.ClientTimeout != nil, "--vault-client-timeout", api.EnvVaultClientTimeout))
 	}
 	if c.Address != "" {
 		if err := checkAddress(c.Address); err != nil {
@@ -79,7 +51,7 @@ func (c Config) connect(s *Store) error {
 		conf.MaxRetries = *c.MaxRetries
 	}
 	conf.Timeout = 0 // every call carries a deadline of its own
-	retryWithin(conf, s.timeout, s.metrics.retries.Inc)
+	retryWithin(conf, s.Timeout, s.metrics.retries.Inc)
 	conf.ReadYourWrites = true // on Vault Enterprise, where reads are served by standbys; nothing elsewhere
 	if err := c.transport(conf); err != nil {
 		return err
@@ -89,20 +61,20 @@ func (c Config) connect(s *Store) error {
 		return fmt.Errorf("Vault's variables: %w", err)
 	}
 	client.SetWrappingLookupFunc(func(string, string) string { return "" })
-	if ns := strings.Trim(c.Place.Namespace, "/"); ns != "" {
+	if ns := strings.Trim(c.Namespace, "/"); ns != "" {
 		client.SetNamespace(ns)
 	}
-	s.client, s.root, s.conns = client, client.WithNamespace(""), conf.HttpClient.Transport.(*http.Transport)
+	s.Client, s.Root, s.conns = client, client.WithNamespace(""), conf.HttpClient.Transport.(*http.Transport)
 	return c.session(s)
 }
 
 // session sets up how the client gets its token.
-func (c Config) session(s *Store) error {
+func (c Config) session(s *Conn) error {
 	how := c.Login
 	how.Token = c.Token
 	other := how.TokenFile != "" || how.Method != "" && how.Method != login.Token
 	if how.Token == "" && !other {
-		how.Token = s.client.Token() // VAULT_TOKEN
+		how.Token = s.Client.Token() // VAULT_TOKEN
 	}
 	how.NoToken = how.Token == "" && !other
 	m, err := login.NewMethod(how)
@@ -110,11 +82,11 @@ func (c Config) session(s *Store) error {
 		return err
 	}
 	if other {
-		s.client.ClearToken()
+		s.Client.ClearToken()
 	} else {
-		s.client.SetToken(how.Token)
+		s.Client.SetToken(how.Token)
 	}
-	s.session = login.NewSession(s.client, m, s.timeout, s.log)
+	s.Session = login.NewSession(s.Client, m, s.Timeout, s.Log)
 	return nil
 }
 
@@ -149,8 +121,8 @@ func (c Config) clientPair() api.TLSConfig {
 		return api.TLSConfig{}
 	}
 	return api.TLSConfig{
-		ClientCert: either(c.ClientCert != "", c.ClientCert, os.Getenv(api.EnvVaultClientCert)),
-		ClientKey:  either(c.ClientKey != "", c.ClientKey, os.Getenv(api.EnvVaultClientKey)),
+		ClientCert: Either(c.ClientCert != "", c.ClientCert, os.Getenv(api.EnvVaultClientCert)),
+		ClientKey:  Either(c.ClientKey != "", c.ClientKey, os.Getenv(api.EnvVaultClientKey)),
 	}
 }
 
@@ -269,7 +241,8 @@ func checkAddress(addr string) error {
 	return errors.New("is not the URL of a server, such as https://127.0.0.1:8200; it begins with https:// or http://")
 }
 
-func either[T any](first bool, a, b T) T {
+// Either is the first or the second.
+func Either[T any](first bool, a, b T) T {
 	if first {
 		return a
 	}

@@ -1,0 +1,183 @@
+// Package conn is the connection to Vault: how it is made and secured, who logs in, and how requests are sent, repeated,
+// refused for a while, measured and reported. It knows nothing of secrets or where they are.
+//
+// # Errors
+//
+// What callers get names a state and nothing else. Addresses, paths and Vault's own words go to the log, where an
+// outage is one line a minute and one at its end. Neither holds a token or a value.
+//
+// # Outages
+//
+// After a request that found no Vault, the connection asks for Vault's state itself. If that fails too, calls are
+// answered at once until Vault is back, which is asked for twice a second (package breaker). A token that ends is renewed
+// or replaced in time, and one that is refused is replaced and the request repeated (package login).
+package conn
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/secret/vault/breaker"
+	"strongroom/internal/secret/vault/login"
+)
+
+// DefaultTimeout bounds an operation where neither Config nor VAULT_CLIENT_TIMEOUT says otherwise. It is less than the
+// 5 s within which the API answers for a Vault that does not.
+const DefaultTimeout = 4500 * time.Millisecond
+
+// Config says which Vault, and how. A field that is set wins over the variable beside it; one that is not takes the
+// variable, then the default. The variables that have no field act too: VAULT_AGENT_ADDR (in place of VAULT_ADDR),
+// VAULT_CACERT_BYTES, VAULT_RATE_LIMIT, VAULT_HTTP_PROXY and VAULT_PROXY_ADDR, VAULT_HEADERS, VAULT_SRV_LOOKUP,
+// VAULT_DISABLE_REDIRECTS. VAULT_WRAP_TTL does not: wrapped answers would be of no use. A variable that cannot be read
+// ends the start, also where a field wins over it.
+type Config struct {
+	Address string // VAULT_ADDR; https://127.0.0.1:8200
+	Token   string // VAULT_TOKEN; none is right for a Vault Agent that adds its own
+	// Login is any other way to get a token; its own fields for one do not count. VAULT_TOKEN then has no effect.
+	Login login.Config
+	// Namespace is where requests go that are for no other; VAULT_NAMESPACE.
+	Namespace string
+
+	// ClientTimeout (VAULT_CLIENT_TIMEOUT) bounds an operation of the store: all requests it takes, their repetitions and
+	// the waiting for other changes of the same organisation. DefaultTimeout, not Vault's 60 s.
+	ClientTimeout *time.Duration
+
+	// MaxRetries (VAULT_MAX_RETRIES) is how often a request is repeated that found no answer, a server error (5xx) or too
+	// many requests (429); 2. The waits between grow from 0.1 s to at most 1 s, and none goes beyond the timeout.
+	MaxRetries *int
+
+	CACert        string // VAULT_CACERT; a PEM file. Without CACert and CAPath, the machine's own authorities.
+	CAPath        string // VAULT_CAPATH; a folder of PEM files
+	ClientCert    string // VAULT_CLIENT_CERT; a PEM file
+	ClientKey     string // VAULT_CLIENT_KEY; a PEM file
+	SkipVerify    *bool  // VAULT_SKIP_VERIFY
+	TLSServerName string // VAULT_TLS_SERVER_NAME
+
+	Logger *slog.Logger // slog.Default
+}
+
+// Conn is a connection to Vault. Make it with New, and start it with Run when it has been found good.
+type Conn struct {
+	Client  *api.Client // in Config.Namespace
+	Root    *api.Client // the same, outside any namespace
+	Session *login.Session
+	Timeout time.Duration // of an operation
+	Log     *slog.Logger
+
+	conns   *http.Transport // the client's
+	reports *reports
+	breaker *breaker.Breaker
+	metrics metrics
+	base    context.Context // ends with Close
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup
+}
+
+// New makes a connection that has not spoken to Vault yet.
+func New(c Config) (*Conn, error) {
+	s := &Conn{Log: c.Logger, metrics: newMetrics()}
+	if s.Log == nil {
+		s.Log = slog.Default()
+	}
+	s.reports = newReports(s.Log)
+	if err := c.connect(s); err != nil {
+		return nil, err
+	}
+	if os.Getenv(api.EnvVaultWrapTTL) != "" {
+		s.Log.Warn("VAULT_WRAP_TTL has no effect here: Vault's answers are not wrapped")
+	}
+	s.breaker = breaker.New(breaker.Config{
+		Probe: s.probe, Interval: 500 * time.Millisecond, Timeout: min(time.Second, s.Timeout),
+		Closed: func(time.Duration) { s.reports.recovered() },
+	})
+	s.base, s.stop = context.WithCancelCause(context.Background())
+	return s, nil
+}
+
+// Run keeps the session until Close.
+func (c *Conn) Run() { c.running.Go(func() { c.Session.Run(c.base) }) }
+
+// Close ends the session and waits for it. What others have under way ends by End before.
+func (c *Conn) Close() {
+	c.End()
+	c.running.Wait()
+	c.breaker.Close()
+	c.conns.CloseIdleConnections()
+}
+
+// End ends what is under way below Base, with ErrClosed.
+func (c *Conn) End() { c.stop(ErrClosed) }
+
+// Base is the context of what nobody waits for; it ends with End.
+func (c *Conn) Base() context.Context { return c.base }
+
+// Reason is why calls are answered at once, or nil while they are not.
+func (c *Conn) Reason() error { return c.breaker.Reason() }
+
+// Opened is how often that began.
+func (c *Conn) Opened() int { return c.breaker.Opened() }
+
+// In is the client for a namespace.
+func (c *Conn) In(namespace string) *api.Client {
+	if namespace == c.Client.Namespace() {
+		return c.Client
+	}
+	in := c.Root.WithNamespace(namespace)
+	in.SetToken(c.Client.Token())
+	return in
+}
+
+// Check reports whether Vault is there, unsealed, and still takes the token.
+func (c *Conn) Check(ctx context.Context) error {
+	ctx, cancel := c.Bound(ctx)
+	defer cancel()
+	r := Request{Method: http.MethodGet, Path: "sys/health", Needs: ""}
+	if err := c.Do(ctx, r, c.health); err != nil || !c.Session.State().MayLookUp {
+		return err
+	}
+	return c.Do(ctx, Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Needs: "read"}, func(ctx context.Context) error {
+		_, err := c.Client.Auth().Token().LookupSelfWithContext(ctx)
+		return err
+	})
+}
+
+// health asks Vault for its state, which is the same for all namespaces and told to the root one alone.
+func (c *Conn) health(ctx context.Context) error {
+	h, err := c.Root.Sys().HealthWithContext(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !h.Initialized:
+		return failure{Uninitialised, "not initialised"}
+	case h.Sealed:
+		return failure{Sealed, "sealed"}
+	}
+	return nil
+}
+
+// Bound gives ctx the deadline of an operation. Its cause tells the two apart.
+func (c *Conn) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, c.Timeout, ErrTooSlow)
+}
+
+// ErrClosed answers calls after Close.
+var ErrClosed = errs.New(errs.Unavailable, "the server is shutting down")
+
+// Known is err as callers hear it where it is the end of ctx: that Vault was too slow, or the caller's own error.
+func Known(ctx context.Context, err error) error {
+	switch end := Ended(ctx); {
+	case errors.Is(end, ErrTooSlow):
+		return Slow.Told()
+	case end != nil:
+		return end
+	}
+	return err
+}

@@ -1,0 +1,144 @@
+package kv2
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/hashicorp/vault/api"
+
+	"strongroom/internal/secret/vault/conn"
+)
+
+// maxAnswer bounds what is read of an answer: the largest entry that Vault takes by default, in its longest JSON form.
+const maxAnswer = 256 << 20
+
+// Entry is an entry as it was read. The values stay in the form Vault gave them, so that what is not ours goes back as it
+// came, also numbers that no Go type holds.
+type Entry struct {
+	Version int64  // of the latest; what check-and-set must name. 0: none was ever written
+	Created string // when that was, as Vault gives it: versions begin anew after an entry's removal
+	Data    map[string]json.RawMessage
+}
+
+// Read gets the entry. One that does not exist, or whose latest version is deleted or destroyed, has no data; in the
+// latter cases it has a version all the same, from which the next write goes on.
+func (l Location) Read(ctx context.Context) (Entry, error) {
+	r := l.Request(http.MethodGet, "data", "read")
+	var e Entry
+	var odd bool
+	err := l.Raw(ctx, r, nil, func(status int, body []byte) (ok bool) {
+		e, odd = ParseEntry(body)
+		return status == http.StatusOK || status == http.StatusNotFound && !odd // else nothing is mounted there
+	})
+	if err == nil && odd {
+		err = l.Conn.Fail(conn.Strange, "the answer has not the form of KV version 2", r)
+	}
+	return e, err
+}
+
+// Raw makes a request that reads, and gives take the answer, also one of status 404. Where take does not know that, it is
+// the error it is elsewhere.
+func (l Location) Raw(ctx context.Context, r conn.Request, query map[string][]string, take func(status int, body []byte) bool) error {
+	return l.Conn.Do(ctx, r, func(ctx context.Context) error {
+		resp, err := l.Client.Logical().ReadRawWithDataWithContext(ctx, r.Path, query)
+		if resp == nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if err != nil && resp.StatusCode != http.StatusNotFound {
+			return err
+		}
+		body, broken := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if broken != nil {
+			return broken
+		}
+		if !take(resp.StatusCode, body) {
+			return err
+		}
+		return nil
+	})
+}
+
+// ParseEntry reads an answer to a read: data and its version, data null and its version, or an empty list of errors.
+func ParseEntry(body []byte) (e Entry, odd bool) {
+	var answer struct {
+		Errors []string
+		Data   *struct {
+			Data     map[string]json.RawMessage
+			Metadata *Version
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return Entry{}, true
+	}
+	switch d := answer.Data; {
+	case d == nil:
+		return Entry{}, answer.Errors == nil || len(answer.Errors) > 0
+	case d.Metadata == nil:
+		return Entry{}, true
+	default:
+		return Entry{d.Metadata.Version, d.Metadata.Created, d.Data}, false
+	}
+}
+
+// Version is what is used of a version's metadata.
+type Version struct {
+	Version int64
+	Created string `json:"created_time"`
+}
+
+// Encode writes JSON without the escapes that are for HTML.
+func Encode(v any) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("kv2: what was read as JSON cannot be written: " + err.Error()) // strings and JSON that was parsed
+	}
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+// Put writes the entry's next version, by check-and-set: conn.ErrMismatch where the present one is not of that number.
+func (l Location) Put(ctx context.Context, version int64, data map[string]json.RawMessage) (Version, error) {
+	r := l.Request(http.MethodPut, "data", "update")
+	if version == 0 {
+		r.Needs = "create"
+	}
+	// Not as bytes, which the client would not send again to where a standby sends it.
+	body := map[string]any{"options": map[string]int64{"cas": version}, "data": data}
+	var written *api.Secret
+	err := l.Conn.Do(ctx, r, func(ctx context.Context) (err error) {
+		written, err = l.Client.Logical().WriteWithContext(ctx, r.Path, body)
+		return err
+	})
+	if err != nil {
+		return Version{}, err
+	}
+	return l.Written(written, r)
+}
+
+// Written is the version that Vault's answer to a write names.
+func (l Location) Written(written *api.Secret, r conn.Request) (Version, error) {
+	if written == nil || written.Data["version"] == nil {
+		return Version{}, l.Conn.Fail(conn.Strange, "the answer to a write has no version: the mount is not KV version 2", r)
+	}
+	version, _ := written.Data["version"].(json.Number)
+	n, err := version.Int64()
+	created, _ := written.Data["created_time"].(string)
+	if err != nil {
+		return Version{}, l.Conn.Fail(conn.Strange, fmt.Sprintf("the answer to a write has the version %q", version), r)
+	}
+	return Version{n, created}, nil
+}
+
+// Remove makes the request DELETE: of "data" it deletes the latest version, of "metadata" everything.
+func (l Location) Remove(ctx context.Context, kind string) error {
+	return l.Conn.Do(ctx, l.Request(http.MethodDelete, kind, "delete"), func(ctx context.Context) error {
+		_, err := l.Client.Logical().DeleteWithContext(ctx, l.In(kind))
+		return err
+	})
+}

@@ -1,0 +1,88 @@
+package perorg
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/kv2"
+)
+
+// entry is an organisation's entry as it was read.
+type entry struct{ kv2.Entry }
+
+// isString tells our values from others'.
+func isString(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '"' }
+
+// read gets the organisation's entry.
+func (s *Store) read(ctx context.Context, org id.ID) (entry, error) {
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return entry{}, err
+	}
+	e, err := at.Read(ctx)
+	if err == nil {
+		s.shapes.learn(org, shape{e.Version, e.Created, foreignIn(e.Data)})
+	}
+	return entry{e}, err
+}
+
+// value is that of a key, where it is a string.
+func (e entry) value(key string) (secret.Value, error) {
+	raw, ok := e.Data[key]
+	if !ok || !isString(raw) {
+		return secret.Value{}, secret.NotFound(key)
+	}
+	var v string
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return secret.Value{}, errors.New("a value in Vault's answer is not valid JSON") // err may quote it
+	}
+	return secret.NewValue([]byte(v)), nil
+}
+
+// with is the data after the changes, and whether it differs. Deletions leave values alone that are not ours.
+func (e entry) with(changes []secret.Change) (map[string]json.RawMessage, bool) {
+	data := maps.Clone(e.Data)
+	if data == nil {
+		data = make(map[string]json.RawMessage)
+	}
+	changed := false
+	for _, c := range changes {
+		for _, key := range c.Delete {
+			if raw, ok := data[key]; ok && isString(raw) {
+				delete(data, key)
+				changed = true
+			}
+		}
+		for key, v := range c.Set {
+			if old, ok := data[key]; !ok || !holds(old, v) {
+				data[key] = kv2.Encode(string(v.Bytes()))
+				changed = true
+			}
+		}
+	}
+	return data, changed
+}
+
+func holds(raw json.RawMessage, v secret.Value) bool {
+	var s string
+	return isString(raw) && json.Unmarshal(raw, &s) == nil && s == string(v.Bytes())
+}
+
+// put writes the entry's next version.
+func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return err
+	}
+	s.shapes.forget(org)
+	written, err := at.Put(ctx, version, data)
+	if err != nil {
+		return err
+	}
+	s.shapes.learn(org, shape{written.Version, written.Created, foreignIn(data)})
+	return nil
+}

@@ -1,0 +1,107 @@
+package perorg
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/queue"
+)
+
+// MaxTries bounds how often a batch is read, merged and written anew because others wrote in between.
+const MaxTries = 16
+
+// write carries out a batch and answers its callers. It is the one place that writes.
+func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
+	var lost int // writes of which it is not known whether they happened
+	for try := 1; ; try++ {
+		if batch = queue.Waiting(batch); len(batch) == 0 {
+			return
+		}
+		patched, err := false, error(nil)
+		if try == 1 {
+			patched, err = s.patchInTime(ctx, org, queue.Changes(batch))
+		}
+		if !patched && err == nil {
+			reading, stop := queue.WhileAnyWaits(ctx, batch)
+			var e entry
+			e, err = s.read(reading, org)
+			stop()
+			if err != nil {
+				if ctx.Err() == nil {
+					batch = queue.Waiting(batch) // a read that ended because the last caller left has no outcome for them
+				}
+				s.settle(org, batch, queue.ForCallers(err))
+				return
+			}
+			if batch = queue.Waiting(batch); len(batch) == 0 {
+				return
+			}
+			data, changed := e.with(queue.Changes(batch))
+			if !changed {
+				// As asked for already; after a lost answer, by our own write.
+				s.settle(org, batch, nil)
+				return
+			}
+			err = s.putInTime(ctx, org, e.Version, data)
+		}
+		switch {
+		case err == nil:
+		case errs.Is(err, errs.RequestTooLarge) && len(batch) > 1:
+			// Someone's change is too large; the others' need not fail for it.
+			s.write(ctx, org, batch[:len(batch)/2])
+			s.write(ctx, org, batch[len(batch)/2:])
+			return
+		case errors.Is(err, conn.ErrMismatch) && try < MaxTries:
+			if queue.Pause(ctx, try) {
+				continue
+			}
+			// The time is up.
+		case errors.Is(err, conn.ErrMismatch):
+			err = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
+		case isUncertain(err) && lost == 0 && ctx.Err() == nil:
+			// The answer was lost, perhaps not the write. Check-and-set makes it safe to look and to write again.
+			lost++
+			s.cache.Drop(org) // it may be that nobody waits for an answer any more
+			continue
+		}
+		s.settle(org, batch, queue.ForCallers(err))
+		return
+	}
+}
+
+// settle answers callers, who from then on must not be given what was read before.
+func (s *Store) settle(org id.ID, batch []*queue.Item, err error) {
+	s.cache.Drop(org)
+	queue.Answer(batch, err)
+}
+
+// shorten leaves an eighth of the time to look what became of a write that was not answered.
+func (s *Store) shorten(ctx context.Context) (context.Context, context.CancelFunc) {
+	d, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, d.Add(-s.conn.Timeout/8), conn.ErrTooSlow)
+}
+
+func (s *Store) putInTime(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
+	ctx, cancel := s.shorten(ctx)
+	defer cancel()
+	return s.put(ctx, org, version, data)
+}
+
+func (s *Store) patchInTime(ctx context.Context, org id.ID, changes []secret.Change) (sent bool, err error) {
+	ctx, cancel := s.shorten(ctx)
+	defer cancel()
+	return s.patch(ctx, org, changes)
+}
+
+// isUncertain reports whether a write that ended so may have happened.
+func isUncertain(err error) bool {
+	return conn.Is(err, conn.Unreachable) || conn.Is(err, conn.Slow) || conn.Is(err, conn.Failing)
+}

@@ -1,0 +1,59 @@
+package vault
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"strongroom/internal/secret"
+)
+
+var _ prometheus.Collector = (*Store)(nil)
+
+// Details tells of the token, whose end is the outage that can be seen coming.
+func (s *Store) Details() []secret.Detail {
+	state := s.conn.Session.State()
+	life, ends := state.Life(time.Now())
+	d := secret.Detail{Name: "vault-token", OK: true}
+	switch {
+	case !state.Failing.IsZero():
+		d.OK, d.Message = false, "logging in to Vault has failed since "+state.Failing.UTC().Format(time.RFC3339)
+	case !ends:
+		d.Message = "does not end, as far as Vault tells"
+	case life == 0:
+		d.OK, d.Message = false, "has ended"
+	case state.Renewable:
+		d.Message = "is renewed in time; lasts for " + life.Round(time.Second).String()
+	case s.conn.Session.Lasting():
+		d.Message = "is replaced in time; lasts for " + life.Round(time.Second).String()
+	default:
+		d.Message = "cannot be renewed and ends in " + life.Round(time.Second).String()
+	}
+	return []secret.Detail{d}
+}
+
+// The metrics of what Use gives out; those of requests are the connection's.
+var (
+	cacheReads = prometheus.NewDesc("strongroom_vault_cache_reads_total", "Values read for use: hit, stale (in an outage), or miss.", []string{"outcome"}, nil)
+	cacheKept  = prometheus.NewDesc("strongroom_vault_cache_entries", "Entries whose secrets are in memory.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (s *Store) Describe(to chan<- *prometheus.Desc) {
+	s.conn.Describe(to)
+	to <- cacheReads
+	to <- cacheKept
+}
+
+// Collect implements prometheus.Collector.
+func (s *Store) Collect(to chan<- prometheus.Metric) {
+	s.conn.Collect(to)
+	c := s.layout.Cached()
+	count := func(n int, outcome string) {
+		to <- prometheus.MustNewConstMetric(cacheReads, prometheus.CounterValue, float64(n), outcome)
+	}
+	count(c.Hits, "hit")
+	count(c.Stale, "stale")
+	count(c.Misses, "miss")
+	to <- prometheus.MustNewConstMetric(cacheKept, prometheus.GaugeValue, float64(c.Kept))
+}
