@@ -25,7 +25,7 @@ type Authorization struct {
 	Links       Links        `json:"links,omitempty"`
 }
 
-// Permission is an action, "read" or "write", on a resource.
+// Permission is an action, "read" or "write", or "use" of secrets, on a resource.
 type Permission struct {
 	Action   string   `json:"action"`
 	Resource Resource `json:"resource"`

@@ -14,6 +14,7 @@ type SecretInfo struct {
 	CreatedAt   time.Time       `json:"createdAt"`
 	UpdatedAt   time.Time       `json:"updatedAt"`
 	UpdatedBy   string          `json:"updatedBy,omitempty"`
+	LastUsedAt  *time.Time      `json:"lastUsedAt,omitempty"` // to about a minute; nil: never
 	Description string          `json:"description"`
 	ExpiresAt   *time.Time      `json:"expiresAt,omitempty"`
 	DeletedAt   *time.Time      `json:"deletedAt,omitempty"`

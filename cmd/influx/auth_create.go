@@ -28,6 +28,9 @@ func (a *app) authCreateCmd() *cli.Command {
 			&cli.StringSliceFlag{Name: action + "-bucket", Usage: "The bucket `id`; may be given several times"},
 			&cli.StringSliceFlag{Name: action + "-secret", Usage: "The `key` of one secret, or the start of keys and a star, such as db/*; may be given several times"})
 	}
+	own = append(own,
+		&cli.BoolFlag{Name: "use-secrets", Usage: "Gives out the values of all secrets, for an agent that uses them; no other flag does"},
+		&cli.StringSliceFlag{Name: "use-secret", Usage: "The same of one secret by its `key`, or of the keys that begin so, such as db/*; may be given several times"})
 	for _, kind := range permission.Types {
 		for _, action := range permission.Actions {
 			f := &cli.BoolFlag{Name: action + "-" + kind, Usage: "Grants the permission to " + permissionUsage(action, kind)}
@@ -46,7 +49,8 @@ func (a *app) authCreateCmd() *cli.Command {
 		Description: `Makes a token and shows it, this once. What it may do is what the flags grant within the organization:
 
    influx auth create --read-secrets --write-secrets -d "deploy job"
-   influx auth create --read-secret 'db/*' --expires-in 30d`,
+   influx auth create --read-secret 'db/*' --expires-in 30d
+   influx auth create --use-secret 'telegraf/*' -d telegraf`,
 		Flags:  session.CommonFlags(session.OrgFlags(own...)...),
 		Action: a.Connected(session.Authenticated, createAuth),
 	}
@@ -99,7 +103,7 @@ func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session.Session
 	case operator && allAccess:
 		return nil, errors.New("give either --operator or --all-access, not both")
 	case (operator || allAccess) && len(listed) > 0:
-		return nil, errors.New("cannot compose other permissions with --operator or --all-access, which hold them already")
+		return nil, errors.New("cannot compose other permissions with --operator or --all-access; make a token of its own for them")
 	case !operator && !allAccess:
 		if len(listed) == 0 {
 			return nil, withHint(cmd, "the token would be allowed nothing: give --read-… or --write-… flags, --all-access or --operator")
@@ -133,12 +137,17 @@ func listedPermissions(cmd *cli.Command, orgID string) ([]client.Permission, err
 			}
 			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "buckets", ID: id, OrgID: orgID}})
 		}
+	}
+	for _, action := range append(slices.Clone(permission.Actions), permission.Use) {
 		for _, key := range cmd.StringSlice(action + "-secret") {
 			if key == "" {
 				return nil, fmt.Errorf("--%s-secret needs a key; --%s-secrets grants it for all", action, action)
 			}
 			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "secrets", Name: key, OrgID: orgID}})
 		}
+	}
+	if cmd.Bool("use-secrets") {
+		all = append(all, client.Permission{Action: permission.Use, Resource: permission.OfOrg("secrets", orgID)})
 	}
 	for _, kind := range permission.Types {
 		for _, action := range permission.Actions {

@@ -88,9 +88,9 @@ func showSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error
 func printInfos(s *session.Session, infos ...client.SecretInfo) error {
 	var rows [][]string
 	for _, i := range infos {
-		rows = append(rows, []string{i.Key, fmt.Sprint(i.Version), stamp(&i.UpdatedAt), i.UpdatedBy, stamp(i.ExpiresAt), stamp(i.DeletedAt), i.Description})
+		rows = append(rows, []string{i.Key, fmt.Sprint(i.Version), stamp(&i.UpdatedAt), i.UpdatedBy, stamp(i.LastUsedAt), stamp(i.ExpiresAt), stamp(i.DeletedAt), i.Description})
 	}
-	return s.Print.Table([]string{"Key", "Version", "Updated", "By", "Expires", "Deleted", "Description"}, rows)
+	return s.Print.Table([]string{"Key", "Version", "Updated", "By", "Last Used", "Expires", "Deleted", "Description"}, rows)
 }
 
 func stamp(t *time.Time) string {

@@ -158,6 +158,8 @@ func (a *API) routes() map[string]methods {
 		"/api/v2/orgs/{orgID}/secrets/{key}/description": {"PUT": auth((*API).putSecretDescription)},
 		"/api/v2/orgs/{orgID}/secrets/{key}/restore":     {"POST": auth((*API).postSecretRestore)},
 		"/api/v2/orgs/{orgID}/deleted-secrets":           {"GET": auth((*API).getDeletedSecrets)},
+		"/api/v2/orgs/{orgID}/secret-values":             {"GET": auth((*API).getSecretValues)},
+		"/api/v2/orgs/{orgID}/secret-values/{key}":       {"GET": auth((*API).getSecretValue)},
 
 		"/api/v2/authorizations":          {"GET": auth((*API).getAuthorizations), "POST": auth((*API).postAuthorization)},
 		"/api/v2/authorizations/{authID}": {"GET": auth((*API).getAuthorization), "PATCH": auth((*API).patchAuthorization), "DELETE": auth((*API).deleteAuthorization)},

@@ -215,7 +215,7 @@ func newAPI(t testing.TB) (a *API, token string, org id.ID) {
 	must(t, err)
 	users, err := identity.New(identity.Config{KV: data, Audit: trail, Secrets: store, Logger: log, BcryptCost: 4})
 	must(t, err)
-	a, err = New(Config{Identity: users, Secrets: secret.NewService(store, users.Guard(), users, secret.Limits{}), Store: store, Logger: log, Version: "test"})
+	a, err = New(Config{Identity: users, Secrets: secret.NewService(store, users.Guard(), users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)
 	nobody := &identity.Caller{Principal: &identity.Principal{}}
 	o, err := users.Onboard(t.Context(), nobody, identity.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})

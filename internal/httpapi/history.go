@@ -19,6 +19,7 @@ type secretBody struct {
 	CreatedAt   time.Time         `json:"createdAt"`
 	UpdatedAt   time.Time         `json:"updatedAt"`
 	UpdatedBy   string            `json:"updatedBy,omitempty"`
+	LastUsedAt  *time.Time        `json:"lastUsedAt,omitempty"`
 	Description string            `json:"description"`
 	ExpiresAt   *time.Time        `json:"expiresAt,omitempty"`
 	DeletedAt   *time.Time        `json:"deletedAt,omitempty"`
@@ -40,7 +41,7 @@ func bodyOf(org id.ID, info secret.Info) secretBody {
 	b := secretBody{
 		Links: map[string]string{"org": path, "self": path + "/secrets/" + url.PathEscape(info.Key)},
 		Key:   info.Key, OrgID: org.String(), Version: info.Version,
-		CreatedAt: info.Created, UpdatedAt: info.Updated, UpdatedBy: info.By,
+		CreatedAt: info.Created, UpdatedAt: info.Updated, UpdatedBy: info.By, LastUsedAt: timeOrNil(info.Used),
 		Description: info.Text, ExpiresAt: timeOrNil(info.Expires), DeletedAt: timeOrNil(info.Deleted), DeletedBy: info.DeletedBy,
 		Versions: []versionBody{},
 	}

@@ -44,7 +44,7 @@ type NewAuthorization struct {
 }
 
 // Authorize makes an authorization and returns it with its token, which is not kept and cannot be shown again. The
-// caller must hold every permission that the token is to have.
+// caller must hold every permission that the token is to have, or may grant it all the same (see mayGrant).
 func (s *Service) Authorize(ctx context.Context, c *Caller, n NewAuthorization) (Authorization, string, error) {
 	act := Act{Action: "authorizations.create", Org: n.OrgID, Target: clip(n.Description)}
 	if !n.OrgID.Valid() {
@@ -68,7 +68,7 @@ func (s *Service) Authorize(ctx context.Context, c *Caller, n NewAuthorization) 
 		return Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "an authorization has at most %d permissions", maxPermissions))
 	}
 	for _, p := range n.Permissions {
-		if !c.May(p) {
+		if !c.mayGrant(p) {
 			return Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed", p))
 		}
 	}

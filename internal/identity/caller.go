@@ -52,6 +52,15 @@ func (c *Caller) MaySome(a Action, org id.ID) bool {
 	return false
 }
 
+// mayGrant reports whether the caller may make a token with the permission: one they hold, or the use of secrets that
+// they may both read of and write. To write alone is not enough: who sets what they can never list would else read it.
+func (c *Caller) mayGrant(p Permission) bool {
+	if c.May(p) {
+		return true
+	}
+	return p.Action == Use && c.May(To(Read, p.Resource)) && c.May(To(Write, p.Resource))
+}
+
 // Act is one thing a caller wants to do.
 type Act struct {
 	Action string // as the audit log names it, for example "secrets.apply"

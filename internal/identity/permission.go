@@ -12,10 +12,13 @@ import (
 // Action is what a permission allows.
 type Action string
 
-// The two actions of InfluxDB.
+// The two actions of InfluxDB, and one of ours.
 const (
 	Read  Action = "read"
 	Write Action = "write"
+	// Use, on secrets, gives their values out to be used; Read never shows one. Only tokens that were given it have it:
+	// no role, no operator and no "all access" does (see Caller.mayGrant).
+	Use Action = "use"
 )
 
 // ResourceType is what a permission is about.
@@ -119,11 +122,14 @@ func nameCovers(held, need string) bool {
 
 // Valid checks a permission that came from outside.
 func (p Permission) Valid() error {
-	if p.Action != Read && p.Action != Write {
+	if p.Action != Read && p.Action != Write && p.Action != Use {
 		return errs.New(errs.Invalid, "unknown action %q for permission; use read or write", clip(string(p.Action)))
 	}
 	if !slices.Contains(ResourceTypes, p.Resource.Type) && !slices.Contains(alsoKnown, p.Resource.Type) {
 		return errs.New(errs.Invalid, "unknown resource type %q for permission", clip(string(p.Resource.Type)))
+	}
+	if r := p.Resource; p.Action == Use && (r.Type != Secrets || !r.OrgID.Valid() || r.ID.Valid()) {
+		return errs.New(errs.Invalid, "the action use is for the secrets of one organization: type secrets, with orgID and without id")
 	}
 	return nil
 }

@@ -53,6 +53,22 @@ func TestCovers(t *testing.T) {
 		if To(Write, tc.held).covers(need) {
 			t.Errorf("write covers read: %s", need)
 		}
+		for _, a := range []Action{Read, Write} {
+			if To(a, tc.held).covers(To(Use, tc.need)) || To(Use, tc.held).covers(To(a, tc.need)) {
+				t.Errorf("%s and use cover one another: %s", a, need)
+			}
+		}
+	}
+}
+
+// No role uses secrets, nor does the operator: only a token that was made for it.
+func TestNoRoleUsesSecrets(t *testing.T) {
+	const a id.ID = 0xa
+	need := To(Use, Resource{Type: Secrets, OrgID: a, Name: "k"})
+	for who, ps := range map[string][]Permission{"operator": Operator(), "owner": Owner(a), "member": Member(a), "self": Self(7)} {
+		if c := holder(ps...); c.May(need) || c.MaySome(Use, a) {
+			t.Errorf("the %s may use secrets", who)
+		}
 	}
 }
 

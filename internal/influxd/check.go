@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/sealed"
 )
 
@@ -84,6 +85,9 @@ func inspect(ctx context.Context, p Process, cfg *config.Config, path string) (*
 	if err := identity.Check(ctx, data, i.wrong); err != nil {
 		return nil, err
 	}
+	if err := lastuse.Check(ctx, data, i.wrong); err != nil {
+		return nil, err
+	}
 	orgs, err := sealed.New(sealed.Config{KV: data, Keyring: keys}).Verify(ctx, i.wrong)
 	if err != nil {
 		return nil, err
@@ -121,7 +125,7 @@ func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) e
 }
 
 // known are the beginnings of all keys.
-var known = slices.Concat(identity.Prefixes, sealed.Prefixes, []string{"core/"})
+var known = slices.Concat(identity.Prefixes, sealed.Prefixes, []string{"core/", lastuse.Prefix})
 
 // strangers counts the records and finds those of no known kind.
 func (i *inspection) strangers(ctx context.Context, data kv.Store) error {

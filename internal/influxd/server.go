@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/sealed"
 	"strongroom/internal/ui"
 )
@@ -116,8 +117,13 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	store = secret.Metered(store, cfg.SecretStore, metrics, log)
 	s.store = store
 
+	usesKey, err := keys.DeriveKey(lastuse.Label)
+	if err != nil {
+		return nil, err
+	}
+	uses := lastuse.New(data, usesKey)
 	s.identity, err = identity.New(identity.Config{
-		KV: data, Audit: s.trail, Secrets: store, Logger: log,
+		KV: data, Audit: s.trail, Secrets: secret.Remembered{Store: store, Uses: uses}, Logger: log,
 		SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
 	})
 	if err != nil {
@@ -128,10 +134,15 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	seals := newSealing(cfg, p, s.identity.Guard(), embedded, keys, source, log)
 	s.runs(ctx, seals.Run)
 
-	secrets := secret.NewService(store, s.identity.Guard(), s.identity, secret.Limits{
+	secrets := secret.NewService(store, s.identity.Guard(), s.identity, uses, secret.Limits{
 		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
 	})
 	s.secrets = secrets
+	s.runs(ctx, func(ctx context.Context) {
+		uses.Maintain(ctx, secrets.Names, func(err error) {
+			log.Warn("noting when secrets were used failed and will be tried again", "error", err)
+		})
+	})
 	api := httpapi.Config{
 		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
 		Version: apiVersion(), Commit: commit, Settings: cfg.Public,

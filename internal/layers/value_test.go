@@ -21,6 +21,7 @@ var takers = map[string]string{
 	"internal/secret/sealed":       "seals them",
 	"internal/secret/vault/perorg": "sends them to Vault",
 	"internal/transfer":            "writes them to an export that somebody asked for",
+	"internal/httpapi":             "answers them to tokens that may use them",
 }
 
 // TestWhoTakesValues finds every use of secret.Value.Bytes outside tests, by type and not by name.

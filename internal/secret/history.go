@@ -24,7 +24,8 @@ type Info struct {
 	Version int // of the current value, or of the last one of a deleted secret
 	Created time.Time
 	Updated time.Time
-	By      string // who set the current value; "" where that is not known
+	Used    time.Time // last given out to be used, to about a minute; the service fills it in
+	By      string    // who set the current value; "" where that is not known
 	Description
 	Deleted   time.Time
 	DeletedBy string
@@ -85,7 +86,11 @@ func (s *Service) info(ctx context.Context, org id.ID, key string) (Info, error)
 	if err != nil {
 		return Info{}, err
 	}
-	return h.Info(ctx, org, key)
+	info, err := h.Info(ctx, org, key)
+	if err == nil {
+		err = s.lastUsed(ctx, org, &info)
+	}
+	return info, err
 }
 
 // Deleted lists the deleted secrets that the caller may read of and that can be brought back.
@@ -103,7 +108,8 @@ func (s *Service) Deleted(ctx context.Context, c *identity.Caller, org id.ID) ([
 	infos, err := s.deleted(ctx, org)
 	shown := []Info{}
 	for _, info := range infos {
-		if c.May(need(identity.Read, org, info.Key)) {
+		if err == nil && c.May(need(identity.Read, org, info.Key)) {
+			err = s.lastUsed(ctx, org, &info)
 			shown = append(shown, info)
 		}
 	}

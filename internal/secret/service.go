@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/secret/lastuse"
 )
 
 // Limits bound what a caller may store, in bytes. Zero fields take the defaults.
@@ -30,23 +31,24 @@ type Orgs interface {
 }
 
 // Service is what the API uses: every method checks the caller's permission and puts the act on record first, then the
-// input and that the organisation exists, and only then asks the store.
+// input and that the organisation exists, and only then asks the store. (UseAll can make its record only in the end.)
 type Service struct {
 	store  Store
 	guard  *identity.Guard
 	orgs   Orgs
+	uses   *lastuse.Book
 	limits Limits
 }
 
-// NewService makes the service over a store.
-func NewService(store Store, guard *identity.Guard, orgs Orgs, limits Limits) *Service {
+// NewService makes the service over a store. Where uses is nil, nothing is known of when secrets were used.
+func NewService(store Store, guard *identity.Guard, orgs Orgs, uses *lastuse.Book, limits Limits) *Service {
 	if limits.MaxKey == 0 {
 		limits.MaxKey = DefaultMaxKey
 	}
 	if limits.MaxValue == 0 {
 		limits.MaxValue = DefaultMaxValue
 	}
-	return &Service{store, guard, orgs, limits}
+	return &Service{store, guard, orgs, uses, limits}
 }
 
 // Keys returns the names of the organisation's secrets that the caller may read of, sorted. A permission narrowed to

@@ -64,8 +64,8 @@ func open(t *testing.T, limits secret.Limits) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{trail: &trail{}, store: sealed.New(sealed.Config{KV: db, Keyring: ring})}
-	f.Service = secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), limits)
+	f := &fixture{trail: &trail{}, store: sealed.New(sealed.Config{KV: db, Keyring: ring, History: 10})}
+	f.Service = secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), nil, limits)
 	return f
 }
 

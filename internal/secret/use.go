@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 )
 
@@ -12,6 +13,8 @@ import (
 // once. Where values are managed, Get is the way.
 type User interface {
 	Use(ctx context.Context, org id.ID, key string) (Value, error)
+	// UseAll gives the values of those of the organisation's secrets whose keys want takes.
+	UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]Value, error)
 }
 
 // Use reads a value for use: from memory where the store does that, else by Get.
@@ -22,10 +25,42 @@ func Use(ctx context.Context, s Store, org id.ID, key string) (Value, error) {
 	return s.Get(ctx, org, key)
 }
 
+// UseAll reads for use, as Use does, the values of those secrets whose keys want takes.
+func UseAll(ctx context.Context, s Store, org id.ID, want func(key string) bool) (map[string]Value, error) {
+	if u, ok := s.(User); ok {
+		return u.UseAll(ctx, org, want)
+	}
+	keys, err := s.Keys(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]Value)
+	for _, k := range keys {
+		if !want(k) {
+			continue
+		}
+		v, err := s.Get(ctx, org, k)
+		if errs.Is(err, errs.NotFound) { // deleted meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		values[k] = v
+	}
+	return values, nil
+}
+
 // Use implements User over whatever store it is.
 func (m *metered) Use(ctx context.Context, org id.ID, key string) (v Value, err error) {
 	defer func(start time.Time) { m.observe(ctx, "use", org, start, err) }(time.Now())
 	return Use(ctx, m.Store, org, key)
+}
+
+// UseAll implements User over whatever store it is.
+func (m *metered) UseAll(ctx context.Context, org id.ID, want func(string) bool) (vs map[string]Value, err error) {
+	defer func(start time.Time) { m.observe(ctx, "use", org, start, err) }(time.Now())
+	return UseAll(ctx, m.Store, org, want)
 }
 
 // Detail is one thing that a store knows of its state, for health checks: it names no address.

@@ -69,7 +69,7 @@ func newSite(t testing.TB) *site {
 	now := func() time.Time { return time.Now().Add(s.ahead) }
 	s.users, err = identity.New(identity.Config{KV: data, Audit: trail, Secrets: s.store, Logger: log, BcryptCost: 4, Now: now})
 	s.must(err)
-	s.ui, err = New(Config{Identity: s.users, Secrets: secret.NewService(s.store, s.users.Guard(), s.users, secret.Limits{}), Store: s.store,
+	s.ui, err = New(Config{Identity: s.users, Secrets: secret.NewService(s.store, s.users.Guard(), s.users, nil, secret.Limits{}), Store: s.store,
 		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now})
 	s.must(err)
 	server := httptest.NewServer(s.ui)

@@ -42,6 +42,7 @@ func TestAPI(t *testing.T) {
 		{"audit", auditLog},
 		{"seal", seal},
 		{"history", history},
+		{"secret values", secretValues},
 		{"backup", backup},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, newWorld(t, stack.Options{Document: document})) })

@@ -28,6 +28,11 @@ func token(permissions string) string {
 const (
 	readSecrets  = `{"action":"read","resource":{"type":"secrets","orgID":"{A}"}}`
 	writeSecrets = `{"action":"write","resource":{"type":"secrets","orgID":"{A}"}}`
+	useSecrets   = `{"action":"use","resource":{"type":"secrets","orgID":"{A}"}}`
+	useDB        = `{"action":"use","resource":{"type":"secrets","orgID":"{A}","name":"db/*"}}`
+	valuesA      = "/orgs/{A}/secret-values"
+	tokensOnly   = "values are given to API tokens only, not to sessions: make a token that may use secrets (influx auth create --use-secrets)"
+	useWhat      = "the action use is for the secrets of one organization: type secrets, with orgID and without id"
 )
 
 // rules are the rows. Their outcomes are written by hand from InfluxDB's rules and the product's own, and from nothing
@@ -275,6 +280,35 @@ var rules = []rule{
 	{"owner", "POST", `/authorizations {"orgID":"{B}","permissions":[` + readSecrets + `]}`, "401 write:orgs/{B}/authorizations is unauthorized"},
 	{"tokens rw", "POST", token(readSecrets), "403 permission read:orgs/{A}/secrets is not allowed"},
 	{"instance w", "POST", token(writeSecrets), "201"},
+
+	// The use of secrets: whoever may both read and write them may grant it, and whoever has it.
+	{"secrets u A", "GET", secretsA, noRead},
+	{"secrets u A", "PATCH", setNew, noWrite},
+	{"secrets u A", "GET", secretsA + "/api%2Fkey", noRead},
+	{"secrets u A", "POST", token(useSecrets), "401 write:orgs/{A}/authorizations is unauthorized"},
+	{"operator", "GET", valuesA, "401 use:orgs/{A}/secrets is unauthorized"},
+	{"instance r", "GET", valuesA, "401 use:orgs/{A}/secrets is unauthorized"},
+	{"secrets rw", "GET", valuesA, "401 use:orgs/{A}/secrets is unauthorized"},
+	{"secrets u A", "GET", valuesA, "200"},
+	{"secrets u A", "GET", "/orgs/{B}/secret-values", "401 use:orgs/{B}/secrets is unauthorized"},
+	{"secrets u A", "GET", valuesA + "/api%2Fkey", "200"},
+	{"owner", "GET", valuesA, "401 " + tokensOnly},
+	{"operator's session", "GET", valuesA + "/api%2Fkey", "401 " + tokensOnly},
+	{"operator", "POST", token(useSecrets), "201"},
+	{"operator's session", "POST", token(useSecrets), "201"},
+	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets"}}`), "400 " + useWhat},
+	{"operator", "POST", token(`{"action":"use","resource":{"type":"buckets","orgID":"{A}"}}`), "400 " + useWhat},
+	{"operator", "POST", token(`{"action":"use","resource":{"type":"instance"}}`), "400 " + useWhat},
+	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets","orgID":"{A}","id":"{A}"}}`), "400 " + useWhat},
+	{"owner", "POST", token(useSecrets), "201"},
+	{"owner", "POST", token(`{"action":"use","resource":{"type":"secrets","orgID":"{B}"}}`), "403 permission use:orgs/{B}/secrets is not allowed"},
+	{"tokens w, secrets", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},
+	{"tokens w, secrets w", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},
+	{"tokens w, secrets rw db/*", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},
+	{"tokens w, secrets rw db/*", "POST", token(useDB), "201"},
+	{"tokens w, secrets u", "POST", token(useDB), "201"},
+	{"tokens w, secrets u", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},
+	{"instance w", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},
 	{"instance w", "POST", token(readSecrets), "403 permission read:orgs/{A}/secrets is not allowed"},
 
 	// Buckets.

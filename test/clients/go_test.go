@@ -236,6 +236,14 @@ func goAuthorizations(t *testing.T, w *walk) {
 			t.Errorf("%s: %d authorizations", name, len(*all))
 		}
 	}
+	// One with an action that the client does not know is listed and handed back like any other.
+	use := []domain.Permission{{Action: "use", Resource: domain.Resource{Type: domain.ResourceTypeSecrets, OrgID: w.org.Id}}}
+	agent := must[*domain.Authorization](t)(auths.CreateAuthorizationWithOrgID(ctx, *w.org.Id, use))
+	listed := *must[*[]domain.Authorization](t)(auths.FindAuthorizationsByOrgID(ctx, *w.org.Id))
+	if i := slices.IndexFunc(listed, func(a domain.Authorization) bool { return *a.Id == *agent.Id }); i < 0 || (*listed[i].Permissions)[0].Action != "use" {
+		t.Errorf("the agent's authorization is not listed as it was made: %v", listed)
+	}
+	done(t, auths.DeleteAuthorization(ctx, agent))
 	off := must[*domain.Authorization](t)(auths.UpdateAuthorizationStatus(ctx, auth, domain.AuthorizationUpdateRequestStatusInactive))
 	if *off.Status != domain.AuthorizationUpdateRequestStatusInactive {
 		t.Errorf("it is %v", *off.Status)

@@ -103,6 +103,15 @@ assert.equal((await auths.patchAuthorizationsID({authID: auth.id, body: {status:
 await refused(writer.patchOrgsIDSecrets({orgID, body: {'db/password': 'x'}}), 401, 'unauthorized', /inactive/)
 await auths.deleteAuthorizationsID({authID: auth.id})
 
+// An authorization with an action that the client does not know is listed and handed back like any other.
+const agent = await auths.postAuthorizations({body: {
+  orgID, description: 'uses', permissions: [{action: 'use', resource: {type: 'secrets', orgID, name: 'db/*'}}],
+}})
+const listed = (await auths.getAuthorizations({orgID})).authorizations.find((a) => a.id === agent.id)
+assert.deepEqual(listed.permissions.map((p) => [p.action, p.resource.type, p.resource.name]), [['use', 'secrets', 'db/*']])
+await refused(new OrgsAPI(new InfluxDB({url, token: agent.token})).getOrgsIDSecrets({orgID}), 401, 'unauthorized', /^read:/)
+await auths.deleteAuthorizationsID({authID: agent.id})
+
 // Buckets.
 const bucket = await buckets.postBuckets({body: {orgID, name: 'cpu', retentionRules: [{type: 'expire', everySeconds: 3600}]}})
 assert.equal((await buckets.patchBucketsID({bucketID: bucket.id, body: {name: 'cpus'}})).name, 'cpus')

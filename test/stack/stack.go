@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/sealing"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/sealed"
 )
 
@@ -84,8 +85,11 @@ func Start(t *testing.T, o Options) *Stack {
 		s.Store = o.Wrap(s.Store)
 	}
 	metrics := prometheus.NewRegistry()
+	usesKey, err := keys.DeriveKey(lastuse.Label)
+	must(t, err)
+	uses := lastuse.New(data, usesKey)
 	users, err := identity.New(identity.Config{
-		KV: data, Audit: trail, Secrets: s.Store, Logger: log, Now: s.Clock.Now,
+		KV: data, Audit: trail, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
 		BcryptCost: 4, // the lowest that bcrypt takes: tests sign in often
 	})
 	must(t, err)
@@ -101,7 +105,7 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	api, err := httpapi.New(httpapi.Config{
 		Seals: s.Seals, Backup: data,
-		Identity: users, Secrets: secret.NewService(s.Store, users.Guard(), users, secret.Limits{}), Store: s.Store, Trail: trail,
+		Identity: users, Secrets: secret.NewService(s.Store, users.Guard(), users, uses, secret.Limits{}), Store: s.Store, Trail: trail,
 		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any { return map[string]any{"secret-store": "bolt"} },
 		Metrics: metrics, Gather: metrics, Logger: log,
 	})

@@ -51,6 +51,7 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"InputNotKept", testInputNotKept},
 		{"OutputNotShared", testOutputNotShared},
 		{"Purge", testPurge},
+		{"ForUse", testForUse},
 
 		{"ConcurrentDistinctKeys", testConcurrentDistinctKeys},
 		{"ConcurrentSameKey", testConcurrentSameKey},

@@ -37,6 +37,13 @@ func TestUseInAnOutage(t *testing.T) {
 	if _, err := with.Use(t.Context(), org, "b"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("a key that was not there: %v", err)
 	}
+	all := func(string) bool { return true }
+	if values, err := with.UseAll(t.Context(), org, all); err != nil || len(values) != 1 || string(values["a"].Bytes()) != "1" {
+		t.Errorf("all for use: %d, %v", len(values), err)
+	}
+	if _, err := without.UseAll(t.Context(), org, all); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("all for use without --vault-cache-stale: %v", err)
+	}
 	if _, err := with.Get(t.Context(), org, "a"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("management reads from memory: %v", err)
 	}

@@ -139,6 +139,13 @@ func (s *Store) Use(ctx context.Context, org id.ID, key string) (secret.Value, e
 	return s.layout.Use(ctx, org, key)
 }
 
+// UseAll implements secret.User, from the same memory.
+func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error) {
+	ctx, cancel := s.conn.Bound(ctx)
+	defer cancel()
+	return s.layout.UseAll(ctx, org, want)
+}
+
 // Apply changes the organisation's secrets.
 func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
 	if s.places.ReadOnly(org) {

@@ -14,6 +14,9 @@ var Types = []string{
 // Actions are what one can be allowed to do.
 var Actions = []string{"read", "write"}
 
+// Use is the action that gives out the values of secrets. It is Strongroom's, and part of no set of permissions.
+const Use = "use"
+
 // OfOrg is a type within an organisation, as far as it belongs to one.
 func OfOrg(kind, orgID string) client.Resource {
 	if kind == "orgs" || kind == "users" || kind == "instance" {

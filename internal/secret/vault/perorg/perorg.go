@@ -106,6 +106,24 @@ func (s *Store) Use(ctx context.Context, org id.ID, key string) (secret.Value, e
 	return e.value(key)
 }
 
+// UseAll reads values from the organisation's entry in memory. What is not a string is nobody's secret here.
+func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error) {
+	e, err := s.cache.Get(ctx, org)
+	if err != nil {
+		return nil, conn.Known(ctx, err)
+	}
+	values := make(map[string]secret.Value)
+	for key, raw := range e.Data {
+		if !isString(raw) || !want(key) {
+			continue
+		}
+		if values[key], err = e.value(key); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
 // Cached are the counts of what Use gives out.
 func (s *Store) Cached() cache.Counts { return s.cache.Counts() }
 

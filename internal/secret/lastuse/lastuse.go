@@ -1,0 +1,263 @@
+// Package lastuse keeps when each secret was last used, beside the store of the secrets, whichever that is.
+//
+// A use is noted in memory and written a minute later at most, together with all others of that minute: a read is never a
+// write. Memory is written once more at the end, so that only a crash loses what it held, a minute at most.
+//
+// A record is used/<org>/<mac> with a time, where mac is the HMAC-SHA-256 of the secret's name under a key of its own: the
+// records tell whoever has the file how many of an organisation's secrets were used, and when, and no name.
+package lastuse
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// Prefix is what the keys of the records begin with.
+const Prefix = "used/"
+
+// Label names the key of the records among those derived from the keyring.
+const Label = "strongroom/v1/secret/last-use"
+
+// Book is the uses of one store's secrets. Make it with New; it is safe for use by many goroutines.
+type Book struct {
+	kv  kv.Store
+	key []byte
+	now func() time.Time
+
+	mu      sync.Mutex
+	pending map[name]int64 // Unix seconds
+}
+
+type name struct {
+	org id.ID
+	key string
+}
+
+// New makes the book over the records in store. The key is of 32 bytes and the book's own from then on.
+func New(store kv.Store, key []byte) *Book {
+	return &Book{kv: store, key: key, now: time.Now, pending: make(map[name]int64)}
+}
+
+// Mark notes that the secrets are used now.
+func (b *Book) Mark(org id.ID, keys ...string) {
+	at := b.now().Unix()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, k := range keys {
+		b.pending[name{org, k}] = at
+	}
+}
+
+// Last is when the secret was last used, to the second; zero for never.
+func (b *Book) Last(ctx context.Context, org id.ID, key string) (time.Time, error) {
+	b.mu.Lock()
+	at, ok := b.pending[name{org, key}]
+	b.mu.Unlock()
+	if ok {
+		return time.Unix(at, 0).UTC(), nil
+	}
+	r, err := b.kv.Get(ctx, b.record(org, key))
+	if errors.Is(err, kv.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return parse(r)
+}
+
+func folder(org id.ID) string { return Prefix + org.String() + "/" }
+
+func (b *Book) record(org id.ID, key string) string {
+	mac := hmac.New(sha256.New, b.key)
+	// The organisation's part has a fixed length: no two secrets give the same text.
+	mac.Write([]byte(org.String() + "/" + key))
+	return folder(org) + hex.EncodeToString(mac.Sum(nil))
+}
+
+func parse(r kv.Record) (time.Time, error) {
+	at, err := strconv.ParseInt(string(r.Value), 10, 64)
+	if err != nil || at <= 0 || at > maxTime {
+		return time.Time{}, fmt.Errorf("record %s: it is no time", r.Key)
+	}
+	return time.Unix(at, 0).UTC(), nil
+}
+
+// maxTime is the end of the year 9999, after which a time has no form in JSON.
+const maxTime = 253402300799
+
+// Names lists the names that an organisation's secrets have, the deleted ones that can be brought back included, or gives
+// errs.NotFound where there is no such organisation.
+type Names func(ctx context.Context, org id.ID) ([]string, error)
+
+// Maintain writes what is noted every minute until ctx ends, and at the end once more. An hour after the start, and
+// then every day, it removes the records of secrets that are no more. What fails is told to report, and tried again.
+func (b *Book) Maintain(ctx context.Context, names Names, report func(error)) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	swept := b.now().Add(-23 * time.Hour)
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := b.Write(last); err != nil {
+				report(err)
+			}
+			return
+		case <-tick.C:
+		}
+		err := b.Write(ctx)
+		if b.now().Sub(swept) >= 24*time.Hour {
+			swept = b.now()
+			err = errors.Join(err, b.Sweep(ctx, names))
+		}
+		if err != nil && ctx.Err() == nil {
+			report(err)
+		}
+	}
+}
+
+// Write writes what is noted. What cannot be written stays noted.
+func (b *Book) Write(ctx context.Context) error {
+	b.mu.Lock()
+	uses := b.pending
+	b.pending = make(map[name]int64)
+	b.mu.Unlock()
+	var ops []kv.Op
+	var written []name
+	flush := func() error {
+		if len(ops) == 0 {
+			return nil
+		}
+		if _, err := b.kv.Txn(ctx, nil, ops); err != nil {
+			return err
+		}
+		for _, n := range written {
+			delete(uses, n)
+		}
+		ops, written = nil, nil
+		return nil
+	}
+	err := func() error {
+		for n, at := range uses {
+			ops = append(ops, kv.Put(b.record(n.org, n.key), strconv.AppendInt(nil, at, 10)))
+			if written = append(written, n); len(ops) == kv.MaxOps {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		return flush()
+	}()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for n, at := range uses {
+		b.pending[n] = max(b.pending[n], at)
+	}
+	return err
+}
+
+// Purge removes all of an organisation. What is noted behind it is removed by the next Sweep.
+func (b *Book) Purge(ctx context.Context, org id.ID) error {
+	b.mu.Lock()
+	for n := range b.pending {
+		if n.org == org {
+			delete(b.pending, n)
+		}
+	}
+	b.mu.Unlock()
+	_, err := b.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(folder(org))})
+	return err
+}
+
+// Sweep removes the records of secrets, and of organisations, that are no more: what names does not name. An organisation
+// whose names cannot be had is left alone.
+func (b *Book) Sweep(ctx context.Context, names Names) error {
+	var all []error
+	for after := ""; ; {
+		first, err := b.kv.List(ctx, Prefix, after, 1)
+		if err != nil || len(first) == 0 {
+			return errors.Join(append(all, err)...)
+		}
+		org, err := orgOf(first[0].Key)
+		if err != nil {
+			after, all = first[0].Key, append(all, err)
+			continue
+		}
+		after = folder(org) + "~" // behind every hexadecimal digit
+		all = append(all, b.sweep(ctx, org, names))
+	}
+}
+
+func (b *Book) sweep(ctx context.Context, org id.ID, names Names) error {
+	known, err := names(ctx, org)
+	if errs.Is(err, errs.NotFound) {
+		return b.Purge(ctx, org)
+	}
+	if err != nil {
+		return err
+	}
+	keep := make(map[string]bool, len(known))
+	for _, k := range known {
+		keep[b.record(org, k)] = true
+	}
+	for after := ""; ; {
+		rs, err := b.kv.List(ctx, folder(org), after, kv.MaxOps)
+		if err != nil || len(rs) == 0 {
+			return err
+		}
+		var ops []kv.Op
+		var conds []kv.Cond
+		for _, r := range rs {
+			if after = r.Key; !keep[r.Key] {
+				ops, conds = append(ops, kv.Delete(r.Key)), append(conds, kv.Unchanged(r))
+			}
+		}
+		if len(ops) == 0 {
+			continue
+		}
+		// One that is written anew at this moment belongs to a secret that is new: it stays, for the next time to judge.
+		if _, err := b.kv.Txn(ctx, conds, ops); err != nil && !errors.Is(err, kv.ErrConflict) {
+			return err
+		}
+	}
+}
+
+func orgOf(recordKey string) (id.ID, error) {
+	org, mac, ok := strings.Cut(strings.TrimPrefix(recordKey, Prefix), "/")
+	if raw, err := hex.DecodeString(mac); !ok || err != nil || len(raw) != sha256.Size {
+		return 0, fmt.Errorf("record %s: its key is malformed", recordKey)
+	}
+	return id.Parse(org)
+}
+
+// Check looks at every record in store, and reports those that are malformed by their keys.
+func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
+	for after := ""; ; {
+		rs, err := store.List(ctx, Prefix, after, 512)
+		if err != nil || len(rs) == 0 {
+			return err
+		}
+		for _, r := range rs {
+			after = r.Key
+			if _, err := orgOf(r.Key); err != nil {
+				report(r.Key, "its key is malformed")
+			} else if _, err := parse(r); err != nil {
+				report(r.Key, "it is no time")
+			}
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package secret_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/lastuse"
+)
+
+// away is a store that cannot be reached.
+type away struct{ secret.Store }
+
+var errAway = errs.New(errs.Unavailable, "the store is away")
+
+func (away) Keys(context.Context, id.ID) ([]string, error)            { return nil, errAway }
+func (away) Get(context.Context, id.ID, string) (secret.Value, error) { return secret.Value{}, errAway }
+
+func newUses(t *testing.T) *lastuse.Book {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "uses.bolt"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return lastuse.New(db, []byte("a key of thirty-two bytes or so"))
+}
+
+func TestUseRefuses(t *testing.T) {
+	f := open(t, secret.Limits{})
+	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "the value", "b", "the value")}); err != nil {
+		t.Fatal(err)
+	}
+	session := caller(may(identity.Use, ""))
+	session.AuthorizationID = 0
+	for name, tc := range map[string]struct {
+		caller  *identity.Caller
+		org     id.ID
+		keys    []string
+		code    errs.Code
+		outcome audit.Outcome
+	}{
+		"nobody":           {caller(), org, []string{"a"}, errs.Unauthorized, audit.Denied},
+		"reader":           {caller(may(identity.Read, ""), may(identity.Write, "")), org, []string{"a"}, errs.Unauthorized, audit.Denied},
+		"reader, all":      {caller(may(identity.Read, ""), may(identity.Write, "")), org, nil, errs.Unauthorized, audit.Denied},
+		"operator":         {caller(identity.Operator()...), org, nil, errs.Unauthorized, audit.Denied},
+		"session":          {session, org, []string{"a"}, errs.Unauthorized, audit.Denied},
+		"other org":        {caller(may(identity.Use, "")), 0x0b, nil, errs.Unauthorized, audit.Denied},
+		"unknown org":      {caller(identity.To(identity.Use, identity.Resource{Type: identity.Secrets, OrgID: 0x0b})), 0x0b, nil, errs.NotFound, audit.Failed},
+		"missing":          {caller(may(identity.Use, "")), org, []string{"c"}, errs.NotFound, audit.Failed},
+		"one missing":      {caller(may(identity.Use, "")), org, []string{"a", "c"}, errs.NotFound, audit.Failed},
+		"not permitted":    {caller(may(identity.Use, "b")), org, []string{"a"}, errs.NotFound, audit.Denied},
+		"one not":          {caller(may(identity.Use, "b")), org, []string{"b", "a"}, errs.NotFound, audit.Denied},
+		"neither is there": {caller(may(identity.Use, "b")), org, []string{"x"}, errs.NotFound, audit.Denied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := f.UseAll(t.Context(), tc.caller, tc.org, tc.keys)
+			if !errs.Is(err, tc.code) || len(got) != 0 {
+				t.Errorf("got %d values and %v, want code %q", len(got), err, tc.code)
+			}
+			if last := f.trail.entries[len(f.trail.entries)-1]; last.Action != "secrets.use" || last.Outcome != tc.outcome {
+				t.Errorf("on record is %+v", last)
+			}
+		})
+	}
+	broken := secret.NewService(away{f.store}, identity.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
+	for _, keys := range [][]string{nil, {"a"}, {"a", "b"}} {
+		if got, err := broken.UseAll(t.Context(), caller(may(identity.Use, "")), org, keys); !errors.Is(err, errAway) || len(got) != 0 {
+			t.Errorf("with the store away: %d values, %v", len(got), err)
+		}
+	}
+}
+
+func TestUse(t *testing.T) {
+	f := open(t, secret.Limits{})
+	uses := newUses(t)
+	s := secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		may  []identity.Permission
+		keys []string
+		want map[string]string
+	}{
+		{[]identity.Permission{may(identity.Use, "")}, nil, map[string]string{"a": "1", "db/a": "2", "db/b": "3"}},
+		{[]identity.Permission{may(identity.Use, "*")}, []string{"db/b"}, map[string]string{"db/b": "3"}},
+		{[]identity.Permission{may(identity.Use, "")}, []string{"db/b", "a", "a"}, map[string]string{"a": "1", "db/b": "3"}},
+		{[]identity.Permission{may(identity.Use, "db/*")}, nil, map[string]string{"db/a": "2", "db/b": "3"}},
+		{[]identity.Permission{may(identity.Use, "a"), may(identity.Use, "db/b")}, nil, map[string]string{"a": "1", "db/b": "3"}},
+		{[]identity.Permission{may(identity.Use, "nothing")}, nil, map[string]string{}},
+	} {
+		values, err := s.UseAll(t.Context(), caller(tc.may...), org, tc.keys)
+		got := make(map[string]string)
+		for k, v := range values {
+			got[k] = string(v.Bytes())
+		}
+		if err != nil || !maps.Equal(got, tc.want) {
+			t.Errorf("%v of %q: %v, %v, want %v", tc.may, tc.keys, got, err, tc.want)
+		}
+	}
+	record, err := json.Marshal(f.trail.entries)
+	if err != nil || !strings.Contains(string(record), `"keys":["db/a","db/b"]`) {
+		t.Errorf("the record is %s (%v)", record, err)
+	}
+	reader := caller(may(identity.Read, ""))
+	info, err := s.Info(t.Context(), reader, org, "db/a")
+	if err != nil || info.Used.IsZero() {
+		t.Errorf("used, and not known of: %+v, %v", info, err)
+	}
+	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("new", "4"), Delete: []string{"db/a"}}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := s.Info(t.Context(), reader, org, "new"); err != nil || !info.Used.IsZero() {
+		t.Errorf("never used, and yet %v (%v)", info.Used, err)
+	}
+	if deleted, err := s.Deleted(t.Context(), reader, org); err != nil || len(deleted) != 1 || deleted[0].Used.IsZero() {
+		t.Errorf("the deleted one: %+v, %v", deleted, err)
+	}
+	if names, err := s.Names(t.Context(), org); err != nil || len(names) != 4 {
+		t.Errorf("the names are %q, %v", names, err)
+	}
+	if err := (secret.Remembered{Store: f.store, Uses: uses}).Purge(t.Context(), org); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := uses.Last(t.Context(), org, "db/b"); err != nil || !at.IsZero() {
+		t.Errorf("purged, and last used %v (%v)", at, err)
+	}
+}
+
+// What cannot be recorded is neither given out nor counted as used.
+func TestUseUnrecorded(t *testing.T) {
+	f := open(t, secret.Limits{})
+	uses := newUses(t)
+	s := secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
+		t.Fatal(err)
+	}
+	f.trail.err = errs.New(errs.Unavailable, "the audit log cannot be written")
+	if v, err := s.Use(t.Context(), caller(may(identity.Use, "")), org, "a"); !errors.Is(err, f.trail.err) || v.Len() != 0 {
+		t.Errorf("got a value of %d bytes and %v", v.Len(), err)
+	}
+	if at, err := uses.Last(t.Context(), org, "a"); err != nil || !at.IsZero() {
+		t.Errorf("used at %v (%v)", at, err)
+	}
+}
