@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// roundTime is how long one side works before it is the other's turn: long enough that the change of sides is nothing,
+// short enough that what else the machine does meets both.
+const roundTime = 150 * time.Millisecond
+
+// side is one of the two that are compared: a server and those who ask it.
+type side struct {
+	*server
+	wires []*wire
+}
+
+// round is what a side did in one round.
+type round struct {
+	rate float64       // requests a second
+	cpu  time.Duration // of the server, for one request
+}
+
+// work has all clients send requests for the time of one round. A request that is refused ends the benchmark.
+func (s side) work(b *testing.B) round {
+	b.Helper()
+	var stop atomic.Bool
+	var sent atomic.Int64
+	var wg sync.WaitGroup
+	cpu, start := s.cpu(b), time.Now()
+	timer := time.AfterFunc(roundTime, func() { stop.Store(true) })
+	defer timer.Stop()
+	for _, w := range s.wires {
+		wg.Go(func() {
+			n := int64(0)
+			for !stop.Load() {
+				if err := w.send(); err != nil {
+					b.Error(err)
+					return
+				}
+				n++
+			}
+			sent.Add(n)
+		})
+	}
+	wg.Wait()
+	took, n := time.Since(start), sent.Load()
+	if b.Failed() || n == 0 {
+		b.FailNow()
+	}
+	return round{float64(n) / took.Seconds(), (s.cpu(b) - cpu) / time.Duration(n)}
+}
+
+// compare gives both sides their turns, ours and theirs first by turns, for as long as the benchmark is to last, and
+// reports the medians: of the rates' ratio, ours to theirs (1 is as fast), and, where theirs is a server that does the same
+// alone, of the ratio of the CPU time that one request costs the servers, theirs to ours.
+func compare(b *testing.B, f figure, ours, theirs side) {
+	b.Helper()
+	ours.work(b) // caches and connections
+	theirs.work(b)
+	var rates, cpus, our, their []float64
+	for n := 0; b.Loop(); n++ {
+		var o, t round
+		if n%2 == 0 {
+			o, t = ours.work(b), theirs.work(b)
+		} else {
+			t, o = theirs.work(b), ours.work(b)
+		}
+		rates, cpus = append(rates, o.rate/t.rate), append(cpus, float64(t.cpu)/float64(o.cpu))
+		our, their = append(our, o.rate), append(their, t.rate)
+	}
+	f.ratio = median(rates)
+	if f.cpu {
+		f.cpuRatio = median(cpus)
+		b.ReportMetric(f.cpuRatio, "cpu-ratio")
+	}
+	f.ours, f.theirs = median(our), median(their)
+	f.report(b)
+}
+
+func median(all []float64) float64 {
+	all = slices.Sorted(slices.Values(all))
+	if n := len(all); n%2 == 0 {
+		return (all[n/2-1] + all[n/2]) / 2
+	}
+	return all[len(all)/2]
+}

@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+)
+
+// tenant is the first organisation of a server that has just been set up.
+type tenant struct {
+	org, token, path string
+}
+
+func (t tenant) header() string { return "Authorization: Token " + t.token }
+
+// do makes one request that has to succeed.
+func do(b *testing.B, method, url, header, value string, body any) []byte {
+	b.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	q, err := http.NewRequestWithContext(b.Context(), method, url, bytes.NewReader(text))
+	if err != nil {
+		b.Fatal(err)
+	}
+	q.Header.Set(header, value)
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.Body.Close()
+	answer, err := io.ReadAll(a.Body)
+	if err != nil || a.StatusCode >= 300 {
+		b.Fatalf("%s %s: %s, %v: %s", method, url, a.Status, err, answer)
+	}
+	return answer
+}
+
+// fill sets the server up and puts n secrets into its organisation.
+func fill(b *testing.B, s *server, n int) tenant {
+	b.Helper()
+	var made struct {
+		Org  struct{ ID string }
+		Auth struct{ Token string }
+	}
+	answer := do(b, "POST", s.url+"/api/v2/setup", "Accept", "*/*",
+		map[string]string{"username": "ann", "password": "long enough", "org": "o", "bucket": "b"})
+	if err := json.Unmarshal(answer, &made); err != nil {
+		b.Fatal(err)
+	}
+	t := tenant{made.Org.ID, made.Auth.Token, "/api/v2/orgs/" + made.Org.ID + "/secrets"}
+	do(b, "PATCH", s.url+t.path, "Authorization", "Token "+t.token, values(n))
+	return t
+}
+
+// values are n secrets of the usual size.
+func values(n int) map[string]string {
+	all := make(map[string]string, n)
+	for i := range n {
+		all[keyName(i)] = "a value of the usual size, a token or a password"
+	}
+	return all
+}
+
+func keyName(i int) string { return fmt.Sprintf("key-%05d", i) }
+
+func (t tenant) list() call {
+	return call{method: "GET", path: t.path, header: t.header(), status: http.StatusOK}
+}
+
+func (t tenant) change(key string) call {
+	return call{method: "PATCH", path: t.path, header: t.header(), status: http.StatusNoContent,
+		body: `{"` + key + `":"a value of the usual size, another token or password"}`}
+}
+
+func same(c call) func(int) call { return func(int) call { return c } }
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// BenchmarkList lists an organisation's secrets, beside a handler that writes as many bytes.
+func BenchmarkList(b *testing.B) {
+	for _, n := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("secrets=%d", n), func(b *testing.B) {
+			s := influxd(b, b.TempDir())
+			t := fill(b, s, n)
+			size := len(do(b, "GET", s.url+t.path, "Authorization", "Token "+t.token, nil))
+			other := bare(b, size)
+			for _, clients := range []int{1, 8, 32} {
+				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+					compare(b, figure{what: fmt.Sprintf("list of %s, %s", plural(n, "secret"), plural(clients, "client")),
+						beside: "bare handler", wanted: 0.6, cpu: true},
+						side{s, dialAll(b, s, clients, same(t.list()))}, side{other, dialAll(b, other, clients, same(t.list()))})
+				})
+			}
+		})
+	}
+}

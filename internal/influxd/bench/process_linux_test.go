@@ -1,0 +1,156 @@
+package bench
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// server is one in a process of its own, so that its CPU time and its memory are its own.
+type server struct {
+	url string
+	cmd *exec.Cmd
+}
+
+// run starts the command and waits until a line on its standard error names the URL that it listens on.
+func run(b *testing.B, cmd *exec.Cmd, urlOf func(line []byte) string) *server {
+	b.Helper()
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	s := &server{cmd: cmd}
+	b.Cleanup(s.stop)
+	lines := bufio.NewScanner(out)
+	var said strings.Builder
+	for lines.Scan() {
+		if s.url = urlOf(lines.Bytes()); s.url != "" {
+			go io.Copy(io.Discard, out)
+			return s
+		}
+		fmt.Fprintln(&said, lines.Text())
+	}
+	b.Fatalf("%s ended before it listened:\n%s", cmd, said.String())
+	return nil
+}
+
+// stop ends the process in order. A second call does nothing.
+func (s *server) stop() {
+	if s.cmd.ProcessState == nil {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		_ = s.cmd.Wait()
+	}
+}
+
+// influxd starts the real program with its data in dir.
+func influxd(b *testing.B, dir string, flags ...string) *server {
+	b.Helper()
+	bin := os.Getenv("STRONGROOM_BIN")
+	if bin == "" {
+		bin = filepath.Join("..", "..", "..", "bin")
+	}
+	path, err := filepath.Abs(filepath.Join(bin, "influxd"))
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		b.Fatalf("there is no server to measure: %v; run make build", err)
+	}
+	cmd := exec.Command(path, append([]string{"--http-bind-address=127.0.0.1:0", "--bolt-path=" + filepath.Join(dir, "influxd.bolt"),
+		"--log-format=json"}, flags...)...)
+	cmd.Env = []string{"HOME=" + dir}
+	return run(b, cmd, func(line []byte) string {
+		var said struct{ Msg, URL string }
+		if json.Unmarshal(line, &said) != nil || said.Msg != "listening" {
+			return ""
+		}
+		return said.URL
+	})
+}
+
+// bareEnv makes this test binary the bare handler: it names the size of the answers.
+const bareEnv = "STRONGROOM_BENCH_BARE"
+
+// bare starts a handler that does nothing but write a list of so many bytes, on the same net/http.
+func bare(b *testing.B, size int) *server {
+	b.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = []string{bareEnv + "=" + strconv.Itoa(size)}
+	return run(b, cmd, func(line []byte) string {
+		url, _ := strings.CutPrefix(string(line), "listening on ")
+		return url
+	})
+}
+
+func serveBare(size int) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	list := []byte(`{"secrets":["` + strings.Repeat("k", max(0, size-len(`{"secrets":[""]}`))) + `"]}`)
+	fmt.Fprintf(os.Stderr, "listening on http://%s\n", l.Addr())
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header().Set("Content-Length", strconv.Itoa(len(list)))
+		_, _ = w.Write(list)
+	}))
+}
+
+// cpu is the CPU time that the process has used so far, on all its threads.
+func (s *server) cpu(b *testing.B) time.Duration {
+	b.Helper()
+	// The clock of another process, as clock_getcpuclockid(3) makes it: the complement of the process's number, and in the
+	// lowest bits CPUCLOCK_SCHED.
+	var at unix.Timespec
+	if err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|2), &at); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(at.Nano())
+}
+
+// memory gives what the kernel says of the process's memory in MiB: VmRSS, VmHWM (the most it ever was), and of what is
+// there now RssAnon (its own) and RssFile (pages of files, the mapped data file's among them, which the kernel takes back
+// when it needs them).
+func (s *server) memory(b *testing.B) map[string]float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	sizes := make(map[string]float64)
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "VmRSS", "VmHWM", "RssAnon", "RssFile":
+			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sizes[name] = kib / 1024
+		}
+	}
+	if len(sizes) != 4 {
+		b.Fatalf("the kernel says only %v of the process's memory", sizes)
+	}
+	return sizes
+}
