@@ -68,6 +68,8 @@ type API struct {
 	lists   listCache
 	started time.Time
 
+	versionHeader []string // as X-Influxdb-Version has it
+
 	strangers *rate.Limiter // see turnAway
 
 	idPrefix string
@@ -90,11 +92,11 @@ func New(c Config) (*API, error) {
 	}
 	a := &API{
 		Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), metrics: newMetrics(c.Metrics),
-		health: newHealth(c.Store), started: time.Now(), idPrefix: randomHex(6),
+		health: newHealth(c.Store), started: time.Now(), idPrefix: randomHex(6), versionHeader: []string{c.Version},
 		strangers: rate.NewLimiter(strangersPerSecond, strangersAtOnce),
 	}
 	for path, methods := range a.routes() {
-		a.mux.Handle(path, &route{api: a, path: path, methods: methods})
+		a.mux.Handle(path, &route{api: a, path: path, methods: methods, series: &series{metrics: a.metrics, path: path}})
 	}
 	if c.UI != nil {
 		a.mux.Handle("/", c.UI)

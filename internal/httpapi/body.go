@@ -24,12 +24,17 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
+var (
+	jsonHeader    = []string{"application/json; charset=utf-8"}
+	noStoreHeader = []string{"no-store"}
+)
+
 // writeBytes answers with JSON that is written already. A client that has gone is no error of ours.
 func writeBytes(w http.ResponseWriter, status int, b []byte) {
 	h := w.Header()
-	h["Content-Type"] = []string{"application/json; charset=utf-8"}
+	h["Content-Type"] = jsonHeader
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
-	h["Cache-Control"] = []string{"no-store"}
+	h["Cache-Control"] = noStoreHeader
 	w.WriteHeader(status)
 	_, _ = w.Write(b)
 }

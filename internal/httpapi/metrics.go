@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,14 +30,38 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observe(path, method string, status int, took time.Duration) {
+// series are the metrics of one path. They are found by their labels once and not anew for each request.
+type series struct {
+	*metrics
+	path  string
+	found sync.Map // by answered: *counted
+}
+
+type answered struct {
+	method string
+	status int
+}
+
+type counted struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+func (s *series) observe(method string, status int, took time.Duration) {
 	switch method {
 	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
 	default:
 		method = "other" // a client may send any word
 	}
-	m.requests.WithLabelValues(path, method, strconv.Itoa(status)).Inc()
-	m.seconds.WithLabelValues(path, method).Observe(took.Seconds())
+	key := answered{method, status}
+	found, ok := s.found.Load(key)
+	if !ok {
+		found, _ = s.found.LoadOrStore(key, &counted{
+			s.requests.WithLabelValues(s.path, method, strconv.Itoa(status)), s.seconds.WithLabelValues(s.path, method)})
+	}
+	c := found.(*counted)
+	c.requests.Inc()
+	c.seconds.Observe(took.Seconds())
 }
 
 func (a *API) getMetrics(w http.ResponseWriter, r *request) error {

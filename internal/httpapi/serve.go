@@ -22,11 +22,15 @@ import (
 // request is an HTTP request with who makes it. Caller is nil where the endpoint is open.
 type request struct {
 	*http.Request
+	ctx     context.Context // the request's own, with the time that it may take
 	caller  *identity.Caller
 	id      string
 	session string // the session's token, where the request came with one
 	maxBody int64
 }
+
+// Context is the context of the work on the request. (http.Request.WithContext would copy all of it to say the same.)
+func (r *request) Context() context.Context { return r.ctx }
 
 func randomHex(n int) string {
 	b := make([]byte, n)
@@ -34,11 +38,15 @@ func randomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
+// What is the same in every answer is made once. A header's values may be shared: whoever adds one to them gets a list of
+// their own, since these are full.
+var buildHeader = []string{"OSS"}
+
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h["X-Influxdb-Build"] = []string{"OSS"}
-	h["X-Influxdb-Version"] = []string{a.Version}
+	h["X-Influxdb-Build"] = buildHeader
+	h["X-Influxdb-Version"] = a.versionHeader
 	if origin := r.Header.Get("Origin"); origin != "" && strings.HasPrefix(r.URL.Path, "/api/") {
 		// As InfluxDB does it, for pages elsewhere that hold a token. Cookies are never allowed across origins.
 		h.Set("Access-Control-Allow-Origin", origin)
@@ -61,8 +69,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, errs.New(errs.Invalid, "url missing id"))
 		return
 	default:
-		r = r.WithContext(r.Context()) // a copy, whose URL may be changed
-		r.URL = cleanURL(r.URL, path)
+		if u := cleanURL(r.URL, path); u != r.URL {
+			r = r.WithContext(r.Context()) // a copy, whose URL may be changed
+			r.URL = u
+		}
 	}
 	if err := refuseRebound(r); err != nil {
 		writeError(w, err)
@@ -76,19 +86,20 @@ type route struct {
 	api     *API
 	path    string
 	methods methods
+	series  *series
 }
 
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	sw := &statusWriter{ResponseWriter: w}
-	q := &request{Request: r, id: rt.api.idPrefix + strconv.FormatUint(rt.api.idNext.Add(1), 36)}
+	q := &request{Request: r, ctx: r.Context(), id: rt.api.idPrefix + strconv.FormatUint(rt.api.idNext.Add(1), 36)}
 	w.Header()["X-Request-Id"] = []string{q.id}
 	err := rt.serve(sw, q)
 	if err != nil && !sw.written {
 		writeError(sw, err)
 	}
 	took := time.Since(start)
-	rt.api.metrics.observe(rt.path, r.Method, sw.status(), took)
+	rt.series.observe(r.Method, sw.status(), took)
 	rt.log(q, sw, took, err)
 }
 
@@ -113,15 +124,17 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 		w.Header().Set("Allow", strings.Join(allow, ", "))
 		return errs.New(errs.MethodNotAllowed, "allow: %s", strings.Join(allow, ", "))
 	}
-	if _, err := url.ParseQuery(q.URL.RawQuery); err != nil { // URL.Query would leave out what is broken
-		return errs.New(errs.Invalid, "the query is not well formed: separate parameters by &, and escape them")
+	if q.URL.RawQuery != "" {
+		if _, err := url.ParseQuery(q.URL.RawQuery); err != nil { // URL.Query would leave out what is broken
+			return errs.New(errs.Invalid, "the query is not well formed: separate parameters by &, and escape them")
+		}
 	}
 	if !e.long {
-		ctx, cancel := context.WithTimeout(q.Context(), requestTime)
-		defer cancel()
-		q.Request = q.WithContext(ctx)
+		ctx := within(q.ctx, requestTime)
+		defer ctx.cancel()
+		q.ctx = ctx
 	}
-	if q.Body != nil {
+	if q.Body != nil && q.Body != http.NoBody {
 		q.maxBody = rt.api.MaxBody
 		if e.open {
 			q.maxBody = min(q.maxBody, maxOpenBody)

@@ -83,15 +83,17 @@ func (r Resource) String() string {
 // covers reports whether holding p allows need. The rules are InfluxDB's (authz.go, Permission.Matches), with the
 // narrowing of secrets by name added.
 func (p Permission) covers(need Permission) bool {
-	if p.Action != need.Action {
-		return false
+	if p.Action != need.Action || p.Resource.Type != need.Resource.Type && p.Resource.Type != Instance {
+		return false // most of them, without a call
 	}
-	r, n := p.Resource.plain(), need.Resource.plain()
+	return p.Resource.covers(need.Resource)
+}
+
+// covers is about a resource of the same type, or a held one that is an instance.
+func (r Resource) covers(n Resource) bool {
+	r, n = r.plain(), n.plain()
 	if r.Type == Instance {
 		return true
-	}
-	if r.Type != n.Type {
-		return false
 	}
 	if r.OrgID.Valid() && r.OrgID != n.OrgID {
 		return false

@@ -97,7 +97,14 @@ func key(parts ...any) string {
 		if i > 0 {
 			b.WriteByte('/')
 		}
-		fmt.Fprint(&b, p)
+		switch p := p.(type) { // the kinds that every request needs, without what fmt costs
+		case string:
+			b.WriteString(p)
+		case id.ID:
+			b.WriteString(p.String())
+		default:
+			fmt.Fprint(&b, p)
+		}
 	}
 	return b.String()
 }

@@ -14,6 +14,7 @@ import (
 // runServer is the server's whole life: it reads the configuration, opens the parts, serves until ctx ends, and closes
 // the parts in reverse.
 func runServer(ctx context.Context, p Process, args config.Args) (err error) {
+	defer keepHeapFloor()()
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {
 		return err

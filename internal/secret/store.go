@@ -55,5 +55,20 @@ type Store interface {
 	Check(ctx context.Context) error
 }
 
+// Lister is a Store that keeps its lists and can hand one out without a copy of it: most requests want the list, and to
+// copy a thousand names takes longer than all else about it.
+type Lister interface {
+	// SharedKeys is Keys, but nobody may change the list. Where nothing has changed, it is the very list of the last call.
+	SharedKeys(ctx context.Context, org id.ID) ([]string, error)
+}
+
+// sharedKeys asks for a list that nobody may change.
+func sharedKeys(ctx context.Context, s Store, org id.ID) ([]string, error) {
+	if l, ok := s.(Lister); ok {
+		return l.SharedKeys(ctx, org)
+	}
+	return s.Keys(ctx, org)
+}
+
 // NotFound is the error of Get for a secret that does not exist.
 func NotFound(key string) error { return errs.New(errs.NotFound, "secret %q not found", key) }

@@ -61,7 +61,7 @@ func compare(b *testing.B, f figure, ours, theirs side) {
 	b.Helper()
 	ours.work(b) // caches and connections
 	theirs.work(b)
-	var rates, cpus, our, their []float64
+	var rates, cpus, our, their, ourCPU, theirCPU []float64
 	for n := 0; b.Loop(); n++ {
 		var o, t round
 		if n%2 == 0 {
@@ -71,11 +71,14 @@ func compare(b *testing.B, f figure, ours, theirs side) {
 		}
 		rates, cpus = append(rates, o.rate/t.rate), append(cpus, float64(t.cpu)/float64(o.cpu))
 		our, their = append(our, o.rate), append(their, t.rate)
+		ourCPU, theirCPU = append(ourCPU, o.cpu.Seconds()*1e6), append(theirCPU, t.cpu.Seconds()*1e6)
 	}
 	f.ratio = median(rates)
 	if f.cpu {
 		f.cpuRatio = median(cpus)
 		b.ReportMetric(f.cpuRatio, "cpu-ratio")
+		b.ReportMetric(median(ourCPU), "cpu-µs/req")
+		b.ReportMetric(median(theirCPU), "beside-cpu-µs/req")
 	}
 	f.ours, f.theirs = median(our), median(their)
 	f.report(b)

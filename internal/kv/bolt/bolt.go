@@ -36,8 +36,9 @@ const revLen = 8
 
 // DB is an open file. It is a kv.Store.
 type DB struct {
-	path string
-	bolt *bbolt.DB
+	path   string
+	bolt   *bbolt.DB
+	recent *recent
 
 	// update is bolt.Update; a test puts a failing one in its place.
 	update func(func(*bbolt.Tx) error) error
@@ -51,8 +52,15 @@ type DB struct {
 
 var _ kv.Store = (*DB)(nil)
 
-// Get returns one record.
+// Get returns one record, from memory where it was read not long ago.
 func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return kv.Record{}, err
+	}
+	if rec, ok := db.recent.get(key); ok {
+		return rec, nil
+	}
+	moment := db.recent.moment()
 	rec := kv.Record{Key: key}
 	err := db.view(ctx, func(tx *bbolt.Tx) error {
 		raw := tx.Bucket(dataBucket).Get([]byte(key))
@@ -66,6 +74,7 @@ func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
 	if err != nil {
 		return kv.Record{}, err
 	}
+	db.recent.add(rec, moment)
 	return rec, nil
 }
 
@@ -142,6 +151,7 @@ func (db *DB) Close() error {
 	if already {
 		return nil
 	}
+	db.recent.close()
 	removeHolder(db.path) // while the file is still ours
 	if err := db.bolt.Close(); err != nil {
 		return fmt.Errorf("closing %s: %w", db.path, err)

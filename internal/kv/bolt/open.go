@@ -91,7 +91,7 @@ func open(path string, opts Options) (*DB, error) {
 			return nil, err
 		}
 	}
-	db := &DB{path: path, bolt: b, update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{})}
+	db := &DB{path: path, bolt: b, recent: newRecent(), update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{})}
 	go db.write()
 	return db, nil
 }

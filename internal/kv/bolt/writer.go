@@ -138,6 +138,8 @@ func (db *DB) commit(batch []*request) error {
 	if db.failed != nil {
 		return db.failed
 	}
+	db.recent.begin(batch)
+	defer db.recent.end()
 	var before, after int64
 	err := guard(func() error {
 		return db.update(func(tx *bbolt.Tx) error {

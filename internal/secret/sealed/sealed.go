@@ -65,7 +65,10 @@ type Store struct {
 	sealing  sync.RWMutex       // held for reading from a change's sealing until it is in; Rewrite waits for those
 }
 
-var _ secret.Store = (*Store)(nil)
+var (
+	_ secret.Store  = (*Store)(nil)
+	_ secret.Lister = (*Store)(nil)
+)
 
 // New returns a store over data of any age. Call Recover once before serving.
 func New(cfg Config) *Store {
@@ -91,8 +94,14 @@ var (
 
 func isPending(head kv.Record) bool { return len(head.Value) == 1 && head.Value[0] == headPending[0] }
 
-// Keys lists the names. What it needs most of the time is one read of the head.
+// Keys lists the names.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
+	keys, err := s.SharedKeys(ctx, org)
+	return slices.Clone(keys), err
+}
+
+// SharedKeys lists the names, in a list that nobody may change. What it needs most of the time is one read of the head.
+func (s *Store) SharedKeys(ctx context.Context, org id.ID) ([]string, error) {
 	for range attempts {
 		at, err := s.settle(ctx, org)
 		if err != nil {
@@ -102,7 +111,7 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 			return []string{}, nil
 		}
 		if keys, ok := s.lists.get(org, at.rev); ok {
-			return slices.Clone(keys), nil
+			return keys, nil
 		}
 		keys, rev, err := s.list(ctx, org, at.pending != nil)
 		switch {
@@ -112,7 +121,7 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 			continue
 		case at.pending == nil:
 			s.lists.put(org, rev, keys)
-			return slices.Clone(keys), nil
+			return keys, nil
 		case rev == at.rev:
 			return at.pending.over(org, keys), nil
 		}
@@ -247,11 +256,11 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	}})
 }
 
-// Check reads one record.
+// Check reads one record, as a list: an engine may give a single one from memory.
 func (s *Store) Check(ctx context.Context) error {
-	_, err := s.kv.Get(ctx, keyring.KeyringRecord)
+	_, err := s.kv.List(ctx, keyring.KeyringRecord, "", 1)
 	switch {
-	case err == nil || errors.Is(err, kv.ErrNotFound):
+	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()

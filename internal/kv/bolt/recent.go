@@ -1,0 +1,114 @@
+package bolt
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"strongroom/internal/kv"
+)
+
+// The bounds of what recent keeps, in bytes: of all records, and of one. The records that every request reads (that an
+// organisation exists, the head of its list) are small.
+const (
+	maxRecent       = 4 << 20
+	maxRecentRecord = 1 << 10
+	recentOverhead  = 128 // of the map and the record itself, about
+)
+
+// recent keeps records that were read, so that to read one again takes no transaction of bbolt's, which costs more than
+// the reading. What it gives is always what a transaction begun at that moment would have given: a commit first takes out
+// the records that it touches, and nothing that was read before its end comes in after it.
+type recent struct {
+	mu      sync.RWMutex
+	records map[string]kv.Record // nil after close
+	size    int
+	ended   uint64 // commits, so that a reader can tell whether one came between
+	writing bool   // a commit is under way: what is read now may be of before or after it
+}
+
+func newRecent() *recent { return &recent{records: make(map[string]kv.Record)} }
+
+// get gives the record, its value a copy.
+func (c *recent) get(key string) (kv.Record, bool) {
+	c.mu.RLock()
+	rec, ok := c.records[key]
+	c.mu.RUnlock()
+	rec.Value = slices.Clone(rec.Value)
+	return rec, ok
+}
+
+// moment is taken before a record is read, for add.
+func (c *recent) moment() uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ended
+}
+
+// add keeps a record that was read after the moment, unless a commit may have changed it since.
+func (c *recent) add(rec kv.Record, moment uint64) {
+	size := recentSize(rec)
+	if size > maxRecentRecord {
+		return
+	}
+	rec.Value = slices.Clone(rec.Value)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.records == nil || c.writing || c.ended != moment {
+		return
+	}
+	c.remove(rec.Key)
+	for other := range c.records { // any: map order is as good as random
+		if c.size+size <= maxRecent {
+			break
+		}
+		c.remove(other)
+	}
+	c.records[rec.Key] = rec
+	c.size += size
+}
+
+// begin takes out what the transactions touch. Until end, nothing comes in.
+func (c *recent) begin(batch []*request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = true
+	for _, r := range batch {
+		for _, op := range r.ops {
+			if op.kind != kv.OpDeletePrefix {
+				c.remove(string(op.key))
+				continue
+			}
+			for key := range c.records {
+				if strings.HasPrefix(key, string(op.key)) {
+					c.remove(key)
+				}
+			}
+		}
+	}
+}
+
+// end is the end of the commit, whatever came of it.
+func (c *recent) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	c.ended++
+}
+
+// close empties it for good.
+func (c *recent) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.records, c.size = nil, 0
+}
+
+// remove takes a record out. The lock is held.
+func (c *recent) remove(key string) {
+	if rec, ok := c.records[key]; ok {
+		c.size -= recentSize(rec)
+		delete(c.records, key)
+	}
+}
+
+func recentSize(rec kv.Record) int { return len(rec.Key) + len(rec.Value) + recentOverhead }
