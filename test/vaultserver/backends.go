@@ -7,13 +7,14 @@ import (
 	"github.com/hashicorp/vault/builtin/credential/approle"
 	"github.com/hashicorp/vault/builtin/credential/cert"
 	"github.com/hashicorp/vault/builtin/credential/userpass"
+	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // The engines that are built in.
 var (
-	logicalBackends    = map[string]logical.Factory{"kv": kv.Factory}
+	logicalBackends    = map[string]logical.Factory{"kv": kv.Factory, "transit": transit.Factory}
 	credentialBackends = map[string]logical.Factory{
 		"approle": approle.Factory, "cert": cert.Factory, "jwt": jwt.Factory, "kubernetes": kubernetes.Factory, "userpass": userpass.Factory,
 	}
