@@ -80,3 +80,12 @@ func Details(s Store) []Detail {
 
 // Details implements what the function Details asks for.
 func (m *metered) Details() []Detail { return Details(m.Store) }
+
+// ReadOnly says whether the store refuses every change of the organisation's secrets, because others manage them.
+func ReadOnly(s Store, org id.ID) bool {
+	r, ok := s.(interface{ ReadOnly(org id.ID) bool })
+	return ok && r.ReadOnly(org)
+}
+
+// ReadOnly implements what the function ReadOnly asks for.
+func (m *metered) ReadOnly(org id.ID) bool { return ReadOnly(m.Store, org) }

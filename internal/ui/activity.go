@@ -46,6 +46,7 @@ type activity struct {
 	Filter   activityForm
 	Filtered bool
 	Next     string // link to the next page
+	None     string // why nothing can be shown; "" where it can
 	Actions  []action
 	Spans    []span
 	Outcomes []string
@@ -103,7 +104,10 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 		p.Next = "?" + q.Encode()
 	}
 	page.data = p
-	if err != nil && (errs.Is(err, errs.Unauthorized) || errs.Is(err, errs.NotImplemented)) {
+	switch {
+	case errs.Is(err, errs.NotImplemented):
+		return answer{page: page.page, title: page.title, data: activity{None: errs.Message(err)}}, nil
+	case errs.Is(err, errs.Unauthorized):
 		return answer{}, err
 	}
 	return page, err

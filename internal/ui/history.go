@@ -69,6 +69,24 @@ func noSecret(key string) error {
 	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", clip(key))
 }
 
+// known is what the store knows of a secret that is there; without a history, why there is none.
+func (u *UI) known(v *visit, key string) (_ *about, noHistory string, err error) {
+	if u.keepsInfo() {
+		info, err := u.info(v, key)
+		if !errs.Is(err, errs.NotImplemented) {
+			return u.aboutOf(info), "", err
+		}
+		noHistory = errs.Message(err)
+	} else {
+		noHistory = "this store keeps the current value alone: no dates, no description and no earlier versions"
+	}
+	there, err := u.hasSecret(v, key)
+	if err == nil && !there {
+		err = noSecret(key)
+	}
+	return nil, noHistory, err
+}
+
 // info is what is known of a secret that is there.
 func (u *UI) info(v *visit, key string) (secret.Info, error) {
 	info, err := u.Secrets.Info(v.Context(), v.caller, v.org, key)

@@ -15,14 +15,21 @@ type importForm struct {
 	Rows    []importRow
 	New     int
 	Replace int
+	More    int  // rows that are not shown
 	Keep    bool // what is there already stays
 }
+
+// importShown bounds the rows of the preview: those that are there already come first, for they are what one looks for.
+const importShown = 500
 
 type importRow struct {
 	Name   string
 	Size   int
 	Exists bool
 }
+
+// Found is how many names the text has.
+func (f importForm) Found() int { return f.New + f.Replace }
 
 func (u *UI) importPage(*visit) (answer, error) {
 	return answer{page: "import.html", title: "Import secrets", data: importForm{}}, nil
@@ -62,6 +69,17 @@ func (u *UI) importSecrets(v *visit) (answer, error) {
 	}
 	if v.field("do") != "import" {
 		form.Seen = true
+		slices.SortStableFunc(form.Rows, func(a, b importRow) int {
+			switch {
+			case a.Exists == b.Exists:
+				return 0
+			case a.Exists:
+				return -1
+			}
+			return 1
+		})
+		form.More = max(0, len(form.Rows)-importShown)
+		form.Rows = form.Rows[:len(form.Rows)-form.More]
 		return page(), nil
 	}
 	if err := u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: set}); err != nil {

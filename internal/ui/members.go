@@ -186,5 +186,8 @@ func (u *UI) removeMember(v *visit) (answer, error) {
 	if err != nil {
 		return again(err)(u.askRemoveMember(v, m))
 	}
+	if m.User.ID == v.caller.UserID && !v.operator() {
+		return answer{goTo: "/orgs", note: "You do not belong to “" + v.orgName + "” any more."}, nil
+	}
 	return answer{goTo: v.at("/members"), note: m.User.Name + " is removed from this organisation."}, nil
 }

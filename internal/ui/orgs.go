@@ -108,7 +108,7 @@ type confirm struct {
 	Button   string
 	Cancel   string
 	Type     string // a name to be typed before the form is taken
-	Keys     []string
+	Keys     string // the names that it is about, as JSON
 }
 
 func askFirst(c confirm) answer {

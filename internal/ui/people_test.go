@@ -56,7 +56,7 @@ func TestTokens(t *testing.T) {
 		t.Error("the token may not do just what was chosen")
 	}
 	list := b.get(s.at("/tokens"))
-	list.wants(t, 200, "nightly backup", "Never used", "in 30 days", "May everything, in every organisation.")
+	list.wants(t, 200, "nightly backup", "Never used", "in 30 days", "May do everything, in every organisation.")
 	if strings.Contains(list.body, m[1]) {
 		t.Error("the list shows the token")
 	}

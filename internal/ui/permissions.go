@@ -116,11 +116,11 @@ func (u *UI) inWords(v *visit, ps []identity.Permission) []string {
 		return !slices.ContainsFunc(want, func(p identity.Permission) bool { return !held.May(p) })
 	}
 	if all(identity.Operator()) {
-		return []string{"everything, in every organisation"}
+		return []string{"do everything, in every organisation"}
 	}
 	f := tokenForm{Kind: kindOrg}
 	if v.org.Valid() && all(f.permissions(v.org)) {
-		return []string{"everything in this organisation"}
+		return []string{"do everything in this organisation"}
 	}
 	var order []string
 	actions := make(map[string][]string)

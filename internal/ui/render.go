@@ -21,6 +21,7 @@ var templateFiles embed.FS
 // view is what a template gets.
 type view struct {
 	Title    string
+	Place    string // the organisation that the page is of, for the title
 	Theme    string
 	Note     string // of what was just done
 	Error    string // of what was just refused
@@ -39,7 +40,7 @@ type view struct {
 func (u *UI) parseTemplates() (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
 		"static": u.files.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return ago(t, u.Now()) }, "exact": exact, "stamp": stamp,
-		"count": count, "number": number, "bytes": size,
+		"count": count, "number": number, "bytes": size, "maxBody": func() int64 { return u.MaxBody },
 	}
 	base, err := template.New("base").Funcs(funcs).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")
 	if err != nil {
@@ -66,7 +67,12 @@ func (u *UI) write(v *visit, a answer, err error) {
 	case err != nil && v.live:
 		writeLiveError(v.w, err)
 	case err != nil && a.page == "":
-		a = answer{page: "error.html", title: errorTitle(err), data: errs.Message(err)}
+		setRetry(v.w.Header(), err)
+		f := failure{Message: errs.Message(err)}
+		if v.Method == http.MethodGet && errs.Is(err, errs.Unavailable) {
+			f.Again = v.URL.RequestURI()
+		}
+		a = answer{page: "error.html", title: errorTitle(err), data: f}
 		u.show(v, a, errs.CodeOf(err).Status(), "")
 	case err != nil:
 		setRetry(v.w.Header(), err)
@@ -96,6 +102,12 @@ func writeLiveError(w http.ResponseWriter, err error) {
 	_, _ = w.Write(b)                                                                                       // the reader is gone where this fails
 }
 
+// failure is the page of an error that has no page of its own.
+type failure struct {
+	Message string
+	Again   string // what to load once more, where that may help
+}
+
 func setRetry(h http.Header, err error) {
 	if e, ok := err.(*errs.Error); ok && e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
@@ -122,6 +134,9 @@ func (u *UI) show(v *visit, a answer, status int, refused string) {
 		d.User, d.UserID, d.Operator = v.caller.User, v.caller.UserID.String(), v.operator()
 		if v.org.Valid() {
 			d.Org, d.OrgName, d.At = v.org.String(), v.orgName, v.at("")
+			if v.PathValue("org") != "" {
+				d.Place = v.orgName
+			}
 		}
 	}
 	if c, err := v.Cookie(noteCookie); err == nil && v.Method == http.MethodGet {

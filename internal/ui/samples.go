@@ -16,6 +16,8 @@ const (
 	sampleEvery = 10 * time.Second
 	samplesKept = 360
 	checkTime   = 3 * time.Second
+	// checkedFor is how long a check's outcome is shown before the page asks anew.
+	checkedFor = 5 * time.Second
 )
 
 // The metrics of secret.Metered.
@@ -85,7 +87,7 @@ func (s *samples) state(ctx context.Context) (at time.Time, err error) {
 	s.mu.Lock()
 	at = s.checked
 	s.mu.Unlock()
-	if s.now().Sub(at) > 2*sampleEvery {
+	if s.now().Sub(at) > checkedFor {
 		s.check(ctx)
 	}
 	s.mu.Lock()

@@ -17,7 +17,7 @@ import (
 
 // pageNumber reads a page's number from a query, 0 where there is none.
 func pageNumber(s string) int {
-	n, err := strconv.Atoi(strings.ReplaceAll(s, ",", ""))
+	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n > 1<<20 {
 		return 0
 	}
@@ -139,11 +139,14 @@ type secretView struct {
 	MayWrite  bool
 	Flux      string
 	Curl      string
+	Origin    string // the server's, as it stands in Curl: app.js puts in the one that the browser knows
 	CLI       string
 	About     *about // nil where the store keeps nothing but values
+	NoHistory string // why that is so
+	ReadOnly  bool   // whoever asks
 	Days      string // how long it can be brought back; "" where it cannot
 	Activity  []audit.Record
-	NoRecords bool // the audit log could not be asked
+	NoRecords string // why the audit log was not asked, "" where it was
 }
 
 func (u *UI) secretPage(v *visit) (answer, error) {
@@ -151,27 +154,21 @@ func (u *UI) secretPage(v *visit) (answer, error) {
 }
 
 func (u *UI) showSecret(v *visit, key string) (answer, error) {
-	var known *about
-	if u.keepsInfo() {
-		info, err := u.info(v, key)
-		if err != nil {
-			return answer{}, err
-		}
-		known = u.aboutOf(info)
-	} else if there, err := u.hasSecret(v, key); err != nil {
+	known, noHistory, err := u.known(v, key)
+	if err != nil {
 		return answer{}, err
-	} else if !there {
-		return answer{}, noSecret(key)
 	}
-	p := secretView{Key: key, About: known, MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
+	p := secretView{Key: key, About: known, NoHistory: noHistory, ReadOnly: secret.ReadOnly(u.Store, v.org), MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), Origin: v.host(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
 	if u.keepsDeleted() {
 		p.Days = keptDays()
 	}
 	if v.operator() && u.Trail != nil {
 		page, err := u.records(v, audit.Filter{OrgID: v.org.String(), Key: key, Limit: 50})
-		if err != nil {
+		if errs.Is(err, errs.NotImplemented) {
+			p.NoRecords = errs.Message(err)
+		} else if err != nil {
 			u.Logger.Warn("a secret's activity could not be read", "request", v.id, "error", err)
-			p.NoRecords = true
+			p.NoRecords = "The audit log cannot be read just now."
 		}
 		// Every look at this page is on record; shown is what was done, and what was refused.
 		p.Activity = slices.DeleteFunc(page.Records, func(r audit.Record) bool { return r.Action == "secrets.info" && r.Outcome == audit.Allowed })

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"html/template"
 	"slices"
+	"strconv"
+	"strings"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 )
@@ -22,8 +25,8 @@ type secretList struct {
 	Before, Next    string // links to the pages before and after, "" where there is none
 	Names           template.JS
 	MayWrite        bool
-	Host            string // for the curl call
 	KeepsDeleted    bool
+	ReadOnly        bool // whoever asks
 }
 
 func (u *UI) secretsPage(v *visit) (answer, error) {
@@ -31,13 +34,31 @@ func (u *UI) secretsPage(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	keys = alphabetical(keys)
 	q := v.URL.Query()
-	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), Host: v.host(), KeepsDeleted: u.keepsDeleted()}
+	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), KeepsDeleted: u.keepsDeleted(),
+		ReadOnly: secret.ReadOnly(u.Store, v.org)}
 	if l.Names, err = namesJSON(keys); err != nil {
 		return answer{}, err
 	}
 	l.page(keys, pageNumber(q.Get("page")))
 	return answer{page: "secrets.html", title: "Secrets", data: l}, nil
+}
+
+// alphabetical is the order in which people look for a name: capital and small letters are the same, unless nothing else
+// differs. A store gives the order of the bytes, in which Z comes before a.
+func alphabetical(keys []string) []string {
+	type name struct{ folded, key string }
+	names := make([]name, len(keys))
+	for i, k := range keys {
+		names[i] = name{strings.ToLower(k), k}
+	}
+	slices.SortStableFunc(names, func(a, b name) int { return strings.Compare(a.folded, b.folded) })
+	sorted := make([]string, len(names))
+	for i, n := range names {
+		sorted[i] = n.key
+	}
+	return sorted
 }
 
 // page chooses what is shown of the keys.
@@ -66,10 +87,10 @@ func (l *secretList) page(keys []string, n int) {
 		rest += "&sort=down"
 	}
 	if from > 0 {
-		l.Before = rest + "&page=" + number(from/secretsShown-1)
+		l.Before = rest + "&page=" + strconv.Itoa(from/secretsShown-1)
 	}
 	if to < len(matching) {
-		l.Next = rest + "&page=" + number(from/secretsShown+1)
+		l.Next = rest + "&page=" + strconv.Itoa(from/secretsShown+1)
 	}
 }
 
@@ -82,9 +103,11 @@ func namesJSON(keys []string) (template.JS, error) {
 	return template.JS(b), err
 }
 
-func (v *visit) mayWriteSecrets() bool { return v.caller.MaySome(identity.Write, v.org) }
+func (v *visit) mayWriteSecrets() bool {
+	return v.caller.MaySome(identity.Write, v.org) && !secret.ReadOnly(v.ui.Store, v.org)
+}
 
-// host is the server as the reader's browser knows it.
+// host is the server as the reader's browser knows it, unless a proxy speaks TLS for it.
 func (v *visit) host() string {
 	if v.ui.Secure {
 		return "https://" + v.Host
@@ -108,8 +131,13 @@ func (u *UI) askDeleteSecrets(v *visit, keys []string) (answer, error) {
 		Question: "Delete " + count(len(keys), "secret") + "?",
 		Goes:     keys[:min(len(keys), confirmShown)], More: max(0, len(keys)-confirmShown),
 		Back:   "The values cannot be brought back from this page, and whatever uses them will fail.",
-		Action: v.at("/secrets/delete"), Button: "Delete " + count(len(keys), "secret"), Cancel: v.at("/secrets"), Keys: keys,
+		Action: v.at("/secrets/delete"), Button: "Delete " + count(len(keys), "secret"), Cancel: v.at("/secrets"),
 	}
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return answer{}, err
+	}
+	c.Keys = string(list)
 	if u.keepsDeleted() {
 		c.Back = "Whatever uses them will fail. They can be brought back for " + keptDays() + ", from the page of deleted secrets."
 	}
@@ -123,8 +151,26 @@ func (u *UI) askDeleteSecrets(v *visit, keys []string) (answer, error) {
 	return askFirst(c), nil
 }
 
+// chosen are the names that a form has: each in a field of its own, as ticked boxes send them, or all in one as JSON, for
+// net/url reads 10,000 fields at most.
+func (v *visit) chosen() ([]string, error) {
+	keys := slices.Clone(v.PostForm["key"])
+	if list := v.PostFormValue("keys"); list != "" {
+		var more []string
+		if err := json.Unmarshal([]byte(list), &more); err != nil {
+			return nil, errs.Wrap(err, errs.Invalid, "the names could not be read; load the page again and repeat")
+		}
+		keys = append(keys, more...)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
 func (u *UI) deleteSecrets(v *visit) (answer, error) {
-	keys := slices.Compact(slices.Sorted(slices.Values(v.PostForm["key"])))
+	keys, err := v.chosen()
+	if err != nil {
+		return answer{}, err
+	}
 	if v.field("sure") != "yes" {
 		return u.askDeleteSecrets(v, keys)
 	}

@@ -126,11 +126,12 @@ func TestDeleting(t *testing.T) {
 	s, b := setUp(t)
 	s.put("a", "b", "c", "d")
 	b.post(s.at("/secrets/delete"), nil).leads(t, s.at("/secrets"))
-	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "can be brought back for 7 days", `name="key" value="a"`)
+	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "can be brought back for 7 days", `name="keys" value="[&#34;a&#34;,&#34;b&#34;]"`)
 	if s.stored("a") == "" {
 		t.Fatal("deleted without being asked")
 	}
-	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b", "sure", "yes")).leads(t, s.at("/secrets"))
+	b.post(s.at("/secrets/delete"), form("keys", `["a"`, "sure", "yes")).wants(t, 400, "the names could not be read")
+	b.post(s.at("/secrets/delete"), form("key", "a", "keys", `["b"]`, "sure", "yes")).leads(t, s.at("/secrets"))
 	if s.stored("a") != "" || s.stored("b") != "" || s.stored("c") == "" {
 		t.Error("not just those were deleted")
 	}

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"mime"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -126,16 +127,17 @@ func (rt *route) serve(v *visit) (a answer, err error) {
 
 // parseForm reads the whole form into memory: a part that were put into a temporary file would leave a value on the disk.
 func (v *visit) parseForm() error {
-	err := v.ParseMultipartForm(v.ui.MaxBody)
-	if errors.Is(err, http.ErrNotMultipart) {
-		err = v.ParseForm()
+	err := v.ParseForm()
+	// Only where it must: for other forms it says that they are not multipart, and not that they could not be read.
+	if kind, _, _ := mime.ParseMediaType(v.Header.Get("Content-Type")); err == nil && kind == "multipart/form-data" {
+		err = v.ParseMultipartForm(v.ui.MaxBody)
 	}
 	var large *http.MaxBytesError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &large):
-		return errs.New(errs.RequestTooLarge, "that is larger than the %d bytes that one request may have", large.Limit)
+		return errs.New(errs.RequestTooLarge, "that is larger than the %s that one request may have", size(int(large.Limit)))
 	}
 	return errs.Wrap(err, errs.Invalid, "the form could not be read; load the page again and repeat")
 }

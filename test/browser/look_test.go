@@ -197,6 +197,9 @@ func (b *tab) examine(name, axe string) {
 		.map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 30)).slice(0, 3).join('; ')`); over != "" {
 		b.Errorf("%s: wider than the window: %s", name, over)
 	}
+	if wide := js[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
+		b.Errorf("%s: the page can be moved sideways by %d px", name, wide)
+	}
 	js[bool](b, axe+"; true")
 	for _, f := range js[[]string](b, `axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
 		.flatMap((v) => v.nodes.map((n) => v.id + ': ' + n.target.join(' ') + ': ' + n.failureSummary)))`) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/internal/id"
 	"strongroom/internal/secret"
 )
 
@@ -57,3 +58,6 @@ func (s *Store) Collect(to chan<- prometheus.Metric) {
 	count(c.Misses, "miss")
 	to <- prometheus.MustNewConstMetric(cacheKept, prometheus.GaugeValue, float64(c.Kept))
 }
+
+// ReadOnly says whether others write the organisation's secrets, as secret.ReadOnly asks.
+func (s *Store) ReadOnly(org id.ID) bool { return s.places.ReadOnly(org) }

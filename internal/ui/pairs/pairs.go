@@ -24,17 +24,19 @@ func Parse(text []byte) ([]Pair, error) {
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("the text is not valid UTF-8")
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) {
+	switch bare := bytes.TrimLeft(text, " \t\r\n"); {
+	case bytes.HasPrefix(bare, []byte("{")):
 		return parseJSON(text)
+	case bytes.HasPrefix(bare, []byte("[")):
+		return nil, fmt.Errorf("a JSON list has no names; an object is needed, {\"name\": \"value\"}")
 	}
 	return parseDotenv(string(text))
 }
 
 func parseJSON(text []byte) ([]Pair, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
-	wrong := func() error {
-		return fmt.Errorf("the JSON is broken near line %d", 1+bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n")))
-	}
+	line := func() int { return 1 + bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n")) }
+	wrong := func() error { return fmt.Errorf("the JSON is broken near line %d", line()) }
 	if _, err := dec.Token(); err != nil { // the opening brace
 		return nil, wrong()
 	}
@@ -54,10 +56,10 @@ func parseJSON(text []byte) ([]Pair, error) {
 		}
 		value, ok := t.(string)
 		if !ok {
-			return nil, fmt.Errorf("the value of %q must be a string in quotes", clip(name))
+			return nil, fmt.Errorf("line %d: the value of %q must be a string in quotes", line(), clip(name))
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("%q comes twice", clip(name))
+			return nil, fmt.Errorf("line %d: %q comes a second time", line(), clip(name))
 		}
 		seen[name] = true
 		pairs = append(pairs, Pair{name, []byte(value)})
@@ -66,7 +68,7 @@ func parseJSON(text []byte) ([]Pair, error) {
 		return nil, wrong()
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("there is more text after the JSON object")
+		return nil, fmt.Errorf("line %d: there is more text after the JSON object", line())
 	}
 	return pairs, nil
 }

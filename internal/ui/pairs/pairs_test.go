@@ -18,11 +18,12 @@ func TestParseRefuses(t *testing.T) {
 		"after several lines":   {"A='x\ny'\nB", "line 3 has no ="},
 		"broken JSON":           {"{\n\"a\": \"hunter2\",\n]", "JSON is broken near line 3"},
 		"unfinished JSON":       {`{"a": "hunter2"`, "JSON is broken"},
-		"number":                {`{"a": 7}`, `the value of "a" must be a string`},
-		"nested":                {`{"a": {"b": "hunter2"}}`, `the value of "a" must be a string`},
+		"number":                {`{"a": 7}`, `line 1: the value of "a" must be a string`},
+		"nested":                {"{\n\"a\":\n{\"b\": \"hunter2\"}}", `line 3: the value of "a" must be a string`},
 		"null":                  {`{"a": null}`, `the value of "a" must be a string`},
-		"JSON twice":            {`{"a": "x", "a": "hunter2"}`, `"a" comes twice`},
-		"text after the object": {`{"a": "x"} hunter2`, "more text"},
+		"JSON twice":            {"{\"a\": \"x\",\n\"a\": \"hunter2\"}", `line 2: "a" comes a second time`},
+		"text after the object": {`{"a": "x"} hunter2`, "line 1: there is more text"},
+		"list":                  {`[{"a": "hunter2"}]`, "a JSON list has no names"},
 		"not UTF-8":             {"A=\xff", "UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {

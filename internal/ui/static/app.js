@@ -28,7 +28,7 @@ document.addEventListener('click', async (event) => {
   if (!button) return;
   event.preventDefault();
   const name = () => $('a', button.parentElement).textContent;
-  let text = button.dataset.copy;
+  let text = $('code', button.parentElement)?.textContent;
   if ('copyName' in button.dataset) text = name();
   if ('copyFlux' in button.dataset) text = fluxCall(name());
   const label = $('span', button);
@@ -55,6 +55,15 @@ function say(text) {
   speaker.textContent = '';
   setTimeout(() => { speaker.textContent = text; }, 50);
 }
+
+// What the page says at its head was there before a screen reader listened.
+setTimeout(() => {
+  const told = $$('#main > .note').map((note) => note.textContent).join(' ');
+  if (told) say(told);
+}, 300);
+
+// Behind a proxy that speaks TLS, the server does not know its own address as the browser does.
+for (const code of $$('[data-origin]')) code.textContent = code.textContent.replace(code.dataset.origin, () => location.origin);
 
 // ---- times, as in Go (ago) -----------------------------------------------------------------------------------------
 
@@ -94,8 +103,7 @@ const connection = {
   gone() {
     if (!this.lost) {
       this.lost = true;
-      this.banner.textContent = 'The server cannot be reached. What you typed is still here; trying again…';
-      this.banner.hidden = false;
+      this.show('The server cannot be reached. What you typed is still here; trying again…');
     }
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.ask(), 2000);
@@ -103,9 +111,14 @@ const connection = {
   back() {
     if (!this.lost) return;
     this.lost = false;
-    this.banner.textContent = 'The server is there again. Go on where you were.';
+    this.show('The server is there again. Go on where you were.');
     clearTimeout(this.timer);
     this.timer = setTimeout(() => { this.banner.hidden = true; }, 6000);
+  },
+  show(text) {
+    this.banner.textContent = text;
+    this.banner.hidden = false;
+    say(text);
   },
 };
 window.addEventListener('offline', () => connection.gone());
@@ -128,21 +141,41 @@ for (const input of $$('[data-filter]')) {
 
 // ---- what goes on while one looks ------------------------------------------------------------------------------------
 
-async function refresh() {
-  const part = $('[data-refresh]');
-  if (!part) return;
-  if (!document.hidden) {
+// renew puts parts of the page as they are now in their places, except where somebody is using them.
+async function renew(parts) {
+  const answer = await fetch(location.href, { cache: 'no-store' });
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  for (const part of parts) {
+    const fresh = page.getElementById(part.id);
+    if (fresh && !part.contains(document.activeElement)) part.replaceWith(fresh);
+  }
+}
+
+// every does something again and again while the page is looked at and the server is there.
+function every(ms, what) {
+  setTimeout(async () => {
     try {
-      const answer = await fetch(location.href, { cache: 'no-store' });
-      const fresh = document.getElementById(part.id) && new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(part.id);
-      if (fresh) part.replaceWith(fresh);
+      if (!document.hidden && !connection.lost) await what();
     } catch {
       connection.gone();
     }
-  }
-  setTimeout(refresh, 2000);
+    every(ms, what);
+  }, ms);
 }
-setTimeout(refresh, 2000);
+
+// A rotation is followed to its end.
+if ($('[data-refresh]')) every(2000, () => $('[data-refresh]') && renew($$('[data-refresh]')));
+
+// The store's page follows the store. /health asks for no session: to look at this page for hours keeps nobody signed in.
+if ($('[data-health]')) {
+  every(5000, async () => {
+    const part = $('[data-health]');
+    const answer = await fetch('/health', { cache: 'no-store' });
+    if (answer.ok === (part.dataset.health === 'pass')) return;
+    await renew([part, ...$$('.chart')]);
+    if ($('[data-health]') !== part) say($('[data-health] .state').textContent);
+  });
+}
 
 // ---- several tabs --------------------------------------------------------------------------------------------------
 

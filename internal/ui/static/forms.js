@@ -20,16 +20,29 @@ function refuse(form, text) {
 // field as CRLF.
 function body(form, submitter) {
   const data = new FormData(form, submitter);
-  const typed = $('textarea[name=value]', form);
-  if (!typed) return new URLSearchParams(data);
+  const value = $('textarea[name=value]', form);
+  if (!value) return new URLSearchParams(data);
   const file = $('input[type=file]', form);
-  if (!file.files.length && typed.value) data.set('file', new Blob([typed.value]), 'typed');
+  if (!file.files.length && value.value) data.set('file', new Blob([value.value]), 'typed');
   data.delete('value');
   return data;
 }
 
+// tooLarge says why a form would be refused before all of it is sent: the server cuts such a request off, which looks like a
+// lost connection.
+function tooLarge(form) {
+  const box = $('.value', form);
+  if (!box) return '';
+  const size = $('input[type=file]', box).files[0]?.size ?? new Blob([$('textarea', box).value]).size;
+  const most = Number(box.dataset.max);
+  const mib = (bytes) => (bytes / 1048576).toFixed(1) + ' MiB';
+  return size + 4096 > most ? 'That is ' + mib(size) + ', and larger than the ' + mib(most) + ' that one request may have.' : '';
+}
+
 async function send(form, submitter) {
   if (form.getAttribute('aria-busy') === 'true') return;
+  const large = tooLarge(form);
+  if (large) return refuse(form, large);
   form.setAttribute('aria-busy', 'true');
   try {
     const answer = await fetch(form.action, { method: 'POST', body: body(form, submitter), headers: { 'Strongroom-Live': '1' }, redirect: 'error', cache: 'no-store' });
@@ -87,6 +100,7 @@ function goTo(form, path) {
 
 document.addEventListener('submit', (event) => {
   const form = event.target;
+  if (form.action.endsWith('/signout')) sessionStorage.clear(); // the drafts are the reader's, not the next one's
   if (!('live' in form.dataset) && form.closest('dialog') === null) { leaving = true; return; }
   if (form.id === 'chosen' && !form.dataset.ready) return;
   event.preventDefault();
@@ -164,25 +178,52 @@ for (const box of $$('.value')) {
 // A value must not lie in the browser's storage, so a reload would lose it: the browser asks first.
 let leaving = false;
 window.addEventListener('beforeunload', (event) => {
-  const typed = $$('.value').some((box) => $('textarea', box).value || $('input[type=file]', box).files.length);
-  if (typed && !leaving) event.preventDefault();
+  const unsaved = $$('.value').some((box) => $('textarea', box).value || $('input[type=file]', box).files.length);
+  if (unsaved && !leaving) event.preventDefault();
 });
 window.addEventListener('pageshow', () => { leaving = false; });
 
 // ---- everything else that was typed outlives a reload of this tab ------------------------------------------------------
 
-const draft = (form) => 'draft ' + (document.body.dataset.user ?? '') + ' ' + location.pathname + ' ' + new URL(form.action).pathname;
-const kept = (form) => $$('input, select, textarea', form).filter((f) => f.name && f.name !== 'value' && !['password', 'file', 'hidden', 'submit'].includes(f.type));
+// The fields of a draft: never a value, a password or a file. What a description was when it was begun belongs to it, so that
+// it does not overwrite unknowingly what others wrote since.
+const kept = (form) => $$('input, select, textarea', form).filter((f) => f.name === 'seen' || (f.name && f.name !== 'value' && !['password', 'file', 'hidden', 'submit'].includes(f.type)));
+const ticked = (field) => field.type === 'checkbox' || field.type === 'radio';
+const typed = (form) => kept(form).map((f) => (ticked(f) ? f.checked : f.value));
+function fill(form, what) {
+  kept(form).forEach((field, i) => { if (ticked(field)) field.checked = what[i]; else field.value = what[i]; });
+}
+const draft = (form) => ['draft', document.body.dataset.user, location.pathname, new URL(form.action).pathname, $('[type=hidden][name=key]', form)?.value].join(' ');
 function forget(form) { sessionStorage.removeItem(draft(form)); }
-for (const form of $$('form[data-keep]')) {
-  const saved = JSON.parse(sessionStorage.getItem(draft(form)) ?? 'null');
-  if (saved && !$('#main > .note.bad')) {
-    kept(form).forEach((field, i) => {
-      if (!(i in saved)) return;
-      if (field.type === 'checkbox' || field.type === 'radio') field.checked = saved[i]; else field.value = saved[i];
-    });
-  }
-  form.addEventListener('input', () => {
-    sessionStorage.setItem(draft(form), JSON.stringify(kept(form).map((f) => (f.type === 'checkbox' || f.type === 'radio' ? f.checked : f.value))));
+
+function recall(form) {
+  const own = typed(form), saved = JSON.parse(sessionStorage.getItem(draft(form)) ?? 'null');
+  if (saved?.length !== own.length || $('#main > .note.bad')) return;
+  if (JSON.stringify(saved) === JSON.stringify(own)) return forget(form);
+  fill(form, saved);
+  form.closest('details')?.setAttribute('open', '');
+  const note = document.createElement('p');
+  note.className = 'note draft';
+  const undo = document.createElement('button');
+  undo.type = 'button';
+  undo.className = 'link';
+  undo.textContent = 'Discard it';
+  undo.addEventListener('click', () => {
+    fill(form, own);
+    forget(form);
+    note.remove();
+    $('input:not([type=hidden]), textarea', form).focus();
   });
+  note.append('Not saved yet: what you had typed here. ', undo);
+  form.prepend(note);
+}
+
+for (const form of $$('form[data-keep]')) {
+  recall(form);
+  form.addEventListener('input', () => sessionStorage.setItem(draft(form), JSON.stringify(typed(form))));
+}
+
+// A preview is of what was looked at, and of nothing that was typed or chosen since.
+for (const button of $$('[data-into]')) {
+  for (const name of ['input', 'change', 'drop']) button.form.addEventListener(name, () => $(button.dataset.into).replaceChildren());
 }

@@ -96,7 +96,7 @@
   // What is chosen and not shown goes along.
   form.addEventListener('formdata', (event) => {
     event.formData.delete('key');
-    for (const n of chosen) event.formData.append('key', n);
+    event.formData.append('keys', JSON.stringify([...chosen]));
   });
 
   shown = list.children.length;

@@ -1,0 +1,161 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/secret"
+)
+
+// away is a store that cannot be reached.
+type away struct{ secret.Store }
+
+func (away) Keys(context.Context, id.ID) ([]string, error) {
+	err := errs.New(errs.Unavailable, "Vault is sealed")
+	err.RetryAfter = 7 * time.Second
+	return nil, err
+}
+
+func TestStoreIsAway(t *testing.T) {
+	s, b := setUp(t)
+	s.use(away{s.store})
+	p := b.get(s.at("/secrets?q=db"))
+	p.wants(t, 503, "Not available", "Vault is sealed", `href="`+s.at("/secrets?q=db")+`">Try again`)
+	if got := p.header.Get("Retry-After"); got != "7" {
+		t.Errorf("Retry-After is %q", got)
+	}
+	// What was posted is not offered again by a link.
+	if p := b.get("/nothing"); strings.Contains(p.body, "Try again") {
+		t.Error("a page that is missing may be tried again")
+	}
+}
+
+// TestBrokenForms: a form that cannot be read is refused, and not taken as an empty one.
+func TestBrokenForms(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	for name, body := range map[string]string{"bad escape": "sure=yes&key=%zz", "too many fields": "sure=yes" + strings.Repeat("&key=k", 10_001)} {
+		r, err := http.NewRequest("POST", s.url+s.at("/secrets/delete"), strings.NewReader(body))
+		s.must(err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if p := b.do(r); p.status != 400 || !strings.Contains(p.body, "the form could not be read") {
+			t.Errorf("%s: %d %s", name, p.status, clipped(p.body))
+		}
+	}
+	if s.stored("k") != value {
+		t.Error("it was deleted")
+	}
+}
+
+// managed is a store whose secrets others write.
+type managed struct{ secret.Store }
+
+func (managed) ReadOnly(id.ID) bool { return true }
+func (managed) Apply(context.Context, id.ID, secret.Change) error {
+	return errs.New(errs.Forbidden, "the organisation's secrets are managed in the secret store itself; this server only reads them")
+}
+
+func TestReadOnlyStore(t *testing.T) {
+	s, b := setUp(t)
+	s.put("db/password")
+	s.use(managed{s.store})
+	for _, path := range []string{"/secrets", "/secret?key=db%2Fpassword"} {
+		p := b.get(s.at(path))
+		p.wants(t, 200, "managed in the secret store itself")
+		for _, not := range []string{"/secrets/new", "/secrets/import", "Delete selected", "Delete the secret", "Replace the value", "/secret/describe"} {
+			if strings.Contains(p.body, not) {
+				t.Errorf("%s offers %q, which the store refuses", path, not)
+			}
+		}
+	}
+	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, 403, "this server only reads them", `value="k"`)
+	b.post(s.at("/secrets/delete"), form("key", "db/password", "sure", "yes")).wants(t, 403, "this server only reads them")
+	s.hidesValue()
+}
+
+func TestAuditLogElsewhere(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	elsewhere, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Stdout: io.Discard, Logger: slog.New(slog.DiscardHandler)})
+	s.must(err)
+	t.Cleanup(func() { s.must(elsewhere.Close()) })
+	s.ui.Trail = elsewhere
+	b.get("/activity").wants(t, 200, "The audit log is elsewhere", "not kept in a file")
+	b.get(s.at("/secret?key=k")).wants(t, 200, "not kept in a file")
+	s.ui.Trail = nil
+	b.get("/activity").wants(t, 200, "The audit log is elsewhere", "there is no audit log to read")
+}
+
+// forgetful is a store that could keep a history and was told not to.
+type forgetful struct {
+	secret.Store
+	secret.Historian
+}
+
+func (forgetful) Info(context.Context, id.ID, string) (secret.Info, error) {
+	return secret.Info{}, errs.New(errs.NotImplemented, "secrets are kept in one entry here, which has no history of a single one")
+}
+
+func TestStoreSaysWhyItHasNoHistory(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	s.use(forgetful{s.store, s.store.(secret.Historian)})
+	p := b.get(s.at("/secret?key=k"))
+	p.wants(t, 200, "secrets are kept in one entry here", "Replace the value")
+	if strings.Contains(p.body, `id="about"`) {
+		t.Error("the page tells of what is not known")
+	}
+	b.get(s.at("/secret?key=none")).wants(t, 404, "there is no secret named")
+}
+
+func TestOwnerLeaves(t *testing.T) {
+	s, _ := setUp(t)
+	grace := s.member("grace", identity.RoleOwner)
+	me, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
+	s.must(err)
+	grace.post(s.at("/members/"+me[0].ID.String()+"/remove"), form("sure", "yes")).leads(t, "/orgs")
+	grace.get("/orgs").wants(t, 200, "You do not belong to “Acme” any more.", "You belong to no organisation yet")
+}
+
+func TestOrderOfNames(t *testing.T) {
+	s, b := setUp(t)
+	s.put("Zebra", "apple", "Apple", "mango", "éclair")
+	p := b.get(s.at("/secrets"))
+	p.wants(t, 200, `["Apple","apple","mango","Zebra","éclair"]`)
+	last := -1
+	for _, k := range []string{"Apple", "apple", "mango", "Zebra"} {
+		at := strings.Index(p.body, `aria-label="Select `+k+`"`)
+		if at <= last {
+			t.Errorf("%s is not where people look for it", k)
+		}
+		last = at
+	}
+}
+
+func TestPreviewOfManyNames(t *testing.T) {
+	s, b := setUp(t)
+	s.put("NAME_00900", "NAME_00901")
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "NAME_%05d=%s\n", i, value)
+	}
+	p := b.upload(s.at("/secrets/import"), form("do", "look"), []byte(text.String()))
+	p.wants(t, 200, "1,000 names found: 998 new, 2 there already", "and 500 more")
+	if at := strings.Index(p.body, "NAME_00901"); at < 0 || at > strings.Index(p.body, "NAME_00000") {
+		t.Error("what would be replaced does not come first")
+	}
+	if n := strings.Count(p.body, "NAME_"); n != importShown {
+		t.Errorf("%d names are shown, want %d", n, importShown)
+	}
+}
