@@ -19,10 +19,17 @@ var hostileNames = []string{
 	"שם/סוד", "\u202etxt.gnp", "🔑/schlüssel", "Case", "case", "{{.Page}}", strings.Repeat("long/", 204) + "last",
 }
 
-// fill makes secrets by the page's own form, and gives the organisation's path.
+// fill sets the server up with secrets, and gives the organisation's path.
 func (b *tab) fill(names []string) string {
 	b.Helper()
 	org := b.setUp()
+	b.importNames(org, names)
+	return org
+}
+
+// importNames makes secrets of an organisation by the import's page.
+func (b *tab) importNames(org string, names []string) {
+	b.Helper()
 	object := make(map[string]string)
 	for _, n := range names {
 		object[n] = "x"
@@ -33,7 +40,6 @@ func (b *tab) fill(names []string) string {
 	js[bool](b, fmt.Sprintf("document.querySelector('#value').value = %s; true", quoted(string(text))))
 	b.click("button[value=import]")
 	b.see("secrets added")
-	return org
 }
 
 // quoted writes a text for JavaScript.

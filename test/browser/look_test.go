@@ -2,6 +2,7 @@ package browser
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,17 @@ func stage(b *tab) map[string]string {
 		pages[name] = org + path
 	}
 	delete(pages, "secrets-empty")
+	b.open("/orgs")
+	b.typeIn("#name", "A house with a long name, Limited Liability Company & Sons of 1899, Registered in Zürich")
+	b.click("main section .button")
+	b.see("No secret yet")
+	odd := js[string](b, "location.pathname.replace('/secrets', '')")
+	b.importNames(odd, hostileNames)
+	pages["names-hostile"] = odd + "/secrets"
+	pages["secret-hostile"] = odd + "/secret?key=" + url.QueryEscape(hostileNames[len(hostileNames)-1])
+	pages["tokens-none"] = odd + "/tokens"
+	pages["members-long"] = odd + "/members"
+	b.open(org + "/secrets") // the organisation that other pages stand in
 	for name, path := range map[string]string{"orgs": "/orgs", "users": "/users", "user": grace, "activity": "/activity", "store": "/store",
 		"preferences": "/preferences", "missing": "/nothing-here", "activity-none": "/activity?actor=nobody"} {
 		pages[name] = path

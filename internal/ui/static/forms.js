@@ -100,7 +100,7 @@ function goTo(form, path) {
 
 document.addEventListener('submit', (event) => {
   const form = event.target;
-  if (form.action.endsWith('/signout')) sessionStorage.clear(); // the drafts are the reader's, not the next one's
+  if (form.getAttribute('action') === '/signout') sessionStorage.clear(); // the drafts are the reader's, not the next one's
   if (!('live' in form.dataset) && form.closest('dialog') === null) { leaving = true; return; }
   if (form.id === 'chosen' && !form.dataset.ready) return;
   event.preventDefault();
