@@ -13,18 +13,17 @@ import (
 	"strongroom/internal/identity"
 )
 
-// records asks the audit log for an operator, and puts that on record, as the API does.
-func (u *UI) records(v *visit, f audit.Filter) (audit.Page, error) {
+// readTrail reads the audit log for an operator, and puts that on record once, as the API does, however often read asks it.
+func (u *UI) readTrail(v *visit, read func(Trail) error) error {
 	act := identity.Act{Action: "audit.read"}
 	operator := identity.To(identity.Read, identity.Resource{Type: identity.Instance})
 	if err := u.Identity.Guard().Allow(v.Context(), v.caller, act, operator); err != nil {
-		return audit.Page{}, err
+		return err
 	}
 	if u.Trail == nil {
-		return audit.Page{}, errs.New(errs.NotImplemented, "there is no audit log to read")
+		return errs.New(errs.NotImplemented, "there is no audit log to read")
 	}
-	page, err := u.Trail.Query(v.Context(), f)
-	return page, u.Identity.Guard().Done(v.Context(), v.caller, act, err)
+	return u.Identity.Guard().Done(v.Context(), v.caller, act, read(u.Trail))
 }
 
 type activityRow struct {
@@ -63,7 +62,7 @@ type span struct {
 
 // actions are the groups that the filter offers.
 var actions = []action{
-	{"", "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"},
+	{"", "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"}, {"secrets.use", "secrets: used"},
 	{"secrets.delete", "secrets: deleted"}, {"secrets.restore", "secrets: restored"}, {"authorizations", "tokens"}, {"orgs", "organisations and members"},
 	{"users", "people and passwords"}, {"signin", "sign-ins"}, {"seal", "the seal and keys"}, {"audit", "the audit log"},
 }
@@ -85,7 +84,10 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 	}
 	var found audit.Page
 	if err == nil {
-		found, err = u.records(v, f)
+		err = u.readTrail(v, func(t Trail) (err error) {
+			found, err = t.Query(v.Context(), f)
+			return err
+		})
 	}
 	names := make(map[string]string)
 	for _, r := range found.Records {
@@ -158,7 +160,7 @@ func (f activityForm) Link(field, value string) string {
 
 var past = map[string]string{
 	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted", "secrets.read": "read",
-	"secrets.info": "looked at", "secrets.describe": "described", "secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
+	"secrets.info": "looked at", "secrets.use": "used", "secrets.describe": "described", "secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
 	"authenticate": "came with a token or session that is no good", "signin": "signed in", "signout": "signed out", "setup": "set the server up",
 	"authorizations.create": "created a token", "authorizations.delete": "revoked a token", "authorizations.update": "changed a token",
 	"authorizations.list": "listed tokens", "authorizations.read": "looked at a token",
@@ -169,7 +171,8 @@ var past = map[string]string{
 	"users.read": "looked at a user", "users.password": "set a password",
 	"audit.read": "read the audit log", "audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
 	"seal.read": "looked at the seal", "seal.rotate": "rotated the data keys", "seal.change": "changed the seal",
-	"config.read": "read the configuration",
+	"config.read": "read the configuration", "backup": "took a backup", "import": "imported data",
+	"buckets.create": "created a bucket", "buckets.update": "changed a bucket", "buckets.delete": "deleted a bucket", "buckets.list": "listed buckets", "buckets.read": "looked at a bucket",
 }
 
 // inPast says an action in words; one that is not known here by its own name.

@@ -60,6 +60,18 @@ func TestTokens(t *testing.T) {
 	if strings.Contains(list.body, m[1]) {
 		t.Error("the list shows the token")
 	}
+	p = b.post(s.at("/tokens/new"), form("description", "agent", "kind", "secrets", "use", "1", "names", "db/*", "days", "1"))
+	p.wants(t, 200, "use secrets named db/*")
+	made := tokenShown.FindStringSubmatch(p.body)
+	if made == nil {
+		t.Fatal("no token is shown")
+	}
+	agent, err := s.users.ByToken(t.Context(), made[1])
+	s.must(err)
+	c = identity.Caller{Principal: agent}
+	if !may(identity.Use, "db/x") || may(identity.Use, "other") || may(identity.Read, "db/x") {
+		t.Error("the agent's token may not do just what was chosen")
+	}
 	path := s.at("/tokens/" + who.AuthorizationID.String())
 	b.post(path, form("status", "inactive")).leads(t, s.at("/tokens"))
 	b.get(s.at("/tokens")).wants(t, 200, "it is refused from now on", "switched off")

@@ -23,6 +23,7 @@ type tokenForm struct {
 	Description string
 	Kind        string
 	Read, Write bool
+	Use         bool   // values are given out to it
 	Names       string // patterns, one a line; empty for all
 	Chosen      map[string]bool
 	Days        int
@@ -43,7 +44,7 @@ func (f *tokenForm) fill(v *visit) {
 }
 
 func readTokenForm(v *visit) (tokenForm, error) {
-	f := tokenForm{Description: v.field("description"), Kind: v.field("kind"), Read: v.field("read") != "", Write: v.field("write") != "",
+	f := tokenForm{Description: v.field("description"), Kind: v.field("kind"), Read: v.field("read") != "", Write: v.field("write") != "", Use: v.field("use") != "",
 		Names: v.field("names"), Chosen: make(map[string]bool)}
 	for _, c := range v.PostForm["may"] {
 		f.Chosen[c] = true
@@ -104,6 +105,9 @@ func (f *tokenForm) secretPermissions(org id.ID) []identity.Permission {
 		}
 		if f.Write {
 			ps = append(ps, identity.To(identity.Write, r))
+		}
+		if f.Use {
+			ps = append(ps, identity.To(identity.Use, r))
 		}
 	}
 	return ps

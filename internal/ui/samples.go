@@ -24,6 +24,8 @@ const (
 const (
 	metricSeconds = "strongroom_secret_store_duration_seconds"
 	metricCalls   = "strongroom_secret_store_calls_total"
+	// metricToken is how long Vault's token lasts, absent where it does not end.
+	metricToken = "strongroom_vault_token_remaining_seconds"
 )
 
 // sample is what the store did in one span of time.
@@ -33,6 +35,7 @@ type sample struct {
 	failed float64
 	// within counts the calls by how long they took at most, as the histogram's buckets do.
 	within []bucket
+	token  point // seconds that Vault's token lasts, where there is one that ends
 }
 
 type bucket struct {
@@ -107,6 +110,9 @@ func (s *samples) take() {
 	total := sample{at: s.now()}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
+			if f.GetName() == metricToken {
+				total.token = point{m.GetGauge().GetValue(), true}
+			}
 			if label(m, "store") != s.name {
 				continue
 			}
@@ -155,7 +161,7 @@ func (s *sample) addHistogram(h *dto.Histogram) {
 
 // since is what came after an earlier reading of the counters.
 func (s sample) since(before sample) sample {
-	d := sample{at: s.at, calls: s.calls - before.calls, failed: s.failed - before.failed}
+	d := sample{at: s.at, calls: s.calls - before.calls, failed: s.failed - before.failed, token: s.token}
 	for i, b := range s.within {
 		if i < len(before.within) {
 			b.count -= before.within[i].count

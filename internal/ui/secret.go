@@ -163,18 +163,43 @@ func (u *UI) showSecret(v *visit, key string) (answer, error) {
 		p.Days = keptDays()
 	}
 	if v.operator() && u.Trail != nil {
-		page, err := u.records(v, audit.Filter{OrgID: v.org.String(), Key: key, Limit: 50})
+		p.Activity, err = u.lately(v, key)
 		if errs.Is(err, errs.NotImplemented) {
 			p.NoRecords = errs.Message(err)
 		} else if err != nil {
 			u.Logger.Warn("a secret's activity could not be read", "request", v.id, "error", err)
 			p.NoRecords = "The audit log cannot be read just now."
 		}
-		// Every look at this page is on record; shown is what was done, and what was refused.
-		p.Activity = slices.DeleteFunc(page.Records, func(r audit.Record) bool { return r.Action == "secrets.info" && r.Outcome == audit.Allowed })
-		p.Activity = p.Activity[:min(len(p.Activity), 8)]
 	}
 	return answer{page: "secret.html", title: key, data: p}, nil
+}
+
+// actsShown bounds the acts on a secret's own page.
+const actsShown = 8
+
+// lately is what was done with a secret, and what was refused, the newest first. Every look at its page and every use by an
+// agent is on record too, and would fill it.
+func (u *UI) lately(v *visit, key string) ([]audit.Record, error) {
+	var acts []audit.Record
+	f := audit.Filter{OrgID: v.org.String(), Key: key, Limit: 200}
+	err := u.readTrail(v, func(t Trail) error {
+		for range 5 {
+			page, err := t.Query(v.Context(), f)
+			if err != nil {
+				return err
+			}
+			for _, r := range page.Records {
+				if r.Outcome != audit.Allowed || r.Action != "secrets.info" && r.Action != "secrets.use" {
+					acts = append(acts, r)
+				}
+			}
+			if f.Before = page.Next; page.Next == 0 || len(acts) >= actsShown {
+				break
+			}
+		}
+		return nil
+	})
+	return acts[:min(len(acts), actsShown)], err
 }
 
 // fluxCall is how a Flux script uses the secret.

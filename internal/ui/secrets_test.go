@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"strongroom/internal/identity"
 )
 
 func TestSavingIsRefused(t *testing.T) {
@@ -163,6 +165,29 @@ func TestNamesAreText(t *testing.T) {
 	if got, want := shellQuote(`it's $HOME`), `'it'\''s $HOME'`; got != want {
 		t.Errorf("shellQuote gives %s, want %s", got, want)
 	}
+}
+
+func TestLastUse(t *testing.T) {
+	s, b := setUp(t)
+	b.post(s.at("/secrets/new"), form("key", "k", "value", value)).leads(t, s.at("/secret?key=k"))
+	page := s.at("/secret?key=k")
+	b.get(page).wants(t, 200, "<dt>Last used</dt><dd>never, as far as is known</dd>")
+	_, token, err := s.users.Authorize(t.Context(), s.op, identity.NewAuthorization{OrgID: s.org, Description: "agent",
+		Permissions: []identity.Permission{identity.To(identity.Use, identity.Resource{Type: identity.Secrets, OrgID: s.org})}})
+	s.must(err)
+	who, err := s.users.ByToken(t.Context(), token)
+	s.must(err)
+	agent := &identity.Caller{Principal: who}
+	for range 210 {
+		_, err := s.ui.Secrets.Use(t.Context(), agent, s.org, "k")
+		s.must(err)
+	}
+	p := b.get(page)
+	p.wants(t, 200, "<dt>Last used</dt><dd><time", "set it")
+	if strings.Contains(p.body, "used it") {
+		t.Error("what agents do all day fills the secret's activity")
+	}
+	b.get("/activity?action=secrets.use").wants(t, 200, "used <a", "50 times")
 }
 
 func TestPagesOfNames(t *testing.T) {

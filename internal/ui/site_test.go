@@ -26,6 +26,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/sealed"
 )
 
@@ -42,6 +43,7 @@ type site struct {
 	ui    *UI
 	url   string
 	store secret.Store
+	uses  *lastuse.Book
 	users *identity.Service
 	org   id.ID
 	op    *identity.Caller // the first user, who is an operator
@@ -66,10 +68,11 @@ func newSite(t testing.TB) *site {
 	t.Cleanup(func() { s.must(trail.Close()) })
 	metrics := prometheus.NewRegistry()
 	s.store = secret.Metered(sealed.New(sealed.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log)
+	s.uses = lastuse.New(data, bytes.Repeat([]byte("u"), 32))
 	now := func() time.Time { return time.Now().Add(s.ahead) }
 	s.users, err = identity.New(identity.Config{KV: data, Audit: trail, Secrets: s.store, Logger: log, BcryptCost: 4, Now: now})
 	s.must(err)
-	s.ui, err = New(Config{Identity: s.users, Secrets: secret.NewService(s.store, s.users.Guard(), s.users, nil, secret.Limits{}), Store: s.store,
+	s.ui, err = New(Config{Identity: s.users, Secrets: secret.NewService(s.store, s.users.Guard(), s.users, s.uses, secret.Limits{}), Store: s.store,
 		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now})
 	s.must(err)
 	server := httptest.NewServer(s.ui)

@@ -85,6 +85,9 @@ func (u *UI) storePage(v *visit) (answer, error) {
 		}
 	}
 	p.Charts = []chart{latencyChart(hour), callsChart(hour)}
+	if c := tokenChart(hour); !c.Empty {
+		p.Charts = append(p.Charts, c)
+	}
 	return answer{page: "store.html", title: "Store", data: p}, nil
 }
 
@@ -103,7 +106,7 @@ func (u *UI) rotate(v *visit) (answer, error) {
 
 // plus is both spans together.
 func (s sample) plus(other sample) sample {
-	sum := sample{at: other.at, calls: s.calls + other.calls, failed: s.failed + other.failed, within: append([]bucket(nil), other.within...)}
+	sum := sample{at: other.at, calls: s.calls + other.calls, failed: s.failed + other.failed, token: other.token, within: append([]bucket(nil), other.within...)}
 	for i := range sum.within {
 		if i < len(s.within) {
 			sum.within[i].count += s.within[i].count
@@ -148,6 +151,31 @@ func callsChart(hour []sample) chart {
 		Curves: []curve{newCurve("all", calls, top), newCurve("failed", failed, top)}}
 	c.Rows = minutes(hour, func(s sample) []string { return []string{number(int(s.calls)), number(int(s.failed))} })
 	c.Summary = fmt.Sprintf("Calls of the store over the last hour, at most %.0f in ten seconds, of which at most %.0f failed.", highest(calls), highest(failed))
+	return c
+}
+
+// tokenChart shows how long Vault's token lasted: a saw, as it is renewed, until it is not any more.
+func tokenChart(hour []sample) chart {
+	var left []point
+	for _, s := range hour {
+		left = append(left, s.token)
+	}
+	most := highest(left)
+	top := roundUp(most)
+	for _, edge := range []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 32 * 24 * time.Hour} {
+		if top = edge.Seconds(); most <= top {
+			break
+		}
+		top = roundUp(most)
+	}
+	c := chart{Name: "What is left of Vault’s token", Top: lasting(top), Empty: most == 0, Curves: []curve{newCurve("until it ends", left, top)}}
+	c.Rows = minutes(hour, func(s sample) []string {
+		if !s.token.ok {
+			return []string{"–"}
+		}
+		return []string{lasting(s.token.value)}
+	})
+	c.Summary = fmt.Sprintf("How long Vault’s token lasted over the last hour, at most %s.", lasting(most))
 	return c
 }
 

@@ -82,3 +82,16 @@ func duration(seconds float64) string {
 	}
 	return fmt.Sprintf("%.1f s", seconds)
 }
+
+// lasting is a length of time as people say it, with one figure.
+func lasting(seconds float64) string {
+	switch {
+	case seconds < 120:
+		return count(int(seconds), "second")
+	case seconds < 2*3600:
+		return count(int(seconds/60), "minute")
+	case seconds < 48*3600:
+		return count(int(seconds/3600), "hour")
+	}
+	return count(int(seconds/86400), "day")
+}
