@@ -17,7 +17,7 @@ type chart struct {
 	Name    string
 	Summary string // what a screen reader says of it
 	Curves  []curve
-	Top     string // the label of the upper edge
+	Ticks   []string // the labels of the lines across, from the upper edge to the lower, evenly spaced; "" for none
 	Rows    []chartRow
 	Empty   bool
 }
@@ -40,8 +40,64 @@ type point struct {
 	ok    bool
 }
 
-// newCurve draws points onto a chart whose upper edge is top.
-func newCurve(name string, points []point, top float64) curve {
+// scale says how high a value stands: 0 at the lower edge, 1 at the upper.
+type scale func(value float64) float64
+
+// linear is the scale from 0 to top.
+func linear(top float64) scale { return func(v float64) float64 { return v / top } }
+
+// linearTicks label a linear scale, whose middle has a label where that is a whole number.
+func linearTicks(top float64, label func(float64) string) []string {
+	middle := ""
+	if half := top / 2; half == math.Trunc(half) {
+		middle = label(half)
+	}
+	return []string{label(top), middle, "0"}
+}
+
+// mostDecades bounds a logarithmic scale: calls that are refused at once while Vault is away take microseconds.
+const mostDecades = 4
+
+// logarithmic is a scale over whole powers of ten up to the highest point, with a label for each: one slow call among
+// thousands of fast ones would make a flat line of them on a linear one.
+func logarithmic(label func(float64) string, points ...[]point) (scale, []string) {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, ps := range points {
+		for _, p := range ps {
+			if p.ok && p.value > 0 {
+				low, high = min(low, math.Log10(p.value)), max(high, math.Log10(p.value))
+			}
+		}
+	}
+	if low > high {
+		low, high = 0, 0
+	}
+	high = math.Ceil(high)
+	low = max(math.Floor(low), high-mostDecades)
+	if high == low {
+		high++
+	}
+	var ticks []string
+	for e := high; e >= low; e-- {
+		ticks = append(ticks, label(math.Pow(10, e)))
+	}
+	return func(v float64) float64 { return (math.Log10(max(v, math.Pow(10, low))) - low) / (high - low) }, ticks
+}
+
+// Grid is the path of the lines across and down.
+func (c chart) Grid() string {
+	var b strings.Builder
+	for i := range c.Ticks {
+		b.WriteString("M0 " + units(chartHeight*float64(i)/float64(len(c.Ticks)-1)) + "H" + units(chartWidth))
+	}
+	for i := 1; i < 4; i++ {
+		b.WriteString("M" + units(chartWidth*float64(i)/4) + " 0V" + units(chartHeight))
+	}
+	return b.String()
+}
+
+// newCurve draws points onto a chart.
+func newCurve(name string, points []point, at scale) curve {
 	var line, area strings.Builder
 	open := false
 	flush := func() {
@@ -56,7 +112,7 @@ func newCurve(name string, points []point, top float64) curve {
 			continue
 		}
 		x := chartWidth * float64(samplesKept-len(points)+i+1) / samplesKept
-		y := chartHeight - chartHeight*min(p.value/top, 1)
+		y := chartHeight - chartHeight*min(max(at(p.value), 0), 1)
 		if !open {
 			// A lone point would be a line of no length: it begins where its span does.
 			start := x - chartWidth/samplesKept

@@ -65,14 +65,19 @@ func (s *samples) run(ctx context.Context) {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {
-		s.take()
-		s.check(ctx)
+		s.look(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// look keeps what the store did since the last look, and whether it can serve.
+func (s *samples) look(ctx context.Context) {
+	s.take()
+	s.check(ctx)
 }
 
 // check asks the store whether it can serve.

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"strongroom/internal/errs"
@@ -123,9 +124,9 @@ func latencyChart(hour []sample) chart {
 		p, ok := s.quantile(0.95)
 		slow = append(slow, point{p, ok})
 	}
-	top := roundUp(highest(median, slow))
-	c := chart{Name: "Time a call takes", Top: duration(top), Empty: highest(slow) == 0,
-		Curves: []curve{newCurve("95 of 100 calls are done by", slow, top), newCurve("half of the calls are done by", median, top)}}
+	at, ticks := logarithmic(func(s float64) string { return strings.Replace(duration(s), ".0 ", " ", 1) }, median, slow)
+	c := chart{Name: "Time a call takes", Ticks: ticks, Empty: highest(slow) == 0,
+		Curves: []curve{newCurve("95 of 100 calls are done by", slow, at), newCurve("half of the calls are done by", median, at)}}
 	c.Rows = minutes(hour, func(s sample) []string {
 		m, ok := s.quantile(0.5)
 		if !ok {
@@ -146,13 +147,17 @@ func callsChart(hour []sample) chart {
 		calls = append(calls, point{s.calls, true})
 		failed = append(failed, point{s.failed, true})
 	}
-	top := roundUp(highest(calls))
-	c := chart{Name: "Calls in ten seconds", Top: fmt.Sprintf("%g", top), Empty: highest(calls) == 0,
-		Curves: []curve{newCurve("all", calls, top), newCurve("failed", failed, top)}}
+	top := roundUp(max(2, highest(calls)))
+	c := chart{Name: "Calls in ten seconds", Ticks: linearTicks(top, func(n float64) string { return number(int(n)) }), Empty: highest(calls) == 0,
+		Curves: []curve{newCurve("all", calls, linear(top)), newCurve("failed", failed, linear(top))}}
 	c.Rows = minutes(hour, func(s sample) []string { return []string{number(int(s.calls)), number(int(s.failed))} })
 	c.Summary = fmt.Sprintf("Calls of the store over the last hour, at most %.0f in ten seconds, of which at most %.0f failed.", highest(calls), highest(failed))
 	return c
 }
+
+// tokenEdges are the upper edges of the token's chart, for the round numbers of a clock are not those of ten fingers.
+var tokenEdges = []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour,
+	12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 32 * 24 * time.Hour}
 
 // tokenChart shows how long Vault's token lasted: a saw, as it is renewed, until it is not any more.
 func tokenChart(hour []sample) chart {
@@ -162,13 +167,13 @@ func tokenChart(hour []sample) chart {
 	}
 	most := highest(left)
 	top := roundUp(most)
-	for _, edge := range []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 32 * 24 * time.Hour} {
-		if top = edge.Seconds(); most <= top {
+	for _, edge := range tokenEdges {
+		if most <= edge.Seconds() {
+			top = edge.Seconds()
 			break
 		}
-		top = roundUp(most)
 	}
-	c := chart{Name: "What is left of Vault’s token", Top: lasting(top), Empty: most == 0, Curves: []curve{newCurve("until it ends", left, top)}}
+	c := chart{Name: "What is left of Vault’s token", Ticks: linearTicks(top, lasting), Empty: most == 0, Curves: []curve{newCurve("until it ends", left, linear(top))}}
 	c.Rows = minutes(hour, func(s sample) []string {
 		if !s.token.ok {
 			return []string{"–"}

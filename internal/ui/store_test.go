@@ -65,7 +65,7 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestCurveIsBrokenWhereNothingWas(t *testing.T) {
-	c := newCurve("x", []point{{1, true}, {0, false}, {2, true}}, 2)
+	c := newCurve("x", []point{{1, true}, {0, false}, {2, true}}, linear(2))
 	if strings.Count(c.Path, "M") != 2 || strings.Contains(c.Path, "NaN") {
 		t.Errorf("the path is %s", c.Path)
 	}
@@ -73,6 +73,41 @@ func TestCurveIsBrokenWhereNothingWas(t *testing.T) {
 		if got := roundUp(f); got < want*0.999 || got > want*1.001 {
 			t.Errorf("roundUp(%v) is %v, want %v", f, got, want)
 		}
+	}
+}
+
+func TestScales(t *testing.T) {
+	at, ticks := logarithmic(duration, []point{{0.0012, true}, {0, false}, {0, true}}, []point{{0.6, true}})
+	if got := strings.Join(ticks, " "); got != "1.0 s 100 ms 10 ms 1.0 ms" {
+		t.Errorf("the labels are %s", got)
+	}
+	for v, want := range map[float64]float64{0: 0, 0.001: 0, 0.01: 1.0 / 3, 1: 1} {
+		if got := at(v); got < want-1e-9 || got > want+1e-9 {
+			t.Errorf("%v stands at %v, want %v", v, got, want)
+		}
+	}
+	// Nothing, and one value that is a power of ten, are not divided by zero.
+	for _, ps := range [][]point{nil, {{0.001, true}}} {
+		if at, ticks := logarithmic(duration, ps); len(ticks) != 2 || at(0.001) != at(0.001) {
+			t.Errorf("%v: %v", ps, ticks)
+		}
+	}
+	if got := strings.Join(linearTicks(20, func(f float64) string { return number(int(f)) }), " "); got != "20 10 0" {
+		t.Errorf("the labels are %s", got)
+	}
+	if got := (chart{Ticks: []string{"2", "1", "0"}}).Grid(); !strings.HasPrefix(got, "M0 0.0H600.0M0 60.0H600.0M0 120.0H600.0M150.0 0V120.0") {
+		t.Errorf("the grid is %s", got)
+	}
+}
+
+func TestTokenChart(t *testing.T) {
+	hour := []sample{{token: point{}}, {token: point{3600, true}}, {token: point{3000, true}}}
+	c := tokenChart(hour)
+	if c.Empty || c.Ticks[0] != "1 hour" || c.Ticks[1] != "30 minutes" || strings.Count(c.Curves[0].Path, "M") != 1 {
+		t.Errorf("the chart is %+v", c)
+	}
+	if !tokenChart(hour[:1]).Empty {
+		t.Error("a token that does not end is drawn")
 	}
 }
 

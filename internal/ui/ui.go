@@ -113,6 +113,9 @@ func New(c Config) (*UI, error) {
 // Run looks at the store every few seconds, for the store's page, until ctx ends.
 func (u *UI) Run(ctx context.Context) { u.samples.run(ctx) }
 
+// Look is one such look.
+func (u *UI) Look(ctx context.Context) { u.samples.look(ctx) }
+
 // handler does what one request asks for.
 type handler func(*UI, *visit) (answer, error)
 

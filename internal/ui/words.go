@@ -86,9 +86,9 @@ func duration(seconds float64) string {
 // lasting is a length of time as people say it, with one figure.
 func lasting(seconds float64) string {
 	switch {
-	case seconds < 120:
+	case seconds < 60:
 		return count(int(seconds), "second")
-	case seconds < 2*3600:
+	case seconds < 3600:
 		return count(int(seconds/60), "minute")
 	case seconds < 48*3600:
 		return count(int(seconds/3600), "hour")

@@ -82,12 +82,13 @@ func TestMain(m *testing.M) {
 // server is the real program with its data in a folder, on an address that it keeps over restarts.
 type server struct {
 	url, dir string
+	flags    []string
 	end      func()
 }
 
-func startServer(t *testing.T) *server {
+func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
-	s := &server{dir: t.TempDir()}
+	s := &server{dir: t.TempDir(), flags: flags}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	s.url = "http://" + l.Addr().String()
@@ -104,8 +105,8 @@ func (s *server) start(t *testing.T) {
 	var out strings.Builder
 	go func() {
 		ended <- influxd.Run(ctx, influxd.Process{
-			Args: []string{"--http-bind-address", strings.TrimPrefix(s.url, "http://"), "--bolt-path", filepath.Join(s.dir, "influxd.bolt"),
-				"--log-level", "error", "--shutdown-timeout", "2s"},
+			Args: append([]string{"--http-bind-address", strings.TrimPrefix(s.url, "http://"), "--bolt-path", filepath.Join(s.dir, "influxd.bolt"),
+				"--log-level", "error", "--shutdown-timeout", "2s"}, s.flags...),
 			Env: []string{"HOME=" + s.dir}, Stdout: &out, Stderr: os.Stderr, Listening: func(url string) { listening <- url },
 		})
 	}()

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -95,16 +96,27 @@ func (b *tab) wear(theme string, width int64) {
 	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
 }
 
+// readAxe gives axe-core, which npm fetches once a run.
+func readAxe(t *testing.T) string {
+	t.Helper()
+	axe, err := axeCore()
+	check(t, err)
+	return axe
+}
+
+var axeCore = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("axe-core is missing: %w (install Node.js, with npm)\n%s", err, out)
+	}
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	return string(axe), err
+})
+
 // TestLook makes a picture of every page at each width in each theme, lets axe-core look at it, and checks that nothing is
 // wider than the window.
 func TestLook(t *testing.T) {
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("axe-core is missing: %v (install Node.js, with npm)\n%s", err, out)
-	}
-	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
-	check(t, err)
-	check(t, os.MkdirAll(shots, 0o755))
+	axe := readAxe(t)
 	s := startServer(t)
 	b := openTab(t, s)
 	look := func(name, path string) {
@@ -112,7 +124,7 @@ func TestLook(t *testing.T) {
 			for _, width := range widths {
 				b.wear(theme, width)
 				b.open(path)
-				b.examine(fmt.Sprintf("%s-%s-%d", name, theme, width), string(axe))
+				b.examine(fmt.Sprintf("%s-%s-%d", name, theme, width), axe)
 			}
 		}
 	}
@@ -188,7 +200,7 @@ func TestLook(t *testing.T) {
 			for _, width := range widths {
 				b.wear(theme, width)
 				reach()
-				b.examine(fmt.Sprintf("%s-%s-%d", name, theme, width), string(axe))
+				b.examine(fmt.Sprintf("%s-%s-%d", name, theme, width), axe)
 				js[bool](b, "leaving = true")
 			}
 		}
@@ -204,6 +216,7 @@ func (b *tab) examine(name, axe string) {
 	b.Helper()
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	check(b.T, err)
+	check(b.T, os.MkdirAll(shots, 0o755))
 	check(b.T, os.WriteFile(filepath.Join(shots, name+".png"), png, 0o644))
 	if over := js[string](b, `[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest('.menu, pre, svg, .vh') && getComputedStyle(e).visibility !== 'hidden')
 		.map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 30)).slice(0, 3).join('; ')`); over != "" {

@@ -1,0 +1,203 @@
+package browser
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault"
+	"strongroom/internal/secret/vault/vaulttest"
+	"strongroom/internal/ui"
+)
+
+// TestVaultGoesAndComesBack seals Vault, takes it away, and brings it back, under pages that are being looked at.
+func TestVaultGoesAndComesBack(t *testing.T) {
+	v := vaulttest.Start(t, vaulttest.Persistent(t))
+	s := startServer(t, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.Token(t, vaulttest.Policy("secret"), time.Hour))
+	b := openTab(t, s)
+	org := b.setUp()
+	b.add(org, "db/password", "x")
+	b.see("this store keeps the current value alone")
+	b.open(org + "/secrets/deleted")
+	b.see("what is deleted is gone at once")
+	b.open("/store")
+	b.see("is well")
+	b.see("is renewed in time")
+
+	form := b.another()
+	form.open(org + "/secrets/new")
+	form.typeIn("#key", "typed/meanwhile")
+	form.typeIn("#value", secretValue)
+	list := b.another()
+	list.open(org + "/secrets")
+
+	v.Seal(t)
+	b.see("cannot serve")
+	b.see("sealed")
+	form.click("main form .button")
+	form.see("sealed")
+	form.until(fmt.Sprintf("document.querySelector('#value').value === %q", secretValue))
+	list.open(org + "/secrets")
+	list.see("Not available")
+	list.see("sealed")
+
+	v.Unseal(t)
+	b.see("is well")
+	form.click("main form .button")
+	form.see("The value is saved")
+	list.click("main a.button")
+	list.see("typed/meanwhile")
+
+	v.Kill()
+	b.see("cannot serve")
+	v.Restart(t)
+	b.see("is well")
+	b.hides(secretValue)
+	form.hides(secretValue)
+}
+
+// TestReadOnlyVault: what others manage shows, and no page offers to change it.
+func TestReadOnlyVault(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	s := startServer(t, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken, "--vault-mount="+mount, "--vault-read-only")
+	b := openTab(t, s)
+	org := b.setUp()
+	v.Write(t, mount, org[len("/orgs/"):], `{"db/password":"x"}`)
+	b.open(org + "/secrets")
+	b.see("They are managed in the secret store itself")
+	b.click("#names a")
+	b.see("this server only reads it")
+	if js[bool](b, "!!document.querySelector('.value, .danger, #delete')") {
+		t.Error("the page offers what the store refuses")
+	}
+	b.open(org + "/secrets/new")
+	b.typeIn("#key", "k")
+	b.typeIn("#value", secretValue)
+	b.click("main form .button")
+	b.see("this server only reads them")
+}
+
+// site is the pages over a store in Vault, with a clock of its own.
+type site struct {
+	ui    *ui.UI
+	store secret.Store
+	url   string
+	org   id.ID
+	ahead atomic.Int64
+}
+
+// overVault puts the pages' parts together as influxd does, except for the clock.
+func overVault(t *testing.T, v *vaulttest.Server) *site {
+	t.Helper()
+	dir, s := t.TempDir(), new(site)
+	log := slog.New(slog.DiscardHandler)
+	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
+	check(t, err)
+	t.Cleanup(func() { check(t, data.Close()) })
+	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	check(t, err)
+	t.Cleanup(keys.Close)
+	trail, err := audit.Open(audit.Config{Sinks: []string{"file:" + filepath.Join(dir, "audit.log")}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log})
+	check(t, err)
+	t.Cleanup(func() { check(t, trail.Close()) })
+	inVault, err := vault.New(t.Context(), vault.Config{Address: v.Address, Token: v.Token(t, vaulttest.Policy("secret"), time.Hour), Logger: log})
+	check(t, err)
+	t.Cleanup(inVault.Close)
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(inVault)
+	s.store = secret.Metered(inVault, "vault", metrics, log)
+	users, err := identity.New(identity.Config{KV: data, Audit: trail, Secrets: s.store, Logger: log})
+	check(t, err)
+	o, err := users.Onboard(t.Context(), &identity.Caller{Principal: &identity.Principal{}}, identity.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
+	check(t, err)
+	s.org = o.Org.ID
+	s.ui, err = ui.New(ui.Config{Identity: users, Secrets: secret.NewService(s.store, users.Guard(), users, nil, secret.Limits{}), Store: s.store, Trail: trail,
+		StoreName: "vault", Gather: metrics, Logger: log, Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }})
+	check(t, err)
+	server := httptest.NewServer(s.ui)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+// live lets ten seconds pass in which the store is called.
+func (s *site) live(t *testing.T, calls int) {
+	t.Helper()
+	for i := range calls {
+		key := fmt.Sprintf("service-%d/password", i)
+		if i%5 == 0 {
+			_ = s.store.Apply(t.Context(), s.org, secret.Change{Set: map[string]secret.Value{key: secret.NewValue([]byte("x"))}}) // fails while Vault is away
+		} else {
+			_, _ = s.store.Keys(t.Context(), s.org)
+		}
+	}
+	s.ahead.Add(int64(10 * time.Second))
+	s.ui.Look(t.Context())
+}
+
+// TestLookAtVault makes pictures of the store's page over a real Vault whose last hour had an outage, in each state.
+func TestLookAtVault(t *testing.T) {
+	axe := readAxe(t)
+	v := vaulttest.Start(t)
+	s := overVault(t, v)
+	b := openTab(t, &server{url: s.url})
+	b.open("/signin")
+	b.typeIn("#username", operator)
+	b.typeIn("#password", password)
+	b.click("main .button")
+	b.see("0 secrets in " + acme)
+	look := func(name string) {
+		for _, theme := range themes {
+			for _, width := range widths {
+				b.wear(theme, width)
+				b.open("/store")
+				b.examine(fmt.Sprintf("%s-%s-%d", name, theme, width), axe)
+			}
+		}
+	}
+	for i := range 360 {
+		switch i {
+		case 200:
+			v.Seal(t)
+		case 230:
+			v.Unseal(t)
+			for s.store.Check(t.Context()) != nil {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+		s.live(t, 8+i*7919%5+int(6*math.Sin(float64(i)/40)))
+	}
+	look("vault-well")
+	b.see("calls in the last hour")
+	b.until("document.querySelectorAll('.chart svg').length === 3")
+	if failed := js[string](b, "document.querySelectorAll('.numbers dd')[1].textContent"); failed == "0" {
+		t.Error("the outage does not show")
+	}
+	b.click("#chart-2 summary")
+	b.see("minutes")
+
+	v.Seal(t)
+	s.live(t, 5)
+	look("vault-sealed")
+	b.see("sealed")
+	v.Kill()
+	s.live(t, 5)
+	look("vault-away")
+	b.see("cannot serve")
+}
