@@ -46,19 +46,33 @@ func (u *UI) secretsPage(v *visit) (answer, error) {
 }
 
 // alphabetical is the order in which people look for a name: capital and small letters are the same, unless nothing else
-// differs. A store gives the order of the bytes, in which Z comes before a.
+// differs. A store gives the order of the bytes, in which Z comes before a; where all letters are small they are the same,
+// and the list is given back as it is.
 func alphabetical(keys []string) []string {
-	type name struct{ folded, key string }
-	names := make([]name, len(keys))
-	for i, k := range keys {
-		names[i] = name{strings.ToLower(k), k}
+	if slices.IsSortedFunc(keys, compareFolded) {
+		return keys
 	}
-	slices.SortStableFunc(names, func(a, b name) int { return strings.Compare(a.folded, b.folded) })
-	sorted := make([]string, len(names))
-	for i, n := range names {
-		sorted[i] = n.key
+	return slices.SortedFunc(slices.Values(keys), compareFolded)
+}
+
+// compareFolded knows the capital letters of ASCII alone: 10,000 names are compared for each page.
+func compareFolded(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		if x, y := small(a[i]), small(b[i]); x != y {
+			return int(x) - int(y)
+		}
 	}
-	return sorted
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+func small(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 // page chooses what is shown of the keys.

@@ -55,6 +55,10 @@ func TestTokens(t *testing.T) {
 	b.click("main a.button")
 	b.see("nightly backup")
 	b.hides(token)
+	b.run(chromedp.NavigateBack())
+	b.until("document.readyState === 'complete' && !location.pathname.endsWith('/tokens')")
+	b.hides(token)
+	b.open(org + "/tokens")
 	row := "[...document.querySelectorAll('.tokens li')].find((li) => li.textContent.includes('nightly backup'))"
 	js[bool](b, row+".querySelector('form button').click(), true")
 	b.see("it is refused from now on")

@@ -182,6 +182,11 @@ window.addEventListener('beforeunload', (event) => {
   if (unsaved && !leaving) event.preventDefault();
 });
 window.addEventListener('pageshow', () => { leaving = false; });
+// Nor must it lie in what the browser keeps to go back to, where the next one at this desk finds it.
+window.addEventListener('pagehide', () => {
+  for (const field of $$('.value textarea, [type=password]')) field.value = '';
+  for (const shown of $$('.token code')) shown.textContent = 'shown once, and gone';
+});
 
 // ---- everything else that was typed outlives a reload of this tab ------------------------------------------------------
 
