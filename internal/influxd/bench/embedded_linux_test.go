@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"testing"
+
+	"go.etcd.io/bbolt"
 )
 
 // tenant is the first organisation of a server that has just been set up.
@@ -77,7 +80,8 @@ func (t tenant) change(key string) call {
 		body: `{"` + key + `":"a value of the usual size, another token or password"}`}
 }
 
-func same(c call) func(int) call { return func(int) call { return c } }
+// all has every client make the same calls.
+func all(calls ...call) func(int) []call { return func(int) []call { return calls } }
 
 func plural(n int, what string) string {
 	if n == 1 {
@@ -90,7 +94,7 @@ func plural(n int, what string) string {
 func BenchmarkList(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("secrets=%d", n), func(b *testing.B) {
-			s := influxd(b, b.TempDir())
+			s := influxd(b, b.TempDir(), nil)
 			t := fill(b, s, n)
 			size := len(do(b, "GET", s.url+t.path, "Authorization", "Token "+t.token, nil))
 			other := bare(b, size)
@@ -98,9 +102,52 @@ func BenchmarkList(b *testing.B) {
 				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 					compare(b, figure{what: fmt.Sprintf("list of %s, %s", plural(n, "secret"), plural(clients, "client")),
 						beside: "bare handler", wanted: 0.6, cpu: true},
-						side{s, dialAll(b, s, clients, same(t.list()))}, side{other, dialAll(b, other, clients, same(t.list()))})
+						asks(b, s, clients, all(t.list())), asks(b, other, clients, all(t.list())))
 				})
 			}
+		})
+	}
+}
+
+// updates is a side that updates a bbolt file, each time with its sync: the least that keeps a change.
+func updates(b *testing.B) side {
+	b.Helper()
+	db, err := bbolt.Open(filepath.Join(b.TempDir(), "bare.bolt"), 0o600, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	n := 0
+	return side{clients: []func() error{func() error {
+		n++
+		return db.Update(func(tx *bbolt.Tx) error {
+			bucket, err := tx.CreateBucketIfNotExists([]byte("secrets"))
+			if err != nil {
+				return err
+			}
+			return bucket.Put([]byte("key"), fmt.Append(nil, "a value of the usual size, number ", n))
+		})
+	}}}
+}
+
+// BenchmarkChange changes secrets of an organisation that has 100, beside one client's bare updates of a bbolt file on the
+// same disk, which is one sync for each.
+func BenchmarkChange(b *testing.B) {
+	s := influxd(b, b.TempDir(), nil)
+	t := fill(b, s, 100)
+	for _, bm := range []struct {
+		name, what string
+		clients    int
+		key        func(client int) string
+		wanted     float64
+	}{
+		{"clients=1", "change by 1 client", 1, keyName, 0.75},
+		{"clients=32/own-keys", "change by 32 clients, a secret each", 32, keyName, 5},
+		{"clients=32/same-key", "change by 32 clients, all of one secret", 32, func(int) string { return keyName(0) }, 5},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			compare(b, figure{what: bm.what, beside: "bbolt updates by 1", wanted: bm.wanted},
+				asks(b, s, bm.clients, func(client int) []call { return []call{t.change(bm.key(client))} }), updates(b))
 		})
 	}
 }

@@ -59,7 +59,7 @@ func (s *server) stop() {
 }
 
 // influxd starts the real program with its data in dir.
-func influxd(b *testing.B, dir string, flags ...string) *server {
+func influxd(b *testing.B, dir string, env []string, flags ...string) *server {
 	b.Helper()
 	bin := os.Getenv("STRONGROOM_BIN")
 	if bin == "" {
@@ -74,7 +74,7 @@ func influxd(b *testing.B, dir string, flags ...string) *server {
 	}
 	cmd := exec.Command(path, append([]string{"--http-bind-address=127.0.0.1:0", "--bolt-path=" + filepath.Join(dir, "influxd.bolt"),
 		"--log-format=json"}, flags...)...)
-	cmd.Env = []string{"HOME=" + dir}
+	cmd.Env = append(env, "HOME="+dir)
 	return run(b, cmd, func(line []byte) string {
 		var said struct{ Msg, URL string }
 		if json.Unmarshal(line, &said) != nil || said.Msg != "listening" {
@@ -116,9 +116,12 @@ func serveBare(size int) error {
 	}))
 }
 
-// cpu is the CPU time that the process has used so far, on all its threads.
+// cpu is the CPU time that the process has used so far, on all its threads; of no server, none.
 func (s *server) cpu(b *testing.B) time.Duration {
 	b.Helper()
+	if s == nil {
+		return 0
+	}
 	// The clock of another process, as clock_getcpuclockid(3) makes it: the complement of the process's number, and in the
 	// lowest bits CPUCLOCK_SCHED.
 	var at unix.Timespec

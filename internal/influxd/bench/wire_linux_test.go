@@ -11,13 +11,14 @@ import (
 	"testing"
 )
 
-// wire is a client: a connection that sends one request over and over and reads the answers, with as little work as that
-// can be done, so that it is the server that is measured.
+// wire is a client: a connection that sends its requests one after the other, over and over, and reads the answers, with
+// as little work as that can be done, so that it is the server that is measured.
 type wire struct {
-	r       *bufio.Reader
-	conn    net.Conn
-	request []byte
-	status  string // what every answer must have
+	r        *bufio.Reader
+	conn     net.Conn
+	requests [][]byte
+	next     int
+	status   string // what every answer must have
 }
 
 // call is a request as a benchmark describes it.
@@ -28,35 +29,40 @@ type call struct {
 	status       int
 }
 
-func dial(b *testing.B, s *server, c call) *wire {
+// dial connects a client. All of its calls want the same status.
+func dial(b *testing.B, s *server, calls ...call) *wire {
 	b.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { conn.Close() })
-	w := &wire{r: bufio.NewReaderSize(conn, 64<<10), conn: conn, status: fmt.Sprintf("HTTP/1.1 %d ", c.status)}
-	w.request = fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", c.method, c.path, conn.RemoteAddr(), c.header)
-	if c.method != http.MethodGet {
-		w.request = fmt.Appendf(w.request, "Content-Length: %d\r\n", len(c.body))
+	w := &wire{r: bufio.NewReaderSize(conn, 64<<10), conn: conn, status: fmt.Sprintf("HTTP/1.1 %d ", calls[0].status)}
+	for _, c := range calls {
+		q := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", c.method, c.path, conn.RemoteAddr(), c.header)
+		if c.method != http.MethodGet {
+			q = fmt.Appendf(q, "Content-Length: %d\r\n", len(c.body))
+		}
+		w.requests = append(w.requests, append(append(q, "\r\n"...), c.body...))
 	}
-	w.request = append(append(w.request, "\r\n"...), c.body...)
 	return w
 }
 
-// dialAll gives so many clients their connections.
-func dialAll(b *testing.B, s *server, clients int, c func(client int) call) []*wire {
+// asks is a side whose clients ask a server, each with a connection and requests of its own.
+func asks(b *testing.B, s *server, clients int, calls func(client int) []call) side {
 	b.Helper()
-	wires := make([]*wire, clients)
-	for i := range wires {
-		wires[i] = dial(b, s, c(i))
+	asked := side{server: s}
+	for i := range clients {
+		asked.clients = append(asked.clients, dial(b, s, calls(i)...).send)
 	}
-	return wires
+	return asked
 }
 
-// send sends the request and reads the whole answer. An answer of another status is an error.
+// send sends the next request and reads the whole answer. An answer of another status is an error.
 func (w *wire) send() error {
-	if _, err := w.conn.Write(w.request); err != nil {
+	request := w.requests[w.next%len(w.requests)]
+	w.next++
+	if _, err := w.conn.Write(request); err != nil {
 		return err
 	}
 	line, err := w.r.ReadSlice('\n')
