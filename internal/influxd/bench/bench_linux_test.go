@@ -43,6 +43,14 @@ type figure struct {
 
 var figures []figure
 
+// rates fills in what came of a comparison: requests a second, and their ratio.
+func (f *figure) rates(b *testing.B, our, their, ratio float64) {
+	b.ReportMetric(our, "req/s")
+	b.ReportMetric(their, "beside-req/s")
+	b.ReportMetric(ratio, "ratio")
+	f.got, f.besideGot, f.ratio, f.reached = fmt.Sprintf("%.0f/s", our), fmt.Sprintf("%.0f/s", their), ratio, ratio >= f.wanted
+}
+
 // report puts the figure into the table. The benchmark has reported its metrics.
 func (f figure) report(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // an operation is a turn of each side here: its time says nothing

@@ -87,7 +87,7 @@ func BenchmarkLarge(b *testing.B) {
 	}
 	memory("after a list of each organisation")
 	for end := time.Now().Add(readTime); time.Now().Before(end); {
-		readers.work(b)
+		readers.work(b, roundTime)
 	}
 	memory("after a minute of reads")
 }

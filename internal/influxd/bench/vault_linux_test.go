@@ -75,7 +75,7 @@ func BenchmarkVaultList(b *testing.B) {
 }
 
 func (o overVault) list(b *testing.B, n, clients int, more string) {
-	compare(b, figure{what: fmt.Sprintf("Vault: list of %s, %s%s", plural(n, "secret"), plural(clients, "client"), more), beside: "direct reads", wanted: 0.65},
+	compare(b, figure{what: fmt.Sprintf("Vault: list of %s, %s%s", plural(n, "secret"), plural(clients, "client"), more), beside: "direct reads", wanted: 0.65}, roundTime,
 		asks(b, o.server, clients, all(o.tenant.list())), o.directly(b, clients, o.read))
 }
 
@@ -98,6 +98,6 @@ func BenchmarkVaultChange(b *testing.B) {
 }
 
 func (o overVault) changes(b *testing.B, n, clients int, wanted float64, more string) {
-	compare(b, figure{what: fmt.Sprintf("Vault: change in %s by %s%s", plural(n, "secret"), plural(clients, "client"), more), beside: "direct writes", wanted: wanted},
+	compare(b, figure{what: fmt.Sprintf("Vault: change in %s by %s%s", plural(n, "secret"), plural(clients, "client"), more), beside: "direct writes", wanted: wanted}, roundTime,
 		asks(b, o.server, clients, func(client int) []call { return []call{o.change(keyName(client % n))} }), o.directly(b, clients, o.write))
 }

@@ -18,7 +18,8 @@ const (
 
 // recent keeps records that were read, so that to read one again takes no transaction of bbolt's, which costs more than
 // the reading. What it gives is always what a transaction begun at that moment would have given: a commit first takes out
-// the records that it touches, and nothing that was read before its end comes in after it.
+// the records that it touches, and nothing that was read before its end comes in after it. What it has put goes in then:
+// whoever changes a record reads it before the next change.
 type recent struct {
 	mu      sync.RWMutex
 	records map[string]kv.Record // nil after close
@@ -47,17 +48,21 @@ func (c *recent) moment() uint64 {
 
 // add keeps a record that was read after the moment, unless a commit may have changed it since.
 func (c *recent) add(rec kv.Record, moment uint64) {
+	rec.Value = slices.Clone(rec.Value)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.records != nil && !c.writing && c.ended == moment {
+		c.keep(rec)
+	}
+}
+
+// keep puts a record in, unless it is too large. The lock is held.
+func (c *recent) keep(rec kv.Record) {
+	c.remove(rec.Key)
 	size := recentSize(rec)
 	if size > maxRecentRecord {
 		return
 	}
-	rec.Value = slices.Clone(rec.Value)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.records == nil || c.writing || c.ended != moment {
-		return
-	}
-	c.remove(rec.Key)
 	for other := range c.records { // any: map order is as good as random
 		if c.size+size <= maxRecent {
 			break
@@ -79,21 +84,35 @@ func (c *recent) begin(batch []*request) {
 				c.remove(string(op.key))
 				continue
 			}
-			for key := range c.records {
-				if strings.HasPrefix(key, string(op.key)) {
-					c.remove(key)
-				}
-			}
+			c.removePrefix(string(op.key))
 		}
 	}
 }
 
-// end is the end of the commit, whatever came of it.
-func (c *recent) end() {
+// end is the end of the commit. Where it was made, what it has put is kept.
+func (c *recent) end(batch []*request, made bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = false
 	c.ended++
+	if !made || c.records == nil {
+		return
+	}
+	for _, r := range batch {
+		if r.err != nil {
+			continue
+		}
+		for _, op := range r.ops {
+			switch op.kind {
+			case kv.OpPut: // its bytes are the request's own, and nobody changes them any more
+				c.keep(kv.Record{Key: string(op.key), Value: op.raw[revLen:], Rev: r.rev})
+			case kv.OpDelete:
+				c.remove(string(op.key)) // an earlier one of the batch may have put it
+			case kv.OpDeletePrefix:
+				c.removePrefix(string(op.key))
+			}
+		}
+	}
 }
 
 // close empties it for good.
@@ -108,6 +127,15 @@ func (c *recent) remove(key string) {
 	if rec, ok := c.records[key]; ok {
 		c.size -= recentSize(rec)
 		delete(c.records, key)
+	}
+}
+
+// removePrefix takes out the records below a prefix. The lock is held.
+func (c *recent) removePrefix(prefix string) {
+	for key := range c.records {
+		if strings.HasPrefix(key, prefix) {
+			c.remove(key)
+		}
 	}
 }
 

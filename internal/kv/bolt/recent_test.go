@@ -64,6 +64,19 @@ func TestRecentForgets(t *testing.T) {
 			t.Errorf("%s reads %q, want %q", k, read(k), want)
 		}
 	}
+	if _, ok := db.recent.get("b/1"); !ok {
+		t.Error("a record that was just put is not kept")
+	}
+	if _, err := db.Txn(t.Context(), []kv.Cond{kv.Missing("b/1")}, []kv.Op{kv.Put("b/1", []byte("refused"))}); !errors.Is(err, kv.ErrConflict) {
+		t.Fatal(err)
+	}
+	if got := read("b/1"); got != "new" {
+		t.Errorf("after a refused change it reads %q", got)
+	}
+	putAll(t, db, kv.Put("b/1", []byte(strings.Repeat("v", maxRecentRecord)))) // too large to be kept
+	if got := read("b/1"); len(got) != maxRecentRecord {
+		t.Errorf("%d bytes are read", len(got))
+	}
 	putAll(t, db, kv.Delete("b/1"))
 	if got := read("b/1"); got != "" {
 		t.Errorf("a deleted record reads %q", got)

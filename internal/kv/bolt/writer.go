@@ -139,7 +139,8 @@ func (db *DB) commit(batch []*request) error {
 		return db.failed
 	}
 	db.recent.begin(batch)
-	defer db.recent.end()
+	made := false
+	defer func() { db.recent.end(batch, made) }()
 	var before, after int64
 	err := guard(func() error {
 		return db.update(func(tx *bbolt.Tx) error {
@@ -174,6 +175,7 @@ func (db *DB) commit(batch []*request) error {
 		})
 	})
 	if err == nil || errors.Is(err, errNothing) {
+		made = true
 		return nil
 	}
 	return db.fault(err, before)
