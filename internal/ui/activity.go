@@ -60,9 +60,54 @@ type span struct {
 	length      time.Duration
 }
 
+// everything is the filter's word for acts that change nothing too. Whoever comes to see who did what is not shown, unasked,
+// every look at every page, this one's included.
+const everything = "all"
+
+// looks reports whether an act has taken place and changed nothing.
+func looks(r audit.Record) bool {
+	_, act, _ := strings.Cut(r.Action, ".")
+	switch act {
+	case "list", "read", "info", "deleted", "members", "use":
+		return r.Outcome == audit.Allowed
+	}
+	return false
+}
+
+// actsWanted is how many acts a page is to hold at least, and actsAsked how many the log is asked for at once, lookedThrough
+// times at most.
+const (
+	actsWanted    = 50
+	actsAsked     = 200
+	lookedThrough = 5
+)
+
+// acts are those that the filter chooses, the newest first, and where the next page of them begins, 0 where there is none.
+func (u *UI) acts(v *visit, f audit.Filter, keep func(audit.Record) bool) (found []audit.Record, next uint64, err error) {
+	err = u.readTrail(v, func(t Trail) error {
+		for range lookedThrough {
+			page, err := t.Query(v.Context(), f)
+			if err != nil {
+				return err
+			}
+			for _, r := range page.Records {
+				if keep(r) {
+					found = append(found, r)
+				}
+			}
+			f.Before, next = page.Next, page.Next
+			if next == 0 || len(found) >= actsWanted {
+				break
+			}
+		}
+		return nil
+	})
+	return found, next, err
+}
+
 // actions are the groups that the filter offers.
 var actions = []action{
-	{"", "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"}, {"secrets.use", "secrets: used"},
+	{"", "changes and refusals"}, {everything, "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"}, {"secrets.use", "secrets: used"},
 	{"secrets.delete", "secrets: deleted"}, {"secrets.restore", "secrets: restored"}, {"authorizations", "tokens"}, {"orgs", "organisations and members"},
 	{"users", "people and passwords"}, {"signin", "sign-ins"}, {"seal", "the seal and keys"}, {"audit", "the audit log"},
 }
@@ -82,15 +127,14 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 			err = errs.New(errs.Invalid, "the link to this page is not complete; go back to the first page")
 		}
 	}
-	var found audit.Page
+	var found []audit.Record
+	var next uint64
 	if err == nil {
-		err = u.readTrail(v, func(t Trail) (err error) {
-			found, err = t.Query(v.Context(), f)
-			return err
-		})
+		keep := func(r audit.Record) bool { return p.Filter.Action != "" || !looks(r) }
+		found, next, err = u.acts(v, f, keep)
 	}
 	names := make(map[string]string)
-	for _, r := range found.Records {
+	for _, r := range found {
 		if n := len(p.Rows); n > 0 && same(p.Rows[n-1].Record, r) {
 			p.Rows[n-1].Times++
 			continue
@@ -101,8 +145,8 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 		}
 		p.Rows = append(p.Rows, row)
 	}
-	if found.Next > 0 {
-		q.Set("before", strconv.FormatUint(found.Next, 10))
+	if next > 0 {
+		q.Set("before", strconv.FormatUint(next, 10))
 		p.Next = "?" + q.Encode()
 	}
 	page.data = p
@@ -130,7 +174,13 @@ func (u *UI) orgNamed(v *visit, names map[string]string, org string) (string, er
 }
 
 func (f activityForm) filter(now time.Time) (audit.Filter, error) {
-	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome), Limit: 50}
+	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome), Limit: actsWanted}
+	switch f.Action {
+	case "":
+		a.Limit = actsAsked
+	case everything:
+		a.Action = ""
+	}
 	if err := validID(f.Org); err != nil {
 		return a, errs.New(errs.Invalid, "an organisation is named by its ID of 16 characters here")
 	}

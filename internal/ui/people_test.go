@@ -185,6 +185,24 @@ func TestOrgs(t *testing.T) {
 	b.get(s.at("")).wants(t, 200, "Acme 2", "Saved.")
 }
 
+// TestChangesAmongLooks: what was done shows behind more looks than the log is asked for at once.
+func TestChangesAmongLooks(t *testing.T) {
+	s, b := setUp(t)
+	b.post(s.at("/secrets/new"), form("key", "db/password", "value", value))
+	for range actsAsked + 50 {
+		if _, err := s.ui.Secrets.Keys(t.Context(), s.op, s.org); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.get("/activity").wants(t, 200, "set <a", "db/password")
+	for range lookedThrough * actsAsked {
+		if _, err := s.ui.Secrets.Keys(t.Context(), s.op, s.org); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.get("/activity").wants(t, 200, "Nothing was changed lately", ">Older<")
+}
+
 func TestActivity(t *testing.T) {
 	s, b := setUp(t)
 	b.get("/activity?outcome=nonsense").wants(t, 400, "outcome must be")
@@ -195,7 +213,14 @@ func TestActivity(t *testing.T) {
 	for range 3 {
 		b.get(s.at("/secrets"))
 	}
-	b.get("/activity").wants(t, 200, "listed the names of secrets", "3 times", "db/password", "from 127.0.0.1 in a session")
+	b.get("/activity?action=all").wants(t, 200, "listed the names of secrets", "3 times", "db/password", "from 127.0.0.1 in a session")
+	p := b.get("/activity")
+	p.wants(t, 200, "db/password", "set the server up")
+	if strings.Contains(p.body, "listed the names") || strings.Contains(p.body, "read the audit log") {
+		t.Error("what changes nothing is shown unasked")
+	}
+	s.member("rita", identity.RoleMember).get("/activity").wants(t, 401)
+	b.get("/activity").wants(t, 200, "<b>rita</b> read the audit log", "denied")
 	b.get("/activity?key=db%2Fpassword&action=secrets.apply&since=1h&actor=ada&outcome=allowed").wants(t, 200, "set <a", "db/password")
 	s.hidesValue()
 }

@@ -180,25 +180,7 @@ const actsShown = 8
 // lately is what was done with a secret, and what was refused, the newest first. Every look at its page and every use by an
 // agent is on record too, and would fill it.
 func (u *UI) lately(v *visit, key string) ([]audit.Record, error) {
-	var acts []audit.Record
-	f := audit.Filter{OrgID: v.org.String(), Key: key, Limit: 200}
-	err := u.readTrail(v, func(t Trail) error {
-		for range 5 {
-			page, err := t.Query(v.Context(), f)
-			if err != nil {
-				return err
-			}
-			for _, r := range page.Records {
-				if r.Outcome != audit.Allowed || r.Action != "secrets.info" && r.Action != "secrets.use" {
-					acts = append(acts, r)
-				}
-			}
-			if f.Before = page.Next; page.Next == 0 || len(acts) >= actsShown {
-				break
-			}
-		}
-		return nil
-	})
+	acts, _, err := u.acts(v, audit.Filter{OrgID: v.org.String(), Key: key, Limit: actsAsked}, func(r audit.Record) bool { return !looks(r) })
 	return acts[:min(len(acts), actsShown)], err
 }
 
