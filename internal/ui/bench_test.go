@@ -17,7 +17,7 @@ func BenchmarkPages(b *testing.B) {
 	for chunk := range slices.Chunk(names, 1000) {
 		s.put(chunk...)
 	}
-	s.ui.samples.take()
+	s.ui.Look(b.Context())
 	at, err := url.Parse(s.url)
 	s.must(err)
 	cookies := reader.client.Jar.Cookies(at)

@@ -10,6 +10,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/words"
 )
 
 // day is how a date field of a form writes a day.
@@ -25,7 +26,7 @@ func (u *UI) keepsInfo() bool {
 func (u *UI) keepsDeleted() bool { return u.keepsInfo() && !u.NoHistory }
 
 // keptDays is secret.KeepDeleted as people say it.
-func keptDays() string { return count(int(secret.KeepDeleted/(24*time.Hour)), "day") }
+func keptDays() string { return words.Count(int(secret.KeepDeleted/(24*time.Hour)), "day") }
 
 // about is what the page tells of a secret, its value excepted.
 type about struct {
@@ -60,7 +61,7 @@ func dateOf(t time.Time) string {
 }
 
 func seen(d secret.Description) string {
-	sum := sha256.Sum256([]byte(d.Text + "\x00" + stamp(d.Expires)))
+	sum := sha256.Sum256([]byte(d.Text + "\x00" + words.Stamp(d.Expires)))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -95,7 +96,7 @@ func (u *UI) info(v *visit, key string) (secret.Info, error) {
 		return info, noSecret(key)
 	case err == nil && !info.Deleted.IsZero():
 		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be brought back among the deleted secrets",
-			clip(key), ago(info.Deleted, u.Now()))
+			clip(key), words.Ago(info.Deleted, u.Now()))
 	}
 	return info, err
 }

@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/pairs"
+	"strongroom/internal/ui/words"
 )
 
 // importForm is the page for several secrets at once. It shows names and sizes; the values stay in the reader's browser until
@@ -85,9 +86,9 @@ func (u *UI) importSecrets(v *visit) (answer, error) {
 	if err := u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: set}); err != nil {
 		return page(), err
 	}
-	note := count(form.New, "secret") + " added, " + number(form.Replace) + " replaced."
+	note := words.Count(form.New, "secret") + " added, " + words.Number(form.Replace) + " replaced."
 	if form.Keep {
-		note = count(form.New, "secret") + " added; " + number(form.Replace) + " of these names were there and stay as they are."
+		note = words.Count(form.New, "secret") + " added; " + words.Number(form.Replace) + " of these names were there and stay as they are."
 	}
 	return answer{goTo: v.at("/secrets"), note: note}, nil
 }

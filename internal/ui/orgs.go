@@ -5,6 +5,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/ui/words"
 )
 
 // maxListed bounds what a list shows at once; a search finds the rest.
@@ -126,7 +127,7 @@ func (u *UI) askDeleteOrg(v *visit) (answer, error) {
 	}
 	return askFirst(confirm{
 		Question: "Delete the organisation “" + v.orgName + "”?",
-		Goes:     []string{count(len(keys), "secret") + " with their values", count(len(tokens), "token") + ", refused from then on", "its memberships and buckets"},
+		Goes:     []string{words.Count(len(keys), "secret") + " with their values", words.Count(len(tokens), "token") + ", refused from then on", "its memberships and buckets"},
 		Back:     "None of this can be brought back.",
 		Action:   v.at("/delete"), Button: "Delete the organisation", Cancel: v.at(""), Type: v.orgName,
 	}), nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/ui/words"
 )
 
 //go:embed templates
@@ -39,8 +40,8 @@ type view struct {
 
 func (u *UI) parseTemplates() (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
-		"static": u.files.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return ago(t, u.Now()) }, "exact": exact, "stamp": stamp,
-		"count": count, "number": number, "bytes": size, "maxBody": func() int64 { return u.MaxBody },
+		"static": u.files.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return words.Ago(t, u.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
+		"count": words.Count, "number": words.Number, "bytes": words.Size, "maxBody": func() int64 { return u.MaxBody },
 	}
 	base, err := template.New("base").Funcs(funcs).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")
 	if err != nil {

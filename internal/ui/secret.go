@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/words"
 )
 
 // pageNumber reads a page's number from a query, 0 where there is none.
@@ -83,7 +84,7 @@ func (u *UI) saveSecret(v *visit, page answer, form secretForm, refused error) (
 	if err != nil {
 		return page, err
 	}
-	return answer{goTo: v.at("/secret?key=" + queryEscape(form.Key)), note: "The value is saved (" + size(len(value)) + ")."}, nil
+	return answer{goTo: v.at("/secret?key=" + queryEscape(form.Key)), note: "The value is saved (" + words.Size(len(value)) + ")."}, nil
 }
 
 // hasSecret asks for all names: the service has no question about one. Who may not read names cannot be told.

@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/words"
 )
 
 // secretsShown is how many names the page holds as HTML. The others come as one list of names, over which app.js searches;
@@ -142,10 +143,10 @@ func (u *UI) askDeleteSecrets(v *visit, keys []string) (answer, error) {
 		return answer{goTo: v.at("/secrets"), note: "Nothing was chosen, so nothing was deleted."}, nil
 	}
 	c := confirm{
-		Question: "Delete " + count(len(keys), "secret") + "?",
+		Question: "Delete " + words.Count(len(keys), "secret") + "?",
 		Goes:     keys[:min(len(keys), confirmShown)], More: max(0, len(keys)-confirmShown),
 		Back:   "The values cannot be brought back from this page, and whatever uses them will fail.",
-		Action: v.at("/secrets/delete"), Button: "Delete " + count(len(keys), "secret"), Cancel: v.at("/secrets"),
+		Action: v.at("/secrets/delete"), Button: "Delete " + words.Count(len(keys), "secret"), Cancel: v.at("/secrets"),
 	}
 	list, err := json.Marshal(keys)
 	if err != nil {
@@ -191,7 +192,7 @@ func (u *UI) deleteSecrets(v *visit) (answer, error) {
 	if err := u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Delete: keys}); err != nil {
 		return again(err)(u.askDeleteSecrets(v, keys))
 	}
-	note := count(len(keys), "secret") + " deleted."
+	note := words.Count(len(keys), "secret") + " deleted."
 	if len(keys) == 1 {
 		note = "“" + clip(keys[0]) + "” is deleted."
 	}

@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/ui/words"
 )
 
 type tokenRow struct {
@@ -126,7 +127,7 @@ func (u *UI) deleteTokenPage(v *visit) (answer, error) {
 	}
 	used := "It was never used."
 	if a.LastUsedAt != nil {
-		used = "It was last used " + ago(*a.LastUsedAt, u.Now()) + "."
+		used = "It was last used " + words.Ago(*a.LastUsedAt, u.Now()) + "."
 	}
 	return askFirst(confirm{
 		Question: "Revoke this token?", Goes: []string{"the token “" + clip(name) + "”"},

@@ -25,6 +25,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/sealing"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/hour"
 )
 
 // Trail answers questions about what has been recorded.
@@ -70,7 +71,7 @@ type UI struct {
 	origin    *http.CrossOriginProtection
 	templates map[string]*template.Template
 	files     *files
-	samples   *samples
+	hour      *hour.Hour
 	setUp     atomic.Bool // there is a user or an organisation; it never becomes false again in one process
 
 	idPrefix string
@@ -98,7 +99,7 @@ func New(c Config) (*UI, error) {
 	var prefix [6]byte
 	rand.Read(prefix[:]) // never fails since Go 1.24
 	u := &UI{Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), files: f,
-		samples: newSamples(c.Store, c.Gather, c.StoreName, c.Now), idPrefix: "ui" + hex.EncodeToString(prefix[:])}
+		hour: hour.New(c.Store, c.Gather, c.StoreName, c.Now), idPrefix: "ui" + hex.EncodeToString(prefix[:])}
 	if u.templates, err = u.parseTemplates(); err != nil {
 		return nil, fmt.Errorf("ui: %w", err)
 	}
@@ -111,10 +112,10 @@ func New(c Config) (*UI, error) {
 }
 
 // Run looks at the store every few seconds, for the store's page, until ctx ends.
-func (u *UI) Run(ctx context.Context) { u.samples.run(ctx) }
+func (u *UI) Run(ctx context.Context) { u.hour.Run(ctx) }
 
 // Look is one such look.
-func (u *UI) Look(ctx context.Context) { u.samples.look(ctx) }
+func (u *UI) Look(ctx context.Context) { u.hour.Look(ctx) }
 
 // handler does what one request asks for.
 type handler func(*UI, *visit) (answer, error)

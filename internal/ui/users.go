@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/ui/words"
 )
 
 type userList struct {
@@ -136,7 +137,7 @@ func (u *UI) askDeleteUser(v *visit, m identity.User) (answer, error) {
 	}
 	return askFirst(confirm{
 		Question: "Delete the user “" + m.Name + "”?",
-		Goes:     []string{"their password and sessions", "their membership of organisations", count(len(tokens), "token") + " of theirs, refused from then on"},
+		Goes:     []string{"their password and sessions", "their membership of organisations", words.Count(len(tokens), "token") + " of theirs, refused from then on"},
 		Back:     "This cannot be brought back. The organisations and secrets stay. To keep somebody out for a while, switch the account off instead.",
 		Action:   "/users/" + m.ID.String() + "/delete", Button: "Delete " + m.Name, Cancel: "/users/" + m.ID.String(),
 	}), nil

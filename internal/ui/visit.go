@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/ui/words"
 )
 
 // visit is one request with who makes it.
@@ -137,7 +138,7 @@ func (v *visit) parseForm() error {
 	case err == nil:
 		return nil
 	case errors.As(err, &large):
-		return errs.New(errs.RequestTooLarge, "that is larger than the %s that one request may have", size(int(large.Limit)))
+		return errs.New(errs.RequestTooLarge, "that is larger than the %s that one request may have", words.Size(int(large.Limit)))
 	}
 	return errs.Wrap(err, errs.Invalid, "the form could not be read; load the page again and repeat")
 }

@@ -1,4 +1,5 @@
-package ui
+// Package hour keeps what the secret store did in the last hour, in samples of ten seconds, and draws it.
+package hour
 
 import (
 	"context"
@@ -43,8 +44,8 @@ type bucket struct {
 	count   float64
 }
 
-// samples remember the store's last hour, in one ring.
-type samples struct {
+// Hour remembers the store's last hour, in one ring. Make it with New, and Run it.
+type Hour struct {
 	store  secret.Store
 	gather prometheus.Gatherer
 	name   string
@@ -57,15 +58,18 @@ type samples struct {
 	checked time.Time
 }
 
-func newSamples(store secret.Store, gather prometheus.Gatherer, name string, now func() time.Time) *samples {
-	return &samples{store: store, gather: gather, name: name, now: now}
+// New makes the memory of a store that the metrics know under a name. Without gather it knows whether the store can serve,
+// and no more.
+func New(store secret.Store, gather prometheus.Gatherer, name string, now func() time.Time) *Hour {
+	return &Hour{store: store, gather: gather, name: name, now: now}
 }
 
-func (s *samples) run(ctx context.Context) {
+// Run looks at the store every ten seconds until ctx ends.
+func (s *Hour) Run(ctx context.Context) {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {
-		s.look(ctx)
+		s.Look(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -74,14 +78,14 @@ func (s *samples) run(ctx context.Context) {
 	}
 }
 
-// look keeps what the store did since the last look, and whether it can serve.
-func (s *samples) look(ctx context.Context) {
+// Look keeps what the store did since the last look, and whether it can serve.
+func (s *Hour) Look(ctx context.Context) {
 	s.take()
 	s.check(ctx)
 }
 
 // check asks the store whether it can serve.
-func (s *samples) check(ctx context.Context) {
+func (s *Hour) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	err := s.store.Check(ctx)
@@ -90,8 +94,8 @@ func (s *samples) check(ctx context.Context) {
 	s.health, s.checked = err, s.now()
 }
 
-// state is the last check's outcome, made anew where it is old.
-func (s *samples) state(ctx context.Context) (at time.Time, err error) {
+// State is the last check's outcome, made anew where it is old.
+func (s *Hour) State(ctx context.Context) (at time.Time, err error) {
 	s.mu.Lock()
 	at = s.checked
 	s.mu.Unlock()
@@ -104,7 +108,7 @@ func (s *samples) state(ctx context.Context) (at time.Time, err error) {
 }
 
 // take reads the counters and keeps what they grew by.
-func (s *samples) take() {
+func (s *Hour) take() {
 	if s.gather == nil {
 		return
 	}
@@ -193,8 +197,8 @@ func (s sample) quantile(q float64) (seconds float64, ok bool) {
 	return low, true // longer than the last bucket
 }
 
-// hour is a copy of the ring.
-func (s *samples) hour() []sample {
+// kept is a copy of the ring.
+func (s *Hour) kept() []sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]sample(nil), s.ring...)

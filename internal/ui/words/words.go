@@ -1,4 +1,5 @@
-package ui
+// Package words says times, numbers and sizes as people do.
+package words
 
 import (
 	"fmt"
@@ -6,15 +7,15 @@ import (
 	"time"
 )
 
-// ago says a time as people do, for example "3 minutes ago" or "in 2 days".
-func ago(t, now time.Time) string {
+// Ago says a time as people do, for example "3 minutes ago" or "in 2 days".
+func Ago(t, now time.Time) string {
 	d := now.Sub(t)
 	future := d < 0
 	if future {
 		d = -d
 	}
 	say := func(n int, unit string) string {
-		s := count(n, unit)
+		s := Count(n, unit)
 		if future {
 			return "in " + s
 		}
@@ -38,20 +39,20 @@ func ago(t, now time.Time) string {
 	return say(int((d+day)/(365*day)), "year")
 }
 
-// exact is a time to the second, for the tooltip; stamp is the same for machines.
-func exact(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// Exact is a time to the second, for the tooltip; Stamp is the same for machines.
+func Exact(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
+func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// count is "1 secret", "2 secrets", "10,000 secrets".
-func count(n int, what string) string {
+// Count is "1 secret", "2 secrets", "10,000 secrets".
+func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return number(n) + " " + what + "s"
+	return Number(n) + " " + what + "s"
 }
 
-// number is 10,000 for 10000.
-func number(n int) string {
+// Number is 10,000 for 10000.
+func Number(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -59,19 +60,19 @@ func number(n int) string {
 	return s
 }
 
-// size is a number of bytes as people say it.
-func size(n int) string {
+// Size is a number of bytes as people say it.
+func Size(n int) string {
 	switch {
 	case n < 1<<10:
-		return count(n, "byte")
+		return Count(n, "byte")
 	case n < 1<<20:
 		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 	}
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
-// duration is the time that one call took, with two figures.
-func duration(seconds float64) string {
+// Duration is the time that one call took, with two figures.
+func Duration(seconds float64) string {
 	switch {
 	case seconds < 0.001:
 		return fmt.Sprintf("%.0f µs", seconds*1e6)
@@ -83,15 +84,15 @@ func duration(seconds float64) string {
 	return fmt.Sprintf("%.1f s", seconds)
 }
 
-// lasting is a length of time as people say it, with one figure.
-func lasting(seconds float64) string {
+// Lasting is a length of time as people say it, with one figure.
+func Lasting(seconds float64) string {
 	switch {
 	case seconds < 60:
-		return count(int(seconds), "second")
+		return Count(int(seconds), "second")
 	case seconds < 3600:
-		return count(int(seconds/60), "minute")
+		return Count(int(seconds/60), "minute")
 	case seconds < 48*3600:
-		return count(int(seconds/3600), "hour")
+		return Count(int(seconds/3600), "hour")
 	}
-	return count(int(seconds/86400), "day")
+	return Count(int(seconds/86400), "day")
 }

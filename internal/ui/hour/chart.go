@@ -1,4 +1,4 @@
-package ui
+package hour
 
 import (
 	"math"
@@ -12,24 +12,25 @@ const (
 	chartHeight = 120.0
 )
 
-// chart is one SVG of the last hour: curves over time, the newest to the right.
-type chart struct {
+// Chart is one SVG of the last hour: curves over time, the newest to the right.
+type Chart struct {
 	Name    string
 	Summary string // what a screen reader says of it
-	Curves  []curve
+	Curves  []Curve
 	Ticks   []string // the labels of the lines across, from the upper edge to the lower, evenly spaced; "" for none
-	Rows    []chartRow
+	Rows    []Row
 	Empty   bool
 }
 
-// curve is one line. Points is an SVG path, broken where there is nothing to show.
-type curve struct {
+// Curve is one line. Points is an SVG path, broken where there is nothing to show.
+type Curve struct {
 	Name string
 	Path string
 	Area string
 }
 
-type chartRow struct {
+// Row is five minutes in numbers.
+type Row struct {
 	Label  string
 	Values []string
 }
@@ -85,7 +86,7 @@ func logarithmic(label func(float64) string, points ...[]point) (scale, []string
 }
 
 // Grid is the path of the lines across and down.
-func (c chart) Grid() string {
+func (c Chart) Grid() string {
 	var b strings.Builder
 	for i := range c.Ticks {
 		b.WriteString("M0 " + units(chartHeight*float64(i)/float64(len(c.Ticks)-1)) + "H" + units(chartWidth))
@@ -97,7 +98,7 @@ func (c chart) Grid() string {
 }
 
 // newCurve draws points onto a chart.
-func newCurve(name string, points []point, at scale) curve {
+func newCurve(name string, points []point, at scale) Curve {
 	var line, area strings.Builder
 	open := false
 	flush := func() {
@@ -124,7 +125,7 @@ func newCurve(name string, points []point, at scale) curve {
 		area.WriteString("L" + units(x) + " " + units(y))
 	}
 	flush()
-	return curve{Name: name, Path: line.String(), Area: area.String()}
+	return Curve{Name: name, Path: line.String(), Area: area.String()}
 }
 
 func units(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }

@@ -1,0 +1,26 @@
+package words
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAgo(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	day := 24 * time.Hour
+	for d, want := range map[time.Duration]string{
+		0: "just now", 44 * time.Second: "just now", 50 * time.Second: "1 minute ago", 3 * time.Minute: "3 minutes ago",
+		59*time.Minute + 45*time.Second: "1 hour ago", 23 * time.Hour: "23 hours ago", day: "1 day ago", 59 * day: "59 days ago",
+		90 * day: "3 months ago", 365 * day: "12 months ago", 730 * day: "2 years ago", -10 * time.Second: "in a moment",
+		-30 * day: "in 30 days", -89*day - 23*time.Hour: "in 3 months", -2 * time.Minute: "in 2 minutes",
+	} {
+		if got := Ago(now.Add(-d), now); got != want {
+			t.Errorf("%v ago is %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[int]string{0: "0 secrets", 1: "1 secret", 1000: "1,000 secrets", 1234567: "1,234,567 secrets"} {
+		if got := Count(n, "secret"); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+}
