@@ -62,7 +62,7 @@ func vaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 			RoleID: v.AuthRoleID, RoleIDFile: v.AuthRoleIDFile, SecretID: v.AuthSecretID, SecretIDFile: v.AuthSecretIDFile,
 			JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
 		},
-		Place:  vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly},
+		Place:  vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly, Layout: vault.Layout(v.Layout)},
 		Routes: routes, CacheTTL: v.CacheTTL, CacheStale: v.CacheStale,
 		Wait: v.Wait, Logger: log,
 	}, nil

@@ -49,7 +49,7 @@ func TestVaultSettingsReachTheStore(t *testing.T) {
 		"--vault-wait=3s", "--vault-client-cert="+path+"3", "--vault-client-key="+path+"4", "--vault-skip-verify=false", "--vault-tls-server-name=n",
 		"--vault-token-file="+path+"5", "--vault-auth-method=approle", "--vault-auth-mount=m", "--vault-auth-role=r", "--vault-auth-role-id=ri", "--vault-auth-role-id-file="+path+"6",
 		"--vault-auth-secret-id=si", "--vault-auth-secret-id-file="+path+"7", "--vault-auth-jwt-file="+path+"8", "--vault-auth-username=u", "--vault-auth-password-file="+path+"9",
-		"--vault-mount=m", "--vault-path=p/{org}", "--vault-namespace=n", "--vault-read-only=true", "--vault-cache-ttl=6s", "--vault-cache-stale=1h", "--vault-routes=031c8cbefe101000 mount=r,031c8cbefe101001 read-only"), log)
+		"--vault-mount=m", "--vault-path=p/{org}", "--vault-namespace=n", "--vault-layout=secret", "--vault-read-only=true", "--vault-cache-ttl=6s", "--vault-cache-stale=1h", "--vault-routes=031c8cbefe101000 mount=r,031c8cbefe101001 read-only"), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestVaultSettingsReachTheStore(t *testing.T) {
 			SecretID: "si", SecretIDFile: path + "7", JWTFile: path + "8", Username: "u", PasswordFile: path + "9",
 		},
 		CacheTTL: 6 * time.Second, CacheStale: time.Hour,
-		Place:  vault.Place{Mount: "m", Path: "p/{org}", Namespace: "n", ReadOnly: true},
+		Place:  vault.Place{Mount: "m", Path: "p/{org}", Namespace: "n", ReadOnly: true, Layout: vault.LayoutSecret},
 		Routes: map[id.ID]vault.Place{0x031c8cbefe101000: {Mount: "r"}, 0x031c8cbefe101001: {ReadOnly: true}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(log)); diff != "" {

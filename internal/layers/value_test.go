@@ -17,11 +17,12 @@ import (
 
 // takers are the packages that may take a secret's value out of its wrapping, and what each does with the bytes.
 var takers = map[string]string{
-	"internal/secret":              "measures and checks them",
-	"internal/secret/sealed":       "seals them",
-	"internal/secret/vault/perorg": "sends them to Vault",
-	"internal/transfer":            "writes them to an export that somebody asked for",
-	"internal/httpapi":             "answers them to tokens that may use them",
+	"internal/secret":                 "measures and checks them",
+	"internal/secret/sealed":          "seals them",
+	"internal/secret/vault/perorg":    "sends them to Vault",
+	"internal/secret/vault/persecret": "sends them to Vault",
+	"internal/transfer":               "writes them to an export that somebody asked for",
+	"internal/httpapi":                "answers them to tokens that may use them",
 }
 
 // TestWhoTakesValues finds every use of secret.Value.Bytes outside tests, by type and not by name.

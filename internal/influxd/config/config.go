@@ -78,6 +78,7 @@ type Vault struct {
 	Wait          time.Duration
 
 	Mount, Path, Namespace string
+	Layout                 string
 	ReadOnly               bool
 	CacheTTL, CacheStale   time.Duration
 	Routes                 []string
@@ -167,11 +168,12 @@ func (c *Config) table() []group {
 		{"Where in Vault", []setting{
 			{name: "vault-mount", value: text(&v.Mount), help: "where the KV engine (version 2) is mounted; secret, as InfluxDB has it, where not set"},
 			{name: "vault-path", value: text(&v.Path), help: "path of an organisation's secrets below that, with {org} for its ID and {orgName} for its name; {org} where not set, as InfluxDB has it"},
+			{name: "vault-layout", value: oneOf(&v.Layout, "org", "secret"), def: "org", help: "org keeps an organisation's secrets in one entry, as InfluxDB does; secret keeps each in an entry of its own, below that path; `influxd secrets relayout` goes from one to the other"},
 			{name: "vault-namespace", value: text(&v.Namespace), help: "namespace (Vault Enterprise, OpenBao)"},
 			{name: "vault-read-only", value: yesNo(&v.ReadOnly), def: "false", help: "refuse changes: others manage the secrets, in Vault itself"},
 			{name: "vault-cache-ttl", value: duration(&v.CacheTTL), def: "5s", help: "how long a value read for use is given out from memory; 0 to ask Vault each time"},
 			{name: "vault-cache-stale", value: duration(&v.CacheStale), def: "0", help: "how much longer while Vault is away"},
-			{name: "vault-routes", value: list(&v.Routes), help: "what is different for single organisations, such as `031c8cbefe101000 mount=team-a path=x/{org} namespace=eu read-only`; one text each"},
+			{name: "vault-routes", value: list(&v.Routes), help: "what is different for single organisations, such as `031c8cbefe101000 mount=team-a path=x/{org} namespace=eu layout=secret read-only`; one text each"},
 		}},
 		{"Logging in to Vault (without a token, or when it ends)", []setting{
 			{name: "vault-auth-method", value: oneOf(&v.AuthMethod, "token", "approle", "kubernetes", "jwt", "cert", "userpass"), def: "token", help: "how to get a token, and another when it ends"},

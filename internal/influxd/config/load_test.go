@@ -296,7 +296,7 @@ func TestUnsaidVaultSettingsStayUnsaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Vault{Wait: 30 * time.Second, CacheTTL: 5 * time.Second, AuthMethod: "token"}, c.Vault); diff != "" {
+	if diff := cmp.Diff(Vault{Wait: 30 * time.Second, CacheTTL: 5 * time.Second, AuthMethod: "token", Layout: "org"}, c.Vault); diff != "" {
 		t.Errorf("a default stands before Vault's own variables (-want +got):\n%s", diff)
 	}
 	if c, err = load([]string{"--vault-max-retries=-1", "--vault-skip-verify=false"}, nil); err != nil {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"strongroom/internal/secret/vault/kv2"
 )
 
 // Examine walks a configuration step by step as a start does, and writes each step's outcome, then the smallest policy
@@ -46,6 +48,9 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 	missing := false
 	for _, p := range s.places.All() {
 		at := p.Example(s.conn)
+		if p.Layout == kv2.LayoutSecret {
+			at = at.Below("name")
+		}
 		step("secrets at", at.In("data")+inNamespace(p)+" (KV version 2; the organisation is an example)")
 		for _, n := range needs(at) {
 			missed := lacks(ctx, at, []needed{n})
@@ -53,7 +58,7 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 			case missed == nil:
 				step("", fmt.Sprintf("%s on %s: yes", strings.Join(n.capabilities, ", "), n.path))
 			case n.optional:
-				step("", fmt.Sprintf("%s on %s: no; works without, slower", strings.Join(missed[0].capabilities, ", "), n.path))
+				step("", fmt.Sprintf("%s on %s: no; %s", strings.Join(missed[0].capabilities, ", "), n.path, n.without))
 			default:
 				missing = true
 				step("", fmt.Sprintf("%s on %s: MISSING", strings.Join(missed[0].capabilities, ", "), n.path))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/login"
 	"strongroom/internal/secret/vault/vaulttest"
 )
@@ -51,21 +53,23 @@ func TestExamine(t *testing.T) {
 // The policy that is printed serves, and is the smallest: without any of its lines that may not be left out, it does not.
 func TestPolicyServes(t *testing.T) {
 	v := vaulttest.Shared(t)
-	mount := v.MountKV(t)
-	conf := Config{Place: Place{Mount: mount, Path: "influxdb/{org}"}, Token: v.RootToken, Address: v.Address}
-	var out bytes.Buffer
-	if err := Examine(t.Context(), conf, &out); err != nil {
-		t.Fatal(err)
-	}
-	_, policy, _ := strings.Cut(out.String(), "serves all of it:\n")
-	s, log := open(t, v, Config{Place: conf.Place, Token: v.Token(t, policy, time.Hour)})
-	apply(t, s, set("a", "1"))
-	apply(t, s, set("b", "1"))
-	wantKeys(t, s, "a", "b")
-	if err := s.Purge(t.Context(), org); err != nil {
-		t.Error(err)
-	}
-	if strings.Contains(log.String(), "WARN") || strings.Contains(log.String(), "ERROR") {
-		t.Errorf("the log:\n%s", log)
-	}
+	eachLayout(t, func(t *testing.T, l kv2.Layout) {
+		p := Place{Mount: v.MountKV(t), Path: "influxdb/{org}", Layout: l}
+		var out bytes.Buffer
+		if err := Examine(t.Context(), Config{Place: p, Token: v.RootToken, Address: v.Address}, &out); err != nil {
+			t.Fatal(err)
+		}
+		_, policy, _ := strings.Cut(out.String(), "serves all of it:\n")
+		s, log := open(t, v, Config{Place: p, Token: v.Token(t, policy, time.Hour)})
+		apply(t, s, set("a", "1"))
+		apply(t, s, set("b", "1"))
+		apply(t, s, secret.Change{Set: set("c", "1").Set, Delete: []string{"a"}})
+		wantKeys(t, s, "b", "c")
+		if err := s.Purge(t.Context(), org); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(log.String(), "WARN") || strings.Contains(log.String(), "ERROR") {
+			t.Errorf("the log:\n%s", log)
+		}
+	})
 }

@@ -20,13 +20,17 @@ func TestPlacesRefused(t *testing.T) {
 		conf Config
 		want string
 	}{
-		"one entry for all":    {Config{Place: Place{Path: "influxdb"}}, "puts all organisations into one entry"},
-		"another brace":        {Config{Place: Place{Path: "{org}/{bucket}"}}, "braces"},
-		"an empty segment":     {Config{Place: Place{Path: "a//{org}"}}, "--vault-path"},
-		"a line break":         {Config{Place: Place{Path: "a\n/{org}"}}, "--vault-path"},
-		"a route's bad mount":  {Config{Routes: map[id.ID]Place{org: {Mount: "a/../b"}}}, "031c8cbefe101000"},
-		"names without names":  {Config{Place: Place{Path: "{orgName}"}}, "{orgName} cannot be used"},
-		"two routes, one path": {Config{Routes: map[id.ID]Place{org: {Path: "x"}, otherOrg: {Path: "x", ReadOnly: true}}}, "lead to one entry"},
+		"one entry for all":     {Config{Place: Place{Path: "influxdb"}}, "puts all organisations into one entry"},
+		"another brace":         {Config{Place: Place{Path: "{org}/{bucket}"}}, "braces"},
+		"an empty segment":      {Config{Place: Place{Path: "a//{org}"}}, "--vault-path"},
+		"a line break":          {Config{Place: Place{Path: "a\n/{org}"}}, "--vault-path"},
+		"a route's bad mount":   {Config{Routes: map[id.ID]Place{org: {Mount: "a/../b"}}}, "031c8cbefe101000"},
+		"names without names":   {Config{Place: Place{Path: "{orgName}"}}, "{orgName} cannot be used"},
+		"no such layout":        {Config{Place: Place{Layout: "flat"}}, "--vault-layout"},
+		"all below one":         {Config{Place: Place{Path: "x/{org}", Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: "x"}}}, "lies below"},
+		"one below another":     {Config{Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret}, otherOrg: {Path: "x/y"}}}, "lies below"},
+		"below a folder of IDs": {Config{Place: Place{Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: otherOrg.String() + "/x"}}}, "lies below"},
+		"two routes, one path":  {Config{Routes: map[id.ID]Place{org: {Path: "x"}, otherOrg: {Path: "x", ReadOnly: true}}}, "lead to one entry"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.conf.Address, tt.conf.Token = "http://127.0.0.1:1", "t"
@@ -34,6 +38,24 @@ func TestPlacesRefused(t *testing.T) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// Places that look alike and are not one below another's.
+func TestPlacesApart(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	for name, c := range map[string]Config{
+		"one's own folder":  {Place: Place{Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: "{org}/x"}}},
+		"a longer name":     {Place: Place{Path: "x/{org}"}, Routes: map[id.ID]Place{org: {Path: "xx", Layout: LayoutSecret}}},
+		"another namespace": {Place: Place{Path: "x/{org}"}, Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret, Mount: "other"}}},
+	} {
+		c.Address, c.Token, c.Place.Mount = v.Address, v.RootToken, mount
+		if s, err := c.store(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else {
+			s.Close()
+		}
 	}
 }
 
@@ -144,13 +166,13 @@ func TestPolicyOfPlaces(t *testing.T) {
 }
 
 func TestParseRoute(t *testing.T) {
-	for _, text := range []string{"", "031c8cbefe101000", "x mount=a", "031c8cbefe101000 mount=", "031c8cbefe101000 mount", "031c8cbefe101000 readonly"} {
+	for _, text := range []string{"", "031c8cbefe101000", "x mount=a", "031c8cbefe101000 mount=", "031c8cbefe101000 mount", "031c8cbefe101000 readonly", "031c8cbefe101000 layout=flat"} {
 		if _, _, err := ParseRoute(text); err == nil {
 			t.Errorf("%q is taken for a route", text)
 		}
 	}
-	o, p, err := ParseRoute(" 031c8cbefe101000  mount=a/b path=c/{org} namespace=d read-only ")
-	if want := (Place{Mount: "a/b", Path: "c/{org}", Namespace: "d", ReadOnly: true}); err != nil || o != org || p != want {
+	o, p, err := ParseRoute(" 031c8cbefe101000  mount=a/b path=c/{org} namespace=d layout=secret read-only ")
+	if want := (Place{Mount: "a/b", Path: "c/{org}", Namespace: "d", ReadOnly: true, Layout: LayoutSecret}); err != nil || o != org || p != want {
 		t.Errorf("got %s %+v, %v", o, p, err)
 	}
 }

@@ -5,50 +5,105 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"strongroom/internal/secret/vault/kv2"
 )
 
 // needed are capabilities on a path.
 type needed struct {
+	kind         string // data, metadata and so on
 	path         string
 	capabilities []string
 	optional     bool
+	without      string // what an optional one's absence means
+	why          string // for the policy
 }
 
 // needs are the capabilities that serve a place, from the one without which nothing does.
 func needs(l kv2.Location) []needed {
-	list := []needed{{path: l.In("data"), capabilities: []string{"read"}}}
-	if !l.ReadOnly {
+	var list []needed
+	switch {
+	case l.Layout == kv2.LayoutSecret && l.ReadOnly:
 		list = []needed{
-			{path: l.In("data"), capabilities: []string{"create", "read", "update"}},
-			{path: l.In("metadata"), capabilities: []string{"delete"}},
-			{path: l.In("data"), capabilities: []string{"patch"}, optional: true},
+			{kind: "data", capabilities: []string{"read"}},
+			{kind: "metadata", capabilities: []string{"list", "read"}, why: "Lists names; tells which are deleted, and of earlier versions."},
+		}
+	case l.Layout == kv2.LayoutSecret:
+		list = []needed{
+			{kind: "data", capabilities: []string{"create", "read", "update"}},
+			{kind: "metadata", capabilities: []string{"list", "read", "delete"}, why: "Lists names; tells which are deleted, and of earlier versions; removes what is to be gone for good."},
+			{kind: "delete", capabilities: []string{"update"}, why: "Deletes a secret so that it can be brought back."},
+			{kind: "undelete", capabilities: []string{"update"}, optional: true, without: "deleted secrets cannot be brought back", why: "Brings it back; may be left out."},
+			{kind: "metadata", capabilities: []string{"update"}, optional: true, without: "secrets cannot be described"},
+		}
+	case l.ReadOnly:
+		list = []needed{{kind: "data", capabilities: []string{"read"}}}
+	default:
+		list = []needed{
+			{kind: "data", capabilities: []string{"create", "read", "update"}, why: "Without \"patch\", each change reads the whole entry first."},
+			{kind: "metadata", capabilities: []string{"delete"}, why: "An organisation's end removes its secrets with all their versions."},
+			{kind: "data", capabilities: []string{"patch"}, optional: true, without: slower},
 		}
 	}
-	return append(list, needed{path: l.In("subkeys"), capabilities: []string{"read"}, optional: true})
+	if l.Layout != kv2.LayoutSecret {
+		list = append(list, needed{kind: "subkeys", capabilities: []string{"read"}, optional: true, without: slower, why: "Lists names without fetching values; may be left out."})
+	}
+	for i := range list {
+		list[i].path = l.In(list[i].kind)
+	}
+	return list
 }
 
-// hcl is the smallest policy with what makes it fast.
+const slower = "works without, slower"
+
+// glob is the path of a policy that covers all organisations, which in the layout "secret" are folders.
+func glob(p Place, kind string) string {
+	g := path.Join(p.Mount, kind, p.Glob())
+	if p.Layout == kv2.LayoutSecret && !strings.HasSuffix(g, "*") {
+		g += "/*"
+	}
+	return g
+}
+
+// rules are the paths of a policy with all that serves there, and why.
+func rules(p Place, optional bool) (all []needed) {
+	for _, n := range needs(kv2.Location{Place: p}) {
+		if n.optional && !optional {
+			continue
+		}
+		if i := slices.IndexFunc(all, func(o needed) bool { return o.kind == n.kind }); i >= 0 {
+			all[i].capabilities = append(slices.Clone(all[i].capabilities), n.capabilities...)
+			continue
+		}
+		n.path = glob(p, n.kind)
+		all = append(all, n)
+	}
+	return all
+}
+
+// hcl is the smallest policy with what makes it fast and complete.
 func hcl(p Place) string {
-	rule := func(kind, capabilities string) string {
-		return fmt.Sprintf("path %q {\n  capabilities = [%s]\n}\n", path.Join(p.Mount, kind, p.Glob()), capabilities)
+	var b strings.Builder
+	for _, n := range rules(p, true) {
+		if n.why != "" {
+			fmt.Fprintf(&b, "# %s\n", n.why)
+		}
+		fmt.Fprintf(&b, "path %q {\n  capabilities = [%s]\n}\n", n.path, quoted(n.capabilities))
 	}
-	subkeys := "# Lists names without fetching values; may be left out.\n" + rule("subkeys", `"read"`)
-	if p.ReadOnly {
-		return rule("data", `"read"`) + subkeys
-	}
-	return "# Without \"patch\", each change reads the whole entry first.\n" + rule("data", `"create", "read", "update", "patch"`) +
-		"# An organisation's end removes its secrets with all their versions.\n" + rule("metadata", `"delete"`) + subkeys
+	return b.String()
 }
 
 // policy is the smallest that serves, on one line.
 func policy(p Place) string {
-	if p.ReadOnly {
-		return fmt.Sprintf(`path "%s/data/%s" { capabilities = ["read"] }`, p.Mount, p.Glob())
+	var all []string
+	for _, n := range rules(p, false) {
+		all = append(all, fmt.Sprintf("path %q { capabilities = [%s] }", n.path, quoted(n.capabilities)))
 	}
-	return fmt.Sprintf(`path "%[1]s/data/%[2]s" { capabilities = ["create", "read", "update"] } path "%[1]s/metadata/%[2]s" { capabilities = ["delete"] }`, p.Mount, p.Glob())
+	return strings.Join(all, " ")
 }
+
+func quoted(words []string) string { return `"` + strings.Join(words, `", "`) + `"` }
 
 // lacks asks which of the capabilities the token does not have. A token that may not ask has them, as far as one knows.
 func lacks(ctx context.Context, l kv2.Location, needs []needed) (lacks []needed) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
 )
 
 // start checks that secrets can be kept, and waits for a Vault that is not there yet.
@@ -72,6 +73,9 @@ func (s *Store) check(ctx context.Context) error {
 // checkPolicy says which capabilities the token lacks. That is a warning: a policy may name organisations one by one.
 func (s *Store) checkPolicy(ctx context.Context, p Place) {
 	at := p.Example(s.conn)
+	if p.Layout == kv2.LayoutSecret {
+		at = at.Below("name")
+	}
 	must := slices.DeleteFunc(needs(at), func(n needed) bool { return n.optional })
 	for _, c := range lacks(ctx, at, must) {
 		s.conn.Log.Warn("the token's policies in Vault may not suffice; influxd vault check tells what they need", "path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", policy(p))

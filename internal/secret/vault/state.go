@@ -49,14 +49,14 @@ func (s *Store) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (s *Store) Collect(to chan<- prometheus.Metric) {
 	s.conn.Collect(to)
-	c := s.layout.Cached()
+	c, of := s.org.Cached(), s.secret.Cached()
 	count := func(n int, outcome string) {
 		to <- prometheus.MustNewConstMetric(cacheReads, prometheus.CounterValue, float64(n), outcome)
 	}
-	count(c.Hits, "hit")
-	count(c.Stale, "stale")
-	count(c.Misses, "miss")
-	to <- prometheus.MustNewConstMetric(cacheKept, prometheus.GaugeValue, float64(c.Kept))
+	count(c.Hits+of.Hits, "hit")
+	count(c.Stale+of.Stale, "stale")
+	count(c.Misses+of.Misses, "miss")
+	to <- prometheus.MustNewConstMetric(cacheKept, prometheus.GaugeValue, float64(c.Kept+of.Kept))
 }
 
 // ReadOnly says whether others write the organisation's secrets, as secret.ReadOnly asks.

@@ -17,14 +17,25 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/cache"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/login"
 	"strongroom/internal/secret/vault/perorg"
+	"strongroom/internal/secret/vault/persecret"
 )
 
 // Place says where in Vault an organisation's secrets are.
 type Place = kv2.Place
+
+// Layout is how an organisation's secrets lie in Vault.
+type Layout = kv2.Layout
+
+// The layouts.
+const (
+	LayoutOrg    = kv2.LayoutOrg
+	LayoutSecret = kv2.LayoutSecret
+)
 
 // ParseRoute reads a route as the configuration gives it.
 func ParseRoute(text string) (id.ID, Place, error) { return kv2.ParseRoute(text) }
@@ -73,7 +84,29 @@ func (c Config) connection() conn.Config {
 type Store struct {
 	conn   *conn.Conn
 	places *kv2.Places
-	layout *perorg.Store
+	org    *perorg.Store
+	secret *persecret.Store
+}
+
+// layout is how an organisation's secrets lie in Vault, and so what reads and writes them.
+type layout interface {
+	Keys(ctx context.Context, org id.ID) ([]string, error)
+	Get(ctx context.Context, org id.ID, key string) (secret.Value, error)
+	Use(ctx context.Context, org id.ID, key string) (secret.Value, error)
+	UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error)
+	Apply(ctx context.Context, org id.ID, c secret.Change) error
+	Purge(ctx context.Context, org id.ID) error
+	Cached() cache.Counts
+	Waiting(org id.ID) int
+	Close()
+}
+
+// layout is the organisation's.
+func (s *Store) layout(org id.ID) layout {
+	if s.places.Layout(org) == kv2.LayoutSecret {
+		return s.secret
+	}
+	return s.org
 }
 
 var (
@@ -107,13 +140,18 @@ func (c Config) store() (*Store, error) {
 		to.Close()
 		return nil, err
 	}
-	return &Store{to, places, perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale})}, nil
+	return &Store{
+		conn: to, places: places,
+		org:    perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
+		secret: persecret.New(persecret.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
+	}, nil
 }
 
 // Close ends what is under way and waits for it. Calls that come later are answered errs.Unavailable.
 func (s *Store) Close() {
 	s.conn.End()
-	s.layout.Close()
+	s.org.Close()
+	s.secret.Close()
 	s.conn.Close()
 }
 
@@ -121,14 +159,14 @@ func (s *Store) Close() {
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	return s.layout.Keys(ctx, org)
+	return s.layout(org).Keys(ctx, org)
 }
 
 // Get reads one value.
 func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	return s.layout.Get(ctx, org, key)
+	return s.layout(org).Get(ctx, org, key)
 }
 
 // Use implements secret.User: values come from memory for Config.CacheTTL after they were read, and during an outage for
@@ -136,14 +174,14 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 func (s *Store) Use(ctx context.Context, org id.ID, key string) (secret.Value, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	return s.layout.Use(ctx, org, key)
+	return s.layout(org).Use(ctx, org, key)
 }
 
 // UseAll implements secret.User, from the same memory.
 func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	return s.layout.UseAll(ctx, org, want)
+	return s.layout(org).UseAll(ctx, org, want)
 }
 
 // Apply changes the organisation's secrets.
@@ -151,7 +189,7 @@ func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
 	if s.places.ReadOnly(org) {
 		return kv2.ErrReadOnly
 	}
-	return s.layout.Apply(ctx, org, c)
+	return s.layout(org).Apply(ctx, org, c)
 }
 
 // Purge removes the organisation's secrets with all their versions. What is managed elsewhere is left to who manages it.
@@ -160,7 +198,7 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 		s.conn.Log.Info("secrets that are managed in Vault stay there after the end of their organisation", "org", org)
 		return ctx.Err()
 	}
-	return s.layout.Purge(ctx, org)
+	return s.layout(org).Purge(ctx, org)
 }
 
 // Check reports whether Vault is there, unsealed, and still takes the token.

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/secrettest"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -38,22 +39,36 @@ func TestMain(m *testing.M) {
 
 const org id.ID = 0x031c8cbefe101000
 
+// layouts are run through by the tests of what holds for all.
+var layouts = []kv2.Layout{kv2.LayoutOrg, kv2.LayoutSecret}
+
+// eachLayout runs a test in each layout.
+func eachLayout(t *testing.T, run func(t *testing.T, l kv2.Layout)) {
+	for _, l := range layouts {
+		t.Run(string(l), func(t *testing.T) { run(t, l) })
+	}
+}
+
 func TestStore(t *testing.T) {
 	v := vaulttest.Shared(t)
-	secrettest.Test(t, func(t *testing.T) secret.Store {
-		mount := v.MountKV(t)
-		s, _ := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.Policy(mount), time.Hour)})
-		return s
+	eachLayout(t, func(t *testing.T, l kv2.Layout) {
+		secrettest.Test(t, func(t *testing.T) secret.Store {
+			p := Place{Mount: v.MountKV(t), Layout: l, Path: "team/{org}"}
+			s, _ := open(t, v, Config{Place: p, Token: v.Token(t, policy(p), time.Hour), ClientTimeout: new(3 * time.Minute)})
+			return s
+		})
 	})
 }
 
 func TestShared(t *testing.T) {
 	v := vaulttest.Shared(t)
-	secrettest.TestShared(t, func(t *testing.T) (secret.Store, secret.Store) {
-		mount := v.MountKV(t)
-		a, _ := open(t, v, Config{Place: Place{Mount: mount}})
-		b, _ := open(t, v, Config{Place: Place{Mount: mount, Path: "/{org}/"}})
-		return a, b
+	eachLayout(t, func(t *testing.T, l kv2.Layout) {
+		secrettest.TestShared(t, func(t *testing.T) (secret.Store, secret.Store) {
+			mount := v.MountKV(t)
+			a, _ := open(t, v, Config{Place: Place{Mount: mount, Layout: l}})
+			b, _ := open(t, v, Config{Place: Place{Mount: mount, Layout: l, Path: "/{org}/"}})
+			return a, b
+		})
 	})
 }
 

@@ -45,7 +45,7 @@ func TestTooLarge(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, func() bool { return s.layout.Waiting(org) == 7 })
+	waitFor(t, func() bool { return s.layout(org).Waiting(org) == 7 })
 	release()
 	wg.Wait()
 	wantKeys(t, s, "first", "small-0", "small-1", "small-2", "small-4", "small-5", "small-6")
@@ -146,7 +146,7 @@ func TestLeaving(t *testing.T) {
 	leaving("waiting-1")
 	leaving("waiting-2")
 	wg.Go(func() { apply(t, s, set("stays", "1")) })
-	waitFor(t, func() bool { return s.layout.Waiting(org) == 3 })
+	waitFor(t, func() bool { return s.layout(org).Waiting(org) == 3 })
 	cancel()
 	release()
 	wg.Wait()
@@ -194,7 +194,7 @@ func TestFewWrites(t *testing.T) {
 	for i := range 63 {
 		wg.Go(func() { apply(t, s, set(fmt.Sprintf("key-%02d", i), "1")) })
 	}
-	waitFor(t, func() bool { return s.layout.Waiting(org) == 63 })
+	waitFor(t, func() bool { return s.layout(org).Waiting(org) == 63 })
 	release()
 	wg.Wait()
 	if got := v.Read(t, mount, org.String()); len(got.Data) != 64 || got.Metadata.Version != 2 {
@@ -216,7 +216,7 @@ func TestFewWrites(t *testing.T) {
 				t.Errorf("%d: %v", i, err)
 			}
 		})
-		waitFor(t, func() bool { return s.layout.Waiting(org) == i+1 })
+		waitFor(t, func() bool { return s.layout(org).Waiting(org) == i+1 })
 	}
 	release()
 	wg.Wait()

@@ -1,5 +1,5 @@
-// Package cache keeps what was read for a while, so that reads for use do not each go to a server: one read an
-// organisation is under way at a time, and everyone who asks meanwhile waits for it.
+// Package cache keeps what was read for a while, so that reads for use do not each go to a server: one read of a
+// thing is under way at a time, and everyone who asks meanwhile waits for it.
 package cache
 
 import (
@@ -7,20 +7,18 @@ import (
 	"maps"
 	"sync"
 	"time"
-
-	"strongroom/internal/id"
 )
 
 // Config bounds a cache.
-type Config[V any] struct {
+type Config[K comparable, V any] struct {
 	// Read gets what is not kept. It goes on when the caller who started it leaves.
-	Read func(ctx context.Context, org id.ID) (V, error)
+	Read func(ctx context.Context, key K) (V, error)
 	// TTL is how long what was read is given out; 0 for not at all.
 	TTL time.Duration
 	// Stale is how long beyond that it is given out where a read fails in a way for which Outage is true.
 	Stale  time.Duration
 	Outage func(error) bool
-	// Max is how many organisations are kept.
+	// Max is how many things are kept.
 	Max int
 }
 
@@ -28,12 +26,12 @@ type Config[V any] struct {
 type Counts struct{ Hits, Stale, Misses, Kept int }
 
 // Cache is safe for use by many goroutines. Make it with New.
-type Cache[V any] struct {
-	conf Config[V]
+type Cache[K comparable, V any] struct {
+	conf Config[K, V]
 
 	mu      sync.Mutex
-	kept    map[id.ID]*kept[V]
-	flights map[id.ID]*flight[V]
+	kept    map[K]*kept[V]
+	flights map[K]*flight[V]
 	counts  Counts
 }
 
@@ -50,24 +48,24 @@ type flight[V any] struct {
 }
 
 // New makes an empty cache.
-func New[V any](c Config[V]) *Cache[V] {
-	return &Cache[V]{conf: c, kept: make(map[id.ID]*kept[V]), flights: make(map[id.ID]*flight[V])}
+func New[K comparable, V any](c Config[K, V]) *Cache[K, V] {
+	return &Cache[K, V]{conf: c, kept: make(map[K]*kept[V]), flights: make(map[K]*flight[V])}
 }
 
 // Get gives what is kept, or reads it.
-func (c *Cache[V]) Get(ctx context.Context, org id.ID) (V, error) {
+func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	c.mu.Lock()
-	k := c.kept[org]
+	k := c.kept[key]
 	if k != nil && time.Since(k.read) < c.conf.TTL {
 		c.counts.Hits++
 		c.mu.Unlock()
 		return k.value, nil
 	}
-	f := c.flights[org]
+	f := c.flights[key]
 	if f == nil {
 		f = &flight[V]{done: make(chan struct{})}
-		c.flights[org] = f
-		go c.read(context.WithoutCancel(ctx), org, f)
+		c.flights[key] = f
+		go c.read(context.WithoutCancel(ctx), key, f)
 	}
 	c.mu.Unlock()
 	var none V
@@ -86,33 +84,33 @@ func (c *Cache[V]) Get(ctx context.Context, org id.ID) (V, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Only what is still kept: a write may have dropped what the caller saw before.
-	if k := c.kept[org]; k != nil && time.Since(k.read) < c.conf.TTL+c.conf.Stale {
+	if k := c.kept[key]; k != nil && time.Since(k.read) < c.conf.TTL+c.conf.Stale {
 		c.counts.Stale++
 		return k.value, nil
 	}
 	return none, f.err
 }
 
-func (c *Cache[V]) count(n *int) {
+func (c *Cache[K, V]) count(n *int) {
 	c.mu.Lock()
 	*n++
 	c.mu.Unlock()
 }
 
-func (c *Cache[V]) read(ctx context.Context, org id.ID, f *flight[V]) {
+func (c *Cache[K, V]) read(ctx context.Context, key K, f *flight[V]) {
 	began := time.Now()
-	f.value, f.err = c.conf.Read(ctx, org)
+	f.value, f.err = c.conf.Read(ctx, key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	close(f.done)
-	if c.flights[org] != f {
+	if c.flights[key] != f {
 		return // dropped meanwhile: what was read may be older than the write
 	}
-	delete(c.flights, org)
+	delete(c.flights, key)
 	if f.err != nil || c.conf.TTL <= 0 {
 		return
 	}
-	c.remove(org)
+	c.remove(key)
 	for len(c.kept) >= max(c.conf.Max, 1) {
 		for other := range maps.Keys(c.kept) { // any will do: what is asked for often comes back
 			c.remove(other)
@@ -124,41 +122,53 @@ func (c *Cache[V]) read(ctx context.Context, org id.ID, f *flight[V]) {
 	k.drop = time.AfterFunc(c.conf.TTL+c.conf.Stale, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.kept[org] == k {
-			delete(c.kept, org)
+		if c.kept[key] == k {
+			delete(c.kept, key)
 		}
 	})
-	c.kept[org] = k
+	c.kept[key] = k
 }
 
 // remove forgets what is kept. The lock is held.
-func (c *Cache[V]) remove(org id.ID) {
-	if k := c.kept[org]; k != nil {
+func (c *Cache[K, V]) remove(key K) {
+	if k := c.kept[key]; k != nil {
 		k.drop.Stop()
-		delete(c.kept, org)
+		delete(c.kept, key)
 	}
 }
 
-// Drop forgets an organisation, also what reads under way bring.
-func (c *Cache[V]) Drop(org id.ID) {
+// Drop forgets one, also what reads under way bring.
+func (c *Cache[K, V]) Drop(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(org)
-	delete(c.flights, org)
+	c.remove(key)
+	delete(c.flights, key)
+}
+
+// DropIf forgets those for which is is true, as Drop does.
+func (c *Cache[K, V]) DropIf(is func(K) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.kept {
+		if is(key) {
+			c.remove(key)
+		}
+	}
+	maps.DeleteFunc(c.flights, func(key K, _ *flight[V]) bool { return is(key) })
 }
 
 // Clear forgets everything.
-func (c *Cache[V]) Clear() {
+func (c *Cache[K, V]) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for org := range c.kept {
-		c.remove(org)
+	for key := range c.kept {
+		c.remove(key)
 	}
 	clear(c.flights)
 }
 
 // Counts are those since the start.
-func (c *Cache[V]) Counts() Counts {
+func (c *Cache[K, V]) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.counts

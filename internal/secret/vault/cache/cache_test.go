@@ -33,11 +33,11 @@ func (s *source) read(ctx context.Context, _ id.ID) (int64, error) {
 	return n, nil
 }
 
-func (s *source) cache(ttl, stale time.Duration, most int) *Cache[int64] {
-	return New(Config[int64]{Read: s.read, TTL: ttl, Stale: stale, Max: most, Outage: func(err error) bool { return errors.Is(err, errOutage) }})
+func (s *source) cache(ttl, stale time.Duration, most int) *Cache[id.ID, int64] {
+	return New(Config[id.ID, int64]{Read: s.read, TTL: ttl, Stale: stale, Max: most, Outage: func(err error) bool { return errors.Is(err, errOutage) }})
 }
 
-func want(t *testing.T, c *Cache[int64], org id.ID, value int64, wantErr error) {
+func want(t *testing.T, c *Cache[id.ID, int64], org id.ID, value int64, wantErr error) {
 	t.Helper()
 	got, err := c.Get(t.Context(), org)
 	if got != value || !errors.Is(err, wantErr) {

@@ -49,6 +49,8 @@ func (r Request) name() string {
 		return "write"
 	case r.Kind == "data" && r.Method == http.MethodPatch:
 		return "patch"
+	case r.Method == "LIST":
+		return "list"
 	case r.Method == http.MethodDelete:
 		return "delete"
 	}

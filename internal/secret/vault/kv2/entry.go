@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/hashicorp/vault/api"
 
@@ -26,11 +27,18 @@ type Entry struct {
 
 // Read gets the entry. One that does not exist, or whose latest version is deleted or destroyed, has no data; in the
 // latter cases it has a version all the same, from which the next write goes on.
-func (l Location) Read(ctx context.Context) (Entry, error) {
+func (l Location) Read(ctx context.Context) (Entry, error) { return l.read(ctx, nil) }
+
+// ReadVersion gets the entry as an earlier version has it, without data where that is gone.
+func (l Location) ReadVersion(ctx context.Context, version int64) (Entry, error) {
+	return l.read(ctx, map[string][]string{"version": {strconv.FormatInt(version, 10)}})
+}
+
+func (l Location) read(ctx context.Context, query map[string][]string) (Entry, error) {
 	r := l.Request(http.MethodGet, "data", "read")
 	var e Entry
 	var odd bool
-	err := l.Raw(ctx, r, nil, func(status int, body []byte) (ok bool) {
+	err := l.Raw(ctx, r, query, func(status int, body []byte) (ok bool) {
 		e, odd = ParseEntry(body)
 		return status == http.StatusOK || status == http.StatusNotFound && !odd // else nothing is mounted there
 	})

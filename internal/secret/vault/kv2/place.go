@@ -21,7 +21,18 @@ type Place struct {
 	Namespace string // VAULT_NAMESPACE
 	// ReadOnly is for trees that others write: changes are refused, and the end of an organisation leaves its secrets.
 	ReadOnly bool
+	// Layout is how the secrets lie there; LayoutOrg.
+	Layout Layout
 }
+
+// Layout is how an organisation's secrets lie in Vault.
+type Layout string
+
+// The layouts, as --vault-layout names them.
+const (
+	LayoutOrg    Layout = "org"    // in one entry, as InfluxDB has it
+	LayoutSecret Layout = "secret" // each in an entry of its own, below the organisation's path
+)
 
 // DefaultMount is where InfluxDB keeps its secrets.
 const DefaultMount = "secret"
@@ -41,6 +52,9 @@ func (p Place) clean(or Place) (Place, error) {
 	if rest := placeholders.Replace(p.Path); strings.ContainsAny(rest, "{}") {
 		return p, fmt.Errorf("--vault-path: %q has braces that are neither {org} nor {orgName}", p.Path)
 	}
+	if p.Layout = cmp.Or(p.Layout, or.Layout); p.Layout != LayoutOrg && p.Layout != LayoutSecret {
+		return p, fmt.Errorf("--vault-layout: %q is neither org nor secret", p.Layout)
+	}
 	p.Namespace = cmp.Or(strings.Trim(p.Namespace, "/"), or.Namespace)
 	return p, nil
 }
@@ -51,12 +65,12 @@ var placeholders = strings.NewReplacer("{org}", "", "{orgName}", "")
 func (p Place) holds() bool { return placeholders.Replace(p.Path) != p.Path }
 
 // ParseRoute reads a route as the configuration gives it: the organisation's ID and what is different for it, parted by
-// spaces, as in "031c8cbefe101000 mount=team-a path=influxdb/{org} namespace=eu read-only".
+// spaces, as in "031c8cbefe101000 mount=team-a path=influxdb/{org} namespace=eu layout=secret read-only".
 func ParseRoute(text string) (id.ID, Place, error) {
 	var p Place
 	words := strings.Fields(text)
 	if len(words) < 2 {
-		return 0, p, fmt.Errorf("the route %q is not an organisation's ID and mount=, path=, namespace= or read-only", text)
+		return 0, p, fmt.Errorf("the route %q is not an organisation's ID and mount=, path=, namespace=, layout= or read-only", text)
 	}
 	org, err := id.Parse(words[0])
 	if err != nil {
@@ -71,10 +85,12 @@ func ParseRoute(text string) (id.ID, Place, error) {
 			p.Mount = value
 		case name == "path" && value != "":
 			p.Path = value
+		case name == "layout" && (value == string(LayoutOrg) || value == string(LayoutSecret)):
+			p.Layout = Layout(value)
 		case name == "namespace" && value != "":
 			p.Namespace = value
 		default:
-			return 0, p, fmt.Errorf("the route %q has %q, which is none of mount=…, path=…, namespace=… and read-only", text, w)
+			return 0, p, fmt.Errorf("the route %q has %q, which is none of mount=…, path=…, namespace=…, layout=org, layout=secret and read-only", text, w)
 		}
 	}
 	return org, p, nil

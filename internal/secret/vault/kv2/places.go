@@ -49,7 +49,7 @@ type Places struct {
 func NewPlaces(c *conn.Conn, everywhere Place, routes map[id.ID]Place, name func(context.Context, id.ID) (string, error)) (*Places, error) {
 	var err error
 	s := &Places{conn: c, orgName: name}
-	first := Place{Mount: DefaultMount, Path: DefaultPath, Namespace: c.Client.Namespace()}
+	first := Place{Mount: DefaultMount, Path: DefaultPath, Namespace: c.Client.Namespace(), Layout: LayoutOrg}
 	if s.Everywhere, err = everywhere.clean(first); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func NewPlaces(c *conn.Conn, everywhere Place, routes map[id.ID]Place, name func
 		}
 		p.ReadOnly = readOnly
 		at := p
-		at.ReadOnly = false
+		at.ReadOnly, at.Layout = false, ""
 		if other, ok := taken[at]; ok && !p.holds() {
 			return nil, fmt.Errorf("the routes of organisations %s and %s lead to one entry, %s/%s", other, org, p.Mount, p.Path)
 		}
@@ -77,7 +77,62 @@ func NewPlaces(c *conn.Conn, everywhere Place, routes map[id.ID]Place, name func
 			return nil, errors.New("--vault-path: {orgName} cannot be used here, where no organisation's name is known")
 		}
 	}
-	return s, nil
+	return s, s.apart()
+}
+
+// apart refuses places of which one lies below another that has the layout "secret": what is below such a path are its
+// organisation's secrets.
+func (s *Places) apart() error {
+	places := []routed{{s.Everywhere, 0}}
+	for _, org := range slices.Sorted(maps.Keys(s.routes)) {
+		places = append(places, routed{s.routes[org], org})
+	}
+	for _, outer := range places {
+		for _, inner := range places {
+			if outer.Layout == LayoutSecret && outer.org != inner.org && outer.covers(inner) {
+				return fmt.Errorf("%s lies below %s, where the layout is secret: what is there would be secrets of both organisations; give one of them another --vault-path or route",
+					path.Join(inner.Mount, inner.Path), path.Join(outer.Mount, outer.Path))
+			}
+		}
+	}
+	return nil
+}
+
+// routed is the place of one organisation, or of those that have none of their own (0).
+type routed struct {
+	Place
+	org id.ID
+}
+
+// covers reports whether the path of some organisation at the one lies below that of another at the other.
+func (r routed) covers(below routed) bool {
+	outer, inner := r.segments(), below.segments()
+	if r.Mount != below.Mount || r.Namespace != below.Namespace || len(outer) >= len(inner) {
+		return false
+	}
+	for i := range outer {
+		if !may(outer[i], inner[i], below.org) && !may(inner[i], outer[i], r.org) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r routed) segments() []string {
+	p := r.Path
+	if r.org != 0 {
+		p = strings.ReplaceAll(p, "{org}", r.org.String())
+	}
+	return strings.Split(p, "/")
+}
+
+// may reports whether a segment with placeholders may be another's, which is of the organisation's own place.
+func may(pattern, segment string, org id.ID) bool {
+	if pattern == "{org}" && !strings.Contains(segment, "{") {
+		other, err := id.Parse(segment)
+		return err == nil && other != org
+	}
+	return pattern == segment || strings.Contains(pattern, "{")
 }
 
 // At is where an organisation's secrets are. Its path holds the organisation's ID, or its name as far as that is one
@@ -128,6 +183,14 @@ func (s *Places) ReadOnly(org id.ID) bool {
 		return p.ReadOnly
 	}
 	return s.Everywhere.ReadOnly
+}
+
+// Layout is how the organisation's secrets lie.
+func (s *Places) Layout(org id.ID) Layout {
+	if p, ok := s.routes[org]; ok {
+		return p.Layout
+	}
+	return s.Everywhere.Layout
 }
 
 // All are the places of all organisations and of those with routes.

@@ -34,7 +34,7 @@ type Store struct {
 	places *kv2.Places
 	queue  *queue.Queue
 	shapes *shapes
-	cache  *cache.Cache[entry]
+	cache  *cache.Cache[id.ID, entry]
 }
 
 // maxCached is how many organisations' entries are kept in memory.
@@ -44,7 +44,7 @@ const maxCached = 1000
 func New(c Config) *Store {
 	s := &Store{conn: c.Conn, places: c.Places, shapes: newShapes()}
 	s.queue = queue.New(c.Conn, s.write)
-	s.cache = cache.New(cache.Config[entry]{
+	s.cache = cache.New(cache.Config[id.ID, entry]{
 		Read: func(ctx context.Context, org id.ID) (entry, error) {
 			ctx, cancel := s.conn.Bound(ctx)
 			defer cancel()
@@ -66,6 +66,7 @@ func (s *Store) Close() {
 func (s *Store) at(ctx context.Context, org id.ID) (kv2.Location, error) {
 	at, err := s.places.At(ctx, org)
 	at.Holds = "the secrets of an organisation are kept together and"
+	at.Remedy = "; --vault-layout secret keeps each in an entry of its own"
 	return at, err
 }
 

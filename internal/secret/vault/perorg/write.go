@@ -63,7 +63,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 			// The time is up.
 		case errors.Is(err, conn.ErrMismatch):
 			err = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
-		case isUncertain(err) && lost == 0 && ctx.Err() == nil:
+		case conn.Uncertain(err) && lost == 0 && ctx.Err() == nil:
 			// The answer was lost, perhaps not the write. Check-and-set makes it safe to look and to write again.
 			lost++
 			s.cache.Drop(org) // it may be that nobody waits for an answer any more
@@ -80,28 +80,14 @@ func (s *Store) settle(org id.ID, batch []*queue.Item, err error) {
 	queue.Answer(batch, err)
 }
 
-// shorten leaves an eighth of the time to look what became of a write that was not answered.
-func (s *Store) shorten(ctx context.Context) (context.Context, context.CancelFunc) {
-	d, ok := ctx.Deadline()
-	if !ok {
-		return ctx, func() {}
-	}
-	return context.WithDeadlineCause(ctx, d.Add(-s.conn.Timeout/8), conn.ErrTooSlow)
-}
-
 func (s *Store) putInTime(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
-	ctx, cancel := s.shorten(ctx)
+	ctx, cancel := s.conn.Shorten(ctx)
 	defer cancel()
 	return s.put(ctx, org, version, data)
 }
 
 func (s *Store) patchInTime(ctx context.Context, org id.ID, changes []secret.Change) (sent bool, err error) {
-	ctx, cancel := s.shorten(ctx)
+	ctx, cancel := s.conn.Shorten(ctx)
 	defer cancel()
 	return s.patch(ctx, org, changes)
-}
-
-// isUncertain reports whether a write that ended so may have happened.
-func isUncertain(err error) bool {
-	return conn.Is(err, conn.Unreachable) || conn.Is(err, conn.Slow) || conn.Is(err, conn.Failing)
 }

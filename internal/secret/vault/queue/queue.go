@@ -88,6 +88,11 @@ func (q *Queue) Do(ctx context.Context, org id.ID, job func(context.Context) err
 	return q.enqueue(ctx, org, &Item{job: job})
 }
 
+// Go runs a job in its turn for which nobody waits.
+func (q *Queue) Go(org id.ID, job func(context.Context) error) {
+	q.add(org, &Item{job: job, ctx: q.conn.Base(), done: make(chan error, 1)})
+}
+
 func (q *Queue) enqueue(ctx context.Context, org id.ID, it *Item) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -1,0 +1,138 @@
+package kv2
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"strongroom/internal/secret/vault/conn"
+)
+
+// Below is the location of what lies below this one.
+func (l Location) Below(rest string) Location {
+	l.Entry = path.Join(l.Entry, rest)
+	return l
+}
+
+// List names what is directly below: entries, and folders with a slash at the end. It tells nothing of whether the latest
+// version of an entry is deleted.
+func (l Location) List(ctx context.Context) ([]string, error) {
+	r := l.Request("LIST", "metadata", "list")
+	var names []string
+	var odd bool
+	err := l.Conn.Do(ctx, r, func(ctx context.Context) error {
+		s, err := l.Client.Logical().ListWithContext(ctx, r.Path)
+		if err != nil || s == nil { // nothing is there
+			return err
+		}
+		keys, ok := s.Data["keys"].([]any)
+		odd = !ok
+		names = make([]string, 0, len(keys))
+		for _, k := range keys {
+			name, ok := k.(string)
+			odd = odd || !ok
+			names = append(names, name)
+		}
+		return nil
+	})
+	if err == nil && odd {
+		err = l.Conn.Fail(conn.Strange, "the answer to a list is not one", r)
+	}
+	return names, err
+}
+
+// Metadata is what is known of an entry without its values. Times are as Vault gives them, in UTC.
+type Metadata struct {
+	Current     int64                      `json:"current_version"`
+	Oldest      int64                      `json:"oldest_version"`
+	MaxVersions int                        `json:"max_versions"`
+	Created     time.Time                  `json:"created_time"`
+	Custom      map[string]string          `json:"custom_metadata"`
+	Versions    map[string]VersionMetadata `json:"versions"`
+}
+
+// VersionMetadata is what is known of one version. Deleted is "" or a time, which may be one to come.
+type VersionMetadata struct {
+	Created   time.Time `json:"created_time"`
+	Deleted   string    `json:"deletion_time"`
+	Destroyed bool      `json:"destroyed"`
+}
+
+// Readable reports whether the version's value can be read.
+func (v VersionMetadata) Readable() bool {
+	if v.Destroyed {
+		return false
+	}
+	at, err := time.Parse(time.RFC3339Nano, v.Deleted)
+	return v.Deleted == "" || err == nil && at.After(time.Now())
+}
+
+// Version is one of them; ok is false where it is not kept.
+func (m Metadata) Version(n int64) (v VersionMetadata, ok bool) {
+	v, ok = m.Versions[strconv.FormatInt(n, 10)]
+	return v, ok
+}
+
+// Alive reports whether the latest version can be read.
+func (m Metadata) Alive() bool {
+	v, ok := m.Version(m.Current)
+	return ok && v.Readable()
+}
+
+// Metadata reads an entry's; found is false where there is no entry.
+func (l Location) Metadata(ctx context.Context) (m Metadata, found bool, err error) {
+	r := l.Request(http.MethodGet, "metadata", "read")
+	var odd bool
+	err = l.Raw(ctx, r, nil, func(status int, body []byte) bool {
+		var answer struct {
+			Errors []string
+			Data   *Metadata
+		}
+		broken := json.Unmarshal(body, &answer) != nil
+		if status == http.StatusNotFound {
+			return !broken && answer.Errors != nil && len(answer.Errors) == 0
+		}
+		if odd = broken || answer.Data == nil; !odd {
+			m, found = *answer.Data, true
+		}
+		return true
+	})
+	if err == nil && odd {
+		err = l.Conn.Fail(conn.Strange, "the answer has not the form of an entry's metadata", r)
+	}
+	return m, found, err
+}
+
+// Delete deletes one version, whose value can be brought back, and Undelete does that. Neither touches another version.
+func (l Location) Delete(ctx context.Context, version int64) error {
+	return l.mark(ctx, "delete", version)
+}
+
+// Undelete brings one version's value back.
+func (l Location) Undelete(ctx context.Context, version int64) error {
+	return l.mark(ctx, "undelete", version)
+}
+
+func (l Location) mark(ctx context.Context, kind string, version int64) error {
+	r := l.Request(http.MethodPut, kind, "update")
+	return l.Conn.Do(ctx, r, func(ctx context.Context) error {
+		_, err := l.Client.Logical().WriteWithContext(ctx, r.Path, map[string]any{"versions": []int64{version}})
+		return err
+	})
+}
+
+// Describe replaces an entry's custom metadata.
+func (l Location) Describe(ctx context.Context, custom map[string]string) error {
+	r := l.Request(http.MethodPut, "metadata", "update")
+	return l.Conn.Do(ctx, r, func(ctx context.Context) error {
+		_, err := l.Client.Logical().WriteWithContext(ctx, r.Path, map[string]any{"custom_metadata": custom})
+		return err
+	})
+}
+
+// IsFolder reports whether a name of List is a folder's, and gives it without its slash.
+func IsFolder(name string) (string, bool) { return strings.CutSuffix(name, "/") }

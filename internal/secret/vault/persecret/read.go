@@ -1,0 +1,208 @@
+package persecret
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/queue"
+)
+
+// Get reads one value: its entry, and beside it whether a change is under way.
+func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if key == "" {
+		return secret.Value{}, secret.NotFound(key)
+	}
+	for try := 1; ; try++ {
+		var c *control
+		var e kv2.Entry
+		g, gctx := errgroup.WithContext(ctx)
+		g.Go(func() (err error) { c, err = s.control(gctx, org, at); return err })
+		g.Go(func() (err error) { e, err = at.Below(pathOf(key)).Read(gctx); return err })
+		if err := g.Wait(); err != nil {
+			return secret.Value{}, conn.Known(ctx, err)
+		}
+		switch {
+		case c.is(purging):
+			return secret.Value{}, secret.NotFound(key)
+		case c.atRest():
+			return get(e, key)
+		case !c.is(changing):
+			return secret.Value{}, errNewer
+		}
+		steps, ok, err := s.readParts(ctx, at, c.Pending)
+		if err != nil {
+			return secret.Value{}, err
+		}
+		if !ok && try < patience { // carried out meanwhile
+			continue
+		}
+		if try == 1 {
+			s.later(org)
+		}
+		for _, st := range steps {
+			if st.Path == pathOf(key) && st.Base == e.Version {
+				switch st.Op {
+				case set:
+					return secret.NewValue([]byte(st.Value)), nil
+				case deletes:
+					return secret.Value{}, secret.NotFound(key)
+				}
+			}
+		}
+		return get(e, key)
+	}
+}
+
+var errNewer = errs.New(errs.Unavailable, "what is under way for the organisation was begun by a newer server")
+
+// keys lists the organisation's secrets: what is in Vault, without what is deleted, and with a change that is under way as
+// if it had been carried out. The control entry must be the same before and after, else a change came between.
+func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	before := s.controls.of(org)
+	if before == nil {
+		if before, err = s.control(ctx, org, at); err != nil {
+			return nil, err
+		}
+	}
+	began, waited := time.Now(), 0
+	for {
+		var listed map[string]bool
+		if before.atRest() || time.Since(began) > s.conn.Timeout/4 || s.places.ReadOnly(org) {
+			if listed, err = s.list(ctx, at); err != nil {
+				return nil, err
+			}
+		}
+		now, err := s.control(ctx, org, at)
+		if err != nil {
+			return nil, err
+		}
+		if now.is(purging) {
+			return []string{}, nil
+		}
+		if listed != nil && now.same(before) {
+			keys, ok, err := s.seen(ctx, org, at, now, listed)
+			if ok || err != nil {
+				return keys, err
+			}
+		}
+		before = now
+		if before.atRest() {
+			continue
+		}
+		// Whoever committed it is about to carry it out, or else we do.
+		if waited++; waited == patience {
+			s.later(org)
+		}
+		if !queue.Pause(ctx, 3) {
+			return nil, conn.Known(ctx, ctx.Err())
+		}
+	}
+}
+
+// seen makes the list of what Vault listed at the moment of a control entry. ok is false where that moment has passed.
+func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *control, listed map[string]bool) (keys []string, ok bool, err error) {
+	removing := make(map[string]bool) // what the pending change deletes and has not yet
+	if c.is(changing) {
+		steps, ok, err := s.readParts(ctx, at, c.Pending)
+		if err != nil || !ok {
+			return nil, false, err
+		}
+		for _, st := range steps {
+			if st.Op == deletes {
+				removing[st.Path] = true
+			} else {
+				listed[st.Path] = true
+			}
+		}
+	}
+	var hints []deletion
+	for _, d := range c.Deleted {
+		if listed[d.Path] {
+			hints = append(hints, d)
+		}
+	}
+	var mu sync.Mutex
+	back := false
+	err = each(ctx, len(hints), func(ctx context.Context, i int) error {
+		d := hints[i]
+		m, _, err := at.Below(d.Path).Metadata(ctx)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if m.Alive() && !(removing[d.Path] && m.Current == d.Version) {
+			back = true // set since, or undeleted in Vault itself
+		} else {
+			delete(listed, d.Path)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if back { // by a single set, or by a change of which this would be the half
+		if now, err := s.control(ctx, org, at); err != nil || !now.same(c) {
+			return nil, false, err
+		}
+	}
+	keys = make([]string, 0, len(listed))
+	for path := range listed {
+		if key, ok := nameAt(path); ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys, true, nil
+}
+
+// list gives the paths of the entries that are ours, folder by folder. The latest version of some may be deleted.
+func (s *Store) list(ctx context.Context, at kv2.Location) (map[string]bool, error) {
+	found := make(map[string]bool)
+	folders := []string{""}
+	for range maxFolders + 1 {
+		answers := make([][]string, len(folders))
+		err := each(ctx, len(folders), func(ctx context.Context, i int) (err error) {
+			answers[i], err = at.Below(folders[i]).List(ctx)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		var next []string
+		for i, names := range answers {
+			for _, n := range names {
+				n = folders[i] + n
+				if folder, is := strings.CutSuffix(n, "/"); !is {
+					if _, ours := nameAt(n); ours {
+						found[n] = true
+					}
+				} else if _, ours := nameAt(folder); ours {
+					next = append(next, n)
+				}
+			}
+		}
+		if folders = next; len(folders) == 0 {
+			break
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,245 @@
+package persecret
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
+)
+
+// Purge removes the organisation's secrets with all their versions, and what the layout keeps beside them. It is committed
+// in the control entry first, so that no reader sees half of it, and that entry goes last.
+func (s *Store) Purge(ctx context.Context, org id.ID) error {
+	return s.queue.Do(ctx, org, func(ctx context.Context) error {
+		defer s.forget(org)
+		at, err := s.at(ctx, org)
+		if errors.Is(err, kv2.ErrNoName) {
+			s.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; remove them in Vault by hand", "org", org)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c, err := s.settled(ctx, org, at)
+		if err != nil {
+			return err
+		}
+		listed, err := s.list(ctx, at)
+		if err != nil {
+			return err
+		}
+		if c.version == 0 && len(listed) == 0 {
+			return nil
+		}
+		next := c.next()
+		next.Pending = &pending{ID: rand.Text(), Kind: purging}
+		if _, err := s.commit(ctx, org, at, next); err != nil {
+			return err
+		}
+		return s.removeAll(ctx, org, at)
+	})
+}
+
+func (s *Store) forget(org id.ID) {
+	s.controls.forget(org)
+	s.versions.forgetAll(org)
+	s.names.Drop(org)
+	s.cache.DropIf(func(n name) bool { return n.org == org })
+}
+
+// removeAll carries out a purge. Where the policy forbids to remove entries, their latest versions at least are deleted, as
+// far as that goes.
+func (s *Store) removeAll(ctx context.Context, org id.ID, at kv2.Location) error {
+	defer s.forget(org)
+	for range 3 { // what others set meanwhile goes too
+		listed, err := s.list(ctx, at)
+		if err != nil {
+			return err
+		}
+		if len(listed) == 0 {
+			break
+		}
+		if err := s.removeEntries(ctx, at, listed); conn.Is(err, conn.Denied) {
+			return s.deleteEntries(ctx, at, listed)
+		} else if err != nil {
+			return err
+		}
+	}
+	names, err := at.Below(journals).List(ctx)
+	if err != nil {
+		return err
+	}
+	err = each(ctx, len(names), func(ctx context.Context, i int) error {
+		return at.Below(journals+"/"+names[i]).Remove(ctx, "metadata")
+	})
+	if err != nil {
+		return err
+	}
+	return at.Below(stateEntry).Remove(ctx, "metadata")
+}
+
+func (s *Store) removeEntries(ctx context.Context, at kv2.Location, listed map[string]bool) error {
+	paths := sorted(listed)
+	return each(ctx, len(paths), func(ctx context.Context, i int) error {
+		return at.Below(paths[i]).Remove(ctx, "metadata")
+	})
+}
+
+func (s *Store) deleteEntries(ctx context.Context, at kv2.Location, listed map[string]bool) error {
+	paths := sorted(listed)
+	err := each(ctx, len(paths), func(ctx context.Context, i int) error {
+		e, err := at.Below(paths[i]).Read(ctx)
+		if err != nil || e.Data == nil {
+			return err
+		}
+		return at.Below(paths[i]).Delete(ctx, e.Version)
+	})
+	if err != nil {
+		return err
+	}
+	return errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove their earlier versions (permission denied)")
+}
+
+func sorted(set map[string]bool) []string {
+	paths := make([]string, 0, len(set))
+	for p := range set {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// A sweep removes for good what was deleted secret.KeepDeleted ago, or earlier where more than keptDeleted names are
+// deleted, and the journals that were never committed. It is announced in the control entry: who would set or bring back
+// a deleted secret goes by a journal, and so waits for its end. A set that knows of no deletion relies on what was seen
+// less than fresh ago, and nothing is removed before it has been deleted for as long as removable.
+
+// removable is the least time between a deletion and the removal. It is long against fresh, the timeout of an operation,
+// and what the clocks of servers differ by.
+const removable = 10 * time.Minute
+
+// orphaned is after what time a journal that is not pending was never committed.
+const orphaned = time.Hour
+
+// sweepEvery is how often an organisation is swept at most, and those that this process has changed are looked through.
+const sweepEvery = time.Hour
+
+// due are the hints whose entries may go, the oldest first.
+func (c *control) due(now time.Time) (due []deletion) {
+	for i, d := range c.Deleted {
+		at := time.Unix(d.At, 0)
+		if now.Sub(at) >= secret.KeepDeleted || len(c.Deleted)-i > keptDeleted && now.Sub(at) >= removable {
+			due = append(due, d)
+		}
+	}
+	return due
+}
+
+// sweepSoon has the organisation swept in its turn, if it has not been for a while.
+func (s *Store) sweepSoon(org id.ID) {
+	s.sweeps.mu.Lock()
+	defer s.sweeps.mu.Unlock()
+	if s.sweeps.last == nil || len(s.sweeps.last) >= maxKnown {
+		s.sweeps.last = make(map[id.ID]time.Time)
+	}
+	if last, ok := s.sweeps.last[org]; ok && time.Since(last) < sweepEvery {
+		return
+	}
+	s.sweeps.last[org] = time.Now()
+	s.queue.Go(org, func(ctx context.Context) error { return s.sweep(ctx, org, time.Now()) })
+}
+
+// sweepNowAndThen sweeps the organisations from which this process has deleted something.
+func (s *Store) sweepNowAndThen() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.conn.Base().Done():
+			return
+		case <-tick.C:
+		}
+		s.sweeps.mu.Lock()
+		var orgs []id.ID
+		for org := range s.sweeps.last {
+			orgs = append(orgs, org)
+		}
+		s.sweeps.mu.Unlock()
+		for _, org := range orgs {
+			s.sweepSoon(org)
+		}
+	}
+}
+
+// sweep removes what is due at a time.
+func (s *Store) sweep(ctx context.Context, org id.ID, now time.Time) error {
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return err
+	}
+	c, err := s.settled(ctx, org, at)
+	if err != nil {
+		return err
+	}
+	if err := s.removeOrphans(ctx, at, now); err != nil {
+		return err
+	}
+	due := c.due(now)
+	if len(due) == 0 {
+		return nil
+	}
+	next := c.next()
+	next.Pending = &pending{ID: rand.Text(), Kind: sweeping}
+	if c, err = s.commit(ctx, org, at, next); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	over := make(map[string]bool)
+	err = each(ctx, len(due), func(ctx context.Context, i int) error {
+		entry := at.Below(due[i].Path)
+		m, found, err := entry.Metadata(ctx)
+		if err == nil && found && !m.Alive() {
+			err = entry.Remove(ctx, "metadata")
+		}
+		if err == nil {
+			mu.Lock()
+			over[due[i].Path] = true // removed, or alive and no deletion any more
+			mu.Unlock()
+		}
+		return err
+	})
+	if err != nil {
+		s.conn.Log.Warn("deleted secrets could not be removed for good", "org", org, "error", err)
+	}
+	done := c.next()
+	done.hint(func(path string) bool { return over[path] }, nil)
+	return s.rest(ctx, org, at, done)
+}
+
+// removeOrphans removes the journals that were written and never committed.
+func (s *Store) removeOrphans(ctx context.Context, at kv2.Location, now time.Time) error {
+	names, err := at.Below(journals).List(ctx)
+	if err != nil {
+		return err
+	}
+	return each(ctx, len(names), func(ctx context.Context, i int) error {
+		if strings.HasSuffix(names[i], "/") {
+			return nil
+		}
+		part := at.Below(journals + "/" + names[i])
+		m, found, err := part.Metadata(ctx)
+		if err != nil || !found || now.Sub(m.Created) < orphaned {
+			return err
+		}
+		return part.Remove(ctx, "metadata") // none is pending: the control entry was at rest
+	})
+}

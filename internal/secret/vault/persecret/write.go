@@ -1,0 +1,282 @@
+package persecret
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/queue"
+)
+
+// MaxTries bounds how often a change is planned anew because others wrote in between.
+const MaxTries = 16
+
+// errJournal is a set of one secret that has to go by the journal, because the secret is deleted.
+var errJournal = errors.New("the secret is deleted")
+
+// write carries out a batch and answers its callers: sets of one secret each at once, everything else in one journal.
+func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
+	at, err := s.at(ctx, org)
+	if err != nil {
+		queue.Answer(batch, queue.ForCallers(err))
+		return
+	}
+	named := make(map[string]int)
+	for _, it := range batch {
+		for key := range it.Change.Set {
+			named[key]++
+		}
+		for _, key := range it.Change.Delete {
+			named[key]++
+		}
+	}
+	var alone, joint []*queue.Item
+	for _, it := range batch {
+		if key, single := only(it.Change); single && named[key] == 1 {
+			alone = append(alone, it)
+		} else {
+			joint = append(joint, it)
+		}
+	}
+	outcomes := make([]error, len(alone))
+	_ = each(ctx, len(alone), func(ctx context.Context, i int) error {
+		outcomes[i] = s.setOne(ctx, org, at, alone[i].Change)
+		return nil // one caller's outcome is nothing to the others
+	})
+	for i, it := range alone {
+		if outcomes[i] == errJournal {
+			joint = append(joint, it)
+		} else {
+			queue.Answer([]*queue.Item{it}, queue.ForCallers(outcomes[i]))
+		}
+	}
+	s.writeJoint(ctx, org, at, joint)
+}
+
+// only gives the name of a change that sets one secret.
+func only(c secret.Change) (key string, single bool) {
+	for key = range c.Set {
+	}
+	return key, len(c.Set) == 1 && len(c.Delete) == 0
+}
+
+// setOne sets one secret by one write, where its entry was seen a moment ago or has never been; else it looks first.
+func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, c secret.Change) error {
+	key, _ := only(c)
+	n, value := name{org, key}, string(c.Set[key].Bytes())
+	defer s.changed(n)
+	entry := at.Below(pathOf(key))
+	version, known := s.versions.of(n, value)
+	for try, lost := 1, 0; ; try++ {
+		if !known {
+			looked := time.Now()
+			e, err := entry.Read(ctx)
+			switch {
+			case err != nil:
+				return err
+			case e.Version > 0 && e.Data == nil:
+				return errJournal
+			}
+			if old, ok, _ := valueOf(e); ok && old == value {
+				// As asked for already, unless a change is under way that sets it otherwise.
+				if c, err := s.control(ctx, org, at); err != nil {
+					return err
+				} else if c.Pending == nil {
+					s.versions.learn(n, e.Version, value, looked)
+					return nil
+				} else if _, err := s.settled(ctx, org, at); err != nil {
+					return err
+				}
+				continue
+			}
+			version = e.Version
+		}
+		written, err := s.putInTime(ctx, entry, version, data(value, c.By))
+		s.versions.forget(n)
+		switch {
+		case err == nil:
+			s.versions.learn(n, written.Version, value, time.Now())
+			return nil
+		case err == conn.ErrMismatch && !known && try >= MaxTries:
+			return errConflict
+		case err == conn.ErrMismatch:
+			if known || queue.Pause(ctx, try) {
+				known = false
+				continue
+			}
+			return conn.Slow.Told()
+		case conn.Uncertain(err) && lost == 0 && ctx.Err() == nil:
+			// The answer was lost, perhaps not the write. Check-and-set makes it safe to look and to write again.
+			lost++
+			known = false
+			s.changed(n)
+			continue
+		}
+		return err
+	}
+}
+
+var errConflict = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
+
+func (s *Store) putInTime(ctx context.Context, at kv2.Location, version int64, d map[string]json.RawMessage) (kv2.Version, error) {
+	ctx, cancel := s.conn.Shorten(ctx)
+	defer cancel()
+	return at.Put(ctx, version, d)
+}
+
+// writeJoint carries out changes together and answers their callers.
+func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) {
+	for try := 1; ; try++ {
+		if items = queue.Waiting(items); len(items) == 0 {
+			return
+		}
+		err := s.change(ctx, org, at, items)
+		switch {
+		case errs.Is(err, errs.RequestTooLarge) && len(items) > 1:
+			// Someone's change is too large; the others' need not fail for it.
+			s.writeJoint(ctx, org, at, items[:len(items)/2])
+			s.writeJoint(ctx, org, at, items[len(items)/2:])
+			return
+		case err == conn.ErrMismatch && try >= MaxTries:
+			err = errConflict
+		case err == conn.ErrMismatch && queue.Pause(ctx, try):
+			continue
+		case err != nil && ctx.Err() == nil:
+			items = queue.Waiting(items) // what ended because the last caller left has no outcome for them
+		}
+		for _, it := range items {
+			for key := range it.Change.Set {
+				s.changed(name{org, key})
+			}
+			for _, key := range it.Change.Delete {
+				s.changed(name{org, key})
+			}
+		}
+		queue.Answer(items, queue.ForCallers(err))
+		return
+	}
+}
+
+// change makes one journal of the items' changes and carries it out. From its commit on the change is made, so that nil is
+// the outcome also where Vault is away before all of it has been carried out: everybody sees it, and somebody finishes it.
+func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) error {
+	reading, stop := queue.WhileAnyWaits(ctx, items)
+	defer stop()
+	c, err := s.settled(reading, org, at)
+	if err != nil {
+		return err
+	}
+	steps, err := s.plan(reading, at, merged(items))
+	if err != nil || len(steps) == 0 || len(queue.Waiting(items)) == 0 {
+		return err
+	}
+	stop()
+	return s.journal(ctx, org, at, c, steps)
+}
+
+// journal commits steps and carries them out.
+func (s *Store) journal(ctx context.Context, org id.ID, at kv2.Location, c *control, steps []step) error {
+	parts := cut(steps)
+	next := c.next()
+	next.Pending = &pending{ID: rand.Text(), Kind: changing, Parts: len(parts)}
+	touched := make(map[string]bool, len(steps))
+	var gone []deletion
+	for _, st := range steps {
+		touched[st.Path] = true
+		if st.Op == deletes {
+			gone = append(gone, deletion{st.Path, st.Base, time.Now().Unix(), st.By})
+		}
+	}
+	next.hint(func(path string) bool { return touched[path] }, gone)
+	if len(gone) > 0 && !next.fits() {
+		s.sweepSoon(org)
+		return errs.New(errs.RequestTooLarge, "too many secrets were deleted at once or within the last %d minutes: the secret store keeps their names (%d KiB) until they can be removed for good; delete fewer at once, or wait", int(removable.Minutes()), maxControl>>10)
+	}
+	// Nobody sees the parts before the commit, nor misses them where there is none.
+	if err := s.writeParts(ctx, at, next.Pending.ID, parts); err != nil {
+		if !conn.Uncertain(err) && ctx.Err() == nil {
+			s.removeParts(ctx, at, next.Pending.ID, len(parts))
+		}
+		return err
+	}
+	committed, err := s.commit(ctx, org, at, next)
+	if err != nil {
+		if err == conn.ErrMismatch || !conn.Uncertain(err) && ctx.Err() == nil {
+			s.removeParts(ctx, at, next.Pending.ID, len(parts))
+		}
+		return err
+	}
+	if committed.finished(next.Pending.ID) {
+		return nil
+	}
+	if err := s.roll(ctx, org, at, committed, steps, false); err != nil {
+		s.later(org)
+	}
+	if len(gone) > 0 {
+		s.sweepSoon(org)
+	}
+	return nil
+}
+
+// wish is what is to become of one secret.
+type wish struct {
+	key    string
+	value  string
+	remove bool
+	by     string
+}
+
+// merged is what the items' changes, one after the other, come to.
+func merged(items []*queue.Item) []wish {
+	last := make(map[string]wish)
+	for _, it := range items {
+		for _, key := range it.Change.Delete {
+			if key != "" {
+				last[key] = wish{key, "", true, it.Change.By}
+			}
+		}
+		for key, v := range it.Change.Set {
+			last[key] = wish{key, string(v.Bytes()), false, it.Change.By}
+		}
+	}
+	all := make([]wish, 0, len(last))
+	for _, w := range last {
+		all = append(all, w)
+	}
+	slices.SortFunc(all, func(a, b wish) int { return cmp.Compare(a.key, b.key) })
+	return all
+}
+
+// plan looks at the entries and gives the steps from what they hold to what is wished. What is so already needs none, and
+// deletions leave entries alone whose value is not a string: they are somebody else's.
+func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]step, error) {
+	steps := make([]step, len(wishes))
+	err := each(ctx, len(wishes), func(ctx context.Context, i int) error {
+		w := wishes[i]
+		path := pathOf(w.key)
+		e, err := at.Below(path).Read(ctx)
+		if err != nil {
+			return err
+		}
+		old, ours, err := valueOf(e)
+		switch {
+		case err != nil:
+			return err
+		case w.remove && ours:
+			steps[i] = step{deletes, path, e.Version, "", w.by}
+		case !w.remove && !(ours && old == w.value):
+			steps[i] = step{set, path, e.Version, w.value, w.by}
+		}
+		return nil
+	})
+	return slices.DeleteFunc(steps, func(st step) bool { return st.Op == "" }), err
+}
