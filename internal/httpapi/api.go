@@ -163,7 +163,7 @@ func (a *API) routes() map[string]methods {
 		"/api/v2/orgs/{orgID}/secret-values":             {"GET": auth((*API).getSecretValues)},
 		"/api/v2/orgs/{orgID}/secret-values/{key}":       {"GET": auth((*API).getSecretValue)},
 
-		"/api/v2/authorizations":          {"GET": auth((*API).getAuthorizations), "POST": auth((*API).postAuthorization)},
+		"/api/v2/authorizations":          {"GET": {do: (*API).getAuthorizations, long: true}, "POST": auth((*API).postAuthorization)},
 		"/api/v2/authorizations/{authID}": {"GET": auth((*API).getAuthorization), "PATCH": auth((*API).patchAuthorization), "DELETE": auth((*API).deleteAuthorization)},
 
 		"/api/v2/buckets":            {"GET": auth((*API).getBuckets), "POST": auth((*API).postBucket)},

@@ -67,6 +67,9 @@ func authBody(a identity.Authorization, token, user string, orgs map[string]stri
 	return j
 }
 
+// maxNames bounds the names that are remembered of a list.
+const maxNames = 4096
+
 // names fills in the names that an authorization's IDs stand for. The same names recur through a list, so it remembers.
 type names struct {
 	a     *API
@@ -80,6 +83,10 @@ func (a *API) names(r *request) *names {
 }
 
 func (n *names) body(auth identity.Authorization, token string) (authJSON, error) {
+	if len(n.orgs)+len(n.users) > maxNames {
+		clear(n.orgs)
+		clear(n.users)
+	}
 	ids := []id.ID{auth.OrgID}
 	for _, p := range auth.Permissions {
 		if p.Resource.OrgID.Valid() {
@@ -120,18 +127,21 @@ func (a *API) getAuthorizations(w http.ResponseWriter, r *request) error {
 	if f.OrgID, err = r.queryID("orgID"); err != nil {
 		return err
 	}
-	auths, err := a.Identity.Authorizations(r.Context(), r.caller, f, p)
-	if err != nil {
-		return err
-	}
-	names := a.names(r)
-	list := make([]authJSON, len(auths))
-	for i, auth := range auths {
-		if list[i], err = names.body(auth, redacted); err != nil {
+	names, list := a.names(r), newStream(w, "authorizations")
+	err = a.Identity.EachAuthorization(r.Context(), r.caller, f, p, func(auth identity.Authorization) error {
+		body, err := names.body(auth, redacted)
+		if err != nil {
 			return err
 		}
+		return list.add(body)
+	})
+	if err == nil {
+		err = list.end("links", pageLinks(r.URL, p, list.items))
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)), "authorizations": list})
+	if err != nil {
+		return list.fail(a, r, err)
+	}
+	return nil
 }
 
 func (a *API) postAuthorization(w http.ResponseWriter, r *request) error {

@@ -3,7 +3,10 @@ package identity
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"strongroom/internal/errs"
@@ -101,6 +104,9 @@ func (s *Service) SignIn(ctx context.Context, c *Caller, name, password string) 
 }
 
 func (s *Service) openSession(ctx context.Context, proof proof) (string, error) {
+	if err := s.trimSessions(ctx, proof.user, maxSessions-1); err != nil {
+		return "", err
+	}
 	token := newToken()
 	h := hashOf(token)
 	now := s.now().UTC()
@@ -118,6 +124,44 @@ func (s *Service) openSession(ctx context.Context, proof proof) (string, error) 
 		return err
 	})
 	return token, err
+}
+
+// maxSessions is how many sessions a user may have at a time. Whoever signs in once more ends the oldest: a script that
+// signs in for each of its calls must not fill the file until its first session expires.
+const maxSessions = 100
+
+// trimSessions ends a user's oldest sessions until so many are left.
+func (s *Service) trimSessions(ctx context.Context, user id.ID, left int) error {
+	type opened struct {
+		hash hash
+		at   time.Time
+	}
+	var all []opened
+	err := scan(ctx, s.kv, prefix("sessionuser", user), "", func(r kv.Record) (bool, error) {
+		var o opened
+		if n, err := hex.Decode(o.hash[:], []byte(lastPart(r.Key))); err != nil || n != len(o.hash) {
+			return false, fmt.Errorf("record %s: it names no session", r.Key)
+		}
+		all = append(all, o)
+		return true, nil
+	})
+	if err != nil || len(all) <= left {
+		return err
+	}
+	for i := range all {
+		n, _, err := load[session](ctx, s.kv, sessionKey(all[i].hash), ErrUnauthorized)
+		if err != nil && !errs.Is(err, errs.Unauthorized) { // one that has just ended counts as the oldest
+			return err
+		}
+		all[i].at = n.CreatedAt
+	}
+	slices.SortFunc(all, func(a, b opened) int { return a.at.Compare(b.at) })
+	for _, o := range all[:len(all)-left] {
+		if err := s.endSession(ctx, user, o.hash); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // BySession returns whom a session's token stands for, or errs.Unauthorized. Use renews the session: its end moves to

@@ -19,36 +19,95 @@ type AuthorizationFilter struct {
 
 // Authorizations lists those the caller may see, by ID. A name that does not exist is errs.NotFound.
 func (s *Service) Authorizations(ctx context.Context, c *Caller, f AuthorizationFilter, page Page) ([]Authorization, error) {
-	if err := s.guard.Allow(ctx, c, Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
+	as := []Authorization{}
+	err := s.EachAuthorization(ctx, c, f, page, func(a Authorization) error {
+		as = append(as, a)
+		return nil
+	})
+	if err != nil {
 		return nil, err
+	}
+	return as, nil
+}
+
+// EachAuthorization is Authorizations for lists that may be long: it yields one after the other and holds few of them at a
+// time. An error of yield ends it and is given back.
+func (s *Service) EachAuthorization(ctx context.Context, c *Caller, f AuthorizationFilter, page Page, yield func(Authorization) error) error {
+	if err := s.guard.Allow(ctx, c, Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
+		return err
 	}
 	if err := s.resolve(ctx, &f); err != nil {
-		return nil, err
+		return err
 	}
-	gone := c.hides(f)
-	keep := func(a Authorization) (id.ID, bool) {
-		ok := (!f.UserID.Valid() || a.UserID == f.UserID) && (!f.OrgID.Valid() || a.OrgID == f.OrgID)
-		return a.ID, ok && c.May(To(Read, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID}))
+	each, err := s.source(ctx, c, f, page)
+	if err != nil {
+		return err
 	}
+	skip, found := page.Offset, 0
+	var failed error
+	err = each(func(a Authorization) bool {
+		switch {
+		case f.UserID.Valid() && a.UserID != f.UserID, f.OrgID.Valid() && a.OrgID != f.OrgID,
+			!c.May(To(Read, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID})), !page.reaches(a.ID):
+			return true
+		case skip > 0:
+			skip--
+			return true
+		}
+		if failed = s.fillLastUse(ctx, &a); failed == nil {
+			failed = yield(a)
+		}
+		found++
+		return failed == nil && (page.Limit == 0 || found < page.Limit)
+	})
+	switch {
+	case failed != nil:
+		return failed
+	case err == nil && found == 0:
+		return c.hides(f)
+	}
+	return err
+}
+
+// reaches reports whether the ID is on the page's side of the one that it begins after.
+func (p Page) reaches(i id.ID) bool {
+	return !p.After.Valid() || p.Descending && i < p.After || !p.Descending && i > p.After
+}
+
+// source gives what yields the authorizations that may be in the list, in its order: from the indexes, or, where all of
+// them may be in it, from their records. Backwards goes only by what the indexes have, the IDs: 8 bytes of each.
+func (s *Service) source(ctx context.Context, c *Caller, f AuthorizationFilter, page Page) (func(yield func(Authorization) bool) error, error) {
 	ids, some, err := s.candidates(ctx, c, f)
 	if err != nil {
 		return nil, err
 	}
-	var as []Authorization
-	if some {
-		as, err = paged(page, keep, func(yield func(Authorization) bool) error { return s.eachAuth(ctx, ids, yield) })
-	} else {
-		as, err = list(ctx, s.kv, "auth/", page, keep)
-	}
-	if err == nil && len(as) == 0 && gone != nil {
-		return nil, gone
-	}
-	for i := range as {
-		if err == nil {
-			err = s.fillLastUse(ctx, &as[i])
+	if !some && page.Descending {
+		some = true
+		err := scan(ctx, s.kv, "auth/", "", func(r kv.Record) (bool, error) {
+			a, err := id.Parse(lastPart(r.Key))
+			ids = append(ids, a)
+			return true, err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return as, err
+	if page.Descending {
+		slices.Reverse(ids)
+	}
+	if some {
+		return func(yield func(Authorization) bool) error { return s.eachAuth(ctx, ids, yield) }, nil
+	}
+	after := ""
+	if page.After.Valid() {
+		after = key("auth", page.After)
+	}
+	return func(yield func(Authorization) bool) error {
+		return scan(ctx, s.kv, "auth/", after, func(r kv.Record) (bool, error) {
+			a, err := decode[Authorization](r)
+			return err == nil && yield(a), err
+		})
+	}, nil
 }
 
 // candidates gives the IDs that the filter and the caller's permissions leave, in order, from the indexes: a caller who

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,14 +116,76 @@ func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page P
 		}
 		f.Org = named
 	}
-	bs, err := list(ctx, s.kv, "bucket/", page, func(b Bucket) (id.ID, bool) {
+	keep := func(b Bucket) (id.ID, bool) {
 		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) && (!f.Org.Valid() || b.OrgID == f.Org)
 		return b.ID, ok && c.May(To(Read, Resource{Type: Buckets, OrgID: b.OrgID, ID: b.ID}))
-	})
+	}
+	ids, some, err := s.bucketCandidates(ctx, c, f)
+	if err != nil {
+		return nil, err
+	}
+	var bs []Bucket
+	if some {
+		bs, err = paged(page, keep, func(yield func(Bucket) bool) error { return s.eachBucket(ctx, ids, yield) })
+	} else {
+		bs, err = list(ctx, s.kv, "bucket/", page, keep)
+	}
 	if err == nil && len(bs) == 0 && f.OrgName != "" && !c.seesOrg(f.Org) { // names cannot be tried out here either
 		return nil, errNoOrgNamed(f.OrgName)
 	}
 	return bs, err
+}
+
+// bucketCandidates gives the IDs that the filter and the caller's permissions leave, in order: a page must not cost the
+// reading of every bucket there is. It is not ok where all of them are left.
+func (s *Service) bucketCandidates(ctx context.Context, c *Caller, f BucketFilter) (ids []id.ID, ok bool, err error) {
+	var folders []string
+	switch {
+	case f.ID.Valid():
+		return []id.ID{f.ID}, true, nil
+	case f.Org.Valid():
+		folders = []string{prefix("bucketname", f.Org)}
+	case c.May(To(Read, Resource{Type: Buckets})):
+		return nil, false, nil
+	default:
+		for _, p := range c.Permissions {
+			switch r := p.Resource; {
+			case p.Action != Read || r.Type != Buckets:
+			case r.ID.Valid():
+				ids = append(ids, r.ID)
+			case r.OrgID.Valid():
+				folders = append(folders, prefix("bucketname", r.OrgID))
+			}
+		}
+	}
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		err := scan(ctx, s.kv, folder, "", func(r kv.Record) (bool, error) {
+			b, err := decode[id.ID](r)
+			ids = append(ids, b)
+			return err == nil, err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), true, nil
+}
+
+// eachBucket yields those of the buckets that are there.
+func (s *Service) eachBucket(ctx context.Context, ids []id.ID, yield func(Bucket) bool) error {
+	for _, i := range ids {
+		b, _, err := load[Bucket](ctx, s.kv, key("bucket", i), errBucketNotFound)
+		switch {
+		case errs.Is(err, errs.NotFound): // deleted since
+		case err != nil:
+			return err
+		case !yield(b):
+			return nil
+		}
+	}
+	return nil
 }
 
 // UpdateBucket changes the fields that are not nil.

@@ -210,3 +210,39 @@ func TestThrottleIsBounded(t *testing.T) {
 		t.Errorf("the throttle remembers %d budgets, at most %d are allowed", n, maxBudgets+3)
 	}
 }
+
+// TestSessionsAreBounded signs in more often than a user may have sessions: the oldest end, in memory and in the engine,
+// and nobody else's.
+func TestSessionsAreBounded(t *testing.T) {
+	f := onboarded(t)
+	ctx := t.Context()
+	u := f.user(t, "ann")
+	others := f.signIn(t, "admin", adminPassword)
+	var tokens []string
+	password, err := f.kv.Get(ctx, key("password", u.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxSessions + 3 {
+		token, err := f.openSession(ctx, proof{u.ID, password.Rev}) // what SignIn does once the password is right
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.bySession(t, token)
+		tokens = append(tokens, token)
+		f.clock.add(time.Second)
+	}
+	for i, token := range tokens {
+		_, err := f.BySession(ctx, token)
+		if ended := i < 3; ended != (err != nil) {
+			t.Errorf("session %d of %d: %v", i, len(tokens), err)
+		} else if ended {
+			wantCode(t, err, errs.Unauthorized)
+		}
+	}
+	f.bySession(t, others)
+	rs, err := f.kv.List(ctx, prefix("sessionuser", u.ID), "", 1000)
+	if err != nil || len(rs) != maxSessions {
+		t.Errorf("%d sessions are kept, want %d: %v", len(rs), maxSessions, err)
+	}
+}

@@ -20,6 +20,7 @@ type Config struct {
 	HTTPReadTimeout       time.Duration
 	HTTPWriteTimeout      time.Duration
 	HTTPIdleTimeout       time.Duration
+	HTTPMaxConnections    int
 	ShutdownTimeout       time.Duration
 	MetricsDisabled       bool
 	UIDisabled            bool
@@ -124,6 +125,7 @@ func (c *Config) table() []group {
 			{name: "http-read-timeout", value: duration(&c.HTTPReadTimeout), def: "1m", help: "longest time a whole request may take to arrive; 0 for no limit"},
 			{name: "http-write-timeout", value: duration(&c.HTTPWriteTimeout), def: "2m", help: "longest time from a request's header to the end of its answer; 0 for no limit"},
 			{name: "http-idle-timeout", value: duration(&c.HTTPIdleTimeout), def: "3m", help: "how long a connection without a request is kept; 0 for no limit"},
+			{name: "http-max-connections", value: count(&c.HTTPMaxConnections), def: "4096", help: "connections open at a time; more wait until one ends; 0 for no limit"},
 			{name: "shutdown-timeout", value: duration(&c.ShutdownTimeout), def: "30s", help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 cuts at once"},
 			{name: "metrics-disabled", value: yesNo(&c.MetricsDisabled), def: "false", help: "do not serve /metrics"},
 			{name: "ui-disabled", value: yesNo(&c.UIDisabled), def: "false", help: "do not serve the web page; the API goes on"},

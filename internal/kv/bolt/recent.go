@@ -11,7 +11,7 @@ import (
 // The bounds of what recent keeps, in bytes: of all records, and of one. The records that every request reads (that an
 // organisation exists, the head of its list) are small.
 const (
-	maxRecent       = 4 << 20
+	maxRecent       = 2 << 20
 	maxRecentRecord = 1 << 10
 	recentOverhead  = 128 // of the map and the record itself, about
 )

@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"strongroom/internal/identity"
+)
+
+// streamed serves a list of so many items that ends with the error, by a server that a client asks.
+func streamed(t *testing.T, items int, fails error) (res *http.Response, body []byte, readErr error, log string) {
+	t.Helper()
+	var said bytes.Buffer
+	a := &API{Config: Config{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := &request{Request: r, ctx: r.Context()}
+		list := newStream(w, "items")
+		err := func() error {
+			for i := range items {
+				if err := list.add(item(i)); err != nil {
+					return err
+				}
+			}
+			if fails != nil {
+				return fails
+			}
+			return list.end("links", map[string]string{"self": "/<here>"})
+		}()
+		if err != nil {
+			writeError(w, list.fail(a, q, err))
+		}
+	}))
+	res, err := s.Client().Get(s.URL)
+	must(t, err)
+	body, readErr = io.ReadAll(res.Body)
+	res.Body.Close()
+	s.Close() // the handler has ended
+	return res, body, readErr, said.String()
+}
+
+func item(i int) map[string]any { return map[string]any{"n": i, "text": strings.Repeat("<&>", 10)} }
+
+// TestStream compares what is sent with what encoding/json makes of the whole.
+func TestStream(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 100, 5000} {
+		all := make([]any, n)
+		for i := range all {
+			all[i] = item(i)
+		}
+		want, err := json.Marshal(map[string]any{"items": all, "links": map[string]string{"self": "/<here>"}})
+		must(t, err)
+		res, body, err, _ := streamed(t, n, nil)
+		must(t, err)
+		if !bytes.Equal(body, want) || res.StatusCode != 200 || res.Header.Get("Content-Type") != jsonHeader[0] || res.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%d items: %s, %v, %d bytes, want %d", n, res.Status, res.Header, len(body), len(want))
+		}
+		if whole := len(want) < streamBuffer; whole != (res.ContentLength >= 0) {
+			t.Errorf("%d items: %d bytes are sent with the length %d", n, len(want), res.ContentLength)
+		}
+	}
+}
+
+// TestStreamFails ends a list with an error before and after its first bytes have gone.
+func TestStreamFails(t *testing.T) {
+	res, body, err, _ := streamed(t, 10, errors.New("the disk is broken"))
+	must(t, err)
+	if res.StatusCode != 500 || strings.Contains(string(body), "items") || strings.Contains(string(body), "broken") {
+		t.Errorf("before the first byte: %s %s", res.Status, body)
+	}
+	res, body, err, log := streamed(t, 5000, errors.New("the disk is broken"))
+	if err == nil || res.StatusCode != 200 || len(body) == 0 {
+		t.Errorf("after the first byte: %s, %d bytes, %v; the client must see that it is cut off", res.Status, len(body), err)
+	}
+	if !strings.Contains(log, "a list ended early") || !strings.Contains(log, "the disk is broken") {
+		t.Errorf("the log does not say why: %q", log)
+	}
+}
+
+// leaving is a client that leaves after the first bytes.
+type leaving struct {
+	*httptest.ResponseRecorder
+	writes int
+}
+
+func (l *leaving) Write([]byte) (int, error) { l.writes++; return 0, errors.New("broken pipe") }
+
+// TestStreamToNobody ends at the first write that the client does not take, without a word in the log.
+func TestStreamToNobody(t *testing.T) {
+	var said bytes.Buffer
+	a := &API{Config: Config{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
+	w := &leaving{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+	list := newStream(w, "items")
+	made := 0
+	var err error
+	for made = 0; made < 5000 && err == nil; made++ {
+		err = list.add(item(made))
+	}
+	if !errors.Is(err, errReader) || made == 5000 || w.writes != 1 {
+		t.Errorf("%d items were made for %d writes: %v", made, w.writes, err)
+	}
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || said.Len() > 0 {
+			t.Errorf("it ended with %v, and the log says %q", p, said.String())
+		}
+	}()
+	_ = list.fail(a, &request{Request: r, ctx: r.Context()}, err)
+}
+
+// TestManyAuthorizations lists more tokens than are held at a time, forwards and backwards.
+func TestManyAuthorizations(t *testing.T) {
+	a, token, org := newAPI(t)
+	p, err := a.Identity.ByToken(t.Context(), token)
+	must(t, err)
+	c := &identity.Caller{Principal: p}
+	for range 300 {
+		_, _, err := a.Identity.Authorize(t.Context(), c, identity.NewAuthorization{OrgID: org, Description: strings.Repeat("d", 300),
+			Permissions: []identity.Permission{identity.To(identity.Read, identity.Resource{Type: identity.Secrets, OrgID: org})}})
+		must(t, err)
+	}
+	lists := make(map[string][]string)
+	for _, query := range []string{"", "?descending=true", "?limit=1000"} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/v2/authorizations"+query, nil)
+		r.Header.Set("Authorization", "Token "+token)
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		var answer struct {
+			Authorizations []struct{ ID, Org, Token string }
+		}
+		must(t, json.Unmarshal(w.Body.Bytes(), &answer))
+		if w.Code != 200 || len(answer.Authorizations) != 301 {
+			t.Fatalf("%s: %d, %d authorizations", query, w.Code, len(answer.Authorizations))
+		}
+		for _, auth := range answer.Authorizations {
+			if auth.Org != "acme" || auth.Token != redacted {
+				t.Fatalf("%+v", auth)
+			}
+			lists[query] = append(lists[query], auth.ID)
+		}
+	}
+	for i, one := range lists[""] {
+		if one != lists["?limit=1000"][i] || one != lists["?descending=true"][300-i] {
+			t.Fatalf("the lists differ at %d", i)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package influxd
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLimitListener opens more connections than may be: the next is served as soon as one ends, and a closed listener
+// waits for none.
+func TestLimitListener(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	var said bytes.Buffer
+	l := limited(inner, 2, slog.New(slog.NewTextHandler(&said, nil)))
+	type accepted struct {
+		conn net.Conn
+		err  error
+	}
+	next := make(chan accepted)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := l.Accept()
+			next <- accepted{conn, err}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	var open []net.Conn
+	for range 3 {
+		client, err := net.Dial("tcp", l.Addr().String()) // the third one waits in the kernel
+		must(t, err)
+		defer client.Close()
+	}
+	for range 2 {
+		a := <-next
+		must(t, a.err)
+		open = append(open, a.conn)
+	}
+	select {
+	case a := <-next:
+		t.Fatalf("a third connection was taken: %v", a)
+	case <-time.After(50 * time.Millisecond):
+	}
+	must(t, open[0].Close())
+	_ = open[0].Close() // a second time makes no more room
+	a := <-next
+	must(t, a.err)
+	defer a.conn.Close()
+	select {
+	case a := <-next:
+		t.Fatalf("closing one connection twice made room for two: %v", a)
+	case <-time.After(50 * time.Millisecond):
+	}
+	must(t, l.Close())
+	if a := <-next; !errors.Is(a.err, net.ErrClosed) {
+		t.Errorf("a closed listener gives %v", a.err)
+	}
+	<-ended
+	must(t, open[1].Close())
+	if n := strings.Count(said.String(), "as many connections are open as may be"); n != 1 {
+		t.Errorf("the log says so %d times:\n%s", n, said.String())
+	}
+}
