@@ -72,7 +72,12 @@ func (s *Service) OrgExists(ctx context.Context, org id.ID) error {
 
 // OrgName is an organisation's name for display beside something that the caller was allowed to see; "" where it is gone.
 func (s *Service) OrgName(ctx context.Context, org id.ID) (string, error) {
-	o, _, err := load[Org](ctx, s.kv, key("org", org), errOrgNotFound)
+	return OrgName(ctx, s.kv, org)
+}
+
+// OrgName is the same of a data file without a server.
+func OrgName(ctx context.Context, store kv.Store, org id.ID) (string, error) {
+	o, _, err := load[Org](ctx, store, key("org", org), errOrgNotFound)
 	if errs.Is(err, errs.NotFound) {
 		return "", nil
 	}

@@ -62,23 +62,26 @@ func copySecrets(ctx context.Context, p Process, args config.Args) (err error) {
 	if err != nil {
 		return err
 	}
-	from, err := openSide(ctx, p, fromCfg, log, "from", args.Flag("from"), deletes && !dry)
+	from, err := openSide(ctx, p, own, fromCfg, log, "from", args.Flag("from"), deletes && !dry)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
-	to, err := openSide(ctx, p, toCfg, log, "to", args.Flag("to"), !dry)
+	to, err := openSide(ctx, p, own, toCfg, log, "to", args.Flag("to"), !dry)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
-	report, err := transfer.Copy{
-		From: from.store, To: to.store, FromName: from.name, ToName: to.name,
-		DryRun: dry, Overwrite: args.Switch("overwrite"), DeleteSource: deletes,
-		Progress: func(done, orgs, secrets int) {
-			fmt.Fprintf(p.Stderr, "%d of %d organizations, %d secrets\n", done, orgs, secrets)
-		},
-	}.Run(ctx, orgs)
+	return runCopy(ctx, p, args, transfer.Copy{From: from.store, To: to.store, FromName: from.name, ToName: to.name}, orgs)
+}
+
+// runCopy copies as the flags say that all copying commands have, and reports.
+func runCopy(ctx context.Context, p Process, args config.Args, c transfer.Copy, orgs []id.ID) error {
+	c.DryRun, c.Overwrite, c.DeleteSource = args.Switch("dry-run"), args.Switch("overwrite"), args.Switch("delete-source")
+	c.Progress = func(done, orgs, secrets int) {
+		fmt.Fprintf(p.Stderr, "%d of %d organizations, %d secrets\n", done, orgs, secrets)
+	}
+	report, err := c.Run(ctx, orgs)
 	write := report.WriteText
 	if args.Switch("json") {
 		write = report.WriteJSON
@@ -128,7 +131,7 @@ func orgsToCopy(ctx context.Context, cfg *config.Config, named string) ([]id.ID,
 }
 
 // openSide opens a store, for writing only where it is needed.
-func openSide(ctx context.Context, p Process, cfg *config.Config, log *slog.Logger, flag, kind string, writes bool) (side, error) {
+func openSide(ctx context.Context, p Process, own, cfg *config.Config, log *slog.Logger, flag, kind string, writes bool) (side, error) {
 	switch kind {
 	case config.StoreBolt:
 		return openBoltSide(ctx, p, cfg, writes)
@@ -137,6 +140,7 @@ func openSide(ctx context.Context, p Process, cfg *config.Config, log *slog.Logg
 		if err != nil {
 			return side{}, err
 		}
+		conf.OrgName = orgNamesOf(own)
 		s, err := vault.New(ctx, conf)
 		if err != nil {
 			return side{}, fmt.Errorf("flag --%s: vault: %w", flag, err)

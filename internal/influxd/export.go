@@ -56,7 +56,7 @@ func exportSecrets(ctx context.Context, p Process, args config.Args) (err error)
 	if err != nil {
 		return err
 	}
-	from, err := openSide(ctx, p, cfg, log, "from", kind, false)
+	from, err := openSide(ctx, p, cfg, cfg, log, "from", kind, false)
 	if err != nil {
 		return err
 	}

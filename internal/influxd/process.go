@@ -47,6 +47,7 @@ func commands() []command {
 		{name: "restore", summary: "check a backup whole and put it in the place of the data file", run: restoreFile, flags: restoreFlags},
 		{name: "vault check", summary: "walk the settings for Vault step by step, and print the policy they need", run: checkVault},
 		{name: "secrets copy", summary: "copy secrets from one store to another, and read them back", run: copySecrets, flags: copyFlags},
+		{name: "secrets relayout", summary: "convert secrets in Vault from one --vault-layout to the other, where they are", run: relayout, flags: relayoutFlags},
 		{name: "secrets export", summary: "write secrets to a file, encrypted by age", run: exportSecrets, flags: exportFlags},
 		{name: "secrets import", summary: "take secrets from such a file", run: importSecrets, flags: importSecretsFlags},
 		{name: "print-config", summary: "show every setting, its value and where it comes from", run: printConfig},

@@ -20,6 +20,13 @@ type Copy struct {
 	Overwrite bool
 	// DeleteSource deletes from From what was found to be the same in To.
 	DeleteSource bool
+	// Whole copies an organisation's secrets in one change, all of them or none.
+	Whole bool
+	// Foreign names what is kept among an organisation's secrets in From and is none; it is told, and not copied. nil where
+	// nothing can be.
+	Foreign func(ctx context.Context, org id.ID) ([]string, error)
+	// PurgeSource removes an organisation from From with all earlier versions, once DeleteSource has left nothing of it.
+	PurgeSource bool
 	// Progress hears how far it has come; nil for nobody.
 	Progress func(done, orgs, secrets int)
 }
@@ -71,7 +78,14 @@ func (c Copy) org(ctx context.Context, r *Report, org id.ID) (int, error) {
 		batch, same, size = nil, nil, 0
 		return nil
 	}
+	foreign, err := c.foreign(ctx, r, org)
+	if err != nil {
+		return 0, err
+	}
 	for _, key := range keys {
+		if slices.Contains(foreign, key) {
+			continue
+		}
 		value, err := c.From.Get(ctx, org, key)
 		if errs.Is(err, errs.NotFound) {
 			continue // deleted since
@@ -99,13 +113,45 @@ func (c Copy) org(ctx context.Context, r *Report, org id.ID) (int, error) {
 			}
 		}
 		batch, size = append(batch, one{key, value}), size+value.Len()
-		if len(batch) == changeKeys || size > changeBytes {
+		if !c.Whole && (len(batch) == changeKeys || size > changeBytes) {
 			if err := flush(); err != nil {
 				return 0, err
 			}
 		}
 	}
-	return len(keys), flush()
+	if err := flush(); err != nil {
+		return 0, err
+	}
+	return len(keys), c.purgeSource(ctx, org, foreign)
+}
+
+// foreign finds and tells what is no secret.
+func (c Copy) foreign(ctx context.Context, r *Report, org id.ID) ([]string, error) {
+	if c.Foreign == nil {
+		return nil, nil
+	}
+	names, err := c.Foreign(ctx, org)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", c.FromName, err)
+	}
+	for _, name := range names {
+		c.tell(r, org, name, identity.Skipped, "its value is not a text, so that it is somebody else's; it stays where it is")
+	}
+	return names, nil
+}
+
+// purgeSource removes what is left of an organisation that has no secrets in From any more.
+func (c Copy) purgeSource(ctx context.Context, org id.ID, foreign []string) error {
+	if !c.PurgeSource || !c.DeleteSource || c.DryRun || len(foreign) > 0 {
+		return nil
+	}
+	if left, err := c.From.Keys(ctx, org); err != nil || len(left) > 0 {
+		return err
+	}
+	if err := c.From.Purge(ctx, org); err != nil {
+		return fmt.Errorf("removing earlier versions from %s: %w", c.FromName, err)
+	}
+	return nil
 }
 
 func (c Copy) tell(r *Report, org id.ID, key string, result identity.ImportResult, why string) {

@@ -96,6 +96,7 @@ type layout interface {
 	UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error)
 	Apply(ctx context.Context, org id.ID, c secret.Change) error
 	Purge(ctx context.Context, org id.ID) error
+	Foreign(ctx context.Context, org id.ID) ([]string, error)
 	Cached() cache.Counts
 	Waiting(org id.ID) int
 	Close()
@@ -199,6 +200,11 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 		return ctx.Err()
 	}
 	return s.layout(org).Purge(ctx, org)
+}
+
+// Foreign names what lies among the organisation's secrets and is none, since its value is not a text.
+func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
+	return s.layout(org).Foreign(ctx, org)
 }
 
 // Check reports whether Vault is there, unsealed, and still takes the token.

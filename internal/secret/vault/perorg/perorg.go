@@ -9,6 +9,7 @@ package perorg
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -123,6 +124,14 @@ func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) boo
 		}
 	}
 	return values, nil
+}
+
+// Foreign names the values that are not strings.
+func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
+	ctx, cancel := s.conn.Bound(ctx)
+	defer cancel()
+	e, err := s.read(ctx, org)
+	return slices.Sorted(maps.Keys(foreignIn(e.Data))), err
 }
 
 // Cached are the counts of what Use gives out.

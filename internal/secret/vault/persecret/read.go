@@ -174,6 +174,35 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *control
 	return keys, true, nil
 }
 
+// Foreign names the entries that are listed and whose value is not a string.
+func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
+	ctx, cancel := s.conn.Bound(ctx)
+	defer cancel()
+	keys, err := s.Keys(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	is := make([]bool, len(keys))
+	err = each(ctx, len(keys), func(ctx context.Context, i int) error {
+		e, err := at.Below(pathOf(keys[i])).Read(ctx)
+		if _, ok, _ := valueOf(e); err == nil && e.Data != nil {
+			is[i] = !ok
+		}
+		return err
+	})
+	var foreign []string
+	for i, key := range keys {
+		if is[i] {
+			foreign = append(foreign, key)
+		}
+	}
+	return foreign, err
+}
+
 // list gives the paths of the entries that are ours, folder by folder. The latest version of some may be deleted.
 func (s *Store) list(ctx context.Context, at kv2.Location) (map[string]bool, error) {
 	found := make(map[string]bool)
