@@ -110,19 +110,22 @@ func open(ctx context.Context, store kv.Store, cfg Config, sealRec kv.Record) (*
 	}
 	s, err := cfg.Seal.Load(ctx)
 	if errors.Is(err, seal.ErrNoKey) {
-		return nil, fmt.Errorf("the %s is missing, and the data are sealed with it (%s): put it back, or name where it is with --seal-key-file; "+
-			"without it nothing can be read: %w", cfg.Seal, rec.named(), seal.ErrNoKey)
+		return nil, fmt.Errorf("the %s is missing, and the data are sealed with it (%s): put it back, or name where it is with %s; "+
+			"without it nothing can be read: %w", cfg.Seal, rec.named(), cfg.Seal.Setting(), seal.ErrNoKey)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if s.KeyID() != rec.KeyID {
-		return nil, fmt.Errorf("the %s is the wrong one: it holds key %s, and the data are sealed with key %s: put the right one back, or name it with --seal-key-file",
-			cfg.Seal, s.KeyID(), rec.KeyID)
+		return nil, fmt.Errorf("the %s is the wrong one: it holds key %s, and the data are sealed with key %s: put the right one back, or name it with %s",
+			cfg.Seal, s.KeyID(), rec.KeyID, cfg.Seal.Setting())
 	}
 	root, err := unwrap(ctx, s, rec)
 	if errors.Is(err, seal.ErrUnwrap) && rec.KeyID == "" {
 		return nil, fmt.Errorf("the %s is wrong, or the record %s is damaged: it does not open: %w", cfg.Seal, SealRecord, err)
+	}
+	if errors.Is(err, seal.ErrUnwrap) && err != seal.ErrUnwrap { // the seal knows more than its key's name
+		return nil, fmt.Errorf("the record %s does not open: %w", SealRecord, err)
 	}
 	if errors.Is(err, seal.ErrUnwrap) {
 		return nil, fmt.Errorf("the %s is the right one (%s), and the record %s does not open with it: it is damaged; restore the data from a backup: %w",

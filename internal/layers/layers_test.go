@@ -64,13 +64,13 @@ type only struct {
 var rules = []only{
 	{"go.etcd.io/bbolt", []string{"internal/kv/bolt"}, "everything above runs on any engine"},
 	{"go.etcd.io/etcd", []string{"internal/kv/etcd"}, "everything above runs on any engine"},
-	{"github.com/hashicorp/vault", []string{"internal/secret/vault"}, "one package speaks to Vault"},
-	{"github.com/openbao/openbao", []string{"internal/secret/vault"}, "one package speaks to Vault"},
+	{"github.com/hashicorp/vault", []string{"internal/secret/vault", "internal/seal/transit"}, "the store and the seal in Vault speak to it"},
+	{"github.com/openbao/openbao", []string{"internal/secret/vault", "internal/seal/transit"}, "the store and the seal in Vault speak to it"},
 
 	{"internal/kv/bolt", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/kv/etcd", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/secret/sealed", []string{"internal/influxd", "internal/sealing"}, "only the wiring chooses an implementation"},
-	{"internal/secret/vault", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
+	{"internal/secret/vault", []string{"internal/influxd", "internal/seal/transit"}, "only the wiring chooses an implementation; the seal in Vault has its connection alone"},
 	{"internal/seal", []string{"internal/influxd", "internal/keyring", "internal/sealing"}, "the seal key stays with the keyring"},
 	{"internal/keyring", []string{"internal/influxd", "internal/secret/sealed", "internal/sealing"}, "keys stay with the store that seals"},
 

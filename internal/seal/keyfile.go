@@ -50,6 +50,9 @@ func (f KeyFile) String() string { return "key file " + string(f) }
 // Type is TypeKeyFile.
 func (f KeyFile) Type() string { return TypeKeyFile }
 
+// Setting names the file.
+func (f KeyFile) Setting() string { return "--seal-key-file" }
+
 // Load reads the key file. It refuses one that others than its owner can read: a key that has been open to others is
 // no longer a secret, and its owner should hear of it. The file may be reached over a symbolic link.
 func (f KeyFile) Load(context.Context) (Seal, error) {

@@ -64,6 +64,9 @@ func (p Passphrase) String() string { return "passphrase from the " + p.From }
 // Type is TypePassphrase.
 func (p Passphrase) Type() string { return TypePassphrase }
 
+// Setting names the file with it.
+func (p Passphrase) Setting() string { return "--seal-passphrase-file" }
+
 // Load gives the passphrase's seal.
 func (p Passphrase) Load(context.Context) (Seal, error) { return &passphraseSeal{source: p}, nil }
 

@@ -1,11 +1,20 @@
 // Package seal holds those who wrap the root key: the one key that opens everything else in the embedded data. What a
-// seal needs for that (a key file here) is kept apart from the data.
+// seal needs for that (a key file, a passphrase, a key in Vault) is kept apart from the data.
+//
+// A new seal is a type that implements Source and Seal, a test that runs the suite of package sealtest on it, and a case
+// in internal/influxd/sealing.go.
 package seal
 
 import (
 	"context"
 	"errors"
 )
+
+// TypeTransit is the type of the seal whose key is in Vault's transit engine: package transit.
+const TypeTransit = "transit"
+
+// Types are the types of all seals.
+var Types = []string{TypeKeyFile, TypePassphrase, TypeTransit}
 
 // Seal wraps and unwraps small keys. Errors hold no key.
 type Seal interface {
@@ -18,7 +27,8 @@ type Seal interface {
 	// Wrap encrypts plaintext so that Unwrap gives it back for the same aad only.
 	Wrap(ctx context.Context, plaintext, aad []byte) ([]byte, error)
 
-	// Unwrap opens what Wrap made. It gives ErrUnwrap where the blob is damaged, was made by another key or for other aad.
+	// Unwrap opens what Wrap made. It gives ErrUnwrap where the blob is damaged, was made by another key or for other aad;
+	// one that wraps ErrUnwrap says more than that.
 	Unwrap(ctx context.Context, blob, aad []byte) ([]byte, error)
 }
 
@@ -32,6 +42,9 @@ type Source interface {
 
 	// Type is the type of the seals it gives.
 	Type() string
+
+	// Setting is the setting that names the key, for messages: "--seal-key-file".
+	Setting() string
 
 	// String says where the key is, for messages: "key file /var/lib/x/seal.key".
 	String() string

@@ -113,6 +113,9 @@ func (c *Conn) Close() {
 	c.conns.CloseIdleConnections()
 }
 
+// CloseIdle closes the connections that nothing uses now, for one who will not ask again soon.
+func (c *Conn) CloseIdle() { c.conns.CloseIdleConnections() }
+
 // End ends what is under way below Base, with ErrClosed.
 func (c *Conn) End() { c.stop(ErrClosed) }
 
