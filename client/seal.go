@@ -9,7 +9,7 @@ import (
 // SealStatus is what the server's embedded data are sealed with. It holds no key.
 type SealStatus struct {
 	Seal struct {
-		Type    string    `json:"type"` // "key-file" or "passphrase"
+		Type    string    `json:"type"` // "key-file", "passphrase" or "transit"
 		KeyID   string    `json:"keyID,omitempty"`
 		Since   time.Time `json:"since"`
 		Restart string    `json:"restart,omitempty"` // what to configure before the next start
@@ -39,6 +39,9 @@ type SealChange struct {
 	Type       string `json:"type,omitempty"`
 	KeyFile    string `json:"keyFile,omitempty"` // a path on the server
 	Passphrase string `json:"passphrase,omitempty"`
+
+	TransitKey   string `json:"transitKey,omitempty"` // in Vault
+	TransitMount string `json:"transitMount,omitempty"`
 }
 
 // Seal tells what the server's data are sealed with. Needs an operator, as do the others.

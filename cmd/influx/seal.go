@@ -42,11 +42,14 @@ func (a *app) sealCmd() *cli.Command {
 
    influx seal change                                           # a new root key, under the same seal
    influx seal change --to key-file --key-file /etc/sr/new.key  # the file is made on the server
-   influx seal change --to passphrase                           # asked for twice, without echo`,
+   influx seal change --to passphrase                           # asked for twice, without echo
+   influx seal change --to transit --transit-key strongroom     # a key in the Vault of the server's configuration`,
 				Flags: session.CommonFlags(
-					&cli.StringFlag{Name: "to", Usage: "The `seal` to change to: key-file or passphrase"},
+					&cli.StringFlag{Name: "to", Usage: "The `seal` to change to: key-file, passphrase or transit"},
 					&cli.StringFlag{Name: "key-file", Usage: "`Path` of the key file on the server, made where it is missing"},
 					&cli.StringFlag{Name: "passphrase-file", TakesFile: true, Usage: "Read the passphrase from this `file`'s first line, or from standard input where it is -"},
+					&cli.StringFlag{Name: "transit-key", Usage: "`Name` of the key in Vault; without it, the one of the server's configuration"},
+					&cli.StringFlag{Name: "transit-mount", Usage: "`Path` at which the transit engine is mounted in Vault; without it, as the server's configuration says"},
 				),
 				Action: a.Connected(session.Authenticated, sealChange),
 			},
@@ -73,10 +76,16 @@ func sealRotate(ctx context.Context, cmd *cli.Command, s *session.Session) error
 }
 
 func sealChange(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-	to := client.SealChange{Type: cmd.String("to"), KeyFile: cmd.String("key-file")}
+	to := client.SealChange{
+		Type: cmd.String("to"), KeyFile: cmd.String("key-file"),
+		TransitKey: cmd.String("transit-key"), TransitMount: cmd.String("transit-mount"),
+	}
 	file := cmd.String("passphrase-file")
 	if (to.KeyFile != "" && to.Type != "key-file") || (file != "" && to.Type != "passphrase") {
 		return errors.New("--key-file needs --to key-file, and --passphrase-file needs --to passphrase")
+	}
+	if to.TransitKey+to.TransitMount != "" && to.Type != "transit" {
+		return errors.New("--transit-key and --transit-mount need --to transit")
 	}
 	if to.Type == "passphrase" {
 		var err error

@@ -75,7 +75,7 @@ func peekKeyring(ctx context.Context, p Process, cfg *config.Config) (*keyring.K
 	if len(records) < 2 {
 		return nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
-	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: sealSource(cfg, p)})
+	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: sealSource(cfg, p, commandLog(p))})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", sealPlace(cfg), err)
 	}

@@ -74,7 +74,7 @@ func inspect(ctx context.Context, p Process, cfg *config.Config, path string) (*
 			return nil, fmt.Errorf("the database %s has no record %s: without it nothing of it opens; restore a backup%s", path, k, damage(problems))
 		}
 	}
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: sealSource(cfg, p)})
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: sealSource(cfg, p, commandLog(p))})
 	if err != nil {
 		return nil, fmt.Errorf("the database %s: %w%s", path, err, damage(problems))
 	}

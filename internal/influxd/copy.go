@@ -169,7 +169,7 @@ func openBoltSide(ctx context.Context, p Process, cfg *config.Config, writes boo
 	if err != nil {
 		return side{}, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: sealSource(cfg, p)})
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: sealSource(cfg, p, commandLog(p))})
 	if err != nil {
 		return side{}, errors.Join(fmt.Errorf("%s: %w", sealPlace(cfg), err), data.Close())
 	}

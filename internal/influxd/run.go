@@ -78,8 +78,11 @@ func greet(ctx context.Context, w io.Writer, cfg *config.Config, s *server, url 
 		kept = "secrets are in Vault"
 	}
 	opened := "the key " + cfg.SealKeyFile + " (keep a copy of it elsewhere)"
-	if cfg.Seal.Type != seal.TypeKeyFile {
-		opened = "the " + cfg.Seal.Type
+	switch cfg.Seal.Type {
+	case seal.TypePassphrase:
+		opened = "the passphrase"
+	case seal.TypeTransit:
+		opened = "the key " + cfg.Seal.Transit.Key + " in Vault"
 	}
 	fmt.Fprintf(w, "Data:     %s, opened by %s; %s\n", cfg.BoltPath, opened, kept)
 	otherwise := "open " + url + " in a browser"

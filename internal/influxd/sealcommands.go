@@ -6,19 +6,24 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
+	"strongroom/internal/seal/transit"
 	"strongroom/internal/secret/sealed"
 )
 
 var sealFlags = []config.Flag{
-	{Name: "to", Value: "SEAL", Help: "key-file or passphrase; without it, the present seal"},
+	{Name: "to", Value: "SEAL", Help: "key-file, passphrase or transit; without it, the present seal"},
 	{Name: "new-key-file", Value: "PATH", Help: "key file to change to; made where it is missing"},
 	{Name: "new-passphrase-file", Value: "PATH", Help: "file with the passphrase to change to; without it, it is asked for"},
+	{Name: "new-transit-key", Value: "NAME", Help: "key in Vault to change to; without it, the one of --seal-transit-key"},
+	{Name: "new-transit-mount", Value: "PATH", Help: "where its engine is mounted; without it, as --seal-transit-mount says"},
 }
 
 // sealStatus shows what the data are sealed with. It reads a file that a server has open, too.
@@ -51,11 +56,7 @@ func showSeal(p Process, keys *keyring.Keyring) {
 }
 
 // withData opens the data for a command that changes them, which no server may have open.
-func withData(ctx context.Context, p Process, args config.Args, do func(data *bolt.DB, keys *keyring.Keyring) error) (err error) {
-	cfg, err := config.Load(args, p.Env)
-	if err != nil {
-		return err
-	}
+func withData(ctx context.Context, p Process, cfg *config.Config, do func(data *bolt.DB, keys *keyring.Keyring) error) (err error) {
 	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: there is no file %s", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
@@ -64,7 +65,7 @@ func withData(ctx context.Context, p Process, args config.Args, do func(data *bo
 		return fmt.Errorf("%s: %w (of a server that runs, `influx seal` changes the keys)", cfg.Place("bolt-path"), err)
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: sealSource(cfg, p)})
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: sealSource(cfg, p, commandLog(p))})
 	if err != nil {
 		return fmt.Errorf("%s: %w", sealPlace(cfg), err)
 	}
@@ -74,7 +75,11 @@ func withData(ctx context.Context, p Process, args config.Args, do func(data *bo
 
 // sealRotate begins a new term and seals everything anew, or finishes a rotation that was cut short.
 func sealRotate(ctx context.Context, p Process, args config.Args) error {
-	return withData(ctx, p, args, func(data *bolt.DB, keys *keyring.Keyring) error {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	return withData(ctx, p, cfg, func(data *bolt.DB, keys *keyring.Keyring) error {
 		if len(keys.Terms()) > 1 {
 			fmt.Fprintln(p.Stdout, "Finishing the rotation that was cut short")
 		} else if _, err := keys.Rotate(ctx, time.Now()); err != nil {
@@ -100,18 +105,27 @@ func sealRotate(ctx context.Context, p Process, args config.Args) error {
 
 // sealChange makes a new root key, wrapped by the seal that the flags name.
 func sealChange(ctx context.Context, p Process, args config.Args) error {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
 	to, keyFile, passphraseFile := args.Flag("to"), args.Flag("new-key-file"), args.Flag("new-passphrase-file")
+	inVault := transitTo(cfg, args.Flag("new-transit-key"), args.Flag("new-transit-mount"), commandLog(p))
 	switch {
-	case to != "" && to != seal.TypeKeyFile && to != seal.TypePassphrase:
-		return fmt.Errorf("flag --to: must be %s or %s", seal.TypeKeyFile, seal.TypePassphrase)
+	case to != "" && !slices.Contains(seal.Types, to):
+		return fmt.Errorf("flag --to: must be one of %s", strings.Join(seal.Types, ", "))
 	case keyFile != "" && to != seal.TypeKeyFile:
 		return errors.New("flag --new-key-file: needs --to key-file")
 	case passphraseFile != "" && to != seal.TypePassphrase:
 		return errors.New("flag --new-passphrase-file: needs --to passphrase")
 	case to == seal.TypeKeyFile && keyFile == "":
 		return errors.New("flag --to: key-file needs --new-key-file, too")
+	case args.Flag("new-transit-key")+args.Flag("new-transit-mount") != "" && to != seal.TypeTransit:
+		return errors.New("flags --new-transit-key and --new-transit-mount: need --to transit")
+	case to == seal.TypeTransit && inVault.Key == "":
+		return errors.New("flag --to: transit needs --new-transit-key, too")
 	}
-	return withData(ctx, p, args, func(_ *bolt.DB, keys *keyring.Keyring) error {
+	return withData(ctx, p, cfg, func(_ *bolt.DB, keys *keyring.Keyring) error {
 		var next seal.Seal
 		var err error
 		switch to {
@@ -119,6 +133,8 @@ func sealChange(ctx context.Context, p Process, args config.Args) error {
 			next, err = keyFileSeal(ctx, keyFile)
 		case seal.TypePassphrase:
 			next, err = passphraseSource(passphraseFile, p).Load(ctx)
+		case seal.TypeTransit:
+			next, err = inVault.Load(ctx)
 		}
 		if err != nil {
 			return err
@@ -132,7 +148,17 @@ func sealChange(ctx context.Context, p Process, args config.Args) error {
 			fmt.Fprintf(p.Stdout, "Start the server with --seal key-file --seal-key-file %s from now on\n", keyFile)
 		case seal.TypePassphrase:
 			fmt.Fprintln(p.Stdout, "Start the server with --seal passphrase from now on, and with --seal-passphrase-file where nobody is to be asked")
+		case seal.TypeTransit:
+			fmt.Fprintf(p.Stdout, "Start the server with --seal transit --seal-transit-key %s%s from now on\n", inVault.Key, mountFlag(inVault.Mount))
 		}
 		return nil
 	})
+}
+
+// mountFlag is what to add to a command line for an engine that is not where it is by default.
+func mountFlag(mount string) string {
+	if mount == "" || mount == transit.DefaultMount {
+		return ""
+	}
+	return " --seal-transit-mount " + mount
 }

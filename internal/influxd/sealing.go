@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -24,20 +25,31 @@ import (
 // credential is the name under which systemd hands over the passphrase (LoadCredential=seal-passphrase:…).
 const credential = "seal-passphrase"
 
-// sealSource is the seal that the configuration names.
-func sealSource(cfg *config.Config, p Process) seal.Source {
-	if cfg.Seal.Type == seal.TypePassphrase {
+// sealSource is the seal that the configuration names. A new seal is a case here, and one in sealFor.
+func sealSource(cfg *config.Config, p Process, log *slog.Logger) seal.Source {
+	switch cfg.Seal.Type {
+	case seal.TypePassphrase:
 		return passphraseSource(cfg.Seal.PassphraseFile, p)
+	case seal.TypeTransit:
+		return transitSource(cfg, log)
+	default: // the configuration lets no other through
+		return seal.KeyFile(cfg.SealKeyFile)
 	}
-	return seal.KeyFile(cfg.SealKeyFile)
 }
+
+// commandLog is the log of a command, which has no settings for one.
+func commandLog(p Process) *slog.Logger { return slog.New(slog.NewTextHandler(p.Stderr, nil)) }
 
 // sealPlace is what messages about the seal begin with.
 func sealPlace(cfg *config.Config) string {
-	if cfg.Seal.Type == seal.TypeKeyFile {
+	switch cfg.Seal.Type {
+	case seal.TypeKeyFile:
 		return cfg.Place("seal-key-file")
+	case seal.TypeTransit:
+		return cfg.Place("seal-transit-key")
+	default:
+		return cfg.Place("seal")
 	}
-	return cfg.Place("seal")
 }
 
 // passphraseSource is the file, systemd's credential, or whoever sits at the terminal.
@@ -84,21 +96,24 @@ func askTerminal(_ context.Context, fresh bool) ([]byte, error) {
 func newSealing(cfg *config.Config, p Process, guard *identity.Guard, embedded *sealed.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
 	return sealing.New(sealing.Config{
 		Keyring: keys, Rewriter: embedded, Guard: guard, Configured: configured, Logger: log,
-		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to) },
+		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to, log) },
 	})
 }
 
 // sealFor makes the seal that somebody asks for over the API. What it shows of the server's files is nothing: the log
 // has the rest.
-func sealFor(ctx context.Context, cfg *config.Config, p Process, to sealing.Target) (seal.Seal, error) {
+func sealFor(ctx context.Context, cfg *config.Config, p Process, to sealing.Target, log *slog.Logger) (seal.Seal, error) {
+	if field := to.Superfluous(); field != "" && slices.Contains(seal.Types, to.Type) {
+		return nil, errs.New(errs.Invalid, "%s is not for the seal %s", field, to.Type)
+	}
 	switch to.Type {
 	case seal.TypeKeyFile:
 		path := to.KeyFile
 		if path == "" {
 			path = cfg.SealKeyFile
 		}
-		if to.Passphrase != "" || !filepath.IsAbs(path) {
-			return nil, errs.New(errs.Invalid, "a key file needs an absolute path on the server in keyFile, and no passphrase")
+		if !filepath.IsAbs(path) {
+			return nil, errs.New(errs.Invalid, "a key file needs an absolute path on the server in keyFile")
 		}
 		s, err := keyFileSeal(ctx, path)
 		if err != nil {
@@ -106,8 +121,8 @@ func sealFor(ctx context.Context, cfg *config.Config, p Process, to sealing.Targ
 		}
 		return s, nil
 	case seal.TypePassphrase:
-		if n := len(to.Passphrase); to.KeyFile != "" || n > 0 && n < seal.MinPassphrase || n > seal.MaxPassphrase {
-			return nil, errs.New(errs.Invalid, "a passphrase must be between %d and %d bytes long, and needs no keyFile", seal.MinPassphrase, seal.MaxPassphrase)
+		if n := len(to.Passphrase); n > 0 && n < seal.MinPassphrase || n > seal.MaxPassphrase {
+			return nil, errs.New(errs.Invalid, "a passphrase must be between %d and %d bytes long", seal.MinPassphrase, seal.MaxPassphrase)
 		}
 		if to.Passphrase != "" {
 			from := seal.Passphrase{From: "request", Ask: func(context.Context, bool) ([]byte, error) { return []byte(to.Passphrase), nil }}
@@ -118,8 +133,19 @@ func sealFor(ctx context.Context, cfg *config.Config, p Process, to sealing.Targ
 			return nil, errs.New(errs.Invalid, "passphrase is missing, and the server's configuration names no file with one")
 		}
 		return source.Load(ctx)
+	case seal.TypeTransit:
+		source := transitTo(cfg, to.TransitKey, to.TransitMount, log)
+		if source.Key == "" {
+			return nil, errs.New(errs.Invalid, "transitKey is missing, and the server's configuration names no key in Vault")
+		}
+		source.Wait = 0 // whoever asks can ask again
+		s, err := source.Load(ctx)
+		if err != nil {
+			return nil, errs.Wrap(err, errs.Unprocessable, "the key in Vault cannot be used; the server's log says why")
+		}
+		return s, nil
 	}
-	return nil, errs.New(errs.Invalid, "type must be %s or %s", seal.TypeKeyFile, seal.TypePassphrase)
+	return nil, errs.New(errs.Invalid, "type must be one of %s", strings.Join(seal.Types, ", "))
 }
 
 // keyFileSeal gives the seal of a key file, which is made where there is none.

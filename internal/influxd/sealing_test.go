@@ -46,12 +46,14 @@ func TestSealOverAPI(t *testing.T) {
 	r.call(t, "PATCH", secrets, token, `{"foo":"bar","hello":"world"}`, 204, nil)
 
 	for name, body := range map[string]string{
-		"another type":           `{"type":"transit"}`,
-		"a path of nowhere":      `{"type":"key-file","keyFile":"seal.key"}`,
-		"a short passphrase":     `{"type":"passphrase","passphrase":"short"}`,
-		"no passphrase":          `{"type":"passphrase"}`,
-		"a passphrase in a file": `{"type":"key-file","passphrase":"correct horse battery"}`,
-		"no type":                `{"passphrase":"correct horse battery"}`,
+		"another type":              `{"type":"tpm"}`,
+		"a path of nowhere":         `{"type":"key-file","keyFile":"seal.key"}`,
+		"a short passphrase":        `{"type":"passphrase","passphrase":"short"}`,
+		"no passphrase":             `{"type":"passphrase"}`,
+		"a passphrase in a file":    `{"type":"key-file","passphrase":"correct horse battery"}`,
+		"a key in Vault for a file": `{"type":"key-file","transitKey":"x"}`,
+		"no key in Vault":           `{"type":"transit"}`,
+		"no type":                   `{"passphrase":"correct horse battery"}`,
 	} {
 		if t.Run(name, func(t *testing.T) { r.call(t, "POST", "/api/v2/seal/change", token, body, 400, nil) }); t.Failed() {
 			return
@@ -138,7 +140,7 @@ func TestSealCommands(t *testing.T) {
 	passphrase := writeFile(t, filepath.Join(dir, "passphrase"), "correct horse battery")
 	newKey := filepath.Join(dir, "new.key")
 	for _, args := range [][]string{
-		{"change", "--to", "transit"}, {"change", "--to", "key-file"}, {"change", "--new-key-file", newKey},
+		{"change", "--to", "tpm"}, {"change", "--to", "transit"}, {"change", "--new-transit-key", "x"}, {"change", "--to", "key-file"}, {"change", "--new-key-file", newKey},
 		{"change", "--to", "key-file", "--new-key-file", newKey, "--new-passphrase-file", passphrase},
 		{"change", "--to", "passphrase", "--new-passphrase-file", filepath.Join(dir, "none")},
 		{"rotate", "--to", "key-file"}, {"status", "--seal-key-file", newKey},

@@ -44,8 +44,9 @@ type server struct {
 	closers  []func() error // in the order of opening
 }
 
-// keyWithoutData reports whether there is a key file and nothing that it opens: the data are lost, or are in a volume that
-// is not mounted, or the key was put there before the first start.
+// keyWithoutData reports whether there is a key file and nothing that it opens. A first start makes both, so the data are
+// lost, or in a volume that is not mounted, or somebody has put the key there before. Only he can tell; and a server that
+// begins anew by itself answers every client 401, and makes the next who asks for set-up its operator.
 func keyWithoutData(cfg *config.Config) bool {
 	if cfg.Seal.Type != seal.TypeKeyFile {
 		return false
@@ -68,19 +69,18 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	lost := keyWithoutData(cfg)
+	if !cfg.NewData && keyWithoutData(cfg) {
+		return nil, fmt.Errorf("%s: there are no data in %s, but the key file %s is there: if there were data, put the file back or name it with --bolt-path; "+
+			"if the key was put there for a first start, start once with --new-data", cfg.Place("bolt-path"), cfg.BoltPath, cfg.SealKeyFile)
+	}
 	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
-	if lost {
-		log.Warn("the data file is new and empty, although its key file was there before: if there were data, stop, put the data file back or name it with --bolt-path, and start again",
-			"data", cfg.BoltPath, "key", cfg.SealKeyFile)
-	}
 	s.closes(data.Close)
 	s.data = data
 
-	source := sealSource(cfg, p)
+	source := sealSource(cfg, p, log)
 	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", sealPlace(cfg), err)

@@ -350,28 +350,33 @@ func TestLifeOfAServer(t *testing.T) {
 	}
 }
 
-// TestStopDuringARequest stops the server when it has begun to read the body of a PATCH.
-// TestDataLost: a key file without the data it opens may mean a volume that is not mounted, and is reported.
+// TestDataLost has a key file without the data it opens, which may mean a volume that is not mounted.
 func TestDataLost(t *testing.T) {
 	dir := t.TempDir()
-	const warning = "the data file is new and empty, although its key file was there before"
-	first := start(t, dir)
-	first.end(t)
-	if log := first.stderr.String(); strings.Contains(log, warning) {
-		t.Errorf("the first start warns:\n%s", log)
+	start(t, dir).end(t)
+	data := filepath.Join(dir, "influxd.bolt")
+	must(t, os.Rename(data, data+".away"))
+	refused := func() {
+		t.Helper()
+		if _, err := launch(t, dir); err == nil || !strings.Contains(err.Error(), "put the file back or name it with --bolt-path") || !strings.Contains(err.Error(), "--new-data") {
+			t.Errorf("started without its data: %v", err)
+		}
 	}
-	again := start(t, dir)
-	again.end(t)
-	if log := again.stderr.String(); strings.Contains(log, warning) {
-		t.Errorf("a start with its data warns:\n%s", log)
+	refused()
+	if _, err := os.Stat(data); err == nil {
+		t.Error("a start that was refused has made a data file")
 	}
-	must(t, os.Remove(filepath.Join(dir, "influxd.bolt")))
-	lost := start(t, dir)
-	if log := lost.stderr.String(); !strings.Contains(log, warning) {
-		t.Errorf("a start without its data does not warn:\n%s", log)
-	}
+	must(t, os.WriteFile(data, nil, 0o600))
+	refused()
+	must(t, os.Rename(data+".away", data))
+	start(t, dir).end(t)
+
+	must(t, os.Remove(data))
+	start(t, dir, "--new-data").end(t)
+	start(t, dir).end(t)
 }
 
+// TestStopDuringARequest stops the server when it has begun to read the body of a PATCH.
 func TestStopDuringARequest(t *testing.T) {
 	r := start(t, t.TempDir())
 	token, secrets := r.onboard(t)

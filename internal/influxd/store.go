@@ -57,13 +57,18 @@ func vaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
 		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
 		SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
-		Login: login.Config{
-			TokenFile: v.TokenFile, Method: v.AuthMethod, Mount: v.AuthMount, Role: v.AuthRole,
-			RoleID: v.AuthRoleID, RoleIDFile: v.AuthRoleIDFile, SecretID: v.AuthSecretID, SecretIDFile: v.AuthSecretIDFile,
-			JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
-		},
+		Login:  vaultLogin(v),
 		Place:  vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly, Layout: vault.Layout(v.Layout)},
 		Routes: routes, CacheTTL: v.CacheTTL, CacheStale: v.CacheStale,
 		Wait: v.Wait, Logger: log,
 	}, nil
+}
+
+// vaultLogin is how to get a token.
+func vaultLogin(v config.Vault) login.Config {
+	return login.Config{
+		TokenFile: v.TokenFile, Method: v.AuthMethod, Mount: v.AuthMount, Role: v.AuthRole,
+		RoleID: v.AuthRoleID, RoleIDFile: v.AuthRoleIDFile, SecretID: v.AuthSecretID, SecretIDFile: v.AuthSecretIDFile,
+		JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
+	}
 }

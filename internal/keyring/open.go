@@ -88,7 +88,7 @@ func newRoot(ctx context.Context, s seal.Seal, now time.Time) (cipher.AEAD, []by
 	defer clear(root)
 	wrapped, err := s.Wrap(ctx, root, []byte(rootLabel))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", seal.ErrWrap, err)
 	}
 	aead, err := newCipher(root)
 	if err != nil {

@@ -54,5 +54,6 @@ type Source interface {
 var (
 	ErrNoKey     = errors.New("there is no such key")
 	ErrKeyExists = errors.New("there is a key already")
+	ErrWrap      = errors.New("the seal does not take the root key") // of who asks a seal to wrap it, around the reason
 	ErrUnwrap    = errors.New("what the seal wrapped does not open: it is damaged, or another key made it")
 )

@@ -4,6 +4,7 @@ package sealing
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +26,26 @@ type Target struct {
 	KeyFile string `json:"keyFile"`
 	// Passphrase is the new passphrase; without it, the one the server's configuration names.
 	Passphrase string `json:"passphrase"`
+	// TransitKey is the name of the key in Vault and TransitMount where its engine is mounted; without them, those that the
+	// server's configuration names. Which Vault, and how to log in there, is the configuration's alone to say: whoever could
+	// name another would be sent the server's token.
+	TransitKey   string `json:"transitKey"`
+	TransitMount string `json:"transitMount"`
+}
+
+// Superfluous is a field that is set and not of the target's type, or "".
+func (t Target) Superfluous() string {
+	for _, f := range []struct{ name, value, of string }{
+		{"keyFile", t.KeyFile, seal.TypeKeyFile},
+		{"passphrase", t.Passphrase, seal.TypePassphrase},
+		{"transitKey", t.TransitKey, seal.TypeTransit},
+		{"transitMount", t.TransitMount, seal.TypeTransit},
+	} {
+		if f.value != "" && t.Type != f.of {
+			return f.name
+		}
+	}
+	return ""
 }
 
 // Status is what operators may know. It holds no key.
@@ -82,11 +103,13 @@ type Config struct {
 // Service does it. Run must run for a rotation to get anywhere.
 type Service struct {
 	Config
-	wake chan struct{}
+	wake     chan struct{}
+	openedBy string // the ID of the key that opened the data at the start
 
-	mu       sync.Mutex
-	changing bool // a Rotate or Change is under way
-	rotation Rotation
+	mu         sync.Mutex
+	changing   bool // a Rotate or Change is under way
+	passphrase bool // a request has brought a new one
+	rotation   Rotation
 }
 
 // New makes the service.
@@ -95,6 +118,7 @@ func New(c Config) *Service {
 		c.Now = time.Now
 	}
 	s := &Service{Config: c, wake: make(chan struct{}, 1), rotation: Rotation{State: Idle}}
+	_, s.openedBy = c.Keyring.SealedBy()
 	if len(c.Keyring.Terms()) > 1 {
 		s.start()
 	}
@@ -119,9 +143,7 @@ func (s *Service) status() Status {
 	var out Status
 	out.Seal.Type, out.Seal.KeyID = s.Keyring.SealedBy()
 	out.Seal.Since = s.Keyring.RootSince().UTC()
-	if s.Configured != nil && s.Configured.Type() != out.Seal.Type {
-		out.Seal.Restart = "set --seal " + out.Seal.Type + " and what belongs to it before the next start: the configuration still names the " + s.Configured.Type()
-	}
+	out.Seal.Restart = s.restart(out.Seal.Type, out.Seal.KeyID)
 	out.Term = s.Keyring.Term()
 	for _, t := range s.Keyring.Terms() {
 		out.Terms = append(out.Terms, Term{t.Number, t.Created.UTC()})
@@ -130,6 +152,23 @@ func (s *Service) status() Status {
 	defer s.mu.Unlock()
 	out.Rotation = s.rotation
 	return out
+}
+
+// restart says what to configure before the next start, where that is not what this one was started with.
+func (s *Service) restart(by, keyID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.Configured == nil:
+		return ""
+	case s.Configured.Type() != by:
+		return "set --seal " + by + " and what belongs to it before the next start: the configuration still names the " + s.Configured.Type()
+	case keyID != s.openedBy:
+		return "name the new key with " + s.Configured.Setting() + " before the next start: the configuration still names the " + s.Configured.String()
+	case by == seal.TypePassphrase && s.passphrase:
+		return "put the new passphrase in the place of the former before the next start: the configuration names the " + s.Configured.String()
+	}
+	return ""
 }
 
 // Rotate begins a new term and has everything sealed anew in the background. errs.Conflict while an earlier rotation is
@@ -184,12 +223,17 @@ func (s *Service) change(ctx context.Context, to Target) error {
 		if next, err = s.Seal(ctx, to); err != nil {
 			return err
 		}
-	} else if to.KeyFile != "" || to.Passphrase != "" {
+	} else if to.Superfluous() != "" {
 		return errs.New(errs.Invalid, "type is missing: the seal to change to")
 	}
-	if err := s.Keyring.Reseal(ctx, next, s.Now()); err != nil {
+	if err := s.Keyring.Reseal(ctx, next, s.Now()); errors.Is(err, seal.ErrWrap) {
+		return errs.Wrap(err, errs.Unprocessable, "the seal does not take a new root key; the server's log says why")
+	} else if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.passphrase = s.passphrase || to.Passphrase != ""
+	s.mu.Unlock()
 	sealType, keyID := s.Keyring.SealedBy()
 	s.Logger.InfoContext(ctx, "the data have a new root key", "seal", sealType, "key", keyID)
 	return nil

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"strongroom/internal/seal"
 )
 
 const prefix = "INFLUXD_"
@@ -191,18 +193,43 @@ func (l *loader) finish() error {
 			return fmt.Errorf("%s: %s is more than --max-body-size (%s) lets in", c.Place(limit.name), formatSize(limit.n), formatSize(c.MaxBodySize))
 		}
 	}
-	if addr := c.Vault.Addr; addr != "" {
-		u, err := url.Parse(addr)
-		if err != nil || u.Host == "" && u.Scheme != "unix" || u.User != nil {
-			return fmt.Errorf("%s: is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200", c.Place("vault-addr"))
+	for name, addr := range map[string]string{"vault-addr": c.Vault.Addr, "seal-transit-addr": c.Seal.Transit.Addr} {
+		if u, err := url.Parse(addr); addr != "" && (err != nil || u.Host == "" && u.Scheme != "unix" || u.User != nil) {
+			return fmt.Errorf("%s: is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200", c.Place(name))
 		}
+	}
+	if err := c.checkTransit(); err != nil {
+		return err
 	}
 	if c.SecretStore != StoreVault {
 		for _, s := range c.settings() {
+			if (c.Seal.Type == seal.TypeTransit || c.Seal.Transit != Transit{}) && !slices.Contains(storeInVault, s.name) { // the seal goes to the same Vault
+				continue
+			}
 			if strings.HasPrefix(s.name, "vault-") && c.sources[s.name] != "" {
 				l.notice(fmt.Sprintf("%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that", c.Place(s.name)))
 			}
 		}
+	}
+	return nil
+}
+
+// storeInVault are the settings for Vault that are about keeping secrets there, and not about getting there.
+var storeInVault = []string{"vault-mount", "vault-path", "vault-layout", "vault-namespace", "vault-read-only", "vault-cache-ttl", "vault-cache-stale", "vault-routes"}
+
+// checkTransit checks the settings of the seal in Vault against each other. They may be there with another seal, too: as
+// what a change of the seal goes to.
+func (c *Config) checkTransit() error {
+	t := c.Seal.Transit
+	switch {
+	case c.Seal.Type == seal.TypeTransit && t.Key == "":
+		return fmt.Errorf("%s: transit needs --seal-transit-key, the name of the key in Vault", c.Place("seal"))
+	case t.Addr != "" && t.TokenFile == "":
+		return fmt.Errorf("%s: needs --seal-transit-token-file too: no token is sent to another Vault than its own", c.Place("seal-transit-addr"))
+	case t.Addr == "" && t.TokenFile != "":
+		return fmt.Errorf("%s: needs --seal-transit-addr too; the token for the Vault of --vault-addr is in --vault-token-file", c.Place("seal-transit-token-file"))
+	case t.Addr == "" && t.CACert != "":
+		return fmt.Errorf("%s: needs --seal-transit-addr too; the authority of the Vault of --vault-addr is in --vault-cacert", c.Place("seal-transit-cacert"))
 	}
 	return nil
 }

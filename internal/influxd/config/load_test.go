@@ -126,6 +126,11 @@ func TestBadSettings(t *testing.T) {
 		{"empty", []string{"--bolt-path="}, nil, `flag --bolt-path: is empty`},
 		{"unknown variable", nil, []string{"INFLUXD_SECRT_STORE=vault"}, `variable INFLUXD_SECRT_STORE: there is no such setting (did you mean INFLUXD_SECRET_STORE?)`},
 		{"unknown variable near nothing", nil, []string{"INFLUXD_FROBNICATE=1"}, `variable INFLUXD_FROBNICATE: there is no such setting; `},
+		{"transit without a key", []string{"--seal", "transit"}, nil, `flag --seal: transit needs --seal-transit-key`},
+		{"another Vault without its token", []string{"--seal-transit-addr", "https://x"}, nil, `flag --seal-transit-addr: needs --seal-transit-token-file`},
+		{"the token of another Vault without it", []string{"--seal-transit-token-file", "x"}, nil, `flag --seal-transit-token-file: needs --seal-transit-addr`},
+		{"the authority of another Vault without it", []string{"--seal-transit-cacert", "x"}, nil, `flag --seal-transit-cacert: needs --seal-transit-addr`},
+		{"another Vault that is no URL", []string{"--seal-transit-addr", "x", "--seal-transit-token-file", "x"}, nil, `flag --seal-transit-addr: is not the URL of a server`},
 		{"certificate without key", []string{"--tls-cert=c.pem"}, nil, `flag --tls-cert: needs --tls-key too`},
 		{"key without certificate", nil, []string{"INFLUXD_TLS_KEY=k.pem"}, `variable INFLUXD_TLS_KEY: needs --tls-cert too`},
 		{"old TLS", []string{"--tls-min-version=1.0"}, nil, `must be one of 1.2, 1.3`},
@@ -213,10 +218,14 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		}
 		// What cannot stand alone.
 		with := map[string][]string{
-			"tls-cert":              {"--tls-key=k"},
-			"tls-key":               {"--tls-cert=c"},
-			"max-secret-key-size":   {"--max-body-size=8MiB"},
-			"max-secret-value-size": {"--max-body-size=8MiB"},
+			"tls-cert":                {"--tls-key=k"},
+			"tls-key":                 {"--tls-cert=c"},
+			"max-secret-key-size":     {"--max-body-size=8MiB"},
+			"max-secret-value-size":   {"--max-body-size=8MiB"},
+			"seal":                    {"--seal-transit-key=k"},
+			"seal-transit-addr":       {"--seal-transit-token-file=f"},
+			"seal-transit-token-file": {"--seal-transit-addr=https://x"},
+			"seal-transit-cacert":     {"--seal-transit-addr=https://x", "--seal-transit-token-file=f"},
 		}[s.name]
 		literal := text
 		if quoted {
