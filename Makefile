@@ -104,7 +104,8 @@ soak: test-tools ## ten minutes of mixed load on the Vault store with a fault ev
 fuzz: ## every fuzz target for FUZZ_TIME (60s) each
 	@found=0; for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-			found=1; echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ_TIME) $$p; \
+			found=1; echo "== $$p $$f"; \
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x $$p; \
 		done; \
 	done; \
 	if [ $$found = 0 ]; then echo "no fuzz target found" >&2; exit 1; fi

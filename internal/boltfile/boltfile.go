@@ -117,7 +117,8 @@ func metaAt(r io.ReaderAt, at int64) (Meta, bool) {
 	return Meta{PageSize: int(size), Root: u64(m[16:]), Freelist: u64(m[32:]), Pages: u64(m[40:]), TxID: u64(m[48:])}, true
 }
 
-// Damage is one place that cannot be read. What is below it is left out.
+// Damage is one place that cannot be read, or that bbolt cannot: it finds keys by what the pages above say of them, and
+// ends where a page is not as it would have written it. What cannot be read is left out.
 type Damage struct {
 	Page uint64
 	Why  string
@@ -139,13 +140,31 @@ type Visitor interface {
 // reading; damage is none.
 func (f *File) Walk(v Visitor) error {
 	clear(f.seen)
-	if err := f.tree(v, nil, f.meta.Root, 0, nil); err != nil {
+	if err := f.tree(v, nil, f.meta.Root, 0, &span{}); err != nil {
 		return err
 	}
 	return f.freelist(v)
 }
 
-// freelist looks for pages that are in use and listed as free: the next write would go over them.
+// span is where the keys of a page must lie: behind last, the key met before it in the same bucket, at or behind low, and
+// before high. Nil is no bound.
+type span struct{ last, low, high []byte }
+
+// takes says why the next key cannot be where it is; "" where it can.
+func (s *span) takes(key []byte) string {
+	switch {
+	case len(key) == 0:
+		return "is empty"
+	case s.last != nil && bytes.Compare(key, s.last) <= 0:
+		return "is out of order"
+	case bytes.Compare(key, s.low) < 0 || s.high != nil && bytes.Compare(key, s.high) >= 0:
+		return "is on another page than the pages above say"
+	}
+	return ""
+}
+
+// freelist looks for pages that are in use and listed as free: the next write would go over them. bbolt ends where the
+// list is not in order.
 func (f *File) freelist(v Visitor) error {
 	page := f.meta.Freelist
 	damaged := func(why string) error {
@@ -162,7 +181,7 @@ func (f *File) freelist(v Visitor) error {
 	if err != nil {
 		return err
 	}
-	if why != "" || binary.LittleEndian.Uint16(raw[8:])&freelistPage == 0 {
+	if why != "" || binary.LittleEndian.Uint16(raw[8:]) != freelistPage {
 		return damaged("the list of free pages cannot be read")
 	}
 	n, list := uint64(binary.LittleEndian.Uint16(raw[10:])), raw[headerLen:]
@@ -172,22 +191,25 @@ func (f *File) freelist(v Visitor) error {
 	if n > uint64(len(list)/8) {
 		return damaged("the list of free pages is longer than its page")
 	}
+	var before uint64
 	for i := range n {
-		if free := binary.LittleEndian.Uint64(list[i*8:]); free < 2 || free >= f.meta.Pages || f.seen[free] {
+		free := binary.LittleEndian.Uint64(list[i*8:])
+		switch {
+		case free < 2 || free >= f.meta.Pages || f.seen[free]:
 			v.Damaged(nil, Damage{free, "it is listed as free, and is in use or not there"})
+		case free <= before:
+			v.Damaged(nil, Damage{page, "the list of free pages is out of order"})
 		}
+		before = free
 	}
 	return nil
 }
 
-// tree walks the pages below one. After is the key that all of them must come after, where it is not nil.
-func (f *File) tree(v Visitor, path []string, page uint64, depth int, last *[]byte) error {
+// tree walks the pages below one.
+func (f *File) tree(v Visitor, path []string, page uint64, depth int, in *span) error {
 	damaged := func(format string, args ...any) error {
 		v.Damaged(path, Damage{page, fmt.Sprintf(format, args...)})
 		return nil
-	}
-	if last == nil {
-		last = new([]byte)
 	}
 	switch {
 	case depth > maxDepth:
@@ -210,7 +232,7 @@ func (f *File) tree(v Visitor, path []string, page uint64, depth int, last *[]by
 		}
 		f.seen[page+i] = true
 	}
-	return f.elements(v, path, page, raw, depth, last)
+	return f.elements(v, path, page, raw, depth, in)
 }
 
 // read reads a page with its overflow.
@@ -235,12 +257,12 @@ func (f *File) read(page uint64) (raw []byte, why string, err error) {
 }
 
 // elements walks what is on a page.
-func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth int, last *[]byte) error {
+func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth int, in *span) error {
 	flags, count := binary.LittleEndian.Uint16(raw[8:]), int(binary.LittleEndian.Uint16(raw[10:]))
 	damaged := func(format string, args ...any) {
 		v.Damaged(path, Damage{page, fmt.Sprintf(format, args...)})
 	}
-	if flags&(branchPage|leafPage) != branchPage && flags&(branchPage|leafPage) != leafPage {
+	if flags != branchPage && flags != leafPage {
 		damaged("it is of no kind that holds keys (%#x)", flags)
 		return nil
 	}
@@ -248,20 +270,13 @@ func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth
 		damaged("it has more keys than fit")
 		return nil
 	}
+	if flags == branchPage {
+		return f.branch(v, path, page, raw, count, depth, in)
+	}
 	for i := range count {
 		at := headerLen + i*elementLen
 		el := raw[at:]
 		u32 := binary.LittleEndian.Uint32
-		if flags&branchPage != 0 {
-			if _, ok := part(raw, at, uint64(u32(el)), u32(el[4:])); !ok {
-				damaged("key %d is not on it", i)
-				continue
-			}
-			if err := f.tree(v, path, binary.LittleEndian.Uint64(el[8:]), depth+1, last); err != nil {
-				return err
-			}
-			continue
-		}
 		pos, ksize := u32(el[4:]), u32(el[8:])
 		key, okKey := part(raw, at, uint64(pos), ksize)
 		value, okValue := part(raw, at, uint64(pos)+uint64(ksize), u32(el[12:]))
@@ -269,14 +284,11 @@ func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth
 			damaged("key %d is not on it", i)
 			continue
 		}
-		if *last != nil && bytes.Compare(key, *last) <= 0 {
-			damaged("key %d is out of order", i)
+		if why := in.takes(key); why != "" {
+			damaged("key %d %s", i, why)
 			continue
 		}
-		*last = append((*last)[:0:0], key...)
-		if *last == nil {
-			*last = []byte{}
-		}
+		in.last = bytes.Clone(key)
 		var err error
 		if u32(el)&bucketElement != 0 {
 			err = f.bucket(v, append(path[:len(path):len(path)], string(key)), page, value, depth)
@@ -286,6 +298,43 @@ func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// branch walks the pages that a page of branches names. Each has the keys from the one it is named by to the next.
+func (f *File) branch(v Visitor, path []string, page uint64, raw []byte, count, depth int, in *span) error {
+	damaged := func(format string, args ...any) {
+		v.Damaged(path, Damage{page, fmt.Sprintf(format, args...)})
+	}
+	if count == 0 {
+		damaged("it names no page")
+	}
+	keys := make([][]byte, count)
+	for i := range count {
+		at := headerLen + i*elementLen
+		el := raw[at:]
+		key, ok := part(raw, at, uint64(binary.LittleEndian.Uint32(el)), binary.LittleEndian.Uint32(el[4:]))
+		switch {
+		case !ok || len(key) == 0 || len(key) > maxKey:
+			damaged("key %d is not on it", i)
+		case i > 0 && bytes.Compare(key, keys[i-1]) <= 0:
+			damaged("key %d is out of order", i)
+		case bytes.Compare(key, in.low) < 0 || in.high != nil && bytes.Compare(key, in.high) >= 0:
+			damaged("key %d is on another page than the pages above say", i)
+		}
+		keys[i] = key
+	}
+	for i := range count {
+		below := span{last: in.last, low: keys[i], high: in.high}
+		if i+1 < count {
+			below.high = keys[i+1]
+		}
+		err := f.tree(v, path, binary.LittleEndian.Uint64(raw[headerLen+i*elementLen+8:]), depth+1, &below)
+		if err != nil {
+			return err
+		}
+		in.last = below.last
 	}
 	return nil
 }
@@ -314,12 +363,12 @@ func (f *File) bucket(v Visitor, path []string, page uint64, value []byte, depth
 	}
 	root := binary.LittleEndian.Uint64(value)
 	if root != 0 {
-		return f.tree(v, path, root, depth+1, nil)
+		return f.tree(v, path, root, depth+1, &span{})
 	}
 	inline := value[bucketLen:]
-	if len(inline) < headerLen || binary.LittleEndian.Uint16(inline[8:])&leafPage == 0 {
+	if len(inline) < headerLen || binary.LittleEndian.Uint16(inline[8:]) != leafPage {
 		v.Damaged(path, Damage{page, "a small bucket's record is malformed"})
 		return nil
 	}
-	return f.elements(v, path, page, inline, depth+1, new([]byte))
+	return f.elements(v, path, page, inline, depth+1, &span{})
 }

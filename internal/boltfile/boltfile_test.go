@@ -278,3 +278,70 @@ func (c *counting) Record(_ []string, k, v []byte) error {
 	return nil
 }
 func (c *counting) Damaged([]string, Damage) {}
+
+// TestWhatBboltCannotFind changes what the pages above say of keys, and what bbolt would end at.
+func TestWhatBboltCannotFind(t *testing.T) {
+	whole, _ := made(t)
+	page := func(flags uint16, has string) []byte {
+		for at := 2 * 4096; at < len(whole); at += 4096 {
+			if binary.LittleEndian.Uint16(whole[at+8:]) == flags && bytes.Contains(whole[at:at+4096], []byte(has)) {
+				return whole[at : at+4096]
+			}
+		}
+		t.Fatalf("no page of kind %#x with %q", flags, has)
+		return nil
+	}
+	f, err := Open(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := whole[f.Meta().Freelist*4096:]
+	if binary.LittleEndian.Uint16(free[10:]) < 2 {
+		t.Fatal("the file has too few free pages")
+	}
+	branch, leaf := page(branchPage, "key-"), page(leafPage, "key-00000")
+	second := headerLen + elementLen // the second element
+	key := func(p []byte, element int) []byte {
+		at := element + int(binary.LittleEndian.Uint32(p[element:]))
+		return p[at : at+len("key-00000")]
+	}
+	for name, change := range map[string]func() (restore []byte, at []byte){
+		"a higher key above": func() ([]byte, []byte) { k := key(branch, second); old := bytes.Clone(k); k[8]++; return old, k },
+		"keys above that swap": func() ([]byte, []byte) {
+			k := key(branch, second)
+			old := bytes.Clone(k)
+			copy(k, "key-99999")
+			return old, k
+		},
+		"an empty key above": func() ([]byte, []byte) {
+			n := branch[second+4 : second+8]
+			old := bytes.Clone(n)
+			clear(n)
+			return old, n
+		},
+		"an empty key": func() ([]byte, []byte) {
+			n := leaf[second+8 : second+12]
+			old := bytes.Clone(n)
+			clear(n)
+			return old, n
+		},
+		"no page below": func() ([]byte, []byte) { n := branch[10:12]; old := bytes.Clone(n); clear(n); return old, n },
+		"two kinds":     func() ([]byte, []byte) { n := leaf[8:10]; old := bytes.Clone(n); n[0] |= branchPage; return old, n },
+		"a list that is out of order": func() ([]byte, []byte) {
+			list := free[headerLen : headerLen+16]
+			old := bytes.Clone(list)
+			copy(list, old[8:])
+			copy(list[8:], old[:8])
+			return old, list
+		},
+	} {
+		old, at := change()
+		if got := walk(t, whole); len(got.damage) == 0 {
+			t.Errorf("%s: no damage is told", name)
+		}
+		copy(at, old)
+	}
+	if got := walk(t, whole); len(got.damage) != 0 {
+		t.Errorf("the file as it was: %v", got.damage)
+	}
+}

@@ -17,7 +17,7 @@ import (
 )
 
 // backupOf copies the data of a server that runs.
-func backupOf(t *testing.T, s *running, token string) string {
+func backupOf(t testing.TB, s *running, token string) string {
 	t.Helper()
 	c, err := client.New(client.Config{Host: s.url, Token: token})
 	must(t, err)
@@ -214,18 +214,19 @@ func TestCheck(t *testing.T) {
 	must(t, err)
 	must(t, db.Update(func(tx *bbolt.Tx) error {
 		data := tx.Bucket([]byte("strongroom-data"))
-		return errors.Join(
+		_, err := data.CreateBucket([]byte("in"))
+		return errors.Join(err,
 			data.Put([]byte("strange"), make([]byte, 9)),
 			data.Put([]byte("username/nobody"), []byte("\x00\x00\x00\x00\x00\x00\x00\x01\"00000000000000ff\"")),
 			data.Put([]byte("secrets/00000000000000ff/names"), []byte{0, 0, 0, 0, 0, 0, 0, 1, 0}))
 	}))
 	must(t, db.Close())
 	out, _, err := influxdOn(t, dir, "check")
-	if err == nil || !strings.Contains(err.Error(), "4 problems") {
+	if err == nil || !strings.Contains(err.Error(), "5 problems") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, line := range []string{
-		`record "strange" has revision 0`, `"strange": it is of a kind that this influxd does not know`,
+		`there is a bucket "strongroom-data/in", which no influxd makes`, `record "strange" has revision 0`, `"strange": it is of a kind that this influxd does not know`,
 		`"username/nobody": user/00000000000000ff, which it leads to, is missing`, `"secrets/00000000000000ff/": the organisation is not there`,
 	} {
 		if !strings.Contains(out, line) {

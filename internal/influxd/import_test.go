@@ -20,7 +20,7 @@ import (
 )
 
 // sampleDB unpacks the database of a real InfluxDB 2.0.0-beta.11, and gives its path and what is in it.
-func sampleDB(t *testing.T) (string, sampleContents) {
+func sampleDB(t testing.TB) (string, sampleContents) {
 	t.Helper()
 	f, err := os.Open("../influxdb/testdata/influxd.bolt.gz")
 	must(t, err)
@@ -47,7 +47,7 @@ type sampleContents struct {
 }
 
 // influxdOn runs a command of influxd on the data in dir.
-func influxdOn(t *testing.T, dir string, args ...string) (stdout, stderr string, err error) {
+func influxdOn(t testing.TB, dir string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, problems output
 	err = Run(t.Context(), Process{
@@ -261,7 +261,7 @@ func storedSecrets(t *testing.T, dir string, want sampleContents) map[string]map
 	return got
 }
 
-func readFile(t *testing.T, path string) []byte {
+func readFile(t testing.TB, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	must(t, err)

@@ -49,7 +49,7 @@ type running struct {
 }
 
 // launch starts the program with its data in dir and waits until it listens, or gives the error it ended with.
-func launch(t *testing.T, dir string, flags ...string) (*running, error) {
+func launch(t testing.TB, dir string, flags ...string) (*running, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{stop: cancel}
@@ -83,7 +83,7 @@ func launch(t *testing.T, dir string, flags ...string) (*running, error) {
 	}
 }
 
-func start(t *testing.T, dir string, flags ...string) *running {
+func start(t testing.TB, dir string, flags ...string) *running {
 	t.Helper()
 	r, err := launch(t, dir, flags...)
 	if err != nil {
@@ -93,7 +93,7 @@ func start(t *testing.T, dir string, flags ...string) *running {
 }
 
 // end stops the server and waits.
-func (r *running) end(t *testing.T) {
+func (r *running) end(t testing.TB) {
 	t.Helper()
 	r.stop()
 	if err := r.wait(); err != nil {
@@ -102,7 +102,7 @@ func (r *running) end(t *testing.T) {
 }
 
 // call makes one request and decodes the answer into out, where it is not nil.
-func (r *running) call(t *testing.T, method, path, token, body string, status int, out any) {
+func (r *running) call(t testing.TB, method, path, token, body string, status int, out any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *running) call(t *testing.T, method, path, token, body string, status in
 }
 
 // onboard sets the server up and gives the operator's token and the path of the organisation's secrets.
-func (r *running) onboard(t *testing.T) (token, secrets string) {
+func (r *running) onboard(t testing.TB) (token, secrets string) {
 	t.Helper()
 	var made struct {
 		Org  struct{ ID string }
@@ -229,7 +229,7 @@ func TestStartsThatAreRefused(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func must(t *testing.T, err error) {
 }
 
 // snapshot is what the files in the folder hold, as hashes: the data file is long.
-func snapshot(t *testing.T, dir string) map[string]string {
+func snapshot(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	must(t, err)

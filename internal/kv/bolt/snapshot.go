@@ -71,19 +71,24 @@ func readFile(ctx context.Context, f *os.File) (s *Snapshot, problems []string, 
 
 // reader is the boltfile.Visitor that takes everything up.
 type reader struct {
-	ctx      context.Context
-	buckets  []string
-	meta     map[string][]byte
-	recs     []kv.Record
-	problems []string
-	broken   int
+	ctx       context.Context
+	buckets   []string
+	strangers []string // buckets that no influxd makes
+	meta      map[string][]byte
+	recs      []kv.Record
+	problems  []string
+	broken    int
 }
 
 func (r *reader) Bucket(path []string) bool {
 	if len(path) == 1 {
 		r.buckets = append(r.buckets, path[0])
 	}
-	return len(path) == 1 && (path[0] == string(dataBucket) || path[0] == string(metaBucket))
+	if len(path) == 1 && (path[0] == string(dataBucket) || path[0] == string(metaBucket)) {
+		return true
+	}
+	r.strangers = append(r.strangers, strings.Join(path, "/"))
+	return false
 }
 
 func (r *reader) Record(path []string, key, value []byte) error {
@@ -119,6 +124,9 @@ func (r *reader) finish() error {
 	}
 	if err := checkFormat(r.buckets, r.meta[string(formatKey)], slices.Contains(r.buckets, string(dataBucket))); err != nil {
 		return err
+	}
+	for _, b := range r.strangers {
+		r.problem("there is a bucket %q, which no influxd makes", b)
 	}
 	raw := r.meta[string(revisionKey)]
 	if len(raw) != 8 {
