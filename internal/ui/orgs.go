@@ -5,6 +5,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/secret"
 	"strongroom/internal/ui/words"
 )
 
@@ -125,9 +126,13 @@ func (u *UI) askDeleteOrg(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	secrets := words.Count(len(keys), "secret") + " with their values"
+	if secret.ReadOnly(u.Store, v.org) {
+		secrets = "sight of " + words.Count(len(keys), "secret") + ", whose values stay in the secret store"
+	}
 	return askFirst(confirm{
 		Question: "Delete the organisation “" + v.orgName + "”?",
-		Goes:     []string{words.Count(len(keys), "secret") + " with their values", words.Count(len(tokens), "token") + ", refused from then on", "its memberships and buckets"},
+		Goes:     []string{secrets, words.Count(len(tokens), "token") + ", refused from then on", "its memberships and buckets"},
 		Back:     "None of this can be brought back.",
 		Action:   v.at("/delete"), Button: "Delete the organisation", Cancel: v.at(""), Type: v.orgName,
 	}), nil

@@ -80,6 +80,7 @@ func TestReadOnlyStore(t *testing.T) {
 		}
 	}
 	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, 403, "this server only reads them", `value="k"`)
+	b.get(s.at("/delete")).wants(t, 200, "sight of 1 secret, whose values stay in the secret store")
 	b.post(s.at("/secrets/delete"), form("key", "db/password", "sure", "yes")).wants(t, 403, "this server only reads them")
 	s.hidesValue()
 }
@@ -158,4 +159,20 @@ func TestPreviewOfManyNames(t *testing.T) {
 	if n := strings.Count(p.body, "NAME_"); n != importShown {
 		t.Errorf("%d names are shown, want %d", n, importShown)
 	}
+}
+
+// TestMoreThanIsShown: where a list is cut, the search asks the server, which knows the rest.
+func TestMoreThanIsShown(t *testing.T) {
+	s, b := setUp(t)
+	b.get("/orgs").wants(t, 200, "data-filter")
+	for i := range maxListed {
+		_, err := s.users.NewOrg(t.Context(), s.op, fmt.Sprintf("Org %04d", i), "")
+		s.must(err)
+	}
+	p := b.get("/orgs")
+	p.wants(t, 200, "The first 500 are shown; search for others.")
+	if strings.Contains(p.body, "data-filter") {
+		t.Error("the search goes through what is shown alone")
+	}
+	b.get("/orgs?q=0499").wants(t, 200, "Org 0499")
 }
