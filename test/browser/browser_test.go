@@ -86,8 +86,10 @@ type server struct {
 	end      func()
 }
 
+// startServer starts one for a test, which from then on runs beside others: most of its time it waits for the browser.
 func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
+	t.Parallel()
 	s := &server{dir: t.TempDir(), flags: flags}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
