@@ -85,6 +85,10 @@ func TestSealOverAPI(t *testing.T) {
 	if out, err := sealCommand(t, dir, "rotate"); err == nil || !strings.Contains(err.Error(), "influx seal") {
 		t.Errorf("the command while the server runs: %v\n%s", err, out)
 	}
+	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"key-file","keyFile":"`+filepath.Join(dir, "other.key")+`"}`, 200, &status)
+	if status.Seal.KeyID == before.Seal.KeyID || !strings.Contains(status.Seal.Restart, "--seal-key-file") {
+		t.Errorf("under another key file: %+v", status)
+	}
 	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"passphrase","passphrase":"correct horse battery"}`, 200, &status)
 	if status.Seal.Type != "passphrase" || !strings.Contains(status.Seal.Restart, "--seal passphrase") {
 		t.Errorf("under a passphrase: %+v", status)
@@ -115,6 +119,10 @@ func TestSealOverAPI(t *testing.T) {
 	r.call(t, "GET", "/api/v2/seal", token, "", 200, &status)
 	if status.Seal.Restart != "" || status.Seal.Type != "passphrase" {
 		t.Errorf("started with the passphrase: %+v", status)
+	}
+	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"passphrase","passphrase":"another horse battery"}`, 200, &status)
+	if !strings.Contains(status.Seal.Restart, "put the new passphrase") || !strings.Contains(status.Seal.Restart, right) {
+		t.Errorf("under another passphrase: %+v", status)
 	}
 }
 

@@ -128,7 +128,6 @@ func TestTransitCommands(t *testing.T) {
 	if _, err := launch(t, dir, append(own, "--seal", "transit", "--seal-transit-key", "none")...); err == nil {
 		t.Error("started with a key that is not there")
 	}
-	must(t, os.Remove(filepath.Join(dir, "influxd.bolt")))
 	r := start(t, dir, append(own, "--seal", "transit", "--seal-transit-key", "strongroom")...)
 	r.end(t)
 	if _, err := os.Stat(filepath.Join(dir, "seal.key")); err == nil {
@@ -151,6 +150,17 @@ func TestTransitCommands(t *testing.T) {
 		if out, err := sealCommand(t, dir, step.args...); err != nil || !strings.Contains(out, step.want) {
 			t.Fatalf("%v: %v\n%s", step.args, err, out)
 		}
+	}
+	transitDo(t, v, "POST", mount+"/keys/strongroom/config", map[string]any{"deletion_allowed": true})
+	transitDo(t, v, "DELETE", mount+"/keys/strongroom", nil)
+	if _, err := sealCommand(t, dir, append([]string{"status"}, own...)...); err == nil || !strings.Contains(err.Error(), "is missing, and the data are sealed with it") ||
+		!strings.Contains(err.Error(), "--seal-transit-key") {
+		t.Errorf("a key that was deleted: %v", err)
+	}
+	transitDo(t, v, "POST", mount+"/keys/strongroom", nil)
+	if _, err := sealCommand(t, dir, append([]string{"status"}, own...)...); err == nil || !strings.Contains(err.Error(), "does not open: the transit key") ||
+		!strings.Contains(err.Error(), "made again") {
+		t.Errorf("another key of the name: %v", err)
 	}
 	must(t, os.WriteFile(token, []byte("nonsense"), 0o600))
 	_, err := sealCommand(t, dir, append([]string{"status"}, own...)...)

@@ -427,3 +427,14 @@ func TestDocs(t *testing.T) {
 		t.Errorf("%s (-help +list):\n%s(go test -update writes it)", path, diff)
 	}
 }
+
+// TestTransitNotices: with the seal in Vault, the settings that say how Vault is reached have an effect.
+func TestTransitNotices(t *testing.T) {
+	c, err := load([]string{"--seal", "transit", "--seal-transit-key", "k", "--vault-addr", "https://x", "--vault-auth-role", "r", "--vault-mount", "m"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Notices(); len(got) != 1 || !strings.HasPrefix(got[0], "flag --vault-mount has no effect") {
+		t.Errorf("%q", got)
+	}
+}
