@@ -111,8 +111,8 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 		return nil, err
 	}
 	s.closes(func() error { closeStore(); return nil })
-	if own, ok := store.(prometheus.Collector); ok {
-		metrics.MustRegister(own)
+	if own, ok := store.(interface{ Metrics() prometheus.Collector }); ok {
+		metrics.MustRegister(own.Metrics())
 	}
 	store = secret.Metered(store, cfg.SecretStore, metrics, log)
 	s.store = store
@@ -153,7 +153,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	}
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
-			Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretHistory == 0, Version: version,
+			Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: version,
 			MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {

@@ -61,6 +61,16 @@ type Historian interface {
 	Restore(ctx context.Context, org id.ID, key string, version int, by string) error
 }
 
+// KeepsHistory says whether the store keeps a history of the organisation's secrets. One that can may be told not to; its
+// methods then give errs.NotImplemented, and say what to change.
+func KeepsHistory(s Store, org id.ID) bool {
+	if h, ok := s.(interface{ KeepsHistory(org id.ID) bool }); ok {
+		return h.KeepsHistory(org)
+	}
+	_, ok := s.(Historian)
+	return ok
+}
+
 func (s *Service) historian() (Historian, error) {
 	if h, ok := s.store.(Historian); ok {
 		return h, nil

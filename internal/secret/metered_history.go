@@ -13,6 +13,9 @@ type meteredHistory struct {
 	history Historian
 }
 
+// KeepsHistory implements what the function KeepsHistory asks for.
+func (m *meteredHistory) KeepsHistory(org id.ID) bool { return KeepsHistory(m.Store, org) }
+
 func (m *meteredHistory) Info(ctx context.Context, org id.ID, key string) (info Info, err error) {
 	defer func(start time.Time) { m.observe(ctx, "info", org, start, err) }(time.Now())
 	return m.history.Info(ctx, org, key)

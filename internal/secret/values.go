@@ -115,7 +115,7 @@ func (s *Service) Names(ctx context.Context, org id.ID) ([]string, error) {
 	}
 	names = slices.Clone(names)
 	h, ok := s.store.(Historian)
-	if !ok {
+	if !ok || !KeepsHistory(s.store, org) {
 		return names, nil
 	}
 	deleted, err := h.Deleted(ctx, org)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/words"
 )
@@ -23,7 +24,7 @@ func (u *UI) keepsInfo() bool {
 }
 
 // keepsDeleted says whether what is deleted can be brought back.
-func (u *UI) keepsDeleted() bool { return u.keepsInfo() && !u.NoHistory }
+func (u *UI) keepsDeleted(org id.ID) bool { return secret.KeepsHistory(u.Store, org) && !u.NoHistory }
 
 // keptDays is secret.KeepDeleted as people say it.
 func keptDays() string { return words.Count(int(secret.KeepDeleted/(24*time.Hour)), "day") }
@@ -199,7 +200,7 @@ type deletedSecret struct {
 
 func (u *UI) deletedPage(v *visit) (answer, error) {
 	q := v.URL.Query()
-	l := deletedList{Kept: u.keepsDeleted(), Search: q.Get("q"), MayWrite: v.mayWriteSecrets(), Days: keptDays()}
+	l := deletedList{Kept: u.keepsDeleted(v.org), Search: q.Get("q"), MayWrite: v.mayWriteSecrets(), Days: keptDays()}
 	page := answer{page: "secrets-deleted.html", title: "Deleted secrets"}
 	if l.Kept {
 		infos, err := u.Secrets.Deleted(v.Context(), v.caller, v.org)

@@ -160,7 +160,7 @@ func (u *UI) showSecret(v *visit, key string) (answer, error) {
 		return answer{}, err
 	}
 	p := secretView{Key: key, About: known, NoHistory: noHistory, ReadOnly: secret.ReadOnly(u.Store, v.org), MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), Origin: v.host(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
-	if u.keepsDeleted() {
+	if u.keepsDeleted(v.org) {
 		p.Days = keptDays()
 	}
 	if v.operator() && u.Trail != nil {

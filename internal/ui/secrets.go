@@ -37,7 +37,7 @@ func (u *UI) secretsPage(v *visit) (answer, error) {
 	}
 	keys = alphabetical(keys)
 	q := v.URL.Query()
-	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), KeepsDeleted: u.keepsDeleted(),
+	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), KeepsDeleted: u.keepsDeleted(v.org),
 		ReadOnly: secret.ReadOnly(u.Store, v.org)}
 	if l.Names, err = namesJSON(keys); err != nil {
 		return answer{}, err
@@ -153,13 +153,13 @@ func (u *UI) askDeleteSecrets(v *visit, keys []string) (answer, error) {
 		return answer{}, err
 	}
 	c.Keys = string(list)
-	if u.keepsDeleted() {
+	if u.keepsDeleted(v.org) {
 		c.Back = "Whatever uses them will fail. They can be brought back for " + keptDays() + ", from the page of deleted secrets."
 	}
 	if len(keys) == 1 {
 		c.Question, c.Button = "Delete this secret?", "Delete the secret"
 		c.Back = "The value cannot be brought back from this page, and whatever uses it will fail."
-		if u.keepsDeleted() {
+		if u.keepsDeleted(v.org) {
 			c.Back = "Whatever uses it will fail. It can be brought back for " + keptDays() + ", from the page of deleted secrets."
 		}
 	}
@@ -196,7 +196,7 @@ func (u *UI) deleteSecrets(v *visit) (answer, error) {
 	if len(keys) == 1 {
 		note = "“" + clip(keys[0]) + "” is deleted."
 	}
-	if u.keepsDeleted() {
+	if u.keepsDeleted(v.org) {
 		note += " Deleted secrets can be brought back for " + keptDays() + "."
 	}
 	return answer{goTo: v.at("/secrets"), note: note}, nil

@@ -9,8 +9,6 @@ import (
 	"strongroom/internal/secret"
 )
 
-var _ prometheus.Collector = (*Store)(nil)
-
 // Details tells of the token, whose end is the outage that can be seen coming.
 func (s *Store) Details() []secret.Detail {
 	state := s.conn.Session.State()
@@ -39,15 +37,20 @@ var (
 	cacheKept  = prometheus.NewDesc("strongroom_vault_cache_entries", "Entries whose secrets are in memory.", nil, nil)
 )
 
+// Metrics are the store's own, to be registered.
+func (s *Store) Metrics() prometheus.Collector { return collector{s} }
+
+type collector struct{ *Store }
+
 // Describe implements prometheus.Collector.
-func (s *Store) Describe(to chan<- *prometheus.Desc) {
+func (s collector) Describe(to chan<- *prometheus.Desc) {
 	s.conn.Describe(to)
 	to <- cacheReads
 	to <- cacheKept
 }
 
 // Collect implements prometheus.Collector.
-func (s *Store) Collect(to chan<- prometheus.Metric) {
+func (s collector) Collect(to chan<- prometheus.Metric) {
 	s.conn.Collect(to)
 	c, of := s.org.Cached(), s.secret.Cached()
 	count := func(n int, outcome string) {

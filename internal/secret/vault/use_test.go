@@ -93,7 +93,7 @@ func TestMetricsAndDetails(t *testing.T) {
 	apply(t, s, set("a", "1"))
 	wantKeys(t, s, "a")
 	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(s)
+	reg.MustRegister(s.Metrics())
 	got := gathered(t, reg)
 	for name, want := range map[string]float64{
 		"strongroom_vault_requests_total ok read": 2, "strongroom_vault_requests_total ok write": 1,

@@ -67,8 +67,13 @@ func (v VersionMetadata) Readable() bool {
 	if v.Destroyed {
 		return false
 	}
-	at, err := time.Parse(time.RFC3339Nano, v.Deleted)
-	return v.Deleted == "" || err == nil && at.After(time.Now())
+	return v.Deleted == "" || v.DeletedAt().After(time.Now())
+}
+
+// DeletedAt is when it was deleted, or will be; zero where it is not.
+func (v VersionMetadata) DeletedAt() time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, v.Deleted)
+	return at
 }
 
 // Version is one of them; ok is false where it is not kept.

@@ -180,6 +180,11 @@ func (s *Store) sweepNowAndThen() {
 	}
 }
 
+// Sweep removes what is due at a time, in its turn.
+func (s *Store) Sweep(ctx context.Context, org id.ID, now time.Time) error {
+	return s.queue.Do(ctx, org, func(ctx context.Context) error { return s.sweep(ctx, org, now) })
+}
+
 // sweep removes what is due at a time.
 func (s *Store) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	at, err := s.at(ctx, org)

@@ -1,0 +1,228 @@
+package persecret
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/queue"
+)
+
+var _ secret.Historian = (*Store)(nil)
+
+// maxAuthors is of how many versions, the latest, Info reads who set them: that stands beside the value.
+const maxAuthors = 20
+
+// Info tells what is known of a secret. How many versions there are is what Vault keeps (max_versions of the mount or entry).
+func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, error) {
+	at, c, err := s.atRest(ctx, org)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	if key == "" || c.is(purging) {
+		return secret.Info{}, secret.NotFound(key)
+	}
+	info, err := s.info(ctx, at, c, key)
+	if err != nil {
+		return info, err
+	}
+	newest := info.Versions[max(0, len(info.Versions)-maxAuthors):]
+	err = each(ctx, len(newest), func(ctx context.Context, i int) error {
+		if !newest[i].Restorable {
+			return nil
+		}
+		e, err := at.Below(pathOf(key)).ReadVersion(ctx, int64(newest[i].Number))
+		newest[i].By = author(e)
+		if _, ours, _ := valueOf(e); err == nil && e.Data != nil && !ours {
+			newest[i].Restorable = false // somebody else's
+			if newest[i].Number == info.Version && info.Deleted.IsZero() {
+				return secret.NotFound(key)
+			}
+		}
+		return err
+	})
+	if n := len(newest); n > 0 && newest[n-1].Number == info.Version {
+		info.By = newest[n-1].By
+	}
+	return info, err
+}
+
+// atRest gives the control entry when what is pending has been carried out, or after a while as it is.
+func (s *Store) atRest(ctx context.Context, org id.ID) (kv2.Location, *control, error) {
+	at, err := s.at(ctx, org)
+	if err != nil {
+		return at, nil, err
+	}
+	began := time.Now()
+	for waited := 1; ; waited++ {
+		c, err := s.control(ctx, org, at)
+		if err != nil || c.atRest() || c.is(purging) || time.Since(began) > s.conn.Timeout/4 {
+			return at, c, err
+		}
+		if waited == patience {
+			s.later(org)
+		}
+		if !queue.Pause(ctx, 3) {
+			return at, nil, conn.Known(ctx, ctx.Err())
+		}
+	}
+}
+
+// info is what an entry's metadata tell.
+func (s *Store) info(ctx context.Context, at kv2.Location, c *control, key string) (secret.Info, error) {
+	m, found, err := at.Below(pathOf(key)).Metadata(ctx)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	if !found || m.Current == 0 {
+		return secret.Info{}, secret.NotFound(key)
+	}
+	current, _ := m.Version(m.Current)
+	info := secret.Info{Key: key, Version: int(m.Current), Created: m.Created.UTC(), Updated: current.Created.UTC(), Description: described(m.Custom)}
+	if !m.Alive() {
+		info.Deleted = cmp.Or(current.DeletedAt(), current.Created).UTC()
+		if d, ok := c.deleted()[pathOf(key)]; ok && d.Version == m.Current {
+			info.Deleted, info.DeletedBy = time.Unix(d.At, 0).UTC(), d.By
+		}
+	}
+	for n, v := range m.Versions {
+		number, err := strconv.Atoi(n)
+		if err != nil {
+			continue
+		}
+		// The version that was deleted comes back by being undeleted.
+		restorable := v.Readable() || !v.Destroyed && int64(number) == m.Current
+		info.Versions = append(info.Versions, secret.Version{Number: number, At: v.Created.UTC(), Restorable: restorable})
+	}
+	slices.SortFunc(info.Versions, func(a, b secret.Version) int { return cmp.Compare(a.Number, b.Number) })
+	return info, nil
+}
+
+// Deleted lists the secrets that can be brought back.
+func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+	at, c, err := s.atRest(ctx, org)
+	if err != nil || c.is(purging) {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var infos []secret.Info
+	err = each(ctx, len(c.Deleted), func(ctx context.Context, i int) error {
+		d := c.Deleted[i]
+		key, ok := nameAt(d.Path)
+		if !ok || time.Since(time.Unix(d.At, 0)) >= secret.KeepDeleted {
+			return nil
+		}
+		info, err := s.info(ctx, at, c, key)
+		if errs.Is(err, errs.NotFound) {
+			return nil
+		}
+		if n := len(info.Versions); err == nil && !info.Deleted.IsZero() && n > 0 && info.Versions[n-1].Restorable {
+			mu.Lock()
+			defer mu.Unlock()
+			infos = append(infos, info)
+		}
+		return err
+	})
+	slices.SortFunc(infos, func(a, b secret.Info) int { return cmp.Compare(a.Key, b.Key) })
+	return infos, err
+}
+
+// Describe replaces a secret's description, which is among the entry's custom metadata.
+func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.Description) error {
+	return s.queue.Do(ctx, org, func(ctx context.Context) error {
+		at, err := s.at(ctx, org)
+		if err != nil {
+			return err
+		}
+		if _, err := s.settled(ctx, org, at); err != nil {
+			return err
+		}
+		if key == "" {
+			return secret.NotFound(key)
+		}
+		entry := at.Below(pathOf(key))
+		m, found, err := entry.Metadata(ctx)
+		if err != nil {
+			return err
+		}
+		if !found || !m.Alive() {
+			return secret.NotFound(key)
+		}
+		custom := describe(m.Custom, d)
+		if len(custom) > maxCustom {
+			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description goes beside it (the secret store takes %d)", key, maxCustom)
+		}
+		return entry.Describe(ctx, custom)
+	})
+}
+
+// Restore sets the value of an earlier version as a new one; the version that was deleted is undeleted.
+func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int, by string) error {
+	return s.queue.Do(ctx, org, func(ctx context.Context) error {
+		at, err := s.at(ctx, org)
+		if err != nil {
+			return err
+		}
+		if key == "" {
+			return secret.NotFound(key)
+		}
+		for try := 1; ; try++ {
+			err := s.restore(ctx, org, at, key, int64(version), by)
+			switch {
+			case err != conn.ErrMismatch:
+				return err
+			case try >= MaxTries:
+				return errConflict
+			case !queue.Pause(ctx, try):
+				return conn.Slow.Told()
+			}
+		}
+	})
+}
+
+func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key string, version int64, by string) error {
+	c, err := s.settled(ctx, org, at)
+	if err != nil {
+		return err
+	}
+	path := pathOf(key)
+	m, found, err := at.Below(path).Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return secret.NotFound(key)
+	}
+	if version == 0 {
+		version = m.Current
+	}
+	if version == m.Current && m.Alive() {
+		return nil
+	}
+	v, kept := m.Version(version)
+	st := step{Op: undelete, Path: path, Base: m.Current}
+	if version != m.Current {
+		e, err := at.Below(path).ReadVersion(ctx, version)
+		if err != nil {
+			return err
+		}
+		value, ours, err := valueOf(e)
+		if err != nil {
+			return err
+		}
+		kept = kept && ours
+		st = step{set, path, m.Current, value, by}
+	}
+	if !kept || v.Destroyed {
+		return errs.New(errs.NotFound, "secret %q has no version %d that could be restored", key, version)
+	}
+	return s.journal(ctx, org, at, c, []step{st})
+}
