@@ -34,25 +34,36 @@ func (k *Keyring) Terms() []Term {
 func (k *Keyring) RootSince() time.Time { return k.rootKey().since }
 
 // Rotate adds a term with a new key, which seals from now on, and gives its number. What older terms sealed opens as
-// before, until Retire.
+// before, until Retire. Sealed names go to the new term, too (see NamesMoved); ErrMoving while they go elsewhere.
 func (k *Keyring) Rotate(ctx context.Context, now time.Time) (uint32, error) {
 	next := uint32(0)
+	var refused error
 	err := k.change(ctx, func(c *content) bool {
+		refused = nil
+		names := c.names()
+		if names.Moving {
+			refused = ErrMoving
+			return false
+		}
 		next = 1
 		for _, t := range c.Terms {
 			next = max(next, t.Term+1)
 		}
 		c.Current, c.Terms = next, append(c.Terms, term{Term: next, Key: newKey(), Created: now.UTC()})
+		if names.Form != Clear {
+			c.Names = &Names{Form: next, Moving: true, From: names.Form}
+		}
 		return true
 	})
-	return next, err
+	return next, errors.Join(err, refused)
 }
 
-// Retire drops the terms before the given one. Nothing that is still sealed under one of them opens afterwards.
+// Retire drops the terms before the given one, unless names are of their form. Nothing that is still sealed under one of
+// them opens afterwards.
 func (k *Keyring) Retire(ctx context.Context, before uint32) error {
 	return k.change(ctx, func(c *content) bool {
 		n := len(c.Terms)
-		c.Terms = slices.DeleteFunc(c.Terms, func(t term) bool { return t.Term < before && t.Term != c.Current })
+		c.Terms = slices.DeleteFunc(c.Terms, func(t term) bool { return t.Term < before && t.Term != c.Current && !c.keepsNames(t.Term) })
 		return len(c.Terms) != n
 	})
 }

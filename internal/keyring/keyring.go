@@ -50,7 +50,7 @@ const (
 // keyLen is the length of every key here.
 const keyLen = 32
 
-// maxCached bounds the ciphers kept ready. Each takes about 1 KiB, and making one about 2 µs.
+// maxCached bounds the keys kept ready. Those of one organisation take about 1 KiB, and making them about 4 µs.
 const maxCached = 4096
 
 // ErrOpen is a sealed value that does not open: it is damaged, or was sealed for something else or by other keys.
@@ -77,13 +77,21 @@ type Keyring struct {
 	root    rootKey
 	content *content
 	rev     int64 // of the record that content is from
-	ciphers map[cipherKey]cipher.AEAD
+	ready   map[keysOf]orgKeys
 }
 
-type cipherKey struct {
-	term uint32
-	org  id.ID
-}
+// keysOf says whose keys they are; orgKeys are an organisation's in a term: what seals, and what makes the indexes of
+// names.
+type (
+	keysOf struct {
+		term uint32
+		org  id.ID
+	}
+	orgKeys struct {
+		aead  cipher.AEAD
+		index []byte
+	}
+)
 
 // rootKey opens and seals the keyring's own record.
 type rootKey struct {
@@ -94,7 +102,7 @@ type rootKey struct {
 }
 
 func newKeyring(store kv.Store, root rootKey) *Keyring {
-	return &Keyring{store: store, root: root, nonce: random, ciphers: map[cipherKey]cipher.AEAD{}}
+	return &Keyring{store: store, root: root, nonce: random, ready: map[keysOf]orgKeys{}}
 }
 
 // random fills b; crypto/rand.Read never fails since Go 1.24.
@@ -129,7 +137,7 @@ func (k *Keyring) rootKey() rootKey {
 // Seal encrypts plaintext for the organisation and what it belongs to there, under the current term.
 func (k *Keyring) Seal(org id.ID, to Belongs, plaintext []byte) ([]byte, error) {
 	term := k.Term()
-	aead, err := k.cipher(term, org)
+	keys, err := k.keysOf(term, org)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +145,7 @@ func (k *Keyring) Seal(org id.ID, to Belongs, plaintext []byte) ([]byte, error) 
 	out[0] = valueFormat
 	binary.BigEndian.PutUint32(out[1:], term)
 	k.nonce(out[headerLen:])
-	return aead.Seal(out, out[headerLen:], plaintext, additional(out[:headerLen], org, to)), nil
+	return keys.aead.Seal(out, out[headerLen:], plaintext, additional(out[:headerLen], org, to)), nil
 }
 
 // Open decrypts what Seal has made for the same organisation and belonging. The plaintext is the caller's.
@@ -146,12 +154,12 @@ func (k *Keyring) Open(org id.ID, to Belongs, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	aead, err := k.cipher(term, org)
+	keys, err := k.keysOf(term, org)
 	if err != nil {
 		return nil, err
 	}
 	nonce, ciphertext := sealed[headerLen:headerLen+nonceLen], sealed[headerLen+nonceLen:]
-	plaintext, err := aead.Open(nil, nonce, ciphertext, additional(sealed[:headerLen], org, to))
+	plaintext, err := keys.aead.Open(nil, nonce, ciphertext, additional(sealed[:headerLen], org, to))
 	if err != nil {
 		return nil, ErrOpen
 	}
@@ -192,39 +200,47 @@ func (k *Keyring) DeriveKey(label string) ([]byte, error) {
 	return hkdf.Key(sha256.New, k.content.Secret, nil, "strongroom/v1/derive/"+label, keyLen)
 }
 
-// cipher gives the cipher of an organisation in a term.
-func (k *Keyring) cipher(term uint32, org id.ID) (cipher.AEAD, error) {
-	at := cipherKey{term, org}
+// keysOf gives the keys of an organisation in a term.
+func (k *Keyring) keysOf(term uint32, org id.ID) (orgKeys, error) {
+	of := keysOf{term, org}
 	k.mu.RLock()
-	aead := k.ciphers[at]
+	keys, ok := k.ready[of]
 	k.mu.RUnlock()
-	if aead != nil {
-		return aead, nil
+	if ok {
+		return keys, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, t := range k.content.Terms {
-		if t.Term != term {
-			continue
-		}
-		key, err := hkdf.Key(sha256.New, t.Key, nil, "strongroom/v1/org/"+org.String(), keyLen)
-		if err != nil {
-			return nil, err
-		}
-		defer clear(key)
-		if aead, err = newCipher(key); err != nil {
-			return nil, err
-		}
-		if len(k.ciphers) >= maxCached {
-			for victim := range k.ciphers { // any: map order is as good as random
-				delete(k.ciphers, victim)
-				break
-			}
-		}
-		k.ciphers[at] = aead
-		return aead, nil
+	termKey := k.content.key(term)
+	if termKey == nil {
+		return orgKeys{}, fmt.Errorf("%w (%d; the current one is %d)", ErrTerm, term, k.content.Current)
 	}
-	return nil, fmt.Errorf("%w (%d; the current one is %d)", ErrTerm, term, k.content.Current)
+	keys, err := deriveKeys(termKey, org)
+	if err != nil {
+		return orgKeys{}, err
+	}
+	if len(k.ready) >= maxCached {
+		for victim := range k.ready { // any: map order is as good as random
+			delete(k.ready, victim)
+			break
+		}
+	}
+	k.ready[of] = keys
+	return keys, nil
+}
+
+func deriveKeys(termKey []byte, org id.ID) (orgKeys, error) {
+	key, err := hkdf.Key(sha256.New, termKey, nil, "strongroom/v1/org/"+org.String(), keyLen)
+	if err != nil {
+		return orgKeys{}, err
+	}
+	defer clear(key)
+	aead, err := newCipher(key)
+	if err != nil {
+		return orgKeys{}, err
+	}
+	index, err := indexKey(termKey, org)
+	return orgKeys{aead, index}, err
 }
 
 func newCipher(key []byte) (cipher.AEAD, error) {

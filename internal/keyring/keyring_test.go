@@ -239,8 +239,8 @@ func TestCacheIsBounded(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(k.ciphers) > maxCached {
-		t.Errorf("%d ciphers are kept, at most %d", len(k.ciphers), maxCached)
+	if len(k.ready) > maxCached {
+		t.Errorf("the keys of %d organisations are kept, at most %d", len(k.ready), maxCached)
 	}
 }
 

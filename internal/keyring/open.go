@@ -203,7 +203,7 @@ func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
 	return c, rec.Rev, err
 }
 
-// adopt takes over what was read, unless something newer has been meanwhile. The ciphers of terms that have gone go, too.
+// adopt takes over what was read, unless something newer has been meanwhile. The keys made from terms that have gone go, too.
 func (k *Keyring) adopt(c *content, rev int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -212,9 +212,9 @@ func (k *Keyring) adopt(c *content, rev int64) {
 		return
 	}
 	if old := k.content; old != nil {
-		for at := range k.ciphers {
-			if !bytes.Equal(old.key(at.term), c.key(at.term)) {
-				delete(k.ciphers, at)
+		for of := range k.ready {
+			if !bytes.Equal(old.key(of.term), c.key(of.term)) {
+				delete(k.ready, of)
 			}
 		}
 		old.wipe()
@@ -238,7 +238,7 @@ func (k *Keyring) Close() {
 	defer k.mu.Unlock()
 	k.content.wipe()
 	k.content.Terms, k.content.Secret = nil, nil
-	clear(k.ciphers)
+	clear(k.ready)
 }
 
 func newKey() []byte {

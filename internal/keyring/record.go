@@ -21,7 +21,12 @@ const (
 	contentLabel = "strongroom/v1/core/keyring"
 )
 
-const recordFormat = 1
+// The formats of the two records. The keyring's has the second one where names are sealed, or going to be or to be no
+// longer: an influxd that knows the first alone would take indexes for names, and refuses it.
+const (
+	recordFormat      = 1
+	recordFormatNames = 2
+)
 
 // sealRecord is who wraps the root key.
 type sealRecord struct {
@@ -46,6 +51,7 @@ type content struct {
 	Secret  []byte `json:"secret"` // DeriveKey's
 	Current uint32 `json:"current"`
 	Terms   []term `json:"terms"`
+	Names   *Names `json:"names,omitempty"` // nil where they are in clear
 }
 
 type term struct {
@@ -63,7 +69,21 @@ func (c *content) valid() bool {
 		}
 		current = current || t.Term == c.Current
 	}
-	return current && len(c.Secret) == keyLen && c.StoreID != ""
+	names := c.names()
+	for _, form := range []uint32{names.Form, names.From} {
+		if form != Clear && c.key(form) == nil {
+			return false
+		}
+	}
+	return current && len(c.Secret) == keyLen && c.StoreID != "" && (names.Moving || names.From == Clear)
+}
+
+// format is that of the content's record.
+func (c *content) format() byte {
+	if c.Names == nil {
+		return recordFormat
+	}
+	return recordFormatNames
 }
 
 func (c *content) wipe() {
@@ -92,9 +112,9 @@ func sealContent(root cipher.AEAD, c *content) ([]byte, error) {
 	}
 	defer clear(plaintext)
 	out := make([]byte, 1+nonceLen, 1+nonceLen+len(plaintext)+tagLen)
-	out[0] = recordFormat
+	out[0] = c.format()
 	random(out[1:])
-	return root.Seal(out, out[1:], plaintext, append([]byte{recordFormat}, contentLabel...)), nil
+	return root.Seal(out, out[1:], plaintext, append([]byte{out[0]}, contentLabel...)), nil
 }
 
 func openContent(root cipher.AEAD, value []byte) (*content, error) {
@@ -102,8 +122,8 @@ func openContent(root cipher.AEAD, value []byte) (*content, error) {
 	if len(value) < 1+nonceLen+tagLen {
 		return nil, damaged
 	}
-	if value[0] != recordFormat {
-		return nil, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", KeyringRecord, value[0], recordFormat)
+	if value[0] != recordFormat && value[0] != recordFormatNames {
+		return nil, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", KeyringRecord, value[0], recordFormatNames)
 	}
 	plaintext, err := root.Open(nil, value[1:1+nonceLen], value[1+nonceLen:], append([]byte{value[0]}, contentLabel...))
 	if err != nil {
@@ -114,7 +134,7 @@ func openContent(root cipher.AEAD, value []byte) (*content, error) {
 	if err := json.Unmarshal(plaintext, c); err != nil {
 		return nil, errors.New("the keyring opens and is not readable: " + KeyringRecord)
 	}
-	if !c.valid() {
+	if !c.valid() || c.format() != value[0] {
 		return nil, damaged
 	}
 	return c, nil
