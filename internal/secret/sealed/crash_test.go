@@ -143,16 +143,26 @@ func TestCrash(t *testing.T) {
 		},
 	}
 	key := keyFile(t)
-	for name, comer := range comers {
-		t.Run(name, func(t *testing.T) {
+	type way struct {
+		form  form
+		comer string
+	}
+	var ways []way
+	for comer := range comers {
+		for _, f := range []form{inClear, beingSealed, beingUnsealed} {
+			ways = append(ways, way{f, comer})
+		}
+	}
+	for _, w := range ways {
+		t.Run(w.comer+"/"+w.form.name, func(t *testing.T) {
 			t.Parallel()
-			committed := 0
+			comer, committed := comers[w.comer], 0
 			for n := 0; ; n++ {
 				before, change, after := largeChange()
 				db := openKV(t)
-				if err := newStore(t, db, key).Apply(t.Context(), org, secret.Change{Set: before}); err != nil {
-					t.Fatal(err)
-				}
+				s := newStore(t, db, key)
+				apply(t, s, secret.Change{Set: before})
+				w.form.begin(t, s)
 				// Opening the keyring of data that have one makes no transaction.
 				c := &crashing{Store: db, left: n / 2, carriedOut: n%2 == 1}
 				err := newStore(t, c, key).Apply(t.Context(), org, change)
@@ -170,7 +180,7 @@ func TestCrash(t *testing.T) {
 					want = after
 					committed++
 				}
-				s := newStore(t, db, key)
+				s = newStore(t, db, key)
 				comer(t, s, want)
 				wantContent(t, s, want)
 				if err := s.Recover(t.Context()); err != nil {
@@ -214,14 +224,20 @@ func (f *failing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64,
 // that the disk is full, and when there is room again, all is as it was or, where the change was committed, done.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
+	for _, f := range []form{inClear, beingSealed} {
+		t.Run(f.name, func(t *testing.T) { testDiskFull(t, f) })
+	}
+}
+
+func testDiskFull(t *testing.T, form form) {
 	key := keyFile(t)
 	full := fmt.Errorf("%w: write: no space left on device", kv.ErrFull)
 	for n := 0; ; n++ {
 		before, change, after := largeChange()
 		db := openKV(t)
-		if err := newStore(t, db, key).Apply(t.Context(), org, secret.Change{Set: before}); err != nil {
-			t.Fatal(err)
-		}
+		first := newStore(t, db, key)
+		apply(t, first, secret.Change{Set: before})
+		form.begin(t, first)
 		f := &failing{Store: db, err: full, from: n, times: -1}
 		s := newStore(t, f, key)
 		want := after
@@ -257,14 +273,20 @@ func TestDiskFull(t *testing.T) {
 // is told may be wrong then; the change is there whole or not at all.
 func TestFaultOnce(t *testing.T) {
 	t.Parallel()
+	for _, f := range []form{inClear, beingSealed} {
+		t.Run(f.name, func(t *testing.T) { testFaultOnce(t, f) })
+	}
+}
+
+func testFaultOnce(t *testing.T, form form) {
 	key := keyFile(t)
 	fault := errors.New("connection lost")
 	for n := 0; ; n++ {
 		before, change, after := largeChange()
 		db := openKV(t)
-		if err := newStore(t, db, key).Apply(t.Context(), org, secret.Change{Set: before}); err != nil {
-			t.Fatal(err)
-		}
+		first := newStore(t, db, key)
+		apply(t, first, secret.Change{Set: before})
+		form.begin(t, first)
 		f := &failing{Store: db, err: fault, carriedOut: n%2 == 1, from: n / 2, times: 1}
 		s := newStore(t, f, key)
 		err := s.Apply(t.Context(), org, change)

@@ -23,8 +23,8 @@ import (
 var update = flag.Bool("update", false, "make the frozen data anew: only for a new folder beside the old one, which must open for ever")
 
 // frozen are the data of each version of the format: 1 had values and the list of names, 2 has metadata and earlier
-// versions, too.
-var frozen = []string{"testdata/v1", "testdata/v2"}
+// versions, too, and 3 has sealed names, on the way from one term's indexes to the next's.
+var frozen = []string{"testdata/v1", "testdata/v2", "testdata/v3"}
 
 var newestFrozen = frozen[len(frozen)-1]
 
@@ -43,6 +43,7 @@ func makeFrozen(t *testing.T) {
 	key := seal.KeyFile(filepath.Join(newestFrozen, "seal.key"))
 	db := openKV(t)
 	s := newStore(t, db, key)
+	inSeal.begin(t, s)
 	ofOrg, ofOther := frozenContent()
 	first := secret.Change{Set: map[string]secret.Value{}}
 	for name, v := range ofOrg {
@@ -122,18 +123,7 @@ func openFrozen(t *testing.T, frozen string) {
 		t.Error("the frozen data open with another key")
 	}
 	s := newStore(t, db, key)
-	ofOrg, ofOther := frozenContent()
-	for org, want := range map[id.ID]map[string]secret.Value{org: ofOrg, otherOrg: ofOther} {
-		keys, err := s.Keys(t.Context(), org)
-		if err != nil || len(keys) != len(want) {
-			t.Errorf("organisation %s: %d keys of %d, %v", org, len(keys), len(want), err)
-		}
-		for name, v := range want {
-			if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
-				t.Errorf("organisation %s, %q: %v", org, name, err)
-			}
-		}
-	}
+	wantFrozen(t, s)
 	// What there is of a history can be restored.
 	want := map[string]string{"foo": "before bar", "gone": "x"}
 	if frozen == "testdata/v1" { // there was none: it begins now
@@ -146,6 +136,40 @@ func openFrozen(t *testing.T, frozen string) {
 		}
 		if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != value {
 			t.Errorf("%q restored: %v", name, err)
+		}
+	} // The data can be brought to sealed names, or, where they are on the way to those of another term, to these.
+	rewrite(t, s)
+	if err := s.ring.Retire(t.Context(), s.ring.Term()); err != nil {
+		t.Fatal(err)
+	}
+	if s.ring.Names().Form == keyring.Clear {
+		sealNames(t, s, true)
+		rewrite(t, s)
+	}
+	for name := range want {
+		if err := s.Apply(t.Context(), org, secret.Change{Delete: []string{name}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(t, s, secret.Change{Set: setOf("foo", "bar")})
+	wantFrozen(t, s)
+	if problems := verify(t, s); len(problems) > 0 {
+		t.Errorf("with sealed names: %q", problems)
+	}
+}
+
+func wantFrozen(t *testing.T, s *Store) {
+	t.Helper()
+	ofOrg, ofOther := frozenContent()
+	for org, want := range map[id.ID]map[string]secret.Value{org: ofOrg, otherOrg: ofOther} {
+		keys, err := s.Keys(t.Context(), org)
+		if err != nil || len(keys) != len(want) {
+			t.Errorf("organisation %s: %d keys of %d, %v", org, len(keys), len(want), err)
+		}
+		for name, v := range want {
+			if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
+				t.Errorf("organisation %s, %q: %v", org, name, err)
+			}
 		}
 	}
 }

@@ -2,41 +2,47 @@ package sealed
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 var _ secret.Historian = (*Store)(nil)
 
 // Info tells what is known of a secret.
 func (s *Store) Info(ctx context.Context, org id.ID, name string) (secret.Info, error) {
-	at, err := s.settle(ctx, org)
-	if err != nil {
-		return secret.Info{}, translate(err)
-	}
-	info, err := s.infoOver(ctx, org, name, at.pending)
+	info, err := current(s, func(names keyring.Names) (secret.Info, error) {
+		at, err := s.settle(ctx, org)
+		if err != nil {
+			return secret.Info{}, err
+		}
+		return s.infoOver(ctx, org, name, names, at.pending)
+	})
 	return info, translate(err)
 }
 
-func (s *Store) infoOver(ctx context.Context, org id.ID, name string, over records) (secret.Info, error) {
-	current, err := s.read(ctx, over, secretKey(org, name))
+func (s *Store) infoOver(ctx context.Context, org id.ID, name string, names keyring.Names, over records) (secret.Info, error) {
+	at, err := s.places(org, name, names)
 	if err != nil {
 		return secret.Info{}, err
 	}
-	record, err := s.read(ctx, over, metaKey(org, name))
+	current, err := s.find(ctx, over, at, layout.Value)
 	if err != nil {
 		return secret.Info{}, err
 	}
-	m, err := s.metaOf(ctx, org, name, record, current)
+	record, err := s.find(ctx, over, at, layout.Meta)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	m, err := s.metaOf(ctx, org, record, current)
 	if err != nil {
 		return secret.Info{}, fmt.Errorf("the metadata of secret %q of organisation %s: %w", name, org, err)
 	}
@@ -59,65 +65,88 @@ func (s *Store) infoOver(ctx context.Context, org id.ID, name string, over recor
 
 // Deleted lists the secrets that can be brought back.
 func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
-	at, err := s.settle(ctx, org)
+	names, err := current(s, func(keyring.Names) ([]string, error) { return s.trashed(ctx, org) })
 	if err != nil {
 		return nil, translate(err)
 	}
 	var infos []secret.Info
-	// In the order of the names: their metadata are, the deletions are in the order of time.
-	named := map[string]bool{}
-	for after := ""; ; {
-		recs, err := s.kv.List(ctx, trashPrefix(org), after, s.page)
-		if err != nil {
-			return nil, translate(err)
-		}
-		if len(recs) == 0 {
-			break
-		}
-		for _, rec := range recs {
-			after = rec.Key
-			if _, name, err := splitTrash(org, rec.Key); err == nil {
-				named[name] = true
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(named)) {
-		info, err := s.infoOver(ctx, org, name, at.pending)
+	for _, name := range names {
+		info, err := s.Info(ctx, org, name)
 		if errs.Is(err, errs.NotFound) || err == nil && info.Deleted.IsZero() { // brought back, or gone, since
 			continue
 		}
 		if err != nil {
-			return nil, translate(err)
+			return nil, err
 		}
 		infos = append(infos, info)
 	}
 	return infos, nil
 }
 
-// splitTrash takes the key of a deleted secret apart.
-func splitTrash(org id.ID, key string) (at int64, name string, err error) {
-	text, name, _ := strings.Cut(strings.TrimPrefix(key, trashPrefix(org)), "/")
-	if at, err = strconv.ParseInt(text, 10, 64); err != nil || name == "" {
-		return 0, "", fmt.Errorf("the record %q has not the form of a deleted secret's", key)
+// trashed lists the names of the deleted secrets. Between its pages names may go to another form, and to another place
+// in the list with it: then it begins anew.
+func (s *Store) trashed(ctx context.Context, org id.ID) ([]string, error) {
+	for range attempts {
+		at, err := s.settle(ctx, org)
+		if err != nil {
+			return nil, err
+		}
+		var names []string
+		pages := 0
+		for after := ""; ; pages++ {
+			recs, err := s.kv.List(ctx, layout.TrashPrefix(org), after, s.page)
+			if err != nil {
+				return nil, err
+			}
+			for _, rec := range recs {
+				place, kind, err := layout.Parse(rec.Key)
+				if err != nil {
+					continue // influxd check tells of it
+				}
+				name, err := s.nameOf(ctx, place, kind, rec.Value)
+				if err != nil {
+					return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
+				}
+				names, after = append(names, name), rec.Key
+			}
+			if len(recs) < s.page {
+				break
+			}
+		}
+		if pages > 0 {
+			now, err := s.settle(ctx, org)
+			if err != nil {
+				return nil, err
+			}
+			if now.rev != at.rev {
+				continue
+			}
+		}
+		slices.Sort(names)
+		return slices.Compact(names), nil
 	}
-	return at, name, nil
+	return nil, errs.New(errs.Unavailable, "the organisation's secrets change too fast to be listed; try again")
 }
 
 // Describe replaces a secret's description.
 func (s *Store) Describe(ctx context.Context, org id.ID, name string, d secret.Description) error {
 	return s.submit(ctx, org, change{plan: func(p *plan) error {
-		m, current, err := p.look(name)
+		at, err := p.at(name)
 		if err != nil {
 			return err
 		}
-		if m == nil || current == nil {
+		m, current, err := p.look(at)
+		if err != nil {
+			return err
+		}
+		if m == nil || current.sealed == nil {
 			return secret.NotFound(name)
 		}
 		m.Description, m.Expires = d.Text, 0
 		if !d.Expires.IsZero() {
 			m.Expires = d.Expires.UnixMilli()
 		}
-		return p.putMeta(name, m)
+		return p.putMeta(at, m)
 	}})
 }
 
@@ -144,43 +173,50 @@ func (s *Store) Maintain(ctx context.Context, report func(error)) {
 	}
 }
 
-// Sweep removes for good what was deleted secret.KeepDeleted ago.
+// Sweep removes for good what was deleted secret.KeepDeleted ago. What cannot be told of keeps no other waiting.
 func (s *Store) Sweep(ctx context.Context) error {
 	before := s.now().Add(-secret.KeepDeleted).UnixMilli()
+	var wrong error
 	for after := ""; ; {
-		recs, err := s.kv.List(ctx, trashRoot, after, 1)
+		recs, err := s.kv.List(ctx, layout.TrashRoot, after, 1)
 		if err != nil || len(recs) == 0 {
-			return translate(err)
+			return errors.Join(wrong, translate(err))
 		}
-		text, _, _ := strings.Cut(strings.TrimPrefix(recs[0].Key, trashRoot), "/")
-		org, err := id.Parse(text)
+		after = recs[0].Key
+		place, kind, err := layout.Parse(recs[0].Key)
 		if err != nil {
-			return fmt.Errorf("the record %q is of no organisation: %w", recs[0].Key, err)
-		}
-		at, name, err := splitTrash(org, recs[0].Key)
-		if err != nil {
-			return err
-		}
-		if after = recs[0].Key; at > before {
-			after = trashPrefix(org) + "\xff" // what follows of the organisation is younger
+			wrong = errors.Join(wrong, err)
 			continue
 		}
-		if err := s.expire(ctx, org, recs[0], at, name); err != nil {
-			return err
+		if at, _ := kind.Deleted(); at > before {
+			after = layout.TrashPrefix(place.Org) + behindAll // what follows of the organisation is younger
+			continue
+		}
+		name, err := s.nameOf(ctx, place, kind, recs[0].Value)
+		if err != nil {
+			wrong = errors.Join(wrong, fmt.Errorf("the name in record %q: %w", recs[0].Key, err))
+			continue
+		}
+		if err := s.expire(ctx, place.Org, recs[0], kind, name); err != nil {
+			return errors.Join(wrong, err)
 		}
 	}
 }
 
 // expire ends one deleted secret, unless it has been brought back or deleted anew.
-func (s *Store) expire(ctx context.Context, org id.ID, rec kv.Record, at int64, name string) error {
+func (s *Store) expire(ctx context.Context, org id.ID, rec kv.Record, kind layout.Kind, name string) error {
 	return s.submit(ctx, org, change{plan: func(p *plan) error {
-		m, current, err := p.look(name)
+		at, err := p.at(name)
+		if err != nil {
+			return err
+		}
+		m, current, err := p.look(at)
 		if err != nil {
 			return err
 		}
 		p.records[rec.Key] = nil
-		if m != nil && current == nil && m.Deleted != nil && m.Deleted.At == at {
-			p.forget(name, m)
+		if m != nil && current.sealed == nil && m.Deleted != nil && layout.Trash(m.Deleted.At) == kind {
+			p.forget(at, m)
 		}
 		return nil
 	}})

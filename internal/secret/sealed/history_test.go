@@ -12,15 +12,14 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/layout"
 )
 
-// clocked is a store whose time a test moves.
-func clocked(t *testing.T, history int) (*Store, *time.Time) {
-	t.Helper()
-	s := newStore(t, openKV(t), keyFile(t))
+// clocked gives an empty store time that a test moves.
+func clocked(s *Store, history int) *time.Time {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	s.now, s.history = func() time.Time { return now }, history
-	return s, &now
+	return &now
 }
 
 func info(t *testing.T, s *Store, name string) secret.Info {
@@ -40,7 +39,8 @@ func wantGone(t *testing.T, s *Store, name string) {
 	if err := s.Restore(t.Context(), org, name, 0, "ann"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("Restore of %q: %v, want it gone", name, err)
 	}
-	for _, prefix := range []string{dataPrefix(org) + "m/" + name, dataPrefix(org) + "h/" + name + "\x00", trashPrefix(org)} {
+	meta, version := keyOf(t, s, org, name, layout.Meta), keyOf(t, s, org, name, layout.Version(1))
+	for _, prefix := range []string{meta, strings.TrimSuffix(version, "0000000001"), layout.TrashPrefix(org)} {
 		if recs, err := s.kv.List(t.Context(), prefix, "", 10); err != nil || len(recs) > 0 {
 			t.Errorf("%d records are left below %q, %v", len(recs), prefix, err)
 		}
@@ -49,7 +49,11 @@ func wantGone(t *testing.T, s *Store, name string) {
 
 func TestHistory(t *testing.T) {
 	t.Parallel()
-	s, now := clocked(t, 3)
+	eachForm(t, testHistory)
+}
+
+func testHistory(t *testing.T, s *Store) {
+	now := clocked(s, 3)
 	wantGone(t, s, "a")
 	for i := range 5 {
 		*now = now.Add(time.Hour)
@@ -76,7 +80,7 @@ func TestHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantContent(t, s, setOf("a", "value 5"))
-	recs, err := s.kv.List(t.Context(), dataPrefix(org)+"h/", "", 10)
+	recs, err := s.kv.List(t.Context(), layout.Prefix(org)+"h", "", 10)
 	if err != nil || len(recs) != 2 {
 		t.Errorf("%d earlier values are kept, %v", len(recs), err)
 	}
@@ -84,7 +88,11 @@ func TestHistory(t *testing.T) {
 
 func TestDeletedAndBroughtBack(t *testing.T) {
 	t.Parallel()
-	s, now := clocked(t, 10)
+	eachForm(t, testDeletedAndBroughtBack)
+}
+
+func testDeletedAndBroughtBack(t *testing.T, s *Store) {
+	now := clocked(s, 10)
 	apply(t, s, secret.Change{Set: setOf("a", "1", "b", "1", "c", "1"), By: "ann"})
 	apply(t, s, secret.Change{Set: setOf("a", "2"), By: "ann"})
 	*now = now.Add(time.Hour)
@@ -134,7 +142,11 @@ func TestDeletedAndBroughtBack(t *testing.T) {
 
 func TestWithoutHistory(t *testing.T) {
 	t.Parallel()
-	s, _ := clocked(t, 0)
+	eachForm(t, testWithoutHistory)
+}
+
+func testWithoutHistory(t *testing.T, s *Store) {
+	clocked(s, 0)
 	apply(t, s, secret.Change{Set: setOf("a", "1")})
 	apply(t, s, secret.Change{Set: setOf("a", "2")})
 	if got := info(t, s, "a"); got.Version != 2 || len(got.Versions) != 1 {
@@ -146,7 +158,11 @@ func TestWithoutHistory(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	t.Parallel()
-	s, now := clocked(t, 10)
+	eachForm(t, testDescribe)
+}
+
+func testDescribe(t *testing.T, s *Store) {
+	now := clocked(s, 10)
 	if err := s.Describe(t.Context(), org, "a", secret.Description{}); !errs.Is(err, errs.NotFound) {
 		t.Errorf("of nothing: %v", err)
 	}
@@ -164,9 +180,13 @@ func TestDescribe(t *testing.T) {
 // TestHistoryOfOldData begins the history of what was set before there was one.
 func TestHistoryOfOldData(t *testing.T) {
 	t.Parallel()
-	s, now := clocked(t, 10)
+	eachForm(t, testHistoryOfOldData)
+}
+
+func testHistoryOfOldData(t *testing.T, s *Store) {
+	now := clocked(s, 10)
 	apply(t, s, secret.Change{Set: setOf("a", "1", "b", "1")})
-	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(metaKey(org, "a")), kv.Delete(metaKey(org, "b"))}); err != nil {
+	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(keyOf(t, s, org, "a", layout.Meta)), kv.Delete(keyOf(t, s, org, "b", layout.Meta))}); err != nil {
 		t.Fatal(err)
 	}
 	if got := info(t, s, "a"); got.Version != 1 || !got.Created.Equal(*now) || got.By != "" {
@@ -184,11 +204,15 @@ func TestHistoryOfOldData(t *testing.T) {
 // TestHistoryDamaged changes secrets whose records do not open: what is damaged is lost, the rest goes on.
 func TestHistoryDamaged(t *testing.T) {
 	t.Parallel()
-	s, _ := clocked(t, 10)
+	eachForm(t, testHistoryDamaged)
+}
+
+func testHistoryDamaged(t *testing.T, s *Store) {
+	clocked(s, 10)
 	apply(t, s, secret.Change{Set: setOf("a", "1", "b", "1")})
 	apply(t, s, secret.Change{Set: setOf("a", "2", "b", "2")})
 	// An earlier version in the place of the current value, and one secret's in another's, as whoever can write the file may try.
-	for from, to := range map[string]string{versionKey(org, "a", 1): secretKey(org, "a"), versionKey(org, "b", 1): versionKey(org, "a", 1)} {
+	for from, to := range map[string]string{keyOf(t, s, org, "a", layout.Version(1)): keyOf(t, s, org, "a", layout.Value), keyOf(t, s, org, "b", layout.Version(1)): keyOf(t, s, org, "a", layout.Version(1))} {
 		rec, err := s.kv.Get(t.Context(), from)
 		if err != nil {
 			t.Fatal(err)
@@ -205,7 +229,7 @@ func TestHistoryDamaged(t *testing.T) {
 	if got := info(t, s, "a"); got.Version != 3 || got.Versions[1].Restorable {
 		t.Errorf("after a value that did not open: %+v", got)
 	}
-	overwrite(t, s.kv, metaKey(org, "b"), []byte("nonsense"))
+	overwrite(t, s.kv, keyOf(t, s, org, "b", layout.Meta), []byte("nonsense"))
 	if _, err := s.Info(t.Context(), org, "b"); err == nil || strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("metadata that do not open: %v", err)
 	}
@@ -216,7 +240,11 @@ func TestHistoryDamaged(t *testing.T) {
 // TestHistoryOfOne has many writers set one secret at once: each makes a version, and no number comes twice.
 func TestHistoryOfOne(t *testing.T) {
 	t.Parallel()
-	s, _ := clocked(t, 100)
+	eachForm(t, testHistoryOfOne)
+}
+
+func testHistoryOfOne(t *testing.T, s *Store) {
+	clocked(s, 100)
 	const writers = 64
 	var wg sync.WaitGroup
 	for i := range writers {

@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // A large change goes through four stages, each a transaction or several:
@@ -126,7 +127,7 @@ func (s *Store) commit(ctx context.Context, org id.ID, batch string, head, first
 		return err
 	}
 	_, err = s.kv.Txn(ctx, []kv.Cond{first, kv.Missing(journalKey(org)), head},
-		[]kv.Op{kv.Put(journalKey(org), value), kv.Put(headKey(org), headPending)})
+		[]kv.Op{kv.Put(journalKey(org), value), kv.Put(layout.Head(org), headPending)})
 	return err
 }
 
@@ -183,7 +184,7 @@ func (s *Store) carryOut(ctx context.Context, org id.ID) error {
 		return err
 	}
 	_, err = s.kv.Txn(ctx, still, []kv.Op{
-		kv.Put(headKey(org), headAtRest), kv.Delete(rec.Key), kv.DeletePrefix(batchPrefix(org, j.Batch)),
+		kv.Put(layout.Head(org), headAtRest), kv.Delete(rec.Key), kv.DeletePrefix(batchPrefix(org, j.Batch)),
 	})
 	if errors.Is(err, kv.ErrConflict) {
 		return nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
-	"strings"
 
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -38,25 +36,6 @@ func (s *Store) readPending(ctx context.Context, org id.ID) (records, error) {
 		maps.Copy(change, st)
 	}
 	return change, nil
-}
-
-// over gives the organisation's names as they are with the change.
-func (r records) over(org id.ID, names []string) []string {
-	all := make(map[string]bool, len(names)+len(r))
-	for _, name := range names {
-		all[name] = true
-	}
-	for key, value := range r {
-		name, ok := strings.CutPrefix(key, headKey(org)+"/")
-		switch {
-		case !ok:
-		case value != nil:
-			all[name] = true
-		default:
-			delete(all, name)
-		}
-	}
-	return slices.AppendSeq(make([]string, 0, len(all)), slices.Values(slices.Sorted(maps.Keys(all))))
 }
 
 // read reads a record's value over a pending change; nil where there is none.

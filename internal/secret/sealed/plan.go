@@ -2,6 +2,7 @@ package sealed
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,7 +10,9 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // plan works out what changes of an organisation's secrets make of its records. It reads what is there, through what it
@@ -18,10 +21,46 @@ type plan struct {
 	s       *Store
 	ctx     context.Context
 	org     id.ID
+	names   keyring.Names
 	records records
 }
 
 func (p *plan) read(key string) ([]byte, error) { return p.s.read(p.ctx, p.records, key) }
+
+func (p *plan) find(at places, kind layout.Kind) (found, error) {
+	return p.s.find(p.ctx, p.records, at, kind)
+}
+
+func (p *plan) at(name string) (places, error) { return p.s.places(p.org, name, p.names) }
+
+// put plans a record that is sealed, and drop the end of one. Where it may be in another place it is there no more.
+func (p *plan) put(at places, kind layout.Kind, plain []byte) error {
+	slot := at.now.Slot(kind)
+	sealed, err := p.s.ring.Seal(p.org, slot.As, plain)
+	if err != nil {
+		return err
+	}
+	p.drop(at, kind)
+	p.records[slot.Key] = sealed
+	return nil
+}
+
+func (p *plan) drop(at places, kind layout.Kind) {
+	p.records[at.now.Slot(kind).Key] = nil
+	if at.was != nil {
+		p.records[at.was.Slot(kind).Key] = nil
+	}
+}
+
+// putName plans a record that says what the name is: by its key, or in itself where names are sealed.
+func (p *plan) putName(at places, kind layout.Kind) error {
+	if at.now.Form.Sealed() {
+		return p.put(at, kind, layout.EncodeName(at.name))
+	}
+	p.drop(at, kind)
+	p.records[at.now.Slot(kind).Key] = []byte{}
+	return nil
+}
 
 // apply plans a change.
 func (p *plan) apply(change secret.Change, at time.Time) error {
@@ -38,121 +77,139 @@ func (p *plan) apply(change secret.Change, at time.Time) error {
 	return nil
 }
 
-// look reads a secret: its metadata, nil where there is nothing of it, and the record of its value, nil where that has
-// been deleted. Metadata that do not open must not keep a new value out: the secret begins anew.
-func (p *plan) look(name string) (m *meta, current []byte, err error) {
-	if current, err = p.read(secretKey(p.org, name)); err != nil {
-		return nil, nil, err
+// look reads a secret: its metadata, nil where there is nothing of it, and the record of its value, which is not found
+// where that has been deleted. Metadata that do not open must not keep a new value out: the secret begins anew.
+func (p *plan) look(at places) (m *meta, current found, err error) {
+	if current, err = p.find(at, layout.Value); err != nil {
+		return nil, found{}, err
 	}
-	record, err := p.read(metaKey(p.org, name))
+	record, err := p.find(at, layout.Meta)
 	if err != nil {
-		return nil, nil, err
+		return nil, found{}, err
 	}
-	if m, err = p.s.metaOf(p.ctx, p.org, name, record, current); err != nil {
-		m, err = p.s.metaOf(p.ctx, p.org, name, nil, current)
+	if m, err = p.s.metaOf(p.ctx, p.org, record, current); err != nil {
+		m, err = p.s.metaOf(p.ctx, p.org, found{}, current)
 	}
 	return m, current, err
 }
 
-func (p *plan) set(name string, value secret.Value, by string, at time.Time) error {
+func (p *plan) set(name string, value secret.Value, by string, time time.Time) error {
 	if !fits(p.org, name) {
 		return errs.New(errs.RequestTooLarge, "a key of %d bytes is too long for the embedded store", len(name))
 	}
-	m, current, err := p.look(name)
+	at, err := p.at(name)
 	if err != nil {
 		return err
 	}
-	now := at.UnixMilli()
+	m, current, err := p.look(at)
+	if err != nil {
+		return err
+	}
+	now := time.UnixMilli()
 	next := 1
 	switch {
 	case m == nil:
 		m = &meta{Created: now}
-	case current != nil:
+	case current.sealed != nil:
 		next = m.newest().N + 1
-		if err := p.putAside(name, m, current); err != nil {
+		if err := p.putAside(at, m, current); err != nil {
 			return err
 		}
 	default:
 		next = m.newest().N + 1
-		p.untrash(name, m)
+		p.untrash(at, m)
 	}
 	m.Versions = append(m.Versions, version{N: next, At: now, By: by})
 	for len(m.Versions) > max(p.s.history, 1) {
-		p.records[versionKey(p.org, name, m.Versions[0].N)] = nil
+		p.drop(at, layout.Version(m.Versions[0].N))
 		m.Versions = m.Versions[1:]
 	}
-	record, err := p.s.sealValue(p.org, name, value, at)
+	plain := encodeValue(value, time)
+	defer clear(plain)
+	// It must fit as an earlier version, too.
+	if size := len(at.now.Slot(layout.Version(next)).Key) + len(plain) + keyring.Overhead; size > stepBytes {
+		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and value, at most %d", name, size, stepBytes)
+	}
+	if err := p.put(at, layout.Value, plain); err != nil {
+		return err
+	}
+	if err := p.putName(at, layout.Listed); err != nil {
+		return err
+	}
+	return p.putMeta(at, m)
+}
+
+func (p *plan) putMeta(at places, m *meta) error {
+	plain, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	// It must fit as an earlier version, too.
-	if size := len(versionKey(p.org, name, next)) + len(record); size > stepBytes {
-		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and value, at most %d", name, size, stepBytes)
-	}
-	p.records[secretKey(p.org, name)] = record
-	p.records[nameKey(p.org, name)] = []byte{}
-	return p.putMeta(name, m)
-}
-
-func (p *plan) putMeta(name string, m *meta) (err error) {
-	p.records[metaKey(p.org, name)], err = p.s.sealMeta(p.org, name, m)
-	return err
+	return p.put(at, layout.Meta, plain)
 }
 
 // putAside keeps the current value as the version that it is. One that does not open is lost.
-func (p *plan) putAside(name string, m *meta, current []byte) error {
-	plain, err := p.s.open(p.ctx, p.org, belongsTo(name), current)
+func (p *plan) putAside(at places, m *meta, current found) error {
+	plain, err := p.s.open(p.ctx, p.org, current.as, current.sealed)
 	if err != nil {
 		m.newest().Lost = true
 		return nil
 	}
 	defer clear(plain)
-	n := m.newest().N
-	p.records[versionKey(p.org, name, n)], err = p.s.ring.Seal(p.org, versionBelongs(name, n), plain)
-	return err
+	return p.put(at, layout.Version(m.newest().N), plain)
 }
 
-func (p *plan) untrash(name string, m *meta) {
+func (p *plan) untrash(at places, m *meta) {
 	if m.Deleted != nil {
-		p.records[trashKey(p.org, m.Deleted.At, name)] = nil
+		p.drop(at, layout.Trash(m.Deleted.At))
 		m.Deleted = nil
 	}
 }
 
 // delete plans a deletion. What is not there, or could not be, is none.
-func (p *plan) delete(name, by string, at time.Time) error {
+func (p *plan) delete(name, by string, time time.Time) error {
 	if !fits(p.org, name) {
 		return nil
 	}
-	m, current, err := p.look(name)
-	if err != nil || current == nil {
+	at, err := p.at(name)
+	if err != nil {
 		return err
 	}
-	p.records[secretKey(p.org, name)], p.records[nameKey(p.org, name)] = nil, nil
+	m, current, err := p.look(at)
+	if err != nil || current.sealed == nil {
+		return err
+	}
+	p.drop(at, layout.Value)
+	p.drop(at, layout.Listed)
 	if p.s.history == 0 {
-		p.forget(name, m)
+		p.forget(at, m)
 		return nil
 	}
-	if err := p.putAside(name, m, current); err != nil {
+	if err := p.putAside(at, m, current); err != nil {
 		return err
 	}
-	m.Deleted = &deletion{At: at.UnixMilli(), By: by}
-	p.records[trashKey(p.org, m.Deleted.At, name)] = []byte{}
-	return p.putMeta(name, m)
+	m.Deleted = &deletion{At: time.UnixMilli(), By: by}
+	if err := p.putName(at, layout.Trash(m.Deleted.At)); err != nil {
+		return err
+	}
+	return p.putMeta(at, m)
 }
 
 // forget plans the end of all that is kept of a secret that is deleted.
-func (p *plan) forget(name string, m *meta) {
-	p.records[metaKey(p.org, name)] = nil
+func (p *plan) forget(at places, m *meta) {
+	p.drop(at, layout.Meta)
 	for _, v := range m.Versions {
-		p.records[versionKey(p.org, name, v.N)] = nil
+		p.drop(at, layout.Version(v.N))
 	}
-	p.untrash(name, m)
+	p.untrash(at, m)
 }
 
 // restore plans a new version with the value of an earlier one; n is 0 for the newest of a deleted secret.
-func (p *plan) restore(name string, n int, by string, at time.Time) error {
-	m, current, err := p.look(name)
+func (p *plan) restore(name string, n int, by string, time time.Time) error {
+	at, err := p.at(name)
+	if err != nil {
+		return err
+	}
+	m, current, err := p.look(at)
 	if err != nil {
 		return err
 	}
@@ -163,28 +220,26 @@ func (p *plan) restore(name string, n int, by string, at time.Time) error {
 	if n == 0 {
 		n = newest
 	}
-	if n == newest && current != nil {
+	if n == newest && current.sealed != nil {
 		return nil
 	}
-	record, err := p.read(versionKey(p.org, name, n))
+	record, err := p.find(at, layout.Version(n))
 	if err != nil {
 		return err
 	}
-	if record == nil {
+	if record.sealed == nil {
 		return errs.New(errs.NotFound, "secret %q has no version %d that could be restored", name, n)
 	}
-	plain, err := p.s.open(p.ctx, p.org, versionBelongs(name, n), record)
+	value, err := p.s.openValue(p.ctx, p.org, record)
 	if err != nil {
 		return fmt.Errorf("version %d of secret %q of organisation %s: %w", n, name, p.org, err)
 	}
-	value, err := parseValue(plain)
-	if err != nil {
-		return err
-	}
-	return p.set(name, secret.NewValue(value), by, at)
+	return p.set(name, value, by, time)
 }
 
-// fits reports whether the engine takes the keys of the name's records, of which the longest is a deleted one's.
+// fits reports whether the engine takes the keys of the name's records in every form, of which the longest is a deleted
+// one's in clear.
 func fits(org id.ID, name string) bool {
-	return max(len(trashKey(org, 0, name)), len(versionKey(org, name, 0))) <= maxKey
+	of := layout.Place{Org: org, Name: name}
+	return max(len(of.Slot(layout.Trash(0)).Key), len(of.Slot(layout.Version(0)).Key)) <= maxKey
 }

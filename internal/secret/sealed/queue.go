@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // maxKey is the engine's.
@@ -115,14 +116,14 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		if err := s.finish(ctx, org); err != nil {
 			return n, translate(err)
 		}
-		was := kv.Missing(headKey(org))
-		switch head, err := s.kv.Get(ctx, headKey(org)); {
+		was := kv.Missing(layout.Head(org))
+		switch head, err := s.kv.Get(ctx, layout.Head(org)); {
 		case err == nil:
 			was = kv.Unchanged(head)
 		case !errors.Is(err, kv.ErrNotFound):
 			return n, translate(err)
 		}
-		p := &plan{s: s, ctx: ctx, org: org, records: records{}}
+		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: records{}}
 		planned := 0
 		for _, c := range changes {
 			before := maps.Clone(p.records)
@@ -141,7 +142,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		case err != nil || len(steps) == 0:
 			return planned, err
 		case len(steps) == 1:
-			_, err = s.kv.Txn(ctx, []kv.Cond{kv.Missing(journalKey(org)), was}, append(steps[0].ops(), kv.Put(headKey(org), headAtRest)))
+			_, err = s.kv.Txn(ctx, []kv.Cond{kv.Missing(journalKey(org)), was}, append(steps[0].ops(), kv.Put(layout.Head(org), headAtRest)))
 		default:
 			err = s.applyLarge(ctx, org, was, steps)
 		}

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"strings"
 
-	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // rewriteRecord says how far a rewriting has come, so that the next process goes on from there. It changes in the
@@ -34,27 +34,36 @@ type rewriting struct {
 }
 
 // Rewrite seals anew what was sealed before the current term, and gives that term: when it returns, nothing in the
-// store is of an older one. Reading and writing go on meanwhile. Cut short, it goes on where it was when it is called
+// store is of an older one, and no name is of another form than the keyring wants them in. Reading and writing go on meanwhile. Cut short, it goes on where it was when it is called
 // again, by whichever process. Report hears how far it has come after every page.
 //
 // It is for data that this process alone writes to: another one may seal under an older term until it has heard of the
 // new one.
 func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, error) {
 	term := s.ring.Term()
-	// Changes that were sealed under an older term are in when they have let go of the lock, those begun later are not.
-	s.sealing.Lock()
-	//lint:ignore SA2001 nothing is done in between: it is the wait that counts
-	s.sealing.Unlock()
+	names := s.ring.Names()
+	// Changes that were sealed under an older term, or planned in another form, are in when this returns, those begun
+	// later are of the new ones.
+	s.awaitChanges()
 	// Their large ones may still be staged, and are then carried out or removed.
 	if err := s.Recover(ctx); err != nil {
 		return term, err
+	}
+	if names.Moving {
+		if err := s.moveNames(ctx, names, report); err != nil {
+			return term, err
+		}
+	}
+	// What is moved is sealed anew, and nothing of a sealed form was written before its term.
+	if names.Form == term || len(s.ring.Terms()) == 1 {
+		return term, nil
 	}
 	at, err := s.resume(ctx, term)
 	if err != nil {
 		return term, err
 	}
 	for {
-		recs, err := s.kv.List(ctx, dataRoot, at.After, rewritePage)
+		recs, err := s.kv.List(ctx, layout.Root, at.After, rewritePage)
 		if err != nil {
 			return term, translate(err)
 		}
@@ -83,30 +92,14 @@ func (s *Store) resume(ctx context.Context, term uint32) (rewriting, error) {
 	case !errors.Is(err, kv.ErrNotFound):
 		return at, translate(err)
 	}
-	for after := ""; ; at.AllOrgs++ {
-		recs, err := s.kv.List(ctx, dataRoot, after, 1)
-		if err != nil || len(recs) == 0 {
-			return at, translate(err)
-		}
-		org, _, err := splitKey(recs[0].Key)
-		if err != nil {
-			return at, err
-		}
-		after = endOf(org)
-	}
+	orgs, err := s.orgs(ctx)
+	at.AllOrgs = len(orgs)
+	return at, err
 }
 
-// endOf is a key behind all of the organisation's: no part of a key begins with a byte that UTF-8 never has.
-func endOf(org id.ID) string { return dataPrefix(org) + "\xff" }
-
-// splitKey takes the key of one of an organisation's records apart.
-func splitKey(key string) (org id.ID, rest string, err error) {
-	text, rest, _ := strings.Cut(strings.TrimPrefix(key, dataRoot), "/")
-	if org, err = id.Parse(text); err != nil {
-		return 0, "", fmt.Errorf("the record %q is of no organisation: %w", key, err)
-	}
-	return org, rest, nil
-}
+// behindAll is behind all of an organisation's keys that have the same beginning: no part of a key begins with a byte
+// that UTF-8 never has.
+const behindAll = "\xff"
 
 // rewritePage rewrites those of the records that need it, in as few transactions as they fit in, and moves at past them.
 func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record) error {
@@ -133,18 +126,18 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 	}
 	before := at.After
 	for _, rec := range recs {
-		org, rest, err := splitKey(rec.Key)
+		org, _, err := layout.OrgOf(layout.Root, rec.Key)
 		if err != nil {
 			return err
 		}
-		if rest == "names" || strings.HasPrefix(rest, "names/") {
+		if strings.HasPrefix(rec.Key, layout.Head(org)) {
 			// The names follow all that is sealed.
 			if len(ops) > 0 {
 				if err := flush(before); err != nil {
 					return err
 				}
 			}
-			at.After = endOf(org)
+			at.After = layout.Prefix(org) + behindAll
 			at.Orgs++
 			return nil
 		}
@@ -194,38 +187,21 @@ func (s *Store) rewriteOne(ctx context.Context, key string, term uint32) error {
 // sealAnew gives the record's value sealed under the current term; nil where it is of the term, or a newer one.
 func (s *Store) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byte, error) {
 	fail := func(err error) ([]byte, error) { return nil, fmt.Errorf("record %q: %w", rec.Key, err) }
-	org, rest, err := splitKey(rec.Key)
+	place, kind, err := layout.Parse(rec.Key)
 	if err != nil {
 		return nil, err
 	}
-	to, ok := sealedAs(rest)
-	if !ok {
-		return fail(errors.New("it is of a kind that this influxd does not know; start a newer one"))
-	}
+	org, as := place.Org, place.Slot(kind).As
 	switch of, err := keyring.TermOf(rec.Value); {
 	case err != nil:
 		return fail(err)
 	case of >= term:
 		return nil, nil
 	}
-	plain, err := s.open(ctx, org, to, rec.Value)
+	plain, err := s.open(ctx, org, as, rec.Value)
 	if err != nil {
 		return fail(err)
 	}
 	defer clear(plain)
-	return s.ring.Seal(org, to, plain)
-}
-
-// sealedAs is what a record of an organisation is sealed as, by the part of its key behind the organisation.
-func sealedAs(rest string) (keyring.Belongs, bool) {
-	kind, name, _ := strings.Cut(rest, "/")
-	switch kind {
-	case "k":
-		return belongsTo(name), true
-	case "m":
-		return metaBelongs(name), true
-	case "h":
-		return keyring.Belongs{Kind: versionKind, Key: name}, true
-	}
-	return keyring.Belongs{}, false
+	return s.ring.Seal(org, as, plain)
 }

@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // rotated gives a store with secrets of two organisations, some large, sealed under term 1, and a keyring at term 2.
@@ -44,7 +45,7 @@ func rotated(t *testing.T) (*Store, map[id.ID]map[string]secret.Value) {
 func wantAllOf(t *testing.T, s *Store, term uint32, want map[id.ID]map[string]secret.Value) {
 	t.Helper()
 	for after := ""; ; {
-		recs, err := s.kv.List(t.Context(), dataRoot, after, 100)
+		recs, err := s.kv.List(t.Context(), layout.Root, after, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +54,8 @@ func wantAllOf(t *testing.T, s *Store, term uint32, want map[id.ID]map[string]se
 		}
 		for _, rec := range recs {
 			after = rec.Key
-			if _, rest, _ := splitKey(rec.Key); strings.HasPrefix(rest, "names") {
+			place, kind, err := layout.Parse(rec.Key)
+			if err != nil || kind == layout.Listed && !place.Form.Sealed() {
 				continue
 			}
 			if of, err := keyring.TermOf(rec.Value); err != nil || of < term {
@@ -126,7 +128,7 @@ func TestRewriteCrash(t *testing.T) {
 func TestRewriteDamaged(t *testing.T) {
 	t.Parallel()
 	s, _ := rotated(t)
-	rec, err := s.kv.Get(t.Context(), secretKey(org, "key-42"))
+	rec, err := s.kv.Get(t.Context(), keyOf(t, s, org, "key-42", layout.Value))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,8 @@
 // Package sealed is the embedded secret.Store: values sealed by the keyring, over any kv.Store.
 //
-// An organisation's records:
+// Package layout says which records an organisation has. Beside those there are
 //
-//	secrets/<org>/k/<name>        the sealed value (value.go)
-//	secrets/<org>/m/<name>        the sealed metadata: versions, who and when (meta.go); none for what the first versions wrote
-//	secrets/<org>/h/<name>␀<n>    the sealed value of an earlier version, or of a deleted secret
-//	trash/<org>/<time>/<name>     empty; the deleted secrets in the order of their deletion
-//	secrets/<org>/names/<name>    empty; the list of names, so that listing reads no values
-//	secrets/<org>/names           the head: put anew by every change, so that its revision tells whether a list is still
-//	                              the newest; its value tells whether a large change is under way
+//	secrets/<org>/names           the head, whose value tells whether a large change is under way
 //	staged/<org>/…                a large change under way (large.go)
 //
 // A change reads the versions that are there and adds to them. The changes of one organisation are therefore made one
@@ -32,6 +26,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // attempts bounds how often an operation starts again because others were faster: a reader, because a large change
@@ -79,13 +74,6 @@ func New(cfg Config) *Store {
 		lists: newCache(maxCached), queue: queue{waiting: map[id.ID][]*change{}}}
 }
 
-const dataRoot = "secrets/"
-
-func dataPrefix(org id.ID) string             { return dataRoot + org.String() + "/" }
-func headKey(org id.ID) string                { return dataPrefix(org) + "names" }
-func nameKey(org id.ID, name string) string   { return headKey(org) + "/" + name }
-func secretKey(org id.ID, name string) string { return dataPrefix(org) + "k/" + name }
-
 // The head's two values.
 var (
 	headAtRest  = []byte{0}
@@ -102,6 +90,10 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 
 // SharedKeys lists the names, in a list that nobody may change. What it needs most of the time is one read of the head.
 func (s *Store) SharedKeys(ctx context.Context, org id.ID) ([]string, error) {
+	return current(s, func(keyring.Names) ([]string, error) { return s.keys(ctx, org) })
+}
+
+func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 	for range attempts {
 		at, err := s.settle(ctx, org)
 		if err != nil {
@@ -123,7 +115,8 @@ func (s *Store) SharedKeys(ctx context.Context, org id.ID) ([]string, error) {
 			s.lists.put(org, rev, keys)
 			return keys, nil
 		case rev == at.rev:
-			return at.pending.over(org, keys), nil
+			keys, err = s.over(ctx, org, at.pending, keys)
+			return keys, err
 		}
 	}
 	return nil, errs.New(errs.Unavailable, "the organisation's secrets change too fast to be listed; try again")
@@ -139,7 +132,7 @@ type state struct {
 // settle carries out a large change that is pending, and gives the state after it.
 func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 	for range attempts {
-		head, err := s.kv.Get(ctx, headKey(org))
+		head, err := s.kv.Get(ctx, layout.Head(org))
 		if errors.Is(err, kv.ErrNotFound) {
 			return state{}, nil
 		}
@@ -169,8 +162,8 @@ func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 // The first page has the head and the names in one view; further pages are right if the head is the same after the
 // last.
 func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, int64, error) {
-	prefix := headKey(org)
-	recs, err := s.kv.List(ctx, prefix, "", s.page)
+	headKey := layout.Head(org)
+	recs, err := s.kv.List(ctx, headKey, "", s.page)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -178,31 +171,31 @@ func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, in
 		return []string{}, 0, nil
 	}
 	head := recs[0]
-	if head.Key != prefix {
+	if head.Key != headKey {
 		return nil, 0, fmt.Errorf("the names of organisation %s have no head record", org)
 	}
 	if isPending(head) != pending {
 		return nil, 0, nil
 	}
+	recs = recs[1:]
 	keys := make([]string, 0, len(recs))
 	pages := 1
-	for recs = recs[1:]; ; pages++ {
-		for _, rec := range recs {
-			keys = append(keys, rec.Key[len(prefix)+1:])
+	for after := headKey; ; pages++ {
+		if keys, err = s.listedIn(ctx, org, recs, keys); err != nil {
+			return nil, 0, err
 		}
 		if len(keys)+1 < pages*s.page {
 			break
 		}
-		after := prefix
-		if len(keys) > 0 {
-			after = nameKey(org, keys[len(keys)-1])
+		if len(recs) > 0 {
+			after = recs[len(recs)-1].Key
 		}
-		if recs, err = s.kv.List(ctx, prefix+"/", after, s.page); err != nil {
+		if recs, err = s.kv.List(ctx, headKey, after, s.page); err != nil {
 			return nil, 0, err
 		}
 	}
 	if pages > 1 {
-		now, err := s.kv.Get(ctx, prefix)
+		now, err := s.kv.Get(ctx, headKey)
 		if errors.Is(err, kv.ErrNotFound) || err == nil && now.Rev != head.Rev {
 			return nil, 0, nil
 		}
@@ -210,32 +203,36 @@ func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, in
 			return nil, 0, err
 		}
 	}
-	return keys, head.Rev, nil
+	// Names in clear are in order; sealed ones are in that of what stands for them.
+	if !slices.IsSorted(keys) {
+		slices.Sort(keys)
+	}
+	return slices.Compact(keys), head.Rev, nil
 }
 
 // Get reads a value. The head is read first: of a large change that is being carried out, a caller that has seen one
 // value must not find the old one under another name after it.
 func (s *Store) Get(ctx context.Context, org id.ID, name string) (secret.Value, error) {
-	value, err := s.get(ctx, org, name)
-	if errors.Is(err, keyring.ErrTerm) { // its term was retired between reading and opening: what is there now is newer
-		value, err = s.get(ctx, org, name)
-	}
-	return value, err
+	return current(s, func(names keyring.Names) (secret.Value, error) { return s.get(ctx, org, name, names) })
 }
 
-func (s *Store) get(ctx context.Context, org id.ID, name string) (secret.Value, error) {
+func (s *Store) get(ctx context.Context, org id.ID, name string, names keyring.Names) (secret.Value, error) {
 	at, err := s.settle(ctx, org)
 	if err != nil {
 		return secret.Value{}, translate(err)
 	}
-	record, err := s.read(ctx, at.pending, secretKey(org, name))
+	places, err := s.places(org, name, names)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	record, err := s.find(ctx, at.pending, places, layout.Value)
 	if err != nil {
 		return secret.Value{}, translate(err)
 	}
-	if record == nil {
+	if record.sealed == nil {
 		return secret.Value{}, secret.NotFound(name)
 	}
-	value, err := s.openValue(ctx, org, name, record)
+	value, err := s.openValue(ctx, org, record)
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("secret %q of organisation %s: %w", name, org, err)
 	}
@@ -248,7 +245,7 @@ var errTooMany = errs.New(errs.Conflict, "others change the organisation's secre
 // for the changes that came before it, whose callers may have left.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	return s.submit(ctx, org, change{alone: func(ctx context.Context) error {
-		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(dataPrefix(org)), kv.DeletePrefix(stagePrefix(org)), kv.DeletePrefix(trashPrefix(org))})
+		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(layout.Prefix(org)), kv.DeletePrefix(stagePrefix(org)), kv.DeletePrefix(layout.TrashPrefix(org))})
 		if err == nil {
 			s.lists.drop(org)
 		}

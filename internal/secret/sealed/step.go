@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // The bounds of a step, so that it fits one transaction as it is and as a staged record: one operation is the head's,
@@ -132,9 +133,11 @@ func decodeStep(org id.ID, b []byte) (records, error) {
 			}
 		}
 		if byName {
-			r[secretKey(org, string(key))], r[nameKey(org, string(key))] = value, nil
+			of := layout.Place{Org: org, Name: string(key)}
+			listed := of.Slot(layout.Listed).Key
+			r[of.Slot(layout.Value).Key], r[listed] = value, nil
 			if value != nil {
-				r[nameKey(org, string(key))] = []byte{}
+				r[listed] = []byte{}
 			}
 			continue
 		}

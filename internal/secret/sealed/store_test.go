@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 const otherOrg id.ID = 0x031c8cbefe101001
@@ -42,30 +43,39 @@ func overwrite(t *testing.T, db kv.Store, key string, value []byte) {
 // TestRecordThatDoesNotOpen damages and swaps records. Get names what is wrong and holds no value; the list, the other
 // secrets and a new value under the name go on.
 func TestRecordThatDoesNotOpen(t *testing.T) {
-	db := openKV(t)
-	s := newStore(t, db, keyFile(t))
+	t.Parallel()
+	eachForm(t, testRecordThatDoesNotOpen)
+}
+
+func testRecordThatDoesNotOpen(t *testing.T, s *Store) {
+	db := s.kv
 	apply(t, s, secret.Change{Set: setOf("a", "value of a", "b", "value of b")})
 	if err := s.Apply(t.Context(), otherOrg, secret.Change{Set: setOf("a", "value of the other a")}); err != nil {
 		t.Fatal(err)
 	}
 	record := func(org id.ID, name string) []byte {
-		rec, err := db.Get(t.Context(), secretKey(org, name))
+		rec, err := db.Get(t.Context(), keyOf(t, s, org, name, layout.Value))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return rec.Value
 	}
+	at, err := s.places(org, "a", s.ring.Names())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asA := at.now.Slot(layout.Value).As
 	flipped := bytes.Clone(record(org, "a"))
 	flipped[len(flipped)-20] ^= 1
-	newer, err := s.ring.Seal(org, belongsTo("a"), []byte{valueFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x'})
+	newer, err := s.ring.Seal(org, asA, []byte{valueFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x'})
 	if err != nil {
 		t.Fatal(err)
 	}
-	long, err := s.ring.Seal(org, belongsTo("a"), []byte{valueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 200, 1, 'x'})
+	long, err := s.ring.Seal(org, asA, []byte{valueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 200, 1, 'x'})
 	if err != nil {
 		t.Fatal(err)
 	}
-	short, err := s.ring.Seal(org, belongsTo("a"), []byte{valueFormat})
+	short, err := s.ring.Seal(org, asA, []byte{valueFormat})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +83,7 @@ func TestRecordThatDoesNotOpen(t *testing.T) {
 		"a flipped bit": flipped, "another name's": record(org, "b"), "another organisation's": record(otherOrg, "a"),
 		"cut off": record(org, "a")[:10], "empty": {}, "a newer format": newer, "metadata that are not there": long, "too short": short,
 	} {
-		overwrite(t, db, secretKey(org, "a"), damaged)
+		overwrite(t, db, keyOf(t, s, org, "a", layout.Value), damaged)
 		_, err := s.Get(t.Context(), org, "a")
 		if err == nil || errs.CodeOf(err) != errs.Internal || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), org.String()) ||
 			strings.Contains(err.Error(), "value of") {
@@ -92,7 +102,10 @@ func TestRecordThatDoesNotOpen(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
-	s := newStore(t, openKV(t), keyFile(t))
+	eachForm(t, testTooLarge)
+}
+
+func testTooLarge(t *testing.T, s *Store) {
 	c := secret.Change{Set: setOf("a", "1", "big", strings.Repeat("x", stepBytes))}
 	if err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), `"big"`) {
 		t.Errorf("a value no transaction holds: %v", err)
@@ -104,7 +117,7 @@ func TestTooLarge(t *testing.T) {
 		for i := range n {
 			c.Set[fmt.Sprintf("small-%03d", i)] = secret.NewValue([]byte("x"))
 		}
-		big := stepBytes - len(versionKey(org, "big", 1)) - 43 // as an earlier version, too
+		big := stepBytes - len(keyOf(t, s, org, "big", layout.Version(1))) - 43 // as an earlier version, too
 		c.Set["big"] = secret.NewValue([]byte(strings.Repeat("x", big)))
 		apply(t, s, c)
 		wantContent(t, s, c.Set)

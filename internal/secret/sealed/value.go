@@ -12,11 +12,6 @@ import (
 	"strongroom/internal/secret"
 )
 
-// valueKind is what a sealed value belongs to, beside its organisation and name.
-const valueKind = "secret"
-
-func belongsTo(name string) keyring.Belongs { return keyring.Belongs{Kind: valueKind, Key: name} }
-
 // A value before it is sealed is
 //
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) | length of metadata (uvarint) | metadata | value
@@ -27,20 +22,18 @@ const valueFormat = 1
 
 const valueHeader = 1 + 8
 
-// sealValue gives the record of a value.
-func (s *Store) sealValue(org id.ID, name string, value secret.Value, at time.Time) ([]byte, error) {
+// encodeValue gives what is sealed of a value.
+func encodeValue(value secret.Value, at time.Time) []byte {
 	plain := make([]byte, valueHeader, valueHeader+1+value.Len())
 	plain[0] = valueFormat
 	binary.BigEndian.PutUint64(plain[1:], uint64(at.UnixMilli()))
 	plain = binary.AppendUvarint(plain, 0)
-	plain = append(plain, value.Bytes()...)
-	defer clear(plain)
-	return s.ring.Seal(org, belongsTo(name), plain)
+	return append(plain, value.Bytes()...)
 }
 
-// openValue reads the record of a value. A term the keyring does not know may have come from another server since.
-func (s *Store) openValue(ctx context.Context, org id.ID, name string, record []byte) (secret.Value, error) {
-	plain, err := s.open(ctx, org, belongsTo(name), record)
+// openValue reads the record of a value.
+func (s *Store) openValue(ctx context.Context, org id.ID, record found) (secret.Value, error) {
+	plain, err := s.open(ctx, org, record.as, record.sealed)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -51,6 +44,7 @@ func (s *Store) openValue(ctx context.Context, org id.ID, name string, record []
 	return secret.NewValue(value), nil
 }
 
+// open opens a record. A term the keyring does not know may have come from another server since.
 func (s *Store) open(ctx context.Context, org id.ID, to keyring.Belongs, record []byte) ([]byte, error) {
 	plain, err := s.ring.Open(org, to, record)
 	if errors.Is(err, keyring.ErrTerm) {

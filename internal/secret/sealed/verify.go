@@ -10,29 +10,32 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret/sealed/layout"
 )
 
 // Prefixes are what the keys of this package's records begin with.
-var Prefixes = []string{dataRoot, stagedRoot, "trash/", rewriteRecord}
+var Prefixes = []string{layout.Root, stagedRoot, layout.TrashRoot, rewriteRecord}
 
-// Verify opens every record of this package, and looks whether each value has its name and each name its value. Report
-// is told of each thing that is wrong, by the record's key, and never given a value. It gives the organisations that have
-// records. Nothing is written.
+// Verify opens every record of this package, and looks whether each value has its name and each name its value, and
+// whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and never
+// given a value. It gives the organisations that have records. Nothing is written.
 func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
-	v := &verifier{s: s, ctx: ctx, report: report}
-	for after := ""; ; {
-		recs, err := s.kv.List(ctx, dataRoot, after, namesPage/10)
-		if err != nil {
-			return nil, translate(err)
-		}
-		for _, rec := range recs {
-			if err := v.record(rec); err != nil {
+	v := &verifier{s: s, ctx: ctx, report: report, names: s.ring.Names(), seen: map[id.ID]bool{}}
+	for _, root := range []string{layout.Root, layout.TrashRoot} {
+		for after := ""; ; {
+			recs, err := s.kv.List(ctx, root, after, namesPage/10)
+			if err != nil {
 				return nil, translate(err)
 			}
-			after = rec.Key
-		}
-		if len(recs) == 0 {
-			break
+			for _, rec := range recs {
+				if err := v.record(root, rec); err != nil {
+					return nil, translate(err)
+				}
+				after = rec.Key
+			}
+			if len(recs) == 0 {
+				break
+			}
 		}
 	}
 	return v.orgs, translate(v.staged())
@@ -42,7 +45,14 @@ type verifier struct {
 	s      *Store
 	ctx    context.Context
 	report func(key, what string)
+	names  keyring.Names
 	orgs   []id.ID
+	seen   map[id.ID]bool
+
+	// Of the organisation that is being looked at:
+	of      id.ID
+	listed  map[string]bool         // its list of names
+	indexes map[layout.Place]string // the names, those of the deleted secrets too, by where their records may be
 }
 
 func (v *verifier) wrong(key, format string, args ...any) {
@@ -59,48 +69,130 @@ func (v *verifier) has(key string) (bool, error) {
 }
 
 // record looks at one record of an organisation.
-func (v *verifier) record(rec kv.Record) error {
-	org, rest, err := splitKey(rec.Key)
+func (v *verifier) record(root string, rec kv.Record) error {
+	org, _, err := layout.OrgOf(root, rec.Key)
 	if err != nil {
 		v.wrong(rec.Key, "its key names no organisation")
 		return nil
 	}
-	if n := len(v.orgs); n == 0 || v.orgs[n-1] != org {
-		v.orgs = append(v.orgs, org)
-		if there, err := v.has(headKey(org)); err != nil || !there {
-			v.wrong(headKey(org), "it is missing")
+	if v.of != org {
+		if err := v.begin(org); err != nil {
 			return err
 		}
 	}
-	if rest == "names" {
+	if rec.Key == layout.Head(org) {
 		if len(rec.Value) != 1 || rec.Value[0] > headPending[0] {
 			v.wrong(rec.Key, "it is malformed")
 		}
 		return nil
 	}
-	if name, ok := strings.CutPrefix(rest, "names/"); ok {
-		if there, err := v.has(secretKey(org, name)); err != nil || !there {
-			v.wrong(rec.Key, "its value is missing")
-			return err
-		}
-		return nil
-	}
-	to, ok := sealedAs(rest)
-	if !ok {
+	place, kind, err := layout.Parse(rec.Key)
+	if err != nil {
 		v.wrong(rec.Key, "it is of a kind that this influxd does not know")
 		return nil
 	}
-	plain := v.opens(rec, org, to)
-	if name, ok := strings.CutPrefix(rest, "k/"); ok {
-		if _, err := parseValue(plain); plain != nil && err != nil {
-			v.wrong(rec.Key, "%v", err)
-		}
-		if there, err := v.has(nameKey(org, name)); err != nil || !there {
-			v.wrong(rec.Key, "it is not in the list of names")
+	if form := uint32(place.Form); form != v.names.Form && (!v.names.Moving || form != v.names.From) {
+		v.wrong(rec.Key, "the names of secrets are not kept in this form")
+		return nil
+	}
+	if kind.HoldsName() {
+		return v.name(rec, place, kind)
+	}
+	plain := v.opens(rec, org, place.Slot(kind).As)
+	defer clear(plain)
+	if _, err := parseValue(plain); kind == layout.Value && plain != nil && err != nil {
+		v.wrong(rec.Key, "%v", err)
+	}
+	name, known := place.Name, true
+	if place.Form.Sealed() {
+		name, known = v.indexes[place]
+	}
+	switch {
+	case kind == layout.Value && (!known || !v.listed[name]):
+		v.wrong(rec.Key, "it is not in the list of names")
+	case !known:
+		v.wrong(rec.Key, "its name is neither in the list of names nor among those of the deleted secrets")
+	}
+	return nil
+}
+
+// name looks at a record that says what a name is.
+func (v *verifier) name(rec kv.Record, place layout.Place, kind layout.Kind) error {
+	name, err := v.s.nameOf(v.ctx, place, kind, rec.Value)
+	if err != nil {
+		v.wrong(rec.Key, "the name in it: %v; setting the secret of that name again puts it right", err)
+		return nil
+	}
+	of := layout.Value
+	if _, deleted := kind.Deleted(); deleted {
+		of = layout.Meta
+	}
+	at, err := v.s.places(place.Org, name, v.names)
+	if err != nil {
+		return err
+	}
+	if place != at.now && (at.was == nil || place != *at.was) {
+		v.wrong(rec.Key, "its key is not that of the name in it")
+		return nil
+	}
+	record, err := v.s.find(v.ctx, nil, at, of)
+	if err == nil && record.sealed == nil {
+		v.wrong(rec.Key, "its %s missing", map[layout.Kind]string{layout.Value: "value is", layout.Meta: "metadata are"}[of])
+	}
+	return err
+}
+
+// begin reads which names the organisation has.
+func (v *verifier) begin(org id.ID) error {
+	v.of, v.listed, v.indexes = org, map[string]bool{}, map[layout.Place]string{}
+	if !v.seen[org] {
+		v.orgs, v.seen[org] = append(v.orgs, org), true
+		if there, err := v.has(layout.Head(org)); err != nil || !there {
+			v.wrong(layout.Head(org), "it is missing")
 			return err
 		}
 	}
-	clear(plain)
+	for _, prefix := range []string{layout.Head(org), layout.TrashPrefix(org)} {
+		for after := ""; ; {
+			recs, err := v.s.kv.List(v.ctx, prefix, after, namesPage)
+			if err != nil {
+				return err
+			}
+			for _, rec := range recs {
+				after = rec.Key
+				place, kind, err := layout.Parse(rec.Key)
+				if err != nil || !kind.HoldsName() {
+					continue
+				}
+				name, err := v.s.nameOf(v.ctx, place, kind, rec.Value)
+				if err != nil {
+					continue // told of when it is its turn
+				}
+				if kind == layout.Listed {
+					v.listed[name] = true
+				}
+				if err := v.index(name); err != nil {
+					return err
+				}
+			}
+			if len(recs) == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// index takes note of where the name's records may be.
+func (v *verifier) index(name string) error {
+	at, err := v.s.places(v.of, name, v.names)
+	if err != nil {
+		return err
+	}
+	v.indexes[at.now] = name
+	if at.was != nil {
+		v.indexes[*at.was] = name
+	}
 	return nil
 }
 
