@@ -17,6 +17,7 @@ type SealStatus struct {
 	Term     int          `json:"term"`
 	Terms    []SealTerm   `json:"terms"`
 	Rotation SealRotation `json:"rotation"`
+	Names    string       `json:"names"` // of secrets: "clear", "sealed", "sealing" or "unsealing"
 }
 
 // SealTerm is one generation of the data keys.
@@ -25,7 +26,7 @@ type SealTerm struct {
 	Created time.Time `json:"created"`
 }
 
-// SealRotation is how far the data have been sealed anew.
+// SealRotation is how far the data have been sealed anew, or their names brought to another form.
 type SealRotation struct {
 	State   string `json:"state"` // "idle", "running" or "waiting"
 	Orgs    int    `json:"orgs"`

@@ -130,7 +130,7 @@ func printSeal(s *session.Session, status *client.SealStatus, err error) error {
 	if r.Message != "" {
 		rotation += " (" + r.Message + ")"
 	}
-	return s.Print.Table([]string{"Seal", "Key ID", "Since", "Term", "Rotation"}, [][]string{{
-		status.Seal.Type, status.Seal.KeyID, status.Seal.Since.UTC().Format(time.RFC3339), fmt.Sprint(status.Term), rotation,
+	return s.Print.Table([]string{"Seal", "Key ID", "Since", "Term", "Names", "Rotation"}, [][]string{{
+		status.Seal.Type, status.Seal.KeyID, status.Seal.Since.UTC().Format(time.RFC3339), fmt.Sprint(status.Term), status.Names, rotation,
 	}})
 }

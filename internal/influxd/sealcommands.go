@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/seal/transit"
+	"strongroom/internal/sealing"
 	"strongroom/internal/secret/sealed"
 )
 
@@ -50,6 +51,9 @@ func showSeal(p Process, keys *keyring.Keyring) {
 	terms := keys.Terms()
 	current := terms[len(terms)-1]
 	fmt.Fprintf(p.Stdout, "Data keys: term %d, made %s\n", current.Number, current.Created.UTC().Format(time.DateTime))
+	if names := sealing.NamesOf(keys); names != sealing.NamesClear {
+		fmt.Fprintf(p.Stdout, "Names:     %s\n", names)
+	}
 	if len(terms) > 1 {
 		fmt.Fprintf(p.Stdout, "Rotation:  not finished: term %d is still in use; the server goes on with it, or `influxd seal rotate`\n", terms[0].Number)
 	}
@@ -80,23 +84,37 @@ func sealRotate(ctx context.Context, p Process, args config.Args) error {
 		return err
 	}
 	return withData(ctx, p, cfg, func(data *bolt.DB, keys *keyring.Keyring) error {
-		if len(keys.Terms()) > 1 {
-			fmt.Fprintln(p.Stdout, "Finishing the rotation that was cut short")
-		} else if _, err := keys.Rotate(ctx, time.Now()); err != nil {
-			return err
-		}
-		var done sealed.Rewritten
-		term, err := sealed.New(sealed.Config{KV: data, Keyring: keys}).Rewrite(ctx, func(r sealed.Rewritten) {
-			if r.Orgs != done.Orgs {
-				fmt.Fprintf(p.Stdout, "%d of %d organizations, %d records\n", r.Orgs, r.AllOrgs, r.Records)
+		rewrite := func() error {
+			var done sealed.Rewritten
+			term, err := sealed.New(sealed.Config{KV: data, Keyring: keys}).Rewrite(ctx, func(r sealed.Rewritten) {
+				if r.Orgs != done.Orgs {
+					fmt.Fprintf(p.Stdout, "%d of %d organizations, %d records\n", r.Orgs, r.AllOrgs, r.Records)
+				}
+				done = r
+			})
+			if err == nil {
+				err = keys.Retire(ctx, term)
 			}
-			done = r
-		})
-		if err == nil {
-			err = keys.Retire(ctx, term)
+			if err != nil {
+				return fmt.Errorf("it stopped; the same command, or the server, goes on with it: %w", err)
+			}
+			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("the rotation stopped; the same command, or the server, goes on with it: %w", err)
+		if len(keys.Terms()) == 1 {
+			if keys.Names().Moving {
+				fmt.Fprintln(p.Stdout, "First, bringing the names of secrets to the form that a server has begun")
+				if err := rewrite(); err != nil {
+					return err
+				}
+			}
+			if _, err := keys.Rotate(ctx, time.Now()); err != nil {
+				return err
+			}
+		} else {
+			fmt.Fprintln(p.Stdout, "Finishing the rotation that was cut short")
+		}
+		if err := rewrite(); err != nil {
+			return err
 		}
 		showSeal(p, keys)
 		return nil

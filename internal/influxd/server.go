@@ -132,6 +132,9 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	s.runs(ctx, s.identity.Maintain)
 
 	seals := newSealing(cfg, p, s.identity.Guard(), embedded, keys, source, log)
+	if err := seals.BeginNames(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-keys"), err)
+	}
 	s.runs(ctx, seals.Run)
 
 	secrets := secret.NewService(store, s.identity.Guard(), s.identity, uses, secret.Limits{

@@ -60,6 +60,7 @@ type Status struct {
 	Term     uint32   `json:"term"` // seals now
 	Terms    []Term   `json:"terms"`
 	Rotation Rotation `json:"rotation"`
+	Names    string   `json:"names"` // how the names of secrets are kept
 }
 
 // Term is one generation of the data keys.
@@ -75,7 +76,28 @@ const (
 	Waiting = "waiting" // that failed and will be tried again
 )
 
-// Rotation is how far the data have been sealed anew since the last change of the term.
+// The forms of the names of secrets.
+const (
+	NamesClear     = "clear"
+	NamesSealed    = "sealed"
+	NamesSealing   = "sealing"   // what comes is sealed, what is there is being sealed
+	NamesUnsealing = "unsealing" // the other way round
+)
+
+// NamesOf says in which form the names are.
+func NamesOf(k *keyring.Keyring) string {
+	switch n := k.Names(); {
+	case n.Form == keyring.Clear && n.Moving:
+		return NamesUnsealing
+	case n.Form == keyring.Clear:
+		return NamesClear
+	case n.Moving && n.From == keyring.Clear:
+		return NamesSealing
+	}
+	return NamesSealed
+}
+
+// Rotation is how far the data have been sealed anew since the last change of the term, or of the form of names.
 type Rotation struct {
 	State string `json:"state"`
 	sealed.Rewritten
@@ -94,6 +116,8 @@ type Config struct {
 	Guard    *identity.Guard
 	// Configured is the seal that the next start would use, as its String says it, and its type.
 	Configured seal.Source
+	// SealNames says whether the names of secrets are to be sealed; nil leaves them as they are.
+	SealNames *bool
 	// Seal makes the seal that a change asks for. What it refuses with a code is shown to the caller.
 	Seal   func(ctx context.Context, to Target) (seal.Seal, error)
 	Logger *slog.Logger
@@ -119,10 +143,35 @@ func New(c Config) *Service {
 	}
 	s := &Service{Config: c, wake: make(chan struct{}, 1), rotation: Rotation{State: Idle}}
 	_, s.openedBy = c.Keyring.SealedBy()
-	if len(c.Keyring.Terms()) > 1 {
+	if len(c.Keyring.Terms()) > 1 || c.Keyring.Names().Moving {
 		s.start()
 	}
 	return s
+}
+
+// BeginNames has the names of secrets sealed from now on, or unsealed, as the configuration says, and what is there in
+// the background. While a rotation that an earlier process began is under way, it begins when that is done. Call it before
+// serving, so that what comes is of the right form from the first on.
+func (s *Service) BeginNames(ctx context.Context) error {
+	begun, err := s.beginNames(ctx)
+	if begun {
+		s.start()
+	}
+	return err
+}
+
+func (s *Service) beginNames(ctx context.Context) (begun bool, err error) {
+	if s.SealNames == nil {
+		return false, nil
+	}
+	begun, err = s.Keyring.SealNames(ctx, *s.SealNames)
+	if errors.Is(err, keyring.ErrRotating) {
+		return false, nil
+	}
+	if begun {
+		s.Logger.InfoContext(ctx, "the names of secrets go to another form", "names", NamesOf(s.Keyring))
+	}
+	return begun, err
 }
 
 // The permissions, which only operators hold.
@@ -145,6 +194,7 @@ func (s *Service) status() Status {
 	out.Seal.Since = s.Keyring.RootSince().UTC()
 	out.Seal.Restart = s.restart(out.Seal.Type, out.Seal.KeyID)
 	out.Term = s.Keyring.Term()
+	out.Names = NamesOf(s.Keyring)
 	for _, t := range s.Keyring.Terms() {
 		out.Terms = append(out.Terms, Term{t.Number, t.Created.UTC()})
 	}
@@ -172,7 +222,7 @@ func (s *Service) restart(by, keyID string) string {
 }
 
 // Rotate begins a new term and has everything sealed anew in the background. errs.Conflict while an earlier rotation is
-// still at that.
+// still at that, or the names of secrets go to another form.
 func (s *Service) Rotate(ctx context.Context, c *identity.Caller) (Status, error) {
 	act := identity.Act{Action: "seal.rotate"}
 	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
@@ -191,6 +241,9 @@ func (s *Service) rotate(ctx context.Context) error {
 		return errs.New(errs.Conflict, "a rotation is under way; GET /api/v2/seal tells how far it is")
 	}
 	term, err := s.Keyring.Rotate(ctx, s.Now())
+	if errors.Is(err, keyring.ErrMoving) {
+		return errs.Wrap(err, errs.Conflict, "the names of secrets are being sealed, or unsealed; GET /api/v2/seal tells how far that is")
+	}
 	if err != nil {
 		return err
 	}
@@ -293,8 +346,24 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Finish seals anew what is of older terms and drops them. Run does so by itself.
+// Finish seals anew what is of older terms and drops them, and brings the names of secrets to the form that they are to
+// have. Run does so by itself.
 func (s *Service) Finish(ctx context.Context) error {
+	for {
+		if err := s.finish(ctx); err != nil {
+			return err
+		}
+		begun, err := s.beginNames(ctx)
+		if err != nil {
+			s.set(Rotation{State: Waiting, Message: errs.Message(err)})
+		}
+		if err != nil || !begun {
+			return err
+		}
+	}
+}
+
+func (s *Service) finish(ctx context.Context) error {
 	last := sealed.Rewritten{}
 	s.set(Rotation{State: Running})
 	term, err := s.Rewriter.Rewrite(ctx, func(r sealed.Rewritten) {
@@ -309,6 +378,6 @@ func (s *Service) Finish(ctx context.Context) error {
 		return err
 	}
 	s.set(Rotation{State: Idle, Rewritten: last})
-	s.Logger.InfoContext(ctx, "the data are sealed under the new term, and the old ones are gone", "term", term, "records", last.Records)
+	s.Logger.InfoContext(ctx, "the data are sealed under the new term, and the old ones are gone", "term", term, "records", last.Records, "names", NamesOf(s.Keyring))
 	return nil
 }

@@ -22,6 +22,7 @@ func (r *rotating) Rotate(context.Context, *identity.Caller) (sealing.Status, er
 	}
 	r.status.Term = 2
 	r.status.Terms = append(r.status.Terms, sealing.Term{Term: 2})
+	r.status.Names = sealing.NamesSealed
 	r.status.Rotation.State, r.status.Rotation.AllOrgs, r.status.Rotation.Records = sealing.Running, 4, 17
 	return r.status, nil
 }
@@ -34,6 +35,6 @@ func TestRotating(t *testing.T) {
 	s.ui.Seals = r
 	b.get("/store").wants(t, 200, "all data are of the current term", "Rotate the data keys")
 	b.post("/store/rotate", nil).leads(t, "/store")
-	b.get("/store").wants(t, 200, "Term 2 has begun", "0 of 4 organisations done, 17 records sealed anew", "data-refresh", "disabled")
+	b.get("/store").wants(t, 200, "Term 2 has begun", "0 of 4 organisations done, 17 records sealed anew", "Names of secrets", "sealed, too", "data-refresh", "disabled")
 	b.post("/store/rotate", nil).wants(t, 422, "a rotation is going on")
 }

@@ -41,6 +41,7 @@ type Config struct {
 	NewData     bool
 	Seal        Seal
 	SealKeyFile string
+	SealKeys    *bool // the names of secrets; nil leaves them as they are
 	SecretStore string
 
 	SecretHistory int // versions of a secret
@@ -165,6 +166,7 @@ func (c *Config) table() []group {
 			{name: "seal-transit-addr", value: text(&t.Addr), help: "URL of the Vault with the key, where that is another than the one of --vault-addr; then the next two say how, and of the settings for Vault only its variables, timeout, retries and wait count"},
 			{name: "seal-transit-token-file", value: path(&t.TokenFile), help: "file with the token for it, such as a Vault Agent writes"},
 			{name: "seal-transit-cacert", value: path(&t.CACert), help: "file with the CA certificate that its certificate is checked against (PEM)"},
+			{name: "seal-keys", value: optYesNo(&c.SealKeys), help: "seal the names of secrets in the file, too, and not their values alone; what is there is brought to it while the server runs. Data once sealed so stay so without the flag; --seal-keys=false writes names in clear again"},
 			{name: "secret-store", value: oneOf(&c.SecretStore, StoreBolt, StoreVault), def: StoreBolt, help: "where secrets are kept: bolt, the encrypted file of --bolt-path, or vault"},
 			{name: "secret-history", value: count(&c.SecretHistory), def: "10", help: "how many versions of a secret the embedded store keeps; with 0 a deleted secret is gone at once instead of after 7 days"},
 		}},
