@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -100,9 +102,11 @@ func TestNothingMounted(t *testing.T) {
 }
 
 // TestSealed seals Vault under load, unseals it, and wants every change that was answered nil.
-func TestSealed(t *testing.T) {
+func TestSealed(t *testing.T) { eachLayout(t, sealedInMidLoad) }
+
+func sealedInMidLoad(t *testing.T, l kv2.Layout) {
 	v := vaulttest.Start(t)
-	s, log := open(t, v, Config{ClientTimeout: new(5 * time.Second)})
+	s, log := open(t, v, Config{ClientTimeout: new(5 * time.Second), Place: Place{Layout: l}})
 	const writers = 4
 	var (
 		wg                 sync.WaitGroup
@@ -120,7 +124,11 @@ func TestSealed(t *testing.T) {
 				default:
 				}
 				key := fmt.Sprintf("%d-%04d", w, i)
-				switch err := s.Apply(t.Context(), org, set(key, "v")); {
+				c := set(key, "v")
+				if i%2 == 1 {
+					c = set(key, "v", key+"/twin", "v")
+				}
+				switch err := s.Apply(t.Context(), org, c); {
 				case err == nil:
 					mu.Lock()
 					done = append(done, key)
@@ -149,6 +157,15 @@ func TestSealed(t *testing.T) {
 	for _, key := range done {
 		if _, err := s.Get(t.Context(), org, key); err != nil {
 			t.Errorf("a change that was answered nil is lost: %v", err)
+		}
+	}
+	keys, err := s.Keys(t.Context(), org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if first, is := strings.CutSuffix(key, "/twin"); is && !slices.Contains(keys, first) {
+			t.Errorf("half of a change is there: %s", key)
 		}
 	}
 	log.want(t, "Vault does not serve", "the secret store is sealed", "Vault serves again")

@@ -15,8 +15,13 @@ import (
 // appRole is a log-in for the mount's policy whose tokens last so long.
 func appRole(t *testing.T, v *vaulttest.Server, mount, ttl string) login.Config {
 	t.Helper()
+	return appRoleWith(t, v, vaulttest.Policy(mount), ttl)
+}
+
+func appRoleWith(t *testing.T, v *vaulttest.Server, policy, ttl string) login.Config {
+	t.Helper()
 	at := v.EnableAuth(t, "approle")
-	roleID, secretID := v.AppRole(t, at, map[string]any{"token_policies": v.WritePolicy(t, vaulttest.Policy(mount)), "token_ttl": ttl, "token_max_ttl": "1h"})
+	roleID, secretID := v.AppRole(t, at, map[string]any{"token_policies": v.WritePolicy(t, policy), "token_ttl": ttl, "token_max_ttl": "1h"})
 	return login.Config{Method: login.AppRole, Mount: at, RoleID: roleID, SecretID: secretID}
 }
 

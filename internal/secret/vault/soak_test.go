@@ -14,13 +14,16 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
 // TestSoak puts mixed load on a store whose token lasts 20 s, with a fault at intervals, for a few seconds here and for
 // STRONGROOM_SOAK (10m by make soak) on request. Each of its workers owns a key and knows what it may hold: the value of
 // the last change that was acknowledged, or of one since then whose outcome was not told.
-func TestSoak(t *testing.T) {
+func TestSoak(t *testing.T) { eachLayout(t, soak) }
+
+func soak(t *testing.T, l kv2.Layout) {
 	length, ttl := 10*time.Second, "4s"
 	if text := os.Getenv("STRONGROOM_SOAK"); text != "" {
 		var err error
@@ -33,9 +36,10 @@ func TestSoak(t *testing.T) {
 	v := vaulttest.Start(t, vaulttest.Persistent(t))
 	n := vaulttest.Network(t, v)
 	mount := v.MountKV(t)
-	conf := appRole(t, v, mount, ttl)
+	p := Place{Mount: mount, Layout: l}
+	conf := appRoleWith(t, v, policy(p), ttl)
 	before := runtime.NumGoroutine()
-	s, err := New(t.Context(), Config{Address: n.Address, Place: Place{Mount: mount}, Login: conf, ClientTimeout: new(2 * time.Second), CacheTTL: 100 * time.Millisecond, Logger: new(logs).logger()})
+	s, err := New(t.Context(), Config{Address: n.Address, Place: p, Login: conf, ClientTimeout: new(2 * time.Second), CacheTTL: 100 * time.Millisecond, Logger: new(logs).logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +124,13 @@ func (w *worker) set(ctx context.Context, t *testing.T, value string) {
 	c := secret.Change{Delete: []string{w.key}}
 	if value != "" {
 		c = set(w.key, value)
+	}
+	if rand.N(3) == 0 { // with another name that nobody looks at
+		if value != "" {
+			c.Set[w.key+"/twin"] = c.Set[w.key]
+		} else {
+			c.Delete = append(c.Delete, w.key+"/twin")
+		}
 	}
 	err := w.store.Apply(ctx, w.org, c)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,6 +129,37 @@ func (l Location) mark(ctx context.Context, kind string, version int64) error {
 		_, err := l.Client.Logical().WriteWithContext(ctx, r.Path, map[string]any{"versions": []int64{version}})
 		return err
 	})
+}
+
+// May asks whether the token's policies allow all the requests. Its error is that of the first which they do not. Where
+// Vault does not tell, they are taken to be allowed.
+func (l Location) May(ctx context.Context, requests []conn.Request) error {
+	paths := make([]string, len(requests))
+	for i, r := range requests {
+		paths[i] = r.Path
+	}
+	ask := conn.Request{Method: http.MethodPut, Kind: "capabilities", Path: "sys/capabilities-self", Needs: "update", Optional: true}
+	var has map[string]any
+	err := l.Conn.Do(ctx, ask, func(ctx context.Context) error {
+		s, err := l.Client.Logical().WriteWithContext(ctx, ask.Path, map[string]any{"paths": paths})
+		if s != nil {
+			has = s.Data
+		}
+		return err
+	})
+	switch {
+	case conn.Is(err, conn.Denied), conn.Is(err, conn.Unmounted), conn.Is(err, conn.Strange):
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, r := range requests {
+		all, told := has[r.Path].([]any)
+		if told && !slices.Contains(all, any(r.Needs)) && !slices.Contains(all, any("root")) {
+			return l.Conn.Fail(conn.Denied, "the token's policies lack the capability "+strconv.Quote(r.Needs)+" on "+strconv.Quote(r.Path), r)
+		}
+	}
+	return nil
 }
 
 // Describe replaces an entry's custom metadata.

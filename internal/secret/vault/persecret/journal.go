@@ -2,8 +2,11 @@ package persecret
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"slices"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -34,8 +37,8 @@ const (
 	partSteps = 500
 )
 
-// cut makes parts of steps.
-func cut(steps []step) [][]step {
+// cut makes parts of steps, each of at most so many.
+func cut(steps []step, most int) [][]step {
 	var parts [][]step
 	size := 0
 	for _, st := range steps {
@@ -44,7 +47,7 @@ func cut(steps []step) [][]step {
 			panic("persecret: a step cannot be written: " + err.Error()) // it is texts and numbers
 		}
 		last := len(parts) - 1
-		if last < 0 || size+len(b) > partBytes || len(parts[last]) == partSteps {
+		if last < 0 || size+len(b) > partBytes || len(parts[last]) == most {
 			parts, size, last = append(parts, nil), 0, last+1
 		}
 		parts[last], size = append(parts[last], st), size+len(b)
@@ -54,6 +57,41 @@ func cut(steps []step) [][]step {
 
 func partAt(at kv2.Location, journal string, n int) kv2.Location {
 	return at.Below(fmt.Sprintf("%s/%s-%d", journals, journal, n))
+}
+
+// prepare writes a journal, which nobody sees before the commit nor misses where there is none, and gives the number of its
+// parts.
+func (s *Store) prepare(ctx context.Context, at kv2.Location, p *pending, steps []step, most int) (int, error) {
+	parts := cut(steps, most)
+	p.ID, p.Parts = rand.Text(), len(parts)
+	err := s.writeParts(ctx, at, p.ID, parts)
+	if err != nil && !conn.Uncertain(err) && ctx.Err() == nil {
+		s.removeParts(ctx, at, p.ID, len(parts))
+	}
+	return len(parts), err
+}
+
+// mayCarryOut asks whether the token's policies allow every step: what is committed and may not be carried out would keep
+// the organisation's other changes waiting. A token that may not ask is let through.
+func mayCarryOut(ctx context.Context, at kv2.Location, steps []step) error {
+	requests := make([]conn.Request, len(steps))
+	for i, st := range steps {
+		entry := at.Below(st.Path)
+		switch {
+		case st.Op == set && st.Base == 0:
+			requests[i] = entry.Request(http.MethodPut, "data", "create")
+		case st.Op == set:
+			requests[i] = entry.Request(http.MethodPut, "data", "update")
+		default:
+			requests[i] = entry.Request(http.MethodPut, st.Op, "update")
+		}
+	}
+	for part := range slices.Chunk(requests, partSteps) {
+		if err := at.May(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeParts writes what the commit of a journal needs to be there.

@@ -185,9 +185,8 @@ func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []
 
 // journal commits steps and carries them out.
 func (s *Store) journal(ctx context.Context, org id.ID, at kv2.Location, c *control, steps []step) error {
-	parts := cut(steps)
 	next := c.next()
-	next.Pending = &pending{ID: rand.Text(), Kind: changing, Parts: len(parts)}
+	next.Pending = &pending{ID: rand.Text(), Kind: changing}
 	touched := make(map[string]bool, len(steps))
 	var gone []deletion
 	for _, st := range steps {
@@ -201,17 +200,20 @@ func (s *Store) journal(ctx context.Context, org id.ID, at kv2.Location, c *cont
 		s.sweepSoon(org)
 		return errs.New(errs.RequestTooLarge, "too many secrets were deleted at once or within the last %d minutes: the secret store keeps their names (%d KiB) until they can be removed for good; delete fewer at once, or wait", int(removable.Minutes()), maxControl>>10)
 	}
-	// Nobody sees the parts before the commit, nor misses them where there is none.
-	if err := s.writeParts(ctx, at, next.Pending.ID, parts); err != nil {
-		if !conn.Uncertain(err) && ctx.Err() == nil {
-			s.removeParts(ctx, at, next.Pending.ID, len(parts))
-		}
+	if err := mayCarryOut(ctx, at, steps); err != nil {
+		return err
+	}
+	parts, err := s.prepare(ctx, at, next.Pending, steps, partSteps)
+	if errs.Is(err, errs.RequestTooLarge) && parts < len(steps) {
+		parts, err = s.prepare(ctx, at, next.Pending, steps, 1) // perhaps Vault's storage takes less than most
+	}
+	if err != nil {
 		return err
 	}
 	committed, err := s.commit(ctx, org, at, next)
 	if err != nil {
 		if err == conn.ErrMismatch || !conn.Uncertain(err) && ctx.Err() == nil {
-			s.removeParts(ctx, at, next.Pending.ID, len(parts))
+			s.removeParts(ctx, at, next.Pending.ID, parts)
 		}
 		return err
 	}
