@@ -1,6 +1,7 @@
 package sealed
 
 import (
+	"strings"
 	"sync"
 
 	"strongroom/internal/id"
@@ -57,6 +58,16 @@ func (c *cache) put(org id.ID, rev int64, keys []string) {
 	}
 	c.lists[org] = cached{rev, keys, size}
 	c.size += size
+}
+
+// packed puts the names next to each other in one piece of memory. As parts of the records' keys, which are several times
+// as long, they would keep all of those.
+func packed(keys []string) []string {
+	all := strings.Join(keys, "")
+	for i, k := range keys {
+		keys[i], all = all[:len(k)], all[len(k):]
+	}
+	return keys
 }
 
 func (c *cache) drop(org id.ID) {

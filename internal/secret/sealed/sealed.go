@@ -112,7 +112,7 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 		case keys == nil:
 			continue
 		case at.pending == nil:
-			s.lists.put(org, rev, keys)
+			s.lists.put(org, rev, packed(keys))
 			return keys, nil
 		case rev == at.rev:
 			keys, err = s.over(ctx, org, at.pending, keys)
