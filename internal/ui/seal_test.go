@@ -37,4 +37,6 @@ func TestRotating(t *testing.T) {
 	b.post("/store/rotate", nil).leads(t, "/store")
 	b.get("/store").wants(t, 200, "Term 2 has begun", "0 of 4 organisations done, 17 records sealed anew", "Names of secrets", "sealed, too", "data-refresh", "disabled")
 	b.post("/store/rotate", nil).wants(t, 422, "a rotation is going on")
+	r.status.Seal.Type, r.status.Seal.KeyID, r.status.Seal.Restart = "transit", "transit/strongroom", "start influxd with other settings"
+	b.get("/store").wants(t, 200, "Vault’s transit engine <code", ">transit/strongroom</code>", "start influxd with other settings")
 }

@@ -24,8 +24,8 @@ type storeView struct {
 
 // storeNames say which store is which.
 var storeNames = map[string][2]string{
-	"bolt":  {"Embedded store", "Values are sealed with AES-256-GCM in the server's own file."},
-	"vault": {"Vault", "Values are in Vault's KV version 2 engine; this server keeps none of them."},
+	"bolt":  {"Embedded store", "Values are sealed with AES-256-GCM in the server’s own file."},
+	"vault": {"Vault", "Values are in Vault’s KV version 2 engine; this server keeps none of them."},
 }
 
 // detail is a secret.Detail in words.
@@ -39,7 +39,7 @@ var detailNames = map[string]string{"vault-token": "Vault’s token"}
 
 // sealNames say how the root key is kept.
 var sealNames = map[string]string{
-	"key-file": "a key file", "passphrase": "a passphrase", "transit": "Vault's transit engine",
+	"key-file": "a key file", "passphrase": "a passphrase", "transit": "Vault’s transit engine",
 }
 
 func (u *UI) storePage(v *visit) (answer, error) {

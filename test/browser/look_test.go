@@ -93,7 +93,10 @@ var (
 func (b *tab) wear(theme string, width int64) {
 	b.Helper()
 	b.run(chromedp.EmulateViewport(width, 900))
-	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: theme},
+		{Name: "prefers-reduced-motion", Value: "reduce"}, // or else a picture shows colours on their way to others
+	}})
 }
 
 // readAxe gives axe-core, which npm fetches once a run.
