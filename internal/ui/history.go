@@ -17,12 +17,6 @@ import (
 // day is how a date field of a form writes a day.
 const day = "2006-01-02"
 
-// keepsInfo says whether the store knows more of a secret than its value.
-func (u *UI) keepsInfo() bool {
-	_, ok := u.Store.(secret.Historian)
-	return ok
-}
-
 // keepsDeleted says whether what is deleted can be brought back.
 func (u *UI) keepsDeleted(org id.ID) bool { return secret.KeepsHistory(u.Store, org) && !u.NoHistory }
 
@@ -71,22 +65,23 @@ func noSecret(key string) error {
 	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", clip(key))
 }
 
-// known is what the store knows of a secret that is there; without a history, why there is none.
-func (u *UI) known(v *visit, key string) (_ *about, noHistory string, err error) {
-	if u.keepsInfo() {
+// noHistory says why a store knows nothing but values, by its name in the configuration; "" is for all others.
+var noHistory = map[string]string{
+	"":      "This store keeps the current value alone: no dates, no description and no earlier versions.",
+	"vault": "The organisation’s secrets are one entry of Vault, which knows no dates, description or earlier versions of a single one; with --vault-layout secret each has its own.",
+}
+
+// known is what the store knows of a secret that is there; nil where it knows nothing but the value.
+func (u *UI) known(v *visit, key string) (*about, error) {
+	if secret.KeepsHistory(u.Store, v.org) {
 		info, err := u.info(v, key)
-		if !errs.Is(err, errs.NotImplemented) {
-			return u.aboutOf(info), "", err
-		}
-		noHistory = errs.Message(err)
-	} else {
-		noHistory = "this store keeps the current value alone: no dates, no description and no earlier versions"
+		return u.aboutOf(info), err
 	}
 	there, err := u.hasSecret(v, key)
 	if err == nil && !there {
 		err = noSecret(key)
 	}
-	return nil, noHistory, err
+	return nil, err
 }
 
 // info is what is known of a secret that is there.

@@ -104,20 +104,25 @@ type forgetful struct {
 	secret.Historian
 }
 
-func (forgetful) Info(context.Context, id.ID, string) (secret.Info, error) {
-	return secret.Info{}, errs.New(errs.NotImplemented, "secrets are kept in one entry here, which has no history of a single one")
-}
+func (forgetful) KeepsHistory(id.ID) bool { return false }
 
 func TestStoreSaysWhyItHasNoHistory(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
 	s.use(forgetful{s.store, s.store.(secret.Historian)})
+	s.ui.StoreName = "vault"
 	p := b.get(s.at("/secret?key=k"))
-	p.wants(t, 200, "secrets are kept in one entry here", "Replace the value")
+	p.wants(t, 200, "with --vault-layout secret each has its own", "Replace the value")
 	if strings.Contains(p.body, `id="about"`) {
 		t.Error("the page tells of what is not known")
 	}
 	b.get(s.at("/secret?key=none")).wants(t, 404, "there is no secret named")
+	b.get(s.at("/secrets/deleted")).wants(t, 200, "what is deleted is gone at once")
+	// That there is none is no failure, neither on record nor in the store's figures.
+	b.get("/activity").wants(t, 200)
+	if p := b.get("/activity?outcome=failed&key=k"); strings.Contains(p.body, "looked at") {
+		t.Error("a look at the page is on record as one that failed")
+	}
 }
 
 func TestOwnerLeaves(t *testing.T) {

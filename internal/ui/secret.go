@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -155,11 +156,14 @@ func (u *UI) secretPage(v *visit) (answer, error) {
 }
 
 func (u *UI) showSecret(v *visit, key string) (answer, error) {
-	known, noHistory, err := u.known(v, key)
+	known, err := u.known(v, key)
 	if err != nil {
 		return answer{}, err
 	}
-	p := secretView{Key: key, About: known, NoHistory: noHistory, ReadOnly: secret.ReadOnly(u.Store, v.org), MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), Origin: v.host(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
+	p := secretView{Key: key, About: known, ReadOnly: secret.ReadOnly(u.Store, v.org), MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), Origin: v.host(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
+	if known == nil {
+		p.NoHistory = cmp.Or(noHistory[u.StoreName], noHistory[""])
+	}
 	if u.keepsDeleted(v.org) {
 		p.Days = keptDays()
 	}

@@ -3,11 +3,21 @@ package browser
 import (
 	"strings"
 	"testing"
+
+	"strongroom/internal/secret/vault/vaulttest"
 )
 
 // TestRestoringAndBringingBack replaces a value, restores the first one, deletes the secret and brings it back.
-func TestRestoringAndBringingBack(t *testing.T) {
-	b := openTab(t, startServer(t))
+func TestRestoringAndBringingBack(t *testing.T) { restoreAndBringBack(t, startServer(t)) }
+
+// TestRestoringInVault does the same where each secret is an entry of Vault's.
+func TestRestoringInVault(t *testing.T) {
+	v := vaulttest.Shared(t)
+	restoreAndBringBack(t, startServer(t, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken, "--vault-mount="+v.MountKV(t), "--vault-layout=secret"))
+}
+
+func restoreAndBringBack(t *testing.T, s *server) {
+	b := openTab(t, s)
 	org := b.setUp()
 	b.add(org, "db/password", secretValue+"1")
 	page := org + "/secret?key=db%2Fpassword"
