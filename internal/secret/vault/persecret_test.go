@@ -259,3 +259,38 @@ func TestSetsTogether(t *testing.T) {
 		t.Errorf("same is %q, %v", got.Bytes(), err)
 	}
 }
+
+// TestLargeChangeInTime has a change that is committed in its caller's time and takes longer to be carried out: he is told in
+// time that it is made, and so it is, for everybody.
+func TestLargeChangeInTime(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f := newFront(t, v)
+	p := Place{Mount: v.MountKV(t), Layout: LayoutSecret}
+	s, _ := open(t, v, Config{Address: f.URL, Place: p, ClientTimeout: new(4 * time.Second), MaxRetries: new(0)})
+	other, _ := open(t, v, Config{Place: p})
+	held := make(chan struct{})
+	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		if isWrite(r) && strings.Contains(r.URL.Path, "/key-0") {
+			select {
+			case <-held:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		vault.ServeHTTP(w, r)
+	})
+	apply(t, s, secret.Change{Set: values(50)})
+	close(held)
+	for _, store := range []*Store{s, other} {
+		if keys, err := store.Keys(t.Context(), org); err != nil || len(keys) != 50 {
+			t.Errorf("%d keys, %v", len(keys), err)
+		}
+		if got, err := store.Get(t.Context(), org, "key-049"); err != nil || got.Len() == 0 {
+			t.Errorf("Get: %v", err)
+		}
+	}
+	waitFor(t, func() bool {
+		status, _ := v.Do(t, "GET", p.Mount+"/data/"+org.String()+"/key-049", nil)
+		return status == http.StatusOK
+	})
+}

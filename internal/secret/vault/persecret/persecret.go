@@ -57,6 +57,7 @@ type Store struct {
 	versions versions
 	sweeps   sweeps
 	lists    lists
+	hints    hints
 	running  sync.WaitGroup
 }
 

@@ -135,7 +135,10 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *control
 	}
 	var hints []deletion
 	for _, d := range c.Deleted {
-		if listed[d.Path] {
+		switch {
+		case s.hints.holds(hint{org, d.Path, d.Version}):
+			delete(listed, d.Path)
+		case listed[d.Path]:
 			hints = append(hints, d)
 		}
 	}
@@ -147,6 +150,7 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *control
 		if err != nil {
 			return err
 		}
+		s.hints.learn(hint{org, d.Path, d.Version}, !m.Alive())
 		mu.Lock()
 		defer mu.Unlock()
 		if m.Alive() && !(removing[d.Path] && m.Current == d.Version) {

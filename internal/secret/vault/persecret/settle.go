@@ -76,7 +76,10 @@ func (s *Store) later(org id.ID) {
 	if s.places.ReadOnly(org) {
 		return
 	}
-	s.queue.Go(org, func(ctx context.Context) error {
+	s.queue.Go(org, func(context.Context) error {
+		// A change may be of so many names that an operation's time is not enough.
+		ctx, cancel := context.WithTimeoutCause(s.conn.Base(), longest, conn.ErrTooSlow)
+		defer cancel()
 		at, err := s.at(ctx, org)
 		if err != nil {
 			return err
@@ -85,6 +88,9 @@ func (s *Store) later(org id.ID) {
 		return err
 	})
 }
+
+// longest is how long a committed change is being carried out when nobody waits for it.
+const longest = 5 * time.Minute
 
 // finished reports whether the journal is one of the last that were carried out.
 func (c *control) finished(journal string) bool { return slices.Contains(c.Done, journal) }

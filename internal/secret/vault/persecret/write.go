@@ -49,7 +49,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 	}
 	outcomes := make([]error, len(alone))
 	_ = each(ctx, len(alone), func(ctx context.Context, i int) error {
-		outcomes[i] = s.setOne(ctx, org, at, alone[i].Change)
+		outcomes[i] = s.setOne(ctx, org, at, merged(alone[i : i+1])[0])
 		return nil // one caller's outcome is nothing to the others
 	})
 	for i, it := range alone {
@@ -70,11 +70,10 @@ func only(c secret.Change) (key string, single bool) {
 }
 
 // setOne sets one secret by one write, where its entry was seen a moment ago or has never been; else it looks first.
-func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, c secret.Change) error {
-	key, _ := only(c)
-	n, value := name{org, key}, string(c.Set[key].Bytes())
+func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) error {
+	n, value := name{org, w.key}, w.value
 	defer s.changed(n)
-	entry := at.Below(pathOf(key))
+	entry := at.Below(pathOf(w.key))
 	version, known := s.versions.of(n, value)
 	for try, lost := 1, 0; ; try++ {
 		if !known {
@@ -100,7 +99,7 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, c secret
 			}
 			version = e.Version
 		}
-		written, err := s.putInTime(ctx, entry, version, data(value, c.By))
+		written, err := s.putInTime(ctx, entry, version, data(value, w.by))
 		s.versions.forget(n)
 		switch {
 		case err == nil:
@@ -169,13 +168,19 @@ func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, item
 // change makes one journal of the items' changes and carries it out. From its commit on the change is made, so that nil is
 // the outcome also where Vault is away before all of it has been carried out: everybody sees it, and somebody finishes it.
 func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) error {
+	wishes := merged(items)
+	if len(wishes) == 1 && !wishes[0].remove { // several that set the same: the last is what stays
+		if err := s.setOne(ctx, org, at, wishes[0]); err != errJournal {
+			return err
+		}
+	}
 	reading, stop := queue.WhileAnyWaits(ctx, items)
 	defer stop()
 	c, err := s.settled(reading, org, at)
 	if err != nil {
 		return err
 	}
-	steps, err := s.plan(reading, at, merged(items))
+	steps, err := s.plan(reading, at, wishes)
 	if err != nil || len(steps) == 0 || len(queue.Waiting(items)) == 0 {
 		return err
 	}
@@ -220,7 +225,10 @@ func (s *Store) journal(ctx context.Context, org id.ID, at kv2.Location, c *cont
 	if committed.finished(next.Pending.ID) {
 		return nil
 	}
-	if err := s.roll(ctx, org, at, committed, steps, false); err != nil {
+	// The caller hears of his change in time, also where it is so large that it is carried out after that.
+	rolling, cancel := s.conn.Shorten(ctx)
+	defer cancel()
+	if err := s.roll(rolling, org, at, committed, steps, false); err != nil {
 		s.later(org)
 	}
 	if len(gone) > 0 {
