@@ -15,7 +15,7 @@ import (
 )
 
 // streamed serves a list of so many items that ends with the error, by a server that a client asks.
-func streamed(t *testing.T, items int, fails error) (res *http.Response, body []byte, readErr error, log string) {
+func streamed(t *testing.T, items int, fails error) (res *http.Response, body []byte, log string, readErr error) {
 	t.Helper()
 	var said bytes.Buffer
 	a := &API{Config: Config{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
@@ -42,7 +42,7 @@ func streamed(t *testing.T, items int, fails error) (res *http.Response, body []
 	body, readErr = io.ReadAll(res.Body)
 	res.Body.Close()
 	s.Close() // the handler has ended
-	return res, body, readErr, said.String()
+	return res, body, said.String(), readErr
 }
 
 func item(i int) map[string]any { return map[string]any{"n": i, "text": strings.Repeat("<&>", 10)} }
@@ -56,7 +56,7 @@ func TestStream(t *testing.T) {
 		}
 		want, err := json.Marshal(map[string]any{"items": all, "links": map[string]string{"self": "/<here>"}})
 		must(t, err)
-		res, body, err, _ := streamed(t, n, nil)
+		res, body, _, err := streamed(t, n, nil)
 		must(t, err)
 		if !bytes.Equal(body, want) || res.StatusCode != 200 || res.Header.Get("Content-Type") != jsonHeader[0] || res.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%d items: %s, %v, %d bytes, want %d", n, res.Status, res.Header, len(body), len(want))
@@ -69,12 +69,12 @@ func TestStream(t *testing.T) {
 
 // TestStreamFails ends a list with an error before and after its first bytes have gone.
 func TestStreamFails(t *testing.T) {
-	res, body, err, _ := streamed(t, 10, errors.New("the disk is broken"))
+	res, body, _, err := streamed(t, 10, errors.New("the disk is broken"))
 	must(t, err)
 	if res.StatusCode != 500 || strings.Contains(string(body), "items") || strings.Contains(string(body), "broken") {
 		t.Errorf("before the first byte: %s %s", res.Status, body)
 	}
-	res, body, err, log := streamed(t, 5000, errors.New("the disk is broken"))
+	res, body, log, err := streamed(t, 5000, errors.New("the disk is broken"))
 	if err == nil || res.StatusCode != 200 || len(body) == 0 {
 		t.Errorf("after the first byte: %s, %d bytes, %v; the client must see that it is cut off", res.Status, len(body), err)
 	}
