@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,10 +23,20 @@ type limitListener struct {
 // fullEvery is how often the log mentions that all connections are taken.
 const fullEvery = time.Minute
 
-// limited bounds the connections of the listener; 0 leaves it as it is.
+// ownFiles is how many of the process's file descriptors are not for clients: data, logs, connections to Vault.
+const ownFiles = 128
+
+// limited bounds the connections of the listener; 0 leaves it as it is. A process that may open fewer files has fewer.
 func limited(l net.Listener, connections int, log *slog.Logger) net.Listener {
 	if connections == 0 {
 		return l
+	}
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && uint64(files.Cur) < uint64(connections)+ownFiles {
+		fewer := max(int(files.Cur)-ownFiles, int(files.Cur)/2, 1)
+		log.Warn("this process may open few files, and takes fewer connections than --http-max-connections says; raise the limit (ulimit -n, LimitNOFILE)",
+			"files", files.Cur, "connections", fewer)
+		connections = fewer
 	}
 	return &limitListener{Listener: l, slots: make(chan struct{}, connections), done: make(chan struct{}), log: log}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -67,5 +68,19 @@ func TestLimitListener(t *testing.T) {
 	must(t, open[1].Close())
 	if n := strings.Count(said.String(), "as many connections are open as may be"); n != 1 {
 		t.Errorf("the log says so %d times:\n%s", n, said.String())
+	}
+}
+
+// TestLimitWithFewFiles asks for more connections than the process may have files.
+func TestLimitWithFewFiles(t *testing.T) {
+	var files syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	var said bytes.Buffer
+	l := limited(inner, int(files.Cur), slog.New(slog.NewTextHandler(&said, nil)))
+	defer l.Close()
+	if n := cap(l.(*limitListener).slots); n < 1 || n >= int(files.Cur) || !strings.Contains(said.String(), "raise the limit") {
+		t.Errorf("%d connections of %d files are left to clients, and the log says %q", n, files.Cur, said.String())
 	}
 }
