@@ -20,7 +20,7 @@ func TestFullDisk(t *testing.T) {
 	s := start(t, dir)
 	token, secrets := s.onboard(t)
 	s.end(t)
-	url, child := startChild(t, dir)
+	url, child := startChild(t, dir, "")
 	defer func() {
 		must(t, child.Process.Kill())
 		child.Wait()

@@ -19,13 +19,16 @@ import (
 	"strongroom/internal/influxd/config"
 )
 
-// killEnv makes the test binary a server on the data in the folder it names.
-const killEnv = "STRONGROOM_TEST_SERVER"
+// killEnv makes the test binary a server on the data in the folder it names, with the flag that flagEnv has.
+const (
+	killEnv = "STRONGROOM_TEST_SERVER"
+	flagEnv = "STRONGROOM_TEST_SERVER_FLAG"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killEnv); dir != "" {
 		err := Run(context.Background(), Process{
-			Args: []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")},
+			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, strings.Fields(os.Getenv(flagEnv))...),
 			Env:  []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
 			Listening: func(url string) { fmt.Println(url) },
 		})
@@ -84,7 +87,8 @@ func (w *killWriter) run(url, token string, acks chan<- struct{}) {
 }
 
 // TestKill kills the server 300 times at random moments under load. What it had acknowledged is there, every change is
-// there whole or not at all, and the next start is clean.
+// there whole or not at all, and the next start is clean. Every second start has the names of secrets sealed, or unsealed,
+// which the next go on with.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -96,7 +100,7 @@ func TestKill(t *testing.T) {
 	writers := []*killWriter{{name: "small", keys: 3}, {name: "other", keys: 2}, {name: "large", keys: 80}}
 	rounds := kills()
 	for round := range rounds {
-		url, child := startChild(t, dir)
+		url, child := startChild(t, dir, []string{"--seal-keys", "", "--seal-keys=false", ""}[round%4])
 		acks := make(chan struct{}, 1000)
 		var wg sync.WaitGroup
 		for _, w := range writers {
@@ -130,11 +134,11 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// startChild starts the server in a process of its own, and waits until it listens.
-func startChild(t *testing.T, dir string) (url string, child *exec.Cmd) {
+// startChild starts the server in a process of its own, with the flag if it is not empty, and waits until it listens.
+func startChild(t *testing.T, dir, flag string) (url string, child *exec.Cmd) {
 	t.Helper()
 	child = exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), killEnv+"="+dir)
+	child.Env = append(os.Environ(), killEnv+"="+dir, flagEnv+"="+flag)
 	var problems output
 	child.Stderr = &problems
 	out, err := child.StdoutPipe()

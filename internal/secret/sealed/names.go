@@ -72,7 +72,7 @@ func (s *Store) nameOf(ctx context.Context, place layout.Place, kind layout.Kind
 	if !place.Form.Sealed() {
 		return place.Name, nil
 	}
-	plain, err := s.open(ctx, place.Org, place.Slot(kind).As, sealed)
+	plain, err := s.open(ctx, place.Org, place.As(kind), sealed)
 	if err != nil {
 		return "", err
 	}
@@ -81,17 +81,19 @@ func (s *Store) nameOf(ctx context.Context, place layout.Place, kind layout.Kind
 
 // listedIn gives the names that records of the list of names are of.
 func (s *Store) listedIn(ctx context.Context, org id.ID, recs []kv.Record, names []string) ([]string, error) {
-	inClear := layout.Head(org) + "/"
+	var form layout.Form
+	prefix := layout.Names(org, form)
 	for _, rec := range recs {
-		if name, ok := strings.CutPrefix(rec.Key, inClear); ok {
-			names = append(names, name)
-			continue
+		name, ok := strings.CutPrefix(rec.Key, prefix)
+		if !ok {
+			place, _, err := layout.Parse(rec.Key)
+			if err != nil {
+				return nil, err
+			}
+			form, name = place.Form, place.Name
+			prefix = layout.Names(org, form) // as it is of those that follow
 		}
-		place, kind, err := layout.Parse(rec.Key)
-		if err != nil {
-			return nil, err
-		}
-		name, err := s.nameOf(ctx, place, kind, rec.Value)
+		name, err := s.nameOf(ctx, layout.Place{Org: org, Form: form, Name: name}, layout.Listed, rec.Value)
 		if err != nil {
 			return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
 		}

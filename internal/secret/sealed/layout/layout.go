@@ -116,7 +116,7 @@ type Slot struct {
 	As  keyring.Belongs
 }
 
-// What records are sealed as. Those of a sealed form have byIndex behind it.
+// What records are sealed as. Those of a sealed form belong to an index, which is no name.
 const (
 	valueKind   = "secret"
 	metaKind    = "secret metadata"
@@ -129,30 +129,41 @@ const (
 
 // Slot is where the secret's record of a kind is.
 func (p Place) Slot(k Kind) Slot {
-	of, as := p.Name, ""
-	switch k.name {
-	case value:
-		as = valueKind
-	case metadata:
-		as = metaKind
-	case version:
-		// A name holds no control character, so that it ends where the NUL is.
-		as, of = versionKind, fmt.Sprintf("%s\x00%010d", p.Name, k.n)
-	case listed:
-		as = listedKind
-	case trash:
-		at := fmt.Sprintf("%013d", k.n)
-		return Slot{TrashPrefix(p.Org) + at + p.Form.mark() + p.Name, p.sealedAs(trashKind, at+"/"+p.Name)}
+	as := p.As(k)
+	if k.name == trash {
+		return Slot{TrashPrefix(p.Org) + trashTime(k) + p.Form.mark() + p.Name, as}
 	}
-	return Slot{Prefix(p.Org) + k.name + p.Form.mark() + of, p.sealedAs(as, of)}
+	return Slot{Prefix(p.Org) + k.name + p.Form.mark() + as.Key, as}
 }
 
-func (p Place) sealedAs(kind, key string) keyring.Belongs {
-	if p.Form.Sealed() {
-		kind += byIndex
+// As is what the secret's record of a kind is sealed as.
+func (p Place) As(k Kind) keyring.Belongs {
+	sealed := p.Form.Sealed()
+	switch k.name {
+	case metadata:
+		return belongs(sealed, metaKind, metaKind+byIndex, p.Name)
+	case version:
+		// A name holds no control character, so that it ends where the NUL is.
+		return belongs(sealed, versionKind, versionKind+byIndex, fmt.Sprintf("%s\x00%010d", p.Name, k.n))
+	case listed:
+		return belongs(sealed, listedKind, listedKind+byIndex, p.Name)
+	case trash:
+		return belongs(sealed, trashKind, trashKind+byIndex, trashTime(k)+"/"+p.Name)
 	}
-	return keyring.Belongs{Kind: kind, Key: key}
+	return belongs(sealed, valueKind, valueKind+byIndex, p.Name)
 }
+
+func belongs(sealed bool, ofName, ofIndex, key string) keyring.Belongs {
+	if sealed {
+		return keyring.Belongs{Kind: ofIndex, Key: key}
+	}
+	return keyring.Belongs{Kind: ofName, Key: key}
+}
+
+func trashTime(k Kind) string { return fmt.Sprintf("%013d", k.n) }
+
+// Names is what the keys of the list of names begin with.
+func Names(org id.ID, form Form) string { return Head(org) + form.mark() }
 
 // Prefixes are what the keys of all records of a form begin with, in the order in which they can be moved to another: the
 // names last, which say what an index is of. The deleted secrets are none of them: they are in the order of time.
