@@ -103,7 +103,7 @@ func FuzzRestore(f *testing.F) {
 	whole := readFile(f, backupOf(f, s, token))
 	s.call(f, "PATCH", secrets, token, `{"later":"sesame"}`, 204, nil)
 	s.end(f)
-	seeds(f, whole, 12, "user/", "org/", "auth/", "secrets/", "core/", "member/", "active", `"read"`, "strongroom")
+	seeds(f, whole, 5, "user/", "org/", "auth/", "secrets/", "core/", "member/", "active", `"read"`, "strongroom")
 	data, backup := filepath.Join(dir, "influxd.bolt"), filepath.Join(f.TempDir(), "backup")
 	before := readFile(f, data)
 
