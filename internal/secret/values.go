@@ -119,6 +119,9 @@ func (s *Service) Names(ctx context.Context, org id.ID) ([]string, error) {
 		return names, nil
 	}
 	deleted, err := h.Deleted(ctx, org)
+	if errs.Is(err, errs.NotImplemented) { // a store that keeps a history of other organisations' secrets
+		return names, nil
+	}
 	for _, info := range deleted {
 		names = append(names, info.Key)
 	}

@@ -154,3 +154,25 @@ func TestUseUnrecorded(t *testing.T) {
 		t.Errorf("used at %v (%v)", at, err)
 	}
 }
+
+// forgetful is a store that keeps no history of this organisation's secrets, though of others'.
+type forgetful struct {
+	secret.Store
+	secret.Historian
+}
+
+func (forgetful) Deleted(context.Context, id.ID) ([]secret.Info, error) {
+	return nil, errs.New(errs.NotImplemented, "no history here")
+}
+
+// What is not told is no reason to keep the last uses of secrets that are gone for ever.
+func TestNamesWithoutHistory(t *testing.T) {
+	f := open(t, secret.Limits{})
+	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
+		t.Fatal(err)
+	}
+	s := secret.NewService(forgetful{f.store, f.store.(secret.Historian)}, identity.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
+	if names, err := s.Names(t.Context(), org); err != nil || len(names) != 1 {
+		t.Errorf("the names are %q, %v", names, err)
+	}
+}

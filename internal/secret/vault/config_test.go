@@ -112,6 +112,27 @@ func newPlace(t *testing.T) place {
 	return p
 }
 
+// mounted is a folder with the file as Kubernetes mounts it: a link to a link's folder's file.
+func mounted(t *testing.T, file string) string {
+	t.Helper()
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.Mkdir(filepath.Join(dir, "..2026_01_31_12_00_00.1"), 0o700),
+		os.WriteFile(filepath.Join(dir, "..2026_01_31_12_00_00.1", "ca.crt"), pem, 0o600),
+		os.Symlink("..2026_01_31_12_00_00.1", filepath.Join(dir, "..data")),
+		os.Symlink(filepath.Join("..data", "ca.crt"), filepath.Join(dir, "ca.crt")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // TestSettings proves of each setting that it reaches the client, as a field (a flag) and as a variable, and that the
 // field wins. What a setting does is looked at from the server's side.
 func TestSettings(t *testing.T) {
@@ -177,6 +198,7 @@ func TestSettings(t *testing.T) {
 		{"cacert, field over the folder's variable", secured, Config{Address: secured.URL, CACert: files.ca}, []string{"VAULT_CAPATH=" + files.caDir}, "", reached},
 		{"cacert, bytes", secured, Config{Address: secured.URL}, []string{"VAULT_CACERT_BYTES=" + read(t, files.ca)}, "", reached},
 		{"capath, field", secured, Config{Address: secured.URL, CAPath: files.caDir}, nil, "", reached},
+		{"capath, as Kubernetes mounts it", secured, Config{Address: secured.URL, CAPath: mounted(t, files.ca)}, nil, "", reached},
 		{"capath, variable", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + files.caDir}, "", reached},
 		{"capath, field over the file's variable", secured, Config{Address: secured.URL, CAPath: files.caDir}, []string{"VAULT_CACERT=" + files.otherCA}, "", reached},
 

@@ -45,6 +45,9 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 			step("log-in", s.examineToken())
 		}
 	}
+	if why := s.noNamespaces(ctx); why != "" {
+		step("namespace", "warning: "+why)
+	}
 	missing := false
 	for _, p := range s.places.All() {
 		at := p.Example(s.conn)

@@ -50,6 +50,9 @@ func (s *Store) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if why := s.noNamespaces(ctx); why != "" {
+		s.conn.Log.Warn(why)
+	}
 	// Routes may share a mount and not a policy.
 	mounts := make(map[Place]bool)
 	for _, p := range s.places.All() {
@@ -68,6 +71,17 @@ func (s *Store) check(ctx context.Context) error {
 		s.checkPolicy(ctx, p)
 	}
 	return nil
+}
+
+// noNamespaces says that the settings name a namespace that this server will not keep secrets in; "" where it does.
+func (s *Store) noNamespaces(ctx context.Context) string {
+	for _, p := range s.places.All() {
+		if p.Namespace != "" && s.conn.IgnoresNamespaces(ctx) {
+			return fmt.Sprintf("Vault at %s has no namespaces and takes no heed of the namespace %q: secrets are kept as if none were set; "+
+				"unset --vault-namespace or VAULT_NAMESPACE (or the route's), or name a server that has them (Vault Enterprise, OpenBao 2.3)", s.conn.Client.Address(), p.Namespace)
+		}
+	}
+	return ""
 }
 
 // checkPolicy says which capabilities the token lacks. That is a warning: a policy may name organisations one by one.

@@ -114,6 +114,13 @@ func TestStartWarns(t *testing.T) {
 	_, log := open(t, v, Config{Place: Place{Mount: mount}, Token: ending})
 	log.want(t, "Vault's token ends", "in=1h", "lacks=\"[create update]\"", "lacks=[delete]")
 
+	// This Vault has no namespaces, and says nothing of it.
+	_, log = open(t, v, Config{Place: Place{Mount: mount, Namespace: "team"}})
+	log.want(t, "has no namespaces", `\"team\"`, "--vault-namespace")
+	if _, log := open(t, v, Config{Place: Place{Mount: mount}}); strings.Contains(log.String(), "namespace") {
+		t.Errorf("without one:\n%s", log)
+	}
+
 	// A policy may deny the token to look itself up.
 	token := v.Token(t, vaulttest.Policy(mount)+"\n"+`path "auth/token/lookup-self" { capabilities = ["deny"] }`, time.Hour)
 	s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: token})

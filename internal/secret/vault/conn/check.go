@@ -130,6 +130,13 @@ func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 	return nil, nil
 }
 
+// IgnoresNamespaces reports whether the server has no namespaces, and pays the setting no heed: then the token looks
+// itself up in one that is not there, which Vault Enterprise and OpenBao refuse.
+func (c *Conn) IgnoresNamespaces(ctx context.Context) bool {
+	_, err := c.In("strongroom-asks-whether-this-is-refused").Auth().Token().LookupSelfWithContext(ctx)
+	return err == nil
+}
+
 // whyNoToken says what to do about a log-in that failed. One that Vault was not there for is waited for.
 func (c *Conn) whyNoToken(ctx context.Context, err error) error {
 	var answer *api.ResponseError

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -126,16 +128,50 @@ func (c Config) clientPair() api.TLSConfig {
 	}
 }
 
-// configureTLS is the client's own, but for a folder without certificates, which would trust nobody.
+// configureTLS is the client's own, but for folders (see certificatesIn); one without certificates would trust nobody.
 func configureTLS(conf *api.Config, t api.TLSConfig) error {
+	if folder := t.CAPath; folder != "" {
+		pem, err := certificatesIn(folder)
+		if err != nil {
+			return err
+		}
+		if len(pem) == 0 {
+			return fmt.Errorf("there is no certificate in %s", folder)
+		}
+		t.CAPath, t.CACertBytes = "", pem
+	}
 	if err := conf.ConfigureTLS(&t); err != nil {
 		return err
 	}
-	pool := conf.HttpClient.Transport.(*http.Transport).TLSClientConfig.RootCAs
-	if t.CAPath != "" && pool.Equal(x509.NewCertPool()) {
-		return fmt.Errorf("there is no certificate in %s", t.CAPath)
-	}
 	return nil
+}
+
+// certificatesIn reads all certificates in a folder and those below. Vault's own loader fails at a folder that Kubernetes
+// mounts: there each file is a link by way of ..data, a link to the folder that has them, which it takes for a file. What
+// Kubernetes names so, with two dots in front, is left alone.
+func certificatesIn(folder string) ([]byte, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var all []byte
+	for _, e := range entries {
+		path := filepath.Join(folder, e.Name())
+		if strings.HasPrefix(e.Name(), "..") {
+			continue
+		}
+		var pem []byte
+		if e.IsDir() {
+			pem, err = certificatesIn(path)
+		} else if pem, err = os.ReadFile(path); err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			err = fmt.Errorf("there is no certificate in %s", path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(append(all, pem...), '\n')
+	}
+	return bytes.TrimSpace(all), nil
 }
 
 // retryWithin has the client repeat requests with waits that leave the deadline room for an answer. Where it leaves
