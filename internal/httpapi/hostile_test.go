@@ -51,6 +51,20 @@ func TestSetupUnderAnotherName(t *testing.T) {
 	}
 }
 
+// A value is no part of an error, also where the decoder's own errors would hold it.
+func TestErrorsHoldNoValue(t *testing.T) {
+	a, token, org := newAPI(t)
+	for _, value := range []string{`1e987654`, `-1e987654`, strings.Repeat("987654", 60), `["1e987654"]`, `{"987654":1}`} {
+		r := httptest.NewRequestWithContext(t.Context(), "PATCH", "/api/v2/orgs/"+org.String()+"/secrets", strings.NewReader(`{"a":`+value+`}`))
+		r.Header.Set("Authorization", "Token "+token)
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), "must be a string") || strings.Contains(w.Body.String(), "987654") {
+			t.Errorf("%.20s: %d %.200s", value, w.Code, w.Body)
+		}
+	}
+}
+
 // Nobody in particular can make the server read and keep much.
 func TestOpenBodiesAreSmall(t *testing.T) {
 	a, token, org := newAPI(t)

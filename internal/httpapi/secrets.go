@@ -88,6 +88,7 @@ func decodeSecrets(body []byte) (map[string]secret.Value, error) {
 		return nil, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // one that is too large would be an error, with the number in it
 	t, err := dec.Token()
 	if err != nil {
 		return nil, badJSON(err)
