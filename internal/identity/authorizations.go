@@ -32,6 +32,12 @@ const (
 // request looks through them, and making a token does so for each of the new one's.
 const maxPermissions = 1000
 
+// maxPermissionName bounds the name in one permission, in bytes: the key of a secret, or the name of a bucket, say.
+const maxPermissionName = 8 << 10
+
+// maxPermissionNames bounds those of one authorization together. Its record must fit into a transaction.
+const maxPermissionNames = 128 << 10
+
 // NewAuthorization is a wish for a token.
 type NewAuthorization struct {
 	OrgID       id.ID
@@ -87,10 +93,8 @@ func (s *Service) authorize(ctx context.Context, n NewAuthorization) (Authorizat
 	if len(n.Permissions) == 0 {
 		return Authorization{}, "", errs.New(errs.Invalid, "authorization must include permissions")
 	}
-	for _, p := range n.Permissions {
-		if err := p.Valid(); err != nil {
-			return Authorization{}, "", err
-		}
+	if err := checkPermissions(n.Permissions); err != nil {
+		return Authorization{}, "", err
 	}
 	if err := errors.Join(n.Status.Valid(), checkDescription(n.Description), checkExpiry(n.ExpiresAt, now), checkGiven(n.Token)); err != nil {
 		return Authorization{}, "", err
@@ -123,6 +127,20 @@ func (s *Service) authorize(ctx context.Context, n NewAuthorization) (Authorizat
 		return Authorization{}, "", err
 	}
 	return a, token, nil
+}
+
+func checkPermissions(ps []Permission) error {
+	names := 0
+	for _, p := range ps {
+		if err := p.Valid(); err != nil {
+			return err
+		}
+		names += len(p.Resource.Name)
+	}
+	if names > maxPermissionNames {
+		return errs.New(errs.Invalid, "the names in an authorization's permissions are %d bytes together, at most %d are allowed", names, maxPermissionNames)
+	}
+	return nil
 }
 
 func checkExpiry(at *time.Time, now time.Time) error {

@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"strongroom/internal/audit"
@@ -44,6 +46,34 @@ func TestAuthorizeBoundsPermissions(t *testing.T) {
 	n.Permissions = many[:maxPermissions]
 	if _, _, err := f.Authorize(t.Context(), f.root, n); err != nil {
 		t.Errorf("as many as are allowed: %v", err)
+	}
+
+	// The names in them are bounded each and together, whatever they look like in the record.
+	named := func(many, long int) error {
+		ps := make([]Permission, many)
+		for i := range ps {
+			ps[i] = To(Read, Resource{Type: Secrets, OrgID: f.first.Org.ID, Name: strings.Repeat("\x01", long)})
+		}
+		_, _, err := f.Authorize(t.Context(), f.root, NewAuthorization{OrgID: f.first.Org.ID, Permissions: ps})
+		return err
+	}
+	wantCode(t, named(1, maxPermissionName+1), errs.Invalid)
+	wantCode(t, named(1, 3<<20), errs.Invalid)
+	wantCode(t, named(maxPermissions, maxPermissionNames/maxPermissions+1), errs.Invalid)
+	if err := named(maxPermissions, maxPermissionNames/maxPermissions); err != nil {
+		t.Errorf("names as long as are allowed: %v", err)
+	}
+}
+
+// What somebody made up is not given back to them by the page.
+func TestRefusedPermissionIsShort(t *testing.T) {
+	f := onboarded(t)
+	long := strings.Repeat("x", 1<<20)
+	for _, p := range []Permission{To(Action(long), Resource{Type: Secrets}), To(Read, Resource{Type: ResourceType(long)})} {
+		_, _, err := f.Authorize(t.Context(), f.root, NewAuthorization{OrgID: f.first.Org.ID, Permissions: []Permission{p}})
+		if err == nil || len(err.Error()) > 300 {
+			t.Errorf("refused in %d bytes", len(fmt.Sprint(err)))
+		}
 	}
 }
 

@@ -258,10 +258,7 @@ func (s *Service) importBucket(ctx context.Context, b Bucket) (ImportItem, error
 
 func (s *Service) importAuth(ctx context.Context, a Authorization) (ImportItem, error) {
 	item := ImportItem{Kind: "authorization", ID: a.ID.String(), Name: clip(a.Description)}
-	err := errors.Join(checkDescription(a.Description), a.Status.Valid())
-	for _, p := range a.Permissions {
-		err = errors.Join(err, p.Valid())
-	}
+	err := errors.Join(checkDescription(a.Description), a.Status.Valid(), checkPermissions(a.Permissions))
 	switch {
 	case err != nil:
 		item.is(Skipped, "%s", errs.Message(err))

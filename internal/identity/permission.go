@@ -66,18 +66,19 @@ type Permission struct {
 func To(a Action, r Resource) Permission { return Permission{Action: a, Resource: r} }
 
 // String writes the permission as InfluxDB does in its errors, for example read:orgs/031c8cbefe101000/secrets.
-func (p Permission) String() string { return string(p.Action) + ":" + p.Resource.String() }
+func (p Permission) String() string { return clip(string(p.Action)) + ":" + p.Resource.String() }
 
 func (r Resource) String() string {
+	kind := clip(string(r.Type))
 	switch {
 	case r.OrgID.Valid() && r.ID.Valid():
-		return "orgs/" + r.OrgID.String() + "/" + string(r.Type) + "/" + r.ID.String()
+		return "orgs/" + r.OrgID.String() + "/" + kind + "/" + r.ID.String()
 	case r.OrgID.Valid():
-		return "orgs/" + r.OrgID.String() + "/" + string(r.Type)
+		return "orgs/" + r.OrgID.String() + "/" + kind
 	case r.ID.Valid():
-		return string(r.Type) + "/" + r.ID.String()
+		return kind + "/" + r.ID.String()
 	}
-	return string(r.Type)
+	return kind
 }
 
 // covers reports whether holding p allows need. The rules are InfluxDB's (authz.go, Permission.Matches), with the
@@ -125,10 +126,13 @@ func nameCovers(held, need string) bool {
 // Valid checks a permission that came from outside.
 func (p Permission) Valid() error {
 	if p.Action != Read && p.Action != Write && p.Action != Use {
-		return errs.New(errs.Invalid, "unknown action %q for permission; use read or write", clip(string(p.Action)))
+		return errs.New(errs.Invalid, "unknown action %q for permission; it must be read, write or use", clip(string(p.Action)))
 	}
 	if !slices.Contains(ResourceTypes, p.Resource.Type) && !slices.Contains(alsoKnown, p.Resource.Type) {
 		return errs.New(errs.Invalid, "unknown resource type %q for permission", clip(string(p.Resource.Type)))
+	}
+	if n := len(p.Resource.Name); n > maxPermissionName {
+		return errs.New(errs.Invalid, "the name in a permission is %d bytes long, at most %d are allowed", n, maxPermissionName)
 	}
 	if r := p.Resource; p.Action == Use && (r.Type != Secrets || !r.OrgID.Valid() || r.ID.Valid()) {
 		return errs.New(errs.Invalid, "the action use is for the secrets of one organization: type secrets, with orgID and without id")
