@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -61,7 +62,34 @@ func (f KeyFile) Load(context.Context) (Seal, error) {
 		return nil, err
 	}
 	defer clear(key)
+	f.tidy()
 	return newKeySeal(key)
+}
+
+// newName is what the temporary names of a key file begin with, while it is made.
+func (f KeyFile) newName() string { return filepath.Base(string(f)) + ".new-" }
+
+// tidy removes the temporary name of the file, where a process that was killed has left it: whoever keeps seal.key out of
+// a backup of the folder would have the key in it all the same. Others of that form are left: they are of a key that came
+// to nothing, or is just being made.
+func (f KeyFile) tidy() {
+	dir := filepath.Dir(string(f))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	own, err := os.Stat(string(f))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), f.newName()) {
+			continue
+		}
+		if other, err := e.Info(); err == nil && os.SameFile(own, other) {
+			_ = os.Remove(filepath.Join(dir, e.Name())) // or the next start does
+		}
+	}
 }
 
 func (f KeyFile) read() ([]byte, error) {
@@ -141,7 +169,7 @@ func (f KeyFile) write(key []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(dir, filepath.Base(string(f))+".new-*") // mode 0600, O_EXCL
+	file, err := os.CreateTemp(dir, f.newName()+"*") // mode 0600, O_EXCL
 	if err != nil {
 		return err
 	}
@@ -161,6 +189,9 @@ func (f KeyFile) write(key []byte) error {
 	if err := os.Link(file.Name(), string(f)); errors.Is(err, fs.ErrExist) {
 		return ErrKeyExists
 	} else if err != nil {
+		return err
+	}
+	if err := os.Remove(file.Name()); err != nil { // before the folder is synced, which takes long
 		return err
 	}
 	folder, err := os.Open(dir)

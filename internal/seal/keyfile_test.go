@@ -141,6 +141,32 @@ func TestCreateAndLoad(t *testing.T) {
 	}
 }
 
+// A process that is killed while it makes the key leaves the key under a second name.
+func TestLoadRemovesTheTemporaryName(t *testing.T) {
+	f := KeyFile(filepath.Join(t.TempDir(), "seal.key"))
+	if _, err := f.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, other := string(f)+".new-1", string(f)+".new-2"
+	if err := os.Link(string(f), left); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other, []byte("of another process"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the key is still there under its temporary name: %v", err)
+	}
+	for _, path := range []string{string(f), other} {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("%s is gone: %v", path, err)
+		}
+	}
+}
+
 func TestConcurrentCreate(t *testing.T) {
 	f := KeyFile(filepath.Join(t.TempDir(), "seal.key"))
 	ids := make([]string, 8)
