@@ -49,6 +49,7 @@ func bring(ctx context.Context, p Process, args config.Args, contents *influxdb.
 		}
 		defer func() { err = errors.Join(err, remove()) }()
 	}
+	cfg.PIDFile = "" // which is the server's
 	quiet := p
 	quiet.Stdout = p.Stderr // an audit record on the standard output is no part of the report
 	s, err := openServer(ctx, cfg, quiet, log)

@@ -30,12 +30,6 @@ func runServer(ctx context.Context, p Process, args config.Args) (err error) {
 	if err != nil {
 		return err
 	}
-	removePIDFile, err := writePIDFile(cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, removePIDFile()) }()
-
 	s, err := openServer(ctx, cfg, p, log)
 	if err != nil {
 		return err

@@ -79,6 +79,12 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	}
 	s.closes(data.Close)
 	s.data = data
+	// Only now: a second server on the same data must not write over the file of the first, and remove it when it ends.
+	removePIDFile, err := writePIDFile(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.closes(removePIDFile)
 
 	source := sealSource(cfg, p, log)
 	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})

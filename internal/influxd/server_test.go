@@ -254,11 +254,14 @@ func snapshot(t testing.TB, dir string) map[string]string {
 }
 
 func TestSecondServerOnTheSameData(t *testing.T) {
-	dir := t.TempDir()
-	r := start(t, dir)
-	_, err := launch(t, dir)
+	dir, pid := t.TempDir(), filepath.Join(t.TempDir(), "pid")
+	r := start(t, dir, "--pid-file", pid, "--overwrite-pid-file")
+	_, err := launch(t, dir, "--pid-file", pid, "--overwrite-pid-file")
 	if err == nil {
 		t.Fatal("a second server started on the same data")
+	}
+	if _, err := os.Stat(pid); err != nil {
+		t.Errorf("the second server took the pid file of the first: %v", err)
 	}
 	for _, want := range []string{"influxd.bolt", "in use", fmt.Sprint(os.Getpid())} {
 		if !strings.Contains(err.Error(), want) {
