@@ -124,7 +124,7 @@ func printHelp(_ context.Context, p Process, _ config.Args) error {
 	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, behind InfluxDB's API.\n\n"+
 		"Usage: influxd [command] [flags]\n\nCommands:\n")
 	for _, c := range commands() {
-		fmt.Fprintf(p.Stdout, "  %-14s%s\n", c.name, c.summary)
+		fmt.Fprintf(p.Stdout, "  %-17s %s\n", c.name, c.summary)
 		for _, f := range c.flags {
 			fmt.Fprintf(p.Stdout, "      --%-26s%s\n", strings.TrimSpace(f.Name+" "+f.Value), f.Help)
 		}
