@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/kv"
 )
 
 // request is an HTTP request with who makes it. Caller is nil where the endpoint is open.
@@ -155,7 +156,7 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 func (rt *route) log(q *request, w *statusWriter, took time.Duration, err error) {
 	log := rt.api.Logger
 	switch {
-	case err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled):
+	case err != nil && (errs.CodeOf(err) == errs.Internal || errors.Is(err, kv.ErrFault)) && !errors.Is(err, context.Canceled):
 		log.Error("a request failed", "request", q.id, "method", q.Method, "path", rt.path, "error", err)
 	case log.Enabled(q.Context(), -4):
 		log.Debug("request", "request", q.id, "method", q.Method, "path", rt.path, "status", w.status(), "took", took)

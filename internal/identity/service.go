@@ -169,6 +169,8 @@ func fault(err error) error {
 		return nil
 	case errors.Is(err, kv.ErrFull):
 		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full; nothing was changed")
+	case errors.Is(err, kv.ErrFault):
+		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
 	case errors.Is(err, kv.ErrClosed):
 		return errs.Wrap(err, errs.Unavailable, "the server is shutting down")
 	}

@@ -28,6 +28,8 @@ var (
 	ErrClosed   = errors.New("kv: closed")
 	// ErrFull is a transaction refused because there is no room left to write it; nothing of it was written.
 	ErrFull = errors.New("kv: no space left")
+	// ErrFault is a transaction that the disk failed, or that is refused since it did. Reading may go on.
+	ErrFault = errors.New("kv: the disk cannot be written to")
 )
 
 // Record is one key with its value. Rev is the revision of the transaction that last put it, and at least 1.

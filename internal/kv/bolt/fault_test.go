@@ -68,14 +68,16 @@ func TestFullIsNotAFault(t *testing.T) {
 }
 
 func TestFaultBeforeTheCommit(t *testing.T) {
-	db := openNew(t)
-	failing(db, syscall.EIO, false, 1)
-	_, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)})
-	if !errors.Is(err, syscall.EIO) || errors.Is(err, kv.ErrFull) {
-		t.Errorf("a fault of the disk: %v", err)
-	}
-	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {
-		t.Errorf("nothing was written, and the next transaction is refused: %v", err)
+	for _, cause := range []error{syscall.EIO, syscall.EROFS} {
+		db := openNew(t)
+		failing(db, cause, false, 1)
+		_, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)})
+		if !errors.Is(err, cause) || !errors.Is(err, kv.ErrFault) || errors.Is(err, kv.ErrFull) {
+			t.Errorf("a fault of the disk: %v", err)
+		}
+		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {
+			t.Errorf("nothing was written, and the next transaction is refused: %v", err)
+		}
 	}
 }
 
@@ -85,11 +87,11 @@ func TestFaultAtTheCommit(t *testing.T) {
 		db := openNew(t)
 		failing(db, cause, true, -1)
 		_, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)})
-		if !errors.Is(err, cause) || errors.Is(err, kv.ErrFull) {
+		if !errors.Is(err, cause) || !errors.Is(err, kv.ErrFault) || errors.Is(err, kv.ErrFull) {
 			t.Errorf("a fault of the disk: %v", err)
 		}
 		db.update = db.bolt.Update
-		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("b", nil)}); err == nil || !strings.Contains(err.Error(), "restarted") {
+		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("b", nil)}); !errors.Is(err, kv.ErrFault) || !strings.Contains(err.Error(), "restarted") {
 			t.Errorf("writing after a failed sync: %v", err)
 		}
 		if _, err := db.List(t.Context(), "", "", 10); err != nil {

@@ -195,12 +195,12 @@ func (db *DB) fault(err error, before int64) error {
 	})
 	switch {
 	case viewErr != nil || now != before:
-		db.failed = fmt.Errorf("writing to %s failed earlier (%w): nothing is written until influxd is restarted; check the disk", db.path, err)
-		return fmt.Errorf("writing to %s: %w", db.path, err)
+		db.failed = fmt.Errorf("%w: writing to %s failed earlier (%w): nothing is written until influxd is restarted; check the disk", kv.ErrFault, db.path, err)
+		return fmt.Errorf("%w: writing to %s: %w", kv.ErrFault, db.path, err)
 	case isFull(err):
 		return fmt.Errorf("%w: writing to %s: %w", kv.ErrFull, db.path, err)
 	}
-	return fmt.Errorf("writing to %s: %w", db.path, err)
+	return fmt.Errorf("%w: writing to %s: %w", kv.ErrFault, db.path, err)
 }
 
 // isFull reports whether the error is one of there being no more room: on the disk, in the quota, below the process's
