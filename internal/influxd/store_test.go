@@ -106,3 +106,37 @@ func TestServerOverVault(t *testing.T) {
 		}
 	}
 }
+
+// TestServerOverVaultWithHistory has the layout in which each secret is an entry: versions, who set them, what is deleted and
+// what brings it back, through the API.
+func TestServerOverVaultWithHistory(t *testing.T) {
+	v := vaulttest.Shared(t)
+	r := start(t, t.TempDir(), "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken, "--vault-mount="+v.MountKV(t), "--vault-layout=secret")
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"db/password":"one","other":"x"}`, 204, nil)
+	r.call(t, "PATCH", secrets, token, `{"db/password":"two"}`, 204, nil)
+	r.call(t, "PUT", secrets+"/db%2Fpassword/description", token, `{"description":"of the database"}`, 204, nil)
+	var info struct {
+		Version     int
+		Description string
+		UpdatedBy   string
+		Versions    []struct{ Version int }
+	}
+	r.call(t, "GET", secrets+"/db%2Fpassword", token, "", 200, &info)
+	if info.Version != 2 || info.Description != "of the database" || info.UpdatedBy == "" || len(info.Versions) != 2 {
+		t.Errorf("known of it: %+v", info)
+	}
+	r.call(t, "DELETE", secrets+"/db%2Fpassword", token, "", 204, nil)
+	if got := r.keys(t, token, secrets); got != "[other]" {
+		t.Errorf("keys %s", got)
+	}
+	var deleted struct{ Secrets []struct{ Key string } }
+	r.call(t, "GET", strings.TrimSuffix(secrets, "secrets")+"deleted-secrets", token, "", 200, &deleted)
+	if len(deleted.Secrets) != 1 || deleted.Secrets[0].Key != "db/password" {
+		t.Errorf("deleted: %+v", deleted)
+	}
+	r.call(t, "POST", secrets+"/db%2Fpassword/restore", token, `{}`, 204, nil)
+	if got := r.keys(t, token, secrets); got != "[db/password other]" {
+		t.Errorf("keys %s", got)
+	}
+}
