@@ -46,7 +46,7 @@ test: test-deps lint build test-tools test-unit test-modules ## everything CI ru
 
 .PHONY: test-unit
 test-unit: test-tools build ## the product's tests with the race detector, layers and CLI scripts included
-	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) go test -race -timeout 10m ./...
+	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) go test -race -timeout 20m ./...
 	go test -timeout 10m -run '^TestKill$$' ./internal/influxd # 300 kills, for which the race detector is too slow
 
 .PHONY: test-modules
