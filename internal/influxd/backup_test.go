@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -134,7 +135,10 @@ func TestRestoreRefuses(t *testing.T) {
 	otherKey := t.TempDir()
 	start(t, otherKey).end(t)
 	influx, _ := sampleDB(t)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	must(t, syscall.Mkfifo(pipe, 0o600))
 	for _, tt := range []struct{ name, in, from, want string }{
+		{"a named pipe", dir, pipe, "it is not a file"},
 		{"no flag", dir, "", "--from"},
 		{"nothing there", dir, filepath.Join(t.TempDir(), "none"), "no such file"},
 		{"the data itself", dir, filepath.Join(dir, "influxd.bolt"), "the data file itself"},
@@ -239,5 +243,45 @@ func TestCheck(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "seal.key")); err == nil {
 		t.Error("a check made a key")
+	}
+}
+
+// TestRestoreOverALink restores what the link leads to: the link stays one, and the former data are beside the new.
+func TestRestoreOverALink(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	token, secrets := s.onboard(t)
+	s.call(t, "PATCH", secrets, token, `{"a":"1"}`, 204, nil)
+	backup := backupOf(t, s, token)
+	s.call(t, "PATCH", secrets, token, `{"later":"2"}`, 204, nil)
+	s.end(t)
+	link, disk := filepath.Join(dir, "influxd.bolt"), filepath.Join(t.TempDir(), "data.bolt")
+	must(t, os.Rename(link, disk))
+	must(t, os.Symlink(disk, link))
+	before := readFile(t, disk)
+
+	out, _, err := influxdOn(t, dir, "restore", "--from", backup)
+	must(t, err)
+	if to, err := os.Readlink(link); err != nil || to != disk {
+		t.Errorf("the link leads to %q (%v)", to, err)
+	}
+	aside, err := filepath.Glob(disk + ".before-restore-*")
+	must(t, err)
+	if len(aside) != 1 || !strings.Contains(out, aside[0]) || !bytes.Equal(before, readFile(t, aside[0])) {
+		t.Errorf("what was there is not aside: %v\n%s", aside, out)
+	}
+	s = start(t, dir)
+	if keys := s.keys(t, token, secrets); strings.Contains(keys, "later") {
+		t.Errorf("restored, it has the secrets %s", keys)
+	}
+}
+
+// TestRestoreTakesNoNewFile leaves alone the data that a server has begun after restore found none.
+func TestRestoreTakesNoNewFile(t *testing.T) {
+	place, candidate := filepath.Join(t.TempDir(), "influxd.bolt"), filepath.Join(t.TempDir(), "candidate")
+	must(t, os.WriteFile(place, []byte("new"), 0o600))
+	must(t, os.WriteFile(candidate, []byte("backup"), 0o600))
+	if err := putNew(place, candidate); err == nil || !strings.Contains(err.Error(), place) || string(readFile(t, place)) != "new" {
+		t.Errorf("%v, and the place holds %q", err, readFile(t, place))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"strongroom/internal/influxd/config"
@@ -37,13 +38,17 @@ func restoreFile(ctx context.Context, p Process, args config.Args) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	place, fresh, err := placeOf(cfg.BoltPath)
+	if err != nil {
+		return err
+	}
 	release, err := hold(cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
 
-	candidate, err := copyBeside(ctx, from, cfg.BoltPath)
+	candidate, err := copyBeside(ctx, from, place)
 	if err != nil {
 		return fmt.Errorf("copying the backup %s: %w; nothing was changed", from, err)
 	}
@@ -60,11 +65,16 @@ func restoreFile(ctx context.Context, p Process, args config.Args) (err error) {
 		fmt.Fprintf(p.Stdout, "%s is sound; nothing was changed\n", from)
 		return nil
 	}
-	aside, err := replace(cfg.BoltPath, candidate)
+	aside := ""
+	if fresh {
+		err = putNew(place, candidate)
+	} else {
+		aside, err = replace(place, candidate)
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.Stdout, "Restored %s from %s\n", cfg.BoltPath, from)
+	fmt.Fprintf(p.Stdout, "Restored %s from %s\n", place, from)
 	if aside != "" {
 		fmt.Fprintf(p.Stdout, "The former data are in %s; remove them when you are sure\n", aside)
 	}
@@ -94,9 +104,19 @@ func hold(cfg *config.Config) (release func() error, err error) {
 	return data.Close, nil
 }
 
+// placeOf is where the data file is, or would be made. Where the setting names a link, it is what that leads to: the link
+// must not become the file, on another disk perhaps, and the former data stay where nobody looks for them.
+func placeOf(path string) (place string, fresh bool, err error) {
+	place, err = filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, true, nil
+	}
+	return place, false, err
+}
+
 // copyBeside copies the backup to a new file, mode 0600, in the folder of the data file.
 func copyBeside(ctx context.Context, from, path string) (_ string, err error) {
-	in, err := os.Open(from)
+	in, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not wait for its writer
 	if err != nil {
 		return "", err
 	}
@@ -130,22 +150,36 @@ func (c ctxReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
+// putNew puts the candidate where there was no data file. Nothing holds a file that is not there: one that a server has
+// begun meanwhile must not be taken from under it.
+func putNew(place, candidate string) error {
+	if err := os.Link(candidate, place); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("something is at %s by now, of a server that was started meanwhile perhaps; nothing was changed", place)
+	} else if err != nil {
+		return fmt.Errorf("putting the backup in place: %w; nothing was changed", err)
+	}
+	return syncFolder(place)
+}
+
 // replace puts the candidate in the place of the data file, whose content stays under the name it gives. At every moment
 // the place holds one or the other, whole.
-func replace(path, candidate string) (aside string, err error) {
-	if _, err := os.Stat(path); err == nil {
-		aside = fmt.Sprintf("%s.before-restore-%s", path, time.Now().UTC().Format("20060102T150405.000Z"))
-		if err := os.Link(path, aside); err != nil {
-			return "", fmt.Errorf("keeping the former data aside: %w; nothing was changed", err)
-		}
+func replace(place, candidate string) (aside string, err error) {
+	aside = fmt.Sprintf("%s.before-restore-%s", place, time.Now().UTC().Format("20060102T150405.000Z"))
+	if err := os.Link(place, aside); err != nil {
+		return "", fmt.Errorf("keeping the former data aside: %w; nothing was changed", err)
 	}
-	if err := os.Rename(candidate, path); err != nil {
+	if err := os.Rename(candidate, place); err != nil {
 		return aside, fmt.Errorf("putting the backup in place: %w; nothing was changed", err)
 	}
+	return aside, syncFolder(place)
+}
+
+// syncFolder makes the name of a file as lasting as what is in it.
+func syncFolder(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return aside, err
+		return err
 	}
 	defer dir.Close()
-	return aside, dir.Sync()
+	return dir.Sync()
 }
