@@ -112,10 +112,12 @@ func (s *Service) openSession(ctx context.Context, proof proof) (string, error) 
 	now := s.now().UTC()
 	n := session{UserID: proof.user, CreatedAt: now, ExpiresAt: now.Add(s.sessionLength)}
 	err := update(ctx, func() error {
-		_, ur, err := load[User](ctx, s.kv, key("user", proof.user), ErrUnauthorized)
+		u, ur, err := load[User](ctx, s.kv, key("user", proof.user), ErrUnauthorized)
 		if err != nil {
 			return err
 		}
+		// A clock that was set back must not make it void from the start: it is of the password that has just been proven.
+		n.CreatedAt = later(now, u.PasswordAt)
 		if err := s.holds(ctx, proof); err != nil {
 			return err
 		}
@@ -124,6 +126,13 @@ func (s *Service) openSession(ctx context.Context, proof proof) (string, error) 
 		return err
 	})
 	return token, err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // maxSessions is how many sessions a user may have at a time. Whoever signs in once more ends the oldest: a script that

@@ -184,7 +184,8 @@ func (s *Service) setPassword(ctx context.Context, user id.ID, password string, 
 				return err
 			}
 		}
-		u.PasswordAt = s.now().UTC()
+		// After the one before, also where the clock was set back: the sessions of that one are void.
+		u.PasswordAt = later(s.now().UTC(), u.PasswordAt.Add(1))
 		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{put(r.Key, u), kv.Put(key("password", user), h)})
 		return err
 	})

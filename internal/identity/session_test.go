@@ -142,6 +142,25 @@ func (f *fixture) bySession(t *testing.T, token string) *Caller {
 	return &Caller{Principal: p, Address: "127.0.0.1"}
 }
 
+// A machine whose clock was ahead when a password was set lets its user in all the same once the clock is right, and a
+// password that is set then ends the sessions of the one before.
+func TestClockSetBack(t *testing.T) {
+	f := onboarded(t)
+	f.clock.add(-48 * time.Hour)
+	before := f.signIn(t, "admin", adminPassword)
+	if _, err := f.BySession(t.Context(), before); err != nil {
+		t.Fatalf("a session opened after the clock was set back: %v", err)
+	}
+	if err := f.SetPassword(t.Context(), f.root, f.first.User.ID, "another password"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.BySession(t.Context(), before)
+	wantCode(t, err, errs.Unauthorized)
+	if _, err := f.BySession(t.Context(), f.signIn(t, "admin", "another password")); err != nil {
+		t.Errorf("a session of the new password: %v", err)
+	}
+}
+
 func TestSweepTakesExpiredSessions(t *testing.T) {
 	f := onboarded(t)
 	f.signIn(t, "admin", adminPassword)
