@@ -46,18 +46,25 @@ func (p Printer) Table(headers []string, rows [][]string) error {
 	return w.Flush()
 }
 
-// printable keeps a name with control characters from breaking the table or driving the terminal.
+// misleads reports whether a character moves the cursor, is not seen, or turns the direction of the text around it. The
+// audit log escapes the same.
+func misleads(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+
+// printable keeps a name with such characters from breaking the table, driving the terminal, or looking like another.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, unicode.IsControl) {
+	if !strings.ContainsFunc(s, misleads) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if unicode.IsControl(r) {
+		switch {
+		case !misleads(r):
+			b.WriteRune(r)
+		case r <= 0xff:
 			fmt.Fprintf(&b, `\x%02x`, r)
-			continue
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		}
-		b.WriteRune(r)
 	}
 	return b.String()
 }
