@@ -1,10 +1,14 @@
 package httpapi
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A page whose name leads to 127.0.0.1 is of the server's own origin to a browser. It must not be the one that sets the
@@ -48,6 +52,30 @@ func TestSetupUnderAnotherName(t *testing.T) {
 		if res.StatusCode != tc.want {
 			t.Errorf("%s as %s with %v: %d, want %d", tc.path, tc.host, tc.header, res.StatusCode, tc.want)
 		}
+	}
+}
+
+// A client that says how much it will send, and waits, is told at once that it is too much.
+func TestTooMuchIsRefusedBeforeItComes(t *testing.T) {
+	a, token, org := newAPI(t)
+	s := httptest.NewServer(a)
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // or it would wait for ever
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "PATCH /api/v2/orgs/%s/secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Token %s\r\nContent-Length: 99999999\r\n\r\n", org, token)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 413 || !res.Close {
+		t.Errorf("%s, the connection ends: %v", res.Status, res.Close)
 	}
 }
 

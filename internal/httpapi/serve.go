@@ -41,7 +41,10 @@ func randomHex(n int) string {
 
 // What is the same in every answer is made once. A header's values may be shared: whoever adds one to them gets a list of
 // their own, since these are full.
-var buildHeader = []string{"OSS"}
+var (
+	buildHeader = []string{"OSS"}
+	closeHeader = []string{"close"}
+)
 
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -141,6 +144,10 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 			q.maxBody = min(q.maxBody, maxOpenBody)
 		}
 		q.Body = http.MaxBytesReader(w, q.Body, q.maxBody)
+		if q.ContentLength > q.maxBody {
+			// It will be refused. Without this the server would wait for a part of it before it says so.
+			w.Header()["Connection"] = closeHeader
+		}
 	}
 	if e.open {
 		if err := rt.api.sameOrigin(q); err != nil {
