@@ -111,45 +111,51 @@ func TestHistory(t *testing.T) {
 
 	// What is deleted can be brought back, and Vault's own means do that too.
 	remove := by("carl", secret.Change{Delete: []string{key}})
-	for name, back := range map[string]func(){
-		"restore": func() {
-			if err := s.Restore(t.Context(), org, key, 0, "eve"); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"undelete in Vault": func() {
+	for _, tt := range []struct {
+		name string
+		back func()
+	}{
+		{"undelete in Vault", func() {
 			if status, b := v.Do(t, "PUT", mount+"/undelete/"+org.String()+"/"+key, map[string]any{"versions": []int{4}}); status >= 300 {
 				t.Fatalf("%d %s", status, b)
 			}
-		},
+		}},
+		{"restore", func() { // which is setting anew, here too
+			if err := s.Restore(t.Context(), org, key, 0, "fay"); err != nil {
+				t.Fatal(err)
+			}
+		}},
 	} {
 		apply(t, s, remove)
 		wantKeys(t, s, "other")
 		i := info()
 		if i.Deleted.IsZero() || i.DeletedBy != "carl" || i.Version != 4 {
-			t.Errorf("%s: deleted: %+v", name, i)
+			t.Errorf("%s: deleted: %+v", tt.name, i)
 		}
 		deleted, err := s.Deleted(t.Context(), org)
 		if err != nil || len(deleted) != 1 || deleted[0].Key != key || deleted[0].DeletedBy != "carl" {
-			t.Errorf("%s: Deleted: %+v, %v", name, deleted, err)
+			t.Errorf("%s: Deleted: %+v, %v", tt.name, deleted, err)
 		}
-		back()
+		tt.back()
 		wantKeys(t, s, key, "other")
 		if got, err := s.Get(t.Context(), org, key); err != nil || string(got.Bytes()) != "one" {
-			t.Errorf("%s: %q, %v", name, got.Bytes(), err)
+			t.Errorf("%s: %q, %v", tt.name, got.Bytes(), err)
 		}
 		if deleted, err := s.Deleted(t.Context(), org); err != nil || len(deleted) != 0 {
-			t.Errorf("%s: still deleted: %+v, %v", name, deleted, err)
+			t.Errorf("%s: still deleted: %+v, %v", tt.name, deleted, err)
 		}
+	}
+	if got, want := shape(info()), `v5 by "fay": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true 5 "fay" true`; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 	apply(t, s, remove)
 	if err := s.Restore(t.Context(), org, key, 2, "eve"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := shape(info()), `v5 by "eve": 1 "ann" true 2 "bob" true 3 "" true 4 "" false 5 "eve" true`; got != want {
+	if got, want := shape(info()), `v6 by "eve": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true 5 "" false 6 "eve" true`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if status, b := v.Do(t, "PUT", mount+"/destroy/"+org.String()+"/"+key, map[string]any{"versions": []int{1, 5}}); status >= 300 {
+	if status, b := v.Do(t, "PUT", mount+"/destroy/"+org.String()+"/"+key, map[string]any{"versions": []int{1, 6}}); status >= 300 {
 		t.Fatalf("%d %s", status, b)
 	}
 	if err := s.Restore(t.Context(), org, key, 1, "eve"); !errs.Is(err, errs.NotFound) {

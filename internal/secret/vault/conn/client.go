@@ -174,6 +174,13 @@ func certificatesIn(folder string) ([]byte, error) {
 	return bytes.TrimSpace(all), nil
 }
 
+// once marks contexts made by Once.
+type once struct{}
+
+// Once has the requests of a context sent no second time where their answers are lost: by then, others may count on what
+// the first has done.
+func Once(ctx context.Context) context.Context { return context.WithValue(ctx, once{}, true) }
+
 // retryWithin has the client repeat requests with waits that leave the deadline room for an answer. Where it leaves
 // none, the last answer (that Vault is sealed, say) is worth more than a timeout.
 func retryWithin(conf *api.Config, timeout time.Duration, retried func()) {
@@ -189,6 +196,9 @@ func retryWithin(conf *api.Config, timeout time.Duration, retried func()) {
 		return min(wait+rand.N(2*wait), longest)
 	}
 	conf.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if ctx.Value(once{}) != nil {
+			return false, ctx.Err()
+		}
 		if d, ok := ctx.Deadline(); ok && time.Until(d) < longest {
 			return false, ctx.Err()
 		}

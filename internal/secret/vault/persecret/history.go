@@ -164,7 +164,7 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 	})
 }
 
-// Restore sets the value of an earlier version as a new one; the version that was deleted is undeleted.
+// Restore sets the value of an earlier version as a new one; that of a version that was deleted, once it is undeleted.
 func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int, by string) error {
 	return s.queue.Do(ctx, org, func(ctx context.Context) error {
 		at, err := s.at(ctx, org)
@@ -208,7 +208,7 @@ func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key str
 		return nil
 	}
 	v, kept := m.Version(version)
-	st := step{Op: undelete, Path: path, Base: m.Current}
+	st := step{Op: undelete, Path: path, Base: m.Current, By: by}
 	if version != m.Current {
 		e, err := at.Below(path).ReadVersion(ctx, version)
 		if err != nil {

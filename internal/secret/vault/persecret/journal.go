@@ -74,16 +74,17 @@ func (s *Store) prepare(ctx context.Context, at kv2.Location, p *pending, steps 
 // mayCarryOut asks whether the token's policies allow every step: what is committed and may not be carried out would keep
 // the organisation's other changes waiting. A token that may not ask is let through.
 func mayCarryOut(ctx context.Context, at kv2.Location, steps []step) error {
-	requests := make([]conn.Request, len(steps))
-	for i, st := range steps {
+	requests := make([]conn.Request, 0, len(steps))
+	for _, st := range steps {
 		entry := at.Below(st.Path)
+		if st.Op != set {
+			requests = append(requests, entry.Request(http.MethodPut, st.Op, "update"))
+		}
 		switch {
 		case st.Op == set && st.Base == 0:
-			requests[i] = entry.Request(http.MethodPut, "data", "create")
-		case st.Op == set:
-			requests[i] = entry.Request(http.MethodPut, "data", "update")
-		default:
-			requests[i] = entry.Request(http.MethodPut, st.Op, "update")
+			requests = append(requests, entry.Request(http.MethodPut, "data", "create"))
+		case st.Op != deletes:
+			requests = append(requests, entry.Request(http.MethodPut, "data", "update"))
 		}
 	}
 	for part := range slices.Chunk(requests, partSteps) {
@@ -192,9 +193,31 @@ func (s *Store) carryOut(ctx context.Context, org id.ID, at kv2.Location, st ste
 	case deletes:
 		return at.Delete(ctx, st.Base)
 	case undelete:
-		return at.Undelete(ctx, st.Base)
+		return bringBack(ctx, at, st)
 	}
 	return errs.New(errs.Unavailable, "a change that is under way was made by a newer server")
+}
+
+// bringBack undeletes a version and sets its value anew: unlike a write, a deletion or its reversal is of one version
+// however late it comes, as from a server that stood still, and must not hit the one that is there by then.
+func bringBack(ctx context.Context, at kv2.Location, st step) error {
+	if err := at.Undelete(ctx, st.Base); err != nil {
+		return err
+	}
+	e, err := at.ReadVersion(ctx, st.Base)
+	if err != nil {
+		return err
+	}
+	value, ours, err := valueOf(e)
+	if err != nil || !ours { // overtaken and not kept any more, or somebody else's
+		return err
+	}
+	_, err = at.Put(ctx, st.Base, data(value, st.By))
+	// One that is too large with the other name beside it is back as the version that it was.
+	if err == conn.ErrMismatch || errs.Is(err, errs.RequestTooLarge) {
+		return nil
+	}
+	return err
 }
 
 // rest says that what is pending has been carried out, and removes the journal.

@@ -9,7 +9,8 @@
 // nobody else knows of; then one check-and-set write of the organisation's control entry commits it; then the steps are
 // carried out, and the control entry is put to rest. Since a step names the version it builds on, carrying it out again
 // does nothing, and any instance that finds a journal committed can finish it. A step that finds a later version is left
-// out: that was written by somebody else meanwhile, and the change counts as made before.
+// out: that was written by somebody else meanwhile, and the change counts as made before. A deletion has no check-and-set
+// and may be carried out late, by a server that stood still; a secret is therefore brought back as a new version.
 //
 // # Readers
 //

@@ -17,7 +17,8 @@ import (
 	"strongroom/internal/secret/vault/queue"
 )
 
-// Get reads one value: its entry, and beside it whether a change is under way.
+// Get reads one value: its entry, and beside it whether a change is under way. Where that is not as this process last saw
+// it, the entry is read once more, after it.
 func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
 	at, err := s.at(ctx, org)
 	if err != nil {
@@ -26,15 +27,23 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 	if key == "" {
 		return secret.Value{}, secret.NotFound(key)
 	}
+	entry := at.Below(pathOf(key))
+	before, began := s.controls.of(org), time.Now()
 	for try := 1; ; try++ {
 		var c *control
 		var e kv2.Entry
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) { c, err = s.control(gctx, org, at); return err })
-		g.Go(func() (err error) { e, err = at.Below(pathOf(key)).Read(gctx); return err })
-		if err := g.Wait(); err != nil {
+		g.Go(func() (err error) { e, err = entry.Read(gctx); return err })
+		err := g.Wait()
+		if err == nil && !c.same(before) {
+			// The entry may be of before a change that was carried out while the control entry was being read.
+			e, err = entry.Read(ctx)
+		}
+		if err != nil {
 			return secret.Value{}, conn.Known(ctx, err)
 		}
+		before = c
 		switch {
 		case c.is(purging):
 			return secret.Value{}, secret.NotFound(key)
@@ -53,6 +62,12 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 		if try == 1 {
 			s.later(org)
 		}
+		if comingBack(steps, pathOf(key), e) {
+			if time.Since(began) > s.conn.Timeout/2 || !queue.Pause(ctx, 3) {
+				return secret.Value{}, errs.New(errs.Unavailable, "secret %q is being brought back; try again", key)
+			}
+			continue
+		}
 		for _, st := range steps {
 			if st.Path == pathOf(key) && st.Base == e.Version {
 				switch st.Op {
@@ -65,6 +80,13 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 		}
 		return get(e, key)
 	}
+}
+
+// comingBack reports whether a step brings back what an entry holds, and has not yet: only Vault knows the value.
+func comingBack(steps []step, path string, e kv2.Entry) bool {
+	return e.Data == nil && slices.ContainsFunc(steps, func(st step) bool {
+		return st.Op == undelete && st.Path == path && st.Base == e.Version
+	})
 }
 
 var errNewer = errs.New(errs.Unavailable, "what is under way for the organisation was begun by a newer server")

@@ -209,11 +209,18 @@ func (s *Store) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	}
 	var mu sync.Mutex
 	over := make(map[string]bool)
+	// Half of the time is for removals to begin in. What is under way then ends, the sweep is said to be over, and what is
+	// left is due at the next.
+	began := time.Now()
 	err = each(ctx, len(due), func(ctx context.Context, i int) error {
+		if time.Since(began) > s.conn.Timeout/2 {
+			return nil
+		}
 		entry := at.Below(due[i].Path)
 		m, found, err := entry.Metadata(ctx)
 		if err == nil && found && !m.Alive() {
-			err = entry.Remove(ctx, "metadata")
+			// Once: who finds no entry any more sets the secret anew, and knows of no sweep.
+			err = entry.Remove(conn.Once(ctx), "metadata")
 		}
 		if err == nil {
 			mu.Lock()
