@@ -235,6 +235,16 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 	}
 	apply(t, s, secret.Change{Set: setOf("b", "3")})
 	wantContent(t, s, setOf("a", "3", "b", "3"))
+	// One secret's metadata in another's place begin anew, also while both are remembered (made.go).
+	rec, err := s.kv.Get(t.Context(), keyOf(t, s, org, "a", layout.Meta))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, s.kv, keyOf(t, s, org, "b", layout.Meta), rec.Value)
+	apply(t, s, secret.Change{Set: setOf("b", "4")})
+	if got := info(t, s, "b"); got.Version != 2 {
+		t.Errorf("after another secret's metadata: %+v", got)
+	}
 }
 
 // TestHistoryOfOne has many writers set one secret at once: each makes a version, and no number comes twice.

@@ -57,8 +57,14 @@ func (p *plan) putName(at places, kind layout.Kind) error {
 	if at.now.Form.Sealed() {
 		return p.put(at, kind, layout.EncodeName(at.name))
 	}
+	key := at.now.Slot(kind).Key
+	if at.was == nil { // one that is there as it is to be needs no writing
+		if there, err := p.read(key); err != nil || there != nil && len(there) == 0 {
+			return err
+		}
+	}
 	p.drop(at, kind)
-	p.records[at.now.Slot(kind).Key] = []byte{}
+	p.records[key] = []byte{}
 	return nil
 }
 
@@ -86,6 +92,9 @@ func (p *plan) look(at places) (m *meta, current found, err error) {
 	record, err := p.find(at, layout.Meta)
 	if err != nil {
 		return nil, found{}, err
+	}
+	if m = p.s.made.take(p.org, record); m != nil {
+		return m, current, nil
 	}
 	if m, err = p.s.metaOf(p.ctx, p.org, record, current); err != nil {
 		m, err = p.s.metaOf(p.ctx, p.org, found{}, current)
@@ -139,12 +148,18 @@ func (p *plan) set(name string, value secret.Value, by string, time time.Time) e
 	return p.putMeta(at, m)
 }
 
+// putMeta plans the metadata, which are not the caller's from then on.
 func (p *plan) putMeta(at places, m *meta) error {
 	plain, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return p.put(at, layout.Meta, plain)
+	if err := p.put(at, layout.Meta, plain); err != nil {
+		return err
+	}
+	slot := at.now.Slot(layout.Meta)
+	p.s.made.keep(p.org, slot.As, p.records[slot.Key], m)
+	return nil
 }
 
 // putAside keeps the current value as the version that it is. One that does not open is lost.

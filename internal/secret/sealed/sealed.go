@@ -55,6 +55,7 @@ type Store struct {
 	history  int
 	page     int // namesPage; a test makes it small
 	lists    cache
+	made     made
 	queue    queue
 	carrying singleflight.Group // the large changes being carried out, by organisation
 	sealing  sync.RWMutex       // held for reading from a change's sealing until it is in; Rewrite waits for those
