@@ -16,7 +16,7 @@ const redacted = "[redacted]"
 // Transport prints each exchange to Out and passes it on to Next.
 //
 // Redacted are the headers that authenticate, every value of a body that sets secrets, and in other bodies every string
-// whose name speaks of a token, password, secret or cookie. A body that is not JSON is not printed at all.
+// whose name speaks of a token, password, passphrase, secret or cookie. A body that is not JSON is not printed at all.
 type Transport struct {
 	Next http.RoundTripper
 	Out  io.Writer
@@ -123,7 +123,7 @@ func isString(v any) bool {
 
 func secretName(name string) bool {
 	name = strings.ToLower(name)
-	for _, word := range []string{"token", "password", "secret", "cookie"} {
+	for _, word := range []string{"token", "password", "passphrase", "secret", "cookie"} {
 		if strings.Contains(name, word) {
 			return true
 		}

@@ -24,6 +24,7 @@ func TestHidesSecrets(t *testing.T) {
 	}{
 		{"PATCH", "/api/v2/orgs/1/secrets", `{"db":"sesame","nested":{"x":["sesame"]}}`, `{"db":"[redacted]","nested":{"x":["[redacted]"]}}`},
 		{"POST", "/api/v2/setup", `{"username":"admin","password":"sesame","token":"sesame"}`, `"username":"admin"`},
+		{"POST", "/api/v2/seal/change", `{"type":"passphrase","passphrase":"sesame"}`, `{"passphrase":"[redacted]","type":"passphrase"}`},
 		{"POST", "/api/v2/authorizations", `[{"id":"1","token":"sesame"}]`, `[{"id":"1","token":"[redacted]"}]`},
 		{"GET", "/api/v2/config", `{"config":{"vault-token":"sesame","http-bind-address":":9999"}}`, `"http-bind-address":":9999"`},
 		{"POST", "/api/v2/orgs/1/secrets/delete", `{"secrets":["a-name"]}`, `{"secrets":["a-name"]}`},
