@@ -444,3 +444,66 @@ func TestReadsInOrder(t *testing.T) {
 	close(done)
 	wg.Wait()
 }
+
+// TestSweptByAnother has what a server deleted, and a journal that it left behind, when it has ended: another one that comes to know
+// of the organisation removes both in their time.
+func TestSweptByAnother(t *testing.T) {
+	v := vaulttest.Shared(t)
+	p := Place{Mount: v.MountKV(t), Layout: LayoutSecret}
+	s, _ := open(t, v, Config{Place: p})
+	apply(t, s, set("a", "1", "b", "1"))
+	apply(t, s, secret.Change{Delete: []string{"a"}})
+	s.Close()
+	const part = "/%25strongroom/journal/X-0"
+	v.Write(t, p.Mount, org.String()+part, `{"steps":[]}`)
+	other, _ := open(t, v, Config{Place: p})
+	other.secret.SweepKnown(t.Context(), time.Now().Add(8*24*time.Hour)) // it knows of none yet
+	wantKeys(t, other, "b")
+	for _, tt := range []struct {
+		after time.Duration
+		want  map[string]int
+	}{
+		{2 * time.Minute, map[string]int{"/a": http.StatusOK, part: http.StatusOK}},
+		{2 * time.Hour, map[string]int{"/a": http.StatusOK, part: http.StatusNotFound}},
+		{8 * 24 * time.Hour, map[string]int{"/a": http.StatusNotFound, "/b": http.StatusOK}},
+	} {
+		other.secret.SweepKnown(t.Context(), time.Now().Add(tt.after))
+		for path, want := range tt.want {
+			if status, _ := v.Do(t, "GET", p.Mount+"/metadata/"+org.String()+path, nil); status != want {
+				t.Errorf("after %s, %s: %d, want %d", tt.after, path, status, want)
+			}
+		}
+	}
+}
+
+// TestFinishedOnce has many reads meet a change that is not finished: it is finished once, and changes do not queue behind as many
+// looks whether it is.
+func TestFinishedOnce(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f := newFront(t, v)
+	p := Place{Mount: v.MountKV(t), Layout: LayoutSecret}
+	writer, _ := open(t, v, Config{Address: f.URL, Place: p})
+	reader, _ := open(t, v, Config{Address: f.URL, Place: p})
+	committed, carryOut := make(chan struct{}, 100), make(chan struct{})
+	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		if isWrite(r) && (strings.HasSuffix(r.URL.Path, "/a") || strings.HasSuffix(r.URL.Path, "/b")) {
+			committed <- struct{}{}
+			<-carryOut
+		}
+		vault.ServeHTTP(w, r)
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() { apply(t, writer, set("a", "1", "b", "1")) })
+	<-committed
+	for range 50 {
+		if got, err := reader.Get(t.Context(), org, "a"); err != nil || string(got.Bytes()) != "1" {
+			t.Errorf("%q, %v", got.Bytes(), err)
+		}
+	}
+	if n := reader.layout(org).Waiting(org); n > 1 {
+		t.Errorf("%d wait to finish one change", n)
+	}
+	close(carryOut)
+	wg.Wait()
+	wantKeys(t, reader, "a", "b")
+}

@@ -36,7 +36,7 @@ func soak(t *testing.T, l kv2.Layout) {
 	v := vaulttest.Start(t, vaulttest.Persistent(t))
 	n := vaulttest.Network(t, v)
 	mount := v.MountKV(t)
-	p := Place{Mount: mount, Layout: l}
+	p := Place{Mount: mount, Path: kv2.DefaultPath, Layout: l}
 	conf := appRoleWith(t, v, policy(p), ttl)
 	before := runtime.NumGoroutine()
 	s, err := New(t.Context(), Config{Address: n.Address, Place: p, Login: conf, ClientTimeout: new(2 * time.Second), CacheTTL: 100 * time.Millisecond, Logger: new(logs).logger()})

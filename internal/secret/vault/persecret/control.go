@@ -115,6 +115,7 @@ func (s *Store) control(ctx context.Context, org id.ID, at kv2.Location) (*contr
 		}
 	}
 	s.controls.learn(org, c)
+	s.watch(org)
 	return c, nil
 }
 

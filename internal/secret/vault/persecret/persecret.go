@@ -59,7 +59,9 @@ type Store struct {
 	sweeps   sweeps
 	lists    lists
 	hints    hints
-	running  sync.WaitGroup
+	// finishing are the organisations for which a change that was found unfinished waits for its turn to be carried out.
+	finishing sync.Map
+	running   sync.WaitGroup
 }
 
 // name is one secret of one organisation.

@@ -76,7 +76,11 @@ func (s *Store) later(org id.ID) {
 	if s.places.ReadOnly(org) {
 		return
 	}
+	if _, queued := s.finishing.LoadOrStore(org, true); queued { // by another reader
+		return
+	}
 	s.queue.Go(org, func(context.Context) error {
+		s.finishing.Delete(org)
 		// A change may be of so many names that an operation's time is not enough.
 		ctx, cancel := context.WithTimeoutCause(s.conn.Base(), longest, conn.ErrTooSlow)
 		defer cancel()
@@ -95,7 +99,8 @@ const longest = 5 * time.Minute
 // finished reports whether the journal is one of the last that were carried out.
 func (c *control) finished(journal string) bool { return slices.Contains(c.Done, journal) }
 
-// sweeps are those of other processes that were found under way, and when this process began its own.
+// sweeps are those of other processes that were found under way, and when this process began its own: zero where it has come
+// to know the organisation and not swept it yet.
 type sweeps struct {
 	mu    sync.Mutex
 	found map[id.ID]foundSweep
@@ -105,6 +110,13 @@ type sweeps struct {
 type foundSweep struct {
 	id    string
 	since time.Time
+}
+
+func (s *sweeps) forget(org id.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.found, org)
+	delete(s.last, org)
 }
 
 // stall is after what time a sweep that does not end is taken for one whose process has ended. No request of it is under

@@ -50,6 +50,7 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 }
 
 func (s *Store) forget(org id.ID) {
+	s.sweeps.forget(org)
 	s.controls.forget(org)
 	s.versions.forgetAll(org)
 	s.names.Drop(org)
@@ -130,8 +131,12 @@ const removable = 10 * time.Minute
 // orphaned is after what time a journal that is not pending was never committed.
 const orphaned = time.Hour
 
-// sweepEvery is how often an organisation is swept at most, and those that this process has changed are looked through.
-const sweepEvery = time.Hour
+// sweepEvery is how often an organisation with deleted secrets is swept, and sweepOthers how often one without, in which a
+// journal may have been left behind.
+const (
+	sweepEvery  = time.Hour
+	sweepOthers = 24 * time.Hour
+)
 
 // due are the hints whose entries may go, the oldest first.
 func (c *control) due(now time.Time) (due []deletion) {
@@ -151,14 +156,31 @@ func (s *Store) sweepSoon(org id.ID) {
 	if s.sweeps.last == nil || len(s.sweeps.last) >= maxKnown {
 		s.sweeps.last = make(map[id.ID]time.Time)
 	}
-	if last, ok := s.sweeps.last[org]; ok && time.Since(last) < sweepEvery {
+	if time.Since(s.sweeps.last[org]) < sweepEvery {
 		return
 	}
 	s.sweeps.last[org] = time.Now()
 	s.queue.Go(org, func(ctx context.Context) error { return s.sweep(ctx, org, time.Now()) })
 }
 
-// sweepNowAndThen sweeps the organisations from which this process has deleted something.
+// watch has the organisation swept now and then from the next time on: what another process deleted, or left behind when
+// it ended, goes as well.
+func (s *Store) watch(org id.ID) {
+	if s.places.ReadOnly(org) {
+		return
+	}
+	s.sweeps.mu.Lock()
+	defer s.sweeps.mu.Unlock()
+	if _, ok := s.sweeps.last[org]; ok {
+		return
+	}
+	if s.sweeps.last == nil || len(s.sweeps.last) >= maxKnown {
+		s.sweeps.last = make(map[id.ID]time.Time)
+	}
+	s.sweeps.last[org] = time.Time{}
+}
+
+// sweepNowAndThen sweeps the organisations that this process has come to know.
 func (s *Store) sweepNowAndThen() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -167,17 +189,39 @@ func (s *Store) sweepNowAndThen() {
 		case <-s.conn.Base().Done():
 			return
 		case <-tick.C:
-		}
-		s.sweeps.mu.Lock()
-		var orgs []id.ID
-		for org := range s.sweeps.last {
-			orgs = append(orgs, org)
-		}
-		s.sweeps.mu.Unlock()
-		for _, org := range orgs {
-			s.sweepSoon(org)
+			s.SweepKnown(s.conn.Base(), time.Now())
 		}
 	}
+}
+
+// SweepKnown sweeps those of the organisations that this process has come to know whose time it is, one after the other.
+func (s *Store) SweepKnown(ctx context.Context, now time.Time) {
+	for _, org := range s.toSweep(now) {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := s.Sweep(ctx, org, now); err != nil && ctx.Err() == nil {
+			s.conn.Log.Debug("an organisation was not swept", "org", org, "error", err) // the next time, then
+		}
+	}
+}
+
+// toSweep gives the organisations whose time it is, which they then have had.
+func (s *Store) toSweep(now time.Time) (orgs []id.ID) {
+	s.sweeps.mu.Lock()
+	defer s.sweeps.mu.Unlock()
+	for org, last := range s.sweeps.last {
+		every := sweepOthers
+		if c := s.controls.of(org); c != nil && len(c.Deleted) > 0 {
+			every = sweepEvery
+		}
+		// The ticks are not quite so far apart.
+		if now.Sub(last) > every-time.Minute {
+			s.sweeps.last[org] = now
+			orgs = append(orgs, org)
+		}
+	}
+	return orgs
 }
 
 // Sweep removes what is due at a time, in its turn.
