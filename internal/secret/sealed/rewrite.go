@@ -75,8 +75,12 @@ func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, er
 		}
 		report(at.Rewritten)
 	}
-	_, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(rewriteRecord)})
-	return term, translate(err)
+	if _, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(rewriteRecord)}); err != nil {
+		return term, translate(err)
+	}
+	// Changes under way may have read records before those were sealed anew, and need the older terms to open them.
+	s.awaitChanges()
+	return term, nil
 }
 
 // resume gives where an earlier rewriting to the same term stopped, or the beginning.

@@ -199,3 +199,69 @@ func TestRewriteBesideWriters(t *testing.T) {
 	}
 	wantAllOf(t, s, term, want)
 }
+
+// gated is a store of which the first list of secrets and the first read of one record, once it has been read, wait.
+type gated struct {
+	kv.Store
+	record                     string
+	list, read                 sync.Once
+	listing, listed, got, give chan struct{}
+}
+
+func (g *gated) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	if prefix == layout.Root {
+		g.list.Do(func() { close(g.listing); <-g.listed })
+	}
+	return g.Store.List(ctx, prefix, after, limit)
+}
+
+func (g *gated) Get(ctx context.Context, key string) (kv.Record, error) {
+	rec, err := g.Store.Get(ctx, key)
+	if key == g.record {
+		g.read.Do(func() { close(g.got); <-g.give })
+	}
+	return rec, err
+}
+
+// TestRewriteAwaitsReaders has a change that has read a record of the old term when that is sealed anew: the term is not over
+// before the change has opened it, or the secret would begin anew, without its history.
+func TestRewriteAwaitsReaders(t *testing.T) {
+	t.Parallel()
+	s, _ := rotated(t)
+	g := &gated{Store: s.kv, record: layout.Place{Org: org, Name: "key-00"}.Slot(layout.Meta).Key,
+		listing: make(chan struct{}), listed: make(chan struct{}), got: make(chan struct{}), give: make(chan struct{})}
+	s.kv = g
+	rewritten := make(chan error, 1)
+	go func() {
+		term, err := s.Rewrite(t.Context(), ignore)
+		if err == nil {
+			err = s.ring.Retire(t.Context(), term)
+		}
+		rewritten <- err
+	}()
+	<-g.listing
+	applied := make(chan error, 1)
+	go func() { applied <- s.Apply(t.Context(), org, secret.Change{Set: setOf("key-00", "new")}) }()
+	<-g.got
+	close(g.listed)
+	var err error
+	ended := false
+	select {
+	case err = <-rewritten:
+		ended = true
+	case <-time.After(300 * time.Millisecond): // it waits for the change
+	}
+	close(g.give)
+	if err := <-applied; err != nil {
+		t.Error(err)
+	}
+	if !ended {
+		err = <-rewritten
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if info, err := s.Info(t.Context(), org, "key-00"); err != nil || len(info.Versions) != 2 || !info.Versions[0].Restorable {
+		t.Errorf("the secret's versions: %+v, %v; want two that can be restored", info.Versions, err)
+	}
+}
