@@ -57,7 +57,7 @@ func (r Request) name() string {
 	return r.Kind
 }
 
-// names of the kinds in metrics.
+// String names the kind as metrics do.
 func (k Kind) String() string {
 	return [Kinds]string{"unreachable", "slow", "sealed", "uninitialised", "denied", "busy", "failing", "unmounted", "strange"}[k]
 }
