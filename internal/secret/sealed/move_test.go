@@ -209,7 +209,7 @@ func TestMoveCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for n := 0; ; n++ {
+			for n := 0; ; n += everyPoint {
 				path := filepath.Join(dir, "influxd.bolt")
 				if err := os.WriteFile(path, file, 0o600); err != nil {
 					t.Fatal(err)

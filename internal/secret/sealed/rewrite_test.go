@@ -84,7 +84,7 @@ func ignore(Rewritten) {}
 // and the next process goes on where it was.
 func TestRewriteCrash(t *testing.T) {
 	t.Parallel()
-	for n := 0; ; n++ {
+	for n := 0; ; n += everyPoint {
 		s, want := rotated(t)
 		db := s.kv
 		s.kv = &crashing{Store: db, left: n / 2, carriedOut: n%2 == 1}
