@@ -15,10 +15,10 @@ const maxMade = 2000
 // that a record which was altered, moved or put back is opened and refused as ever.
 type made struct {
 	mu    sync.Mutex
-	metas map[record]*meta
+	metas map[sealedMeta]*meta
 }
 
-type record struct {
+type sealedMeta struct {
 	org    id.ID
 	as     keyring.Belongs
 	sealed string
@@ -28,7 +28,7 @@ func (m *made) keep(org id.ID, as keyring.Belongs, sealed []byte, of *meta) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.metas == nil {
-		m.metas = make(map[record]*meta)
+		m.metas = make(map[sealedMeta]*meta)
 	}
 	for victim := range m.metas { // any: map order is as good as random
 		if len(m.metas) < maxMade {
@@ -36,14 +36,14 @@ func (m *made) keep(org id.ID, as keyring.Belongs, sealed []byte, of *meta) {
 		}
 		delete(m.metas, victim)
 	}
-	m.metas[record{org, as, string(sealed)}] = of
+	m.metas[sealedMeta{org, as, string(sealed)}] = of
 }
 
 // take gives the metadata that the record was sealed from, nil where they are not remembered. They are the caller's then.
 func (m *made) take(org id.ID, f found) *meta {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := record{org, f.as, string(f.sealed)}
+	r := sealedMeta{org, f.as, string(f.sealed)}
 	of := m.metas[r]
 	delete(m.metas, r)
 	return of

@@ -1,0 +1,5 @@
+//go:build !race
+
+package secrettest
+
+const swapped = 2000
