@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -108,4 +109,12 @@ func Message(err error) string {
 		return e.Msg
 	}
 	return "an internal error has occurred; the server's log has the details"
+}
+
+// Clip shortens a caller's text for use in a message, or on record.
+func Clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
 }

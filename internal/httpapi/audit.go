@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 )
 
 // getAudit serves the audit log to operators, newest first. Query: orgID, key, actor (a user's name or ID, or an
@@ -17,7 +17,7 @@ func (a *API) getAudit(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	act := identity.Act{Action: "audit.read"}
+	act := access.Act{Action: "audit.read"}
 	if err := a.Identity.Guard().Allow(r.Context(), r.caller, act, operator); err != nil {
 		return err
 	}

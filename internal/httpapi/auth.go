@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 )
@@ -14,7 +15,7 @@ const sessionCookie = "influxdb-oss-session"
 
 // identify finds out who is asking, from the authorization header or, where there is none, from the session's cookie.
 func (a *API) identify(r *request) error {
-	var p *identity.Principal
+	var p *access.Principal
 	var err error
 	if token, ok := tokenOf(r.Header); ok {
 		p, err = a.Identity.ByToken(r.Context(), token)
@@ -26,7 +27,7 @@ func (a *API) identify(r *request) error {
 	if err != nil {
 		return a.turnAway(r, p, err)
 	}
-	r.caller = &identity.Caller{Principal: p, Address: r.address(), RequestID: r.id}
+	r.caller = &access.Caller{Principal: p, Address: r.address(), RequestID: r.id}
 	return nil
 }
 
@@ -38,7 +39,7 @@ const (
 )
 
 // turnAway puts on record that somebody was not let in, with whose the token was where that is known.
-func (a *API) turnAway(r *request, p *identity.Principal, why error) error {
+func (a *API) turnAway(r *request, p *access.Principal, why error) error {
 	if !errs.Is(why, errs.Unauthorized) && !errs.Is(why, errs.Forbidden) {
 		return why
 	}
@@ -46,16 +47,16 @@ func (a *API) turnAway(r *request, p *identity.Principal, why error) error {
 		if !a.strangers.Allow() {
 			return why
 		}
-		p = &identity.Principal{}
+		p = &access.Principal{}
 	}
-	act := identity.Act{Action: "authenticate", Target: r.Method + " " + r.Pattern}
+	act := access.Act{Action: "authenticate", Target: r.Method + " " + r.Pattern}
 	if org, err := r.pathID("orgID"); err == nil {
 		act.Org = org
 	}
-	return a.Identity.Guard().Deny(r.Context(), &identity.Caller{Principal: p, Address: r.address(), RequestID: r.id}, act, why)
+	return a.Identity.Guard().Deny(r.Context(), &access.Caller{Principal: p, Address: r.address(), RequestID: r.id}, act, why)
 }
 
-func (a *API) bySession(r *request, token string) (*identity.Principal, error) {
+func (a *API) bySession(r *request, token string) (*access.Principal, error) {
 	if err := a.sameOrigin(r); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -33,16 +34,16 @@ type authJSON struct {
 
 // permissionJSON is a permission with the name of its organisation, for readers.
 type permissionJSON struct {
-	Action   identity.Action `json:"action"`
-	Resource resourceJSON    `json:"resource"`
+	Action   access.Action `json:"action"`
+	Resource resourceJSON  `json:"resource"`
 }
 
 type resourceJSON struct {
-	Type  identity.ResourceType `json:"type"`
-	ID    *id.ID                `json:"id,omitempty"`
-	Name  string                `json:"name,omitempty"`
-	OrgID *id.ID                `json:"orgID,omitempty"`
-	Org   string                `json:"org,omitempty"`
+	Type  access.ResourceType `json:"type"`
+	ID    *id.ID              `json:"id,omitempty"`
+	Name  string              `json:"name,omitempty"`
+	OrgID *id.ID              `json:"orgID,omitempty"`
+	Org   string              `json:"org,omitempty"`
 }
 
 // authBody writes an authorization; orgs maps the IDs of organisations to their names, as far as they are known.
@@ -146,13 +147,13 @@ func (a *API) getAuthorizations(w http.ResponseWriter, r *request) error {
 
 func (a *API) postAuthorization(w http.ResponseWriter, r *request) error {
 	var body struct {
-		OrgID       id.ID                 `json:"orgID"`
-		UserID      id.ID                 `json:"userID"`
-		Status      identity.Status       `json:"status"`
-		Description string                `json:"description"`
-		Permissions []identity.Permission `json:"permissions"`
-		ExpiresAt   *time.Time            `json:"expiresAt"`
-		Token       string                `json:"token"`
+		OrgID       id.ID               `json:"orgID"`
+		UserID      id.ID               `json:"userID"`
+		Status      identity.Status     `json:"status"`
+		Description string              `json:"description"`
+		Permissions []access.Permission `json:"permissions"`
+		ExpiresAt   *time.Time          `json:"expiresAt"`
+		Token       string              `json:"token"`
 	}
 	if err := r.decode(&body); err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 )
 
 // Backups writes a consistent copy of the data, as sealed as they are.
@@ -21,7 +21,7 @@ const backupPatience = time.Minute
 
 // getBackup streams the copy. A copy that ends early ends the connection, so that its reader does not take it for whole.
 func (a *API) getBackup(w http.ResponseWriter, r *request) error {
-	act := identity.Act{Action: "backup"}
+	act := access.Act{Action: "backup"}
 	if err := a.Identity.Guard().Allow(r.Context(), r.caller, act, operator); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -217,7 +218,7 @@ func newAPI(t testing.TB) (a *API, token string, org id.ID) {
 	must(t, err)
 	a, err = New(Config{Identity: users, Secrets: secret.NewService(store, users.Guard(), users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)
-	nobody := &identity.Caller{Principal: &identity.Principal{}}
+	nobody := &access.Caller{Principal: &access.Principal{}}
 	o, err := users.Onboard(t.Context(), nobody, identity.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
 	must(t, err)
 	return a, o.Token, o.Org.ID

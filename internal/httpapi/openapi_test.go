@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/sealing"
 )
@@ -66,15 +66,15 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 func TestDocumentListsAreWhole(t *testing.T) {
 	schemas := readDocument(t).Components.Schemas
 	types := schemas["ResourceType"].Enum
-	if len(types) < len(identity.ResourceTypes) {
-		t.Fatalf("ResourceType lists %d types, there are at least %d", len(types), len(identity.ResourceTypes))
+	if len(types) < len(access.ResourceTypes) {
+		t.Fatalf("ResourceType lists %d types, there are at least %d", len(types), len(access.ResourceTypes))
 	}
 	for _, name := range types {
-		if err := identity.To(identity.Read, identity.Resource{Type: identity.ResourceType(name)}).Valid(); err != nil {
+		if err := access.To(access.Read, access.Resource{Type: access.ResourceType(name)}).Valid(); err != nil {
 			t.Errorf("ResourceType lists %q, which is refused: %v", name, err)
 		}
 	}
-	for _, rt := range identity.ResourceTypes {
+	for _, rt := range access.ResourceTypes {
 		if !slices.Contains(types, string(rt)) {
 			t.Errorf("ResourceType does not list %q", rt)
 		}

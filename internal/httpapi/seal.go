@@ -5,15 +5,15 @@ import (
 	"io"
 	"net/http"
 
-	"strongroom/internal/identity"
+	"strongroom/internal/access"
 	"strongroom/internal/sealing"
 )
 
 // Seals shows and changes what the embedded data are sealed with.
 type Seals interface {
-	Status(ctx context.Context, c *identity.Caller) (sealing.Status, error)
-	Rotate(ctx context.Context, c *identity.Caller) (sealing.Status, error)
-	Change(ctx context.Context, c *identity.Caller, to sealing.Target) (sealing.Status, error)
+	Status(ctx context.Context, c *access.Caller) (sealing.Status, error)
+	Rotate(ctx context.Context, c *access.Caller) (sealing.Status, error)
+	Change(ctx context.Context, c *access.Caller, to sealing.Target) (sealing.Status, error)
 }
 
 func (a *API) getSeal(w http.ResponseWriter, r *request) error {

@@ -111,7 +111,7 @@ func decodeSecrets(body []byte) (map[string]secret.Value, error) {
 		}
 		value, ok := t.(string)
 		if !ok {
-			return nil, errs.New(errs.Invalid, "failed to unmarshal json: the value of %q must be a string; nothing was changed", clip(key))
+			return nil, errs.New(errs.Invalid, "failed to unmarshal json: the value of %q must be a string; nothing was changed", errs.Clip(key))
 		}
 		set[key] = secret.NewValue([]byte(value))
 	}
@@ -127,14 +127,6 @@ func cutOff(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// clip shortens a caller's text for use in a message.
-func clip(s string) string {
-	if len(s) > 64 {
-		return string(bytes.ToValidUTF8([]byte(s[:64]), nil)) + "…"
-	}
-	return s
 }
 
 func (a *API) deleteSecret(w http.ResponseWriter, r *request) error {

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/kv"
 )
 
@@ -24,7 +24,7 @@ import (
 type request struct {
 	*http.Request
 	ctx     context.Context // the request's own, with the time that it may take
-	caller  *identity.Caller
+	caller  *access.Caller
 	id      string
 	session string // the session's token, where the request came with one
 	maxBody int64

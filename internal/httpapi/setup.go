@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 )
@@ -54,8 +55,8 @@ func (a *API) postSetup(w http.ResponseWriter, r *request) error {
 }
 
 // nobody is the caller before anybody is known.
-func (a *API) nobody(r *request) *identity.Caller {
-	return &identity.Caller{Principal: &identity.Principal{}, Address: r.address(), RequestID: r.id}
+func (a *API) nobody(r *request) *access.Caller {
+	return &access.Caller{Principal: &access.Principal{}, Address: r.address(), RequestID: r.id}
 }
 
 // maxRetentionSeconds is the longest retention that a time.Duration holds.

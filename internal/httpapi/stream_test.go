@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/identity"
 )
 
@@ -119,10 +120,10 @@ func TestManyAuthorizations(t *testing.T) {
 	a, token, org := newAPI(t)
 	p, err := a.Identity.ByToken(t.Context(), token)
 	must(t, err)
-	c := &identity.Caller{Principal: p}
+	c := &access.Caller{Principal: p}
 	for range 300 {
 		_, _, err := a.Identity.Authorize(t.Context(), c, identity.NewAuthorization{OrgID: org, Description: strings.Repeat("d", 300),
-			Permissions: []identity.Permission{identity.To(identity.Read, identity.Resource{Type: identity.Secrets, OrgID: org})}})
+			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: org})}})
 		must(t, err)
 	}
 	lists := make(map[string][]string)

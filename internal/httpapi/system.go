@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 )
 
@@ -104,14 +104,14 @@ func (a *API) getIndex(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) getResources(w http.ResponseWriter, r *request) error {
-	return writeJSON(w, http.StatusOK, identity.ResourceTypes)
+	return writeJSON(w, http.StatusOK, access.ResourceTypes)
 }
 
 // operator is the permission that only operators hold.
-var operator = identity.To(identity.Read, identity.Resource{Type: identity.Instance})
+var operator = access.To(access.Read, access.Resource{Type: access.Instance})
 
 func (a *API) getConfig(w http.ResponseWriter, r *request) error {
-	if err := a.Identity.Guard().Allow(r.Context(), r.caller, identity.Act{Action: "config.read"}, operator); err != nil {
+	if err := a.Identity.Guard().Allow(r.Context(), r.caller, access.Act{Action: "config.read"}, operator); err != nil {
 		return err
 	}
 	settings := map[string]any{}

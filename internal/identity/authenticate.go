@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -24,7 +25,7 @@ var (
 
 // ByToken returns whom an API token stands for, or errs.Unauthorized. With the refusal of a token that is known and no
 // good any more comes whose it is, without permissions, for the record.
-func (s *Service) ByToken(ctx context.Context, token string) (*Principal, error) {
+func (s *Service) ByToken(ctx context.Context, token string) (*access.Principal, error) {
 	h := hashOf(token)
 	e, ok := s.cache.get(h)
 	if !ok || e.session != nil {
@@ -38,9 +39,9 @@ func (s *Service) ByToken(ctx context.Context, token string) (*Principal, error)
 	now := s.now()
 	if !e.until.IsZero() && !now.Before(e.until) {
 		s.cache.drop(h)
-		return &Principal{UserID: e.principal.UserID, User: e.principal.User, AuthorizationID: e.principal.AuthorizationID}, errExpired
+		return &access.Principal{UserID: e.principal.UserID, User: e.principal.User, AuthorizationID: e.principal.AuthorizationID}, errExpired
 	}
-	s.used.mark(e.principal, now)
+	s.used.mark(e, now)
 	return e.principal, nil
 }
 
@@ -57,7 +58,7 @@ func (s *Service) findToken(ctx context.Context, h hash) (entry, error) {
 	if subtle.ConstantTimeCompare(a.Hash, h[:]) != 1 {
 		return entry{}, ErrUnauthorized
 	}
-	known := entry{principal: &Principal{UserID: a.UserID, AuthorizationID: a.ID}}
+	known := entry{principal: &access.Principal{UserID: a.UserID, AuthorizationID: a.ID}}
 	if a.Status != Active {
 		return known, errInactive
 	}
@@ -73,7 +74,7 @@ func (s *Service) findToken(ctx context.Context, h hash) (entry, error) {
 	} else if err != nil {
 		return entry{}, err
 	}
-	e := entry{principal: &Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, Permissions: a.Permissions, used: &lastUse{}}}
+	e := entry{principal: &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, Permissions: a.Permissions}, used: &lastUse{}}
 	if a.ExpiresAt != nil {
 		e.until = *a.ExpiresAt
 	}
@@ -90,8 +91,8 @@ type session struct {
 func sessionKey(h hash) string { return key("session", h.String()) }
 
 // SignIn checks name and password, and opens a session, whose token it returns. The caller is nobody yet.
-func (s *Service) SignIn(ctx context.Context, c *Caller, name, password string) (string, error) {
-	act := Act{Action: "signin"}
+func (s *Service) SignIn(ctx context.Context, c *access.Caller, name, password string) (string, error) {
+	act := access.Act{Action: "signin"}
 	proof, err := s.checkPassword(ctx, c, act, name, password)
 	if err != nil {
 		return "", err
@@ -175,7 +176,7 @@ func (s *Service) trimSessions(ctx context.Context, user id.ID, left int) error 
 
 // BySession returns whom a session's token stands for, or errs.Unauthorized. Use renews the session: its end moves to
 // one session length from now, in steps of a sixtieth of that, so that not every request is a write.
-func (s *Service) BySession(ctx context.Context, token string) (*Principal, error) {
+func (s *Service) BySession(ctx context.Context, token string) (*access.Principal, error) {
 	h := hashOf(token)
 	gen := s.cache.generation() // before anything is read: what renew keeps must not be older
 	e, ok := s.cache.get(h)
@@ -227,24 +228,24 @@ func (s *Service) findSession(ctx context.Context, h hash) (entry, error) {
 	if u.Status != Active {
 		return entry{}, errUserInactive
 	}
-	p := &Principal{UserID: u.ID, User: u.Name, Permissions: Self(u.ID)}
+	p := &access.Principal{UserID: u.ID, User: u.Name, Permissions: access.Self(u.ID)}
 	if u.Operator { // what they may as owners is in it; they own every organisation they make
-		p.Permissions = Operator()
+		p.Permissions = access.Operator()
 		return entry{principal: p, until: n.ExpiresAt, session: &n}, nil
 	}
 	err = s.eachMembershipOf(ctx, u.ID, func(org id.ID, role Role) {
 		if role == RoleOwner {
-			p.Permissions = append(p.Permissions, Owner(org)...)
+			p.Permissions = append(p.Permissions, access.Owner(org)...)
 		} else {
-			p.Permissions = append(p.Permissions, Member(org)...)
+			p.Permissions = append(p.Permissions, access.Member(org)...)
 		}
 	})
 	return entry{principal: p, until: n.ExpiresAt, session: &n}, err
 }
 
 // SignOut ends the caller's session.
-func (s *Service) SignOut(ctx context.Context, c *Caller, token string) error {
-	act := Act{Action: "signout"}
+func (s *Service) SignOut(ctx context.Context, c *access.Caller, token string) error {
+	act := access.Act{Action: "signout"}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -18,7 +19,7 @@ type AuthorizationFilter struct {
 }
 
 // Authorizations lists those the caller may see, by ID. A name that does not exist is errs.NotFound.
-func (s *Service) Authorizations(ctx context.Context, c *Caller, f AuthorizationFilter, page Page) ([]Authorization, error) {
+func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page) ([]Authorization, error) {
 	as := []Authorization{}
 	err := s.EachAuthorization(ctx, c, f, page, func(a Authorization) error {
 		as = append(as, a)
@@ -32,8 +33,8 @@ func (s *Service) Authorizations(ctx context.Context, c *Caller, f Authorization
 
 // EachAuthorization is Authorizations for lists that may be long: it yields one after the other and holds few of them at a
 // time. An error of yield ends it and is given back.
-func (s *Service) EachAuthorization(ctx context.Context, c *Caller, f AuthorizationFilter, page Page, yield func(Authorization) error) error {
-	if err := s.guard.Allow(ctx, c, Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
+func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page, yield func(Authorization) error) error {
+	if err := s.guard.Allow(ctx, c, access.Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
 		return err
 	}
 	if err := s.resolve(ctx, &f); err != nil {
@@ -48,7 +49,7 @@ func (s *Service) EachAuthorization(ctx context.Context, c *Caller, f Authorizat
 	err = each(func(a Authorization) bool {
 		switch {
 		case f.UserID.Valid() && a.UserID != f.UserID, f.OrgID.Valid() && a.OrgID != f.OrgID,
-			!c.May(To(Read, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID})), !page.reaches(a.ID):
+			!c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})), !page.reaches(a.ID):
 			return true
 		case skip > 0:
 			skip--
@@ -64,7 +65,7 @@ func (s *Service) EachAuthorization(ctx context.Context, c *Caller, f Authorizat
 	case failed != nil:
 		return failed
 	case err == nil && found == 0:
-		return c.hides(f)
+		return hides(c, f)
 	}
 	return err
 }
@@ -76,7 +77,7 @@ func (p Page) reaches(i id.ID) bool {
 
 // source gives what yields the authorizations that may be in the list, in its order: from the indexes, or, where all of
 // them may be in it, from their records. Backwards goes only by what the indexes have, the IDs: 8 bytes of each.
-func (s *Service) source(ctx context.Context, c *Caller, f AuthorizationFilter, page Page) (func(yield func(Authorization) bool) error, error) {
+func (s *Service) source(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page) (func(yield func(Authorization) bool) error, error) {
 	ids, some, err := s.candidates(ctx, c, f)
 	if err != nil {
 		return nil, err
@@ -112,20 +113,20 @@ func (s *Service) source(ctx context.Context, c *Caller, f AuthorizationFilter, 
 
 // candidates gives the IDs that the filter and the caller's permissions leave, in order, from the indexes: a caller who
 // may see little must not cost the reading of every authorization there is. It is not ok where all of them are left.
-func (s *Service) candidates(ctx context.Context, c *Caller, f AuthorizationFilter) (ids []id.ID, ok bool, err error) {
+func (s *Service) candidates(ctx context.Context, c *access.Caller, f AuthorizationFilter) (ids []id.ID, ok bool, err error) {
 	var folders []string
-	all := c.May(To(Read, Resource{Type: Authorizations}))
+	all := c.May(access.To(access.Read, access.Resource{Type: access.Authorizations}))
 	switch {
 	case all && f.UserID.Valid():
 		folders = []string{prefix("authuser", f.UserID)}
-	case f.OrgID.Valid() && c.May(To(Read, Resource{Type: Authorizations, OrgID: f.OrgID})):
+	case f.OrgID.Valid() && c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: f.OrgID})):
 		folders = []string{prefix("authorg", f.OrgID)}
 	case all:
 		return nil, false, nil
 	default:
 		for _, p := range c.Permissions {
 			switch r := p.Resource; {
-			case p.Action != Read || r.Type != Authorizations:
+			case p.Action != access.Read || r.Type != access.Authorizations:
 			case r.ID.Valid():
 				ids = append(ids, r.ID)
 			case r.OrgID.Valid():
@@ -165,11 +166,11 @@ func (s *Service) eachAuth(ctx context.Context, ids []id.ID, yield func(Authoriz
 
 // hides gives what an empty list is answered with where the filter names what the caller may not see: the same as where
 // there is no such thing, or else names could be tried out. It is nil where the caller may see it.
-func (c *Caller) hides(f AuthorizationFilter) error {
+func hides(c *access.Caller, f AuthorizationFilter) error {
 	switch {
-	case f.User != "" && !c.May(To(Read, Resource{Type: Users, ID: f.UserID})):
+	case f.User != "" && !c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: f.UserID})):
 		return errUserNotFound
-	case f.Org != "" && !c.seesOrg(f.OrgID):
+	case f.Org != "" && !c.MaySee(f.OrgID):
 		return errNoOrgNamed(f.Org)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 )
@@ -52,29 +53,31 @@ func TestAuthorizationsByIndex(t *testing.T) {
 	}
 	for i := range 12 {
 		n := NewAuthorization{OrgID: []id.ID{acme, other.ID}[i%2], UserID: []id.ID{ann.ID, f.first.User.ID, ann.ID}[i%3],
-			Permissions: []Permission{To(Read, Resource{Type: Secrets, OrgID: acme})}}
+			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: acme})}}
 		a, _, err := f.Authorize(ctx, f.root, n)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, a)
 	}
-	in := func(org id.ID) Permission { return To(Read, Resource{Type: Authorizations, OrgID: org}) }
+	in := func(org id.ID) access.Permission {
+		return access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: org})
+	}
 	engine := &counting{Store: f.kv}
 	f.Service.kv = engine
-	for who, c := range map[string]*Caller{
+	for who, c := range map[string]*access.Caller{
 		"operator":   f.root,
-		"of secrets": holder(To(Read, Resource{Type: Secrets, OrgID: acme})),
+		"of secrets": holder(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: acme})),
 		"of one org": holder(in(acme), in(acme)),
 		"of both":    holder(in(other.ID), in(acme)),
-		"of one":     holder(To(Read, Resource{Type: Authorizations, ID: all[4].ID}), To(Read, Resource{Type: Authorizations, ID: 99})),
-		"who writes": holder(To(Write, Resource{Type: Authorizations})),
+		"of one":     holder(access.To(access.Read, access.Resource{Type: access.Authorizations, ID: all[4].ID}), access.To(access.Read, access.Resource{Type: access.Authorizations, ID: 99})),
+		"who writes": holder(access.To(access.Write, access.Resource{Type: access.Authorizations})),
 	} {
 		for _, filter := range []AuthorizationFilter{{}, {OrgID: acme}, {OrgID: other.ID}, {UserID: ann.ID}, {UserID: ann.ID, OrgID: acme}} {
 			for _, page := range []Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3}, {After: all[5].ID}, {After: all[5].ID, Descending: true}} {
 				var want, left []id.ID
 				for _, a := range all {
-					if c.May(To(Read, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID})) &&
+					if c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})) &&
 						(filter.OrgID == 0 || a.OrgID == filter.OrgID) && (filter.UserID == 0 || a.UserID == filter.UserID) {
 						left = append(left, a.ID)
 					}

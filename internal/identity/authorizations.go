@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -32,9 +33,6 @@ const (
 // request looks through them, and making a token does so for each of the new one's.
 const maxPermissions = 1000
 
-// maxPermissionName bounds the name in one permission, in bytes: the key of a secret, or the name of a bucket, say.
-const maxPermissionName = 8 << 10
-
 // maxPermissionNames bounds those of one authorization together. Its record must fit into a transaction.
 const maxPermissionNames = 128 << 10
 
@@ -44,26 +42,26 @@ type NewAuthorization struct {
 	UserID      id.ID // the caller's where it is zero
 	Status      Status
 	Description string
-	Permissions []Permission
+	Permissions []access.Permission
 	ExpiresAt   *time.Time
 	Token       string // a given token; only callers who may write all authorizations may give one
 }
 
 // Authorize makes an authorization and returns it with its token, which is not kept and cannot be shown again. The
-// caller must hold every permission that the token is to have, or may grant it all the same (see mayGrant).
-func (s *Service) Authorize(ctx context.Context, c *Caller, n NewAuthorization) (Authorization, string, error) {
-	act := Act{Action: "authorizations.create", Org: n.OrgID, Target: clip(n.Description)}
+// caller must hold every permission that the token is to have, or may grant it all the same (see access.Caller.MayGrant).
+func (s *Service) Authorize(ctx context.Context, c *access.Caller, n NewAuthorization) (Authorization, string, error) {
+	act := access.Act{Action: "authorizations.create", Org: n.OrgID, Target: errs.Clip(n.Description)}
 	if !n.OrgID.Valid() {
 		return Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "org id required"))
 	}
-	need := []Permission{To(Write, Resource{Type: Authorizations, OrgID: n.OrgID})}
+	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: n.OrgID})}
 	if n.UserID.Valid() && n.UserID != c.UserID {
-		need = append(need, To(Write, Resource{Type: Users, ID: n.UserID}))
+		need = append(need, access.To(access.Write, access.Resource{Type: access.Users, ID: n.UserID}))
 	} else {
 		n.UserID = c.UserID
 	}
 	if n.Token != "" {
-		need = append(need, To(Write, Resource{Type: Authorizations}))
+		need = append(need, access.To(access.Write, access.Resource{Type: access.Authorizations}))
 	}
 	for _, p := range need {
 		if !c.May(p) {
@@ -74,7 +72,7 @@ func (s *Service) Authorize(ctx context.Context, c *Caller, n NewAuthorization) 
 		return Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "an authorization has at most %d permissions", maxPermissions))
 	}
 	for _, p := range n.Permissions {
-		if !c.mayGrant(p) {
+		if !c.MayGrant(p) {
 			return Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed", p))
 		}
 	}
@@ -129,7 +127,7 @@ func (s *Service) authorize(ctx context.Context, n NewAuthorization) (Authorizat
 	return a, token, nil
 }
 
-func checkPermissions(ps []Permission) error {
+func checkPermissions(ps []access.Permission) error {
 	names := 0
 	for _, p := range ps {
 		if err := p.Valid(); err != nil {
@@ -181,14 +179,14 @@ func deleteAuthOps(a Authorization) []kv.Op {
 }
 
 // authorization loads one for the caller, who needs the permission on it.
-func (s *Service) authorization(ctx context.Context, c *Caller, auth id.ID, do Action, action string) (Authorization, kv.Record, Act, error) {
-	act := Act{Action: action, Target: auth.String()}
+func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action, action string) (Authorization, kv.Record, access.Act, error) {
+	act := access.Act{Action: action, Target: auth.String()}
 	a, r, err := load[Authorization](ctx, s.kv, key("auth", auth), errAuthNotFound)
 	if err != nil {
 		return a, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = a.OrgID
-	if err := s.guard.Allow(ctx, c, act, To(do, Resource{Type: Authorizations, OrgID: a.OrgID, ID: a.ID})); err != nil {
+	if err := s.guard.Allow(ctx, c, act, access.To(do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})); err != nil {
 		return Authorization{}, r, act, err
 	}
 	return a, r, act, s.fillLastUse(ctx, &a)
@@ -212,14 +210,14 @@ func (s *Service) fillLastUse(ctx context.Context, a *Authorization) error {
 }
 
 // AuthorizationByID returns one authorization.
-func (s *Service) AuthorizationByID(ctx context.Context, c *Caller, auth id.ID) (Authorization, error) {
-	a, _, _, err := s.authorization(ctx, c, auth, Read, "authorizations.read")
+func (s *Service) AuthorizationByID(ctx context.Context, c *access.Caller, auth id.ID) (Authorization, error) {
+	a, _, _, err := s.authorization(ctx, c, auth, access.Read, "authorizations.read")
 	return a, err
 }
 
 // UpdateAuthorization changes the fields that are not nil.
-func (s *Service) UpdateAuthorization(ctx context.Context, c *Caller, auth id.ID, status *Status, description *string) (Authorization, error) {
-	a, r, act, err := s.authorization(ctx, c, auth, Write, "authorizations.update")
+func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, auth id.ID, status *Status, description *string) (Authorization, error) {
+	a, r, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.update")
 	if err != nil {
 		return a, err
 	}
@@ -251,8 +249,8 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *Caller, auth id.ID
 }
 
 // DeleteAuthorization revokes a token. It is refused from the next request on.
-func (s *Service) DeleteAuthorization(ctx context.Context, c *Caller, auth id.ID) error {
-	a, _, act, err := s.authorization(ctx, c, auth, Write, "authorizations.delete")
+func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
+	a, _, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.delete")
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package identity
 import (
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/id"
 )
 
@@ -11,12 +12,12 @@ func BenchmarkIdentify(b *testing.B) {
 	const tokens = 100_000
 	f := onboarded(b)
 	made := make([]string, tokens)
-	need := To(Read, Resource{Type: Secrets, OrgID: f.first.Org.ID})
+	need := access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.first.Org.ID})
 	gen := f.cache.generation()
 	for i := range made { // into memory as the first use would put them there; making them takes minutes of fsyncs
 		made[i] = newToken()
-		f.cache.add(hashOf(made[i]), entry{principal: &Principal{UserID: 1, AuthorizationID: id.ID(i + 1),
-			Permissions: []Permission{need, To(Write, need.Resource)}, used: &lastUse{}}}, gen)
+		f.cache.add(hashOf(made[i]), entry{principal: &access.Principal{UserID: 1, AuthorizationID: id.ID(i + 1),
+			Permissions: []access.Permission{need, access.To(access.Write, need.Resource)}}, used: &lastUse{}}, gen)
 	}
 	ctx := b.Context()
 	b.ReportAllocs()
@@ -26,7 +27,7 @@ func BenchmarkIdentify(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if c := (Caller{Principal: p}); !c.May(need) {
+		if c := (access.Caller{Principal: p}); !c.May(need) {
 			b.Fatal("refused")
 		}
 		i += 7919 // a prime: not in the order of the map

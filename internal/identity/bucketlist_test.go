@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 )
@@ -46,16 +47,18 @@ func TestBucketsByIndex(t *testing.T) {
 	if err != nil || len(all) != 13 { // two of the system in each organisation, and the first one
 		t.Fatal(len(all), err)
 	}
-	in := func(org id.ID) Permission { return To(Read, Resource{Type: Buckets, OrgID: org}) }
+	in := func(org id.ID) access.Permission {
+		return access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: org})
+	}
 	engine := &countingBuckets{Store: f.kv}
 	f.Service.kv = engine
-	for who, c := range map[string]*Caller{
+	for who, c := range map[string]*access.Caller{
 		"operator":   f.root,
-		"of secrets": holder(To(Read, Resource{Type: Secrets, OrgID: acme})),
+		"of secrets": holder(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: acme})),
 		"of one org": holder(in(acme), in(acme)),
 		"of both":    holder(in(other.ID), in(acme)),
-		"of one":     holder(To(Read, Resource{Type: Buckets, ID: all[7].ID}), To(Read, Resource{Type: Buckets, ID: 99})),
-		"who writes": holder(To(Write, Resource{Type: Buckets})),
+		"of one":     holder(access.To(access.Read, access.Resource{Type: access.Buckets, ID: all[7].ID}), access.To(access.Read, access.Resource{Type: access.Buckets, ID: 99})),
+		"who writes": holder(access.To(access.Write, access.Resource{Type: access.Buckets})),
 	} {
 		for _, filter := range []BucketFilter{{}, {Org: acme}, {Org: other.ID}, {ID: all[7].ID}, {ID: all[7].ID, Org: acme}, {Name: "b3"}, {Name: "_tasks", Org: other.ID}, {ID: 99}} {
 			for _, page := range []Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3}, {After: all[5].ID}, {After: all[5].ID, Descending: true}} {
@@ -65,7 +68,7 @@ func TestBucketsByIndex(t *testing.T) {
 					if page.Descending {
 						b = all[len(all)-1-i]
 					}
-					if c.May(To(Read, Resource{Type: Buckets, OrgID: b.OrgID, ID: b.ID})) && page.reaches(b.ID) &&
+					if c.May(access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID})) && page.reaches(b.ID) &&
 						(filter.Org == 0 || b.OrgID == filter.Org) && (filter.ID == 0 || b.ID == filter.ID) && (filter.Name == "" || b.Name == filter.Name) {
 						want = append(want, b.ID)
 					}

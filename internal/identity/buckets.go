@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -38,10 +39,10 @@ func checkBucket(b Bucket) error {
 		return err
 	}
 	if strings.HasPrefix(b.Name, "_") {
-		return errs.New(errs.Invalid, "bucket name %s is invalid. Buckets may not start with underscore", clip(b.Name))
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Buckets may not start with underscore", errs.Clip(b.Name))
 	}
 	if strings.Contains(b.Name, `"`) {
-		return errs.New(errs.Invalid, "bucket name %s is invalid. Bucket names may not include quotation marks", clip(b.Name))
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Bucket names may not include quotation marks", errs.Clip(b.Name))
 	}
 	if b.Retention < 0 || b.Retention != 0 && b.Retention < time.Hour {
 		return errs.New(errs.Unprocessable, "retention policy duration must be at least 1h0m0s, or 0 to keep for ever")
@@ -50,9 +51,9 @@ func checkBucket(b Bucket) error {
 }
 
 // NewBucket makes a bucket record from the organisation, name, description and retention of b.
-func (s *Service) NewBucket(ctx context.Context, c *Caller, b Bucket) (Bucket, error) {
-	act := Act{Action: "buckets.create", Org: b.OrgID, Target: clip(b.Name)}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Buckets, OrgID: b.OrgID})); err != nil {
+func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b Bucket) (Bucket, error) {
+	act := access.Act{Action: "buckets.create", Org: b.OrgID, Target: errs.Clip(b.Name)}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Buckets, OrgID: b.OrgID})); err != nil {
 		return Bucket{}, err
 	}
 	err := checkBucket(b)
@@ -77,19 +78,19 @@ func (s *Service) NewBucket(ctx context.Context, c *Caller, b Bucket) (Bucket, e
 
 // bucket loads a bucket for the caller, who needs the permission on it. What the caller may not touch is refused before
 // it is looked up only where the organisation is known; here the record tells it.
-func (s *Service) bucket(ctx context.Context, c *Caller, bucket id.ID, a Action, action string) (Bucket, kv.Record, Act, error) {
-	act := Act{Action: action, Target: bucket.String()}
+func (s *Service) bucket(ctx context.Context, c *access.Caller, bucket id.ID, a access.Action, action string) (Bucket, kv.Record, access.Act, error) {
+	act := access.Act{Action: action, Target: bucket.String()}
 	b, r, err := load[Bucket](ctx, s.kv, key("bucket", bucket), errBucketNotFound)
 	if err != nil {
 		return b, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = b.OrgID
-	return b, r, act, s.guard.Allow(ctx, c, act, To(a, Resource{Type: Buckets, OrgID: b.OrgID, ID: b.ID}))
+	return b, r, act, s.guard.Allow(ctx, c, act, access.To(a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
 }
 
 // BucketByID returns one bucket.
-func (s *Service) BucketByID(ctx context.Context, c *Caller, bucket id.ID) (Bucket, error) {
-	b, _, _, err := s.bucket(ctx, c, bucket, Read, "buckets.read")
+func (s *Service) BucketByID(ctx context.Context, c *access.Caller, bucket id.ID) (Bucket, error) {
+	b, _, _, err := s.bucket(ctx, c, bucket, access.Read, "buckets.read")
 	return b, err
 }
 
@@ -102,8 +103,8 @@ type BucketFilter struct {
 }
 
 // Buckets lists the buckets that the caller may see, by ID.
-func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page Page) ([]Bucket, error) {
-	if err := s.guard.Allow(ctx, c, Act{Action: "buckets.list", Org: f.Org, Target: clip(f.Name)}); err != nil {
+func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter, page Page) ([]Bucket, error) {
+	if err := s.guard.Allow(ctx, c, access.Act{Action: "buckets.list", Org: f.Org, Target: errs.Clip(f.Name)}); err != nil {
 		return nil, err
 	}
 	if f.OrgName != "" {
@@ -118,7 +119,7 @@ func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page P
 	}
 	keep := func(b Bucket) (id.ID, bool) {
 		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) && (!f.Org.Valid() || b.OrgID == f.Org)
-		return b.ID, ok && c.May(To(Read, Resource{Type: Buckets, OrgID: b.OrgID, ID: b.ID}))
+		return b.ID, ok && c.May(access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
 	}
 	ids, some, err := s.bucketCandidates(ctx, c, f)
 	if err != nil {
@@ -130,7 +131,7 @@ func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page P
 	} else {
 		bs, err = list(ctx, s.kv, "bucket/", page, keep)
 	}
-	if err == nil && len(bs) == 0 && f.OrgName != "" && !c.seesOrg(f.Org) { // names cannot be tried out here either
+	if err == nil && len(bs) == 0 && f.OrgName != "" && !c.MaySee(f.Org) { // names cannot be tried out here either
 		return nil, errNoOrgNamed(f.OrgName)
 	}
 	return bs, err
@@ -138,19 +139,19 @@ func (s *Service) Buckets(ctx context.Context, c *Caller, f BucketFilter, page P
 
 // bucketCandidates gives the IDs that the filter and the caller's permissions leave, in order: a page must not cost the
 // reading of every bucket there is. It is not ok where all of them are left.
-func (s *Service) bucketCandidates(ctx context.Context, c *Caller, f BucketFilter) (ids []id.ID, ok bool, err error) {
+func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller, f BucketFilter) (ids []id.ID, ok bool, err error) {
 	var folders []string
 	switch {
 	case f.ID.Valid():
 		return []id.ID{f.ID}, true, nil
 	case f.Org.Valid():
 		folders = []string{prefix("bucketname", f.Org)}
-	case c.May(To(Read, Resource{Type: Buckets})):
+	case c.May(access.To(access.Read, access.Resource{Type: access.Buckets})):
 		return nil, false, nil
 	default:
 		for _, p := range c.Permissions {
 			switch r := p.Resource; {
-			case p.Action != Read || r.Type != Buckets:
+			case p.Action != access.Read || r.Type != access.Buckets:
 			case r.ID.Valid():
 				ids = append(ids, r.ID)
 			case r.OrgID.Valid():
@@ -189,8 +190,8 @@ func (s *Service) eachBucket(ctx context.Context, ids []id.ID, yield func(Bucket
 }
 
 // UpdateBucket changes the fields that are not nil.
-func (s *Service) UpdateBucket(ctx context.Context, c *Caller, bucket id.ID, name, description *string, retention *time.Duration) (Bucket, error) {
-	b, r, act, err := s.bucket(ctx, c, bucket, Write, "buckets.update")
+func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.ID, name, description *string, retention *time.Duration) (Bucket, error) {
+	b, r, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.update")
 	if err != nil {
 		return b, err
 	}
@@ -229,8 +230,8 @@ func (s *Service) UpdateBucket(ctx context.Context, c *Caller, bucket id.ID, nam
 }
 
 // DeleteBucket removes a bucket record. System buckets stay.
-func (s *Service) DeleteBucket(ctx context.Context, c *Caller, bucket id.ID) error {
-	_, _, act, err := s.bucket(ctx, c, bucket, Write, "buckets.delete")
+func (s *Service) DeleteBucket(ctx context.Context, c *access.Caller, bucket id.ID) error {
+	_, _, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.delete")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/id"
 )
 
@@ -20,9 +21,10 @@ func hashOf(token string) hash { return sha256.Sum256([]byte(token)) }
 
 // entry is a token or session that is good, with the time at which it stops being so (zero: never).
 type entry struct {
-	principal *Principal
+	principal *access.Principal
 	until     time.Time
 	session   *session
+	used      *lastUse // nil for a session
 }
 
 // cache keeps the good tokens and sessions in memory, so that most requests are identified without the KV engine. What
@@ -95,14 +97,14 @@ type usage struct {
 func newUsage() *usage { return &usage{dirty: make(map[id.ID]int64)} }
 
 // mark notes a use; within one second it costs one atomic load.
-func (u *usage) mark(p *Principal, now time.Time) {
+func (u *usage) mark(e entry, now time.Time) {
 	at := now.Unix()
-	if p.used == nil || p.used.at.Load() == at {
+	if e.used == nil || e.used.at.Load() == at {
 		return
 	}
-	p.used.at.Store(at)
+	e.used.at.Store(at)
 	u.mu.Lock()
-	u.dirty[p.AuthorizationID] = at
+	u.dirty[e.principal.AuthorizationID] = at
 	u.mu.Unlock()
 }
 

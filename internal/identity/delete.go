@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -15,9 +16,9 @@ import (
 
 // DeleteOrg removes an organisation with its members, tokens, buckets and secrets. Where the secret store cannot serve,
 // nothing is done (errs.Unavailable).
-func (s *Service) DeleteOrg(ctx context.Context, c *Caller, org id.ID) error {
-	act := Act{Action: "orgs.delete", Org: org}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs, ID: org})); err != nil {
+func (s *Service) DeleteOrg(ctx context.Context, c *access.Caller, org id.ID) error {
+	act := access.Act{Action: "orgs.delete", Org: org}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return err
 	}
 	return s.guard.Done(ctx, c, act, s.deleteOrg(ctx, org))
@@ -79,9 +80,9 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 }
 
 // DeleteUser removes a user with their password, sessions, memberships and tokens.
-func (s *Service) DeleteUser(ctx context.Context, c *Caller, user id.ID) error {
-	act := Act{Action: "users.delete", Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Users, ID: user})); err != nil {
+func (s *Service) DeleteUser(ctx context.Context, c *access.Caller, user id.ID) error {
+	act := access.Act{Action: "users.delete", Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users, ID: user})); err != nil {
 		return err
 	}
 	return s.guard.Done(ctx, c, act, s.deleteUser(ctx, user))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/kv"
 )
@@ -55,7 +56,7 @@ func populated(t *testing.T) (*fixture, Org, User) {
 		t.Fatal(err)
 	}
 	for range 20 {
-		_, _, err := f.Authorize(ctx, f.root, NewAuthorization{OrgID: o.ID, UserID: u.ID, Permissions: Owner(o.ID)[:2]})
+		_, _, err := f.Authorize(ctx, f.root, NewAuthorization{OrgID: o.ID, UserID: u.ID, Permissions: access.Owner(o.ID)[:2]})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -87,7 +88,7 @@ type fixture struct {
 	secrets *purger
 	clock   *clock
 	first   Onboarded
-	root    *Caller // the operator's token
+	root    *access.Caller // the operator's token
 }
 
 const (
@@ -132,15 +133,17 @@ func onboarded(t testing.TB) *fixture {
 	return f
 }
 
-func nobody() *Caller { return &Caller{Principal: &Principal{}, Address: "127.0.0.1"} }
+func nobody() *access.Caller {
+	return &access.Caller{Principal: &access.Principal{}, Address: "127.0.0.1"}
+}
 
-func (f *fixture) byToken(t testing.TB, token string) *Caller {
+func (f *fixture) byToken(t testing.TB, token string) *access.Caller {
 	t.Helper()
 	p, err := f.ByToken(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Caller{Principal: p, Address: "127.0.0.1", RequestID: "r"}
+	return &access.Caller{Principal: p, Address: "127.0.0.1", RequestID: "r"}
 }
 
 func (f *fixture) user(t testing.TB, name string) User {
@@ -168,7 +171,7 @@ func (f *fixture) signIn(t testing.TB, name, password string) string {
 func (f *fixture) token(t testing.TB, user id.ID, expires *time.Time) (Authorization, string) {
 	t.Helper()
 	a, token, err := f.Authorize(t.Context(), f.root, NewAuthorization{OrgID: f.first.Org.ID, UserID: user, ExpiresAt: expires,
-		Permissions: []Permission{To(Read, Resource{Type: Secrets, OrgID: f.first.Org.ID})}})
+		Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.first.Org.ID})}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +297,7 @@ func TestCacheKeepsNothingStale(t *testing.T) {
 			h := hashOf("token")
 			gen := c.generation()
 			drop(c, h) // the token is revoked while the reader is at the engine
-			c.add(h, entry{principal: &Principal{}}, gen)
+			c.add(h, entry{principal: &access.Principal{}}, gen)
 			if _, ok := c.get(h); ok {
 				t.Error("the cache holds a token that was revoked before it was added")
 			}
@@ -305,7 +308,7 @@ func TestCacheKeepsNothingStale(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	c := newCache(10)
 	for i := range 1000 {
-		c.add(hashOf(string(rune(i))), entry{principal: &Principal{}}, c.generation())
+		c.add(hashOf(string(rune(i))), entry{principal: &access.Principal{}}, c.generation())
 	}
 	if n := len(c.entries); n > 10 {
 		t.Errorf("the cache holds %d entries, at most 10 are allowed", n)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sync/errgroup"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -69,11 +70,11 @@ const importsAtOnce = 64
 // Import takes over what is not here yet. What is here is never changed: the same thing is Present, another thing of the
 // same name or ID is a conflict, and what hangs on something that was not taken over is skipped. So a second call with
 // the same things changes nothing. An error ends it; what has been brought by then stays, and the next call goes on.
-func (s *Service) Import(ctx context.Context, c *Caller, in Imports, from string) ([]ImportItem, error) {
-	act := Act{Action: "import", Target: clip(from)}
-	var need []Permission
-	for _, t := range []ResourceType{Users, Orgs, Buckets, Authorizations} {
-		need = append(need, To(Write, Resource{Type: t}))
+func (s *Service) Import(ctx context.Context, c *access.Caller, in Imports, from string) ([]ImportItem, error) {
+	act := access.Act{Action: "import", Target: errs.Clip(from)}
+	var need []access.Permission
+	for _, t := range []access.ResourceType{access.Users, access.Orgs, access.Buckets, access.Authorizations} {
+		need = append(need, access.To(access.Write, access.Resource{Type: t}))
 	}
 	if err := s.guard.Allow(ctx, c, act, need...); err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func has[T any](ctx context.Context, s kv.Store, k string) (T, kv.Record, bool, 
 }
 
 func (s *Service) importUser(ctx context.Context, u ImportedUser) (ImportItem, error) {
-	item := ImportItem{Kind: "user", ID: u.ID.String(), Name: clip(u.Name)}
+	item := ImportItem{Kind: "user", ID: u.ID.String(), Name: errs.Clip(u.Name)}
 	if err := errors.Join(checkName("user", u.Name), u.Status.Valid()); err != nil {
 		item.is(Skipped, "%s", errs.Message(err))
 		return item, nil
@@ -164,12 +165,12 @@ func (s *Service) importUser(ctx context.Context, u ImportedUser) (ImportItem, e
 func (i *ImportItem) present(what, here, there string) {
 	i.is(Present, "")
 	if here != there {
-		i.Why = fmt.Sprintf("the %s is called %q here by now", what, clip(here))
+		i.Why = fmt.Sprintf("the %s is called %q here by now", what, errs.Clip(here))
 	}
 }
 
 func (s *Service) importOrg(ctx context.Context, o Org) (ImportItem, error) {
-	item := ImportItem{Kind: "organization", ID: o.ID.String(), Name: clip(o.Name)}
+	item := ImportItem{Kind: "organization", ID: o.ID.String(), Name: errs.Clip(o.Name)}
 	if err := errors.Join(checkName("organization", o.Name), checkDescription(o.Description)); err != nil {
 		item.is(Skipped, "%s", errs.Message(err))
 		return item, nil
@@ -232,7 +233,7 @@ func (s *Service) importMember(ctx context.Context, m ImportedMember) (ImportIte
 }
 
 func (s *Service) importBucket(ctx context.Context, b Bucket) (ImportItem, error) {
-	item := ImportItem{Kind: "bucket", ID: b.ID.String(), Name: clip(b.Name)}
+	item := ImportItem{Kind: "bucket", ID: b.ID.String(), Name: errs.Clip(b.Name)}
 	if err := errors.Join(checkName("bucket", b.Name), checkDescription(b.Description)); err != nil {
 		item.is(Skipped, "%s", errs.Message(err))
 		return item, nil
@@ -257,7 +258,7 @@ func (s *Service) importBucket(ctx context.Context, b Bucket) (ImportItem, error
 }
 
 func (s *Service) importAuth(ctx context.Context, a Authorization) (ImportItem, error) {
-	item := ImportItem{Kind: "authorization", ID: a.ID.String(), Name: clip(a.Description)}
+	item := ImportItem{Kind: "authorization", ID: a.ID.String(), Name: errs.Clip(a.Description)}
 	err := errors.Join(checkDescription(a.Description), a.Status.Valid(), checkPermissions(a.Permissions))
 	switch {
 	case err != nil:

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -34,7 +35,7 @@ func imported(t *testing.T) Imports {
 		Members: []ImportedMember{{OrgID: 0x20, UserID: 0x10, Role: RoleOwner}, {OrgID: 0x20, UserID: 0x11, Role: RoleMember}},
 		Buckets: []Bucket{{ID: 0x30, OrgID: 0x20, Type: "system", Name: "_tasks", CreatedAt: at, UpdatedAt: at}},
 		Authorizations: []Authorization{{ID: 0x40, Hash: h[:], Status: Active, Description: "t", OrgID: 0x20, UserID: 0x10,
-			Permissions: []Permission{To(Read, Resource{Type: Secrets, OrgID: 0x20})}, CreatedAt: at, UpdatedAt: at}},
+			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: 0x20})}, CreatedAt: at, UpdatedAt: at}},
 	}
 }
 
@@ -54,13 +55,13 @@ func results(items []ImportItem) string {
 func TestImportRefuses(t *testing.T) {
 	f := onboarded(t)
 	u := f.user(t, "weak")
-	_, err := f.Import(t.Context(), &Caller{Principal: &Principal{UserID: u.ID, Permissions: Self(u.ID)}}, imported(t), "file")
+	_, err := f.Import(t.Context(), &access.Caller{Principal: &access.Principal{UserID: u.ID, Permissions: access.Self(u.ID)}}, imported(t), "file")
 	wantCode(t, err, errs.Unauthorized)
 	if e := f.trail.last(); e.Action != "import" || e.Outcome != audit.Denied || e.Target != "file" {
 		t.Errorf("on record: %+v", e)
 	}
 	f.trail.err = errors.New("the disk of the log is full")
-	if _, err := f.Import(t.Context(), System(), imported(t), "file"); !errors.Is(err, f.trail.err) {
+	if _, err := f.Import(t.Context(), access.System(), imported(t), "file"); !errors.Is(err, f.trail.err) {
 		t.Errorf("an import that cannot be recorded: %v", err)
 	}
 	if _, err := f.kv.Get(t.Context(), key("user", id.ID(0x10))); !errors.Is(err, kv.ErrNotFound) {
@@ -107,7 +108,7 @@ func TestImportConflicts(t *testing.T) {
 			f := onboarded(t)
 			in := imported(t)
 			tt.change(f, &in)
-			items, err := f.Import(t.Context(), System(), in, "file")
+			items, err := f.Import(t.Context(), access.System(), in, "file")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +121,7 @@ func TestImportConflicts(t *testing.T) {
 					t.Errorf("the token works:\n%s", got)
 				}
 			}
-			again, err := f.Import(t.Context(), System(), in, "file")
+			again, err := f.Import(t.Context(), access.System(), in, "file")
 			if err != nil || strings.Contains(results(again), "brought") {
 				t.Errorf("a second time something is brought: %v\n%s", err, results(again))
 			}
@@ -132,21 +133,21 @@ func TestImportConflicts(t *testing.T) {
 func TestImportNeverChanges(t *testing.T) {
 	f := onboarded(t)
 	in := imported(t)
-	if _, err := f.Import(t.Context(), System(), in, "file"); err != nil {
+	if _, err := f.Import(t.Context(), access.System(), in, "file"); err != nil {
 		t.Fatal(err)
 	}
 	renamed, word := "renamed", "another password"
-	if _, err := f.UpdateUser(t.Context(), System(), 0x10, &renamed, nil); err != nil {
+	if _, err := f.UpdateUser(t.Context(), access.System(), 0x10, &renamed, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.SetPassword(t.Context(), System(), 0x10, word); err != nil {
+	if err := f.SetPassword(t.Context(), access.System(), 0x10, word); err != nil {
 		t.Fatal(err)
 	}
 	in.Members[1].Role = RoleOwner
 	other := hashOf("another token")
 	in.Authorizations[0].Hash = other[:]
 	before := dump(t, f)
-	items, err := f.Import(t.Context(), System(), in, "file")
+	items, err := f.Import(t.Context(), access.System(), in, "file")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func dump(t *testing.T, f *fixture) string {
 
 func TestImport(t *testing.T) {
 	f := open(t, nil)
-	items, err := f.Import(t.Context(), System(), imported(t), "file")
+	items, err := f.Import(t.Context(), access.System(), imported(t), "file")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -17,9 +18,9 @@ func memberOps(org, user id.ID, role Role) []kv.Op {
 }
 
 // Members lists the users who have the role in the organisation, by ID.
-func (s *Service) Members(ctx context.Context, c *Caller, org id.ID, role Role) ([]User, error) {
-	act := Act{Action: "orgs.members", Org: org}
-	if err := s.guard.Allow(ctx, c, act, To(Read, Resource{Type: Orgs, ID: org})); err != nil {
+func (s *Service) Members(ctx context.Context, c *access.Caller, org id.ID, role Role) ([]User, error) {
+	act := access.Act{Action: "orgs.members", Org: org}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return nil, err
 	}
 	users, err := s.members(ctx, org, role)
@@ -65,9 +66,9 @@ func (s *Service) eachMembershipOf(ctx context.Context, user id.ID, f func(id.ID
 }
 
 // AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error.
-func (s *Service) AddMember(ctx context.Context, c *Caller, org, user id.ID, role Role) (User, error) {
-	act := Act{Action: "orgs." + string(role) + "s.add", Org: org, Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs, ID: org})); err != nil {
+func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.ID, role Role) (User, error) {
+	act := access.Act{Action: "orgs." + string(role) + "s.add", Org: org, Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return User{}, err
 	}
 	var u User
@@ -101,9 +102,9 @@ func (s *Service) AddMember(ctx context.Context, c *Caller, org, user id.ID, rol
 }
 
 // RemoveMember takes the role away; errs.NotFound where the user does not have it.
-func (s *Service) RemoveMember(ctx context.Context, c *Caller, org, user id.ID, role Role) error {
-	act := Act{Action: "orgs." + string(role) + "s.remove", Org: org, Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs, ID: org})); err != nil {
+func (s *Service) RemoveMember(ctx context.Context, c *access.Caller, org, user id.ID, role Role) error {
+	act := access.Act{Action: "orgs." + string(role) + "s.remove", Org: org, Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return err
 	}
 	err := updateCached(ctx, s.cache.flush, func(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -12,9 +13,9 @@ import (
 var errOrgNotFound = errs.New(errs.NotFound, "organization not found")
 
 // NewOrg makes an organisation, of which the user becomes an owner, with its two system buckets.
-func (s *Service) NewOrg(ctx context.Context, c *Caller, name, description string) (Org, error) {
-	act := Act{Action: "orgs.create", Target: clip(name)}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs})); err != nil {
+func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, description string) (Org, error) {
+	act := access.Act{Action: "orgs.create", Target: errs.Clip(name)}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 		return Org{}, err
 	}
 	o, err := s.newOrg(ctx, c.UserID, name, description)
@@ -84,22 +85,17 @@ func OrgName(ctx context.Context, store kv.Store, org id.ID) (string, error) {
 	return o.Name, err
 }
 
-// OrgByID returns one organisation. Whoever may do anything with its secrets may see that it is there: clients look an
-// organisation up by its name before they use its secrets.
-func (s *Service) OrgByID(ctx context.Context, c *Caller, org id.ID) (Org, error) {
-	act := Act{Action: "orgs.read", Org: org}
-	if !c.seesOrg(org) {
-		return Org{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", To(Read, Resource{Type: Orgs, ID: org})))
+// OrgByID returns one organisation.
+func (s *Service) OrgByID(ctx context.Context, c *access.Caller, org id.ID) (Org, error) {
+	act := access.Act{Action: "orgs.read", Org: org}
+	if !c.MaySee(org) {
+		return Org{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})))
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return Org{}, err
 	}
 	o, _, err := load[Org](ctx, s.kv, key("org", org), errOrgNotFound)
 	return o, s.guard.Done(ctx, c, act, err)
-}
-
-func (c *Caller) seesOrg(org id.ID) bool {
-	return c.May(To(Read, Resource{Type: Orgs, ID: org})) || c.MaySome(Read, org) || c.MaySome(Write, org)
 }
 
 // OrgFilter narrows a list of organisations; zero fields do not.
@@ -110,8 +106,8 @@ type OrgFilter struct {
 }
 
 // Orgs lists the organisations whom the caller may see. With a name or an ID it gives that one, or errs.NotFound.
-func (s *Service) Orgs(ctx context.Context, c *Caller, f OrgFilter, page Page) ([]Org, error) {
-	act := Act{Action: "orgs.list", Org: f.ID, Target: clip(f.Name)}
+func (s *Service) Orgs(ctx context.Context, c *access.Caller, f OrgFilter, page Page) ([]Org, error) {
+	act := access.Act{Action: "orgs.list", Org: f.ID, Target: errs.Clip(f.Name)}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return nil, err
 	}
@@ -125,10 +121,10 @@ func (s *Service) Orgs(ctx context.Context, c *Caller, f OrgFilter, page Page) (
 	if f.User.Valid() {
 		return s.orgsOf(ctx, c, f.User, page)
 	}
-	return list(ctx, s.kv, "org/", page, func(o Org) (id.ID, bool) { return o.ID, c.seesOrg(o.ID) })
+	return list(ctx, s.kv, "org/", page, func(o Org) (id.ID, bool) { return o.ID, c.MaySee(o.ID) })
 }
 
-func (s *Service) orgNamedOrID(ctx context.Context, c *Caller, f OrgFilter) (Org, error) {
+func (s *Service) orgNamedOrID(ctx context.Context, c *access.Caller, f OrgFilter) (Org, error) {
 	notFound := errOrgNotFound
 	oid := f.ID
 	if f.Name != "" {
@@ -142,7 +138,7 @@ func (s *Service) orgNamedOrID(ctx context.Context, c *Caller, f OrgFilter) (Org
 		}
 		oid = named
 	}
-	if !c.seesOrg(oid) {
+	if !c.MaySee(oid) {
 		return Org{}, notFound
 	}
 	o, _, err := load[Org](ctx, s.kv, key("org", oid), notFound)
@@ -150,7 +146,7 @@ func (s *Service) orgNamedOrID(ctx context.Context, c *Caller, f OrgFilter) (Org
 }
 
 func errNoOrgNamed(name string) *errs.Error {
-	return errs.New(errs.NotFound, "organization name %q not found", clip(name))
+	return errs.New(errs.NotFound, "organization name %q not found", errs.Clip(name))
 }
 
 func (s *Service) orgNamed(ctx context.Context, name string) (id.ID, error) {
@@ -158,7 +154,7 @@ func (s *Service) orgNamed(ctx context.Context, name string) (id.ID, error) {
 	return o, err
 }
 
-func (s *Service) orgsOf(ctx context.Context, c *Caller, user id.ID, page Page) ([]Org, error) {
+func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page Page) ([]Org, error) {
 	var ids []id.ID
 	err := s.eachMembershipOf(ctx, user, func(org id.ID, _ Role) { ids = append(ids, org) })
 	if err != nil {
@@ -168,13 +164,13 @@ func (s *Service) orgsOf(ctx context.Context, c *Caller, user id.ID, page Page) 
 	for _, o := range ids {
 		wanted[o] = true
 	}
-	return list(ctx, s.kv, "org/", page, func(o Org) (id.ID, bool) { return o.ID, wanted[o.ID] && c.seesOrg(o.ID) })
+	return list(ctx, s.kv, "org/", page, func(o Org) (id.ID, bool) { return o.ID, wanted[o.ID] && c.MaySee(o.ID) })
 }
 
 // UpdateOrg changes the fields that are not nil.
-func (s *Service) UpdateOrg(ctx context.Context, c *Caller, org id.ID, name, description *string) (Org, error) {
-	act := Act{Action: "orgs.update", Org: org}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Orgs, ID: org})); err != nil {
+func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, name, description *string) (Org, error) {
+	act := access.Act{Action: "orgs.update", Org: org}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return Org{}, err
 	}
 	var o Org

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -113,15 +114,15 @@ func (s *Service) holds(ctx context.Context, p proof) error {
 
 // SetPassword sets another user's password, and ends the user's sessions. Who sets an operator's can sign in as one: that
 // takes an operator, where for others the permission on users is enough.
-func (s *Service) SetPassword(ctx context.Context, c *Caller, user id.ID, password string) error {
-	act := Act{Action: "users.password", Target: user.String()}
-	need := []Permission{To(Write, Resource{Type: Users, ID: user})}
+func (s *Service) SetPassword(ctx context.Context, c *access.Caller, user id.ID, password string) error {
+	act := access.Act{Action: "users.password", Target: user.String()}
+	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Users, ID: user})}
 	u, _, err := load[User](ctx, s.kv, key("user", user), errUserNotFound)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return err
 	}
 	if u.Operator {
-		need = append(need, To(Write, Resource{Type: Instance}))
+		need = append(need, access.To(access.Write, access.Resource{Type: access.Instance}))
 	}
 	if err := s.guard.Allow(ctx, c, act, need...); err != nil {
 		return err
@@ -131,8 +132,8 @@ func (s *Service) SetPassword(ctx context.Context, c *Caller, user id.ID, passwo
 
 // ChangePassword sets a user's own password; who knows the old one is the user. Tries are counted like sign-ins. The
 // caller is nobody yet.
-func (s *Service) ChangePassword(ctx context.Context, c *Caller, name, old, password string) error {
-	act := Act{Action: "users.password", Target: clip(name)}
+func (s *Service) ChangePassword(ctx context.Context, c *access.Caller, name, old, password string) error {
+	act := access.Act{Action: "users.password", Target: errs.Clip(name)}
 	proof, err := s.checkPassword(ctx, c, act, name, old)
 	if err != nil {
 		return err
@@ -146,8 +147,8 @@ func (s *Service) ChangePassword(ctx context.Context, c *Caller, name, old, pass
 
 // checkPassword finds the active user whom name and password belong to, and makes them the caller. Whether the user
 // exists, has a password or is inactive shows neither in the refusal nor in its time.
-func (s *Service) checkPassword(ctx context.Context, c *Caller, act Act, name, password string) (proof, error) {
-	c.Principal = &Principal{User: clip(name)}
+func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act access.Act, name, password string) (proof, error) {
+	c.Principal = &access.Principal{User: errs.Clip(name)}
 	if err := s.throttle.allow(name, c.Address); err != nil {
 		return proof{}, s.guard.Deny(ctx, c, act, err)
 	}
@@ -163,7 +164,7 @@ func (s *Service) checkPassword(ctx context.Context, c *Caller, act Act, name, p
 		return proof{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
 	}
 	s.throttle.succeeded(name, c.Address)
-	c.Principal = &Principal{UserID: u.ID, User: u.Name}
+	c.Principal = &access.Principal{UserID: u.ID, User: u.Name}
 	return p, nil
 }
 

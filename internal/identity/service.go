@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -41,7 +42,7 @@ type Config struct {
 // Service is identity over one KV engine. Make it with New.
 type Service struct {
 	kv       kv.Store
-	guard    *Guard
+	guard    *access.Guard
 	secrets  Purger
 	log      *slog.Logger
 	now      func() time.Time
@@ -61,7 +62,7 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("identity: KV, Audit and Secrets must be set")
 	}
 	s := &Service{
-		kv: c.KV, guard: NewGuard(c.Audit), secrets: c.Secrets, log: cmp.Or(c.Logger, slog.Default()), now: c.Now,
+		kv: c.KV, guard: access.NewGuard(c.Audit), secrets: c.Secrets, log: cmp.Or(c.Logger, slog.Default()), now: c.Now,
 		ids: id.NewGenerator(), sessionLength: cmp.Or(c.SessionLength, time.Hour), keepSession: c.KeepSession,
 	}
 	if s.now == nil {
@@ -79,7 +80,7 @@ func New(c Config) (*Service, error) {
 }
 
 // Guard is the service's guard, for the other services that act for callers.
-func (s *Service) Guard() *Guard { return s.guard }
+func (s *Service) Guard() *access.Guard { return s.guard }
 
 // The layout of the keys. Each record has one home; the others index it.
 //

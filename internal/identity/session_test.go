@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 )
@@ -133,13 +134,13 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
-func (f *fixture) bySession(t *testing.T, token string) *Caller {
+func (f *fixture) bySession(t *testing.T, token string) *access.Caller {
 	t.Helper()
 	p, err := f.BySession(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Caller{Principal: p, Address: "127.0.0.1"}
+	return &access.Caller{Principal: p, Address: "127.0.0.1"}
 }
 
 // A machine whose clock was ahead when a password was set lets its user in all the same once the clock is right, and a

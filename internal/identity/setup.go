@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -43,8 +44,8 @@ func (s *Service) SetupAllowed(ctx context.Context) (bool, error) {
 }
 
 // Onboard carries out the setup, all of it or nothing; errs.Conflict where it is not allowed any more.
-func (s *Service) Onboard(ctx context.Context, c *Caller, w Setup) (Onboarded, error) {
-	act := Act{Action: "setup", Target: clip(w.Org)}
+func (s *Service) Onboard(ctx context.Context, c *access.Caller, w Setup) (Onboarded, error) {
+	act := access.Act{Action: "setup", Target: errs.Clip(w.Org)}
 	allowed, err := s.SetupAllowed(ctx)
 	if err != nil {
 		return Onboarded{}, err
@@ -87,7 +88,7 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	}
 	h := hashOf(o.Token)
 	o.Authorization = Authorization{ID: s.ids.Next(), Hash: h[:], Status: Active, Description: w.User + "'s Token",
-		OrgID: o.Org.ID, UserID: o.User.ID, Permissions: Operator(), CreatedAt: now, UpdatedAt: now}
+		OrgID: o.Org.ID, UserID: o.User.ID, Permissions: access.Operator(), CreatedAt: now, UpdatedAt: now}
 
 	var conds []kv.Cond
 	add := func(c []kv.Cond, o []kv.Op) { conds, ops = append(conds, c...), append(ops, o...) }

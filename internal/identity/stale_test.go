@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -61,7 +62,7 @@ func TestTakingAwayOutlivesTheCaller(t *testing.T) {
 			return f.SetPassword(ctx, f.root, u.ID, userPassword)
 		},
 		"signed out": func(f *fixture, ctx context.Context, _ User, _ Authorization, session string) error {
-			return f.SignOut(ctx, &Caller{Principal: mustSession(f, session)}, session)
+			return f.SignOut(ctx, &access.Caller{Principal: mustSession(f, session)}, session)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +101,7 @@ func TestTakingAwayOutlivesTheCaller(t *testing.T) {
 	}
 }
 
-func mustSession(f *fixture, session string) *Principal {
+func mustSession(f *fixture, session string) *access.Principal {
 	p, err := f.BySession(context.Background(), session)
 	if err != nil {
 		panic(err)
@@ -112,7 +113,7 @@ func mustSession(f *fixture, session string) *Principal {
 func (f *fixture) rights(token, session string, org id.ID) [2]bool {
 	_, err := f.ByToken(context.Background(), token)
 	p, sessionErr := f.BySession(context.Background(), session)
-	return [2]bool{err == nil, sessionErr == nil && (&Caller{Principal: p}).May(To(Write, Resource{Type: Secrets, OrgID: org}))}
+	return [2]bool{err == nil, sessionErr == nil && (&access.Caller{Principal: p}).May(access.To(access.Write, access.Resource{Type: access.Secrets, OrgID: org}))}
 }
 
 // A session that is renewed while its user loses a role must not keep the role.
@@ -134,7 +135,7 @@ func TestRenewalKeepsNoOldRights(t *testing.T) {
 		return f.clock.now()
 	}
 	f.bySession(t, session)
-	if c := f.bySession(t, session); c.May(To(Read, Resource{Type: Secrets, OrgID: f.first.Org.ID})) {
+	if c := f.bySession(t, session); c.May(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.first.Org.ID})) {
 		t.Error("the user is no owner any more, and the session still may read secrets")
 	}
 }

@@ -1,13 +1,14 @@
 // Package identity keeps who may do what: users, organisations, their members, authorizations (API tokens), sessions
 // and bucket records, over any engine of package kv.
 //
-// Every method that reads or changes something for somebody takes the Caller first, checks the caller's permissions
-// and puts the act on record before any work (see Guard). Errors carry a code of package errs with InfluxDB's message.
+// Every method that reads or changes something for somebody takes the caller first, checks the caller's permissions
+// and puts the act on record before any work (see access.Guard). Errors carry a code of package errs with InfluxDB's message.
 package identity
 
 import (
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 )
@@ -66,16 +67,16 @@ type Membership struct {
 
 // Authorization is an API token with what it may do. The token itself is not kept.
 type Authorization struct {
-	ID          id.ID        `json:"id"`
-	Hash        []byte       `json:"hash"` // SHA-256 of the token
-	Status      Status       `json:"status"`
-	Description string       `json:"description"`
-	OrgID       id.ID        `json:"orgID"`
-	UserID      id.ID        `json:"userID"`
-	Permissions []Permission `json:"permissions"`
-	CreatedAt   time.Time    `json:"createdAt"`
-	UpdatedAt   time.Time    `json:"updatedAt"`
-	ExpiresAt   *time.Time   `json:"expiresAt,omitempty"`
+	ID          id.ID               `json:"id"`
+	Hash        []byte              `json:"hash"` // SHA-256 of the token
+	Status      Status              `json:"status"`
+	Description string              `json:"description"`
+	OrgID       id.ID               `json:"orgID"`
+	UserID      id.ID               `json:"userID"`
+	Permissions []access.Permission `json:"permissions"`
+	CreatedAt   time.Time           `json:"createdAt"`
+	UpdatedAt   time.Time           `json:"updatedAt"`
+	ExpiresAt   *time.Time          `json:"expiresAt,omitempty"`
 
 	// LastUsedAt is kept beside the record and filled in on reading; nil means never.
 	LastUsedAt *time.Time `json:"-"`

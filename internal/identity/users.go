@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -12,9 +13,9 @@ import (
 var errUserNotFound = errs.New(errs.NotFound, "user not found")
 
 // NewUser makes an active user without a password.
-func (s *Service) NewUser(ctx context.Context, c *Caller, name string, status Status) (User, error) {
-	act := Act{Action: "users.create", Target: clip(name)}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Users})); err != nil {
+func (s *Service) NewUser(ctx context.Context, c *access.Caller, name string, status Status) (User, error) {
+	act := access.Act{Action: "users.create", Target: errs.Clip(name)}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users})); err != nil {
 		return User{}, err
 	}
 	u, err := s.newUser(ctx, name, status)
@@ -59,9 +60,9 @@ func (s *Service) taken(ctx context.Context, nameKey, format string, args ...any
 }
 
 // UserByID returns one user.
-func (s *Service) UserByID(ctx context.Context, c *Caller, user id.ID) (User, error) {
-	act := Act{Action: "users.read", Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, To(Read, Resource{Type: Users, ID: user})); err != nil {
+func (s *Service) UserByID(ctx context.Context, c *access.Caller, user id.ID) (User, error) {
+	act := access.Act{Action: "users.read", Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Read, access.Resource{Type: access.Users, ID: user})); err != nil {
 		return User{}, err
 	}
 	u, _, err := load[User](ctx, s.kv, key("user", user), errUserNotFound)
@@ -69,7 +70,7 @@ func (s *Service) UserByID(ctx context.Context, c *Caller, user id.ID) (User, er
 }
 
 // Me returns the user who calls. It tells callers only what they are, and is not put on record.
-func (s *Service) Me(ctx context.Context, c *Caller) (User, error) {
+func (s *Service) Me(ctx context.Context, c *access.Caller) (User, error) {
 	u, _, err := load[User](ctx, s.kv, key("user", c.UserID), errUserNotFound)
 	return u, err
 }
@@ -84,14 +85,14 @@ func (s *Service) UserName(ctx context.Context, user id.ID) (string, error) {
 }
 
 // Users lists the users whom the caller may see, by ID. With a name it gives that one, or errs.NotFound.
-func (s *Service) Users(ctx context.Context, c *Caller, name string, page Page) ([]User, error) {
-	act := Act{Action: "users.list", Target: clip(name)}
+func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page Page) ([]User, error) {
+	act := access.Act{Action: "users.list", Target: errs.Clip(name)}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return nil, err
 	}
 	if name != "" {
 		u, err := s.userNamed(ctx, name)
-		if err == nil && !c.May(To(Read, Resource{Type: Users, ID: u.ID})) {
+		if err == nil && !c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID})) {
 			err = errUserNotFound
 		}
 		if err != nil {
@@ -100,7 +101,7 @@ func (s *Service) Users(ctx context.Context, c *Caller, name string, page Page) 
 		return []User{u}, nil
 	}
 	return list(ctx, s.kv, "user/", page, func(u User) (id.ID, bool) {
-		return u.ID, c.May(To(Read, Resource{Type: Users, ID: u.ID}))
+		return u.ID, c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID}))
 	})
 }
 
@@ -114,12 +115,12 @@ func (s *Service) userNamed(ctx context.Context, name string) (User, error) {
 }
 
 // UpdateUser changes the fields that are not nil.
-func (s *Service) UpdateUser(ctx context.Context, c *Caller, user id.ID, name *string, status *Status) (User, error) {
-	act := Act{Action: "users.update", Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, To(Write, Resource{Type: Users, ID: user})); err != nil {
+func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string, status *Status) (User, error) {
+	act := access.Act{Action: "users.update", Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users, ID: user})); err != nil {
 		return User{}, err
 	}
-	if status != nil && c.UserID == user && !c.May(To(Write, Resource{Type: Users})) {
+	if status != nil && c.UserID == user && !c.May(access.To(access.Write, access.Resource{Type: access.Users})) {
 		return User{}, s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "users cannot change their own status"))
 	}
 	var u User

@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"strongroom/internal/identity"
+	"strongroom/internal/access"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxdb"
 	"strongroom/internal/kv/bolt"
@@ -84,8 +84,8 @@ func offline(p Process, args config.Args) (*config.Config, *slog.Logger, error) 
 }
 
 // operatorAt is the caller of a command that was given on the machine itself, by somebody who can read the seal's key.
-func operatorAt(command string) *identity.Caller {
-	return &identity.Caller{Principal: &identity.Principal{User: command, Permissions: identity.Operator()}}
+func operatorAt(command string) *access.Caller {
+	return &access.Caller{Principal: &access.Principal{User: command, Permissions: access.Operator()}}
 }
 
 // onCopy gives a configuration that works on a copy of the data, for a dry run: what would happen is found out by

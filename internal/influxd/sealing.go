@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/term"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
 	"strongroom/internal/seal"
@@ -93,7 +93,7 @@ func askTerminal(_ context.Context, fresh bool) ([]byte, error) {
 }
 
 // newSealing makes the service that changes seal and keys of the data.
-func newSealing(cfg *config.Config, p Process, guard *identity.Guard, embedded *sealed.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
+func newSealing(cfg *config.Config, p Process, guard *access.Guard, embedded *sealed.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
 	return sealing.New(sealing.Config{
 		Keyring: keys, Rewriter: embedded, Guard: guard, Configured: configured, SealNames: cfg.SealKeys, Logger: log,
 		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to, log) },

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/boltfile"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -244,11 +245,11 @@ func (w *walk) findOperators() {
 }
 
 // mayEverything reports whether the permissions are an operator's: everything that the oldest versions gave theirs.
-func mayEverything(permissions []identity.Permission) bool {
-	c := identity.Caller{Principal: &identity.Principal{Permissions: permissions}}
-	for _, t := range []identity.ResourceType{identity.Authorizations, identity.Buckets, identity.Orgs, identity.Users,
-		identity.Secrets, "dashboards", "sources", "tasks", "telegrafs"} {
-		if !c.May(identity.To(identity.Write, identity.Resource{Type: t})) || !c.May(identity.To(identity.Read, identity.Resource{Type: t})) {
+func mayEverything(permissions []access.Permission) bool {
+	c := access.Caller{Principal: &access.Principal{Permissions: permissions}}
+	for _, t := range []access.ResourceType{access.Authorizations, access.Buckets, access.Orgs, access.Users,
+		access.Secrets, "dashboards", "sources", "tasks", "telegrafs"} {
+		if !c.May(access.To(access.Write, access.Resource{Type: t})) || !c.May(access.To(access.Read, access.Resource{Type: t})) {
 			return false
 		}
 	}

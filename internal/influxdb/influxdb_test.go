@@ -23,6 +23,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/crypto/bcrypt"
 
+	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 )
@@ -263,7 +264,7 @@ func TestReadSample(t *testing.T) {
 		t.Error("the operator's token is not there")
 	}
 	for h, a := range hashes {
-		operator := slices.Contains(a.Permissions, identity.To(identity.Read, identity.Resource{Type: identity.Instance}))
+		operator := slices.Contains(a.Permissions, access.To(access.Read, access.Resource{Type: access.Instance}))
 		if operator != (h == sha256.Sum256([]byte(want.OperatorToken))) {
 			t.Errorf("authorization %s may do everything: %v", a.ID, operator)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
@@ -188,9 +189,9 @@ func (w *walk) authorization(key string, value []byte) string {
 	if why != "" {
 		return why
 	}
-	var permissions []identity.Permission
+	var permissions []access.Permission
 	for _, raw := range a.Permissions {
-		var p identity.Permission
+		var p access.Permission
 		if json.Unmarshal(raw, &p) != nil || p.Valid() != nil {
 			w.skip("permission", clip(a.ID.String()+": "+a.Description), "a permission of this authorization is about nothing that is known here; the others are kept")
 			continue
@@ -200,8 +201,8 @@ func (w *walk) authorization(key string, value []byte) string {
 	}
 	if mayEverything(permissions) {
 		// An operator's token. Those of versions that did not know the type instance go on being so here.
-		for _, do := range []identity.Action{identity.Read, identity.Write} {
-			if p := identity.To(do, identity.Resource{Type: identity.Instance}); !slices.Contains(permissions, p) {
+		for _, do := range []access.Action{access.Read, access.Write} {
+			if p := access.To(do, access.Resource{Type: access.Instance}); !slices.Contains(permissions, p) {
 				permissions = append(permissions, p)
 			}
 		}

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
@@ -58,10 +58,10 @@ func service(t *testing.T, want *bool) (*Service, *failing, *sealed.Store) {
 		t.Fatal(err)
 	}
 	f := &failing{Rewriter: store}
-	return New(Config{Keyring: keys, Rewriter: f, Guard: identity.NewGuard(unheard{}), SealNames: want, Logger: slog.New(slog.DiscardHandler)}), f, store
+	return New(Config{Keyring: keys, Rewriter: f, Guard: access.NewGuard(unheard{}), SealNames: want, Logger: slog.New(slog.DiscardHandler)}), f, store
 }
 
-var operator = &identity.Caller{Principal: &identity.Principal{UserID: 1, User: "ada", Permissions: identity.Operator()}}
+var operator = &access.Caller{Principal: &access.Principal{UserID: 1, User: "ada", Permissions: access.Operator()}}
 
 func TestSealNames(t *testing.T) {
 	on := true

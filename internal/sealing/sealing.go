@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 	"strongroom/internal/keyring"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret/sealed"
@@ -113,7 +113,7 @@ type Rewriter interface {
 type Config struct {
 	Keyring  *keyring.Keyring
 	Rewriter Rewriter
-	Guard    *identity.Guard
+	Guard    *access.Guard
 	// Configured is the seal that the next start would use, as its String says it, and its type.
 	Configured seal.Source
 	// SealNames says whether the names of secrets are to be sealed; nil leaves them as they are.
@@ -176,13 +176,13 @@ func (s *Service) beginNames(ctx context.Context) (begun bool, err error) {
 
 // The permissions, which only operators hold.
 var (
-	mayRead  = identity.To(identity.Read, identity.Resource{Type: identity.Instance})
-	mayWrite = identity.To(identity.Write, identity.Resource{Type: identity.Instance})
+	mayRead  = access.To(access.Read, access.Resource{Type: access.Instance})
+	mayWrite = access.To(access.Write, access.Resource{Type: access.Instance})
 )
 
 // Status tells what the data are sealed with and how far a rotation is.
-func (s *Service) Status(ctx context.Context, c *identity.Caller) (Status, error) {
-	if err := s.Guard.Allow(ctx, c, identity.Act{Action: "seal.read"}, mayRead); err != nil {
+func (s *Service) Status(ctx context.Context, c *access.Caller) (Status, error) {
+	if err := s.Guard.Allow(ctx, c, access.Act{Action: "seal.read"}, mayRead); err != nil {
 		return Status{}, err
 	}
 	return s.status(), nil
@@ -223,8 +223,8 @@ func (s *Service) restart(by, keyID string) string {
 
 // Rotate begins a new term and has everything sealed anew in the background. errs.Conflict while an earlier rotation is
 // still at that, or the names of secrets go to another form.
-func (s *Service) Rotate(ctx context.Context, c *identity.Caller) (Status, error) {
-	act := identity.Act{Action: "seal.rotate"}
+func (s *Service) Rotate(ctx context.Context, c *access.Caller) (Status, error) {
+	act := access.Act{Action: "seal.rotate"}
 	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
 		return Status{}, err
 	}
@@ -253,8 +253,8 @@ func (s *Service) rotate(ctx context.Context) error {
 }
 
 // Change makes a new root key, wrapped by the seal that the target names.
-func (s *Service) Change(ctx context.Context, c *identity.Caller, to Target) (Status, error) {
-	act := identity.Act{Action: "seal.change", Target: to.Type}
+func (s *Service) Change(ctx context.Context, c *access.Caller, to Target) (Status, error) {
+	act := access.Act{Action: "seal.change", Target: to.Type}
 	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
 		return Status{}, err
 	}

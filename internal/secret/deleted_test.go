@@ -4,9 +4,9 @@ import (
 	"context"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 )
 
@@ -38,8 +38,8 @@ func (s slow) Apply(ctx context.Context, org id.ID, c secret.Change) error {
 func TestApplyBehindDeletion(t *testing.T) {
 	f := open(t, secret.Limits{})
 	orgs := &passing{}
-	s := secret.NewService(slow{f.store, orgs}, identity.NewGuard(f.trail), orgs, nil, secret.Limits{})
-	err := s.Apply(t.Context(), caller(may(identity.Write, "")), org, secret.Change{Set: values("foo", "bar")})
+	s := secret.NewService(slow{f.store, orgs}, access.NewGuard(f.trail), orgs, nil, secret.Limits{})
+	err := s.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("foo", "bar")})
 	if !errs.Is(err, errs.NotFound) {
 		t.Errorf("got %v, want that there is no such organization", err)
 	}

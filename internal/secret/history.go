@@ -7,9 +7,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 )
 
 // KeepDeleted is how long a deleted secret can be brought back.
@@ -79,9 +79,9 @@ func (s *Service) historian() (Historian, error) {
 }
 
 // Info tells what is known of one secret.
-func (s *Service) Info(ctx context.Context, c *identity.Caller, org id.ID, key string) (Info, error) {
-	act := identity.Act{Action: "secrets.info", Org: org, Keys: []string{key}}
-	if err := s.guard.Allow(ctx, c, act, need(identity.Read, org, key)); err != nil {
+func (s *Service) Info(ctx context.Context, c *access.Caller, org id.ID, key string) (Info, error) {
+	act := access.Act{Action: "secrets.info", Org: org, Keys: []string{key}}
+	if err := s.guard.Allow(ctx, c, act, need(access.Read, org, key)); err != nil {
 		return Info{}, err
 	}
 	info, err := s.info(ctx, org, key)
@@ -104,10 +104,10 @@ func (s *Service) info(ctx context.Context, org id.ID, key string) (Info, error)
 }
 
 // Deleted lists the deleted secrets that the caller may read of and that can be brought back.
-func (s *Service) Deleted(ctx context.Context, c *identity.Caller, org id.ID) ([]Info, error) {
-	act := identity.Act{Action: "secrets.deleted", Org: org}
+func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]Info, error) {
+	act := access.Act{Action: "secrets.deleted", Org: org}
 	var err error
-	if all := need(identity.Read, org, ""); !c.May(all) && c.MaySome(identity.Read, org) {
+	if all := need(access.Read, org, ""); !c.May(all) && c.MaySome(access.Read, org) {
 		err = s.guard.Allow(ctx, c, act)
 	} else {
 		err = s.guard.Allow(ctx, c, act, all)
@@ -118,7 +118,7 @@ func (s *Service) Deleted(ctx context.Context, c *identity.Caller, org id.ID) ([
 	infos, err := s.deleted(ctx, org)
 	shown := []Info{}
 	for _, info := range infos {
-		if err == nil && c.May(need(identity.Read, org, info.Key)) {
+		if err == nil && c.May(need(access.Read, org, info.Key)) {
 			err = s.lastUsed(ctx, org, &info)
 			shown = append(shown, info)
 		}
@@ -138,8 +138,8 @@ func (s *Service) deleted(ctx context.Context, org id.ID) ([]Info, error) {
 }
 
 // Describe replaces the description of a secret.
-func (s *Service) Describe(ctx context.Context, c *identity.Caller, org id.ID, key string, d Description) error {
-	act := identity.Act{Action: "secrets.describe", Org: org, Keys: []string{key}}
+func (s *Service) Describe(ctx context.Context, c *access.Caller, org id.ID, key string, d Description) error {
+	act := access.Act{Action: "secrets.describe", Org: org, Keys: []string{key}}
 	return s.write(ctx, c, act, func(h Historian) error {
 		if len(d.Text) > MaxDescription || !utf8.ValidString(d.Text) ||
 			strings.ContainsFunc(d.Text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
@@ -150,14 +150,14 @@ func (s *Service) Describe(ctx context.Context, c *identity.Caller, org id.ID, k
 }
 
 // Restore sets the value of an earlier version anew, or brings back a deleted secret.
-func (s *Service) Restore(ctx context.Context, c *identity.Caller, org id.ID, key string, version int) error {
-	act := identity.Act{Action: "secrets.restore", Org: org, Keys: []string{key}}
+func (s *Service) Restore(ctx context.Context, c *access.Caller, org id.ID, key string, version int) error {
+	act := access.Act{Action: "secrets.restore", Org: org, Keys: []string{key}}
 	return s.write(ctx, c, act, func(h Historian) error { return h.Restore(ctx, org, key, version, c.User) })
 }
 
 // write does what needs the permission to write the act's one key.
-func (s *Service) write(ctx context.Context, c *identity.Caller, act identity.Act, do func(Historian) error) error {
-	if err := s.guard.Allow(ctx, c, act, need(identity.Write, act.Org, act.Keys[0])); err != nil {
+func (s *Service) write(ctx context.Context, c *access.Caller, act access.Act, do func(Historian) error) error {
+	if err := s.guard.Allow(ctx, c, act, need(access.Write, act.Org, act.Keys[0])); err != nil {
 		return err
 	}
 	h, err := s.historian()

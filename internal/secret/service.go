@@ -7,9 +7,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/secret/lastuse"
 )
 
@@ -34,14 +34,14 @@ type Orgs interface {
 // input and that the organisation exists, and only then asks the store. (UseAll can make its record only in the end.)
 type Service struct {
 	store  Store
-	guard  *identity.Guard
+	guard  *access.Guard
 	orgs   Orgs
 	uses   *lastuse.Book
 	limits Limits
 }
 
 // NewService makes the service over a store. Where uses is nil, nothing is known of when secrets were used.
-func NewService(store Store, guard *identity.Guard, orgs Orgs, uses *lastuse.Book, limits Limits) *Service {
+func NewService(store Store, guard *access.Guard, orgs Orgs, uses *lastuse.Book, limits Limits) *Service {
 	if limits.MaxKey == 0 {
 		limits.MaxKey = DefaultMaxKey
 	}
@@ -53,12 +53,12 @@ func NewService(store Store, guard *identity.Guard, orgs Orgs, uses *lastuse.Boo
 
 // Keys returns the names of the organisation's secrets that the caller may read of, sorted. A permission narrowed to
 // some names shows those. The list is the store's own: nobody may change it.
-func (s *Service) Keys(ctx context.Context, c *identity.Caller, org id.ID) ([]string, error) {
-	act := identity.Act{Action: "secrets.list", Org: org}
-	all := need(identity.Read, org, "")
+func (s *Service) Keys(ctx context.Context, c *access.Caller, org id.ID) ([]string, error) {
+	act := access.Act{Action: "secrets.list", Org: org}
+	all := need(access.Read, org, "")
 	narrowed := false
 	var err error
-	if may := c.May(all); may || c.MaySome(identity.Read, org) {
+	if may := c.May(all); may || c.MaySome(access.Read, org) {
 		narrowed = !may
 		err = s.guard.Allow(ctx, c, act)
 	} else {
@@ -69,7 +69,7 @@ func (s *Service) Keys(ctx context.Context, c *identity.Caller, org id.ID) ([]st
 	}
 	keys, err := s.keys(ctx, org)
 	if err == nil && narrowed {
-		keys = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !c.May(need(identity.Read, org, k)) })
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !c.May(need(access.Read, org, k)) })
 	}
 	return keys, s.guard.Done(ctx, c, act, err)
 }
@@ -83,19 +83,19 @@ func (s *Service) keys(ctx context.Context, org id.ID) ([]string, error) {
 
 // Apply carries out a change, all of it or nothing. The caller needs the permission to write every key named; to set
 // what one can never read is allowed.
-func (s *Service) Apply(ctx context.Context, c *identity.Caller, org id.ID, change Change) error {
-	act := identity.Act{Action: "secrets.apply", Org: org, Keys: change.names()}
+func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID, change Change) error {
+	act := access.Act{Action: "secrets.apply", Org: org, Keys: change.names()}
 	if len(change.Set) == 0 {
 		act.Action = "secrets.delete"
 	}
-	if all := need(identity.Write, org, ""); !c.May(all) {
+	if all := need(access.Write, org, ""); !c.May(all) {
 		// In InfluxDB's words, which name no key; a permission narrowed to other names gets them too.
 		refused := errs.New(errs.Unauthorized, "%s is unauthorized", all)
-		if !c.MaySome(identity.Write, org) {
+		if !c.MaySome(access.Write, org) {
 			return s.guard.Deny(ctx, c, act, refused)
 		}
 		for _, k := range act.Keys {
-			if !c.May(need(identity.Write, org, k)) {
+			if !c.May(need(access.Write, org, k)) {
 				return s.guard.Deny(ctx, c, act, refused)
 			}
 		}
@@ -144,7 +144,7 @@ func (s *Service) check(change Change) error {
 	}
 	for _, k := range change.Delete {
 		if _, both := change.Set[k]; both {
-			return errs.New(errs.Invalid, "the key %q is both set and deleted", clip(k))
+			return errs.New(errs.Invalid, "the key %q is both set and deleted", errs.Clip(k))
 		}
 	}
 	return nil
@@ -158,11 +158,11 @@ func (s *Service) Valid(k string, v Value) error {
 	case len(k) > s.limits.MaxKey:
 		return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed (--max-secret-key-size)", len(k), s.limits.MaxKey)
 	case !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl):
-		return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters", clip(k))
+		return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters", errs.Clip(k))
 	case v.Len() > s.limits.MaxValue:
-		return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed (--max-secret-value-size)", clip(k), v.Len(), s.limits.MaxValue)
+		return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed (--max-secret-value-size)", errs.Clip(k), v.Len(), s.limits.MaxValue)
 	case !utf8.Valid(v.Bytes()):
-		return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example with base64", clip(k))
+		return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example with base64", errs.Clip(k))
 	}
 	return nil
 }
@@ -178,14 +178,6 @@ func (c Change) names() []string {
 	return names
 }
 
-func need(a identity.Action, org id.ID, key string) identity.Permission {
-	return identity.To(a, identity.Resource{Type: identity.Secrets, OrgID: org, Name: key})
-}
-
-// clip shortens a key for use in a message.
-func clip(k string) string {
-	if len(k) > 64 {
-		return strings.ToValidUTF8(k[:64], "") + "…"
-	}
-	return k
+func need(a access.Action, org id.ID, key string) access.Permission {
+	return access.To(a, access.Resource{Type: access.Secrets, OrgID: org, Name: key})
 }

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
@@ -65,16 +65,16 @@ func open(t *testing.T, limits secret.Limits) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{trail: &trail{}, store: sealed.New(sealed.Config{KV: db, Keyring: ring, History: 10})}
-	f.Service = secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), nil, limits)
+	f.Service = secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), nil, limits)
 	return f
 }
 
-func caller(ps ...identity.Permission) *identity.Caller {
-	return &identity.Caller{Principal: &identity.Principal{UserID: 1, User: "ann", AuthorizationID: 2, Permissions: ps}, Address: "127.0.0.1", RequestID: "r"}
+func caller(ps ...access.Permission) *access.Caller {
+	return &access.Caller{Principal: &access.Principal{UserID: 1, User: "ann", AuthorizationID: 2, Permissions: ps}, Address: "127.0.0.1", RequestID: "r"}
 }
 
-func may(a identity.Action, name string) identity.Permission {
-	return identity.To(a, identity.Resource{Type: identity.Secrets, OrgID: org, Name: name})
+func may(a access.Action, name string) access.Permission {
+	return access.To(a, access.Resource{Type: access.Secrets, OrgID: org, Name: name})
 }
 
 func values(kv ...string) map[string]secret.Value {
@@ -87,21 +87,21 @@ func values(kv ...string) map[string]secret.Value {
 
 func TestApplyRefuses(t *testing.T) {
 	f := open(t, secret.Limits{MaxKey: 8, MaxValue: 16})
-	all := caller(may(identity.Write, ""))
+	all := caller(may(access.Write, ""))
 	for name, tc := range map[string]struct {
-		caller *identity.Caller
+		caller *access.Caller
 		org    id.ID
 		change secret.Change
 		code   errs.Code
 	}{
 		"nobody":               {caller(), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
-		"reader":               {caller(may(identity.Read, "")), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
-		"reader deletes":       {caller(may(identity.Read, "")), org, secret.Change{Delete: []string{"k"}}, errs.Unauthorized},
+		"reader":               {caller(may(access.Read, "")), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
+		"reader deletes":       {caller(may(access.Read, "")), org, secret.Change{Delete: []string{"k"}}, errs.Unauthorized},
 		"other org":            {all, 0x0b, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
-		"unknown org":          {caller(identity.Operator()...), 0x0b, secret.Change{Set: values("k", "v")}, errs.NotFound},
-		"one name too many":    {caller(may(identity.Write, "db/*")), org, secret.Change{Set: values("db/a", "v", "x", "v")}, errs.Unauthorized},
-		"the prefix itself":    {caller(may(identity.Write, "db/*")), org, secret.Change{Set: values("db", "v")}, errs.Unauthorized},
-		"deletes another name": {caller(may(identity.Write, "db/*")), org, secret.Change{Delete: []string{"x"}}, errs.Unauthorized},
+		"unknown org":          {caller(access.Operator()...), 0x0b, secret.Change{Set: values("k", "v")}, errs.NotFound},
+		"one name too many":    {caller(may(access.Write, "db/*")), org, secret.Change{Set: values("db/a", "v", "x", "v")}, errs.Unauthorized},
+		"the prefix itself":    {caller(may(access.Write, "db/*")), org, secret.Change{Set: values("db", "v")}, errs.Unauthorized},
+		"deletes another name": {caller(may(access.Write, "db/*")), org, secret.Change{Delete: []string{"x"}}, errs.Unauthorized},
 		"empty key":            {all, org, secret.Change{Set: values("", "v")}, errs.Invalid},
 		"long key":             {all, org, secret.Change{Set: values("123456789", "v")}, errs.RequestTooLarge},
 		"control character":    {all, org, secret.Change{Set: values("a\nb", "v")}, errs.Invalid},
@@ -130,7 +130,7 @@ func TestApplyRefuses(t *testing.T) {
 // Deleting what cannot exist is silent, as deleting what does not exist is.
 func TestDeletingWhatCannotExist(t *testing.T) {
 	f := open(t, secret.Limits{})
-	all := caller(may(identity.Write, ""))
+	all := caller(may(access.Write, ""))
 	err := f.Apply(t.Context(), all, org, secret.Change{Delete: []string{"", strings.Repeat("k", 100_000), "new\nline", "\xff", "nul\x00"}})
 	if err != nil {
 		t.Errorf("got %v", err)
@@ -143,17 +143,17 @@ func TestKeysShowWhatMayBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
-		ps   []identity.Permission
+		ps   []access.Permission
 		want []string
 		code errs.Code
 	}{
 		{nil, nil, errs.Unauthorized},
-		{[]identity.Permission{may(identity.Write, "")}, nil, errs.Unauthorized},
-		{[]identity.Permission{may(identity.Read, "")}, []string{"a", "db/a", "db/b", "dbx"}, ""},
-		{[]identity.Permission{may(identity.Read, "db/*")}, []string{"db/a", "db/b"}, ""},
-		{[]identity.Permission{may(identity.Read, "a"), may(identity.Read, "dbx")}, []string{"a", "dbx"}, ""},
-		{[]identity.Permission{may(identity.Read, "nothing")}, []string{}, ""},
-		{[]identity.Permission{may(identity.Write, "*"), may(identity.Read, "db*")}, []string{"db/a", "db/b", "dbx"}, ""},
+		{[]access.Permission{may(access.Write, "")}, nil, errs.Unauthorized},
+		{[]access.Permission{may(access.Read, "")}, []string{"a", "db/a", "db/b", "dbx"}, ""},
+		{[]access.Permission{may(access.Read, "db/*")}, []string{"db/a", "db/b"}, ""},
+		{[]access.Permission{may(access.Read, "a"), may(access.Read, "dbx")}, []string{"a", "dbx"}, ""},
+		{[]access.Permission{may(access.Read, "nothing")}, []string{}, ""},
+		{[]access.Permission{may(access.Write, "*"), may(access.Read, "db*")}, []string{"db/a", "db/b", "dbx"}, ""},
 	} {
 		keys, err := f.Keys(t.Context(), caller(tc.ps...), org)
 		if tc.code != "" {
@@ -170,7 +170,7 @@ func TestKeysShowWhatMayBeRead(t *testing.T) {
 
 func TestNothingHappensUnrecorded(t *testing.T) {
 	f := open(t, secret.Limits{})
-	all := caller(may(identity.Write, ""), may(identity.Read, ""))
+	all := caller(may(access.Write, ""), may(access.Read, ""))
 	f.trail.err = errs.New(errs.Unavailable, "the audit log cannot be written")
 	if err := f.Apply(t.Context(), all, org, secret.Change{Set: values("k", "v")}); !errors.Is(err, f.trail.err) {
 		t.Errorf("got %v", err)
@@ -185,7 +185,7 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 
 func TestRecordHasNoValue(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if err := f.Apply(t.Context(), caller(may(identity.Write, "")), org, secret.Change{Set: values("the key", "the value")}); err != nil {
+	if err := f.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("the key", "the value")}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := json.Marshal(f.trail.entries)

@@ -6,9 +6,9 @@ import (
 	"maps"
 	"slices"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/secret/lastuse"
 )
 
@@ -16,8 +16,8 @@ import (
 var errTokensOnly = errs.New(errs.Unauthorized, "values are given to API tokens only, not to sessions: make a token that may use secrets (influx auth create --use-secrets)")
 
 // Use gives out one value, to be used. It takes a token with the permission to use the secret, which no other permission
-// holds (identity.Use). A secret that the token may not use is errs.NotFound, like one that is not there.
-func (s *Service) Use(ctx context.Context, c *identity.Caller, org id.ID, key string) (Value, error) {
+// holds (access.Use). A secret that the token may not use is errs.NotFound, like one that is not there.
+func (s *Service) Use(ctx context.Context, c *access.Caller, org id.ID, key string) (Value, error) {
 	values, err := s.UseAll(ctx, c, org, []string{key})
 	return values[key], err
 }
@@ -26,25 +26,25 @@ func (s *Service) Use(ctx context.Context, c *identity.Caller, org id.ID, key st
 // use. Of the keys it gives all or nothing; errs.NotFound names the first that is not there, or not for this token.
 //
 // Which values there are is known when they have been read. So the record is made then; without it none is given out.
-func (s *Service) UseAll(ctx context.Context, c *identity.Caller, org id.ID, keys []string) (map[string]Value, error) {
-	act := identity.Act{Action: "secrets.use", Org: org, Keys: keys}
+func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID, keys []string) (map[string]Value, error) {
+	act := access.Act{Action: "secrets.use", Org: org, Keys: keys}
 	if !c.AuthorizationID.Valid() {
 		return nil, s.guard.Deny(ctx, c, act, errTokensOnly)
 	}
-	if !c.MaySome(identity.Use, org) {
-		return nil, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(identity.Use, org, "")))
+	if !c.MaySome(access.Use, org) {
+		return nil, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Use, org, "")))
 	}
-	may := func(k string) bool { return c.May(need(identity.Use, org, k)) }
+	may := func(k string) bool { return c.May(need(access.Use, org, k)) }
 	values, err := s.values(ctx, org, keys, may)
 	if err != nil {
 		return nil, s.guard.Done(ctx, c, act, err)
 	}
 	for _, k := range keys {
 		if !may(k) {
-			return nil, s.guard.Deny(ctx, c, act, NotFound(clip(k)))
+			return nil, s.guard.Deny(ctx, c, act, NotFound(errs.Clip(k)))
 		}
 		if _, ok := values[k]; !ok {
-			return nil, s.guard.Done(ctx, c, act, NotFound(clip(k)))
+			return nil, s.guard.Done(ctx, c, act, NotFound(errs.Clip(k)))
 		}
 	}
 	act.Keys = slices.Sorted(maps.Keys(values))

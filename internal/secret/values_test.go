@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/lastuse"
@@ -41,27 +41,27 @@ func TestUseRefuses(t *testing.T) {
 	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "the value", "b", "the value")}); err != nil {
 		t.Fatal(err)
 	}
-	session := caller(may(identity.Use, ""))
+	session := caller(may(access.Use, ""))
 	session.AuthorizationID = 0
 	for name, tc := range map[string]struct {
-		caller  *identity.Caller
+		caller  *access.Caller
 		org     id.ID
 		keys    []string
 		code    errs.Code
 		outcome audit.Outcome
 	}{
 		"nobody":           {caller(), org, []string{"a"}, errs.Unauthorized, audit.Denied},
-		"reader":           {caller(may(identity.Read, ""), may(identity.Write, "")), org, []string{"a"}, errs.Unauthorized, audit.Denied},
-		"reader, all":      {caller(may(identity.Read, ""), may(identity.Write, "")), org, nil, errs.Unauthorized, audit.Denied},
-		"operator":         {caller(identity.Operator()...), org, nil, errs.Unauthorized, audit.Denied},
+		"reader":           {caller(may(access.Read, ""), may(access.Write, "")), org, []string{"a"}, errs.Unauthorized, audit.Denied},
+		"reader, all":      {caller(may(access.Read, ""), may(access.Write, "")), org, nil, errs.Unauthorized, audit.Denied},
+		"operator":         {caller(access.Operator()...), org, nil, errs.Unauthorized, audit.Denied},
 		"session":          {session, org, []string{"a"}, errs.Unauthorized, audit.Denied},
-		"other org":        {caller(may(identity.Use, "")), 0x0b, nil, errs.Unauthorized, audit.Denied},
-		"unknown org":      {caller(identity.To(identity.Use, identity.Resource{Type: identity.Secrets, OrgID: 0x0b})), 0x0b, nil, errs.NotFound, audit.Failed},
-		"missing":          {caller(may(identity.Use, "")), org, []string{"c"}, errs.NotFound, audit.Failed},
-		"one missing":      {caller(may(identity.Use, "")), org, []string{"a", "c"}, errs.NotFound, audit.Failed},
-		"not permitted":    {caller(may(identity.Use, "b")), org, []string{"a"}, errs.NotFound, audit.Denied},
-		"one not":          {caller(may(identity.Use, "b")), org, []string{"b", "a"}, errs.NotFound, audit.Denied},
-		"neither is there": {caller(may(identity.Use, "b")), org, []string{"x"}, errs.NotFound, audit.Denied},
+		"other org":        {caller(may(access.Use, "")), 0x0b, nil, errs.Unauthorized, audit.Denied},
+		"unknown org":      {caller(access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: 0x0b})), 0x0b, nil, errs.NotFound, audit.Failed},
+		"missing":          {caller(may(access.Use, "")), org, []string{"c"}, errs.NotFound, audit.Failed},
+		"one missing":      {caller(may(access.Use, "")), org, []string{"a", "c"}, errs.NotFound, audit.Failed},
+		"not permitted":    {caller(may(access.Use, "b")), org, []string{"a"}, errs.NotFound, audit.Denied},
+		"one not":          {caller(may(access.Use, "b")), org, []string{"b", "a"}, errs.NotFound, audit.Denied},
+		"neither is there": {caller(may(access.Use, "b")), org, []string{"x"}, errs.NotFound, audit.Denied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := f.UseAll(t.Context(), tc.caller, tc.org, tc.keys)
@@ -73,9 +73,9 @@ func TestUseRefuses(t *testing.T) {
 			}
 		})
 	}
-	broken := secret.NewService(away{f.store}, identity.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
+	broken := secret.NewService(away{f.store}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
 	for _, keys := range [][]string{nil, {"a"}, {"a", "b"}} {
-		if got, err := broken.UseAll(t.Context(), caller(may(identity.Use, "")), org, keys); !errors.Is(err, errAway) || len(got) != 0 {
+		if got, err := broken.UseAll(t.Context(), caller(may(access.Use, "")), org, keys); !errors.Is(err, errAway) || len(got) != 0 {
 			t.Errorf("with the store away: %d values, %v", len(got), err)
 		}
 	}
@@ -84,21 +84,21 @@ func TestUseRefuses(t *testing.T) {
 func TestUse(t *testing.T) {
 	f := open(t, secret.Limits{})
 	uses := newUses(t)
-	s := secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+	s := secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
 	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
-		may  []identity.Permission
+		may  []access.Permission
 		keys []string
 		want map[string]string
 	}{
-		{[]identity.Permission{may(identity.Use, "")}, nil, map[string]string{"a": "1", "db/a": "2", "db/b": "3"}},
-		{[]identity.Permission{may(identity.Use, "*")}, []string{"db/b"}, map[string]string{"db/b": "3"}},
-		{[]identity.Permission{may(identity.Use, "")}, []string{"db/b", "a", "a"}, map[string]string{"a": "1", "db/b": "3"}},
-		{[]identity.Permission{may(identity.Use, "db/*")}, nil, map[string]string{"db/a": "2", "db/b": "3"}},
-		{[]identity.Permission{may(identity.Use, "a"), may(identity.Use, "db/b")}, nil, map[string]string{"a": "1", "db/b": "3"}},
-		{[]identity.Permission{may(identity.Use, "nothing")}, nil, map[string]string{}},
+		{[]access.Permission{may(access.Use, "")}, nil, map[string]string{"a": "1", "db/a": "2", "db/b": "3"}},
+		{[]access.Permission{may(access.Use, "*")}, []string{"db/b"}, map[string]string{"db/b": "3"}},
+		{[]access.Permission{may(access.Use, "")}, []string{"db/b", "a", "a"}, map[string]string{"a": "1", "db/b": "3"}},
+		{[]access.Permission{may(access.Use, "db/*")}, nil, map[string]string{"db/a": "2", "db/b": "3"}},
+		{[]access.Permission{may(access.Use, "a"), may(access.Use, "db/b")}, nil, map[string]string{"a": "1", "db/b": "3"}},
+		{[]access.Permission{may(access.Use, "nothing")}, nil, map[string]string{}},
 	} {
 		values, err := s.UseAll(t.Context(), caller(tc.may...), org, tc.keys)
 		got := make(map[string]string)
@@ -113,7 +113,7 @@ func TestUse(t *testing.T) {
 	if err != nil || !strings.Contains(string(record), `"keys":["db/a","db/b"]`) {
 		t.Errorf("the record is %s (%v)", record, err)
 	}
-	reader := caller(may(identity.Read, ""))
+	reader := caller(may(access.Read, ""))
 	info, err := s.Info(t.Context(), reader, org, "db/a")
 	if err != nil || info.Used.IsZero() {
 		t.Errorf("used, and not known of: %+v, %v", info, err)
@@ -142,12 +142,12 @@ func TestUse(t *testing.T) {
 func TestUseUnrecorded(t *testing.T) {
 	f := open(t, secret.Limits{})
 	uses := newUses(t)
-	s := secret.NewService(f.store, identity.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+	s := secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
 	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
 		t.Fatal(err)
 	}
 	f.trail.err = errs.New(errs.Unavailable, "the audit log cannot be written")
-	if v, err := s.Use(t.Context(), caller(may(identity.Use, "")), org, "a"); !errors.Is(err, f.trail.err) || v.Len() != 0 {
+	if v, err := s.Use(t.Context(), caller(may(access.Use, "")), org, "a"); !errors.Is(err, f.trail.err) || v.Len() != 0 {
 		t.Errorf("got a value of %d bytes and %v", v.Len(), err)
 	}
 	if at, err := uses.Last(t.Context(), org, "a"); err != nil || !at.IsZero() {
@@ -171,7 +171,7 @@ func TestNamesWithoutHistory(t *testing.T) {
 	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
 		t.Fatal(err)
 	}
-	s := secret.NewService(forgetful{f.store, f.store.(secret.Historian)}, identity.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
+	s := secret.NewService(forgetful{f.store, f.store.(secret.Historian)}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
 	if names, err := s.Names(t.Context(), org); err != nil || len(names) != 1 {
 		t.Errorf("the names are %q, %v", names, err)
 	}

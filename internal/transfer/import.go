@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -18,7 +19,7 @@ type Import struct {
 	Identity *identity.Service
 	Secrets  *secret.Service // writes, and checks what may be written
 	Store    secret.Store    // read, to compare
-	Caller   *identity.Caller
+	Caller   *access.Caller
 	From     string // for the record and the report
 	// DryRun leaves the secrets unwritten. The identities are brought into whatever Identity stands on: a copy.
 	DryRun bool

@@ -7,16 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 )
 
 // readTrail reads the audit log for an operator, and puts that on record once, as the API does, however often read asks it.
 func (u *UI) readTrail(v *visit, read func(Trail) error) error {
-	act := identity.Act{Action: "audit.read"}
-	operator := identity.To(identity.Read, identity.Resource{Type: identity.Instance})
+	act := access.Act{Action: "audit.read"}
+	operator := access.To(access.Read, access.Resource{Type: access.Instance})
 	if err := u.Identity.Guard().Allow(v.Context(), v.caller, act, operator); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package ui
 import (
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
@@ -24,7 +25,7 @@ type orgList struct {
 
 func (u *UI) listOrgs(v *visit, form orgForm) (answer, error) {
 	l := orgList{Form: form, Search: strings.TrimSpace(v.URL.Query().Get("q")),
-		MayCreate: v.caller.May(identity.To(identity.Write, identity.Resource{Type: identity.Orgs}))}
+		MayCreate: v.caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
 	orgs, err := u.Identity.Orgs(v.Context(), v.caller, identity.OrgFilter{}, identity.Page{})
 	if err != nil {
 		return answer{}, err
@@ -87,7 +88,7 @@ func (u *UI) showOrg(v *visit, form *orgForm) (answer, error) {
 }
 
 func (v *visit) mayWriteOrg() bool {
-	return v.caller.May(identity.To(identity.Write, identity.Resource{Type: identity.Orgs, ID: v.org}))
+	return v.caller.May(access.To(access.Write, access.Resource{Type: access.Orgs, ID: v.org}))
 }
 
 func (u *UI) orgPage(v *visit) (answer, error) { return u.showOrg(v, nil) }

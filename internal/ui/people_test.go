@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/identity"
 )
 
@@ -48,11 +49,11 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the token does not work: %v", err)
 	}
-	c := identity.Caller{Principal: who}
-	may := func(a identity.Action, key string) bool {
-		return c.May(identity.To(a, identity.Resource{Type: identity.Secrets, OrgID: s.org, Name: key}))
+	c := access.Caller{Principal: who}
+	may := func(a access.Action, key string) bool {
+		return c.May(access.To(a, access.Resource{Type: access.Secrets, OrgID: s.org, Name: key}))
 	}
-	if !may(identity.Write, "db/x") || !may(identity.Read, "slack") || may(identity.Read, "other") {
+	if !may(access.Write, "db/x") || !may(access.Read, "slack") || may(access.Read, "other") {
 		t.Error("the token may not do just what was chosen")
 	}
 	list := b.get(s.at("/tokens"))
@@ -68,8 +69,8 @@ func TestTokens(t *testing.T) {
 	}
 	agent, err := s.users.ByToken(t.Context(), made[1])
 	s.must(err)
-	c = identity.Caller{Principal: agent}
-	if !may(identity.Use, "db/x") || may(identity.Use, "other") || may(identity.Read, "db/x") {
+	c = access.Caller{Principal: agent}
+	if !may(access.Use, "db/x") || may(access.Use, "other") || may(access.Read, "db/x") {
 		t.Error("the agent's token may not do just what was chosen")
 	}
 	path := s.at("/tokens/" + who.AuthorizationID.String())

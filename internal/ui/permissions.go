@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 )
 
 // The kinds of token that the form offers.
@@ -29,13 +29,13 @@ type tokenForm struct {
 	Days        int
 
 	// What the form offers.
-	Types []identity.ResourceType
+	Types []access.ResourceType
 	Lives any
 }
 
 func (f *tokenForm) fill(v *visit) {
-	for _, t := range identity.ResourceTypes {
-		if t != identity.Instance {
+	for _, t := range access.ResourceTypes {
+		if t != access.Instance {
 			f.Types = append(f.Types, t)
 		}
 	}
@@ -61,33 +61,33 @@ func readTokenForm(v *visit) (tokenForm, error) {
 }
 
 // permissions are what the form asks for.
-func (f *tokenForm) permissions(org id.ID) []identity.Permission {
+func (f *tokenForm) permissions(org id.ID) []access.Permission {
 	switch f.Kind {
 	case kindOperator:
-		return identity.Operator()
+		return access.Operator()
 	case kindOrg:
 		// Without what concerns all organisations, which an owner's session holds and a token of one organisation must not.
-		return slices.DeleteFunc(identity.Owner(org), func(p identity.Permission) bool { return p.Resource.Type == identity.Instance })
+		return slices.DeleteFunc(access.Owner(org), func(p access.Permission) bool { return p.Resource.Type == access.Instance })
 	case kindSecrets:
 		return f.secretPermissions(org)
 	}
-	var ps []identity.Permission
-	for _, t := range identity.ResourceTypes {
-		for _, a := range []identity.Action{identity.Read, identity.Write} {
-			if !f.Chosen[string(a)+":"+string(t)] || t == identity.Instance {
+	var ps []access.Permission
+	for _, t := range access.ResourceTypes {
+		for _, a := range []access.Action{access.Read, access.Write} {
+			if !f.Chosen[string(a)+":"+string(t)] || t == access.Instance {
 				continue
 			}
-			r := identity.Resource{Type: t, OrgID: org}
-			if t == identity.Orgs {
-				r = identity.Resource{Type: t, ID: org}
+			r := access.Resource{Type: t, OrgID: org}
+			if t == access.Orgs {
+				r = access.Resource{Type: t, ID: org}
 			}
-			ps = append(ps, identity.To(a, r))
+			ps = append(ps, access.To(a, r))
 		}
 	}
 	return ps
 }
 
-func (f *tokenForm) secretPermissions(org id.ID) []identity.Permission {
+func (f *tokenForm) secretPermissions(org id.ID) []access.Permission {
 	names := []string{""}
 	if f.Names != "" {
 		names = nil
@@ -97,29 +97,29 @@ func (f *tokenForm) secretPermissions(org id.ID) []identity.Permission {
 			}
 		}
 	}
-	var ps []identity.Permission
+	var ps []access.Permission
 	for _, n := range names {
-		r := identity.Resource{Type: identity.Secrets, OrgID: org, Name: n}
+		r := access.Resource{Type: access.Secrets, OrgID: org, Name: n}
 		if f.Read {
-			ps = append(ps, identity.To(identity.Read, r))
+			ps = append(ps, access.To(access.Read, r))
 		}
 		if f.Write {
-			ps = append(ps, identity.To(identity.Write, r))
+			ps = append(ps, access.To(access.Write, r))
 		}
 		if f.Use {
-			ps = append(ps, identity.To(identity.Use, r))
+			ps = append(ps, access.To(access.Use, r))
 		}
 	}
 	return ps
 }
 
 // inWords says what permissions allow, for people: a line for each type of resource, the actions together.
-func (u *UI) inWords(v *visit, ps []identity.Permission) []string {
-	held := identity.Caller{Principal: &identity.Principal{Permissions: ps}}
-	all := func(want []identity.Permission) bool {
-		return !slices.ContainsFunc(want, func(p identity.Permission) bool { return !held.May(p) })
+func (u *UI) inWords(v *visit, ps []access.Permission) []string {
+	held := access.Caller{Principal: &access.Principal{Permissions: ps}}
+	all := func(want []access.Permission) bool {
+		return !slices.ContainsFunc(want, func(p access.Permission) bool { return !held.May(p) })
 	}
-	if all(identity.Operator()) {
+	if all(access.Operator()) {
 		return []string{"do everything, in every organisation"}
 	}
 	f := tokenForm{Kind: kindOrg}
@@ -131,9 +131,9 @@ func (u *UI) inWords(v *visit, ps []identity.Permission) []string {
 	for _, p := range ps {
 		what := string(p.Resource.Type)
 		switch r := p.Resource; {
-		case r.Name != "" && r.Type == identity.Secrets:
+		case r.Name != "" && r.Type == access.Secrets:
 			what = "secrets named " + r.Name
-		case r.ID.Valid() && r.Type != identity.Orgs:
+		case r.ID.Valid() && r.Type != access.Orgs:
 			what += " " + r.ID.String()
 		case !r.OrgID.Valid() && !r.ID.Valid():
 			what += " of every organisation"

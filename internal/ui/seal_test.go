@@ -4,19 +4,19 @@ import (
 	"context"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 	"strongroom/internal/sealing"
 )
 
 // rotating is a seal whose rotation is half-way.
 type rotating struct{ status sealing.Status }
 
-func (r *rotating) Status(context.Context, *identity.Caller) (sealing.Status, error) {
+func (r *rotating) Status(context.Context, *access.Caller) (sealing.Status, error) {
 	return r.status, nil
 }
 
-func (r *rotating) Rotate(context.Context, *identity.Caller) (sealing.Status, error) {
+func (r *rotating) Rotate(context.Context, *access.Caller) (sealing.Status, error) {
 	if r.status.Rotation.State == sealing.Running {
 		return r.status, errs.New(errs.Conflict, "a rotation is going on")
 	}

@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/words"
 )
@@ -90,7 +90,7 @@ func (u *UI) saveSecret(v *visit, page answer, form secretForm, refused error) (
 
 // hasSecret asks for all names: the service has no question about one. Who may not read names cannot be told.
 func (u *UI) hasSecret(v *visit, key string) (bool, error) {
-	if !v.caller.MaySome(identity.Read, v.org) {
+	if !v.caller.MaySome(access.Read, v.org) {
 		return false, nil
 	}
 	keys, err := u.Secrets.Keys(v.Context(), v.caller, v.org)

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/words"
 )
@@ -119,7 +119,7 @@ func namesJSON(keys []string) (template.JS, error) {
 }
 
 func (v *visit) mayWriteSecrets() bool {
-	return v.caller.MaySome(identity.Write, v.org) && !secret.ReadOnly(v.ui.Store, v.org)
+	return v.caller.MaySome(access.Write, v.org) && !secret.ReadOnly(v.ui.Store, v.org)
 }
 
 // host is the server as the reader's browser knows it, unless a proxy speaks TLS for it.

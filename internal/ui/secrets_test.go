@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/access"
 	"strongroom/internal/identity"
 )
 
@@ -173,11 +174,11 @@ func TestLastUse(t *testing.T) {
 	page := s.at("/secret?key=k")
 	b.get(page).wants(t, 200, "<dt>Last used</dt><dd>never, as far as is known</dd>")
 	_, token, err := s.users.Authorize(t.Context(), s.op, identity.NewAuthorization{OrgID: s.org, Description: "agent",
-		Permissions: []identity.Permission{identity.To(identity.Use, identity.Resource{Type: identity.Secrets, OrgID: s.org})}})
+		Permissions: []access.Permission{access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: s.org})}})
 	s.must(err)
 	who, err := s.users.ByToken(t.Context(), token)
 	s.must(err)
-	agent := &identity.Caller{Principal: who}
+	agent := &access.Caller{Principal: who}
 	for range 210 {
 		_, err := s.ui.Secrets.Use(t.Context(), agent, s.org, "k")
 		s.must(err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -46,7 +47,7 @@ type site struct {
 	uses  *lastuse.Book
 	users *identity.Service
 	org   id.ID
-	op    *identity.Caller // the first user, who is an operator
+	op    *access.Caller // the first user, who is an operator
 	audit string
 	log   *lockedBuffer
 	ahead time.Duration // of the clock
@@ -85,10 +86,10 @@ func newSite(t testing.TB) *site {
 func setUp(t testing.TB) (*site, *browser) {
 	t.Helper()
 	s := newSite(t)
-	o, err := s.users.Onboard(t.Context(), &identity.Caller{Principal: &identity.Principal{}}, identity.Setup{User: ada, Password: password, Org: "Acme", Bucket: "b"})
+	o, err := s.users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, identity.Setup{User: ada, Password: password, Org: "Acme", Bucket: "b"})
 	s.must(err)
 	s.org = o.Org.ID
-	s.op = &identity.Caller{Principal: &identity.Principal{UserID: o.User.ID, User: ada, Permissions: identity.Operator()}}
+	s.op = &access.Caller{Principal: &access.Principal{UserID: o.User.ID, User: ada, Permissions: access.Operator()}}
 	return s, s.signIn(ada)
 }
 

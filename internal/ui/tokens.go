@@ -3,6 +3,7 @@ package ui
 import (
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -23,7 +24,7 @@ type tokenList struct {
 }
 
 func (v *visit) mayWriteTokens() bool {
-	return v.caller.May(identity.To(identity.Write, identity.Resource{Type: identity.Authorizations, OrgID: v.org}))
+	return v.caller.May(access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: v.org}))
 }
 
 func (u *UI) tokensPage(v *visit) (answer, error) {

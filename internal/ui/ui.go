@@ -21,6 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/identity"
 	"strongroom/internal/sealing"
@@ -35,8 +36,8 @@ type Trail interface {
 
 // Seals shows and rotates what the embedded data are sealed with.
 type Seals interface {
-	Status(ctx context.Context, c *identity.Caller) (sealing.Status, error)
-	Rotate(ctx context.Context, c *identity.Caller) (sealing.Status, error)
+	Status(ctx context.Context, c *access.Caller) (sealing.Status, error)
+	Rotate(ctx context.Context, c *access.Caller) (sealing.Status, error)
 }
 
 // Config is what the pages show. Identity, Secrets and Store must be set.

@@ -3,6 +3,7 @@ package ui
 import (
 	"strings"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -17,7 +18,7 @@ type userList struct {
 	MayCreate bool
 }
 
-var writeUsers = identity.To(identity.Write, identity.Resource{Type: identity.Users})
+var writeUsers = access.To(access.Write, access.Resource{Type: access.Users})
 
 func (u *UI) listUsers(v *visit, typed string) (answer, error) {
 	l := userList{Name: typed, Search: strings.TrimSpace(v.URL.Query().Get("q")), MayCreate: v.caller.May(writeUsers)}

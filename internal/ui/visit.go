@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/ui/words"
 )
 
@@ -22,7 +22,7 @@ type visit struct {
 	*http.Request
 	w       http.ResponseWriter
 	ui      *UI
-	caller  *identity.Caller // without permissions where nobody is signed in
+	caller  *access.Caller // without permissions where nobody is signed in
 	session string
 	live    bool // app.js sent the form, and keeps the page where it is refused
 	id      string
@@ -82,7 +82,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	v.caller = &identity.Caller{Principal: &identity.Principal{}, Address: host, RequestID: v.id}
+	v.caller = &access.Caller{Principal: &access.Principal{}, Address: host, RequestID: v.id}
 	a, err := rt.serve(v)
 	if err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled) {
 		u.Logger.Error("a page failed", "request", v.id, "method", r.Method, "pattern", r.Pattern, "error", err)
@@ -214,8 +214,8 @@ func (v *visit) enterOrg() error {
 }
 
 func (v *visit) mayEnter(org id.ID) bool {
-	return v.caller.May(identity.To(identity.Read, identity.Resource{Type: identity.Orgs, ID: org})) ||
-		v.caller.MaySome(identity.Read, org) || v.caller.MaySome(identity.Write, org)
+	return v.caller.May(access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})) ||
+		v.caller.MaySome(access.Read, org) || v.caller.MaySome(access.Write, org)
 }
 
 // The cookies. The session's holds the token of identity.SignIn under a name and path of its own: the API's has the path
@@ -242,7 +242,7 @@ func (v *visit) setCookie(name, value string, d time.Duration) {
 }
 
 func (v *visit) operator() bool {
-	return v.caller.May(identity.To(identity.Read, identity.Resource{Type: identity.Instance}))
+	return v.caller.May(access.To(access.Read, access.Resource{Type: access.Instance}))
 }
 
 // field is a text of the form, without the spaces around it.

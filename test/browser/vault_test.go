@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -124,7 +125,7 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	s.store = secret.Metered(inVault, "vault", metrics, log)
 	users, err := identity.New(identity.Config{KV: data, Audit: trail, Secrets: s.store, Logger: log})
 	check(t, err)
-	o, err := users.Onboard(t.Context(), &identity.Caller{Principal: &identity.Principal{}}, identity.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
+	o, err := users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, identity.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
 	check(t, err)
 	s.org = o.Org.ID
 	s.ui, err = ui.New(ui.Config{Identity: users, Secrets: secret.NewService(s.store, users.Guard(), users, nil, secret.Limits{}), Store: s.store, Trail: trail,

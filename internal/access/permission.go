@@ -1,4 +1,6 @@
-package identity
+// Package access tells who may do what: permissions in the form of InfluxDB, the caller of a request who holds some, and
+// the guard, which lets an act go on or refuses it, and puts either on record.
+package access
 
 import (
 	"encoding/json"
@@ -17,7 +19,7 @@ const (
 	Read  Action = "read"
 	Write Action = "write"
 	// Use, on secrets, gives their values out to be used; Read never shows one. Only tokens that were given it have it:
-	// no role, no operator and no "all access" does (see Caller.mayGrant).
+	// no role, no operator and no "all access" does (see Caller.MayGrant).
 	Use Action = "use"
 )
 
@@ -66,10 +68,10 @@ type Permission struct {
 func To(a Action, r Resource) Permission { return Permission{Action: a, Resource: r} }
 
 // String writes the permission as InfluxDB does in its errors, for example read:orgs/031c8cbefe101000/secrets.
-func (p Permission) String() string { return clip(string(p.Action)) + ":" + p.Resource.String() }
+func (p Permission) String() string { return errs.Clip(string(p.Action)) + ":" + p.Resource.String() }
 
 func (r Resource) String() string {
-	kind := clip(string(r.Type))
+	kind := errs.Clip(string(r.Type))
 	switch {
 	case r.OrgID.Valid() && r.ID.Valid():
 		return "orgs/" + r.OrgID.String() + "/" + kind + "/" + r.ID.String()
@@ -123,13 +125,16 @@ func nameCovers(held, need string) bool {
 	return held == need
 }
 
+// maxPermissionName bounds the name in one permission, in bytes: the key of a secret, or the name of a bucket, say.
+const maxPermissionName = 8 << 10
+
 // Valid checks a permission that came from outside.
 func (p Permission) Valid() error {
 	if p.Action != Read && p.Action != Write && p.Action != Use {
-		return errs.New(errs.Invalid, "unknown action %q for permission; it must be read, write or use", clip(string(p.Action)))
+		return errs.New(errs.Invalid, "unknown action %q for permission; it must be read, write or use", errs.Clip(string(p.Action)))
 	}
 	if !slices.Contains(ResourceTypes, p.Resource.Type) && !slices.Contains(alsoKnown, p.Resource.Type) {
-		return errs.New(errs.Invalid, "unknown resource type %q for permission", clip(string(p.Resource.Type)))
+		return errs.New(errs.Invalid, "unknown resource type %q for permission", errs.Clip(string(p.Resource.Type)))
 	}
 	if n := len(p.Resource.Name); n > maxPermissionName {
 		return errs.New(errs.Invalid, "the name in a permission is %d bytes long, at most %d are allowed", n, maxPermissionName)
@@ -138,14 +143,6 @@ func (p Permission) Valid() error {
 		return errs.New(errs.Invalid, "the action use is for the secrets of one organization: type secrets, with orgID and without id")
 	}
 	return nil
-}
-
-// clip shortens a caller's text for use in a message.
-func clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
-	}
-	return s
 }
 
 // Operator is every permission there is.

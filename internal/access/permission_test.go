@@ -1,9 +1,11 @@
-package identity
+package access
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 )
 
@@ -66,7 +68,7 @@ func TestNoRoleUsesSecrets(t *testing.T) {
 	const a id.ID = 0xa
 	need := To(Use, Resource{Type: Secrets, OrgID: a, Name: "k"})
 	for who, ps := range map[string][]Permission{"operator": Operator(), "owner": Owner(a), "member": Member(a), "self": Self(7)} {
-		if c := holder(ps...); c.May(need) || c.MaySome(Use, a) {
+		if c := (&Caller{Principal: &Principal{Permissions: ps}}); c.May(need) || c.MaySome(Use, a) {
 			t.Errorf("the %s may use secrets", who)
 		}
 	}
@@ -91,5 +93,17 @@ func TestPermissionJSON(t *testing.T) {
 		if err := json.Unmarshal([]byte(s), new(Permission)); err == nil {
 			t.Errorf("%s is taken", s)
 		}
+	}
+}
+
+// A name as long as is allowed is taken, and one byte more is not: it would be kept, and looked through, with every token.
+func TestNamesAreBounded(t *testing.T) {
+	p := To(Read, Resource{Type: Secrets, OrgID: 0xa, Name: strings.Repeat("\x01", maxPermissionName)})
+	if err := p.Valid(); err != nil {
+		t.Error(err)
+	}
+	p.Resource.Name += "x"
+	if err := p.Valid(); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a longer name: %v", err)
 	}
 }
