@@ -66,7 +66,7 @@ func read(t testing.TB, path string) string {
 	return string(b)
 }
 
-func lines(t testing.TB, path string) []string {
+func linesOf(t testing.TB, path string) []string {
 	t.Helper()
 	return strings.SplitAfter(strings.TrimSuffix(read(t, path), "\n")+"\n", "\n")[:strings.Count(read(t, path), "\n")]
 }

@@ -72,7 +72,7 @@ func TestTornFirstLine(t *testing.T) {
 // TestCrash: a log that was not closed goes on, with a note.
 func TestCrash(t *testing.T) {
 	path := written(t, 3)
-	all := lines(t, path)
+	all := linesOf(t, path)
 	write(t, path, strings.Join(all[:3], ""))
 	if err := start(t, path).Close(); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestRotation(t *testing.T) {
 	if err := l.Reopen(); err != nil { // nothing was renamed
 		t.Fatal(err)
 	}
-	if n := len(lines(t, path)); n != 2 {
+	if n := len(linesOf(t, path)); n != 2 {
 		t.Fatalf("%d lines after a signal for nothing", n)
 	}
 
@@ -198,7 +198,7 @@ func TestDiskFull(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	whole(t, len(lines(t, path)), path)
+	whole(t, len(linesOf(t, path)), path)
 }
 
 // TestFileSizeLimit meets the system's own short writes: this test runs itself again with a limit on the size of files.
@@ -212,7 +212,7 @@ func TestFileSizeLimit(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		whole(t, len(lines(t, path)), path)
+		whole(t, len(linesOf(t, path)), path)
 		return
 	}
 	signal.Ignore(syscall.SIGXFSZ)

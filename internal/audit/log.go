@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"strongroom/internal/audit/lines"
 	"strongroom/internal/errs"
 )
 
@@ -41,13 +43,19 @@ type Log struct {
 	written atomic.Uint64
 	refused atomic.Uint64
 
+	path      string // of the file that queries read; "" where there is none
+	book      *lines.Book
+	asked     atomic.Int64 // when the book was, in seconds since 1970
+	behind    int          // bytes written since it was last made to follow
+	following atomic.Bool
+	followers sync.WaitGroup
 	scanLimit int64 // bytes that one query may read
 }
 
 // Open opens every sink and writes the line that the server started. The chain goes on where the file's last line, or
 // that of the file put aside last, left it. Close ends the log.
 func Open(cfg Config) (*Log, error) {
-	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), scanLimit: defaultScanLimit}
+	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf), scanLimit: defaultScanLimit}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
@@ -79,7 +87,10 @@ func (l *Log) open(cfg Config) error {
 		}
 	}
 	start := Record{Entry: Entry{Action: actionOpen, Outcome: Allowed}}
-	for _, f := range l.files() {
+	for i, f := range l.files() {
+		if i == 0 {
+			l.path = f.path
+		}
 		start.Torn = max(start.Torn, f.last.torn)
 		t := f.last
 		if !t.found {
@@ -164,6 +175,7 @@ func (l *Log) append(r *Record) error {
 	l.seq.Store(r.Seq)
 	l.written.Add(1)
 	l.chain.last = h
+	l.follow(len(l.buf))
 	return nil
 }
 
@@ -207,6 +219,7 @@ func (l *Log) Close() error {
 	if l.closed {
 		return nil
 	}
+	defer l.followers.Wait()
 	l.closed = true
 	err := l.append(&Record{Entry: Entry{Action: actionClose, Outcome: Allowed}})
 	for _, o := range l.outputs {

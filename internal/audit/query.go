@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"strongroom/internal/audit/lines"
 	"strongroom/internal/errs"
 )
 
@@ -25,24 +27,18 @@ const clockSlack = time.Hour
 // Query returns the records that the filter chooses, newest first, from the first file sink and the files rotated from it
 // (name.1, name.2, … until one is missing). It gives errs.NotImplemented where no sink is a file.
 func (l *Log) Query(ctx context.Context, f Filter) (Page, error) {
-	files := l.files()
-	if len(files) == 0 {
+	if l.path == "" {
 		return Page{}, errs.New(errs.NotImplemented, "the audit log cannot be searched here, as it is not kept in a file: start influxd with an audit sink file:/path")
 	}
 	if f.Limit <= 0 {
 		f.Limit = DefaultLimit
 	}
 	f.Limit = min(f.Limit, MaxLimit)
-	q := &query{filter: f, needles: f.needles(), left: l.scanLimit}
-	if f.Key != "" {
-		q.key = appendString(nil, f.Key, maxKey)
-	}
-	q.filter.Actor, q.filter.Action, q.filter.Key = stored(f.Actor, maxString), stored(f.Action, maxString), stored(f.Key, maxKey)
-	path := files[0].path
+	q := l.newQuery(f)
 	for n := 0; !q.done; n++ {
-		name := path
+		name := l.path
 		if n > 0 {
-			name = rotated(path, n)
+			name = rotated(l.path, n)
 		}
 		err := q.file(ctx, name)
 		if n > 0 && errors.Is(err, fs.ErrNotExist) {
@@ -56,15 +52,49 @@ func (l *Log) Query(ctx context.Context, f Filter) (Page, error) {
 	return q.page, nil
 }
 
+// rotated is the name that logrotate gives to the n-th last file.
+func rotated(path string, n int) string { return path + "." + strconv.Itoa(n) }
+
 // query is the work on one page.
 type query struct {
 	filter  Filter
 	needles [][]byte // each of them stands in every line that the filter chooses
 	key     []byte   // the key as the line has it
-	left    int64    // bytes that may still be read
-	seen    uint64   // the last line looked at
-	done    bool
-	page    Page
+	*Log
+	want lines.Sign // of the lines that the filter chooses, where the book is about them; or 0
+	left int64      // bytes that may still be read
+	seen uint64     // the last line looked at
+	done bool
+	page Page
+}
+
+func (l *Log) newQuery(f Filter) *query {
+	q := &query{filter: f, needles: f.needles(), Log: l, left: l.scanLimit}
+	if f.changesOnly() {
+		q.want = lines.Kind
+	}
+	if f.Key != "" {
+		q.key = appendString(nil, f.Key, maxKey)
+	}
+	if q.key != nil && q.want != 0 {
+		q.want |= lines.Word(q.key)
+	}
+	q.filter.Actor, q.filter.Action, q.filter.Key = stored(f.Actor, maxString), stored(f.Action, maxString), stored(f.Key, maxKey)
+	return q
+}
+
+// back is the way through a file towards its beginning, on which end is where it starts.
+func (q *query) back(f *os.File, end int64) (line func() ([]byte, error), done func(), err error) {
+	if q.want == 0 {
+		b, err := lines.NewBackwards(f, end)
+		return func() ([]byte, error) { l, _, err := b.Line(); return l, err }, nil, err
+	}
+	q.asked.Store(time.Now().Unix())
+	w, err := q.book.Walk(f, end, q.want)
+	if err != nil {
+		return nil, nil, err
+	}
+	return w.Line, w.Close, nil
 }
 
 // file looks through one file, until the page is full.
@@ -84,10 +114,13 @@ func (q *query) file(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	back, err := newBackwards(f, end)
+	next, done, err := q.back(f, end)
+	if done != nil {
+		defer done()
+	}
 	for n := 0; err == nil && !q.done; n++ {
 		var b []byte
-		if b, err = back.line(); err == nil {
+		if b, err = next(); err == nil {
 			q.line(b)
 		}
 		if q.seen > 0 { // what lies before the page is little, unless it is not ours
@@ -116,6 +149,9 @@ func (q *query) line(b []byte) {
 	q.seen = l.seq
 	if !q.filter.Since.IsZero() && lineTime(b).Before(q.filter.Since.Add(-clockSlack)) {
 		q.done = true
+		return
+	}
+	if q.want != 0 && !changes(b) {
 		return
 	}
 	for _, n := range q.needles {

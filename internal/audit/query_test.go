@@ -1,13 +1,11 @@
 package audit
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,7 +111,7 @@ func TestQueryStopsAtSince(t *testing.T) {
 	for i := range 100 {
 		record(t, l, Entry{Time: time.Unix(int64(i)*600, 0), Action: "a", Outcome: Allowed})
 	}
-	q := &query{filter: Filter{Since: time.Unix(95*600, 0), Limit: MaxLimit}, left: defaultScanLimit}
+	q := l.newQuery(Filter{Since: time.Unix(95*600, 0), Limit: MaxLimit})
 	if err := q.file(t.Context(), l.files()[0].path); err != nil {
 		t.Fatal(err)
 	}
@@ -177,44 +175,6 @@ func TestQueryPages(t *testing.T) {
 			t.Errorf("ended at line %d after %d pages", next, pages)
 		}
 	}
-}
-
-// FuzzBackwards compares with reading forwards.
-func FuzzBackwards(f *testing.F) {
-	f.Add([]byte("a\nb\n\nc"))
-	f.Add([]byte("\n"))
-	f.Add([]byte(""))
-	f.Add([]byte("no end"))
-	f.Add(append(bytes.Repeat([]byte("0123456\n"), backBlock/8+1), "y\n"...))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var want []string
-		for l := range bytes.Lines(text) {
-			if l, ok := bytes.CutSuffix(l, []byte{'\n'}); ok && len(l) > 0 && len(l) < backBlock {
-				want = append(want, string(l))
-			}
-		}
-		slices.Reverse(want)
-		b, err := newBackwards(bytes.NewReader(text), int64(len(text)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for {
-			l, err := b.line()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(l) > 0 {
-				got = append(got, string(l))
-			}
-		}
-		if !slices.Equal(want, got) {
-			t.Errorf("%d lines, want %d: %.1000q", len(got), len(want), text)
-		}
-	})
 }
 
 func BenchmarkQuery(b *testing.B) {

@@ -38,6 +38,8 @@ type Filter struct {
 	// Action is one action ("secrets.apply") or a group of them ("secrets").
 	Action  string
 	Outcome Outcome
+	// Changes leaves out the acts that have taken place and changed nothing: lists, looks, uses.
+	Changes bool
 
 	Since time.Time // at or after
 	Until time.Time // before

@@ -78,12 +78,12 @@ func TestVerifyTampered(t *testing.T) {
 			return l
 		}, []string{"foreign 0-0 at 5", "missing 5-5 at 6"}},
 		{"an empty line", func(l []string) []string { return slices.Insert(l, 5, "\n") }, []string{"foreign 0-0 at 6"}},
-		{"another log of the same key", func(l []string) []string { return append(l, lines(t, other)...) }, []string{"restarted 1-1 at 11"}},
+		{"another log of the same key", func(l []string) []string { return append(l, linesOf(t, other)...) }, []string{"restarted 1-1 at 11"}},
 		{"the last line cut", func(l []string) []string { l[9] = l[9][:40]; return l }, []string{"torn 0-0 at 10"}},
 		{"nothing", func(l []string) []string { return l }, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := check(t, strings.Join(tt.change(lines(t, path)), ""))
+			r := check(t, strings.Join(tt.change(linesOf(t, path)), ""))
 			if d := cmp.Diff(tt.want, kinds(r)); d != "" {
 				t.Errorf("findings (-want +got):\n%s", d)
 			}

@@ -64,45 +64,16 @@ type span struct {
 // every look at every page, this one's included.
 const everything = "all"
 
-// looks reports whether an act has taken place and changed nothing.
-func looks(r audit.Record) bool {
-	_, act, _ := strings.Cut(r.Action, ".")
-	switch act {
-	case "list", "read", "info", "deleted", "members", "use":
-		return r.Outcome == audit.Allowed
-	}
-	return false
-}
+// actsShown is how many acts a page holds.
+const actsShown = 50
 
-// actsWanted is how many acts a page is to hold at least, and actsAsked how many the log is asked for at once, lookedThrough
-// times at most.
-const (
-	actsWanted    = 50
-	actsAsked     = 200
-	lookedThrough = 5
-)
-
-// acts are those that the filter chooses, the newest first, and where the next page of them begins, 0 where there is none.
-func (u *UI) acts(v *visit, f audit.Filter, keep func(audit.Record) bool) (found []audit.Record, next uint64, err error) {
+// acts are those that the filter chooses, the newest first, and where the next page of them begins.
+func (u *UI) acts(v *visit, f audit.Filter) (page audit.Page, err error) {
 	err = u.readTrail(v, func(t Trail) error {
-		for range lookedThrough {
-			page, err := t.Query(v.Context(), f)
-			if err != nil {
-				return err
-			}
-			for _, r := range page.Records {
-				if keep(r) {
-					found = append(found, r)
-				}
-			}
-			f.Before, next = page.Next, page.Next
-			if next == 0 || len(found) >= actsWanted {
-				break
-			}
-		}
-		return nil
+		page, err = t.Query(v.Context(), f)
+		return err
 	})
-	return found, next, err
+	return page, err
 }
 
 // actions are the groups that the filter offers.
@@ -127,14 +98,12 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 			err = errs.New(errs.Invalid, "the link to this page is not complete; go back to the first page")
 		}
 	}
-	var found []audit.Record
-	var next uint64
+	var found audit.Page
 	if err == nil {
-		keep := func(r audit.Record) bool { return p.Filter.Action != "" || !looks(r) }
-		found, next, err = u.acts(v, f, keep)
+		found, err = u.acts(v, f)
 	}
 	names := make(map[string]string)
-	for _, r := range found {
+	for _, r := range found.Records {
 		if n := len(p.Rows); n > 0 && same(p.Rows[n-1].Record, r) {
 			p.Rows[n-1].Times++
 			continue
@@ -145,8 +114,8 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 		}
 		p.Rows = append(p.Rows, row)
 	}
-	if next > 0 {
-		q.Set("before", strconv.FormatUint(next, 10))
+	if found.Next > 0 {
+		q.Set("before", strconv.FormatUint(found.Next, 10))
 		p.Next = "?" + q.Encode()
 	}
 	page.data = p
@@ -174,10 +143,10 @@ func (u *UI) orgNamed(v *visit, names map[string]string, org string) (string, er
 }
 
 func (f activityForm) filter(now time.Time) (audit.Filter, error) {
-	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome), Limit: actsWanted}
+	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome), Limit: actsShown}
 	switch f.Action {
 	case "":
-		a.Limit = actsAsked
+		a.Changes = true
 	case everything:
 		a.Action = ""
 	}

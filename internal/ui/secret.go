@@ -179,14 +179,11 @@ func (u *UI) showSecret(v *visit, key string) (answer, error) {
 	return answer{page: "secret.html", title: key, data: p}, nil
 }
 
-// actsShown bounds the acts on a secret's own page.
-const actsShown = 8
-
-// lately is what was done with a secret, and what was refused, the newest first. Every look at its page and every use by an
-// agent is on record too, and would fill it.
+// lately is what was done with a secret last, and what was refused. Every look at its page and every use by an agent is on
+// record too, and would fill it.
 func (u *UI) lately(v *visit, key string) ([]audit.Record, error) {
-	acts, _, err := u.acts(v, audit.Filter{OrgID: v.org.String(), Key: key, Limit: actsAsked}, func(r audit.Record) bool { return !looks(r) })
-	return acts[:min(len(acts), actsShown)], err
+	page, err := u.acts(v, audit.Filter{OrgID: v.org.String(), Key: key, Changes: true, Limit: 8})
+	return page.Records, err
 }
 
 // fluxCall is how a Flux script uses the secret.
