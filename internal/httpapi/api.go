@@ -14,9 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/secret"
 )
 
@@ -34,9 +37,11 @@ type Trail interface {
 	Query(ctx context.Context, f audit.Filter) (audit.Page, error)
 }
 
-// Config is what the API serves. Identity, Secrets and Store must be set.
+// Config is what the API serves. Guard, Authn, Identity, Secrets and Store must be set.
 type Config struct {
-	Identity *identity.Service
+	Guard    *access.Guard
+	Authn    *authn.Service
+	Identity *directory.Service
 	Secrets  *secret.Service
 	Store    secret.Store // for the health checks
 	Trail    Trail        // nil: GET /api/v2/audit says that there is none
@@ -78,8 +83,8 @@ type API struct {
 
 // New makes the API's handler.
 func New(c Config) (*API, error) {
-	if c.Identity == nil || c.Secrets == nil || c.Store == nil {
-		return nil, fmt.Errorf("httpapi: Identity, Secrets and Store must be set")
+	if c.Guard == nil || c.Authn == nil || c.Identity == nil || c.Secrets == nil || c.Store == nil {
+		return nil, fmt.Errorf("httpapi: Guard, Authn, Identity, Secrets and Store must be set")
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = DefaultMaxBody

@@ -18,7 +18,7 @@ func (a *API) getAudit(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	act := access.Act{Action: "audit.read"}
-	if err := a.Identity.Guard().Allow(r.Context(), r.caller, act, operator); err != nil {
+	if err := a.Guard.Allow(r.Context(), r.caller, act, operator); err != nil {
 		return err
 	}
 	if a.Trail == nil {
@@ -26,7 +26,7 @@ func (a *API) getAudit(w http.ResponseWriter, r *request) error {
 	}
 	page, err := a.Trail.Query(r.Context(), f)
 	if err != nil {
-		return a.Identity.Guard().Done(r.Context(), r.caller, act, err)
+		return a.Guard.Done(r.Context(), r.caller, act, err)
 	}
 	links := map[string]string{"self": r.URL.RequestURI()}
 	if page.Next != 0 {

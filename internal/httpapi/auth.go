@@ -7,7 +7,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
 )
 
 // sessionCookie is the name of InfluxDB's cookie.
@@ -18,11 +18,11 @@ func (a *API) identify(r *request) error {
 	var p *access.Principal
 	var err error
 	if token, ok := tokenOf(r.Header); ok {
-		p, err = a.Identity.ByToken(r.Context(), token)
+		p, err = a.Authn.ByToken(r.Context(), token)
 	} else if c, cookieErr := r.Cookie(sessionCookie); cookieErr == nil && r.Header.Get("Authorization") == "" {
 		p, err = a.bySession(r, c.Value)
 	} else {
-		err = identity.ErrUnauthorized
+		err = authn.ErrUnauthorized
 	}
 	if err != nil {
 		return a.turnAway(r, p, err)
@@ -53,7 +53,7 @@ func (a *API) turnAway(r *request, p *access.Principal, why error) error {
 	if org, err := r.pathID("orgID"); err == nil {
 		act.Org = org
 	}
-	return a.Identity.Guard().Deny(r.Context(), &access.Caller{Principal: p, Address: r.address(), RequestID: r.id}, act, why)
+	return a.Guard.Deny(r.Context(), &access.Caller{Principal: p, Address: r.address(), RequestID: r.id}, act, why)
 }
 
 func (a *API) bySession(r *request, token string) (*access.Principal, error) {
@@ -61,7 +61,7 @@ func (a *API) bySession(r *request, token string) (*access.Principal, error) {
 		return nil, err
 	}
 	r.session = token
-	return a.Identity.BySession(r.Context(), token)
+	return a.Authn.BySession(r.Context(), token)
 }
 
 // sameOrigin refuses what a page of another origin makes a browser send. Requests with a token need no such check: a

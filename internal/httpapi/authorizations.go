@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 // redacted stands where InfluxDB 2.9 puts it: tokens are kept as hashes and cannot be shown again.
@@ -121,7 +122,7 @@ func (a *API) getAuthorizations(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	q := r.URL.Query()
-	f := identity.AuthorizationFilter{User: q.Get("user"), Org: q.Get("org")}
+	f := directory.AuthorizationFilter{User: q.Get("user"), Org: q.Get("org")}
 	if f.UserID, err = r.queryID("userID"); err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (a *API) postAuthorization(w http.ResponseWriter, r *request) error {
 	if err := r.decode(&body); err != nil {
 		return err
 	}
-	auth, token, err := a.Identity.Authorize(r.Context(), r.caller, identity.NewAuthorization(body))
+	auth, token, err := a.Identity.Authorize(r.Context(), r.caller, directory.NewAuthorization(body))
 	if err != nil {
 		return err
 	}

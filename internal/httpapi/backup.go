@@ -22,7 +22,7 @@ const backupPatience = time.Minute
 // getBackup streams the copy. A copy that ends early ends the connection, so that its reader does not take it for whole.
 func (a *API) getBackup(w http.ResponseWriter, r *request) error {
 	act := access.Act{Action: "backup"}
-	if err := a.Identity.Guard().Allow(r.Context(), r.caller, act, operator); err != nil {
+	if err := a.Guard.Allow(r.Context(), r.caller, act, operator); err != nil {
 		return err
 	}
 	out := &backupWriter{w: w, control: http.NewResponseController(w)}
@@ -30,7 +30,7 @@ func (a *API) getBackup(w http.ResponseWriter, r *request) error {
 	if err == nil {
 		return nil
 	}
-	err = a.Identity.Guard().Done(r.Context(), r.caller, act, err)
+	err = a.Guard.Done(r.Context(), r.caller, act, err)
 	if !out.begun {
 		return errs.Wrap(err, errs.Unavailable, "the data cannot be copied now; the server's log says why")
 	}

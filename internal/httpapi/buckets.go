@@ -6,6 +6,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 type bucketJSON struct {
@@ -71,7 +72,7 @@ func (a *API) getBuckets(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	q := r.URL.Query()
-	f := identity.BucketFilter{Name: q.Get("name"), OrgName: q.Get("org")}
+	f := directory.BucketFilter{Name: q.Get("name"), OrgName: q.Get("org")}
 	if f.ID, err = r.queryID("id"); err != nil {
 		return err
 	}

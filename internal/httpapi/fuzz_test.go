@@ -21,7 +21,8 @@ import (
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
@@ -214,12 +215,15 @@ func newAPI(t testing.TB) (a *API, token string, org id.ID) {
 	log := slog.New(slog.DiscardHandler)
 	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log, Stdout: io.Discard})
 	must(t, err)
-	users, err := identity.New(identity.Config{KV: data, Audit: trail, Secrets: store, Logger: log, BcryptCost: 4})
+	guard := access.NewGuard(trail)
+	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log, BcryptCost: 4})
 	must(t, err)
-	a, err = New(Config{Identity: users, Secrets: secret.NewService(store, users.Guard(), users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
+	users, err := directory.New(directory.Config{KV: data, Guard: guard, Authn: logins, Secrets: store, Logger: log})
+	must(t, err)
+	a, err = New(Config{Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)
 	nobody := &access.Caller{Principal: &access.Principal{}}
-	o, err := users.Onboard(t.Context(), nobody, identity.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
+	o, err := users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
 	must(t, err)
 	return a, o.Token, o.Org.ID
 }

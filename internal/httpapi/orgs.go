@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 type orgJSON struct {
@@ -32,7 +33,7 @@ func (a *API) getOrgs(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	f := identity.OrgFilter{Name: r.URL.Query().Get("org")}
+	f := directory.OrgFilter{Name: r.URL.Query().Get("org")}
 	if f.ID, err = r.queryID("orgID"); err != nil {
 		return err
 	}

@@ -6,7 +6,8 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 )
 
 func (a *API) getSetup(w http.ResponseWriter, r *request) error {
@@ -41,7 +42,7 @@ func (a *API) postSetup(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := a.Identity.Onboard(r.Context(), a.nobody(r), identity.Setup{
+	o, err := a.Identity.Onboard(r.Context(), a.nobody(r), directory.Setup{
 		User: body.Username, Password: body.Password, Org: body.Org, Bucket: body.Bucket, Retention: retention, Token: body.Token,
 	})
 	if err != nil {
@@ -74,9 +75,9 @@ func retentionOf(seconds int64) (time.Duration, error) {
 func (a *API) postSignin(w http.ResponseWriter, r *request) error {
 	name, password, ok := r.BasicAuth()
 	if !ok {
-		return identity.ErrUnauthorized
+		return authn.ErrUnauthorized
 	}
-	token, err := a.Identity.SignIn(r.Context(), a.nobody(r), name, password)
+	token, err := a.Authn.SignIn(r.Context(), a.nobody(r), name, password)
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (a *API) postSignout(w http.ResponseWriter, r *request) error {
 	if r.session == "" {
 		return errs.New(errs.Invalid, "there is no session to end: the request carries a token; delete the authorization to revoke it")
 	}
-	if err := a.Identity.SignOut(r.Context(), r.caller, r.session); err != nil {
+	if err := a.Authn.SignOut(r.Context(), r.caller, r.session); err != nil {
 		return err
 	}
 	a.setCookie(w, "")
@@ -118,7 +119,7 @@ func (a *API) putMyPassword(w http.ResponseWriter, r *request) error {
 	if err := r.decode(&body); err != nil {
 		return err
 	}
-	if err := a.Identity.ChangePassword(r.Context(), a.nobody(r), name, old, body.Password); err != nil {
+	if err := a.Authn.ChangePassword(r.Context(), a.nobody(r), name, old, body.Password); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"strongroom/internal/access"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 // streamed serves a list of so many items that ends with the error, by a server that a client asks.
@@ -118,11 +118,11 @@ func TestStreamToNobody(t *testing.T) {
 // TestManyAuthorizations lists more tokens than are held at a time, forwards and backwards.
 func TestManyAuthorizations(t *testing.T) {
 	a, token, org := newAPI(t)
-	p, err := a.Identity.ByToken(t.Context(), token)
+	p, err := a.Authn.ByToken(t.Context(), token)
 	must(t, err)
 	c := &access.Caller{Principal: p}
 	for range 300 {
-		_, _, err := a.Identity.Authorize(t.Context(), c, identity.NewAuthorization{OrgID: org, Description: strings.Repeat("d", 300),
+		_, _, err := a.Identity.Authorize(t.Context(), c, directory.NewAuthorization{OrgID: org, Description: strings.Repeat("d", 300),
 			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: org})}})
 		must(t, err)
 	}

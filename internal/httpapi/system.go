@@ -111,7 +111,7 @@ func (a *API) getResources(w http.ResponseWriter, r *request) error {
 var operator = access.To(access.Read, access.Resource{Type: access.Instance})
 
 func (a *API) getConfig(w http.ResponseWriter, r *request) error {
-	if err := a.Identity.Guard().Allow(r.Context(), r.caller, access.Act{Action: "config.read"}, operator); err != nil {
+	if err := a.Guard.Allow(r.Context(), r.caller, access.Act{Action: "config.read"}, operator); err != nil {
 		return err
 	}
 	settings := map[string]any{}

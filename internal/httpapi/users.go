@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 // The page sizes of InfluxDB's lists.
@@ -18,9 +19,9 @@ const (
 
 // page reads offset, limit, after and descending. A limit of 0 in defaults means that the list has no limit unless one
 // is asked for.
-func (r *request) page(limit, maximum int) (identity.Page, error) {
+func (r *request) page(limit, maximum int) (directory.Page, error) {
 	q := r.URL.Query()
-	p := identity.Page{Limit: limit}
+	p := directory.Page{Limit: limit}
 	var err error
 	if s := q.Get("limit"); s != "" {
 		if p.Limit, err = strconv.Atoi(s); err != nil || p.Limit < 1 || maximum > 0 && p.Limit > maximum {
@@ -58,7 +59,7 @@ func (r *request) queryID(name string) (id.ID, error) {
 }
 
 // pageLinks are the links of a list: itself, and the pages before and behind where there are any.
-func pageLinks(u *url.URL, p identity.Page, got int) map[string]string {
+func pageLinks(u *url.URL, p directory.Page, got int) map[string]string {
 	links := map[string]string{"self": u.RequestURI()}
 	at := func(offset int) string {
 		q := u.Query()
@@ -181,7 +182,7 @@ func (a *API) postUserPassword(w http.ResponseWriter, r *request) error {
 	if err := r.decode(&body); err != nil {
 		return err
 	}
-	if err := a.Identity.SetPassword(r.Context(), r.caller, user, body.Password); err != nil {
+	if err := a.Authn.SetPassword(r.Context(), r.caller, user, body.Password); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

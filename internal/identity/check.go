@@ -10,14 +10,9 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"strongroom/internal/id"
+	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
-
-// Prefixes are what the keys of this package's records begin with.
-var Prefixes = []string{
-	"user/", "username/", "password/", "org/", "orgname/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
-	"authorg/", "authused/", "session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
-}
 
 // Check looks at every record of this package: whether it can be read, whether what it names is there, and whether every
 // record has its index and every index its record. Report is told of each thing that is wrong, by the record's key; it is
@@ -42,7 +37,7 @@ func (c *checker) wrong(key, format string, args ...any) { c.report(key, fmt.Spr
 
 // recordsOf reads the records below a prefix, and reports those that are malformed.
 func recordsOf[T any](c *checker, pre string, f func(k string, v T) error) error {
-	return scan(c.ctx, c.kv, pre, "", func(r kv.Record) (bool, error) {
+	return record.Scan(c.ctx, c.kv, pre, "", func(r kv.Record) (bool, error) {
 		var v T
 		if err := json.Unmarshal(r.Value, &v); err != nil {
 			c.wrong(r.Key, "it is malformed")
@@ -54,7 +49,7 @@ func recordsOf[T any](c *checker, pre string, f func(k string, v T) error) error
 
 // points checks that the record at an index says want.
 func points[T comparable](c *checker, from, index string, want T) error {
-	got, _, ok, err := has[T](c.ctx, c.kv, index)
+	got, _, ok, err := record.Find[T](c.ctx, c.kv, index)
 	switch {
 	case err != nil && c.ctx.Err() != nil:
 		return err
@@ -68,7 +63,7 @@ func points[T comparable](c *checker, from, index string, want T) error {
 
 // there checks that a user or an organisation that is named exists, or is just being deleted.
 func (c *checker) there(from, folder string, what id.ID) error {
-	for _, k := range []string{key(folder, what), key("deleting/"+folder, what)} {
+	for _, k := range []string{record.Key(folder, what), record.Key("deleting/"+folder, what)} {
 		if _, err := c.kv.Get(c.ctx, k); !errors.Is(err, kv.ErrNotFound) {
 			return err
 		}
@@ -78,7 +73,7 @@ func (c *checker) there(from, folder string, what id.ID) error {
 }
 
 func (c *checker) sameID(k string, got id.ID) bool {
-	if lastPart(k) != got.String() {
+	if record.Last(k) != got.String() {
 		c.wrong(k, "it says it is %s", got)
 		return false
 	}
@@ -90,24 +85,24 @@ func (c *checker) users() error {
 		if !c.sameID(k, u.ID) {
 			return nil
 		}
-		return points(c, k, key("username", u.Name), u.ID)
+		return points(c, k, record.Key("username", u.Name), u.ID)
 	})
 	if err != nil {
 		return err
 	}
 	if err := recordsOf(c, "username/", func(k string, u id.ID) error {
-		return c.homeHas(k, key("user", u), func(raw []byte) bool {
+		return c.homeHas(k, record.Key("user", u), func(raw []byte) bool {
 			var v User
 			return json.Unmarshal(raw, &v) == nil && "username/"+v.Name == k
 		})
 	}); err != nil {
 		return err
 	}
-	return scan(c.ctx, c.kv, "password/", "", func(r kv.Record) (bool, error) {
+	return record.Scan(c.ctx, c.kv, "password/", "", func(r kv.Record) (bool, error) {
 		if _, err := bcrypt.Cost(r.Value); err != nil {
 			c.wrong(r.Key, "it is no hash of bcrypt")
 		}
-		user, err := id.Parse(lastPart(r.Key))
+		user, err := id.Parse(record.Last(r.Key))
 		if err != nil {
 			c.wrong(r.Key, "its key names no user")
 			return true, nil
@@ -118,7 +113,7 @@ func (c *checker) users() error {
 
 // homeHas checks that the record an index leads to is there and leads back.
 func (c *checker) homeHas(index, home string, back func(raw []byte) bool) error {
-	r, _, ok, err := has[json.RawMessage](c.ctx, c.kv, home)
+	r, _, ok, err := record.Find[json.RawMessage](c.ctx, c.kv, home)
 	switch {
 	case err != nil && c.ctx.Err() != nil:
 		return err
@@ -135,13 +130,13 @@ func (c *checker) orgs() error {
 		if !c.sameID(k, o.ID) {
 			return nil
 		}
-		return points(c, k, key("orgname", o.Name), o.ID)
+		return points(c, k, record.Key("orgname", o.Name), o.ID)
 	})
 	if err != nil {
 		return err
 	}
 	return recordsOf(c, "orgname/", func(k string, o id.ID) error {
-		return c.homeHas(k, key("org", o), func(raw []byte) bool {
+		return c.homeHas(k, record.Key("org", o), func(raw []byte) bool {
 			var v Org
 			return json.Unmarshal(raw, &v) == nil && "orgname/"+v.Name == k
 		})
@@ -160,7 +155,7 @@ func (c *checker) members() error {
 				c.wrong(k, "it is malformed")
 				return nil
 			}
-			if err := points(c, k, key(side.other, second, first), role); err != nil {
+			if err := points(c, k, record.Key(side.other, second, first), role); err != nil {
 				return err
 			}
 			if err := c.there(k, side.first, first); err != nil {
@@ -180,7 +175,7 @@ func (c *checker) buckets() error {
 		if !c.sameID(k, b.ID) {
 			return nil
 		}
-		if err := points(c, k, key("bucketname", b.OrgID, b.Name), b.ID); err != nil {
+		if err := points(c, k, record.Key("bucketname", b.OrgID, b.Name), b.ID); err != nil {
 			return err
 		}
 		return c.there(k, "org", b.OrgID)
@@ -189,9 +184,9 @@ func (c *checker) buckets() error {
 		return err
 	}
 	return recordsOf(c, "bucketname/", func(k string, b id.ID) error {
-		return c.homeHas(k, key("bucket", b), func(raw []byte) bool {
+		return c.homeHas(k, record.Key("bucket", b), func(raw []byte) bool {
 			var v Bucket
-			return json.Unmarshal(raw, &v) == nil && key("bucketname", v.OrgID, v.Name) == k
+			return json.Unmarshal(raw, &v) == nil && record.Key("bucketname", v.OrgID, v.Name) == k
 		})
 	})
 }
@@ -201,14 +196,14 @@ func (c *checker) authorizations() error {
 		if !c.sameID(k, a.ID) {
 			return nil
 		}
-		if len(a.Hash) != len(hash{}) {
+		if len(a.Hash) != len(Hash{}) {
 			c.wrong(k, "it has no token's hash")
 			return nil
 		}
-		if err := points(c, k, hashKey(hash(a.Hash)), a.ID); err != nil {
+		if err := points(c, k, record.Key("authhash", Hash(a.Hash)), a.ID); err != nil {
 			return err
 		}
-		for _, index := range []string{key("authuser", a.UserID, a.ID), key("authorg", a.OrgID, a.ID)} {
+		for _, index := range []string{record.Key("authuser", a.UserID, a.ID), record.Key("authorg", a.OrgID, a.ID)} {
 			if err := points(c, k, index, true); err != nil {
 				return err
 			}
@@ -222,18 +217,18 @@ func (c *checker) authorizations() error {
 		return err
 	}
 	if err := recordsOf(c, "authhash/", func(k string, a id.ID) error {
-		return c.homeHas(k, key("auth", a), func(raw []byte) bool {
+		return c.homeHas(k, record.Key("auth", a), func(raw []byte) bool {
 			var v Authorization
-			return json.Unmarshal(raw, &v) == nil && len(v.Hash) == len(hash{}) && hashKey(hash(v.Hash)) == k
+			return json.Unmarshal(raw, &v) == nil && len(v.Hash) == len(Hash{}) && record.Key("authhash", Hash(v.Hash)) == k
 		})
 	}); err != nil {
 		return err
 	}
 	for _, folder := range []string{"authuser", "authorg"} {
 		if err := recordsOf(c, folder+"/", func(k string, _ bool) error {
-			return c.homeHas(k, "auth/"+lastPart(k), func(raw []byte) bool {
+			return c.homeHas(k, "auth/"+record.Last(k), func(raw []byte) bool {
 				var v Authorization
-				return json.Unmarshal(raw, &v) == nil && (k == key("authuser", v.UserID, v.ID) || k == key("authorg", v.OrgID, v.ID))
+				return json.Unmarshal(raw, &v) == nil && (k == record.Key("authuser", v.UserID, v.ID) || k == record.Key("authorg", v.OrgID, v.ID))
 			})
 		}); err != nil {
 			return err
@@ -243,8 +238,8 @@ func (c *checker) authorizations() error {
 }
 
 func (c *checker) sessions() error {
-	err := recordsOf(c, "session/", func(k string, n session) error {
-		if err := points(c, k, key("sessionuser", n.UserID, lastPart(k)), true); err != nil {
+	err := recordsOf(c, "session/", func(k string, n Session) error {
+		if err := points(c, k, record.Key("sessionuser", n.UserID, record.Last(k)), true); err != nil {
 			return err
 		}
 		return c.there(k, "user", n.UserID)
@@ -253,23 +248,9 @@ func (c *checker) sessions() error {
 		return err
 	}
 	return recordsOf(c, "sessionuser/", func(k string, _ bool) error {
-		return c.homeHas(k, "session/"+lastPart(k), func(raw []byte) bool {
-			var n session
-			return json.Unmarshal(raw, &n) == nil && k == key("sessionuser", n.UserID, lastPart(k))
+		return c.homeHas(k, "session/"+record.Last(k), func(raw []byte) bool {
+			var n Session
+			return json.Unmarshal(raw, &n) == nil && k == record.Key("sessionuser", n.UserID, record.Last(k))
 		})
 	})
-}
-
-// OrgIDs are the IDs of all organisations, for a command that looks into the data itself.
-func OrgIDs(ctx context.Context, store kv.Store) ([]id.ID, error) {
-	var ids []id.ID
-	err := scan(ctx, store, "org/", "", func(r kv.Record) (bool, error) {
-		org, err := id.Parse(lastPart(r.Key))
-		if err != nil {
-			return false, fmt.Errorf("record %s: its key names no organisation", r.Key)
-		}
-		ids = append(ids, org)
-		return true, nil
-	})
-	return ids, err
 }

@@ -1,29 +1,32 @@
-package identity
+package identity_test
 
 import (
 	"strings"
 	"testing"
 
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
 
 // peopled is data with something of every kind.
-func peopled(t testing.TB) *fixture {
-	f := onboarded(t)
-	u := f.user(t, "ann")
-	f.signIn(t, "ann", userPassword)
-	f.token(t, u.ID, nil)
-	if _, err := f.AddMember(t.Context(), f.root, f.first.Org.ID, u.ID, RoleMember); err != nil {
+func peopled(t testing.TB) *identitytest.Fixture {
+	f := identitytest.Onboarded(t)
+	u := f.AddUser(t, "ann")
+	f.MustSignIn(t, "ann", identitytest.UserPassword)
+	f.AddToken(t, u.ID, nil)
+	if _, err := f.AddMember(t.Context(), f.Root, f.First.Org.ID, u.ID, identity.RoleMember); err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-func problems(t testing.TB, f *fixture) []string {
+func problems(t testing.TB, f *identitytest.Fixture) []string {
 	t.Helper()
 	var all []string
-	if err := Check(t.Context(), f.kv, func(k, what string) { all = append(all, k+": "+what) }); err != nil {
+	if err := identity.Check(t.Context(), f.KV, func(k, what string) { all = append(all, k+": "+what) }); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -32,7 +35,7 @@ func problems(t testing.TB, f *fixture) []string {
 // TestCheckFindsEveryLoss takes each record away in turn, and breaks it in turn: both show.
 func TestCheckFindsEveryLoss(t *testing.T) {
 	f := peopled(t)
-	recs, err := f.kv.List(t.Context(), "", "", 10_000)
+	recs, err := f.KV.List(t.Context(), "", "", 10_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,13 +47,13 @@ func TestCheckFindsEveryLoss(t *testing.T) {
 		}
 		tried[folder]++
 		for what, op := range map[string]kv.Op{"taken away": kv.Delete(r.Key), "broken": kv.Put(r.Key, []byte(`{"`)), "another's": kv.Put(r.Key, []byte(`"00000000000000ff"`))} {
-			if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{op}); err != nil {
+			if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{op}); err != nil {
 				t.Fatal(err)
 			}
 			if len(problems(t, f)) == 0 {
 				t.Errorf("%s was %s, and nothing is told", r.Key, what)
 			}
-			if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, r.Value)}); err != nil {
+			if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, r.Value)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -65,8 +68,8 @@ func TestCheckFindsEveryLoss(t *testing.T) {
 
 func TestCheckPasswords(t *testing.T) {
 	f := peopled(t)
-	if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(key("password", f.first.User.ID), []byte("in clear")),
-		kv.Put(key("password", id.ID(5)), []byte("$2a$10$zt8DK79eR.n1EiHJFLfkIukrkZ5oSHjh/sGvhvnHbeKGynRpOlorq"))}); err != nil {
+	if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kv.Put(record.Key("password", f.First.User.ID), []byte("in clear")),
+		kv.Put(record.Key("password", id.ID(5)), []byte("$2a$10$zt8DK79eR.n1EiHJFLfkIukrkZ5oSHjh/sGvhvnHbeKGynRpOlorq"))}); err != nil {
 		t.Fatal(err)
 	}
 	all := strings.Join(problems(t, f), "\n")
@@ -78,8 +81,8 @@ func TestCheckPasswords(t *testing.T) {
 // TestCheckUnfinishedDeletion leaves what a crash leaves in the middle of a deletion, which the next start finishes.
 func TestCheckUnfinishedDeletion(t *testing.T) {
 	f := peopled(t)
-	org := f.first.Org
-	if _, err := f.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(key("org", org.ID)), kv.Delete(key("orgname", org.Name)), put(key("deleting/org", org.ID), f.now())}); err != nil {
+	org := f.First.Org
+	if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kv.Delete(record.Key("org", org.ID)), kv.Delete(record.Key("orgname", org.Name)), record.Put(record.Key("deleting/org", org.ID), f.Clock.Now())}); err != nil {
 		t.Fatal(err)
 	}
 	if all := problems(t, f); len(all) > 0 {
@@ -89,7 +92,7 @@ func TestCheckUnfinishedDeletion(t *testing.T) {
 
 func FuzzCheck(f *testing.F) {
 	fx := peopled(f)
-	recs, err := fx.kv.List(f.Context(), "", "", 10_000)
+	recs, err := fx.KV.List(f.Context(), "", "", 10_000)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -98,11 +101,11 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, i int, value []byte) {
 		r := recs[uint(i)%uint(len(recs))]
-		if _, err := fx.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, value)}); err != nil {
+		if _, err := fx.KV.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, value)}); err != nil {
 			t.Fatal(err)
 		}
 		problems(t, fx)
-		if _, err := fx.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, r.Value)}); err != nil {
+		if _, err := fx.KV.Txn(t.Context(), nil, []kv.Op{kv.Put(r.Key, r.Value)}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -1,11 +1,11 @@
-// Package identity keeps who may do what: users, organisations, their members, authorizations (API tokens), sessions
-// and bucket records, over any engine of package kv.
-//
-// Every method that reads or changes something for somebody takes the caller first, checks the caller's permissions
-// and puts the act on record before any work (see access.Guard). Errors carry a code of package errs with InfluxDB's message.
+// Package identity is what is kept of users, organisations, their members, authorizations (API tokens), sessions and bucket
+// records: their forms, where their records are, what may be in them, and whether they fit together. Package authn tells by
+// them who somebody is; package directory changes them for callers.
 package identity
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"strongroom/internal/access"
@@ -82,6 +82,23 @@ type Authorization struct {
 	LastUsedAt *time.Time `json:"-"`
 }
 
+// Hash is the SHA-256 of a token. Tokens are 256 random bits, so that a plain hash cannot be reversed, and looking one
+// up by its hash takes a time that tells nothing of any token.
+type Hash [sha256.Size]byte
+
+// String is the hash in hexadecimal, as keys have it.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// HashOf is the hash of a token.
+func HashOf(token string) Hash { return sha256.Sum256([]byte(token)) }
+
+// Session is what is kept of a sign-in; its token is not.
+type Session struct {
+	UserID    id.ID     `json:"userID"`
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
 // Bucket is the record of a bucket. It holds no data; clients expect it.
 type Bucket struct {
 	ID          id.ID         `json:"id"`
@@ -92,12 +109,4 @@ type Bucket struct {
 	Retention   time.Duration `json:"retention"` // 0 keeps for ever
 	CreatedAt   time.Time     `json:"createdAt"`
 	UpdatedAt   time.Time     `json:"updatedAt"`
-}
-
-// Page is which part of a list is wanted.
-type Page struct {
-	Offset     int
-	Limit      int
-	After      id.ID // only what comes after this ID
-	Descending bool
 }

@@ -16,8 +16,10 @@ import (
 
 	"filippo.io/age"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxdb"
 	"strongroom/internal/keyring"
@@ -212,10 +214,14 @@ func importInto(ctx context.Context, t *testing.T, dir string, contents *influxd
 	must(t, err)
 	defer keys.Close()
 	store := sealed.New(sealed.Config{KV: db, Keyring: keys})
-	users, err := identity.New(identity.Config{KV: db, Audit: unrecorded{}, Secrets: store, BcryptCost: 4, Logger: slog.New(slog.DiscardHandler)})
+	log := slog.New(slog.DiscardHandler)
+	guard := access.NewGuard(unrecorded{})
+	logins, err := authn.New(authn.Config{KV: db, Guard: guard, Logger: log, BcryptCost: 4})
+	must(t, err)
+	users, err := directory.New(directory.Config{KV: db, Guard: guard, Authn: logins, Secrets: store, Logger: log})
 	must(t, err)
 	return transfer.Import{
-		Identity: users, Secrets: secret.NewService(store, users.Guard(), users, nil, secret.Limits{}), Store: store,
+		KV: db, Guard: guard, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store,
 		Caller: operatorAt("a test"), From: "a file",
 	}.Run(ctx, contents)
 }

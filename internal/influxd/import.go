@@ -58,7 +58,7 @@ func bring(ctx context.Context, p Process, args config.Args, contents *influxdb.
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	report, err := transfer.Import{
-		Identity: s.identity, Secrets: s.secrets, Store: s.store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
+		KV: s.data, Guard: s.guard, Secrets: s.secrets, Store: s.store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
 	}.Run(ctx, contents)
 	if report != nil {
 		write := report.WriteText

@@ -14,10 +14,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/httpapi"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
@@ -38,7 +41,8 @@ type server struct {
 	data     *bolt.DB
 	store    secret.Store
 	secrets  *secret.Service
-	identity *identity.Service
+	guard    *access.Guard
+	identity *directory.Service
 	trail    *audit.Log
 	log      *slog.Logger
 	closers  []func() error // in the order of opening
@@ -111,7 +115,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
 		})
 	})
-	orgName := func(ctx context.Context, org id.ID) (string, error) { return s.identity.OrgName(ctx, org) } // once it is there
+	orgName := func(ctx context.Context, org id.ID) (string, error) { return identity.OrgName(ctx, data, org) }
 	store, closeStore, err := openStore(ctx, cfg, embedded, orgName, log)
 	if err != nil {
 		return nil, err
@@ -128,22 +132,29 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 		return nil, err
 	}
 	uses := lastuse.New(data, usesKey)
-	s.identity, err = identity.New(identity.Config{
-		KV: data, Audit: s.trail, Secrets: secret.Remembered{Store: store, Uses: uses}, Logger: log,
-		SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
+	s.guard = access.NewGuard(s.trail)
+	logins, err := authn.New(authn.Config{
+		KV: data, Guard: s.guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.runs(ctx, logins.Maintain)
+	s.identity, err = directory.New(directory.Config{
+		KV: data, Guard: s.guard, Authn: logins, Secrets: secret.Remembered{Store: store, Uses: uses}, Logger: log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.runs(ctx, s.identity.Maintain)
 
-	seals := newSealing(cfg, p, s.identity.Guard(), embedded, keys, source, log)
+	seals := newSealing(cfg, p, s.guard, embedded, keys, source, log)
 	if err := seals.BeginNames(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-keys"), err)
 	}
 	s.runs(ctx, seals.Run)
 
-	secrets := secret.NewService(store, s.identity.Guard(), s.identity, uses, secret.Limits{
+	secrets := secret.NewService(store, s.guard, s.identity, uses, secret.Limits{
 		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
 	})
 	s.secrets = secrets
@@ -153,7 +164,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 		})
 	})
 	api := httpapi.Config{
-		Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
+		Guard: s.guard, Authn: logins, Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
 		Version: apiVersion(), Commit: commit, Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 	}
@@ -162,7 +173,7 @@ func openServer(ctx context.Context, cfg *config.Config, p Process, log *slog.Lo
 	}
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
-			Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: version,
+			Guard: s.guard, Authn: logins, Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: version,
 			MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {

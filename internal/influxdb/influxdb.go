@@ -23,7 +23,7 @@ import (
 
 // Contents is what was read.
 type Contents struct {
-	identity.Imports
+	Identities
 	Secrets []Secret
 	Skipped []Skip
 }

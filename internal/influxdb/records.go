@@ -83,7 +83,7 @@ func (w *walk) user(key string, value []byte) string {
 	if !decode(key, value, &u, &u.ID) {
 		return malformed
 	}
-	w.contents.Users = append(w.contents.Users, identity.ImportedUser{User: identity.User{ID: u.ID, Name: u.Name, Status: status(u.Status)}})
+	w.contents.Users = append(w.contents.Users, User{User: identity.User{ID: u.ID, Name: u.Name, Status: status(u.Status)}})
 	return ""
 }
 
@@ -129,7 +129,7 @@ func (w *walk) mapping(_ string, value []byte) string {
 			w.instance[m.UserID] = true
 		}
 	case m.ResourceType == "orgs" || m.ResourceType == "org":
-		w.contents.Members = append(w.contents.Members, identity.ImportedMember{OrgID: m.ResourceID, UserID: m.UserID, Role: m.UserType})
+		w.contents.Members = append(w.contents.Members, Member{OrgID: m.ResourceID, UserID: m.UserID, Role: m.UserType})
 	default:
 		w.roles++
 	}

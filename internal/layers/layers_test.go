@@ -74,6 +74,7 @@ var rules = []only{
 	{"internal/seal", []string{"internal/influxd", "internal/keyring", "internal/sealing"}, "the seal key stays with the keyring"},
 	{"internal/keyring", []string{"internal/influxd", "internal/secret/sealed", "internal/sealing"}, "keys stay with the store that seals"},
 
+	{"internal/identity/record", []string{"internal/identity", "internal/transfer"}, "who else needs a record of a user or a token asks the directory"},
 	{"internal/httpapi", []string{"internal/influxd"}, "what is below HTTP knows nothing of it"},
 	{"internal/ui", []string{"internal/influxd"}, "what is below the pages knows nothing of them"},
 	{"internal/influxd", []string{"cmd/influxd"}, "the wiring is the top"},
@@ -93,8 +94,8 @@ func TestWhoImportsWhom(t *testing.T) {
 					continue
 				}
 				checked[r.what]++
-				// A suite for tests stands beside what it tests, and is for anyone's tests.
-				if !inside(p.ImportPath, r.by...) && !forTests(imported) {
+				// A suite for tests stands beside what it tests, is for anyone's tests, and uses real parts as they do.
+				if !inside(p.ImportPath, r.by...) && !forTests(imported) && !forTests(p.ImportPath) {
 					t.Errorf("%s imports %s, which only %s may: %s", p.ImportPath, imported, strings.Join(r.by, ", "), r.why)
 				}
 			}
@@ -125,6 +126,9 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/errs", standard, "it is the ground"},
 		{"internal/access", func(i string) bool { return !ours(i) || inside(i, "internal/audit", "internal/errs", "internal/id") },
 			"what permissions mean does not hang on what is kept of whom"},
+		{"internal/identity", func(i string) bool {
+			return !ours(i) || inside(i, "internal/identity", "internal/access", "internal/errs", "internal/id", "internal/kv")
+		}, "users and tokens are kept on any engine, and know nothing of secrets nor of who asks for them"},
 		{"internal/secret", func(i string) bool { return !inside(i, "internal/identity") },
 			"secrets know callers and what they may do, and not how they are identified"},
 		{"internal/secret/vault", func(i string) bool { return !inside(i, "internal/kv", "internal/keyring", "internal/access") },

@@ -7,7 +7,6 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 )
 
@@ -100,7 +99,7 @@ func (c Copy) org(ctx context.Context, r *Report, org id.ID) (int, error) {
 			}
 			switch {
 			case err == nil && there.Equal(value):
-				c.tell(r, org, key, identity.Present, "")
+				c.tell(r, org, key, Present, "")
 				if same = append(same, one{key, value}); len(same) >= changeKeys {
 					if err := flush(); err != nil {
 						return 0, err
@@ -108,7 +107,7 @@ func (c Copy) org(ctx context.Context, r *Report, org id.ID) (int, error) {
 				}
 				continue
 			case err == nil && !c.Overwrite:
-				c.tell(r, org, key, identity.Conflicted, "it has another value there; --overwrite replaces it")
+				c.tell(r, org, key, Conflicted, "it has another value there; --overwrite replaces it")
 				continue
 			}
 		}
@@ -135,7 +134,7 @@ func (c Copy) foreign(ctx context.Context, r *Report, org id.ID) ([]string, erro
 		return nil, fmt.Errorf("reading %s: %w", c.FromName, err)
 	}
 	for _, name := range names {
-		c.tell(r, org, name, identity.Skipped, "its value is not a text, so that it is somebody else's; it stays where it is")
+		c.tell(r, org, name, Skipped, "its value is not a text, so that it is somebody else's; it stays where it is")
 	}
 	return names, nil
 }
@@ -154,8 +153,8 @@ func (c Copy) purgeSource(ctx context.Context, org id.ID, foreign []string) erro
 	return nil
 }
 
-func (c Copy) tell(r *Report, org id.ID, key string, result identity.ImportResult, why string) {
-	r.add(Item{ImportItem: identity.ImportItem{Kind: "secret", ID: org.String(), Name: key, Result: result, Why: why}, Count: 1})
+func (c Copy) tell(r *Report, org id.ID, key string, result Result, why string) {
+	r.add(Item{Kind: "secret", ID: org.String(), Name: key, Result: result, Why: why, Count: 1})
 }
 
 // write writes some secrets in one change, and reads them back.
@@ -171,7 +170,7 @@ func (c Copy) write(ctx context.Context, r *Report, org id.ID, batch []one) erro
 		err := c.To.Apply(ctx, org, change)
 		if errs.Is(err, errs.RequestTooLarge) {
 			for _, o := range batch {
-				c.tell(r, org, o.key, identity.Skipped, errs.Message(err))
+				c.tell(r, org, o.key, Skipped, errs.Message(err))
 			}
 			return nil
 		}
@@ -192,7 +191,7 @@ func (c Copy) write(ctx context.Context, r *Report, org id.ID, batch []one) erro
 		}
 	}
 	for _, o := range batch {
-		c.tell(r, org, o.key, identity.Brought, "")
+		c.tell(r, org, o.key, Brought, "")
 	}
 	return nil
 }

@@ -11,17 +11,19 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxdb"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 )
 
 // Import says where to import to.
 type Import struct {
-	Identity *identity.Service
-	Secrets  *secret.Service // writes, and checks what may be written
-	Store    secret.Store    // read, to compare
-	Caller   *access.Caller
-	From     string // for the record and the report
-	// DryRun leaves the secrets unwritten. The identities are brought into whatever Identity stands on: a copy.
+	KV      kv.Store        // where the identities are; no server may be at work on it
+	Guard   *access.Guard   // puts it on record that identities are brought
+	Secrets *secret.Service // writes, and checks what may be written
+	Store   secret.Store    // read, to compare
+	Caller  *access.Caller
+	From    string // for the record and the report
+	// DryRun leaves the secrets unwritten. The identities are brought into whatever KV is: a copy.
 	DryRun bool
 }
 
@@ -35,11 +37,7 @@ const (
 // error; to run it again goes on.
 func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*Report, error) {
 	r := &Report{From: im.From, DryRun: im.DryRun}
-	items, err := im.Identity.Import(ctx, im.Caller, contents.Imports, im.From)
-	for _, i := range items {
-		r.add(Item{ImportItem: i, Count: 1})
-	}
-	if err != nil {
+	if err := im.identities(ctx, r, contents.Identities); err != nil {
 		return r, err
 	}
 	byOrg := make(map[id.ID][]influxdb.Secret)
@@ -52,17 +50,17 @@ func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*Report,
 		}
 	}
 	for _, s := range contents.Skipped {
-		r.add(Item{ImportItem: identity.ImportItem{Kind: s.Kind, Name: s.Name, Result: identity.Skipped, Why: s.Why}, Count: s.Count})
+		r.add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
 	}
 	return r, nil
 }
 
 // secrets brings one organisation's.
 func (im Import) secrets(ctx context.Context, r *Report, org id.ID, secrets []influxdb.Secret) error {
-	switch err := im.Identity.OrgExists(ctx, org); {
+	switch err := identity.OrgExists(ctx, im.KV, org); {
 	case errs.Is(err, errs.NotFound):
-		r.add(Item{ImportItem: identity.ImportItem{Kind: "secret", ID: org.String(), Result: identity.Skipped,
-			Why: "their organization is not here (InfluxDB leaves the secrets of deleted organizations behind)"}, Count: len(secrets)})
+		r.add(Item{Kind: "secret", ID: org.String(), Result: Skipped,
+			Why: "their organization is not here (InfluxDB leaves the secrets of deleted organizations behind)", Count: len(secrets)})
 		return nil
 	case err != nil:
 		return err
@@ -74,9 +72,9 @@ func (im Import) secrets(ctx context.Context, r *Report, org id.ID, secrets []in
 	var batch []influxdb.Secret
 	size := 0
 	for _, s := range secrets {
-		item := Item{ImportItem: identity.ImportItem{Kind: "secret", ID: org.String(), Name: s.Key}, Count: 1}
+		item := Item{Kind: "secret", ID: org.String(), Name: s.Key, Count: 1}
 		if err := im.Secrets.Valid(s.Key, s.Value); err != nil {
-			item.Result, item.Why = identity.Skipped, errs.Message(err)
+			item.Result, item.Why = Skipped, errs.Message(err)
 			r.add(item)
 			continue
 		}
@@ -85,8 +83,8 @@ func (im Import) secrets(ctx context.Context, r *Report, org id.ID, secrets []in
 			if err != nil {
 				return err
 			}
-			if item.Result = identity.Present; !value.Equal(s.Value) {
-				item.Result, item.Why = identity.Conflicted, "it has another value here; delete it here to have the imported one"
+			if item.Result = Present; !value.Equal(s.Value) {
+				item.Result, item.Why = Conflicted, "it has another value here; delete it here to have the imported one"
 			}
 			r.add(item)
 			continue
@@ -111,18 +109,18 @@ func (im Import) apply(ctx context.Context, r *Report, org id.ID, batch []influx
 	for _, s := range batch {
 		change.Set[s.Key] = s.Value
 	}
-	result, why := identity.Brought, ""
+	result, why := Brought, ""
 	if !im.DryRun {
 		err := im.Secrets.Apply(ctx, im.Caller, org, change)
 		switch {
 		case errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid):
-			result, why = identity.Skipped, errs.Message(err)
+			result, why = Skipped, errs.Message(err)
 		case err != nil:
 			return err
 		}
 	}
 	for _, s := range batch {
-		r.add(Item{ImportItem: identity.ImportItem{Kind: "secret", ID: org.String(), Name: s.Key, Result: result, Why: why}, Count: 1})
+		r.add(Item{Kind: "secret", ID: org.String(), Name: s.Key, Result: result, Why: why, Count: 1})
 	}
 	return nil
 }

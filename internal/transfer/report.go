@@ -5,14 +5,31 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
-
-	"strongroom/internal/identity"
 )
 
-// Item tells what became of one thing, or of Count things of a kind.
+// Result is what became of one thing.
+type Result string
+
+// The results. Present is what an earlier import brought, or what is the same here: it was left as it is.
+const (
+	Brought    Result = "brought"
+	Present    Result = "present"
+	Conflicted Result = "conflict"
+	Skipped    Result = "skipped"
+)
+
+// Item tells what became of one thing, or of Count things of a kind. It holds no token and no hash.
 type Item struct {
-	identity.ImportItem
-	Count int `json:"count"`
+	Kind   string `json:"kind"`
+	ID     string `json:"id,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Result Result `json:"result"`
+	Why    string `json:"why,omitempty"`
+	Count  int    `json:"count"`
+}
+
+func (i *Item) is(r Result, format string, args ...any) {
+	i.Result, i.Why = r, fmt.Sprintf(format, args...)
 }
 
 // Report tells what became of everything. It holds names and IDs, and no token, hash or value.
@@ -45,11 +62,11 @@ func (r *Report) add(i Item) {
 		r.Totals, at = append(r.Totals, Total{Kind: i.Kind}), len(r.Totals)
 	}
 	switch t := &r.Totals[at]; i.Result {
-	case identity.Brought:
+	case Brought:
 		t.Brought += i.Count
-	case identity.Present:
+	case Present:
 		t.Present += i.Count
-	case identity.Conflicted:
+	case Conflicted:
 		t.Conflict += i.Count
 	default:
 		t.Skipped += i.Count

@@ -17,13 +17,13 @@ import (
 func (u *UI) readTrail(v *visit, read func(Trail) error) error {
 	act := access.Act{Action: "audit.read"}
 	operator := access.To(access.Read, access.Resource{Type: access.Instance})
-	if err := u.Identity.Guard().Allow(v.Context(), v.caller, act, operator); err != nil {
+	if err := u.Guard.Allow(v.Context(), v.caller, act, operator); err != nil {
 		return err
 	}
 	if u.Trail == nil {
 		return errs.New(errs.NotImplemented, "there is no audit log to read")
 	}
-	return u.Identity.Guard().Done(v.Context(), v.caller, act, read(u.Trail))
+	return u.Guard.Done(v.Context(), v.caller, act, read(u.Trail))
 }
 
 type activityRow struct {

@@ -38,7 +38,7 @@ func (unkept) Restore(context.Context, id.ID, string, int, string) error {
 // use puts another store below the pages.
 func (s *site) use(store secret.Store) {
 	s.ui.Store = store
-	s.ui.Secrets = secret.NewService(store, s.users.Guard(), s.users, nil, secret.Limits{})
+	s.ui.Secrets = secret.NewService(store, s.guard, s.users, nil, secret.Limits{})
 }
 
 var seenField = regexp.MustCompile(`name="seen" value="([0-9a-f]+)"`)

@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 type memberList struct {
@@ -39,7 +40,7 @@ func (u *UI) listMembers(v *visit, form memberForm) (answer, error) {
 		}
 	}
 	if l.MayChange {
-		users, err := u.Identity.Users(v.Context(), v.caller, "", identity.Page{Limit: knownShown})
+		users, err := u.Identity.Users(v.Context(), v.caller, "", directory.Page{Limit: knownShown})
 		if err != nil {
 			return answer{}, err
 		}
@@ -71,7 +72,7 @@ func (u *UI) addMember(v *visit) (answer, error) {
 	if err != nil {
 		return again(err)(u.listMembers(v, form))
 	}
-	users, err := u.Identity.Users(v.Context(), v.caller, form.User, identity.Page{})
+	users, err := u.Identity.Users(v.Context(), v.caller, form.User, directory.Page{})
 	switch {
 	case form.User == "":
 		err = errs.New(errs.EmptyValue, "name the user to add")

@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/words"
 )
@@ -26,7 +27,7 @@ type orgList struct {
 func (u *UI) listOrgs(v *visit, form orgForm) (answer, error) {
 	l := orgList{Form: form, Search: strings.TrimSpace(v.URL.Query().Get("q")),
 		MayCreate: v.caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
-	orgs, err := u.Identity.Orgs(v.Context(), v.caller, identity.OrgFilter{}, identity.Page{})
+	orgs, err := u.Identity.Orgs(v.Context(), v.caller, directory.OrgFilter{}, directory.Page{})
 	if err != nil {
 		return answer{}, err
 	}
@@ -123,7 +124,7 @@ func (u *UI) askDeleteOrg(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	tokens, err := u.Identity.Authorizations(v.Context(), v.caller, identity.AuthorizationFilter{OrgID: v.org}, identity.Page{})
+	tokens, err := u.Identity.Authorizations(v.Context(), v.caller, directory.AuthorizationFilter{OrgID: v.org}, directory.Page{})
 	if err != nil {
 		return answer{}, err
 	}

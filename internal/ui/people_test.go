@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 func TestTokensRefused(t *testing.T) {
@@ -47,7 +48,7 @@ func TestTokens(t *testing.T) {
 	if m == nil {
 		t.Fatal("no token is shown")
 	}
-	who, err := s.users.ByToken(t.Context(), m[1])
+	who, err := s.logins.ByToken(t.Context(), m[1])
 	if err != nil {
 		t.Fatalf("the token does not work: %v", err)
 	}
@@ -69,7 +70,7 @@ func TestTokens(t *testing.T) {
 	if made == nil {
 		t.Fatal("no token is shown")
 	}
-	agent, err := s.users.ByToken(t.Context(), made[1])
+	agent, err := s.logins.ByToken(t.Context(), made[1])
 	s.must(err)
 	c = access.Caller{Principal: agent}
 	if !may(access.Use, "db/x") || may(access.Use, "other") || may(access.Read, "db/x") {
@@ -78,7 +79,7 @@ func TestTokens(t *testing.T) {
 	path := s.at("/tokens/" + who.AuthorizationID.String())
 	b.post(path, form("status", "inactive")).leads(t, s.at("/tokens"))
 	b.get(s.at("/tokens")).wants(t, 200, "it is refused from now on", "switched off")
-	if _, err := s.users.ByToken(t.Context(), m[1]); err == nil {
+	if _, err := s.logins.ByToken(t.Context(), m[1]); err == nil {
 		t.Error("a token that is switched off works")
 	}
 	b.get(path+"/delete").wants(t, 200, "nightly backup", "cannot be brought back", "It was last used just now")
@@ -93,7 +94,7 @@ func TestTokens(t *testing.T) {
 func TestMembers(t *testing.T) {
 	s, b := setUp(t)
 	s.member("grace", "")
-	grace, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
+	grace, err := s.users.Users(t.Context(), s.op, "grace", directory.Page{})
 	s.must(err)
 	her := s.at("/members/" + grace[0].ID.String())
 	me := s.at("/members/" + s.op.UserID.String())
@@ -124,7 +125,7 @@ func TestUsers(t *testing.T) {
 	b.post("/users/"+s.op.UserID.String()+"/delete", form("sure", "yes")).wants(t, 422, "last operator")
 
 	b.post("/users", form("name", "grace", "password", password)).leads(t, "/users")
-	g, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
+	g, err := s.users.Users(t.Context(), s.op, "grace", directory.Page{})
 	s.must(err)
 	her := "/users/" + g[0].ID.String()
 	hers := s.signIn("grace")
@@ -133,7 +134,7 @@ func TestUsers(t *testing.T) {
 	b.get(her).wants(t, 404)
 
 	b.post("/users", form("name", "grace", "password", password)).leads(t, "/users")
-	g, err = s.users.Users(t.Context(), s.op, "grace", identity.Page{})
+	g, err = s.users.Users(t.Context(), s.op, "grace", directory.Page{})
 	s.must(err)
 	her = "/users/" + g[0].ID.String()
 	hers = s.signIn("grace")

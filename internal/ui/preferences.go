@@ -35,7 +35,7 @@ func (u *UI) changePassword(v *visit) (answer, error) {
 		return again(errs.New(errs.Invalid, "the two new passwords are not the same"))(u.preferencesPage(v))
 	}
 	caller := *v.caller
-	err = u.Identity.ChangePassword(v.Context(), &caller, me.Name, v.PostFormValue("old"), password)
+	err = u.Authn.ChangePassword(v.Context(), &caller, me.Name, v.PostFormValue("old"), password)
 	if errs.Is(err, errs.Unauthorized) {
 		// Not the API's words: they are those of a session that is over.
 		err = errs.Wrap(err, errs.Invalid, "the old password is not right")
@@ -44,7 +44,7 @@ func (u *UI) changePassword(v *visit) (answer, error) {
 		return again(err)(u.preferencesPage(v))
 	}
 	caller = *v.caller
-	token, err := u.Identity.SignIn(v.Context(), &caller, me.Name, password)
+	token, err := u.Authn.SignIn(v.Context(), &caller, me.Name, password)
 	if err != nil {
 		return answer{goTo: "/signin", note: "Your password is changed. Sign in with the new one."}, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"strongroom/internal/access"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 func TestSavingIsRefused(t *testing.T) {
@@ -173,10 +173,10 @@ func TestLastUse(t *testing.T) {
 	b.post(s.at("/secrets/new"), form("key", "k", "value", value)).leads(t, s.at("/secret?key=k"))
 	page := s.at("/secret?key=k")
 	b.get(page).wants(t, 200, "<dt>Last used</dt><dd>never, as far as is known</dd>")
-	_, token, err := s.users.Authorize(t.Context(), s.op, identity.NewAuthorization{OrgID: s.org, Description: "agent",
+	_, token, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org, Description: "agent",
 		Permissions: []access.Permission{access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: s.org})}})
 	s.must(err)
-	who, err := s.users.ByToken(t.Context(), token)
+	who, err := s.logins.ByToken(t.Context(), token)
 	s.must(err)
 	agent := &access.Caller{Principal: who}
 	for range 210 {

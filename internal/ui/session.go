@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 )
 
 // needsSetup reports whether nobody has set the server up.
@@ -34,7 +34,7 @@ func (u *UI) home(v *visit) (answer, error) {
 	case v.org.Valid():
 		return answer{goTo: v.at("/secrets")}, nil
 	}
-	orgs, err := u.Identity.Orgs(v.Context(), v.caller, identity.OrgFilter{}, identity.Page{Limit: 2})
+	orgs, err := u.Identity.Orgs(v.Context(), v.caller, directory.OrgFilter{}, directory.Page{Limit: 2})
 	if err != nil {
 		return answer{}, err
 	}
@@ -71,11 +71,11 @@ func (u *UI) setup(v *visit) (answer, error) {
 	if password != v.PostFormValue("again") {
 		return again, errs.New(errs.Invalid, "the two passwords are not the same")
 	}
-	o, err := u.Identity.Onboard(v.Context(), v.caller, identity.Setup{User: form.User, Password: password, Org: form.Org, Bucket: form.Bucket})
+	o, err := u.Identity.Onboard(v.Context(), v.caller, directory.Setup{User: form.User, Password: password, Org: form.Org, Bucket: form.Bucket})
 	if err != nil {
 		return again, err
 	}
-	token, err := u.Identity.SignIn(v.Context(), v.caller, form.User, password)
+	token, err := u.Authn.SignIn(v.Context(), v.caller, form.User, password)
 	if err != nil {
 		return answer{}, err
 	}
@@ -114,7 +114,7 @@ func (u *UI) signInAgain(*visit) (answer, error) {
 func (u *UI) signIn(v *visit) (answer, error) {
 	// A name is taken as it was typed: a space at its end may be part of it.
 	form := signInForm{User: v.PostFormValue("username"), Next: inside(v.PostFormValue("next"))}
-	token, err := u.Identity.SignIn(v.Context(), v.caller, form.User, v.PostFormValue("password"))
+	token, err := u.Authn.SignIn(v.Context(), v.caller, form.User, v.PostFormValue("password"))
 	if errs.Is(err, errs.Unauthorized) {
 		err = errs.Wrap(err, errs.Unauthorized, "name and password do not belong together, or the account is switched off")
 	}
@@ -126,7 +126,7 @@ func (u *UI) signIn(v *visit) (answer, error) {
 }
 
 func (u *UI) signOut(v *visit) (answer, error) {
-	if err := u.Identity.SignOut(v.Context(), v.caller, v.session); err != nil {
+	if err := u.Authn.SignOut(v.Context(), v.caller, v.session); err != nil {
 		return answer{}, err
 	}
 	v.setCookie(sessionCookie, "", -1)

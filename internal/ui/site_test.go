@@ -23,6 +23,8 @@ import (
 	"strongroom/internal/audit"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
@@ -41,16 +43,18 @@ const (
 // site is the pages over real parts: a bbolt file, a keyring, the sealed store, identity and the audit log.
 type site struct {
 	testing.TB
-	ui    *UI
-	url   string
-	store secret.Store
-	uses  *lastuse.Book
-	users *identity.Service
-	org   id.ID
-	op    *access.Caller // the first user, who is an operator
-	audit string
-	log   *lockedBuffer
-	ahead time.Duration // of the clock
+	ui     *UI
+	url    string
+	store  secret.Store
+	uses   *lastuse.Book
+	guard  *access.Guard
+	logins *authn.Service
+	users  *directory.Service
+	org    id.ID
+	op     *access.Caller // the first user, who is an operator
+	audit  string
+	log    *lockedBuffer
+	ahead  time.Duration // of the clock
 }
 
 func newSite(t testing.TB) *site {
@@ -71,9 +75,12 @@ func newSite(t testing.TB) *site {
 	s.store = secret.Metered(sealed.New(sealed.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log)
 	s.uses = lastuse.New(data, bytes.Repeat([]byte("u"), 32))
 	now := func() time.Time { return time.Now().Add(s.ahead) }
-	s.users, err = identity.New(identity.Config{KV: data, Audit: trail, Secrets: s.store, Logger: log, BcryptCost: 4, Now: now})
+	s.guard = access.NewGuard(trail)
+	s.logins, err = authn.New(authn.Config{KV: data, Guard: s.guard, Logger: log, BcryptCost: 4, Now: now})
 	s.must(err)
-	s.ui, err = New(Config{Identity: s.users, Secrets: secret.NewService(s.store, s.users.Guard(), s.users, s.uses, secret.Limits{}), Store: s.store,
+	s.users, err = directory.New(directory.Config{KV: data, Guard: s.guard, Authn: s.logins, Secrets: s.store, Logger: log, Now: now})
+	s.must(err)
+	s.ui, err = New(Config{Guard: s.guard, Authn: s.logins, Identity: s.users, Secrets: secret.NewService(s.store, s.guard, s.users, s.uses, secret.Limits{}), Store: s.store,
 		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now})
 	s.must(err)
 	server := httptest.NewServer(s.ui)
@@ -86,7 +93,7 @@ func newSite(t testing.TB) *site {
 func setUp(t testing.TB) (*site, *browser) {
 	t.Helper()
 	s := newSite(t)
-	o, err := s.users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, identity.Setup{User: ada, Password: password, Org: "Acme", Bucket: "b"})
+	o, err := s.users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, directory.Setup{User: ada, Password: password, Org: "Acme", Bucket: "b"})
 	s.must(err)
 	s.org = o.Org.ID
 	s.op = &access.Caller{Principal: &access.Principal{UserID: o.User.ID, User: ada, Permissions: access.Operator()}}
@@ -98,7 +105,7 @@ func (s *site) member(name string, role identity.Role) *browser {
 	s.Helper()
 	u, err := s.users.NewUser(s.Context(), s.op, name, identity.Active)
 	s.must(err)
-	s.must(s.users.SetPassword(s.Context(), s.op, u.ID, password))
+	s.must(s.logins.SetPassword(s.Context(), s.op, u.ID, password))
 	if role != "" {
 		_, err = s.users.AddMember(s.Context(), s.op, s.org, u.ID, role)
 		s.must(err)

@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/words"
 )
 
@@ -29,7 +30,7 @@ func (v *visit) mayWriteTokens() bool {
 
 func (u *UI) tokensPage(v *visit) (answer, error) {
 	l := tokenList{MayCreate: v.mayWriteTokens()}
-	page := identity.Page{Limit: secretsShown + 1}
+	page := directory.Page{Limit: secretsShown + 1}
 	if s := v.URL.Query().Get("after"); s != "" {
 		after, err := id.Parse(s)
 		if err != nil {
@@ -37,7 +38,7 @@ func (u *UI) tokensPage(v *visit) (answer, error) {
 		}
 		page.After = after
 	}
-	as, err := u.Identity.Authorizations(v.Context(), v.caller, identity.AuthorizationFilter{OrgID: v.org}, page)
+	as, err := u.Identity.Authorizations(v.Context(), v.caller, directory.AuthorizationFilter{OrgID: v.org}, page)
 	if err != nil {
 		return answer{}, err
 	}
@@ -78,7 +79,7 @@ func (u *UI) createToken(v *visit) (answer, error) {
 	if err != nil {
 		return u.showTokenForm(v, f), err
 	}
-	wish := identity.NewAuthorization{OrgID: v.org, Description: f.Description, Permissions: f.permissions(v.org)}
+	wish := directory.NewAuthorization{OrgID: v.org, Description: f.Description, Permissions: f.permissions(v.org)}
 	if f.Days > 0 {
 		at := u.Now().AddDate(0, 0, f.Days)
 		wish.ExpiresAt = &at

@@ -23,7 +23,8 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/sealing"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/hour"
@@ -40,9 +41,11 @@ type Seals interface {
 	Rotate(ctx context.Context, c *access.Caller) (sealing.Status, error)
 }
 
-// Config is what the pages show. Identity, Secrets and Store must be set.
+// Config is what the pages show. Guard, Authn, Identity, Secrets and Store must be set.
 type Config struct {
-	Identity *identity.Service
+	Guard    *access.Guard
+	Authn    *authn.Service
+	Identity *directory.Service
 	Secrets  *secret.Service
 	Store    secret.Store // for its health, and whether it keeps a history
 	Trail    Trail        // nil: the activity page says that there is none
@@ -81,8 +84,8 @@ type UI struct {
 
 // New makes the pages' handler.
 func New(c Config) (*UI, error) {
-	if c.Identity == nil || c.Secrets == nil || c.Store == nil {
-		return nil, errors.New("ui: Identity, Secrets and Store must be set")
+	if c.Guard == nil || c.Authn == nil || c.Identity == nil || c.Secrets == nil || c.Store == nil {
+		return nil, errors.New("ui: Guard, Authn, Identity, Secrets and Store must be set")
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = defaultMaxBody

@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/words"
 )
 
@@ -22,7 +23,7 @@ var writeUsers = access.To(access.Write, access.Resource{Type: access.Users})
 
 func (u *UI) listUsers(v *visit, typed string) (answer, error) {
 	l := userList{Name: typed, Search: strings.TrimSpace(v.URL.Query().Get("q")), MayCreate: v.caller.May(writeUsers)}
-	users, err := u.Identity.Users(v.Context(), v.caller, "", identity.Page{})
+	users, err := u.Identity.Users(v.Context(), v.caller, "", directory.Page{})
 	if err != nil {
 		return answer{}, err
 	}
@@ -50,7 +51,7 @@ func (u *UI) createUser(v *visit) (answer, error) {
 	}
 	made, err := u.Identity.NewUser(v.Context(), v.caller, name, identity.Active)
 	if err == nil {
-		if err = u.Identity.SetPassword(v.Context(), v.caller, made.ID, password); err != nil {
+		if err = u.Authn.SetPassword(v.Context(), v.caller, made.ID, password); err != nil {
 			if undo := u.Identity.DeleteUser(v.Context(), v.caller, made.ID); undo != nil {
 				u.Logger.Warn("a user was made whose password could not be set", "request", v.id, "user", made.ID, "error", undo)
 			}
@@ -83,7 +84,7 @@ func (u *UI) theUser(v *visit) (identity.User, error) {
 func (u *UI) showUser(v *visit, m identity.User, typed string) (answer, error) {
 	p := userView{User: m, Name: typed, Self: m.ID == v.caller.UserID, MayStatus: v.caller.May(writeUsers), MayDelete: v.caller.May(writeUsers)}
 	var err error
-	p.Orgs, err = u.Identity.Orgs(v.Context(), v.caller, identity.OrgFilter{User: m.ID}, identity.Page{Limit: maxListed})
+	p.Orgs, err = u.Identity.Orgs(v.Context(), v.caller, directory.OrgFilter{User: m.ID}, directory.Page{Limit: maxListed})
 	return answer{page: "user.html", title: m.Name, data: p}, err
 }
 
@@ -125,14 +126,14 @@ func (u *UI) setPassword(v *visit) (answer, error) {
 	if m.ID == v.caller.UserID {
 		return answer{goTo: "/preferences"}, nil // which asks for the old one
 	}
-	if err := u.Identity.SetPassword(v.Context(), v.caller, m.ID, v.PostFormValue("password")); err != nil {
+	if err := u.Authn.SetPassword(v.Context(), v.caller, m.ID, v.PostFormValue("password")); err != nil {
 		return again(err)(u.showUser(v, m, m.Name))
 	}
 	return answer{goTo: "/users/" + m.ID.String(), note: "The password of " + m.Name + " is set, and all their sessions are ended."}, nil
 }
 
 func (u *UI) askDeleteUser(v *visit, m identity.User) (answer, error) {
-	tokens, err := u.Identity.Authorizations(v.Context(), v.caller, identity.AuthorizationFilter{UserID: m.ID}, identity.Page{})
+	tokens, err := u.Identity.Authorizations(v.Context(), v.caller, directory.AuthorizationFilter{UserID: m.ID}, directory.Page{})
 	if err != nil {
 		return answer{}, err
 	}

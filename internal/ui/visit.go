@@ -149,7 +149,7 @@ func (v *visit) signedIn() error {
 	if err != nil || c.Value == "" {
 		return errSession
 	}
-	p, err := v.ui.Identity.BySession(v.Context(), c.Value)
+	p, err := v.ui.Authn.BySession(v.Context(), c.Value)
 	if err != nil {
 		return err
 	}

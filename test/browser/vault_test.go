@@ -16,7 +16,8 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
@@ -123,12 +124,15 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(inVault.Metrics())
 	s.store = secret.Metered(inVault, "vault", metrics, log)
-	users, err := identity.New(identity.Config{KV: data, Audit: trail, Secrets: s.store, Logger: log})
+	guard := access.NewGuard(trail)
+	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log})
 	check(t, err)
-	o, err := users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, identity.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
+	users, err := directory.New(directory.Config{KV: data, Guard: guard, Authn: logins, Secrets: s.store, Logger: log})
+	check(t, err)
+	o, err := users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, directory.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
 	check(t, err)
 	s.org = o.Org.ID
-	s.ui, err = ui.New(ui.Config{Identity: users, Secrets: secret.NewService(s.store, users.Guard(), users, nil, secret.Limits{}), Store: s.store, Trail: trail,
+	s.ui, err = ui.New(ui.Config{Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store, Trail: trail,
 		StoreName: "vault", Gather: metrics, Logger: log, Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }})
 	check(t, err)
 	server := httptest.NewServer(s.ui)

@@ -18,10 +18,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi"
-	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
@@ -88,13 +90,18 @@ func Start(t *testing.T, o Options) *Stack {
 	usesKey, err := keys.DeriveKey(lastuse.Label)
 	must(t, err)
 	uses := lastuse.New(data, usesKey)
-	users, err := identity.New(identity.Config{
-		KV: data, Audit: trail, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
+	guard := access.NewGuard(trail)
+	logins, err := authn.New(authn.Config{
+		KV: data, Guard: guard, Logger: log, Now: s.Clock.Now,
 		BcryptCost: 4, // the lowest that bcrypt takes: tests sign in often
 	})
 	must(t, err)
+	users, err := directory.New(directory.Config{
+		KV: data, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
+	})
+	must(t, err)
 	s.Seals = sealing.New(sealing.Config{
-		Keyring: keys, Rewriter: embedded, Guard: users.Guard(), Logger: log,
+		Keyring: keys, Rewriter: embedded, Guard: guard, Logger: log,
 		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) {
 			made, err := seal.KeyFile(to.KeyFile).Create(ctx)
 			if err != nil {
@@ -105,7 +112,7 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	api, err := httpapi.New(httpapi.Config{
 		Seals: s.Seals, Backup: data,
-		Identity: users, Secrets: secret.NewService(s.Store, users.Guard(), users, uses, secret.Limits{}), Store: s.Store, Trail: trail,
+		Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(s.Store, guard, users, uses, secret.Limits{}), Store: s.Store, Trail: trail,
 		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any { return map[string]any{"secret-store": "bolt"} },
 		Metrics: metrics, Gather: metrics, Logger: log,
 	})

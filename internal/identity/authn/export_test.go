@@ -1,0 +1,28 @@
+package authn
+
+import (
+	"context"
+
+	"strongroom/internal/access"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+)
+
+// MaxSessions is how many sessions a user may have.
+const MaxSessions = maxSessions
+
+// Know keeps a token in memory as its first use would.
+func (s *Service) Know(token string, p *access.Principal) {
+	s.cache.add(identity.HashOf(token), entry{principal: p, used: &lastUse{}}, s.cache.generation())
+}
+
+// OpenSession does what SignIn does once the password, of this revision, is right.
+func (s *Service) OpenSession(ctx context.Context, user id.ID, rev int64) (string, error) {
+	return s.openSession(ctx, proof{user, rev})
+}
+
+// SweepSessions is what Maintain does every hour.
+func (s *Service) SweepSessions(ctx context.Context) error { return s.sweepSessions(ctx) }
+
+// WriteUsage is what Maintain does every minute.
+func (s *Service) WriteUsage(ctx context.Context) error { return s.writeUsage(ctx) }

@@ -1,0 +1,90 @@
+package authn
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// lastUse is when an authorization was last used, in Unix seconds.
+type lastUse struct{ at atomic.Int64 }
+
+// usage collects last uses in memory until they are written (see Maintain).
+type usage struct {
+	mu    sync.Mutex
+	dirty map[id.ID]int64
+}
+
+func newUsage() *usage { return &usage{dirty: make(map[id.ID]int64)} }
+
+// mark notes a use; within one second it costs one atomic load.
+func (u *usage) mark(e entry, now time.Time) {
+	at := now.Unix()
+	if e.used == nil || e.used.at.Load() == at {
+		return
+	}
+	e.used.at.Store(at)
+	u.mu.Lock()
+	u.dirty[e.principal.AuthorizationID] = at
+	u.mu.Unlock()
+}
+
+// take hands over what is to be written.
+func (u *usage) take() map[id.ID]int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	d := u.dirty
+	u.dirty = make(map[id.ID]int64)
+	return d
+}
+
+// recent is a use that is not written yet, or 0.
+func (u *usage) recent(a id.ID) int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.dirty[a]
+}
+
+// writeUsage writes the last uses that memory holds. One that cannot be written is lost; the next use is written again.
+func (s *Service) writeUsage(ctx context.Context) error {
+	var ops []kv.Op
+	flush := func() error {
+		if len(ops) == 0 {
+			return nil
+		}
+		_, err := s.kv.Txn(ctx, nil, ops)
+		ops = nil
+		return err
+	}
+	for a, at := range s.used.take() {
+		// A token deleted meanwhile would leave a stray record; the check narrows that to a moment, and no one reads it.
+		if _, err := s.kv.Get(ctx, record.Key("auth", a)); err != nil {
+			continue
+		}
+		if ops = append(ops, record.Put(record.Key("authused", a), at)); len(ops) == kv.MaxOps {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// LastUse is when an authorization was last used, or nil.
+func (s *Service) LastUse(ctx context.Context, auth id.ID) (*time.Time, error) {
+	at := s.used.recent(auth)
+	if at == 0 {
+		var ok bool
+		var err error
+		if at, _, ok, err = record.Find[int64](ctx, s.kv, record.Key("authused", auth)); err != nil || !ok {
+			return nil, err
+		}
+	}
+	t := time.Unix(at, 0).UTC()
+	return &t, nil
+}

@@ -1,0 +1,204 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// Passwords are hashed with bcrypt at InfluxDB's cost, so that its hashes carry over. bcrypt reads 72 bytes.
+const (
+	bcryptCost  = bcrypt.DefaultCost
+	minPassword = 8
+	maxPassword = 72
+)
+
+// passwords hashes and compares, at most one at a time for each processor, so that a flood of sign-ins cannot take the
+// whole machine.
+type passwords struct {
+	cost  int
+	slots chan struct{}
+	dummy []byte // compared with where there is no hash, so that unknown users cost the same time
+}
+
+func newPasswords(cost int) (*passwords, error) {
+	dummy, err := bcrypt.GenerateFromPassword([]byte("no user has this password"), cost)
+	if err != nil {
+		return nil, fmt.Errorf("bcrypt: %w", err)
+	}
+	return &passwords{cost: cost, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), dummy: dummy}, nil
+}
+
+func (p *passwords) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case p.slots <- struct{}{}:
+		return func() { <-p.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func validPassword(password string) error {
+	if len(password) < minPassword || len(password) > maxPassword {
+		return errs.New(errs.Invalid, "passwords must be between %d and %d bytes long", minPassword, maxPassword)
+	}
+	if !utf8.ValidString(password) {
+		return errs.New(errs.Invalid, "passwords must be valid UTF-8")
+	}
+	return nil
+}
+
+func (p *passwords) hash(ctx context.Context, password string) ([]byte, error) {
+	if err := validPassword(password); err != nil {
+		return nil, err
+	}
+	release, err := p.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return bcrypt.GenerateFromPassword([]byte(password), p.cost)
+}
+
+// matches compares in the same time whether or not there is a hash.
+func (p *passwords) matches(ctx context.Context, hash []byte, password string) (bool, error) {
+	release, err := p.slot(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	if hash == nil || len(password) > maxPassword { // longer ones cannot have been set
+		_ = bcrypt.CompareHashAndPassword(p.dummy, []byte(password[:min(len(password), maxPassword)]))
+		return false, nil
+	}
+	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil, nil
+}
+
+// proof is that somebody knew a user's password: the one of this revision.
+type proof struct {
+	user id.ID
+	rev  int64
+}
+
+// HashPassword checks a password from outside, and gives the hash that is kept of it.
+func (s *Service) HashPassword(ctx context.Context, password string) ([]byte, error) {
+	return s.pw.hash(ctx, password)
+}
+
+// verify reports whether the password is the user's; an invalid user ID stands for nobody.
+func (s *Service) verify(ctx context.Context, user id.ID, password string) (proof, bool, error) {
+	var r kv.Record
+	if user.Valid() {
+		var err error
+		if r, err = s.kv.Get(ctx, record.Key("password", user)); err != nil && !errors.Is(err, kv.ErrNotFound) {
+			return proof{}, false, record.Fault(err)
+		}
+	}
+	ok, err := s.pw.matches(ctx, r.Value, password)
+	return proof{user, r.Rev}, ok, err
+}
+
+// holds refuses a proof whose password has been replaced since. A new password changes the user's record too: what is to
+// happen only under the proof reads that before, and has it as a condition.
+func (s *Service) holds(ctx context.Context, p proof) error {
+	r, err := s.kv.Get(ctx, record.Key("password", p.user))
+	if errors.Is(err, kv.ErrNotFound) || err == nil && r.Rev != p.rev {
+		return ErrUnauthorized
+	}
+	return record.Fault(err)
+}
+
+// SetPassword sets another user's password, and ends the user's sessions. Who sets an operator's can sign in as one: that
+// takes an operator, where for others the permission on users is enough.
+func (s *Service) SetPassword(ctx context.Context, c *access.Caller, user id.ID, password string) error {
+	act := access.Act{Action: "users.password", Target: user.String()}
+	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Users, ID: user})}
+	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	if u.Operator {
+		need = append(need, access.To(access.Write, access.Resource{Type: access.Instance}))
+	}
+	if err := s.guard.Allow(ctx, c, act, need...); err != nil {
+		return err
+	}
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, user, password, nil))
+}
+
+// ChangePassword sets a user's own password; who knows the old one is the user. Tries are counted like sign-ins. The
+// caller is nobody yet.
+func (s *Service) ChangePassword(ctx context.Context, c *access.Caller, name, old, password string) error {
+	act := access.Act{Action: "users.password", Target: errs.Clip(name)}
+	proof, err := s.checkPassword(ctx, c, act, name, old)
+	if err != nil {
+		return err
+	}
+	act.Target = c.UserID.String()
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return err
+	}
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, proof.user, password, &proof))
+}
+
+// checkPassword finds the active user whom name and password belong to, and makes them the caller. Whether the user
+// exists, has a password or is inactive shows neither in the refusal nor in its time.
+func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act access.Act, name, password string) (proof, error) {
+	c.Principal = &access.Principal{User: errs.Clip(name)}
+	if err := s.throttle.allow(name, c.Address); err != nil {
+		return proof{}, s.guard.Deny(ctx, c, act, err)
+	}
+	u, err := identity.UserNamed(ctx, s.kv, name)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return proof{}, err
+	}
+	p, ok, err := s.verify(ctx, u.ID, password)
+	if err != nil {
+		return proof{}, err
+	}
+	if !ok || u.Status != identity.Active {
+		return proof{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
+	}
+	s.throttle.succeeded(name, c.Address)
+	c.Principal = &access.Principal{UserID: u.ID, User: u.Name}
+	return p, nil
+}
+
+// setPassword sets a password, under the proof of the old one where old is not nil.
+func (s *Service) setPassword(ctx context.Context, user id.ID, password string, old *proof) error {
+	h, err := s.pw.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // for the sessions too
+	err = s.Change(ctx, func(ctx context.Context) error {
+		u, r, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			if err := s.holds(ctx, *old); err != nil {
+				return err
+			}
+		}
+		// After the one before, also where the clock was set back: the sessions of that one are void.
+		u.PasswordAt = later(s.now().UTC(), u.PasswordAt.Add(1))
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{record.Put(r.Key, u), kv.Put(record.Key("password", user), h)})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.EndSessions(ctx, user)
+}

@@ -1,0 +1,20 @@
+package authn
+
+import (
+	"testing"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// An unknown user must cost what a known one does: the hash compared with has the same cost.
+func TestUnknownUsersCostTheSame(t *testing.T) {
+	for _, cost := range []int{bcrypt.MinCost, bcryptCost} {
+		p, err := newPasswords(cost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := bcrypt.Cost(p.dummy); err != nil || got != cost {
+			t.Errorf("the stand-in's cost is %d (%v), want %d", got, err, cost)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package authn
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/errs"
+)
+
+func TestThrottle(t *testing.T) {
+	now := time.Now()
+	th := newThrottle(func() time.Time { return now })
+	try := func(account, address string, n int) (allowed int) {
+		for range n {
+			if th.allow(account, address) == nil {
+				allowed++
+			}
+		}
+		return allowed
+	}
+	if got := try("ann", "192.0.2.1", 50); got != 10 {
+		t.Errorf("%d tries of one account at one address were allowed, want 10", got)
+	}
+	err := th.allow("ann", "192.0.2.1")
+	if e, ok := err.(*errs.Error); !ok || e.Code != errs.TooManyRequests || e.RetryAfter <= 0 {
+		t.Errorf("the refusal does not say when to try again: %v", err)
+	}
+	if got := try("ann", "192.0.2.2", 1); got != 1 {
+		t.Error("guessing at one address locks the account out at another")
+	}
+	now = now.Add(10 * time.Second)
+	if got := try("ann", "192.0.2.1", 5); got != 1 {
+		t.Errorf("%d tries came back after ten seconds, want 1", got)
+	}
+	for range 1000 { // good sign-ins cost nothing
+		if err := th.allow("bob", "192.0.2.3"); err != nil {
+			t.Fatal(err)
+		}
+		th.succeeded("bob", "192.0.2.3")
+	}
+	many := 0
+	for i := range 1000 {
+		many += try("eve", "198.51.100."+string(rune('a'+i)), 1)
+	}
+	if many != 100 {
+		t.Errorf("%d tries of one account from many addresses were allowed, want 100", many)
+	}
+	if a, b := network("2001:db8::1"), network("2001:db8::2"); a != b {
+		t.Errorf("two addresses of one IPv6 network count apart: %s, %s", a, b)
+	}
+}
+
+func TestThrottleIsBounded(t *testing.T) {
+	th := newThrottle(time.Now)
+	for i := range 3 * maxBudgets {
+		_ = th.allow(strings.Repeat("x", 2000)+string(rune(i)), string(rune(i)))
+	}
+	if n := len(th.budget); n > maxBudgets+3 {
+		t.Errorf("the throttle remembers %d budgets, at most %d are allowed", n, maxBudgets+3)
+	}
+}

@@ -1,0 +1,211 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+var errAuthNotFound = errs.New(errs.NotFound, "authorization not found")
+
+// Limits of a token that is handed over instead of made.
+const (
+	minGivenToken = 8
+	maxGivenToken = 1024
+)
+
+// maxPermissions bounds those of one authorization. A token for everything in ten organisations has half as many. Every
+// request looks through them, and making a token does so for each of the new one's.
+const maxPermissions = 1000
+
+// NewAuthorization is a wish for a token.
+type NewAuthorization struct {
+	OrgID       id.ID
+	UserID      id.ID // the caller's where it is zero
+	Status      identity.Status
+	Description string
+	Permissions []access.Permission
+	ExpiresAt   *time.Time
+	Token       string // a given token; only callers who may write all authorizations may give one
+}
+
+// Authorize makes an authorization and returns it with its token, which is not kept and cannot be shown again. The
+// caller must hold every permission that the token is to have, or may grant it all the same (see access.Caller.MayGrant).
+func (s *Service) Authorize(ctx context.Context, c *access.Caller, n NewAuthorization) (identity.Authorization, string, error) {
+	act := access.Act{Action: "authorizations.create", Org: n.OrgID, Target: errs.Clip(n.Description)}
+	if !n.OrgID.Valid() {
+		return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "org id required"))
+	}
+	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: n.OrgID})}
+	if n.UserID.Valid() && n.UserID != c.UserID {
+		need = append(need, access.To(access.Write, access.Resource{Type: access.Users, ID: n.UserID}))
+	} else {
+		n.UserID = c.UserID
+	}
+	if n.Token != "" {
+		need = append(need, access.To(access.Write, access.Resource{Type: access.Authorizations}))
+	}
+	for _, p := range need {
+		if !c.May(p) {
+			return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
+		}
+	}
+	if len(n.Permissions) > maxPermissions {
+		return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "an authorization has at most %d permissions", maxPermissions))
+	}
+	for _, p := range n.Permissions {
+		if !c.MayGrant(p) {
+			return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed", p))
+		}
+	}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return identity.Authorization{}, "", err
+	}
+	a, token, err := s.authorize(ctx, n)
+	return a, token, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) authorize(ctx context.Context, n NewAuthorization) (identity.Authorization, string, error) {
+	now := s.now().UTC()
+	if n.Status == "" {
+		n.Status = identity.Active
+	}
+	if len(n.Permissions) == 0 {
+		return identity.Authorization{}, "", errs.New(errs.Invalid, "authorization must include permissions")
+	}
+	if err := identity.ValidPermissions(n.Permissions); err != nil {
+		return identity.Authorization{}, "", err
+	}
+	if err := errors.Join(n.Status.Valid(), identity.ValidDescription(n.Description), checkExpiry(n.ExpiresAt, now), checkGiven(n.Token)); err != nil {
+		return identity.Authorization{}, "", err
+	}
+	token := n.Token
+	if token == "" {
+		token = authn.NewToken()
+	}
+	h := identity.HashOf(token)
+	a := identity.Authorization{Hash: h[:], Status: n.Status, Description: n.Description, OrgID: n.OrgID, UserID: n.UserID,
+		Permissions: n.Permissions, CreatedAt: now, UpdatedAt: now, ExpiresAt: n.ExpiresAt}
+	err := record.Update(ctx, func() error {
+		_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", n.OrgID), identity.ErrOrgNotFound)
+		if err != nil {
+			return err
+		}
+		_, ur, err := record.Load[identity.User](ctx, s.kv, record.Key("user", n.UserID), identity.ErrUserNotFound)
+		if err != nil {
+			return err
+		}
+		a.ID = s.ids.Next()
+		conds, ops := a.Creation()
+		_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or), kv.Unchanged(ur)), ops)
+		if errors.Is(err, kv.ErrConflict) {
+			return s.taken(ctx, record.Key("authhash", h), "this token belongs to an authorization already")
+		}
+		return err
+	})
+	if err != nil {
+		return identity.Authorization{}, "", err
+	}
+	return a, token, nil
+}
+
+func checkExpiry(at *time.Time, now time.Time) error {
+	if at != nil && !at.After(now) {
+		return errs.New(errs.Invalid, "expiresAt must be in the future")
+	}
+	return nil
+}
+
+func checkGiven(token string) error {
+	if token == "" {
+		return nil
+	}
+	if len(token) < minGivenToken || len(token) > maxGivenToken {
+		return errs.New(errs.Invalid, "a given token must be between %d and %d characters long", minGivenToken, maxGivenToken)
+	}
+	for _, b := range []byte(token) {
+		if b <= ' ' || b > '~' {
+			return errs.New(errs.Invalid, "a given token must be printable ASCII without spaces, so that it fits a header")
+		}
+	}
+	return nil
+}
+
+// authorization loads one for the caller, who needs the permission on it.
+func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action, action string) (identity.Authorization, kv.Record, access.Act, error) {
+	act := access.Act{Action: action, Target: auth.String()}
+	a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound)
+	if err != nil {
+		return a, r, act, s.guard.Deny(ctx, c, act, err)
+	}
+	act.Org = a.OrgID
+	if err := s.guard.Allow(ctx, c, act, access.To(do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})); err != nil {
+		return identity.Authorization{}, r, act, err
+	}
+	return a, r, act, s.fillLastUse(ctx, &a)
+}
+
+func (s *Service) fillLastUse(ctx context.Context, a *identity.Authorization) (err error) {
+	a.LastUsedAt, err = s.authn.LastUse(ctx, a.ID)
+	return err
+}
+
+// AuthorizationByID returns one authorization.
+func (s *Service) AuthorizationByID(ctx context.Context, c *access.Caller, auth id.ID) (identity.Authorization, error) {
+	a, _, _, err := s.authorization(ctx, c, auth, access.Read, "authorizations.read")
+	return a, err
+}
+
+// UpdateAuthorization changes the fields that are not nil.
+func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, auth id.ID, status *identity.Status, description *string) (identity.Authorization, error) {
+	a, r, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.update")
+	if err != nil {
+		return a, err
+	}
+	h := identity.Hash(a.Hash)
+	err = s.authn.ChangeToken(ctx, h, func(ctx context.Context) error {
+		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound); err != nil {
+			return err
+		}
+		if status != nil {
+			if err := status.Valid(); err != nil {
+				return err
+			}
+			a.Status = *status
+		}
+		if description != nil {
+			if err := identity.ValidDescription(*description); err != nil {
+				return err
+			}
+			a.Description = *description
+		}
+		a.UpdatedAt = s.now().UTC()
+		_, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{record.Put(r.Key, a)})
+		return err
+	})
+	if err == nil {
+		err = s.fillLastUse(ctx, &a)
+	}
+	return a, s.guard.Done(ctx, c, act, err)
+}
+
+// DeleteAuthorization revokes a token. It is refused from the next request on.
+func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
+	a, _, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.delete")
+	if err != nil {
+		return err
+	}
+	err = s.authn.ChangeToken(ctx, identity.Hash(a.Hash), func(ctx context.Context) error {
+		_, err := s.kv.Txn(ctx, nil, a.Deletion())
+		return err
+	})
+	return s.guard.Done(ctx, c, act, err)
+}

@@ -1,0 +1,247 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+var errBucketNotFound = errs.New(errs.NotFound, "bucket not found")
+
+// systemBuckets are the two that InfluxDB makes in every organisation (tenant/service_bucket.go: tasks are kept 3 days,
+// monitoring 7).
+func (s *Service) systemBuckets(org id.ID) []identity.Bucket {
+	now := s.now().UTC()
+	b := identity.Bucket{OrgID: org, Type: "system", CreatedAt: now, UpdatedAt: now}
+	tasks, monitoring := b, b
+	tasks.ID, tasks.Name, tasks.Retention = s.ids.Next(), "_tasks", 3*24*time.Hour
+	tasks.Description = "System bucket for task logs"
+	monitoring.ID, monitoring.Name, monitoring.Retention = s.ids.Next(), "_monitoring", 7*24*time.Hour
+	monitoring.Description = "System bucket for monitoring logs"
+	return []identity.Bucket{tasks, monitoring}
+}
+
+func checkBucket(b identity.Bucket) error {
+	if err := errors.Join(identity.ValidName("bucket", b.Name), identity.ValidDescription(b.Description)); err != nil {
+		return err
+	}
+	if strings.HasPrefix(b.Name, "_") {
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Buckets may not start with underscore", errs.Clip(b.Name))
+	}
+	if strings.Contains(b.Name, `"`) {
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Bucket names may not include quotation marks", errs.Clip(b.Name))
+	}
+	if b.Retention < 0 || b.Retention != 0 && b.Retention < time.Hour {
+		return errs.New(errs.Unprocessable, "retention policy duration must be at least 1h0m0s, or 0 to keep for ever")
+	}
+	return nil
+}
+
+// NewBucket makes a bucket record from the organisation, name, description and retention of b.
+func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bucket) (identity.Bucket, error) {
+	act := access.Act{Action: "buckets.create", Org: b.OrgID, Target: errs.Clip(b.Name)}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Buckets, OrgID: b.OrgID})); err != nil {
+		return identity.Bucket{}, err
+	}
+	err := checkBucket(b)
+	if err == nil {
+		err = record.Update(ctx, func() error {
+			_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", b.OrgID), identity.ErrOrgNotFound)
+			if err != nil {
+				return err
+			}
+			b.ID, b.Type, b.CreatedAt = s.ids.Next(), "user", s.now().UTC()
+			b.UpdatedAt = b.CreatedAt
+			conds, ops := b.Creation()
+			_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or)), ops)
+			if errors.Is(err, kv.ErrConflict) {
+				return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), "bucket with name %s already exists", b.Name)
+			}
+			return err
+		})
+	}
+	return b, s.guard.Done(ctx, c, act, err)
+}
+
+// bucket loads a bucket for the caller, who needs the permission on it. What the caller may not touch is refused before
+// it is looked up only where the organisation is known; here the record tells it.
+func (s *Service) bucket(ctx context.Context, c *access.Caller, bucket id.ID, a access.Action, action string) (identity.Bucket, kv.Record, access.Act, error) {
+	act := access.Act{Action: action, Target: bucket.String()}
+	b, r, err := record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", bucket), errBucketNotFound)
+	if err != nil {
+		return b, r, act, s.guard.Deny(ctx, c, act, err)
+	}
+	act.Org = b.OrgID
+	return b, r, act, s.guard.Allow(ctx, c, act, access.To(a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
+}
+
+// BucketByID returns one bucket.
+func (s *Service) BucketByID(ctx context.Context, c *access.Caller, bucket id.ID) (identity.Bucket, error) {
+	b, _, _, err := s.bucket(ctx, c, bucket, access.Read, "buckets.read")
+	return b, err
+}
+
+// BucketFilter narrows a list of buckets; zero fields do not.
+type BucketFilter struct {
+	ID      id.ID
+	Name    string
+	Org     id.ID
+	OrgName string
+}
+
+// Buckets lists the buckets that the caller may see, by ID.
+func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter, page Page) ([]identity.Bucket, error) {
+	if err := s.guard.Allow(ctx, c, access.Act{Action: "buckets.list", Org: f.Org, Target: errs.Clip(f.Name)}); err != nil {
+		return nil, err
+	}
+	if f.OrgName != "" {
+		named, err := s.orgNamed(ctx, f.OrgName)
+		if err != nil {
+			return nil, err
+		}
+		if f.Org.Valid() && f.Org != named {
+			return nil, identity.ErrOrgNotFound
+		}
+		f.Org = named
+	}
+	keep := func(b identity.Bucket) (id.ID, bool) {
+		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) && (!f.Org.Valid() || b.OrgID == f.Org)
+		return b.ID, ok && c.May(access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
+	}
+	ids, some, err := s.bucketCandidates(ctx, c, f)
+	if err != nil {
+		return nil, err
+	}
+	var bs []identity.Bucket
+	if some {
+		bs, err = paged(page, keep, func(yield func(identity.Bucket) bool) error { return s.eachBucket(ctx, ids, yield) })
+	} else {
+		bs, err = list(ctx, s.kv, "bucket/", page, keep)
+	}
+	if err == nil && len(bs) == 0 && f.OrgName != "" && !c.MaySee(f.Org) { // names cannot be tried out here either
+		return nil, errNoOrgNamed(f.OrgName)
+	}
+	return bs, err
+}
+
+// bucketCandidates gives the IDs that the filter and the caller's permissions leave, in order: a page must not cost the
+// reading of every bucket there is. It is not ok where all of them are left.
+func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller, f BucketFilter) (ids []id.ID, ok bool, err error) {
+	var folders []string
+	switch {
+	case f.ID.Valid():
+		return []id.ID{f.ID}, true, nil
+	case f.Org.Valid():
+		folders = []string{record.Folder("bucketname", f.Org)}
+	case c.May(access.To(access.Read, access.Resource{Type: access.Buckets})):
+		return nil, false, nil
+	default:
+		for _, p := range c.Permissions {
+			switch r := p.Resource; {
+			case p.Action != access.Read || r.Type != access.Buckets:
+			case r.ID.Valid():
+				ids = append(ids, r.ID)
+			case r.OrgID.Valid():
+				folders = append(folders, record.Folder("bucketname", r.OrgID))
+			}
+		}
+	}
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		err := record.Scan(ctx, s.kv, folder, "", func(r kv.Record) (bool, error) {
+			b, err := record.Decode[id.ID](r)
+			ids = append(ids, b)
+			return err == nil, err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), true, nil
+}
+
+// eachBucket yields those of the buckets that are there.
+func (s *Service) eachBucket(ctx context.Context, ids []id.ID, yield func(identity.Bucket) bool) error {
+	for _, i := range ids {
+		b, _, err := record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", i), errBucketNotFound)
+		switch {
+		case errs.Is(err, errs.NotFound): // deleted since
+		case err != nil:
+			return err
+		case !yield(b):
+			return nil
+		}
+	}
+	return nil
+}
+
+// UpdateBucket changes the fields that are not nil.
+func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.ID, name, description *string, retention *time.Duration) (identity.Bucket, error) {
+	b, r, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.update")
+	if err != nil {
+		return b, err
+	}
+	err = record.Update(ctx, func() error {
+		if b, r, err = record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", bucket), errBucketNotFound); err != nil {
+			return err
+		}
+		if b.Type == "system" && name != nil && *name != b.Name {
+			return errs.New(errs.Invalid, "system buckets cannot be renamed")
+		}
+		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
+		if name != nil && *name != b.Name {
+			conds = append(conds, kv.Missing(record.Key("bucketname", b.OrgID, *name)))
+			ops = append(ops, kv.Delete(record.Key("bucketname", b.OrgID, b.Name)), record.Put(record.Key("bucketname", b.OrgID, *name), b.ID))
+			b.Name = *name
+		}
+		if description != nil {
+			b.Description = *description
+		}
+		if retention != nil {
+			b.Retention = *retention
+		}
+		if b.Type != "system" {
+			if err := checkBucket(b); err != nil {
+				return err
+			}
+		}
+		b.UpdatedAt = s.now().UTC()
+		_, err := s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, b)))
+		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
+			return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), "bucket with name %s already exists", b.Name)
+		}
+		return err
+	})
+	return b, s.guard.Done(ctx, c, act, err)
+}
+
+// DeleteBucket removes a bucket record. System buckets stay.
+func (s *Service) DeleteBucket(ctx context.Context, c *access.Caller, bucket id.ID) error {
+	_, _, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.delete")
+	if err != nil {
+		return err
+	}
+	err = record.Update(ctx, func() error {
+		b, r, err := record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", bucket), errBucketNotFound)
+		if err != nil {
+			return err
+		}
+		if b.Type == "system" {
+			return errs.New(errs.Invalid, "system buckets cannot be deleted")
+		}
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)},
+			[]kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("bucketname", b.OrgID, b.Name))})
+		return err
+	})
+	return s.guard.Done(ctx, c, act, err)
+}

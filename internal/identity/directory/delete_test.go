@@ -1,0 +1,150 @@
+package directory_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/kv"
+)
+
+// failing is an engine whose transactions fail from the n-th on, as if the process had died there.
+type failing struct {
+	kv.Store
+	left int // below zero: none fails
+}
+
+var errDied = errors.New("died")
+
+func (f *failing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	if f.left == 0 {
+		return 0, errDied
+	}
+	f.left--
+	return f.Store.Txn(ctx, conds, ops)
+}
+
+// leftovers are the keys that speak of an ID.
+func leftovers(t *testing.T, s kv.Store, which string) []string {
+	t.Helper()
+	rs, err := s.List(t.Context(), "", "", 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, r := range rs {
+		if strings.Contains(r.Key, which) || strings.Contains(string(r.Value), which) {
+			keys = append(keys, r.Key)
+		}
+	}
+	return keys
+}
+
+// populated has a second organisation with members, tokens and sessions, more of them than one batch holds.
+func populated(t *testing.T, engine *failing) (*identitytest.Fixture, identity.Org, identity.User) {
+	engine.left = -1
+	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+	ctx := t.Context()
+	o, err := f.NewOrg(ctx, f.Root, "globex", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := f.AddUser(t, "ann")
+	if _, err := f.AddMember(ctx, f.Root, o.ID, u.ID, identity.RoleOwner); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		_, _, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: o.ID, UserID: u.ID, Permissions: access.Owner(o.ID)[:2]})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		f.MustSignIn(t, "ann", identitytest.UserPassword)
+	}
+	return f, o, u
+}
+
+// A crash after any step of a deletion leaves the thing gone, and the next start finishes what hangs on it.
+func TestDeletionSurvivesACrash(t *testing.T) {
+	steps := 0
+	for n := 0; ; n++ {
+		engine := new(failing)
+		f, o, u := populated(t, engine)
+		ctx := t.Context()
+		engine.left = n
+		errOrg := f.DeleteOrg(ctx, f.Root, o.ID)
+		errUser := f.DeleteUser(ctx, f.Root, u.ID)
+		finished := engine.left > 0
+		engine.left = -1
+		f.Start(t)
+		if err := f.FinishDeletions(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			if errOrg == nil || errUser == nil {
+				t.Fatal("a deletion that could not be begun was answered as done")
+			}
+			continue
+		}
+		if errOrg == nil {
+			if left := leftovers(t, f.KV, o.ID.String()); len(left) != 0 {
+				t.Errorf("dying after %d transactions leaves of the organisation: %v", n, left)
+			}
+			if len(f.Secrets.Purged) == 0 {
+				t.Errorf("dying after %d transactions leaves the organisation's secrets", n)
+			}
+		}
+		if errUser == nil {
+			if left := leftovers(t, f.KV, u.ID.String()); len(left) != 0 {
+				t.Errorf("dying after %d transactions leaves of the user: %v", n, left)
+			}
+		}
+		if finished {
+			steps = n
+			break
+		}
+	}
+	if steps < 4 {
+		t.Errorf("both deletions took %d transactions; the test expects to interrupt more", steps)
+	}
+}
+
+func TestDeleteOrgWaitsForTheStore(t *testing.T) {
+	f, o, _ := populated(t, new(failing))
+	ctx := t.Context()
+	f.Secrets.Health = errs.New(errs.Unavailable, "sealed")
+	identitytest.WantCode(t, f.DeleteOrg(ctx, f.Root, o.ID), errs.Unavailable)
+	if _, err := f.OrgByID(ctx, f.Root, o.ID); err != nil {
+		t.Errorf("the organisation is gone though its secrets could not be deleted: %v", err)
+	}
+
+	// It goes away in between: the deletion stands and is finished later.
+	f.Secrets.Health, f.Secrets.Purging = nil, errs.New(errs.Unavailable, "sealed")
+	if err := f.DeleteOrg(ctx, f.Root, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.OrgByID(ctx, f.Root, o.ID)
+	identitytest.WantCode(t, err, errs.NotFound)
+	f.Secrets.Purging = nil
+	if err := f.FinishDeletions(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if left := leftovers(t, f.KV, o.ID.String()); len(left) != 0 || len(f.Secrets.Purged) != 1 {
+		t.Errorf("left over: %v; purged: %v", left, f.Secrets.Purged)
+	}
+}
+
+func TestLastOperatorStays(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	identitytest.WantCode(t, f.DeleteUser(t.Context(), f.Root, f.First.User.ID), errs.Conflict)
+	inactive := identity.Inactive
+	_, err := f.UpdateUser(t.Context(), f.Root, f.First.User.ID, nil, &inactive)
+	identitytest.WantCode(t, err, errs.Conflict)
+}

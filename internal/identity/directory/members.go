@@ -1,0 +1,104 @@
+package directory
+
+import (
+	"context"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+var errNotMember = errs.New(errs.NotFound, "user to resource mapping not found")
+
+// Members lists the users who have the role in the organisation, by ID.
+func (s *Service) Members(ctx context.Context, c *access.Caller, org id.ID, role identity.Role) ([]identity.User, error) {
+	act := access.Act{Action: "orgs.members", Org: org}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return nil, err
+	}
+	users, err := s.members(ctx, org, role)
+	return users, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) members(ctx context.Context, org id.ID, role identity.Role) ([]identity.User, error) {
+	if err := s.OrgExists(ctx, org); err != nil {
+		return nil, err
+	}
+	users := []identity.User{}
+	err := record.Scan(ctx, s.kv, record.Folder("member", org), "", func(r kv.Record) (bool, error) {
+		have, err := record.Decode[identity.Role](r)
+		if err != nil || have != role {
+			return true, err
+		}
+		u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)), identity.ErrUserNotFound)
+		if errs.Is(err, errs.NotFound) { // deleted since
+			return true, nil
+		}
+		users = append(users, u)
+		return true, err
+	})
+	return users, err
+}
+
+// AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error.
+func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.ID, role identity.Role) (identity.User, error) {
+	act := access.Act{Action: "orgs." + string(role) + "s.add", Org: org, Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return identity.User{}, err
+	}
+	var u identity.User
+	err := s.authn.Change(ctx, func(ctx context.Context) error {
+		_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", org), identity.ErrOrgNotFound)
+		if err != nil {
+			return err
+		}
+		var ur kv.Record
+		if u, ur, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound); err != nil {
+			return err
+		}
+		have, mr, err := record.Load[identity.Role](ctx, s.kv, record.Key("member", org, user), errNotMember)
+		conds := []kv.Cond{kv.Unchanged(or), kv.Unchanged(ur)}
+		switch {
+		case errs.Is(err, errs.NotFound):
+			conds = append(conds, kv.Missing(record.Key("member", org, user)))
+		case err != nil:
+			return err
+		case have == role:
+			return nil
+		case have == identity.RoleOwner:
+			return errs.New(errs.Conflict, "the user is an owner of the organization; remove that role first")
+		default:
+			conds = append(conds, kv.Unchanged(mr))
+		}
+		_, err = s.kv.Txn(ctx, conds, identity.GiveRole(org, user, role))
+		return err
+	})
+	return u, s.guard.Done(ctx, c, act, err)
+}
+
+// RemoveMember takes the role away; errs.NotFound where the user does not have it.
+func (s *Service) RemoveMember(ctx context.Context, c *access.Caller, org, user id.ID, role identity.Role) error {
+	act := access.Act{Action: "orgs." + string(role) + "s.remove", Org: org, Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return err
+	}
+	err := s.authn.Change(ctx, func(ctx context.Context) error {
+		if err := s.OrgExists(ctx, org); err != nil {
+			return err
+		}
+		have, r, err := record.Load[identity.Role](ctx, s.kv, record.Key("member", org, user), errNotMember)
+		if err != nil {
+			return err
+		}
+		if have != role {
+			return errNotMember
+		}
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)},
+			[]kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("memberof", user, org))})
+		return err
+	})
+	return s.guard.Done(ctx, c, act, err)
+}

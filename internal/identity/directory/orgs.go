@@ -1,0 +1,187 @@
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// NewOrg makes an organisation, of which the user becomes an owner, with its two system buckets.
+func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, description string) (identity.Org, error) {
+	act := access.Act{Action: "orgs.create", Target: errs.Clip(name)}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
+		return identity.Org{}, err
+	}
+	o, err := s.newOrg(ctx, c.UserID, name, description)
+	if err == nil {
+		s.authn.Forget()
+		act.Org = o.ID
+	}
+	return o, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) newOrg(ctx context.Context, owner id.ID, name, description string) (identity.Org, error) {
+	if err := errors.Join(identity.ValidName("organization", name), identity.ValidDescription(description)); err != nil {
+		return identity.Org{}, err
+	}
+	now := s.now().UTC()
+	o := identity.Org{Name: name, Description: description, CreatedAt: now, UpdatedAt: now}
+	err := record.Update(ctx, func() error {
+		o.ID = s.ids.Next()
+		conds, ops := o.Creation()
+		if owner.Valid() {
+			_, r, err := record.Load[identity.User](ctx, s.kv, record.Key("user", owner), identity.ErrUserNotFound)
+			if err != nil {
+				return err
+			}
+			conds, ops = append(conds, kv.Unchanged(r)), append(ops, identity.GiveRole(o.ID, owner, identity.RoleOwner)...)
+		}
+		for _, b := range s.systemBuckets(o.ID) {
+			bc, bo := b.Creation()
+			conds, ops = append(conds, bc...), append(ops, bo...)
+		}
+		_, err := s.kv.Txn(ctx, conds, ops)
+		if errors.Is(err, kv.ErrConflict) {
+			return s.taken(ctx, record.Key("orgname", name), "organization with name %s already exists", name)
+		}
+		return err
+	})
+	return o, err
+}
+
+// OrgExists reports errs.NotFound where there is no such organisation. It asks for no permission: what it tells follows
+// from the caller's permission on something in the organisation, which the caller of OrgExists has checked.
+func (s *Service) OrgExists(ctx context.Context, org id.ID) error {
+	return identity.OrgExists(ctx, s.kv, org)
+}
+
+// OrgName is an organisation's name for display beside something that the caller was allowed to see; "" where it is gone.
+func (s *Service) OrgName(ctx context.Context, org id.ID) (string, error) {
+	return identity.OrgName(ctx, s.kv, org)
+}
+
+// OrgByID returns one organisation.
+func (s *Service) OrgByID(ctx context.Context, c *access.Caller, org id.ID) (identity.Org, error) {
+	act := access.Act{Action: "orgs.read", Org: org}
+	if !c.MaySee(org) {
+		return identity.Org{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})))
+	}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return identity.Org{}, err
+	}
+	o, _, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", org), identity.ErrOrgNotFound)
+	return o, s.guard.Done(ctx, c, act, err)
+}
+
+// OrgFilter narrows a list of organisations; zero fields do not.
+type OrgFilter struct {
+	Name string
+	ID   id.ID
+	User id.ID // of which this user is a member or owner
+}
+
+// Orgs lists the organisations whom the caller may see. With a name or an ID it gives that one, or errs.NotFound.
+func (s *Service) Orgs(ctx context.Context, c *access.Caller, f OrgFilter, page Page) ([]identity.Org, error) {
+	act := access.Act{Action: "orgs.list", Org: f.ID, Target: errs.Clip(f.Name)}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return nil, err
+	}
+	if f.Name != "" || f.ID.Valid() {
+		o, err := s.orgNamedOrID(ctx, c, f)
+		if err != nil {
+			return nil, err
+		}
+		return []identity.Org{o}, nil
+	}
+	if f.User.Valid() {
+		return s.orgsOf(ctx, c, f.User, page)
+	}
+	return list(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) { return o.ID, c.MaySee(o.ID) })
+}
+
+func (s *Service) orgNamedOrID(ctx context.Context, c *access.Caller, f OrgFilter) (identity.Org, error) {
+	notFound := identity.ErrOrgNotFound
+	oid := f.ID
+	if f.Name != "" {
+		notFound = errNoOrgNamed(f.Name)
+		named, err := s.orgNamed(ctx, f.Name)
+		if err != nil {
+			return identity.Org{}, err
+		}
+		if oid.Valid() && oid != named {
+			return identity.Org{}, notFound
+		}
+		oid = named
+	}
+	if !c.MaySee(oid) {
+		return identity.Org{}, notFound
+	}
+	o, _, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", oid), notFound)
+	return o, err
+}
+
+func errNoOrgNamed(name string) *errs.Error {
+	return errs.New(errs.NotFound, "organization name %q not found", errs.Clip(name))
+}
+
+func (s *Service) orgNamed(ctx context.Context, name string) (id.ID, error) {
+	o, _, err := record.Load[id.ID](ctx, s.kv, record.Key("orgname", name), errNoOrgNamed(name))
+	return o, err
+}
+
+func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page Page) ([]identity.Org, error) {
+	var ids []id.ID
+	err := identity.RolesOf(ctx, s.kv, user, func(org id.ID, _ identity.Role) { ids = append(ids, org) })
+	if err != nil {
+		return nil, err
+	}
+	wanted := make(map[id.ID]bool, len(ids))
+	for _, o := range ids {
+		wanted[o] = true
+	}
+	return list(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) { return o.ID, wanted[o.ID] && c.MaySee(o.ID) })
+}
+
+// UpdateOrg changes the fields that are not nil.
+func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, name, description *string) (identity.Org, error) {
+	act := access.Act{Action: "orgs.update", Org: org}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return identity.Org{}, err
+	}
+	var o identity.Org
+	err := record.Update(ctx, func() error {
+		var r kv.Record
+		var err error
+		if o, r, err = record.Load[identity.Org](ctx, s.kv, record.Key("org", org), identity.ErrOrgNotFound); err != nil {
+			return err
+		}
+		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
+		if name != nil && *name != o.Name {
+			if err := identity.ValidName("organization", *name); err != nil {
+				return err
+			}
+			conds = append(conds, kv.Missing(record.Key("orgname", *name)))
+			ops = append(ops, kv.Delete(record.Key("orgname", o.Name)), record.Put(record.Key("orgname", *name), o.ID))
+			o.Name = *name
+		}
+		if description != nil {
+			if err := identity.ValidDescription(*description); err != nil {
+				return err
+			}
+			o.Description = *description
+		}
+		o.UpdatedAt = s.now().UTC()
+		_, err = s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, o)))
+		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
+			return s.taken(ctx, record.Key("orgname", o.Name), "organization with name %s already exists", o.Name)
+		}
+		return err
+	})
+	return o, s.guard.Done(ctx, c, act, err)
+}

@@ -1,0 +1,74 @@
+// Package directory is what callers see and change of users, organisations and their members, authorizations (API tokens)
+// and bucket records. It sets a server up, and deletes what hangs on a user or an organisation that is deleted.
+//
+// Every method that reads or changes something for somebody takes the caller first, checks the caller's permissions
+// and puts the act on record before any work (see access.Guard). Errors carry a code of package errs with InfluxDB's message.
+package directory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/id"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/kv"
+)
+
+// Purger removes what a store keeps for an organisation that is being deleted.
+type Purger interface {
+	Purge(ctx context.Context, org id.ID) error
+	Check(ctx context.Context) error
+}
+
+// Config is what the service needs; all but Logger and Now must be set.
+type Config struct {
+	KV      kv.Store
+	Guard   *access.Guard
+	Authn   *authn.Service // is told of whatever changes what tokens and sessions may do
+	Secrets Purger
+	Logger  *slog.Logger
+	Now     func() time.Time
+}
+
+// Service is the directory over one KV engine. Make it with New.
+type Service struct {
+	kv      kv.Store
+	guard   *access.Guard
+	authn   *authn.Service
+	secrets Purger
+	log     *slog.Logger
+	now     func() time.Time
+	ids     *id.Generator
+}
+
+// New makes the service. Run its Maintain while it is used.
+func New(c Config) (*Service, error) {
+	if c.KV == nil || c.Guard == nil || c.Authn == nil || c.Secrets == nil {
+		return nil, errors.New("directory: KV, Guard, Authn and Secrets must be set")
+	}
+	s := &Service{kv: c.KV, guard: c.Guard, authn: c.Authn, secrets: c.Secrets, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator()}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s, nil
+}
+
+// Maintain finishes deletions that were cut short, at once and then every minute, until ctx ends.
+func (s *Service) Maintain(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		if err := s.finishDeletions(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "finishing deletions failed and will be tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// NewUser makes an active user without a password.
+func (s *Service) NewUser(ctx context.Context, c *access.Caller, name string, status identity.Status) (identity.User, error) {
+	act := access.Act{Action: "users.create", Target: errs.Clip(name)}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users})); err != nil {
+		return identity.User{}, err
+	}
+	u, err := s.newUser(ctx, name, status)
+	return u, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) newUser(ctx context.Context, name string, status identity.Status) (identity.User, error) {
+	if err := identity.ValidName("user", name); err != nil {
+		return identity.User{}, err
+	}
+	if status == "" {
+		status = identity.Active
+	}
+	if err := status.Valid(); err != nil {
+		return identity.User{}, err
+	}
+	u := identity.User{Name: name, Status: status}
+	err := record.Update(ctx, func() error {
+		u.ID = s.ids.Next()
+		conds, ops := u.Creation()
+		_, err := s.kv.Txn(ctx, conds, ops)
+		if errors.Is(err, kv.ErrConflict) {
+			return s.taken(ctx, record.Key("username", name), "user with name %s already exists", name)
+		}
+		return err
+	})
+	return u, err
+}
+
+// taken tells, after a conflict, whether a unique name is the reason; if not, the caller tries again.
+func (s *Service) taken(ctx context.Context, nameKey, format string, args ...any) error {
+	if _, err := s.kv.Get(ctx, nameKey); err == nil {
+		return errs.New(errs.Conflict, format, args...)
+	}
+	return record.ErrRetry
+}
+
+// UserByID returns one user.
+func (s *Service) UserByID(ctx context.Context, c *access.Caller, user id.ID) (identity.User, error) {
+	act := access.Act{Action: "users.read", Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Read, access.Resource{Type: access.Users, ID: user})); err != nil {
+		return identity.User{}, err
+	}
+	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
+	return u, s.guard.Done(ctx, c, act, err)
+}
+
+// Me returns the user who calls. It tells callers only what they are, and is not put on record.
+func (s *Service) Me(ctx context.Context, c *access.Caller) (identity.User, error) {
+	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", c.UserID), identity.ErrUserNotFound)
+	return u, err
+}
+
+// UserName is a user's name for display beside something that the caller was allowed to see; "" where the user is gone.
+func (s *Service) UserName(ctx context.Context, user id.ID) (string, error) {
+	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
+	if errs.Is(err, errs.NotFound) {
+		return "", nil
+	}
+	return u.Name, err
+}
+
+// Users lists the users whom the caller may see, by ID. With a name it gives that one, or errs.NotFound.
+func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page Page) ([]identity.User, error) {
+	act := access.Act{Action: "users.list", Target: errs.Clip(name)}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return nil, err
+	}
+	if name != "" {
+		u, err := identity.UserNamed(ctx, s.kv, name)
+		if err == nil && !c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID})) {
+			err = identity.ErrUserNotFound
+		}
+		if err != nil {
+			return nil, err
+		}
+		return []identity.User{u}, nil
+	}
+	return list(ctx, s.kv, "user/", page, func(u identity.User) (id.ID, bool) {
+		return u.ID, c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID}))
+	})
+}
+
+// UpdateUser changes the fields that are not nil.
+func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string, status *identity.Status) (identity.User, error) {
+	act := access.Act{Action: "users.update", Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users, ID: user})); err != nil {
+		return identity.User{}, err
+	}
+	if status != nil && c.UserID == user && !c.May(access.To(access.Write, access.Resource{Type: access.Users})) {
+		return identity.User{}, s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "users cannot change their own status"))
+	}
+	var u identity.User
+	err := s.authn.Change(ctx, func(ctx context.Context) error {
+		var r kv.Record
+		var err error
+		if u, r, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound); err != nil {
+			return err
+		}
+		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
+		if name != nil && *name != u.Name {
+			if err := identity.ValidName("user", *name); err != nil {
+				return err
+			}
+			conds = append(conds, kv.Missing(record.Key("username", *name)))
+			ops = append(ops, kv.Delete(record.Key("username", u.Name)), record.Put(record.Key("username", *name), u.ID))
+			u.Name = *name
+		}
+		if status != nil {
+			if err := status.Valid(); err != nil {
+				return err
+			}
+			if *status == identity.Inactive && u.Operator {
+				if err := s.notLastOperator(ctx, u.ID); err != nil {
+					return err
+				}
+			}
+			u.Status = *status
+		}
+		_, err = s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, u)))
+		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
+			return s.taken(ctx, record.Key("username", u.Name), "user with name %s already exists", u.Name)
+		}
+		return err
+	})
+	return u, s.guard.Done(ctx, c, act, err)
+}
+
+// notLastOperator refuses what would leave the server without an active operator.
+func (s *Service) notLastOperator(ctx context.Context, user id.ID) error {
+	others := false
+	err := record.Scan(ctx, s.kv, "user/", "", func(r kv.Record) (bool, error) {
+		u, err := record.Decode[identity.User](r)
+		others = err == nil && u.Operator && u.Status == identity.Active && u.ID != user
+		return !others, err
+	})
+	if err == nil && !others {
+		return errs.New(errs.Conflict, "this is the last operator; the server would be left without one")
+	}
+	return err
+}

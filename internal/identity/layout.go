@@ -1,0 +1,60 @@
+package identity
+
+import (
+	"strongroom/internal/id"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// The layout of the keys. Each record has one home; the others index it.
+//
+//	user/<user>  username/<name>  password/<user>
+//	org/<org>  orgname/<name>
+//	member/<org>/<user>  memberof/<user>/<org>
+//	auth/<auth>  authhash/<hash>  authuser/<user>/<auth>  authorg/<org>/<auth>  authused/<auth>
+//	session/<hash>  sessionuser/<user>/<hash>
+//	bucket/<bucket>  bucketname/<org>/<name>
+//	deleting/org/<org>  deleting/user/<user>
+//	setup
+
+// Prefixes are what the keys of these records begin with.
+var Prefixes = []string{
+	"user/", "username/", "password/", "org/", "orgname/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
+	"authorg/", "authused/", "session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
+}
+
+// Creation is what writes a new user, and the conditions under which it is new.
+func (u User) Creation() ([]kv.Cond, []kv.Op) {
+	home, name := record.Key("user", u.ID), record.Key("username", u.Name)
+	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, u), record.Put(name, u.ID)}
+}
+
+// Creation is what writes a new organisation, and the conditions under which it is new.
+func (o Org) Creation() ([]kv.Cond, []kv.Op) {
+	home, name := record.Key("org", o.ID), record.Key("orgname", o.Name)
+	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, o), record.Put(name, o.ID)}
+}
+
+// GiveRole is what gives a user a role in an organisation: one record to list it by either side.
+func GiveRole(org, user id.ID, role Role) []kv.Op {
+	return []kv.Op{record.Put(record.Key("member", org, user), role), record.Put(record.Key("memberof", user, org), role)}
+}
+
+// Creation is what writes a new bucket, and the conditions under which it is new.
+func (b Bucket) Creation() ([]kv.Cond, []kv.Op) {
+	home, name := record.Key("bucket", b.ID), record.Key("bucketname", b.OrgID, b.Name)
+	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, b), record.Put(name, b.ID)}
+}
+
+// Creation is what writes a new authorization, and the conditions under which it is new.
+func (a Authorization) Creation() ([]kv.Cond, []kv.Op) {
+	home, byHash := record.Key("auth", a.ID), record.Key("authhash", Hash(a.Hash))
+	return []kv.Cond{kv.Missing(home), kv.Missing(byHash)}, []kv.Op{record.Put(home, a), record.Put(byHash, a.ID),
+		record.Put(record.Key("authuser", a.UserID, a.ID), true), record.Put(record.Key("authorg", a.OrgID, a.ID), true)}
+}
+
+// Deletion is what removes an authorization, wherever it is listed.
+func (a Authorization) Deletion() []kv.Op {
+	return []kv.Op{kv.Delete(record.Key("auth", a.ID)), kv.Delete(record.Key("authhash", Hash(a.Hash))), kv.Delete(record.Key("authuser", a.UserID, a.ID)),
+		kv.Delete(record.Key("authorg", a.OrgID, a.ID)), kv.Delete(record.Key("authused", a.ID))}
+}

@@ -1,0 +1,76 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// The refusals where there is no such user or organisation, in InfluxDB's words.
+var (
+	ErrUserNotFound = errs.New(errs.NotFound, "user not found")
+	ErrOrgNotFound  = errs.New(errs.NotFound, "organization not found")
+)
+
+// OrgExists reports ErrOrgNotFound where there is no such organisation.
+func OrgExists(ctx context.Context, store kv.Store, org id.ID) error {
+	_, err := store.Get(ctx, record.Key("org", org))
+	if errors.Is(err, kv.ErrNotFound) {
+		return ErrOrgNotFound
+	}
+	return record.Fault(err)
+}
+
+// UserNamed is the user of the name, or ErrUserNotFound.
+func UserNamed(ctx context.Context, store kv.Store, name string) (User, error) {
+	uid, _, err := record.Load[id.ID](ctx, store, record.Key("username", name), ErrUserNotFound)
+	if err != nil {
+		return User{}, err
+	}
+	u, _, err := record.Load[User](ctx, store, record.Key("user", uid), ErrUserNotFound)
+	return u, err
+}
+
+// RolesOf calls f for every organisation in which the user has a role.
+func RolesOf(ctx context.Context, store kv.Store, user id.ID, f func(id.ID, Role)) error {
+	return record.Scan(ctx, store, record.Folder("memberof", user), "", func(r kv.Record) (bool, error) {
+		role, err := record.Decode[Role](r)
+		if err != nil {
+			return false, err
+		}
+		org, err := id.Parse(record.Last(r.Key))
+		if err != nil {
+			return false, err
+		}
+		f(org, role)
+		return true, nil
+	})
+}
+
+// OrgName is an organisation's name for display; "" where it is gone.
+func OrgName(ctx context.Context, store kv.Store, org id.ID) (string, error) {
+	o, _, err := record.Load[Org](ctx, store, record.Key("org", org), ErrOrgNotFound)
+	if errs.Is(err, errs.NotFound) {
+		return "", nil
+	}
+	return o.Name, err
+}
+
+// OrgIDs are the IDs of all organisations, for a command that looks into the data itself.
+func OrgIDs(ctx context.Context, store kv.Store) ([]id.ID, error) {
+	var ids []id.ID
+	err := record.Scan(ctx, store, "org/", "", func(r kv.Record) (bool, error) {
+		org, err := id.Parse(record.Last(r.Key))
+		if err != nil {
+			return false, fmt.Errorf("record %s: its key names no organisation", r.Key)
+		}
+		ids = append(ids, org)
+		return true, nil
+	})
+	return ids, err
+}

@@ -1,0 +1,133 @@
+// Package record keeps values as JSON in an engine of package kv, under keys that are written like the paths of files, and
+// changes them under conditions. Errors of the engine get a code of package errs.
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// Key joins the parts of a key.
+func Key(parts ...any) string {
+	var b strings.Builder
+	for i, p := range parts {
+		if i > 0 {
+			b.WriteByte('/')
+		}
+		switch p := p.(type) { // the kinds that every request needs, without what fmt costs
+		case string:
+			b.WriteString(p)
+		case id.ID:
+			b.WriteString(p.String())
+		default:
+			fmt.Fprint(&b, p)
+		}
+	}
+	return b.String()
+}
+
+// Folder is the key of a folder, its closing slash included.
+func Folder(parts ...any) string { return Key(parts...) + "/" }
+
+// Last is what follows the last slash of a key.
+func Last(k string) string { return k[strings.LastIndexByte(k, '/')+1:] }
+
+// Load reads one record; notFound is given where there is none.
+func Load[T any](ctx context.Context, s kv.Store, k string, notFound error) (T, kv.Record, error) {
+	var v T
+	r, err := s.Get(ctx, k)
+	if errors.Is(err, kv.ErrNotFound) {
+		return v, r, notFound
+	}
+	if err != nil {
+		return v, r, Fault(err)
+	}
+	v, err = Decode[T](r)
+	return v, r, err
+}
+
+// Find is Load where it is no error that there is no record.
+func Find[T any](ctx context.Context, s kv.Store, k string) (T, kv.Record, bool, error) {
+	none := errs.New(errs.NotFound, "no record")
+	v, r, err := Load[T](ctx, s, k, none)
+	if errors.Is(err, none) {
+		return v, r, false, nil
+	}
+	return v, r, err == nil, err
+}
+
+// Decode gives what a record says.
+func Decode[T any](r kv.Record) (T, error) {
+	var v T
+	if err := json.Unmarshal(r.Value, &v); err != nil {
+		return v, fmt.Errorf("record %s: %w", r.Key, err)
+	}
+	return v, nil
+}
+
+// Put is the operation that stores v as JSON.
+func Put(k string, v any) kv.Op {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("record: a value that cannot be encoded: " + err.Error()) // all records are our own types
+	}
+	return kv.Put(k, b)
+}
+
+// Scan calls f for every record below a prefix, in order, until f returns false.
+func Scan(ctx context.Context, s kv.Store, pre, after string, f func(kv.Record) (bool, error)) error {
+	for {
+		rs, err := s.List(ctx, pre, after, 512)
+		if err != nil {
+			return Fault(err)
+		}
+		for _, r := range rs {
+			if more, err := f(r); err != nil || !more {
+				return err
+			}
+		}
+		if len(rs) < 512 {
+			return nil
+		}
+		after = rs[len(rs)-1].Key
+	}
+}
+
+// Fault gives an engine's error the code it has outside.
+func Fault(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kv.ErrFull):
+		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full; nothing was changed")
+	case errors.Is(err, kv.ErrFault):
+		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
+	case errors.Is(err, kv.ErrClosed):
+		return errs.Wrap(err, errs.Unavailable, "the server is shutting down")
+	}
+	return err
+}
+
+// ErrRetry is given by the function of Update to read everything again.
+var ErrRetry = errors.New("record: changed meanwhile")
+
+// Update runs f, which reads, decides and writes under conditions, again while others change what it read.
+func Update(ctx context.Context, f func() error) error {
+	for range 10 {
+		err := f()
+		if !errors.Is(err, ErrRetry) && !errors.Is(err, kv.ErrConflict) {
+			return Fault(err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return errs.New(errs.Conflict, "others are changing the same thing; try again")
+}

@@ -1,0 +1,241 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sync/errgroup"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/influxdb"
+	"strongroom/internal/kv"
+)
+
+// maxImportedCost bounds the work of a password's hash from outside: at 16 comparing takes some seconds.
+const maxImportedCost = 16
+
+// importsAtOnce is how many records are written at the same time; the engine commits them together.
+const importsAtOnce = 64
+
+// identities takes over who is not here yet. Who and what is here is never changed: the same thing is Present, another
+// thing of the same name or ID is a conflict, and what hangs on something that was not taken over is skipped. So a second
+// call with the same changes nothing. An error ends it; what has been brought by then stays, and the next call goes on.
+func (im Import) identities(ctx context.Context, r *Report, in influxdb.Identities) error {
+	act := access.Act{Action: "import", Target: errs.Clip(im.From)}
+	var need []access.Permission
+	for _, t := range []access.ResourceType{access.Users, access.Orgs, access.Buckets, access.Authorizations} {
+		need = append(need, access.To(access.Write, access.Resource{Type: t}))
+	}
+	if err := im.Guard.Allow(ctx, im.Caller, act, need...); err != nil {
+		return err
+	}
+	for _, kind := range []struct {
+		n   int
+		one func(context.Context, int) (Item, error)
+	}{
+		{len(in.Users), func(ctx context.Context, i int) (Item, error) { return im.user(ctx, in.Users[i]) }},
+		{len(in.Orgs), func(ctx context.Context, i int) (Item, error) { return im.org(ctx, in.Orgs[i]) }},
+		{len(in.Members), func(ctx context.Context, i int) (Item, error) { return im.member(ctx, in.Members[i]) }},
+		{len(in.Buckets), func(ctx context.Context, i int) (Item, error) { return im.bucket(ctx, in.Buckets[i]) }},
+		{len(in.Authorizations), func(ctx context.Context, i int) (Item, error) { return im.authorization(ctx, in.Authorizations[i]) }},
+	} {
+		some := make([]Item, kind.n)
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(importsAtOnce)
+		for i := range kind.n {
+			g.Go(func() (err error) {
+				some[i], err = kind.one(gctx, i)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return im.Guard.Done(ctx, im.Caller, act, err)
+		}
+		for _, i := range some {
+			r.add(i)
+		}
+	}
+	return nil
+}
+
+// bring carries out what creates a thing under conditions; with ErrConflict the caller looks again.
+func (im Import) bring(ctx context.Context, item *Item, conds []kv.Cond, ops []kv.Op) error {
+	_, err := im.KV.Txn(ctx, conds, ops)
+	if err == nil {
+		item.is(Brought, "")
+	}
+	return err
+}
+
+func (im Import) user(ctx context.Context, u influxdb.User) (Item, error) {
+	item := Item{Kind: "user", ID: u.ID.String(), Name: errs.Clip(u.Name), Count: 1}
+	if err := errors.Join(identity.ValidName("user", u.Name), u.Status.Valid()); err != nil {
+		item.is(Skipped, "%s", errs.Message(err))
+		return item, nil
+	}
+	why := ""
+	if cost, err := bcrypt.Cost(u.PasswordHash); u.PasswordHash != nil && (err != nil || cost > maxImportedCost) {
+		u.PasswordHash, why = nil, "without a password: its hash is not one of bcrypt of a usual cost; set a new one"
+	}
+	err := record.Update(ctx, func() error {
+		if have, _, ok, err := record.Find[identity.User](ctx, im.KV, record.Key("user", u.ID)); err != nil || ok {
+			item.present("user", have.Name, u.Name)
+			return err
+		}
+		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("username", u.Name)); err != nil || ok {
+			item.is(Conflicted, "the name belongs to user %s here; rename one of them", other)
+			return err
+		}
+		if _, _, ok, err := record.Find[any](ctx, im.KV, record.Key("deleting/user", u.ID)); err != nil || ok {
+			item.is(Skipped, "it is just being deleted here; start the server, and try again in a minute")
+			return err
+		}
+		conds, ops := u.User.Creation()
+		if u.PasswordHash != nil {
+			ops = append(ops, kv.Put(record.Key("password", u.ID), u.PasswordHash))
+		}
+		err := im.bring(ctx, &item, append(conds, kv.Missing(record.Key("deleting/user", u.ID))), ops)
+		item.Why = why
+		return err
+	})
+	return item, err
+}
+
+// present marks a thing that is here under its ID.
+func (i *Item) present(what, here, there string) {
+	i.is(Present, "")
+	if here != there {
+		i.Why = fmt.Sprintf("the %s is called %q here by now", what, errs.Clip(here))
+	}
+}
+
+func (im Import) org(ctx context.Context, o identity.Org) (Item, error) {
+	item := Item{Kind: "organization", ID: o.ID.String(), Name: errs.Clip(o.Name), Count: 1}
+	if err := errors.Join(identity.ValidName("organization", o.Name), identity.ValidDescription(o.Description)); err != nil {
+		item.is(Skipped, "%s", errs.Message(err))
+		return item, nil
+	}
+	err := record.Update(ctx, func() error {
+		if have, _, ok, err := record.Find[identity.Org](ctx, im.KV, record.Key("org", o.ID)); err != nil || ok {
+			item.present("organization", have.Name, o.Name)
+			return err
+		}
+		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("orgname", o.Name)); err != nil || ok {
+			item.is(Conflicted, "the name belongs to organization %s here; rename one of them", other)
+			return err
+		}
+		if _, _, ok, err := record.Find[any](ctx, im.KV, record.Key("deleting/org", o.ID)); err != nil || ok {
+			item.is(Skipped, "it is just being deleted here; start the server, and try again in a minute")
+			return err
+		}
+		conds, ops := o.Creation()
+		return im.bring(ctx, &item, append(conds, kv.Missing(record.Key("deleting/org", o.ID))), ops)
+	})
+	return item, err
+}
+
+// parents gives the conditions that the user and the organisation stay there; ok is false where one is not.
+func (im Import) parents(ctx context.Context, item *Item, org, user id.ID) (conds []kv.Cond, ok bool, err error) {
+	for _, p := range []struct {
+		what, folder string
+		id           id.ID
+	}{{"organization", "org", org}, {"user", "user", user}} {
+		if !p.id.Valid() {
+			continue
+		}
+		_, r, there, err := record.Find[any](ctx, im.KV, record.Key(p.folder, p.id))
+		if err != nil || !there {
+			item.is(Skipped, "its %s %s is not here", p.what, p.id)
+			return nil, false, err
+		}
+		conds = append(conds, kv.Unchanged(r))
+	}
+	return conds, true, nil
+}
+
+func (im Import) member(ctx context.Context, m influxdb.Member) (Item, error) {
+	item := Item{Kind: "member", ID: m.UserID.String(), Name: string(m.Role) + " of " + m.OrgID.String(), Count: 1}
+	err := record.Update(ctx, func() error {
+		conds, ok, err := im.parents(ctx, &item, m.OrgID, m.UserID)
+		if err != nil || !ok {
+			return err
+		}
+		home := record.Key("member", m.OrgID, m.UserID)
+		if have, _, ok, err := record.Find[identity.Role](ctx, im.KV, home); err != nil || ok {
+			if item.is(Present, ""); have != m.Role {
+				item.is(Conflicted, "the user is %s of the organization here", have)
+			}
+			return err
+		}
+		return im.bring(ctx, &item, append(conds, kv.Missing(home)), identity.GiveRole(m.OrgID, m.UserID, m.Role))
+	})
+	return item, err
+}
+
+func (im Import) bucket(ctx context.Context, b identity.Bucket) (Item, error) {
+	item := Item{Kind: "bucket", ID: b.ID.String(), Name: errs.Clip(b.Name), Count: 1}
+	if err := errors.Join(identity.ValidName("bucket", b.Name), identity.ValidDescription(b.Description)); err != nil {
+		item.is(Skipped, "%s", errs.Message(err))
+		return item, nil
+	}
+	err := record.Update(ctx, func() error {
+		if have, _, ok, err := record.Find[identity.Bucket](ctx, im.KV, record.Key("bucket", b.ID)); err != nil || ok {
+			item.present("bucket", have.Name, b.Name)
+			return err
+		}
+		more, ok, err := im.parents(ctx, &item, b.OrgID, 0)
+		if err != nil || !ok {
+			return err
+		}
+		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("bucketname", b.OrgID, b.Name)); err != nil || ok {
+			item.is(Conflicted, "the name belongs to bucket %s here", other)
+			return err
+		}
+		conds, ops := b.Creation()
+		return im.bring(ctx, &item, append(conds, more...), ops)
+	})
+	return item, err
+}
+
+func (im Import) authorization(ctx context.Context, a identity.Authorization) (Item, error) {
+	item := Item{Kind: "authorization", ID: a.ID.String(), Name: errs.Clip(a.Description), Count: 1}
+	err := errors.Join(identity.ValidDescription(a.Description), a.Status.Valid(), identity.ValidPermissions(a.Permissions))
+	switch {
+	case err != nil:
+		item.is(Skipped, "%s", errs.Message(err))
+		return item, nil
+	case len(a.Hash) != len(identity.Hash{}):
+		item.is(Skipped, "it has no token")
+		return item, nil
+	case len(a.Permissions) == 0:
+		item.is(Skipped, "it permits nothing")
+		return item, nil
+	}
+	h := identity.Hash(a.Hash)
+	err = record.Update(ctx, func() error {
+		if have, _, ok, err := record.Find[identity.Authorization](ctx, im.KV, record.Key("auth", a.ID)); err != nil || ok {
+			if item.is(Present, ""); !bytes.Equal(have.Hash, a.Hash) {
+				item.is(Conflicted, "an authorization with this ID has another token here")
+			}
+			return err
+		}
+		more, ok, err := im.parents(ctx, &item, a.OrgID, a.UserID)
+		if err != nil || !ok {
+			return err
+		}
+		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("authhash", h)); err != nil || ok {
+			item.is(Conflicted, "its token belongs to authorization %s here", other)
+			return err
+		}
+		conds, ops := a.Creation()
+		return im.bring(ctx, &item, append(conds, more...), ops)
+	})
+	return item, err
+}

@@ -1,0 +1,214 @@
+package transfer_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"strongroom/internal/access"
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/influxdb"
+	"strongroom/internal/kv"
+	"strongroom/internal/transfer"
+)
+
+// imported is a small server's things: two users, an organisation, a bucket and a token.
+func imported(t *testing.T) influxdb.Identities {
+	t.Helper()
+	hashed, err := bcrypt.GenerateFromPassword([]byte("long enough"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2020, 3, 4, 5, 6, 7, 8, time.UTC)
+	h := identity.HashOf("a-token-of-theirs")
+	return influxdb.Identities{
+		Users: []influxdb.User{
+			{User: identity.User{ID: 0x10, Name: "theirs", Status: identity.Active, Operator: true}, PasswordHash: hashed},
+			{User: identity.User{ID: 0x11, Name: "second", Status: identity.Inactive}},
+		},
+		Orgs:    []identity.Org{{ID: 0x20, Name: "their org", Description: "d", CreatedAt: at, UpdatedAt: at}},
+		Members: []influxdb.Member{{OrgID: 0x20, UserID: 0x10, Role: identity.RoleOwner}, {OrgID: 0x20, UserID: 0x11, Role: identity.RoleMember}},
+		Buckets: []identity.Bucket{{ID: 0x30, OrgID: 0x20, Type: "system", Name: "_tasks", CreatedAt: at, UpdatedAt: at}},
+		Authorizations: []identity.Authorization{{ID: 0x40, Hash: h[:], Status: identity.Active, Description: "t", OrgID: 0x20, UserID: 0x10,
+			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: 0x20})}, CreatedAt: at, UpdatedAt: at}},
+	}
+}
+
+// bring imports what InfluxDB kept.
+func bring(t *testing.T, f *identitytest.Fixture, c *access.Caller, in influxdb.Identities) ([]transfer.Item, error) {
+	report, err := transfer.Import{KV: f.KV, Guard: f.Guard, Caller: c, From: "file"}.Run(t.Context(), &influxdb.Contents{Identities: in})
+	return report.Items, err
+}
+
+// results gives the items' results, and whys where there are any, in order.
+func results(items []transfer.Item) string {
+	var all []string
+	for _, i := range items {
+		s := i.Kind + " " + string(i.Result)
+		if i.Why != "" {
+			s += " (" + i.Why + ")"
+		}
+		all = append(all, s)
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestImportRefuses(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	u := f.AddUser(t, "weak")
+	_, err := bring(t, f, &access.Caller{Principal: &access.Principal{UserID: u.ID, Permissions: access.Self(u.ID)}}, imported(t))
+	identitytest.WantCode(t, err, errs.Unauthorized)
+	if e := f.Trail.Last(); e.Action != "import" || e.Outcome != audit.Denied || e.Target != "file" {
+		t.Errorf("on record: %+v", e)
+	}
+	f.Trail.Err = errors.New("the disk of the log is full")
+	if _, err := bring(t, f, access.System(), imported(t)); !errors.Is(err, f.Trail.Err) {
+		t.Errorf("an import that cannot be recorded: %v", err)
+	}
+	if _, err := f.KV.Get(t.Context(), record.Key("user", id.ID(0x10))); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("a refused import brought something: %v", err)
+	}
+}
+
+func TestImportConflicts(t *testing.T) {
+	name := func(n string) identity.User { return identity.User{ID: 0x10, Name: n, Status: identity.Active} }
+	for _, tt := range []struct {
+		what   string
+		change func(f *identitytest.Fixture, in *influxdb.Identities)
+		want   string // a line of the results
+		brings bool   // whatever depends on it comes too
+	}{
+		{"a user's name", func(f *identitytest.Fixture, in *influxdb.Identities) { f.AddUser(t, "theirs") }, "user conflict (the name belongs to user ", false},
+		{"an empty name", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].User = name("") }, "user skipped (user name is empty)", false},
+		{"a bad name", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].User = name("a\x00") }, "user skipped (user name must be valid UTF-8", false},
+		{"a status", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].Status = "gone" }, "user skipped (status must be", false},
+		{"no bcrypt", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].PasswordHash = []byte("plain") }, "user brought (without a password: ", true},
+		{"a costly bcrypt", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Users[0].PasswordHash = []byte("$2a$31$" + strings.Repeat("a", 53))
+		}, "user brought (without a password: ", true},
+		{"an organisation's name", func(f *identitytest.Fixture, in *influxdb.Identities) { f.NewOrg(t.Context(), f.Root, "their org", "") },
+			"organization conflict (the name belongs to organization ", false},
+		{"an organisation being deleted", func(f *identitytest.Fixture, in *influxdb.Identities) {
+			f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("deleting/org", id.ID(0x20)), f.Clock.Now())})
+		}, "organization skipped (it is just being deleted", false},
+		{"a missing user", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users = in.Users[1:] }, "member skipped (its user 0000000000000010 is not here)", false},
+		{"a missing organisation", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Orgs = nil }, "bucket skipped (its organization 0000000000000020 is not here)", false},
+		{"no permission", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Authorizations[0].Permissions = nil }, "authorization skipped (it permits nothing)", false},
+		{"no token", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Authorizations[0].Hash = nil }, "authorization skipped (it has no token)", false},
+		{"a token of another's", func(f *identitytest.Fixture, in *influxdb.Identities) {
+			h := identity.HashOf("a-token-of-theirs")
+			f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("authhash", h), id.ID(0x99))})
+		}, "authorization conflict (its token belongs to authorization 0000000000000099 here)", false},
+		{"a name twice", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			twin := in.Orgs[0]
+			twin.ID = 0x21
+			in.Orgs = append(in.Orgs, twin)
+		}, "organization conflict (the name belongs to organization 00000000000000", true},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			f := identitytest.Onboarded(t)
+			in := imported(t)
+			tt.change(f, &in)
+			items, err := bring(t, f, access.System(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := results(items)
+			if !slices.ContainsFunc(strings.Split(got, "\n"), func(l string) bool { return strings.HasPrefix(l, tt.want) }) {
+				t.Errorf("no line begins with %q:\n%s", tt.want, got)
+			}
+			if !tt.brings {
+				if _, err := f.ByToken(t.Context(), "a-token-of-theirs"); err == nil {
+					t.Errorf("the token works:\n%s", got)
+				}
+			}
+			again, err := bring(t, f, access.System(), in)
+			if err != nil || strings.Contains(results(again), "brought") {
+				t.Errorf("a second time something is brought: %v\n%s", err, results(again))
+			}
+		})
+	}
+}
+
+// TestImportNeverChanges changes here what an earlier import brought: the next one leaves it.
+func TestImportNeverChanges(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	in := imported(t)
+	if _, err := bring(t, f, access.System(), in); err != nil {
+		t.Fatal(err)
+	}
+	renamed, word := "renamed", "another password"
+	if _, err := f.UpdateUser(t.Context(), access.System(), 0x10, &renamed, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SetPassword(t.Context(), access.System(), 0x10, word); err != nil {
+		t.Fatal(err)
+	}
+	in.Members[1].Role = identity.RoleOwner
+	other := identity.HashOf("another token")
+	in.Authorizations[0].Hash = other[:]
+	before := dump(t, f)
+	items, err := bring(t, f, access.System(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `user present (the user is called "renamed" here by now)
+user present
+organization present
+member present
+member conflict (the user is member of the organization here)
+bucket present
+authorization conflict (an authorization with this ID has another token here)`
+	if got := results(items); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if after := dump(t, f); after != before {
+		t.Errorf("the second import changed\n%s\nto\n%s", before, after)
+	}
+}
+
+func dump(t *testing.T, f *identitytest.Fixture) string {
+	t.Helper()
+	rs, err := f.KV.List(t.Context(), "", "", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, r := range rs {
+		fmt.Fprintf(&b, "%s@%d ", r.Key, r.Rev)
+	}
+	return b.String()
+}
+
+func TestImport(t *testing.T) {
+	f := identitytest.Open(t, nil)
+	items, err := bring(t, f, access.System(), imported(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range items {
+		if i.Result != transfer.Brought || i.Why != "" {
+			t.Errorf("%+v", i)
+		}
+	}
+	p, err := f.ByToken(t.Context(), "a-token-of-theirs")
+	if err != nil || p.UserID != 0x10 || p.AuthorizationID != 0x40 {
+		t.Errorf("by its token: %+v, %v", p, err)
+	}
+	if _, err := f.SignIn(t.Context(), identitytest.Nobody(), "theirs", "long enough"); err != nil {
+		t.Errorf("by the password: %v", err)
+	}
+	if allowed, err := f.SetupAllowed(t.Context()); err != nil || allowed {
+		t.Errorf("setup is allowed (%v): %v", allowed, err)
+	}
+}
