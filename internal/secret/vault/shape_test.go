@@ -15,7 +15,7 @@ import (
 // full is a policy for every call that the store knows.
 func full(mount string) string {
 	return vaulttest.PolicyOf(mount, "create", "read", "update", "delete", "patch") + `
-path "` + mount + `/metadata/*" { capabilities = ["delete"] }
+path "` + mount + `/metadata/*" { capabilities = ["read", "delete"] }
 path "` + mount + `/subkeys/*" { capabilities = ["read"] }`
 }
 
@@ -51,68 +51,89 @@ func wantCalls(t *testing.T, what, got, want string) {
 	}
 }
 
-func TestSubkeysAndPatch(t *testing.T) {
+func TestWithoutReading(t *testing.T) {
 	v := vaulttest.Shared(t)
-	f, calls := recorded(t, v)
 	mount := v.MountKV(t)
-	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, full(mount), time.Hour)})
-	calls()
-	foreign := `{"theirs":"x","n":12345678901234567890123,"o":{"a":"b"},"l":["x"],"t":true,"z":null}`
-	v.Write(t, mount, org.String(), foreign)
+	for look, policy := range map[string]string{
+		"metadata": full(mount),
+		"subkeys":  strings.ReplaceAll(full(mount), `["read", "delete"]`, `["delete"]`),
+	} {
+		t.Run(look, func(t *testing.T) {
+			defer v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
+			f, calls := recorded(t, v)
+			s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, policy, time.Hour)})
+			calls()
+			look := "GET " + look
+			foreign := `{"theirs":"x","n":12345678901234567890123,"o":{"a":"b"},"l":["x"],"t":true,"z":null}`
+			v.Write(t, mount, org.String(), foreign)
 
-	wantKeys(t, s, "theirs")
-	wantCalls(t, "the first list", calls(), "GET data")
-	wantKeys(t, s, "theirs")
-	wantCalls(t, "the second list", calls(), "GET subkeys")
-	apply(t, s, set("ours", "1"))
-	wantCalls(t, "a change", calls(), "PATCH data")
-	wantKeys(t, s, "ours", "theirs")
-	wantCalls(t, "a list after a change of ours", calls(), "GET subkeys")
-	apply(t, s, set("n", "ours now"))
-	wantKeys(t, s, "n", "ours", "theirs")
-	wantCalls(t, "a foreign key that is set", calls(), "PATCH data, GET subkeys")
-	apply(t, s, secret.Change{Delete: []string{"ours", "o"}})
-	wantKeys(t, s, "n", "theirs")
-	wantCalls(t, "a deletion", calls(), "GET data, PUT data, GET subkeys")
-	if got := v.Read(t, mount, org.String()); string(got.Data["o"]) != `{"a":"b"}` || string(got.Data["z"]) != "null" || len(got.Data) != 6 {
-		t.Errorf("the entry holds %s", got.Data)
-	}
+			wantKeys(t, s, "theirs")
+			wantCalls(t, "the first list", calls(), "GET data")
+			wantKeys(t, s, "theirs")
+			if look == "GET subkeys" {
+				wantCalls(t, "the second list", calls(), "GET metadata, GET subkeys") // and the former not again
+			} else {
+				wantCalls(t, "the second list", calls(), look)
+			}
+			apply(t, s, set("ours", "1"))
+			wantCalls(t, "a change", calls(), "PATCH data")
+			wantKeys(t, s, "ours", "theirs")
+			wantCalls(t, "a list after a change of ours", calls(), look)
+			apply(t, s, set("n", "ours now"))
+			wantKeys(t, s, "n", "ours", "theirs")
+			wantCalls(t, "a foreign key that is set", calls(), "PATCH data, "+look)
+			apply(t, s, secret.Change{Delete: []string{"ours", "o"}})
+			wantKeys(t, s, "n", "theirs")
+			wantCalls(t, "a deletion", calls(), "GET data, PUT data, "+look)
+			if got := v.Read(t, mount, org.String()); string(got.Data["o"]) != `{"a":"b"}` || string(got.Data["z"]) != "null" || len(got.Data) != 6 {
+				t.Errorf("the entry holds %s", got.Data)
+			}
 
-	// Others write: what was learned does not hold.
-	v.Write(t, mount, org.String(), `{"theirs":12,"new":"x"}`)
-	wantKeys(t, s, "new")
-	wantCalls(t, "after another's write", calls(), "GET subkeys, GET data")
-	v.Write(t, mount, org.String(), `{"theirs":12,"new":13}`)
-	apply(t, s, set("a", "1"))
-	wantCalls(t, "a change after another's write", calls(), "PATCH data, GET data, PUT data")
-	wantKeys(t, s, "a")
+			// Others write: what was learned does not hold.
+			v.Write(t, mount, org.String(), `{"theirs":12,"new":"x"}`)
+			wantKeys(t, s, "new")
+			wantCalls(t, "after another's write", calls(), look+", GET data")
+			v.Write(t, mount, org.String(), `{"theirs":12,"new":13}`)
+			apply(t, s, set("a", "1"))
+			wantCalls(t, "a change after another's write", calls(), "PATCH data, GET data, PUT data")
+			wantKeys(t, s, "a")
 
-	// The entry goes, and comes again with the same version.
-	for range 2 {
-		calls()
-		v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
-		wantKeys(t, s)
-		apply(t, s, set("a", "1"))
-		wantKeys(t, s, "a")
-	}
-	v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
-	v.Write(t, mount, org.String(), `{"a":1}`)
-	wantKeys(t, s)
+			// The entry goes, and comes again with the same version.
+			for range 2 {
+				v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
+				wantKeys(t, s)
+				apply(t, s, set("a", "1"))
+				wantKeys(t, s, "a")
+			}
+			v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
+			v.Write(t, mount, org.String(), `{"a":1}`)
+			wantKeys(t, s)
 
-	// The latest version is deleted.
-	apply(t, s, set("b", "1"))
-	v.Do(t, "DELETE", mount+"/data/"+org.String(), nil)
-	calls()
-	wantKeys(t, s)
-	apply(t, s, set("c", "1"))
-	wantKeys(t, s, "c")
-	if strings.Contains(log.String(), "does not serve") {
-		t.Errorf("the log speaks of failures:\n%s", log)
+			// The latest version is deleted, and comes back: a version that says no more than before, and holds other keys.
+			v.Write(t, mount, org.String(), `{"b":"1","theirs":{"x":1}}`)
+			wantKeys(t, s, "b")
+			undelete := map[string]any{"versions": []int{v.Read(t, mount, org.String()).Metadata.Version}}
+			for range 2 {
+				v.Do(t, "DELETE", mount+"/data/"+org.String(), nil)
+				wantKeys(t, s)
+				wantKeys(t, s)
+				v.Do(t, "POST", mount+"/undelete/"+org.String(), undelete)
+				wantKeys(t, s, "b")
+				wantKeys(t, s, "b")
+			}
+			v.Do(t, "DELETE", mount+"/data/"+org.String(), nil)
+			wantKeys(t, s)
+			apply(t, s, set("c", "1"))
+			wantKeys(t, s, "c")
+			if strings.Contains(log.String(), "does not serve") {
+				t.Errorf("the log speaks of failures:\n%s", log)
+			}
+		})
 	}
 }
 
-// Each of the two calls that a policy does not allow is tried once.
-func TestWithoutSubkeysOrPatch(t *testing.T) {
+// Each of the calls that a policy does not allow is tried once.
+func TestAlwaysReading(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f, calls := recorded(t, v)
 	mount := v.MountKV(t)
@@ -122,7 +143,7 @@ func TestWithoutSubkeysOrPatch(t *testing.T) {
 	for range 3 {
 		wantKeys(t, s, "a")
 	}
-	wantCalls(t, "lists", calls(), "GET data, PUT data, GET subkeys, GET data, GET data, GET data")
+	wantCalls(t, "lists", calls(), "GET data, PUT data, GET metadata, GET subkeys, GET data, GET data, GET data")
 	for _, value := range []string{"2", "3", "4"} {
 		apply(t, s, set("a", value))
 	}

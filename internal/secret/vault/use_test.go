@@ -97,8 +97,8 @@ func TestMetricsAndDetails(t *testing.T) {
 	got := gathered(t, reg)
 	for name, want := range map[string]float64{
 		"strongroom_vault_requests_total ok read": 2, "strongroom_vault_requests_total ok write": 1,
-		"strongroom_vault_requests_total denied subkeys": 1,
-		"strongroom_vault_logins_total ok":               1, "strongroom_vault_logins_total failed": 0,
+		"strongroom_vault_requests_total denied metadata": 1, "strongroom_vault_requests_total denied subkeys": 1,
+		"strongroom_vault_logins_total ok": 1, "strongroom_vault_logins_total failed": 0,
 		"strongroom_vault_breaker_open": 0, "strongroom_vault_cache_entries": 0,
 	} {
 		if n, ok := got[name]; !ok || n != want {

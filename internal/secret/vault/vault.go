@@ -13,6 +13,7 @@ package vault
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"strongroom/internal/id"
@@ -90,7 +91,7 @@ type Store struct {
 
 // layout is how an organisation's secrets lie in Vault, and so what reads and writes them.
 type layout interface {
-	Keys(ctx context.Context, org id.ID) ([]string, error)
+	Keys(ctx context.Context, org id.ID) ([]string, error) // a list that nobody may change
 	Get(ctx context.Context, org id.ID, key string) (secret.Value, error)
 	Use(ctx context.Context, org id.ID, key string) (secret.Value, error)
 	UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error)
@@ -111,8 +112,9 @@ func (s *Store) layout(org id.ID) layout {
 }
 
 var (
-	_ secret.Store = (*Store)(nil)
-	_ secret.User  = (*Store)(nil)
+	_ secret.Store  = (*Store)(nil)
+	_ secret.Lister = (*Store)(nil)
+	_ secret.User   = (*Store)(nil)
 )
 
 // New connects to Vault, checks that secrets can be kept there, and returns the store. Its errors name addresses and
@@ -158,6 +160,12 @@ func (s *Store) Close() {
 
 // Keys lists the organisation's secrets.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
+	keys, err := s.SharedKeys(ctx, org)
+	return slices.Clone(keys), err
+}
+
+// SharedKeys implements secret.Lister.
+func (s *Store) SharedKeys(ctx context.Context, org id.ID) ([]string, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
 	return s.layout(org).Keys(ctx, org)

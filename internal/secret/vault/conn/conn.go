@@ -171,6 +171,9 @@ func (c *Conn) Bound(ctx context.Context) (context.Context, context.CancelFunc) 
 	return context.WithTimeoutCause(ctx, c.Timeout, ErrTooSlow)
 }
 
+// Bounded is a context of that length for what nobody alone waits for.
+func (c *Conn) Bounded() (context.Context, context.CancelFunc) { return c.Bound(c.base) }
+
 // Shorten leaves an eighth of the time to look what became of a write that was not answered.
 func (c *Conn) Shorten(ctx context.Context) (context.Context, context.CancelFunc) {
 	d, ok := ctx.Deadline()

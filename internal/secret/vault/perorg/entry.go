@@ -19,15 +19,21 @@ func isString(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '"' }
 
 // read gets the organisation's entry.
 func (s *Store) read(ctx context.Context, org id.ID) (entry, error) {
+	e, _, err := s.learn(ctx, org)
+	return e, err
+}
+
+// learn gets the organisation's entry and its shape.
+func (s *Store) learn(ctx context.Context, org id.ID) (entry, shape, error) {
 	at, err := s.at(ctx, org)
 	if err != nil {
-		return entry{}, err
+		return entry{}, shape{}, err
 	}
 	e, err := at.Read(ctx)
-	if err == nil {
-		s.shapes.learn(org, shape{e.Version, e.Created, foreignIn(e.Data)})
+	if err != nil {
+		return entry{}, shape{}, err
 	}
-	return entry{e}, err
+	return entry{e}, s.shapes.learnt(org, e.Version, e.Created, e.Data), nil
 }
 
 // value is that of a key, where it is a string.
@@ -83,6 +89,6 @@ func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[stri
 	if err != nil {
 		return err
 	}
-	s.shapes.learn(org, shape{written.Version, written.Created, foreignIn(data)})
+	s.shapes.learnt(org, written.Version, written.Created, data)
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/cache"
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/flight"
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/queue"
 )
@@ -35,6 +36,7 @@ type Store struct {
 	places *kv2.Places
 	queue  *queue.Queue
 	shapes *shapes
+	lists  *flight.Group[[]string]
 	cache  *cache.Cache[id.ID, entry]
 }
 
@@ -45,6 +47,7 @@ const maxCached = 1000
 func New(c Config) *Store {
 	s := &Store{conn: c.Conn, places: c.Places, shapes: newShapes()}
 	s.queue = queue.New(c.Conn, s.write)
+	s.lists = flight.New(c.Conn.Bounded, s.keys)
 	s.cache = cache.New(cache.Config[id.ID, entry]{
 		Read: func(ctx context.Context, org id.ID) (entry, error) {
 			ctx, cancel := s.conn.Bound(ctx)
@@ -60,6 +63,7 @@ func New(c Config) *Store {
 // Close waits for the writers.
 func (s *Store) Close() {
 	s.queue.Close()
+	s.lists.Wait()
 	s.cache.Clear()
 }
 
@@ -71,23 +75,15 @@ func (s *Store) at(ctx context.Context, org id.ID) (kv2.Location, error) {
 	return at, err
 }
 
-// Keys lists the keys whose values are strings.
-func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
-	if keys, ok, err := s.subkeys(ctx, org); ok || err != nil {
-		return keys, err
+// Keys lists the keys whose values are strings. Nobody may change the list: where nothing has changed, it is the last one.
+func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) { return s.lists.Get(ctx, org) }
+
+func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
+	if k, ok, err := s.still(ctx, org); ok || err != nil {
+		return k.keys, err
 	}
-	e, err := s.read(ctx, org)
-	if err != nil {
-		return nil, err
-	}
-	keys := make([]string, 0, len(e.Data))
-	for key, raw := range e.Data {
-		if isString(raw) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys, nil
+	_, k, err := s.learn(ctx, org)
+	return k.keys, err
 }
 
 // Get reads one value.
@@ -130,8 +126,8 @@ func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) boo
 func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	e, err := s.read(ctx, org)
-	return slices.Sorted(maps.Keys(foreignIn(e.Data))), err
+	_, k, err := s.learn(ctx, org)
+	return slices.Sorted(maps.Keys(k.foreign)), err
 }
 
 // Cached are the counts of what Use gives out.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -17,25 +18,31 @@ import (
 	"strongroom/internal/secret/vault/kv2"
 )
 
-// Two of Vault's calls do with less than an entry: subkeys lists its keys without fetching a value, and a JSON merge patch
-// changes some values without sending the others. Neither tells strings from what is someone else's, so both need to know
-// the shape of the entry's present version: it is learned from what was read and written in full, and good for exactly
-// that version. Where it is not known, or policies do not allow these calls, the whole entry is read and written.
+// Three of Vault's calls do with less than an entry: metadata and subkeys tell which version of it is the present one
+// without fetching a value, and a JSON merge patch changes some values without sending the others. None tells strings from
+// what is someone else's, so they need to know the shape of that version: it is learned from what was read and written in
+// full, and good for exactly that version, since Vault never changes one. Where it is not known, or policies do not allow
+// these calls, the whole entry is read and written.
 
 // shape is what is known of one version of an entry without its values.
 type shape struct {
 	version int64
 	created string              // when, as Vault gives it: versions begin anew after an entry's removal
-	foreign map[string]struct{} // the keys of values that are not strings
+	keys    []string            // of the values that are strings, sorted; nobody may change them
+	foreign map[string]struct{} // the keys of other values
 }
 
-// maxShapes bounds how many are kept. Most have no foreign keys and are a few words long.
-const maxShapes = 10_000
+// maxShapes bounds how many are kept, and maxNames the bytes of their keys, all together.
+const (
+	maxShapes = 10_000
+	maxNames  = 32 << 20
+)
 
-// shapes are those last seen, by organisation, and which of the two calls were refused where.
+// shapes are those last seen, by organisation, and which of the calls were refused where.
 type shapes struct {
 	mu      sync.Mutex
 	known   map[id.ID]shape
+	size    int
 	refused map[refusal]time.Time
 }
 
@@ -58,20 +65,68 @@ func (s *shapes) of(org id.ID) (shape, bool) {
 	return k, ok
 }
 
+// learnt is the shape of a version that was read or written in full. Of one that is deleted there is no data, and nothing
+// to be learned: it may be undeleted.
+func (s *shapes) learnt(org id.ID, version int64, created string, data map[string]json.RawMessage) shape {
+	if data == nil {
+		s.forget(org)
+		return shape{keys: []string{}}
+	}
+	if k, ok := s.of(org); ok && k.version == version && k.created == created {
+		return k
+	}
+	k := shape{version, created, make([]string, 0, len(data)), nil}
+	for key, raw := range data {
+		if isString(raw) {
+			k.keys = append(k.keys, key)
+			continue
+		}
+		if k.foreign == nil {
+			k.foreign = make(map[string]struct{})
+		}
+		k.foreign[key] = struct{}{}
+	}
+	slices.Sort(k.keys)
+	s.learn(org, k)
+	return k
+}
+
 func (s *shapes) learn(org id.ID, k shape) {
+	size := k.size()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.version == 0 || k.created == "" {
-		delete(s.known, org)
+	s.remove(org)
+	if k.version == 0 || k.created == "" || size > maxNames {
 		return
 	}
-	if _, ok := s.known[org]; !ok && len(s.known) >= maxShapes {
-		for other := range s.known { // any
-			delete(s.known, other)
+	for other := range s.known { // any
+		if len(s.known) < maxShapes && s.size+size <= maxNames {
 			break
 		}
+		s.remove(other)
 	}
 	s.known[org] = k
+	s.size += size
+}
+
+// remove forgets one. The lock is held.
+func (s *shapes) remove(org id.ID) {
+	if k, ok := s.known[org]; ok {
+		s.size -= k.size()
+		delete(s.known, org)
+	}
+}
+
+// size is about what a shape takes in memory.
+func (k shape) size() int {
+	size := 64
+	for _, key := range k.keys {
+		size += len(key) + 16
+	}
+	for key := range k.foreign {
+		size += len(key) + 16
+	}
+	return size
 }
 
 func (s *shapes) forget(org id.ID) { s.learn(org, shape{}) }
@@ -89,72 +144,83 @@ func (s *shapes) refuse(p kv2.Place, call string) {
 	s.refused[refusal{p, call}] = time.Now()
 }
 
-// foreignIn are the keys of what is not a string.
-func foreignIn(data map[string]json.RawMessage) map[string]struct{} {
-	var foreign map[string]struct{}
-	for key, raw := range data {
-		if !isString(raw) {
-			if foreign == nil {
-				foreign = make(map[string]struct{})
-			}
-			foreign[key] = struct{}{}
-		}
-	}
-	return foreign
-}
-
 // notAllowed reports whether a call that Vault need not allow, or know, ended for that reason.
 func notAllowed(err error) bool {
 	return conn.Is(err, conn.Denied) || conn.Is(err, conn.Unmounted) || conn.Is(err, conn.Strange)
 }
 
-// subkeys lists an organisation's keys where the shape of its entry is known. ok is false where the entry must be read.
-func (s *Store) subkeys(ctx context.Context, org id.ID) (keys []string, ok bool, err error) {
+// look is a call that tells which version of an entry is the present one; none where that cannot be read.
+type look struct {
+	call  string
+	query map[string][]string
+	read  func(body []byte) (kv2.Version, error)
+}
+
+// looks are the calls, the cheaper one first: metadata is not the longer the more secrets there are.
+var looks = []look{
+	{"metadata", nil, func(body []byte) (kv2.Version, error) {
+		var answer struct {
+			Data struct {
+				Current  int64 `json:"current_version"`
+				Versions map[string]struct {
+					Created   string `json:"created_time"`
+					Deleted   string `json:"deletion_time"` // it may be to come, by Vault's clock
+					Destroyed bool
+				}
+			}
+		}
+		err := json.Unmarshal(body, &answer)
+		v := answer.Data.Versions[strconv.FormatInt(answer.Data.Current, 10)]
+		if v.Deleted != "" || v.Destroyed {
+			return kv2.Version{}, err
+		}
+		return kv2.Version{Version: answer.Data.Current, Created: v.Created}, err
+	}},
+	{"subkeys", map[string][]string{"depth": {"1"}}, func(body []byte) (kv2.Version, error) {
+		var answer struct {
+			Data struct{ Metadata kv2.Version }
+		}
+		err := json.Unmarshal(body, &answer)
+		return answer.Data.Metadata, err
+	}},
+}
+
+// still gives the shape of the organisation's entry where it is known and still that of the present version. ok is false
+// where the entry must be read.
+func (s *Store) still(ctx context.Context, org id.ID) (k shape, ok bool, err error) {
 	k, known := s.shapes.of(org)
 	if !known {
-		return nil, false, nil
+		return shape{}, false, nil
 	}
 	at, err := s.at(ctx, org)
-	if err != nil || !s.shapes.may(at.Place, "subkeys") {
-		return nil, false, err
+	if err != nil {
+		return shape{}, false, err
 	}
-	var answer struct {
-		Data struct {
-			Subkeys  map[string]struct{}
-			Metadata kv2.Version
+	for _, l := range looks {
+		if !s.shapes.may(at.Place, l.call) {
+			continue
+		}
+		r := at.Request(http.MethodGet, l.call, "read")
+		r.Optional = true
+		var v kv2.Version
+		var odd error
+		err = at.Raw(ctx, r, l.query, func(status int, body []byte) bool {
+			v, odd = l.read(body)
+			return status == http.StatusOK
+		})
+		switch {
+		case err == nil && odd == nil:
+			return k, v.Version == k.version && v.Created == k.created, nil // else others have written
+		case conn.Is(err, conn.Unmounted): // no entry, a deleted version, or no such call
+			s.shapes.forget(org)
+			return shape{}, false, nil
+		case err == nil, notAllowed(err):
+			s.shapes.refuse(at.Place, l.call)
+		default:
+			return shape{}, false, err
 		}
 	}
-	r := at.Request(http.MethodGet, "subkeys", "read")
-	r.Optional = true
-	odd := false
-	err = at.Raw(ctx, r, map[string][]string{"depth": {"1"}}, func(status int, body []byte) bool {
-		odd = json.Unmarshal(body, &answer) != nil
-		return status == http.StatusOK
-	})
-	switch {
-	case err == nil && odd:
-		s.shapes.refuse(at.Place, "subkeys")
-		return nil, false, nil
-	case conn.Is(err, conn.Unmounted): // no entry, a deleted version, or no such call
-		s.shapes.forget(org)
-		return nil, false, nil
-	case notAllowed(err):
-		s.shapes.refuse(at.Place, "subkeys")
-		return nil, false, nil
-	case err != nil:
-		return nil, false, err
-	}
-	if m := answer.Data.Metadata; m.Version != k.version || m.Created != k.created {
-		return nil, false, nil // others have written
-	}
-	keys = make([]string, 0, len(answer.Data.Subkeys))
-	for key := range answer.Data.Subkeys {
-		if _, foreign := k.foreign[key]; !foreign {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys, true, nil
+	return shape{}, false, nil
 }
 
 // patch makes changes that only set values by a JSON merge patch against the version whose shape is known. sent is false
@@ -195,13 +261,26 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 	case err != nil:
 		return true, err
 	}
-	foreign := maps.Clone(k.foreign)
-	for key := range data {
-		delete(foreign, key)
-	}
 	v, err := at.Written(written, r)
 	if err == nil {
-		s.shapes.learn(org, shape{v.Version, v.Created, foreign})
+		s.shapes.learn(org, k.with(v, data))
 	}
 	return true, err
+}
+
+// with is the shape of the version that a patch makes of this one.
+func (k shape) with(v kv2.Version, set map[string]json.RawMessage) shape {
+	next := shape{v.Version, v.Created, k.keys, maps.Clone(k.foreign)}
+	var added []string
+	for key := range set {
+		delete(next.foreign, key)
+		if _, had := slices.BinarySearch(k.keys, key); !had {
+			added = append(added, key)
+		}
+	}
+	if len(added) > 0 { // else the list stays the very one, and so does what was made of it
+		next.keys = slices.Concat(k.keys, added)
+		slices.Sort(next.keys)
+	}
+	return next
 }

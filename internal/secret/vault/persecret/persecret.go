@@ -36,6 +36,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/cache"
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/flight"
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/queue"
 )
@@ -57,7 +58,7 @@ type Store struct {
 	controls controls
 	versions versions
 	sweeps   sweeps
-	lists    lists
+	lists    *flight.Group[[]string]
 	hints    hints
 	// finishing are the organisations for which a change that was found unfinished waits for its turn to be carried out.
 	finishing sync.Map
@@ -77,6 +78,7 @@ const atOnce = 16
 func New(c Config) *Store {
 	s := &Store{conn: c.Conn, places: c.Places}
 	s.queue = queue.New(c.Conn, s.write)
+	s.lists = flight.New(c.Conn.Bounded, s.keys)
 	s.cache, s.names = c.caches(s)
 	s.running.Go(s.sweepNowAndThen)
 	return s
@@ -85,6 +87,7 @@ func New(c Config) *Store {
 // Close waits for the writers.
 func (s *Store) Close() {
 	s.queue.Close()
+	s.lists.Wait()
 	s.running.Wait()
 	s.cache.Clear()
 	s.names.Clear()

@@ -91,7 +91,10 @@ func comingBack(steps []step, path string, e kv2.Entry) bool {
 
 var errNewer = errs.New(errs.Unavailable, "what is under way for the organisation was begun by a newer server")
 
-// keys lists the organisation's secrets: what is in Vault, without what is deleted, and with a change that is under way as
+// Keys lists the organisation's secrets. Nobody may change the list, which others may have got as well.
+func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) { return s.lists.Get(ctx, org) }
+
+// keys makes the list: what is in Vault, without what is deleted, and with a change that is under way as
 // if it had been carried out. The control entry must be the same before and after, else a change came between.
 func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 	at, err := s.at(ctx, org)

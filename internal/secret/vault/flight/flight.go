@@ -1,0 +1,130 @@
+// Package flight has what several callers ask for at the same time made for them together. A few of an organisation are
+// being made at a time; all who ask meanwhile get the next one, which begins after they have asked, so that it shows
+// whatever had happened by then. (Package cache gives out what was begun before.)
+//
+// A caller who leaves takes nobody's answer with him: what is begun at once is for its caller alone, and the next is
+// nobody's own.
+package flight
+
+import (
+	"context"
+	"sync"
+
+	"strongroom/internal/id"
+	"strongroom/internal/secret/vault/conn"
+)
+
+// atOnce is how many of one organisation are being made at a time. With one, callers would wait for two on average, the rest
+// of the one that is under way and their own, also where a Vault that is far away could serve them side by side.
+const atOnce = 4
+
+// Group makes things of one kind, such as lists. Make it with New.
+type Group[T any] struct {
+	make  func(ctx context.Context, org id.ID) (T, error)
+	bound func() (context.Context, context.CancelFunc)
+
+	mu      sync.Mutex
+	turns   map[id.ID]*turn[T]
+	running sync.WaitGroup
+}
+
+// turn is an organisation's. It exists while something of it is being made.
+type turn[T any] struct {
+	under int // how many are being made
+	next  *flight[T]
+}
+
+// flight is what several wait for.
+type flight[T any] struct {
+	waiting int // those who have not left
+	done    chan struct{}
+	value   T
+	err     error
+}
+
+// New makes a group of what make makes. bound gives the context of what nobody alone has asked for.
+func New[T any](bound func() (context.Context, context.CancelFunc), make func(ctx context.Context, org id.ID) (T, error)) *Group[T] {
+	return &Group[T]{make: make, bound: bound, turns: map[id.ID]*turn[T]{}}
+}
+
+// Wait waits until nothing is being made that nobody alone has asked for.
+func (g *Group[T]) Wait() { g.running.Wait() }
+
+// Get gives what begins to be made from now on. Others may get the same value.
+func (g *Group[T]) Get(ctx context.Context, org id.ID) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, conn.Known(ctx, err)
+	}
+	f := g.join(org)
+	if f == nil {
+		defer g.goOn(org)
+		v, err := g.make(ctx, org)
+		if err != nil {
+			err = conn.Known(ctx, err)
+		}
+		return v, err
+	}
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		f.waiting--
+		return none, conn.Known(ctx, ctx.Err())
+	}
+}
+
+// join gives the organisation's next flight; nil where it is the caller's turn.
+func (g *Group[T]) join(org id.ID) *flight[T] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.turns[org]
+	if t == nil {
+		t = new(turn[T])
+		g.turns[org] = t
+	}
+	if t.under < atOnce {
+		t.under++
+		return nil
+	}
+	if t.next == nil {
+		t.next = &flight[T]{done: make(chan struct{})}
+	}
+	t.next.waiting++
+	return t.next
+}
+
+// goOn begins what was asked for while as many were being made as may be.
+func (g *Group[T]) goOn(org id.ID) {
+	if f := g.next(org); f != nil {
+		g.running.Go(func() {
+			for ; f != nil; f = g.next(org) {
+				g.fly(org, f)
+			}
+		})
+	}
+}
+
+// next gives what is to be made in the place of what has been, where anybody waits for it.
+func (g *Group[T]) next(org id.ID) *flight[T] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.turns[org]
+	f := t.next
+	if t.next = nil; f != nil && f.waiting > 0 {
+		return f
+	}
+	if t.under--; t.under == 0 {
+		delete(g.turns, org)
+	}
+	return nil
+}
+
+func (g *Group[T]) fly(org id.ID, f *flight[T]) {
+	ctx, cancel := g.bound()
+	defer cancel()
+	defer close(f.done)
+	f.value, f.err = g.make(ctx, org)
+}
