@@ -13,7 +13,7 @@ import (
 // policy is what docs/vault.md gives the server.
 func policy(mount string) string {
 	return vaulttest.PolicyOf(mount, "create", "read", "update", "patch") + fmt.Sprintf(`
-path "%s/metadata/*" { capabilities = ["read", "delete"] }
+path "%s/metadata/*" { capabilities = ["delete", "read"] }
 path "%s/subkeys/*" { capabilities = ["read"] }`, mount, mount)
 }
 

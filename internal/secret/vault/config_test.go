@@ -200,6 +200,9 @@ func TestSettings(t *testing.T) {
 		{"capath, field", secured, Config{Address: secured.URL, CAPath: files.caDir}, nil, "", reached},
 		{"capath, as Kubernetes mounts it", secured, Config{Address: secured.URL, CAPath: mounted(t, files.ca)}, nil, "", reached},
 		{"capath, variable", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + files.caDir}, "", reached},
+		{"capath, variable, as Kubernetes mounts it", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + mounted(t, files.ca)}, "", reached},
+		{"capath, field over its variable", secured, Config{Address: secured.URL, CAPath: files.caDir}, []string{"VAULT_CAPATH=" + mounted(t, files.otherCA)}, "", reached},
+		{"cacert, variable over the folder's", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + mounted(t, files.otherCA), "VAULT_CACERT=" + files.ca}, "", reached},
 		{"capath, field over the file's variable", secured, Config{Address: secured.URL, CAPath: files.caDir}, []string{"VAULT_CACERT=" + files.otherCA}, "", reached},
 
 		{"client certificate, none", secured, Config{Address: secured.URL, CACert: files.ca}, nil, "", client("")},

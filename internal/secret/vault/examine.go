@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/login"
 )
 
 // Examine walks a configuration step by step as a start does, and writes each step's outcome, then the smallest policy
@@ -55,6 +56,13 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 			at = at.Below("name")
 		}
 		step("secrets at", at.In("data")+inNamespace(p)+" (KV version 2; the organisation is an example)")
+		warnings, err := s.examineKeeping(ctx, p)
+		if err != nil {
+			return err
+		}
+		for _, w := range warnings {
+			step("", "warning: "+w)
+		}
 		for _, n := range needs(at) {
 			missed := lacks(ctx, at, []needed{n})
 			switch {
@@ -88,11 +96,11 @@ func (s *Store) examineToken() string {
 	case !ends:
 		text += "; the token does not end"
 	case state.Renewable:
-		text += "; the token lasts for " + life.Round(time.Second).String() + " and is renewed"
+		text += "; the token lasts for " + login.Words(life) + " and is renewed"
 	case s.conn.Session.Lasting():
-		text += "; the token lasts for " + life.Round(time.Second).String() + " and is replaced"
+		text += "; the token lasts for " + login.Words(life) + " and is replaced"
 	default:
-		text += "; the token ends in " + life.Round(time.Second).String() + " and cannot be renewed"
+		text += "; the token ends in " + login.Words(life) + " and cannot be renewed"
 	}
 	return text
 }

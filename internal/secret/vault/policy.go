@@ -42,12 +42,14 @@ func needs(l kv2.Location) []needed {
 	default:
 		list = []needed{
 			{kind: "data", capabilities: []string{"create", "read", "update"}, why: "Without \"patch\", each change reads the whole entry first."},
-			{kind: "metadata", capabilities: []string{"delete"}, why: "An organisation's end removes its secrets with all their versions."},
+			{kind: "metadata", capabilities: []string{"delete"}, why: "An organisation's end removes its secrets with all their versions. \"read\", which may be left out, makes lists faster."},
 			{kind: "data", capabilities: []string{"patch"}, optional: true, without: slower},
 		}
 	}
 	if l.Layout != kv2.LayoutSecret {
-		list = append(list, needed{kind: "subkeys", capabilities: []string{"read"}, optional: true, without: slower, why: "Lists names without fetching values; may be left out."})
+		list = append(list,
+			needed{kind: "metadata", capabilities: []string{"read"}, optional: true, without: slower, why: "Tells whether a list is still right; may be left out."},
+			needed{kind: "subkeys", capabilities: []string{"read"}, optional: true, without: slower, why: "Tells whether a list is still right without the former, and without fetching values; may be left out."})
 	}
 	for i := range list {
 		list[i].path = l.In(list[i].kind)

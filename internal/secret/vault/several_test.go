@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -223,4 +225,51 @@ func TestFinishedOnce(t *testing.T) {
 	close(carryOut)
 	wg.Wait()
 	wantKeys(t, reader, "a", "b")
+}
+
+// TestListsTogether has many ask for a list while Vault does not answer: they get one that was begun after they asked, and
+// so shows what somebody had set by then, for a few requests altogether.
+func TestListsTogether(t *testing.T) {
+	v := vaulttest.Shared(t)
+	eachLayout(t, func(t *testing.T, l kv2.Layout) {
+		f := newFront(t, v)
+		p := Place{Mount: v.MountKV(t), Layout: l}
+		s, _ := open(t, v, Config{Address: f.URL, Place: p})
+		other, _ := open(t, v, Config{Place: p})
+		apply(t, s, set("a", "1"))
+		wantKeys(t, s, "a")
+		var requests atomic.Int64
+		held := make(chan struct{})
+		f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+			requests.Add(1)
+			<-held
+			vault.ServeHTTP(w, r)
+		})
+		release := sync.OnceFunc(func() { close(held) })
+		defer release()
+		var wg sync.WaitGroup
+		ask := func(n int, want ...string) {
+			asking := make(chan struct{}, n)
+			for range n {
+				wg.Go(func() {
+					asking <- struct{}{}
+					if keys, err := s.Keys(t.Context(), org); err != nil || !slices.Equal(keys, want) && want != nil {
+						t.Errorf("Keys: %v, %v; want %v", keys, err, want)
+					}
+				})
+			}
+			for range n {
+				<-asking
+			}
+		}
+		ask(50)
+		waitFor(t, func() bool { return requests.Load() >= 4 })
+		apply(t, other, set("b", "1"))
+		ask(50, "a", "b")
+		release()
+		wg.Wait()
+		if got := requests.Load(); got > 50 {
+			t.Errorf("%d requests for 100 lists", got)
+		}
+	})
 }

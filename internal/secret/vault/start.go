@@ -56,11 +56,12 @@ func (s *Store) check(ctx context.Context) error {
 	// Routes may share a mount and not a policy.
 	mounts := make(map[Place]bool)
 	for _, p := range s.places.All() {
-		if at := (Place{Mount: p.Mount, Namespace: p.Namespace}); !mounts[at] {
+		if at := (Place{Mount: p.Mount, Namespace: p.Namespace, Layout: p.Layout}); !mounts[at] {
 			mounts[at] = true
 			if err := p.Check(ctx, s.conn, lookedUp == nil, policy(p)); err != nil {
 				return err
 			}
+			s.warnKeeping(ctx, p)
 		}
 	}
 	if lookedUp != nil {

@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/login"
 )
 
 // Details tells of the token, whose end is the outage that can be seen coming.
@@ -22,11 +23,11 @@ func (s *Store) Details() []secret.Detail {
 	case life == 0:
 		d.OK, d.Message = false, "has ended"
 	case state.Renewable:
-		d.Message = "is renewed in time; lasts for " + life.Round(time.Second).String()
+		d.Message = "is renewed in time; lasts for " + login.Words(life)
 	case s.conn.Session.Lasting():
-		d.Message = "is replaced in time; lasts for " + life.Round(time.Second).String()
+		d.Message = "is replaced in time; lasts for " + login.Words(life)
 	default:
-		d.Message = "cannot be renewed and ends in " + life.Round(time.Second).String()
+		d.Message = "cannot be renewed and ends in " + login.Words(life)
 	}
 	return []secret.Detail{d}
 }

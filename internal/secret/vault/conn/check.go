@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"strongroom/internal/secret/vault/login"
 )
 
 // Temporary is a state of Vault at start that an operator, or time, will change.
@@ -125,7 +127,7 @@ func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 		c.Log.Warn("Vault's token ends after a number of uses; the server will lose its secrets then", "uses", uses)
 	}
 	if renewable, _ := info.TokenIsRenewable(); ttl > 0 && !renewable && !c.Session.Lasting() {
-		c.Log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, or another --vault-auth-method", "in", ttl)
+		c.Log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, or another --vault-auth-method", "in", login.Words(ttl))
 	}
 	return nil, nil
 }

@@ -29,7 +29,8 @@ func (c Config) connect(s *Conn) error {
 	if err := checkVariables(); err != nil {
 		return err
 	}
-	conf := api.DefaultConfig()
+	var conf *api.Config
+	login.WithoutCAPath(func() { conf = api.DefaultConfig() })
 	if conf.Error != nil {
 		return fmt.Errorf("Vault's variables: %w", conf.Error)
 	}
@@ -58,7 +59,9 @@ func (c Config) connect(s *Conn) error {
 	if err := c.transport(conf); err != nil {
 		return err
 	}
-	client, err := api.NewClient(conf)
+	var client *api.Client
+	var err error
+	login.WithoutCAPath(func() { client, err = api.NewClient(conf) })
 	if err != nil {
 		return fmt.Errorf("Vault's variables: %w", err)
 	}
@@ -95,10 +98,15 @@ func (c Config) session(s *Conn) error {
 // transport sets up TLS and the connections.
 func (c Config) transport(conf *api.Config) error {
 	tr := conf.HttpClient.Transport.(*http.Transport)
+	folder := login.Variable(api.EnvVaultCAPath)
+	if os.Getenv(api.EnvVaultCACert) != "" || os.Getenv(api.EnvVaultCACertBytes) != "" {
+		folder = "" // among the variables, too, a file goes before a folder
+	}
 	for _, set := range []struct {
 		flag string
 		conf api.TLSConfig
 	}{
+		{"variable " + api.EnvVaultCAPath, api.TLSConfig{CAPath: folder}},
 		{"--vault-capath", api.TLSConfig{CAPath: c.CAPath}},
 		{"--vault-cacert", api.TLSConfig{CACert: c.CACert}}, // last of the two, since a file goes before a folder
 		{"--vault-client-cert", c.clientPair()},
@@ -264,7 +272,7 @@ func checkVariables() error {
 			return nil
 		}},
 	} {
-		if v := os.Getenv(c.name); v != "" {
+		if v := login.Variable(c.name); v != "" {
 			if err := c.try(v); err != nil {
 				return fmt.Errorf("variable %s: %w", c.name, err)
 			}

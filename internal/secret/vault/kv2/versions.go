@@ -48,12 +48,12 @@ func (l Location) List(ctx context.Context) ([]string, error) {
 
 // Metadata is what is known of an entry without its values. Times are as Vault gives them, in UTC.
 type Metadata struct {
-	Current     int64                      `json:"current_version"`
-	Oldest      int64                      `json:"oldest_version"`
-	MaxVersions int                        `json:"max_versions"`
-	Created     time.Time                  `json:"created_time"`
-	Custom      map[string]string          `json:"custom_metadata"`
-	Versions    map[string]VersionMetadata `json:"versions"`
+	Keeping
+	Current  int64                      `json:"current_version"`
+	Oldest   int64                      `json:"oldest_version"`
+	Created  time.Time                  `json:"created_time"`
+	Custom   map[string]string          `json:"custom_metadata"`
+	Versions map[string]VersionMetadata `json:"versions"`
 }
 
 // VersionMetadata is what is known of one version. Deleted is "" or a time, which may be one to come.

@@ -225,7 +225,7 @@ func (s *Session) failed(err error) {
 
 func lasts(secret *api.Secret) string {
 	if d := secret.Auth.LeaseDuration; d > 0 {
-		return (time.Duration(d) * time.Second).String()
+		return Words(time.Duration(d) * time.Second)
 	}
 	return "without end"
 }

@@ -77,7 +77,9 @@ func (s *Session) renewing(secret *api.Secret) (renewals <-chan *api.RenewOutput
 		return nil, nil, nothing
 	}
 	// The watcher gives its requests no context, so the client must see to their end.
-	c, err := s.client.Clone()
+	var c *api.Client
+	var err error
+	WithoutCAPath(func() { c, err = s.client.Clone() })
 	if err != nil {
 		s.log.Error("Vault's token cannot be watched", "error", err)
 		return nil, nil, nothing

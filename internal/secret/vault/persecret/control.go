@@ -49,10 +49,12 @@ type deletion struct {
 	By      string `json:"by,omitempty"`
 }
 
+// StateEntry is the control entry, below the organisation's path.
+const StateEntry = controlFolder + "/state"
+
 const (
 	maxDone     = 16
 	format      = 1
-	stateEntry  = controlFolder + "/state"
 	journals    = controlFolder + "/journal"
 	maxControl  = 384 << 10 // bytes of JSON, below the least that any of Vault's storages takes in an entry (512 KiB)
 	keptDeleted = 256       // names that were deleted and are kept for their time; of more, the oldest go earlier
@@ -100,7 +102,7 @@ func (c *control) hint(gone func(path string) bool, add []deletion) {
 
 // control reads the organisation's control entry.
 func (s *Store) control(ctx context.Context, org id.ID, at kv2.Location) (*control, error) {
-	at = at.Below(stateEntry)
+	at = at.Below(StateEntry)
 	e, err := at.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -122,7 +124,7 @@ func (s *Store) control(ctx context.Context, org id.ID, at kv2.Location) (*contr
 // put writes a control entry in place of the version it was made from, and gives it as it then is.
 func (s *Store) put(ctx context.Context, org id.ID, at kv2.Location, c *control) (*control, error) {
 	s.controls.forget(org)
-	v, err := at.Below(stateEntry).Put(ctx, c.version, map[string]json.RawMessage{"format": kv2.Encode(format), "state": kv2.Encode(c)})
+	v, err := at.Below(StateEntry).Put(ctx, c.version, map[string]json.RawMessage{"format": kv2.Encode(format), "state": kv2.Encode(c)})
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (s *Store) removeAll(ctx context.Context, org id.ID, at kv2.Location) error
 	if err != nil {
 		return err
 	}
-	return at.Below(stateEntry).Remove(ctx, "metadata")
+	return at.Below(StateEntry).Remove(ctx, "metadata")
 }
 
 func (s *Store) removeEntries(ctx context.Context, at kv2.Location, listed map[string]bool) error {

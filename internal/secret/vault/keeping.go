@@ -1,0 +1,133 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"strongroom/internal/id"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/login"
+	"strongroom/internal/secret/vault/persecret"
+)
+
+// maxExamined bounds how many entries of a place are looked at one by one.
+const maxExamined = 200
+
+// examineKeeping warns of what Vault deletes by itself: after a time, or since it keeps one version and no more. The mount
+// may say so, and any entry for itself.
+func (s *Store) examineKeeping(ctx context.Context, p Place) (warnings []string, err error) {
+	at := p.Example(s.conn)
+	mount, known, err := at.Keeping(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case !known:
+		warnings = append(warnings, fmt.Sprintf("whether Vault deletes secrets by itself after a time is not known: the token may not read %s/config", p.Mount))
+	default:
+		warnings = append(warnings, mountKeeping(p, mount)...)
+	}
+	entries, err := s.entries(ctx, p)
+	if conn.Is(err, conn.Denied) { // a policy need not allow to list what is there
+		return warnings, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		at.Entry = e
+		m, found, err := at.Metadata(ctx)
+		if conn.Is(err, conn.Denied) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			set := "vault kv metadata put -mount=" + p.Mount + " %s " + e
+			warnings = append(warnings, keeping(p, m.Keeping, at.In("data"), fmt.Sprintf(set, "-delete-version-after=0s"), fmt.Sprintf(set, "-max-versions=10"))...)
+		}
+	}
+	return warnings, nil
+}
+
+// warnKeeping warns of that at a start, as far as the mounts' own settings go.
+func (s *Store) warnKeeping(ctx context.Context, p Place) {
+	if k, known, err := p.Example(s.conn).Keeping(ctx); err == nil && known {
+		for _, w := range mountKeeping(p, k) {
+			s.conn.Log.Warn(w)
+		}
+	}
+}
+
+func mountKeeping(p Place, k kv2.Keeping) []string {
+	set := "vault write " + p.Mount + "/config "
+	return keeping(p, k, p.Mount+"/", set+"delete_version_after=0s", set+"max_versions=10")
+}
+
+// keeping is what to say of the settings of a mount or an entry, and how to change them.
+func keeping(p Place, k kv2.Keeping, where, noEnd, more string) (warnings []string) {
+	if after, ends := k.Ends(); ends {
+		w := fmt.Sprintf("%s: Vault deletes a value %s after it was written (delete_version_after), whether or not it is in use", where, login.Words(after))
+		if p.Layout == kv2.LayoutSecret {
+			w += ", and with it what tells of changes under way and of deleted secrets"
+		}
+		warnings = append(warnings, w+"; turn that off with: "+noEnd+"; and set anew what was written before, which ends all the same")
+	}
+	if k.MaxVersions == 1 && p.Layout == kv2.LayoutSecret {
+		warnings = append(warnings, fmt.Sprintf("%s: Vault keeps one version of a secret (max_versions), so that no earlier one can be brought back; keep more with: %s", where, more))
+	}
+	return warnings
+}
+
+// entries are the first of the organisations' that are there.
+func (s *Store) entries(ctx context.Context, p Place) ([]string, error) {
+	at := p.Example(s.conn)
+	found := []string{""}
+	for segment := range strings.SplitSeq(p.Path, "/") {
+		var next []string
+		for _, folder := range found {
+			if !strings.Contains(segment, "{") {
+				next = append(next, path.Join(folder, segment))
+				continue
+			}
+			at.Entry = folder
+			names, err := at.List(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				name = strings.TrimSuffix(name, "/")
+				if _, err := id.Parse(name); segment != "{org}" || err == nil {
+					next = append(next, path.Join(folder, name))
+				}
+			}
+		}
+		found = next[:min(len(next), maxExamined)]
+	}
+	if p.Layout != kv2.LayoutSecret {
+		return found, nil
+	}
+	var all []string
+	for _, folder := range found {
+		at.Entry = folder
+		names, err := at.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) > 0 {
+			all = append(all, path.Join(folder, persecret.StateEntry))
+		}
+		for _, name := range names {
+			if _, folders := kv2.IsFolder(name); !folders {
+				all = append(all, path.Join(folder, name))
+			}
+		}
+		if len(all) >= maxExamined {
+			break
+		}
+	}
+	return all[:min(len(all), maxExamined)], nil
+}
