@@ -72,6 +72,8 @@ func (w *tower) wantEnded(t *testing.T) {
 	t.Helper()
 	time.Sleep(time.Minute)
 	w.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.turns) != 0 {
 		t.Errorf("%d turns are left", len(w.turns))
 	}
@@ -169,6 +171,7 @@ func TestErrors(t *testing.T) {
 				t.Errorf("one who waited: %+v", a)
 			}
 		}
+		synctest.Wait()
 		w.err = nil
 		if a := <-w.ask(t.Context(), org); a.err != nil || a.n != atOnce+2 {
 			t.Errorf("the next: %+v", a)
