@@ -35,7 +35,7 @@ type Log struct {
 	logger  *slog.Logger
 	outputs []*output
 
-	lock    chan struct{} // holds one while someone writes
+	turn    *turn
 	chain   *chain
 	buf     []byte
 	closed  bool
@@ -55,7 +55,7 @@ type Log struct {
 // Open opens every sink and writes the line that the server started. The chain goes on where the file's last line, or
 // that of the file put aside last, left it. Close ends the log.
 func Open(cfg Config) (*Log, error) {
-	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf), scanLimit: defaultScanLimit}
+	l := &Log{logger: cfg.Logger, turn: newTurn(), book: lines.NewBook(signOf), scanLimit: defaultScanLimit}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
@@ -229,22 +229,13 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) acquire() error {
-	select {
-	case l.lock <- struct{}{}:
-		return nil
-	default:
-	}
-	timer := time.NewTimer(lockTime)
-	defer timer.Stop()
-	select {
-	case l.lock <- struct{}{}:
-		return nil
-	case <-timer.C:
+	if !l.turn.take(lockTime) {
 		return unavailable(errors.New("a sink hangs"))
 	}
+	return nil
 }
 
-func (l *Log) release() { <-l.lock }
+func (l *Log) release() { l.turn.giveBack() }
 
 func (l *Log) files() []*fileSink {
 	var files []*fileSink

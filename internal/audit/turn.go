@@ -1,0 +1,54 @@
+package audit
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// turn is a lock that is waited for so long and no longer. Whoever runs when it is given back may take it before those that
+// wait for it: to hand it to one of them, as a channel does, leaves it idle until that one has been woken, and under load
+// every line would wait for the scheduler.
+type turn struct {
+	taken   atomic.Bool
+	waiting atomic.Int32
+	back    chan struct{} // holds one: it was given back
+}
+
+func newTurn() *turn { return &turn{back: make(chan struct{}, 1)} }
+
+// looks is how often it is tried, after whatever else can run has been let run, before a timer is made to wait for it.
+const looks = 8
+
+// take reports whether it got it in time.
+func (t *turn) take(within time.Duration) bool {
+	for range looks {
+		if t.taken.CompareAndSwap(false, true) {
+			return true
+		}
+		runtime.Gosched()
+	}
+	t.waiting.Add(1)
+	defer t.waiting.Add(-1)
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	for !t.taken.CompareAndSwap(false, true) {
+		select {
+		case <-t.back:
+		case <-timer.C:
+			return false
+		}
+	}
+	return true
+}
+
+// giveBack wakes one of those that wait. One that begins to wait later sees that it is free.
+func (t *turn) giveBack() {
+	t.taken.Store(false)
+	if t.waiting.Load() > 0 {
+		select {
+		case t.back <- struct{}{}:
+		default:
+		}
+	}
+}
