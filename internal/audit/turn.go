@@ -17,12 +17,12 @@ type turn struct {
 
 func newTurn() *turn { return &turn{back: make(chan struct{}, 1)} }
 
-// looks is how often it is tried, after whatever else can run has been let run, before a timer is made to wait for it.
-const looks = 8
+// tries is how often it is tried, after whatever else can run has been let run, before a timer is made to wait for it.
+const tries = 8
 
 // take reports whether it got it in time.
 func (t *turn) take(within time.Duration) bool {
-	for range looks {
+	for range tries {
 		if t.taken.CompareAndSwap(false, true) {
 			return true
 		}

@@ -40,10 +40,13 @@ func Parse(s string) (ID, error) {
 // Valid reports whether the ID names something.
 func (i ID) Valid() bool { return i != 0 }
 
-func (i ID) String() string {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(i))
-	return hex.EncodeToString(b[:])
+func (i ID) String() string { return string(i.Append(make([]byte, 0, Length))) }
+
+// Append appends the 16 characters.
+func (i ID) Append(b []byte) []byte {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], uint64(i))
+	return hex.AppendEncode(b, raw[:])
 }
 
 // MarshalText writes the 16 characters. An invalid ID cannot be written, so that none leaves the server.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -112,9 +113,13 @@ func Validate(conds []Cond, ops []Op) error {
 		}
 		size += len(c.Key)
 	}
-	touched := make(map[string]bool, len(ops))
+	// Most transactions have their operations in the order of the keys, where two on one key would stand side by side.
+	var touched map[string]bool
+	if !slices.IsSortedFunc(ops, func(a, b Op) int { return strings.Compare(a.Key, b.Key) }) {
+		touched = make(map[string]bool, len(ops))
+	}
 	var prefixes []string
-	for _, op := range ops {
+	for i, op := range ops {
 		switch {
 		case op.Key == "":
 			return fmt.Errorf("%w: an operation without a key", ErrInvalid)
@@ -122,10 +127,12 @@ func Validate(conds []Cond, ops []Op) error {
 			return fmt.Errorf("%w: a key of %d bytes, at most %d", ErrTooLarge, len(op.Key), MaxKey)
 		case op.Kind < OpPut || op.Kind > OpDeletePrefix:
 			return fmt.Errorf("%w: operation of unknown kind %d", ErrInvalid, op.Kind)
-		case touched[op.Key]:
+		case touched[op.Key] || i > 0 && ops[i-1].Key == op.Key:
 			return fmt.Errorf("%w: two operations on one key", ErrInvalid)
 		}
-		touched[op.Key] = true
+		if touched != nil {
+			touched[op.Key] = true
+		}
 		if op.Kind == OpDeletePrefix {
 			prefixes = append(prefixes, op.Key)
 		}

@@ -110,7 +110,7 @@ func TestBatchTooFull(t *testing.T) {
 	ask := func(ops ...kv.Op) *request {
 		r := &request{ctx: t.Context(), done: make(chan struct{})}
 		for _, op := range ops {
-			r.ops = append(r.ops, operation{op.Kind, []byte(op.Key), append(make([]byte, revLen), op.Value...)})
+			r.ops = append(r.ops, operation{op.Kind, op.Key, append(make([]byte, revLen), op.Value...)})
 		}
 		return r
 	}

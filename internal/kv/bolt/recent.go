@@ -81,10 +81,10 @@ func (c *recent) begin(batch []*request) {
 	for _, r := range batch {
 		for _, op := range r.ops {
 			if op.kind != kv.OpDeletePrefix {
-				c.remove(string(op.key))
+				c.remove(op.key)
 				continue
 			}
-			c.removePrefix(string(op.key))
+			c.removePrefix(op.key)
 		}
 	}
 }
@@ -105,11 +105,11 @@ func (c *recent) end(batch []*request, made bool) {
 		for _, op := range r.ops {
 			switch op.kind {
 			case kv.OpPut: // its bytes are the request's own, and nobody changes them any more
-				c.keep(kv.Record{Key: string(op.key), Value: op.raw[revLen:], Rev: r.rev})
+				c.keep(kv.Record{Key: op.key, Value: op.raw[revLen:], Rev: r.rev})
 			case kv.OpDelete:
-				c.remove(string(op.key)) // an earlier one of the batch may have put it
+				c.remove(op.key) // an earlier one of the batch may have put it
 			case kv.OpDeletePrefix:
-				c.removePrefix(string(op.key))
+				c.removePrefix(op.key)
 			}
 		}
 	}

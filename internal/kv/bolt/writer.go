@@ -38,7 +38,7 @@ type request struct {
 // operation is a kv.Op, a value to put already in the form in which it is stored, but for the revision.
 type operation struct {
 	kind kv.OpKind
-	key  []byte
+	key  string
 	raw  []byte
 }
 
@@ -52,7 +52,7 @@ func (db *DB) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, err
 	}
 	r := &request{ctx: ctx, conds: slices.Clone(conds), ops: make([]operation, len(ops)), done: make(chan struct{})}
 	for i, op := range ops {
-		r.ops[i] = operation{kind: op.Kind, key: []byte(op.Key)}
+		r.ops[i] = operation{kind: op.Kind, key: op.Key}
 		if op.Kind == kv.OpPut {
 			r.ops[i].raw = append(make([]byte, revLen, revLen+len(op.Value)), op.Value...)
 		}
@@ -236,16 +236,18 @@ func holds(data *bbolt.Bucket, conds []kv.Cond) (bool, error) {
 
 // apply carries out the operations at the revision.
 func apply(data *bbolt.Bucket, ops []operation, rev int64) error {
+	var key []byte // bbolt copies what it keeps of it
 	for _, op := range ops {
 		var err error
+		key = append(key[:0], op.key...)
 		switch op.kind {
 		case kv.OpPut:
 			binary.BigEndian.PutUint64(op.raw, uint64(rev))
-			err = data.Put(op.key, op.raw)
+			err = data.Put(key, op.raw)
 		case kv.OpDelete:
-			err = data.Delete(op.key)
+			err = data.Delete(key)
 		case kv.OpDeletePrefix:
-			err = deletePrefix(data, op.key)
+			err = deletePrefix(data, key)
 		}
 		if err != nil {
 			return err

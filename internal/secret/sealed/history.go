@@ -214,7 +214,7 @@ func (s *Store) expire(ctx context.Context, org id.ID, rec kv.Record, kind layou
 		if err != nil {
 			return err
 		}
-		p.records[rec.Key] = nil
+		p.write(rec.Key, nil)
 		if m != nil && current.sealed == nil && m.Deleted != nil && layout.Trash(m.Deleted.At) == kind {
 			p.forget(at, m)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
@@ -123,10 +122,10 @@ func (m *mover) some(ctx context.Context, keys []string) (int, error) {
 		}
 		n = 0
 		for _, key := range keys {
-			before := maps.Clone(p.records)
+			before := p.mark()
 			err := m.plan(p, key)
-			if n > 0 && (err != nil || !p.records.fit()) {
-				p.records = before
+			if n > 0 && (err != nil || !p.fits()) {
+				p.backTo(before)
 				return nil
 			}
 			if err != nil {
@@ -161,7 +160,7 @@ func (m *mover) plan(p *plan, key string) error {
 				return fail(errors.New("its name is not among those of the organisation's secrets; restore a backup, or set the secret anew"))
 			}
 			// What has neither value, metadata nor name any more is out of everybody's reach.
-			p.records[key] = nil
+			p.write(key, nil)
 			return nil
 		}
 	}
@@ -169,7 +168,7 @@ func (m *mover) plan(p *plan, key string) error {
 	if err != nil {
 		return fail(err)
 	}
-	p.records[key] = nil
+	p.write(key, nil)
 	switch newer, err := p.read(at.now.Slot(kind).Key); {
 	case err != nil:
 		return err

@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/sealed/layout"
 )
@@ -23,7 +24,46 @@ type plan struct {
 	org     id.ID
 	names   keyring.Names
 	records records
+	size    int // records.size()
+	undo    []before
 }
+
+// before is what was planned of a record before it was planned otherwise.
+type before struct {
+	key     string
+	value   []byte
+	planned bool
+}
+
+// write plans a record, or with nil its end.
+func (p *plan) write(key string, value []byte) {
+	was, planned := p.records[key]
+	p.undo = append(p.undo, before{key, was, planned})
+	if planned {
+		p.size -= len(key) + len(was)
+	}
+	p.records[key] = value
+	p.size += len(key) + len(value)
+}
+
+// mark is a point in the plan that backTo leads back to.
+func (p *plan) mark() int { return len(p.undo) }
+
+func (p *plan) backTo(mark int) {
+	for _, was := range slices.Backward(p.undo[mark:]) {
+		p.size -= len(was.key) + len(p.records[was.key])
+		if was.planned {
+			p.records[was.key] = was.value
+			p.size += len(was.key) + len(was.value)
+		} else {
+			delete(p.records, was.key)
+		}
+	}
+	p.undo = p.undo[:mark]
+}
+
+// fits reports whether one transaction can carry it out.
+func (p *plan) fits() bool { return len(p.records) <= stepOps && p.size <= stepBytes }
 
 func (p *plan) read(key string) ([]byte, error) { return p.s.read(p.ctx, p.records, key) }
 
@@ -40,15 +80,19 @@ func (p *plan) put(at places, kind layout.Kind, plain []byte) error {
 	if err != nil {
 		return err
 	}
-	p.drop(at, kind)
-	p.records[slot.Key] = sealed
+	p.write(slot.Key, sealed)
+	p.dropWas(at, kind)
 	return nil
 }
 
 func (p *plan) drop(at places, kind layout.Kind) {
-	p.records[at.now.Slot(kind).Key] = nil
+	p.write(at.now.Slot(kind).Key, nil)
+	p.dropWas(at, kind)
+}
+
+func (p *plan) dropWas(at places, kind layout.Kind) {
 	if at.was != nil {
-		p.records[at.was.Slot(kind).Key] = nil
+		p.write(at.was.Slot(kind).Key, nil)
 	}
 }
 
@@ -63,8 +107,8 @@ func (p *plan) putName(at places, kind layout.Kind) error {
 			return err
 		}
 	}
-	p.drop(at, kind)
-	p.records[key] = []byte{}
+	p.write(key, []byte{})
+	p.dropWas(at, kind)
 	return nil
 }
 
@@ -103,7 +147,7 @@ func (p *plan) look(at places) (m *meta, current found, err error) {
 }
 
 func (p *plan) set(name string, value secret.Value, by string, time time.Time) error {
-	if !fits(p.org, name) {
+	if !fits(name) {
 		return errs.New(errs.RequestTooLarge, "a key of %d bytes is too long for the embedded store", len(name))
 	}
 	at, err := p.at(name)
@@ -182,7 +226,7 @@ func (p *plan) untrash(at places, m *meta) {
 
 // delete plans a deletion. What is not there, or could not be, is none.
 func (p *plan) delete(name, by string, time time.Time) error {
-	if !fits(p.org, name) {
+	if !fits(name) {
 		return nil
 	}
 	at, err := p.at(name)
@@ -252,9 +296,5 @@ func (p *plan) restore(name string, n int, by string, time time.Time) error {
 	return p.set(name, value, by, time)
 }
 
-// fits reports whether the engine takes the keys of the name's records in every form, of which the longest is a deleted
-// one's in clear.
-func fits(org id.ID, name string) bool {
-	of := layout.Place{Org: org, Name: name}
-	return max(len(of.Slot(layout.Trash(0)).Key), len(of.Slot(layout.Version(0)).Key)) <= maxKey
-}
+// fits reports whether the engine takes the keys of the name's records in every form.
+func fits(name string) bool { return layout.Longest(name) <= kv.MaxKey }

@@ -3,7 +3,6 @@ package sealed
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,9 +12,6 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/sealed/layout"
 )
-
-// maxKey is the engine's.
-const maxKey = kv.MaxKey
 
 // carryTime bounds the work on changes that their callers may have left. A disk that hangs hangs everything else too.
 const carryTime = time.Minute
@@ -76,11 +72,13 @@ func (s *Store) wait(ctx context.Context, org id.ID, c *change) error {
 	}
 }
 
-// work makes the organisation's changes until none waits.
+// work makes the organisation's changes until none waits. What one transaction does not take goes into the next one with
+// those that have come meanwhile.
 func (s *Store) work(ctx context.Context, org id.ID) {
+	var changes []*change
 	for {
 		s.queue.mu.Lock()
-		changes := s.queue.waiting[org]
+		changes = append(changes, s.queue.waiting[org]...)
 		if len(changes) == 0 {
 			delete(s.queue.waiting, org)
 			s.queue.mu.Unlock()
@@ -88,13 +86,11 @@ func (s *Store) work(ctx context.Context, org id.ID) {
 		}
 		s.queue.waiting[org] = []*change{}
 		s.queue.mu.Unlock()
-		for len(changes) > 0 {
-			n, err := s.makeSome(ctx, org, changes)
-			for _, c := range changes[:n] {
-				c.done <- err
-			}
-			changes = changes[n:]
+		n, err := s.makeSome(ctx, org, changes)
+		for _, c := range changes[:n] {
+			c.done <- err
 		}
+		changes = changes[n:]
 	}
 }
 
@@ -113,26 +109,24 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		changes, n = changes[:i], i
 	}
 	for range attempts {
-		if err := s.finish(ctx, org); err != nil {
+		at, err := s.settle(ctx, org)
+		if err == nil && at.pending != nil {
+			err = kv.ErrFull
+		}
+		if err != nil {
 			return n, translate(err)
 		}
-		was := kv.Missing(layout.Head(org))
-		switch head, err := s.kv.Get(ctx, layout.Head(org)); {
-		case err == nil:
-			was = kv.Unchanged(head)
-		case !errors.Is(err, kv.ErrNotFound):
-			return n, translate(err)
-		}
+		was := kv.Cond{Key: layout.Head(org), Rev: at.rev}
 		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: records{}}
 		planned := 0
 		for _, c := range changes {
-			before := maps.Clone(p.records)
+			before := p.mark()
 			err := c.plan(p)
 			if err != nil && planned == 0 {
 				return 1, translate(err)
 			}
-			if planned > 0 && (err != nil || !p.records.fit()) {
-				p.records = before
+			if planned > 0 && (err != nil || !p.fits()) {
+				p.backTo(before)
 				break
 			}
 			planned++
@@ -148,6 +142,10 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		}
 		if !errors.Is(err, kv.ErrConflict) {
 			return planned, translate(err)
+		}
+		// Somebody came between, or there is a journal that the head knows nothing of.
+		if err := s.finish(ctx, org); err != nil {
+			return n, translate(err)
 		}
 	}
 	return n, errTooMany

@@ -31,11 +31,11 @@ func (r records) size() int {
 	return n
 }
 
-// fit reports whether one transaction can carry them out.
-func (r records) fit() bool { return len(r) <= stepOps && r.size() <= stepBytes }
-
 // steps divides them into parts that one transaction each can carry out, in the order of the keys.
 func (r records) steps() ([]records, error) {
+	if len(r) > 0 && len(r) <= stepOps && r.size() <= stepBytes {
+		return []records{r}, nil
+	}
 	var steps []records
 	size := 0
 	for _, key := range slices.Sorted(maps.Keys(r)) {

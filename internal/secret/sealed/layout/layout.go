@@ -83,13 +83,15 @@ func (k Kind) Deleted() (at int64, ok bool) { return k.n, k.name == trash }
 // Form is the form of the names in keys: keyring.Clear, or the number of the term whose indexes stand for them.
 type Form uint32
 
-// mark is what stands between the kind and the name or index.
-func (f Form) mark() string {
+// appendMark appends what stands between the kind and the name or index.
+func (f Form) appendMark(b []byte) []byte {
 	if f == Form(keyring.Clear) {
-		return "/"
+		return append(b, '/')
 	}
-	return "#" + strconv.FormatUint(uint64(f), 10) + "/"
+	return append(strconv.AppendUint(append(b, '#'), uint64(f), 10), '/')
 }
+
+func (f Form) mark() string { return string(f.appendMark(nil)) }
 
 // Sealed reports whether names are sealed in the form.
 func (f Form) Sealed() bool { return f != Form(keyring.Clear) }
@@ -127,14 +129,29 @@ const (
 	byIndex = " by index"
 )
 
+// keyRoom is what most keys fit in. A change makes a dozen of them, and what they are made in need not be collected.
+const keyRoom = 160
+
 // Slot is where the secret's record of a kind is.
 func (p Place) Slot(k Kind) Slot {
 	as := p.As(k)
+	var room [keyRoom]byte
 	if k.name == trash {
-		return Slot{TrashPrefix(p.Org) + trashTime(k) + p.Form.mark() + p.Name, as}
+		b := append(p.Org.Append(append(room[:0], TrashRoot...)), '/')
+		b = p.Form.appendMark(appendNumber(b, k.n, timeDigits))
+		return Slot{string(append(b, p.Name...)), as}
 	}
-	return Slot{Prefix(p.Org) + k.name + p.Form.mark() + as.Key, as}
+	b := append(p.Org.Append(append(room[:0], Root...)), '/')
+	b = p.Form.appendMark(append(b, k.name...))
+	return Slot{string(append(b, as.Key...)), as}
 }
+
+// around is how many bytes the longest of a secret's keys in clear, one of a version or of a deletion, has beside the name.
+var around = max(len(Place{Name: "n"}.Slot(Version(0)).Key), len(Place{Name: "n"}.Slot(Trash(0)).Key)) - len("n")
+
+// Longest is the length of the longest key that a secret's records have with its name in clear. An index is shorter than any
+// name that is near the engine's limit.
+func Longest(name string) int { return around + len(name) }
 
 // As is what the secret's record of a kind is sealed as.
 func (p Place) As(k Kind) keyring.Belongs {
@@ -144,11 +161,12 @@ func (p Place) As(k Kind) keyring.Belongs {
 		return belongs(sealed, metaKind, metaKind+byIndex, p.Name)
 	case version:
 		// A name holds no control character, so that it ends where the NUL is.
-		return belongs(sealed, versionKind, versionKind+byIndex, fmt.Sprintf("%s\x00%010d", p.Name, k.n))
+		var room [keyRoom]byte
+		return belongs(sealed, versionKind, versionKind+byIndex, string(appendNumber(append(append(room[:0], p.Name...), 0), k.n, versionDigits)))
 	case listed:
 		return belongs(sealed, listedKind, listedKind+byIndex, p.Name)
 	case trash:
-		return belongs(sealed, trashKind, trashKind+byIndex, trashTime(k)+"/"+p.Name)
+		return belongs(sealed, trashKind, trashKind+byIndex, string(appendNumber(nil, k.n, timeDigits))+"/"+p.Name)
 	}
 	return belongs(sealed, valueKind, valueKind+byIndex, p.Name)
 }
@@ -160,7 +178,21 @@ func belongs(sealed bool, ofName, ofIndex, key string) keyring.Belongs {
 	return keyring.Belongs{Kind: ofName, Key: key}
 }
 
-func trashTime(k Kind) string { return fmt.Sprintf("%013d", k.n) }
+// How many digits a version's number and a deletion's time have at least, so that keys are in their order.
+const (
+	versionDigits = 10
+	timeDigits    = 13
+)
+
+// appendNumber appends a number that is not negative, with zeros before it up to so many digits.
+func appendNumber(b []byte, n int64, digits int) []byte {
+	var room [20]byte
+	text := strconv.AppendInt(room[:0], n, 10)
+	for range digits - len(text) {
+		b = append(b, '0')
+	}
+	return append(b, text...)
+}
 
 // Names is what the keys of the list of names begin with.
 func Names(org id.ID, form Form) string { return Head(org) + form.mark() }
