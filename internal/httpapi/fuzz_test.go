@@ -3,23 +3,19 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
@@ -29,102 +25,6 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/sealed"
 )
-
-// FuzzDecodeSecrets holds what is taken against encoding/json, and what is refused too.
-func FuzzDecodeSecrets(f *testing.F) {
-	for _, body := range []string{`{"foo":"bar","hello":"world"}`, `{}`, ` { "a" : "\u00e9\ud83d\udd11\\" } `, `{"a":"1","a":"2"}`, `{"a":null}`, `{"a":1}`,
-		`{"a":{"b":"c"}}`, `{"a":["b"]}`, `null`, `[]`, `{"a":"b"} x`, `{"a":"b"}{}`, `{"a":"\ud800"}`, `{"\udc00":"b"}`, "{\"\xff\":\"b\"}", `{"a"`, ``, `{"a":"b",}`} {
-		f.Add([]byte(body))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := decodeSecrets(bytes.Clone(body))
-		var reference map[string]*string
-		refused := json.Unmarshal(body, &reference) != nil || reference == nil || !utf8.Valid(body)
-		for _, v := range reference {
-			refused = refused || v == nil
-		}
-		if err != nil {
-			if code := errs.CodeOf(err); code != errs.Invalid {
-				t.Fatalf("refused as %q", code)
-			}
-			// What is refused beyond that is a null under a name that comes again, or half of a surrogate pair.
-			if !refused && !bytes.Contains(body, []byte("null")) && !regexp.MustCompile(`(?i)\\ud[89a-f]`).Match(body) {
-				t.Fatalf("refused: %v", err)
-			}
-			return
-		}
-		if refused {
-			t.Fatal("taken, and encoding/json refuses it")
-		}
-		values, want := make(map[string]string), make(map[string]string)
-		for k, v := range got {
-			values[k] = string(v.Bytes())
-		}
-		for k, v := range reference {
-			want[k] = *v
-		}
-		if diff := cmp.Diff(want, values); diff != "" {
-			t.Fatalf("encoding/json (-) and ours (+):\n%s", diff)
-		}
-	})
-}
-
-// escape is one escape sequence of JSON.
-var escape = regexp.MustCompile(`\\(?:u([0-9a-fA-F]{4})|.)`)
-
-// FuzzCheckText holds the check against what encoding/json does: it puts U+FFFD where text is broken.
-func FuzzCheckText(f *testing.F) {
-	for _, s := range []string{`a`, `\ud83d\udd11`, `\ud83d`, `\udd11`, `\ud83d\\udd11`, `\\ud83d`, `\ufffd`, "\ufffd", "\xff", `\ud800\ud800\udc00`, `\uD83D\uDD11\n`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, s []byte) {
-		text := append(append([]byte{'"'}, s...), '"')
-		err := checkText(text)
-		var decoded string
-		if json.Unmarshal(text, &decoded) != nil {
-			return
-		}
-		meant := strings.Count(string(s), "\ufffd")
-		for _, m := range escape.FindAllSubmatch(s, -1) {
-			if strings.EqualFold(string(m[1]), "fffd") {
-				meant++
-			}
-		}
-		broken := !utf8.Valid(s) || strings.Count(decoded, "\ufffd") != meant
-		if broken != (err != nil) {
-			t.Errorf("%q reads %q: broken is %v, the check says %v", s, decoded, broken, err)
-		}
-	})
-}
-
-// FuzzPathKey sends keys through the routing: what a client escapes must arrive as it was.
-func FuzzPathKey(f *testing.F) {
-	for _, k := range []string{"a", "a/b c", ".", "..", "a/../b", "../../..", "%2F", "?#;", "/", "//", "a/", "/a", "ключ", "\x00\xff", "\x00", "\x00\x00", "delete", "{delete}", "...", ". ", "\\"} {
-		f.Add(k)
-	}
-	var got string
-	a := &API{mux: http.NewServeMux()}
-	a.mux.HandleFunc("/api/v2/orgs/{orgID}/secrets/{key}", func(_ http.ResponseWriter, r *http.Request) { got = r.PathValue("orgID") + " " + pathKey(r) })
-	f.Fuzz(func(t *testing.T, key string) {
-		if key == "" {
-			return // there is no such secret, and its path is the list's
-		}
-		hex := fmt.Sprintf("%x", key)
-		all := regexp.MustCompile("..").ReplaceAllString(hex, "%$0")
-		for _, escaped := range []string{url.PathEscape(key), all, strings.ToUpper(all)} {
-			u, err := url.ParseRequestURI("/api/v2/orgs/031c8cbefe101000/secrets/" + escaped)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = ""
-			w := httptest.NewRecorder()
-			a.ServeHTTP(w, &http.Request{Method: "DELETE", URL: u, Header: http.Header{}})
-			if got != "031c8cbefe101000 "+key {
-				t.Errorf("%q, sent as %q, arrived as %q: %d %s", key, escaped, got, w.Code, w.Header().Get("Location"))
-			}
-		}
-	})
-}
 
 // FuzzPath asks for any path at all: nothing but the API answers, and never with a redirect or a fault.
 func FuzzPath(f *testing.F) {
@@ -175,7 +75,7 @@ func FuzzBodies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, route uint8, body []byte) {
 		method, path, _ := strings.Cut(ids.Replace(routes[int(route)%len(routes)]), " ")
 		body = []byte(ids.Replace(string(body)))
-		before, err := a.Store.Keys(t.Context(), org)
+		before, err := a.store.Keys(t.Context(), org)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +92,7 @@ func FuzzBodies(f *testing.F) {
 			return
 		}
 		checkErrorForm(t, w)
-		after, err := a.Store.Keys(t.Context(), org)
+		after, err := a.store.Keys(t.Context(), org)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,8 +102,16 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
+// api is the API over real parts.
+type api struct {
+	http.Handler
+	store  secret.Store
+	logins *authn.Service
+	users  *directory.Service
+}
+
 // newAPI starts the real parts, set up, with the operator's token.
-func newAPI(t testing.TB) (a *API, token string, org id.ID) {
+func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	dir := t.TempDir()
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	must(t, err)
@@ -220,12 +128,12 @@ func newAPI(t testing.TB) (a *API, token string, org id.ID) {
 	must(t, err)
 	users, err := directory.New(directory.Config{KV: data, Guard: guard, Authn: logins, Secrets: store, Logger: log})
 	must(t, err)
-	a, err = New(Config{Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
+	handler, err := New(Config{Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)
 	nobody := &access.Caller{Principal: &access.Principal{}}
 	o, err := users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
 	must(t, err)
-	return a, o.Token, o.Org.ID
+	return &api{handler, store, logins, users}, o.Token, o.Org.ID
 }
 
 func must(t testing.TB, err error) {

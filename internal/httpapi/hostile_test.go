@@ -96,7 +96,7 @@ func TestErrorsHoldNoValue(t *testing.T) {
 // Nobody in particular can make the server read and keep much.
 func TestOpenBodiesAreSmall(t *testing.T) {
 	a, token, org := newAPI(t)
-	big := `{"x":"` + strings.Repeat("x", maxOpenBody) + `"}`
+	big := `{"x":"` + strings.Repeat("x", 64<<10) + `"}`
 	for _, tc := range []struct {
 		method, path string
 		known        bool

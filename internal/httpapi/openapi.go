@@ -3,6 +3,7 @@ package httpapi
 import (
 	_ "embed"
 	"net/http"
+	"strongroom/internal/httpapi/exchange"
 )
 
 // openAPI describes everything that routes serves; the tests hold the two against each other.
@@ -10,7 +11,7 @@ import (
 //go:embed openapi.json
 var openAPI []byte
 
-func (a *API) getOpenAPI(w http.ResponseWriter, r *request) error {
-	writeBytes(w, http.StatusOK, openAPI)
+func getOpenAPI(w http.ResponseWriter, r *exchange.Request) error {
+	exchange.WriteBytes(w, http.StatusOK, openAPI)
 	return nil
 }

@@ -126,6 +126,9 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/errs", standard, "it is the ground"},
 		{"internal/access", func(i string) bool { return !ours(i) || inside(i, "internal/audit", "internal/errs", "internal/id") },
 			"what permissions mean does not hang on what is kept of whom"},
+		{"internal/httpapi/exchange", func(i string) bool {
+			return !inside(i, "internal/httpapi", "internal/secret", "internal/sealing", "internal/identity/directory")
+		}, "what all exchanges share knows nothing of what they are about"},
 		{"internal/identity", func(i string) bool {
 			return !ours(i) || inside(i, "internal/identity", "internal/access", "internal/errs", "internal/id", "internal/kv")
 		}, "users and tokens are kept on any engine, and know nothing of secrets nor of who asks for them"},

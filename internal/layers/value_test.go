@@ -22,7 +22,7 @@ var takers = map[string]string{
 	"internal/secret/vault/perorg":    "sends them to Vault",
 	"internal/secret/vault/persecret": "sends them to Vault",
 	"internal/transfer":               "writes them to an export that somebody asked for",
-	"internal/httpapi":                "answers them to tokens that may use them",
+	"internal/httpapi/secrets":        "answers them to tokens that may use them",
 }
 
 // TestWhoTakesValues finds every use of secret.Value.Bytes outside tests, by type and not by name.

@@ -1,4 +1,4 @@
-package httpapi
+package accounts
 
 import (
 	"net/http"
@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
@@ -19,7 +20,7 @@ const (
 
 // page reads offset, limit, after and descending. A limit of 0 in defaults means that the list has no limit unless one
 // is asked for.
-func (r *request) page(limit, maximum int) (directory.Page, error) {
+func page(r *exchange.Request, limit, maximum int) (directory.Page, error) {
 	q := r.URL.Query()
 	p := directory.Page{Limit: limit}
 	var err error
@@ -47,15 +48,6 @@ func (r *request) page(limit, maximum int) (directory.Page, error) {
 		}
 	}
 	return p, nil
-}
-
-// queryID reads an optional ID from the query.
-func (r *request) queryID(name string) (id.ID, error) {
-	s := r.URL.Query().Get(name)
-	if s == "" {
-		return 0, nil
-	}
-	return id.Parse(s)
 }
 
 // pageLinks are the links of a list: itself, and the pages before and behind where there are any.
@@ -87,21 +79,21 @@ func userBody(u identity.User) userJSON {
 	return userJSON{map[string]string{"self": "/api/v2/users/" + u.ID.String()}, u.ID, u.Name, u.Status}
 }
 
-func (a *API) getUsers(w http.ResponseWriter, r *request) error {
-	p, err := r.page(defaultLimit, maxLimit)
+func (h *handlers) getUsers(w http.ResponseWriter, r *exchange.Request) error {
+	p, err := page(r, defaultLimit, maxLimit)
 	if err != nil {
 		return err
 	}
-	only, err := r.queryID("id")
+	only, err := r.QueryID("id")
 	if err != nil {
 		return err
 	}
 	var users []identity.User
 	if only.Valid() {
 		users = make([]identity.User, 1)
-		users[0], err = a.Identity.UserByID(r.Context(), r.caller, only)
+		users[0], err = h.directory.UserByID(r.Context(), r.Caller, only)
 	} else {
-		users, err = a.Identity.Users(r.Context(), r.caller, r.URL.Query().Get("name"), p)
+		users, err = h.directory.Users(r.Context(), r.Caller, r.URL.Query().Get("name"), p)
 	}
 	if err != nil {
 		return err
@@ -110,38 +102,38 @@ func (a *API) getUsers(w http.ResponseWriter, r *request) error {
 	for i, u := range users {
 		list[i] = userBody(u)
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)), "users": list})
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)), "users": list})
 }
 
-func (a *API) postUser(w http.ResponseWriter, r *request) error {
+func (h *handlers) postUser(w http.ResponseWriter, r *exchange.Request) error {
 	var body struct {
 		Name   string          `json:"name"`
 		Status identity.Status `json:"status"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	u, err := a.Identity.NewUser(r.Context(), r.caller, body.Name, body.Status)
+	u, err := h.directory.NewUser(r.Context(), r.Caller, body.Name, body.Status)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusCreated, userBody(u))
+	return exchange.WriteJSON(w, http.StatusCreated, userBody(u))
 }
 
-func (a *API) getUser(w http.ResponseWriter, r *request) error {
-	user, err := r.pathID("userID")
+func (h *handlers) getUser(w http.ResponseWriter, r *exchange.Request) error {
+	user, err := r.PathID("userID")
 	if err != nil {
 		return err
 	}
-	u, err := a.Identity.UserByID(r.Context(), r.caller, user)
+	u, err := h.directory.UserByID(r.Context(), r.Caller, user)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, userBody(u))
+	return exchange.WriteJSON(w, http.StatusOK, userBody(u))
 }
 
-func (a *API) patchUser(w http.ResponseWriter, r *request) error {
-	user, err := r.pathID("userID")
+func (h *handlers) patchUser(w http.ResponseWriter, r *exchange.Request) error {
+	user, err := r.PathID("userID")
 	if err != nil {
 		return err
 	}
@@ -149,40 +141,40 @@ func (a *API) patchUser(w http.ResponseWriter, r *request) error {
 		Name   *string          `json:"name"`
 		Status *identity.Status `json:"status"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	u, err := a.Identity.UpdateUser(r.Context(), r.caller, user, body.Name, body.Status)
+	u, err := h.directory.UpdateUser(r.Context(), r.Caller, user, body.Name, body.Status)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, userBody(u))
+	return exchange.WriteJSON(w, http.StatusOK, userBody(u))
 }
 
-func (a *API) deleteUser(w http.ResponseWriter, r *request) error {
-	user, err := r.pathID("userID")
+func (h *handlers) deleteUser(w http.ResponseWriter, r *exchange.Request) error {
+	user, err := r.PathID("userID")
 	if err != nil {
 		return err
 	}
-	if err := a.Identity.DeleteUser(r.Context(), r.caller, user); err != nil {
+	if err := h.directory.DeleteUser(r.Context(), r.Caller, user); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (a *API) postUserPassword(w http.ResponseWriter, r *request) error {
-	user, err := r.pathID("userID")
+func (h *handlers) postUserPassword(w http.ResponseWriter, r *exchange.Request) error {
+	user, err := r.PathID("userID")
 	if err != nil {
 		return err
 	}
 	var body struct {
 		Password string `json:"password"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	if err := a.Authn.SetPassword(r.Context(), r.caller, user, body.Password); err != nil {
+	if err := h.authn.SetPassword(r.Context(), r.Caller, user, body.Password); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

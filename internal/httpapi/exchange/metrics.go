@@ -1,13 +1,11 @@
-package httpapi
+package exchange
 
 import (
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // metrics count requests by the route's pattern, so that no ID, key or token becomes a label.
@@ -62,9 +60,4 @@ func (s *series) observe(method string, status int, took time.Duration) {
 	c := found.(*counted)
 	c.requests.Inc()
 	c.seconds.Observe(took.Seconds())
-}
-
-func (a *API) getMetrics(w http.ResponseWriter, r *request) error {
-	promhttp.HandlerFor(a.Gather, promhttp.HandlerOpts{}).ServeHTTP(w, r.Request)
-	return nil
 }

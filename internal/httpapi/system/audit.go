@@ -1,4 +1,4 @@
-package httpapi
+package system
 
 import (
 	"net/http"
@@ -8,25 +8,26 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 )
 
 // getAudit serves the audit log to operators, newest first. Query: orgID, key, actor (a user's name or ID, or an
 // authorization's ID), action, outcome, since and until (RFC 3339), limit, and before for the next page.
-func (a *API) getAudit(w http.ResponseWriter, r *request) error {
+func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	f, err := auditFilter(r)
 	if err != nil {
 		return err
 	}
 	act := access.Act{Action: "audit.read"}
-	if err := a.Guard.Allow(r.Context(), r.caller, act, operator); err != nil {
+	if err := h.Guard.Allow(r.Context(), r.Caller, act, operator); err != nil {
 		return err
 	}
-	if a.Trail == nil {
+	if h.Trail == nil {
 		return errs.New(errs.NotImplemented, "there is no audit log to read; start influxd with a file in --audit-log")
 	}
-	page, err := a.Trail.Query(r.Context(), f)
+	page, err := h.Trail.Query(r.Context(), f)
 	if err != nil {
-		return a.Guard.Done(r.Context(), r.caller, act, err)
+		return h.Guard.Done(r.Context(), r.Caller, act, err)
 	}
 	links := map[string]string{"self": r.URL.RequestURI()}
 	if page.Next != 0 {
@@ -38,13 +39,13 @@ func (a *API) getAudit(w http.ResponseWriter, r *request) error {
 	if records == nil {
 		records = []audit.Record{}
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"links": links, "records": records})
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": links, "records": records})
 }
 
-func auditFilter(r *request) (audit.Filter, error) {
+func auditFilter(r *exchange.Request) (audit.Filter, error) {
 	q := r.URL.Query()
 	f := audit.Filter{Key: q.Get("key"), Actor: q.Get("actor"), Action: q.Get("action"), Outcome: audit.Outcome(q.Get("outcome"))}
-	org, err := r.queryID("orgID")
+	org, err := r.QueryID("orgID")
 	if err != nil {
 		return f, err
 	}

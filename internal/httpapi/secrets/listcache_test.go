@@ -1,4 +1,4 @@
-package httpapi
+package secrets
 
 import (
 	"strings"

@@ -1,9 +1,10 @@
-package httpapi
+package accounts
 
 import (
 	"net/http"
 	"time"
 
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
@@ -66,20 +67,20 @@ func everySeconds(rules []ruleJSON) (*time.Duration, error) {
 	return &d, err
 }
 
-func (a *API) getBuckets(w http.ResponseWriter, r *request) error {
-	p, err := r.page(defaultLimit, maxLimit)
+func (h *handlers) getBuckets(w http.ResponseWriter, r *exchange.Request) error {
+	p, err := page(r, defaultLimit, maxLimit)
 	if err != nil {
 		return err
 	}
 	q := r.URL.Query()
 	f := directory.BucketFilter{Name: q.Get("name"), OrgName: q.Get("org")}
-	if f.ID, err = r.queryID("id"); err != nil {
+	if f.ID, err = r.QueryID("id"); err != nil {
 		return err
 	}
-	if f.Org, err = r.queryID("orgID"); err != nil {
+	if f.Org, err = r.QueryID("orgID"); err != nil {
 		return err
 	}
-	buckets, err := a.Identity.Buckets(r.Context(), r.caller, f, p)
+	buckets, err := h.directory.Buckets(r.Context(), r.Caller, f, p)
 	if err != nil {
 		return err
 	}
@@ -87,17 +88,17 @@ func (a *API) getBuckets(w http.ResponseWriter, r *request) error {
 	for i, b := range buckets {
 		list[i] = bucketBody(b)
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)), "buckets": list})
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)), "buckets": list})
 }
 
-func (a *API) postBucket(w http.ResponseWriter, r *request) error {
+func (h *handlers) postBucket(w http.ResponseWriter, r *exchange.Request) error {
 	var body struct {
 		OrgID          id.ID      `json:"orgID"`
 		Name           string     `json:"name"`
 		Description    string     `json:"description"`
 		RetentionRules []ruleJSON `json:"retentionRules"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
 	if !body.OrgID.Valid() {
@@ -111,26 +112,26 @@ func (a *API) postBucket(w http.ResponseWriter, r *request) error {
 	if retention != nil {
 		b.Retention = *retention
 	}
-	if b, err = a.Identity.NewBucket(r.Context(), r.caller, b); err != nil {
+	if b, err = h.directory.NewBucket(r.Context(), r.Caller, b); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusCreated, bucketBody(b))
+	return exchange.WriteJSON(w, http.StatusCreated, bucketBody(b))
 }
 
-func (a *API) getBucket(w http.ResponseWriter, r *request) error {
-	bucket, err := r.pathID("bucketID")
+func (h *handlers) getBucket(w http.ResponseWriter, r *exchange.Request) error {
+	bucket, err := r.PathID("bucketID")
 	if err != nil {
 		return err
 	}
-	b, err := a.Identity.BucketByID(r.Context(), r.caller, bucket)
+	b, err := h.directory.BucketByID(r.Context(), r.Caller, bucket)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, bucketBody(b))
+	return exchange.WriteJSON(w, http.StatusOK, bucketBody(b))
 }
 
-func (a *API) patchBucket(w http.ResponseWriter, r *request) error {
-	bucket, err := r.pathID("bucketID")
+func (h *handlers) patchBucket(w http.ResponseWriter, r *exchange.Request) error {
+	bucket, err := r.PathID("bucketID")
 	if err != nil {
 		return err
 	}
@@ -139,26 +140,26 @@ func (a *API) patchBucket(w http.ResponseWriter, r *request) error {
 		Description    *string    `json:"description"`
 		RetentionRules []ruleJSON `json:"retentionRules"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
 	retention, err := everySeconds(body.RetentionRules)
 	if err != nil {
 		return err
 	}
-	b, err := a.Identity.UpdateBucket(r.Context(), r.caller, bucket, body.Name, body.Description, retention)
+	b, err := h.directory.UpdateBucket(r.Context(), r.Caller, bucket, body.Name, body.Description, retention)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, bucketBody(b))
+	return exchange.WriteJSON(w, http.StatusOK, bucketBody(b))
 }
 
-func (a *API) deleteBucket(w http.ResponseWriter, r *request) error {
-	bucket, err := r.pathID("bucketID")
+func (h *handlers) deleteBucket(w http.ResponseWriter, r *exchange.Request) error {
+	bucket, err := r.PathID("bucketID")
 	if err != nil {
 		return err
 	}
-	if err := a.Identity.DeleteBucket(r.Context(), r.caller, bucket); err != nil {
+	if err := h.directory.DeleteBucket(r.Context(), r.Caller, bucket); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

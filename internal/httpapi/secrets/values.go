@@ -1,4 +1,4 @@
-package httpapi
+package secrets
 
 import (
 	"maps"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/secret"
 )
 
@@ -13,8 +14,8 @@ import (
 const maxNamed = 1000
 
 // getSecretValues gives values out to be used, as one flat object: what Telegraf's secretstores.http reads.
-func (a *API) getSecretValues(w http.ResponseWriter, r *request) error {
-	org, err := r.pathID("orgID")
+func (h *handlers) getSecretValues(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
 	}
@@ -22,7 +23,7 @@ func (a *API) getSecretValues(w http.ResponseWriter, r *request) error {
 	if len(keys) > maxNamed {
 		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered", maxNamed)
 	}
-	values, err := a.Secrets.UseAll(r.Context(), r.caller, org, keys)
+	values, err := h.secrets.UseAll(r.Context(), r.Caller, org, keys)
 	if err != nil {
 		return err
 	}
@@ -31,19 +32,19 @@ func (a *API) getSecretValues(w http.ResponseWriter, r *request) error {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendValue(append(appendString(b, k), ':'), values[k])
+		b = appendValue(append(exchange.AppendString(b, k), ':'), values[k])
 	}
 	writeValues(w, append(b, '}'))
 	return nil
 }
 
 // getSecretValue gives one value out to be used: what a webhook of the External Secrets Operator reads.
-func (a *API) getSecretValue(w http.ResponseWriter, r *request) error {
-	org, err := r.pathID("orgID")
+func (h *handlers) getSecretValue(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
 	}
-	v, err := a.Secrets.Use(r.Context(), r.caller, org, pathKey(r.Request))
+	v, err := h.secrets.Use(r.Context(), r.Caller, org, exchange.PathKey(r.Request))
 	if err != nil {
 		return err
 	}
@@ -51,10 +52,10 @@ func (a *API) getSecretValue(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-func appendValue(b []byte, v secret.Value) []byte { return appendString(b, string(v.Bytes())) }
+func appendValue(b []byte, v secret.Value) []byte { return exchange.AppendString(b, string(v.Bytes())) }
 
 // writeValues answers, and wipes what it was made in.
 func writeValues(w http.ResponseWriter, b []byte) {
-	writeBytes(w, http.StatusOK, b)
+	exchange.WriteBytes(w, http.StatusOK, b)
 	clear(b)
 }

@@ -1,11 +1,10 @@
-package httpapi
+package exchange
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -14,24 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/id"
 	"strongroom/internal/kv"
 )
-
-// request is an HTTP request with who makes it. Caller is nil where the endpoint is open.
-type request struct {
-	*http.Request
-	ctx     context.Context // the request's own, with the time that it may take
-	caller  *access.Caller
-	id      string
-	session string // the session's token, where the request came with one
-	maxBody int64
-}
-
-// Context is the context of the work on the request. (http.Request.WithContext would copy all of it to say the same.)
-func (r *request) Context() context.Context { return r.ctx }
 
 func randomHex(n int) string {
 	b := make([]byte, n)
@@ -47,10 +31,10 @@ var (
 )
 
 // ServeHTTP answers one request.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Influxdb-Build"] = buildHeader
-	h["X-Influxdb-Version"] = a.versionHeader
+	h["X-Influxdb-Version"] = s.versionHeader
 	if origin := r.Header.Get("Origin"); origin != "" && strings.HasPrefix(r.URL.Path, "/api/") {
 		// As InfluxDB does it, for pages elsewhere that hold a token. Cookies are never allowed across origins.
 		h.Set("Access-Control-Allow-Origin", origin)
@@ -66,7 +50,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !strings.HasPrefix(path, "/api/"):
 		if !isClean(path) {
-			a.notFound(w, r)
+			s.notFound(w, r)
 			return
 		}
 	case strings.Contains(path, "//"):
@@ -82,22 +66,22 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	a.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(w, r)
 }
 
 // route serves one path.
 type route struct {
-	api     *API
+	server  *Server
 	path    string
-	methods methods
+	methods Methods
 	series  *series
 }
 
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	sw := &statusWriter{ResponseWriter: w}
-	q := &request{Request: r, ctx: r.Context(), id: rt.api.idPrefix + strconv.FormatUint(rt.api.idNext.Add(1), 36)}
-	w.Header()["X-Request-Id"] = []string{q.id}
+	q := &Request{Request: r, ctx: r.Context(), server: rt.server, ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
+	w.Header()["X-Request-Id"] = []string{q.ID}
 	err := rt.serve(sw, q)
 	if err != nil && !sw.written {
 		writeError(sw, err)
@@ -108,14 +92,14 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve finds the method, finds out who is asking, and runs the endpoint.
-func (rt *route) serve(w *statusWriter, q *request) (err error) {
+func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			rt.api.Logger.Error("a handler panicked", "path", rt.path, "request", q.id, "panic", p, "stack", string(debug.Stack()))
-			err = errs.New(errs.Internal, "an internal error has occurred; the server's log has the details under request %s", q.id)
+			rt.server.Logger.Error("a handler panicked", "path", rt.path, "request", q.ID, "panic", p, "stack", string(debug.Stack()))
+			err = errs.New(errs.Internal, "an internal error has occurred; the server's log has the details under request %s", q.ID)
 		}
 	}()
 	e, ok := rt.methods[q.Method]
@@ -133,14 +117,14 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 			return errs.New(errs.Invalid, "the query is not well formed: separate parameters by &, and escape them")
 		}
 	}
-	if !e.long {
+	if !e.Long {
 		ctx := within(q.ctx, requestTime)
 		defer ctx.cancel()
 		q.ctx = ctx
 	}
 	if q.Body != nil && q.Body != http.NoBody {
-		q.maxBody = rt.api.MaxBody
-		if e.open {
+		q.maxBody = rt.server.MaxBody
+		if e.Open {
 			q.maxBody = min(q.maxBody, maxOpenBody)
 		}
 		q.Body = http.MaxBytesReader(w, q.Body, q.maxBody)
@@ -149,38 +133,26 @@ func (rt *route) serve(w *statusWriter, q *request) (err error) {
 			w.Header()["Connection"] = closeHeader
 		}
 	}
-	if e.open {
-		if err := rt.api.sameOrigin(q); err != nil {
+	if e.Open {
+		if err := rt.server.sameOrigin(q); err != nil {
 			return err
 		}
-	} else if err := rt.api.identify(q); err != nil {
+	} else if err := rt.server.identify(q); err != nil {
 		return err
 	}
-	return e.do(rt.api, w, q)
+	return e.Do(w, q)
 }
 
 // log writes what happened: a fault of ours always, the rest only when asked for.
-func (rt *route) log(q *request, w *statusWriter, took time.Duration, err error) {
-	log := rt.api.Logger
+func (rt *route) log(q *Request, w *statusWriter, took time.Duration, err error) {
+	log := rt.server.Logger
 	switch {
 	case err != nil && (errs.CodeOf(err) == errs.Internal || errors.Is(err, kv.ErrFault)) && !errors.Is(err, context.Canceled):
-		log.Error("a request failed", "request", q.id, "method", q.Method, "path", rt.path, "error", err)
+		log.Error("a request failed", "request", q.ID, "method", q.Method, "path", rt.path, "error", err)
 	case log.Enabled(q.Context(), -4):
-		log.Debug("request", "request", q.id, "method", q.Method, "path", rt.path, "status", w.status(), "took", took)
+		log.Debug("request", "request", q.ID, "method", q.Method, "path", rt.path, "status", w.status(), "took", took)
 	}
 }
-
-// address is the client's address without its port.
-func (r *request) address() string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-// pathID reads an ID from the path.
-func (r *request) pathID(name string) (id.ID, error) { return id.Parse(r.PathValue(name)) }
 
 // statusWriter remembers what was answered.
 type statusWriter struct {

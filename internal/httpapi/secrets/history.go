@@ -1,4 +1,4 @@
-package httpapi
+package secrets
 
 import (
 	"net/http"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 )
@@ -61,25 +62,25 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-func (a *API) getSecret(w http.ResponseWriter, r *request) error {
-	org, err := r.pathID("orgID")
+func (h *handlers) getSecret(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
 	}
-	return a.writeSecret(w, r, org, pathKey(r.Request))
+	return h.writeSecret(w, r, org, exchange.PathKey(r.Request))
 }
 
-func (a *API) writeSecret(w http.ResponseWriter, r *request, org id.ID, key string) error {
-	info, err := a.Secrets.Info(r.Context(), r.caller, org, key)
+func (h *handlers) writeSecret(w http.ResponseWriter, r *exchange.Request, org id.ID, key string) error {
+	info, err := h.secrets.Info(r.Context(), r.Caller, org, key)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, bodyOf(org, info))
+	return exchange.WriteJSON(w, http.StatusOK, bodyOf(org, info))
 }
 
 // putSecretDescription replaces what people note of a secret. It answers nothing: to write is not to read.
-func (a *API) putSecretDescription(w http.ResponseWriter, r *request) error {
-	org, err := r.pathID("orgID")
+func (h *handlers) putSecretDescription(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
 	}
@@ -87,14 +88,14 @@ func (a *API) putSecretDescription(w http.ResponseWriter, r *request) error {
 		Description string     `json:"description"`
 		ExpiresAt   *time.Time `json:"expiresAt"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
 	d := secret.Description{Text: body.Description}
 	if body.ExpiresAt != nil {
 		d.Expires = *body.ExpiresAt
 	}
-	if err := a.Secrets.Describe(r.Context(), r.caller, org, pathKey(r.Request), d); err != nil {
+	if err := h.secrets.Describe(r.Context(), r.Caller, org, exchange.PathKey(r.Request), d); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -102,33 +103,33 @@ func (a *API) putSecretDescription(w http.ResponseWriter, r *request) error {
 }
 
 // postSecretRestore sets the value of an earlier version anew; without a version it brings back a deleted secret.
-func (a *API) postSecretRestore(w http.ResponseWriter, r *request) error {
-	org, err := r.pathID("orgID")
+func (h *handlers) postSecretRestore(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
 	}
 	var body struct {
 		Version int `json:"version"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
 	if body.Version < 0 {
 		return errs.New(errs.Invalid, "version must be at least 1, or left out for the newest")
 	}
-	if err := a.Secrets.Restore(r.Context(), r.caller, org, pathKey(r.Request), body.Version); err != nil {
+	if err := h.secrets.Restore(r.Context(), r.Caller, org, exchange.PathKey(r.Request), body.Version); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (a *API) getDeletedSecrets(w http.ResponseWriter, r *request) error {
-	org, err := r.pathID("orgID")
+func (h *handlers) getDeletedSecrets(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
 	}
-	infos, err := a.Secrets.Deleted(r.Context(), r.caller, org)
+	infos, err := h.secrets.Deleted(r.Context(), r.Caller, org)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (a *API) getDeletedSecrets(w http.ResponseWriter, r *request) error {
 		list = append(list, bodyOf(org, info))
 	}
 	path := "/api/v2/orgs/" + org.String()
-	return writeJSON(w, http.StatusOK, map[string]any{
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{
 		"links": map[string]string{"org": path, "self": path + "/deleted-secrets"}, "secrets": list,
 	})
 }

@@ -1,24 +1,24 @@
-package httpapi
+package accounts
 
 import (
 	"net/http"
 	"time"
 
-	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 )
 
-func (a *API) getSetup(w http.ResponseWriter, r *request) error {
-	allowed, err := a.Identity.SetupAllowed(r.Context())
+func (h *handlers) getSetup(w http.ResponseWriter, r *exchange.Request) error {
+	allowed, err := h.directory.SetupAllowed(r.Context())
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, map[string]bool{"allowed": allowed})
+	return exchange.WriteJSON(w, http.StatusOK, map[string]bool{"allowed": allowed})
 }
 
-func (a *API) postSetup(w http.ResponseWriter, r *request) error {
+func (h *handlers) postSetup(w http.ResponseWriter, r *exchange.Request) error {
 	var body struct {
 		Username               string `json:"username"`
 		Password               string `json:"password"`
@@ -28,7 +28,7 @@ func (a *API) postSetup(w http.ResponseWriter, r *request) error {
 		RetentionPeriodHrs     int64  `json:"retentionPeriodHrs"`
 		Token                  string `json:"token"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
 	seconds := body.RetentionPeriodSeconds
@@ -42,22 +42,17 @@ func (a *API) postSetup(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := a.Identity.Onboard(r.Context(), a.nobody(r), directory.Setup{
+	o, err := h.directory.Onboard(r.Context(), r.Nobody(), directory.Setup{
 		User: body.Username, Password: body.Password, Org: body.Org, Bucket: body.Bucket, Retention: retention, Token: body.Token,
 	})
 	if err != nil {
 		return err
 	}
 	names := map[string]string{o.Org.ID.String(): o.Org.Name}
-	return writeJSON(w, http.StatusCreated, map[string]any{
+	return exchange.WriteJSON(w, http.StatusCreated, map[string]any{
 		"user": userBody(o.User), "org": orgBody(o.Org), "bucket": bucketBody(o.Bucket),
 		"auth": authBody(o.Authorization, o.Token, o.User.Name, names),
 	})
-}
-
-// nobody is the caller before anybody is known.
-func (a *API) nobody(r *request) *access.Caller {
-	return &access.Caller{Principal: &access.Principal{}, Address: r.address(), RequestID: r.id}
 }
 
 // maxRetentionSeconds is the longest retention that a time.Duration holds.
@@ -72,43 +67,43 @@ func retentionOf(seconds int64) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-func (a *API) postSignin(w http.ResponseWriter, r *request) error {
+func (h *handlers) postSignin(w http.ResponseWriter, r *exchange.Request) error {
 	name, password, ok := r.BasicAuth()
 	if !ok {
 		return authn.ErrUnauthorized
 	}
-	token, err := a.Authn.SignIn(r.Context(), a.nobody(r), name, password)
+	token, err := h.authn.SignIn(r.Context(), r.Nobody(), name, password)
 	if err != nil {
 		return err
 	}
-	a.setCookie(w, token)
+	r.SetCookie(w, token)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (a *API) postSignout(w http.ResponseWriter, r *request) error {
-	if r.session == "" {
+func (h *handlers) postSignout(w http.ResponseWriter, r *exchange.Request) error {
+	if r.Session == "" {
 		return errs.New(errs.Invalid, "there is no session to end: the request carries a token; delete the authorization to revoke it")
 	}
-	if err := a.Authn.SignOut(r.Context(), r.caller, r.session); err != nil {
+	if err := h.authn.SignOut(r.Context(), r.Caller, r.Session); err != nil {
 		return err
 	}
-	a.setCookie(w, "")
+	r.SetCookie(w, "")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (a *API) getMe(w http.ResponseWriter, r *request) error {
-	u, err := a.Identity.Me(r.Context(), r.caller)
+func (h *handlers) getMe(w http.ResponseWriter, r *exchange.Request) error {
+	u, err := h.directory.Me(r.Context(), r.Caller)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, userBody(u))
+	return exchange.WriteJSON(w, http.StatusOK, userBody(u))
 }
 
 // putMyPassword changes the caller's own password. The caller is who the old password belongs to (Basic), or who the
 // session belongs to; the old password is always asked for.
-func (a *API) putMyPassword(w http.ResponseWriter, r *request) error {
+func (h *handlers) putMyPassword(w http.ResponseWriter, r *exchange.Request) error {
 	name, old, ok := r.BasicAuth()
 	if !ok {
 		return errs.New(errs.Unauthorized, "the old password is needed: send it with Basic authentication")
@@ -116,10 +111,10 @@ func (a *API) putMyPassword(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Password string `json:"password"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	if err := a.Authn.ChangePassword(r.Context(), a.nobody(r), name, old, body.Password); err != nil {
+	if err := h.authn.ChangePassword(r.Context(), r.Nobody(), name, old, body.Password); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -1,4 +1,4 @@
-package httpapi
+package system
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"strongroom/internal/access"
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/sealing"
 )
 
@@ -16,26 +17,26 @@ type Seals interface {
 	Change(ctx context.Context, c *access.Caller, to sealing.Target) (sealing.Status, error)
 }
 
-func (a *API) getSeal(w http.ResponseWriter, r *request) error {
-	status, err := a.Seals.Status(r.Context(), r.caller)
+func (h *handlers) getSeal(w http.ResponseWriter, r *exchange.Request) error {
+	status, err := h.Seals.Status(r.Context(), r.Caller)
 	return writeSeal(w, http.StatusOK, status, err)
 }
 
 // postSealRotate takes no body; one that is there is not looked at.
-func (a *API) postSealRotate(w http.ResponseWriter, r *request) error {
+func (h *handlers) postSealRotate(w http.ResponseWriter, r *exchange.Request) error {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return err
 	}
-	status, err := a.Seals.Rotate(r.Context(), r.caller)
+	status, err := h.Seals.Rotate(r.Context(), r.Caller)
 	return writeSeal(w, http.StatusAccepted, status, err)
 }
 
-func (a *API) postSealChange(w http.ResponseWriter, r *request) error {
+func (h *handlers) postSealChange(w http.ResponseWriter, r *exchange.Request) error {
 	var to sealing.Target
-	if err := r.decode(&to); err != nil {
+	if err := r.Decode(&to); err != nil {
 		return err
 	}
-	status, err := a.Seals.Change(r.Context(), r.caller, to)
+	status, err := h.Seals.Change(r.Context(), r.Caller, to)
 	return writeSeal(w, http.StatusOK, status, err)
 }
 
@@ -43,7 +44,7 @@ func writeSeal(w http.ResponseWriter, code int, status sealing.Status, err error
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, code, struct {
+	return exchange.WriteJSON(w, code, struct {
 		Links map[string]string `json:"links"`
 		sealing.Status
 	}{map[string]string{"self": "/api/v2/seal"}, status})

@@ -1,4 +1,4 @@
-package httpapi
+package system
 
 import (
 	"context"
@@ -6,8 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/secret"
 )
 
@@ -48,7 +51,7 @@ type check struct {
 }
 
 // getHealth answers 200 with status "pass", or 503 with "fail" where the secret store cannot serve.
-func (a *API) getHealth(w http.ResponseWriter, r *request) error {
+func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 	body := struct {
 		Name    string  `json:"name"`
 		Message string  `json:"message"`
@@ -56,46 +59,46 @@ func (a *API) getHealth(w http.ResponseWriter, r *request) error {
 		Checks  []check `json:"checks"`
 		Version string  `json:"version"`
 		Commit  string  `json:"commit"`
-	}{"influxdb", "ready for queries and writes", "pass", []check{{Name: "secret-store", Status: "pass"}}, a.Version, a.Commit}
+	}{"influxdb", "ready for queries and writes", "pass", []check{{Name: "secret-store", Status: "pass"}}, h.Version, h.Commit}
 	status := http.StatusOK
-	if err := a.health.check(r.Context()); err != nil {
+	if err := h.health.check(r.Context()); err != nil {
 		status = http.StatusServiceUnavailable
 		body.Status, body.Message = "fail", "the secret store cannot serve: "+errs.Message(err)
 		body.Checks[0] = check{"secret-store", "fail", errs.Message(err)}
 	}
-	for _, d := range secret.Details(a.health.store) {
+	for _, d := range secret.Details(h.health.store) {
 		c := check{Name: d.Name, Status: "pass", Message: d.Message}
 		if !d.OK {
 			c.Status = "fail" // requests are still served as long as the store is
 		}
 		body.Checks = append(body.Checks, c)
 	}
-	return writeJSON(w, status, body)
+	return exchange.WriteJSON(w, status, body)
 }
 
 // getReady answers 200 with status "ready", or 503 with "unavailable" where the secret store cannot serve.
-func (a *API) getReady(w http.ResponseWriter, r *request) error {
+func (h *handlers) getReady(w http.ResponseWriter, r *exchange.Request) error {
 	body := struct {
 		Status  string    `json:"status"`
 		Started time.Time `json:"started"`
 		Up      string    `json:"up"`
 		Message string    `json:"message,omitempty"`
-	}{Status: "ready", Started: a.started.UTC(), Up: time.Since(a.started).String()}
+	}{Status: "ready", Started: h.started.UTC(), Up: time.Since(h.started).String()}
 	status := http.StatusOK
-	if err := a.health.check(r.Context()); err != nil {
+	if err := h.health.check(r.Context()); err != nil {
 		status, body.Status, body.Message = http.StatusServiceUnavailable, "unavailable", errs.Message(err)
 	}
-	return writeJSON(w, status, body)
+	return exchange.WriteJSON(w, status, body)
 }
 
-func (a *API) getPing(w http.ResponseWriter, r *request) error {
+func (h *handlers) getPing(w http.ResponseWriter, r *exchange.Request) error {
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // getIndex lists what is here, as InfluxDB's does.
-func (a *API) getIndex(w http.ResponseWriter, r *request) error {
-	return writeJSON(w, http.StatusOK, map[string]any{
+func (h *handlers) getIndex(w http.ResponseWriter, r *exchange.Request) error {
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{
 		"audit": "/api/v2/audit", "authorizations": "/api/v2/authorizations", "buckets": "/api/v2/buckets", "config": "/api/v2/config",
 		"me": "/api/v2/me", "orgs": "/api/v2/orgs", "resources": "/api/v2/resources", "setup": "/api/v2/setup",
 		"signin": "/api/v2/signin", "signout": "/api/v2/signout", "swagger": "/api/v2/swagger.json", "users": "/api/v2/users",
@@ -103,20 +106,25 @@ func (a *API) getIndex(w http.ResponseWriter, r *request) error {
 	})
 }
 
-func (a *API) getResources(w http.ResponseWriter, r *request) error {
-	return writeJSON(w, http.StatusOK, access.ResourceTypes)
+func (h *handlers) getResources(w http.ResponseWriter, r *exchange.Request) error {
+	return exchange.WriteJSON(w, http.StatusOK, access.ResourceTypes)
 }
 
 // operator is the permission that only operators hold.
 var operator = access.To(access.Read, access.Resource{Type: access.Instance})
 
-func (a *API) getConfig(w http.ResponseWriter, r *request) error {
-	if err := a.Guard.Allow(r.Context(), r.caller, access.Act{Action: "config.read"}, operator); err != nil {
+func (h *handlers) getConfig(w http.ResponseWriter, r *exchange.Request) error {
+	if err := h.Guard.Allow(r.Context(), r.Caller, access.Act{Action: "config.read"}, operator); err != nil {
 		return err
 	}
 	settings := map[string]any{}
-	if a.Settings != nil {
-		settings = a.Settings()
+	if h.Settings != nil {
+		settings = h.Settings()
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"config": settings})
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"config": settings})
+}
+
+func (h *handlers) getMetrics(w http.ResponseWriter, r *exchange.Request) error {
+	promhttp.HandlerFor(h.Gather, promhttp.HandlerOpts{}).ServeHTTP(w, r.Request)
+	return nil
 }

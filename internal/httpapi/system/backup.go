@@ -1,4 +1,4 @@
-package httpapi
+package system
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 )
 
 // Backups writes a consistent copy of the data, as sealed as they are.
@@ -20,21 +21,21 @@ type Backups interface {
 const backupPatience = time.Minute
 
 // getBackup streams the copy. A copy that ends early ends the connection, so that its reader does not take it for whole.
-func (a *API) getBackup(w http.ResponseWriter, r *request) error {
+func (h *handlers) getBackup(w http.ResponseWriter, r *exchange.Request) error {
 	act := access.Act{Action: "backup"}
-	if err := a.Guard.Allow(r.Context(), r.caller, act, operator); err != nil {
+	if err := h.Guard.Allow(r.Context(), r.Caller, act, operator); err != nil {
 		return err
 	}
 	out := &backupWriter{w: w, control: http.NewResponseController(w)}
-	err := a.Backup.Backup(r.Context(), out)
+	err := h.Backup.Backup(r.Context(), out)
 	if err == nil {
 		return nil
 	}
-	err = a.Guard.Done(r.Context(), r.caller, act, err)
+	err = h.Guard.Done(r.Context(), r.Caller, act, err)
 	if !out.begun {
 		return errs.Wrap(err, errs.Unavailable, "the data cannot be copied now; the server's log says why")
 	}
-	a.Logger.Warn("a backup ended early", "request", r.id, "error", err)
+	h.Logger.Warn("a backup ended early", "request", r.ID, "error", err)
 	panic(http.ErrAbortHandler)
 }
 

@@ -1,4 +1,4 @@
-package httpapi
+package exchange
 
 import (
 	"net"
@@ -14,20 +14,20 @@ import (
 const sessionCookie = "influxdb-oss-session"
 
 // identify finds out who is asking, from the authorization header or, where there is none, from the session's cookie.
-func (a *API) identify(r *request) error {
+func (s *Server) identify(r *Request) error {
 	var p *access.Principal
 	var err error
 	if token, ok := tokenOf(r.Header); ok {
-		p, err = a.Authn.ByToken(r.Context(), token)
+		p, err = s.Authn.ByToken(r.Context(), token)
 	} else if c, cookieErr := r.Cookie(sessionCookie); cookieErr == nil && r.Header.Get("Authorization") == "" {
-		p, err = a.bySession(r, c.Value)
+		p, err = s.bySession(r, c.Value)
 	} else {
 		err = authn.ErrUnauthorized
 	}
 	if err != nil {
-		return a.turnAway(r, p, err)
+		return s.turnAway(r, p, err)
 	}
-	r.caller = &access.Caller{Principal: p, Address: r.address(), RequestID: r.id}
+	r.Caller = &access.Caller{Principal: p, Address: r.Address(), RequestID: r.ID}
 	return nil
 }
 
@@ -39,35 +39,35 @@ const (
 )
 
 // turnAway puts on record that somebody was not let in, with whose the token was where that is known.
-func (a *API) turnAway(r *request, p *access.Principal, why error) error {
+func (s *Server) turnAway(r *Request, p *access.Principal, why error) error {
 	if !errs.Is(why, errs.Unauthorized) && !errs.Is(why, errs.Forbidden) {
 		return why
 	}
 	if p == nil {
-		if !a.strangers.Allow() {
+		if !s.strangers.Allow() {
 			return why
 		}
 		p = &access.Principal{}
 	}
 	act := access.Act{Action: "authenticate", Target: r.Method + " " + r.Pattern}
-	if org, err := r.pathID("orgID"); err == nil {
+	if org, err := r.PathID("orgID"); err == nil {
 		act.Org = org
 	}
-	return a.Guard.Deny(r.Context(), &access.Caller{Principal: p, Address: r.address(), RequestID: r.id}, act, why)
+	return s.Guard.Deny(r.Context(), &access.Caller{Principal: p, Address: r.Address(), RequestID: r.ID}, act, why)
 }
 
-func (a *API) bySession(r *request, token string) (*access.Principal, error) {
-	if err := a.sameOrigin(r); err != nil {
+func (s *Server) bySession(r *Request, token string) (*access.Principal, error) {
+	if err := s.sameOrigin(r); err != nil {
 		return nil, err
 	}
-	r.session = token
-	return a.Authn.BySession(r.Context(), token)
+	r.Session = token
+	return s.Authn.BySession(r.Context(), token)
 }
 
 // sameOrigin refuses what a page of another origin makes a browser send. Requests with a token need no such check: a
 // page elsewhere does not have it unless somebody gave it one.
-func (a *API) sameOrigin(r *request) error {
-	if err := a.origin.Check(r.Request); err != nil {
+func (s *Server) sameOrigin(r *Request) error {
+	if err := s.origin.Check(r.Request); err != nil {
 		return errs.Wrap(err, errs.Forbidden, "a page of another origin may not do this; use an API token")
 	}
 	return nil
@@ -110,10 +110,10 @@ func tokenOf(h http.Header) (string, bool) {
 	return token, token != ""
 }
 
-// setCookie hands the session's token to the browser, or takes it away where the token is empty. The cookie has no end
+// SetCookie hands the session's token to the browser, or takes it away where the token is empty. The cookie has no end
 // of its own: the server knows when the session ends.
-func (a *API) setCookie(w http.ResponseWriter, token string) {
-	c := &http.Cookie{Name: sessionCookie, Value: token, Path: "/api/", HttpOnly: true, Secure: a.Secure, SameSite: http.SameSiteStrictMode}
+func (r *Request) SetCookie(w http.ResponseWriter, token string) {
+	c := &http.Cookie{Name: sessionCookie, Value: token, Path: "/api/", HttpOnly: true, Secure: r.server.Secure, SameSite: http.SameSiteStrictMode}
 	if token == "" {
 		c.MaxAge = -1
 	}

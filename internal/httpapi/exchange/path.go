@@ -1,4 +1,4 @@
-package httpapi
+package exchange
 
 import (
 	"net/http"
@@ -13,7 +13,7 @@ import (
 //   - The mux would redirect a path with "." or ".." to the path they lead to: the request to delete the secret named
 //     ".." would become one to delete its organisation. They are escaped.
 //   - The mux takes "%2F" alone for a slash at the end. It becomes a NUL, which no key holds; so that nothing else does,
-//     NULs alone become one more of them. pathKey goes the way back.
+//     NULs alone become one more of them. PathKey goes the way back.
 func cleanURL(u *url.URL, escaped string) *url.URL {
 	special := strings.Contains(escaped, "/.") || strings.Contains(escaped, "/%")
 	if !special && !strings.HasSuffix(escaped, "/") {
@@ -43,8 +43,8 @@ func cleanURL(u *url.URL, escaped string) *url.URL {
 	return &c
 }
 
-// pathKey is the name of a secret in the path of a request that went through cleanURL.
-func pathKey(r *http.Request) string {
+// PathKey is the name of a secret in the path of a request that went through cleanURL.
+func PathKey(r *http.Request) string {
 	key := r.PathValue("key")
 	if strings.Trim(key, "\x00") != "" {
 		return key

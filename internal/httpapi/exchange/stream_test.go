@@ -1,4 +1,4 @@
-package httpapi
+package exchange
 
 import (
 	"bytes"
@@ -10,36 +10,33 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"strongroom/internal/access"
-	"strongroom/internal/identity/directory"
 )
 
 // streamed serves a list of so many items that ends with the error, by a server that a client asks.
 func streamed(t *testing.T, items int, fails error) (res *http.Response, body []byte, log string, readErr error) {
 	t.Helper()
 	var said bytes.Buffer
-	a := &API{Config: Config{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
+	server := &Server{Config: Config{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q := &request{Request: r, ctx: r.Context()}
-		list := newStream(w, "items")
+		q := &Request{Request: r, ctx: r.Context(), server: server}
+		list := NewStream(w, "items")
 		err := func() error {
 			for i := range items {
-				if err := list.add(item(i)); err != nil {
+				if err := list.Add(item(i)); err != nil {
 					return err
 				}
 			}
 			if fails != nil {
 				return fails
 			}
-			return list.end("links", map[string]string{"self": "/<here>"})
+			return list.End("links", map[string]string{"self": "/<here>"})
 		}()
 		if err != nil {
-			writeError(w, list.fail(a, q, err))
+			writeError(w, list.Fail(q, err))
 		}
 	}))
 	res, err := s.Client().Get(s.URL)
-	must(t, err)
+	noError(t, err)
 	body, readErr = io.ReadAll(res.Body)
 	res.Body.Close()
 	s.Close() // the handler has ended
@@ -56,9 +53,9 @@ func TestStream(t *testing.T) {
 			all[i] = item(i)
 		}
 		want, err := json.Marshal(map[string]any{"items": all, "links": map[string]string{"self": "/<here>"}})
-		must(t, err)
+		noError(t, err)
 		res, body, _, err := streamed(t, n, nil)
-		must(t, err)
+		noError(t, err)
 		if !bytes.Equal(body, want) || res.StatusCode != 200 || res.Header.Get("Content-Type") != jsonHeader[0] || res.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%d items: %s, %v, %d bytes, want %d", n, res.Status, res.Header, len(body), len(want))
 		}
@@ -71,7 +68,7 @@ func TestStream(t *testing.T) {
 // TestStreamFails ends a list with an error before and after its first bytes have gone.
 func TestStreamFails(t *testing.T) {
 	res, body, _, err := streamed(t, 10, errors.New("the disk is broken"))
-	must(t, err)
+	noError(t, err)
 	if res.StatusCode != 500 || strings.Contains(string(body), "items") || strings.Contains(string(body), "broken") {
 		t.Errorf("before the first byte: %s %s", res.Status, body)
 	}
@@ -95,14 +92,14 @@ func (l *leaving) Write([]byte) (int, error) { l.writes++; return 0, errors.New(
 // TestStreamToNobody ends at the first write that the client does not take, without a word in the log.
 func TestStreamToNobody(t *testing.T) {
 	var said bytes.Buffer
-	a := &API{Config: Config{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
+	server := &Server{Config: Config{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
 	w := &leaving{ResponseRecorder: httptest.NewRecorder()}
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
-	list := newStream(w, "items")
+	list := NewStream(w, "items")
 	made := 0
 	var err error
 	for made = 0; made < 5000 && err == nil; made++ {
-		err = list.add(item(made))
+		err = list.Add(item(made))
 	}
 	if !errors.Is(err, errReader) || made == 5000 || w.writes != 1 {
 		t.Errorf("%d items were made for %d writes: %v", made, w.writes, err)
@@ -112,43 +109,12 @@ func TestStreamToNobody(t *testing.T) {
 			t.Errorf("it ended with %v, and the log says %q", p, said.String())
 		}
 	}()
-	_ = list.fail(a, &request{Request: r, ctx: r.Context()}, err)
+	_ = list.Fail(&Request{Request: r, ctx: r.Context(), server: server}, err)
 }
 
-// TestManyAuthorizations lists more tokens than are held at a time, forwards and backwards.
-func TestManyAuthorizations(t *testing.T) {
-	a, token, org := newAPI(t)
-	p, err := a.Authn.ByToken(t.Context(), token)
-	must(t, err)
-	c := &access.Caller{Principal: p}
-	for range 300 {
-		_, _, err := a.Identity.Authorize(t.Context(), c, directory.NewAuthorization{OrgID: org, Description: strings.Repeat("d", 300),
-			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: org})}})
-		must(t, err)
-	}
-	lists := make(map[string][]string)
-	for _, query := range []string{"", "?descending=true", "?limit=1000"} {
-		r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/v2/authorizations"+query, nil)
-		r.Header.Set("Authorization", "Token "+token)
-		w := httptest.NewRecorder()
-		a.ServeHTTP(w, r)
-		var answer struct {
-			Authorizations []struct{ ID, Org, Token string }
-		}
-		must(t, json.Unmarshal(w.Body.Bytes(), &answer))
-		if w.Code != 200 || len(answer.Authorizations) != 301 {
-			t.Fatalf("%s: %d, %d authorizations", query, w.Code, len(answer.Authorizations))
-		}
-		for _, auth := range answer.Authorizations {
-			if auth.Org != "acme" || auth.Token != redacted {
-				t.Fatalf("%+v", auth)
-			}
-			lists[query] = append(lists[query], auth.ID)
-		}
-	}
-	for i, one := range lists[""] {
-		if one != lists["?limit=1000"][i] || one != lists["?descending=true"][300-i] {
-			t.Fatalf("the lists differ at %d", i)
-		}
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,10 +1,9 @@
-package httpapi
+package exchange
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -14,50 +13,10 @@ import (
 	"strongroom/internal/errs"
 )
 
-// writeJSON answers with v.
-func writeJSON(w http.ResponseWriter, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encoding an answer: %w", err)
-	}
-	writeBytes(w, status, b)
-	return nil
-}
-
-var (
-	jsonHeader    = []string{"application/json; charset=utf-8"}
-	noStoreHeader = []string{"no-store"}
-)
-
-// writeBytes answers with JSON that is written already. A client that has gone is no error of ours.
-func writeBytes(w http.ResponseWriter, status int, b []byte) {
-	h := w.Header()
-	h["Content-Type"] = jsonHeader
-	h["Content-Length"] = []string{strconv.Itoa(len(b))}
-	h["Cache-Control"] = noStoreHeader
-	w.WriteHeader(status)
-	_, _ = w.Write(b)
-}
-
-// writeError answers with an error in InfluxDB's form.
-func writeError(w http.ResponseWriter, err error) {
-	code := errs.CodeOf(err)
-	var e *errs.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds()+0.5)))
-	}
-	w.Header()["X-Platform-Error-Code"] = []string{string(code)}
-	// Two strings always encode.
-	_ = writeJSON(w, code.Status(), struct {
-		Code    errs.Code `json:"code"`
-		Message string    `json:"message"`
-	}{code, errs.Message(err)})
-}
-
-// readBody reads the whole body within the limit.
-func (r *request) readBody() ([]byte, error) {
+// ReadBody reads the whole body within the limit.
+func (r *Request) ReadBody() ([]byte, error) {
 	tooLarge := errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)", r.maxBody)
-	if r.caller == nil {
+	if r.Caller == nil {
 		tooLarge = errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes", r.maxBody)
 	}
 	if r.ContentLength > r.maxBody {
@@ -74,9 +33,9 @@ func (r *request) readBody() ([]byte, error) {
 	return b, nil
 }
 
-// decode reads a JSON object into v: one document, valid UTF-8, nothing behind it.
-func (r *request) decode(v any) error {
-	b, err := r.readBody()
+// Decode reads a JSON object into v: one document, valid UTF-8, nothing behind it.
+func (r *Request) Decode(v any) error {
+	b, err := r.ReadBody()
 	if err != nil {
 		return err
 	}
@@ -84,21 +43,21 @@ func (r *request) decode(v any) error {
 }
 
 func decodeObject(b []byte, v any) error {
-	if err := checkText(b); err != nil {
+	if err := CheckText(b); err != nil {
 		return err
 	}
 	if first := bytes.TrimLeft(b, " \t\r\n"); len(first) > 0 && first[0] != '{' && json.Valid(b) {
-		return badJSON(errors.New("the body must be a JSON object"))
+		return BadJSON(errors.New("the body must be a JSON object"))
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if err := dec.Decode(v); err != nil {
-		return badJSON(err)
+		return BadJSON(err)
 	}
-	return atEnd(dec)
+	return AtEnd(dec)
 }
 
-// badJSON words an error as InfluxDB does. The decoder's errors hold names of fields and types, and not what stood there.
-func badJSON(err error) error {
+// BadJSON words an error as InfluxDB does. The decoder's errors hold names of fields and types, and not what stood there.
+func BadJSON(err error) error {
 	var e *errs.Error
 	if errors.As(err, &e) { // an ID in it, say
 		return e
@@ -116,17 +75,18 @@ func kindOf(value string) string {
 	return kind
 }
 
-func atEnd(dec *json.Decoder) error {
+// AtEnd refuses what comes behind the document.
+func AtEnd(dec *json.Decoder) error {
 	if _, err := dec.Token(); err != io.EOF {
-		return badJSON(errors.New("there is more behind the JSON object"))
+		return BadJSON(errors.New("there is more behind the JSON object"))
 	}
 	return nil
 }
 
-// checkText refuses what encoding/json would quietly replace: bytes that are not UTF-8, and halves of surrogate pairs.
-func checkText(b []byte) error {
+// CheckText refuses what encoding/json would quietly replace: bytes that are not UTF-8, and halves of surrogate pairs.
+func CheckText(b []byte) error {
 	if !utf8.Valid(b) {
-		return badJSON(errors.New("the body is not valid UTF-8"))
+		return BadJSON(errors.New("the body is not valid UTF-8"))
 	}
 	for i := 0; i < len(b); i++ {
 		if b[i] != '\\' {
@@ -138,10 +98,10 @@ func checkText(b []byte) error {
 		}
 		switch u := unit(b, i+1); {
 		case isLowHalf(u):
-			return badJSON(errors.New(`half of a surrogate pair: \uDC00 to \uDFFF without what comes before it`))
+			return BadJSON(errors.New(`half of a surrogate pair: \uDC00 to \uDFFF without what comes before it`))
 		case u >= 0xD800 && u <= 0xDBFF:
 			if i+6 >= len(b) || b[i+5] != '\\' || b[i+6] != 'u' || !isLowHalf(unit(b, i+7)) {
-				return badJSON(errors.New(`half of a surrogate pair: \uD800 to \uDBFF without what comes after it`))
+				return BadJSON(errors.New(`half of a surrogate pair: \uD800 to \uDBFF without what comes after it`))
 			}
 			i += 10
 		default:

@@ -1,4 +1,4 @@
-package httpapi
+package accounts
 
 import (
 	"net/http"
@@ -6,6 +6,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
@@ -74,14 +75,14 @@ const maxNames = 4096
 
 // names fills in the names that an authorization's IDs stand for. The same names recur through a list, so it remembers.
 type names struct {
-	a     *API
-	r     *request
+	h     *handlers
+	r     *exchange.Request
 	users map[id.ID]string
 	orgs  map[string]string
 }
 
-func (a *API) names(r *request) *names {
-	return &names{a, r, make(map[id.ID]string), make(map[string]string)}
+func (h *handlers) names(r *exchange.Request) *names {
+	return &names{h, r, make(map[id.ID]string), make(map[string]string)}
 }
 
 func (n *names) body(auth identity.Authorization, token string) (authJSON, error) {
@@ -99,7 +100,7 @@ func (n *names) body(auth identity.Authorization, token string) (authJSON, error
 		if _, ok := n.orgs[o.String()]; ok {
 			continue
 		}
-		name, err := n.a.Identity.OrgName(n.r.Context(), o)
+		name, err := n.h.directory.OrgName(n.r.Context(), o)
 		if err != nil {
 			return authJSON{}, err
 		}
@@ -108,7 +109,7 @@ func (n *names) body(auth identity.Authorization, token string) (authJSON, error
 	user, ok := n.users[auth.UserID]
 	if !ok {
 		var err error
-		if user, err = n.a.Identity.UserName(n.r.Context(), auth.UserID); err != nil {
+		if user, err = n.h.directory.UserName(n.r.Context(), auth.UserID); err != nil {
 			return authJSON{}, err
 		}
 		n.users[auth.UserID] = user
@@ -116,37 +117,37 @@ func (n *names) body(auth identity.Authorization, token string) (authJSON, error
 	return authBody(auth, token, user, n.orgs), nil
 }
 
-func (a *API) getAuthorizations(w http.ResponseWriter, r *request) error {
-	p, err := r.page(0, 0)
+func (h *handlers) getAuthorizations(w http.ResponseWriter, r *exchange.Request) error {
+	p, err := page(r, 0, 0)
 	if err != nil {
 		return err
 	}
 	q := r.URL.Query()
 	f := directory.AuthorizationFilter{User: q.Get("user"), Org: q.Get("org")}
-	if f.UserID, err = r.queryID("userID"); err != nil {
+	if f.UserID, err = r.QueryID("userID"); err != nil {
 		return err
 	}
-	if f.OrgID, err = r.queryID("orgID"); err != nil {
+	if f.OrgID, err = r.QueryID("orgID"); err != nil {
 		return err
 	}
-	names, list := a.names(r), newStream(w, "authorizations")
-	err = a.Identity.EachAuthorization(r.Context(), r.caller, f, p, func(auth identity.Authorization) error {
+	names, list := h.names(r), exchange.NewStream(w, "authorizations")
+	err = h.directory.EachAuthorization(r.Context(), r.Caller, f, p, func(auth identity.Authorization) error {
 		body, err := names.body(auth, redacted)
 		if err != nil {
 			return err
 		}
-		return list.add(body)
+		return list.Add(body)
 	})
 	if err == nil {
-		err = list.end("links", pageLinks(r.URL, p, list.items))
+		err = list.End("links", pageLinks(r.URL, p, list.Items))
 	}
 	if err != nil {
-		return list.fail(a, r, err)
+		return list.Fail(r, err)
 	}
 	return nil
 }
 
-func (a *API) postAuthorization(w http.ResponseWriter, r *request) error {
+func (h *handlers) postAuthorization(w http.ResponseWriter, r *exchange.Request) error {
 	var body struct {
 		OrgID       id.ID               `json:"orgID"`
 		UserID      id.ID               `json:"userID"`
@@ -156,44 +157,44 @@ func (a *API) postAuthorization(w http.ResponseWriter, r *request) error {
 		ExpiresAt   *time.Time          `json:"expiresAt"`
 		Token       string              `json:"token"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	auth, token, err := a.Identity.Authorize(r.Context(), r.caller, directory.NewAuthorization(body))
+	auth, token, err := h.directory.Authorize(r.Context(), r.Caller, directory.NewAuthorization(body))
 	if err != nil {
 		return err
 	}
-	j, err := a.names(r).body(auth, token)
+	j, err := h.names(r).body(auth, token)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusCreated, j)
+	return exchange.WriteJSON(w, http.StatusCreated, j)
 }
 
-func (a *API) getAuthorization(w http.ResponseWriter, r *request) error {
-	auth, err := r.pathID("authID")
+func (h *handlers) getAuthorization(w http.ResponseWriter, r *exchange.Request) error {
+	auth, err := r.PathID("authID")
 	if err != nil {
 		return err
 	}
-	return a.writeAuthorization(w, r)(a.Identity.AuthorizationByID(r.Context(), r.caller, auth))
+	return h.writeAuthorization(w, r)(h.directory.AuthorizationByID(r.Context(), r.Caller, auth))
 }
 
 // writeAuthorization answers with an authorization that was read or changed.
-func (a *API) writeAuthorization(w http.ResponseWriter, r *request) func(identity.Authorization, error) error {
+func (h *handlers) writeAuthorization(w http.ResponseWriter, r *exchange.Request) func(identity.Authorization, error) error {
 	return func(auth identity.Authorization, err error) error {
 		if err != nil {
 			return err
 		}
-		j, err := a.names(r).body(auth, redacted)
+		j, err := h.names(r).body(auth, redacted)
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, http.StatusOK, j)
+		return exchange.WriteJSON(w, http.StatusOK, j)
 	}
 }
 
-func (a *API) patchAuthorization(w http.ResponseWriter, r *request) error {
-	auth, err := r.pathID("authID")
+func (h *handlers) patchAuthorization(w http.ResponseWriter, r *exchange.Request) error {
+	auth, err := r.PathID("authID")
 	if err != nil {
 		return err
 	}
@@ -201,18 +202,18 @@ func (a *API) patchAuthorization(w http.ResponseWriter, r *request) error {
 		Status      *identity.Status `json:"status"`
 		Description *string          `json:"description"`
 	}
-	if err := r.decode(&body); err != nil {
+	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	return a.writeAuthorization(w, r)(a.Identity.UpdateAuthorization(r.Context(), r.caller, auth, body.Status, body.Description))
+	return h.writeAuthorization(w, r)(h.directory.UpdateAuthorization(r.Context(), r.Caller, auth, body.Status, body.Description))
 }
 
-func (a *API) deleteAuthorization(w http.ResponseWriter, r *request) error {
-	auth, err := r.pathID("authID")
+func (h *handlers) deleteAuthorization(w http.ResponseWriter, r *exchange.Request) error {
+	auth, err := r.PathID("authID")
 	if err != nil {
 		return err
 	}
-	if err := a.Identity.DeleteAuthorization(r.Context(), r.caller, auth); err != nil {
+	if err := h.directory.DeleteAuthorization(r.Context(), r.Caller, auth); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

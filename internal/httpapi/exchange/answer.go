@@ -1,0 +1,68 @@
+package exchange
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"strongroom/internal/errs"
+)
+
+// WriteJSON answers with v.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding an answer: %w", err)
+	}
+	WriteBytes(w, status, b)
+	return nil
+}
+
+var (
+	jsonHeader    = []string{"application/json; charset=utf-8"}
+	noStoreHeader = []string{"no-store"}
+)
+
+// WriteBytes answers with JSON that is written already. A client that has gone is no error of ours.
+func WriteBytes(w http.ResponseWriter, status int, b []byte) {
+	h := w.Header()
+	h["Content-Type"] = jsonHeader
+	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	h["Cache-Control"] = noStoreHeader
+	w.WriteHeader(status)
+	_, _ = w.Write(b)
+}
+
+// writeError answers with an error in InfluxDB's form.
+func writeError(w http.ResponseWriter, err error) {
+	code := errs.CodeOf(err)
+	var e *errs.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds()+0.5)))
+	}
+	w.Header()["X-Platform-Error-Code"] = []string{string(code)}
+	// Two strings always encode.
+	_ = WriteJSON(w, code.Status(), struct {
+		Code    errs.Code `json:"code"`
+		Message string    `json:"message"`
+	}{code, errs.Message(err)})
+}
+
+// AppendString writes s as JSON.
+func AppendString(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= utf8.RuneSelf {
+			q, err := json.Marshal(s)
+			if err != nil { // a string always encodes
+				panic(err)
+			}
+			return append(b, q...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}

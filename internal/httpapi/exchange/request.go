@@ -1,0 +1,51 @@
+package exchange
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"strongroom/internal/access"
+	"strongroom/internal/id"
+)
+
+// Request is an HTTP request with who makes it.
+type Request struct {
+	*http.Request
+	ID      string
+	Caller  *access.Caller // nil where the endpoint is open
+	Session string         // the session's token, where the request came with one
+
+	ctx     context.Context // the request's own, with the time that it may take
+	maxBody int64
+	server  *Server
+}
+
+// Context is the context of the work on the request. (http.Request.WithContext would copy all of it to say the same.)
+func (r *Request) Context() context.Context { return r.ctx }
+
+// Address is the client's address without its port.
+func (r *Request) Address() string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// Nobody is the caller before anybody is known.
+func (r *Request) Nobody() *access.Caller {
+	return &access.Caller{Principal: &access.Principal{}, Address: r.Address(), RequestID: r.ID}
+}
+
+// PathID reads an ID from the path.
+func (r *Request) PathID(name string) (id.ID, error) { return id.Parse(r.PathValue(name)) }
+
+// QueryID reads an optional ID from the query.
+func (r *Request) QueryID(name string) (id.ID, error) {
+	s := r.URL.Query().Get(name)
+	if s == "" {
+		return 0, nil
+	}
+	return id.Parse(s)
+}

@@ -1,0 +1,179 @@
+// Package secrets is the part of the API about an organisation's secrets: their names, changes, values for those who may use
+// them, and history.
+package secrets
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/httpapi/exchange"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+)
+
+// handlers answer what is asked of secrets.
+type handlers struct {
+	secrets *secret.Service
+	lists   listCache
+}
+
+// Routes are the paths of an organisation's secrets.
+func Routes(s *secret.Service) exchange.Table {
+	h := &handlers{secrets: s}
+	return exchange.Table{
+		"/api/v2/orgs/{orgID}/secrets":                   {"GET": exchange.Auth(h.getSecrets), "PATCH": exchange.Auth(h.patchSecrets)},
+		"/api/v2/orgs/{orgID}/secrets/{key}":             {"GET": exchange.Auth(h.getSecret), "DELETE": exchange.Auth(h.deleteSecret), "POST": exchange.Auth(h.postSecretsDelete)},
+		"/api/v2/orgs/{orgID}/secrets/{key}/description": {"PUT": exchange.Auth(h.putSecretDescription)},
+		"/api/v2/orgs/{orgID}/secrets/{key}/restore":     {"POST": exchange.Auth(h.postSecretRestore)},
+		"/api/v2/orgs/{orgID}/deleted-secrets":           {"GET": exchange.Auth(h.getDeletedSecrets)},
+		"/api/v2/orgs/{orgID}/secret-values":             {"GET": exchange.Auth(h.getSecretValues)},
+		"/api/v2/orgs/{orgID}/secret-values/{key}":       {"GET": exchange.Auth(h.getSecretValue)},
+	}
+}
+
+func (h *handlers) getSecrets(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
+	if err != nil {
+		return err
+	}
+	keys, err := h.secrets.Keys(r.Context(), r.Caller, org)
+	if err != nil {
+		return err
+	}
+	exchange.WriteBytes(w, http.StatusOK, h.lists.answer(org, keys))
+	return nil
+}
+
+// appendKeys writes the list by hand: it is the answer given most often, and may hold thousands of names. The link to
+// the list itself is there under two names, because the first readers knew it as "secrets" and InfluxDB sends "self".
+func appendKeys(org id.ID, keys []string) []byte {
+	size := 160
+	for _, k := range keys {
+		size += len(k) + 3
+	}
+	b := make([]byte, 0, size)
+	path := "/api/v2/orgs/" + org.String()
+	b = append(b, `{"links":{"org":"`+path+`","self":"`+path+`/secrets","secrets":"`+path+`/secrets"},"secrets":[`...)
+	for i, k := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = exchange.AppendString(b, k)
+	}
+	return append(b, `]}`...)
+}
+
+func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
+	if err != nil {
+		return err
+	}
+	body, err := r.ReadBody()
+	if err != nil {
+		return err
+	}
+	set, err := decodeSecrets(body)
+	clear(body)
+	if err != nil {
+		return err
+	}
+	if err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Set: set}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// decodeSecrets reads an object whose members are all strings. No value is ever part of an error.
+func decodeSecrets(body []byte) (map[string]secret.Value, error) {
+	if err := exchange.CheckText(body); err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // one that is too large would be an error, with the number in it
+	t, err := dec.Token()
+	if err != nil {
+		return nil, exchange.BadJSON(err)
+	}
+	if t != json.Delim('{') {
+		return nil, exchange.BadJSON(errors.New(`the body must be a JSON object of keys and values, for example {"key":"value"}`))
+	}
+	set := make(map[string]secret.Value)
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, exchange.BadJSON(cutOff(err))
+		}
+		key, ok := t.(string)
+		if !ok {
+			return nil, exchange.BadJSON(errors.New("a key must be a string"))
+		}
+		if t, err = dec.Token(); err != nil {
+			return nil, exchange.BadJSON(cutOff(err))
+		}
+		value, ok := t.(string)
+		if !ok {
+			return nil, errs.New(errs.Invalid, "failed to unmarshal json: the value of %q must be a string; nothing was changed", errs.Clip(key))
+		}
+		set[key] = secret.NewValue([]byte(value))
+	}
+	if _, err := dec.Token(); err != nil { // the closing brace
+		return nil, exchange.BadJSON(cutOff(err))
+	}
+	return set, exchange.AtEnd(dec)
+}
+
+// cutOff says that a document ends too early, where the decoder only says that it ends.
+func cutOff(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (h *handlers) deleteSecret(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
+	if err != nil {
+		return err
+	}
+	return h.deleteKeys(w, r, org, []string{exchange.PathKey(r.Request)})
+}
+
+// postSecretsDelete serves POST …/secrets/delete. The CLI of 2.1 to 2.6 sends the placeholder of its own template,
+// unreplaced: {delete}.
+func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request) error {
+	if k := exchange.PathKey(r.Request); k != "delete" && k != "{delete}" {
+		w.Header().Set("Allow", "DELETE, GET")
+		return errs.New(errs.MethodNotAllowed, "allow: DELETE, GET")
+	}
+	org, err := r.PathID("orgID")
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Secrets []*string `json:"secrets"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	keys := make([]string, 0, len(body.Secrets))
+	for _, k := range body.Secrets {
+		if k == nil {
+			return errs.New(errs.Invalid, "failed to unmarshal json: secrets must be a list of strings; nothing was changed")
+		}
+		keys = append(keys, *k)
+	}
+	return h.deleteKeys(w, r, org, keys)
+}
+
+func (h *handlers) deleteKeys(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string) error {
+	if err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Delete: keys}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,67 @@
+// Package system is the part of the API about the server itself: its health, metrics, settings, audit log, seal and backup.
+package system
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"strongroom/internal/access"
+	"strongroom/internal/audit"
+	"strongroom/internal/httpapi/exchange"
+	"strongroom/internal/secret"
+)
+
+// Trail answers questions about what has been recorded.
+type Trail interface {
+	Query(ctx context.Context, f audit.Filter) (audit.Page, error)
+}
+
+// Config is what the handlers show. Guard and Store must be set.
+type Config struct {
+	Guard    *access.Guard
+	Store    secret.Store          // for the health checks
+	Trail    Trail                 // nil: GET /api/v2/audit says that there is none
+	Seals    Seals                 // nil: there are no paths for them
+	Backup   Backups               // nil: there is no path for it
+	Settings func() map[string]any // the effective configuration, nothing secret in it
+	Gather   prometheus.Gatherer   // nil: there is no path for the metrics
+	Version  string
+	Commit   string
+	Logger   *slog.Logger
+}
+
+// handlers answer what is asked of the server itself.
+type handlers struct {
+	Config
+	health  *health
+	started time.Time
+}
+
+// Routes are the paths of all of it.
+func Routes(c Config) exchange.Table {
+	h := &handlers{Config: c, health: newHealth(c.Store), started: time.Now()}
+	t := exchange.Table{
+		"/health":           {"GET": exchange.Open(h.getHealth), "HEAD": exchange.Open(h.getHealth)},
+		"/ready":            {"GET": exchange.Open(h.getReady), "HEAD": exchange.Open(h.getReady)},
+		"/ping":             {"GET": exchange.Open(h.getPing), "HEAD": exchange.Open(h.getPing)},
+		"/api/v2":           {"GET": exchange.Open(h.getIndex)},
+		"/api/v2/resources": {"GET": exchange.Auth(h.getResources)},
+		"/api/v2/config":    {"GET": exchange.Auth(h.getConfig)},
+		"/api/v2/audit":     {"GET": exchange.Auth(h.getAudit)},
+	}
+	if c.Seals != nil {
+		t["/api/v2/seal"] = exchange.Methods{"GET": exchange.Auth(h.getSeal)}
+		t["/api/v2/seal/rotate"] = exchange.Methods{"POST": exchange.Auth(h.postSealRotate)}
+		t["/api/v2/seal/change"] = exchange.Methods{"POST": exchange.Auth(h.postSealChange)}
+	}
+	if c.Backup != nil {
+		t["/api/v2/backup/kv"] = exchange.Methods{"GET": {Do: h.getBackup, Long: true}}
+	}
+	if c.Gather != nil {
+		t["/metrics"] = exchange.Methods{"GET": exchange.Open(h.getMetrics), "HEAD": exchange.Open(h.getMetrics)}
+	}
+	return t
+}
