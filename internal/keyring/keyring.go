@@ -20,6 +20,7 @@
 package keyring
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -164,6 +165,19 @@ func (k *Keyring) Open(org id.ID, to Belongs, sealed []byte) ([]byte, error) {
 		return nil, ErrOpen
 	}
 	return plaintext, nil
+}
+
+// OpenFresh opens as Open does. A term that the keyring does not know may have come from another server since: then it
+// reads its records again first.
+func (k *Keyring) OpenFresh(ctx context.Context, org id.ID, to Belongs, sealed []byte) ([]byte, error) {
+	plain, err := k.Open(org, to, sealed)
+	if errors.Is(err, ErrTerm) {
+		if err := k.Reload(ctx); err != nil {
+			return nil, err
+		}
+		plain, err = k.Open(org, to, sealed)
+	}
+	return plain, err
 }
 
 // TermOf reads the term of a sealed value without opening it.

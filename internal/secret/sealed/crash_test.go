@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 )
 
 const org id.ID = 0x031c8cbefe101000
@@ -48,7 +49,7 @@ func (c *crashing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64
 	}
 	c.left--
 	rev, err := c.Store.Txn(ctx, conds, ops)
-	if err == nil && ops[0].Kind == kv.OpPut && strings.HasSuffix(ops[0].Key, "/"+journalName) {
+	if err == nil && ops[0].Kind == kv.OpPut && strings.HasSuffix(ops[0].Key, "/journal") {
 		c.committed = true
 	}
 	if c.dead {
@@ -135,7 +136,7 @@ func wantSome(t *testing.T, s *Store, want map[string]secret.Value) {
 // wantNothingStaged looks for what a finished change should have removed.
 func wantNothingStaged(t *testing.T, db kv.Store) {
 	t.Helper()
-	recs, err := db.List(t.Context(), stagedRoot, "", 10)
+	recs, err := db.List(t.Context(), journal.Root, "", 10)
 	if err != nil || len(recs) != 0 {
 		t.Fatalf("%d records are still staged, %v", len(recs), err)
 	}

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 )
 
 var update = flag.Bool("update", false, "make the frozen data anew: only for a new folder beside the old one, which must open for ever")
@@ -57,7 +58,7 @@ func makeFrozen(t *testing.T) {
 	}
 	apply(t, s, secret.Change{Set: setOf("rotated", "under term 2", "gone", "x")})
 	apply(t, s, secret.Change{Delete: []string{"gone"}})
-	s.kv = &crashing{Store: db, left: 1, carriedOut: true} // the second transaction is the commit
+	onto(s, &crashing{Store: db, left: 1, carriedOut: true}) // the second transaction is the commit
 	if err := s.Apply(t.Context(), otherOrg, secret.Change{Set: ofOther}); !errors.Is(err, errCrash) {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func openFrozen(t *testing.T, frozen string) {
 	defer db.Close()
 	key := seal.KeyFile(write("seal.key", read("seal.key")))
 
-	if _, err := db.Get(t.Context(), journalKey(otherOrg)); err != nil {
+	if _, err := db.Get(t.Context(), journal.Key(otherOrg)); err != nil {
 		t.Fatalf("the frozen data have no pending change: %v", err)
 	}
 	other := seal.KeyFile(filepath.Join(dir, "other.key"))

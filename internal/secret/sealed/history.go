@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -29,7 +30,7 @@ func (s *Store) Info(ctx context.Context, org id.ID, name string) (secret.Info, 
 	return info, translate(err)
 }
 
-func (s *Store) infoOver(ctx context.Context, org id.ID, name string, names keyring.Names, over records) (secret.Info, error) {
+func (s *Store) infoOver(ctx context.Context, org id.ID, name string, names keyring.Names, over journal.Records) (secret.Info, error) {
 	at, err := s.places(org, name, names)
 	if err != nil {
 		return secret.Info{}, err

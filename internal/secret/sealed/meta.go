@@ -41,14 +41,14 @@ func (s *Store) metaOf(ctx context.Context, org id.ID, record, current found) (*
 			return nil, nil
 		}
 		m := &meta{Versions: []version{{N: 1}}}
-		if plain, err := s.open(ctx, org, current.as, current.sealed); err == nil && len(plain) >= valueHeader {
+		if plain, err := s.ring.OpenFresh(ctx, org, current.as, current.sealed); err == nil && len(plain) >= valueHeader {
 			m.Created = int64(binary.BigEndian.Uint64(plain[1:]))
 			m.Versions[0].At = m.Created
 			clear(plain)
 		}
 		return m, nil
 	}
-	plain, err := s.open(ctx, org, record.as, record.sealed)
+	plain, err := s.ring.OpenFresh(ctx, org, record.as, record.sealed)
 	if err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ func (m *mover) plan(p *plan, key string) error {
 	case kind.HoldsName():
 		return p.putName(at, kind)
 	}
-	plain, err := p.s.open(p.ctx, p.org, was.Slot(kind).As, sealed)
+	plain, err := p.s.ring.OpenFresh(p.ctx, p.org, was.Slot(kind).As, sealed)
 	if err != nil {
 		return fail(err)
 	}

@@ -459,7 +459,7 @@ func TestNoNameInTheFile(t *testing.T) {
 		f.begin(t, s)
 		live(t, s)
 		// A large change that is still under way, and a rotation that is.
-		s.kv = &crashing{Store: db, left: 4, carriedOut: true}
+		onto(s, &crashing{Store: db, left: 4, carriedOut: true})
 		change := secret.Change{Set: map[string]secret.Value{}}
 		for i := range 200 {
 			change.Set[fmt.Sprint("telltale-staged-", i)] = secret.NewValue([]byte("x"))
@@ -467,7 +467,7 @@ func TestNoNameInTheFile(t *testing.T) {
 		if err := s.Apply(t.Context(), org, change); !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
-		s.kv = db
+		onto(s, db)
 		if _, err := s.ring.Rotate(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}

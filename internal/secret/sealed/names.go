@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -41,7 +42,7 @@ type found struct {
 
 // find looks for a record of a secret over a pending change: first where it may still be, which it only ever leaves for
 // where it is put now.
-func (s *Store) find(ctx context.Context, over records, at places, kind layout.Kind) (found, error) {
+func (s *Store) find(ctx context.Context, over journal.Records, at places, kind layout.Kind) (found, error) {
 	if at.was != nil {
 		slot := at.was.Slot(kind)
 		if sealed, err := s.read(ctx, over, slot.Key); err != nil || sealed != nil {
@@ -51,6 +52,21 @@ func (s *Store) find(ctx context.Context, over records, at places, kind layout.K
 	slot := at.now.Slot(kind)
 	sealed, err := s.read(ctx, over, slot.Key)
 	return found{slot.As, sealed}, err
+}
+
+// read reads a record's value over a pending change; nil where there is none.
+func (s *Store) read(ctx context.Context, over journal.Records, key string) ([]byte, error) {
+	if value, ok := over[key]; ok {
+		return value, nil
+	}
+	rec, err := s.kv.Get(ctx, key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, nil
+	}
+	if err == nil && rec.Value == nil {
+		rec.Value = []byte{}
+	}
+	return rec.Value, err
 }
 
 // current carries out a read with the form that the names have. It is carried out anew where it found nothing and the
@@ -72,7 +88,7 @@ func (s *Store) nameOf(ctx context.Context, place layout.Place, kind layout.Kind
 	if !place.Form.Sealed() {
 		return place.Name, nil
 	}
-	plain, err := s.open(ctx, place.Org, place.As(kind), sealed)
+	plain, err := s.ring.OpenFresh(ctx, place.Org, place.As(kind), sealed)
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +119,7 @@ func (s *Store) listedIn(ctx context.Context, org id.ID, recs []kv.Record, names
 }
 
 // over gives the organisation's names as they are with a change that is pending.
-func (s *Store) over(ctx context.Context, org id.ID, change records, names []string) ([]string, error) {
+func (s *Store) over(ctx context.Context, org id.ID, change journal.Records, names []string) ([]string, error) {
 	all := make(map[string]bool, len(names)+len(change))
 	for _, name := range names {
 		all[name] = true

@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -23,8 +24,8 @@ type plan struct {
 	ctx     context.Context
 	org     id.ID
 	names   keyring.Names
-	records records
-	size    int // records.size()
+	records journal.Records
+	size    int // how much they take in a transaction, in bytes
 	undo    []before
 }
 
@@ -63,7 +64,7 @@ func (p *plan) backTo(mark int) {
 }
 
 // fits reports whether one transaction can carry it out.
-func (p *plan) fits() bool { return len(p.records) <= stepOps && p.size <= stepBytes }
+func (p *plan) fits() bool { return len(p.records) <= journal.MaxRecords && p.size <= journal.MaxBytes }
 
 func (p *plan) read(key string) ([]byte, error) { return p.s.read(p.ctx, p.records, key) }
 
@@ -180,8 +181,8 @@ func (p *plan) set(name string, value secret.Value, by string, time time.Time) e
 	plain := encodeValue(value, time)
 	defer clear(plain)
 	// It must fit as an earlier version, too.
-	if size := len(at.now.Slot(layout.Version(next)).Key) + len(plain) + keyring.Overhead; size > stepBytes {
-		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and value, at most %d", name, size, stepBytes)
+	if size := len(at.now.Slot(layout.Version(next)).Key) + len(plain) + keyring.Overhead; size > journal.MaxBytes {
+		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and value, at most %d", name, size, journal.MaxBytes)
 	}
 	if err := p.put(at, layout.Value, plain); err != nil {
 		return err
@@ -208,7 +209,7 @@ func (p *plan) putMeta(at places, m *meta) error {
 
 // putAside keeps the current value as the version that it is. One that does not open is lost.
 func (p *plan) putAside(at places, m *meta, current found) error {
-	plain, err := p.s.open(p.ctx, p.org, current.as, current.sealed)
+	plain, err := p.s.ring.OpenFresh(p.ctx, p.org, current.as, current.sealed)
 	if err != nil {
 		m.newest().Lost = true
 		return nil

@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -117,7 +118,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			return n, translate(err)
 		}
 		was := kv.Cond{Key: layout.Head(org), Rev: at.rev}
-		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: records{}}
+		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: journal.Records{}}
 		planned := 0
 		for _, c := range changes {
 			before := p.mark()
@@ -131,20 +132,15 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			}
 			planned++
 		}
-		steps, err := p.records.steps()
-		switch {
-		case err != nil || len(steps) == 0:
-			return planned, err
-		case len(steps) == 1:
-			_, err = s.kv.Txn(ctx, []kv.Cond{kv.Missing(journalKey(org)), was}, append(steps[0].ops(), kv.Put(layout.Head(org), headAtRest)))
-		default:
-			err = s.applyLarge(ctx, org, was, steps)
+		if len(p.records) == 0 {
+			return planned, nil
 		}
+		err = s.journal.Apply(ctx, org, was, p.records)
 		if !errors.Is(err, kv.ErrConflict) {
 			return planned, translate(err)
 		}
 		// Somebody came between, or there is a journal that the head knows nothing of.
-		if err := s.finish(ctx, org); err != nil {
+		if err := s.journal.Finish(ctx, org); err != nil {
 			return n, translate(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -151,7 +152,7 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 		}
 		if value != nil {
 			more := 2*len(rec.Key) + len(value)
-			if len(ops) > 0 && size+more > stepBytes {
+			if len(ops) > 0 && size+more > journal.MaxBytes {
 				if err := flush(before); err != nil {
 					return err
 				}
@@ -202,7 +203,7 @@ func (s *Store) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byt
 	case of >= term:
 		return nil, nil
 	}
-	plain, err := s.open(ctx, org, as, rec.Value)
+	plain, err := s.ring.OpenFresh(ctx, org, as, rec.Value)
 	if err != nil {
 		return fail(err)
 	}

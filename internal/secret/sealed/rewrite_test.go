@@ -87,7 +87,7 @@ func TestRewriteCrash(t *testing.T) {
 	for n := 0; ; n += everyPoint {
 		s, want := rotated(t)
 		db := s.kv
-		s.kv = &crashing{Store: db, left: n / 2, carriedOut: n%2 == 1}
+		onto(s, &crashing{Store: db, left: n / 2, carriedOut: n%2 == 1})
 		done := 0
 		_, err := s.Rewrite(t.Context(), func(r Rewritten) { done = r.Records })
 		if err == nil {
@@ -99,7 +99,7 @@ func TestRewriteCrash(t *testing.T) {
 		if !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
-		s.kv = db
+		onto(s, db)
 		for o, values := range want {
 			if _, err := s.Get(t.Context(), o, "key-42"); err != nil || len(values) == 0 {
 				t.Fatalf("crash %d: %v", n, err)
@@ -230,7 +230,7 @@ func TestRewriteAwaitsReaders(t *testing.T) {
 	s, _ := rotated(t)
 	g := &gated{Store: s.kv, record: layout.Place{Org: org, Name: "key-00"}.Slot(layout.Meta).Key,
 		listing: make(chan struct{}), listed: make(chan struct{}), got: make(chan struct{}), give: make(chan struct{})}
-	s.kv = g
+	onto(s, g)
 	rewritten := make(chan error, 1)
 	go func() {
 		term, err := s.Rewrite(t.Context(), ignore)

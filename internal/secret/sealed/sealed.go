@@ -3,12 +3,12 @@
 // Package layout says which records an organisation has. Beside those there are
 //
 //	secrets/<org>/names           the head, whose value tells whether a large change is under way
-//	staged/<org>/…                a large change under way (large.go)
+//	staged/<org>/…                a large change under way (package journal)
 //
 // A change reads the versions that are there and adds to them. The changes of one organisation are therefore made one
 // after the other, those that wait together (queue.go); the head's revision tells a change of another server's that came
-// between. What fits one transaction is one. What does not is staged, committed by one small transaction, and carried
-// out from there (large.go).
+// between. What does not fit one transaction is staged, committed by one small transaction, and carried out from there
+// (package journal).
 package sealed
 
 import (
@@ -19,13 +19,12 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -49,16 +48,16 @@ type Config struct {
 
 // Store is the embedded secret.Store.
 type Store struct {
-	kv       kv.Store
-	ring     *keyring.Keyring
-	now      func() time.Time
-	history  int
-	page     int // namesPage; a test makes it small
-	lists    cache
-	made     made
-	queue    queue
-	carrying singleflight.Group // the large changes being carried out, by organisation
-	sealing  sync.RWMutex       // held for reading from a change's sealing until it is in; Rewrite waits for those
+	kv      kv.Store
+	ring    *keyring.Keyring
+	journal *journal.Journal
+	now     func() time.Time
+	history int
+	page    int // namesPage; a test makes it small
+	lists   cache
+	made    made
+	queue   queue
+	sealing sync.RWMutex // held for reading from a change's sealing until it is in; Rewrite waits for those
 }
 
 var (
@@ -71,17 +70,9 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{kv: cfg.KV, ring: cfg.Keyring, now: cfg.Now, history: cfg.History, page: namesPage,
+	return &Store{kv: cfg.KV, ring: cfg.Keyring, journal: journal.New(cfg.KV, cfg.Keyring), now: cfg.Now, history: cfg.History, page: namesPage,
 		lists: newCache(maxCached), queue: queue{waiting: map[id.ID][]*change{}}}
 }
-
-// The head's two values.
-var (
-	headAtRest  = []byte{0}
-	headPending = []byte{1} // a large change is committed and not yet carried out: nothing may be read before it is
-)
-
-func isPending(head kv.Record) bool { return len(head.Value) == 1 && head.Value[0] == headPending[0] }
 
 // Keys lists the names.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
@@ -127,7 +118,7 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 // and could not be carried out because the disk is full.
 type state struct {
 	rev     int64
-	pending records
+	pending journal.Records
 }
 
 // settle carries out a large change that is pending, and gives the state after it.
@@ -140,12 +131,12 @@ func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 		if err != nil {
 			return state{}, err
 		}
-		if !isPending(head) {
+		if !journal.IsPending(head) {
 			return state{rev: head.Rev}, nil
 		}
-		err = s.finish(ctx, org)
+		err = s.journal.Finish(ctx, org)
 		if errors.Is(err, kv.ErrFull) {
-			change, err := s.readPending(ctx, org)
+			change, err := s.journal.Pending(ctx, org)
 			if err != nil || change != nil {
 				return state{head.Rev, change}, err
 			}
@@ -175,7 +166,7 @@ func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, in
 	if head.Key != headKey {
 		return nil, 0, fmt.Errorf("the names of organisation %s have no head record", org)
 	}
-	if isPending(head) != pending {
+	if journal.IsPending(head) != pending {
 		return nil, 0, nil
 	}
 	recs = recs[1:]
@@ -240,13 +231,17 @@ func (s *Store) get(ctx context.Context, org id.ID, name string, names keyring.N
 	return value, nil
 }
 
+// Recover finishes what an earlier process left half-done. Call it at a start. Readers and writers do that for their
+// organisation anyway, so that an error here need not keep the server from starting.
+func (s *Store) Recover(ctx context.Context) error { return translate(s.journal.Recover(ctx)) }
+
 var errTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
 
 // Purge removes everything, a large change under way included: whoever carries it out finds its journal gone. It waits
 // for the changes that came before it, whose callers may have left.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	return s.submit(ctx, org, change{alone: func(ctx context.Context) error {
-		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(layout.Prefix(org)), kv.DeletePrefix(stagePrefix(org)), kv.DeletePrefix(layout.TrashPrefix(org))})
+		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(layout.Prefix(org)), journal.Purge(org), kv.DeletePrefix(layout.TrashPrefix(org))})
 		if err == nil {
 			s.lists.drop(org)
 		}

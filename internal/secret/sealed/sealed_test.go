@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 	"strongroom/internal/secret/secrettest"
 )
@@ -34,6 +35,9 @@ func newStore(t testing.TB, db kv.Store, key seal.KeyFile) *Store {
 	}
 	return New(Config{KV: db, Keyring: ring, History: 10})
 }
+
+// onto puts another engine below the store.
+func onto(s *Store, db kv.Store) { s.kv, s.journal = db, journal.New(db, s.ring) }
 
 func keyFile(t testing.TB) seal.KeyFile { return seal.KeyFile(filepath.Join(t.TempDir(), "seal.key")) }
 

@@ -13,13 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -106,7 +105,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 func testTooLarge(t *testing.T, s *Store) {
-	c := secret.Change{Set: setOf("a", "1", "big", strings.Repeat("x", stepBytes))}
+	c := secret.Change{Set: setOf("a", "1", "big", strings.Repeat("x", journal.MaxBytes))}
 	if err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), `"big"`) {
 		t.Errorf("a value no transaction holds: %v", err)
 	}
@@ -117,7 +116,7 @@ func testTooLarge(t *testing.T, s *Store) {
 		for i := range n {
 			c.Set[fmt.Sprintf("small-%03d", i)] = secret.NewValue([]byte("x"))
 		}
-		big := stepBytes - len(keyOf(t, s, org, "big", layout.Version(1))) - 43 // as an earlier version, too
+		big := journal.MaxBytes - len(keyOf(t, s, org, "big", layout.Version(1))) - 43 // as an earlier version, too
 		c.Set["big"] = secret.NewValue([]byte(strings.Repeat("x", big)))
 		apply(t, s, c)
 		wantContent(t, s, c.Set)
@@ -144,12 +143,12 @@ func TestEngineErrors(t *testing.T) {
 	apply(t, s, secret.Change{Set: setOf("a", "1")})
 	fault := errors.New("input/output error")
 	f := &failing{Store: db, err: fault, times: 1}
-	s.kv = f
+	onto(s, f)
 	if err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}); !errors.Is(err, fault) || errs.CodeOf(err) != errs.Internal {
 		t.Errorf("a fault: %v", err)
 	}
 	wantContent(t, s, setOf("a", "1"))
-	s.kv = db
+	onto(s, db)
 	db.Close()
 	_, keysErr := s.Keys(t.Context(), org)
 	_, getErr := s.Get(t.Context(), org, "a")
@@ -218,14 +217,14 @@ func TestRecoverOfAnotherServer(t *testing.T) {
 func TestRecoverRefusesStrangeRecords(t *testing.T) {
 	db := openKV(t)
 	s := newStore(t, db, keyFile(t))
-	overwrite(t, db, stagedRoot+"nonsense", nil)
+	overwrite(t, db, journal.Root+"nonsense", nil)
 	if err := s.Recover(t.Context()); err == nil || !strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("a record of no organisation: %v", err)
 	}
 	db = openKV(t)
 	s = newStore(t, db, keyFile(t))
 	apply(t, s, secret.Change{Set: setOf("a", "1")})
-	overwrite(t, db, journalKey(org), []byte("nonsense"))
+	overwrite(t, db, journal.Key(org), []byte("nonsense"))
 	for name, err := range map[string]error{
 		"Recover": s.Recover(t.Context()), "Apply": s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}),
 	} {
@@ -376,7 +375,7 @@ type slowCarry struct {
 }
 
 func (s *slowCarry) Get(ctx context.Context, key string) (kv.Record, error) {
-	if strings.HasPrefix(key, stagedRoot) && strings.HasSuffix(key, "/000000") {
+	if strings.HasPrefix(key, journal.Root) && strings.HasSuffix(key, "/000000") {
 		s.once.Do(func() { close(s.entered) })
 		<-s.leave
 	}
@@ -400,26 +399,6 @@ func TestCallerLeavesWhileCarrying(t *testing.T) {
 	}
 	close(slow.leave)
 	wantContent(t, s, change.Set)
-}
-
-func FuzzDecodeStep(f *testing.F) {
-	f.Add(records{"a": []byte("record"), "b": nil, "c": []byte{}}.encode())
-	f.Add([]byte{stepFormat})
-	f.Add([]byte{stepFormatNames, 1, 'a', 7, 'r', 'e', 'c', 'o', 'r', 'd', 1, 'b', 0})
-	f.Add([]byte{stepFormat, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		st, err := decodeStep(org, b)
-		if err != nil {
-			return
-		}
-		again, err := decodeStep(org, st.encode())
-		if err != nil {
-			t.Fatalf("%x: %v", b, err)
-		}
-		if diff := cmp.Diff(st, again); diff != "" {
-			t.Fatalf("%x, again: %s", b, diff)
-		}
-	})
 }
 
 func FuzzParseValue(f *testing.F) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"strongroom/internal/id"
-	"strongroom/internal/keyring"
 	"strongroom/internal/secret"
 )
 
@@ -33,7 +32,7 @@ func encodeValue(value secret.Value, at time.Time) []byte {
 
 // openValue reads the record of a value.
 func (s *Store) openValue(ctx context.Context, org id.ID, record found) (secret.Value, error) {
-	plain, err := s.open(ctx, org, record.as, record.sealed)
+	plain, err := s.ring.OpenFresh(ctx, org, record.as, record.sealed)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -42,18 +41,6 @@ func (s *Store) openValue(ctx context.Context, org id.ID, record found) (secret.
 		return secret.Value{}, err
 	}
 	return secret.NewValue(value), nil
-}
-
-// open opens a record. A term the keyring does not know may have come from another server since.
-func (s *Store) open(ctx context.Context, org id.ID, to keyring.Belongs, record []byte) ([]byte, error) {
-	plain, err := s.ring.Open(org, to, record)
-	if errors.Is(err, keyring.ErrTerm) {
-		if err := s.ring.Reload(ctx); err != nil {
-			return nil, err
-		}
-		plain, err = s.ring.Open(org, to, record)
-	}
-	return plain, err
 }
 
 func parseValue(plain []byte) ([]byte, error) {

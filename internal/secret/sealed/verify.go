@@ -2,19 +2,18 @@ package sealed
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
 // Prefixes are what the keys of this package's records begin with.
-var Prefixes = []string{layout.Root, stagedRoot, layout.TrashRoot, rewriteRecord}
+var Prefixes = []string{layout.Root, journal.Root, layout.TrashRoot, rewriteRecord}
 
 // Verify opens every record of this package, and looks whether each value has its name and each name its value, and
 // whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and never
@@ -38,7 +37,7 @@ func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id
 			}
 		}
 	}
-	return v.orgs, translate(v.staged())
+	return v.orgs, translate(v.s.journal.Verify(ctx, v.wrong))
 }
 
 type verifier struct {
@@ -81,7 +80,7 @@ func (v *verifier) record(root string, rec kv.Record) error {
 		}
 	}
 	if rec.Key == layout.Head(org) {
-		if len(rec.Value) != 1 || rec.Value[0] > headPending[0] {
+		if !journal.IsHead(rec) {
 			v.wrong(rec.Key, "it is malformed")
 		}
 		return nil
@@ -204,46 +203,4 @@ func (v *verifier) opens(rec kv.Record, org id.ID, to keyring.Belongs) []byte {
 		return nil
 	}
 	return plain
-}
-
-// staged looks at the large changes under way. One that was never committed is no fault: the next start removes it.
-func (v *verifier) staged() error {
-	journals := make(map[id.ID]journal)
-	for after := ""; ; {
-		recs, err := v.s.kv.List(v.ctx, stagedRoot, after, rewritePage)
-		if err != nil {
-			return err
-		}
-		for _, rec := range recs {
-			after = rec.Key
-			text, rest, _ := strings.Cut(strings.TrimPrefix(rec.Key, stagedRoot), "/")
-			org, err := id.Parse(text)
-			if err != nil {
-				v.wrong(rec.Key, "its key names no organisation")
-				continue
-			}
-			if rest != journalName {
-				clear(v.opens(rec, org, keyring.Belongs{Kind: stepKind, Key: rest}))
-				continue
-			}
-			plain := v.opens(rec, org, keyring.Belongs{Kind: journalKind})
-			var j journal
-			if plain != nil && json.Unmarshal(plain, &j) != nil {
-				v.wrong(rec.Key, "it is malformed")
-			}
-			journals[org] = j
-		}
-		if len(recs) == 0 {
-			break
-		}
-	}
-	for org, j := range journals {
-		for n := range j.Steps {
-			if there, err := v.has(stepKey(org, j.Batch, n)); err != nil || !there {
-				v.wrong(journalKey(org), "step %d of the change it commits is missing", n)
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed/journal"
 	"strongroom/internal/secret/sealed/layout"
 )
 
@@ -117,7 +118,7 @@ func testVerifyFindsEveryLoss(t *testing.T, f form) {
 
 func TestVerifyStaged(t *testing.T) {
 	s, db := verifiable(t)
-	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(journalKey(1), []byte("x")), kv.Put(stepKey(1, "ab", 0), []byte("y")), kv.Put(stagedRoot+"z/journal", nil)}); err != nil {
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(journal.Key(1), []byte("x")), kv.Put(journal.Root+id.ID(1).String()+"/ab/000000", []byte("y")), kv.Put(journal.Root+"z/journal", nil)}); err != nil {
 		t.Fatal(err)
 	}
 	problems := verify(t, s)

@@ -1,4 +1,4 @@
-package sealed
+package journal
 
 import (
 	"encoding/binary"
@@ -12,18 +12,18 @@ import (
 	"strongroom/internal/secret/sealed/layout"
 )
 
-// The bounds of a step, so that it fits one transaction as it is and as a staged record: one operation is the head's,
+// The bounds of what one transaction carries out, a change or a step of it, so that it fits one transaction as it is and as a staged record: one operation is the head's,
 // and there is some room for the conditions, the head and the record's own overhead.
 const (
-	stepOps   = kv.MaxOps - 1
-	stepBytes = kv.MaxTxnBytes - 8<<10
+	MaxRecords = kv.MaxOps - 1
+	MaxBytes   = kv.MaxTxnBytes - 8<<10
 )
 
-// records are what a change makes of the organisation's records: values by whole key, nil for one that is deleted.
-type records map[string][]byte
+// Records are what a change makes of the organisation's records: values by whole key, nil for one that is deleted.
+type Records map[string][]byte
 
 // size is how much the records take in a transaction.
-func (r records) size() int {
+func (r Records) size() int {
 	n := 0
 	for key, value := range r {
 		n += len(key) + len(value)
@@ -31,20 +31,20 @@ func (r records) size() int {
 	return n
 }
 
+// Fit reports whether one transaction can carry them out.
+func (r Records) Fit() bool { return len(r) <= MaxRecords && r.size() <= MaxBytes }
+
 // steps divides them into parts that one transaction each can carry out, in the order of the keys.
-func (r records) steps() ([]records, error) {
-	if len(r) > 0 && len(r) <= stepOps && r.size() <= stepBytes {
-		return []records{r}, nil
-	}
-	var steps []records
+func (r Records) steps() ([]Records, error) {
+	var steps []Records
 	size := 0
 	for _, key := range slices.Sorted(maps.Keys(r)) {
 		more := len(key) + len(r[key])
-		if more > stepBytes {
-			return nil, errs.New(errs.RequestTooLarge, "a secret's metadata are too large for the embedded store: %d bytes, at most %d", more, stepBytes)
+		if more > MaxBytes {
+			return nil, errs.New(errs.RequestTooLarge, "a secret's metadata are too large for the embedded store: %d bytes, at most %d", more, MaxBytes)
 		}
-		if n := len(steps); n == 0 || len(steps[n-1]) == stepOps || size+more > stepBytes {
-			steps, size = append(steps, records{}), 0
+		if n := len(steps); n == 0 || len(steps[n-1]) == MaxRecords || size+more > MaxBytes {
+			steps, size = append(steps, Records{}), 0
 		}
 		steps[len(steps)-1][key] = r[key]
 		size += more
@@ -53,7 +53,7 @@ func (r records) steps() ([]records, error) {
 }
 
 // ops are the operations that carry them out.
-func (r records) ops() []kv.Op {
+func (r Records) ops() []kv.Op {
 	ops := make([]kv.Op, 0, len(r)+1)
 	for _, key := range slices.Sorted(maps.Keys(r)) {
 		if r[key] == nil {
@@ -73,7 +73,7 @@ const (
 	stepFormatNames = 1
 )
 
-func (r records) encode() []byte {
+func (r Records) encode() []byte {
 	b := make([]byte, 1, 1+r.size()+8*len(r))
 	b[0] = stepFormat
 	for _, key := range slices.Sorted(maps.Keys(r)) {
@@ -91,7 +91,7 @@ func (r records) encode() []byte {
 
 var errStep = errors.New("the staged step is malformed")
 
-func decodeStep(org id.ID, b []byte) (records, error) {
+func decode(org id.ID, b []byte) (Records, error) {
 	if len(b) == 0 || b[0] != stepFormat && b[0] != stepFormatNames {
 		return nil, errStep
 	}
@@ -113,7 +113,7 @@ func decodeStep(org id.ID, b []byte) (records, error) {
 		b = b[n:]
 		return v, true
 	}
-	r := records{}
+	r := Records{}
 	for len(b) > 0 {
 		n, ok := length()
 		if !ok {
