@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -38,9 +39,9 @@ func (l Location) read(ctx context.Context, query map[string][]string) (Entry, e
 	r := l.Request(http.MethodGet, "data", "read")
 	var e Entry
 	var odd bool
-	err := l.Raw(ctx, r, query, func(status int, body []byte) (ok bool) {
-		e, odd = ParseEntry(body)
-		return status == http.StatusOK || status == http.StatusNotFound && !odd // else nothing is mounted there
+	err := l.Raw(ctx, r, query, func(a Answer) (ok bool) {
+		e, odd = ParseEntry(a.Body)
+		return a.Status == http.StatusOK || a.Status == http.StatusNotFound && !odd // else nothing is mounted there
 	})
 	if err == nil && odd {
 		err = l.Conn.Fail(conn.Strange, "the answer has not the form of KV version 2", r)
@@ -48,9 +49,26 @@ func (l Location) read(ctx context.Context, query map[string][]string) (Entry, e
 	return e, err
 }
 
+// Answer is Vault's to a request that reads.
+type Answer struct {
+	Status int
+	Body   []byte
+	Header http.Header
+}
+
+// At is when the answer was given, by the clock of whoever gave it, and at most a second later: times that Vault has noted
+// must not be compared with another machine's clock.
+func (a Answer) At() time.Time {
+	at, err := http.ParseTime(a.Header.Get("Date"))
+	if err != nil {
+		return time.Now()
+	}
+	return at.Add(time.Second) // the header has no parts of seconds
+}
+
 // Raw makes a request that reads, and gives take the answer, also one of status 404. Where take does not know that, it is
 // the error it is elsewhere.
-func (l Location) Raw(ctx context.Context, r conn.Request, query map[string][]string, take func(status int, body []byte) bool) error {
+func (l Location) Raw(ctx context.Context, r conn.Request, query map[string][]string, take func(Answer) bool) error {
 	return l.Conn.Do(ctx, r, func(ctx context.Context) error {
 		resp, err := l.Client.Logical().ReadRawWithDataWithContext(ctx, r.Path, query)
 		if resp == nil {
@@ -64,7 +82,7 @@ func (l Location) Raw(ctx context.Context, r conn.Request, query map[string][]st
 		if broken != nil {
 			return broken
 		}
-		if !take(resp.StatusCode, body) {
+		if !take(Answer{resp.StatusCode, body, resp.Header}) {
 			return err
 		}
 		return nil

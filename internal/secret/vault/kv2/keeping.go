@@ -25,10 +25,10 @@ func (k Keeping) Ends() (after time.Duration, ok bool) {
 func (l Location) Keeping(ctx context.Context) (k Keeping, known bool, err error) {
 	r := conn.Request{Method: http.MethodGet, Kind: "config", Path: l.Mount + "/config", Needs: "read", Optional: true}
 	odd := false
-	err = l.Raw(ctx, r, nil, func(status int, body []byte) bool {
+	err = l.Raw(ctx, r, nil, func(a Answer) bool {
 		answer := struct{ Data *Keeping }{&k}
-		odd = json.Unmarshal(body, &answer) != nil
-		return status == http.StatusOK
+		odd = json.Unmarshal(a.Body, &answer) != nil
+		return a.Status == http.StatusOK
 	})
 	switch {
 	case conn.Is(err, conn.Denied), conn.Is(err, conn.Unmounted), conn.Is(err, conn.Strange):

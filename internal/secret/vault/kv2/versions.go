@@ -54,6 +54,8 @@ type Metadata struct {
 	Created  time.Time                  `json:"created_time"`
 	Custom   map[string]string          `json:"custom_metadata"`
 	Versions map[string]VersionMetadata `json:"versions"`
+	// At is when this was so, by Vault's clock.
+	At time.Time `json:"-"`
 }
 
 // VersionMetadata is what is known of one version. Deleted is "" or a time, which may be one to come.
@@ -63,12 +65,12 @@ type VersionMetadata struct {
 	Destroyed bool      `json:"destroyed"`
 }
 
-// Readable reports whether the version's value can be read.
-func (v VersionMetadata) Readable() bool {
+// Readable reports whether the version's value could be read then.
+func (m Metadata) Readable(v VersionMetadata) bool {
 	if v.Destroyed {
 		return false
 	}
-	return v.Deleted == "" || v.DeletedAt().After(time.Now())
+	return v.Deleted == "" || v.DeletedAt().After(m.At)
 }
 
 // DeletedAt is when it was deleted, or will be; zero where it is not.
@@ -83,27 +85,34 @@ func (m Metadata) Version(n int64) (v VersionMetadata, ok bool) {
 	return v, ok
 }
 
-// Alive reports whether the latest version can be read.
+// Alive reports whether the latest version could be read then.
 func (m Metadata) Alive() bool {
 	v, ok := m.Version(m.Current)
-	return ok && v.Readable()
+	return ok && m.Readable(v)
+}
+
+// Dead is for how long the latest version had been deleted.
+func (m Metadata) Dead() time.Duration {
+	v, _ := m.Version(m.Current)
+	return m.At.Sub(v.DeletedAt())
 }
 
 // Metadata reads an entry's; found is false where there is no entry.
 func (l Location) Metadata(ctx context.Context) (m Metadata, found bool, err error) {
 	r := l.Request(http.MethodGet, "metadata", "read")
 	var odd bool
-	err = l.Raw(ctx, r, nil, func(status int, body []byte) bool {
+	err = l.Raw(ctx, r, nil, func(a Answer) bool {
 		var answer struct {
 			Errors []string
 			Data   *Metadata
 		}
-		broken := json.Unmarshal(body, &answer) != nil
-		if status == http.StatusNotFound {
+		broken := json.Unmarshal(a.Body, &answer) != nil
+		if a.Status == http.StatusNotFound {
 			return !broken && answer.Errors != nil && len(answer.Errors) == 0
 		}
 		if odd = broken || answer.Data == nil; !odd {
 			m, found = *answer.Data, true
+			m.At = a.At()
 		}
 		return true
 	})

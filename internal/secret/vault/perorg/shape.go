@@ -204,9 +204,9 @@ func (s *Store) still(ctx context.Context, org id.ID) (k shape, ok bool, err err
 		r.Optional = true
 		var v kv2.Version
 		var odd error
-		err = at.Raw(ctx, r, l.query, func(status int, body []byte) bool {
-			v, odd = l.read(body)
-			return status == http.StatusOK
+		err = at.Raw(ctx, r, l.query, func(a kv2.Answer) bool {
+			v, odd = l.read(a.Body)
+			return a.Status == http.StatusOK
 		})
 		switch {
 		case err == nil && odd == nil:

@@ -99,7 +99,7 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *control, key strin
 			continue
 		}
 		// The version that was deleted comes back by being undeleted.
-		restorable := v.Readable() || !v.Destroyed && int64(number) == m.Current
+		restorable := m.Readable(v) || !v.Destroyed && int64(number) == m.Current
 		info.Versions = append(info.Versions, secret.Version{Number: number, At: v.Created.UTC(), Restorable: restorable})
 	}
 	slices.SortFunc(info.Versions, func(a, b secret.Version) int { return cmp.Compare(a.Number, b.Number) })

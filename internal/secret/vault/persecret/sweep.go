@@ -123,9 +123,14 @@ func sorted(set map[string]bool) []string {
 // deleted, and the journals that were never committed. It is announced in the control entry: who would set or bring back
 // a deleted secret goes by a journal, and so waits for its end. A set that knows of no deletion relies on what was seen
 // less than fresh ago, and nothing is removed before it has been deleted for as long as removable.
+//
+// KV has no check-and-set for a removal. What somebody else writes to a deleted entry in Vault itself, between the look at it
+// and its removal, goes with it.
+//
+// The servers' clocks may differ. They decide when something is looked at; whether its time is over, Vault's clock does,
+// which has noted it.
 
-// removable is the least time between a deletion and the removal. It is long against fresh, the timeout of an operation,
-// and what the clocks of servers differ by.
+// removable is the least time between a deletion and the removal. It is long against fresh and the timeout of an operation.
 const removable = 10 * time.Minute
 
 // orphaned is after what time a journal that is not pending was never committed.
@@ -138,12 +143,21 @@ const (
 	sweepOthers = 24 * time.Hour
 )
 
+// overdue is a hint whose entry may go, if it has been deleted for so long.
+type overdue struct {
+	deletion
+	after time.Duration
+}
+
 // due are the hints whose entries may go, the oldest first.
-func (c *control) due(now time.Time) (due []deletion) {
+func (c *control) due(now time.Time) (due []overdue) {
 	for i, d := range c.Deleted {
-		at := time.Unix(d.At, 0)
-		if now.Sub(at) >= secret.KeepDeleted || len(c.Deleted)-i > keptDeleted && now.Sub(at) >= removable {
-			due = append(due, d)
+		after := secret.KeepDeleted
+		if len(c.Deleted)-i > keptDeleted {
+			after = removable
+		}
+		if now.Sub(time.Unix(d.At, 0)) >= after {
+			due = append(due, overdue{d, after})
 		}
 	}
 	return due
@@ -239,7 +253,8 @@ func (s *Store) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := s.removeOrphans(ctx, at, now); err != nil {
+	later := time.Until(now) // nothing, but in tests
+	if c, err = s.removeOrphans(ctx, org, at, c, later); err != nil {
 		return err
 	}
 	due := c.due(now)
@@ -263,6 +278,9 @@ func (s *Store) sweep(ctx context.Context, org id.ID, now time.Time) error {
 		entry := at.Below(due[i].Path)
 		m, found, err := entry.Metadata(ctx)
 		if err == nil && found && !m.Alive() {
+			if m.Dead()+later < due[i].after {
+				return nil // whoever deleted it has another clock
+			}
 			// Once: who finds no entry any more sets the secret anew, and knows of no sweep.
 			err = entry.Remove(conn.Once(ctx), "metadata")
 		}
@@ -281,21 +299,31 @@ func (s *Store) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	return s.rest(ctx, org, at, done)
 }
 
-// removeOrphans removes the journals that were written and never committed.
-func (s *Store) removeOrphans(ctx context.Context, at kv2.Location, now time.Time) error {
+// removeOrphans removes the journals that were written and never committed, once none of them can be any more: the control
+// entry is written anew, and a commit names the version of it that was there before its journal was written. It gives
+// the control entry as it then is.
+func (s *Store) removeOrphans(ctx context.Context, org id.ID, at kv2.Location, c *control, later time.Duration) (*control, error) {
 	names, err := at.Below(journals).List(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return each(ctx, len(names), func(ctx context.Context, i int) error {
-		if strings.HasSuffix(names[i], "/") {
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "/") })
+	old := make([]bool, len(names))
+	err = each(ctx, len(names), func(ctx context.Context, i int) error {
+		m, found, err := at.Below(journals + "/" + names[i]).Metadata(ctx)
+		old[i] = found && m.At.Sub(m.Created)+later >= orphaned
+		return err
+	})
+	if err != nil || !slices.Contains(old, true) {
+		return c, err
+	}
+	if c, err = s.put(ctx, org, at, c.next()); err != nil {
+		return nil, err
+	}
+	return c, each(ctx, len(names), func(ctx context.Context, i int) error {
+		if !old[i] {
 			return nil
 		}
-		part := at.Below(journals + "/" + names[i])
-		m, found, err := part.Metadata(ctx)
-		if err != nil || !found || now.Sub(m.Created) < orphaned {
-			return err
-		}
-		return part.Remove(ctx, "metadata") // none is pending: the control entry was at rest
+		return at.Below(journals+"/"+names[i]).Remove(ctx, "metadata") // none is pending: the control entry was at rest
 	})
 }
