@@ -74,6 +74,14 @@ func ValidID(s string) error {
 	return nil
 }
 
+// NotNegative checks a number of things.
+func NotNegative(n int) error {
+	if n < 0 {
+		return fmt.Errorf("%d is negative", n)
+	}
+	return nil
+}
+
 // OrgChoice is the organisation by ID or name as the flags of the given names have it. Where a name comes from the
 // command line and an ID from the environment, the command line wins.
 func OrgChoice(cmd *cli.Command, idFlag, nameFlag string) (id, name string) {

@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -14,7 +14,8 @@ import (
 	"strongroom/cmd/influx/internal/session"
 )
 
-func (a *app) auditCmd() *cli.Command {
+// Audit is the command influx audit.
+func Audit(p *session.Process) *cli.Command {
 	moment := func(name, usage string) cli.Flag {
 		return &cli.StringFlag{Name: name, Usage: usage + ", as a time such as 2026-01-31T12:00:00Z or as an age such as 24h or 7d"}
 	}
@@ -36,9 +37,9 @@ A table shortens what an act was done to, where that is long; --json has all of 
 			&cli.StringFlag{Name: "outcome", Usage: "allowed, denied or failed"},
 			moment("since", "Acts at or after this"),
 			moment("until", "Acts before this"),
-			&cli.IntFlag{Name: "limit", Usage: "How many acts to list, or 0 for all", Value: 100, Validator: notNegative},
+			&cli.IntFlag{Name: "limit", Usage: "How many acts to list, or 0 for all", Value: 100, Validator: session.NotNegative},
 		),
-		Action: a.Connected(session.Authenticated, listAudit),
+		Action: p.Connected(session.Authenticated, listAudit),
 	}
 }
 

@@ -1,4 +1,5 @@
-package main
+// Package config has the command influx config, about the profiles.
+package config
 
 import (
 	"context"
@@ -13,9 +14,11 @@ import (
 	"strongroom/cmd/influx/internal/output"
 	"strongroom/cmd/influx/internal/profile"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
 )
 
-func (a *app) configCmd() *cli.Command {
+// Command is the command influx config.
+func Command(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:      "config",
 		Usage:     "Config management commands",
@@ -26,16 +29,16 @@ Profiles are the server's URL, the token and the organization under a name. They
 the original influx CLI reads and writes, too. Tables do not show tokens; --json does.`,
 		Flags:        append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 		ArgValidator: func(context.Context, *cli.Command) error { return nil },
-		Action:       a.showOrSwitchConfig,
+		Action:       showOrSwitch(p),
 		Commands: []*cli.Command{
 			{
 				Name:         "create",
 				Usage:        "Create config",
-				Flags:        configFlags("Name for the new config", true),
-				ArgValidator: noArgs,
-				Action: func(ctx context.Context, cmd *cli.Command) error {
-					return a.changeConfig(ctx, cmd, "create", func(f *profile.File, p profile.Profile) (profile.Profile, error) {
-						return p, f.Create(p)
+				Flags:        flags("Name for the new config", true),
+				ArgValidator: usage.NoArgs,
+				Action: func(_ context.Context, cmd *cli.Command) error {
+					return apply(p, cmd, "create", func(f *profile.File, made profile.Profile) (profile.Profile, error) {
+						return made, f.Create(made)
 					})
 				},
 			},
@@ -45,16 +48,16 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 				Usage:     "Delete config",
 				ArgsUsage: "[config name]...",
 				Flags:     append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
-				Action:    a.deleteConfigs,
+				Action:    remove(p),
 			},
 			{
 				Name:         "set",
 				Aliases:      []string{"update"},
 				Usage:        "Update config",
-				Flags:        configFlags("Name of the config to update", false),
-				ArgValidator: noArgs,
-				Action: func(ctx context.Context, cmd *cli.Command) error {
-					return a.changeConfig(ctx, cmd, "update", (*profile.File).Update)
+				Flags:        flags("Name of the config to update", false),
+				ArgValidator: usage.NoArgs,
+				Action: func(_ context.Context, cmd *cli.Command) error {
+					return apply(p, cmd, "update", (*profile.File).Update)
 				},
 			},
 			{
@@ -62,14 +65,14 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 				Aliases:      []string{"list"},
 				Usage:        "List configs",
 				Flags:        append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
-				ArgValidator: noArgs,
-				Action:       a.listConfigs,
+				ArgValidator: usage.NoArgs,
+				Action:       list(p),
 			},
 		},
 	}
 }
 
-func configFlags(nameUsage string, hostRequired bool) []cli.Flag {
+func flags(nameUsage string, hostRequired bool) []cli.Flag {
 	return append(append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 		&cli.StringFlag{Name: "config-name", Aliases: []string{"n"}, Usage: nameUsage, Required: true},
 		&cli.StringFlag{Name: "host-url", Aliases: []string{"u"}, Usage: "Base URL of the InfluxDB server", Required: hostRequired},
@@ -80,33 +83,36 @@ func configFlags(nameUsage string, hostRequired bool) []cli.Flag {
 	)
 }
 
-func (a *app) showOrSwitchConfig(_ context.Context, cmd *cli.Command) error {
-	f, err := a.LoadProfiles(cmd)
-	if err != nil {
-		return err
-	}
-	switch cmd.Args().Len() {
-	case 0:
-		p, ok := f.Active()
-		if !ok {
-			// As the original does: what commands would use.
-			p = profile.Profile{Name: profile.DefaultName, URL: session.DefaultHost, Active: true}
-		}
-		return printConfig(a.Printer(cmd), p)
-	case 1:
-		p, err := f.Switch(cmd.Args().First())
+func showOrSwitch(proc *session.Process) cli.ActionFunc {
+	return func(_ context.Context, cmd *cli.Command) error {
+		f, err := proc.LoadProfiles(cmd)
 		if err != nil {
 			return err
 		}
-		if err := f.Save(); err != nil {
-			return err
+		switch cmd.Args().Len() {
+		case 0:
+			p, ok := f.Active()
+			if !ok {
+				// As the original does: what commands would use.
+				p = profile.Profile{Name: profile.DefaultName, URL: session.DefaultHost, Active: true}
+			}
+			return printConfig(proc.Printer(cmd), p)
+		case 1:
+			p, err := f.Switch(cmd.Args().First())
+			if err != nil {
+				return err
+			}
+			if err := f.Save(); err != nil {
+				return err
+			}
+			return printConfig(proc.Printer(cmd), p)
 		}
-		return printConfig(a.Printer(cmd), p)
+		return usage.WithHint(cmd, "influx config takes one name at most")
 	}
-	return withHint(cmd, "influx config takes one name at most")
 }
 
-func (a *app) changeConfig(_ context.Context, cmd *cli.Command, verb string, change func(*profile.File, profile.Profile) (profile.Profile, error)) error {
+// apply makes the change of the flags.
+func apply(proc *session.Process, cmd *cli.Command, verb string, change func(*profile.File, profile.Profile) (profile.Profile, error)) error {
 	up := profile.Profile{
 		Name:   cmd.String("config-name"),
 		URL:    cmd.String("host-url"),
@@ -124,11 +130,11 @@ func (a *app) changeConfig(_ context.Context, cmd *cli.Command, verb string, cha
 			return errors.New("cannot specify `--token` and `--username-password` together, please choose one")
 		}
 		if strings.Contains(login, ":") {
-			a.Term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; give the username alone to be asked")
+			proc.Term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; give the username alone to be asked")
 		}
 		up.Cookie = base64.StdEncoding.EncodeToString([]byte(login))
 	}
-	f, err := a.LoadProfiles(cmd)
+	f, err := proc.LoadProfiles(cmd)
 	if err != nil {
 		return err
 	}
@@ -139,37 +145,41 @@ func (a *app) changeConfig(_ context.Context, cmd *cli.Command, verb string, cha
 	if err := f.Save(); err != nil {
 		return err
 	}
-	return printConfig(a.Printer(cmd), p)
+	return printConfig(proc.Printer(cmd), p)
 }
 
-func (a *app) deleteConfigs(_ context.Context, cmd *cli.Command) error {
-	if !cmd.Args().Present() {
-		return withHint(cmd, "name at least one config to delete")
-	}
-	f, err := a.LoadProfiles(cmd)
-	if err != nil {
-		return err
-	}
-	var deleted []profile.Profile
-	for _, name := range cmd.Args().Slice() {
-		p, err := f.Delete(name)
-		if err != nil {
-			return err // nothing is saved yet
+func remove(proc *session.Process) cli.ActionFunc {
+	return func(_ context.Context, cmd *cli.Command) error {
+		if !cmd.Args().Present() {
+			return usage.WithHint(cmd, "name at least one config to delete")
 		}
-		deleted = append(deleted, p)
+		f, err := proc.LoadProfiles(cmd)
+		if err != nil {
+			return err
+		}
+		var deleted []profile.Profile
+		for _, name := range cmd.Args().Slice() {
+			p, err := f.Delete(name)
+			if err != nil {
+				return err // nothing is saved yet
+			}
+			deleted = append(deleted, p)
+		}
+		if err := f.Save(); err != nil {
+			return err
+		}
+		return printConfigs(proc.Printer(cmd), deleted, true)
 	}
-	if err := f.Save(); err != nil {
-		return err
-	}
-	return printConfigs(a.Printer(cmd), deleted, true)
 }
 
-func (a *app) listConfigs(_ context.Context, cmd *cli.Command) error {
-	f, err := a.LoadProfiles(cmd)
-	if err != nil {
-		return err
+func list(proc *session.Process) cli.ActionFunc {
+	return func(_ context.Context, cmd *cli.Command) error {
+		f, err := proc.LoadProfiles(cmd)
+		if err != nil {
+			return err
+		}
+		return printConfigs(proc.Printer(cmd), f.List(), false)
 	}
-	return printConfigs(a.Printer(cmd), f.List(), false)
 }
 
 func printConfig(out output.Printer, p profile.Profile) error {

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import "testing"
 
@@ -17,7 +17,7 @@ func TestTrimSingleLine(t *testing.T) {
 		"first\nsecond\n":     "first\nsecond\n",
 		"first\r\nsecond\r\n": "first\r\nsecond\r\n",
 	} {
-		if got := string(trimSingleLine([]byte(in))); got != want {
+		if got := string(TrimSingleLine([]byte(in))); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package accounts
 
 import (
 	"context"
@@ -11,7 +11,8 @@ import (
 	"strongroom/cmd/influx/internal/session"
 )
 
-func (a *app) authCmd() *cli.Command {
+// Auth is the command influx auth.
+func Auth(p *session.Process) *cli.Command {
 	id := func(required bool) cli.Flag {
 		usage := "The authorization ID"
 		if required {
@@ -24,12 +25,12 @@ func (a *app) authCmd() *cli.Command {
 		Aliases: []string{"authorization"},
 		Usage:   "Authorization management commands",
 		Commands: []*cli.Command{
-			a.authCreateCmd(),
+			authCreateCmd(p),
 			{
 				Name:   "delete",
 				Usage:  "Delete authorization",
 				Flags:  session.CommonFlags(id(true)),
-				Action: a.Connected(session.Authenticated, deleteAuth),
+				Action: p.Connected(session.Authenticated, deleteAuth),
 			},
 			{
 				Name:        "list",
@@ -41,19 +42,19 @@ func (a *app) authCmd() *cli.Command {
 					&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name"},
 					&cli.StringFlag{Name: "user-id", Usage: "The user ID", Validator: session.ValidID},
 				)...),
-				Action: a.Connected(session.Authenticated, listAuths),
+				Action: p.Connected(session.Authenticated, listAuths),
 			},
 			{
 				Name:   "active",
 				Usage:  "Active authorization",
 				Flags:  session.CommonFlags(id(true)),
-				Action: a.Connected(session.Authenticated, setAuthStatus("active")),
+				Action: p.Connected(session.Authenticated, setAuthStatus("active")),
 			},
 			{
 				Name:   "inactive",
 				Usage:  "Inactive authorization",
 				Flags:  session.CommonFlags(id(true)),
-				Action: a.Connected(session.Authenticated, setAuthStatus("inactive")),
+				Action: p.Connected(session.Authenticated, setAuthStatus("inactive")),
 			},
 		},
 	}

@@ -1,4 +1,4 @@
-package main
+package accounts
 
 import (
 	"context"
@@ -13,9 +13,10 @@ import (
 	"strongroom/cmd/influx/internal/duration"
 	"strongroom/cmd/influx/internal/permission"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
 )
 
-func (a *app) authCreateCmd() *cli.Command {
+func authCreateCmd(p *session.Process) *cli.Command {
 	own := []cli.Flag{
 		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name", DefaultText: "who makes the token"},
 		&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Token description"},
@@ -52,7 +53,7 @@ func (a *app) authCreateCmd() *cli.Command {
    influx auth create --read-secret 'db/*' --expires-in 30d
    influx auth create --use-secret 'telegraf/*' -d telegraf`,
 		Flags:  session.CommonFlags(session.OrgFlags(own...)...),
-		Action: a.Connected(session.Authenticated, createAuth),
+		Action: p.Connected(session.Authenticated, createAuth),
 	}
 }
 
@@ -106,7 +107,7 @@ func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session.Session
 		return nil, errors.New("cannot compose other permissions with --operator or --all-access; make a token of its own for them")
 	case !operator && !allAccess:
 		if len(listed) == 0 {
-			return nil, withHint(cmd, "the token would be allowed nothing: give --read-… or --write-… flags, --all-access or --operator")
+			return nil, usage.WithHint(cmd, "the token would be allowed nothing: give --read-… or --write-… flags, --all-access or --operator")
 		}
 		return listed, nil
 	}

@@ -1,7 +1,7 @@
-package main
+// Package secrets has the commands about an organisation's secrets. None of them shows a value.
+package secrets
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,21 +10,23 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/terminal"
 )
 
 // maxValue is over what the server takes with its default limits for a body; the server has the last word.
 const maxValue = 4 << 20
 
-func (a *app) secretCmd() *cli.Command {
+// Command is the command influx secret.
+func Command(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "secret",
 		Usage: "Secret management commands",
-		Commands: append(a.historyCmds(), []*cli.Command{
+		Commands: append(historyCmds(p), []*cli.Command{
 			{
 				Name:   "delete",
 				Usage:  "Delete secret",
 				Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
-				Action: a.Connected(session.Authenticated, deleteSecret),
+				Action: p.Connected(session.Authenticated, deleteSecret),
 			},
 			{
 				Name:    "list",
@@ -33,7 +35,7 @@ func (a *app) secretCmd() *cli.Command {
 				Description: `Lists the names of the organization's secrets; no command shows a value.
 With --json: a list of objects {"key", "orgID"}.`,
 				Flags:  session.CommonFlags(session.OrgFlags()...),
-				Action: a.Connected(session.Authenticated, listSecrets),
+				Action: p.Connected(session.Authenticated, listSecrets),
 			},
 			{
 				Name:  "update",
@@ -54,7 +56,7 @@ Values are text in UTF-8; encode anything else, for example with base64.`,
 					&cli.StringFlag{Name: "value-file", TakesFile: true, Usage: "Read the value from this `file`, or from standard input where it is -"},
 					&cli.BoolFlag{Name: "keep-newline", Usage: "Keep the line break at the end of a value of one line"},
 				)...),
-				Action: a.Connected(session.Authenticated, updateSecret),
+				Action: p.Connected(session.Authenticated, updateSecret),
 			},
 		}...),
 	}
@@ -138,7 +140,7 @@ func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (str
 		return "", errors.New("the value is empty: nothing came from the file or standard input; give --value '' to store an empty one")
 	}
 	if !cmd.Bool("keep-newline") {
-		raw = trimSingleLine(raw)
+		raw = terminal.TrimSingleLine(raw)
 	}
 	return string(raw), utf8Only(raw)
 }
@@ -148,15 +150,6 @@ func notEmpty(value string) error {
 		return errors.New("the value is empty; give --value '' to store an empty one")
 	}
 	return nil
-}
-
-// trimSingleLine drops the line break at the end of a value that has no other.
-func trimSingleLine(raw []byte) []byte {
-	line, found := bytes.CutSuffix(raw, []byte("\n"))
-	if !found || bytes.ContainsRune(line, '\n') {
-		return raw
-	}
-	return bytes.TrimSuffix(line, []byte("\r"))
 }
 
 func utf8Only(raw []byte) error {

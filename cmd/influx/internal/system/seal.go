@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -10,12 +10,14 @@ import (
 
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/terminal"
 )
 
 // sealPoll is how often a rotation's progress is asked for.
 const sealPoll = 200 * time.Millisecond
 
-func (a *app) sealCmd() *cli.Command {
+// Seal is the command influx seal.
+func Seal(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:        "seal",
 		Usage:       "Show and change what the server's embedded data are sealed with",
@@ -25,7 +27,7 @@ func (a *app) sealCmd() *cli.Command {
 				Name:   "status",
 				Usage:  "Show the seal, and how far a rotation is",
 				Flags:  session.CommonFlags(),
-				Action: a.Connected(session.Authenticated, sealStatus),
+				Action: p.Connected(session.Authenticated, sealStatus),
 			},
 			{
 				Name:  "rotate",
@@ -33,7 +35,7 @@ func (a *app) sealCmd() *cli.Command {
 				Flags: session.CommonFlags(
 					&cli.BoolFlag{Name: "no-wait", Usage: "Do not wait for the end; influx seal status tells how far it is"},
 				),
-				Action: a.Connected(session.Authenticated, sealRotate),
+				Action: p.Connected(session.Authenticated, sealRotate),
 			},
 			{
 				Name:  "change",
@@ -51,7 +53,7 @@ func (a *app) sealCmd() *cli.Command {
 					&cli.StringFlag{Name: "transit-key", Usage: "`Name` of the key in Vault; without it, the one of the server's configuration"},
 					&cli.StringFlag{Name: "transit-mount", Usage: "`Path` at which the transit engine is mounted in Vault; without it, as the server's configuration says"},
 				),
-				Action: a.Connected(session.Authenticated, sealChange),
+				Action: p.Connected(session.Authenticated, sealChange),
 			},
 		},
 	}
@@ -99,17 +101,21 @@ func sealChange(ctx context.Context, cmd *cli.Command, s *session.Session) error
 
 func sealPassphrase(ctx context.Context, file string, s *session.Session) (string, error) {
 	if file == "" && s.Term.Interactive() {
-		return s.Term.NewSecret(ctx, "Please type the new passphrase", notEmpty)
+		return s.Term.NewSecret(ctx, "Please type the new passphrase", validPassphrase)
 	}
 	raw, err := s.Term.ReadFile(session.FirstOf(file, "-"), 4096)
 	if err != nil {
 		return "", err
 	}
-	passphrase := string(trimSingleLine(raw))
+	passphrase := string(terminal.TrimSingleLine(raw))
+	return passphrase, validPassphrase(passphrase)
+}
+
+func validPassphrase(passphrase string) error {
 	if passphrase == "" {
-		return "", errors.New("the passphrase is empty")
+		return errors.New("the passphrase is empty")
 	}
-	return passphrase, nil
+	return nil
 }
 
 func printSeal(s *session.Session, status *client.SealStatus, err error) error {

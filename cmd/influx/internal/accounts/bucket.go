@@ -1,4 +1,4 @@
-package main
+package accounts
 
 import (
 	"context"
@@ -11,7 +11,8 @@ import (
 	"strongroom/cmd/influx/internal/session"
 )
 
-func (a *app) bucketCmd() *cli.Command {
+// Bucket is the command influx bucket.
+func Bucket(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "bucket",
 		Usage: "Bucket management commands",
@@ -22,20 +23,13 @@ func (a *app) bucketCmd() *cli.Command {
 			Flags: session.CommonFlags(session.OrgFlags(
 				&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The bucket ID", Validator: session.ValidID},
 				&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The bucket name"},
-				&cli.IntFlag{Name: "limit", Usage: "Total number of buckets to fetch from the server, or 0 to return all buckets", Validator: notNegative},
-				&cli.IntFlag{Name: "offset", Usage: "Number of buckets to skip over in the list", Validator: notNegative},
+				&cli.IntFlag{Name: "limit", Usage: "Total number of buckets to fetch from the server, or 0 to return all buckets", Validator: session.NotNegative},
+				&cli.IntFlag{Name: "offset", Usage: "Number of buckets to skip over in the list", Validator: session.NotNegative},
 				&cli.IntFlag{Name: "page-size", Usage: "Taken for compatibility; pages are as large as the server allows", Value: 20},
 			)...),
-			Action: a.Connected(session.Authenticated, listBuckets),
+			Action: p.Connected(session.Authenticated, listBuckets),
 		}},
 	}
-}
-
-func notNegative(n int) error {
-	if n < 0 {
-		return fmt.Errorf("%d is negative", n)
-	}
-	return nil
 }
 
 func listBuckets(ctx context.Context, cmd *cli.Command, s *session.Session) error {

@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -12,9 +12,11 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
 )
 
-func (a *app) backupCmd() *cli.Command {
+// Backup is the command influx backup.
+func Backup(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:      "backup",
 		Usage:     "Copy the server's data to a file",
@@ -26,13 +28,13 @@ back, and influxd check looks at every record of it.
    influx backup strongroom-2026-01-31.bolt`,
 		Flags:        session.CommonFlags(),
 		ArgValidator: func(context.Context, *cli.Command) error { return nil },
-		Action:       a.Connected(session.Authenticated, backup),
+		Action:       p.Connected(session.Authenticated, backup),
 	}
 }
 
 func backup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	if cmd.Args().Len() != 1 || cmd.Args().First() == "" {
-		return withHint(cmd, "name one file to write to")
+		return usage.WithHint(cmd, "name one file to write to")
 	}
 	path := cmd.Args().First()
 	n, err := writeNew(path, func(w io.Writer) (int64, error) { return s.Client.Backup(ctx, w) })

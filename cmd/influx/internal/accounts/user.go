@@ -1,4 +1,4 @@
-package main
+package accounts
 
 import (
 	"context"
@@ -11,7 +11,8 @@ import (
 	"strongroom/cmd/influx/internal/session"
 )
 
-func (a *app) userCmd() *cli.Command {
+// User is the command influx user.
+func User(p *session.Process) *cli.Command {
 	id := func(required bool) cli.Flag {
 		return &cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The user ID", Required: required, Validator: session.ValidID}
 	}
@@ -33,33 +34,33 @@ func (a *app) userCmd() *cli.Command {
 				Description: `Without a password the user cannot sign in yet: set one with influx user password.
 --password-file - reads it from standard input.`,
 				Flags:  session.CommonFlags(session.OrgFlags(newName, password(), passwordFileFlag())...),
-				Action: a.Connected(session.Authenticated, createUser),
+				Action: p.Connected(session.Authenticated, createUser),
 			},
 			{
 				Name:   "delete",
 				Usage:  "Delete user",
 				Flags:  session.CommonFlags(id(true)),
-				Action: a.Connected(session.Authenticated, deleteUser),
+				Action: p.Connected(session.Authenticated, deleteUser),
 			},
 			{
 				Name:    "list",
 				Aliases: []string{"find", "ls"},
 				Usage:   "List users",
 				Flags:   session.CommonFlags(id(false), name("The user name")),
-				Action:  a.Connected(session.Authenticated, listUsers),
+				Action:  p.Connected(session.Authenticated, listUsers),
 			},
 			{
 				Name:   "update",
 				Usage:  "Update user",
 				Flags:  session.CommonFlags(id(true), name("The new user name")),
-				Action: a.Connected(session.Authenticated, updateUser),
+				Action: p.Connected(session.Authenticated, updateUser),
 			},
 			{
 				Name:        "password",
 				Usage:       "Set the password of a user",
 				Description: "Asks for the password twice, without echo, unless a flag gives it. It has 8 to 72 bytes.",
 				Flags:       session.CommonFlags(id(false), name("The user name"), password(), passwordFileFlag()),
-				Action:      a.Connected(session.Authenticated, setUserPassword),
+				Action:      p.Connected(session.Authenticated, setUserPassword),
 			},
 		},
 	}

@@ -1,4 +1,5 @@
-package main
+// Package accounts has the commands about who there is: setup, org, user, auth and bucket.
+package accounts
 
 import (
 	"context"
@@ -16,7 +17,8 @@ import (
 	"strongroom/cmd/influx/internal/terminal"
 )
 
-func (a *app) setupCmd() *cli.Command {
+// Setup is the command influx setup.
+func Setup(p *session.Process) *cli.Command {
 	flags := append(session.ConnectFlags(), session.PrintFlags()...)
 	flags = append(flags,
 		&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "Name of initial user to create"},
@@ -37,7 +39,7 @@ In a script, give --force and everything as flags, the password in a file or on 
 
    influx setup --force -u admin -o my-org -b my-bucket --password-file pw.txt`,
 		Flags:  flags,
-		Action: a.Connected(session.Anonymous, setup),
+		Action: p.Connected(session.Anonymous, setup),
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package secrets
 
 import (
 	"context"
@@ -13,19 +13,19 @@ import (
 )
 
 // historyCmds are the commands about what a secret was; no command shows a value.
-func (a *app) historyCmds() []*cli.Command {
+func historyCmds(p *session.Process) []*cli.Command {
 	return []*cli.Command{
 		{
 			Name:   "show",
 			Usage:  "Show what is known of a secret, its value excepted",
 			Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
-			Action: a.Connected(session.Authenticated, showSecret),
+			Action: p.Connected(session.Authenticated, showSecret),
 		},
 		{
 			Name:   "history",
 			Usage:  "List the versions of a secret, newest first",
 			Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
-			Action: a.Connected(session.Authenticated, secretHistory),
+			Action: p.Connected(session.Authenticated, secretHistory),
 		},
 		{
 			Name:  "restore",
@@ -39,7 +39,7 @@ func (a *app) historyCmds() []*cli.Command {
 					return nil
 				},
 			})...),
-			Action: a.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+			Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 				return restoreSecret(ctx, cmd, s, cmd.Int("version"))
 			}),
 		},
@@ -48,7 +48,7 @@ func (a *app) historyCmds() []*cli.Command {
 			Usage:       "Bring back a deleted secret",
 			Description: "A deleted secret is kept for 7 days. Without a key, lists those that can be brought back.",
 			Flags:       session.CommonFlags(session.OrgFlags(&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key"})...),
-			Action:      a.Connected(session.Authenticated, undeleteSecret),
+			Action:      p.Connected(session.Authenticated, undeleteSecret),
 		},
 		{
 			Name:  "describe",
@@ -57,7 +57,7 @@ func (a *app) historyCmds() []*cli.Command {
 				&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "What it is for"},
 				&cli.StringFlag{Name: "expires", Usage: "When its value should have been replaced, as a `time` such as 2026-12-31T00:00:00Z"},
 			)...),
-			Action: a.Connected(session.Authenticated, describeSecret),
+			Action: p.Connected(session.Authenticated, describeSecret),
 		},
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -13,7 +13,8 @@ import (
 	"strongroom/cmd/influx/internal/session"
 )
 
-func (a *app) serverConfigCmd() *cli.Command {
+// ServerConfig is the command influx server-config.
+func ServerConfig(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:        "server-config",
 		Usage:       "Display server config",
@@ -22,7 +23,7 @@ func (a *app) serverConfigCmd() *cli.Command {
 			&cli.BoolFlag{Name: "toml", Usage: "Output configuration as TOML instead of JSON"},
 			&cli.BoolFlag{Name: "yaml", Usage: "Output configuration as YAML instead of JSON"},
 		),
-		Action: a.Connected(session.Authenticated, showServerConfig),
+		Action: p.Connected(session.Authenticated, showServerConfig),
 	}
 }
 

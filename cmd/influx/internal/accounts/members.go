@@ -1,4 +1,4 @@
-package main
+package accounts
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"strongroom/cmd/influx/internal/session"
 )
 
-func (a *app) orgMembersCmd() *cli.Command {
+func orgMembersCmd(p *session.Process) *cli.Command {
 	member := func() cli.Flag {
 		return &cli.StringFlag{Name: "member", Aliases: []string{"m"}, Usage: "The member ID", Required: true, Validator: session.ValidID}
 	}
@@ -22,7 +22,7 @@ func (a *app) orgMembersCmd() *cli.Command {
 				Name:  "add",
 				Usage: "Add organization member",
 				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
-				Action: a.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 					return changeMember(ctx, cmd, s, "added as a member of", func(ctx context.Context, orgID, userID string) error {
 						_, err := s.Client.AddMember(ctx, orgID, userID)
 						return err
@@ -34,13 +34,13 @@ func (a *app) orgMembersCmd() *cli.Command {
 				Aliases: []string{"find", "ls"},
 				Usage:   "List organization members",
 				Flags:   session.CommonFlags(session.NamedOrgFlags()...),
-				Action:  a.Connected(session.Authenticated, listMembers),
+				Action:  p.Connected(session.Authenticated, listMembers),
 			},
 			{
 				Name:  "remove",
 				Usage: "Remove organization member",
 				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
-				Action: a.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 					return changeMember(ctx, cmd, s, "removed from", s.Client.RemoveMember)
 				}),
 			},

@@ -1,4 +1,4 @@
-package main
+package accounts
 
 import (
 	"context"
@@ -11,7 +11,8 @@ import (
 	"strongroom/cmd/influx/internal/session"
 )
 
-func (a *app) orgCmd() *cli.Command {
+// Org is the command influx org.
+func Org(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:    "org",
 		Aliases: []string{"organization"},
@@ -24,7 +25,7 @@ func (a *app) orgCmd() *cli.Command {
 					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "Name to set on the new organization", Required: true},
 					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Description to set on the new organization"},
 				),
-				Action: a.Connected(session.Authenticated, createOrg),
+				Action: p.Connected(session.Authenticated, createOrg),
 			},
 			{
 				Name:  "delete",
@@ -32,16 +33,16 @@ func (a *app) orgCmd() *cli.Command {
 				Flags: session.CommonFlags(
 					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: session.ValidID},
 				),
-				Action: a.Connected(session.Authenticated, deleteOrg),
+				Action: p.Connected(session.Authenticated, deleteOrg),
 			},
 			{
 				Name:    "list",
 				Aliases: []string{"find", "ls"},
 				Usage:   "List organizations",
 				Flags:   session.CommonFlags(session.NamedOrgFlags()...),
-				Action:  a.Connected(session.Authenticated, listOrgs),
+				Action:  p.Connected(session.Authenticated, listOrgs),
 			},
-			a.orgMembersCmd(),
+			orgMembersCmd(p),
 			{
 				Name:  "update",
 				Usage: "Update organization",
@@ -51,7 +52,7 @@ func (a *app) orgCmd() *cli.Command {
 					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "New name to set on the organization"},
 					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "New description to set on the organization", Sources: cli.EnvVars("INFLUX_ORG_DESCRIPTION")},
 				),
-				Action: a.Connected(session.Authenticated, updateOrg),
+				Action: p.Connected(session.Authenticated, updateOrg),
 			},
 		},
 	}

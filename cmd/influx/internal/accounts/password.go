@@ -1,4 +1,4 @@
-package main
+package accounts
 
 import (
 	"errors"
@@ -34,7 +34,7 @@ func readPassword(term *terminal.Terminal, path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read the password: %w", err)
 	}
-	password := string(trimSingleLine(raw))
+	password := string(terminal.TrimSingleLine(raw))
 	return password, checkPassword(password)
 }
 
