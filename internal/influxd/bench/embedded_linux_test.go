@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"testing"
-
-	"go.etcd.io/bbolt"
 )
 
 // tenant is the first organisation of a server that has just been set up.
@@ -97,7 +95,7 @@ func BenchmarkList(b *testing.B) {
 			s := influxd(b, b.TempDir(), nil)
 			t := fill(b, s, n)
 			size := len(do(b, "GET", s.url+t.path, "Authorization", "Token "+t.token, nil))
-			other := bare(b, size)
+			other := bareList(b, size)
 			for _, clients := range []int{1, 8, 32} {
 				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 					compare(b, figure{what: fmt.Sprintf("list of %s, %s", plural(n, "secret"), plural(clients, "client")),
@@ -109,25 +107,15 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// updates is a side that updates a bbolt file, each time with its sync: the least that keeps a change.
+// updates is a side that updates a bbolt file.
 func updates(b *testing.B) side {
 	b.Helper()
-	db, err := bbolt.Open(filepath.Join(b.TempDir(), "bare.bolt"), 0o600, nil)
+	update, end, err := updater(filepath.Join(b.TempDir(), "bare.bolt"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { db.Close() })
-	n := 0
-	return side{clients: []func() error{func() error {
-		n++
-		return db.Update(func(tx *bbolt.Tx) error {
-			bucket, err := tx.CreateBucketIfNotExists([]byte("secrets"))
-			if err != nil {
-				return err
-			}
-			return bucket.Put([]byte("key"), fmt.Append(nil, "a value of the usual size, number ", n))
-		})
-	}}}
+	b.Cleanup(func() { end() })
+	return side{clients: []func() error{update}}
 }
 
 // BenchmarkChange changes secrets of an organisation that has 100, beside one client's bare updates of a bbolt file on the
@@ -155,4 +143,10 @@ func BenchmarkChange(b *testing.B) {
 			}
 		})
 	}
+	// What of the distance is the request: the same update behind a handler.
+	b.Run("clients=1/handler", func(b *testing.B) {
+		change := func(int) []call { return []call{t.change(keyName(0))} }
+		compareOne(b, figure{what: "change by 1 client", beside: "bare handler with such an update"},
+			asks(b, s, 1, change), asks(b, bareUpdates(b), 1, change))
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -84,36 +85,79 @@ func influxd(b *testing.B, dir string, env []string, flags ...string) *server {
 	})
 }
 
-// bareEnv makes this test binary the bare handler: it names the size of the answers.
+// bareEnv makes this test binary a bare handler. It names the size of the answers, or the file to update.
 const bareEnv = "STRONGROOM_BENCH_BARE"
 
-// bare starts a handler that does nothing but write a list of so many bytes, on the same net/http.
-func bare(b *testing.B, size int) *server {
+// bareList starts a handler that does nothing but write a list of so many bytes, on the same net/http.
+func bareList(b *testing.B, size int) *server { return bare(b, strconv.Itoa(size)) }
+
+// bareUpdates starts a handler that does nothing but update a bbolt file for each request.
+func bareUpdates(b *testing.B) *server { return bare(b, filepath.Join(b.TempDir(), "bare.bolt")) }
+
+func bare(b *testing.B, what string) *server {
 	b.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = []string{bareEnv + "=" + strconv.Itoa(size)}
+	cmd.Env = []string{bareEnv + "=" + what}
 	return run(b, cmd, func(line []byte) string {
 		url, _ := strings.CutPrefix(string(line), "listening on ")
 		return url
 	})
 }
 
-func serveBare(size int) error {
+func serveBare(what string) error {
+	handler, err := bareHandler(what)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	list := []byte(`{"secrets":["` + strings.Repeat("k", max(0, size-len(`{"secrets":[""]}`))) + `"]}`)
 	fmt.Fprintf(os.Stderr, "listening on http://%s\n", l.Addr())
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return http.Serve(l, handler)
+}
+
+func bareHandler(what string) (http.HandlerFunc, error) {
+	size, err := strconv.Atoi(what)
+	if err != nil {
+		update, _, err := updater(what)
+		return func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil || update() != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}, err
+	}
+	list := []byte(`{"secrets":["` + strings.Repeat("k", max(0, size-len(`{"secrets":[""]}`))) + `"]}`)
+	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.Header().Set("Content-Length", strconv.Itoa(len(list)))
 		_, _ = w.Write(list)
-	}))
+	}, nil
+}
+
+// updater gives what updates a bbolt file, each time with its sync: the least that keeps a change.
+func updater(path string) (update, end func() error, err error) {
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := 0
+	return func() error {
+		n++
+		return db.Update(func(tx *bbolt.Tx) error {
+			bucket, err := tx.CreateBucketIfNotExists([]byte("secrets"))
+			if err != nil {
+				return err
+			}
+			return bucket.Put([]byte("key"), fmt.Append(nil, "a value of the usual size, number ", n))
+		})
+	}, db.Close, nil
 }
 
 // cpu is the CPU time that the process has used so far, on all its threads; of no server, none.
