@@ -154,6 +154,7 @@ type call struct {
 	method, path string
 	query        url.Values
 	in, out      any
+	condition    string    // the name of a header that says "*"
 	anonymous    bool      // no token, no session
 	basic        *userinfo // basic authentication, instead of token and session
 	anyStatus    bool      // decode the answer whatever its status, and only then give the error
@@ -195,6 +196,9 @@ func (c *Client) send(ctx context.Context, r call, body []byte) error {
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.condition != "" {
+		req.Header.Set(r.condition, "*")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)

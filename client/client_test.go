@@ -185,7 +185,13 @@ func TestSecrets(t *testing.T) {
 	var got []string
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		got = append(got, strings.TrimSpace(strings.Join([]string{r.Method, r.URL.EscapedPath(), r.Header.Get("Authorization"), string(body)}, " ")))
+		line := strings.TrimSpace(strings.Join([]string{r.Method, r.URL.EscapedPath(), r.Header.Get("Authorization"), string(body)}, " "))
+		for _, condition := range []string{"If-None-Match", "If-Match"} {
+			if v := r.Header.Get(condition); v != "" {
+				line += " " + condition + ": " + v
+			}
+		}
+		got = append(got, line)
 		if r.Method == http.MethodGet {
 			answer(w, 200, `{"links":{"org":"o","self":"s"},"secrets":["foo","hello"]}`)
 			return
@@ -199,6 +205,8 @@ func TestSecrets(t *testing.T) {
 	}
 	for _, err := range []error{
 		c.SetSecrets(ctx, orgID, map[string]string{"foo": "bar\n"}),
+		c.CreateSecrets(ctx, orgID, map[string]string{"foo": "1"}),
+		c.ReplaceSecrets(ctx, orgID, map[string]string{"foo": "2"}),
 		c.DeleteSecrets(ctx, orgID, "a", "b"),
 		c.DeleteSecret(ctx, orgID, "a/b c"),
 		c.DeleteSecret(ctx, orgID, ".."),
@@ -212,6 +220,8 @@ func TestSecrets(t *testing.T) {
 	want := []string{
 		"GET " + at + auth,
 		"PATCH " + at + auth + ` {"foo":"bar\n"}`,
+		"PATCH " + at + auth + ` {"foo":"1"} If-None-Match: *`,
+		"PATCH " + at + auth + ` {"foo":"2"} If-Match: *`,
 		"POST " + at + "/delete" + auth + ` {"secrets":["a","b"]}`,
 		"DELETE " + at + "/a%2Fb%20c" + auth,
 		"DELETE " + at + "/%2E%2E" + auth,

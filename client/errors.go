@@ -10,11 +10,12 @@ import (
 
 // The codes of Error that callers most often ask for; the server's contract has more.
 const (
-	CodeNotFound     = "not found"
-	CodeUnauthorized = "unauthorized"
-	CodeConflict     = "conflict"
-	CodeInvalid      = "invalid"
-	CodeUnavailable  = "unavailable"
+	CodeNotFound           = "not found"
+	CodeUnauthorized       = "unauthorized"
+	CodeConflict           = "conflict"
+	CodeInvalid            = "invalid"
+	CodeUnavailable        = "unavailable"
+	CodePreconditionFailed = "precondition failed"
 )
 
 // Error is a request the server refused or could not do.

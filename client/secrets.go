@@ -19,6 +19,22 @@ func (c *Client) SecretKeys(ctx context.Context, orgID string) ([]string, error)
 // SetSecrets sets all the given secrets or, where it fails, none of them. Keys and values must be valid UTF-8, as JSON is;
 // anything else is refused before it is sent, since JSON would put other characters in its place.
 func (c *Client) SetSecrets(ctx context.Context, orgID string, values map[string]string) error {
+	return c.setSecrets(ctx, orgID, values, "")
+}
+
+// CreateSecrets sets secrets of which none exists yet. Where one does, nothing is changed, and the Error has
+// CodePreconditionFailed. The token must be one that may read the keys, too. InfluxDB's own server ignores the condition.
+func (c *Client) CreateSecrets(ctx context.Context, orgID string, values map[string]string) error {
+	return c.setSecrets(ctx, orgID, values, "If-None-Match")
+}
+
+// ReplaceSecrets sets secrets that exist, each of them, as CreateSecrets sets those that do not.
+func (c *Client) ReplaceSecrets(ctx context.Context, orgID string, values map[string]string) error {
+	return c.setSecrets(ctx, orgID, values, "If-Match")
+}
+
+// setSecrets sets them on a condition, which is a header whose value is "*".
+func (c *Client) setSecrets(ctx context.Context, orgID string, values map[string]string, condition string) error {
 	for key, value := range values {
 		if err := validKeys(key); err != nil {
 			return err
@@ -27,7 +43,7 @@ func (c *Client) SetSecrets(ctx context.Context, orgID string, values map[string
 			return fmt.Errorf("the value of %q is not text in UTF-8, which is all a secret can be; encode it, for example with base64", key)
 		}
 	}
-	return c.do(ctx, call{method: http.MethodPatch, path: api("orgs", orgID, "secrets"), in: values})
+	return c.do(ctx, call{method: http.MethodPatch, path: api("orgs", orgID, "secrets"), in: values, condition: condition})
 }
 
 // DeleteSecrets deletes the secrets of the given keys; one that does not exist is no error.

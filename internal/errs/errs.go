@@ -29,6 +29,7 @@ const (
 	MethodNotAllowed    Code = "method not allowed"
 	RequestTooLarge     Code = "request too large"
 	InsufficientStorage Code = "insufficient storage" // ours: the disk is full
+	PreconditionFailed  Code = "precondition failed"  // ours: a condition that the caller made does not hold
 )
 
 var statuses = map[Code]int{
@@ -46,6 +47,7 @@ var statuses = map[Code]int{
 	MethodNotAllowed:    http.StatusMethodNotAllowed,
 	RequestTooLarge:     http.StatusRequestEntityTooLarge,
 	InsufficientStorage: http.StatusInsufficientStorage,
+	PreconditionFailed:  http.StatusPreconditionFailed,
 }
 
 // Status is the HTTP status that answers the code.

@@ -66,7 +66,7 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 	m.seconds.WithLabelValues(m.name, op).Observe(took.Seconds())
 	m.calls.WithLabelValues(m.name, op, outcome).Inc()
 	switch code := errs.CodeOf(err); {
-	case outcome == "cancelled" || code == errs.NotFound:
+	case outcome == "cancelled" || code == errs.NotFound || code == errs.PreconditionFailed:
 	case code == errs.Internal:
 		m.log.ErrorContext(ctx, "the secret store failed", "store", m.name, "op", op, "org", org, "took", took, "error", err)
 	default:

@@ -82,7 +82,7 @@ func (s *Service) keys(ctx context.Context, org id.ID) ([]string, error) {
 }
 
 // Apply carries out a change, all of it or nothing. The caller needs the permission to write every key named; to set
-// what one can never read is allowed.
+// what one can never read is allowed, unless it depends on what there is, which the outcome tells.
 func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID, change Change) error {
 	act := access.Act{Action: "secrets.apply", Org: org, Keys: change.names()}
 	if len(change.Set) == 0 {
@@ -97,6 +97,13 @@ func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID, change
 		for _, k := range act.Keys {
 			if !c.May(need(access.Write, org, k)) {
 				return s.guard.Deny(ctx, c, act, refused)
+			}
+		}
+	}
+	if change.Only != Anyway {
+		for k := range change.Set {
+			if !c.May(need(access.Read, org, k)) {
+				return s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Read, org, "")))
 			}
 		}
 	}

@@ -110,7 +110,11 @@ func TestApplyRefuses(t *testing.T) {
 		"long value":           {all, org, secret.Change{Set: values("k", strings.Repeat("v", 17))}, errs.RequestTooLarge},
 		"value not UTF-8":      {all, org, secret.Change{Set: values("k", "\xff")}, errs.Invalid},
 		"set and deleted":      {all, org, secret.Change{Set: values("k", "v"), Delete: []string{"k"}}, errs.Invalid},
-		"one bad among good":   {all, org, secret.Change{Set: values("a", "v", "b", "v", "", "v")}, errs.Invalid},
+		"new, without reading": {all, org, secret.Change{Set: values("k", "v"), Only: secret.IfNew}, errs.Unauthorized},
+		"new, reading others": {caller(may(access.Write, ""), may(access.Read, "db/*")), org, secret.Change{Set: values("db/a", "v", "k", "v"), Only: secret.IfNew},
+			errs.Unauthorized},
+		"nothing to replace": {caller(may(access.Write, ""), may(access.Read, "")), org, secret.Change{Set: values("k", "v"), Only: secret.IfExisting}, errs.PreconditionFailed},
+		"one bad among good": {all, org, secret.Change{Set: values("a", "v", "b", "v", "", "v")}, errs.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := f.Apply(t.Context(), tc.caller, tc.org, tc.change)
@@ -120,7 +124,7 @@ func TestApplyRefuses(t *testing.T) {
 			if keys, err := f.store.Keys(t.Context(), org); err != nil || len(keys) != 0 {
 				t.Errorf("a refused change left %q (%v)", keys, err)
 			}
-			if last := f.trail.entries[len(f.trail.entries)-1]; last.Outcome == audit.Allowed {
+			if last := f.trail.entries[len(f.trail.entries)-1]; last.Outcome == audit.Allowed || last.Code == "" {
 				t.Errorf("the refusal is not on record: %+v", last)
 			}
 		})

@@ -13,6 +13,8 @@ import (
 type Change struct {
 	Set    map[string]Value
 	Delete []string
+	// Only says what must be so for the change to be made.
+	Only Condition
 	// By is the user who makes it, for the history; the service fills it in.
 	By string
 }
@@ -20,18 +22,40 @@ type Change struct {
 // Empty reports whether the change changes nothing.
 func (c Change) Empty() bool { return len(c.Set) == 0 && len(c.Delete) == 0 }
 
+// Condition is what must be so of the keys that a change sets, all of them, at the moment when it is made.
+type Condition int
+
+// The conditions.
+const (
+	Anyway     Condition = iota // nothing
+	IfNew                       // none of them exists
+	IfExisting                  // each of them exists
+)
+
+// Allows says why a key may not be set that exists or not; nil where it may.
+func (c Condition) Allows(key string, exists bool) error {
+	switch {
+	case c == IfNew && exists:
+		return errs.New(errs.PreconditionFailed, "the secret %q exists already; nothing was changed", errs.Clip(key))
+	case c == IfExisting && !exists:
+		return errs.New(errs.PreconditionFailed, "the secret %q does not exist; nothing was changed", errs.Clip(key))
+	}
+	return nil
+}
+
 // Store keeps secrets. What it is given has been checked by the service: IDs are valid, keys to set are not empty, valid
 // UTF-8, free of control characters and within the limits, as are the values. Keys to delete may be any text: others may
 // have stored what this server would refuse. It is safe for use by many goroutines.
 //
 // Every method ends when ctx ends, with ctx's error. Errors carry a code of package errs:
 //
-//	errs.NotFound         the secret does not exist (Get only)
-//	errs.Unavailable      the store cannot be reached, is sealed, or refuses us; the message names no address
-//	errs.RequestTooLarge  the change does not fit the store, and the message says which limit
-//	errs.Forbidden        the organisation's secrets are read-only here (Apply only; Purge leaves them and gives nil)
-//	errs.Invalid          the organisation's name cannot be part of the path that the store is told to keep secrets at
-//	errs.Conflict         others changed the same secrets at the same time and the store's own retries ran out
+//	errs.NotFound            the secret does not exist (Get only)
+//	errs.Unavailable         the store cannot be reached, is sealed, or refuses us; the message names no address
+//	errs.RequestTooLarge     the change does not fit the store, and the message says which limit
+//	errs.Forbidden           the organisation's secrets are read-only here (Apply only; Purge leaves them and gives nil)
+//	errs.Invalid             the organisation's name cannot be part of the path that the store is told to keep secrets at
+//	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out
+//	errs.PreconditionFailed  the change's condition does not hold (Apply only; Condition.Allows makes the error)
 //
 // An error without a code is a fault whose text is for the log only. None holds a value, token, key or address.
 type Store interface {

@@ -48,40 +48,48 @@ func (u *UI) newSecretPage(v *visit) (answer, error) {
 	return answer{page: "secret-new.html", title: "Add a secret", data: secretForm{Key: v.URL.Query().Get("key")}}, nil
 }
 
+// createSecret has the store itself see to it that the name is new: in another tab somebody may be as far as this one.
 func (u *UI) createSecret(v *visit) (answer, error) {
 	// Spaces belong to a name: the API takes them.
 	form := secretForm{Key: v.PostFormValue("key")}
-	taken, err := u.hasSecret(v, form.Key)
-	if err == nil && taken && v.field("replace") != "yes" {
-		form.Exists = true
+	page, err := u.saveSecret(v, answer{page: "secret-new.html", title: "Add a secret"}, form, v.only(secret.IfNew, form.Key))
+	if errs.Is(err, errs.PreconditionFailed) {
+		form.Exists, form.HadValue = true, true
+		page.data = form
 		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name", clip(form.Key))
 	}
-	return u.saveSecret(v, answer{page: "secret-new.html", title: "Add a secret"}, form, err)
+	return page, err
 }
 
 func (u *UI) replaceSecret(v *visit) (answer, error) {
 	form := secretForm{Key: v.PostFormValue("key")}
-	there, err := u.hasSecret(v, form.Key)
-	if err == nil && !there && v.field("replace") != "yes" {
-		form.Gone = true
+	page, err := u.saveSecret(v, answer{page: "secret-gone.html", title: "Not saved"}, form, v.only(secret.IfExisting, form.Key))
+	if errs.Is(err, errs.PreconditionFailed) {
+		form.Gone, form.HadValue = true, true
+		page.data = form
 		err = errs.New(errs.Conflict, "the secret %q was deleted meanwhile; choose “set it again”, or go back", clip(form.Key))
 	}
-	return u.saveSecret(v, answer{page: "secret-gone.html", title: "Not saved"}, form, err)
+	return page, err
 }
 
-// saveSecret stores the form's value, unless refused says why not.
-func (u *UI) saveSecret(v *visit, page answer, form secretForm, refused error) (answer, error) {
+// only is the condition of setting the key, unless the reader has decided, or may not know whether it exists.
+func (v *visit) only(c secret.Condition, key string) secret.Condition {
+	if v.field("replace") == "yes" || !v.caller.May(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: v.org, Name: key})) {
+		return secret.Anyway
+	}
+	return c
+}
+
+// saveSecret stores the form's value.
+func (u *UI) saveSecret(v *visit, page answer, form secretForm, only secret.Condition) (answer, error) {
 	value, given, err := v.value()
 	form.HadValue = given
 	page.data = form
-	if refused != nil || err != nil {
+	if err != nil {
 		clear(value)
-		if refused == nil {
-			refused = err
-		}
-		return page, refused
+		return page, err
 	}
-	err = u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}})
+	err = u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}, Only: only})
 	if err != nil {
 		return page, err
 	}

@@ -2,9 +2,11 @@ package ui
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"strongroom/internal/access"
@@ -63,6 +65,34 @@ func TestSavingIsRefused(t *testing.T) {
 		t.Error("a secret was overwritten")
 	}
 	s.hidesValue()
+}
+
+// TestTwoTabs: of several tabs that add a secret of one name in the same instant, one does, and the others hear of it.
+func TestTwoTabs(t *testing.T) {
+	s, b := setUp(t)
+	const tabs = 8
+	var wg sync.WaitGroup
+	answers := make([]page, tabs)
+	for i := range tabs {
+		wg.Go(func() {
+			answers[i] = b.post(s.at("/secrets/new"), form("key", "k", "value", fmt.Sprint("value of ", i)))
+		})
+	}
+	wg.Wait()
+	made := 0
+	for i, p := range answers {
+		if p.status == http.StatusUnprocessableEntity {
+			p.wants(t, 422, "named &#34;k&#34; already", "Replace the value", `value="k"`)
+			continue
+		}
+		p.leads(t, s.at("/secret?key=k"))
+		if made++; s.stored("k") != fmt.Sprint("value of ", i) {
+			t.Errorf("tab %d was told that its value is saved, and stored is %q", i, s.stored("k"))
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d tabs have made the secret", made)
+	}
 }
 
 func TestSaving(t *testing.T) {

@@ -62,6 +62,11 @@ func refusedSecrets(t *testing.T, w *world) {
 		{"a body over 4 MiB", send("PATCH", path, `{"new":"v","foo":"`+strings.Repeat("v", 4<<20)+`"}`), 413, "request too large", "--max-body-size"},
 		{"a body over 4 MiB without its length", stack.Request{Method: "PATCH", Path: path, Body: `{"new":"v","foo":"` + strings.Repeat("v", 4<<20) + `"}`, Chunked: true}, 413, "request too large", "--max-body-size"},
 		{"a body over 4 MiB of spaces", send("PATCH", path, `{"new":"v"}`+strings.Repeat(" ", 4<<20)), 413, "request too large", "--max-body-size"},
+		{"a new secret that exists", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x"}`, Header: map[string]string{"If-None-Match": "*"}}, 412, "precondition failed", `the secret \"foo\" exists already; nothing was changed`},
+		{"one of two new secrets that exists", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x","new":"v"}`, Header: map[string]string{"If-None-Match": "*"}}, 412, "precondition failed", `\"foo\" exists`},
+		{"one of two secrets that does not exist", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x","new":"v"}`, Header: map[string]string{"If-Match": "*"}}, 412, "precondition failed", `\"new\" does not exist`},
+		{"an entity tag", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x"}`, Header: map[string]string{"If-Match": `"1"`}}, 400, "invalid", "entity tags are not known"},
+		{"both conditions", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x"}`, Header: map[string]string{"If-Match": "*", "If-None-Match": "*"}}, 400, "invalid", "either If-None-Match"},
 		{"an org that is not there", send("PATCH", "/api/v2/orgs/{nobody}/secrets", `{"new":"v"}`), 404, "not found", "organization not found"},
 		{"listing an org that is not there", get("/api/v2/orgs/{nobody}/secrets"), 404, "not found", "organization not found"},
 		{"deleting in an org that is not there", send("DELETE", "/api/v2/orgs/{nobody}/secrets/foo", ""), 404, "not found", "organization not found"},
@@ -116,6 +121,18 @@ func secrets(t *testing.T, w *world) {
 	if diff := cmp.Diff(map[string]string{"foo": "bar", "hello": "moon"}, w.kept(t)); diff != "" {
 		t.Errorf("one changed (-want +got):\n%s", diff)
 	}
+
+	for header, value := range map[string]string{"If-None-Match": "new", "If-Match": "sun"} {
+		a := w.Do(t, stack.Request{Method: "PATCH", Path: self + "/secrets", Token: w.Token, Header: map[string]string{header: "*"},
+			Body: map[string]string{"If-None-Match": `{"fresh":"new"}`, "If-Match": `{"hello":"sun"}`}[header]})
+		if a.Status != 204 {
+			t.Errorf("%s: %d %s", header, a.Status, a.Body)
+		}
+		if kept := w.kept(t); kept["fresh"] != value && kept["hello"] != value {
+			t.Errorf("%s: %v", header, kept)
+		}
+	}
+	w.must(t, "POST", "/api/v2/orgs/{org}/secrets/delete", `{"secrets":["fresh"]}`, 204, nil)
 
 	t.Run("the other organization sees none of it", func(t *testing.T) {
 		var other secretKeys

@@ -72,6 +72,10 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	if err != nil {
 		return err
 	}
+	only, err := condition(r.Request)
+	if err != nil {
+		return err
+	}
 	body, err := r.ReadBody()
 	if err != nil {
 		return err
@@ -81,11 +85,26 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	if err != nil {
 		return err
 	}
-	if err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Set: set}); err != nil {
+	if err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Set: set, Only: only}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// condition reads what RFC 9110, section 13.1, has for a change that depends on what there is. Single secrets have no entity
+// tags here, so "*" is all that can be asked for.
+func condition(r *http.Request) (secret.Condition, error) {
+	isNew, existing := r.Header.Values("If-None-Match"), r.Header.Values("If-Match")
+	switch {
+	case len(isNew) == 0 && len(existing) == 0:
+		return secret.Anyway, nil
+	case len(isNew) == 1 && isNew[0] == "*" && len(existing) == 0:
+		return secret.IfNew, nil
+	case len(existing) == 1 && existing[0] == "*" && len(isNew) == 0:
+		return secret.IfExisting, nil
+	}
+	return 0, errs.New(errs.Invalid, "give either If-None-Match: * (none of the secrets may exist) or If-Match: * (each must exist); entity tags are not known here; nothing was changed")
 }
 
 // decodeSecrets reads an object whose members are all strings. No value is ever part of an error.

@@ -116,6 +116,11 @@ func (p *plan) putName(at places, kind layout.Kind) error {
 // apply plans a change.
 func (p *plan) apply(change secret.Change, at time.Time) error {
 	for _, name := range slices.Sorted(maps.Keys(change.Set)) {
+		if change.Only != secret.Anyway {
+			if err := p.allowed(name, change.Only); err != nil {
+				return err
+			}
+		}
 		if err := p.set(name, change.Set[name], change.By, at); err != nil {
 			return err
 		}
@@ -126,6 +131,19 @@ func (p *plan) apply(change secret.Change, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// allowed says whether the condition of setting a secret holds.
+func (p *plan) allowed(name string, only secret.Condition) error {
+	at, err := p.at(name)
+	if err != nil {
+		return err
+	}
+	current, err := p.find(at, layout.Value)
+	if err != nil {
+		return err
+	}
+	return only.Allows(name, current.sealed != nil)
 }
 
 // look reads a secret: its metadata, nil where there is nothing of it, and the record of its value, which is not found

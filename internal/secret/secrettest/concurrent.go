@@ -46,6 +46,10 @@ func TestShared(t *testing.T, open func(t *testing.T) (secret.Store, secret.Stor
 		a, b := open(t)
 		distinctKeys(t, a, b)
 	})
+	t.Run("OneMakes", func(t *testing.T) {
+		a, b := open(t)
+		oneMakes(t, a, b)
+	})
 	t.Run("ReadersSeeWholeChanges", func(t *testing.T) {
 		a, b := open(t)
 		wholeChanges(t, a, b, 10, 30)

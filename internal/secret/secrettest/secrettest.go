@@ -36,9 +36,11 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"EmptyChange", testEmptyChange},
 		{"DeleteMissing", testDeleteMissing},
 		{"DeletedIsGone", testDeletedIsGone},
+		{"ConditionDoesNotHold", testConditionDoesNotHold},
 
 		{"Check", testCheck},
 		{"SetAndDelete", testSetAndDelete},
+		{"ConditionHolds", testConditionHolds},
 		{"Overwrite", testOverwrite},
 		{"KeyForms", testKeyForms},
 		{"KeysSorted", testKeysSorted},
@@ -55,6 +57,7 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 
 		{"ConcurrentDistinctKeys", testConcurrentDistinctKeys},
 		{"ConcurrentSameKey", testConcurrentSameKey},
+		{"ConcurrentNew", testConcurrentNew},
 		{"ConcurrentSetAndDelete", testConcurrentSetAndDelete},
 		{"ReadersSeeWholeChanges", testReadersSeeWholeChanges},
 		{"ReadersSeeWholeLargeChanges", testReadersSeeWholeLargeChanges},

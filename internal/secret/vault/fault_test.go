@@ -293,15 +293,20 @@ func TestListenerNeverAnswers(t *testing.T) {
 func TestLostAnswer(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for name, lose := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"gateway":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
-		"silence":    func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"connection":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"gateway":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		"silence":      func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a new secret": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFront(t, v)
 			mount := v.MountKV(t)
 			s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, ClientTimeout: new(4 * time.Second), MaxRetries: new(0)})
 			apply(t, s, set("a", "1"))
+			c := set("b", "2")
+			if name == "a new secret" {
+				c.Only = secret.IfNew
+			}
 			var writes atomic.Int64
 			f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
 				if isWrite(r) && writes.Add(1) == 1 {
@@ -311,7 +316,7 @@ func TestLostAnswer(t *testing.T) {
 				}
 				vault.ServeHTTP(w, r)
 			})
-			apply(t, s, set("b", "2"))
+			apply(t, s, c)
 			wantKeys(t, s, "a", "b")
 			if got := v.Read(t, mount, org.String()).Metadata.Version; got != 2 {
 				t.Errorf("version %d, want 2", got)

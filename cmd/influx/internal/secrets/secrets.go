@@ -55,6 +55,7 @@ Values are text in UTF-8; encode anything else, for example with base64.`,
 					&cli.StringFlag{Name: "value", Aliases: []string{"v"}, Usage: "The `value`, which then shows in the process list and in the shell's history"},
 					&cli.StringFlag{Name: "value-file", TakesFile: true, Usage: "Read the value from this `file`, or from standard input where it is -"},
 					&cli.BoolFlag{Name: "keep-newline", Usage: "Keep the line break at the end of a value of one line"},
+					&cli.BoolFlag{Name: "new", Usage: "Only create: fail and change nothing where the secret exists (InfluxDB's own server ignores this)"},
 				)...),
 				Action: p.Connected(session.Authenticated, updateSecret),
 			},
@@ -101,7 +102,11 @@ func updateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) err
 	if err != nil {
 		return err
 	}
-	if err := s.Client.SetSecrets(ctx, orgID, map[string]string{key: value}); err != nil {
+	set := s.Client.SetSecrets
+	if cmd.Bool("new") {
+		set = s.Client.CreateSecrets
+	}
+	if err := set(ctx, orgID, map[string]string{key: value}); err != nil {
 		return fmt.Errorf("failed to update secret with key %q: %w", key, err)
 	}
 	return printSecret(s, secretRow{Key: key, OrgID: orgID})

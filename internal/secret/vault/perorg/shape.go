@@ -232,7 +232,8 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 	}
 	data := make(map[string]json.RawMessage)
 	for _, c := range changes {
-		if len(c.Delete) > 0 { // which may be of what is not there, and then is no reason for a new version
+		// A deletion may be of what is not there, and then is no reason for a new version.
+		if len(c.Delete) > 0 || c.Only != secret.Anyway {
 			return false, nil
 		}
 		for key, v := range c.Set {

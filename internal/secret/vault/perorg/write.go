@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -41,6 +43,9 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 			if batch = queue.Waiting(batch); len(batch) == 0 {
 				return
 			}
+			if batch = s.admit(org, batch, e, lost > 0); len(batch) == 0 {
+				return
+			}
 			data, changed := e.with(queue.Changes(batch))
 			if !changed {
 				// As asked for already; after a lost answer, by our own write.
@@ -72,6 +77,37 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 		s.settle(org, batch, queue.ForCallers(err))
 		return
 	}
+}
+
+// admit refuses those whose condition does not hold after the changes before theirs, and gives the others. Where the answer to
+// a write was lost, what has the very value that it is to have is taken for written by it.
+func (s *Store) admit(org id.ID, batch []*queue.Item, e entry, lost bool) []*queue.Item {
+	admitted := batch[:0:0]
+	for _, it := range batch {
+		if it.Change.Only != secret.Anyway {
+			data, _ := e.with(queue.Changes(admitted))
+			if err := allowed(it.Change, data, lost); err != nil {
+				s.settle(org, []*queue.Item{it}, err)
+				continue
+			}
+		}
+		admitted = append(admitted, it)
+	}
+	return admitted
+}
+
+// allowed says whether the change's condition holds. What others keep under a name is there, and yet no secret.
+func allowed(c secret.Change, data map[string]json.RawMessage, lost bool) error {
+	for _, key := range slices.Sorted(maps.Keys(c.Set)) {
+		raw, exists := data[key]
+		if exists && c.Only == secret.IfExisting {
+			exists = isString(raw)
+		}
+		if err := c.Only.Allows(key, exists); err != nil && !(lost && c.Only == secret.IfNew && holds(raw, c.Set[key])) {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle answers callers, who from then on must not be given what was read before.

@@ -23,7 +23,8 @@ const MaxTries = 16
 // errJournal is a set of one secret that has to go by the journal, because the secret is deleted.
 var errJournal = errors.New("the secret is deleted")
 
-// write carries out a batch and answers its callers: sets of one secret each at once, everything else in one journal.
+// write carries out a batch and answers its callers: sets of one secret each at once, those with a condition one by one
+// in journals, and everything else in one.
 func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 	at, err := s.at(ctx, org)
 	if err != nil {
@@ -39,9 +40,11 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 			named[key]++
 		}
 	}
-	var alone, joint []*queue.Item
+	var alone, joint, conditional []*queue.Item
 	for _, it := range batch {
-		if key, single := only(it.Change); single && named[key] == 1 {
+		if it.Change.Only != secret.Anyway {
+			conditional = append(conditional, it)
+		} else if key, single := only(it.Change); single && named[key] == 1 {
 			alone = append(alone, it)
 		} else {
 			joint = append(joint, it)
@@ -60,6 +63,9 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 		}
 	}
 	s.writeJoint(ctx, org, at, joint)
+	for _, it := range conditional {
+		s.writeJoint(ctx, org, at, []*queue.Item{it})
+	}
 }
 
 // only gives the name of a change that sets one secret.
@@ -169,7 +175,9 @@ func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, item
 // the outcome also where Vault is away before all of it has been carried out: everybody sees it, and somebody finishes it.
 func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) error {
 	wishes := merged(items)
-	if len(wishes) == 1 && !wishes[0].remove { // several that set the same: the last is what stays
+	// A condition holds at the journal's commit, since what it is about changes by a journal, or by a set that is taken to
+	// have come after it.
+	if len(wishes) == 1 && !wishes[0].remove && wishes[0].only == secret.Anyway { // several that set the same: the last is what stays
 		if err := s.setOne(ctx, org, at, wishes[0]); err != errJournal {
 			return err
 		}
@@ -243,6 +251,7 @@ type wish struct {
 	value  string
 	remove bool
 	by     string
+	only   secret.Condition
 }
 
 // merged is what the items' changes, one after the other, come to.
@@ -251,11 +260,11 @@ func merged(items []*queue.Item) []wish {
 	for _, it := range items {
 		for _, key := range it.Change.Delete {
 			if key != "" {
-				last[key] = wish{key, "", true, it.Change.By}
+				last[key] = wish{key: key, remove: true, by: it.Change.By}
 			}
 		}
 		for key, v := range it.Change.Set {
-			last[key] = wish{key, string(v.Bytes()), false, it.Change.By}
+			last[key] = wish{key: key, value: string(v.Bytes()), by: it.Change.By, only: it.Change.Only}
 		}
 	}
 	all := make([]wish, 0, len(last))
@@ -278,6 +287,9 @@ func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]ste
 			return err
 		}
 		old, ours, err := valueOf(e)
+		if err == nil {
+			err = w.only.Allows(w.key, ours || e.Data != nil && w.only == secret.IfNew)
+		}
 		switch {
 		case err != nil:
 			return err
