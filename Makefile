@@ -15,7 +15,7 @@ COMMIT  ?= $(shell git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
 # The commit's date, so that the same source gives the same binary.
 DATE    ?= $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null || echo unknown)
 
-BUILD_VARS := $(foreach p,strongroom/internal/influxd main,-X $(p).version=$(VERSION) -X $(p).commit=$(COMMIT) -X $(p).date=$(DATE))
+BUILD_VARS := $(foreach p,strongroom/internal/influxd/release main,-X $(p).version=$(VERSION) -X $(p).commit=$(COMMIT) -X $(p).date=$(DATE))
 GO_BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $(BUILD_VARS)"
 
 # The modules in and below test/, which keep heavy test dependencies out of the product's go.mod.

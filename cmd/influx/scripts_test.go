@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"strongroom/internal/influxd"
+	"strongroom/internal/influxd/command"
 )
 
 // TestScripts runs testdata/*.txtar, each against a real server of its own with its own file. INFLUX_HOST names the
@@ -84,7 +85,7 @@ func startServer(t *testing.T, env *testscript.Env) *url.URL {
 	done := make(chan error, 1)
 	var log bytes.Buffer // read after the server has ended
 	go func() {
-		done <- influxd.Run(ctx, influxd.Process{
+		done <- influxd.Run(ctx, command.Process{
 			Args:      []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(env.WorkDir, "server", "strongroom.bolt")},
 			Env:       []string{"HOME=" + filepath.Join(env.WorkDir, "server")},
 			Stdout:    io.Discard,

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"strongroom/internal/influxd"
+	"strongroom/internal/influxd/command"
 )
 
 func main() {
@@ -28,7 +29,7 @@ func run() error {
 	context.AfterFunc(ctx, stop)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	return influxd.Run(ctx, influxd.Process{
+	return influxd.Run(ctx, command.Process{
 		Args:   os.Args[1:],
 		Env:    os.Environ(),
 		Stdout: os.Stdout,

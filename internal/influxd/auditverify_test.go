@@ -5,13 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"strongroom/internal/influxd/command"
 	"testing"
 )
 
 func verify(t *testing.T, dir string, flags ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := Run(t.Context(), Process{Args: append([]string{"audit", "verify", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, flags...),
+	err := Run(t.Context(), command.Process{Args: append([]string{"audit", "verify", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, flags...),
 		Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out})
 	return out.String(), err
 }

@@ -275,13 +275,3 @@ func TestRestoreOverALink(t *testing.T) {
 		t.Errorf("restored, it has the secrets %s", keys)
 	}
 }
-
-// TestRestoreTakesNoNewFile leaves alone the data that a server has begun after restore found none.
-func TestRestoreTakesNoNewFile(t *testing.T) {
-	place, candidate := filepath.Join(t.TempDir(), "influxd.bolt"), filepath.Join(t.TempDir(), "candidate")
-	must(t, os.WriteFile(place, []byte("new"), 0o600))
-	must(t, os.WriteFile(candidate, []byte("backup"), 0o600))
-	if err := putNew(place, candidate); err == nil || !strings.Contains(err.Error(), place) || string(readFile(t, place)) != "new" {
-		t.Errorf("%v, and the place holds %q", err, readFile(t, place))
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,7 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/id"
+	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/server"
 	"strongroom/internal/transfer"
 )
 
@@ -50,7 +53,7 @@ type sampleContents struct {
 func influxdOn(t testing.TB, dir string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, problems output
-	err = Run(t.Context(), Process{
+	err = Run(t.Context(), command.Process{
 		Args: append(args, "--bolt-path", filepath.Join(dir, "influxd.bolt")), Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &problems,
 	})
 	return out.String(), problems.String(), err
@@ -237,20 +240,20 @@ func storedSecrets(t *testing.T, dir string, want sampleContents) map[string]map
 	args, err := config.ParseArgs([]string{"--bolt-path", filepath.Join(dir, "influxd.bolt")})
 	must(t, err)
 	var out bytes.Buffer
-	p := Process{Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out}
-	cfg, log, err := offline(p, args)
+	p := command.Process{Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out}
+	cfg, err := config.Load(args, p.Env)
 	must(t, err)
-	s, err := openServer(t.Context(), cfg, p, log)
+	s, err := server.Open(t.Context(), cfg, p, slog.New(slog.DiscardHandler))
 	must(t, err)
-	defer func() { must(t, s.close()) }()
+	defer func() { must(t, s.Close()) }()
 	got := make(map[string]map[string]string)
 	for text := range want.Secrets {
 		org, err := id.Parse(text)
 		must(t, err)
-		keys, err := s.store.Keys(t.Context(), org)
+		keys, err := s.Store.Keys(t.Context(), org)
 		must(t, err)
 		for _, k := range keys {
-			v, err := s.store.Get(t.Context(), org, k)
+			v, err := s.Store.Get(t.Context(), org, k)
 			must(t, err)
 			if got[text] == nil {
 				got[text] = make(map[string]string)

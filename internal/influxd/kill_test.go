@@ -16,7 +16,11 @@ import (
 	"testing"
 
 	"strongroom/internal/id"
-	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret/sealed"
 )
 
 // killEnv makes the test binary a server on the data in the folder it names, with the flag that flagEnv has.
@@ -27,7 +31,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killEnv); dir != "" {
-		err := Run(context.Background(), Process{
+		err := Run(context.Background(), command.Process{
 			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, strings.Fields(os.Getenv(flagEnv))...),
 			Env:  []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
 			Listening: func(url string) { fmt.Println(url) },
@@ -155,18 +159,20 @@ func startChild(t *testing.T, dir, flag string) (url string, child *exec.Cmd) {
 // verifyKilled reads through the store what the killed server has left.
 func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*killWriter) {
 	t.Helper()
-	args, err := config.ParseArgs([]string{"--bolt-path", filepath.Join(dir, "influxd.bolt")})
+	data, problems, err := bolt.ReadFile(t.Context(), filepath.Join(dir, "influxd.bolt"))
 	must(t, err)
-	p := Process{Env: []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: io.Discard}
-	cfg, err := config.Load(args, p.Env)
+	if len(problems) > 0 {
+		t.Fatalf("round %d: the file is damaged: %q", round, problems)
+	}
+	defer func() { must(t, data.Close()) }()
+	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
-	store, err := openBoltSide(t.Context(), p, cfg, false)
-	must(t, err)
-	defer func() { must(t, store.close()) }()
+	defer keys.Close()
+	store := sealed.New(sealed.Config{KV: data, Keyring: keys})
 	for _, w := range writers {
 		found, n := 0, 0
 		for k := range w.keys {
-			v, err := store.store.Get(t.Context(), org, fmt.Sprintf("%s-%03d", w.name, k))
+			v, err := store.Get(t.Context(), org, fmt.Sprintf("%s-%03d", w.name, k))
 			if err != nil {
 				if w.acked > 0 {
 					t.Errorf("round %d: change %d of %s was acknowledged, and key %d is gone: %v", round, w.acked, w.name, k, err)

@@ -3,6 +3,7 @@ package influxd
 import (
 	"bytes"
 	"strings"
+	"strongroom/internal/influxd/command"
 	"testing"
 )
 
@@ -25,7 +26,7 @@ func TestCommandErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := Run(t.Context(), Process{Args: tt.args, Env: tt.env, Stdout: &out, Stderr: &out})
+			err := Run(t.Context(), command.Process{Args: tt.args, Env: tt.env, Stdout: &out, Stderr: &out})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("error %v, want %q", err, tt.want)
 			}
@@ -52,7 +53,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var out, problems bytes.Buffer
-			err := Run(t.Context(), Process{Args: tt.args, Env: []string{"HOME=/h", "INFLUXD_LOG_LEVEL=warn"}, Stdout: &out, Stderr: &problems})
+			err := Run(t.Context(), command.Process{Args: tt.args, Env: []string{"HOME=/h", "INFLUXD_LOG_LEVEL=warn"}, Stdout: &out, Stderr: &problems})
 			if err != nil || problems.Len() > 0 {
 				t.Fatalf("error %v, %s", err, problems.String())
 			}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"strongroom/internal/influxd/command"
 )
 
 // sealCommand runs one of the `influxd seal` commands on the data in dir.
@@ -14,7 +16,7 @@ func sealCommand(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	args = append([]string{"seal"}, args...)
-	err := Run(t.Context(), Process{Args: append(args, "--bolt-path", filepath.Join(dir, "influxd.bolt")),
+	err := Run(t.Context(), command.Process{Args: append(args, "--bolt-path", filepath.Join(dir, "influxd.bolt")),
 		Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out})
 	return out.String(), err
 }
@@ -185,24 +187,5 @@ func TestSealCommands(t *testing.T) {
 	var list struct{ Secrets []string }
 	if r.call(t, "GET", secrets, token, "", 200, &list); len(list.Secrets) != 1 {
 		t.Errorf("after all that: %v", list.Secrets)
-	}
-}
-
-// TestPassphraseFromCredential finds the passphrase where systemd puts it.
-func TestPassphraseFromCredential(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Chmod(writeFile(t, filepath.Join(dir, credential), "correct horse battery"), 0o440); err != nil {
-		t.Fatal(err)
-	}
-	p := Process{Env: []string{"CREDENTIALS_DIRECTORY=" + dir}}
-	got, err := passphraseSource("", p).Ask(t.Context(), false)
-	if err != nil || string(got) != "correct horse battery" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if from := passphraseSource("/x", p).From; from != "file /x" {
-		t.Errorf("a file that is named goes before it: %s", from)
-	}
-	if from := passphraseSource("", Process{Env: []string{"CREDENTIALS_DIRECTORY=/nowhere"}}).From; from != "terminal" {
-		t.Errorf("without either: %s", from)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"strongroom/internal/influxd/command"
 	"sync"
 	"testing"
 
@@ -56,7 +57,7 @@ func launch(t testing.TB, dir string, flags ...string) (*running, error) {
 	listening := make(chan string, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, Process{
+		ended <- Run(ctx, command.Process{
 			Args:      append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, flags...),
 			Env:       []string{"HOME=/nowhere"},
 			Stdout:    &r.stdout,
@@ -278,7 +279,7 @@ func TestFailedStartLetsGo(t *testing.T) {
 	defer taken.Close()
 	dir := t.TempDir()
 	var out output
-	err = Run(t.Context(), Process{
+	err = Run(t.Context(), command.Process{
 		Args:   []string{"--bolt-path", filepath.Join(dir, "influxd.bolt"), "--pid-file", filepath.Join(dir, "pid")},
 		Env:    []string{"INFLUXD_HTTP_BIND_ADDRESS=" + taken.Addr().String()},
 		Stdout: &out, Stderr: &out,

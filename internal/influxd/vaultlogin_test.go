@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/influxd/command"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -17,7 +18,7 @@ func TestServerLogsInToVault(t *testing.T) {
 	var out bytes.Buffer
 	check := func(more ...string) error {
 		out.Reset()
-		return Run(t.Context(), Process{Args: append(append([]string{"vault", "check"}, settings...), more...), Env: []string{"HOME=" + t.TempDir()}, Stdout: &out, Stderr: &out})
+		return Run(t.Context(), command.Process{Args: append(append([]string{"vault", "check"}, settings...), more...), Env: []string{"HOME=" + t.TempDir()}, Stdout: &out, Stderr: &out})
 	}
 	if err := check("--vault-token=" + v.RootToken); err != nil {
 		t.Fatalf("%v\n%s", err, &out)

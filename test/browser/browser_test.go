@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"strongroom/internal/influxd"
+	"strongroom/internal/influxd/command"
 )
 
 // limit bounds one test's time in the browser, so that a page that never comes fails and does not hang.
@@ -106,7 +107,7 @@ func (s *server) start(t *testing.T) {
 	listening, ended := make(chan string, 1), make(chan error, 1)
 	var out strings.Builder
 	go func() {
-		ended <- influxd.Run(ctx, influxd.Process{
+		ended <- influxd.Run(ctx, command.Process{
 			Args: append([]string{"--http-bind-address", strings.TrimPrefix(s.url, "http://"), "--bolt-path", filepath.Join(s.dir, "influxd.bolt"),
 				"--log-level", "error", "--shutdown-timeout", "2s"}, s.flags...),
 			Env: []string{"HOME=" + s.dir}, Stdout: &out, Stderr: os.Stderr, Listening: func(url string) { listening <- url },

@@ -1,0 +1,35 @@
+// Package command is what a command of the daemon is, and what it has of the process it runs in.
+package command
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	"strongroom/internal/influxd/config"
+)
+
+// Process is what the daemon has of the process it runs in. Tests make their own and so start the real program.
+type Process struct {
+	Args           []string // without the program's name
+	Env            []string // as os.Environ gives it
+	Stdout, Stderr io.Writer
+
+	// Hangup says when the log files may have been moved and are to be opened anew (SIGHUP); nil for never.
+	Hangup <-chan os.Signal
+
+	// Listening, where it is set, is called with the API's URL as soon as connections are taken.
+	Listening func(url string)
+}
+
+// Log is the log of a command, which has no settings for one.
+func (p Process) Log() *slog.Logger { return slog.New(slog.NewTextHandler(p.Stderr, nil)) }
+
+// Spec is one thing the program does.
+type Spec struct {
+	Name    string // one word or more
+	Summary string
+	Run     func(ctx context.Context, p Process, args config.Args) error
+	Flags   []config.Flag // of its own, beside the settings
+}

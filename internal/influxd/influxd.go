@@ -1,0 +1,111 @@
+// Package influxd is the daemon: it finds the command that the arguments name, and runs it. Without one that is the server.
+package influxd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline"
+	"strongroom/internal/influxd/release"
+	"strongroom/internal/influxd/server"
+)
+
+// commands is the table of them. The first is also what happens without a command.
+func commands() []command.Spec {
+	return slices.Concat(
+		[]command.Spec{{Name: "run", Summary: "start the server; so does influxd without a command", Run: server.Run}},
+		offline.Commands(),
+		[]command.Spec{
+			{Name: "print-config", Summary: "show every setting, its value and where it comes from", Run: printConfig},
+			{Name: "version", Summary: "show the version", Run: printVersion},
+			{Name: "help", Summary: "show this text", Run: printHelp},
+		})
+}
+
+// Run does what the arguments say, until it is done or ctx ends; for a server, the end of ctx means to finish the
+// requests in flight and stop. The error is one message for whoever started the program.
+func Run(ctx context.Context, p command.Process) error {
+	var own []config.Flag
+	for _, c := range commands() {
+		own = append(own, c.Flags...)
+	}
+	args, err := config.ParseArgs(p.Args, own...)
+	if err != nil {
+		return err
+	}
+	if args.Help {
+		return printHelp(ctx, p, args)
+	}
+	cmd, err := choose(args.Words)
+	if err != nil {
+		return err
+	}
+	for _, name := range args.OwnFlags() {
+		if !slices.ContainsFunc(cmd.Flags, func(f config.Flag) bool { return f.Name == name }) {
+			return fmt.Errorf("flag --%s: the command %s has no such flag; `influxd help` tells whose it is", name, cmd.Name)
+		}
+	}
+	return cmd.Run(ctx, p, args)
+}
+
+// choose finds the command that the words name. None takes arguments that are not flags.
+func choose(words []string) (command.Spec, error) {
+	table := commands()
+	if len(words) == 0 {
+		return table[0], nil
+	}
+	for _, c := range table {
+		if c.Name == strings.Join(words, " ") {
+			return c, nil
+		}
+		if n := len(strings.Fields(c.Name)); n < len(words) && c.Name == strings.Join(words[:n], " ") {
+			return command.Spec{}, fmt.Errorf("the command %s takes no arguments but flags", c.Name)
+		}
+	}
+	if kin := slices.DeleteFunc(commands(), func(c command.Spec) bool { return !strings.HasPrefix(c.Name, words[0]+" ") }); len(kin) > 0 {
+		return command.Spec{}, fmt.Errorf("the word %s needs the right one behind it: %s; `influxd help` tells more", words[0], names(kin))
+	}
+	// The words are not shown: a value that slipped behind its flag may be a secret.
+	return command.Spec{}, fmt.Errorf("there is no such command; the commands are %s, and `influxd help` tells more", names(table))
+}
+
+func names(table []command.Spec) string {
+	var all []string
+	for _, c := range table {
+		all = append(all, c.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func printConfig(_ context.Context, p command.Process, args config.Args) error {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	cfg.Print(p.Stdout)
+	return nil
+}
+
+func printHelp(_ context.Context, p command.Process, _ config.Args) error {
+	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, behind InfluxDB's API.\n\n"+
+		"Usage: influxd [command] [flags]\n\nCommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(p.Stdout, "  %-17s %s\n", c.Name, c.Summary)
+		for _, f := range c.Flags {
+			fmt.Fprintf(p.Stdout, "      --%-26s%s\n", strings.TrimSpace(f.Name+" "+f.Value), f.Help)
+		}
+	}
+	fmt.Fprintln(p.Stdout)
+	config.WriteHelp(p.Stdout)
+	return nil
+}
+
+// printVersion writes the version in the form of InfluxDB's, which scripts take apart.
+func printVersion(_ context.Context, p command.Process, _ config.Args) error {
+	fmt.Fprintf(p.Stdout, "Strongroom %s (git: %s) build_date: %s\n", release.Version(), release.Commit(), release.Date())
+	return nil
+}

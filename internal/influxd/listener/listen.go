@@ -1,0 +1,82 @@
+// Package listener is where connections come in: the address, TLS, how many may be open, and the end of serving.
+package listener
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+
+	"strongroom/internal/influxd/config"
+)
+
+// Listen opens the API's listener, with TLS where secure is not nil, and returns the URL for people on this machine.
+func Listen(ctx context.Context, cfg *config.Config, secure *tls.Config, log *slog.Logger) (net.Listener, string, error) {
+	place := cfg.Place("http-bind-address")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.HTTPBindAddress)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, "", fmt.Errorf("%s: %s is in use by another program, maybe an influxd; stop it or choose another port", place, cfg.HTTPBindAddress)
+	case errors.Is(err, syscall.EACCES):
+		return nil, "", fmt.Errorf("%s: this user may not listen on %s; ports below 1024 need a privilege", place, cfg.HTTPBindAddress)
+	case err != nil:
+		return nil, "", fmt.Errorf("%s: %w", place, err)
+	}
+	addr := l.Addr().(*net.TCPAddr)
+	if !addr.IP.IsLoopback() && secure == nil {
+		log.Warn("the API is open to the network without TLS: tokens, passwords and secrets can be read on the way; set --tls-cert and --tls-key, or put a proxy with TLS in front",
+			"addr", addr.String())
+	}
+	l = limited(l, cfg.HTTPMaxConnections, log)
+	scheme := "http"
+	if secure != nil {
+		scheme = "https"
+		l = tls.NewListener(l, secure)
+	}
+	return l, scheme + "://" + localName(addr), nil
+}
+
+// localName is the address as somebody on this machine reaches it.
+func localName(addr *net.TCPAddr) string {
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() || addr.IP.Equal(net.IPv4(127, 0, 0, 1)) {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, fmt.Sprint(addr.Port))
+}
+
+// strictCiphers are the TLS 1.2 suites that --tls-strict-ciphers leaves, InfluxDB's list. (TLS 1.3's are all strict.)
+var strictCiphers = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
+// TLS is nil where TLS is not configured.
+func TLS(cfg *config.Config) (*tls.Config, error) {
+	if !cfg.TLS() {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %s: %w", cfg.Place("tls-cert"), cfg.Place("tls-key"), err)
+	}
+	c := &tls.Config{
+		Certificates: []tls.Certificate{pair},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"h2", "http/1.1"},
+	}
+	if cfg.TLSMinVersion == "1.3" {
+		c.MinVersion = tls.VersionTLS13
+	}
+	if cfg.TLSStrictCiphers {
+		c.CipherSuites = strictCiphers
+	}
+	return c, nil
+}

@@ -1,0 +1,150 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/parts"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/secret/sealed"
+)
+
+// checkFile looks at every record of the data file. It only reads, and needs no lock.
+func checkFile(ctx context.Context, p command.Process, args config.Args) error {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	found, err := inspect(ctx, p, cfg, cfg.BoltPath)
+	if err != nil {
+		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	found.write(p)
+	if n := len(found.problems); n > 0 {
+		return fmt.Errorf("%s has %d problems; restore a backup with influxd restore, or ask for help before anything is written to it", cfg.BoltPath, n)
+	}
+	fmt.Fprintf(p.Stdout, "%s is sound\n", cfg.BoltPath)
+	return nil
+}
+
+// inspection is what was found in a file.
+type inspection struct {
+	path, seal, storeID string
+	records, orgs       int
+	problems            []string
+}
+
+func (i *inspection) wrong(key, what string) {
+	i.problems = append(i.problems, fmt.Sprintf("%q: %s", key, what))
+}
+
+// maxShown is how many problems are shown one by one.
+const maxShown = 100
+
+func (i *inspection) write(p command.Process) {
+	for n, what := range i.problems {
+		if n == maxShown {
+			fmt.Fprintf(p.Stdout, "and %d more\n", len(i.problems)-n)
+			break
+		}
+		fmt.Fprintln(p.Stdout, what)
+	}
+	fmt.Fprintf(p.Stdout, "%d records, %d organizations with secrets, sealed by %s\n", i.records, i.orgs, i.seal)
+}
+
+// inspect reads a whole file and opens everything in it with the configured seal. The error is for a file that cannot be
+// looked into at all; what is wrong inside is in the inspection.
+func inspect(ctx context.Context, p command.Process, cfg *config.Config, path string) (*inspection, error) {
+	data, problems, err := bolt.ReadFile(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	i := &inspection{path: path, problems: problems}
+	// Without both records opening the keyring would make a new one.
+	for _, k := range []string{keyring.SealRecord, keyring.KeyringRecord} {
+		if _, err := data.Get(ctx, k); errors.Is(err, kv.ErrNotFound) {
+			return nil, fmt.Errorf("the database %s has no record %s: without it nothing of it opens; restore a backup%s", path, k, damage(problems))
+		}
+	}
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	if err != nil {
+		return nil, fmt.Errorf("the database %s: %w%s", path, err, damage(problems))
+	}
+	defer keys.Close()
+	seal, keyID := keys.SealedBy()
+	i.seal, i.storeID = strings.TrimSpace(seal+" "+keyID), keys.StoreID()
+
+	if err := identity.Check(ctx, data, i.wrong); err != nil {
+		return nil, err
+	}
+	if err := lastuse.Check(ctx, data, i.wrong); err != nil {
+		return nil, err
+	}
+	orgs, err := sealed.New(sealed.Config{KV: data, Keyring: keys}).Verify(ctx, i.wrong)
+	if err != nil {
+		return nil, err
+	}
+	i.orgs = len(orgs)
+	if err := i.orphans(ctx, data, orgs); err != nil {
+		return nil, err
+	}
+	return i, i.strangers(ctx, data)
+}
+
+func damage(problems []string) string {
+	if len(problems) == 0 {
+		return ""
+	}
+	return "\nwhat is wrong with its structure:\n  " + strings.Join(problems[:min(len(problems), maxShown)], "\n  ")
+}
+
+// orphans finds the secrets of organisations that are neither there nor being deleted.
+func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) error {
+	for _, org := range orgs {
+		there := false
+		for _, k := range []string{"org/", "deleting/org/"} {
+			_, err := data.Get(ctx, k+org.String())
+			if err != nil && !errors.Is(err, kv.ErrNotFound) {
+				return err
+			}
+			there = there || err == nil
+		}
+		if !there {
+			i.wrong("secrets/"+org.String()+"/", "the organisation is not there")
+		}
+	}
+	return nil
+}
+
+// known are the beginnings of all keys.
+var known = slices.Concat(identity.Prefixes, sealed.Prefixes, []string{"core/", lastuse.Prefix})
+
+// strangers counts the records and finds those of no known kind.
+func (i *inspection) strangers(ctx context.Context, data kv.Store) error {
+	for after := ""; ; {
+		recs, err := data.List(ctx, "", after, 4096)
+		if err != nil {
+			return err
+		}
+		for _, r := range recs {
+			after = r.Key
+			i.records++
+			if !slices.ContainsFunc(known, func(p string) bool { return strings.HasPrefix(r.Key, p) }) {
+				i.wrong(r.Key, "it is of a kind that this influxd does not know")
+			}
+		}
+		if len(recs) == 0 {
+			return nil
+		}
+	}
+}

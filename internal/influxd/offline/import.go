@@ -1,0 +1,128 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"strongroom/internal/access"
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/server"
+	"strongroom/internal/influxdb"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/transfer"
+)
+
+var importFlags = []config.Flag{
+	{Name: "influxdb", Value: "PATH", Help: "InfluxDB's influxd.bolt, or the folder it is in; it is only read, and InfluxDB may be running"},
+	{Name: "dry-run", Help: "report what would happen and change nothing"},
+	{Name: "json", Help: "write the report as JSON, with a line for everything brought"},
+}
+
+// importInfluxDB takes over what a real InfluxDB keeps. It opens the data as the server does, and so not while one runs.
+func importInfluxDB(ctx context.Context, p command.Process, args config.Args) error {
+	path := args.Flag("influxdb")
+	if path == "" {
+		return errors.New("flag --influxdb: name InfluxDB's influxd.bolt, or the folder it is in")
+	}
+	contents, err := influxdb.Read(ctx, path)
+	if err != nil {
+		return err
+	}
+	return bring(ctx, p, args, contents, path)
+}
+
+// bring imports what was read from the path, or tells what that would do.
+func bring(ctx context.Context, p command.Process, args config.Args, contents *influxdb.Contents, path string) (err error) {
+	cfg, log, err := offline(p, args)
+	if err != nil {
+		return err
+	}
+	dry := args.Switch("dry-run")
+	if dry {
+		var remove func() error
+		if cfg, remove, err = onCopy(ctx, cfg); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, remove()) }()
+	}
+	cfg.PIDFile = "" // which is the server's
+	quiet := p
+	quiet.Stdout = p.Stderr // an audit record on the standard output is no part of the report
+	s, err := server.Open(ctx, cfg, quiet, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	report, err := transfer.Import{
+		KV: s.Data, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
+	}.Run(ctx, contents)
+	if report != nil {
+		write := report.WriteText
+		if args.Switch("json") {
+			write = report.WriteJSON
+		}
+		err = errors.Join(err, write(p.Stdout))
+	}
+	if err != nil {
+		return fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
+	}
+	return nil
+}
+
+// offline reads the configuration for a command that works without a server.
+func offline(p command.Process, args config.Args) (*config.Config, *slog.Logger, error) {
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := command.NewLogger(p.Stderr, cfg)
+	return cfg, log, err
+}
+
+// operatorAt is the caller of a command that was given on the machine itself, by somebody who can read the seal's key.
+func operatorAt(command string) *access.Caller {
+	return &access.Caller{Principal: &access.Principal{User: command, Permissions: access.Operator()}}
+}
+
+// onCopy gives a configuration that works on a copy of the data, for a dry run: what would happen is found out by
+// letting it happen there. The copy is as sealed as the data are, and goes with remove.
+func onCopy(ctx context.Context, cfg *config.Config) (_ *config.Config, remove func() error, err error) {
+	dir, err := os.MkdirTemp("", "strongroom-dry-run-")
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() error { return os.RemoveAll(dir) }
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, remove())
+		}
+	}()
+	copied := *cfg
+	copied.BoltPath = filepath.Join(dir, "influxd.bolt")
+	copied.AuditSinks = []string{"file:" + filepath.Join(dir, "audit.log")}
+	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
+		copied.SealKeyFile = filepath.Join(dir, "seal.key") // nothing is there yet: a first start would make both
+		return &copied, remove, nil
+	}
+	return &copied, remove, copyData(ctx, cfg, copied.BoltPath)
+}
+
+// copyData copies the data file as it is at this moment.
+func copyData(ctx context.Context, cfg *config.Config, path string) (err error) {
+	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(data.Backup(ctx, f), f.Close())
+}

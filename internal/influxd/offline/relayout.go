@@ -1,0 +1,108 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/parts"
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret/vault"
+	"strongroom/internal/transfer"
+)
+
+var relayoutFlags = []config.Flag{
+	{Name: "to", Value: "LAYOUT", Help: "org or secret, the layout that the secrets shall have too"},
+	{Name: "org-id", Value: "ID", Help: "convert this organization's secrets only"},
+	{Name: "all", Help: "convert those of all organizations"},
+	{Name: "overwrite", Help: "replace what has another value in the new layout"},
+	{Name: "delete-source", Help: "remove from the old layout what was read back the same from the new one"},
+	{Name: "dry-run", Help: "report what would happen and change nothing"},
+	{Name: "json", Help: "write the report as JSON, with a line for every secret"},
+}
+
+// relayout converts secrets in Vault from one layout to the other, where they are: the two can lie side by side. It is a
+// copy between two stores that differ in their layout alone.
+func relayout(ctx context.Context, p command.Process, args config.Args) error {
+	cfg, log, err := offline(p, args)
+	if err != nil {
+		return err
+	}
+	var from, to vault.Layout
+	switch to = vault.Layout(args.Flag("to")); to {
+	case vault.LayoutOrg:
+		from = vault.LayoutSecret
+	case vault.LayoutSecret:
+		from = vault.LayoutOrg
+	default:
+		return errors.New("flag --to: name a layout, org or secret")
+	}
+	if (args.Flag("org-id") == "") == !args.Switch("all") {
+		return errors.New("flag --org-id: name an organization, or give --all")
+	}
+	orgs, err := orgsToCopy(ctx, cfg, args.Flag("org-id"))
+	if err != nil {
+		return err
+	}
+	source, err := openLayout(ctx, cfg, log, from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := openLayout(ctx, cfg, log, to)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	return runCopy(ctx, p, args, transfer.Copy{
+		From: source, To: target, FromName: "the layout " + string(from), ToName: "the layout " + string(to),
+		Foreign: source.Foreign, PurgeSource: true,
+		// An entry is written whole, so that one which would be too large is not begun.
+		Whole: to == vault.LayoutOrg,
+	}, orgs)
+}
+
+// openLayout opens the configured Vault as if all secrets there lay in the layout.
+func openLayout(ctx context.Context, cfg *config.Config, log *slog.Logger, l vault.Layout) (*vault.Store, error) {
+	conf, err := parts.VaultConfig(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	conf.Place.Layout = l
+	for org, place := range conf.Routes {
+		place.Layout = l
+		conf.Routes[org] = place
+	}
+	conf.OrgName = orgNamesOf(cfg)
+	s, err := vault.New(ctx, conf)
+	if err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
+	}
+	return s, nil
+}
+
+// orgNamesOf finds the names of organisations in the data file, for paths with {orgName}. It reads the file when the first
+// one is asked for.
+func orgNamesOf(cfg *config.Config) func(context.Context, id.ID) (string, error) {
+	read := sync.OnceValues(func() (kv.Store, error) {
+		data, problems, err := bolt.ReadFile(context.Background(), cfg.BoltPath)
+		if err == nil && len(problems) > 0 {
+			err = errors.New("the file is damaged; see influxd check: " + problems[0])
+		}
+		return data, err
+	})
+	return func(ctx context.Context, org id.ID) (string, error) {
+		data, err := read()
+		if err != nil {
+			return "", fmt.Errorf("%s: the organizations' names are found there: %w", cfg.Place("bolt-path"), err)
+		}
+		return identity.OrgName(ctx, data, org)
+	}
+}

@@ -1,0 +1,162 @@
+// Package parts makes what the configuration names: the seal of the data, the store of the secrets, the way to Vault. With
+// package server it is the one that knows which implementation stands behind an interface.
+package parts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/keyring"
+	"strongroom/internal/seal"
+	"strongroom/internal/sealing"
+	"strongroom/internal/secret/sealed"
+)
+
+// AuditLabel names the audit chain's key among those derived from the keyring. Another label would be another key, and
+// every chain written so far would read as forged.
+const AuditLabel = "strongroom/v1/audit/chain"
+
+// credential is the name under which systemd hands over the passphrase (LoadCredential=seal-passphrase:…).
+const credential = "seal-passphrase"
+
+// Seal is the seal that the configuration names. A new seal is a case here, and one in sealFor.
+func Seal(cfg *config.Config, p command.Process, log *slog.Logger) seal.Source {
+	switch cfg.Seal.Type {
+	case seal.TypePassphrase:
+		return Passphrase(cfg.Seal.PassphraseFile, p)
+	case seal.TypeTransit:
+		return transitSource(cfg, log)
+	default: // the configuration lets no other through
+		return seal.KeyFile(cfg.SealKeyFile)
+	}
+}
+
+// SealPlace is what messages about the seal begin with.
+func SealPlace(cfg *config.Config) string {
+	switch cfg.Seal.Type {
+	case seal.TypeKeyFile:
+		return cfg.Place("seal-key-file")
+	case seal.TypeTransit:
+		return cfg.Place("seal-transit-key")
+	default:
+		return cfg.Place("seal")
+	}
+}
+
+// Passphrase is the file, systemd's credential, or whoever sits at the terminal.
+func Passphrase(file string, p command.Process) seal.Passphrase {
+	if file != "" {
+		return seal.PassphraseFile(file, false)
+	}
+	for _, e := range p.Env {
+		if dir, ok := strings.CutPrefix(e, "CREDENTIALS_DIRECTORY="); ok {
+			path := filepath.Join(dir, credential)
+			if _, err := os.Stat(path); err == nil {
+				return seal.PassphraseFile(path, true)
+			}
+		}
+	}
+	return seal.Passphrase{From: "terminal", Ask: askTerminal}
+}
+
+// askTerminal asks whoever sits there, without echo; for a new passphrase twice.
+func askTerminal(_ context.Context, fresh bool) ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, errors.New("the data are sealed by a passphrase, and there is no terminal to ask for it: name a file with --seal-passphrase-file, or give systemd's credential " + credential)
+	}
+	defer tty.Close()
+	ask := func(prompt string) ([]byte, error) {
+		fmt.Fprint(tty, prompt)
+		defer fmt.Fprintln(tty)
+		return term.ReadPassword(int(tty.Fd()))
+	}
+	first, err := ask("Passphrase of the data: ")
+	if err != nil || !fresh {
+		return first, err
+	}
+	again, err := ask("The same once more: ")
+	defer clear(again)
+	if err == nil && !bytes.Equal(first, again) {
+		err = errors.New("the two passphrases differ")
+	}
+	return first, err
+}
+
+// Sealing makes the service that changes seal and keys of the data.
+func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, embedded *sealed.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
+	return sealing.New(sealing.Config{
+		Keyring: keys, Rewriter: embedded, Guard: guard, Configured: configured, SealNames: cfg.SealKeys, Logger: log,
+		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to, log) },
+	})
+}
+
+// sealFor makes the seal that somebody asks for over the API. What it shows of the server's files is nothing: the log
+// has the rest.
+func sealFor(ctx context.Context, cfg *config.Config, p command.Process, to sealing.Target, log *slog.Logger) (seal.Seal, error) {
+	if field := to.Superfluous(); field != "" && slices.Contains(seal.Types, to.Type) {
+		return nil, errs.New(errs.Invalid, "%s is not for the seal %s", field, to.Type)
+	}
+	switch to.Type {
+	case seal.TypeKeyFile:
+		path := to.KeyFile
+		if path == "" {
+			path = cfg.SealKeyFile
+		}
+		if !filepath.IsAbs(path) {
+			return nil, errs.New(errs.Invalid, "a key file needs an absolute path on the server in keyFile")
+		}
+		s, err := KeyFileSeal(ctx, path)
+		if err != nil {
+			return nil, errs.Wrap(err, errs.Unprocessable, "the key file can be neither read nor made; the server's log says why")
+		}
+		return s, nil
+	case seal.TypePassphrase:
+		if n := len(to.Passphrase); n > 0 && n < seal.MinPassphrase || n > seal.MaxPassphrase {
+			return nil, errs.New(errs.Invalid, "a passphrase must be between %d and %d bytes long", seal.MinPassphrase, seal.MaxPassphrase)
+		}
+		if to.Passphrase != "" {
+			from := seal.Passphrase{From: "request", Ask: func(context.Context, bool) ([]byte, error) { return []byte(to.Passphrase), nil }}
+			return from.Load(ctx)
+		}
+		source := Passphrase(cfg.Seal.PassphraseFile, p)
+		if source.From == "terminal" { // nobody is to be asked in the middle of a request
+			return nil, errs.New(errs.Invalid, "passphrase is missing, and the server's configuration names no file with one")
+		}
+		return source.Load(ctx)
+	case seal.TypeTransit:
+		source := TransitTo(cfg, to.TransitKey, to.TransitMount, log)
+		if source.Key == "" {
+			return nil, errs.New(errs.Invalid, "transitKey is missing, and the server's configuration names no key in Vault")
+		}
+		source.Wait = 0 // whoever asks can ask again
+		s, err := source.Load(ctx)
+		if err != nil {
+			return nil, errs.Wrap(err, errs.Unprocessable, "the key in Vault cannot be used; the server's log says why")
+		}
+		return s, nil
+	}
+	return nil, errs.New(errs.Invalid, "type must be one of %s", strings.Join(seal.Types, ", "))
+}
+
+// KeyFileSeal gives the seal of a key file, which is made where there is none.
+func KeyFileSeal(ctx context.Context, path string) (seal.Seal, error) {
+	s, err := seal.KeyFile(path).Load(ctx)
+	if errors.Is(err, seal.ErrNoKey) {
+		s, err = seal.KeyFile(path).Create(ctx)
+	}
+	return s, err
+}

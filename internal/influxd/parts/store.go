@@ -1,0 +1,74 @@
+package parts
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"strongroom/internal/id"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/vault"
+	"strongroom/internal/secret/vault/login"
+)
+
+// OpenStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
+func OpenStore(ctx context.Context, cfg *config.Config, embedded *sealed.Store, orgName func(context.Context, id.ID) (string, error), log *slog.Logger) (_ secret.Store, closes func(), err error) {
+	switch cfg.SecretStore {
+	case config.StoreBolt:
+		if err := embedded.Recover(ctx); err != nil {
+			// Whoever next reads or writes that organisation's secrets tries again.
+			log.Error("a change that an earlier run left half-done could not be finished", "error", err)
+		}
+		return embedded, func() {}, nil
+	case config.StoreVault:
+		conf, err := VaultConfig(cfg, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		conf.OrgName = orgName
+		s, err := vault.New(ctx, conf)
+		if err != nil {
+			return nil, nil, fmt.Errorf("the secret store: %w", err)
+		}
+		return s, s.Close, nil
+	default:
+		return nil, nil, fmt.Errorf("%s: there is no secret store %q", cfg.Place("secret-store"), cfg.SecretStore)
+	}
+}
+
+// VaultConfig is what the configuration says of Vault, in the store's terms.
+func VaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
+	v := cfg.Vault
+	routes := make(map[id.ID]vault.Place, len(v.Routes))
+	for _, text := range v.Routes {
+		org, place, err := vault.ParseRoute(text)
+		if err != nil {
+			return vault.Config{}, fmt.Errorf("%s: %w", cfg.Place("vault-routes"), err)
+		}
+		if _, twice := routes[org]; twice {
+			return vault.Config{}, fmt.Errorf("%s: there are two routes for the organisation %s", cfg.Place("vault-routes"), org)
+		}
+		routes[org] = place
+	}
+	return vault.Config{
+		Address: v.Addr, Token: v.Token,
+		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
+		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
+		SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
+		Login:  vaultLogin(v),
+		Place:  vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly, Layout: vault.Layout(v.Layout)},
+		Routes: routes, CacheTTL: v.CacheTTL, CacheStale: v.CacheStale,
+		Wait: v.Wait, Logger: log,
+	}, nil
+}
+
+// vaultLogin is how to get a token.
+func vaultLogin(v config.Vault) login.Config {
+	return login.Config{
+		TokenFile: v.TokenFile, Method: v.AuthMethod, Mount: v.AuthMount, Role: v.AuthRole,
+		RoleID: v.AuthRoleID, RoleIDFile: v.AuthRoleIDFile, SecretID: v.AuthSecretID, SecretIDFile: v.AuthSecretIDFile,
+		JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
+	}
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/listener"
+	"strongroom/internal/influxd/release"
+	"strongroom/internal/seal"
+)
+
+// Run is the server's whole life: it reads the configuration, opens the parts, serves until ctx ends, and closes
+// the parts in reverse.
+func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
+	defer keepHeapFloor()()
+	cfg, err := config.Load(args, p.Env)
+	if err != nil {
+		return err
+	}
+	log, err := command.NewLogger(p.Stderr, cfg)
+	if err != nil {
+		return err
+	}
+	for _, n := range cfg.Notices() {
+		log.Warn(n)
+	}
+	secure, err := listener.TLS(cfg)
+	if err != nil {
+		return err
+	}
+	s, err := Open(ctx, cfg, p, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+
+	l, url, err := listener.Listen(ctx, cfg, secure, log)
+	if err != nil {
+		return err
+	}
+	if err := greet(ctx, greetingTo(p, cfg), cfg, s, url); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	log.Info("listening", "addr", l.Addr().String(), "url", url, "version", release.Version(), "secret-store", cfg.SecretStore)
+	if p.Listening != nil {
+		p.Listening(url)
+	}
+	hangups, done := context.WithCancel(ctx)
+	defer done()
+	go s.reopenOn(hangups, p.Hangup)
+	return listener.Serve(ctx, cfg, log, l, s.handler)
+}
+
+// greetingTo keeps what is for people out of a standard output that the audit record goes to.
+func greetingTo(p command.Process, cfg *config.Config) io.Writer {
+	if slices.Contains(cfg.AuditSinks, "stdout") {
+		return p.Stderr
+	}
+	return p.Stdout
+}
+
+// greet tells whoever started the server, in three lines, where the data is, how to onboard, and what to do next.
+func greet(ctx context.Context, w io.Writer, cfg *config.Config, s *Server, url string) error {
+	fresh, err := s.identity.SetupAllowed(ctx)
+	if err != nil {
+		return err
+	}
+	kept := "secrets are in it"
+	if cfg.SecretStore == config.StoreVault {
+		kept = "secrets are in Vault"
+	}
+	opened := "the key " + cfg.SealKeyFile + " (keep a copy of it elsewhere)"
+	switch cfg.Seal.Type {
+	case seal.TypePassphrase:
+		opened = "the passphrase"
+	case seal.TypeTransit:
+		opened = "the key " + cfg.Seal.Transit.Key + " in Vault"
+	}
+	fmt.Fprintf(w, "Data:     %s, opened by %s; %s\n", cfg.BoltPath, opened, kept)
+	otherwise := "open " + url + " in a browser"
+	if cfg.UIDisabled {
+		otherwise = "POST " + url + "/api/v2/setup"
+	}
+	if fresh {
+		fmt.Fprintf(w, "Onboard:  influx setup --host %s   (or %s)\n", url, otherwise)
+	} else {
+		fmt.Fprintf(w, "Onboard:  done; the API is on %s\n", url)
+	}
+	fmt.Fprintf(w, "Next:     influx secret update -k KEY, then influx secret list; `influxd help` shows every setting\n")
+	return nil
+}

@@ -1,0 +1,229 @@
+// Package server is the life of the server: it opens the parts in order, serves, and closes them in reverse.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"strongroom/internal/access"
+	"strongroom/internal/audit"
+	"strongroom/internal/httpapi"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/parts"
+	"strongroom/internal/influxd/release"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/secret/sealed"
+	"strongroom/internal/ui"
+)
+
+// Server is the opened parts. Close it at the end.
+type Server struct {
+	Data    *bolt.DB
+	Guard   *access.Guard
+	Store   secret.Store
+	Secrets *secret.Service
+
+	handler  http.Handler
+	identity *directory.Service
+	trail    *audit.Log
+	log      *slog.Logger
+	closers  []func() error // in the order of opening
+}
+
+// keyWithoutData reports whether there is a key file and nothing that it opens. A first start makes both, so the data are
+// lost, or in a volume that is not mounted, or somebody has put the key there before. Only he can tell; and a server that
+// begins anew by itself answers every client 401, and makes the next who asks for set-up its operator.
+func keyWithoutData(cfg *config.Config) bool {
+	if cfg.Seal.Type != seal.TypeKeyFile {
+		return false
+	}
+	if _, err := os.Stat(cfg.SealKeyFile); err != nil {
+		return false
+	}
+	info, err := os.Stat(cfg.BoltPath)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
+
+// Open opens the parts, each over those before it. When one fails, those before it are closed again.
+func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.Logger) (_ *Server, err error) {
+	s := &Server{log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	if !cfg.NewData && keyWithoutData(cfg) {
+		return nil, fmt.Errorf("%s: there are no data in %s, but the key file %s is there: if there were data, put the file back or name it with --bolt-path; "+
+			"if the key was put there for a first start, start once with --new-data", cfg.Place("bolt-path"), cfg.BoltPath, cfg.SealKeyFile)
+	}
+	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	s.closes(data.Close)
+	s.Data = data
+	// Only now: a second server on the same data must not write over the file of the first, and remove it when it ends.
+	removePIDFile, err := writePIDFile(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.closes(removePIDFile)
+
+	source := parts.Seal(cfg, p, log)
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
+	}
+	s.closes(func() error { keys.Close(); return nil })
+
+	chainKey, err := keys.DeriveKey(parts.AuditLabel)
+	if err != nil {
+		return nil, err
+	}
+	s.trail, err = audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log, Stdout: p.Stdout})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
+	}
+	s.closes(s.trail.Close)
+	metrics.MustRegister(auditMetrics{s.trail})
+
+	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
+	embedded := sealed.New(sealed.Config{KV: data, Keyring: keys, History: cfg.SecretHistory})
+	s.runs(ctx, func(ctx context.Context) {
+		embedded.Maintain(ctx, func(err error) {
+			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
+		})
+	})
+	orgName := func(ctx context.Context, org id.ID) (string, error) { return identity.OrgName(ctx, data, org) }
+	store, closeStore, err := parts.OpenStore(ctx, cfg, embedded, orgName, log)
+	if err != nil {
+		return nil, err
+	}
+	s.closes(func() error { closeStore(); return nil })
+	if own, ok := store.(interface{ Metrics() prometheus.Collector }); ok {
+		metrics.MustRegister(own.Metrics())
+	}
+	store = secret.Metered(store, cfg.SecretStore, metrics, log)
+	s.Store = store
+
+	usesKey, err := keys.DeriveKey(lastuse.Label)
+	if err != nil {
+		return nil, err
+	}
+	uses := lastuse.New(data, usesKey)
+	s.Guard = access.NewGuard(s.trail)
+	logins, err := authn.New(authn.Config{
+		KV: data, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.runs(ctx, logins.Maintain)
+	s.identity, err = directory.New(directory.Config{
+		KV: data, Guard: s.Guard, Authn: logins, Secrets: secret.Remembered{Store: store, Uses: uses}, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.runs(ctx, s.identity.Maintain)
+
+	seals := parts.Sealing(cfg, p, s.Guard, embedded, keys, source, log)
+	if err := seals.BeginNames(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-keys"), err)
+	}
+	s.runs(ctx, seals.Run)
+
+	secrets := secret.NewService(store, s.Guard, s.identity, uses, secret.Limits{
+		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
+	})
+	s.Secrets = secrets
+	s.runs(ctx, func(ctx context.Context) {
+		uses.Maintain(ctx, secrets.Names, func(err error) {
+			log.Warn("noting when secrets were used failed and will be tried again", "error", err)
+		})
+	})
+	api := httpapi.Config{
+		Guard: s.Guard, Authn: logins, Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
+		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
+		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
+	}
+	if !cfg.MetricsDisabled {
+		api.Gather = metrics
+	}
+	if !cfg.UIDisabled {
+		pages, err := ui.New(ui.Config{
+			Guard: s.Guard, Authn: logins, Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
+			MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.runs(ctx, pages.Run)
+		api.UI = pages
+	}
+	s.handler, err = httpapi.New(api)
+	return s, err
+}
+
+// closes takes note of how the part just opened is closed.
+func (s *Server) closes(f func() error) { s.closers = append(s.closers, f) }
+
+// runs starts what goes on in the background. It goes on when ctx ends, until it is its turn to be closed: requests in
+// flight may still need it.
+func (s *Server) runs(ctx context.Context, f func(context.Context)) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { f(ctx) })
+	s.closes(func() error {
+		stop()
+		wg.Wait()
+		return nil
+	})
+}
+
+// Close closes the parts in reverse.
+func (s *Server) Close() error {
+	var all []error
+	for _, f := range slices.Backward(s.closers) {
+		all = append(all, f())
+	}
+	return errors.Join(all...)
+}
+
+// reopenOn opens the audit log's files anew at each hangup, as those who rotate logs ask for it.
+func (s *Server) reopenOn(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := s.trail.Reopen(); err != nil {
+				s.log.Error("the audit log's files could not be opened anew", "error", err)
+			} else {
+				s.log.Info("the audit log's files were opened anew")
+			}
+		}
+	}
+}
