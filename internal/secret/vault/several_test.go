@@ -263,7 +263,7 @@ func TestListsTogether(t *testing.T) {
 			}
 		}
 		ask(50)
-		waitFor(t, func() bool { return requests.Load() >= 4 })
+		waitFor(t, func() bool { return requests.Load() >= 2 })
 		apply(t, other, set("b", "1"))
 		ask(50, "a", "b")
 		release()

@@ -1,4 +1,4 @@
-// Package flight has what several callers ask for at the same time made for them together. A few of an organisation are
+// Package flight has what several callers ask for at the same time made for them together. Two of an organisation are
 // being made at a time; all who ask meanwhile get the next one, which begins after they have asked, so that it shows
 // whatever had happened by then. (Package cache gives out what was begun before.)
 //
@@ -14,9 +14,9 @@ import (
 	"strongroom/internal/secret/vault/conn"
 )
 
-// atOnce is how many of one organisation are being made at a time. With one, callers would wait for two on average, the rest
-// of the one that is under way and their own, also where a Vault that is far away could serve them side by side.
-const atOnce = 4
+// atOnce is how many of one organisation are being made at a time. Fewer are less work for Vault, and more are less to wait
+// for where it is far away: with one, those who ask again and again wait for the rest of another's and then for their own.
+const atOnce = 2
 
 // Group makes things of one kind, such as lists. Make it with New.
 type Group[T any] struct {
