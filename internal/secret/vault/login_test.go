@@ -145,3 +145,22 @@ func TestResetConnections(t *testing.T) {
 		t.Error("the breaker opened")
 	}
 }
+
+// TestRenewedWithMountedCAPath has VAULT_CAPATH name a folder that Kubernetes mounts. The client that renews the token is a
+// copy, for which Vault's own library reads its variables anew.
+func TestRenewedWithMountedCAPath(t *testing.T) {
+	v := vaulttest.Shared(t)
+	mount := v.MountKV(t)
+	folder := mounted(t, newPlace(t).ca)
+	t.Setenv("VAULT_CAPATH", folder)
+	s, log := openAs(t, v, Config{Place: Place{Mount: mount}, Login: appRole(t, v, mount, "2s")})
+	waitFor(t, func() bool {
+		return s.conn.Session.State().Renewals > 0 || strings.Contains(log.String(), "cannot be watched")
+	})
+	if strings.Contains(log.String(), "cannot be watched") {
+		t.Errorf("the log:\n%s", log)
+	}
+	if got := login.Variable("VAULT_CAPATH"); got != folder {
+		t.Errorf("VAULT_CAPATH is %q now", got)
+	}
+}
