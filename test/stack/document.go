@@ -13,8 +13,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -38,8 +36,7 @@ type Document struct {
 // ReadDocument reads and validates the product's document.
 func ReadDocument(t *testing.T) *Document {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
-	file, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../internal/httpapi/openapi.json"))
+	file, err := os.ReadFile("../../internal/httpapi/openapi.json") // from the folder of any package of test/
 	must(t, err)
 	spec, err := openapi3.NewLoader().LoadFromData(file)
 	must(t, err)

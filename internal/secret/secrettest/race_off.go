@@ -2,4 +2,9 @@
 
 package secrettest
 
-const swapped = 2000
+// How many names a large change has that comes beside readers or other writers.
+const (
+	swapped = 2000
+	purged  = 600
+	mixed   = 200
+)

@@ -2,6 +2,11 @@
 
 package secrettest
 
-// swapped is how many names a large change swaps while readers list: enough for several transactions or journal parts. The
-// race detector makes more of them minutes, and finds nothing more.
-const swapped = 600
+// How many names a large change has that comes beside readers or other writers: enough for several transactions (128
+// operations, two a name), and two parts of a journal over Vault (500 steps). The race detector makes more of them minutes,
+// and finds nothing more.
+const (
+	swapped = 260
+	purged  = 260
+	mixed   = 100
+)
