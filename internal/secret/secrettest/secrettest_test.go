@@ -45,6 +45,12 @@ func (m *memory) Apply(ctx context.Context, org id.ID, c secret.Change) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for key := range c.Set {
+		_, exists := m.orgs[org][key]
+		if err := c.Only.Allows(key, exists); err != nil {
+			return err
+		}
+	}
 	if m.orgs[org] == nil {
 		m.orgs[org] = map[string][]byte{}
 	}
