@@ -218,7 +218,7 @@ func (v *visit) mayEnter(org id.ID) bool {
 		v.caller.MaySome(access.Read, org) || v.caller.MaySome(access.Write, org)
 }
 
-// The cookies. The session's holds the token of identity.SignIn under a name and path of its own: the API's has the path
+// The cookies. The session's holds the token of authn.Service.SignIn under a name and path of its own: the API's has the path
 // /api/, which pages are not below.
 const (
 	sessionCookie = "strongroom-session"
