@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
@@ -30,6 +31,7 @@ type activityRow struct {
 	audit.Record
 	Org string // its name, where it is still there
 	Did string // in words
+	To  string // the target, a user by name
 	// Times counts the entries that say the same one after the other, shown as one row with the newest time.
 	Times int
 }
@@ -112,6 +114,9 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 		if row.Org, err = u.orgNamed(v, names, r.OrgID); err != nil {
 			break
 		}
+		if row.To, err = u.targetNamed(v, names, r); err != nil {
+			break
+		}
 		p.Rows = append(p.Rows, row)
 	}
 	if found.Next > 0 {
@@ -140,6 +145,20 @@ func (u *UI) orgNamed(v *visit, names map[string]string, org string) (string, er
 		}
 	}
 	return names[org], nil
+}
+
+// targetNamed is the target as a reader knows it: a user who is still there by name, all else as it stands on record.
+func (u *UI) targetNamed(v *visit, names map[string]string, r audit.Record) (string, error) {
+	user, err := id.Parse(r.Target)
+	if err != nil || !strings.HasPrefix(r.Action, "users.") && !strings.HasPrefix(r.Action, "orgs.members.") && !strings.HasPrefix(r.Action, "orgs.owners.") {
+		return r.Target, nil
+	}
+	if _, ok := names[r.Target]; !ok {
+		if names[r.Target], err = u.Identity.UserName(v.Context(), user); err != nil {
+			return "", err
+		}
+	}
+	return cmp.Or(names[r.Target], r.Target), nil
 }
 
 func (f activityForm) filter(now time.Time) (audit.Filter, error) {

@@ -228,6 +228,7 @@ func TestActivity(t *testing.T) {
 		t.Error("what changes nothing is shown unasked")
 	}
 	s.member("rita", identity.RoleMember).get("/activity").wants(t, 401)
+	b.get("/activity").wants(t, 200, `added a member <span class="hint in">rita</span>`)
 	b.get("/activity").wants(t, 200, "<b>rita</b> read the audit log", "denied")
 	b.get("/activity?key=db%2Fpassword&action=secrets.apply&since=1h&actor=ada&outcome=allowed").wants(t, 200, "set <a", "db/password")
 	s.hidesValue()

@@ -130,7 +130,7 @@ func errorTitle(err error) string {
 }
 
 func (u *UI) show(v *visit, a answer, status int, refused string) {
-	d := view{Title: a.title, Theme: v.theme(), Error: refused, Section: section(a.page), Version: u.Version, Now: u.Now(), Page: a.data}
+	d := view{Title: a.title, Theme: v.theme(), Error: refused, Section: section(a.page, v.URL.Path), Version: u.Version, Now: u.Now(), Page: a.data}
 	if v.session != "" {
 		d.User, d.UserID, d.Operator = v.caller.User, v.caller.UserID.String(), v.operator()
 		if v.org.Valid() {
@@ -158,10 +158,18 @@ func (u *UI) show(v *visit, a answer, status int, refused string) {
 	_, _ = v.w.Write(b.Bytes()) // the reader is gone where this fails
 }
 
-// section is the menu's entry that the page belongs to.
-func section(page string) string {
+// section is the menu's entry that the page belongs to. A question before a deletion belongs where its path lies.
+func section(page, path string) string {
 	first, _, _ := strings.Cut(strings.TrimSuffix(page, ".html"), "-")
+	if first == "confirm" {
+		parts := strings.Split(path, "/")
+		if first = parts[1]; first == "orgs" {
+			first = parts[3]
+		}
+	}
 	switch first {
+	case "delete":
+		return "org"
 	case "secret", "import":
 		return "secrets"
 	case "token":

@@ -148,6 +148,34 @@ func TestLook(t *testing.T) {
 			b.click("main .button.bad")
 			b.until("document.querySelector('#ask').open")
 		},
+		"state-delete-several-dialog": func() {
+			b.open(pages["names-hostile"])
+			b.click("#all")
+			b.click("#delete")
+			b.until("document.querySelector('#ask').open")
+		},
+		"state-org-dialog": func() {
+			b.open(pages["org"])
+			b.click("main .button.bad")
+			b.until("document.querySelector('#ask').open")
+		},
+		"state-revoke-dialog": func() {
+			b.open(pages["tokens"])
+			b.click("main .button.bad")
+			b.until("document.querySelector('#ask').open")
+		},
+		"state-remove-dialog": func() {
+			b.open(pages["members"])
+			b.click("main .button.bad")
+			b.until("document.querySelector('#ask').open")
+		},
+		"state-taken": func() { // without JavaScript, or after it
+			b.open(pages["secret"])
+			b.typeIn("#value", "x")
+			js[bool](b, "document.querySelector('form[action$=\"/secret\"] [name=key]').value = 'is-gone'; true")
+			b.click("form[action$='/secret'] .button")
+			b.see("was deleted meanwhile")
+		},
 		"state-describe": func() {
 			b.open(pages["secret-versions"])
 			b.click("#about summary")
@@ -202,12 +230,41 @@ func TestLook(t *testing.T) {
 			js[bool](b, "document.querySelector('#session').showModal(); true")
 		},
 	}
+	many := make([]string, 10_000)
+	for i := range many {
+		many[i] = fmt.Sprintf("service-%05d/%s", i/4, []string{"password", "user", "token", "url"}[i%4])
+	}
+	b.open("/orgs")
+	b.typeIn("#name", "Many")
+	b.click("main section .button")
+	b.see("No secret yet")
+	large := js[string](b, "location.pathname.replace('/secrets', '')")
+	b.importNames(large, many)
+	pages["names-many"] = large + "/secrets"
+	states["state-found"] = func() {
+		b.open(pages["names-many"])
+		b.typeIn("#q", "0042")
+		b.see("found")
+	}
+	states["state-found-none"] = func() {
+		b.open(pages["names-many"])
+		b.typeIn("#q", "nothing of the kind")
+		b.see("None matches")
+	}
+	b.wear("light", 1440)
+	look("names-many", pages["names-many"])
 	b.wear("light", 1440)
 	for name, reach := range states {
 		reach()
 		b.lookAt(name, axe)
 		js[bool](b, "leaving = true")
 	}
+	// 10,000 secrets take some seconds to be sealed anew. The page is kept as it is at the beginning.
+	b.open("/store")
+	b.click("#seal .button")
+	b.until("document.querySelector('#seal[data-refresh]') && document.querySelector('#seal').innerText.includes('going on')")
+	js[bool](b, "document.querySelector('#seal').removeAttribute('data-refresh'); true")
+	b.lookAt("state-rotating", axe)
 	b.open("/preferences")
 	b.click("header .me button")
 	b.at("/signin")
@@ -217,7 +274,11 @@ func TestLook(t *testing.T) {
 // examine keeps a picture and looks for what is wrong.
 func (b *tab) examine(name, axe string) {
 	b.Helper()
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	picture := chromedp.FullScreenshot(100)
+	if js[bool](b, "!!document.querySelector('dialog[open]')") { // which covers the window, not the page
+		picture = chromedp.CaptureScreenshot()
+	}
+	png, err := chromedp.Run(b.ctx, picture)
 	check(b.T, err)
 	check(b.T, os.MkdirAll(shots, 0o755))
 	check(b.T, os.WriteFile(filepath.Join(shots, name+".png"), png, 0o644))
