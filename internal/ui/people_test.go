@@ -233,3 +233,15 @@ func TestActivity(t *testing.T) {
 	b.get("/activity?key=db%2Fpassword&action=secrets.apply&since=1h&actor=ada&outcome=allowed").wants(t, 200, "set <a", "db/password")
 	s.hidesValue()
 }
+
+// TestQuestionsHaveAPlace: a question before a deletion is shown under the menu's entry that it belongs to.
+func TestQuestionsHaveAPlace(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	s.member("rita", identity.RoleMember)
+	rita := regexp.MustCompile(`/users/([0-9a-f]{16})"><b>rita`).FindStringSubmatch(b.get("/users").body)[1]
+	for path, place := range map[string]string{s.at("/secrets/delete?key=k"): s.at("/secrets"), s.at("/delete"): s.at(""),
+		s.at("/members/" + rita + "/remove"): s.at("/members"), "/users/" + rita + "/delete": "/users"} {
+		b.get(path).wants(t, 200, "This will go", `href="`+place+`" aria-current="page"`)
+	}
+}

@@ -163,7 +163,7 @@ func section(page, path string) string {
 	first, _, _ := strings.Cut(strings.TrimSuffix(page, ".html"), "-")
 	if first == "confirm" {
 		parts := strings.Split(path, "/")
-		if first = parts[1]; first == "orgs" {
+		if first = parts[1]; first == "orgs" && len(parts) > 3 {
 			first = parts[3]
 		}
 	}

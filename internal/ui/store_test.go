@@ -25,8 +25,11 @@ func TestStorePage(t *testing.T) {
 		s.ahead += 10 * time.Second
 		s.ui.Look(t.Context())
 	}
+	// That a name is taken is no failure of the store.
+	b.post(s.at("/secrets/new"), form("key", "k0", "value", value)).wants(t, 422, "already")
+	s.ui.Look(t.Context())
 	p := b.get("/store")
-	p.wants(t, 200, "calls in the last hour</dt><dd>3<", "failed</dt><dd>0<", `<path class="curve c01"`, "Checked")
+	p.wants(t, 200, "calls in the last hour</dt><dd>4<", "failed</dt><dd>0<", `<path class="curve c01"`, "Checked")
 	s.ui.hour = hour.New(sick{s.store}, nil, "bolt", s.ui.Now)
 	s.ahead += time.Minute
 	b.get("/store").wants(t, 200, "cannot serve", "Vault is sealed")

@@ -262,7 +262,7 @@ func TestLook(t *testing.T) {
 	// 10,000 secrets take some seconds to be sealed anew. The page is kept as it is at the beginning.
 	b.open("/store")
 	b.click("#seal .button")
-	b.until("document.querySelector('#seal[data-refresh]') && document.querySelector('#seal').innerText.includes('going on')")
+	b.until("document.querySelector('#seal[data-refresh]') && (renew($$('#seal')), /going on: [0-9]+ of [1-9]/.test(document.querySelector('#seal').innerText))")
 	js[bool](b, "document.querySelector('#seal').removeAttribute('data-refresh'); true")
 	b.lookAt("state-rotating", axe)
 	b.open("/preferences")

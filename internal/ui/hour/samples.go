@@ -132,7 +132,7 @@ func (s *Hour) take() {
 				n := m.GetCounter().GetValue()
 				total.calls += n
 				switch label(m, "outcome") {
-				case "ok", "cancelled", "not found":
+				case "ok", "cancelled", "not found", "precondition failed":
 				default:
 					total.failed += n
 				}
