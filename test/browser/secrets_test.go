@@ -293,7 +293,7 @@ func TestKeyboardAlone(t *testing.T) {
 	// The protocol sends the character apart from the key, so that the page cannot keep it out as it does with a real key.
 	js[bool](b, "document.querySelector('#q').value = ''; true")
 	b.keys("by-key")
-	b.see("1 name")
+	b.see("1 found")
 	b.run(chromedp.Focus(chromedp.CSS("#names input")))
 	b.keys(" ")
 	b.tabTo("Delete 1 selected…")

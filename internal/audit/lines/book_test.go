@@ -70,13 +70,13 @@ func TestWalkErrors(t *testing.T) {
 // TestWalk compares with reading the whole file, as it grows, is emptied, gets lines without an end and very long ones, with
 // room for few marks and for many.
 func TestWalk(t *testing.T) {
-	for n := range 8 {
+	for n := range 4 {
 		rnd := rand.New(rand.NewPCG(2, uint64(n)))
 		path := filepath.Join(t.TempDir(), fmt.Sprint(n))
 		b := NewBook(signed)
 		b.maxMarks = []int{2, 7, 100, maxMarks}[n%4]
 		text := []byte{}
-		for step := range 25 {
+		for step := range 20 {
 			switch rnd.IntN(12) {
 			case 0:
 				text = text[:0]

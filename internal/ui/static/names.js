@@ -48,7 +48,7 @@
   }
   function tell() {
     found.textContent = !matching.length ? 'None matches “' + search.value + '”.'
-      : shown < matching.length ? number(shown) + ' of ' + number(matching.length) + ' shown' : matching.length === names.length ? '' : number(matching.length) + ' found';
+      : shown < matching.length ? number(shown) + ' of ' + number(matching.length) + ' shown' : search.value ? number(matching.length) + ' found' : '';
     button.textContent = 'Show ' + Math.min(step, matching.length - shown) + ' more';
     more.replaceChildren(...(shown < matching.length ? [button] : []));
     list.hidden = !matching.length;
