@@ -56,7 +56,7 @@ func TestShared(t *testing.T, open func(t *testing.T) (secret.Store, secret.Stor
 	})
 	t.Run("ReadersSeeWholeLargeChanges", func(t *testing.T) {
 		a, b := open(t)
-		wholeChanges(t, a, b, min(swapped, 400), 4)
+		wholeChanges(t, a, b, min(swapped, 400), 3)
 	})
 }
 
