@@ -24,7 +24,7 @@ import (
 )
 
 // limit bounds one test's time in the browser, so that a page that never comes fails and does not hang.
-const limit = 6 * time.Minute
+const limit = 10 * time.Minute
 
 // patience bounds one wait.
 const patience = 15 * time.Second
