@@ -66,7 +66,7 @@ test-modules: test-tools build ## the tests of the modules below test/
 	cd test/vaultserver && go vet ./...
 	@for m in $(TEST_MODULES); do \
 		echo "== $$m"; \
-		(cd $$m && go vet ./... && STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_BIN=$(CURDIR)/bin $(TEST) -timeout 10m ./...); \
+		(cd $$m && go vet ./... && STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_BIN=$(CURDIR)/bin $(TEST) -timeout 15m ./...); \
 	done
 
 .PHONY: test-tools
