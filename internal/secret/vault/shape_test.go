@@ -64,6 +64,10 @@ func TestWithoutReading(t *testing.T) {
 			s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, policy, time.Hour)})
 			calls()
 			look := "GET " + look
+			patched := look // what a list asks for after a patch of ours
+			if look == "GET subkeys" {
+				patched = "GET data"
+			}
 			foreign := `{"theirs":"x","n":12345678901234567890123,"o":{"a":"b"},"l":["x"],"t":true,"z":null}`
 			v.Write(t, mount, org.String(), foreign)
 
@@ -78,10 +82,10 @@ func TestWithoutReading(t *testing.T) {
 			apply(t, s, set("ours", "1"))
 			wantCalls(t, "a change", calls(), "PATCH data")
 			wantKeys(t, s, "ours", "theirs")
-			wantCalls(t, "a list after a change of ours", calls(), look)
+			wantCalls(t, "a list after a change of ours", calls(), patched)
 			apply(t, s, set("n", "ours now"))
 			wantKeys(t, s, "n", "ours", "theirs")
-			wantCalls(t, "a foreign key that is set", calls(), "PATCH data, "+look)
+			wantCalls(t, "a foreign key that is set", calls(), "PATCH data, "+patched)
 			apply(t, s, secret.Change{Delete: []string{"ours", "o"}})
 			wantKeys(t, s, "n", "theirs")
 			wantCalls(t, "a deletion", calls(), "GET data, PUT data, "+look)
@@ -108,6 +112,17 @@ func TestWithoutReading(t *testing.T) {
 			v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
 			v.Write(t, mount, org.String(), `{"a":1}`)
 			wantKeys(t, s)
+
+			// The same, and is patched before it is looked at.
+			v.Write(t, mount, org.String(), `{"a":"1"}`)
+			wantKeys(t, s, "a")
+			v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
+			v.Write(t, mount, org.String(), `{"b":1}`)
+			v.Write(t, mount, org.String(), `{"b":"1","a":1}`)
+			apply(t, s, set("c", "1"))
+			apply(t, s, set("d", "1"))
+			wantKeys(t, s, "b", "c", "d")
+			wantKeys(t, s, "b", "c", "d")
 
 			// The latest version is deleted, and comes back: a version that says no more than before, and holds other keys.
 			v.Write(t, mount, org.String(), `{"b":"1","theirs":{"x":1}}`)

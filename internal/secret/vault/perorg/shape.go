@@ -30,6 +30,9 @@ type shape struct {
 	created string              // when, as Vault gives it: versions begin anew after an entry's removal
 	keys    []string            // of the values that are strings, sorted; nobody may change them
 	foreign map[string]struct{} // the keys of other values
+	// base is the version that was last seen, where this one is what our patches have made of it since. A patch names that by its
+	// number alone: should the entry have been removed meanwhile and come again, it was made of another version of that number.
+	base kv2.Version
 }
 
 // maxShapes bounds how many are kept, and maxNames the bytes of their keys, all together.
@@ -72,10 +75,10 @@ func (s *shapes) learnt(org id.ID, version int64, created string, data map[strin
 		s.forget(org)
 		return shape{keys: []string{}}
 	}
-	if k, ok := s.of(org); ok && k.version == version && k.created == created {
+	if k, ok := s.of(org); ok && k.version == version && k.created == created && k.base.Version == 0 {
 		return k
 	}
-	k := shape{version, created, make([]string, 0, len(data)), nil}
+	k := shape{version: version, created: created, keys: make([]string, 0, len(data))}
 	for key, raw := range data {
 		if isString(raw) {
 			k.keys = append(k.keys, key)
@@ -149,39 +152,55 @@ func notAllowed(err error) bool {
 	return conn.Is(err, conn.Denied) || conn.Is(err, conn.Unmounted) || conn.Is(err, conn.Strange)
 }
 
-// look is a call that tells which version of an entry is the present one; none where that cannot be read.
+// look is a call that tells which version of an entry is the present one.
 type look struct {
-	call  string
-	query map[string][]string
-	read  func(body []byte) (kv2.Version, error)
+	call    string
+	query   map[string][]string
+	earlier bool // it tells of earlier versions, too
+	read    func(body []byte) (sight, error)
+}
+
+// sight is what a look has told.
+type sight struct {
+	kv2.Version                  // the present one; none where that cannot be read
+	all         map[string]facts // the versions that are kept, by their numbers, where the look tells
+}
+
+// facts are what metadata say of a version.
+type facts struct {
+	Created   string `json:"created_time"`
+	Deleted   string `json:"deletion_time"` // it may be to come, by Vault's clock
+	Destroyed bool
+}
+
+// is reports whether the shape is that of the present version.
+func (s sight) is(k shape) bool {
+	base := s.all[strconv.FormatInt(k.base.Version, 10)]
+	return s.Version == kv2.Version{Version: k.version, Created: k.created} && base.Created == k.base.Created
 }
 
 // looks are the calls, the cheaper one first: metadata is not the longer the more secrets there are.
 var looks = []look{
-	{"metadata", nil, func(body []byte) (kv2.Version, error) {
+	{"metadata", nil, true, func(body []byte) (sight, error) {
 		var answer struct {
 			Data struct {
 				Current  int64 `json:"current_version"`
-				Versions map[string]struct {
-					Created   string `json:"created_time"`
-					Deleted   string `json:"deletion_time"` // it may be to come, by Vault's clock
-					Destroyed bool
-				}
+				Versions map[string]facts
 			}
 		}
 		err := json.Unmarshal(body, &answer)
 		v := answer.Data.Versions[strconv.FormatInt(answer.Data.Current, 10)]
 		if v.Deleted != "" || v.Destroyed {
-			return kv2.Version{}, err
+			return sight{}, err
 		}
-		return kv2.Version{Version: answer.Data.Current, Created: v.Created}, err
+		return sight{kv2.Version{Version: answer.Data.Current, Created: v.Created}, answer.Data.Versions}, err
 	}},
-	{"subkeys", map[string][]string{"depth": {"1"}}, func(body []byte) (kv2.Version, error) {
+	{"subkeys", map[string][]string{"depth": {"1"}}, false, func(body []byte) (sight, error) {
 		var answer struct {
 			Data struct{ Metadata kv2.Version }
 		}
 		err := json.Unmarshal(body, &answer)
-		return answer.Data.Metadata, err
+		return sight{Version: answer.Data.Metadata}, err
 	}},
 }
 
@@ -197,20 +216,27 @@ func (s *Store) still(ctx context.Context, org id.ID) (k shape, ok bool, err err
 		return shape{}, false, err
 	}
 	for _, l := range looks {
-		if !s.shapes.may(at.Place, l.call) {
+		if k.base.Version > 0 && !l.earlier || !s.shapes.may(at.Place, l.call) {
 			continue
 		}
 		r := at.Request(http.MethodGet, l.call, "read")
 		r.Optional = true
-		var v kv2.Version
+		var seen sight
 		var odd error
 		err = at.Raw(ctx, r, l.query, func(a kv2.Answer) bool {
-			v, odd = l.read(a.Body)
+			seen, odd = l.read(a.Body)
 			return a.Status == http.StatusOK
 		})
 		switch {
 		case err == nil && odd == nil:
-			return k, v.Version == k.version && v.Created == k.created, nil // else others have written
+			if !seen.is(k) { // others have written
+				return shape{}, false, nil
+			}
+			if k.base.Version > 0 {
+				k.base = kv2.Version{}
+				s.shapes.learn(org, k)
+			}
+			return k, true, nil
 		case conn.Is(err, conn.Unmounted): // no entry, a deleted version, or no such call
 			s.shapes.forget(org)
 			return shape{}, false, nil
@@ -271,7 +297,10 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 
 // with is the shape of the version that a patch makes of this one.
 func (k shape) with(v kv2.Version, set map[string]json.RawMessage) shape {
-	next := shape{v.Version, v.Created, k.keys, maps.Clone(k.foreign)}
+	next := shape{v.Version, v.Created, k.keys, maps.Clone(k.foreign), k.base}
+	if next.base.Version == 0 {
+		next.base = kv2.Version{Version: k.version, Created: k.created}
+	}
 	var added []string
 	for key := range set {
 		delete(next.foreign, key)
