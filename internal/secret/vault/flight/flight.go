@@ -24,8 +24,9 @@ type Group[T any] struct {
 	bound func() (context.Context, context.CancelFunc)
 
 	mu      sync.Mutex
+	closed  bool
 	turns   map[id.ID]*turn[T]
-	running sync.WaitGroup
+	running sync.WaitGroup // a goroutine for each that nobody alone has asked for
 }
 
 // turn is an organisation's. It exists while something of it is being made.
@@ -47,8 +48,14 @@ func New[T any](bound func() (context.Context, context.CancelFunc), make func(ct
 	return &Group[T]{make: make, bound: bound, turns: map[id.ID]*turn[T]{}}
 }
 
-// Wait waits until nothing is being made that nobody alone has asked for.
-func (g *Group[T]) Wait() { g.running.Wait() }
+// Close waits for what is being made that nobody alone has asked for, which the end of its context cuts off. What would
+// begin later is refused.
+func (g *Group[T]) Close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.running.Wait()
+}
 
 // Get gives what begins to be made from now on. Others may get the same value.
 func (g *Group[T]) Get(ctx context.Context, org id.ID) (T, error) {
@@ -56,14 +63,13 @@ func (g *Group[T]) Get(ctx context.Context, org id.ID) (T, error) {
 	if err := ctx.Err(); err != nil {
 		return none, conn.Known(ctx, err)
 	}
-	f := g.join(org)
+	f, err := g.join(org)
+	if err != nil {
+		return none, err
+	}
 	if f == nil {
 		defer g.goOn(org)
-		v, err := g.make(ctx, org)
-		if err != nil {
-			err = conn.Known(ctx, err)
-		}
-		return v, err
+		return g.known(ctx, org)
 	}
 	select {
 	case <-f.done:
@@ -76,10 +82,22 @@ func (g *Group[T]) Get(ctx context.Context, org id.ID) (T, error) {
 	}
 }
 
+// known makes one, and tells an error for what it is.
+func (g *Group[T]) known(ctx context.Context, org id.ID) (T, error) {
+	v, err := g.make(ctx, org)
+	if err != nil {
+		err = conn.Known(ctx, err)
+	}
+	return v, err
+}
+
 // join gives the organisation's next flight; nil where it is the caller's turn.
-func (g *Group[T]) join(org id.ID) *flight[T] {
+func (g *Group[T]) join(org id.ID) (*flight[T], error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return nil, conn.ErrClosed
+	}
 	t := g.turns[org]
 	if t == nil {
 		t = new(turn[T])
@@ -87,33 +105,44 @@ func (g *Group[T]) join(org id.ID) *flight[T] {
 	}
 	if t.under < atOnce {
 		t.under++
-		return nil
+		return nil, nil
 	}
 	if t.next == nil {
 		t.next = &flight[T]{done: make(chan struct{})}
 	}
 	t.next.waiting++
-	return t.next
+	return t.next, nil
 }
 
 // goOn begins what was asked for while as many were being made as may be.
 func (g *Group[T]) goOn(org id.ID) {
-	if f := g.next(org); f != nil {
-		g.running.Go(func() {
-			for ; f != nil; f = g.next(org) {
-				g.fly(org, f)
-			}
-		})
-	}
-}
-
-// next gives what is to be made in the place of what has been, where anybody waits for it.
-func (g *Group[T]) next(org id.ID) *flight[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	f := g.next(org)
+	if f == nil {
+		return
+	}
+	g.running.Go(func() {
+		for f != nil {
+			g.fly(org, f)
+			g.mu.Lock()
+			f = g.next(org)
+			g.mu.Unlock()
+		}
+	})
+}
+
+// next gives what is to be made in the place of what has been, where anybody waits for it. The lock is held.
+func (g *Group[T]) next(org id.ID) *flight[T] {
 	t := g.turns[org]
 	f := t.next
-	if t.next = nil; f != nil && f.waiting > 0 {
+	t.next = nil
+	switch {
+	case f == nil:
+	case g.closed:
+		f.err = conn.ErrClosed
+		close(f.done)
+	case f.waiting > 0:
 		return f
 	}
 	if t.under--; t.under == 0 {
@@ -126,5 +155,5 @@ func (g *Group[T]) fly(org id.ID, f *flight[T]) {
 	ctx, cancel := g.bound()
 	defer cancel()
 	defer close(f.done)
-	f.value, f.err = g.make(ctx, org)
+	f.value, f.err = g.known(ctx, org)
 }

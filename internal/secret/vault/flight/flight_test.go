@@ -3,6 +3,8 @@ package flight
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -71,7 +73,6 @@ func (w *tower) fill(t *testing.T) {
 func (w *tower) wantEnded(t *testing.T) {
 	t.Helper()
 	time.Sleep(time.Minute)
-	w.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.turns) != 0 {
@@ -178,4 +179,56 @@ func TestErrors(t *testing.T) {
 		}
 		w.wantEnded(t)
 	})
+}
+
+// Who still waits or asks when the group is closed is refused, and Close waits for what is being made for others.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTower(t)
+		w.fill(t)
+		made := w.ask(t.Context(), org)
+		time.Sleep(time.Second)
+		synctest.Wait() // made is on its way
+		w.ask(t.Context(), org)
+		waits := w.ask(t.Context(), org)
+		start := time.Now()
+		w.Close()
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		if a := <-made; a.err != nil || a.n != atOnce+1 {
+			t.Errorf("what was under way: %+v", a)
+		}
+		if a := <-waits; !errors.Is(a.err, conn.ErrClosed) {
+			t.Errorf("one who waited: %+v", a)
+		}
+		if a := <-w.ask(t.Context(), org); !errors.Is(a.err, conn.ErrClosed) {
+			t.Errorf("one who came later: %+v", a)
+		}
+		w.wantEnded(t)
+	})
+}
+
+// TestCloseWhileAsked has many ask in the moment of the end.
+func TestCloseWhileAsked(t *testing.T) {
+	for range 200 {
+		g := New(func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
+			func(context.Context, id.ID) (int, error) { runtime.Gosched(); return 1, nil })
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for {
+					if _, err := g.Get(t.Context(), org); errors.Is(err, conn.ErrClosed) {
+						return
+					} else if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		runtime.Gosched()
+		g.Close()
+		wg.Wait()
+	}
 }

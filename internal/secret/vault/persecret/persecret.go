@@ -87,7 +87,7 @@ func New(c Config) *Store {
 // Close waits for the writers.
 func (s *Store) Close() {
 	s.queue.Close()
-	s.lists.Wait()
+	s.lists.Close()
 	s.running.Wait()
 	s.cache.Clear()
 	s.names.Clear()
