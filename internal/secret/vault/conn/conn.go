@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"golang.org/x/sync/errgroup"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret/vault/breaker"
@@ -181,6 +182,19 @@ func (c *Conn) Shorten(ctx context.Context) (context.Context, context.CancelFunc
 		return ctx, func() {}
 	}
 	return context.WithDeadlineCause(ctx, d.Add(-c.Timeout/8), ErrTooSlow)
+}
+
+// atOnce bounds the requests of one operation that are under way at a time.
+const atOnce = 16
+
+// Each does something for n things, some at once, until one fails.
+func Each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for i := range n {
+		g.Go(func() error { return do(ctx, i) })
+	}
+	return g.Wait()
 }
 
 // Uncertain reports whether a write that ended so may have happened.

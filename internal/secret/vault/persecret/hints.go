@@ -7,8 +7,8 @@ import (
 	"strongroom/internal/id"
 )
 
-// hints are the deleted secrets whose entries were found deleted, so that a list need not ask for each of up to keptDeleted
-// entries every time. A set by a server that has not heard of the deletion can come for a while after it; after that, all
+// hints are the deleted secrets whose entries were found deleted, so that a list need not ask for each of some
+// hundreds every time. A set by a server that has not heard of the deletion can come for a while after it; after that, all
 // servers take the hint away with the set, and only what is done in Vault itself has to be looked for now and then.
 type hints struct {
 	mu    sync.Mutex

@@ -13,6 +13,8 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/persecret/journal"
+	"strongroom/internal/secret/vault/persecret/layout"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -27,7 +29,7 @@ func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 	if err != nil {
 		return secret.Info{}, err
 	}
-	if key == "" || c.is(purging) {
+	if key == "" || c.Purging() {
 		return secret.Info{}, secret.NotFound(key)
 	}
 	info, err := s.info(ctx, at, c, key)
@@ -35,13 +37,13 @@ func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 		return info, err
 	}
 	newest := info.Versions[max(0, len(info.Versions)-maxAuthors):]
-	err = each(ctx, len(newest), func(ctx context.Context, i int) error {
+	err = conn.Each(ctx, len(newest), func(ctx context.Context, i int) error {
 		if !newest[i].Restorable {
 			return nil
 		}
-		e, err := at.Below(pathOf(key)).ReadVersion(ctx, int64(newest[i].Number))
-		newest[i].By = author(e)
-		if _, ours, _ := valueOf(e); err == nil && e.Data != nil && !ours {
+		e, err := at.Below(layout.Path(key)).ReadVersion(ctx, int64(newest[i].Number))
+		newest[i].By = layout.Author(e)
+		if _, ours, _ := layout.Value(e); err == nil && e.Data != nil && !ours {
 			newest[i].Restorable = false // somebody else's
 			if newest[i].Number == info.Version && info.Deleted.IsZero() {
 				return secret.NotFound(key)
@@ -55,30 +57,19 @@ func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 	return info, err
 }
 
-// atRest gives the control entry when what is pending has been carried out, or after a while as it is.
-func (s *Store) atRest(ctx context.Context, org id.ID) (kv2.Location, *control, error) {
-	at, err := s.at(ctx, org)
+// atRest gives where the organisation's entries are, and its state when no reader need know of what is pending.
+func (s *Store) atRest(ctx context.Context, org id.ID) (kv2.Location, *journal.State, error) {
+	at, err := layout.At(ctx, s.places, org)
 	if err != nil {
 		return at, nil, err
 	}
-	began := time.Now()
-	for waited := 1; ; waited++ {
-		c, err := s.control(ctx, org, at)
-		if err != nil || c.atRest() || c.is(purging) || time.Since(began) > s.conn.Timeout/4 {
-			return at, c, err
-		}
-		if waited == patience {
-			s.later(org)
-		}
-		if !queue.Pause(ctx, 3) {
-			return at, nil, conn.Known(ctx, ctx.Err())
-		}
-	}
+	c, err := s.journal.AtRest(ctx, org, at)
+	return at, c, err
 }
 
 // info is what an entry's metadata tell.
-func (s *Store) info(ctx context.Context, at kv2.Location, c *control, key string) (secret.Info, error) {
-	m, found, err := at.Below(pathOf(key)).Metadata(ctx)
+func (s *Store) info(ctx context.Context, at kv2.Location, c *journal.State, key string) (secret.Info, error) {
+	m, found, err := at.Below(layout.Path(key)).Metadata(ctx)
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -86,10 +77,10 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *control, key strin
 		return secret.Info{}, secret.NotFound(key)
 	}
 	current, _ := m.Version(m.Current)
-	info := secret.Info{Key: key, Version: int(m.Current), Created: m.Created.UTC(), Updated: current.Created.UTC(), Description: described(m.Custom)}
+	info := secret.Info{Key: key, Version: int(m.Current), Created: m.Created.UTC(), Updated: current.Created.UTC(), Description: layout.Described(m.Custom)}
 	if !m.Alive() {
 		info.Deleted = cmp.Or(current.DeletedAt(), current.Created).UTC()
-		if d, ok := c.deleted()[pathOf(key)]; ok && d.Version == m.Current {
+		if d, ok := c.Deletion(layout.Path(key)); ok && d.Version == m.Current {
 			info.Deleted, info.DeletedBy = time.Unix(d.At, 0).UTC(), d.By
 		}
 	}
@@ -109,14 +100,14 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *control, key strin
 // Deleted lists the secrets that can be brought back.
 func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	at, c, err := s.atRest(ctx, org)
-	if err != nil || c.is(purging) {
+	if err != nil || c.Purging() {
 		return nil, err
 	}
 	var mu sync.Mutex
 	var infos []secret.Info
-	err = each(ctx, len(c.Deleted), func(ctx context.Context, i int) error {
-		d := c.Deleted[i]
-		key, ok := nameAt(d.Path)
+	err = conn.Each(ctx, len(c.Deleted()), func(ctx context.Context, i int) error {
+		d := c.Deleted()[i]
+		key, ok := layout.NameAt(d.Path)
 		if !ok || time.Since(time.Unix(d.At, 0)) >= secret.KeepDeleted {
 			return nil
 		}
@@ -138,17 +129,17 @@ func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 // Describe replaces a secret's description, which is among the entry's custom metadata.
 func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.Description) error {
 	return s.queue.Do(ctx, org, func(ctx context.Context) error {
-		at, err := s.at(ctx, org)
+		at, err := layout.At(ctx, s.places, org)
 		if err != nil {
 			return err
 		}
-		if _, err := s.settled(ctx, org, at); err != nil {
+		if _, err := s.journal.Settled(ctx, org, at); err != nil {
 			return err
 		}
 		if key == "" {
 			return secret.NotFound(key)
 		}
-		entry := at.Below(pathOf(key))
+		entry := at.Below(layout.Path(key))
 		m, found, err := entry.Metadata(ctx)
 		if err != nil {
 			return err
@@ -156,9 +147,9 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 		if !found || !m.Alive() {
 			return secret.NotFound(key)
 		}
-		custom := describe(m.Custom, d)
-		if len(custom) > maxCustom {
-			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description goes beside it (the secret store takes %d)", key, maxCustom)
+		custom := layout.Describe(m.Custom, d)
+		if len(custom) > layout.MaxCustom {
+			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description goes beside it (the secret store takes %d)", key, layout.MaxCustom)
 		}
 		return entry.Describe(ctx, custom)
 	})
@@ -167,7 +158,7 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 // Restore sets the value of an earlier version as a new one; that of a version that was deleted, once it is undeleted.
 func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int, by string) error {
 	return s.queue.Do(ctx, org, func(ctx context.Context) error {
-		at, err := s.at(ctx, org)
+		at, err := layout.At(ctx, s.places, org)
 		if err != nil {
 			return err
 		}
@@ -189,11 +180,11 @@ func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int,
 }
 
 func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key string, version int64, by string) error {
-	c, err := s.settled(ctx, org, at)
+	c, err := s.journal.Settled(ctx, org, at)
 	if err != nil {
 		return err
 	}
-	path := pathOf(key)
+	path := layout.Path(key)
 	m, found, err := at.Below(path).Metadata(ctx)
 	if err != nil {
 		return err
@@ -208,21 +199,21 @@ func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key str
 		return nil
 	}
 	v, kept := m.Version(version)
-	st := step{Op: undelete, Path: path, Base: m.Current, By: by}
+	st := journal.Step{Op: journal.Undelete, Path: path, Base: m.Current, By: by}
 	if version != m.Current {
 		e, err := at.Below(path).ReadVersion(ctx, version)
 		if err != nil {
 			return err
 		}
-		value, ours, err := valueOf(e)
+		value, ours, err := layout.Value(e)
 		if err != nil {
 			return err
 		}
 		kept = kept && ours
-		st = step{set, path, m.Current, value, by}
+		st = journal.Step{Op: journal.Set, Path: path, Base: m.Current, Value: value, By: by}
 	}
 	if !kept || v.Destroyed {
 		return errs.New(errs.NotFound, "secret %q has no version %d that could be restored", key, version)
 	}
-	return s.journal(ctx, org, at, c, []step{st})
+	return s.journal.Change(ctx, org, at, c, []journal.Step{st})
 }

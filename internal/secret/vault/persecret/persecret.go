@@ -5,12 +5,8 @@
 // # Changes
 //
 // A change that sets one secret is one write with check-and-set. Everything else, a change of several names or one that
-// deletes, is a journal: its steps, each with the version of the entry that it builds on, are written into entries that
-// nobody else knows of; then one check-and-set write of the organisation's control entry commits it; then the steps are
-// carried out, and the control entry is put to rest. Since a step names the version it builds on, carrying it out again
-// does nothing, and any instance that finds a journal committed can finish it. A step that finds a later version is left
-// out: that was written by somebody else meanwhile, and the change counts as made before. A deletion has no check-and-set
-// and may be carried out late, by a server that stood still; a secret is therefore brought back as a new version.
+// deletes, goes by a journal (package journal): it is committed by one write of the organisation's control entry and then
+// carried out, entry by entry, by whoever finds it so.
 //
 // # Readers
 //
@@ -22,15 +18,12 @@
 //
 // A deletion deletes the entry's latest version as Vault does, so that it can be brought back, also by Vault's own means.
 // Vault lists such entries as before; the control entry therefore tells which names were deleted. That is a hint: whether
-// a name is still deleted, its entry tells. Entries go for good after secret.KeepDeleted (sweep.go).
+// a name is still deleted, its entry tells. Entries go for good after secret.KeepDeleted, in a sweep of the journal's.
 package persecret
 
 import (
 	"context"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
@@ -38,6 +31,7 @@ import (
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/flight"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/persecret/journal"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -55,14 +49,10 @@ type Store struct {
 	queue    *queue.Queue
 	cache    *cache.Cache[name, secret.Value]
 	names    *cache.Cache[id.ID, []string] // for UseAll
-	controls controls
+	journal  *journal.Journal
 	versions versions
-	sweeps   sweeps
 	lists    *flight.Group[[]string]
 	hints    hints
-	// finishing are the organisations for which a change that was found unfinished waits for its turn to be carried out.
-	finishing sync.Map
-	running   sync.WaitGroup
 }
 
 // name is one secret of one organisation.
@@ -71,16 +61,13 @@ type name struct {
 	key string
 }
 
-// atOnce bounds the requests of one operation that are under way at a time.
-const atOnce = 16
-
 // New makes the store.
 func New(c Config) *Store {
 	s := &Store{conn: c.Conn, places: c.Places}
 	s.queue = queue.New(c.Conn, s.write)
 	s.lists = flight.New(c.Conn.Bounded, s.keys)
 	s.cache, s.names = c.caches(s)
-	s.running.Go(s.sweepNowAndThen)
+	s.journal = journal.New(journal.Config{Conn: c.Conn, Places: c.Places, Queue: s.queue, Forget: s.forget, ForgetAll: s.forgetAll})
 	return s
 }
 
@@ -88,7 +75,7 @@ func New(c Config) *Store {
 func (s *Store) Close() {
 	s.queue.Close()
 	s.lists.Close()
-	s.running.Wait()
+	s.journal.Close()
 	s.cache.Clear()
 	s.names.Clear()
 }
@@ -104,19 +91,13 @@ func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
 	return s.queue.Apply(ctx, org, c)
 }
 
-// at is where the organisation's entries are.
-func (s *Store) at(ctx context.Context, org id.ID) (kv2.Location, error) {
-	at, err := s.places.At(ctx, org)
-	at.Holds = "the secret"
-	return at, err
+// Purge removes the organisation's secrets with all their versions, and what the layout keeps beside them.
+func (s *Store) Purge(ctx context.Context, org id.ID) error { return s.journal.Purge(ctx, org) }
+
+// Sweep removes for good what is due at a time.
+func (s *Store) Sweep(ctx context.Context, org id.ID, now time.Time) error {
+	return s.journal.Sweep(ctx, org, now)
 }
 
-// each does something for n things, some at once, until one fails.
-func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(atOnce)
-	for i := range n {
-		g.Go(func() error { return do(ctx, i) })
-	}
-	return g.Wait()
-}
+// SweepKnown sweeps those of the organisations that this process has come to know whose time it is.
+func (s *Store) SweepKnown(ctx context.Context, now time.Time) { s.journal.SweepKnown(ctx, now) }

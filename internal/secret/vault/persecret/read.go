@@ -3,7 +3,6 @@ package persecret
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,29 +13,31 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/persecret/journal"
+	"strongroom/internal/secret/vault/persecret/layout"
 	"strongroom/internal/secret/vault/queue"
 )
 
 // Get reads one value: its entry, and beside it whether a change is under way. Where that is not as this process last saw
 // it, the entry is read once more, after it.
 func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
-	at, err := s.at(ctx, org)
+	at, err := layout.At(ctx, s.places, org)
 	if err != nil {
 		return secret.Value{}, err
 	}
 	if key == "" {
 		return secret.Value{}, secret.NotFound(key)
 	}
-	entry := at.Below(pathOf(key))
-	before, began := s.controls.of(org), time.Now()
+	entry := at.Below(layout.Path(key))
+	before, began := s.journal.Seen(org), time.Now()
 	for try := 1; ; try++ {
-		var c *control
+		var c *journal.State
 		var e kv2.Entry
 		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() (err error) { c, err = s.control(gctx, org, at); return err })
+		g.Go(func() (err error) { c, err = s.journal.State(gctx, org, at); return err })
 		g.Go(func() (err error) { e, err = entry.Read(gctx); return err })
 		err := g.Wait()
-		if err == nil && !c.same(before) {
+		if err == nil && !c.Same(before) {
 			// The entry may be of before a change that was carried out while the control entry was being read.
 			e, err = entry.Read(ctx)
 		}
@@ -45,35 +46,33 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 		}
 		before = c
 		switch {
-		case c.is(purging):
+		case c.Purging():
 			return secret.Value{}, secret.NotFound(key)
-		case c.atRest():
+		case c.AtRest():
 			return get(e, key)
-		case !c.is(changing):
-			return secret.Value{}, errNewer
 		}
-		steps, ok, err := s.readParts(ctx, at, c.Pending)
+		steps, ok, err := s.journal.Steps(ctx, at, c)
 		if err != nil {
 			return secret.Value{}, err
 		}
-		if !ok && try < patience { // carried out meanwhile
+		if !ok && try < journal.Patience { // carried out meanwhile
 			continue
 		}
 		if try == 1 {
-			s.later(org)
+			s.journal.FinishSoon(org)
 		}
-		if comingBack(steps, pathOf(key), e) {
+		if comingBack(steps, layout.Path(key), e) {
 			if time.Since(began) > s.conn.Timeout/2 || !queue.Pause(ctx, 3) {
 				return secret.Value{}, errs.New(errs.Unavailable, "secret %q is being brought back; try again", key)
 			}
 			continue
 		}
 		for _, st := range steps {
-			if st.Path == pathOf(key) && st.Base == e.Version {
+			if st.Path == layout.Path(key) && st.Base == e.Version {
 				switch st.Op {
-				case set:
+				case journal.Set:
 					return secret.NewValue([]byte(st.Value)), nil
-				case deletes:
+				case journal.Delete:
 					return secret.Value{}, secret.NotFound(key)
 				}
 			}
@@ -82,14 +81,24 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 	}
 }
 
-// comingBack reports whether a step brings back what an entry holds, and has not yet: only Vault knows the value.
-func comingBack(steps []step, path string, e kv2.Entry) bool {
-	return e.Data == nil && slices.ContainsFunc(steps, func(st step) bool {
-		return st.Op == undelete && st.Path == path && st.Base == e.Version
-	})
+// get is the value in an entry.
+func get(e kv2.Entry, key string) (secret.Value, error) {
+	v, ok, err := layout.Value(e)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if !ok {
+		return secret.Value{}, secret.NotFound(key)
+	}
+	return secret.NewValue([]byte(v)), nil
 }
 
-var errNewer = errs.New(errs.Unavailable, "what is under way for the organisation was begun by a newer server")
+// comingBack reports whether a step brings back what an entry holds, and has not yet: only Vault knows the value.
+func comingBack(steps []journal.Step, path string, e kv2.Entry) bool {
+	return e.Data == nil && slices.ContainsFunc(steps, func(st journal.Step) bool {
+		return st.Op == journal.Undelete && st.Path == path && st.Base == e.Version
+	})
+}
 
 // Keys lists the organisation's secrets. Nobody may change the list, which others may have got as well.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) { return s.lists.Get(ctx, org) }
@@ -97,44 +106,44 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) { return 
 // keys makes the list: what is in Vault, without what is deleted, and with a change that is under way as
 // if it had been carried out. The control entry must be the same before and after, else a change came between.
 func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
-	at, err := s.at(ctx, org)
+	at, err := layout.At(ctx, s.places, org)
 	if err != nil {
 		return nil, err
 	}
-	before := s.controls.of(org)
+	before := s.journal.Seen(org)
 	if before == nil {
-		if before, err = s.control(ctx, org, at); err != nil {
+		if before, err = s.journal.State(ctx, org, at); err != nil {
 			return nil, err
 		}
 	}
 	began, waited := time.Now(), 0
 	for {
 		var listed map[string]bool
-		if before.atRest() || time.Since(began) > s.conn.Timeout/4 || s.places.ReadOnly(org) {
-			if listed, err = s.list(ctx, at); err != nil {
+		if before.AtRest() || time.Since(began) > s.conn.Timeout/4 || s.places.ReadOnly(org) {
+			if listed, err = layout.List(ctx, at); err != nil {
 				return nil, err
 			}
 		}
-		now, err := s.control(ctx, org, at)
+		now, err := s.journal.State(ctx, org, at)
 		if err != nil {
 			return nil, err
 		}
-		if now.is(purging) {
+		if now.Purging() {
 			return []string{}, nil
 		}
-		if listed != nil && now.same(before) {
+		if listed != nil && now.Same(before) {
 			keys, ok, err := s.seen(ctx, org, at, now, listed)
 			if ok || err != nil {
 				return keys, err
 			}
 		}
 		before = now
-		if before.atRest() {
+		if before.AtRest() {
 			continue
 		}
 		// Whoever committed it is about to carry it out, or else we do.
-		if waited++; waited == patience {
-			s.later(org)
+		if waited++; waited == journal.Patience {
+			s.journal.FinishSoon(org)
 		}
 		if !queue.Pause(ctx, 3) {
 			return nil, conn.Known(ctx, ctx.Err())
@@ -143,23 +152,23 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 }
 
 // seen makes the list of what Vault listed at the moment of a control entry. ok is false where that moment has passed.
-func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *control, listed map[string]bool) (keys []string, ok bool, err error) {
+func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *journal.State, listed map[string]bool) (keys []string, ok bool, err error) {
 	removing := make(map[string]bool) // what the pending change deletes and has not yet
-	if c.is(changing) {
-		steps, ok, err := s.readParts(ctx, at, c.Pending)
+	if c.Changing() {
+		steps, ok, err := s.journal.Steps(ctx, at, c)
 		if err != nil || !ok {
 			return nil, false, err
 		}
 		for _, st := range steps {
-			if st.Op == deletes {
+			if st.Op == journal.Delete {
 				removing[st.Path] = true
 			} else {
 				listed[st.Path] = true
 			}
 		}
 	}
-	var hints []deletion
-	for _, d := range c.Deleted {
+	var hints []journal.Deletion
+	for _, d := range c.Deleted() {
 		switch {
 		case s.hints.holds(hint{org, d.Path, d.Version}):
 			delete(listed, d.Path)
@@ -169,7 +178,7 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *control
 	}
 	var mu sync.Mutex
 	back := false
-	err = each(ctx, len(hints), func(ctx context.Context, i int) error {
+	err = conn.Each(ctx, len(hints), func(ctx context.Context, i int) error {
 		d := hints[i]
 		m, _, err := at.Below(d.Path).Metadata(ctx)
 		if err != nil {
@@ -189,13 +198,13 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *control
 		return nil, false, err
 	}
 	if back { // by a single set, or by a change of which this would be the half
-		if now, err := s.control(ctx, org, at); err != nil || !now.same(c) {
+		if now, err := s.journal.State(ctx, org, at); err != nil || !now.Same(c) {
 			return nil, false, err
 		}
 	}
 	keys = make([]string, 0, len(listed))
 	for path := range listed {
-		if key, ok := nameAt(path); ok {
+		if key, ok := layout.NameAt(path); ok {
 			keys = append(keys, key)
 		}
 	}
@@ -211,14 +220,14 @@ func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.at(ctx, org)
+	at, err := layout.At(ctx, s.places, org)
 	if err != nil {
 		return nil, err
 	}
 	is := make([]bool, len(keys))
-	err = each(ctx, len(keys), func(ctx context.Context, i int) error {
-		e, err := at.Below(pathOf(keys[i])).Read(ctx)
-		if _, ok, _ := valueOf(e); err == nil && e.Data != nil {
+	err = conn.Each(ctx, len(keys), func(ctx context.Context, i int) error {
+		e, err := at.Below(layout.Path(keys[i])).Read(ctx)
+		if _, ok, _ := layout.Value(e); err == nil && e.Data != nil {
 			is[i] = !ok
 		}
 		return err
@@ -230,37 +239,4 @@ func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
 		}
 	}
 	return foreign, err
-}
-
-// list gives the paths of the entries that are ours, folder by folder. The latest version of some may be deleted.
-func (s *Store) list(ctx context.Context, at kv2.Location) (map[string]bool, error) {
-	found := make(map[string]bool)
-	folders := []string{""}
-	for range maxFolders + 1 {
-		answers := make([][]string, len(folders))
-		err := each(ctx, len(folders), func(ctx context.Context, i int) (err error) {
-			answers[i], err = at.Below(folders[i]).List(ctx)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		var next []string
-		for i, names := range answers {
-			for _, n := range names {
-				n = folders[i] + n
-				if folder, is := strings.CutSuffix(n, "/"); !is {
-					if _, ours := nameAt(n); ours {
-						found[n] = true
-					}
-				} else if _, ours := nameAt(folder); ours {
-					next = append(next, n)
-				}
-			}
-		}
-		if folders = next; len(folders) == 0 {
-			break
-		}
-	}
-	return found, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/cache"
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/persecret/layout"
 )
 
 // How many values, and lists of names, are kept in memory.
@@ -55,7 +56,7 @@ func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) boo
 	}
 	var mu sync.Mutex
 	values := make(map[string]secret.Value)
-	err = each(ctx, len(keys), func(ctx context.Context, i int) error {
+	err = conn.Each(ctx, len(keys), func(ctx context.Context, i int) error {
 		if !want(keys[i]) {
 			return nil
 		}
@@ -78,4 +79,19 @@ func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) boo
 func (s *Store) changed(n name) {
 	s.cache.Drop(n)
 	s.names.Drop(n.org)
+}
+
+// forget forgets what is known of an entry that is about to be changed.
+func (s *Store) forget(org id.ID, path string) {
+	if key, ok := layout.NameAt(path); ok {
+		s.versions.forget(name{org, key})
+		s.changed(name{org, key})
+	}
+}
+
+// forgetAll forgets what is known of the organisation's secrets.
+func (s *Store) forgetAll(org id.ID) {
+	s.versions.forgetAll(org)
+	s.names.Drop(org)
+	s.cache.DropIf(func(n name) bool { return n.org == org })
 }

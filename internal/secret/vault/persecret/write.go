@@ -3,7 +3,6 @@ package persecret
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -14,6 +13,8 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/persecret/journal"
+	"strongroom/internal/secret/vault/persecret/layout"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -26,7 +27,7 @@ var errJournal = errors.New("the secret is deleted")
 // write carries out a batch and answers its callers: sets of one secret each at once, those with a condition one by one
 // in journals, and everything else in one.
 func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
-	at, err := s.at(ctx, org)
+	at, err := layout.At(ctx, s.places, org)
 	if err != nil {
 		queue.Answer(batch, queue.ForCallers(err))
 		return
@@ -51,7 +52,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 		}
 	}
 	outcomes := make([]error, len(alone))
-	_ = each(ctx, len(alone), func(ctx context.Context, i int) error {
+	_ = conn.Each(ctx, len(alone), func(ctx context.Context, i int) error {
 		outcomes[i] = s.setOne(ctx, org, at, merged(alone[i : i+1])[0])
 		return nil // one caller's outcome is nothing to the others
 	})
@@ -79,7 +80,7 @@ func only(c secret.Change) (key string, single bool) {
 func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) error {
 	n, value := name{org, w.key}, w.value
 	defer s.changed(n)
-	entry := at.Below(pathOf(w.key))
+	entry := at.Below(layout.Path(w.key))
 	version, known := s.versions.of(n, value)
 	for try, lost := 1, 0; ; try++ {
 		if !known {
@@ -91,21 +92,21 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 			case e.Version > 0 && e.Data == nil:
 				return errJournal
 			}
-			if old, ok, _ := valueOf(e); ok && old == value {
+			if old, ok, _ := layout.Value(e); ok && old == value {
 				// As asked for already, unless a change is under way that sets it otherwise.
-				if c, err := s.control(ctx, org, at); err != nil {
+				if c, err := s.journal.State(ctx, org, at); err != nil {
 					return err
-				} else if c.Pending == nil {
+				} else if c.Settled() {
 					s.versions.learn(n, e.Version, value, looked)
 					return nil
-				} else if _, err := s.settled(ctx, org, at); err != nil {
+				} else if _, err := s.journal.Settled(ctx, org, at); err != nil {
 					return err
 				}
 				continue
 			}
 			version = e.Version
 		}
-		written, err := s.putInTime(ctx, entry, version, data(value, w.by))
+		written, err := s.putInTime(ctx, entry, version, layout.Data(value, w.by))
 		s.versions.forget(n)
 		switch {
 		case err == nil:
@@ -171,8 +172,7 @@ func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, item
 	}
 }
 
-// change makes one journal of the items' changes and carries it out. From its commit on the change is made, so that nil is
-// the outcome also where Vault is away before all of it has been carried out: everybody sees it, and somebody finishes it.
+// change makes one journal of the items' changes and has it carried out.
 func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) error {
 	wishes := merged(items)
 	// A condition holds at the journal's commit, since what it is about changes by a journal, or by a set that is taken to
@@ -184,7 +184,7 @@ func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []
 	}
 	reading, stop := queue.WhileAnyWaits(ctx, items)
 	defer stop()
-	c, err := s.settled(reading, org, at)
+	c, err := s.journal.Settled(reading, org, at)
 	if err != nil {
 		return err
 	}
@@ -193,56 +193,7 @@ func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []
 		return err
 	}
 	stop()
-	return s.journal(ctx, org, at, c, steps)
-}
-
-// journal commits steps and carries them out.
-func (s *Store) journal(ctx context.Context, org id.ID, at kv2.Location, c *control, steps []step) error {
-	next := c.next()
-	next.Pending = &pending{ID: rand.Text(), Kind: changing}
-	touched := make(map[string]bool, len(steps))
-	var gone []deletion
-	for _, st := range steps {
-		touched[st.Path] = true
-		if st.Op == deletes {
-			gone = append(gone, deletion{st.Path, st.Base, time.Now().Unix(), st.By})
-		}
-	}
-	next.hint(func(path string) bool { return touched[path] }, gone)
-	if len(gone) > 0 && !next.fits() {
-		s.sweepSoon(org)
-		return errs.New(errs.RequestTooLarge, "too many secrets were deleted at once or within the last %d minutes: the secret store keeps their names (%d KiB) until they can be removed for good; delete fewer at once, or wait", int(removable.Minutes()), maxControl>>10)
-	}
-	if err := mayCarryOut(ctx, at, steps); err != nil {
-		return err
-	}
-	parts, err := s.prepare(ctx, at, next.Pending, steps, partSteps)
-	if errs.Is(err, errs.RequestTooLarge) && parts < len(steps) {
-		parts, err = s.prepare(ctx, at, next.Pending, steps, 1) // perhaps Vault's storage takes less than most
-	}
-	if err != nil {
-		return err
-	}
-	committed, err := s.commit(ctx, org, at, next)
-	if err != nil {
-		if err == conn.ErrMismatch || !conn.Uncertain(err) && ctx.Err() == nil {
-			s.removeParts(ctx, at, next.Pending.ID, parts)
-		}
-		return err
-	}
-	if committed.finished(next.Pending.ID) {
-		return nil
-	}
-	// The caller hears of his change in time, also where it is so large that it is carried out after that.
-	rolling, cancel := s.conn.Shorten(ctx)
-	defer cancel()
-	if err := s.roll(rolling, org, at, committed, steps, false); err != nil {
-		s.later(org)
-	}
-	if len(gone) > 0 {
-		s.sweepSoon(org)
-	}
-	return nil
+	return s.journal.Change(ctx, org, at, c, steps)
 }
 
 // wish is what is to become of one secret.
@@ -277,16 +228,16 @@ func merged(items []*queue.Item) []wish {
 
 // plan looks at the entries and gives the steps from what they hold to what is wished. What is so already needs none, and
 // deletions leave entries alone whose value is not a string: they are somebody else's.
-func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]step, error) {
-	steps := make([]step, len(wishes))
-	err := each(ctx, len(wishes), func(ctx context.Context, i int) error {
+func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]journal.Step, error) {
+	steps := make([]journal.Step, len(wishes))
+	err := conn.Each(ctx, len(wishes), func(ctx context.Context, i int) error {
 		w := wishes[i]
-		path := pathOf(w.key)
+		path := layout.Path(w.key)
 		e, err := at.Below(path).Read(ctx)
 		if err != nil {
 			return err
 		}
-		old, ours, err := valueOf(e)
+		old, ours, err := layout.Value(e)
 		if err == nil {
 			err = w.only.Allows(w.key, ours || e.Data != nil && w.only == secret.IfNew)
 		}
@@ -294,11 +245,11 @@ func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]ste
 		case err != nil:
 			return err
 		case w.remove && ours:
-			steps[i] = step{deletes, path, e.Version, "", w.by}
+			steps[i] = journal.Step{Op: journal.Delete, Path: path, Base: e.Version, By: w.by}
 		case !w.remove && !(ours && old == w.value):
-			steps[i] = step{set, path, e.Version, w.value, w.by}
+			steps[i] = journal.Step{Op: journal.Set, Path: path, Base: e.Version, Value: w.value, By: w.by}
 		}
 		return nil
 	})
-	return slices.DeleteFunc(steps, func(st step) bool { return st.Op == "" }), err
+	return slices.DeleteFunc(steps, func(st journal.Step) bool { return st.Op == "" }), err
 }

@@ -1,4 +1,4 @@
-package persecret
+package layout
 
 import (
 	"path"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestPathOf(t *testing.T) {
+func TestPath(t *testing.T) {
 	for name, want := range map[string]string{
 		"password": "password", "db/password": "db/password", "a b": "a b", "a.b.c": "a.b.c", ".env": ".env", "a/.b": "a/.b",
 		"%": "%25", "a%2Fb": "a%252Fb", "ключ": "%D0%BA%D0%BB%D1%8E%D1%87", "a\nb": "a%0Ab", "\xff": "%FF",
@@ -20,19 +20,19 @@ func TestPathOf(t *testing.T) {
 		"+*{}":                          "+*{}",
 		strings.Repeat("/", 18) + "end": strings.Repeat("%2F", 18) + "end",
 	} {
-		got := pathOf(name)
+		got := Path(name)
 		if got != want {
 			t.Errorf("%q lies at %q, want %q", name, got, want)
 		}
-		if back, ok := nameAt(got); !ok || back != name {
+		if back, ok := NameAt(got); !ok || back != name {
 			t.Errorf("%q is taken for the path of %q (%v)", got, back, ok)
 		}
 	}
 }
 
 func TestNotOurs(t *testing.T) {
-	for _, p := range []string{"", controlFolder, controlFolder + "/state", "%", "%4", "%zz", "%2f", "%41", "a%2Fb", "é", "a/", "/a", "a//b", "..", "a b ", "%20%"} {
-		if name, ok := nameAt(p); ok {
+	for _, p := range []string{"", Control, Control + "/state", "%", "%4", "%zz", "%2f", "%41", "a%2Fb", "é", "a/", "/a", "a//b", "..", "a b ", "%20%"} {
+		if name, ok := NameAt(p); ok {
 			t.Errorf("%q is taken for the path of %q", p, name)
 		}
 	}
@@ -46,11 +46,11 @@ func FuzzNames(f *testing.F) {
 		if s == "" {
 			return
 		}
-		p := pathOf(s)
-		if back, ok := nameAt(p); !ok || back != s {
+		p := Path(s)
+		if back, ok := NameAt(p); !ok || back != s {
 			t.Fatalf("%q lies at %q, which is the path of %q (%v)", s, p, back, ok)
 		}
-		if strings.Contains(p, "..") || path.Clean(p) != p || strings.HasPrefix(p, "/") || strings.HasPrefix(p, controlFolder) {
+		if strings.Contains(p, "..") || path.Clean(p) != p || strings.HasPrefix(p, "/") || strings.HasPrefix(p, Control) {
 			t.Fatalf("%q lies at %q", s, p)
 		}
 		for segment := range strings.SplitSeq(p, "/") {
@@ -62,8 +62,8 @@ func FuzzNames(f *testing.F) {
 			t.Fatalf("%q lies at %q, which is not all printable ASCII", s, p)
 		}
 		// And the other way: what is taken for a path is the path of its name.
-		if name, ok := nameAt(s); ok && pathOf(name) != s {
-			t.Fatalf("%q is taken for the path of %q, which lies at %q", s, name, pathOf(name))
+		if name, ok := NameAt(s); ok && Path(name) != s {
+			t.Fatalf("%q is taken for the path of %q, which lies at %q", s, name, Path(name))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package persecret
+package layout
 
 import (
 	"fmt"
@@ -10,14 +10,16 @@ import (
 	"strongroom/internal/secret"
 )
 
-// What people note of a secret is among its entry's custom metadata, of which Vault takes 64 with values of up to 512 bytes
-// of printable text: the description stands there in the form of a Go string of ASCII, in several where it is longer.
+// What people note of a secret is among its entry's custom metadata, which Vault takes with values of up to 512 bytes of
+// printable text: the description stands there in the form of a Go string of ASCII, in several where it is longer.
 const (
 	descriptionKey = "strongroom_description"
 	expiresKey     = "strongroom_expires"
-	maxCustom      = 64
 	maxCustomValue = 512
 )
+
+// MaxCustom is how many custom metadata Vault takes of an entry.
+const MaxCustom = 64
 
 func partKey(n int) string {
 	if n == 0 {
@@ -26,8 +28,8 @@ func partKey(n int) string {
 	return fmt.Sprintf("%s_%d", descriptionKey, n+1)
 }
 
-// describe gives custom metadata with the description in them, and all others' as they are.
-func describe(custom map[string]string, d secret.Description) map[string]string {
+// Describe gives custom metadata with the description in them, and all others' as they are.
+func Describe(custom map[string]string, d secret.Description) map[string]string {
 	next := maps.Clone(custom)
 	if next == nil {
 		next = make(map[string]string)
@@ -47,8 +49,8 @@ func describe(custom map[string]string, d secret.Description) map[string]string 
 	return next
 }
 
-// described is the description in custom metadata. What somebody has changed by hand and is not of its form is shown as it is.
-func described(custom map[string]string) secret.Description {
+// Described is the description in custom metadata. What somebody has changed by hand and is not of its form is shown as it is.
+func Described(custom map[string]string) secret.Description {
 	var text strings.Builder
 	for n := 0; ; n++ {
 		part, ok := custom[partKey(n)]

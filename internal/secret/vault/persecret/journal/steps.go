@@ -1,4 +1,4 @@
-package persecret
+package journal
 
 import (
 	"context"
@@ -12,10 +12,11 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/persecret/layout"
 )
 
-// step is one entry's part in a change.
-type step struct {
+// Step is one entry's part in a change. What it finds at a later version than its base it leaves alone.
+type Step struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
 	Base  int64  `json:"base"` // the entry's version that it builds on; 0: there is none
@@ -25,9 +26,9 @@ type step struct {
 
 // The operations of steps.
 const (
-	set      = "set"
-	deletes  = "delete"
-	undelete = "undelete"
+	Set      = "set"
+	Delete   = "delete"
+	Undelete = "undelete" // and set the value anew, which only Vault knows
 )
 
 // A journal is cut into parts that any Vault takes. A value that is longer has a part of its own, and since that is larger
@@ -38,13 +39,13 @@ const (
 )
 
 // cut makes parts of steps, each of at most so many.
-func cut(steps []step, most int) [][]step {
-	var parts [][]step
+func cut(steps []Step, most int) [][]Step {
+	var parts [][]Step
 	size := 0
 	for _, st := range steps {
 		b, err := json.Marshal(st) // as Vault itself writes it, with escapes for HTML
 		if err != nil {
-			panic("persecret: a step cannot be written: " + err.Error()) // it is texts and numbers
+			panic("journal: a step cannot be written: " + err.Error()) // it is texts and numbers
 		}
 		last := len(parts) - 1
 		if last < 0 || size+len(b) > partBytes || len(parts[last]) == most {
@@ -61,29 +62,29 @@ func partAt(at kv2.Location, journal string, n int) kv2.Location {
 
 // prepare writes a journal, which nobody sees before the commit nor misses where there is none, and gives the number of its
 // parts.
-func (s *Store) prepare(ctx context.Context, at kv2.Location, p *pending, steps []step, most int) (int, error) {
+func (j *Journal) prepare(ctx context.Context, at kv2.Location, p *pending, steps []Step, most int) (int, error) {
 	parts := cut(steps, most)
 	p.ID, p.Parts = rand.Text(), len(parts)
-	err := s.writeParts(ctx, at, p.ID, parts)
+	err := j.writeParts(ctx, at, p.ID, parts)
 	if err != nil && !conn.Uncertain(err) && ctx.Err() == nil {
-		s.removeParts(ctx, at, p.ID, len(parts))
+		j.removeParts(ctx, at, p.ID, len(parts))
 	}
 	return len(parts), err
 }
 
 // mayCarryOut asks whether the token's policies allow every step: what is committed and may not be carried out would keep
 // the organisation's other changes waiting. A token that may not ask is let through.
-func mayCarryOut(ctx context.Context, at kv2.Location, steps []step) error {
+func mayCarryOut(ctx context.Context, at kv2.Location, steps []Step) error {
 	requests := make([]conn.Request, 0, len(steps))
 	for _, st := range steps {
 		entry := at.Below(st.Path)
-		if st.Op != set {
+		if st.Op != Set {
 			requests = append(requests, entry.Request(http.MethodPut, st.Op, "update"))
 		}
 		switch {
-		case st.Op == set && st.Base == 0:
+		case st.Op == Set && st.Base == 0:
 			requests = append(requests, entry.Request(http.MethodPut, "data", "create"))
-		case st.Op != deletes:
+		case st.Op != Delete:
 			requests = append(requests, entry.Request(http.MethodPut, "data", "update"))
 		}
 	}
@@ -96,9 +97,9 @@ func mayCarryOut(ctx context.Context, at kv2.Location, steps []step) error {
 }
 
 // writeParts writes what the commit of a journal needs to be there.
-func (s *Store) writeParts(ctx context.Context, at kv2.Location, journal string, parts [][]step) error {
+func (j *Journal) writeParts(ctx context.Context, at kv2.Location, journal string, parts [][]Step) error {
 	at.Holds = "a secret, with its name,"
-	return each(ctx, len(parts), func(ctx context.Context, i int) error {
+	return conn.Each(ctx, len(parts), func(ctx context.Context, i int) error {
 		_, err := partAt(at, journal, i).Put(ctx, 0, map[string]json.RawMessage{"steps": kv2.Encode(parts[i])})
 		if err == conn.ErrMismatch { // an answer that was lost: nobody else knows the name
 			return nil
@@ -107,10 +108,15 @@ func (s *Store) writeParts(ctx context.Context, at kv2.Location, journal string,
 	})
 }
 
-// readParts gives a journal's steps; ok is false where it is not all there, as when it has been carried out meanwhile.
-func (s *Store) readParts(ctx context.Context, at kv2.Location, p *pending) (steps []step, ok bool, err error) {
-	parts := make([][]step, p.Parts)
-	err = each(ctx, p.Parts, func(ctx context.Context, i int) error {
+// Steps gives those of the change that is pending; ok is false where its journal is not all there, as when it has been
+// carried out meanwhile.
+func (j *Journal) Steps(ctx context.Context, at kv2.Location, c *State) (steps []Step, ok bool, err error) {
+	if !c.Changing() {
+		return nil, false, errNewer
+	}
+	p := c.kept.Pending
+	parts := make([][]Step, p.Parts)
+	err = conn.Each(ctx, p.Parts, func(ctx context.Context, i int) error {
 		e, err := partAt(at, p.ID, i).Read(ctx)
 		if err == nil && e.Data != nil && json.Unmarshal(e.Data["steps"], &parts[i]) != nil {
 			parts[i] = nil
@@ -130,69 +136,28 @@ func (s *Store) readParts(ctx context.Context, at kv2.Location, p *pending) (ste
 }
 
 // removeParts removes a journal's entries. What stays because Vault does not answer, a sweep removes.
-func (s *Store) removeParts(ctx context.Context, at kv2.Location, journal string, parts int) {
-	ctx, cancel := s.conn.Bound(context.WithoutCancel(ctx))
+func (j *Journal) removeParts(ctx context.Context, at kv2.Location, journal string, parts int) {
+	ctx, cancel := j.conn.Bound(context.WithoutCancel(ctx))
 	defer cancel()
-	_ = each(ctx, parts, func(ctx context.Context, i int) error {
+	_ = conn.Each(ctx, parts, func(ctx context.Context, i int) error {
 		return partAt(at, journal, i).Remove(ctx, "metadata")
 	})
 }
 
-// commit writes the control entry that makes a journal valid. Its outcome is known where it is nil or ErrMismatch, which
-// says that nothing was committed.
-func (s *Store) commit(ctx context.Context, org id.ID, at kv2.Location, next *control) (*control, error) {
-	try, cancel := s.conn.Shorten(ctx)
-	defer cancel()
-	for lost := 0; ; lost++ {
-		written, err := s.put(try, org, at, next)
-		switch {
-		case err == conn.ErrMismatch:
-			// Perhaps by our own write, whose answer was lost. Nobody writes the same again, so it is there or it never will be.
-			now, err := s.control(ctx, org, at)
-			if err != nil {
-				return nil, err
-			}
-			if now.Pending != nil && now.Pending.ID == next.Pending.ID || now.finished(next.Pending.ID) {
-				return now, nil
-			}
-			return nil, conn.ErrMismatch
-		case conn.Uncertain(err) && lost == 0 && ctx.Err() == nil:
-			try = ctx // with what was left for this
-		default:
-			return written, err
-		}
-	}
-}
-
-// roll carries out a committed journal and puts the control entry to rest. Those who help begin at its end, so that two
-// who are at it meet in the middle.
-func (s *Store) roll(ctx context.Context, org id.ID, at kv2.Location, c *control, steps []step, helping bool) error {
-	err := each(ctx, len(steps), func(ctx context.Context, i int) error {
-		if helping {
-			i = len(steps) - 1 - i
-		}
-		return s.carryOut(ctx, org, at, steps[i])
-	})
-	if err != nil {
-		return err
-	}
-	return s.rest(ctx, org, at, c)
-}
-
 // carryOut makes a step, or finds that it has been made or overtaken.
-func (s *Store) carryOut(ctx context.Context, org id.ID, at kv2.Location, st step) error {
+func (j *Journal) carryOut(ctx context.Context, org id.ID, at kv2.Location, st Step) error {
 	at = at.Below(st.Path)
-	s.drop(org, st.Path)
+	j.forgetOne(org, st.Path)
 	switch st.Op {
-	case set:
-		_, err := at.Put(ctx, st.Base, data(st.Value, st.By))
+	case Set:
+		_, err := at.Put(ctx, st.Base, layout.Data(st.Value, st.By))
 		if err == conn.ErrMismatch {
 			return nil
 		}
 		return err
-	case deletes:
+	case Delete:
 		return at.Delete(ctx, st.Base)
-	case undelete:
+	case Undelete:
 		return bringBack(ctx, at, st)
 	}
 	return errs.New(errs.Unavailable, "a change that is under way was made by a newer server")
@@ -200,7 +165,7 @@ func (s *Store) carryOut(ctx context.Context, org id.ID, at kv2.Location, st ste
 
 // bringBack undeletes a version and sets its value anew: unlike a write, a deletion or its reversal is of one version
 // however late it comes, as from a server that stood still, and must not hit the one that is there by then.
-func bringBack(ctx context.Context, at kv2.Location, st step) error {
+func bringBack(ctx context.Context, at kv2.Location, st Step) error {
 	if err := at.Undelete(ctx, st.Base); err != nil {
 		return err
 	}
@@ -208,35 +173,14 @@ func bringBack(ctx context.Context, at kv2.Location, st step) error {
 	if err != nil {
 		return err
 	}
-	value, ours, err := valueOf(e)
+	value, ours, err := layout.Value(e)
 	if err != nil || !ours { // overtaken and not kept any more, or somebody else's
 		return err
 	}
-	_, err = at.Put(ctx, st.Base, data(value, st.By))
+	_, err = at.Put(ctx, st.Base, layout.Data(value, st.By))
 	// One that is too large with the other name beside it is back as the version that it was.
 	if err == conn.ErrMismatch || errs.Is(err, errs.RequestTooLarge) {
 		return nil
 	}
 	return err
-}
-
-// rest says that what is pending has been carried out, and removes the journal.
-func (s *Store) rest(ctx context.Context, org id.ID, at kv2.Location, c *control) error {
-	_, err := s.put(ctx, org, at, c.rested())
-	if conn.Uncertain(err) {
-		_, err = s.put(ctx, org, at, c.rested())
-	}
-	if err != nil && err != conn.ErrMismatch { // somebody else has said so
-		return err
-	}
-	s.removeParts(ctx, at, c.Pending.ID, c.Pending.Parts)
-	return nil
-}
-
-// drop forgets what is known of an entry that is being changed.
-func (s *Store) drop(org id.ID, path string) {
-	if key, ok := nameAt(path); ok {
-		s.versions.forget(name{org, key})
-		s.changed(name{org, key})
-	}
 }

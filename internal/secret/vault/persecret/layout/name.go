@@ -1,4 +1,4 @@
-package persecret
+package layout
 
 import (
 	"strings"
@@ -15,16 +15,16 @@ import (
 //   - a dot that follows a dot, which Vault takes for a way out, and a segment that is one dot.
 //
 // Each name has one path and each path at most one name. A path that is not the one of its name is somebody else's, and
-// so is all below controlFolder, which no name leads to.
+// so is all below Control, which no name leads to.
 
 // maxFolders bounds how deep a list has to look.
 const maxFolders = 16
 
-// controlFolder is where this layout keeps what is not a secret.
-const controlFolder = "%strongroom"
+// Control is the folder in which what is not a secret is kept.
+const Control = "%strongroom"
 
-// pathOf is the path of a name that is not empty.
-func pathOf(name string) string {
+// Path is the path of a name that is not empty, below the organisation's.
+func Path(name string) string {
 	var b strings.Builder
 	flat := strings.Count(name, "/") > maxFolders
 	// slash reports whether a slash at i parts two segments.
@@ -50,8 +50,8 @@ func pathOf(name string) string {
 	return b.String()
 }
 
-// nameAt is the name whose path it is; ok is false where it is none's.
-func nameAt(path string) (name string, ok bool) {
+// NameAt is the name whose path it is; ok is false where it is none's.
+func NameAt(path string) (name string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(path); i++ {
 		if path[i] != '%' {
@@ -69,7 +69,7 @@ func nameAt(path string) (name string, ok bool) {
 		i += 2
 	}
 	name = b.String()
-	return name, name != "" && pathOf(name) == path
+	return name, name != "" && Path(name) == path
 }
 
 func digit(c byte) int { return strings.IndexByte("0123456789ABCDEF", c) }
