@@ -16,7 +16,7 @@ import (
 )
 
 // lockTime is how long an entry waits for its turn before it counts as refused. Only a sink that hangs makes entries
-// wait for longer than microseconds.
+// wait for so long.
 const lockTime = 5 * time.Second
 
 // Config is what a Log is made of.

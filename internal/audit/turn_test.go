@@ -2,6 +2,7 @@ package audit
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,42 @@ func TestTurnIsWaitedForSoLong(t *testing.T) {
 		if !turn.take(time.Second) {
 			t.Error("a turn that was given back was not to be had")
 		}
+	})
+}
+
+// TestTurnComesRound has others take turn after turn: whoever waits gets one all the same.
+func TestTurnComesRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn := newTurn()
+		var done atomic.Bool
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for !done.Load() {
+					if !turn.take(time.Minute) {
+						t.Error("not to be had")
+						return
+					}
+					time.Sleep(time.Millisecond)
+					turn.giveBack()
+				}
+			})
+		}
+		time.Sleep(time.Millisecond / 2)
+		for range 100 {
+			start := time.Now()
+			if !turn.take(5 * time.Second) {
+				t.Error("others took it all the time")
+				break
+			}
+			if waited := time.Since(start); waited > 2*patience {
+				t.Errorf("waited for %v", waited)
+			}
+			turn.giveBack()
+			time.Sleep(time.Millisecond / 2)
+		}
+		done.Store(true)
+		wg.Wait()
 	})
 }
 
