@@ -1,12 +1,14 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -96,16 +98,24 @@ func mayCarryOut(ctx context.Context, at kv2.Location, steps []Step) error {
 	return nil
 }
 
-// writeParts writes what the commit of a journal needs to be there.
+// writeParts writes what the commit of a journal needs to be there. Where one fails no more are begun, but those under way
+// are left to end: a write that is cut off may still arrive, after the parts have been removed.
 func (j *Journal) writeParts(ctx context.Context, at kv2.Location, journal string, parts [][]Step) error {
 	at.Holds = "a secret, with its name,"
-	return conn.Each(ctx, len(parts), func(ctx context.Context, i int) error {
-		_, err := partAt(at, journal, i).Put(ctx, 0, map[string]json.RawMessage{"steps": kv2.Encode(parts[i])})
-		if err == conn.ErrMismatch { // an answer that was lost: nobody else knows the name
+	outcomes := make([]error, len(parts))
+	var failed atomic.Bool
+	_ = conn.Each(ctx, len(parts), func(ctx context.Context, i int) error {
+		if failed.Load() {
 			return nil
 		}
-		return err
+		_, err := partAt(at, journal, i).Put(ctx, 0, map[string]json.RawMessage{"steps": kv2.Encode(parts[i])})
+		if err != nil && err != conn.ErrMismatch { // that is an answer that was lost: nobody else knows the name
+			outcomes[i] = err
+			failed.Store(true)
+		}
+		return nil
 	})
+	return cmp.Or(outcomes...)
 }
 
 // Steps gives those of the change that is pending; ok is false where its journal is not all there, as when it has been
