@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -189,6 +190,16 @@ type once struct{}
 // the first has done.
 func Once(ctx context.Context) context.Context { return context.WithValue(ctx, once{}, true) }
 
+// repeated marks contexts made by Watched.
+type repeated struct{}
+
+// Watched is a context that tells whether the client has sent a request of it again. The answer to the first may have been
+// lost, and what the second finds may be what the first has done.
+func Watched(ctx context.Context) (watched context.Context, sentAgain func() bool) {
+	again := new(atomic.Bool)
+	return context.WithValue(ctx, repeated{}, again), again.Load
+}
+
 // retryWithin has the client repeat requests with waits that leave the deadline room for an answer. Where it leaves
 // none, the last answer (that Vault is sealed, say) is worth more than a timeout.
 func retryWithin(conf *api.Config, timeout time.Duration, retried func()) {
@@ -210,7 +221,11 @@ func retryWithin(conf *api.Config, timeout time.Duration, retried func()) {
 		if d, ok := ctx.Deadline(); ok && time.Until(d) < longest {
 			return false, ctx.Err()
 		}
-		return api.DefaultRetryPolicy(ctx, resp, err)
+		retry, err := api.DefaultRetryPolicy(ctx, resp, err)
+		if again, watched := ctx.Value(repeated{}).(*atomic.Bool); watched && retry {
+			again.Store(true)
+		}
+		return retry, err
 	}
 }
 

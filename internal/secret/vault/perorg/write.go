@@ -19,7 +19,8 @@ const MaxTries = 16
 
 // write carries out a batch and answers its callers. It is the one place that writes.
 func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
-	var lost int // writes of which it is not known whether they happened
+	var lost int   // writes of which it is not known whether they happened
+	again := false // a write was sent again, and which one happened is not known
 	for try := 1; ; try++ {
 		if batch = queue.Waiting(batch); len(batch) == 0 {
 			return
@@ -43,7 +44,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 			if batch = queue.Waiting(batch); len(batch) == 0 {
 				return
 			}
-			if batch = s.admit(org, batch, e, lost > 0); len(batch) == 0 {
+			if batch = s.admit(org, batch, e, lost > 0 || again); len(batch) == 0 {
 				return
 			}
 			data, changed := e.with(queue.Changes(batch))
@@ -52,7 +53,9 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 				s.settle(org, batch, nil)
 				return
 			}
-			err = s.putInTime(ctx, org, e.Version, data)
+			writing, sentAgain := conn.Watched(ctx)
+			err = s.putInTime(writing, org, e.Version, data)
+			again = again || sentAgain()
 		}
 		switch {
 		case err == nil:
