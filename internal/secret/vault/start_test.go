@@ -112,7 +112,7 @@ func TestStartWarns(t *testing.T) {
 	mount := v.MountKV(t)
 	ending := v.NewToken(t, map[string]any{"policies": []string{v.WritePolicy(t, vaulttest.PolicyOf(mount, "read"))}, "ttl": "90m", "renewable": false})
 	_, log := open(t, v, Config{Place: Place{Mount: mount}, Token: ending})
-	log.want(t, "Vault's token ends", "in=1h", "lacks=\"[create update]\"", "lacks=[delete]")
+	log.want(t, "Vault's token ends", " minutes\"", "lacks=\"[create update]\"", "lacks=[delete]")
 
 	// This Vault has no namespaces, and says nothing of it.
 	_, log = open(t, v, Config{Place: Place{Mount: mount, Namespace: "team"}})
