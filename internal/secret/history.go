@@ -57,7 +57,7 @@ type Historian interface {
 	// Describe replaces the description of a secret.
 	Describe(ctx context.Context, org id.ID, key string, d Description) error
 	// Restore sets the value of an earlier version as a new one, which also brings back a deleted secret. Version 0 is
-	// the newest.
+	// the newest: it brings back what is deleted at that moment, and leaves a secret that is there as it is.
 	Restore(ctx context.Context, org id.ID, key string, version int, by string) error
 }
 

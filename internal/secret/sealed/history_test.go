@@ -125,9 +125,14 @@ func testDeletedAndBroughtBack(t *testing.T, s *Store) {
 	// Set anew after a deletion, it goes on with its versions.
 	apply(t, s, secret.Change{Delete: []string{"a"}})
 	apply(t, s, secret.Change{Set: setOf("a", "4")})
-	if got := info(t, s, "a"); got.Version != 4 || !got.Deleted.IsZero() {
+	// Whoever brings it back then overwrites nothing.
+	if err := s.Restore(t.Context(), org, "a", 0, "eve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := info(t, s, "a"); got.Version != 4 || got.By == "eve" || !got.Deleted.IsZero() {
 		t.Errorf("deleted and set: %+v", got)
 	}
+	wantContent(t, s, setOf("a", "4", "c", "1"))
 	*now = now.Add(2 * secret.KeepDeleted)
 	if err := s.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
