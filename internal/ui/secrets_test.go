@@ -82,7 +82,7 @@ func TestTwoTabs(t *testing.T) {
 	made := 0
 	for i, p := range answers {
 		if p.status == http.StatusUnprocessableEntity {
-			p.wants(t, 422, "named &#34;k&#34; already", "Replace the value", `value="k"`)
+			p.wants(t, 422, "named &#34;k&#34; already", "Replace it:", `value="k"`)
 			continue
 		}
 		p.leads(t, s.at("/secret?key=k"))

@@ -217,7 +217,11 @@ func TestLook(t *testing.T) {
 		},
 		"state-unreachable": func() {
 			b.open(pages["secret"])
-			js[bool](b, "connection.gone(); true")
+			js[bool](b, "connection.ask = () => connection.gone(); connection.gone(); true") // or else it heals while it is looked at
+		},
+		"state-back": func() {
+			b.open(pages["secret"])
+			js[bool](b, "connection.gone(); connection.back(); clearTimeout(connection.timer); true")
 		},
 		"state-empty": func() {
 			b.open("/orgs")

@@ -111,11 +111,12 @@ const connection = {
   back() {
     if (!this.lost) return;
     this.lost = false;
-    this.show('The server is there again. Go on where you were.');
+    this.show('The server is there again. Go on where you were.', true);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => { this.banner.hidden = true; }, 6000);
   },
-  show(text) {
+  show(text, good = false) {
+    this.banner.classList.toggle('good', good);
     this.banner.textContent = text;
     this.banner.hidden = false;
     say(text);

@@ -71,6 +71,7 @@
     if (!remove) return;
     remove.textContent = chosen.size ? 'Delete ' + number(chosen.size) + ' selected…' : 'Delete selected…';
     remove.disabled = !chosen.size;
+    all.disabled = !matching.length;
     all.checked = chosen.size > 0 && matching.length > 0 && matching.every((n) => chosen.has(n));
     all.indeterminate = chosen.size > 0 && !all.checked;
   }
