@@ -19,16 +19,16 @@ import (
 	"strongroom/internal/secret"
 )
 
-// Config is what the API serves. Guard, Authn, Identity, Secrets and Store must be set.
+// Config is what the API serves. Guard, Authn, Directory, Secrets and Store must be set.
 type Config struct {
-	Guard    *access.Guard
-	Authn    *authn.Service
-	Identity *directory.Service
-	Secrets  *secret.Service
-	Store    secret.Store   // for the health checks
-	Trail    system.Trail   // nil: GET /api/v2/audit says that there is none
-	Seals    system.Seals   // nil: there are no paths for them
-	Backup   system.Backups // nil: there is no path for it
+	Guard     *access.Guard
+	Authn     *authn.Service
+	Directory *directory.Service
+	Secrets   *secret.Service
+	Store     secret.Store   // for the health checks
+	Trail     system.Trail   // nil: GET /api/v2/audit says that there is none
+	Seals     system.Seals   // nil: there are no paths for them
+	Backup    system.Backups // nil: there is no path for it
 
 	Version string // as X-Influxdb-Version and /health give it
 	Commit  string
@@ -47,8 +47,8 @@ type Config struct {
 
 // New makes the API's handler.
 func New(c Config) (http.Handler, error) {
-	if c.Identity == nil || c.Secrets == nil || c.Store == nil {
-		return nil, errors.New("httpapi: Identity, Secrets and Store must be set")
+	if c.Directory == nil || c.Secrets == nil || c.Store == nil {
+		return nil, errors.New("httpapi: Directory, Secrets and Store must be set")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -66,7 +66,7 @@ func New(c Config) (http.Handler, error) {
 func (c Config) tables() []exchange.Table {
 	return []exchange.Table{
 		secrets.Routes(c.Secrets),
-		accounts.Routes(c.Authn, c.Identity),
+		accounts.Routes(c.Authn, c.Directory),
 		system.Routes(system.Config{
 			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Backup: c.Backup, Settings: c.Settings, Gather: c.Gather,
 			Version: c.Version, Commit: c.Commit, Logger: c.Logger,

@@ -128,7 +128,7 @@ func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	must(t, err)
 	users, err := directory.New(directory.Config{KV: data, Guard: guard, Authn: logins, Secrets: store, Logger: log})
 	must(t, err)
-	handler, err := New(Config{Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
+	handler, err := New(Config{Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)
 	nobody := &access.Caller{Principal: &access.Principal{}}
 	o, err := users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})

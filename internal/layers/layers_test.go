@@ -131,6 +131,17 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/httpapi/exchange", func(i string) bool {
 			return !inside(i, "internal/httpapi", "internal/secret", "internal/sealing", "internal/identity/directory")
 		}, "what all exchanges share knows nothing of what they are about"},
+		{"internal/ui/visit", func(i string) bool {
+			return !inside(i, "internal/ui", "internal/audit", "internal/secret", "internal/sealing") || inside(i, "internal/ui/words")
+		}, "what all pages share knows nothing of what they are about"},
+		{"internal/ui/secrets", func(i string) bool {
+			return !inside(i, "internal/identity", "internal/sealing", "internal/ui/accounts", "internal/ui/system")
+		}, "the pages of secrets reach no record of users"},
+		{"internal/ui/accounts", func(i string) bool {
+			return !inside(i, "internal/audit", "internal/secret", "internal/sealing", "internal/ui/secrets", "internal/ui/system", "internal/ui/trail")
+		}, "the pages of accounts reach no secret"},
+		{"internal/ui/system", func(i string) bool { return !inside(i, "internal/ui/accounts", "internal/ui/secrets") },
+			"a group of pages knows nothing of the others"},
 		{"internal/identity", func(i string) bool {
 			return !ours(i) || inside(i, "internal/identity", "internal/access", "internal/errs", "internal/id", "internal/kv")
 		}, "users and tokens are kept on any engine, and know nothing of secrets nor of who asks for them"},

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -37,8 +36,9 @@ func (unkept) Restore(context.Context, id.ID, string, int, string) error {
 
 // use puts another store below the pages.
 func (s *site) use(store secret.Store) {
-	s.ui.Store = store
-	s.ui.Secrets = secret.NewService(store, s.guard, s.users, nil, secret.Limits{})
+	s.change(func(c *Config) {
+		c.Store, c.Secrets = store, secret.NewService(store, s.guard, s.users, nil, secret.Limits{})
+	})
 }
 
 var seenField = regexp.MustCompile(`name="seen" value="([0-9a-f]+)"`)
@@ -187,43 +187,15 @@ func TestBringingBack(t *testing.T) {
 	s.hidesValue()
 }
 
-func TestPagesOfDeleted(t *testing.T) {
-	var infos []secret.Info
-	for i := range 250 {
-		infos = append(infos, secret.Info{Key: fmt.Sprintf("K%03d", i)})
-	}
-	for name, tt := range map[string]struct {
-		search       string
-		page         int
-		first        string
-		shown        int
-		before, next string
-	}{
-		"first":       {"", 0, "K000", 100, "", "?q=&page=1"},
-		"last":        {"", 2, "K200", 50, "?q=&page=1", ""},
-		"beyond":      {"", 99, "K200", 50, "?q=&page=1", ""},
-		"search":      {"k00", 0, "K000", 10, "", ""},
-		"search more": {"k1", 0, "K100", 100, "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := deletedList{Search: tt.search}
-			l.page(append([]secret.Info(nil), infos...), tt.page)
-			if l.Total != 250 || len(l.Shown) != tt.shown || l.Shown[0].Key != tt.first || l.Before != tt.before || l.Next != tt.next {
-				t.Errorf("%d of %d shown, before %q, next %q", len(l.Shown), l.Total, l.Before, l.Next)
-			}
-		})
-	}
-}
-
 func TestStoreWithoutHistory(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
-	s.ui.NoHistory = true
+	s.change(func(c *Config) { c.NoHistory = true })
 	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be brought back")
 	if p := b.get(s.at("/secret?key=k")); strings.Contains(p.body, `id="versions"`) || !strings.Contains(p.body, `id="about"`) {
 		t.Errorf("without earlier versions the page shows: %s", clipped(p.body))
 	}
-	s.ui.NoHistory = false
+	s.change(func(c *Config) { c.NoHistory = false })
 	s.use(plainStore{s.store})
 	p := b.get(s.at("/secret?key=k"))
 	p.wants(t, 200, "no dates, no description and no earlier versions", "What is stored now is replaced.")
@@ -243,6 +215,6 @@ func TestStoreWithoutHistory(t *testing.T) {
 
 func TestStoreTellsOfItself(t *testing.T) {
 	s, b := setUp(t)
-	s.ui.Store = telling{s.store}
+	s.use(telling{s.store})
 	b.get("/store").wants(t, 200, "<dt>Vault’s token</dt><dd>has ended <span class=\"badge bad\">needs attention</span>", "<dt>other</dt><dd>fares well</dd>")
 }

@@ -92,10 +92,10 @@ func TestAuditLogElsewhere(t *testing.T) {
 	elsewhere, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Stdout: io.Discard, Logger: slog.New(slog.DiscardHandler)})
 	s.must(err)
 	t.Cleanup(func() { s.must(elsewhere.Close()) })
-	s.ui.Trail = elsewhere
+	s.change(func(c *Config) { c.Trail = elsewhere })
 	b.get("/activity").wants(t, 200, "The audit log is elsewhere", "not kept in a file")
 	b.get(s.at("/secret?key=k")).wants(t, 200, "not kept in a file")
-	s.ui.Trail = nil
+	s.change(func(c *Config) { c.Trail = nil })
 	b.get("/activity").wants(t, 200, "The audit log is elsewhere", "there is no audit log to read")
 }
 
@@ -111,7 +111,7 @@ func TestStoreSaysWhyItHasNoHistory(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
 	s.use(forgetful{s.store, s.store.(secret.Historian)})
-	s.ui.StoreName = "vault"
+	s.change(func(c *Config) { c.StoreName = "vault" })
 	p := b.get(s.at("/secret?key=k"))
 	p.wants(t, 200, "with --vault-layout secret each has its own", "Replace the value")
 	if strings.Contains(p.body, `id="about"`) {
@@ -162,8 +162,8 @@ func TestPreviewOfManyNames(t *testing.T) {
 	if at := strings.Index(p.body, "NAME_00901"); at < 0 || at > strings.Index(p.body, "NAME_00000") {
 		t.Error("what would be replaced does not come first")
 	}
-	if n := strings.Count(p.body, "NAME_"); n != importShown {
-		t.Errorf("%d names are shown, want %d", n, importShown)
+	if n := strings.Count(p.body, "NAME_"); n != 500 {
+		t.Errorf("%d names are shown, want 500", n)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestPreviewOfManyNames(t *testing.T) {
 func TestMoreThanIsShown(t *testing.T) {
 	s, b := setUp(t)
 	b.get("/orgs").wants(t, 200, "data-filter")
-	for i := range maxListed {
+	for i := range 500 {
 		_, err := s.users.NewOrg(t.Context(), s.op, fmt.Sprintf("Org %04d", i), "")
 		s.must(err)
 	}

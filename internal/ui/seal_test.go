@@ -32,7 +32,7 @@ func TestRotating(t *testing.T) {
 	b.post("/store/rotate", nil).wants(t, 404)
 	r := &rotating{}
 	r.status.Seal.Type, r.status.Term, r.status.Terms, r.status.Rotation.State = "key-file", 1, []sealing.Term{{Term: 1}}, sealing.Idle
-	s.ui.Seals = r
+	s.change(func(c *Config) { c.Seals = r })
 	b.get("/store").wants(t, 200, "all data are of the current term", "Rotate the data keys")
 	b.post("/store/rotate", nil).leads(t, "/store")
 	b.get("/store").wants(t, 200, "Term 2 has begun", "0 of 4 organisations done, 17 records sealed anew", "Names of secrets", "sealed, too", "data-refresh", "disabled")

@@ -43,7 +43,8 @@ const (
 // site is the pages over real parts: a bbolt file, a keyring, the sealed store, identity and the audit log.
 type site struct {
 	testing.TB
-	ui     *UI
+	config Config
+	ui     *UI // of the config; see change
 	url    string
 	store  secret.Store
 	uses   *lastuse.Book
@@ -80,13 +81,22 @@ func newSite(t testing.TB) *site {
 	s.must(err)
 	s.users, err = directory.New(directory.Config{KV: data, Guard: s.guard, Authn: s.logins, Secrets: s.store, Logger: log, Now: now})
 	s.must(err)
-	s.ui, err = New(Config{Guard: s.guard, Authn: s.logins, Identity: s.users, Secrets: secret.NewService(s.store, s.guard, s.users, s.uses, secret.Limits{}), Store: s.store,
-		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now})
-	s.must(err)
-	server := httptest.NewServer(s.ui)
+	s.config = Config{Guard: s.guard, Authn: s.logins, Directory: s.users, Secrets: secret.NewService(s.store, s.guard, s.users, s.uses, secret.Limits{}), Store: s.store,
+		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now}
+	s.change(func(*Config) {})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ui.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
+}
+
+// change makes the pages anew, of a config that differs.
+func (s *site) change(how func(*Config)) {
+	s.Helper()
+	how(&s.config)
+	var err error
+	s.ui, err = New(s.config)
+	s.must(err)
 }
 
 // setUp makes the first user and organisation, and gives a browser that is signed in.

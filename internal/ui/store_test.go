@@ -8,7 +8,6 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
-	"strongroom/internal/ui/hour"
 )
 
 // sick is a store that cannot serve.
@@ -30,7 +29,7 @@ func TestStorePage(t *testing.T) {
 	s.ui.Look(t.Context())
 	p := b.get("/store")
 	p.wants(t, 200, "calls in the last hour</dt><dd>4<", "failed</dt><dd>0<", `<path class="curve c01"`, "Checked")
-	s.ui.hour = hour.New(sick{s.store}, nil, "bolt", s.ui.Now)
+	s.use(sick{s.store})
 	s.ahead += time.Minute
 	b.get("/store").wants(t, 200, "cannot serve", "Vault is sealed")
 }

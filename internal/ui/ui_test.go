@@ -1,18 +1,26 @@
 package ui
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"strongroom/internal/identity"
+	"strongroom/internal/ui/visit"
 )
 
 // paths are all routes with their placeholders filled in.
-func (s *site) paths(method string) map[string]*route {
-	all := make(map[string]*route)
-	for pattern, rt := range s.ui.routes() {
+func (s *site) paths(method string) visit.Table {
+	tables := make(visit.Table)
+	for _, t := range s.config.tables(nil) {
+		maps.Copy(tables, t)
+	}
+	all := make(visit.Table)
+	for pattern, rt := range tables {
 		m, path, ok := strings.Cut(pattern, " ")
 		if !ok || m != method {
 			continue
@@ -28,14 +36,14 @@ func TestNobodyIsLetIn(t *testing.T) {
 	nobody := s.anonymous()
 	n := 0
 	for path, rt := range s.paths("GET") {
-		if rt.open {
+		if rt.Open {
 			continue
 		}
 		n++
 		nobody.get(path).leads(t, "/signin?next="+url.QueryEscape(path))
 	}
 	for path, rt := range s.paths("POST") {
-		if rt.open {
+		if rt.Open {
 			continue
 		}
 		n++
@@ -72,7 +80,8 @@ func TestHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/signin", "/orgs", "/store", "/nothing", s.at("/secrets"), s.at("/secret?key=db%2Fpassword"), "/orgs/x/secrets"} {
 		p := b.get(path)
 		for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-			"Cross-Origin-Opener-Policy": "same-origin", "Content-Security-Policy": policy} {
+			"Cross-Origin-Opener-Policy": "same-origin", "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+				"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"} {
 			if got := p.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
@@ -91,8 +100,15 @@ func TestStaticFiles(t *testing.T) {
 	b.get("/static/app.css").wants(t, http.StatusNotFound)
 	b.get("/static/..%2fui.go").wants(t, http.StatusNotFound)
 	total := 0
-	for name, path := range s.ui.files.hashed {
-		p := b.get(path)
+	entries, err := files.ReadDir("static")
+	s.must(err)
+	for _, e := range entries {
+		name := e.Name()
+		content, err := files.ReadFile("static/" + name)
+		s.must(err)
+		plain, ext, _ := strings.Cut(name, ".")
+		sum := sha256.Sum256(content)
+		p := b.get(fmt.Sprintf("/static/%s-%x.%s", plain, sum[:6], ext))
 		p.wants(t, http.StatusOK)
 		total += len(p.body)
 		if !strings.Contains(p.header.Get("Cache-Control"), "immutable") {

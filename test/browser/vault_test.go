@@ -132,7 +132,7 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	o, err := users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, directory.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
 	check(t, err)
 	s.org = o.Org.ID
-	s.ui, err = ui.New(ui.Config{Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store, Trail: trail,
+	s.ui, err = ui.New(ui.Config{Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store, Trail: trail,
 		StoreName: "vault", Gather: metrics, Logger: log, Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }})
 	check(t, err)
 	server := httptest.NewServer(s.ui)

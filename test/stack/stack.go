@@ -112,7 +112,7 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	api, err := httpapi.New(httpapi.Config{
 		Seals: s.Seals, Backup: data,
-		Guard: guard, Authn: logins, Identity: users, Secrets: secret.NewService(s.Store, guard, users, uses, secret.Limits{}), Store: s.Store, Trail: trail,
+		Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.Store, guard, users, uses, secret.Limits{}), Store: s.Store, Trail: trail,
 		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any { return map[string]any{"secret-store": "bolt"} },
 		Metrics: metrics, Gather: metrics, Logger: log,
 	})

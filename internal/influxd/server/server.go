@@ -165,7 +165,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		})
 	})
 	api := httpapi.Config{
-		Guard: s.Guard, Authn: logins, Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
+		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 	}
@@ -174,7 +174,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
-			Guard: s.Guard, Authn: logins, Identity: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
+			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
 			MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {

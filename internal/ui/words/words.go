@@ -1,9 +1,10 @@
-// Package words says times, numbers and sizes as people do.
+// Package words says times, numbers, sizes and names as people do.
 package words
 
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -95,4 +96,17 @@ func Lasting(seconds float64) string {
 		return Count(int(seconds/3600), "hour")
 	}
 	return Count(int(seconds/86400), "day")
+}
+
+// Clip shortens a name for use in a message.
+func Clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
+}
+
+// Contains compares without regard to case; everything contains the empty text.
+func Contains(s, part string) bool {
+	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }

@@ -1,4 +1,4 @@
-package ui
+package accounts
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/ui/visit"
 )
 
 // The kinds of token that the form offers.
@@ -33,7 +34,7 @@ type tokenForm struct {
 	Lives any
 }
 
-func (f *tokenForm) fill(v *visit) {
+func (f *tokenForm) fill(v *visit.Visit) {
 	for _, t := range access.ResourceTypes {
 		if t != access.Instance {
 			f.Types = append(f.Types, t)
@@ -43,13 +44,13 @@ func (f *tokenForm) fill(v *visit) {
 	f.Lives = lives
 }
 
-func readTokenForm(v *visit) (tokenForm, error) {
-	f := tokenForm{Description: v.field("description"), Kind: v.field("kind"), Read: v.field("read") != "", Write: v.field("write") != "", Use: v.field("use") != "",
-		Names: v.field("names"), Chosen: make(map[string]bool)}
+func readTokenForm(v *visit.Visit) (tokenForm, error) {
+	f := tokenForm{Description: v.Field("description"), Kind: v.Field("kind"), Read: v.Field("read") != "", Write: v.Field("write") != "", Use: v.Field("use") != "",
+		Names: v.Field("names"), Chosen: make(map[string]bool)}
 	for _, c := range v.PostForm["may"] {
 		f.Chosen[c] = true
 	}
-	days, err := strconv.Atoi(v.field("days"))
+	days, err := strconv.Atoi(v.Field("days"))
 	if err != nil || days < 0 || days > 36500 {
 		return f, errs.New(errs.Invalid, "choose how long the token lives")
 	}
@@ -114,7 +115,7 @@ func (f *tokenForm) secretPermissions(org id.ID) []access.Permission {
 }
 
 // inWords says what permissions allow, for people: a line for each type of resource, the actions together.
-func (u *UI) inWords(v *visit, ps []access.Permission) []string {
+func inWords(v *visit.Visit, ps []access.Permission) []string {
 	held := access.Caller{Principal: &access.Principal{Permissions: ps}}
 	all := func(want []access.Permission) bool {
 		return !slices.ContainsFunc(want, func(p access.Permission) bool { return !held.May(p) })
@@ -123,7 +124,7 @@ func (u *UI) inWords(v *visit, ps []access.Permission) []string {
 		return []string{"do everything, in every organisation"}
 	}
 	f := tokenForm{Kind: kindOrg}
-	if v.org.Valid() && all(f.permissions(v.org)) {
+	if v.Org.Valid() && all(f.permissions(v.Org)) {
 		return []string{"do everything in this organisation"}
 	}
 	var order []string
@@ -137,7 +138,7 @@ func (u *UI) inWords(v *visit, ps []access.Permission) []string {
 			what += " " + r.ID.String()
 		case !r.OrgID.Valid() && !r.ID.Valid():
 			what += " of every organisation"
-		case r.OrgID.Valid() && r.OrgID != v.org:
+		case r.OrgID.Valid() && r.OrgID != v.Org:
 			what += " of " + r.OrgID.String()
 		}
 		if actions[what] == nil {

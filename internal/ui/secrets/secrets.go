@@ -1,8 +1,9 @@
-package ui
+package secrets
 
 import (
 	"encoding/json"
 	"html/template"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
 
@@ -30,20 +32,20 @@ type secretList struct {
 	ReadOnly        bool // whoever asks
 }
 
-func (u *UI) secretsPage(v *visit) (answer, error) {
-	keys, err := u.Secrets.Keys(v.Context(), v.caller, v.org)
+func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
+	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
 	if err != nil {
-		return answer{}, err
+		return visit.Answer{}, err
 	}
 	keys = alphabetical(keys)
 	q := v.URL.Query()
-	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: v.mayWriteSecrets(), KeepsDeleted: u.keepsDeleted(v.org),
-		ReadOnly: secret.ReadOnly(u.Store, v.org)}
+	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: h.mayWrite(v), KeepsDeleted: h.keepsDeleted(v.Org),
+		ReadOnly: secret.ReadOnly(h.Store, v.Org)}
 	if l.Names, err = namesJSON(keys); err != nil {
-		return answer{}, err
+		return visit.Answer{}, err
 	}
 	l.page(keys, pageNumber(q.Get("page")))
-	return answer{page: "secrets.html", title: "Secrets", data: l}, nil
+	return visit.Answer{Page: "secrets.html", Title: "Secrets", Data: l}, nil
 }
 
 // alphabetical is the order in which people look for a name: capital and small letters are the same, unless nothing else
@@ -82,7 +84,7 @@ func (l *secretList) page(keys []string, n int) {
 	if l.Search != "" {
 		matching = nil
 		for _, k := range keys {
-			if contains(k, l.Search) {
+			if words.Contains(k, l.Search) {
 				matching = append(matching, k)
 			}
 		}
@@ -97,7 +99,7 @@ func (l *secretList) page(keys []string, n int) {
 		l.Shown = matching[from:to]
 	}
 	l.From, l.To = from+1, to
-	rest := "?q=" + queryEscape(l.Search)
+	rest := "?q=" + url.QueryEscape(l.Search)
 	if l.Descending {
 		rest += "&sort=down"
 	}
@@ -118,57 +120,49 @@ func namesJSON(keys []string) (template.JS, error) {
 	return template.JS(b), err
 }
 
-func (v *visit) mayWriteSecrets() bool {
-	return v.caller.MaySome(access.Write, v.org) && !secret.ReadOnly(v.ui.Store, v.org)
-}
-
-// host is the server as the reader's browser knows it, unless a proxy speaks TLS for it.
-func (v *visit) host() string {
-	if v.ui.Secure {
-		return "https://" + v.Host
-	}
-	return "http://" + v.Host
+func (h *handlers) mayWrite(v *visit.Visit) bool {
+	return v.Caller.MaySome(access.Write, v.Org) && !secret.ReadOnly(h.Store, v.Org)
 }
 
 // deleteSecretsPage asks before it deletes one secret, by a link.
-func (u *UI) deleteSecretsPage(v *visit) (answer, error) {
-	return u.askDeleteSecrets(v, v.URL.Query()["key"])
+func (h *handlers) deleteSecretsPage(v *visit.Visit) (visit.Answer, error) {
+	return h.askDeleteSecrets(v, v.URL.Query()["key"])
 }
 
 // confirmShown bounds the names that a question lists; the form holds all of them.
 const confirmShown = 20
 
-func (u *UI) askDeleteSecrets(v *visit, keys []string) (answer, error) {
+func (h *handlers) askDeleteSecrets(v *visit.Visit, keys []string) (visit.Answer, error) {
 	if len(keys) == 0 {
-		return answer{goTo: v.at("/secrets"), note: "Nothing was chosen, so nothing was deleted."}, nil
+		return visit.Answer{GoTo: v.At("/secrets"), Note: "Nothing was chosen, so nothing was deleted."}, nil
 	}
-	c := confirm{
+	c := visit.Confirm{
 		Question: "Delete " + words.Count(len(keys), "secret") + "?",
 		Goes:     keys[:min(len(keys), confirmShown)], More: max(0, len(keys)-confirmShown),
 		Back:   "The values cannot be brought back from this page, and whatever uses them will fail.",
-		Action: v.at("/secrets/delete"), Button: "Delete " + words.Count(len(keys), "secret"), Cancel: v.at("/secrets"),
+		Action: v.At("/secrets/delete"), Button: "Delete " + words.Count(len(keys), "secret"), Cancel: v.At("/secrets"),
 	}
 	list, err := json.Marshal(keys)
 	if err != nil {
-		return answer{}, err
+		return visit.Answer{}, err
 	}
 	c.Keys = string(list)
-	if u.keepsDeleted(v.org) {
+	if h.keepsDeleted(v.Org) {
 		c.Back = "Whatever uses them will fail. They can be brought back for " + keptDays() + ", from the page of deleted secrets."
 	}
 	if len(keys) == 1 {
 		c.Question, c.Button = "Delete this secret?", "Delete the secret"
 		c.Back = "The value cannot be brought back from this page, and whatever uses it will fail."
-		if u.keepsDeleted(v.org) {
+		if h.keepsDeleted(v.Org) {
 			c.Back = "Whatever uses it will fail. It can be brought back for " + keptDays() + ", from the page of deleted secrets."
 		}
 	}
-	return askFirst(c), nil
+	return visit.Ask(c), nil
 }
 
 // chosen are the names that a form has: each in a field of its own, as ticked boxes send them, or all in one as JSON, for
 // net/url reads 10,000 fields at most.
-func (v *visit) chosen() ([]string, error) {
+func chosen(v *visit.Visit) ([]string, error) {
 	keys := slices.Clone(v.PostForm["key"])
 	if list := v.PostFormValue("keys"); list != "" {
 		var more []string
@@ -181,23 +175,23 @@ func (v *visit) chosen() ([]string, error) {
 	return slices.Compact(keys), nil
 }
 
-func (u *UI) deleteSecrets(v *visit) (answer, error) {
-	keys, err := v.chosen()
+func (h *handlers) deleteSecrets(v *visit.Visit) (visit.Answer, error) {
+	keys, err := chosen(v)
 	if err != nil {
-		return answer{}, err
+		return visit.Answer{}, err
 	}
-	if v.field("sure") != "yes" {
-		return u.askDeleteSecrets(v, keys)
+	if v.Field("sure") != "yes" {
+		return h.askDeleteSecrets(v, keys)
 	}
-	if err := u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Delete: keys}); err != nil {
-		return again(err)(u.askDeleteSecrets(v, keys))
+	if err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Delete: keys}); err != nil {
+		return visit.Again(err)(h.askDeleteSecrets(v, keys))
 	}
 	note := words.Count(len(keys), "secret") + " deleted."
 	if len(keys) == 1 {
-		note = "“" + clip(keys[0]) + "” is deleted."
+		note = "“" + words.Clip(keys[0]) + "” is deleted."
 	}
-	if u.keepsDeleted(v.org) {
+	if h.keepsDeleted(v.Org) {
 		note += " Deleted secrets can be brought back for " + keptDays() + "."
 	}
-	return answer{goTo: v.at("/secrets"), note: note}, nil
+	return visit.Answer{GoTo: v.At("/secrets"), Note: note}, nil
 }

@@ -1,4 +1,4 @@
-package ui
+package secrets
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
 
@@ -26,14 +28,6 @@ func pageNumber(s string) int {
 	return n
 }
 
-// clip shortens a name for use in a message.
-func clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
-	}
-	return s
-}
-
 // secretForm is a secret being set. The value is never sent back: where the form is refused without JavaScript it has to
 // be typed again, and the page says so.
 type secretForm struct {
@@ -44,64 +38,64 @@ type secretForm struct {
 	MayDelete bool
 }
 
-func (u *UI) newSecretPage(v *visit) (answer, error) {
-	return answer{page: "secret-new.html", title: "Add a secret", data: secretForm{Key: v.URL.Query().Get("key")}}, nil
+func (h *handlers) newSecretPage(v *visit.Visit) (visit.Answer, error) {
+	return visit.Answer{Page: "secret-new.html", Title: "Add a secret", Data: secretForm{Key: v.URL.Query().Get("key")}}, nil
 }
 
 // createSecret has the store itself see to it that the name is new: in another tab somebody may be as far as this one.
-func (u *UI) createSecret(v *visit) (answer, error) {
+func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 	// Spaces belong to a name: the API takes them.
 	form := secretForm{Key: v.PostFormValue("key")}
-	page, err := u.saveSecret(v, answer{page: "secret-new.html", title: "Add a secret"}, form, v.only(secret.IfNew, form.Key))
+	page, err := h.saveSecret(v, visit.Answer{Page: "secret-new.html", Title: "Add a secret"}, form, only(v, secret.IfNew, form.Key))
 	if errs.Is(err, errs.PreconditionFailed) {
 		form.Exists, form.HadValue = true, true
-		page.data = form
-		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name", clip(form.Key))
+		page.Data = form
+		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name", words.Clip(form.Key))
 	}
 	return page, err
 }
 
-func (u *UI) replaceSecret(v *visit) (answer, error) {
+func (h *handlers) replaceSecret(v *visit.Visit) (visit.Answer, error) {
 	form := secretForm{Key: v.PostFormValue("key")}
-	page, err := u.saveSecret(v, answer{page: "secret-gone.html", title: "Not saved"}, form, v.only(secret.IfExisting, form.Key))
+	page, err := h.saveSecret(v, visit.Answer{Page: "secret-gone.html", Title: "Not saved"}, form, only(v, secret.IfExisting, form.Key))
 	if errs.Is(err, errs.PreconditionFailed) {
 		form.Gone, form.HadValue = true, true
-		page.data = form
-		err = errs.New(errs.Conflict, "the secret %q was deleted meanwhile; choose “set it again”, or go back", clip(form.Key))
+		page.Data = form
+		err = errs.New(errs.Conflict, "the secret %q was deleted meanwhile; choose “set it again”, or go back", words.Clip(form.Key))
 	}
 	return page, err
 }
 
 // only is the condition of setting the key, unless the reader has decided, or may not know whether it exists.
-func (v *visit) only(c secret.Condition, key string) secret.Condition {
-	if v.field("replace") == "yes" || !v.caller.May(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: v.org, Name: key})) {
+func only(v *visit.Visit, c secret.Condition, key string) secret.Condition {
+	if v.Field("replace") == "yes" || !v.Caller.May(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: v.Org, Name: key})) {
 		return secret.Anyway
 	}
 	return c
 }
 
 // saveSecret stores the form's value.
-func (u *UI) saveSecret(v *visit, page answer, form secretForm, only secret.Condition) (answer, error) {
-	value, given, err := v.value()
+func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm, only secret.Condition) (visit.Answer, error) {
+	value, given, err := formValue(v)
 	form.HadValue = given
-	page.data = form
+	page.Data = form
 	if err != nil {
 		clear(value)
 		return page, err
 	}
-	err = u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}, Only: only})
+	err = h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}, Only: only})
 	if err != nil {
 		return page, err
 	}
-	return answer{goTo: v.at("/secret?key=" + queryEscape(form.Key)), note: "The value is saved (" + words.Size(len(value)) + ")."}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(form.Key)), Note: "The value is saved (" + words.Size(len(value)) + ")."}, nil
 }
 
 // hasSecret asks for all names: the service has no question about one. Who may not read names cannot be told.
-func (u *UI) hasSecret(v *visit, key string) (bool, error) {
-	if !v.caller.MaySome(access.Read, v.org) {
+func (h *handlers) hasSecret(v *visit.Visit, key string) (bool, error) {
+	if !v.Caller.MaySome(access.Read, v.Org) {
 		return false, nil
 	}
-	keys, err := u.Secrets.Keys(v.Context(), v.caller, v.org)
+	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
 	if err != nil {
 		return false, err
 	}
@@ -109,9 +103,9 @@ func (u *UI) hasSecret(v *visit, key string) (bool, error) {
 	return found, nil
 }
 
-// value is what the form carries: the bytes of a file as they are, or else the text field, whose line ends browsers write as
+// formValue is what the form carries: the bytes of a file as they are, or else the text field, whose line ends browsers write as
 // CRLF, whatever was typed. app.js sends the typed text as a file, so that it arrives as it was.
-func (v *visit) value() (value []byte, given bool, err error) {
+func formValue(v *visit.Visit) (value []byte, given bool, err error) {
 	if v.MultipartForm != nil {
 		for _, f := range v.MultipartForm.File["file"] {
 			if f.Size == 0 && f.Filename == "" {
@@ -159,38 +153,38 @@ type secretView struct {
 	NoRecords string // why the audit log was not asked, "" where it was
 }
 
-func (u *UI) secretPage(v *visit) (answer, error) {
-	return u.showSecret(v, v.URL.Query().Get("key"))
+func (h *handlers) secretPage(v *visit.Visit) (visit.Answer, error) {
+	return h.showSecret(v, v.URL.Query().Get("key"))
 }
 
-func (u *UI) showSecret(v *visit, key string) (answer, error) {
-	known, err := u.known(v, key)
+func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) {
+	known, err := h.known(v, key)
 	if err != nil {
-		return answer{}, err
+		return visit.Answer{}, err
 	}
-	p := secretView{Key: key, About: known, ReadOnly: secret.ReadOnly(u.Store, v.org), MayWrite: v.mayWriteSecrets(), Flux: fluxCall(key), Curl: v.curl(key), Origin: v.host(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.org.String()}
+	p := secretView{Key: key, About: known, ReadOnly: secret.ReadOnly(h.Store, v.Org), MayWrite: h.mayWrite(v), Flux: fluxCall(key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.Org.String()}
 	if known == nil {
-		p.NoHistory = cmp.Or(noHistory[u.StoreName], noHistory[""])
+		p.NoHistory = cmp.Or(noHistory[h.StoreName], noHistory[""])
 	}
-	if u.keepsDeleted(v.org) {
+	if h.keepsDeleted(v.Org) {
 		p.Days = keptDays()
 	}
-	if v.operator() && u.Trail != nil {
-		p.Activity, err = u.lately(v, key)
+	if v.Operator() && h.Trail.Kept() {
+		p.Activity, err = h.lately(v, key)
 		if errs.Is(err, errs.NotImplemented) {
 			p.NoRecords = errs.Message(err)
 		} else if err != nil {
-			u.Logger.Warn("a secret's activity could not be read", "request", v.id, "error", err)
+			h.Logger.Warn("a secret's activity could not be read", "request", v.ID, "error", err)
 			p.NoRecords = "The audit log cannot be read just now."
 		}
 	}
-	return answer{page: "secret.html", title: key, data: p}, nil
+	return visit.Answer{Page: "secret.html", Title: key, Data: p}, nil
 }
 
 // lately is what was done with a secret last, and what was refused. Every look at its page and every use by an agent is on
 // record too, and would fill it.
-func (u *UI) lately(v *visit, key string) ([]audit.Record, error) {
-	page, err := u.acts(v, audit.Filter{OrgID: v.org.String(), Key: key, Changes: true, Limit: 8})
+func (h *handlers) lately(v *visit.Visit, key string) ([]audit.Record, error) {
+	page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Key: key, Changes: true, Limit: 8})
 	return page.Records, err
 }
 
@@ -203,13 +197,13 @@ func fluxString(s string) string {
 }
 
 // curl is how a script sets the secret. The value goes through standard input and so is not in the list of processes.
-func (v *visit) curl(key string) string {
+func curl(v *visit.Visit, key string) string {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(map[string]string{key: "NEW VALUE"}) // strings always encode
 	return fmt.Sprintf("curl --request PATCH %s \\\n  --header \"Authorization: Token $INFLUX_TOKEN\" \\\n  --data @- <<'END'\n%sEND",
-		shellQuote(v.host()+"/api/v2/orgs/"+v.org.String()+"/secrets"), body.String())
+		shellQuote(v.Origin()+"/api/v2/orgs/"+v.Org.String()+"/secrets"), body.String())
 }
 
 // shellQuote quotes a word for a POSIX shell.

@@ -1,4 +1,4 @@
-package ui
+package system
 
 import (
 	"cmp"
@@ -8,24 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/ui/visit"
 )
-
-// readTrail reads the audit log for an operator, and puts that on record once, as the API does, however often read asks it.
-func (u *UI) readTrail(v *visit, read func(Trail) error) error {
-	act := access.Act{Action: "audit.read"}
-	operator := access.To(access.Read, access.Resource{Type: access.Instance})
-	if err := u.Guard.Allow(v.Context(), v.caller, act, operator); err != nil {
-		return err
-	}
-	if u.Trail == nil {
-		return errs.New(errs.NotImplemented, "there is no audit log to read")
-	}
-	return u.Guard.Done(v.Context(), v.caller, act, read(u.Trail))
-}
 
 type activityRow struct {
 	audit.Record
@@ -69,15 +56,6 @@ const everything = "all"
 // actsShown is how many acts a page holds.
 const actsShown = 50
 
-// acts are those that the filter chooses, the newest first, and where the next page of them begins.
-func (u *UI) acts(v *visit, f audit.Filter) (page audit.Page, err error) {
-	err = u.readTrail(v, func(t Trail) error {
-		page, err = t.Query(v.Context(), f)
-		return err
-	})
-	return page, err
-}
-
 // actions are the groups that the filter offers.
 var actions = []action{
 	{"", "changes and refusals"}, {everything, "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"}, {"secrets.use", "secrets: used"},
@@ -88,12 +66,12 @@ var actions = []action{
 var spans = []span{{"", "ever", 0}, {"1h", "the last hour", time.Hour}, {"24h", "the last day", 24 * time.Hour},
 	{"168h", "the last week", 7 * 24 * time.Hour}, {"720h", "the last 30 days", 30 * 24 * time.Hour}}
 
-func (u *UI) activityPage(v *visit) (answer, error) {
+func (h *handlers) activityPage(v *visit.Visit) (visit.Answer, error) {
 	q := v.URL.Query()
 	p := activity{Actions: actions, Spans: spans, Outcomes: []string{"allowed", "denied", "failed"}, Filter: activityForm{Actor: strings.TrimSpace(q.Get("actor")), Key: q.Get("key"),
 		Action: q.Get("action"), Outcome: q.Get("outcome"), Org: q.Get("org"), Since: q.Get("since")}}
-	page := answer{page: "activity.html", title: "Activity"}
-	f, err := p.Filter.filter(u.Now())
+	page := visit.Answer{Page: "activity.html", Title: "Activity"}
+	f, err := p.Filter.filter(h.Now())
 	p.Filtered = p.Filter != activityForm{}
 	if err == nil && q.Get("before") != "" {
 		if f.Before, err = strconv.ParseUint(q.Get("before"), 10, 64); err != nil {
@@ -102,7 +80,7 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 	}
 	var found audit.Page
 	if err == nil {
-		found, err = u.acts(v, f)
+		found, err = h.Trail.Acts(v.Context(), v.Caller, f)
 	}
 	names := make(map[string]string)
 	for _, r := range found.Records {
@@ -111,10 +89,10 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 			continue
 		}
 		row := activityRow{Record: r, Did: inPast(r.Action), Times: 1}
-		if row.Org, err = u.orgNamed(v, names, r.OrgID); err != nil {
+		if row.Org, err = h.orgNamed(v, names, r.OrgID); err != nil {
 			break
 		}
-		if row.To, err = u.targetNamed(v, names, r); err != nil {
+		if row.To, err = h.targetNamed(v, names, r); err != nil {
 			break
 		}
 		p.Rows = append(p.Rows, row)
@@ -123,24 +101,24 @@ func (u *UI) activityPage(v *visit) (answer, error) {
 		q.Set("before", strconv.FormatUint(found.Next, 10))
 		p.Next = "?" + q.Encode()
 	}
-	page.data = p
+	page.Data = p
 	switch {
 	case errs.Is(err, errs.NotImplemented):
-		return answer{page: page.page, title: page.title, data: activity{None: errs.Message(err)}}, nil
+		return visit.Answer{Page: page.Page, Title: page.Title, Data: activity{None: errs.Message(err)}}, nil
 	case errs.Is(err, errs.Unauthorized):
-		return answer{}, err
+		return visit.Answer{}, err
 	}
 	return page, err
 }
 
 // orgNamed is the organisation's name, looked up once a page; "" for one that is gone.
-func (u *UI) orgNamed(v *visit, names map[string]string, org string) (string, error) {
+func (h *handlers) orgNamed(v *visit.Visit, names map[string]string, org string) (string, error) {
 	o, err := id.Parse(org)
 	if err != nil {
 		return "", nil // the entry concerns none
 	}
 	if _, ok := names[org]; !ok {
-		if names[org], err = u.Identity.OrgName(v.Context(), o); err != nil {
+		if names[org], err = h.Directory.OrgName(v.Context(), o); err != nil {
 			return "", err
 		}
 	}
@@ -148,13 +126,13 @@ func (u *UI) orgNamed(v *visit, names map[string]string, org string) (string, er
 }
 
 // targetNamed is the target as a reader knows it: a user who is still there by name, all else as it stands on record.
-func (u *UI) targetNamed(v *visit, names map[string]string, r audit.Record) (string, error) {
+func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.Record) (string, error) {
 	user, err := id.Parse(r.Target)
 	if err != nil || !strings.HasPrefix(r.Action, "users.") && !strings.HasPrefix(r.Action, "orgs.members.") && !strings.HasPrefix(r.Action, "orgs.owners.") {
 		return r.Target, nil
 	}
 	if _, ok := names[r.Target]; !ok {
-		if names[r.Target], err = u.Identity.UserName(v.Context(), user); err != nil {
+		if names[r.Target], err = h.Directory.UserName(v.Context(), user); err != nil {
 			return "", err
 		}
 	}
@@ -219,4 +197,13 @@ func inPast(action string) string {
 		return s
 	}
 	return action
+}
+
+// validID is an ID as a filter takes it: empty, or 16 hexadecimal characters.
+func validID(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := id.Parse(s)
+	return err
 }

@@ -1,4 +1,4 @@
-package ui
+package system
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/sealing"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/hour"
+	"strongroom/internal/ui/visit"
 )
 
 type storeView struct {
@@ -42,45 +43,45 @@ var sealNames = map[string]string{
 	"key-file": "a key file", "passphrase": "a passphrase", "transit": "Vault’s transit engine",
 }
 
-func (u *UI) storePage(v *visit) (answer, error) {
-	p := storeView{Name: u.StoreName, Healthy: true}
-	if n, ok := storeNames[u.StoreName]; ok {
+func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
+	p := storeView{Name: h.StoreName, Healthy: true}
+	if n, ok := storeNames[h.StoreName]; ok {
 		p.Name, p.What = n[0], n[1]
 	}
 	var err error
-	if p.Checked, err = u.hour.State(v.Context()); err != nil {
+	if p.Checked, err = h.Hour.State(v.Context()); err != nil {
 		p.Healthy, p.Reason = false, errs.Message(err)
 	}
-	for _, d := range secret.Details(u.Store) {
+	for _, d := range secret.Details(h.Store) {
 		called, ok := detailNames[d.Name]
 		if !ok {
 			called = d.Name
 		}
 		p.Details = append(p.Details, detail{d, called})
 	}
-	p.Hour = u.hour.Summary()
-	if u.Seals != nil && v.operator() {
-		s, err := u.Seals.Status(v.Context(), v.caller)
+	p.Hour = h.Hour.Summary()
+	if h.Seals != nil && v.Operator() {
+		s, err := h.Seals.Status(v.Context(), v.Caller)
 		if err != nil {
-			return answer{}, err
+			return visit.Answer{}, err
 		}
 		p.Seal, p.SealName, p.Rotating = &s, s.Seal.Type, s.Rotation.State != sealing.Idle
 		if n, ok := sealNames[s.Seal.Type]; ok {
 			p.SealName = n
 		}
 	}
-	return answer{page: "store.html", title: "Store", data: p}, nil
+	return visit.Answer{Page: "store.html", Title: "Store", Data: p}, nil
 }
 
 // rotate begins a new term of the data keys. It takes nothing away: what older terms sealed can be opened until all is
 // sealed anew, so nobody is asked twice.
-func (u *UI) rotate(v *visit) (answer, error) {
-	if u.Seals == nil {
-		return answer{}, errs.New(errs.NotFound, "there is no such page")
+func (h *handlers) rotate(v *visit.Visit) (visit.Answer, error) {
+	if h.Seals == nil {
+		return visit.Answer{}, errs.New(errs.NotFound, "there is no such page")
 	}
-	s, err := u.Seals.Rotate(v.Context(), v.caller)
+	s, err := h.Seals.Rotate(v.Context(), v.Caller)
 	if err != nil {
-		return again(err)(u.storePage(v))
+		return visit.Again(err)(h.storePage(v))
 	}
-	return answer{goTo: "/store", note: fmt.Sprintf("Term %d has begun. What older terms sealed is sealed anew in the background.", s.Term)}, nil
+	return visit.Answer{GoTo: "/store", Note: fmt.Sprintf("Term %d has begun. What older terms sealed is sealed anew in the background.", s.Term)}, nil
 }

@@ -1,13 +1,12 @@
-package ui
+package visit
 
 import (
 	"bytes"
-	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"html/template"
+	"io/fs"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -15,9 +14,6 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/ui/words"
 )
-
-//go:embed templates
-var templateFiles embed.FS
 
 // view is what a template gets.
 type view struct {
@@ -38,22 +34,22 @@ type view struct {
 	Page     any
 }
 
-func (u *UI) parseTemplates() (map[string]*template.Template, error) {
+func (s *Server) parseTemplates() (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
-		"static": u.files.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return words.Ago(t, u.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
-		"count": words.Count, "number": words.Number, "bytes": words.Size, "maxBody": func() int64 { return u.MaxBody },
+		"static": s.static.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return words.Ago(t, s.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
+		"count": words.Count, "number": words.Number, "bytes": words.Size, "maxBody": func() int64 { return s.MaxBody },
 	}
-	base, err := template.New("base").Funcs(funcs).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")
+	base, err := template.New("base").Funcs(funcs).ParseFS(s.Files, "templates/base.html", "templates/parts.html")
 	if err != nil {
 		return nil, err
 	}
-	entries, err := templateFiles.ReadDir("templates")
+	entries, err := fs.ReadDir(s.Files, "templates")
 	if err != nil {
 		return nil, err
 	}
 	all := make(map[string]*template.Template)
 	for _, e := range entries {
-		t, err := template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+e.Name())
+		t, err := template.Must(base.Clone()).ParseFS(s.Files, "templates/"+e.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -63,34 +59,34 @@ func (u *UI) parseTemplates() (map[string]*template.Template, error) {
 }
 
 // write shows the answer, or the error.
-func (u *UI) write(v *visit, a answer, err error) {
+func (s *Server) write(v *Visit, a Answer, err error) {
 	switch {
 	case err != nil && v.live:
 		writeLiveError(v.w, err)
-	case err != nil && a.page == "":
+	case err != nil && a.Page == "":
 		setRetry(v.w.Header(), err)
 		f := failure{Message: errs.Message(err)}
 		if v.Method == http.MethodGet && errs.Is(err, errs.Unavailable) {
 			f.Again = v.URL.RequestURI()
 		}
-		a = answer{page: "error.html", title: errorTitle(err), data: f}
-		u.show(v, a, errs.CodeOf(err).Status(), "")
+		a = Answer{Page: "error.html", Title: errorTitle(err), Data: f}
+		s.show(v, a, errs.CodeOf(err).Status(), "")
 	case err != nil:
 		setRetry(v.w.Header(), err)
-		u.show(v, a, errs.CodeOf(err).Status(), errs.Message(err))
-	case a.goTo != "":
-		if a.note != "" {
-			v.setCookie(noteCookie, base64.RawURLEncoding.EncodeToString([]byte(a.note)), time.Minute)
+		s.show(v, a, errs.CodeOf(err).Status(), errs.Message(err))
+	case a.GoTo != "":
+		if a.Note != "" {
+			v.setCookie(noteCookie, base64.RawURLEncoding.EncodeToString([]byte(a.Note)), time.Minute)
 		}
 		if v.live {
-			v.w.Header().Set("Strongroom-Go", a.goTo)
+			v.w.Header().Set("Strongroom-Go", a.GoTo)
 			v.w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		v.w.Header().Set("Location", a.goTo)
+		v.w.Header().Set("Location", a.GoTo)
 		v.w.WriteHeader(http.StatusSeeOther)
 	default:
-		u.show(v, a, max(a.status, http.StatusOK), "")
+		s.show(v, a, max(a.Status, http.StatusOK), "")
 	}
 }
 
@@ -129,14 +125,14 @@ func errorTitle(err error) string {
 	return "That did not work"
 }
 
-func (u *UI) show(v *visit, a answer, status int, refused string) {
-	d := view{Title: a.title, Theme: v.theme(), Error: refused, Section: section(a.page, v.URL.Path), Version: u.Version, Now: u.Now(), Page: a.data}
-	if v.session != "" {
-		d.User, d.UserID, d.Operator = v.caller.User, v.caller.UserID.String(), v.operator()
-		if v.org.Valid() {
-			d.Org, d.OrgName, d.At = v.org.String(), v.orgName, v.at("")
+func (s *Server) show(v *Visit, a Answer, status int, refused string) {
+	d := view{Title: a.Title, Theme: v.Theme(), Error: refused, Section: section(a.Page, v.URL.Path), Version: s.Version, Now: s.Now(), Page: a.Data}
+	if v.Session != "" {
+		d.User, d.UserID, d.Operator = v.Caller.User, v.Caller.UserID.String(), v.Operator()
+		if v.Org.Valid() {
+			d.Org, d.OrgName, d.At = v.Org.String(), v.OrgName, v.At("")
 			if v.PathValue("org") != "" {
-				d.Place = v.orgName
+				d.Place = v.OrgName
 			}
 		}
 	}
@@ -147,8 +143,8 @@ func (u *UI) show(v *visit, a answer, status int, refused string) {
 		v.setCookie(noteCookie, "", -1)
 	}
 	var b bytes.Buffer
-	if err := u.templates[a.page].ExecuteTemplate(&b, "base", d); err != nil {
-		u.Logger.Error("a page could not be made", "request", v.id, "page", a.page, "error", err)
+	if err := s.templates[a.Page].ExecuteTemplate(&b, "base", d); err != nil {
+		s.Logger.Error("a page could not be made", "request", v.ID, "page", a.Page, "error", err)
 		http.Error(v.w, "an internal error has occurred; the server's log has the details", http.StatusInternalServerError)
 		return
 	}
@@ -179,17 +175,3 @@ func section(page, path string) string {
 	}
 	return first
 }
-
-// theme is the reader's wish; "" follows the system.
-func (v *visit) theme() string {
-	if c, err := v.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
-		return c.Value
-	}
-	return ""
-}
-
-func (u *UI) notFound(*visit) (answer, error) {
-	return answer{}, errs.New(errs.NotFound, "there is no such page")
-}
-
-func queryEscape(s string) string { return url.QueryEscape(s) }

@@ -1,9 +1,8 @@
-package ui
+package visit
 
 import (
 	"bytes"
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -14,23 +13,21 @@ import (
 	"time"
 )
 
-//go:embed static
-var staticFiles embed.FS
-
-// files are the static files under names that hold a hash of what is in them, so that browsers may keep them for ever.
-type files struct {
+// static are the static files under names that hold a hash of what is in them, so that browsers may keep them for ever.
+type static struct {
 	byHashed map[string][]byte
 	hashed   map[string]string // by plain name: the path
 }
 
-func openFiles() (*files, error) {
-	f := &files{byHashed: make(map[string][]byte), hashed: make(map[string]string)}
-	entries, err := staticFiles.ReadDir("static")
+// openStatic reads the folder static.
+func openStatic(all fs.FS) (*static, error) {
+	f := &static{byHashed: make(map[string][]byte), hashed: make(map[string]string)}
+	entries, err := fs.ReadDir(all, "static")
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		b, err := fs.ReadFile(staticFiles, "static/"+e.Name())
+		b, err := fs.ReadFile(all, "static/"+e.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +40,7 @@ func openFiles() (*files, error) {
 }
 
 // path is where the file is served, for the templates.
-func (f *files) path(name string) (string, error) {
+func (f *static) path(name string) (string, error) {
 	p, ok := f.hashed[name]
 	if !ok {
 		return "", fmt.Errorf("there is no static file %q", name)
@@ -51,7 +48,7 @@ func (f *files) path(name string) (string, error) {
 	return p, nil
 }
 
-func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	b, ok := f.byHashed[name]
 	if !ok {

@@ -1,9 +1,10 @@
-package ui
+package secrets
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
 
@@ -18,7 +20,9 @@ import (
 const day = "2006-01-02"
 
 // keepsDeleted says whether what is deleted can be brought back.
-func (u *UI) keepsDeleted(org id.ID) bool { return secret.KeepsHistory(u.Store, org) && !u.NoHistory }
+func (h *handlers) keepsDeleted(org id.ID) bool {
+	return secret.KeepsHistory(h.Store, org) && !h.NoHistory
+}
 
 // keptDays is secret.KeepDeleted as people say it.
 func keptDays() string { return words.Count(int(secret.KeepDeleted/(24*time.Hour)), "day") }
@@ -38,8 +42,8 @@ type describeForm struct {
 	Changed             bool // others changed it meanwhile; the reader may choose to replace it
 }
 
-func (u *UI) aboutOf(info secret.Info) *about {
-	a := &about{Info: info, Expired: !info.Expires.IsZero() && !info.Expires.After(u.Now()),
+func (h *handlers) aboutOf(info secret.Info) *about {
+	a := &about{Info: info, Expired: !info.Expires.IsZero() && !info.Expires.After(h.Now()),
 		Form: describeForm{Text: info.Text, Expires: dateOf(info.Expires), Seen: seen(info.Description)}}
 	if n := len(info.Versions); n > 0 {
 		a.Earlier = slices.Clone(info.Versions[:n-1])
@@ -62,7 +66,7 @@ func seen(d secret.Description) string {
 
 // noSecret tells no difference between what is missing and what the reader may not see.
 func noSecret(key string) error {
-	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", clip(key))
+	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", words.Clip(key))
 }
 
 // noHistory says why a store knows nothing but values, by its name in the configuration; "" is for all others.
@@ -72,12 +76,12 @@ var noHistory = map[string]string{
 }
 
 // known is what the store knows of a secret that is there; nil where it knows nothing but the value.
-func (u *UI) known(v *visit, key string) (*about, error) {
-	if secret.KeepsHistory(u.Store, v.org) {
-		info, err := u.info(v, key)
-		return u.aboutOf(info), err
+func (h *handlers) known(v *visit.Visit, key string) (*about, error) {
+	if secret.KeepsHistory(h.Store, v.Org) {
+		info, err := h.info(v, key)
+		return h.aboutOf(info), err
 	}
-	there, err := u.hasSecret(v, key)
+	there, err := h.hasSecret(v, key)
 	if err == nil && !there {
 		err = noSecret(key)
 	}
@@ -85,25 +89,25 @@ func (u *UI) known(v *visit, key string) (*about, error) {
 }
 
 // info is what is known of a secret that is there.
-func (u *UI) info(v *visit, key string) (secret.Info, error) {
-	info, err := u.Secrets.Info(v.Context(), v.caller, v.org, key)
+func (h *handlers) info(v *visit.Visit, key string) (secret.Info, error) {
+	info, err := h.Secrets.Info(v.Context(), v.Caller, v.Org, key)
 	switch {
 	case errs.Is(err, errs.NotFound), errs.Is(err, errs.Unauthorized):
 		return info, noSecret(key)
 	case err == nil && !info.Deleted.IsZero():
 		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be brought back among the deleted secrets",
-			clip(key), words.Ago(info.Deleted, u.Now()))
+			words.Clip(key), words.Ago(info.Deleted, h.Now()))
 	}
 	return info, err
 }
 
-func (u *UI) describeSecret(v *visit) (answer, error) {
+func (h *handlers) describeSecret(v *visit.Visit) (visit.Answer, error) {
 	key := v.PostFormValue("key")
-	info, err := u.info(v, key)
+	info, err := h.info(v, key)
 	if err != nil {
-		return answer{}, err
+		return visit.Answer{}, err
 	}
-	form := describeForm{Text: plainLines(v.PostFormValue("description")), Expires: v.field("expires"), Seen: v.field("seen")}
+	form := describeForm{Text: plainLines(v.PostFormValue("description")), Expires: v.Field("expires"), Seen: v.Field("seen")}
 	d := secret.Description{Text: form.Text, Expires: info.Expires}
 	// A day that is left as it was keeps the time of day that the API may have given it.
 	if form.Expires != dateOf(info.Expires) {
@@ -115,20 +119,20 @@ func (u *UI) describeSecret(v *visit) (answer, error) {
 	switch {
 	case err != nil:
 		err = errs.New(errs.Invalid, "the date is not complete; write it as year-month-day, for example 2027-01-31, or leave it empty")
-	case form.Seen != seen(info.Description) && v.field("replace") != "yes":
+	case form.Seen != seen(info.Description) && v.Field("replace") != "yes":
 		form.Changed = true
 		err = errs.New(errs.Conflict, "somebody changed the description or the date meanwhile; choose “save mine instead”, or load the page again to see theirs")
 	default:
-		err = u.Secrets.Describe(v.Context(), v.caller, v.org, key, d)
+		err = h.Secrets.Describe(v.Context(), v.Caller, v.Org, key, d)
 	}
 	if err != nil {
-		a, shown := u.showSecret(v, key)
-		if p, ok := a.data.(secretView); shown == nil && ok && p.About != nil {
+		a, shown := h.showSecret(v, key)
+		if p, ok := a.Data.(secretView); shown == nil && ok && p.About != nil {
 			p.About.Form = form
 		}
-		return again(err)(a, shown)
+		return visit.Again(err)(a, shown)
 	}
-	return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: "The description is saved."}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: "The description is saved."}, nil
 }
 
 // restoring is the question before an earlier version becomes the current one.
@@ -141,38 +145,38 @@ type restoring struct {
 // Next is the number that the restored value gets.
 func (r restoring) Next() int { return r.Current + 1 }
 
-func (u *UI) restorePage(v *visit) (answer, error) {
-	return u.askRestore(v, v.URL.Query().Get("key"), v.URL.Query().Get("version"))
+func (h *handlers) restorePage(v *visit.Visit) (visit.Answer, error) {
+	return h.askRestore(v, v.URL.Query().Get("key"), v.URL.Query().Get("version"))
 }
 
-func (u *UI) askRestore(v *visit, key, version string) (answer, error) {
-	info, err := u.info(v, key)
+func (h *handlers) askRestore(v *visit.Visit, key, version string) (visit.Answer, error) {
+	info, err := h.info(v, key)
 	if err != nil {
-		return answer{}, err
+		return visit.Answer{}, err
 	}
 	n, err := strconv.Atoi(version)
 	i := slices.IndexFunc(info.Versions, func(of secret.Version) bool { return of.Number == n })
 	if err != nil || i < 0 || !info.Versions[i].Restorable {
-		return answer{}, errs.New(errs.NotFound, "there is no version %q of %q that could be restored; it may be too old by now", clip(version), clip(key))
+		return visit.Answer{}, errs.New(errs.NotFound, "there is no version %q of %q that could be restored; it may be too old by now", words.Clip(version), words.Clip(key))
 	}
 	if n == info.Version {
-		return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: fmt.Sprintf("Version %d is the current one already.", n)}, nil
+		return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: fmt.Sprintf("Version %d is the current one already.", n)}, nil
 	}
-	return answer{page: "secret-restore.html", title: fmt.Sprintf("Restore version %d?", n),
-		data: restoring{Key: key, Version: info.Versions[i], Current: info.Version}}, nil
+	return visit.Answer{Page: "secret-restore.html", Title: fmt.Sprintf("Restore version %d?", n),
+		Data: restoring{Key: key, Version: info.Versions[i], Current: info.Version}}, nil
 }
 
-func (u *UI) restoreSecret(v *visit) (answer, error) {
-	key, version := v.PostFormValue("key"), v.field("version")
-	a, err := u.askRestore(v, key, version)
-	if err != nil || a.goTo != "" || v.field("sure") != "yes" {
+func (h *handlers) restoreSecret(v *visit.Visit) (visit.Answer, error) {
+	key, version := v.PostFormValue("key"), v.Field("version")
+	a, err := h.askRestore(v, key, version)
+	if err != nil || a.GoTo != "" || v.Field("sure") != "yes" {
 		return a, err
 	}
-	n := a.data.(restoring).Version.Number
-	if err := u.Secrets.Restore(v.Context(), v.caller, v.org, key, n); err != nil {
+	n := a.Data.(restoring).Version.Number
+	if err := h.Secrets.Restore(v.Context(), v.Caller, v.Org, key, n); err != nil {
 		return a, err
 	}
-	return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: fmt.Sprintf("The value of version %d is the current one again.", n)}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: fmt.Sprintf("The value of version %d is the current one again.", n)}, nil
 }
 
 // deletedShown bounds the deleted secrets that one page lists.
@@ -193,31 +197,31 @@ type deletedSecret struct {
 	Until time.Time // when it is gone for good
 }
 
-func (u *UI) deletedPage(v *visit) (answer, error) {
+func (h *handlers) deletedPage(v *visit.Visit) (visit.Answer, error) {
 	q := v.URL.Query()
-	l := deletedList{Kept: u.keepsDeleted(v.org), Search: q.Get("q"), MayWrite: v.mayWriteSecrets(), Days: keptDays()}
-	page := answer{page: "secrets-deleted.html", title: "Deleted secrets"}
+	l := deletedList{Kept: h.keepsDeleted(v.Org), Search: q.Get("q"), MayWrite: h.mayWrite(v), Days: keptDays()}
+	page := visit.Answer{Page: "secrets-deleted.html", Title: "Deleted secrets"}
 	if l.Kept {
-		infos, err := u.Secrets.Deleted(v.Context(), v.caller, v.org)
+		infos, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org)
 		if err != nil {
-			return answer{}, err
+			return visit.Answer{}, err
 		}
 		l.page(infos, pageNumber(q.Get("page")))
 	}
-	page.data = l
+	page.Data = l
 	return page, nil
 }
 
 func (l *deletedList) page(infos []secret.Info, n int) {
 	l.Total = len(infos)
-	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !contains(i.Key, l.Search) })
+	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !words.Contains(i.Key, l.Search) })
 	l.Matching = len(infos)
 	from := min(n*deletedShown, max(0, (len(infos)-1)/deletedShown*deletedShown))
 	to := min(from+deletedShown, len(infos))
 	for _, i := range infos[from:to] {
 		l.Shown = append(l.Shown, deletedSecret{i, i.Deleted.Add(secret.KeepDeleted)})
 	}
-	rest := "?q=" + queryEscape(l.Search) + "&page="
+	rest := "?q=" + url.QueryEscape(l.Search) + "&page="
 	if from > 0 {
 		l.Before = rest + strconv.Itoa(from/deletedShown-1)
 	}
@@ -227,21 +231,21 @@ func (l *deletedList) page(infos []secret.Info, n int) {
 }
 
 // bringBack undoes a deletion. It takes nothing away, so nobody is asked: what was set under the name since stays.
-func (u *UI) bringBack(v *visit) (answer, error) {
+func (h *handlers) bringBack(v *visit.Visit) (visit.Answer, error) {
 	key := v.PostFormValue("key")
-	info, err := u.Secrets.Info(v.Context(), v.caller, v.org, key)
+	info, err := h.Secrets.Info(v.Context(), v.Caller, v.Org, key)
 	there := err == nil && info.Deleted.IsZero()
 	if err == nil && !there {
-		err = u.Secrets.Restore(v.Context(), v.caller, v.org, key, 0)
+		err = h.Secrets.Restore(v.Context(), v.Caller, v.Org, key, 0)
 	}
 	if errs.Is(err, errs.NotFound) {
-		err = errs.New(errs.NotFound, "%q cannot be brought back any more: a deleted secret is kept for %s", clip(key), keptDays())
+		err = errs.New(errs.NotFound, "%q cannot be brought back any more: a deleted secret is kept for %s", words.Clip(key), keptDays())
 	}
 	if err != nil {
-		return again(err)(u.deletedPage(v))
+		return visit.Again(err)(h.deletedPage(v))
 	}
 	if there {
-		return answer{goTo: v.at("/secrets/deleted"), note: "“" + clip(key) + "” is there already, and was left as it is."}, nil
+		return visit.Answer{GoTo: v.At("/secrets/deleted"), Note: "“" + words.Clip(key) + "” is there already, and was left as it is."}, nil
 	}
-	return answer{goTo: v.at("/secret?key=" + queryEscape(key)), note: "“" + clip(key) + "” is back, with the value that it had."}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: "“" + words.Clip(key) + "” is back, with the value that it had."}, nil
 }

@@ -1,4 +1,4 @@
-package ui
+package secrets
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/pairs"
+	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
 
@@ -32,15 +33,15 @@ type importRow struct {
 // Found is how many names the text has.
 func (f importForm) Found() int { return f.New + f.Replace }
 
-func (u *UI) importPage(*visit) (answer, error) {
-	return answer{page: "import.html", title: "Import secrets", data: importForm{}}, nil
+func (h *handlers) importPage(*visit.Visit) (visit.Answer, error) {
+	return visit.Answer{Page: "import.html", Title: "Import secrets", Data: importForm{}}, nil
 }
 
 // importSecrets shows what the text would bring, or brings it.
-func (u *UI) importSecrets(v *visit) (answer, error) {
-	form := importForm{Keep: v.field("existing") == "keep"}
-	page := func() answer { return answer{page: "import.html", title: "Import secrets", data: form} }
-	text, _, err := v.value()
+func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
+	form := importForm{Keep: v.Field("existing") == "keep"}
+	page := func() visit.Answer { return visit.Answer{Page: "import.html", Title: "Import secrets", Data: form} }
+	text, _, err := formValue(v)
 	if err != nil {
 		return page(), err
 	}
@@ -51,7 +52,7 @@ func (u *UI) importSecrets(v *visit) (answer, error) {
 	if len(found) == 0 {
 		return page(), errs.New(errs.Invalid, "there is no name with a value in this text; nothing was imported")
 	}
-	keys, err := u.Secrets.Keys(v.Context(), v.caller, v.org)
+	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
 	if err != nil {
 		return page(), err
 	}
@@ -68,7 +69,7 @@ func (u *UI) importSecrets(v *visit) (answer, error) {
 			set[p.Name] = secret.NewValue(p.Value)
 		}
 	}
-	if v.field("do") != "import" {
+	if v.Field("do") != "import" {
 		form.Seen = true
 		slices.SortStableFunc(form.Rows, func(a, b importRow) int {
 			switch {
@@ -83,12 +84,12 @@ func (u *UI) importSecrets(v *visit) (answer, error) {
 		form.Rows = form.Rows[:len(form.Rows)-form.More]
 		return page(), nil
 	}
-	if err := u.Secrets.Apply(v.Context(), v.caller, v.org, secret.Change{Set: set}); err != nil {
+	if err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: set}); err != nil {
 		return page(), err
 	}
 	note := words.Count(form.New, "secret") + " added, " + words.Number(form.Replace) + " replaced."
 	if form.Keep {
 		note = words.Count(form.New, "secret") + " added; " + words.Number(form.Replace) + " of these names were there and stay as they are."
 	}
-	return answer{goTo: v.at("/secrets"), note: note}, nil
+	return visit.Answer{GoTo: v.At("/secrets"), Note: note}, nil
 }

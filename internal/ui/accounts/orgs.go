@@ -1,0 +1,122 @@
+package accounts
+
+import (
+	"strings"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/ui/visit"
+	"strongroom/internal/ui/words"
+)
+
+// maxListed bounds what a list shows at once; a search finds the rest.
+const maxListed = 500
+
+type orgForm struct{ Name, Description string }
+
+type orgList struct {
+	Orgs      []identity.Org
+	Search    string
+	More      bool
+	Form      orgForm
+	MayCreate bool
+}
+
+func (h *handlers) listOrgs(v *visit.Visit, form orgForm) (visit.Answer, error) {
+	l := orgList{Form: form, Search: strings.TrimSpace(v.URL.Query().Get("q")),
+		MayCreate: v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
+	orgs, err := h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, directory.Page{})
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	for _, o := range orgs {
+		if !words.Contains(o.Name, l.Search) && !words.Contains(o.Description, l.Search) {
+			continue
+		}
+		if len(l.Orgs) == maxListed {
+			l.More = true
+			break
+		}
+		l.Orgs = append(l.Orgs, o)
+	}
+	return visit.Answer{Page: "orgs.html", Title: "Organisations", Data: l}, nil
+}
+
+func (h *handlers) orgsPage(v *visit.Visit) (visit.Answer, error) { return h.listOrgs(v, orgForm{}) }
+
+func (h *handlers) createOrg(v *visit.Visit) (visit.Answer, error) {
+	form := orgForm{v.Field("name"), v.Field("description")}
+	o, err := h.Directory.NewOrg(v.Context(), v.Caller, form.Name, form.Description)
+	if err != nil {
+		return visit.Again(err)(h.listOrgs(v, form))
+	}
+	return visit.Answer{GoTo: "/orgs/" + o.ID.String() + "/secrets", Note: "The organisation “" + o.Name + "” is made. Its secrets go here."}, nil
+}
+
+type orgPage struct {
+	Org       identity.Org
+	Form      orgForm
+	MayChange bool
+}
+
+func (h *handlers) showOrg(v *visit.Visit, form *orgForm) (visit.Answer, error) {
+	o, err := h.Directory.OrgByID(v.Context(), v.Caller, v.Org)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	p := orgPage{Org: o, Form: orgForm{o.Name, o.Description}, MayChange: mayWriteOrg(v)}
+	if form != nil {
+		p.Form = *form
+	}
+	return visit.Answer{Page: "org.html", Title: "Settings of " + o.Name, Data: p}, nil
+}
+
+func mayWriteOrg(v *visit.Visit) bool {
+	return v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs, ID: v.Org}))
+}
+
+func (h *handlers) orgPage(v *visit.Visit) (visit.Answer, error) { return h.showOrg(v, nil) }
+
+func (h *handlers) updateOrg(v *visit.Visit) (visit.Answer, error) {
+	form := orgForm{v.Field("name"), v.Field("description")}
+	if _, err := h.Directory.UpdateOrg(v.Context(), v.Caller, v.Org, &form.Name, &form.Description); err != nil {
+		return visit.Again(err)(h.showOrg(v, &form))
+	}
+	return visit.Answer{GoTo: v.At(""), Note: "Saved."}, nil
+}
+
+func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
+	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org}, directory.Page{})
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	secrets := words.Count(len(keys), "secret") + " with their values"
+	if h.ReadOnly(v.Org) {
+		secrets = "sight of " + words.Count(len(keys), "secret") + ", whose values stay in the secret store"
+	}
+	return visit.Ask(visit.Confirm{
+		Question: "Delete the organisation “" + v.OrgName + "”?",
+		Goes:     []string{secrets, words.Count(len(tokens), "token") + ", refused from then on", "its memberships and buckets"},
+		Back:     "None of this can be brought back.",
+		Action:   v.At("/delete"), Button: "Delete the organisation", Cancel: v.At(""), Type: v.OrgName,
+	}), nil
+}
+
+func (h *handlers) deleteOrgPage(v *visit.Visit) (visit.Answer, error) { return h.askDeleteOrg(v) }
+
+func (h *handlers) deleteOrg(v *visit.Visit) (visit.Answer, error) {
+	if v.Field("typed") != strings.TrimSpace(v.OrgName) {
+		return visit.Again(errs.New(errs.Invalid, "type the name of the organisation as it stands there, to show that you mean it"))(h.askDeleteOrg(v))
+	}
+	if err := h.Directory.DeleteOrg(v.Context(), v.Caller, v.Org); err != nil {
+		return visit.Again(err)(h.askDeleteOrg(v))
+	}
+	v.DropOrg()
+	return visit.Answer{GoTo: "/orgs", Note: "The organisation “" + v.OrgName + "” is deleted, and all that was in it."}, nil
+}

@@ -1,0 +1,84 @@
+// Package accounts are the pages about who there is: the set-up, signing in and out, users and their preferences,
+// organisations and their members, and tokens.
+package accounts
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/id"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/ui/visit"
+)
+
+// Names lists the names of an organisation's secrets: whoever deletes it is told how many go with it.
+type Names interface {
+	Keys(ctx context.Context, c *access.Caller, org id.ID) ([]string, error)
+}
+
+// Config is what the pages show. All of it must be set.
+type Config struct {
+	Authn     *authn.Service
+	Directory *directory.Service
+	Secrets   Names
+	// ReadOnly says that the values of an organisation's secrets are managed elsewhere, and stay when it is deleted.
+	ReadOnly func(org id.ID) bool
+	Logger   *slog.Logger
+	Now      func() time.Time
+}
+
+// handlers make the pages.
+type handlers struct {
+	Config
+	setUp atomic.Bool // there is a user or an organisation; it never becomes false again in one process
+}
+
+// Routes are the paths of all of it. "/" is here too: where it leads hangs on who comes.
+func Routes(c Config) visit.Table {
+	h := &handlers{Config: c}
+	return visit.Table{
+		"GET /{$}":      visit.Open(h.home),
+		"GET /setup":    visit.Open(h.setupPage),
+		"POST /setup":   visit.Open(h.setup),
+		"GET /signin":   visit.Open(h.signInPage),
+		"POST /signin":  visit.Open(h.signIn),
+		"POST /signout": visit.SignedIn(h.signOut),
+
+		"GET /orgs":              visit.SignedIn(h.orgsPage),
+		"POST /orgs":             visit.SignedIn(h.createOrg),
+		"GET /orgs/{org}":        visit.SignedIn(h.orgPage),
+		"POST /orgs/{org}":       visit.SignedIn(h.updateOrg),
+		"GET /orgs/{org}/delete": visit.SignedIn(h.deleteOrgPage),
+		// A deletion is always a page of its own that names what will go; app.js shows it as a dialog.
+		"POST /orgs/{org}/delete": visit.SignedIn(h.deleteOrg),
+
+		"GET /orgs/{org}/tokens":                visit.SignedIn(h.tokensPage),
+		"GET /orgs/{org}/tokens/new":            visit.SignedIn(h.newTokenPage),
+		"POST /orgs/{org}/tokens/new":           visit.SignedIn(h.createToken),
+		"POST /orgs/{org}/tokens/{auth}":        visit.SignedIn(h.updateToken),
+		"GET /orgs/{org}/tokens/{auth}/delete":  visit.SignedIn(h.deleteTokenPage),
+		"POST /orgs/{org}/tokens/{auth}/delete": visit.SignedIn(h.deleteToken),
+
+		"GET /orgs/{org}/members":                visit.SignedIn(h.membersPage),
+		"POST /orgs/{org}/members":               visit.SignedIn(h.addMember),
+		"POST /orgs/{org}/members/{user}":        visit.SignedIn(h.changeRole),
+		"GET /orgs/{org}/members/{user}/remove":  visit.SignedIn(h.removeMemberPage),
+		"POST /orgs/{org}/members/{user}/remove": visit.SignedIn(h.removeMember),
+
+		"GET /users":                  visit.SignedIn(h.usersPage),
+		"POST /users":                 visit.SignedIn(h.createUser),
+		"GET /users/{user}":           visit.SignedIn(h.userPage),
+		"POST /users/{user}":          visit.SignedIn(h.updateUser),
+		"POST /users/{user}/password": visit.SignedIn(h.setPassword),
+		"GET /users/{user}/delete":    visit.SignedIn(h.deleteUserPage),
+		"POST /users/{user}/delete":   visit.SignedIn(h.deleteUser),
+
+		"GET /preferences":           visit.SignedIn(h.preferencesPage),
+		"POST /preferences":          visit.SignedIn(h.savePreferences),
+		"POST /preferences/password": visit.SignedIn(h.changePassword),
+	}
+}

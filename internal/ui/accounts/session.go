@@ -1,0 +1,143 @@
+package accounts
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/ui/visit"
+)
+
+// needsSetup reports whether nobody has set the server up.
+func (h *handlers) needsSetup(ctx context.Context) (bool, error) {
+	if h.setUp.Load() {
+		return false, nil
+	}
+	allowed, err := h.Directory.SetupAllowed(ctx)
+	if err == nil && !allowed {
+		h.setUp.Store(true)
+	}
+	return allowed, err
+}
+
+// home sends everybody where they want to go: the set-up, the sign-in, or the secrets of the organisation they were in last.
+func (h *handlers) home(v *visit.Visit) (visit.Answer, error) {
+	fresh, err := h.needsSetup(v.Context())
+	switch {
+	case err != nil:
+		return visit.Answer{}, err
+	case fresh:
+		return visit.Answer{GoTo: "/setup"}, nil
+	case v.Session == "":
+		return visit.Answer{GoTo: "/signin"}, nil
+	case v.Org.Valid():
+		return visit.Answer{GoTo: v.At("/secrets")}, nil
+	}
+	orgs, err := h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, directory.Page{Limit: 2})
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	if len(orgs) == 1 {
+		return visit.Answer{GoTo: "/orgs/" + orgs[0].ID.String() + "/secrets"}, nil
+	}
+	return visit.Answer{GoTo: "/orgs"}, nil
+}
+
+// setupForm is what was typed. Passwords are never sent back.
+type setupForm struct {
+	User, Org, Bucket string
+}
+
+func (h *handlers) setupPage(v *visit.Visit) (visit.Answer, error) {
+	fresh, err := h.needsSetup(v.Context())
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	if !fresh {
+		return visit.Answer{GoTo: "/"}, nil
+	}
+	return visit.Answer{Page: "setup.html", Title: "Set up", Data: setupForm{Bucket: "default"}}, nil
+}
+
+func (h *handlers) setup(v *visit.Visit) (visit.Answer, error) {
+	form := setupForm{User: v.Field("username"), Org: v.Field("org"), Bucket: v.Field("bucket")}
+	again := visit.Answer{Page: "setup.html", Title: "Set up", Data: form}
+	password := v.PostFormValue("password")
+	// The API takes a set-up without a password; a page without one could never be entered again.
+	if password == "" {
+		return again, errs.New(errs.EmptyValue, "choose a password: without one nobody could sign in here")
+	}
+	if password != v.PostFormValue("again") {
+		return again, errs.New(errs.Invalid, "the two passwords are not the same")
+	}
+	o, err := h.Directory.Onboard(v.Context(), v.Caller, directory.Setup{User: form.User, Password: password, Org: form.Org, Bucket: form.Bucket})
+	if err != nil {
+		return again, err
+	}
+	token, err := h.Authn.SignIn(v.Context(), v.Caller, form.User, password)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	v.KeepSession(token)
+	v.KeepOrg(o.Org.ID)
+	return visit.Answer{Page: "welcome.html", Title: "Ready", Data: struct{ Org, Token, Secrets string }{
+		o.Org.Name, o.Token, "/orgs/" + o.Org.ID.String() + "/secrets"}}, nil
+}
+
+// signInForm is the sign-in page.
+type signInForm struct {
+	User, Next string
+	Lost       bool // a form was sent by a session that had ended
+}
+
+func (h *handlers) signInPage(v *visit.Visit) (visit.Answer, error) {
+	fresh, err := h.needsSetup(v.Context())
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	next := inside(v.URL.Query().Get("next"))
+	switch {
+	case fresh:
+		return visit.Answer{GoTo: "/setup"}, nil
+	case v.Session != "":
+		return visit.Answer{GoTo: next}, nil
+	}
+	return visit.Answer{Page: "signin.html", Title: "Sign in", Data: signInForm{Next: next}}, nil
+}
+
+// SignInAgain answers a form that came without JavaScript and without a session.
+func SignInAgain(*visit.Visit) (visit.Answer, error) {
+	return visit.Answer{Page: "signin.html", Title: "Sign in", Status: http.StatusUnauthorized, Data: signInForm{Next: "/", Lost: true}}, nil
+}
+
+func (h *handlers) signIn(v *visit.Visit) (visit.Answer, error) {
+	// A name is taken as it was typed: a space at its end may be part of it.
+	form := signInForm{User: v.PostFormValue("username"), Next: inside(v.PostFormValue("next"))}
+	token, err := h.Authn.SignIn(v.Context(), v.Caller, form.User, v.PostFormValue("password"))
+	if errs.Is(err, errs.Unauthorized) {
+		err = errs.Wrap(err, errs.Unauthorized, "name and password do not belong together, or the account is switched off")
+	}
+	if err != nil {
+		return visit.Answer{Page: "signin.html", Title: "Sign in", Data: form}, err
+	}
+	v.KeepSession(token)
+	return visit.Answer{GoTo: form.Next}, nil
+}
+
+func (h *handlers) signOut(v *visit.Visit) (visit.Answer, error) {
+	if err := h.Authn.SignOut(v.Context(), v.Caller, v.Session); err != nil {
+		return visit.Answer{}, err
+	}
+	v.DropSession()
+	return visit.Answer{GoTo: "/signin", Note: "You are signed out."}, nil
+}
+
+// inside lets through the paths of our own pages alone, so that a link with ?next= leads nowhere else.
+func inside(next string) string {
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return "/"
+	}
+	return next
+}

@@ -1,0 +1,45 @@
+// Package system are the pages about the server itself: what was done on it, and how its store fares.
+package system
+
+import (
+	"context"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/sealing"
+	"strongroom/internal/secret"
+	"strongroom/internal/ui/hour"
+	"strongroom/internal/ui/trail"
+	"strongroom/internal/ui/visit"
+)
+
+// Seals shows and rotates what the embedded data are sealed with.
+type Seals interface {
+	Status(ctx context.Context, c *access.Caller) (sealing.Status, error)
+	Rotate(ctx context.Context, c *access.Caller) (sealing.Status, error)
+}
+
+// Config is what the pages show. All but Seals and StoreName must be set.
+type Config struct {
+	Directory *directory.Service // for the names of users and organisations on record
+	Trail     *trail.Reader
+	Store     secret.Store // for what it tells of itself
+	StoreName string       // "bolt" or "vault", as the configuration has it
+	Hour      *hour.Hour
+	Seals     Seals // nil: the store's page shows none
+	Now       func() time.Time
+}
+
+// handlers make the pages.
+type handlers struct{ Config }
+
+// Routes are the paths of the activity and of the store.
+func Routes(c Config) visit.Table {
+	h := &handlers{c}
+	return visit.Table{
+		"GET /activity":      visit.SignedIn(h.activityPage),
+		"GET /store":         visit.SignedIn(h.storePage),
+		"POST /store/rotate": visit.SignedIn(h.rotate),
+	}
+}

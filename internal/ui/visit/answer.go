@@ -1,0 +1,39 @@
+package visit
+
+// Answer is what a handler wants shown: a page, or where to go instead.
+type Answer struct {
+	Page   string // a template's name
+	Title  string
+	Data   any
+	Status int    // 200 where 0
+	GoTo   string // a path to redirect to instead
+	Note   string // what the page redirected to says first
+}
+
+// Again shows the form's page once more with why it was refused.
+func Again(why error) func(Answer, error) (Answer, error) {
+	return func(a Answer, err error) (Answer, error) {
+		if err != nil {
+			return Answer{}, err
+		}
+		return a, why
+	}
+}
+
+// Confirm is the page before a deletion: what will go, and whether it can come back.
+type Confirm struct {
+	Question string
+	Goes     []string // each a line
+	More     int      // lines that are not shown
+	Back     string   // whether it can be brought back
+	Action   string   // where the form goes
+	Button   string
+	Cancel   string
+	Type     string // a name to be typed before the form is taken
+	Keys     string // the names that it is about, as JSON
+}
+
+// Ask shows the question.
+func Ask(c Confirm) Answer {
+	return Answer{Page: "confirm.html", Title: c.Question, Data: c}
+}

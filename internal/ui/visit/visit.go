@@ -1,0 +1,147 @@
+package visit
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/ui/words"
+)
+
+// Visit is one request with who makes it.
+type Visit struct {
+	*http.Request
+	ID      string         // the request's, as the log and the audit log have it
+	Caller  *access.Caller // without permissions where nobody is signed in
+	Session string         // the session's token, "" where nobody is signed in
+
+	// The organisation that the path names, or else the one that the reader was in last; not valid where there is none.
+	Org     id.ID
+	OrgName string
+
+	w      http.ResponseWriter
+	server *Server
+	live   bool // app.js sent the form, and keeps the page where it is refused
+}
+
+// errSession is what somebody is told whose session is over.
+var errSession = errs.New(errs.Unauthorized, "your session has ended; sign in again")
+
+// parseForm reads the whole form into memory: a part that were put into a temporary file would leave a value on the disk.
+func (v *Visit) parseForm() error {
+	err := v.ParseForm()
+	// Only where it must: for other forms it says that they are not multipart, and not that they could not be read.
+	if kind, _, _ := mime.ParseMediaType(v.Header.Get("Content-Type")); err == nil && kind == "multipart/form-data" {
+		err = v.ParseMultipartForm(v.server.MaxBody)
+	}
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &large):
+		return errs.New(errs.RequestTooLarge, "that is larger than the %s that one request may have", words.Size(int(large.Limit)))
+	}
+	return errs.Wrap(err, errs.Invalid, "the form could not be read; load the page again and repeat")
+}
+
+// signedIn finds out who is asking, from the cookie.
+func (v *Visit) signedIn() error {
+	c, err := v.Cookie(sessionCookie)
+	if err != nil || c.Value == "" {
+		return errSession
+	}
+	p, err := v.server.Authn.BySession(v.Context(), c.Value)
+	if err != nil {
+		return err
+	}
+	v.Session, v.Caller.Principal = c.Value, p
+	return nil
+}
+
+// askToSignIn sends a reader to sign in, and tells app.js to ask within the page, where what was typed stays.
+func (v *Visit) askToSignIn() (Answer, error) {
+	if v.live || v.Method != http.MethodGet {
+		v.w.Header().Set("Strongroom-Session", "ended")
+		if v.live {
+			return Answer{}, errSession
+		}
+		return v.server.SignInAgain(v)
+	}
+	next := ""
+	if v.URL.Path != "/" {
+		next = "?next=" + url.QueryEscape(v.URL.RequestURI())
+	}
+	return Answer{GoTo: "/signin" + next}, nil
+}
+
+// enterOrg reads the organisation that the path names, and remembers it for the pages that name none.
+func (v *Visit) enterOrg() error {
+	s := v.PathValue("org")
+	inPath := s != ""
+	if !inPath {
+		if c, err := v.Cookie(orgCookie); err == nil {
+			s = c.Value
+		}
+	}
+	org, err := id.Parse(s)
+	if err != nil {
+		if inPath {
+			return err
+		}
+		return nil
+	}
+	if !v.mayEnter(org) {
+		if inPath {
+			_, err := v.server.Directory.OrgByID(v.Context(), v.Caller, org)
+			return err
+		}
+		return nil
+	}
+	name, err := v.server.Directory.OrgName(v.Context(), org)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		if inPath {
+			return errs.New(errs.NotFound, "organization not found")
+		}
+		return nil
+	}
+	v.Org, v.OrgName = org, name
+	if c, err := v.Cookie(orgCookie); inPath && (err != nil || c.Value != org.String()) {
+		v.KeepOrg(org)
+	}
+	return nil
+}
+
+func (v *Visit) mayEnter(org id.ID) bool {
+	return v.Caller.May(access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})) ||
+		v.Caller.MaySome(access.Read, org) || v.Caller.MaySome(access.Write, org)
+}
+
+// Operator reports whether the reader may see what concerns all organisations.
+func (v *Visit) Operator() bool {
+	return v.Caller.May(access.To(access.Read, access.Resource{Type: access.Instance}))
+}
+
+// Field is a text of the form, without the spaces around it.
+func (v *Visit) Field(name string) string { return strings.TrimSpace(v.PostFormValue(name)) }
+
+// At is the path of something in the visit's organisation.
+func (v *Visit) At(rest string) string { return "/orgs/" + v.Org.String() + rest }
+
+// PathID reads an ID from the path.
+func (v *Visit) PathID(name string) (id.ID, error) { return id.Parse(v.PathValue(name)) }
+
+// Origin is the server as the reader's browser knows it, unless a proxy speaks TLS for it.
+func (v *Visit) Origin() string {
+	if v.server.Secure {
+		return "https://" + v.Host
+	}
+	return "http://" + v.Host
+}
