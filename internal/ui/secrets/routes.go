@@ -30,11 +30,10 @@ type handlers struct{ Config }
 func Routes(c Config) visit.Table {
 	h := &handlers{c}
 	return visit.Table{
-		"GET /orgs/{org}/secrets":        visit.SignedIn(h.secretsPage),
-		"GET /orgs/{org}/secrets/new":    visit.SignedIn(h.newSecretPage),
-		"POST /orgs/{org}/secrets/new":   visit.SignedIn(h.createSecret),
-		"GET /orgs/{org}/secrets/import": visit.SignedIn(h.importPage),
-
+		"GET /orgs/{org}/secrets":         visit.SignedIn(h.secretsPage),
+		"GET /orgs/{org}/secrets/new":     visit.SignedIn(h.newSecretPage),
+		"POST /orgs/{org}/secrets/new":    visit.SignedIn(h.createSecret),
+		"GET /orgs/{org}/secrets/import":  visit.SignedIn(h.importPage),
 		"POST /orgs/{org}/secrets/import": visit.SignedIn(h.importSecrets),
 		// A deletion is always a page of its own that names what will go; app.js shows it as a dialog.
 		"POST /orgs/{org}/secrets/delete": visit.SignedIn(h.deleteSecrets),
