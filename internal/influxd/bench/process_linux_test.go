@@ -85,7 +85,7 @@ func influxd(b *testing.B, dir string, env []string, flags ...string) *server {
 	})
 }
 
-// bareEnv makes this test binary a bare handler. It names the size of the answers, or the file to update.
+// bareEnv makes this test binary a bare handler. It names the size of the answers, the file to update, or the server to ask.
 const bareEnv = "STRONGROOM_BENCH_BARE"
 
 // bareList starts a handler that does nothing but write a list of so many bytes, on the same net/http.
@@ -93,6 +93,9 @@ func bareList(b *testing.B, size int) *server { return bare(b, strconv.Itoa(size
 
 // bareUpdates starts a handler that does nothing but update a bbolt file for each request.
 func bareUpdates(b *testing.B) *server { return bare(b, filepath.Join(b.TempDir(), "bare.bolt")) }
+
+// bareBetween starts a handler that does nothing but ask the server what it is asked.
+func bareBetween(b *testing.B, s *server) *server { return bare(b, s.url) }
 
 func bare(b *testing.B, what string) *server {
 	b.Helper()
@@ -122,6 +125,9 @@ func serveBare(what string) error {
 }
 
 func bareHandler(what string) (http.HandlerFunc, error) {
+	if strings.HasPrefix(what, "http://") {
+		return func(w http.ResponseWriter, r *http.Request) { pass(w, r, what) }, nil
+	}
 	size, err := strconv.Atoi(what)
 	if err != nil {
 		update, _, err := updater(what)
@@ -139,6 +145,24 @@ func bareHandler(what string) (http.HandlerFunc, error) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(list)))
 		_, _ = w.Write(list)
 	}, nil
+}
+
+// pass asks the server at to for what was asked for, and answers what it answers.
+func pass(w http.ResponseWriter, r *http.Request, to string) {
+	q, err := http.NewRequestWithContext(r.Context(), r.Method, to+r.URL.Path, nil)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	q.Header = r.Header
+	a, err := http.DefaultTransport.RoundTrip(q)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer a.Body.Close()
+	w.WriteHeader(a.StatusCode)
+	_, _ = io.Copy(w, a.Body)
 }
 
 // updater gives what updates a bbolt file, each time with its sync: the least that keeps a change.

@@ -71,6 +71,13 @@ func BenchmarkVaultList(b *testing.B) {
 			}
 		})
 	}
+	// What of the distance is that there are two requests: the same read behind a handler.
+	b.Run("secrets=1/clients=1/handler", func(b *testing.B) {
+		o := newOverVault(b, 1, limited(b))
+		between := asks(b, bareBetween(b, o.direct), 1, all(o.read))
+		compare(b, figure{what: "Vault: list of 1 secret, 1 client", beside: "bare handler that reads it"}, roundTime,
+			asks(b, o.server, 1, all(o.tenant.list())), between)
+	})
 	b.Run("secrets=100/clients=8/root-token", func(b *testing.B) { newOverVault(b, 100, root).list(b, 100, 8, ", root token") })
 }
 
