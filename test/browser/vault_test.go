@@ -50,7 +50,7 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 	list.open(org + "/secrets")
 
 	v.Seal(t)
-	b.see("cannot be reached")
+	b.see("cannot serve")
 	b.see("sealed")
 	form.click("main form .button")
 	form.see("sealed")
