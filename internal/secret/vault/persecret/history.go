@@ -170,7 +170,7 @@ func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int,
 			switch {
 			case err != conn.ErrMismatch:
 				return err
-			case try >= MaxTries:
+			case try >= maxTries:
 				return errConflict
 			case !queue.Pause(ctx, try):
 				return conn.Slow.Told()

@@ -18,8 +18,8 @@ import (
 	"strongroom/internal/secret/vault/queue"
 )
 
-// MaxTries bounds how often a change is planned anew because others wrote in between.
-const MaxTries = 16
+// maxTries bounds how often a change is planned anew because others wrote in between.
+const maxTries = 16
 
 // errJournal is a set of one secret that has to go by the journal, because the secret is deleted.
 var errJournal = errors.New("the secret is deleted")
@@ -112,7 +112,7 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 		case err == nil:
 			s.versions.learn(n, written.Version, value, time.Now())
 			return nil
-		case err == conn.ErrMismatch && !known && try >= MaxTries:
+		case err == conn.ErrMismatch && !known && try >= maxTries:
 			return errConflict
 		case err == conn.ErrMismatch:
 			if known || queue.Pause(ctx, try) {
@@ -152,7 +152,7 @@ func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, item
 			s.writeJoint(ctx, org, at, items[:len(items)/2])
 			s.writeJoint(ctx, org, at, items[len(items)/2:])
 			return
-		case err == conn.ErrMismatch && try >= MaxTries:
+		case err == conn.ErrMismatch && try >= maxTries:
 			err = errConflict
 		case err == conn.ErrMismatch && queue.Pause(ctx, try):
 			continue
