@@ -57,10 +57,10 @@ test: test-deps lint build test-tools test-unit test-modules ## everything CI ru
 .PHONY: test-unit
 test-unit: test-tools build ## the product's tests with the race detector, layers and CLI scripts included
 	@# The two that take longest first, and three at a time: those over Vault wait as much as they work.
-	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) $(TEST_RACE) -timeout 20m -p 3 ./internal/secret/vault ./internal/secret/sealed ./...
+	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) $(TEST_RACE) -timeout 20m -p 3 ./internal/secret/vault ./internal/secret/embedded ./...
 	@# What the race detector is too slow for: 300 kills, a crash at every transaction, changes of 2,000 names.
 	$(TEST) -timeout 10m -run '^TestKill$$' ./internal/influxd
-	$(TEST) -timeout 10m -run 'Crash|Fault|DiskFull|SmallPages' ./internal/secret/sealed
+	$(TEST) -timeout 10m -run 'Crash|Fault|DiskFull|SmallPages' ./internal/secret/embedded
 
 .PHONY: test-modules
 test-modules: test-tools build ## the tests of the modules below test/

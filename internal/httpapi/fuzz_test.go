@@ -23,7 +23,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 )
 
 // FuzzPath asks for any path at all: nothing but the API answers, and never with a redirect or a fault.
@@ -119,7 +119,7 @@ func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	t.Cleanup(keys.Close)
-	store := sealed.New(sealed.Config{KV: data, Keyring: keys, History: 3})
+	store := embedded.New(embedded.Config{KV: data, Keyring: keys, History: 3})
 	log := slog.New(slog.DiscardHandler)
 	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log, Stdout: io.Discard})
 	must(t, err)

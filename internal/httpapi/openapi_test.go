@@ -14,7 +14,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/kv/bolt"
-	"strongroom/internal/sealing"
+	"strongroom/internal/rotation"
 )
 
 // document is what the tests read of openapi.json.
@@ -53,7 +53,7 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 		slices.Sort(described[path])
 	}
 	served := make(map[string][]string)
-	c := Config{Gather: prometheus.NewRegistry(), Seals: (*sealing.Service)(nil), Backup: (*bolt.DB)(nil)}
+	c := Config{Gather: prometheus.NewRegistry(), Seals: (*rotation.Service)(nil), Backup: (*bolt.DB)(nil)}
 	for _, table := range c.tables() {
 		for path, methods := range table {
 			served[path] = slices.Sorted(maps.Keys(methods))

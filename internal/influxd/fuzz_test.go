@@ -24,7 +24,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/transfer"
 )
 
@@ -210,7 +210,7 @@ func importInto(ctx context.Context, t *testing.T, dir string, contents *influxd
 	keys, err := keyring.OpenOrInit(ctx, db, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	defer keys.Close()
-	store := sealed.New(sealed.Config{KV: db, Keyring: keys})
+	store := embedded.New(embedded.Config{KV: db, Keyring: keys})
 	log := slog.New(slog.DiscardHandler)
 	guard := access.NewGuard(unrecorded{})
 	logins, err := authn.New(authn.Config{KV: db, Guard: guard, Logger: log, BcryptCost: 4})

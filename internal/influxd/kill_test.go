@@ -20,7 +20,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 )
 
 // killEnv makes the test binary a server on the data in the folder it names, with the flag that flagEnv has.
@@ -168,7 +168,7 @@ func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*kil
 	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	defer keys.Close()
-	store := sealed.New(sealed.Config{KV: data, Keyring: keys})
+	store := embedded.New(embedded.Config{KV: data, Keyring: keys})
 	for _, w := range writers {
 		found, n := 0, 0
 		for k := range w.keys {

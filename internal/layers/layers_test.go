@@ -71,10 +71,10 @@ var rules = []only{
 
 	{"internal/kv/bolt", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/kv/etcd", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
-	{"internal/secret/sealed", []string{"internal/influxd", "internal/sealing"}, "only the wiring chooses an implementation"},
+	{"internal/secret/embedded", []string{"internal/influxd", "internal/rotation"}, "only the wiring chooses an implementation"},
 	{"internal/secret/vault", []string{"internal/influxd", "internal/seal/transit"}, "only the wiring chooses an implementation; the seal in Vault has its connection alone"},
-	{"internal/seal", []string{"internal/influxd", "internal/keyring", "internal/sealing"}, "the seal key stays with the keyring"},
-	{"internal/keyring", []string{"internal/influxd", "internal/secret/sealed", "internal/sealing"}, "keys stay with the store that seals"},
+	{"internal/seal", []string{"internal/influxd", "internal/keyring", "internal/rotation"}, "the seal key stays with the keyring"},
+	{"internal/keyring", []string{"internal/influxd", "internal/secret/embedded", "internal/rotation"}, "keys stay with the store that seals"},
 
 	{"internal/identity/record", []string{"internal/identity", "internal/transfer"}, "who else needs a record of a user or a token asks the directory"},
 	{"internal/httpapi", []string{"internal/influxd/server"}, "what is below HTTP knows nothing of it"},
@@ -104,7 +104,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		}
 	}
 	// The rules must be about something: those of parts every daemon has must have been met.
-	for _, what := range []string{"go.etcd.io/bbolt", "github.com/hashicorp/vault", "internal/kv/bolt", "internal/secret/sealed",
+	for _, what := range []string{"go.etcd.io/bbolt", "github.com/hashicorp/vault", "internal/kv/bolt", "internal/secret/embedded",
 		"internal/secret/vault", "internal/httpapi", "internal/influxd", "client"} {
 		if checked[what] == 0 {
 			t.Errorf("nobody imports %s: the rule about it checks nothing", what)
@@ -129,16 +129,16 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/access", func(i string) bool { return !ours(i) || inside(i, "internal/audit", "internal/errs", "internal/id") },
 			"what permissions mean does not hang on what is kept of whom"},
 		{"internal/httpapi/exchange", func(i string) bool {
-			return !inside(i, "internal/httpapi", "internal/secret", "internal/sealing", "internal/identity/directory")
+			return !inside(i, "internal/httpapi", "internal/secret", "internal/rotation", "internal/identity/directory")
 		}, "what all exchanges share knows nothing of what they are about"},
 		{"internal/ui/visit", func(i string) bool {
-			return !inside(i, "internal/ui", "internal/audit", "internal/secret", "internal/sealing") || inside(i, "internal/ui/words")
+			return !inside(i, "internal/ui", "internal/audit", "internal/secret", "internal/rotation") || inside(i, "internal/ui/words")
 		}, "what all pages share knows nothing of what they are about"},
 		{"internal/ui/secrets", func(i string) bool {
-			return !inside(i, "internal/identity", "internal/sealing", "internal/ui/accounts", "internal/ui/system")
+			return !inside(i, "internal/identity", "internal/rotation", "internal/ui/accounts", "internal/ui/system")
 		}, "the pages of secrets reach no record of users"},
 		{"internal/ui/accounts", func(i string) bool {
-			return !inside(i, "internal/audit", "internal/secret", "internal/sealing", "internal/ui/secrets", "internal/ui/system", "internal/ui/trail")
+			return !inside(i, "internal/audit", "internal/secret", "internal/rotation", "internal/ui/secrets", "internal/ui/system", "internal/ui/trail")
 		}, "the pages of accounts reach no secret"},
 		{"internal/ui/system", func(i string) bool { return !inside(i, "internal/ui/accounts", "internal/ui/secrets") },
 			"a group of pages knows nothing of the others"},
@@ -152,7 +152,7 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/secret/vault/conn", func(i string) bool {
 			return !ours(i) || inside(i, "internal/errs", "internal/secret/vault/breaker", "internal/secret/vault/login")
 		}, "the connection knows nothing of secrets, nor of where they are"},
-		{"internal/secret/sealed", func(i string) bool { return !inside(i, "internal/access") },
+		{"internal/secret/embedded", func(i string) bool { return !inside(i, "internal/access") },
 			"a secret store knows no other part of the server"},
 	} {
 		t.Run(tt.root, func(t *testing.T) {

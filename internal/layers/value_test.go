@@ -18,7 +18,7 @@ import (
 // takers are the packages that may take a secret's value out of its wrapping, and what each does with the bytes.
 var takers = map[string]string{
 	"internal/secret":                 "measures and checks them",
-	"internal/secret/sealed":          "seals them",
+	"internal/secret/embedded":        "seals them",
 	"internal/secret/vault/perorg":    "sends them to Vault",
 	"internal/secret/vault/persecret": "sends them to Vault",
 	"internal/transfer":               "writes them to an export that somebody asked for",

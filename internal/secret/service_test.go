@@ -19,7 +19,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 )
 
 type trail struct {
@@ -64,7 +64,7 @@ func open(t *testing.T, limits secret.Limits) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{trail: &trail{}, store: sealed.New(sealed.Config{KV: db, Keyring: ring, History: 10})}
+	f := &fixture{trail: &trail{}, store: embedded.New(embedded.Config{KV: db, Keyring: ring, History: 10})}
 	f.Service = secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), nil, limits)
 	return f
 }

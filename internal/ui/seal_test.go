@@ -6,24 +6,24 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/sealing"
+	"strongroom/internal/rotation"
 )
 
 // rotating is a seal whose rotation is half-way.
-type rotating struct{ status sealing.Status }
+type rotating struct{ status rotation.Status }
 
-func (r *rotating) Status(context.Context, *access.Caller) (sealing.Status, error) {
+func (r *rotating) Status(context.Context, *access.Caller) (rotation.Status, error) {
 	return r.status, nil
 }
 
-func (r *rotating) Rotate(context.Context, *access.Caller) (sealing.Status, error) {
-	if r.status.Rotation.State == sealing.Running {
+func (r *rotating) Rotate(context.Context, *access.Caller) (rotation.Status, error) {
+	if r.status.Rotation.State == rotation.Running {
 		return r.status, errs.New(errs.Conflict, "a rotation is going on")
 	}
 	r.status.Term = 2
-	r.status.Terms = append(r.status.Terms, sealing.Term{Term: 2})
-	r.status.Names = sealing.NamesSealed
-	r.status.Rotation.State, r.status.Rotation.AllOrgs, r.status.Rotation.Records = sealing.Running, 4, 17
+	r.status.Terms = append(r.status.Terms, rotation.Term{Term: 2})
+	r.status.Names = rotation.NamesSealed
+	r.status.Rotation.State, r.status.Rotation.AllOrgs, r.status.Rotation.Records = rotation.Running, 4, 17
 	return r.status, nil
 }
 
@@ -31,7 +31,7 @@ func TestRotating(t *testing.T) {
 	s, b := setUp(t)
 	b.post("/store/rotate", nil).wants(t, 404)
 	r := &rotating{}
-	r.status.Seal.Type, r.status.Term, r.status.Terms, r.status.Rotation.State = "key-file", 1, []sealing.Term{{Term: 1}}, sealing.Idle
+	r.status.Seal.Type, r.status.Term, r.status.Terms, r.status.Rotation.State = "key-file", 1, []rotation.Term{{Term: 1}}, rotation.Idle
 	s.change(func(c *Config) { c.Seals = r })
 	b.get("/store").wants(t, 200, "all data are of the current term", "Rotate the data keys")
 	b.post("/store/rotate", nil).leads(t, "/store")

@@ -29,8 +29,8 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
-	"strongroom/internal/secret/sealed"
 )
 
 const (
@@ -73,7 +73,7 @@ func newSite(t testing.TB) *site {
 	s.must(err)
 	t.Cleanup(func() { s.must(trail.Close()) })
 	metrics := prometheus.NewRegistry()
-	s.store = secret.Metered(sealed.New(sealed.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log)
+	s.store = secret.Metered(embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log)
 	s.uses = lastuse.New(data, bytes.Repeat([]byte("u"), 32))
 	now := func() time.Time { return time.Now().Add(s.ahead) }
 	s.guard = access.NewGuard(trail)

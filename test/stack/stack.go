@@ -26,11 +26,11 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/rotation"
 	"strongroom/internal/seal"
-	"strongroom/internal/sealing"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
-	"strongroom/internal/secret/sealed"
 )
 
 // Stack is a server under test.
@@ -38,7 +38,7 @@ type Stack struct {
 	URL   string
 	Store secret.Store // what is really kept
 	Clock *Clock       // what identity takes for the time
-	Seals *sealing.Service
+	Seals *rotation.Service
 
 	document *Document
 	server   *httptest.Server
@@ -81,7 +81,7 @@ func Start(t *testing.T, o Options) *Stack {
 	must(t, err)
 	t.Cleanup(func() { must(t, trail.Close()) })
 
-	embedded := sealed.New(sealed.Config{KV: data, Keyring: keys, History: 10})
+	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10})
 	s.Store = embedded
 	if o.Wrap != nil {
 		s.Store = o.Wrap(s.Store)
@@ -100,9 +100,9 @@ func Start(t *testing.T, o Options) *Stack {
 		KV: data, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
 	})
 	must(t, err)
-	s.Seals = sealing.New(sealing.Config{
+	s.Seals = rotation.New(rotation.Config{
 		Keyring: keys, Rewriter: embedded, Guard: guard, Logger: log,
-		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) {
+		Seal: func(ctx context.Context, to rotation.Target) (seal.Seal, error) {
 			made, err := seal.KeyFile(to.KeyFile).Create(ctx)
 			if err != nil {
 				return nil, errs.Wrap(err, errs.Unprocessable, "no such key file")

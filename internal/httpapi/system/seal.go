@@ -7,14 +7,14 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/httpapi/exchange"
-	"strongroom/internal/sealing"
+	"strongroom/internal/rotation"
 )
 
 // Seals shows and changes what the embedded data are sealed with.
 type Seals interface {
-	Status(ctx context.Context, c *access.Caller) (sealing.Status, error)
-	Rotate(ctx context.Context, c *access.Caller) (sealing.Status, error)
-	Change(ctx context.Context, c *access.Caller, to sealing.Target) (sealing.Status, error)
+	Status(ctx context.Context, c *access.Caller) (rotation.Status, error)
+	Rotate(ctx context.Context, c *access.Caller) (rotation.Status, error)
+	Change(ctx context.Context, c *access.Caller, to rotation.Target) (rotation.Status, error)
 }
 
 func (h *handlers) getSeal(w http.ResponseWriter, r *exchange.Request) error {
@@ -32,7 +32,7 @@ func (h *handlers) postSealRotate(w http.ResponseWriter, r *exchange.Request) er
 }
 
 func (h *handlers) postSealChange(w http.ResponseWriter, r *exchange.Request) error {
-	var to sealing.Target
+	var to rotation.Target
 	if err := r.Decode(&to); err != nil {
 		return err
 	}
@@ -40,12 +40,12 @@ func (h *handlers) postSealChange(w http.ResponseWriter, r *exchange.Request) er
 	return writeSeal(w, http.StatusOK, status, err)
 }
 
-func writeSeal(w http.ResponseWriter, code int, status sealing.Status, err error) error {
+func writeSeal(w http.ResponseWriter, code int, status rotation.Status, err error) error {
 	if err != nil {
 		return err
 	}
 	return exchange.WriteJSON(w, code, struct {
 		Links map[string]string `json:"links"`
-		sealing.Status
+		rotation.Status
 	}{map[string]string{"self": "/api/v2/seal"}, status})
 }

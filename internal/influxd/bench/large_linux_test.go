@@ -14,7 +14,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 )
 
 // The size of the large server: 100,000 secrets.
@@ -107,7 +107,7 @@ func BenchmarkValue(b *testing.B) {
 	}
 	defer keys.Close()
 	const org id.ID = 1
-	store := sealed.New(sealed.Config{KV: data, Keyring: keys, History: 10})
+	store := embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10})
 	c := secret.Change{Set: make(map[string]secret.Value)}
 	for name, value := range values(100) {
 		c.Set[name] = secret.NewValue([]byte(value))

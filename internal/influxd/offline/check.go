@@ -15,8 +15,8 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
-	"strongroom/internal/secret/sealed"
 )
 
 // checkFile looks at every record of the data file. It only reads, and needs no lock.
@@ -90,7 +90,7 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	if err := lastuse.Check(ctx, data, i.wrong); err != nil {
 		return nil, err
 	}
-	orgs, err := sealed.New(sealed.Config{KV: data, Keyring: keys}).Verify(ctx, i.wrong)
+	orgs, err := embedded.New(embedded.Config{KV: data, Keyring: keys}).Verify(ctx, i.wrong)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) e
 }
 
 // known are the beginnings of all keys.
-var known = slices.Concat(identity.Prefixes, sealed.Prefixes, []string{"core/", lastuse.Prefix})
+var known = slices.Concat(identity.Prefixes, embedded.Prefixes, []string{"core/", lastuse.Prefix})
 
 // strangers counts the records and finds those of no known kind.
 func (i *inspection) strangers(ctx context.Context, data kv.Store) error {

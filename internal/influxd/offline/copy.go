@@ -18,7 +18,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/transfer"
 )
@@ -176,7 +176,7 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 		return side{}, errors.Join(fmt.Errorf("%s: %w", parts.SealPlace(cfg), err), data.Close())
 	}
 	return side{
-		store: sealed.New(sealed.Config{KV: data, Keyring: keys, History: cfg.SecretHistory}),
+		store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory}),
 		name:  "bolt (" + cfg.BoltPath + ")",
 		close: func() error { keys.Close(); return data.Close() },
 	}, nil

@@ -15,10 +15,10 @@ import (
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/rotation"
 	"strongroom/internal/seal"
 	"strongroom/internal/seal/transit"
-	"strongroom/internal/sealing"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 )
 
 var sealFlags = []config.Flag{
@@ -53,7 +53,7 @@ func showSeal(p command.Process, keys *keyring.Keyring) {
 	terms := keys.Terms()
 	current := terms[len(terms)-1]
 	fmt.Fprintf(p.Stdout, "Data keys: term %d, made %s\n", current.Number, current.Created.UTC().Format(time.DateTime))
-	if names := sealing.NamesOf(keys); names != sealing.NamesClear {
+	if names := rotation.NamesOf(keys); names != rotation.NamesClear {
 		fmt.Fprintf(p.Stdout, "Names:     %s\n", names)
 	}
 	if len(terms) > 1 {
@@ -87,8 +87,8 @@ func sealRotate(ctx context.Context, p command.Process, args config.Args) error 
 	}
 	return withData(ctx, p, cfg, func(data *bolt.DB, keys *keyring.Keyring) error {
 		rewrite := func() error {
-			var done sealed.Rewritten
-			term, err := sealed.New(sealed.Config{KV: data, Keyring: keys}).Rewrite(ctx, func(r sealed.Rewritten) {
+			var done embedded.Rewritten
+			term, err := embedded.New(embedded.Config{KV: data, Keyring: keys}).Rewrite(ctx, func(r embedded.Rewritten) {
 				if r.Orgs != done.Orgs {
 					fmt.Fprintf(p.Stdout, "%d of %d organizations, %d records\n", r.Orgs, r.AllOrgs, r.Records)
 				}

@@ -20,9 +20,9 @@ import (
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/keyring"
+	"strongroom/internal/rotation"
 	"strongroom/internal/seal"
-	"strongroom/internal/sealing"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 )
 
 // AuditLabel names the audit chain's key among those derived from the keyring. Another label would be another key, and
@@ -97,16 +97,16 @@ func askTerminal(_ context.Context, fresh bool) ([]byte, error) {
 }
 
 // Sealing makes the service that changes seal and keys of the data.
-func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, embedded *sealed.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *sealing.Service {
-	return sealing.New(sealing.Config{
+func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, embedded *embedded.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *rotation.Service {
+	return rotation.New(rotation.Config{
 		Keyring: keys, Rewriter: embedded, Guard: guard, Configured: configured, SealNames: cfg.SealKeys, Logger: log,
-		Seal: func(ctx context.Context, to sealing.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to, log) },
+		Seal: func(ctx context.Context, to rotation.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to, log) },
 	})
 }
 
 // sealFor makes the seal that somebody asks for over the API. What it shows of the server's files is nothing: the log
 // has the rest.
-func sealFor(ctx context.Context, cfg *config.Config, p command.Process, to sealing.Target, log *slog.Logger) (seal.Seal, error) {
+func sealFor(ctx context.Context, cfg *config.Config, p command.Process, to rotation.Target, log *slog.Logger) (seal.Seal, error) {
 	if field := to.Superfluous(); field != "" && slices.Contains(seal.Types, to.Type) {
 		return nil, errs.New(errs.Invalid, "%s is not for the seal %s", field, to.Type)
 	}

@@ -8,13 +8,13 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/secret"
-	"strongroom/internal/secret/sealed"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/secret/vault/login"
 )
 
 // OpenStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
-func OpenStore(ctx context.Context, cfg *config.Config, embedded *sealed.Store, orgName func(context.Context, id.ID) (string, error), log *slog.Logger) (_ secret.Store, closes func(), err error) {
+func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store, orgName func(context.Context, id.ID) (string, error), log *slog.Logger) (_ secret.Store, closes func(), err error) {
 	switch cfg.SecretStore {
 	case config.StoreBolt:
 		if err := embedded.Recover(ctx); err != nil {

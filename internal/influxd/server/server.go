@@ -30,8 +30,8 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
-	"strongroom/internal/secret/sealed"
 	"strongroom/internal/ui"
 )
 
@@ -110,7 +110,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	metrics.MustRegister(auditMetrics{s.trail})
 
 	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
-	embedded := sealed.New(sealed.Config{KV: data, Keyring: keys, History: cfg.SecretHistory})
+	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory})
 	s.runs(ctx, func(ctx context.Context) {
 		embedded.Maintain(ctx, func(err error) {
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)

@@ -10,7 +10,7 @@ import (
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/login"
-	"strongroom/internal/secret/vault/persecret/journal"
+	"strongroom/internal/secret/vault/persecret/intent"
 )
 
 // maxExamined bounds how many entries of a place are looked at one by one.
@@ -118,7 +118,7 @@ func (s *Store) entries(ctx context.Context, p Place) ([]string, error) {
 			return nil, err
 		}
 		if len(names) > 0 {
-			all = append(all, path.Join(folder, journal.StateEntry))
+			all = append(all, path.Join(folder, intent.StateEntry))
 		}
 		for _, name := range names {
 			if _, folders := kv2.IsFolder(name); !folders {

@@ -7,7 +7,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/identity/directory"
-	"strongroom/internal/sealing"
+	"strongroom/internal/rotation"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/hour"
 	"strongroom/internal/ui/trail"
@@ -16,8 +16,8 @@ import (
 
 // Seals shows and rotates what the embedded data are sealed with.
 type Seals interface {
-	Status(ctx context.Context, c *access.Caller) (sealing.Status, error)
-	Rotate(ctx context.Context, c *access.Caller) (sealing.Status, error)
+	Status(ctx context.Context, c *access.Caller) (rotation.Status, error)
+	Rotate(ctx context.Context, c *access.Caller) (rotation.Status, error)
 }
 
 // Config is what the pages show. All but Seals and StoreName must be set.

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
-	"strongroom/internal/sealing"
+	"strongroom/internal/rotation"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/hour"
 	"strongroom/internal/ui/visit"
@@ -17,8 +17,8 @@ type storeView struct {
 	Reason     string
 	Checked    time.Time
 	Hour       hour.Summary
-	Details    []detail        // what the store tells of itself
-	Seal       *sealing.Status // nil where it is not shown
+	Details    []detail         // what the store tells of itself
+	Seal       *rotation.Status // nil where it is not shown
 	SealName   string
 	Rotating   bool
 }
@@ -65,7 +65,7 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 		if err != nil {
 			return visit.Answer{}, err
 		}
-		p.Seal, p.SealName, p.Rotating = &s, s.Seal.Type, s.Rotation.State != sealing.Idle
+		p.Seal, p.SealName, p.Rotating = &s, s.Seal.Type, s.Rotation.State != rotation.Idle
 		if n, ok := sealNames[s.Seal.Type]; ok {
 			p.SealName = n
 		}

@@ -13,8 +13,8 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
-	"strongroom/internal/secret/vault/persecret/journal"
-	"strongroom/internal/secret/vault/persecret/layout"
+	"strongroom/internal/secret/vault/persecret/intent"
+	"strongroom/internal/secret/vault/persecret/paths"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -41,9 +41,9 @@ func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 		if !newest[i].Restorable {
 			return nil
 		}
-		e, err := at.Below(layout.Path(key)).ReadVersion(ctx, int64(newest[i].Number))
-		newest[i].By = layout.Author(e)
-		if _, ours, _ := layout.Value(e); err == nil && e.Data != nil && !ours {
+		e, err := at.Below(paths.Path(key)).ReadVersion(ctx, int64(newest[i].Number))
+		newest[i].By = paths.Author(e)
+		if _, ours, _ := paths.Value(e); err == nil && e.Data != nil && !ours {
 			newest[i].Restorable = false // somebody else's
 			if newest[i].Number == info.Version && info.Deleted.IsZero() {
 				return secret.NotFound(key)
@@ -58,8 +58,8 @@ func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 }
 
 // atRest gives where the organisation's entries are, and its state when no reader need know of what is pending.
-func (s *Store) atRest(ctx context.Context, org id.ID) (kv2.Location, *journal.State, error) {
-	at, err := layout.At(ctx, s.places, org)
+func (s *Store) atRest(ctx context.Context, org id.ID) (kv2.Location, *intent.State, error) {
+	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
 		return at, nil, err
 	}
@@ -68,8 +68,8 @@ func (s *Store) atRest(ctx context.Context, org id.ID) (kv2.Location, *journal.S
 }
 
 // info is what an entry's metadata tell.
-func (s *Store) info(ctx context.Context, at kv2.Location, c *journal.State, key string) (secret.Info, error) {
-	m, found, err := at.Below(layout.Path(key)).Metadata(ctx)
+func (s *Store) info(ctx context.Context, at kv2.Location, c *intent.State, key string) (secret.Info, error) {
+	m, found, err := at.Below(paths.Path(key)).Metadata(ctx)
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -77,10 +77,10 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *journal.State, key
 		return secret.Info{}, secret.NotFound(key)
 	}
 	current, _ := m.Version(m.Current)
-	info := secret.Info{Key: key, Version: int(m.Current), Created: m.Created.UTC(), Updated: current.Created.UTC(), Description: layout.Described(m.Custom)}
+	info := secret.Info{Key: key, Version: int(m.Current), Created: m.Created.UTC(), Updated: current.Created.UTC(), Description: paths.Described(m.Custom)}
 	if !m.Alive() {
 		info.Deleted = cmp.Or(current.DeletedAt(), current.Created).UTC()
-		if d, ok := c.Deletion(layout.Path(key)); ok && d.Version == m.Current {
+		if d, ok := c.Deletion(paths.Path(key)); ok && d.Version == m.Current {
 			info.Deleted, info.DeletedBy = time.Unix(d.At, 0).UTC(), d.By
 		}
 	}
@@ -107,7 +107,7 @@ func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	var infos []secret.Info
 	err = conn.Each(ctx, len(c.Deleted()), func(ctx context.Context, i int) error {
 		d := c.Deleted()[i]
-		key, ok := layout.NameAt(d.Path)
+		key, ok := paths.NameAt(d.Path)
 		if !ok || time.Since(time.Unix(d.At, 0)) >= secret.KeepDeleted {
 			return nil
 		}
@@ -129,7 +129,7 @@ func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 // Describe replaces a secret's description, which is among the entry's custom metadata.
 func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.Description) error {
 	return s.queue.Do(ctx, org, func(ctx context.Context) error {
-		at, err := layout.At(ctx, s.places, org)
+		at, err := paths.At(ctx, s.places, org)
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 		if key == "" {
 			return secret.NotFound(key)
 		}
-		entry := at.Below(layout.Path(key))
+		entry := at.Below(paths.Path(key))
 		m, found, err := entry.Metadata(ctx)
 		if err != nil {
 			return err
@@ -147,9 +147,9 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 		if !found || !m.Alive() {
 			return secret.NotFound(key)
 		}
-		custom := layout.Describe(m.Custom, d)
-		if len(custom) > layout.MaxCustom {
-			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description goes beside it (the secret store takes %d)", key, layout.MaxCustom)
+		custom := paths.Describe(m.Custom, d)
+		if len(custom) > paths.MaxCustom {
+			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description goes beside it (the secret store takes %d)", key, paths.MaxCustom)
 		}
 		return entry.Describe(ctx, custom)
 	})
@@ -158,7 +158,7 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 // Restore sets the value of an earlier version as a new one; that of a version that was deleted, once it is undeleted.
 func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int, by string) error {
 	return s.queue.Do(ctx, org, func(ctx context.Context) error {
-		at, err := layout.At(ctx, s.places, org)
+		at, err := paths.At(ctx, s.places, org)
 		if err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key str
 	if err != nil {
 		return err
 	}
-	path := layout.Path(key)
+	path := paths.Path(key)
 	m, found, err := at.Below(path).Metadata(ctx)
 	if err != nil {
 		return err
@@ -199,21 +199,21 @@ func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key str
 		return nil
 	}
 	v, kept := m.Version(version)
-	st := journal.Step{Op: journal.Undelete, Path: path, Base: m.Current, By: by}
+	st := intent.Step{Op: intent.Undelete, Path: path, Base: m.Current, By: by}
 	if version != m.Current {
 		e, err := at.Below(path).ReadVersion(ctx, version)
 		if err != nil {
 			return err
 		}
-		value, ours, err := layout.Value(e)
+		value, ours, err := paths.Value(e)
 		if err != nil {
 			return err
 		}
 		kept = kept && ours
-		st = journal.Step{Op: journal.Set, Path: path, Base: m.Current, Value: value, By: by}
+		st = intent.Step{Op: intent.Set, Path: path, Base: m.Current, Value: value, By: by}
 	}
 	if !kept || v.Destroyed {
 		return errs.New(errs.NotFound, "secret %q has no version %d that could be restored", key, version)
 	}
-	return s.journal.Change(ctx, org, at, c, []journal.Step{st})
+	return s.journal.Change(ctx, org, at, c, []intent.Step{st})
 }

@@ -31,7 +31,7 @@ import (
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/flight"
 	"strongroom/internal/secret/vault/kv2"
-	"strongroom/internal/secret/vault/persecret/journal"
+	"strongroom/internal/secret/vault/persecret/intent"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -49,7 +49,7 @@ type Store struct {
 	queue    *queue.Queue
 	cache    *cache.Cache[name, secret.Value]
 	names    *cache.Cache[id.ID, []string] // for UseAll
-	journal  *journal.Journal
+	journal  *intent.Journal
 	versions versions
 	lists    *flight.Group[[]string]
 	hints    hints
@@ -67,7 +67,7 @@ func New(c Config) *Store {
 	s.queue = queue.New(c.Conn, s.write)
 	s.lists = flight.New(c.Conn.Bounded, s.keys)
 	s.cache, s.names = c.caches(s)
-	s.journal = journal.New(journal.Config{Conn: c.Conn, Places: c.Places, Queue: s.queue, Forget: s.forget, ForgetAll: s.forgetAll})
+	s.journal = intent.New(intent.Config{Conn: c.Conn, Places: c.Places, Queue: s.queue, Forget: s.forget, ForgetAll: s.forgetAll})
 	return s
 }
 

@@ -13,25 +13,25 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
-	"strongroom/internal/secret/vault/persecret/journal"
-	"strongroom/internal/secret/vault/persecret/layout"
+	"strongroom/internal/secret/vault/persecret/intent"
+	"strongroom/internal/secret/vault/persecret/paths"
 	"strongroom/internal/secret/vault/queue"
 )
 
 // Get reads one value: its entry, and beside it whether a change is under way. Where that is not as this process last saw
 // it, the entry is read once more, after it.
 func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
-	at, err := layout.At(ctx, s.places, org)
+	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
 		return secret.Value{}, err
 	}
 	if key == "" {
 		return secret.Value{}, secret.NotFound(key)
 	}
-	entry := at.Below(layout.Path(key))
+	entry := at.Below(paths.Path(key))
 	before, began := s.journal.Seen(org), time.Now()
 	for try := 1; ; try++ {
-		var c *journal.State
+		var c *intent.State
 		var e kv2.Entry
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) { c, err = s.journal.State(gctx, org, at); return err })
@@ -55,24 +55,24 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 		if err != nil {
 			return secret.Value{}, err
 		}
-		if !ok && try < journal.Patience { // carried out meanwhile
+		if !ok && try < intent.Patience { // carried out meanwhile
 			continue
 		}
 		if try == 1 {
 			s.journal.FinishSoon(org)
 		}
-		if comingBack(steps, layout.Path(key), e) {
+		if comingBack(steps, paths.Path(key), e) {
 			if time.Since(began) > s.conn.Timeout/2 || !queue.Pause(ctx, 3) {
 				return secret.Value{}, errs.New(errs.Unavailable, "secret %q is being brought back; try again", key)
 			}
 			continue
 		}
 		for _, st := range steps {
-			if st.Path == layout.Path(key) && st.Base == e.Version {
+			if st.Path == paths.Path(key) && st.Base == e.Version {
 				switch st.Op {
-				case journal.Set:
+				case intent.Set:
 					return secret.NewValue([]byte(st.Value)), nil
-				case journal.Delete:
+				case intent.Delete:
 					return secret.Value{}, secret.NotFound(key)
 				}
 			}
@@ -83,7 +83,7 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 
 // get is the value in an entry.
 func get(e kv2.Entry, key string) (secret.Value, error) {
-	v, ok, err := layout.Value(e)
+	v, ok, err := paths.Value(e)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -94,9 +94,9 @@ func get(e kv2.Entry, key string) (secret.Value, error) {
 }
 
 // comingBack reports whether a step brings back what an entry holds, and has not yet: only Vault knows the value.
-func comingBack(steps []journal.Step, path string, e kv2.Entry) bool {
-	return e.Data == nil && slices.ContainsFunc(steps, func(st journal.Step) bool {
-		return st.Op == journal.Undelete && st.Path == path && st.Base == e.Version
+func comingBack(steps []intent.Step, path string, e kv2.Entry) bool {
+	return e.Data == nil && slices.ContainsFunc(steps, func(st intent.Step) bool {
+		return st.Op == intent.Undelete && st.Path == path && st.Base == e.Version
 	})
 }
 
@@ -106,7 +106,7 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) { return 
 // keys makes the list: what is in Vault, without what is deleted, and with a change that is under way as
 // if it had been carried out. The control entry must be the same before and after, else a change came between.
 func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
-	at, err := layout.At(ctx, s.places, org)
+	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 	for {
 		var listed map[string]bool
 		if before.AtRest() || time.Since(began) > s.conn.Timeout/4 || s.places.ReadOnly(org) {
-			if listed, err = layout.List(ctx, at); err != nil {
+			if listed, err = paths.List(ctx, at); err != nil {
 				return nil, err
 			}
 		}
@@ -142,7 +142,7 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 			continue
 		}
 		// Whoever committed it is about to carry it out, or else we do.
-		if waited++; waited == journal.Patience {
+		if waited++; waited == intent.Patience {
 			s.journal.FinishSoon(org)
 		}
 		if !queue.Pause(ctx, 3) {
@@ -152,7 +152,7 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 }
 
 // seen makes the list of what Vault listed at the moment of a control entry. ok is false where that moment has passed.
-func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *journal.State, listed map[string]bool) (keys []string, ok bool, err error) {
+func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *intent.State, listed map[string]bool) (keys []string, ok bool, err error) {
 	removing := make(map[string]bool) // what the pending change deletes and has not yet
 	if c.Changing() {
 		steps, ok, err := s.journal.Steps(ctx, at, c)
@@ -160,14 +160,14 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *journal
 			return nil, false, err
 		}
 		for _, st := range steps {
-			if st.Op == journal.Delete {
+			if st.Op == intent.Delete {
 				removing[st.Path] = true
 			} else {
 				listed[st.Path] = true
 			}
 		}
 	}
-	var hints []journal.Deletion
+	var hints []intent.Deletion
 	for _, d := range c.Deleted() {
 		switch {
 		case s.hints.holds(hint{org, d.Path, d.Version}):
@@ -204,7 +204,7 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *journal
 	}
 	keys = make([]string, 0, len(listed))
 	for path := range listed {
-		if key, ok := layout.NameAt(path); ok {
+		if key, ok := paths.NameAt(path); ok {
 			keys = append(keys, key)
 		}
 	}
@@ -220,14 +220,14 @@ func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := layout.At(ctx, s.places, org)
+	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
 		return nil, err
 	}
 	is := make([]bool, len(keys))
 	err = conn.Each(ctx, len(keys), func(ctx context.Context, i int) error {
-		e, err := at.Below(layout.Path(keys[i])).Read(ctx)
-		if _, ok, _ := layout.Value(e); err == nil && e.Data != nil {
+		e, err := at.Below(paths.Path(keys[i])).Read(ctx)
+		if _, ok, _ := paths.Value(e); err == nil && e.Data != nil {
 			is[i] = !ok
 		}
 		return err

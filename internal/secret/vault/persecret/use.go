@@ -9,7 +9,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/cache"
 	"strongroom/internal/secret/vault/conn"
-	"strongroom/internal/secret/vault/persecret/layout"
+	"strongroom/internal/secret/vault/persecret/paths"
 )
 
 // How many values, and lists of names, are kept in memory.
@@ -83,7 +83,7 @@ func (s *Store) changed(n name) {
 
 // forget forgets what is known of an entry that is about to be changed.
 func (s *Store) forget(org id.ID, path string) {
-	if key, ok := layout.NameAt(path); ok {
+	if key, ok := paths.NameAt(path); ok {
 		s.versions.forget(name{org, key})
 		s.changed(name{org, key})
 	}

@@ -13,8 +13,8 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
-	"strongroom/internal/secret/vault/persecret/journal"
-	"strongroom/internal/secret/vault/persecret/layout"
+	"strongroom/internal/secret/vault/persecret/intent"
+	"strongroom/internal/secret/vault/persecret/paths"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -27,7 +27,7 @@ var errJournal = errors.New("the secret is deleted")
 // write carries out a batch and answers its callers: sets of one secret each at once, those with a condition one by one
 // in journals, and everything else in one.
 func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
-	at, err := layout.At(ctx, s.places, org)
+	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
 		queue.Answer(batch, queue.ForCallers(err))
 		return
@@ -80,7 +80,7 @@ func only(c secret.Change) (key string, single bool) {
 func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) error {
 	n, value := name{org, w.key}, w.value
 	defer s.changed(n)
-	entry := at.Below(layout.Path(w.key))
+	entry := at.Below(paths.Path(w.key))
 	version, known := s.versions.of(n, value)
 	for try, lost := 1, 0; ; try++ {
 		if !known {
@@ -92,7 +92,7 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 			case e.Version > 0 && e.Data == nil:
 				return errJournal
 			}
-			if old, ok, _ := layout.Value(e); ok && old == value {
+			if old, ok, _ := paths.Value(e); ok && old == value {
 				// As asked for already, unless a change is under way that sets it otherwise.
 				if c, err := s.journal.State(ctx, org, at); err != nil {
 					return err
@@ -106,7 +106,7 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 			}
 			version = e.Version
 		}
-		written, err := s.putInTime(ctx, entry, version, layout.Data(value, w.by))
+		written, err := s.putInTime(ctx, entry, version, paths.Data(value, w.by))
 		s.versions.forget(n)
 		switch {
 		case err == nil:
@@ -228,16 +228,16 @@ func merged(items []*queue.Item) []wish {
 
 // plan looks at the entries and gives the steps from what they hold to what is wished. What is so already needs none, and
 // deletions leave entries alone whose value is not a string: they are somebody else's.
-func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]journal.Step, error) {
-	steps := make([]journal.Step, len(wishes))
+func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]intent.Step, error) {
+	steps := make([]intent.Step, len(wishes))
 	err := conn.Each(ctx, len(wishes), func(ctx context.Context, i int) error {
 		w := wishes[i]
-		path := layout.Path(w.key)
+		path := paths.Path(w.key)
 		e, err := at.Below(path).Read(ctx)
 		if err != nil {
 			return err
 		}
-		old, ours, err := layout.Value(e)
+		old, ours, err := paths.Value(e)
 		if err == nil {
 			err = w.only.Allows(w.key, ours || e.Data != nil && w.only == secret.IfNew)
 		}
@@ -245,11 +245,11 @@ func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]jou
 		case err != nil:
 			return err
 		case w.remove && ours:
-			steps[i] = journal.Step{Op: journal.Delete, Path: path, Base: e.Version, By: w.by}
+			steps[i] = intent.Step{Op: intent.Delete, Path: path, Base: e.Version, By: w.by}
 		case !w.remove && !(ours && old == w.value):
-			steps[i] = journal.Step{Op: journal.Set, Path: path, Base: e.Version, Value: w.value, By: w.by}
+			steps[i] = intent.Step{Op: intent.Set, Path: path, Base: e.Version, Value: w.value, By: w.by}
 		}
 		return nil
 	})
-	return slices.DeleteFunc(steps, func(st journal.Step) bool { return st.Op == "" }), err
+	return slices.DeleteFunc(steps, func(st intent.Step) bool { return st.Op == "" }), err
 }

@@ -1,0 +1,383 @@
+// Package rotation lets operators look at what the embedded data are sealed with, change the seal, and rotate the keys
+// while the server runs.
+package rotation
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/keyring"
+	"strongroom/internal/seal"
+	"strongroom/internal/secret/embedded"
+)
+
+// retryAfter is how long a rewriting that failed (a full disk, say) waits before it goes on.
+const retryAfter = time.Minute
+
+// Target is the seal to change to. With no Type it is the present one, which then wraps a new root key.
+type Target struct {
+	Type string `json:"type"` // one of package seal's
+	// KeyFile is the path of the key file on the server; it is made where it is missing.
+	KeyFile string `json:"keyFile"`
+	// Passphrase is the new passphrase; without it, the one the server's configuration names.
+	Passphrase string `json:"passphrase"`
+	// TransitKey is the name of the key in Vault and TransitMount where its engine is mounted; without them, those that the
+	// server's configuration names. Which Vault, and how to log in there, is the configuration's alone to say: whoever could
+	// name another would be sent the server's token.
+	TransitKey   string `json:"transitKey"`
+	TransitMount string `json:"transitMount"`
+}
+
+// Superfluous is a field that is set and not of the target's type, or "".
+func (t Target) Superfluous() string {
+	for _, f := range []struct{ name, value, of string }{
+		{"keyFile", t.KeyFile, seal.TypeKeyFile},
+		{"passphrase", t.Passphrase, seal.TypePassphrase},
+		{"transitKey", t.TransitKey, seal.TypeTransit},
+		{"transitMount", t.TransitMount, seal.TypeTransit},
+	} {
+		if f.value != "" && t.Type != f.of {
+			return f.name
+		}
+	}
+	return ""
+}
+
+// Status is what operators may know. It holds no key.
+type Status struct {
+	Seal struct {
+		Type  string    `json:"type"`
+		KeyID string    `json:"keyID,omitempty"` // tells keys apart; a passphrase has none
+		Since time.Time `json:"since"`           // of the root key and the seal around it
+		// Restart says what to configure before the next start, where it would not open the data as it is.
+		Restart string `json:"restart,omitempty"`
+	} `json:"seal"`
+	Term     uint32   `json:"term"` // seals now
+	Terms    []Term   `json:"terms"`
+	Rotation Rotation `json:"rotation"`
+	Names    string   `json:"names"` // how the names of secrets are kept
+}
+
+// Term is one generation of the data keys.
+type Term struct {
+	Term    uint32    `json:"term"`
+	Created time.Time `json:"created"`
+}
+
+// The states of a rotation.
+const (
+	Idle    = "idle"    // all data are of the current term
+	Running = "running" // data are being sealed anew
+	Waiting = "waiting" // that failed and will be tried again
+)
+
+// The forms of the names of secrets.
+const (
+	NamesClear     = "clear"
+	NamesSealed    = "sealed"
+	NamesSealing   = "sealing"   // what comes is sealed, what is there is being sealed
+	NamesUnsealing = "unsealing" // the other way round
+)
+
+// NamesOf says in which form the names are.
+func NamesOf(k *keyring.Keyring) string {
+	switch n := k.Names(); {
+	case n.Form == keyring.Clear && n.Moving:
+		return NamesUnsealing
+	case n.Form == keyring.Clear:
+		return NamesClear
+	case n.Moving && n.From == keyring.Clear:
+		return NamesSealing
+	}
+	return NamesSealed
+}
+
+// Rotation is how far the data have been sealed anew since the last change of the term, or of the form of names.
+type Rotation struct {
+	State string `json:"state"`
+	embedded.Rewritten
+	Message string `json:"message,omitempty"`
+}
+
+// Rewriter seals the data anew: embedded.Store.
+type Rewriter interface {
+	Rewrite(ctx context.Context, report func(embedded.Rewritten)) (term uint32, err error)
+}
+
+// Config is what the service is made of.
+type Config struct {
+	Keyring  *keyring.Keyring
+	Rewriter Rewriter
+	Guard    *access.Guard
+	// Configured is the seal that the next start would use, as its String says it, and its type.
+	Configured seal.Source
+	// SealNames says whether the names of secrets are to be sealed; nil leaves them as they are.
+	SealNames *bool
+	// Seal makes the seal that a change asks for. What it refuses with a code is shown to the caller.
+	Seal   func(ctx context.Context, to Target) (seal.Seal, error)
+	Logger *slog.Logger
+	Now    func() time.Time // nil is the wall clock
+}
+
+// Service does it. Run must run for a rotation to get anywhere.
+type Service struct {
+	Config
+	wake     chan struct{}
+	openedBy string // the ID of the key that opened the data at the start
+
+	mu         sync.Mutex
+	changing   bool // a Rotate or Change is under way
+	passphrase bool // a request has brought a new one
+	rotation   Rotation
+}
+
+// New makes the service.
+func New(c Config) *Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Service{Config: c, wake: make(chan struct{}, 1), rotation: Rotation{State: Idle}}
+	_, s.openedBy = c.Keyring.SealedBy()
+	if len(c.Keyring.Terms()) > 1 || c.Keyring.Names().Moving {
+		s.start()
+	}
+	return s
+}
+
+// BeginNames has the names of secrets sealed from now on, or unsealed, as the configuration says, and what is there in
+// the background. While a rotation that an earlier process began is under way, it begins when that is done. Call it before
+// serving, so that what comes is of the right form from the first on.
+func (s *Service) BeginNames(ctx context.Context) error {
+	begun, err := s.beginNames(ctx)
+	if begun {
+		s.start()
+	}
+	return err
+}
+
+func (s *Service) beginNames(ctx context.Context) (begun bool, err error) {
+	if s.SealNames == nil {
+		return false, nil
+	}
+	begun, err = s.Keyring.SealNames(ctx, *s.SealNames)
+	if errors.Is(err, keyring.ErrRotating) {
+		return false, nil
+	}
+	if begun {
+		s.Logger.InfoContext(ctx, "the names of secrets go to another form", "names", NamesOf(s.Keyring))
+	}
+	return begun, err
+}
+
+// The permissions, which only operators hold.
+var (
+	mayRead  = access.To(access.Read, access.Resource{Type: access.Instance})
+	mayWrite = access.To(access.Write, access.Resource{Type: access.Instance})
+)
+
+// Status tells what the data are sealed with and how far a rotation is.
+func (s *Service) Status(ctx context.Context, c *access.Caller) (Status, error) {
+	if err := s.Guard.Allow(ctx, c, access.Act{Action: "seal.read"}, mayRead); err != nil {
+		return Status{}, err
+	}
+	return s.status(), nil
+}
+
+func (s *Service) status() Status {
+	var out Status
+	out.Seal.Type, out.Seal.KeyID = s.Keyring.SealedBy()
+	out.Seal.Since = s.Keyring.RootSince().UTC()
+	out.Seal.Restart = s.restart(out.Seal.Type, out.Seal.KeyID)
+	out.Term = s.Keyring.Term()
+	out.Names = NamesOf(s.Keyring)
+	for _, t := range s.Keyring.Terms() {
+		out.Terms = append(out.Terms, Term{t.Number, t.Created.UTC()})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.Rotation = s.rotation
+	return out
+}
+
+// restart says what to configure before the next start, where that is not what this one was started with.
+func (s *Service) restart(by, keyID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.Configured == nil:
+		return ""
+	case s.Configured.Type() != by:
+		return "set --seal " + by + " and what belongs to it before the next start: the configuration still names the " + s.Configured.Type()
+	case keyID != s.openedBy:
+		return "name the new key with " + s.Configured.Setting() + " before the next start: the configuration still names the " + s.Configured.String()
+	case by == seal.TypePassphrase && s.passphrase:
+		return "put the new passphrase in the place of the former before the next start: the configuration names the " + s.Configured.String()
+	}
+	return ""
+}
+
+// Rotate begins a new term and has everything sealed anew in the background. errs.Conflict while an earlier rotation is
+// still at that, or the names of secrets go to another form.
+func (s *Service) Rotate(ctx context.Context, c *access.Caller) (Status, error) {
+	act := access.Act{Action: "seal.rotate"}
+	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
+		return Status{}, err
+	}
+	err := s.rotate(ctx)
+	return s.status(), s.Guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) rotate(ctx context.Context) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	if len(s.Keyring.Terms()) > 1 {
+		return errs.New(errs.Conflict, "a rotation is under way; GET /api/v2/seal tells how far it is")
+	}
+	term, err := s.Keyring.Rotate(ctx, s.Now())
+	if errors.Is(err, keyring.ErrMoving) {
+		return errs.Wrap(err, errs.Conflict, "the names of secrets are being sealed, or unsealed; GET /api/v2/seal tells how far that is")
+	}
+	if err != nil {
+		return err
+	}
+	s.Logger.InfoContext(ctx, "a new term of the data keys began", "term", term)
+	s.start()
+	return nil
+}
+
+// Change makes a new root key, wrapped by the seal that the target names.
+func (s *Service) Change(ctx context.Context, c *access.Caller, to Target) (Status, error) {
+	act := access.Act{Action: "seal.change", Target: to.Type}
+	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
+		return Status{}, err
+	}
+	err := s.change(ctx, to)
+	if err != nil {
+		s.Logger.WarnContext(ctx, "the seal was not changed", "to", to.Type, "error", err)
+	}
+	return s.status(), s.Guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) change(ctx context.Context, to Target) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	var next seal.Seal
+	if to.Type != "" {
+		var err error
+		if next, err = s.Seal(ctx, to); err != nil {
+			return err
+		}
+	} else if to.Superfluous() != "" {
+		return errs.New(errs.Invalid, "type is missing: the seal to change to")
+	}
+	if err := s.Keyring.Reseal(ctx, next, s.Now()); errors.Is(err, seal.ErrWrap) {
+		return errs.Wrap(err, errs.Unprocessable, "the seal does not take a new root key; the server's log says why")
+	} else if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.passphrase = s.passphrase || to.Passphrase != ""
+	s.mu.Unlock()
+	sealType, keyID := s.Keyring.SealedBy()
+	s.Logger.InfoContext(ctx, "the data have a new root key", "seal", sealType, "key", keyID)
+	return nil
+}
+
+// begin keeps two changes of the keys apart.
+func (s *Service) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changing {
+		return errs.New(errs.Conflict, "another change of the keys is under way; try again")
+	}
+	s.changing = true
+	return nil
+}
+
+func (s *Service) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changing = false
+}
+
+func (s *Service) start() {
+	s.set(Rotation{State: Running})
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Service) set(r Rotation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rotation = r
+}
+
+// Run seals anew what rotations have made old, until ctx ends. It goes on with what an earlier process left.
+func (s *Service) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		}
+		for {
+			err := s.Finish(ctx)
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			s.Logger.ErrorContext(ctx, "sealing the data anew stopped and will go on in a minute", "error", err)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(retryAfter):
+			}
+		}
+	}
+}
+
+// Finish seals anew what is of older terms and drops them, and brings the names of secrets to the form that they are to
+// have. Run does so by itself.
+func (s *Service) Finish(ctx context.Context) error {
+	for {
+		if err := s.finish(ctx); err != nil {
+			return err
+		}
+		begun, err := s.beginNames(ctx)
+		if err != nil {
+			s.set(Rotation{State: Waiting, Message: errs.Message(err)})
+		}
+		if err != nil || !begun {
+			return err
+		}
+	}
+}
+
+func (s *Service) finish(ctx context.Context) error {
+	last := embedded.Rewritten{}
+	s.set(Rotation{State: Running})
+	term, err := s.Rewriter.Rewrite(ctx, func(r embedded.Rewritten) {
+		last = r
+		s.set(Rotation{State: Running, Rewritten: r})
+	})
+	if err == nil {
+		err = s.Keyring.Retire(ctx, term)
+	}
+	if err != nil {
+		s.set(Rotation{State: Waiting, Rewritten: last, Message: errs.Message(err)})
+		return err
+	}
+	s.set(Rotation{State: Idle, Rewritten: last})
+	s.Logger.InfoContext(ctx, "the data are sealed under the new term, and the old ones are gone", "term", term, "records", last.Records, "names", NamesOf(s.Keyring))
+	return nil
+}

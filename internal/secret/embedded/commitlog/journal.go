@@ -1,0 +1,178 @@
+// Package commitlog changes an organisation's records in the embedded store, as many as a change has, all or none.
+//
+// What fits one transaction is one. A larger change goes through four stages, each a transaction or several:
+//
+//  1. Its steps are staged, one record each: staged/<org>/<batch>/<number>. Nobody looks at them.
+//  2. It is committed: one transaction puts the journal, staged/<org>/journal, which names the batch, and marks the
+//     organisation's head as pending. From here on it has happened. Until the journal is gone no other change of the
+//     organisation goes through (each has the condition that there is none), and no reader reads past the head.
+//  3. Each step is carried out in a transaction with the condition that the journal is still that one. Doing a step twice
+//     does no harm, so that several may be at it, and whoever comes after a crash starts from the first.
+//  4. One transaction removes the journal and the batch, and puts the head to rest.
+//
+// Whoever meets the journal, reader or writer, does 3 and 4 before anything else; so does Recover at a start. What a
+// crash leaves behind in 1 is removed by Recover. Should Recover of another server take a batch that is still being staged for
+// such, its writer finds its first step gone by the condition it puts on it, and plans and stages anew.
+//
+// Errors are the engine's (package kv), but for those that say otherwise.
+package commitlog
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/singleflight"
+
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// Root is what the keys of all that is staged begin with.
+const Root = "staged/"
+
+const (
+	name = "journal" // a batch's name is hexadecimal, and so another
+
+	journalKind = "secrets journal"
+	stepKind    = "secrets step"
+)
+
+// Key is the key of an organisation's journal.
+func Key(org id.ID) string { return prefix(org) + name }
+
+func prefix(org id.ID) string                    { return Root + org.String() + "/" }
+func batchPrefix(org id.ID, batch string) string { return prefix(org) + batch + "/" }
+func stepKey(org id.ID, batch string, n int) string {
+	return fmt.Sprintf("%s%06d", batchPrefix(org, batch), n)
+}
+
+func stepBelongs(batch string, n int) keyring.Belongs {
+	return keyring.Belongs{Kind: stepKind, Key: fmt.Sprintf("%s/%06d", batch, n)}
+}
+
+// The head's two values.
+var (
+	atRest  = []byte{0}
+	pending = []byte{1} // a large change is committed and not yet carried out: nothing may be read before it is
+)
+
+// IsPending reports whether the head says that a large change is to be carried out before anything is read.
+func IsPending(head kv.Record) bool { return len(head.Value) == 1 && head.Value[0] == pending[0] }
+
+// IsHead reports whether the record has one of the two.
+func IsHead(head kv.Record) bool { return IsPending(head) || bytes.Equal(head.Value, atRest) }
+
+// Purge removes all that is staged of an organisation, a committed change included: whoever carries it out finds its
+// journal gone.
+func Purge(org id.ID) kv.Op { return kv.DeletePrefix(prefix(org)) }
+
+// Journal makes changes over an engine. It is safe for use by many goroutines.
+type Journal struct {
+	kv       kv.Store
+	ring     *keyring.Keyring
+	carrying singleflight.Group // the large changes being carried out, by organisation
+}
+
+// New returns a journal whose steps the keyring seals.
+func New(store kv.Store, ring *keyring.Keyring) *Journal { return &Journal{kv: store, ring: ring} }
+
+// entry is what the journal's record seals.
+type entry struct {
+	Batch string `json:"batch"`
+	Steps int    `json:"steps"`
+}
+
+// Apply makes the organisation's records what they are to be, and puts its head anew. kv.ErrConflict, with nothing done,
+// where the head is not as it was, or a large change is pending. A record that no transaction takes is
+// errs.RequestTooLarge.
+func (j *Journal) Apply(ctx context.Context, org id.ID, head kv.Cond, all Records) error {
+	if all.Fit() {
+		_, err := j.kv.Txn(ctx, []kv.Cond{kv.Missing(Key(org)), head}, append(all.ops(), kv.Put(records.Head(org), atRest)))
+		return err
+	}
+	steps, err := all.steps()
+	if err != nil {
+		return err
+	}
+	batch := newBatch()
+	first, err := j.stage(ctx, org, batch, steps)
+	if err == nil {
+		err = j.commit(ctx, org, batch, head, first, len(steps))
+	}
+	if err == nil {
+		// Where the disk is full now, readers look at what is staged: the change has been made.
+		if err = j.Finish(ctx, org); errors.Is(err, kv.ErrFull) {
+			return nil
+		}
+		return err
+	}
+	// Not where the journal has it after all: a commit may fail for us and have been made.
+	if dropErr := j.drop(context.WithoutCancel(ctx), org, batch); dropErr != nil && !errors.Is(dropErr, kv.ErrConflict) {
+		return errors.Join(err, dropErr)
+	}
+	return err
+}
+
+func newBatch() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
+
+// stage writes the steps, as many as fit in one transaction, and gives the first one's record, on which all that
+// follows puts its condition.
+func (j *Journal) stage(ctx context.Context, org id.ID, batch string, steps []Records) (kv.Cond, error) {
+	first := kv.Missing(stepKey(org, batch, 0))
+	var ops []kv.Op
+	size := 0
+	flush := func() error {
+		rev, err := j.kv.Txn(ctx, []kv.Cond{first}, ops)
+		if first.Rev == 0 {
+			first.Rev = rev
+		}
+		ops, size = nil, 0
+		return err
+	}
+	for n, st := range steps {
+		value, err := j.ring.Seal(org, stepBelongs(batch, n), st.encode())
+		if err != nil {
+			return first, err
+		}
+		op := kv.Put(stepKey(org, batch, n), value)
+		if len(ops) > 0 && (len(ops) == kv.MaxOps || size+len(op.Key)+len(op.Value) > MaxBytes) {
+			if err := flush(); err != nil {
+				return first, err
+			}
+		}
+		ops, size = append(ops, op), size+len(op.Key)+len(op.Value)
+	}
+	return first, flush()
+}
+
+// commit puts the journal, where there is no other and the head is as it was.
+func (j *Journal) commit(ctx context.Context, org id.ID, batch string, head, first kv.Cond, steps int) error {
+	plain, err := json.Marshal(entry{batch, steps})
+	if err != nil {
+		return err
+	}
+	value, err := j.ring.Seal(org, keyring.Belongs{Kind: journalKind}, plain)
+	if err != nil {
+		return err
+	}
+	_, err = j.kv.Txn(ctx, []kv.Cond{first, kv.Missing(Key(org)), head},
+		[]kv.Op{kv.Put(Key(org), value), kv.Put(records.Head(org), pending)})
+	return err
+}
+
+// drop removes a batch that is not committed; ErrConflict where some batch is.
+func (j *Journal) drop(ctx context.Context, org id.ID, batch string) error {
+	_, err := j.kv.Txn(ctx, []kv.Cond{kv.Missing(Key(org))}, []kv.Op{kv.DeletePrefix(batchPrefix(org, batch))})
+	return err
+}

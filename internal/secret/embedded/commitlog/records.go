@@ -1,0 +1,147 @@
+package commitlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// The bounds of what one transaction carries out, a change or a step of it, so that it fits one transaction as it is and as a staged record: one operation is the head's,
+// and there is some room for the conditions, the head and the record's own overhead.
+const (
+	MaxRecords = kv.MaxOps - 1
+	MaxBytes   = kv.MaxTxnBytes - 8<<10
+)
+
+// Records are what a change makes of the organisation's records: values by whole key, nil for one that is deleted.
+type Records map[string][]byte
+
+// size is how much the records take in a transaction.
+func (r Records) size() int {
+	n := 0
+	for key, value := range r {
+		n += len(key) + len(value)
+	}
+	return n
+}
+
+// Fit reports whether one transaction can carry them out.
+func (r Records) Fit() bool { return len(r) <= MaxRecords && r.size() <= MaxBytes }
+
+// steps divides them into parts that one transaction each can carry out, in the order of the keys.
+func (r Records) steps() ([]Records, error) {
+	var steps []Records
+	size := 0
+	for _, key := range slices.Sorted(maps.Keys(r)) {
+		more := len(key) + len(r[key])
+		if more > MaxBytes {
+			return nil, errs.New(errs.RequestTooLarge, "a secret's metadata are too large for the embedded store: %d bytes, at most %d", more, MaxBytes)
+		}
+		if n := len(steps); n == 0 || len(steps[n-1]) == MaxRecords || size+more > MaxBytes {
+			steps, size = append(steps, Records{}), 0
+		}
+		steps[len(steps)-1][key] = r[key]
+		size += more
+	}
+	return steps, nil
+}
+
+// ops are the operations that carry them out.
+func (r Records) ops() []kv.Op {
+	ops := make([]kv.Op, 0, len(r)+1)
+	for _, key := range slices.Sorted(maps.Keys(r)) {
+		if r[key] == nil {
+			ops = append(ops, kv.Delete(key))
+		} else {
+			ops = append(ops, kv.Put(key, r[key]))
+		}
+	}
+	return ops
+}
+
+// stepFormat is the first byte of an encoded step. After it come its records, each: length of the key (uvarint), key,
+// length of the value plus one, or 0 for a deletion (uvarint), value. In the first format it was a secret's name with
+// the record of its value, which stood for that record and the one in the list of names.
+const (
+	stepFormat      = 2
+	stepFormatNames = 1
+)
+
+func (r Records) encode() []byte {
+	b := make([]byte, 1, 1+r.size()+8*len(r))
+	b[0] = stepFormat
+	for _, key := range slices.Sorted(maps.Keys(r)) {
+		b = binary.AppendUvarint(b, uint64(len(key)))
+		b = append(b, key...)
+		if r[key] == nil {
+			b = binary.AppendUvarint(b, 0)
+			continue
+		}
+		b = binary.AppendUvarint(b, uint64(len(r[key]))+1)
+		b = append(b, r[key]...)
+	}
+	return b
+}
+
+var errStep = errors.New("the staged step is malformed")
+
+func decode(org id.ID, b []byte) (Records, error) {
+	if len(b) == 0 || b[0] != stepFormat && b[0] != stepFormatNames {
+		return nil, errStep
+	}
+	byName := b[0] == stepFormatNames
+	b = b[1:]
+	take := func(n uint64) ([]byte, bool) {
+		if n > uint64(len(b)) {
+			return nil, false
+		}
+		part := b[:n:n]
+		b = b[n:]
+		return part, true
+	}
+	length := func() (uint64, bool) {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			return 0, false
+		}
+		b = b[n:]
+		return v, true
+	}
+	r := Records{}
+	for len(b) > 0 {
+		n, ok := length()
+		if !ok {
+			return nil, errStep
+		}
+		key, ok := take(n)
+		if !ok || len(key) == 0 {
+			return nil, errStep
+		}
+		if n, ok = length(); !ok {
+			return nil, errStep
+		}
+		var value []byte
+		if n > 0 {
+			if value, ok = take(n - 1); !ok {
+				return nil, errStep
+			}
+		}
+		if byName {
+			of := records.Place{Org: org, Name: string(key)}
+			listed := of.Slot(records.Listed).Key
+			r[of.Slot(records.Value).Key], r[listed] = value, nil
+			if value != nil {
+				r[listed] = []byte{}
+			}
+			continue
+		}
+		r[string(key)] = value
+	}
+	return r, nil
+}

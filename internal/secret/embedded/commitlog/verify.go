@@ -1,0 +1,64 @@
+package commitlog
+
+import (
+	"context"
+	"encoding/json"
+
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// verifyPage is how many records are read at a time.
+const verifyPage = 32
+
+// Verify looks at the large changes under way, and tells what is wrong with which record. One that was never committed is
+// no fault: the next start removes it.
+func (j *Journal) Verify(ctx context.Context, wrong func(key, format string, args ...any)) error {
+	journals := make(map[id.ID]entry)
+	there := make(map[string]bool)
+	opens := func(rec kv.Record, org id.ID, to keyring.Belongs) []byte {
+		plain, err := j.ring.Open(org, to, rec.Value)
+		if err != nil {
+			wrong(rec.Key, "%v", err)
+		}
+		return plain
+	}
+	for after := ""; ; {
+		recs, err := j.kv.List(ctx, Root, after, verifyPage)
+		if err != nil {
+			return err
+		}
+		if len(recs) == 0 {
+			break
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			org, rest, err := records.OrgOf(Root, rec.Key)
+			if err != nil {
+				wrong(rec.Key, "its key names no organisation")
+				continue
+			}
+			if rest != name {
+				there[rec.Key] = true
+				clear(opens(rec, org, keyring.Belongs{Kind: stepKind, Key: rest}))
+				continue
+			}
+			var e entry
+			if plain := opens(rec, org, keyring.Belongs{Kind: journalKind}); plain != nil && json.Unmarshal(plain, &e) != nil {
+				wrong(rec.Key, "it is malformed")
+			}
+			journals[org] = e
+		}
+	}
+	for org, e := range journals {
+		for n := range e.Steps {
+			if !there[stepKey(org, e.Batch, n)] {
+				wrong(Key(org), "step %d of the change it commits is missing", n)
+				break
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package embedded
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// rewriteRecord says how far a rewriting has come, so that the next process goes on from there. It changes in the
+// transactions that rewrite.
+const rewriteRecord = "core/rewrite"
+
+// rewritePage is how many records are read at a time; each may hold the longest value.
+const rewritePage = 32
+
+// Rewritten tells how far a rewriting has come.
+type Rewritten struct {
+	Orgs    int `json:"orgs"`    // organisations that are done
+	AllOrgs int `json:"allOrgs"` // organisations with secrets, when it began
+	Records int `json:"records"` // records sealed anew
+}
+
+// rewriting is what rewriteRecord holds.
+type rewriting struct {
+	Term  uint32 `json:"term"` // what is sealed under an older one is rewritten
+	After string `json:"after"`
+	Rewritten
+}
+
+// Rewrite seals anew what was sealed before the current term, and gives that term: when it returns, nothing in the
+// store is of an older one, and no name is of another form than the keyring wants them in. Reading and writing go on meanwhile. Cut short, it goes on where it was when it is called
+// again, by whichever process. Report hears how far it has come after every page.
+//
+// It is for data that this process alone writes to: another one may seal under an older term until it has heard of the
+// new one.
+func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, error) {
+	term := s.ring.Term()
+	names := s.ring.Names()
+	// Changes that were sealed under an older term, or planned in another form, are in when this returns, those begun
+	// later are of the new ones.
+	s.awaitChanges()
+	// Their large ones may still be staged, and are then carried out or removed.
+	if err := s.Recover(ctx); err != nil {
+		return term, err
+	}
+	if names.Moving {
+		if err := s.moveNames(ctx, names, report); err != nil {
+			return term, err
+		}
+	}
+	// What is moved is sealed anew, and nothing of a sealed form was written before its term.
+	if names.Form == term || len(s.ring.Terms()) == 1 {
+		return term, nil
+	}
+	at, err := s.resume(ctx, term)
+	if err != nil {
+		return term, err
+	}
+	for {
+		recs, err := s.kv.List(ctx, records.Root, at.After, rewritePage)
+		if err != nil {
+			return term, translate(err)
+		}
+		if len(recs) == 0 {
+			break
+		}
+		if err := s.rewritePage(ctx, &at, recs); err != nil {
+			return term, translate(err)
+		}
+		report(at.Rewritten)
+	}
+	if _, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(rewriteRecord)}); err != nil {
+		return term, translate(err)
+	}
+	// Changes under way may have read records before those were sealed anew, and need the older terms to open them.
+	s.awaitChanges()
+	return term, nil
+}
+
+// resume gives where an earlier rewriting to the same term stopped, or the beginning.
+func (s *Store) resume(ctx context.Context, term uint32) (rewriting, error) {
+	at := rewriting{Term: term}
+	rec, err := s.kv.Get(ctx, rewriteRecord)
+	switch {
+	case err == nil:
+		var earlier rewriting
+		if err := json.Unmarshal(rec.Value, &earlier); err == nil && earlier.Term == term {
+			return earlier, nil
+		}
+	case !errors.Is(err, kv.ErrNotFound):
+		return at, translate(err)
+	}
+	orgs, err := s.orgs(ctx)
+	at.AllOrgs = len(orgs)
+	return at, err
+}
+
+// behindAll is behind all of an organisation's keys that have the same beginning: no part of a key begins with a byte
+// that UTF-8 never has.
+const behindAll = "\xff"
+
+// rewritePage rewrites those of the records that need it, in as few transactions as they fit in, and moves at past them.
+func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record) error {
+	var conds []kv.Cond
+	var ops []kv.Op
+	size := 0
+	flush := func(last string) error {
+		at.After, at.Records = last, at.Records+len(ops)
+		note, err := json.Marshal(at)
+		if err != nil {
+			return err
+		}
+		_, err = s.kv.Txn(ctx, conds, append(ops, kv.Put(rewriteRecord, note)))
+		if errors.Is(err, kv.ErrConflict) {
+			for _, c := range conds {
+				if err := s.rewriteOne(ctx, c.Key, at.Term); err != nil {
+					return err
+				}
+			}
+			err = nil
+		}
+		conds, ops, size = nil, nil, 0
+		return err
+	}
+	before := at.After
+	for _, rec := range recs {
+		org, _, err := records.OrgOf(records.Root, rec.Key)
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(rec.Key, records.Head(org)) {
+			// The names follow all that is sealed.
+			if len(ops) > 0 {
+				if err := flush(before); err != nil {
+					return err
+				}
+			}
+			at.After = records.Prefix(org) + behindAll
+			at.Orgs++
+			return nil
+		}
+		value, err := s.sealAnew(ctx, rec, at.Term)
+		if err != nil {
+			return err
+		}
+		if value != nil {
+			more := 2*len(rec.Key) + len(value)
+			if len(ops) > 0 && size+more > commitlog.MaxBytes {
+				if err := flush(before); err != nil {
+					return err
+				}
+			}
+			conds, ops, size = append(conds, kv.Unchanged(rec)), append(ops, kv.Put(rec.Key, value)), size+more
+		}
+		before = rec.Key
+	}
+	if len(ops) > 0 {
+		return flush(before)
+	}
+	at.After = before
+	return nil
+}
+
+// rewriteOne rewrites a record that somebody has changed meanwhile, should it still need it.
+func (s *Store) rewriteOne(ctx context.Context, key string, term uint32) error {
+	for range attempts {
+		rec, err := s.kv.Get(ctx, key)
+		if errors.Is(err, kv.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		value, err := s.sealAnew(ctx, rec, term)
+		if err != nil || value == nil {
+			return err
+		}
+		if _, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(rec)}, []kv.Op{kv.Put(key, value)}); !errors.Is(err, kv.ErrConflict) {
+			return err
+		}
+	}
+	return errTooMany
+}
+
+// sealAnew gives the record's value sealed under the current term; nil where it is of the term, or a newer one.
+func (s *Store) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byte, error) {
+	fail := func(err error) ([]byte, error) { return nil, fmt.Errorf("record %q: %w", rec.Key, err) }
+	place, kind, err := records.Parse(rec.Key)
+	if err != nil {
+		return nil, err
+	}
+	org, as := place.Org, place.Slot(kind).As
+	switch of, err := keyring.TermOf(rec.Value); {
+	case err != nil:
+		return fail(err)
+	case of >= term:
+		return nil, nil
+	}
+	plain, err := s.ring.OpenFresh(ctx, org, as, rec.Value)
+	if err != nil {
+		return fail(err)
+	}
+	defer clear(plain)
+	return s.ring.Seal(org, as, plain)
+}

@@ -1,0 +1,59 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+)
+
+// A value before it is sealed is
+//
+//	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) | length of metadata (uvarint) | metadata | value
+//
+// There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does not
+// know what is in it skips it.
+const valueFormat = 1
+
+const valueHeader = 1 + 8
+
+// encodeValue gives what is sealed of a value.
+func encodeValue(value secret.Value, at time.Time) []byte {
+	plain := make([]byte, valueHeader, valueHeader+1+value.Len())
+	plain[0] = valueFormat
+	binary.BigEndian.PutUint64(plain[1:], uint64(at.UnixMilli()))
+	plain = binary.AppendUvarint(plain, 0)
+	return append(plain, value.Bytes()...)
+}
+
+// openValue reads the record of a value.
+func (s *Store) openValue(ctx context.Context, org id.ID, record found) (secret.Value, error) {
+	plain, err := s.ring.OpenFresh(ctx, org, record.as, record.sealed)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	value, err := parseValue(plain)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return secret.NewValue(value), nil
+}
+
+func parseValue(plain []byte) ([]byte, error) {
+	if len(plain) < valueHeader+1 {
+		return nil, errors.New("the opened value is too short")
+	}
+	if plain[0] != valueFormat {
+		return nil, fmt.Errorf("the value was written by a newer influxd (format %d; this one knows %d)", plain[0], valueFormat)
+	}
+	rest := plain[valueHeader:]
+	meta, n := binary.Uvarint(rest)
+	if n <= 0 || meta > uint64(len(rest)-n) {
+		return nil, errors.New("the opened value is malformed")
+	}
+	return rest[n+int(meta):], nil
+}

@@ -1,0 +1,206 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// Prefixes are what the keys of this package's records begin with.
+var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewriteRecord}
+
+// Verify opens every record of this package, and looks whether each value has its name and each name its value, and
+// whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and never
+// given a value. It gives the organisations that have records. Nothing is written.
+func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
+	v := &verifier{s: s, ctx: ctx, report: report, names: s.ring.Names(), seen: map[id.ID]bool{}}
+	for _, root := range []string{records.Root, records.TrashRoot} {
+		for after := ""; ; {
+			recs, err := s.kv.List(ctx, root, after, namesPage/10)
+			if err != nil {
+				return nil, translate(err)
+			}
+			for _, rec := range recs {
+				if err := v.record(root, rec); err != nil {
+					return nil, translate(err)
+				}
+				after = rec.Key
+			}
+			if len(recs) == 0 {
+				break
+			}
+		}
+	}
+	return v.orgs, translate(v.s.journal.Verify(ctx, v.wrong))
+}
+
+type verifier struct {
+	s      *Store
+	ctx    context.Context
+	report func(key, what string)
+	names  keyring.Names
+	orgs   []id.ID
+	seen   map[id.ID]bool
+
+	// Of the organisation that is being looked at:
+	of      id.ID
+	listed  map[string]bool          // its list of names
+	indexes map[records.Place]string // the names, those of the deleted secrets too, by where their records may be
+}
+
+func (v *verifier) wrong(key, format string, args ...any) {
+	v.report(key, fmt.Sprintf(format, args...))
+}
+
+// has reports whether there is a record.
+func (v *verifier) has(key string) (bool, error) {
+	_, err := v.s.kv.Get(v.ctx, key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// record looks at one record of an organisation.
+func (v *verifier) record(root string, rec kv.Record) error {
+	org, _, err := records.OrgOf(root, rec.Key)
+	if err != nil {
+		v.wrong(rec.Key, "its key names no organisation")
+		return nil
+	}
+	if v.of != org {
+		if err := v.begin(org); err != nil {
+			return err
+		}
+	}
+	if rec.Key == records.Head(org) {
+		if !commitlog.IsHead(rec) {
+			v.wrong(rec.Key, "it is malformed")
+		}
+		return nil
+	}
+	place, kind, err := records.Parse(rec.Key)
+	if err != nil {
+		v.wrong(rec.Key, "it is of a kind that this influxd does not know")
+		return nil
+	}
+	if form := uint32(place.Form); form != v.names.Form && (!v.names.Moving || form != v.names.From) {
+		v.wrong(rec.Key, "the names of secrets are not kept in this form")
+		return nil
+	}
+	if kind.HoldsName() {
+		return v.name(rec, place, kind)
+	}
+	plain := v.opens(rec, org, place.Slot(kind).As)
+	defer clear(plain)
+	if _, err := parseValue(plain); kind == records.Value && plain != nil && err != nil {
+		v.wrong(rec.Key, "%v", err)
+	}
+	name, known := place.Name, true
+	if place.Form.Sealed() {
+		name, known = v.indexes[place]
+	}
+	switch {
+	case kind == records.Value && (!known || !v.listed[name]):
+		v.wrong(rec.Key, "it is not in the list of names")
+	case !known:
+		v.wrong(rec.Key, "its name is neither in the list of names nor among those of the deleted secrets")
+	}
+	return nil
+}
+
+// name looks at a record that says what a name is.
+func (v *verifier) name(rec kv.Record, place records.Place, kind records.Kind) error {
+	name, err := v.s.nameOf(v.ctx, place, kind, rec.Value)
+	if err != nil {
+		v.wrong(rec.Key, "the name in it: %v; setting the secret of that name again puts it right", err)
+		return nil
+	}
+	of := records.Value
+	if _, deleted := kind.Deleted(); deleted {
+		of = records.Meta
+	}
+	at, err := v.s.places(place.Org, name, v.names)
+	if err != nil {
+		return err
+	}
+	if place != at.now && (at.was == nil || place != *at.was) {
+		v.wrong(rec.Key, "its key is not that of the name in it")
+		return nil
+	}
+	record, err := v.s.find(v.ctx, nil, at, of)
+	if err == nil && record.sealed == nil {
+		v.wrong(rec.Key, "its %s missing", map[records.Kind]string{records.Value: "value is", records.Meta: "metadata are"}[of])
+	}
+	return err
+}
+
+// begin reads which names the organisation has.
+func (v *verifier) begin(org id.ID) error {
+	v.of, v.listed, v.indexes = org, map[string]bool{}, map[records.Place]string{}
+	if !v.seen[org] {
+		v.orgs, v.seen[org] = append(v.orgs, org), true
+		if there, err := v.has(records.Head(org)); err != nil || !there {
+			v.wrong(records.Head(org), "it is missing")
+			return err
+		}
+	}
+	for _, prefix := range []string{records.Head(org), records.TrashPrefix(org)} {
+		for after := ""; ; {
+			recs, err := v.s.kv.List(v.ctx, prefix, after, namesPage)
+			if err != nil {
+				return err
+			}
+			for _, rec := range recs {
+				after = rec.Key
+				place, kind, err := records.Parse(rec.Key)
+				if err != nil || !kind.HoldsName() {
+					continue
+				}
+				name, err := v.s.nameOf(v.ctx, place, kind, rec.Value)
+				if err != nil {
+					continue // told of when it is its turn
+				}
+				if kind == records.Listed {
+					v.listed[name] = true
+				}
+				if err := v.index(name); err != nil {
+					return err
+				}
+			}
+			if len(recs) == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// index takes note of where the name's records may be.
+func (v *verifier) index(name string) error {
+	at, err := v.s.places(v.of, name, v.names)
+	if err != nil {
+		return err
+	}
+	v.indexes[at.now] = name
+	if at.was != nil {
+		v.indexes[*at.was] = name
+	}
+	return nil
+}
+
+// opens opens a record; nil where it does not open, which is told.
+func (v *verifier) opens(rec kv.Record, org id.ID, to keyring.Belongs) []byte {
+	plain, err := v.s.ring.Open(org, to, rec.Value)
+	if err != nil {
+		v.wrong(rec.Key, "%v", err)
+		return nil
+	}
+	return plain
+}

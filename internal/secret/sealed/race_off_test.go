@@ -1,5 +1,0 @@
-//go:build !race
-
-package sealed
-
-const raceDetector = false

@@ -1,0 +1,115 @@
+package intent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/persecret/paths"
+)
+
+// Purge removes the organisation's secrets with all their versions, and what is kept beside them, in its turn. It is
+// committed in the control entry first, so that no reader sees half of it, and that entry goes last.
+func (j *Journal) Purge(ctx context.Context, org id.ID) error {
+	return j.queue.Do(ctx, org, func(ctx context.Context) error {
+		defer j.forget(org)
+		at, err := paths.At(ctx, j.places, org)
+		if errors.Is(err, kv2.ErrNoName) {
+			j.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; remove them in Vault by hand", "org", org)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c, err := j.Settled(ctx, org, at)
+		if err != nil {
+			return err
+		}
+		listed, err := paths.List(ctx, at)
+		if err != nil {
+			return err
+		}
+		if c.version == 0 && len(listed) == 0 {
+			return nil
+		}
+		next := c.next()
+		next.kept.Pending = &pending{ID: rand.Text(), Kind: purging}
+		if _, err := j.commit(ctx, org, at, next); err != nil {
+			return err
+		}
+		return j.removeAll(ctx, org, at)
+	})
+}
+
+func (j *Journal) forget(org id.ID) {
+	j.sweeps.forget(org)
+	j.states.forget(org)
+	j.forgetAll(org)
+}
+
+// removeAll carries out a purge. Where the policy forbids to remove entries, their latest versions at least are deleted, as
+// far as that goes.
+func (j *Journal) removeAll(ctx context.Context, org id.ID, at kv2.Location) error {
+	defer j.forget(org)
+	for range 3 { // what others set meanwhile goes too
+		listed, err := paths.List(ctx, at)
+		if err != nil {
+			return err
+		}
+		if len(listed) == 0 {
+			break
+		}
+		if err := removeEntries(ctx, at, listed); conn.Is(err, conn.Denied) {
+			return deleteEntries(ctx, at, listed)
+		} else if err != nil {
+			return err
+		}
+	}
+	names, err := at.Below(journals).List(ctx)
+	if err != nil {
+		return err
+	}
+	err = conn.Each(ctx, len(names), func(ctx context.Context, i int) error {
+		return at.Below(journals+"/"+names[i]).Remove(ctx, "metadata")
+	})
+	if err != nil {
+		return err
+	}
+	return at.Below(StateEntry).Remove(ctx, "metadata")
+}
+
+func removeEntries(ctx context.Context, at kv2.Location, listed map[string]bool) error {
+	paths := sorted(listed)
+	return conn.Each(ctx, len(paths), func(ctx context.Context, i int) error {
+		return at.Below(paths[i]).Remove(ctx, "metadata")
+	})
+}
+
+func deleteEntries(ctx context.Context, at kv2.Location, listed map[string]bool) error {
+	paths := sorted(listed)
+	err := conn.Each(ctx, len(paths), func(ctx context.Context, i int) error {
+		e, err := at.Below(paths[i]).Read(ctx)
+		if err != nil || e.Data == nil {
+			return err
+		}
+		return at.Below(paths[i]).Delete(ctx, e.Version)
+	})
+	if err != nil {
+		return err
+	}
+	return errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove their earlier versions (permission denied)")
+}
+
+func sorted(set map[string]bool) []string {
+	paths := make([]string, 0, len(set))
+	for p := range set {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}

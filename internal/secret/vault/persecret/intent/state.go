@@ -1,0 +1,189 @@
+package intent
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/persecret/paths"
+)
+
+// State is what an organisation's control entry says at a moment: what is being carried out, and what was deleted lately. It
+// holds no value.
+type State struct {
+	version int64  // of the entry; 0: there is none
+	created string // when: versions begin anew after a purge
+	kept    control
+}
+
+// control is what is kept in the entry. Paths stand in it as they are in Vault.
+type control struct {
+	// Pending is what has been committed and is being carried out.
+	Pending *pending `json:"pending,omitempty"`
+	// Done are the last journals that were carried out, so that whoever lost the answer to a commit finds out.
+	Done []string `json:"done,omitempty"`
+	// Deleted are the deleted names, the latest last.
+	Deleted []Deletion `json:"deleted,omitempty"`
+}
+
+// pending is a committed act.
+type pending struct {
+	ID    string `json:"id"`
+	Kind  string `json:"kind"`
+	Parts int    `json:"parts,omitempty"` // entries that its steps are in
+}
+
+// The kinds of acts.
+const (
+	changing = "change"
+	purging  = "purge"
+	sweeping = "sweep"
+)
+
+// Deletion is a hint that a secret was deleted.
+type Deletion struct {
+	Path    string `json:"path"`
+	Version int64  `json:"version"` // the one that was deleted
+	At      int64  `json:"at"`      // seconds since 1970
+	By      string `json:"by,omitempty"`
+}
+
+// StateEntry is the control entry, below the organisation's path.
+const StateEntry = paths.Control + "/state"
+
+const (
+	maxDone     = 16
+	format      = 1
+	journals    = paths.Control + "/journal"
+	maxControl  = 384 << 10 // bytes of JSON, below the least that any of Vault's storages takes in an entry (512 KiB)
+	keptDeleted = 256       // names that were deleted and are kept for their time; of more, the oldest go earlier
+)
+
+// Settled reports whether nothing is being carried out.
+func (c *State) Settled() bool { return c.kept.Pending == nil }
+
+// AtRest reports whether nothing is being carried out that readers would have to know of. A sweep removes what is deleted.
+func (c *State) AtRest() bool { return c.Settled() || c.is(sweeping) }
+
+// Changing reports whether a change is being carried out, whose steps Journal.Steps gives.
+func (c *State) Changing() bool { return c.is(changing) }
+
+// Purging reports whether the organisation's secrets are being removed; readers see none.
+func (c *State) Purging() bool { return c.is(purging) }
+
+func (c *State) is(kind string) bool { return c.kept.Pending != nil && c.kept.Pending.Kind == kind }
+
+// Same reports whether both were read of one version of the entry, so that nothing was committed between.
+func (c *State) Same(o *State) bool {
+	return o != nil && c.version == o.version && c.created == o.created
+}
+
+// Deleted are the deleted secrets, the latest last, for nobody to change.
+func (c *State) Deleted() []Deletion { return c.kept.Deleted }
+
+// Deletion is the hint that the secret at a path was deleted.
+func (c *State) Deletion(path string) (d Deletion, ok bool) {
+	i := slices.IndexFunc(c.kept.Deleted, func(d Deletion) bool { return d.Path == path })
+	if i < 0 {
+		return Deletion{}, false
+	}
+	return c.kept.Deleted[i], true
+}
+
+// next is a copy to be changed and written.
+func (c *State) next() *State {
+	n := *c
+	n.kept.Done, n.kept.Deleted = slices.Clone(c.kept.Done), slices.Clone(c.kept.Deleted)
+	return &n
+}
+
+// rested is the state once what is pending has been carried out.
+func (c *State) rested() *State {
+	n := c.next()
+	done := append(n.kept.Done, n.kept.Pending.ID)
+	n.kept.Done = done[max(0, len(done)-maxDone):]
+	n.kept.Pending = nil
+	return n
+}
+
+// hint takes off the hints of paths that are set and adds those of others.
+func (c *State) hint(gone func(path string) bool, add []Deletion) {
+	c.kept.Deleted = append(slices.DeleteFunc(c.kept.Deleted, func(d Deletion) bool { return gone(d.Path) }), add...)
+}
+
+// fits reports whether the control entry is not larger than what any Vault takes.
+func (c *State) fits() bool { return len(kv2.Encode(c.kept)) <= maxControl }
+
+// finished reports whether the journal is one of the last that were carried out.
+func (c *State) finished(journal string) bool { return slices.Contains(c.kept.Done, journal) }
+
+// State reads the organisation's control entry.
+func (j *Journal) State(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
+	at = at.Below(StateEntry)
+	e, err := at.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &State{version: e.Version, created: e.Created}
+	if e.Data != nil {
+		var f int
+		if json.Unmarshal(e.Data["format"], &f) != nil || f != format || json.Unmarshal(e.Data["state"], &c.kept) != nil {
+			j.conn.Log.Error("the entry in which influxd keeps what is under way is not readable; it was written by a newer influxd or changed by hand; "+
+				"bring back an earlier version of it with vault kv rollback", "path", at.In("data"))
+			return nil, errs.New(errs.Unavailable, "the secret store's entry of what is under way cannot be read")
+		}
+	}
+	j.states.learn(org, c)
+	j.watch(org)
+	return c, nil
+}
+
+// put writes a control entry in place of the version it was made from, and gives the state as it then is.
+func (j *Journal) put(ctx context.Context, org id.ID, at kv2.Location, c *State) (*State, error) {
+	j.states.forget(org)
+	v, err := at.Below(StateEntry).Put(ctx, c.version, map[string]json.RawMessage{"format": kv2.Encode(format), "state": kv2.Encode(c.kept)})
+	if err != nil {
+		return nil, err
+	}
+	n := *c
+	n.version, n.created = v.Version, v.Created
+	j.states.learn(org, &n)
+	return &n, nil
+}
+
+// Seen is the organisation's state as this process last saw it, or nil.
+func (j *Journal) Seen(org id.ID) *State { return j.states.of(org) }
+
+// states are those last seen, of organisations with hints a few KiB each.
+type states struct {
+	mu    sync.Mutex
+	known map[id.ID]*State
+}
+
+// maxKnown bounds how much is kept of what was seen.
+const maxKnown = 10_000
+
+func (k *states) of(org id.ID) *State {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.known[org]
+}
+
+func (k *states) learn(org id.ID, c *State) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil || len(k.known) >= maxKnown {
+		k.known = make(map[id.ID]*State)
+	}
+	k.known[org] = c
+}
+
+func (k *states) forget(org id.ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.known, org)
+}
