@@ -75,7 +75,11 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 		}
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
 			if lastSwitch != "" && slices.Contains([]string{"true", "false"}, arg) {
-				return Args{}, fmt.Errorf("flag --%s: write --%[1]s=%s; a switch takes no value after a space", lastSwitch, arg)
+				return Args{}, fmt.Errorf(
+					"flag --%s: write --%[1]s=%s; a switch takes no value after a space",
+					lastSwitch,
+					arg,
+				)
 			}
 			out.Words, lastSwitch = append(out.Words, arg), ""
 			continue
@@ -89,7 +93,11 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 		k, known := kinds[name]
 		if !known {
 			// What follows "=" may be a secret, and so may a word with one dash in front.
-			return Args{}, fmt.Errorf("flag --%s: there is no such flag%s; `influxd help` lists them", printable(name), suggest(name, kinds))
+			return Args{}, fmt.Errorf(
+				"flag --%s: there is no such flag%s; `influxd help` lists them",
+				printable(name),
+				suggest(name, kinds),
+			)
 		}
 		if seen[name] {
 			return Args{}, fmt.Errorf("flag --%s: given twice; leave one out", name)
@@ -105,7 +113,11 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 			i++
 			text = args[i]
 			if next := strings.TrimLeft(text, "-"); next != text && isKnown(next, kinds) {
-				return Args{}, fmt.Errorf("flag --%s: its value is missing, the next argument is the flag --%s", name, nameOf(next))
+				return Args{}, fmt.Errorf(
+					"flag --%s: its value is missing, the next argument is the flag --%s",
+					name,
+					nameOf(next),
+				)
 			}
 		}
 		if isOwn[name] {

@@ -45,7 +45,11 @@ func (l *loader) readFile(name string) ([]given, error) {
 			name = candidate
 		}
 		if name == "" {
-			return nil, fmt.Errorf("%s: the folder %s holds none of config.toml, config.yaml, config.yml, config.json", place, folder)
+			return nil, fmt.Errorf(
+				"%s: the folder %s holds none of config.toml, config.yaml, config.yml, config.json",
+				place,
+				folder,
+			)
 		}
 	}
 	f, err := os.Open(name)
@@ -104,7 +108,10 @@ func decode(name string, data []byte) (map[string]any, error) {
 	case ".json":
 		top, err = decodeJSON(data)
 	default:
-		return nil, fmt.Errorf("its format is told by its name's end, which must be one of %s", strings.Join(extensions, ", "))
+		return nil, fmt.Errorf(
+			"its format is told by its name's end, which must be one of %s",
+			strings.Join(extensions, ", "),
+		)
 	}
 	if err != nil {
 		return nil, positionOf(err)
@@ -180,9 +187,16 @@ func (l *loader) fileSettings(file string, keys map[string]any) ([]given, error)
 		s, ok := l.byName[name]
 		switch {
 		case !names[name] && isTable:
-			return nil, fmt.Errorf("%s: there is no such section; a setting stands at the top level (sections are of InfluxDB 1)", place)
+			return nil, fmt.Errorf(
+				"%s: there is no such section; a setting stands at the top level (sections are of InfluxDB 1)",
+				place,
+			)
 		case !names[name]:
-			return nil, fmt.Errorf("%s: there is no such setting%s; `influxd help` lists them", place, suggest(name, names))
+			return nil, fmt.Errorf(
+				"%s: there is no such setting%s; `influxd help` lists them",
+				place,
+				suggest(name, names),
+			)
 		case seen[name]:
 			return nil, fmt.Errorf("%s: given twice; leave one out", place)
 		case s.notInFile:
@@ -237,7 +251,8 @@ func scalar(v any, k kind) (string, error) {
 	case nil:
 		return "", errors.New("has no value")
 	}
-	if number != "" && (k == kindNumber || k == kindSize || k == kindDuration && number == "0" || strings.HasPrefix(string(k), "1.")) {
+	if number != "" &&
+		(k == kindNumber || k == kindSize || k == kindDuration && number == "0" || strings.HasPrefix(string(k), "1.")) {
 		return number, nil
 	}
 	return "", fmt.Errorf("is %s and should be %s", described(v), wanted(k))

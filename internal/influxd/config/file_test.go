@@ -63,7 +63,8 @@ func TestFolder(t *testing.T) {
 		}
 	}
 	put("other.toml", "session-length = 9\n")
-	if _, err := load([]string{"--config-path", dir}, nil); err == nil || !strings.Contains(err.Error(), "holds none of config.toml") {
+	if _, err := load([]string{"--config-path", dir}, nil); err == nil ||
+		!strings.Contains(err.Error(), "holds none of config.toml") {
 		t.Errorf("folder without a file: %v", err)
 	}
 	put("config.yml", "session-length: 5\nengine-path: 7\nfeature-flags:\n  a: b\n")
@@ -75,7 +76,8 @@ func TestFolder(t *testing.T) {
 		t.Errorf("session length %d, notices %q", c.SessionLength, c.Notices())
 	}
 	put("config.json", "{}")
-	if _, err := load([]string{"--config-path", dir}, nil); err == nil || !strings.Contains(err.Error(), "name the one that counts") {
+	if _, err := load([]string{"--config-path", dir}, nil); err == nil ||
+		!strings.Contains(err.Error(), "name the one that counts") {
 		t.Errorf("folder with two files: %v", err)
 	}
 }
@@ -89,7 +91,17 @@ func TestEmptyFiles(t *testing.T) {
 }
 
 func TestNumbersWithoutQuotes(t *testing.T) {
-	c, err := load([]string{"--config-path", writeFile(t, "c.toml", "tls-min-version = 1.3\nhttp-idle-timeout = 0\nmax-body-size = 2097152\naudit-sinks = [\"a\", \"b\"]\n")}, nil)
+	c, err := load(
+		[]string{
+			"--config-path",
+			writeFile(
+				t,
+				"c.toml",
+				"tls-min-version = 1.3\nhttp-idle-timeout = 0\nmax-body-size = 2097152\naudit-sinks = [\"a\", \"b\"]\n",
+			),
+		},
+		nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,14 @@ const helpWidth = 100
 
 // WriteHelp writes what there is to know of every setting, made from the table.
 func WriteHelp(w io.Writer) {
-	fmt.Fprint(w, wrap(`Each setting is a flag (--bolt-path PATH), a variable (INFLUXD_BOLT_PATH) and a key of the configuration file `+
-		`(bolt-path = "PATH"). A flag counts before a variable, a variable before the file.`, ""))
+	fmt.Fprint(
+		w,
+		wrap(
+			`Each setting is a flag (--bolt-path PATH), a variable (INFLUXD_BOLT_PATH) and a key of the configuration file `+
+				`(bolt-path = "PATH"). A flag counts before a variable, a variable before the file.`,
+			"",
+		),
+	)
 	for _, g := range new(Config).table() {
 		fmt.Fprintf(w, "\n%s\n", strings.TrimSuffix(wrap(g.title+":", ""), "\n"))
 		for _, s := range g.settings {
@@ -29,8 +35,14 @@ func WriteHelp(w io.Writer) {
 			fmt.Fprint(w, wrap(text, "        "))
 		}
 	}
-	fmt.Fprint(w, "\n"+wrap(`Settings of InfluxDB's storage and query engines (--engine-path, --storage-*, --query-*, --reporting-disabled and so on) are `+
-		`taken, so that existing units start, and have no effect.`, ""))
+	fmt.Fprint(
+		w,
+		"\n"+wrap(
+			`Settings of InfluxDB's storage and query engines (--engine-path, --storage-*, --query-*, --reporting-disabled and so on) are `+
+				`taken, so that existing units start, and have no effect.`,
+			"",
+		),
+	)
 }
 
 // wrap breaks a text into indented lines.

@@ -166,7 +166,9 @@ func (l *loader) finish() error {
 	c := l.c
 	if c.BoltPath == "" {
 		if l.home == "" {
-			return errors.New("HOME is not set, so there is no default folder for the data: name the data file with --bolt-path (or INFLUXD_BOLT_PATH)")
+			return errors.New(
+				"HOME is not set, so there is no default folder for the data: name the data file with --bolt-path (or INFLUXD_BOLT_PATH)",
+			)
 		}
 		c.BoltPath = filepath.Join(l.home, ".strongroom", "influxd.bolt")
 	}
@@ -177,7 +179,10 @@ func (l *loader) finish() error {
 		c.AuditSinks = []string{"file:" + beside(c.BoltPath, "audit.log")}
 	}
 	if filepath.Clean(c.SealKeyFile) == filepath.Clean(c.BoltPath) {
-		return fmt.Errorf("%s: is the data file of --bolt-path too; the key needs a file of its own", c.Place("seal-key-file"))
+		return fmt.Errorf(
+			"%s: is the data file of --bolt-path too; the key needs a file of its own",
+			c.Place("seal-key-file"),
+		)
 	}
 	switch {
 	case c.TLSCert != "" && c.TLSKey == "":
@@ -190,12 +195,21 @@ func (l *loader) finish() error {
 		n    int64
 	}{{"max-secret-value-size", c.MaxSecretValueSize}, {"max-secret-key-size", c.MaxSecretKeySize}} {
 		if limit.n > c.MaxBodySize {
-			return fmt.Errorf("%s: %s is more than --max-body-size (%s) lets in", c.Place(limit.name), formatSize(limit.n), formatSize(c.MaxBodySize))
+			return fmt.Errorf(
+				"%s: %s is more than --max-body-size (%s) lets in",
+				c.Place(limit.name),
+				formatSize(limit.n),
+				formatSize(c.MaxBodySize),
+			)
 		}
 	}
 	for name, addr := range map[string]string{"vault-addr": c.Vault.Addr, "seal-transit-addr": c.Seal.Transit.Addr} {
-		if u, err := url.Parse(addr); addr != "" && (err != nil || u.Host == "" && u.Scheme != "unix" || u.User != nil) {
-			return fmt.Errorf("%s: is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200", c.Place(name))
+		if u, err := url.Parse(addr); addr != "" &&
+			(err != nil || u.Host == "" && u.Scheme != "unix" || u.User != nil) {
+			return fmt.Errorf(
+				"%s: is not the URL of a server without a user's name in it, such as https://127.0.0.1:8200",
+				c.Place(name),
+			)
 		}
 	}
 	if err := c.checkTransit(); err != nil {
@@ -203,33 +217,19 @@ func (l *loader) finish() error {
 	}
 	if c.SecretStore != StoreVault {
 		for _, s := range c.settings() {
-			if (c.Seal.Type == seal.TypeTransit || c.Seal.Transit != Transit{}) && !slices.Contains(storeInVault, s.name) { // the seal goes to the same Vault
+			if (c.Seal.Type == seal.TypeTransit || c.Seal.Transit != Transit{}) &&
+				!slices.Contains(storeInVault, s.name) { // the seal goes to the same Vault
 				continue
 			}
 			if strings.HasPrefix(s.name, "vault-") && c.sources[s.name] != "" {
-				l.notice(fmt.Sprintf("%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that", c.Place(s.name)))
+				l.notice(
+					fmt.Sprintf(
+						"%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that",
+						c.Place(s.name),
+					),
+				)
 			}
 		}
-	}
-	return nil
-}
-
-// storeInVault are the settings for Vault that are about keeping secrets there, and not about getting there.
-var storeInVault = []string{"vault-mount", "vault-path", "vault-layout", "vault-namespace", "vault-read-only", "vault-cache-ttl", "vault-cache-stale", "vault-routes"}
-
-// checkTransit checks the settings of the seal in Vault against each other. They may be there with another seal, too: as
-// what a change of the seal goes to.
-func (c *Config) checkTransit() error {
-	t := c.Seal.Transit
-	switch {
-	case c.Seal.Type == seal.TypeTransit && t.Key == "":
-		return fmt.Errorf("%s: transit needs --seal-transit-key, the name of the key in Vault", c.Place("seal"))
-	case t.Addr != "" && t.TokenFile == "":
-		return fmt.Errorf("%s: needs --seal-transit-token-file too: no token is sent to another Vault than its own", c.Place("seal-transit-addr"))
-	case t.Addr == "" && t.TokenFile != "":
-		return fmt.Errorf("%s: needs --seal-transit-addr too; the token for the Vault of --vault-addr is in --vault-token-file", c.Place("seal-transit-token-file"))
-	case t.Addr == "" && t.CACert != "":
-		return fmt.Errorf("%s: needs --seal-transit-addr too; the authority of the Vault of --vault-addr is in --vault-cacert", c.Place("seal-transit-cacert"))
 	}
 	return nil
 }
@@ -241,7 +241,12 @@ func (l *loader) notice(text string) { l.c.notices = append(l.c.notices, text) }
 func (l *loader) noticeUnreadFile() {
 	for _, ext := range extensions {
 		if _, err := os.Stat("config" + ext); err == nil {
-			l.notice(fmt.Sprintf("the file config%s in the working directory is not read; --config-path config%[1]s makes it count", ext))
+			l.notice(
+				fmt.Sprintf(
+					"the file config%s in the working directory is not read; --config-path config%[1]s makes it count",
+					ext,
+				),
+			)
 			return
 		}
 	}

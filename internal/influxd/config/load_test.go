@@ -281,13 +281,35 @@ func TestEverySettingFromEverySource(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	file := writeFile(t, "c.toml", "session-length = 1\nlog-level = \"error\"\nbolt-path = \"~/file\"\n")
-	env := []string{"INFLUXD_AUDIT_SINKS=stdout,~/a", "INFLUXD_SESSION_LENGTH=2", "INFLUXD_LOG_LEVEL=debug", "INFLUXD_CONFIG_PATH=" + file, "INFLUXD_VAULT_TOKEN="}
+	env := []string{
+		"INFLUXD_AUDIT_SINKS=stdout,~/a",
+		"INFLUXD_SESSION_LENGTH=2",
+		"INFLUXD_LOG_LEVEL=debug",
+		"INFLUXD_CONFIG_PATH=" + file,
+		"INFLUXD_VAULT_TOKEN=",
+	}
 	c, err := load([]string{"--session-length=3"}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.SessionLength, c.LogLevel, c.BoltPath, c.SealKeyFile, c.MaxBodySize, c.Source("vault-token"), strings.Join(c.AuditSinks, ",")}
-	want := []any{3, "debug", "/home/gopher/file", "/home/gopher/seal.key", int64(4 << 20), "default", "stdout,/home/gopher/a"}
+	got := []any{
+		c.SessionLength,
+		c.LogLevel,
+		c.BoltPath,
+		c.SealKeyFile,
+		c.MaxBodySize,
+		c.Source("vault-token"),
+		strings.Join(c.AuditSinks, ","),
+	}
+	want := []any{
+		3,
+		"debug",
+		"/home/gopher/file",
+		"/home/gopher/seal.key",
+		int64(4 << 20),
+		"default",
+		"stdout,/home/gopher/a",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -322,8 +344,15 @@ func TestNotices(t *testing.T) {
 	if err := os.WriteFile("config.yml", []byte("bolt-path: /elsewhere\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := load([]string{"--engine-path=/e", "--vault-token=sesame", "--vault-addr=http://v:1"},
-		[]string{"INFLUXD_STORAGE_WRITE_TIMEOUT=10s", "INFLUXD_SERVICE_HOST=10.0.0.1", "INFLUXD_PORT_8086_TCP=tcp://x", "INFLUXD_OPTS="})
+	c, err := load(
+		[]string{"--engine-path=/e", "--vault-token=sesame", "--vault-addr=http://v:1"},
+		[]string{
+			"INFLUXD_STORAGE_WRITE_TIMEOUT=10s",
+			"INFLUXD_SERVICE_HOST=10.0.0.1",
+			"INFLUXD_PORT_8086_TCP=tcp://x",
+			"INFLUXD_OPTS=",
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +459,21 @@ func TestDocs(t *testing.T) {
 
 // TestTransitNotices: with the seal in Vault, the settings that say how Vault is reached have an effect.
 func TestTransitNotices(t *testing.T) {
-	c, err := load([]string{"--seal", "transit", "--seal-transit-key", "k", "--vault-addr", "https://x", "--vault-auth-role", "r", "--vault-mount", "m"}, nil)
+	c, err := load(
+		[]string{
+			"--seal",
+			"transit",
+			"--seal-transit-key",
+			"k",
+			"--vault-addr",
+			"https://x",
+			"--vault-auth-role",
+			"r",
+			"--vault-mount",
+			"m",
+		},
+		nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,59 @@
+package config
+
+func (c *Config) httpSettings() group {
+	return group{"HTTP", []setting{
+		{name: "http-bind-address", value: address(&c.HTTPBindAddress), def: "127.0.0.1:9999",
+			help: "address the API listens on; :8086 means port 8086 on every interface, port 0 a free one"},
+		{name: "http-read-header-timeout", value: duration(&c.HTTPReadHeaderTimeout), def: "10s",
+			help: "longest time a request's header may take to arrive; 0 for no limit"},
+		{name: "http-read-timeout", value: duration(&c.HTTPReadTimeout), def: "1m",
+			help: "longest time a whole request may take to arrive; 0 for no limit"},
+		{name: "http-write-timeout", value: duration(&c.HTTPWriteTimeout), def: "2m",
+			help: "longest time from a request's header to the end of its answer; 0 for no limit"},
+		{name: "http-idle-timeout", value: duration(&c.HTTPIdleTimeout), def: "3m",
+			help: "how long a connection without a request is kept; 0 for no limit"},
+		{name: "http-max-connections", value: count(&c.HTTPMaxConnections), def: "4096",
+			help: "connections open at a time; more wait until one ends; 0 for no limit"},
+		{name: "shutdown-timeout", value: duration(&c.ShutdownTimeout), def: "30s",
+			help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 " +
+				"cuts at once"},
+		{name: "metrics-disabled", value: yesNo(&c.MetricsDisabled), def: "false",
+			help: "do not serve /metrics"},
+		{name: "ui-disabled", value: yesNo(&c.UIDisabled), def: "false",
+			help: "do not serve the web page; the API goes on"},
+	}}
+}
+
+func (c *Config) tlsSettings() group {
+	return group{"TLS", []setting{
+		{name: "tls-cert", value: path(&c.TLSCert),
+			help: "file with the server's certificate and its chain (PEM); with --tls-key the API is served as " +
+				"https"},
+		{name: "tls-key", value: path(&c.TLSKey),
+			help: "file with the certificate's private key (PEM)"},
+		{name: "tls-min-version", value: oneOf(&c.TLSMinVersion, "1.2", "1.3"), def: "1.2",
+			help: "oldest TLS version a client may use"},
+		{name: "tls-strict-ciphers", value: yesNo(&c.TLSStrictCiphers), def: "false",
+			help: "TLS 1.2 with ECDHE key exchange and AES-GCM or ChaCha20-Poly1305 only"},
+	}}
+}
+
+func (c *Config) limitSettings() group {
+	return group{"Limits", []setting{
+		{name: "max-body-size", value: size(&c.MaxBodySize), def: "4MiB",
+			help: "largest body of a request"},
+		{name: "max-secret-value-size", value: size(&c.MaxSecretValueSize), def: "1MiB",
+			help: "longest value of a secret"},
+		{name: "max-secret-key-size", value: size(&c.MaxSecretKeySize), def: "1KiB",
+			help: "longest key of a secret"},
+	}}
+}
+
+func (c *Config) sessionSettings() group {
+	return group{"Sessions", []setting{
+		{name: "session-length", value: positive(&c.SessionLength), def: "60",
+			help: "minutes a session lasts after sign-in, or after its last use"},
+		{name: "session-renew-disabled", value: yesNo(&c.SessionRenewDisabled), def: "false",
+			help: "end a session its length after sign-in, however much it is used"},
+	}}
+}

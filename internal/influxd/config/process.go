@@ -1,0 +1,20 @@
+package config
+
+func (c *Config) processSettings() group {
+	return group{"Process", []setting{
+		{name: "audit-sinks", value: list(&c.AuditSinks), def: "audit.log beside the file of --bolt-path",
+			help: "where the record of every act goes, one or more of a file's path, stdout and syslog; an act " +
+				"that none of them takes does not happen"},
+		{name: "log-level", value: oneOf(&c.LogLevel, "debug", "info", "warn", "error"), def: "info",
+			help: "least level that is logged"},
+		{name: "log-format", value: oneOf(&c.LogFormat, "auto", "text", "json"), def: "auto",
+			help: "auto is text on a terminal and JSON lines elsewhere"},
+		{name: "config-path", value: path(&c.ConfigPath), notInFile: true,
+			help: "configuration file (.toml, .yaml, .yml, .json), or a folder with one called config; none is " +
+				"looked for elsewhere"},
+		{name: "pid-file", value: path(&c.PIDFile),
+			help: "file to write the process's id to while it runs"},
+		{name: "overwrite-pid-file", value: yesNo(&c.OverwritePIDFile), def: "false",
+			help: "replace a pid file that is there already"},
+	}}
+}
