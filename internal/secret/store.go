@@ -15,12 +15,28 @@ type Change struct {
 	Delete []string
 	// Only says what must be so for the change to be made.
 	Only Condition
+	// Was says of keys that the change names what they hold at the moment when it is made, nil for one that does not
+	// exist. Where that is not so, nothing is changed: a change that builds on what was read goes over nobody's later one.
+	Was map[string]*Value
 	// By is the user who makes it, for the history; the service fills it in.
 	By string
 }
 
 // Empty reports whether the change changes nothing.
 func (c Change) Empty() bool { return len(c.Set) == 0 && len(c.Delete) == 0 }
+
+// Depends reports whether the change is made only where something is so.
+func (c Change) Depends() bool { return c.Only != Anyway || len(c.Was) > 0 }
+
+// Built says why the change may not be made, for what a key holds now; nil where it may. A key that is there and holds no
+// value of ours has now nil and exists true.
+func (c Change) Built(key string, now *Value, exists bool) error {
+	was, says := c.Was[key]
+	if !says || was == nil && !exists || was != nil && now != nil && was.Equal(*now) {
+		return nil
+	}
+	return errs.New(errs.PreconditionFailed, "the secret %q has been changed since it was read; nothing was changed", errs.Clip(key))
+}
 
 // Condition is what must be so of the keys that a change sets, all of them, at the moment when it is made.
 type Condition int
@@ -55,7 +71,7 @@ func (c Condition) Allows(key string, exists bool) error {
 //	errs.Forbidden           the organisation's secrets are read-only here (Apply only; Purge leaves them and gives nil)
 //	errs.Invalid             the organisation's name cannot be part of the path that the store is told to keep secrets at
 //	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out
-//	errs.PreconditionFailed  the change's condition does not hold (Apply only; Condition.Allows makes the error)
+//	errs.PreconditionFailed  the change's condition does not hold (Apply only; Condition.Allows and Change.Built make the error)
 //
 // An error without a code is a fault whose text is for the log only. None holds a value, token, key or address.
 type Store interface {

@@ -117,6 +117,11 @@ func (p *plan) putName(at places, kind records.Kind) error {
 
 // apply plans a change.
 func (p *plan) apply(change secret.Change, at time.Time) error {
+	for _, name := range slices.Sorted(maps.Keys(change.Was)) {
+		if err := p.built(name, change); err != nil {
+			return err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(change.Set)) {
 		if change.Only != secret.Anyway {
 			if err := p.allowed(name, change.Only); err != nil {
@@ -146,6 +151,26 @@ func (p *plan) allowed(name string, only secret.Condition) error {
 		return err
 	}
 	return only.Allows(name, current.sealed != nil)
+}
+
+// built says whether a secret holds what the change builds on.
+func (p *plan) built(name string, change secret.Change) error {
+	at, err := p.at(name)
+	if err != nil {
+		return err
+	}
+	current, err := p.find(at, records.Value)
+	if err != nil {
+		return err
+	}
+	if current.sealed == nil {
+		return change.Built(name, nil, false)
+	}
+	value, err := p.s.openValue(p.ctx, p.org, current)
+	if err != nil {
+		return err
+	}
+	return change.Built(name, &value, true)
 }
 
 // look reads a secret: its metadata, nil where there is nothing of it, and the record of its value, which is not found

@@ -37,10 +37,12 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"DeleteMissing", testDeleteMissing},
 		{"DeletedIsGone", testDeletedIsGone},
 		{"ConditionDoesNotHold", testConditionDoesNotHold},
+		{"BuiltOnOther", testBuiltOnOther},
 
 		{"Check", testCheck},
 		{"SetAndDelete", testSetAndDelete},
 		{"ConditionHolds", testConditionHolds},
+		{"BuiltOn", testBuiltOn},
 		{"Overwrite", testOverwrite},
 		{"KeyForms", testKeyForms},
 		{"KeysSorted", testKeysSorted},

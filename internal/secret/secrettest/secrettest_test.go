@@ -51,6 +51,17 @@ func (m *memory) Apply(ctx context.Context, org id.ID, c secret.Change) error {
 			return err
 		}
 	}
+	for key := range c.Was {
+		var now *secret.Value
+		b, exists := m.orgs[org][key]
+		if exists {
+			v := secret.NewValue(b)
+			now = &v
+		}
+		if err := c.Built(key, now, exists); err != nil {
+			return err
+		}
+	}
 	if m.orgs[org] == nil {
 		m.orgs[org] = map[string][]byte{}
 	}

@@ -259,7 +259,7 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 	data := make(map[string]json.RawMessage)
 	for _, c := range changes {
 		// A deletion may be of what is not there, and then is no reason for a new version.
-		if len(c.Delete) > 0 || c.Only != secret.Anyway {
+		if len(c.Delete) > 0 || c.Depends() {
 			return false, nil
 		}
 		for key, v := range c.Set {

@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -87,7 +88,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 func (s *Store) admit(org id.ID, batch []*queue.Item, e entry, lost bool) []*queue.Item {
 	admitted := batch[:0:0]
 	for _, it := range batch {
-		if it.Change.Only != secret.Anyway {
+		if it.Change.Depends() {
 			data, _ := e.with(queue.Changes(admitted))
 			if err := allowed(it.Change, data, lost); err != nil {
 				s.settle(org, []*queue.Item{it}, err)
@@ -110,7 +111,29 @@ func allowed(c secret.Change, data map[string]json.RawMessage, lost bool) error 
 			return err
 		}
 	}
+	for _, key := range slices.Sorted(maps.Keys(c.Was)) {
+		raw, exists := data[key]
+		var now *secret.Value
+		if isString(raw) {
+			v, err := (entry{kv2.Entry{Data: data}}).value(key)
+			if err != nil {
+				return err
+			}
+			now = &v
+		}
+		if err := c.Built(key, now, exists); err != nil && !(lost && done(c, key, raw)) {
+			return err
+		}
+	}
 	return nil
+}
+
+// done reports whether a key is as the change would have it.
+func done(c secret.Change, key string, raw json.RawMessage) bool {
+	if v, sets := c.Set[key]; sets {
+		return holds(raw, v)
+	}
+	return raw == nil
 }
 
 // settle answers callers, who from then on must not be given what was read before.

@@ -43,7 +43,7 @@ func (s *Store) write(ctx context.Context, org id.ID, batch []*queue.Item) {
 	}
 	var alone, joint, conditional []*queue.Item
 	for _, it := range batch {
-		if it.Change.Only != secret.Anyway {
+		if it.Change.Depends() {
 			conditional = append(conditional, it)
 		} else if key, single := only(it.Change); single && named[key] == 1 {
 			alone = append(alone, it)
@@ -177,7 +177,7 @@ func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []
 	wishes := merged(items)
 	// A condition holds at the journal's commit, since what it is about changes by a journal, or by a set that is taken to
 	// have come after it.
-	if len(wishes) == 1 && !wishes[0].remove && wishes[0].only == secret.Anyway { // several that set the same: the last is what stays
+	if len(wishes) == 1 && !wishes[0].remove && !wishes[0].change.Depends() { // several that set the same: the last is what stays
 		if err := s.setOne(ctx, org, at, wishes[0]); err != errJournal {
 			return err
 		}
@@ -202,7 +202,7 @@ type wish struct {
 	value  string
 	remove bool
 	by     string
-	only   secret.Condition
+	change secret.Change // what it comes from
 }
 
 // merged is what the items' changes, one after the other, come to.
@@ -211,11 +211,11 @@ func merged(items []*queue.Item) []wish {
 	for _, it := range items {
 		for _, key := range it.Change.Delete {
 			if key != "" {
-				last[key] = wish{key: key, remove: true, by: it.Change.By}
+				last[key] = wish{key: key, remove: true, by: it.Change.By, change: it.Change}
 			}
 		}
 		for key, v := range it.Change.Set {
-			last[key] = wish{key: key, value: string(v.Bytes()), by: it.Change.By, only: it.Change.Only}
+			last[key] = wish{key: key, value: string(v.Bytes()), by: it.Change.By, change: it.Change}
 		}
 	}
 	all := make([]wish, 0, len(last))
@@ -238,8 +238,16 @@ func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]int
 			return err
 		}
 		old, ours, err := paths.Value(e)
+		if only := w.change.Only; err == nil && !w.remove {
+			err = only.Allows(w.key, ours || e.Data != nil && only == secret.IfNew)
+		}
 		if err == nil {
-			err = w.only.Allows(w.key, ours || e.Data != nil && w.only == secret.IfNew)
+			var now *secret.Value
+			if ours {
+				v := secret.NewValue([]byte(old))
+				now = &v
+			}
+			err = w.change.Built(w.key, now, e.Data != nil)
 		}
 		switch {
 		case err != nil:

@@ -79,7 +79,7 @@ func (q *Queue) Close() {
 // Apply has a change written.
 func (q *Queue) Apply(ctx context.Context, org id.ID, c secret.Change) error {
 	// The caller may change what he gave once he has his answer, and the write may go on after that.
-	c.Set, c.Delete = maps.Clone(c.Set), slices.Clone(c.Delete)
+	c.Set, c.Delete, c.Was = maps.Clone(c.Set), slices.Clone(c.Delete), maps.Clone(c.Was)
 	return q.enqueue(ctx, org, &Item{Change: c})
 }
 
