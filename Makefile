@@ -113,6 +113,10 @@ bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Patte
 soak: test-tools ## ten minutes of mixed load on the Vault store with a fault every 15 s; SOAK=1h for longer
 	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_SOAK=$(or $(SOAK),10m) go test -count=1 -v -timeout 24h -run '^TestSoak$$' ./internal/secret/vault
 
+.PHONY: backups
+backups: ## 500 backups under large changes, rotation and seal changes, each restored and compared; BACKUPS=50 makes fewer
+	STRONGROOM_BACKUPS=$(or $(BACKUPS),500) go test -count=1 -v -timeout 1h -run '^TestBackupsWhateverGoesOn$$' ./internal/influxd
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (60s) each
 	@found=0; for p in $$(go list ./...); do \

@@ -17,12 +17,22 @@ var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewrite
 
 // Verify opens every record of this package, and looks whether each value has its name and each name its value, and
 // whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and never
-// given a value. It gives the organisations that have records. Nothing is written.
+// given a value. A large change that is committed counts as carried out: it is, before anything is read. It gives the
+// organisations that have records. Nothing is written.
 func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
-	v := &verifier{s: s, ctx: ctx, report: report, names: s.ring.Names(), seen: map[id.ID]bool{}}
+	v := &verifier{ctx: ctx, report: report, names: s.ring.Names(), seen: map[id.ID]bool{}}
+	orgs, err := s.journal.Verify(ctx, v.wrong)
+	if err != nil {
+		return nil, translate(err)
+	}
+	over, err := withCommitted(ctx, s.kv, s.journal, orgs, v.wrong)
+	if err != nil {
+		return nil, translate(err)
+	}
+	v.s = New(Config{KV: over, Keyring: s.ring, History: s.history, Now: s.now})
 	for _, root := range []string{records.Root, records.TrashRoot} {
 		for after := ""; ; {
-			recs, err := s.kv.List(ctx, root, after, namesPage/10)
+			recs, err := over.List(ctx, root, after, namesPage/10)
 			if err != nil {
 				return nil, translate(err)
 			}
@@ -37,7 +47,7 @@ func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id
 			}
 		}
 	}
-	return v.orgs, translate(v.s.journal.Verify(ctx, v.wrong))
+	return v.orgs, nil
 }
 
 type verifier struct {

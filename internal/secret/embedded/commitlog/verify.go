@@ -3,6 +3,8 @@ package commitlog
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
@@ -14,8 +16,8 @@ import (
 const verifyPage = 32
 
 // Verify looks at the large changes under way, and tells what is wrong with which record. One that was never committed is
-// no fault: the next start removes it.
-func (j *Journal) Verify(ctx context.Context, wrong func(key, format string, args ...any)) error {
+// no fault: the next start removes it. It gives the organisations that have a committed one with all its steps.
+func (j *Journal) Verify(ctx context.Context, wrong func(key, format string, args ...any)) ([]id.ID, error) {
 	journals := make(map[id.ID]entry)
 	there := make(map[string]bool)
 	opens := func(rec kv.Record, org id.ID, to keyring.Belongs) []byte {
@@ -28,7 +30,7 @@ func (j *Journal) Verify(ctx context.Context, wrong func(key, format string, arg
 	for after := ""; ; {
 		recs, err := j.kv.List(ctx, Root, after, verifyPage)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(recs) == 0 {
 			break
@@ -52,13 +54,18 @@ func (j *Journal) Verify(ctx context.Context, wrong func(key, format string, arg
 			journals[org] = e
 		}
 	}
-	for org, e := range journals {
-		for n := range e.Steps {
-			if !there[stepKey(org, e.Batch, n)] {
-				wrong(Key(org), "step %d of the change it commits is missing", n)
-				break
-			}
+	var committed []id.ID
+	for _, org := range slices.Sorted(maps.Keys(journals)) {
+		e := journals[org]
+		missing := 0
+		for missing < e.Steps && there[stepKey(org, e.Batch, missing)] {
+			missing++
+		}
+		if missing < e.Steps {
+			wrong(Key(org), "step %d of the change it commits is missing", missing)
+		} else if e.Steps > 0 {
+			committed = append(committed, org)
 		}
 	}
-	return nil
+	return committed, nil
 }

@@ -1,0 +1,190 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/commitlog"
+)
+
+// TestVerifyDuringLargeChanges looks at many moments of a store in which large changes are made, among them such in which
+// one is committed and not yet, or in part, carried out: none of them is damaged, and each restored has one change whole.
+func TestVerifyDuringLargeChanges(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, db := verifiable(t)
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	for o := range 2 {
+		writers.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c := secret.Change{Set: map[string]secret.Value{}}
+				for i := range 300 {
+					if i%7 == n%7 {
+						c.Delete = append(c.Delete, fmt.Sprint("large", i))
+					} else {
+						c.Set[fmt.Sprint("large", i)] = secret.NewValue([]byte(fmt.Sprint(n)))
+					}
+				}
+				if err := s.Apply(t.Context(), id.ID(o+1), c); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	pending := 0
+	for n := 0; n < 200 && (n < 30 || pending == 0); n++ {
+		path := filepath.Join(dir, fmt.Sprint(n))
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(db.Backup(t.Context(), f), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		file, problems, err := bolt.ReadFile(t.Context(), path)
+		if err != nil || len(problems) > 0 {
+			t.Fatal(err, problems)
+		}
+		if problems := verify(t, New(Config{KV: file, Keyring: s.ring})); len(problems) > 0 {
+			t.Fatalf("moment %d: %d problems, among them %q", n, len(problems), problems[0])
+		}
+		for _, org := range []id.ID{1, 2} {
+			if _, err := file.Get(t.Context(), commitlog.Key(org)); err == nil {
+				pending++
+			}
+		}
+		restored, err := bolt.Open(path, bolt.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkWhole(t, New(Config{KV: restored, Keyring: s.ring}))
+		if err := restored.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	writers.Wait()
+	if pending == 0 {
+		t.Error("no moment had a change that is committed and not carried out")
+	}
+}
+
+// checkWhole finds one change of TestVerifyDuringLargeChanges, and nothing of another.
+func checkWhole(t *testing.T, s *Store) {
+	t.Helper()
+	for _, org := range []id.ID{1, 2} {
+		keys, err := s.Keys(t.Context(), org)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]int{}
+		for _, k := range keys {
+			if !strings.HasPrefix(k, "large") {
+				continue
+			}
+			v, err := s.Get(t.Context(), org, k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values[string(v.Bytes())]++
+		}
+		if len(values) > 1 || len(keys) > 2 && len(keys) < 250 {
+			t.Errorf("the organisation has %d secrets of %d changes: %v", len(keys), len(values), values)
+		}
+	}
+}
+
+// TestVerifyStepsInPart ends the process at each transaction of a large change, and looks at what is there.
+func TestVerifyStepsInPart(t *testing.T) {
+	s, db := verifiable(t)
+	change := secret.Change{Delete: []string{"c"}, Set: map[string]secret.Value{}}
+	for i := range 200 {
+		change.Set[fmt.Sprint("large", i)] = secret.NewValue([]byte("x"))
+	}
+	for cut := 0; ; cut++ {
+		err := New(Config{KV: &crashing{Store: db, left: cut}, Keyring: s.ring}).Apply(t.Context(), 1, change)
+		if problems := verify(t, New(Config{KV: db, Keyring: s.ring})); len(problems) > 0 {
+			t.Errorf("after %d transactions: %d problems, among them %q", cut, len(problems), problems[0])
+		}
+		if err := s.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err == nil {
+			return
+		}
+		undo := secret.Change{Set: setOf("c", ""), Delete: slices.Collect(maps.Keys(change.Set))}
+		if err := s.Apply(t.Context(), 1, undo); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCommittedList compares the lists over a change with those of a plain map that has it.
+func TestCommittedList(t *testing.T) {
+	db := openKV(t)
+	runs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		key := rapid.Custom(func(t *rapid.T) string {
+			return fmt.Sprintf("%d/", runs) + rapid.StringOfN(rapid.SampledFrom([]rune("ab/")), 0, 3, -1).Draw(t, "key")
+		})
+		all := map[string]string{}
+		for _, k := range rapid.SliceOfN(key, 0, 12).Draw(t, "there") {
+			all[k] = "there"
+			if _, err := db.Txn(context.Background(), nil, []kv.Op{kv.Put(k, []byte("there"))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := committed{Store: db, change: commitlog.Records{}}
+		for _, k := range rapid.SliceOfN(key, 0, 12).Draw(t, "changed") {
+			if rapid.Bool().Draw(t, "deleted") {
+				c.change[k] = nil
+				delete(all, k)
+			} else {
+				c.change[k], all[k] = []byte("changed"), "changed"
+			}
+		}
+		c.keys = slices.Sorted(maps.Keys(c.change))
+		prefix, after := key.Draw(t, "prefix"), rapid.OneOf(rapid.Just(""), key).Draw(t, "after")
+		limit := rapid.IntRange(1, 5).Draw(t, "limit")
+		var want []string
+		for _, k := range slices.Sorted(maps.Keys(all)) {
+			if strings.HasPrefix(k, prefix) && k > after && len(want) < limit {
+				want = append(want, k+" "+all[k])
+			}
+		}
+		recs, err := c.List(context.Background(), prefix, after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range recs {
+			got = append(got, r.Key+" "+string(r.Value))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
