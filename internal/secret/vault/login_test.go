@@ -3,11 +3,15 @@ package vault
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/secret/vault/login"
 	"strongroom/internal/secret/vault/vaulttest"
 )
@@ -162,5 +166,53 @@ func TestRenewedWithMountedCAPath(t *testing.T) {
 	}
 	if got := login.Variable("VAULT_CAPATH"); got != folder {
 		t.Errorf("VAULT_CAPATH is %q now", got)
+	}
+}
+
+// TestRevokedInANamespace has the token end between the making of a namespace's client and its request: the repetition
+// goes out with the next one. Vault's own edition takes no heed of the namespace.
+func TestRevokedInANamespace(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f := newFront(t, v)
+	mount := v.MountKV(t)
+	conf := Config{Address: f.URL, Place: Place{Mount: mount}, Login: appRole(t, v, mount, "1h"), Routes: map[id.ID]Place{org: {Namespace: "eu"}}}
+	l := new(logs)
+	conf.Logger = l.logger()
+	s, err := New(t.Context(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	apply(t, s, set("a", "1"))
+	var mu sync.Mutex
+	var tokens []string
+	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		if r.Header.Get("X-Vault-Namespace") == "eu" {
+			mu.Lock()
+			tokens = append(tokens, r.Header.Get("X-Vault-Token"))
+			mu.Unlock()
+		}
+		vault.ServeHTTP(w, r)
+	})
+	for range 3 {
+		old := s.conn.Client.Token()
+		v.Revoke(t, old)
+		mu.Lock()
+		tokens = nil
+		mu.Unlock()
+		if _, err := s.Get(t.Context(), org, "a"); err != nil {
+			t.Fatalf("after the token's end: %v\n%s", err, l)
+		}
+		apply(t, s, set("a", "2"))
+		mu.Lock()
+		if len(tokens) < 2 || tokens[0] != old || slices.Contains(tokens[1:], old) {
+			t.Errorf("%d requests in the namespace; the revoked token is to be in the first alone", len(tokens))
+		}
+		mu.Unlock()
+	}
+	for call, err := range everyCall(t.Context(), s) {
+		if err != nil {
+			t.Errorf("%s: %v", call, err)
+		}
 	}
 }

@@ -129,14 +129,13 @@ func (c *Conn) Reason() error { return c.breaker.Reason() }
 // Opened is how often that began.
 func (c *Conn) Opened() int { return c.breaker.Opened() }
 
-// In is the client for a namespace.
+// In is the client for a namespace. Its requests carry the token that the session has when they are made: the client
+// outlives a token that is replaced.
 func (c *Conn) In(namespace string) *api.Client {
 	if namespace == c.Client.Namespace() {
 		return c.Client
 	}
-	in := c.Root.WithNamespace(namespace)
-	in.SetToken(c.Client.Token())
-	return in
+	return c.Root.WithNamespace(namespace).WithRequestCallbacks(func(r *api.Request) { r.ClientToken = c.Client.Token() })
 }
 
 // Check reports whether Vault is there, unsealed, and still takes the token.
