@@ -126,6 +126,7 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/kv", func(i string) bool { return !ours(i) || inside(i, "internal/kv", "internal/boltfile") }, "an engine knows nothing of what is kept in it"},
 		{"internal/id", func(i string) bool { return standard(i) || inside(i, "internal/errs") }, "it is the ground"},
 		{"internal/errs", standard, "it is the ground"},
+		{"internal/outage", standard, "it is the ground"},
 		{"internal/access", func(i string) bool { return !ours(i) || inside(i, "internal/audit", "internal/errs", "internal/id") },
 			"what permissions mean does not hang on what is kept of whom"},
 		{"internal/httpapi/exchange", func(i string) bool {
@@ -150,7 +151,7 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/secret/vault", func(i string) bool { return !inside(i, "internal/kv", "internal/keyring", "internal/access") },
 			"a secret store knows no other part of the server"},
 		{"internal/secret/vault/conn", func(i string) bool {
-			return !ours(i) || inside(i, "internal/errs", "internal/secret/vault/breaker", "internal/secret/vault/login")
+			return !ours(i) || inside(i, "internal/errs", "internal/outage", "internal/pemfile", "internal/secret/vault/breaker", "internal/secret/vault/login")
 		}, "the connection knows nothing of secrets, nor of where they are"},
 		{"internal/secret/embedded", func(i string) bool { return !inside(i, "internal/access") },
 			"a secret store knows no other part of the server"},

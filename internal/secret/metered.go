@@ -10,14 +10,17 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/outage"
 )
 
-// metered is a store that counts and times the calls of another, and logs those that fail. It is applied once, after
+// metered is a store that counts and times the calls of another, and logs those that fail: each way to fail once a minute,
+// however many calls there are, and where the store was unavailable, the end of that. It is applied once, after
 // the store has been chosen, so that all stores are seen alike.
 type metered struct {
 	Store
 	name    string
-	log     *slog.Logger
+	outages *outage.Log
+	failing sync.Map // by message: the organisation whose call was last refused so, whose next success is the end
 	seconds *prometheus.HistogramVec
 	calls   *prometheus.CounterVec
 	good    sync.Map // by op: *good, the series of calls that end well, found once and not anew for each call
@@ -30,7 +33,7 @@ type good struct {
 
 // Metered wraps the store under the name that its metrics carry ("bolt", "vault").
 func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) Store {
-	m := &metered{Store: s, name: name, log: log,
+	m := &metered{Store: s, name: name, outages: outage.New(log),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "strongroom_secret_store_duration_seconds",
 			Help:    "Time that calls of the secret store took.",
@@ -54,6 +57,9 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 		g := m.goodOf(op)
 		g.seconds.Observe(took.Seconds())
 		g.calls.Inc()
+		if m.outages.Open() {
+			m.served(org)
+		}
 		return
 	}
 	outcome := ""
@@ -65,13 +71,28 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 	}
 	m.seconds.WithLabelValues(m.name, op).Observe(took.Seconds())
 	m.calls.WithLabelValues(m.name, op, outcome).Inc()
+	args := []any{"store", m.name, "op", op, "org", org, "took", took, "error", err}
 	switch code := errs.CodeOf(err); {
 	case outcome == "cancelled" || code == errs.NotFound || code == errs.PreconditionFailed:
 	case code == errs.Internal:
-		m.log.ErrorContext(ctx, "the secret store failed", "store", m.name, "op", op, "org", org, "took", took, "error", err)
+		m.outages.Failed(ctx, slog.LevelError, err.Error(), "the secret store failed", args...)
+	case code == errs.Unavailable:
+		m.failing.Store(errs.Message(err), org) // the store's own few messages
+		m.outages.Failed(ctx, slog.LevelWarn, errs.Message(err), "the secret store refused", args...)
 	default:
-		m.log.WarnContext(ctx, "the secret store refused", "store", m.name, "op", op, "org", org, "took", took, "error", err)
+		m.outages.Failed(ctx, slog.LevelWarn, string(code), "the secret store refused", args...)
 	}
+}
+
+// served ends what the organisation's calls were refused for. Another's may be refused still.
+func (m *metered) served(org id.ID) {
+	m.failing.Range(func(message, last any) bool {
+		if last == org {
+			m.failing.Delete(message)
+			m.outages.Ended(message.(string), "the secret store serves again", "store", m.name, "was", message)
+		}
+		return true
+	})
 }
 
 func (m *metered) goodOf(op string) *good {

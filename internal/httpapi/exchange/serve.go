@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -147,7 +148,9 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 func (rt *route) log(q *Request, w *statusWriter, took time.Duration, err error) {
 	log := rt.server.Logger
 	switch {
-	case err != nil && (errs.CodeOf(err) == errs.Internal || errors.Is(err, kv.ErrFault)) && !errors.Is(err, context.Canceled):
+	case err != nil && errs.CodeOf(err) != errs.Internal && errors.Is(err, kv.ErrFault):
+		rt.server.outages.Failed(q.Context(), slog.LevelError, "disk", "a request failed", "request", q.ID, "method", q.Method, "path", rt.path, "error", err)
+	case err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled): // the answer points to this line
 		log.Error("a request failed", "request", q.ID, "method", q.Method, "path", rt.path, "error", err)
 	case log.Enabled(q.Context(), -4):
 		log.Debug("request", "request", q.ID, "method", q.Method, "path", rt.path, "status", w.status(), "took", took)

@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/outage"
 )
 
 // defaultMaxBody is the size in bytes of the largest request body taken where the Config names none.
@@ -46,6 +47,7 @@ type Server struct {
 	mux     *http.ServeMux
 	origin  *http.CrossOriginProtection
 	metrics *metrics
+	outages *outage.Log
 
 	versionHeader []string // as X-Influxdb-Version has it
 
@@ -94,7 +96,7 @@ func New(c Config, tables ...Table) (*Server, error) {
 		c.Metrics = prometheus.NewRegistry()
 	}
 	s := &Server{
-		Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), metrics: newMetrics(c.Metrics),
+		Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), metrics: newMetrics(c.Metrics), outages: outage.New(c.Logger),
 		idPrefix: randomHex(6), versionHeader: []string{c.Version}, strangers: rate.NewLimiter(strangersPerSecond, strangersAtOnce),
 	}
 	for _, t := range tables {

@@ -32,6 +32,7 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/outage"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret/vault/conn"
 )
@@ -128,6 +129,7 @@ func (s Source) load(ctx context.Context) (*transitSeal, error) {
 	}
 	t := &transitSeal{source: s, conn: c}
 	began := time.Now()
+	waiting := outage.New(log)
 	for pause := time.Second; ; pause = min(2*pause, 5*time.Second) {
 		err := t.bounded(ctx, t.look)
 		if state := (conn.Temporary{}); err == nil || !errors.As(err, &state) || ctx.Err() != nil {
@@ -140,7 +142,8 @@ func (s Source) load(ctx context.Context) (*transitSeal, error) {
 			}
 			return nil, err
 		}
-		log.Warn("waiting for the Vault that opens the data", "state", s.renamed(err).Error(), "left", left.Round(time.Second))
+		state := s.renamed(err).Error()
+		waiting.Failed(ctx, slog.LevelWarn, state, "waiting for the Vault that opens the data", "state", state, "left", left.Round(time.Second))
 		select {
 		case <-ctx.Done():
 			return nil, err

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"slices"
 	"time"
 
+	"strongroom/internal/outage"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
 )
@@ -15,6 +17,7 @@ import (
 // start checks that secrets can be kept, and waits for a Vault that is not there yet.
 func (s *Store) start(ctx context.Context, wait time.Duration) error {
 	began := time.Now()
+	waiting := outage.New(s.conn.Log)
 	for pause := time.Second; ; pause = min(pause*2, 5*time.Second) {
 		err := s.check(ctx)
 		if err == nil {
@@ -30,7 +33,7 @@ func (s *Store) start(ctx context.Context, wait time.Duration) error {
 			}
 			return err
 		}
-		s.conn.Log.Warn("waiting for Vault", "state", err.Error(), "left", left.Round(time.Second))
+		waiting.Failed(ctx, slog.LevelWarn, err.Error(), "waiting for Vault", "state", err.Error(), "left", left.Round(time.Second))
 		select {
 		case <-ctx.Done():
 			return err

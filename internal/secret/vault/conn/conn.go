@@ -74,7 +74,7 @@ type Conn struct {
 	Log     *slog.Logger
 
 	conns   *http.Transport // the client's
-	reports *reports
+	reports reports
 	breaker *breaker.Breaker
 	metrics metrics
 	base    context.Context // ends with Close

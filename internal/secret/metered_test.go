@@ -1,0 +1,51 @@
+package secret
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
+
+// away is a store that answers every call with err.
+type away struct {
+	Store
+	err error
+}
+
+func (a *away) Keys(context.Context, id.ID) ([]string, error) { return nil, a.err }
+
+// TestOutageInTheLog has a store that is away for three minutes while everybody asks it.
+func TestOutageInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := new(strings.Builder)
+		store := &away{err: errs.New(errs.Unavailable, "the secret store cannot be reached")}
+		m := Metered(store, "vault", prometheus.NewRegistry(), slog.New(slog.NewTextHandler(out, nil)))
+		ask := func(org id.ID, times int) {
+			for range times {
+				_, _ = m.Keys(t.Context(), org)
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		ask(1, 18000)
+		if n := strings.Count(out.String(), "the secret store refused"); n != 3 {
+			t.Errorf("three minutes are %d lines, want one a minute:\n%s", n, out)
+		}
+		store.err = nil
+		ask(2, 10)
+		if strings.Contains(out.String(), "serves again") {
+			t.Errorf("another organisation's success is told as the end:\n%s", out)
+		}
+		ask(1, 10)
+		if n := strings.Count(out.String(), "the secret store serves again"); n != 1 {
+			t.Errorf("the end is told %d times:\n%s", n, out)
+		}
+	})
+}
