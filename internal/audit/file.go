@@ -14,6 +14,7 @@ import (
 // cost every request milliseconds.
 type fileSink struct {
 	path string
+	of   *output // whose sink it is
 	f    file
 	last tail  // as found when the file was opened
 	rest int64 // bytes at the end of the file that are a part of a line, still to be cut away
@@ -117,6 +118,7 @@ func (s *fileSink) reopen() (changed bool, err error) {
 		return false, fmt.Errorf("opening the audit log %s anew: %w", s.path, explain(err))
 	}
 	err = s.f.Close()
+	next.of = s.of
 	*s = *next
 	return true, err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,9 +16,12 @@ import (
 	"strongroom/internal/errs"
 )
 
-// lockTime is how long an entry waits for its turn before it counts as refused. Only a sink that hangs makes entries
-// wait for so long.
-const lockTime = 5 * time.Second
+// The longest waits: of an entry for its turn, and for the only sinks that are left; and of an entry that one sink has
+// taken for the others.
+const (
+	lockTime = 5 * time.Second
+	sinkTime = 2 * time.Second
+)
 
 // Config is what a Log is made of.
 type Config struct {
@@ -35,13 +39,15 @@ type Log struct {
 	logger  *slog.Logger
 	outputs []*output
 
-	turn    *turn
+	lock    chan struct{} // holds one while somebody has the lock
 	chain   *chain
 	buf     []byte
 	closed  bool
+	doubted []Entry       // acts that were refused, while a sink that hangs may yet write that they were allowed
 	seq     atomic.Uint64 // of the last line; changed under the lock
 	written atomic.Uint64
 	refused atomic.Uint64
+	probed  atomic.Bool // somebody is trying the sinks
 
 	path      string // of the file that queries read; "" where there is none
 	book      *lines.Book
@@ -55,7 +61,7 @@ type Log struct {
 // Open opens every sink and writes the line that the server started. The chain goes on where the file's last line, or
 // that of the file put aside last, left it. Close ends the log.
 func Open(cfg Config) (*Log, error) {
-	l := &Log{logger: cfg.Logger, turn: newTurn(), book: lines.NewBook(signOf), scanLimit: defaultScanLimit}
+	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf), scanLimit: defaultScanLimit}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
@@ -68,7 +74,7 @@ func Open(cfg Config) (*Log, error) {
 	}
 	if err := l.open(cfg); err != nil {
 		for _, o := range l.outputs {
-			o.close()
+			o.end()
 		}
 		return nil, err
 	}
@@ -84,6 +90,11 @@ func (l *Log) open(cfg Config) error {
 		l.outputs = append(l.outputs, o)
 		if slices.ContainsFunc(l.outputs[:len(l.outputs)-1], func(other *output) bool { return other.name == o.name }) {
 			return fmt.Errorf("the audit sink %s is named twice", o.name)
+		}
+	}
+	if len(l.outputs) > 1 || len(l.files()) == 0 {
+		for _, o := range l.outputs {
+			o.begin()
 		}
 	}
 	start := Record{Entry: Entry{Action: actionOpen, Outcome: Allowed}}
@@ -159,24 +170,99 @@ func (l *Log) append(r *Record) error {
 	l.chain.next(&h, &l.chain.last, l.buf)
 	l.buf = appendEnd(l.buf, &h)
 
-	var failed error
-	took := 0
-	for _, o := range l.outputs {
-		if err := o.put(l.buf, l.logger); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", o.name, err))
-			continue
-		}
-		took++
-	}
-	if took == 0 {
+	took, unsure, failed := l.send(l.buf)
+	if took == 0 && !unsure {
 		l.refused.Add(1)
 		return unavailable(failed)
 	}
 	l.seq.Store(r.Seq)
-	l.written.Add(1)
 	l.chain.last = h
+	if took == 0 {
+		// A sink has the line and has not said whether it took it. The number is used, and the act is refused.
+		if len(l.doubted) < maxDoubted && r.Outcome == Allowed {
+			l.doubted = append(l.doubted, r.Entry)
+		}
+		l.refused.Add(1)
+		return unavailable(failed)
+	}
+	l.written.Add(1)
 	l.follow(len(l.buf))
+	l.settle()
 	return nil
+}
+
+// maxDoubted bounds what is remembered of acts whose record may be wrong.
+const maxDoubted = 100
+
+// settle puts on record that acts did not take place whose lines a sink may have written long after they were refused.
+// The lock is held.
+func (l *Log) settle() {
+	doubted := l.doubted
+	l.doubted = nil
+	for i, e := range doubted {
+		e.Time, e.Keys, e.Outcome, e.Code = time.Time{}, nil, Failed, string(errs.Unavailable)
+		if l.append(&Record{Entry: e}) != nil {
+			l.doubted = doubted[i:]
+			return
+		}
+	}
+}
+
+// send gives the line to every sink, and reports how many took it, and whether one has it that has not said so. A sink that
+// makes others wait is left out for growing pauses while others take lines. The lock is held.
+func (l *Log) send(line []byte) (took int, unsure bool, failed error) {
+	now := time.Now()
+	var later []*output
+	for _, o := range l.outputs {
+		o.collect(l.logger)
+		if o.slow && now.Before(o.next) {
+			later = append(later, o)
+			continue
+		}
+		o.give(line, l.logger)
+	}
+	wait := func(until time.Time, also bool) {
+		for _, o := range l.outputs {
+			if o.has == handed && o.fresh && (also || !o.slow) {
+				o.await(until, l.logger)
+			}
+		}
+	}
+	count := func() (n int) {
+		for _, o := range l.outputs {
+			if o.has == taken {
+				n++
+			}
+		}
+		return n
+	}
+	wait(now.Add(sinkTime), false)
+	if count() == 0 { // those that are left out are what is left
+		for _, o := range later {
+			if now.Sub(o.tried) >= firstPause {
+				o.give(line, l.logger)
+			}
+		}
+		wait(now.Add(lockTime), true)
+	}
+	for _, o := range l.outputs {
+		switch o.has {
+		case taken:
+			took++
+		case handed:
+			if o.fresh {
+				unsure, o.fresh = true, false
+				l.buf = nil // it still reads the line
+			}
+		}
+		if o.has != taken {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", o.name, o.miss(l.logger)))
+		}
+		if o.has != handed {
+			o.has = nothing
+		}
+	}
+	return took, unsure, failed
 }
 
 func unavailable(cause error) error {
@@ -197,9 +283,10 @@ func (l *Log) Reopen() error {
 	changed := false
 	start := Record{Entry: Entry{Action: actionReopen, Outcome: Allowed}}
 	for _, f := range l.files() {
-		other, err := f.reopen()
+		var other bool
+		err := f.of.do(func() (err error) { other, err = f.reopen(); return err })
 		failed = errors.Join(failed, err)
-		if other {
+		if err == nil && other {
 			changed = true
 			start.Torn = max(start.Torn, f.last.torn)
 		}
@@ -223,19 +310,28 @@ func (l *Log) Close() error {
 	l.closed = true
 	err := l.append(&Record{Entry: Entry{Action: actionClose, Outcome: Allowed}})
 	for _, o := range l.outputs {
-		err = errors.Join(err, o.close())
+		err = errors.Join(err, o.end())
 	}
 	return err
 }
 
 func (l *Log) acquire() error {
-	if !l.turn.take(lockTime) {
+	select {
+	case l.lock <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(lockTime)
+	defer timer.Stop()
+	select {
+	case l.lock <- struct{}{}:
+		return nil
+	case <-timer.C:
 		return unavailable(errors.New("a sink hangs"))
 	}
-	return nil
 }
 
-func (l *Log) release() { l.turn.giveBack() }
+func (l *Log) release() { <-l.lock }
 
 func (l *Log) files() []*fileSink {
 	var files []*fileSink
@@ -260,6 +356,51 @@ type SinkStats struct {
 	Name     string // as the configuration names it, with a file's whole path
 	Failures uint64 // lines it did not take
 	Failing  bool   // it did not take the last one
+}
+
+// Health is whether acts can be put on record.
+type Health struct {
+	OK bool // at least one sink takes lines, so that acts take place
+	// Problems say what is wrong, a sentence each, without a path or an address.
+	Problems []string
+}
+
+// Health tells how the sinks are. Where none took the last line it tries them again, since nobody may ask for an act of a
+// server that is not healthy.
+func (l *Log) Health(ctx context.Context) Health {
+	s := l.Stats()
+	if s.failing() == len(s.Sinks) && l.probed.CompareAndSwap(false, true) {
+		_ = l.Record(ctx, Entry{Action: actionCheck, Outcome: Allowed}) // the sinks keep what came of it
+		l.probed.Store(false)
+		s = l.Stats()
+	}
+	h := Health{OK: s.failing() < len(s.Sinks)}
+	if !h.OK {
+		h.Problems = append(h.Problems, "no sink of the audit log takes lines: every act is refused")
+		return h
+	}
+	for _, sink := range s.Sinks {
+		if sink.Failing {
+			h.Problems = append(h.Problems, fmt.Sprintf("a sink of the kind %s takes no lines; others do", sink.Kind()))
+		}
+	}
+	return h
+}
+
+// failing is how many sinks did not take the last line.
+func (s Stats) failing() (n int) {
+	for _, sink := range s.Sinks {
+		if sink.Failing {
+			n++
+		}
+	}
+	return n
+}
+
+// Kind is file, stdout or syslog: paths and addresses are not everybody's business.
+func (s SinkStats) Kind() string {
+	kind, _, _ := strings.Cut(s.Name, ":")
+	return kind
 }
 
 // Stats does not wait for a sink.

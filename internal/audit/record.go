@@ -7,6 +7,7 @@ const (
 	actionOpen   = "audit.open"   // the server started
 	actionReopen = "audit.reopen" // a file was put aside, the next one begins
 	actionClose  = "audit.close"  // the server ended in order
+	actionCheck  = "audit.check"  // no sink took a line, and they were tried again
 )
 
 // Record is an entry as it stands in the log.

@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"time"
 )
 
 // A sink takes whole lines. After an error, nothing of the line is in it.
@@ -19,44 +16,7 @@ type sink interface {
 	close() error
 }
 
-// repeatAfter is how often the log mentions a sink that keeps failing.
-const repeatAfter = time.Minute
-
-// output is a sink with its name and its health.
-type output struct {
-	sink
-	name     string
-	failures atomic.Uint64
-	failing  atomic.Bool
-
-	// Below: guarded by the log's lock.
-	lost   uint64 // lines since it began to fail
-	warned time.Time
-}
-
-// put writes the line and keeps account. The first failure is logged, then one a minute, then the recovery.
-func (o *output) put(line []byte, logger *slog.Logger) error {
-	err := o.write(line)
-	if err == nil {
-		if o.failing.Load() {
-			o.failing.Store(false)
-			logger.Info("an audit sink works again; it lacks the lines in between", "sink", o.name, "lines", o.lost)
-			o.lost, o.warned = 0, time.Time{}
-		}
-		return nil
-	}
-	o.failures.Add(1)
-	o.failing.Store(true)
-	o.lost++
-	if now := time.Now(); now.Sub(o.warned) >= repeatAfter {
-		o.warned = now
-		logger.Error("an audit sink fails", "sink", o.name, "lines", o.lost, "error", err)
-	}
-	return err
-}
-
-// stdoutSink writes to the standard output. A reader that stops reading holds up the server, as it must: what is not on
-// record does not happen.
+// stdoutSink writes to the standard output. A reader that stops reading it holds up what no other sink takes.
 type stdoutSink struct{ w io.Writer }
 
 func (s stdoutSink) write(line []byte) error { _, err := s.w.Write(line); return err }
@@ -102,7 +62,8 @@ func fileOutput(path string) (*output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log %s: %w", path, explain(err))
 	}
-	return &output{sink: f, name: "file:" + path}, nil
+	f.of = &output{sink: f, name: "file:" + path}
+	return f.of, nil
 }
 
 // explain adds what to do about an error where the system's words leave that open.

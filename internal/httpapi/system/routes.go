@@ -14,8 +14,9 @@ import (
 	"strongroom/internal/secret"
 )
 
-// Trail answers questions about what has been recorded.
+// Trail answers questions about what has been recorded, and tells whether more can be.
 type Trail interface {
+	Health(ctx context.Context) audit.Health
 	Query(ctx context.Context, f audit.Filter) (audit.Page, error)
 }
 
@@ -42,7 +43,7 @@ type handlers struct {
 
 // Routes are the paths of all of it.
 func Routes(c Config) exchange.Table {
-	h := &handlers{Config: c, health: newHealth(c.Store), started: time.Now()}
+	h := &handlers{Config: c, health: newHealth(c.Store, c.Trail), started: time.Now()}
 	t := exchange.Table{
 		"/health":           {"GET": exchange.Open(h.getHealth), "HEAD": exchange.Open(h.getHealth)},
 		"/ready":            {"GET": exchange.Open(h.getReady), "HEAD": exchange.Open(h.getReady)},

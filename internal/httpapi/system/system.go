@@ -3,12 +3,14 @@ package system
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"strongroom/internal/access"
+	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/secret"
@@ -21,27 +23,34 @@ const (
 	healthAge  = time.Second
 )
 
-// health remembers the last check of the store. One check runs at a time.
+// health remembers the last check of the store and of the audit log. One check runs at a time.
 type health struct {
-	store secret.Store
-	mu    sync.Mutex
-	at    time.Time
-	err   error
+	store  secret.Store
+	trail  Trail // nil: none
+	mu     sync.Mutex
+	at     time.Time
+	err    error // of the store
+	record audit.Health
 }
 
-func newHealth(s secret.Store) *health { return &health{store: s} }
+func newHealth(s secret.Store, t Trail) *health { return &health{store: s, trail: t} }
 
-func (h *health) check(ctx context.Context) error {
+// check gives how the audit log is, and the error of the store.
+func (h *health) check(ctx context.Context) (audit.Health, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.at.IsZero() && time.Since(h.at) < healthAge {
-		return h.err
+		return h.record, h.err
+	}
+	h.record = audit.Health{OK: true}
+	if h.trail != nil {
+		h.record = h.trail.Health(ctx)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTime)
 	defer cancel()
 	h.err = h.store.Check(ctx)
 	h.at = time.Now()
-	return h.err
+	return h.record, h.err
 }
 
 type check struct {
@@ -50,7 +59,8 @@ type check struct {
 	Message string `json:"message,omitempty"`
 }
 
-// getHealth answers 200 with status "pass", or 503 with "fail" where the secret store cannot serve.
+// getHealth answers 200 with status "pass", or 503 with "fail" where the secret store cannot serve or no act can be put on
+// record.
 func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 	body := struct {
 		Name    string  `json:"name"`
@@ -60,10 +70,8 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 		Version string  `json:"version"`
 		Commit  string  `json:"commit"`
 	}{"influxdb", "ready for queries and writes", "pass", []check{{Name: "secret-store", Status: "pass"}}, h.Version, h.Commit}
-	status := http.StatusOK
-	if err := h.health.check(r.Context()); err != nil {
-		status = http.StatusServiceUnavailable
-		body.Status, body.Message = "fail", "the secret store cannot serve: "+errs.Message(err)
+	record, err := h.health.check(r.Context())
+	if err != nil {
 		body.Checks[0] = check{"secret-store", "fail", errs.Message(err)}
 	}
 	for _, d := range secret.Details(h.health.store) {
@@ -73,10 +81,33 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 		}
 		body.Checks = append(body.Checks, c)
 	}
+	if h.Trail != nil {
+		c := check{"audit-log", "pass", strings.Join(record.Problems, "; ")}
+		if len(record.Problems) > 0 {
+			c.Status = "fail" // as above
+		}
+		body.Checks = append(body.Checks, c)
+	}
+	status := http.StatusOK
+	if why := unavailable(record, err); why != "" {
+		status, body.Status, body.Message = http.StatusServiceUnavailable, "fail", why
+	}
 	return exchange.WriteJSON(w, status, body)
 }
 
-// getReady answers 200 with status "ready", or 503 with "unavailable" where the secret store cannot serve.
+// unavailable says why nothing can be done, "" where something can.
+func unavailable(record audit.Health, store error) string {
+	switch {
+	case store != nil:
+		return "the secret store cannot serve: " + errs.Message(store)
+	case !record.OK:
+		return strings.Join(record.Problems, "; ")
+	}
+	return ""
+}
+
+// getReady answers 200 with status "ready", or 503 with "unavailable" where the secret store cannot serve or no act can be
+// put on record.
 func (h *handlers) getReady(w http.ResponseWriter, r *exchange.Request) error {
 	body := struct {
 		Status  string    `json:"status"`
@@ -85,8 +116,12 @@ func (h *handlers) getReady(w http.ResponseWriter, r *exchange.Request) error {
 		Message string    `json:"message,omitempty"`
 	}{Status: "ready", Started: h.started.UTC(), Up: time.Since(h.started).String()}
 	status := http.StatusOK
-	if err := h.health.check(r.Context()); err != nil {
-		status, body.Status, body.Message = http.StatusServiceUnavailable, "unavailable", errs.Message(err)
+	record, err := h.health.check(r.Context())
+	if unavailable(record, err) != "" {
+		status, body.Status = http.StatusServiceUnavailable, "unavailable"
+		if body.Message = unavailable(record, nil); err != nil {
+			body.Message = errs.Message(err)
+		}
 	}
 	return exchange.WriteJSON(w, status, body)
 }

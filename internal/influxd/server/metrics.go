@@ -1,8 +1,6 @@
 package server
 
 import (
-	"strings"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/audit"
@@ -13,6 +11,7 @@ var (
 	auditLost  = prometheus.NewDesc("strongroom_audit_refused_total",
 		"Acts that did not happen because no sink of the audit log took their entry.", nil, nil)
 	auditFailures = prometheus.NewDesc("strongroom_audit_sink_failures_total", "Lines a kind of sink did not take.", []string{"sink"}, nil)
+	auditFailing  = prometheus.NewDesc("strongroom_audit_sinks_failing", "Sinks of a kind that did not take the last line.", []string{"sink"}, nil)
 )
 
 // auditMetrics shows the audit log's counters. A sink is shown by its kind: everybody may read the metrics, and paths and
@@ -24,6 +23,7 @@ func (m auditMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- auditLines
 	to <- auditLost
 	to <- auditFailures
+	to <- auditFailing
 }
 
 // Collect sends the counters as they are.
@@ -31,12 +31,15 @@ func (m auditMetrics) Collect(to chan<- prometheus.Metric) {
 	stats := m.log.Stats()
 	to <- prometheus.MustNewConstMetric(auditLines, prometheus.CounterValue, float64(stats.Written))
 	to <- prometheus.MustNewConstMetric(auditLost, prometheus.CounterValue, float64(stats.Refused))
-	failures := make(map[string]uint64)
+	failures, failing := make(map[string]uint64), make(map[string]int)
 	for _, s := range stats.Sinks {
-		kind, _, _ := strings.Cut(s.Name, ":")
-		failures[kind] += s.Failures
+		failures[s.Kind()] += s.Failures
+		if s.Failing {
+			failing[s.Kind()]++
+		}
 	}
 	for kind, n := range failures {
 		to <- prometheus.MustNewConstMetric(auditFailures, prometheus.CounterValue, float64(n), kind)
+		to <- prometheus.MustNewConstMetric(auditFailing, prometheus.GaugeValue, float64(failing[kind]), kind)
 	}
 }
