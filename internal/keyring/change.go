@@ -68,7 +68,8 @@ func (k *Keyring) Retire(ctx context.Context, before uint32) error {
 	})
 }
 
-// change writes what edit makes of the keyring, unless edit reports that there is nothing to write.
+// change writes what edit makes of the keyring, unless edit reports that there is nothing to write. With kv.ErrUnknown it
+// may have been written: the next change, and Reload, read what there is.
 func (k *Keyring) change(ctx context.Context, edit func(*content) bool) error {
 	k.records.Lock()
 	defer k.records.Unlock()
@@ -84,6 +85,7 @@ func (k *Keyring) change(ctx context.Context, edit func(*content) bool) error {
 		}
 		value, err := sealContent(root.aead, c)
 		if err != nil {
+			c.wipe()
 			return err
 		}
 		conds := []kv.Cond{{Key: KeyringRecord, Rev: rev}, {Key: SealRecord, Rev: root.rev}}
@@ -93,6 +95,7 @@ func (k *Keyring) change(ctx context.Context, edit func(*content) bool) error {
 			continue
 		}
 		if err != nil {
+			c.wipe()
 			return err
 		}
 		k.adopt(c, newRev)
@@ -103,7 +106,8 @@ func (k *Keyring) change(ctx context.Context, edit func(*content) bool) error {
 
 // Reseal makes a new root key, wrapped by s, or, where s is nil, by the seal that wraps the present one. It is one
 // transaction: afterwards the former root key, and the former seal's key, open nothing of these data any more; copies
-// of the data from before stay theirs.
+// of the data from before stay theirs. Once s has wrapped the new root key, it goes on to its end though ctx ends. With
+// kv.ErrUnknown the data may be sealed by the one or the other, and both keys have to be kept.
 func (k *Keyring) Reseal(ctx context.Context, s seal.Seal, now time.Time) error {
 	k.records.Lock()
 	defer k.records.Unlock()
@@ -126,6 +130,7 @@ func (k *Keyring) Reseal(ctx context.Context, s seal.Seal, now time.Time) error 
 			c.wipe()
 			return err
 		}
+		k.offered = s
 		newRev, err := k.store.Txn(ctx, []kv.Cond{{Key: KeyringRecord, Rev: rev}, {Key: SealRecord, Rev: old.rev}},
 			[]kv.Op{kv.Put(SealRecord, sealValue), kv.Put(KeyringRecord, contentValue)})
 		if errors.Is(err, kv.ErrConflict) {
@@ -134,6 +139,9 @@ func (k *Keyring) Reseal(ctx context.Context, s seal.Seal, now time.Time) error 
 		}
 		if err != nil {
 			c.wipe()
+			if errors.Is(err, kv.ErrUnknown) {
+				k.look(ctx)
+			}
 			return err
 		}
 		k.mu.Lock()
@@ -143,4 +151,13 @@ func (k *Keyring) Reseal(ctx context.Context, s seal.Seal, now time.Time) error 
 		return nil
 	}
 	return errOthers
+}
+
+// look takes over what the data say after a change whose outcome is not known, as far as they can be read.
+func (k *Keyring) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if c, rev, err := k.read(ctx); err == nil {
+		k.adopt(c, rev)
+	}
 }

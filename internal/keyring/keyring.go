@@ -74,6 +74,7 @@ type Keyring struct {
 	nonce func([]byte) // fills with random bytes; a test puts in others
 
 	records sync.Mutex // held while the two records are read or changed
+	offered seal.Seal  // the latest that Reseal was to change to, which may have happened where it gave an error
 	mu      sync.RWMutex
 	root    rootKey
 	content *content
@@ -103,7 +104,7 @@ type rootKey struct {
 }
 
 func newKeyring(store kv.Store, root rootKey) *Keyring {
-	return &Keyring{store: store, root: root, nonce: random, ready: map[keysOf]orgKeys{}}
+	return &Keyring{store: kv.Settled(store), root: root, nonce: random, ready: map[keysOf]orgKeys{}}
 }
 
 // random fills b; crypto/rand.Read never fails since Go 1.24.

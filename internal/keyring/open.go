@@ -33,6 +33,7 @@ func OpenOrInit(ctx context.Context, store kv.Store, cfg Config) (*Keyring, erro
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	store = kv.Settled(store)
 	for range attempts {
 		rec, err := store.Get(ctx, SealRecord)
 		if err == nil {
@@ -181,10 +182,7 @@ func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if rec.Seal != root.seal.Type() || rec.KeyID != root.seal.KeyID() {
-			return nil, 0, fmt.Errorf("another server has changed the seal to a %s (%s): start this one with it", rec.Seal, rec.named())
-		}
-		if root.aead, err = unwrap(ctx, root.seal, rec); err != nil {
+		if root.aead, root.seal, err = k.reopen(ctx, rec, root.seal); err != nil {
 			return nil, 0, err
 		}
 		root.rev, root.since = sealRec.Rev, rec.Created
@@ -201,6 +199,22 @@ func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
 	}
 	c, err := openContent(root.aead, rec.Value)
 	return c, rec.Rev, err
+}
+
+// reopen opens a seal's record that is new: with the present seal, or with the one that the latest Reseal offered, whose
+// outcome it did not learn.
+func (k *Keyring) reopen(ctx context.Context, rec sealRecord, present seal.Seal) (cipher.AEAD, seal.Seal, error) {
+	err := fmt.Errorf("another server has changed the seal to a %s (%s): start this one with it", rec.Seal, rec.named())
+	for _, s := range []seal.Seal{k.offered, present} {
+		if s == nil || rec.Seal != s.Type() || rec.KeyID != s.KeyID() {
+			continue
+		}
+		var aead cipher.AEAD
+		if aead, err = unwrap(ctx, s, rec); err == nil {
+			return aead, s, nil
+		}
+	}
+	return nil, nil, err
 }
 
 // adopt takes over what was read, unless something newer has been meanwhile. The keys made from terms that have gone go, too.

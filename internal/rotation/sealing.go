@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret/embedded"
 )
@@ -244,6 +245,9 @@ func (s *Service) rotate(ctx context.Context) error {
 	if errors.Is(err, keyring.ErrMoving) {
 		return errs.Wrap(err, errs.Conflict, "the names of secrets are being sealed, or unsealed; GET /api/v2/seal tells how far that is")
 	}
+	if errors.Is(err, kv.ErrUnknown) {
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether a rotation has begun, since the disk failed: GET /api/v2/seal tells it once the server has been started again")
+	}
 	if err != nil {
 		return err
 	}
@@ -281,6 +285,9 @@ func (s *Service) change(ctx context.Context, to Target) error {
 	}
 	if err := s.Keyring.Reseal(ctx, next, s.Now()); errors.Is(err, seal.ErrWrap) {
 		return errs.Wrap(err, errs.Unprocessable, "the seal does not take a new root key; the server's log says why")
+	} else if errors.Is(err, kv.ErrUnknown) {
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether the seal was changed, since the disk failed: keep the former key and the "+
+			"new one until the server has been started again and GET /api/v2/seal tells which of them is in use")
 	} else if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ const (
 // error; to run it again goes on.
 func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*Report, error) {
 	r := &Report{From: im.From, DryRun: im.DryRun}
+	im.KV = kv.Settled(im.KV)
 	if err := im.identities(ctx, r, contents.Identities); err != nil {
 		return r, err
 	}

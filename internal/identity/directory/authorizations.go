@@ -192,7 +192,7 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, aut
 		return err
 	})
 	if err == nil {
-		err = s.fillLastUse(ctx, &a)
+		_ = s.fillLastUse(ctx, &a) // the change stands; the caller gets it without
 	}
 	return a, s.guard.Done(ctx, c, act, err)
 }
@@ -204,7 +204,11 @@ func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, aut
 		return err
 	}
 	err = s.authn.ChangeToken(ctx, identity.Hash(a.Hash), func(ctx context.Context) error {
-		_, err := s.kv.Txn(ctx, nil, a.Deletion())
+		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound)
+		if err != nil {
+			return err
+		}
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, a.Deletion())
 		return err
 	})
 	return s.guard.Done(ctx, c, act, err)

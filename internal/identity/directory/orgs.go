@@ -19,8 +19,8 @@ func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, descriptio
 		return identity.Org{}, err
 	}
 	o, err := s.newOrg(ctx, c.UserID, name, description)
+	s.authn.Forget() // also where it is not known whether it was made
 	if err == nil {
-		s.authn.Forget()
 		act.Org = o.ID
 	}
 	return o, s.guard.Done(ctx, c, act, err)

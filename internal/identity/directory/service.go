@@ -50,7 +50,7 @@ func New(c Config) (*Service, error) {
 	if c.KV == nil || c.Guard == nil || c.Authn == nil || c.Secrets == nil {
 		return nil, errors.New("directory: KV, Guard, Authn and Secrets must be set")
 	}
-	s := &Service{kv: c.KV, guard: c.Guard, authn: c.Authn, secrets: c.Secrets, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator()}
+	s := &Service{kv: kv.Settled(c.KV), guard: c.Guard, authn: c.Authn, secrets: c.Secrets, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator()}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -105,12 +105,12 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	if err := s.onlyOnce(ctx, &conds, &ops); err != nil {
 		return Onboarded{}, err
 	}
+	defer s.authn.Forget() // also where it is not known whether it was done
 	if _, err := s.kv.Txn(ctx, conds, ops); errors.Is(err, kv.ErrConflict) {
 		return Onboarded{}, errSetupDone
 	} else if err != nil {
 		return Onboarded{}, record.Fault(err)
 	}
-	s.authn.Forget()
 	return o, nil
 }
 

@@ -107,6 +107,8 @@ func Fault(err error) error {
 		return nil
 	case errors.Is(err, kv.ErrFull):
 		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full; nothing was changed")
+	case errors.Is(err, kv.ErrUnknown):
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether this was done; look at it again before you repeat it; the server's log says why")
 	case errors.Is(err, kv.ErrFault):
 		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
 	case errors.Is(err, kv.ErrClosed):

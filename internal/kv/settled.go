@@ -1,0 +1,107 @@
+package kv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrUnknown is a transaction of which nobody can tell whether it was carried out, not even by asking again: the disk
+// failed, say, and what it holds shows after a restart alone.
+var ErrUnknown = errors.New("kv: it is not known whether the transaction was carried out")
+
+// How a settled transaction is carried out: each try has its own end, and after the last one the outcome is unknown.
+const (
+	settleTries = 3
+	settleEach  = 20 * time.Second
+	settlePause = 100 * time.Millisecond
+)
+
+// Settled gives the engine with transactions that tell the truth: what Txn gives as an error has not been carried out,
+// but for ErrUnknown. A transaction that has begun goes on when its caller's context ends. Where the engine's answer is
+// lost, the same transaction is put to it again: it is carried out then, or its conditions show that something has been
+// changed, and what it was to put shows by whom.
+//
+// Two transactions that put the same bytes cannot be told apart by that; either has then left what was wanted.
+func Settled(s Store) Store {
+	if already, ok := s.(*settled); ok {
+		return already
+	}
+	return &settled{s}
+}
+
+type settled struct{ Store }
+
+func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	var lost error
+	for try := range settleTries {
+		if try > 0 {
+			time.Sleep(time.Duration(try) * settlePause)
+		}
+		rev, err := s.try(ctx, conds, ops)
+		switch {
+		case err == nil, known(err) && lost == nil:
+			return rev, err
+		case errors.Is(err, ErrConflict): // perhaps with the try before
+			if rev, ok := s.shows(ctx, ops); ok {
+				return rev, nil
+			}
+			return 0, err
+		case errors.Is(err, ErrFault):
+			// Nothing is written any more. What can be read is not sure to be on disk.
+			if _, ok := s.shows(ctx, ops); ok || lost != nil {
+				return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
+			}
+			return 0, err
+		}
+		lost = err
+	}
+	return 0, fmt.Errorf("%w: %w", ErrUnknown, lost)
+}
+
+func (s *settled) try(ctx context.Context, conds []Cond, ops []Op) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleEach)
+	defer cancel()
+	return s.Store.Txn(ctx, conds, ops)
+}
+
+// known reports whether the error says that nothing was carried out.
+func known(err error) bool {
+	for _, e := range []error{ErrConflict, ErrTooLarge, ErrInvalid, ErrFull, ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// shows reports whether the data are as the operations leave them, with the revision of what they put.
+func (s *settled) shows(ctx context.Context, ops []Op) (rev int64, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, settleEach)
+	defer cancel()
+	for _, op := range ops {
+		switch op.Kind {
+		case OpPut:
+			r, err := s.Get(ctx, op.Key)
+			if err != nil || !bytes.Equal(r.Value, op.Value) || rev != 0 && r.Rev != rev {
+				return 0, false
+			}
+			rev = r.Rev
+		case OpDelete:
+			if _, err := s.Get(ctx, op.Key); !errors.Is(err, ErrNotFound) {
+				return 0, false
+			}
+		case OpDeletePrefix:
+			if rs, err := s.List(ctx, op.Key, "", 1); err != nil || len(rs) > 0 {
+				return 0, false
+			}
+		}
+	}
+	return rev, true
+}

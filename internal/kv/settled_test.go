@@ -1,0 +1,124 @@
+package kv_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/kvtest"
+)
+
+func engine(t *testing.T) *kvtest.Lossy {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "influxd.bolt"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return &kvtest.Lossy{Store: db}
+}
+
+// TestSettledLostAnswers loses the answer to each kind of transaction, and the caller with it: what is told is what is so.
+func TestSettledLostAnswers(t *testing.T) {
+	put := func(k, v string) kv.Op { return kv.Put(k, []byte(v)) }
+	for name, c := range map[string]struct {
+		conds []kv.Cond
+		ops   []kv.Op
+		want  error
+	}{
+		"a new record":     {[]kv.Cond{kv.Missing("new")}, []kv.Op{put("new", "x")}, nil},
+		"with a deletion":  {[]kv.Cond{kv.Missing("new")}, []kv.Op{put("new", "x"), kv.Delete("there")}, nil},
+		"deletions alone":  {nil, []kv.Op{kv.Delete("there"), kv.DeletePrefix("below/")}, nil},
+		"without any cond": {nil, []kv.Op{put("new", "x")}, nil},
+		"a conflict":       {[]kv.Cond{kv.Missing("there")}, []kv.Op{put("new", "x")}, kv.ErrConflict},
+	} {
+		for way, leaves := range map[string]bool{"the answer": false, "the caller": true} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				lossy := engine(t)
+				s := kv.Settled(lossy)
+				if _, err := s.Txn(t.Context(), nil, []kv.Op{put("there", "1"), put("below/a", "1")}); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				lossy.Lose(1, func() {
+					if leaves {
+						cancel()
+					}
+				})
+				rev, err := s.Txn(ctx, c.conds, c.ops)
+				if !errors.Is(err, c.want) || err == nil && !lossy.Lost() {
+					t.Fatalf("%v, want %v", err, c.want)
+				}
+				for _, op := range c.ops {
+					r, err := s.Get(t.Context(), op.Key)
+					switch there := err == nil; {
+					case c.want != nil && there, c.want == nil && there != (op.Kind == kv.OpPut):
+						t.Errorf("%s is there: %v", op.Key, there)
+					case c.want == nil && there && r.Rev != rev:
+						t.Errorf("revision %d was told, and it is %d", rev, r.Rev)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSettledOvertaken changes what the lost transaction has put before it can be asked for: it is told as a conflict, after
+// which its maker reads everything again.
+func TestSettledOvertaken(t *testing.T) {
+	lossy := engine(t)
+	lossy.Lose(1, func() {
+		if _, err := lossy.Store.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte("theirs"))}); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := kv.Settled(lossy).Txn(t.Context(), []kv.Cond{kv.Missing("k")}, []kv.Op{kv.Put("k", []byte("ours"))})
+	if !errors.Is(err, kv.ErrConflict) {
+		t.Errorf("%v, want %v", err, kv.ErrConflict)
+	}
+}
+
+// faulty carries out the transaction and says that the disk has failed, as an engine does whose last sync did.
+type faulty struct {
+	kv.Store
+	carryOut bool
+}
+
+func (f faulty) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	if f.carryOut {
+		if _, err := f.Store.Txn(ctx, conds, ops); err != nil {
+			return 0, err
+		}
+	}
+	return 0, kv.ErrFault
+}
+
+func TestSettledFault(t *testing.T) {
+	for _, carriedOut := range []bool{true, false} {
+		s := kv.Settled(faulty{engine(t), carriedOut})
+		_, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte("v"))})
+		if !errors.Is(err, kv.ErrFault) || errors.Is(err, kv.ErrUnknown) != carriedOut {
+			t.Errorf("carried out: %v: %v", carriedOut, err)
+		}
+	}
+}
+
+func TestSettledEndedBefore(t *testing.T) {
+	s := kv.Settled(engine(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Txn(ctx, nil, []kv.Op{kv.Put("k", []byte("v"))}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.Get(t.Context(), "k"); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("it was carried out: %v", err)
+	}
+}
+
+func TestSettledConforms(t *testing.T) {
+	kvtest.Test(t, func(t *testing.T) kv.Store { return kv.Settled(engine(t)) })
+}
