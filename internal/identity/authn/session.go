@@ -45,6 +45,9 @@ func (s *Service) openSession(ctx context.Context, proof proof) (string, error) 
 		if err != nil {
 			return err
 		}
+		if u.Status != identity.Active { // since the password was looked at
+			return ErrUnauthorized
+		}
 		// A clock that was set back must not make it void from the start: it is of the password that has just been proven.
 		n.CreatedAt = later(now, u.PasswordAt)
 		if err := s.holds(ctx, proof); err != nil {

@@ -107,7 +107,7 @@ func (s *Service) authorize(ctx context.Context, n NewAuthorization) (identity.A
 		conds, ops := a.Creation()
 		_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or), kv.Unchanged(ur)), ops)
 		if errors.Is(err, kv.ErrConflict) {
-			return s.taken(ctx, record.Key("authhash", h), "this token belongs to an authorization already")
+			return s.taken(ctx, record.Key("authhash", h), 0, "this token belongs to an authorization already")
 		}
 		return err
 	})

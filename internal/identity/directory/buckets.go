@@ -64,7 +64,7 @@ func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bu
 			conds, ops := b.Creation()
 			_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or)), ops)
 			if errors.Is(err, kv.ErrConflict) {
-				return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), "bucket with name %s already exists", b.Name)
+				return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID, "bucket with name %s already exists", b.Name)
 			}
 			return err
 		})
@@ -218,7 +218,7 @@ func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.
 		b.UpdatedAt = s.now().UTC()
 		_, err := s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, b)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), "bucket with name %s already exists", b.Name)
+			return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID, "bucket with name %s already exists", b.Name)
 		}
 		return err
 	})

@@ -96,12 +96,15 @@ func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
 		if err != nil {
 			return err
 		}
+		conds := []kv.Cond{kv.Unchanged(r)}
 		if u.Operator {
-			if err := s.notLastOperator(ctx, user); err != nil {
+			other, err := s.otherOperator(ctx, user)
+			if err != nil {
 				return err
 			}
+			conds = append(conds, other)
 		}
-		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("username", u.Name)),
+		_, err = s.kv.Txn(ctx, conds, []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("username", u.Name)),
 			kv.Delete(record.Key("password", user)), record.Put(record.Key("deleting/user", user), s.now().UTC())})
 		return err
 	})

@@ -48,7 +48,7 @@ func (s *Service) newOrg(ctx context.Context, owner id.ID, name, description str
 		}
 		_, err := s.kv.Txn(ctx, conds, ops)
 		if errors.Is(err, kv.ErrConflict) {
-			return s.taken(ctx, record.Key("orgname", name), "organization with name %s already exists", name)
+			return s.taken(ctx, record.Key("orgname", name), 0, "organization with name %s already exists", name)
 		}
 		return err
 	})
@@ -179,7 +179,7 @@ func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, na
 		o.UpdatedAt = s.now().UTC()
 		_, err = s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, o)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return s.taken(ctx, record.Key("orgname", o.Name), "organization with name %s already exists", o.Name)
+			return s.taken(ctx, record.Key("orgname", o.Name), o.ID, "organization with name %s already exists", o.Name)
 		}
 		return err
 	})

@@ -38,16 +38,21 @@ func (s *Service) newUser(ctx context.Context, name string, status identity.Stat
 		conds, ops := u.Creation()
 		_, err := s.kv.Txn(ctx, conds, ops)
 		if errors.Is(err, kv.ErrConflict) {
-			return s.taken(ctx, record.Key("username", name), "user with name %s already exists", name)
+			return s.taken(ctx, record.Key("username", name), 0, "user with name %s already exists", name)
 		}
 		return err
 	})
 	return u, err
 }
 
-// taken tells, after a conflict, whether a unique name is the reason; if not, the caller tries again.
-func (s *Service) taken(ctx context.Context, nameKey, format string, args ...any) error {
-	if _, err := s.kv.Get(ctx, nameKey); err == nil {
+// taken tells, after a conflict, whether a unique name is the reason: one that belongs to something else than own. If not,
+// the caller tries again.
+func (s *Service) taken(ctx context.Context, nameKey string, own id.ID, format string, args ...any) error {
+	of, _, ok, err := record.Find[id.ID](ctx, s.kv, nameKey)
+	switch {
+	case err != nil:
+		return err
+	case ok && of != own:
 		return errs.New(errs.Conflict, format, args...)
 	}
 	return record.ErrRetry
@@ -129,31 +134,36 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 				return err
 			}
 			if *status == identity.Inactive && u.Operator {
-				if err := s.notLastOperator(ctx, u.ID); err != nil {
+				other, err := s.otherOperator(ctx, u.ID)
+				if err != nil {
 					return err
 				}
+				conds = append(conds, other)
 			}
 			u.Status = *status
 		}
 		_, err = s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, u)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return s.taken(ctx, record.Key("username", u.Name), "user with name %s already exists", u.Name)
+			return s.taken(ctx, record.Key("username", u.Name), u.ID, "user with name %s already exists", u.Name)
 		}
 		return err
 	})
 	return u, s.guard.Done(ctx, c, act, err)
 }
 
-// notLastOperator refuses what would leave the server without an active operator.
-func (s *Service) notLastOperator(ctx context.Context, user id.ID) error {
-	others := false
+// otherOperator refuses what would leave the server without an active operator. It gives the condition under which that
+// holds: another one stays as they are.
+func (s *Service) otherOperator(ctx context.Context, user id.ID) (kv.Cond, error) {
+	var other kv.Cond
 	err := record.Scan(ctx, s.kv, "user/", "", func(r kv.Record) (bool, error) {
 		u, err := record.Decode[identity.User](r)
-		others = err == nil && u.Operator && u.Status == identity.Active && u.ID != user
-		return !others, err
+		if err == nil && u.Operator && u.Status == identity.Active && u.ID != user {
+			other = kv.Unchanged(r)
+		}
+		return other.Rev == 0, err
 	})
-	if err == nil && !others {
-		return errs.New(errs.Conflict, "this is the last operator; the server would be left without one")
+	if err == nil && other.Rev == 0 {
+		err = errs.New(errs.Conflict, "this is the last operator; the server would be left without one")
 	}
-	return err
+	return other, err
 }
