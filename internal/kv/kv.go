@@ -27,6 +27,9 @@ var (
 	ErrTooLarge = errors.New("kv: the transaction is over the engine's limits")
 	ErrInvalid  = errors.New("kv: the transaction is malformed")
 	ErrClosed   = errors.New("kv: closed")
+	// ErrUnavailable is an engine that cannot serve now and is expected to again: its server is out of reach, or busy. A
+	// transaction that ended with it may have been carried out.
+	ErrUnavailable = errors.New("kv: unavailable")
 	// ErrFull is a transaction refused because there is no room left to write it; nothing of it was written.
 	ErrFull = errors.New("kv: no space left")
 	// ErrFault is a transaction that the disk failed, or that is refused since it did. Reading may go on.

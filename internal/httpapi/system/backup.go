@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
+	"strongroom/internal/kv"
 )
 
 // Backups writes a consistent copy of the data, as sealed as they are.
@@ -32,7 +34,11 @@ func (h *handlers) getBackup(w http.ResponseWriter, r *exchange.Request) error {
 		return nil
 	}
 	err = h.Guard.Done(r.Context(), r.Caller, act, err)
-	if !out.begun {
+	switch {
+	case out.begun:
+	case errors.Is(err, kv.ErrUnavailable):
+		return errs.Wrap(err, errs.Unavailable, "others are reading backups now, as many as there may be at a time; try again when one of them has ended")
+	default:
 		return errs.Wrap(err, errs.Unavailable, "the data cannot be copied now; the server's log says why")
 	}
 	h.Logger.Warn("a backup ended early", "request", r.ID, "error", err)

@@ -124,5 +124,5 @@ func copyData(ctx context.Context, cfg *config.Config, path string) (err error) 
 	if err != nil {
 		return err
 	}
-	return errors.Join(data.Backup(ctx, f), f.Close())
+	return errors.Join(data.CopyTo(ctx, f), f.Close())
 }

@@ -12,10 +12,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -38,7 +39,12 @@ const revLen = 8
 type DB struct {
 	path   string
 	bolt   *bbolt.DB
+	file   *os.File // bbolt's own
 	recent *recent
+
+	copies     chan struct{}                 // has one for each backup that is being made
+	directTime time.Duration                 // the constant, and
+	room       func(*os.File) (int64, error) // roomFor; a test puts others in their place
 
 	// update is bolt.Update; a test puts a failing one in its place.
 	update func(func(*bbolt.Tx) error) error
@@ -108,34 +114,6 @@ func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.R
 		return nil, err
 	}
 	return recs, nil
-}
-
-// Backup writes a copy of the file as it is at this moment, which Open can open, while reading and writing go on. A
-// write that needs the file mapped anew (when it outgrows what is mapped: 1 GiB, then each further GiB) waits for it.
-func (db *DB) Backup(ctx context.Context, w io.Writer) error {
-	to := &backupWriter{ctx: ctx, w: w}
-	err := db.view(ctx, func(tx *bbolt.Tx) error {
-		_, err := tx.WriteTo(to)
-		return err
-	})
-	if to.err != nil {
-		return fmt.Errorf("writing the copy: %w", to.err)
-	}
-	return err
-}
-
-// backupWriter ends with its context, and keeps the error it gave: bbolt passes on no more than its text.
-type backupWriter struct {
-	ctx context.Context
-	w   io.Writer
-	err error
-}
-
-func (w *backupWriter) Write(p []byte) (n int, err error) {
-	if w.err = w.ctx.Err(); w.err == nil {
-		n, w.err = w.w.Write(p)
-	}
-	return n, w.err
 }
 
 // Close waits for the transactions that have joined the queue and releases the file.

@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,42 +74,6 @@ func TestModes(t *testing.T) {
 		}
 	}
 }
-
-func TestBackup(t *testing.T) {
-	db := openNew(t)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := db.Backup(ended, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("Backup with an ended context: %v", err)
-	}
-	broken := errors.New("broken pipe")
-	if err := db.Backup(t.Context(), failingWriter{broken}); !errors.Is(err, broken) {
-		t.Errorf("Backup to a writer that fails: %v", err)
-	}
-
-	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", []byte("1"))}); err != nil {
-		t.Fatal(err)
-	}
-	var copied bytes.Buffer
-	if err := db.Backup(t.Context(), &copied); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", []byte("2"))}); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "copy")
-	if err := os.WriteFile(path, copied.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	rec, err := openAt(t, path).Get(t.Context(), "a")
-	if err != nil || string(rec.Value) != "1" {
-		t.Errorf("the copy has %q, %v; want what was there when it was made", rec.Value, err)
-	}
-}
-
-type failingWriter struct{ err error }
-
-func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
 func BenchmarkTxn(b *testing.B) {
 	for _, writers := range []int{1, 32} {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -26,9 +28,28 @@ const (
 // lockTimeout is how long Open waits for a process that is just ending to let go of the file.
 const lockTimeout = time.Second
 
-// mapSize is how much of the file is mapped from the start. It costs address space, not memory, and spares writers the
-// wait for readers that comes with each new mapping.
-const mapSize = 1 << 30
+// How much of the file is mapped from the start, in bytes, and how many times its size at least. That costs address space,
+// and no memory. A file that outgrows its map is mapped anew, and for that every write waits until those who read have
+// ended: the map is so large that it does not come to that.
+const (
+	mapSize    = 64 << 30
+	mapTimes   = 4
+	minMapSize = 1 << 30
+)
+
+// mapSizes are the sizes of map to try for a file, the best first. Where the process may not use so much address space, or
+// the file system maps no more of a file than there is, a smaller one does.
+func mapSizes(file int64, addressSpace uint64) []int {
+	size := uint64(max(mapSize, mapTimes*file))
+	if addressSpace > 0 {
+		size = min(size, addressSpace/4)
+	}
+	var sizes []int
+	for size = min(size, math.MaxInt/2); size >= minMapSize; size /= 4 {
+		sizes = append(sizes, int(size))
+	}
+	return append(sizes, 0) // as much as there is
+}
 
 // influxBuckets are top-level buckets of a real InfluxDB 2's file; a file with one of them is InfluxDB's.
 var influxBuckets = []string{"organizationsv1", "usersv1", "authorizationsv1", "secretsv1", "bucketsv1", "onboardingv1", "migrationsv1"}
@@ -64,17 +85,7 @@ func open(path string, opts Options) (*DB, error) {
 			return nil, err
 		}
 	}
-	var b *bbolt.DB
-	err = guard(func() (err error) {
-		b, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout:         lockTimeout,
-			FreelistType:    bbolt.FreelistMapType,
-			InitialMmapSize: mapSize,
-			MaxSize:         opts.MaxSize,
-			NoStatistics:    true,
-		})
-		return err
-	})
+	b, file, err := openBolt(path, opts)
 	if err != nil {
 		return nil, openError(path, err)
 	}
@@ -91,9 +102,41 @@ func open(path string, opts Options) (*DB, error) {
 			return nil, err
 		}
 	}
-	db := &DB{path: path, bolt: b, recent: newRecent(), update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{})}
+	db := &DB{path: path, bolt: b, file: file, recent: newRecent(), copies: make(chan struct{}, maxCopies), directTime: directTime, room: roomFor,
+		update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{})}
 	go db.write()
 	return db, nil
+}
+
+// openBolt opens the file with bbolt, with the largest map there can be, and gives bbolt's own file with it.
+func openBolt(path string, opts Options) (b *bbolt.DB, file *os.File, err error) {
+	var size int64
+	if info, err := os.Stat(path); err == nil {
+		size = info.Size()
+	}
+	for _, mapped := range mapSizes(size, addressSpace()) {
+		err = guard(func() (err error) {
+			b, err = bbolt.Open(path, 0o600, &bbolt.Options{
+				Timeout:         lockTimeout,
+				FreelistType:    bbolt.FreelistMapType,
+				InitialMmapSize: mapped,
+				MaxSize:         opts.MaxSize,
+				NoStatistics:    true,
+				OpenFile: func(path string, flag int, mode fs.FileMode) (_ *os.File, err error) {
+					file, err = os.OpenFile(path, flag, mode)
+					return file, err
+				},
+			})
+			return err
+		})
+		if err != nil && file != nil {
+			file.Close() // again, unless bbolt has ended before it could
+		}
+		if !errors.Is(err, syscall.ENOMEM) && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENODEV) && !errors.Is(err, syscall.EAGAIN) {
+			break
+		}
+	}
+	return b, file, err
 }
 
 // prepare makes the folder and looks at what is at the path: it reports whether a new file is to be made.
