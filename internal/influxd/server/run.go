@@ -53,6 +53,10 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	hangups, done := context.WithCancel(ctx)
 	defer done()
 	go s.reopenOn(hangups, p.Hangup)
+	tellSystemd(ctx, log, func(ctx context.Context) error {
+		_, err := s.identity.SetupAllowed(ctx)
+		return err
+	})
 	return listener.Serve(ctx, cfg, log, l, s.handler)
 }
 

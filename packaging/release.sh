@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Makes what a release is, below build/release: an archive for each system, Debian packages, a list of what is in them
+# (SBOM, CycloneDX) and checksums. The same commit gives the same bytes: all times are the commit's.
+# `make release` sets VERSION, SOURCE_DATE_EPOCH and LDFLAGS.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+: "${VERSION:?}" "${SOURCE_DATE_EPOCH:?}" "${LDFLAGS:?}"
+export SOURCE_DATE_EPOCH CGO_ENABLED=0 GOFLAGS=-trimpath LC_ALL=C TZ=UTC
+targets=${TARGETS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}
+
+out=build/release
+work=build/work
+rm -rf "$out" "$work"
+mkdir -p "$out" "$work/man"
+
+go run ./cmd/influxd man | gzip -9n >"$work/man/influxd.8.gz"
+go run ./cmd/influx man | gzip -9n >"$work/man/influx.1.gz"
+
+# archive FOLDER FILE packs a folder so that nothing but its content counts.
+archive() {
+	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$(dirname "$1")" -cf - "$(basename "$1")" |
+		gzip -9n >"$2"
+}
+
+for target in $targets; do
+	os=${target%/*} arch=${target#*/}
+	name=strongroom_${VERSION}_${os}_${arch}
+	bin=$work/$name
+	mkdir -p "$bin"
+	for program in influxd influx; do
+		GOOS=$os GOARCH=$arch go build -ldflags "$LDFLAGS" -o "$bin/$program" "./cmd/$program"
+	done
+	cp -r README.md LICENSE CHANGELOG.md docs "$bin/"
+	archive "$bin" "$out/$name.tar.gz"
+	if [ "$os" = linux ]; then
+		# What no release has been made of yet is 0.0.0 with the commit, and comes before the first one.
+		deb=${VERSION#v}
+		case $deb in [0-9]*) ;; *) deb=0.0.0~$deb ;; esac
+		ARCH=$arch VERSION=$deb BIN=$bin MAN=$work/man go tool -modfile=tools/go.mod nfpm package \
+			--config packaging/nfpm.yaml --packager deb --target "$out/" >/dev/null
+	fi
+done
+
+go tool -modfile=tools/go.mod cyclonedx-gomod app -json -noserial -licenses -main cmd/influxd -output "$out/influxd.cdx.json" .
+go tool -modfile=tools/go.mod cyclonedx-gomod app -json -noserial -licenses -main cmd/influx -output "$out/influx.cdx.json" .
+(cd "$out" && sha256sum -- * >SHA256SUMS)
+rm -rf "$work"
+ls -l "$out"
