@@ -17,10 +17,16 @@ type Act struct {
 }
 
 // Guard is the one place where acts are allowed or refused and put on record.
-type Guard struct{ log audit.Recorder }
+type Guard struct {
+	log       audit.Recorder
+	strangers *audit.Strangers
+}
 
-// NewGuard makes a guard that records in log.
-func NewGuard(log audit.Recorder) *Guard { return &Guard{log} }
+// NewGuard makes a guard that records in log. Run its Maintain while it is used.
+func NewGuard(log audit.Recorder) *Guard { return &Guard{log, audit.NewStrangers(log)} }
+
+// Maintain writes, now and then until ctx ends, how often strangers were turned away.
+func (g *Guard) Maintain(ctx context.Context) { g.strangers.Run(ctx) }
 
 // Allow records the act and lets it go on when the caller holds every permission needed. When one is missing, it
 // records the refusal and gives errs.Unauthorized in InfluxDB's words. An act that cannot be recorded is refused.
@@ -37,6 +43,14 @@ func (g *Guard) Allow(ctx context.Context, c *Caller, act Act, need ...Permissio
 func (g *Guard) Deny(ctx context.Context, c *Caller, act Act, why error) error {
 	// A refusal stands also when it cannot be recorded; the log itself reports that it cannot write.
 	_ = g.log.Record(ctx, c.entry(act, audit.Denied, why))
+	return why
+}
+
+// TurnAway is Deny for a caller who has not shown who they are. What is repeated is counted, and not written each time.
+func (g *Guard) TurnAway(ctx context.Context, c *Caller, act Act, why error) error {
+	e := c.entry(act, audit.Denied, why)
+	e.Reserve = audit.ReserveNone
+	_ = g.strangers.Refused(ctx, e) // as in Deny
 	return why
 }
 
@@ -65,5 +79,17 @@ func (c *Caller) entry(act Act, outcome audit.Outcome, err error) audit.Entry {
 	if err != nil {
 		e.Code = string(errs.CodeOf(err))
 	}
+	e.Reserve = c.reserve(act.Action)
 	return e
+}
+
+// reserve is what of the audit log's reserve on a full disk the caller may use.
+func (c *Caller) reserve(action string) audit.Reserve {
+	switch {
+	case c.May(To(Write, Resource{Type: Instance})):
+		return audit.ReserveAll
+	case c.UserID.Valid() && (audit.Looks(action) || action == "signin"):
+		return audit.ReserveReads
+	}
+	return audit.ReserveNone
 }

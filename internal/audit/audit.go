@@ -43,7 +43,25 @@ type Entry struct {
 	Outcome Outcome `json:"outcome"`
 	// Code is the error code of a Denied or Failed act.
 	Code string `json:"code,omitempty"`
+	// Repeated counts further refusals like this one that were not written one by one (see Strangers).
+	Repeated int `json:"repeated,omitempty"`
+
+	// Reserve is what of the reserve on a full disk the entry may use. It is not written.
+	Reserve Reserve `json:"-"`
 }
+
+// Reserve says who may use the room that is kept for the record on a full disk.
+type Reserve int
+
+// Each may use more of it than the one before.
+const (
+	ReserveNone  Reserve = iota // changes, and what strangers do
+	ReserveReads                // reading of names and values: the first half
+	ReserveAll                  // what operators do
+)
+
+// Looks reports whether an action changes nothing, whatever it is done to.
+func Looks(action string) bool { return looksOnly([]byte(action)) }
 
 // Recorder takes entries. An error means that no sink took the entry, and that the act must not happen.
 type Recorder interface {

@@ -43,6 +43,10 @@ func appendBody(b []byte, r *Record) []byte {
 	b = append(b, `,"outcome":`...)
 	b = appendString(b, string(r.Outcome), maxString)
 	b = appendField(b, `,"code":`, r.Code)
+	if r.Repeated > 0 {
+		b = append(b, `,"repeated":`...)
+		b = strconv.AppendInt(b, int64(r.Repeated), 10)
+	}
 	b = appendField(b, `,"previous":`, r.Previous)
 	if r.Torn > 0 {
 		b = append(b, `,"torn":`...)

@@ -18,6 +18,8 @@ type fileSink struct {
 	f    file
 	last tail  // as found when the file was opened
 	rest int64 // bytes at the end of the file that are a part of a line, still to be cut away
+	size int64 // as it is to be
+	room *room // ahead of the end
 }
 
 // file is what of an *os.File is used for writing.
@@ -42,7 +44,7 @@ func openFile(path string) (*fileSink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &fileSink{path: path, f: f}
+	s := &fileSink{path: path, f: f, room: new(room)}
 	if err := s.prepare(f); err != nil {
 		f.Close()
 		return nil, err
@@ -62,21 +64,31 @@ func (s *fileSink) prepare(f *os.File) error {
 	if s.last, err = readTail(f); err != nil {
 		return err
 	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s.size = info.Size()
+	s.room.begin(f, s.size)
 	if s.last.open {
 		// An unfinished line stays as a trace; the next line says how long it is.
-		if err := s.write([]byte("\n")); err != nil {
+		if err := s.write([]byte("\n"), ReserveAll); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *fileSink) write(line []byte) error {
+func (s *fileSink) write(line []byte, r Reserve) error {
 	if err := s.cut(); err != nil {
+		return err
+	}
+	if err := s.room.take(s.size, len(line), r); err != nil {
 		return err
 	}
 	n, err := s.f.Write(line)
 	if err == nil {
+		s.size += int64(n)
 		return nil
 	}
 	// The disk is full, most of the time: take back what it still took.
@@ -117,10 +129,12 @@ func (s *fileSink) reopen() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("opening the audit log %s anew: %w", s.path, explain(err))
 	}
-	err = s.f.Close()
+	err = errors.Join(s.room.end(), s.f.Close())
 	next.of = s.of
+	next.room = s.room // whose state others read
 	*s = *next
+	s.room.begin(next.f, s.size)
 	return true, err
 }
 
-func (s *fileSink) close() error { return s.f.Close() }
+func (s *fileSink) close() error { return errors.Join(s.room.end(), s.f.Close()) }

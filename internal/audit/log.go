@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,7 +96,7 @@ func (l *Log) open(cfg Config) error {
 			o.begin()
 		}
 	}
-	start := Record{Entry: Entry{Action: actionOpen, Outcome: Allowed}}
+	start := Record{Entry: Entry{Action: actionOpen, Outcome: Allowed, Reserve: ReserveAll}}
 	for i, f := range l.files() {
 		if i == 0 {
 			l.path = f.path
@@ -170,7 +169,7 @@ func (l *Log) append(r *Record) error {
 	l.chain.next(&h, &l.chain.last, l.buf)
 	l.buf = appendEnd(l.buf, &h)
 
-	took, unsure, failed := l.send(l.buf)
+	took, unsure, failed := l.send(l.buf, r.Reserve)
 	if took == 0 && !unsure {
 		l.refused.Add(1)
 		return unavailable(failed)
@@ -191,80 +190,6 @@ func (l *Log) append(r *Record) error {
 	return nil
 }
 
-// maxDoubted bounds what is remembered of acts whose record may be wrong.
-const maxDoubted = 100
-
-// settle puts on record that acts did not take place whose lines a sink may have written long after they were refused.
-// The lock is held.
-func (l *Log) settle() {
-	doubted := l.doubted
-	l.doubted = nil
-	for i, e := range doubted {
-		e.Time, e.Keys, e.Outcome, e.Code = time.Time{}, nil, Failed, string(errs.Unavailable)
-		if l.append(&Record{Entry: e}) != nil {
-			l.doubted = doubted[i:]
-			return
-		}
-	}
-}
-
-// send gives the line to every sink, and reports how many took it, and whether one has it that has not said so. A sink that
-// makes others wait is left out for growing pauses while others take lines. The lock is held.
-func (l *Log) send(line []byte) (took int, unsure bool, failed error) {
-	now := time.Now()
-	var later []*output
-	for _, o := range l.outputs {
-		o.collect(l.logger)
-		if o.slow && now.Before(o.next) {
-			later = append(later, o)
-			continue
-		}
-		o.give(line, l.logger)
-	}
-	wait := func(until time.Time, also bool) {
-		for _, o := range l.outputs {
-			if o.has == handed && o.fresh && (also || !o.slow) {
-				o.await(until, l.logger)
-			}
-		}
-	}
-	count := func() (n int) {
-		for _, o := range l.outputs {
-			if o.has == taken {
-				n++
-			}
-		}
-		return n
-	}
-	wait(now.Add(sinkTime), false)
-	if count() == 0 { // those that are left out are what is left
-		for _, o := range later {
-			if now.Sub(o.tried) >= firstPause {
-				o.give(line, l.logger)
-			}
-		}
-		wait(now.Add(lockTime), true)
-	}
-	for _, o := range l.outputs {
-		switch o.has {
-		case taken:
-			took++
-		case handed:
-			if o.fresh {
-				unsure, o.fresh = true, false
-				l.buf = nil // it still reads the line
-			}
-		}
-		if o.has != taken {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", o.name, o.miss(l.logger)))
-		}
-		if o.has != handed {
-			o.has = nothing
-		}
-	}
-	return took, unsure, failed
-}
-
 func unavailable(cause error) error {
 	return errs.Wrap(cause, errs.Unavailable, "the audit log cannot be written; see the server's log")
 }
@@ -281,7 +206,7 @@ func (l *Log) Reopen() error {
 	}
 	var failed error
 	changed := false
-	start := Record{Entry: Entry{Action: actionReopen, Outcome: Allowed}}
+	start := Record{Entry: Entry{Action: actionReopen, Outcome: Allowed, Reserve: ReserveAll}}
 	for _, f := range l.files() {
 		var other bool
 		err := f.of.do(func() (err error) { other, err = f.reopen(); return err })
@@ -308,7 +233,7 @@ func (l *Log) Close() error {
 	}
 	defer l.followers.Wait()
 	l.closed = true
-	err := l.append(&Record{Entry: Entry{Action: actionClose, Outcome: Allowed}})
+	err := l.append(&Record{Entry: Entry{Action: actionClose, Outcome: Allowed, Reserve: ReserveAll}})
 	for _, o := range l.outputs {
 		err = errors.Join(err, o.end())
 	}
@@ -341,73 +266,4 @@ func (l *Log) files() []*fileSink {
 		}
 	}
 	return files
-}
-
-// Stats are the log's counters since Open.
-type Stats struct {
-	Seq     uint64 // of the last line
-	Written uint64 // lines
-	Refused uint64 // entries that no sink took: their acts did not happen
-	Sinks   []SinkStats
-}
-
-// SinkStats are the counters of one sink.
-type SinkStats struct {
-	Name     string // as the configuration names it, with a file's whole path
-	Failures uint64 // lines it did not take
-	Failing  bool   // it did not take the last one
-}
-
-// Health is whether acts can be put on record.
-type Health struct {
-	OK bool // at least one sink takes lines, so that acts take place
-	// Problems say what is wrong, a sentence each, without a path or an address.
-	Problems []string
-}
-
-// Health tells how the sinks are. Where none took the last line it tries them again, since nobody may ask for an act of a
-// server that is not healthy.
-func (l *Log) Health(ctx context.Context) Health {
-	s := l.Stats()
-	if s.failing() == len(s.Sinks) && l.probed.CompareAndSwap(false, true) {
-		_ = l.Record(ctx, Entry{Action: actionCheck, Outcome: Allowed}) // the sinks keep what came of it
-		l.probed.Store(false)
-		s = l.Stats()
-	}
-	h := Health{OK: s.failing() < len(s.Sinks)}
-	if !h.OK {
-		h.Problems = append(h.Problems, "no sink of the audit log takes lines: every act is refused")
-		return h
-	}
-	for _, sink := range s.Sinks {
-		if sink.Failing {
-			h.Problems = append(h.Problems, fmt.Sprintf("a sink of the kind %s takes no lines; others do", sink.Kind()))
-		}
-	}
-	return h
-}
-
-// failing is how many sinks did not take the last line.
-func (s Stats) failing() (n int) {
-	for _, sink := range s.Sinks {
-		if sink.Failing {
-			n++
-		}
-	}
-	return n
-}
-
-// Kind is file, stdout or syslog: paths and addresses are not everybody's business.
-func (s SinkStats) Kind() string {
-	kind, _, _ := strings.Cut(s.Name, ":")
-	return kind
-}
-
-// Stats does not wait for a sink.
-func (l *Log) Stats() Stats {
-	s := Stats{Seq: l.seq.Load(), Written: l.written.Load(), Refused: l.refused.Load()}
-	for _, o := range l.outputs {
-		s.Sinks = append(s.Sinks, SinkStats{Name: o.name, Failures: o.failures.Load(), Failing: o.failing.Load()})
-	}
-	return s
 }

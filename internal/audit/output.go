@@ -66,17 +66,17 @@ func (o *output) begin() {
 }
 
 // give hands over the line, unless the one before is not written yet.
-func (o *output) give(line []byte, logger *slog.Logger) {
+func (o *output) give(line []byte, r Reserve, logger *slog.Logger) {
 	if o.has == handed {
 		return
 	}
 	o.tried = time.Now()
 	if o.jobs == nil {
-		o.result(o.write(line), logger)
+		o.result(o.write(line, r), logger)
 		return
 	}
 	o.has, o.fresh = handed, true
-	o.jobs <- func() error { return o.write(line) } // it waits for jobs: it has none
+	o.jobs <- func() error { return o.write(line, r) } // it waits for jobs: it has none
 }
 
 // collect takes note of what became of a line that was not waited for.

@@ -12,15 +12,15 @@ import (
 
 // A sink takes whole lines. After an error, nothing of the line is in it.
 type sink interface {
-	write(line []byte) error
+	write(line []byte, r Reserve) error
 	close() error
 }
 
 // stdoutSink writes to the standard output. A reader that stops reading it holds up what no other sink takes.
 type stdoutSink struct{ w io.Writer }
 
-func (s stdoutSink) write(line []byte) error { _, err := s.w.Write(line); return err }
-func (s stdoutSink) close() error            { return nil }
+func (s stdoutSink) write(line []byte, _ Reserve) error { _, err := s.w.Write(line); return err }
+func (s stdoutSink) close() error                       { return nil }
 
 // newOutput makes the sink that the text names.
 func newOutput(text string, stdout io.Writer) (*output, error) {

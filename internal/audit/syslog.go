@@ -54,7 +54,7 @@ func (s *syslogSink) connect() (err error) {
 }
 
 // write sends one message. A connection that the daemon has closed is made anew once.
-func (s *syslogSink) write(line []byte) error {
+func (s *syslogSink) write(line []byte, _ Reserve) error {
 	s.buf = fmt.Appendf(s.buf[:0], "<%d>%s ", priority, time.Now().Format(time.Stamp))
 	if s.network == "udp" || s.network == "tcp" {
 		s.buf = fmt.Appendf(s.buf, "%s ", s.host)

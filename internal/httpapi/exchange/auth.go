@@ -31,29 +31,19 @@ func (s *Server) identify(r *Request) error {
 	return nil
 }
 
-// strangers bounds how many refusals of nobody known go on record, in a second and at once: guessing must not fill the
-// disk. All of them are counted in the metrics.
-const (
-	strangersPerSecond = 10
-	strangersAtOnce    = 100
-)
-
 // turnAway puts on record that somebody was not let in, with whose the token was where that is known.
 func (s *Server) turnAway(r *Request, p *access.Principal, why error) error {
 	if !errs.Is(why, errs.Unauthorized) && !errs.Is(why, errs.Forbidden) {
 		return why
 	}
 	if p == nil {
-		if !s.strangers.Allow() {
-			return why
-		}
 		p = &access.Principal{}
 	}
 	act := access.Act{Action: "authenticate", Target: r.Method + " " + r.Pattern}
 	if org, err := r.PathID("orgID"); err == nil {
 		act.Org = org
 	}
-	return s.Guard.Deny(r.Context(), &access.Caller{Principal: p, Address: r.Address(), RequestID: r.ID}, act, why)
+	return s.Guard.TurnAway(r.Context(), &access.Caller{Principal: p, Address: r.Address(), RequestID: r.ID}, act, why)
 }
 
 func (s *Server) bySession(r *Request, token string) (*access.Principal, error) {

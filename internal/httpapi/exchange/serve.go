@@ -119,8 +119,8 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 		}
 	}
 	if !e.Long {
-		ctx := within(q.ctx, requestTime)
-		defer ctx.cancel()
+		ctx, cancel := context.WithTimeout(q.ctx, requestTime)
+		defer cancel()
 		q.ctx = ctx
 	}
 	if q.Body != nil && q.Body != http.NoBody {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -50,8 +49,6 @@ type Server struct {
 	outages *outage.Log
 
 	versionHeader []string // as X-Influxdb-Version has it
-
-	strangers *rate.Limiter // see turnAway
 
 	idPrefix string
 	idNext   atomic.Uint64
@@ -97,7 +94,7 @@ func New(c Config, tables ...Table) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), metrics: newMetrics(c.Metrics), outages: outage.New(c.Logger),
-		idPrefix: randomHex(6), versionHeader: []string{c.Version}, strangers: rate.NewLimiter(strangersPerSecond, strangersAtOnce),
+		idPrefix: randomHex(6), versionHeader: []string{c.Version},
 	}
 	for _, t := range tables {
 		for path, methods := range t {

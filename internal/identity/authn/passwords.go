@@ -159,7 +159,7 @@ func (s *Service) ChangePassword(ctx context.Context, c *access.Caller, name, ol
 func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act access.Act, name, password string) (proof, error) {
 	c.Principal = &access.Principal{User: errs.Clip(name)}
 	if err := s.throttle.allow(name, c.Address); err != nil {
-		return proof{}, s.guard.Deny(ctx, c, act, err)
+		return proof{}, s.guard.TurnAway(ctx, c, act, err)
 	}
 	u, err := identity.UserNamed(ctx, s.kv, name)
 	if err != nil && !errs.Is(err, errs.NotFound) {
@@ -170,7 +170,7 @@ func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act acces
 		return proof{}, err
 	}
 	if !ok || u.Status != identity.Active {
-		return proof{}, s.guard.Deny(ctx, c, act, ErrUnauthorized)
+		return proof{}, s.guard.TurnAway(ctx, c, act, ErrUnauthorized)
 	}
 	s.throttle.succeeded(name, c.Address)
 	c.Principal = &access.Principal{UserID: u.ID, User: u.Name}

@@ -1,12 +1,12 @@
 package authn
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/peer"
 )
 
 // throttle slows down the guessing of passwords. Each account at one address has a budget of tries, and so have each
@@ -78,7 +78,7 @@ func (t *throttle) of(account, address string, now time.Time) [3]*budget {
 	if len(account) > identity.MaxName {
 		account = account[:identity.MaxName]
 	}
-	address = network(address)
+	address = peer.Network(address)
 	if len(t.budget) > maxBudgets {
 		t.shrink(now)
 	}
@@ -116,17 +116,4 @@ func (t *throttle) shrink(now time.Time) {
 		}
 		delete(t.budget, k)
 	}
-}
-
-// network is what counts as one address: an IPv6 client usually has a whole /64.
-func network(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil || a.Unmap().Is4() {
-		return address
-	}
-	p, err := a.WithZone("").Prefix(64)
-	if err != nil {
-		return address
-	}
-	return p.String()
 }

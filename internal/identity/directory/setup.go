@@ -54,7 +54,7 @@ func (s *Service) Onboard(ctx context.Context, c *access.Caller, w Setup) (Onboa
 		return Onboarded{}, err
 	}
 	if !allowed {
-		return Onboarded{}, s.guard.Deny(ctx, c, act, errSetupDone)
+		return Onboarded{}, s.guard.TurnAway(ctx, c, act, errSetupDone)
 	}
 	if w.User == "" || w.Org == "" || w.Bucket == "" {
 		return Onboarded{}, errs.New(errs.EmptyValue, "onboard failed, missing value: username, org and bucket are required")

@@ -134,6 +134,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	uses := lastuse.New(data, usesKey)
 	s.Guard = access.NewGuard(s.trail)
+	s.runs(ctx, s.Guard.Maintain)
 	logins, err := authn.New(authn.Config{
 		KV: data, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
 	})
