@@ -3,6 +3,7 @@ package system
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"strongroom/internal/access"
@@ -56,6 +57,9 @@ func auditFilter(r *exchange.Request) (audit.Filter, error) {
 	case "", audit.Allowed, audit.Denied, audit.Failed:
 	default:
 		return f, errs.New(errs.Invalid, "outcome must be allowed, denied or failed")
+	}
+	if f.Action != "" && !audit.Chooses(f.Action) {
+		return f, errs.New(errs.Invalid, "action must be one of %s, or what begins some of them, such as secrets", strings.Join(audit.Actions, ", "))
 	}
 	for name, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
 		if s := q.Get(name); s != "" {

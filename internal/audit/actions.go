@@ -1,0 +1,29 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+)
+
+// Actions are all that stand in the log, sorted.
+var Actions = []string{
+	actionClose, actionOpen, "audit.read", actionReopen,
+	"authenticate",
+	"authorizations.create", "authorizations.delete", "authorizations.list", "authorizations.read", "authorizations.update",
+	"backup",
+	"buckets.create", "buckets.delete", "buckets.list", "buckets.read", "buckets.update",
+	"config.read",
+	"import",
+	"orgs.create", "orgs.delete", "orgs.list", "orgs.members", "orgs.members.add", "orgs.members.remove", "orgs.owners.add",
+	"orgs.owners.remove", "orgs.read", "orgs.update",
+	"seal.change", "seal.read", "seal.rotate",
+	"secrets.apply", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.info", "secrets.list", "secrets.restore",
+	"secrets.use",
+	"setup", "signin", "signout",
+	"users.create", "users.delete", "users.list", "users.password", "users.read", "users.update",
+}
+
+// Chooses reports whether a filter's Action is one of Actions or a group of them; any other matches nothing, ever.
+func Chooses(action string) bool {
+	return slices.ContainsFunc(Actions, func(a string) bool { return a == action || strings.HasPrefix(a, action+".") })
+}
