@@ -270,13 +270,16 @@ func (c *Client) unreachable(err error) error {
 		err = wrapped.Err
 	}
 	var op *net.OpError
+	var text string
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s did not answer in time: %w", c.base, err)
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		text = c.base + " did not answer in time: " + err.Error()
 	case errors.As(err, &op) && op.Op == "dial":
-		return fmt.Errorf("cannot reach %s: %w; is influxd running there?", c.base, err)
+		text = fmt.Sprintf("cannot reach %s: %v; is influxd running there?", c.base, err)
+	default:
+		text = fmt.Sprintf("request to %s failed: %v", c.base, err)
 	}
-	return fmt.Errorf("request to %s failed: %w", c.base, err)
+	return &noAnswer{text: text, cause: err}
 }

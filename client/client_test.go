@@ -117,7 +117,7 @@ func TestServerNotThere(t *testing.T) {
 	srv.Close()
 	c := newClient(t, client.Config{Host: srv.URL, Token: token})
 	err := c.SetSecrets(t.Context(), orgID, map[string]string{"k": value})
-	if err == nil || !strings.Contains(err.Error(), "cannot reach "+srv.URL) || !strings.Contains(err.Error(), "is influxd running there?") {
+	if !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach "+srv.URL) || !strings.Contains(err.Error(), "is influxd running there?") {
 		t.Fatalf("got %v", err)
 	}
 	if strings.Contains(err.Error(), token) || strings.Contains(err.Error(), value) {
@@ -137,7 +137,7 @@ func TestContextEnds(t *testing.T) {
 	}
 	ctx, cancel = context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	if err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not answer in time") {
+	if err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "did not answer in time") {
 		t.Errorf("deadline: got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,19 @@ const (
 	CodeUnavailable        = "unavailable"
 	CodePreconditionFailed = "precondition failed"
 )
+
+// ErrUnreachable is what errors.Is finds in the error of a request that got no answer: the server could not be reached,
+// or did not answer in time. What was asked for may have happened.
+var ErrUnreachable = errors.New("the server cannot be reached")
+
+// noAnswer is such an error, with its cause.
+type noAnswer struct {
+	text  string
+	cause error
+}
+
+func (e *noAnswer) Error() string   { return e.text }
+func (e *noAnswer) Unwrap() []error { return []error{e.cause, ErrUnreachable} }
 
 // Error is a request the server refused or could not do.
 type Error struct {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"strongroom/cmd/influx/internal/exit"
 )
 
 // TestInterrupted ends a command that waits for its server, as Ctrl-C does. (At a prompt: see internal/terminal.)
@@ -25,7 +27,7 @@ func TestInterrupted(t *testing.T) {
 	defer func() { _ = stdin.Close() }()
 	var stdout, stderr strings.Builder
 	code := run(ctx, []string{"influx", "ping", "--host", srv.URL}, stdin, &stdout, &stderr)
-	if code != 1 || stdout.String() != "" || stderr.String() != "Error: interrupted\n" {
+	if code != int(exit.Interrupted) || stdout.String() != "" || stderr.String() != "Error: interrupted\n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, stdout.String(), stderr.String())
 	}
 }

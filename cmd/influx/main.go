@@ -19,6 +19,9 @@ import (
 
 	"strongroom/cmd/influx/internal/accounts"
 	"strongroom/cmd/influx/internal/config"
+	"strongroom/cmd/influx/internal/exit"
+	"strongroom/cmd/influx/internal/grammar"
+	"strongroom/cmd/influx/internal/output"
 	"strongroom/cmd/influx/internal/secrets"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/system"
@@ -42,7 +45,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the whole program but for the process around it: it gives the exit code, 0 or 1.
+// run is the whole program but for the process around it: it gives the exit code, one of package exit's.
 func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	root := commands(&session.Process{
 		Term:      terminal.New(stdin, stderr),
@@ -50,21 +53,24 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 		Err:       stderr,
 		UserAgent: fmt.Sprintf("influx/%s (%s) strongroom", version, runtime.GOOS),
 	})
-	_ = root.Walk(func(cmd *cli.Command) error {
-		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-			return usage.Error(cmd, args, err)
-		}
-		return nil
-	})
-	err := root.Run(ctx, args)
+	err := grammar.Enforce(root)
 	if err == nil {
-		return 0
+		args, err = grammar.Arrange(root, session.SharedFlags(), args)
 	}
-	if errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted")
+	if err == nil {
+		if err = root.Run(ctx, args); err != nil && exit.Of(err) == exit.Failure && usage.IsVariable(err) {
+			err = usage.Error(root, err)
+		}
 	}
-	_, _ = fmt.Fprintln(stderr, "Error:", err)
-	return 1
+	if err == nil {
+		return int(exit.OK)
+	}
+	code := exit.Of(err)
+	if code == exit.Interrupted {
+		err = exit.With(code, errors.New("interrupted"))
+	}
+	output.Error(stderr, err, session.WantsJSON(args))
+	return int(code)
 }
 
 // commands is the tree of them.
@@ -73,9 +79,15 @@ func commands(p *session.Process) *cli.Command {
 		Name:  "influx",
 		Usage: "manage secrets, organizations, users and tokens",
 		Description: `The address of the server, the token and the organization come from flags, or else from the environment, or else
-from the active profile (influx config --help), or else the address is ` + session.DefaultHost + `.
+from the active profile (influx config --help), or else the address is ` + session.DefaultHost + `. An environment
+variable that is empty counts as not set; an empty value of a flag is a mistake.
 
-Flags stand after the command, as in: influx secret list --org my-org`,
+Flags stand behind the command, as in: influx secret list --org my-org. Those that many commands share, such as --host,
+--token, --org and --json, are understood before it, too.
+
+A command ends with 0 when it is done; else with 2 for a mistake on the command line, 3 for what is not found, 4 for what
+is denied, 5 for a server that cannot be reached, 6 for a conflict, 130 for Ctrl-C, and 1 for anything else. With --json,
+its error is JSON on standard error.`,
 		Writer:         p.Out,
 		ErrWriter:      p.Err,
 		HideVersion:    true,
@@ -84,6 +96,7 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 		Commands: []*cli.Command{
 			accounts.Setup(p),
 			system.Ping(p),
+			system.Status(p),
 			versionCmd(p),
 			config.Command(p),
 			secrets.Command(p),
@@ -99,6 +112,7 @@ Flags stand after the command, as in: influx secret list --org my-org`,
 	}
 	_ = root.Walk(func(cmd *cli.Command) error {
 		cmd.DisableSliceFlagSeparator = true // a secret's name may hold a comma
+		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error { return usage.Error(cmd, err) }
 		return nil
 	})
 	return root
@@ -108,8 +122,12 @@ func versionCmd(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "version",
 		Usage: "Print the influx CLI version",
-		Action: func(context.Context, *cli.Command) error {
+		Flags: session.PrintFlags(),
+		Action: func(_ context.Context, cmd *cli.Command) error {
 			commit, date := built()
+			if print := p.Printer(cmd); print.AsJSON {
+				return print.JSON(map[string]string{"version": version, "commit": commit, "date": date})
+			}
 			_, err := fmt.Fprintf(p.Out, "Influx CLI %s (git: %s) build_date: %s\n", version, commit, date)
 			return err
 		},

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +29,7 @@ import (
 //
 //	getid VAR      put the first ID in the last standard output into a variable
 //	getenv VAR RE  put what the group of the expression finds in the last standard output into a variable
+//	exits CODE CMD run a command that ends with this exit code
 //	sent KEY FILE  compare the value last sent for a secret's key with a file, byte for byte
 //
 // The program is built, rather than run inside the test's own binary: that one has the whole server in it, and takes a
@@ -56,6 +59,7 @@ func TestScripts(t *testing.T) {
 				getenv(ts, neg, append(args, "([0-9a-f]{16})"))
 			},
 			"getenv": getenv,
+			"exits":  exits,
 			"sent": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
 					ts.Fatalf("usage: sent KEY FILE")
@@ -78,6 +82,22 @@ func getenv(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the last output has nothing like %s", args[1])
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND")
+	}
+	code := 0
+	var failed *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s\n%s%s", code, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
 }
 
 // startServer runs influxd in this process until the script ends, and returns its URL.

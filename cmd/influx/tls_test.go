@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"strongroom/cmd/influx/internal/exit"
 )
 
 // TestSkipVerify: a certificate nobody vouches for is refused unless the flag or the variable says otherwise.
@@ -29,7 +31,7 @@ func TestSkipVerify(t *testing.T) {
 		args := append([]string{"influx", "ping", "--host", srv.URL}, flags...)
 		return run(t.Context(), args, stdin, &stdout, &stderr), stdout.String() + stderr.String()
 	}
-	if code, text := ping(); code != 1 || !strings.Contains(text, "certificate") || !strings.Contains(text, "SSL_CERT_FILE") {
+	if code, text := ping(); code != int(exit.Unreachable) || !strings.Contains(text, "certificate") || !strings.Contains(text, "SSL_CERT_FILE") {
 		t.Errorf("without: %d, %s", code, text)
 	}
 	if code, text := ping("--skip-verify"); code != 0 || text != "OK\n" {
@@ -56,7 +58,7 @@ func TestSchemeMixedUp(t *testing.T) {
 	} {
 		var stdout, stderr strings.Builder
 		code := run(t.Context(), []string{"influx", "ping", "--host", host}, os.Stdin, &stdout, &stderr)
-		if code != 1 || !strings.Contains(stderr.String(), want) {
+		if code == 0 || !strings.Contains(stderr.String(), want) {
 			t.Errorf("%s: %d, %s", host, code, stderr.String())
 		}
 	}

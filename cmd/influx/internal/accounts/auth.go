@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/duration"
 	"strongroom/cmd/influx/internal/session"
 )
 
@@ -46,13 +48,13 @@ func Auth(p *session.Process) *cli.Command {
 			},
 			{
 				Name:   "active",
-				Usage:  "Active authorization",
+				Usage:  "Activate authorization",
 				Flags:  session.CommonFlags(id(true)),
 				Action: p.Connected(session.Authenticated, setAuthStatus("active")),
 			},
 			{
 				Name:   "inactive",
-				Usage:  "Inactive authorization",
+				Usage:  "Deactivate authorization; active undoes it",
 				Flags:  session.CommonFlags(id(true)),
 				Action: p.Connected(session.Authenticated, setAuthStatus("inactive")),
 			},
@@ -124,6 +126,7 @@ type authRow struct {
 	UserID      string   `json:"userID"`
 	Permissions []string `json:"permissions"`
 	ExpiresAt   string   `json:"expiresAt,omitempty"`
+	LastUsedAt  string   `json:"lastUsedAt,omitempty"` // to about a minute; never where it is not there
 }
 
 func newAuthRow(a *client.Authorization) authRow {
@@ -134,10 +137,15 @@ func newAuthRow(a *client.Authorization) authRow {
 	for i, p := range a.Permissions {
 		row.Permissions[i] = p.String()
 	}
-	if a.ExpiresAt != nil {
-		row.ExpiresAt = a.ExpiresAt.UTC().Format("2006-01-02T15:04:05Z")
-	}
+	row.ExpiresAt, row.LastUsedAt = stamp(a.ExpiresAt), stamp(a.LastUsedAt)
 	return row
+}
+
+func stamp(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
 }
 
 func printAuth(s *session.Session, auth *client.Authorization, deleted bool) error {
@@ -148,10 +156,18 @@ func printAuth(s *session.Session, auth *client.Authorization, deleted bool) err
 }
 
 func printAuths(s *session.Session, deleted bool, auths ...client.Authorization) error {
+	// The original's columns first: scripts cut them apart by their place.
+	headers := []string{"ID", "Description", "Token", "User Name", "User ID", "Permissions"}
+	if !deleted {
+		headers = append(headers, "Status", "Expires", "Last Used")
+	}
 	rows := make([][]string, len(auths))
 	for i := range auths {
 		r := newAuthRow(&auths[i])
 		rows[i] = []string{r.ID, r.Description, r.Token, r.UserName, r.UserID, fmt.Sprint(r.Permissions)}
+		if !deleted {
+			rows[i] = append(rows[i], r.Status, session.FirstOf(r.ExpiresAt, duration.Never), session.FirstOf(r.LastUsedAt, duration.Never))
+		}
 	}
-	return s.PrintRows([]string{"ID", "Description", "Token", "User Name", "User ID", "Permissions"}, rows, deleted)
+	return s.PrintRows(headers, rows, deleted)
 }

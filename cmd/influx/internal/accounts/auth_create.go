@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/duration"
+	"strongroom/cmd/influx/internal/grammar"
 	"strongroom/cmd/influx/internal/permission"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/usage"
@@ -20,18 +20,18 @@ func authCreateCmd(p *session.Process) *cli.Command {
 	own := []cli.Flag{
 		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name", DefaultText: "who makes the token"},
 		&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Token description"},
-		&cli.StringFlag{Name: "expires-in", Usage: "How long the token is good for, such as 12h, 30d or 1w", DefaultText: "for ever"},
+		&cli.StringFlag{Name: "expires", Usage: "When the token ends, " + duration.Forms + ", or never", DefaultText: "never", Validator: duration.ValidUntil},
 		&cli.BoolFlag{Name: "operator", Usage: "Grants all permissions in all organizations"},
 		&cli.BoolFlag{Name: "all-access", Usage: "Grants all permissions in a single organization"},
 	}
 	for _, action := range slices.Backward(permission.Actions) {
 		own = append(own,
 			&cli.StringSliceFlag{Name: action + "-bucket", Usage: "The bucket `id`; may be given several times"},
-			&cli.StringSliceFlag{Name: action + "-secret", Usage: "The `key` of one secret, or the start of keys and a star, such as db/*; may be given several times"})
+			&cli.StringSliceFlag{Name: action + "-secret", Validator: someKey(action), Usage: "The `key` of one secret, or the start of keys and a star, such as db/*; may be given several times"})
 	}
 	own = append(own,
 		&cli.BoolFlag{Name: "use-secrets", Usage: "Gives out the values of all secrets, for an agent that uses them; no other flag does"},
-		&cli.StringSliceFlag{Name: "use-secret", Usage: "The same of one secret by its `key`, or of the keys that begin so, such as db/*; may be given several times"})
+		&cli.StringSliceFlag{Name: "use-secret", Validator: someKey("use"), Usage: "The same of one secret by its `key`, or of the keys that begin so, such as db/*; may be given several times"})
 	for _, kind := range permission.Types {
 		for _, action := range permission.Actions {
 			f := &cli.BoolFlag{Name: action + "-" + kind, Usage: "Grants the permission to " + permissionUsage(action, kind)}
@@ -44,16 +44,27 @@ func authCreateCmd(p *session.Process) *cli.Command {
 			own = append(own, f)
 		}
 	}
-	return &cli.Command{
+	cmd := &cli.Command{
 		Name:  "create",
 		Usage: "Create authorization",
 		Description: `Makes a token and shows it, this once. What it may do is what the flags grant within the organization:
 
    influx auth create --read-secrets --write-secrets -d "deploy job"
-   influx auth create --read-secret 'db/*' --expires-in 30d
+   influx auth create --read-secret 'db/*' --expires 30d
    influx auth create --use-secret 'telegraf/*' -d telegraf`,
 		Flags:  session.CommonFlags(session.OrgFlags(own...)...),
 		Action: p.Connected(session.Authenticated, createAuth),
+	}
+	grammar.Formerly(cmd, "expires-in", "expires")
+	return cmd
+}
+
+func someKey(action string) func([]string) error {
+	return func(keys []string) error {
+		if slices.Contains(keys, "") {
+			return fmt.Errorf("its value is empty; --%s-secrets grants it for all secrets", action)
+		}
+		return nil
 	}
 }
 
@@ -66,13 +77,18 @@ func permissionUsage(action, kind string) string {
 
 func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	in := client.NewAuthorization{Description: cmd.String("description")}
-	seconds, err := duration.Seconds(cmd.String("expires-in"))
-	if err != nil {
-		return fmt.Errorf("--expires-in: %w", err)
-	}
-	if seconds > 0 {
-		at := time.Now().Add(time.Duration(seconds) * time.Second).UTC().Truncate(time.Second)
-		in.ExpiresAt = &at
+	var err error
+	if cmd.IsSet("expires") {
+		at, err := duration.Until(cmd.String("expires"), time.Now())
+		switch {
+		case err != nil:
+			return err
+		case at.IsZero(): // never
+		case at.Before(time.Now()):
+			return usage.Mistake("flag --expires: %s is past", at.Format(time.RFC3339))
+		default:
+			in.ExpiresAt = &at
+		}
 	}
 	if in.OrgID, err = s.Org(ctx, cmd, "org-id", "org"); err != nil {
 		return err
@@ -102,9 +118,9 @@ func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session.Session
 	operator, allAccess := cmd.Bool("operator"), cmd.Bool("all-access")
 	switch {
 	case operator && allAccess:
-		return nil, errors.New("give either --operator or --all-access, not both")
+		return nil, usage.Mistake("give either --operator or --all-access, not both")
 	case (operator || allAccess) && len(listed) > 0:
-		return nil, errors.New("cannot compose other permissions with --operator or --all-access; make a token of its own for them")
+		return nil, usage.Mistake("cannot compose other permissions with --operator or --all-access; make a token of its own for them")
 	case !operator && !allAccess:
 		if len(listed) == 0 {
 			return nil, usage.WithHint(cmd, "the token would be allowed nothing: give --read-… or --write-… flags, --all-access or --operator")
@@ -134,16 +150,13 @@ func listedPermissions(cmd *cli.Command, orgID string) ([]client.Permission, err
 	for _, action := range permission.Actions {
 		for _, id := range cmd.StringSlice(action + "-bucket") {
 			if err := session.ValidID(id); err != nil || id == "" {
-				return nil, fmt.Errorf("invalid bucket ID %q (did you pass a bucket name instead of an ID?)", id)
+				return nil, usage.Mistake("invalid bucket ID %q (did you pass a bucket name instead of an ID?)", id)
 			}
 			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "buckets", ID: id, OrgID: orgID}})
 		}
 	}
 	for _, action := range append(slices.Clone(permission.Actions), permission.Use) {
 		for _, key := range cmd.StringSlice(action + "-secret") {
-			if key == "" {
-				return nil, fmt.Errorf("--%s-secret needs a key; --%s-secrets grants it for all", action, action)
-			}
 			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "secrets", Name: key, OrgID: orgID}})
 		}
 	}

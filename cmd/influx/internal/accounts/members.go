@@ -32,7 +32,7 @@ func orgMembersCmd(p *session.Process) *cli.Command {
 			{
 				Name:    "list",
 				Aliases: []string{"find", "ls"},
-				Usage:   "List organization members",
+				Usage:   "List organization owners and members",
 				Flags:   session.CommonFlags(session.NamedOrgFlags()...),
 				Action:  p.Connected(session.Authenticated, listMembers),
 			},
@@ -66,10 +66,18 @@ func listMembers(ctx context.Context, cmd *cli.Command, s *session.Session) erro
 	if err != nil {
 		return err
 	}
+	owners, err := s.Client.Owners(ctx, orgID)
+	if err != nil {
+		return fmt.Errorf("failed to list owners of organization %q: %w", orgID, err)
+	}
 	members, err := s.Client.Members(ctx, orgID)
 	if err != nil {
 		return fmt.Errorf("failed to list members of organization %q: %w", orgID, err)
 	}
+	for i := range owners {
+		owners[i].Role = session.FirstOf(owners[i].Role, "owner")
+	}
+	members = append(owners, members...)
 	if s.Print.AsJSON {
 		if members == nil {
 			members = []client.Member{}
@@ -78,7 +86,7 @@ func listMembers(ctx context.Context, cmd *cli.Command, s *session.Session) erro
 	}
 	rows := make([][]string, len(members))
 	for i, m := range members {
-		rows[i] = []string{m.ID, m.Name, "member", m.Status}
+		rows[i] = []string{m.ID, m.Name, session.FirstOf(m.Role, "member"), m.Status}
 	}
 	return s.Print.Table([]string{"ID", "Name", "User Type", "Status"}, rows)
 }

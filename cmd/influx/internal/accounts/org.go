@@ -9,6 +9,7 @@ import (
 
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 // Org is the command influx org.
@@ -50,7 +51,13 @@ func Org(p *session.Process) *cli.Command {
 					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: session.ValidID},
 					// Not from INFLUX_ORG, as the original has it: whoever set that to work in one organization would rename another.
 					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "New name to set on the organization"},
-					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "New description to set on the organization", Sources: cli.EnvVars("INFLUX_ORG_DESCRIPTION")},
+					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "New description to set on the organization", Sources: cli.EnvVars("INFLUX_ORG_DESCRIPTION"), Validator: func(s string) error {
+						if s == "" {
+							return errors.New("its value is empty; --no-description removes the description")
+						}
+						return nil
+					}},
+					&cli.BoolFlag{Name: "no-description", Usage: "Remove the description"},
 				),
 				Action: p.Connected(session.Authenticated, updateOrg),
 			},
@@ -84,16 +91,18 @@ func createOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 func updateOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id := cmd.String("id")
 	var up client.OrgUpdate
-	// An empty name is no name; an empty description is one.
 	if name := cmd.String("name"); name != "" {
 		up.Name = &name
 	}
-	if cmd.IsSet("description") {
-		description := cmd.String("description")
+	description := cmd.String("description")
+	switch {
+	case description != "" && cmd.Bool("no-description"):
+		return usage.Mistake("give either --description or --no-description, not both")
+	case description != "" || cmd.Bool("no-description"):
 		up.Description = &description
 	}
 	if up == (client.OrgUpdate{}) {
-		return errors.New("nothing to update: give --name or --description")
+		return usage.Mistake("nothing to update: give --name, --description or --no-description")
 	}
 	org, err := s.Client.UpdateOrg(ctx, id, up)
 	if err != nil {

@@ -1,12 +1,12 @@
 package accounts
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/terminal"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 func passwordFileFlag() cli.Flag {
@@ -18,7 +18,7 @@ func passwordFromFlags(cmd *cli.Command, term *terminal.Terminal) (string, error
 	password, path := cmd.String("password"), cmd.String("password-file")
 	switch {
 	case cmd.IsSet("password") && path != "":
-		return "", errors.New("give either --password or --password-file, not both")
+		return "", usage.Mistake("give either --password or --password-file, not both")
 	case cmd.IsSet("password"):
 		term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; prefer --password-file")
 		return password, checkPassword(password)
@@ -41,7 +41,7 @@ func readPassword(term *terminal.Terminal, path string) (string, error) {
 // checkPassword has the server's limits: bcrypt looks at 72 bytes and no more.
 func checkPassword(password string) error {
 	if len(password) < 8 || len(password) > 72 {
-		return errors.New("a password has 8 to 72 bytes")
+		return usage.Mistake("a password has 8 to 72 bytes")
 	}
 	return nil
 }

@@ -12,9 +12,11 @@ import (
 
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/duration"
+	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/profile"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/terminal"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 // Setup is the command influx setup.
@@ -49,8 +51,8 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 		return fmt.Errorf("failed to check if already set up: %w", err)
 	}
 	if !allowed {
-		return fmt.Errorf("instance at %s has already been set up\n"+
-			"To use it, make a profile of a token: influx config create -n NAME -u %[1]s -o ORG -t TOKEN", s.Client.Host())
+		return exit.With(exit.Conflict, fmt.Errorf("instance at %s has already been set up\n"+
+			"To use it, make a profile of a token: influx config create -n NAME -u %[1]s -o ORG -t TOKEN", s.Client.Host()))
 	}
 	p := profile.Profile{Name: session.FirstOf(cmd.String("name"), profile.DefaultName), URL: s.Client.Host()}
 	// Set-up cannot be undone and its token is shown once: the profile must be sure to take it.
@@ -84,10 +86,10 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 
 func readyForProfile(profiles *profile.File, wanted string, p profile.Profile) error {
 	if wanted == "" && len(profiles.List()) > 0 {
-		return errors.New("config name is required if you already have existing configs; give --name")
+		return usage.Mistake("config name is required if you already have existing configs; give --name")
 	}
 	if _, taken := profiles.Get(p.Name); taken {
-		return fmt.Errorf("config name %q already exists", p.Name)
+		return exit.With(exit.Conflict, fmt.Errorf("config name %q already exists", p.Name))
 	}
 	return profiles.Writable()
 }
@@ -102,12 +104,12 @@ func setupRequest(ctx context.Context, cmd *cli.Command, s *session.Session) (cl
 	}
 	seconds, err := duration.Seconds(cmd.String("retention"))
 	if err != nil {
-		return req, fmt.Errorf("--retention: %w", err)
+		return req, usage.Mistake("flag --retention: %w", err)
 	}
 	req.RetentionPeriodSeconds = seconds
 	force := cmd.Bool("force")
 	if !force && !s.Term.Interactive() {
-		return req, fmt.Errorf("%w: give --force, and everything as flags", terminal.ErrNotInteractive)
+		return req, usage.Mistake("%w: give --force, and everything as flags", terminal.ErrNotInteractive)
 	}
 	if req.Password, err = passwordFromFlags(cmd, s.Term); err != nil {
 		return req, err
@@ -122,7 +124,7 @@ func setupRequest(ctx context.Context, cmd *cli.Command, s *session.Session) (cl
 func completeForced(req *client.SetupRequest, term *terminal.Terminal) error {
 	for flag, value := range map[string]string{"--username": req.Username, "--org": req.Org, "--bucket": req.Bucket} {
 		if value == "" {
-			return errors.New("--force needs --username, --org and --bucket; missing here: " + flag)
+			return usage.Mistake("--force needs --username, --org and --bucket; missing here: %s", flag)
 		}
 	}
 	if req.Password != "" {
@@ -156,7 +158,7 @@ func askSetup(ctx context.Context, cmd *cli.Command, term *terminal.Terminal, re
 		if err == nil {
 			n, parseErr := strconv.ParseUint(hours, 10, 31)
 			if parseErr != nil {
-				return fmt.Errorf("the retention period is a number of hours, and %q is not", hours)
+				return usage.Mistake("the retention period is a number of hours, and %q is not", hours)
 			}
 			req.RetentionPeriodSeconds = int64(n) * 3600
 		}

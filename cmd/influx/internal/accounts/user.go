@@ -2,13 +2,14 @@ package accounts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 // User is the command influx user.
@@ -126,7 +127,7 @@ func listUsers(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 func updateUser(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id, name := cmd.String("id"), cmd.String("name")
 	if name == "" {
-		return errors.New("nothing to update: give --name")
+		return usage.Mistake("nothing to update: give --name")
 	}
 	user, err := s.Client.UpdateUser(ctx, id, client.UserUpdate{Name: &name})
 	if err != nil {
@@ -138,7 +139,7 @@ func updateUser(ctx context.Context, cmd *cli.Command, s *session.Session) error
 func setUserPassword(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id, name := cmd.String("id"), cmd.String("name")
 	if id == "" && name == "" {
-		return errors.New("must specify user ID or user name")
+		return usage.Mistake("must specify user ID or user name: give --id or --name")
 	}
 	shown := session.FirstOf(id, name)
 	password, err := passwordFromFlags(cmd, s.Term)
@@ -180,7 +181,7 @@ func userByName(ctx context.Context, s *session.Session, name string) (*client.U
 			return &users[i], nil
 		}
 	}
-	return nil, fmt.Errorf("no user found with name %q", name)
+	return nil, exit.With(exit.NotFound, fmt.Errorf("no user found with name %q", name))
 }
 
 func printUser(s *session.Session, user *client.User, deleted bool) error {
@@ -191,9 +192,17 @@ func printUser(s *session.Session, user *client.User, deleted bool) error {
 }
 
 func printUsers(s *session.Session, deleted bool, users ...client.User) error {
+	// The original's columns first: scripts cut them apart by their place.
+	headers := []string{"ID", "Name"}
+	if !deleted {
+		headers = append(headers, "Status")
+	}
 	rows := make([][]string, len(users))
 	for i, u := range users {
 		rows[i] = []string{u.ID, u.Name}
+		if !deleted {
+			rows[i] = append(rows[i], u.Status)
+		}
 	}
-	return s.PrintRows([]string{"ID", "Name"}, rows, deleted)
+	return s.PrintRows(headers, rows, deleted)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -43,12 +44,14 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 				},
 			},
 			{
-				Name:      "rm",
-				Aliases:   []string{"delete", "remove"},
-				Usage:     "Delete config",
-				ArgsUsage: "[config name]...",
-				Flags:     append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
-				Action:    remove(p),
+				Name:        "rm",
+				Aliases:     []string{"delete", "remove"},
+				Usage:       "Delete config",
+				ArgsUsage:   "[config name]...",
+				Description: "The config in use goes with --force, or after a question: it may have the only copy of a token.",
+				Flags: append(append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
+					&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "Delete the config in use, too, and ask nothing"}),
+				Action: remove(p),
 			},
 			{
 				Name:         "set",
@@ -127,7 +130,7 @@ func apply(proc *session.Process, cmd *cli.Command, verb string, change func(*pr
 	}
 	if login := cmd.String("username-password"); login != "" {
 		if up.Token != "" {
-			return errors.New("cannot specify `--token` and `--username-password` together, please choose one")
+			return usage.Mistake("cannot specify `--token` and `--username-password` together, please choose one")
 		}
 		if strings.Contains(login, ":") {
 			proc.Term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; give the username alone to be asked")
@@ -149,12 +152,15 @@ func apply(proc *session.Process, cmd *cli.Command, verb string, change func(*pr
 }
 
 func remove(proc *session.Process) cli.ActionFunc {
-	return func(_ context.Context, cmd *cli.Command) error {
+	return func(ctx context.Context, cmd *cli.Command) error {
 		if !cmd.Args().Present() {
 			return usage.WithHint(cmd, "name at least one config to delete")
 		}
 		f, err := proc.LoadProfiles(cmd)
 		if err != nil {
+			return err
+		}
+		if err := mayRemoveActive(ctx, proc, cmd, f); err != nil {
 			return err
 		}
 		var deleted []profile.Profile
@@ -170,6 +176,22 @@ func remove(proc *session.Process) cli.ActionFunc {
 		}
 		return printConfigs(proc.Printer(cmd), deleted, true)
 	}
+}
+
+// mayRemoveActive asks before the config in use is deleted, whose token is shown nowhere else.
+func mayRemoveActive(ctx context.Context, proc *session.Process, cmd *cli.Command, f *profile.File) error {
+	active, ok := f.Active()
+	if !ok || cmd.Bool("force") || !slices.Contains(cmd.Args().Slice(), active.Name) {
+		return nil
+	}
+	if !proc.Term.Interactive() {
+		return usage.Mistake("config %q is the one in use, and may have the only copy of its token: give --force to delete it", active.Name)
+	}
+	yes, err := proc.Term.Confirm(ctx, fmt.Sprintf("Config %q is the one in use, and may have the only copy of its token. Delete it?", active.Name))
+	if err == nil && !yes {
+		err = errors.New("nothing was deleted")
+	}
+	return err
 }
 
 func list(proc *session.Process) cli.ActionFunc {

@@ -3,6 +3,7 @@ package duration_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom/cmd/influx/internal/duration"
 )
@@ -23,5 +24,37 @@ func TestSeconds(t *testing.T) {
 		if got, err := duration.Seconds(in); err != nil || got != want {
 			t.Errorf("%q: %d, %v, want %d", in, got, err, want)
 		}
+	}
+}
+
+func TestMoments(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	for in, problem := range map[string]string{
+		"": "", "soon": "is neither", "0": "give never", "0s": "give never", "-1h": "is neither",
+		"2026-02-30": "is neither", "99999999999999999999w": "is too long",
+	} {
+		if got, err := duration.Until(in, now); err == nil && in != "" || err != nil && in != "" && !strings.Contains(err.Error(), problem) {
+			t.Errorf("until %q: %v, %v", in, got, err)
+		}
+		if err := duration.ValidUntil(in); err == nil {
+			t.Errorf("%q is valid", in)
+		}
+	}
+	for in, want := range map[string][2]time.Time{ // until and since
+		"1d":                        {now.AddDate(0, 0, 1), now.AddDate(0, 0, -1)},
+		"2026-03-01":                {time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)},
+		"2026-03-01T01:00:00+01:00": {time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)},
+	} {
+		until, errUntil := duration.Until(in, now)
+		since, errSince := duration.Since(in, now)
+		if errUntil != nil || errSince != nil || !until.Equal(want[0]) || !since.Equal(want[1]) {
+			t.Errorf("%q: %v, %v; %v, %v", in, until, errUntil, since, errSince)
+		}
+	}
+	if at, err := duration.Until(duration.Never, now); err != nil || !at.IsZero() {
+		t.Errorf("never: %v, %v", at, err)
+	}
+	if at, err := duration.Since("yesterday", now); err == nil {
+		t.Errorf("yesterday: %v", at)
 	}
 }

@@ -1,14 +1,18 @@
 // Package output prints what commands found: tables with tabs between the columns, or JSON, in the original influx CLI's
-// layout, which scripts cut apart.
+// layout, which scripts cut apart. Errors are a line that begins with "Error:", or JSON in the form of the API's errors.
 package output
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"strongroom/client"
+	"strongroom/cmd/influx/internal/exit"
 )
 
 // Printer prints to one writer, normally standard output.
@@ -67,4 +71,25 @@ func printable(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// Error prints why a command failed; as JSON in one line, with the exit code.
+func Error(w io.Writer, err error, asJSON bool) {
+	if !asJSON {
+		_, _ = fmt.Fprintln(w, "Error:", err)
+		return
+	}
+	code := exit.Of(err)
+	word := code.Word()
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Code != "" {
+		word = refused.Code
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(struct {
+		Code     string    `json:"code"`
+		Message  string    `json:"message"`
+		ExitCode exit.Code `json:"exitCode"`
+	}{word, err.Error(), code})
 }

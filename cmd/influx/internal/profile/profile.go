@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"strongroom/cmd/influx/internal/exit"
 )
 
 // DefaultName is the profile that set-up writes where no other name is given.
@@ -188,7 +190,7 @@ func (f *File) Create(p Profile) error {
 		return err
 	}
 	if _, taken := f.doc[p.Name]; taken {
-		return fmt.Errorf("config %q already exists", p.Name)
+		return exit.With(exit.Conflict, fmt.Errorf("config %q already exists", p.Name))
 	}
 	activate := p.Active
 	p.Active = false
@@ -262,7 +264,7 @@ func (f *File) Delete(name string) (Profile, error) {
 }
 
 func notFound(name string) error {
-	return fmt.Errorf("config %q is not found; influx config list shows those there are", name)
+	return exit.With(exit.NotFound, fmt.Errorf("config %q is not found; influx config list shows those there are", name))
 }
 
 // reserved are the names that "influx config NAME" could not switch to.
@@ -271,9 +273,9 @@ var reserved = []string{"-", "list", "ls", "update", "set", "delete", "rm", "rem
 func checkName(name string) error {
 	switch {
 	case name == "":
-		return errors.New("config name is empty")
+		return exit.With(exit.Usage, errors.New("config name is empty"))
 	case slices.Contains(reserved, name), strings.HasPrefix(name, "-"):
-		return fmt.Errorf("%q is not a valid config name", name)
+		return exit.With(exit.Usage, fmt.Errorf("%q is not a valid config name", name))
 	}
 	return nil
 }

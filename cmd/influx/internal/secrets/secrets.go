@@ -5,26 +5,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"unicode/utf8"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/session"
-	"strongroom/cmd/influx/internal/terminal"
 )
-
-// maxValue is over what the server takes with its default limits for a body; the server has the last word.
-const maxValue = 4 << 20
 
 // Command is the command influx secret.
 func Command(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "secret",
 		Usage: "Secret management commands",
-		Commands: append(historyCmds(p), []*cli.Command{
+		Commands: append(append(historyCmds(p), updateCmd(p)), []*cli.Command{
 			{
-				Name:   "delete",
-				Usage:  "Delete secret",
+				Name:  "delete",
+				Usage: "Delete secret",
+				Description: `The column Deleted says false where there was no such secret, which is no failure. Where the server keeps deleted
+secrets, influx secret restore brings it back.`,
 				Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
 				Action: p.Connected(session.Authenticated, deleteSecret),
 			},
@@ -34,30 +35,10 @@ func Command(p *session.Process) *cli.Command {
 				Usage:   "List secrets",
 				Description: `Lists the names of the organization's secrets; no command shows a value.
 With --json: a list of objects {"key", "orgID"}.`,
-				Flags:  session.CommonFlags(session.OrgFlags()...),
-				Action: p.Connected(session.Authenticated, listSecrets),
-			},
-			{
-				Name:  "update",
-				Usage: "Update secret, or create it",
-				Description: `The value comes from --value-file, or from standard input where something is piped in, or else is asked for twice
-without echo:
-
-   influx secret update -k tls-key --value-file server.pem
-   pass show db | influx secret update -k db-password
-   influx secret update -k db-password
-
-A value of one line loses the line break at its end, which echo, editors and most programs add. A value of more lines,
-such as a PEM file, is stored byte for byte. --keep-newline stores a single line byte for byte, too.
-Values are text in UTF-8; encode anything else, for example with base64.`,
 				Flags: session.CommonFlags(session.OrgFlags(
-					keyFlag(),
-					&cli.StringFlag{Name: "value", Aliases: []string{"v"}, Usage: "The `value`, which then shows in the process list and in the shell's history"},
-					&cli.StringFlag{Name: "value-file", TakesFile: true, Usage: "Read the value from this `file`, or from standard input where it is -"},
-					&cli.BoolFlag{Name: "keep-newline", Usage: "Keep the line break at the end of a value of one line"},
-					&cli.BoolFlag{Name: "new", Usage: "Only create: fail and change nothing where the secret exists (InfluxDB's own server ignores this)"},
+					&cli.BoolFlag{Name: "deleted", Usage: "List deleted secrets that influx secret restore brings back"},
 				)...),
-				Action: p.Connected(session.Authenticated, updateSecret),
+				Action: p.Connected(session.Authenticated, listSecrets),
 			},
 		}...),
 	}
@@ -77,6 +58,9 @@ func listSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) erro
 	if err != nil {
 		return err
 	}
+	if cmd.Bool("deleted") {
+		return listDeleted(ctx, s, orgID)
+	}
 	keys, err := s.Client.SecretKeys(ctx, orgID)
 	if err != nil {
 		return fmt.Errorf("failed to list secrets: %w", err)
@@ -91,84 +75,59 @@ func listSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) erro
 	return printSecrets(s, secrets...)
 }
 
-func updateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-	key := cmd.String("key")
-	// The value first: what cannot be read is not worth a request.
-	value, err := secretValue(ctx, cmd, s)
-	if err != nil {
-		return err
-	}
-	orgID, err := s.Org(ctx, cmd, "org-id", "org")
-	if err != nil {
-		return err
-	}
-	set := s.Client.SetSecrets
-	if cmd.Bool("new") {
-		set = s.Client.CreateSecrets
-	}
-	if err := set(ctx, orgID, map[string]string{key: value}); err != nil {
-		return fmt.Errorf("failed to update secret with key %q: %w", key, err)
-	}
-	return printSecret(s, secretRow{Key: key, OrgID: orgID})
-}
-
 func deleteSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	key := cmd.String("key")
 	orgID, err := s.Org(ctx, cmd, "org-id", "org")
 	if err != nil {
 		return err
 	}
+	// First, because a deletion answers the same whether there was something to delete. A token may write and not read.
+	keys, errList := s.Client.SecretKeys(ctx, orgID)
 	// With the key in the body: InfluxDB does not decode one in the path, and keeps the secret.
 	if err := s.Client.DeleteSecrets(ctx, orgID, key); err != nil {
 		return fmt.Errorf("failed to delete secret with key %q: %w", key, err)
 	}
-	return printSecret(s, secretRow{Key: key, OrgID: orgID, Deleted: true})
+	deleted := true
+	switch {
+	case errList != nil:
+		s.Term.Warn("Note: whether there was a secret %q is not known: %s", key, errList)
+	case !slices.Contains(keys, key):
+		deleted = false
+		s.Term.Warn("Note: there was no secret %q; nothing was deleted", key)
+	default:
+		tellUndo(ctx, s, orgID, key)
+	}
+	return printSecret(s, secretRow{Key: key, OrgID: orgID, Deleted: &deleted})
 }
 
-func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (string, error) {
-	path := cmd.String("value-file")
-	if cmd.IsSet("value") {
-		if path != "" {
-			return "", errors.New("give either --value or --value-file, not both")
-		}
-		s.Term.Warn("Warning: a value on the command line shows in the process list and in the shell's history; prefer --value-file or standard input")
-		return cmd.String("value"), utf8Only([]byte(cmd.String("value")))
+// tellUndo says how a secret that was just deleted is brought back, where the server keeps it.
+func tellUndo(ctx context.Context, s *session.Session, orgID, key string) {
+	info, err := s.Client.Secret(ctx, orgID, key)
+	if err != nil || info.DeletedAt == nil {
+		return // the store keeps nothing, or the server is InfluxDB
 	}
-	if path == "" && s.Term.Interactive() {
-		return s.Term.NewSecret(ctx, "Please type your secret", notEmpty)
+	until := ""
+	if info.KeptUntil != nil {
+		until = ", until " + stamp(info.KeptUntil)
 	}
-	raw, err := s.Term.ReadFile(session.FirstOf(path, "-"), maxValue)
-	if err != nil {
-		return "", fmt.Errorf("cannot read the value: %w", err)
-	}
-	if len(raw) == 0 {
-		return "", errors.New("the value is empty: nothing came from the file or standard input; give --value '' to store an empty one")
-	}
-	if !cmd.Bool("keep-newline") {
-		raw = terminal.TrimSingleLine(raw)
-	}
-	return string(raw), utf8Only(raw)
+	s.Term.Warn("To bring it back%s: influx secret restore --org-id %s --key %s", until, orgID, shellWord(key))
 }
 
-func notEmpty(value string) error {
-	if value == "" {
-		return errors.New("the value is empty; give --value '' to store an empty one")
-	}
-	return nil
-}
+var plainWord = regexp.MustCompile(`^[\w./:@%+=-]+$`)
 
-func utf8Only(raw []byte) error {
-	if !utf8.Valid(raw) {
-		return errors.New("the value is not text in UTF-8, which is all a secret can be; encode it, for example with base64")
+// shellWord is a word as it is typed into a shell.
+func shellWord(s string) string {
+	if plainWord.MatchString(s) && !strings.HasPrefix(s, "-") {
+		return s
 	}
-	return nil
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // secretRow is a secret in tables and JSON; a value is never part of it.
 type secretRow struct {
 	Key     string `json:"key"`
 	OrgID   string `json:"orgID"`
-	Deleted bool   `json:"deleted,omitempty"`
+	Deleted *bool  `json:"deleted,omitempty"` // nil where nothing was to be deleted
 }
 
 func printSecret(s *session.Session, row secretRow) error {
@@ -183,9 +142,9 @@ func printSecrets(s *session.Session, secrets ...secretRow) error {
 	var rows [][]string
 	for _, secret := range secrets {
 		row := []string{secret.Key, secret.OrgID}
-		if secret.Deleted {
+		if secret.Deleted != nil {
 			headers = []string{"Key", "Organization ID", "Deleted"}
-			row = append(row, "true")
+			row = append(row, strconv.FormatBool(*secret.Deleted))
 		}
 		rows = append(rows, row)
 	}

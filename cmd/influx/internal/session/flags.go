@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 // Flags are made anew for each command, because a flag keeps the value it was given.
@@ -26,6 +30,7 @@ func ConnectFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "skip-verify", Usage: "Skip TLS certificate chain and host name verification", Sources: cli.EnvVars("INFLUX_SKIP_VERIFY")},
 		ConfigsPathFlag(),
 		&cli.StringFlag{Name: "active-config", Aliases: []string{"c"}, Usage: "Config name to use for this command", Sources: cli.EnvVars("INFLUX_ACTIVE_CONFIG")},
+		&cli.StringFlag{Name: "timeout", Usage: "The longest `time` that one request may take, its answer included, such as 10s or 2m", DefaultText: client.DefaultTimeout.String(), Validator: validTimeout},
 		&cli.BoolFlag{Name: "http-debug", Usage: "Print requests and answers to standard error, without tokens, passwords and values of secrets"},
 	}
 }
@@ -62,6 +67,45 @@ func NamedOrgFlags(own ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The organization name", Sources: cli.EnvVars("INFLUX_ORG")},
 		&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: ValidID},
 	}, own...)
+}
+
+// SharedFlags are those that are understood before a command, too.
+func SharedFlags() []cli.Flag { return CommonFlags(OrgFlags()...) }
+
+// WantsJSON says whether a command line, which may be a wrong one, asks for JSON.
+func WantsJSON(args []string) bool {
+	on, err := strconv.ParseBool(os.Getenv("INFLUX_OUTPUT_JSON"))
+	on = on && err == nil
+	for _, arg := range args {
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+		switch {
+		case arg == "--":
+			return on
+		case name != "-json" && name != "json" || arg == "json":
+		case !hasValue:
+			on = true
+		default:
+			on, err = strconv.ParseBool(value)
+			on = on && err == nil
+		}
+	}
+	return on
+}
+
+func validTimeout(s string) error {
+	if s == "" {
+		return nil
+	}
+	if d, err := time.ParseDuration(s); err != nil || d <= 0 {
+		return fmt.Errorf("%q is not a time such as 10s or 2m", s)
+	}
+	return nil
+}
+
+// timeout is the client's where no flag says otherwise.
+func timeout(cmd *cli.Command) time.Duration {
+	d, _ := time.ParseDuration(cmd.String("timeout")) // it is valid or empty
+	return d
 }
 
 var idForm = regexp.MustCompile(`^[0-9a-fA-F]{16}$`)
@@ -103,7 +147,7 @@ func (s *Session) Org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag st
 		return id, nil
 	}
 	if name = FirstOf(name, s.Profile.Org); name == "" {
-		return "", fmt.Errorf("no organization: give --%s or --%s, or set one in the profile with influx config set", nameFlag, idFlag)
+		return "", usage.Mistake("no organization: give --%s or --%s, or set one in the profile with influx config set", nameFlag, idFlag)
 	}
 	org, err := s.Client.OrgByName(ctx, name)
 	var refused *client.Error

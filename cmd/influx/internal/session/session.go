@@ -15,10 +15,12 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/httpdebug"
 	"strongroom/cmd/influx/internal/output"
 	"strongroom/cmd/influx/internal/profile"
 	"strongroom/cmd/influx/internal/terminal"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 // DefaultHost is where influxd listens unless told otherwise. (The original CLI of later years has port 8086.)
@@ -39,17 +41,19 @@ type Session struct {
 	Profile  profile.Profile // the one in use; empty where there is none
 	Print    output.Printer
 	Term     *terminal.Terminal
+	Known    bool // whether the client speaks as someone
 
 	unknown string // what to do where the server does not know the token or the user
 }
 
 // Identity says whether a command speaks to the server as someone.
-type Identity bool
+type Identity int
 
-// The two kinds of commands.
+// The kinds of commands. One that is IfKnown shows more to whom the server knows.
 const (
-	Anonymous     Identity = false
-	Authenticated Identity = true
+	Anonymous Identity = iota
+	Authenticated
+	IfKnown
 )
 
 // Func is a command that has its connection.
@@ -83,7 +87,7 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 	if name := cmd.String("active-config"); name != "" {
 		var ok bool
 		if s.Profile, ok = profiles.Get(name); !ok {
-			return nil, fmt.Errorf("config %q is not found; influx config list shows those there are", name)
+			return nil, exit.With(exit.NotFound, fmt.Errorf("config %q is not found; influx config list shows those there are", name))
 		}
 	} else {
 		s.Profile, _ = profiles.Active()
@@ -92,11 +96,13 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 		Host:       FirstOf(cmd.String("host"), s.Profile.URL, DefaultHost),
 		UserAgent:  p.UserAgent,
 		HTTPClient: p.httpClient(cmd),
+		Timeout:    timeout(cmd),
 	}
-	if who == Authenticated {
+	if who == Authenticated || who == IfKnown && hasIdentity(cmd, s.Profile) {
 		if err := p.identify(ctx, cmd, s.Profile, &cfg); err != nil {
 			return nil, err
 		}
+		s.Known = true
 	}
 	s.unknown = "The server does not know this token: it is wrong, expired, inactive or deleted. Give another with --token, INFLUX_TOKEN or influx config set"
 	if cfg.Username != "" {
@@ -113,7 +119,7 @@ func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.P
 		return nil
 	}
 	if used.Cookie == "" {
-		return errors.New("no token: give --token, set INFLUX_TOKEN, or make a profile with influx config create (a new server: influx setup)")
+		return usage.Mistake("no token: give --token, set INFLUX_TOKEN, or make a profile with influx config create (a new server: influx setup)")
 	}
 	var err error
 	if cfg.Username, cfg.Password, err = splitCookie(used); err != nil {
@@ -122,10 +128,19 @@ func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.P
 	if cfg.Password == "" {
 		cfg.Password, err = p.Term.Secret(ctx, "Please type the password of "+cfg.Username)
 		if errors.Is(err, terminal.ErrNotInteractive) {
-			return fmt.Errorf("config %q has a username without a password, and standard input is not a terminal to ask for it", used.Name)
+			return usage.Mistake("config %q has a username without a password, and standard input is not a terminal to ask for it", used.Name)
 		}
 	}
 	return err
+}
+
+// hasIdentity says whether there is an identity that nobody has to be asked for.
+func hasIdentity(cmd *cli.Command, used profile.Profile) bool {
+	if cmd.String("token") != "" || used.Token != "" {
+		return true
+	}
+	_, password, err := splitCookie(used)
+	return err == nil && password != ""
 }
 
 func splitCookie(p profile.Profile) (user, password string, err error) {

@@ -17,7 +17,7 @@ import (
 // Audit is the command influx audit.
 func Audit(p *session.Process) *cli.Command {
 	moment := func(name, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, Usage: usage + ", as a time such as 2026-01-31T12:00:00Z or as an age such as 24h or 7d"}
+		return &cli.StringFlag{Name: name, Usage: usage + ", as an age such as 24h or 7d, as a date such as 2026-01-31, or as a time such as 2026-01-31T12:00:00Z", Validator: duration.ValidSince}
 	}
 	return &cli.Command{
 		Name:  "audit",
@@ -50,11 +50,11 @@ func listAudit(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 	}
 	now := time.Now()
 	var err error
-	if f.Since, err = parseMoment(cmd.String("since"), now); err != nil {
-		return fmt.Errorf("--since: %w", err)
+	if f.Since, err = duration.Since(cmd.String("since"), now); err != nil {
+		return err
 	}
-	if f.Until, err = parseMoment(cmd.String("until"), now); err != nil {
-		return fmt.Errorf("--until: %w", err)
+	if f.Until, err = duration.Since(cmd.String("until"), now); err != nil {
+		return err
 	}
 	records, err := s.Client.Audit(ctx, f)
 	if err != nil {
@@ -101,19 +101,4 @@ func subject(r client.AuditRecord) string {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
-}
-
-// parseMoment reads a time, or an age before now; empty is no time.
-func parseMoment(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if at, err := time.Parse(time.RFC3339, s); err == nil {
-		return at, nil
-	}
-	seconds, err := duration.Seconds(s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is neither a time such as 2026-01-31T12:00:00Z nor an age such as 24h or 7d", s)
-	}
-	return now.Add(-time.Duration(seconds) * time.Second), nil
 }

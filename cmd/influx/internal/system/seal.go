@@ -2,7 +2,6 @@ package system
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/terminal"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 // sealPoll is how often a rotation's progress is asked for.
@@ -84,10 +84,10 @@ func sealChange(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	}
 	file := cmd.String("passphrase-file")
 	if (to.KeyFile != "" && to.Type != "key-file") || (file != "" && to.Type != "passphrase") {
-		return errors.New("--key-file needs --to key-file, and --passphrase-file needs --to passphrase")
+		return usage.Mistake("--key-file needs --to key-file, and --passphrase-file needs --to passphrase")
 	}
 	if to.TransitKey+to.TransitMount != "" && to.Type != "transit" {
-		return errors.New("--transit-key and --transit-mount need --to transit")
+		return usage.Mistake("--transit-key and --transit-mount need --to transit")
 	}
 	if to.Type == "passphrase" {
 		var err error
@@ -113,7 +113,7 @@ func sealPassphrase(ctx context.Context, file string, s *session.Session) (strin
 
 func validPassphrase(passphrase string) error {
 	if passphrase == "" {
-		return errors.New("the passphrase is empty")
+		return usage.Mistake("the passphrase is empty")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package system
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/pelletier/go-toml/v2"
@@ -11,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
 )
 
 // ServerConfig is the command influx server-config.
@@ -30,7 +30,7 @@ func ServerConfig(p *session.Process) *cli.Command {
 func showServerConfig(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	asTOML, asYAML := cmd.Bool("toml"), cmd.Bool("yaml")
 	if asTOML && asYAML {
-		return errors.New("cannot specify both TOML and YAML simultaneously")
+		return usage.Mistake("cannot specify both TOML and YAML simultaneously")
 	}
 	config, err := s.Client.ServerConfig(ctx)
 	if err != nil {
