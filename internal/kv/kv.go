@@ -8,13 +8,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The limits of one transaction, those of an etcd server as it comes: --max-txn-ops (128, of conditions and of
-// operations each) and --max-request-bytes (1.5 MiB, of all keys and values together).
+// operations each) and --max-request-bytes (1.5 MiB, of the whole request: what is left of it goes to the framing of 256
+// conditions and operations, and to the prefix of the keys).
 const (
 	MaxOps      = 128
-	MaxTxnBytes = 3 << 19
+	MaxTxnBytes = 3<<19 - 64<<10
 	// MaxKey is the length of the longest key in bytes (bbolt takes 32,768).
 	MaxKey = 32000
 )
@@ -34,6 +36,9 @@ var (
 	ErrFull = errors.New("kv: no space left")
 	// ErrFault is a transaction that the disk failed, or that is refused since it did. Reading may go on.
 	ErrFault = errors.New("kv: the disk cannot be written to")
+	// ErrLagging ends a watch that cannot tell of all changes any more: the engine no longer has those that it should begin
+	// with, or more have come than wait for a watcher. Whoever watches reads anew, and watches from there.
+	ErrLagging = errors.New("kv: the watch has fallen behind")
 )
 
 // Record is one key with its value. Rev is the revision of the transaction that last put it, and at least 1.
@@ -81,6 +86,25 @@ func Missing(key string) Cond { return Cond{Key: key} }
 // Unchanged is the condition that the record is still as it was read.
 func Unchanged(r Record) Cond { return Cond{Key: r.Key, Rev: r.Rev} }
 
+// Event is one change of a record: what it is now, or, with Deleted, its key and the revision at which it was deleted.
+type Event struct {
+	Record
+	Deleted bool
+}
+
+// Update is what a watch tells: the changes of one transaction or of several, in their order, and that all up to Rev have
+// been told. One without events says that alone, and that the watch is alive.
+type Update struct {
+	Events []Event
+	Rev    int64
+}
+
+// HoldTime is how long a name stays held by a server that has died or cannot reach the engine.
+const HoldTime = 10 * time.Second
+
+// WatchPulse is how often a watch tells of being alive, at least.
+const WatchPulse = time.Second
+
 // Store is an engine. It is safe for use by many goroutines; what it returns is the caller's. Every method gives
 // ctx's error as soon as ctx ends, ErrClosed after Close, and nothing but these and the errors named.
 type Store interface {
@@ -95,6 +119,20 @@ type Store interface {
 	// returns the new revision, which every put record now has and which is above all earlier ones, once the change is
 	// on disk. Limits and form are those of Validate. When ctx ends during the call, the transaction may have been carried out.
 	Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error)
+
+	// Watch tells of every change of records whose keys begin with prefix that came after the revision after, in order, and
+	// each once; with after 0, of those from now on. The first update comes at once and, with after 0, has no events: whoever
+	// reads after it misses nothing. Further ones come as changes do, and, where there is none, every WatchPulse. tell is
+	// called by one goroutine at a time, and should return soon.
+	//
+	// It ends with ctx's error, ErrClosed, ErrLagging or ErrUnavailable, and never with nil.
+	Watch(ctx context.Context, prefix string, after int64, tell func(Update)) error
+
+	// Hold waits until nobody else holds the name, on whichever server, and holds it until release is called. The context it
+	// returns is ctx, ended also when the hold is lost, as it is when the server cannot reach the engine for HoldTime. What
+	// must not be done by two at a time still has a condition for it in each transaction: a server that stood still may not
+	// know yet that it holds nothing any more.
+	Hold(ctx context.Context, name string) (held context.Context, release func(), err error)
 
 	// Close waits for the transactions under way and releases the engine. A second call does nothing.
 	Close() error

@@ -103,4 +103,12 @@ func (p peeked) Txn(context.Context, []kv.Cond, []kv.Op) (int64, error) {
 	return 0, fmt.Errorf("writing: %w", kv.ErrClosed)
 }
 
+func (p peeked) Watch(context.Context, string, int64, func(kv.Update)) error {
+	return kv.ErrUnavailable
+}
+
+func (p peeked) Hold(context.Context, string) (context.Context, func(), error) {
+	return nil, nil, kv.ErrUnavailable
+}
+
 func (p peeked) Close() error { return nil }

@@ -42,6 +42,9 @@ type DB struct {
 	file   *os.File // bbolt's own
 	recent *recent
 
+	watchers watchers
+	holds    heldNames
+
 	copies     chan struct{}                 // has one for each backup that is being made
 	directTime time.Duration                 // the constant, and
 	room       func(*os.File) (int64, error) // roomFor; a test puts others in their place

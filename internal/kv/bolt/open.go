@@ -103,7 +103,19 @@ func open(path string, opts Options) (*DB, error) {
 		}
 	}
 	db := &DB{path: path, bolt: b, file: file, recent: newRecent(), copies: make(chan struct{}, maxCopies), directTime: directTime, room: roomFor,
-		update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{})}
+		update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{}),
+		watchers: watchers{all: make(map[*watcher]bool)}, holds: heldNames{held: make(map[string]chan struct{})}}
+	err = guard(func() error {
+		return b.View(func(tx *bbolt.Tx) (err error) {
+			db.watchers.rev, err = revision(tx.Bucket(metaBucket))
+			return err
+		})
+	})
+	if err != nil {
+		removeHolder(path)
+		b.Close()
+		return nil, err
+	}
 	go db.write()
 	return db, nil
 }

@@ -188,5 +188,13 @@ var errSnapshot = fmt.Errorf("%w: a snapshot is for reading only", kv.ErrFull)
 // Txn takes none, and says that there is no room.
 func (s *Snapshot) Txn(context.Context, []kv.Cond, []kv.Op) (int64, error) { return 0, errSnapshot }
 
+// Watch refuses: nothing changes here.
+func (s *Snapshot) Watch(context.Context, string, int64, func(kv.Update)) error { return errSnapshot }
+
+// Hold refuses.
+func (s *Snapshot) Hold(context.Context, string) (context.Context, func(), error) {
+	return nil, nil, errSnapshot
+}
+
 // Close does nothing.
 func (s *Snapshot) Close() error { return nil }

@@ -30,9 +30,10 @@ type request struct {
 	ops   []operation
 	size  int
 
-	rev  int64
-	err  error
-	done chan struct{}
+	rev    int64
+	err    error
+	events []kv.Event // what watchers are told
+	done   chan struct{}
 }
 
 // operation is a kv.Op, a value to put already in the form in which it is stored, but for the revision.
@@ -151,6 +152,7 @@ func (db *DB) commit(batch []*request) error {
 			}
 			after = before
 			for _, r := range batch {
+				r.events = nil
 				if r.rev, r.err = 0, r.ctx.Err(); r.err != nil {
 					continue
 				}
@@ -163,7 +165,7 @@ func (db *DB) commit(batch []*request) error {
 					continue
 				}
 				after++
-				if err := apply(data, r.ops, after); err != nil {
+				if r.events, err = apply(data, r.ops, after); err != nil {
 					return err
 				}
 				r.rev = after
@@ -176,6 +178,11 @@ func (db *DB) commit(batch []*request) error {
 	})
 	if err == nil || errors.Is(err, errNothing) {
 		made = true
+		for _, r := range batch {
+			if r.rev > 0 {
+				db.watchers.tell(r.rev, r.events)
+			}
+		}
 		return nil
 	}
 	return db.fault(err, before)
@@ -234,41 +241,45 @@ func holds(data *bbolt.Bucket, conds []kv.Cond) (bool, error) {
 	return true, nil
 }
 
-// apply carries out the operations at the revision.
-func apply(data *bbolt.Bucket, ops []operation, rev int64) error {
+// apply carries out the operations at the revision, and gives what they changed.
+func apply(data *bbolt.Bucket, ops []operation, rev int64) (events []kv.Event, err error) {
 	var key []byte // bbolt copies what it keeps of it
 	for _, op := range ops {
-		var err error
 		key = append(key[:0], op.key...)
 		switch op.kind {
 		case kv.OpPut:
 			binary.BigEndian.PutUint64(op.raw, uint64(rev))
 			err = data.Put(key, op.raw)
+			events = append(events, kv.Event{Record: kv.Record{Key: op.key, Value: op.raw[revLen:], Rev: rev}})
 		case kv.OpDelete:
+			if data.Get(key) == nil {
+				continue
+			}
 			err = data.Delete(key)
+			events = append(events, kv.Event{Record: kv.Record{Key: op.key, Rev: rev}, Deleted: true})
 		case kv.OpDeletePrefix:
-			err = deletePrefix(data, key)
+			events, err = deletePrefix(data, key, events, rev)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return events, nil
 }
 
 // deletePrefix collects before it deletes: a bbolt cursor may skip keys when its bucket changes below it.
-func deletePrefix(data *bbolt.Bucket, prefix []byte) error {
-	var keys [][]byte
+func deletePrefix(data *bbolt.Bucket, prefix []byte, events []kv.Event, rev int64) ([]kv.Event, error) {
+	first := len(events)
 	cursor := data.Cursor()
 	for k, _ := cursor.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = cursor.Next() {
-		keys = append(keys, slices.Clone(k))
+		events = append(events, kv.Event{Record: kv.Record{Key: string(k), Rev: rev}, Deleted: true})
 	}
-	for _, k := range keys {
-		if err := data.Delete(k); err != nil {
-			return err
+	for _, e := range events[first:] {
+		if err := data.Delete([]byte(e.Key)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return events, nil
 }
 
 // revision reads the revision of the last transaction.

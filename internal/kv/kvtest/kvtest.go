@@ -28,6 +28,7 @@ func Test(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"Conflict", testConflict},
 		{"EndedContext", testEndedContext},
 		{"Closed", testClosed},
+		{"WatchEnds", testWatchEnds},
 		{"ListLimit", testListLimit},
 
 		{"PutGetDelete", testPutGetDelete},
@@ -46,6 +47,10 @@ func Test(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"ConflictLeavesOthersAlone", testConflictLeavesOthersAlone},
 		{"ReadersSeeWholeTransactions", testReaders},
 		{"CloseWaits", testCloseWaits},
+
+		{"Watch", testWatch},
+		{"WatchCounts", testWatchCounts},
+		{"Hold", testHold},
 
 		{"Model", testModel},
 	}
