@@ -61,16 +61,16 @@ func OrgName(ctx context.Context, store kv.Store, org id.ID) (string, error) {
 	return o.Name, err
 }
 
-// OrgIDs are the IDs of all organisations, for a command that looks into the data itself.
-func OrgIDs(ctx context.Context, store kv.Store) ([]id.ID, error) {
-	var ids []id.ID
+// Orgs are all organisations, for a command that looks into the data itself.
+func Orgs(ctx context.Context, store kv.Store) ([]Org, error) {
+	var all []Org
 	err := record.Scan(ctx, store, "org/", "", func(r kv.Record) (bool, error) {
-		org, err := id.Parse(record.Last(r.Key))
-		if err != nil {
-			return false, fmt.Errorf("record %s: its key names no organisation", r.Key)
+		o, err := record.Decode[Org](r)
+		if err == nil && record.Key("org", o.ID) != r.Key {
+			err = fmt.Errorf("record %s: it is of another organisation", r.Key)
 		}
-		ids = append(ids, org)
-		return true, nil
+		all = append(all, o)
+		return err == nil, err
 	})
-	return ids, err
+	return all, err
 }

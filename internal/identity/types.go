@@ -110,3 +110,15 @@ type Bucket struct {
 	CreatedAt   time.Time     `json:"createdAt"`
 	UpdatedAt   time.Time     `json:"updatedAt"`
 }
+
+// SystemBuckets are the two that InfluxDB makes in every organisation (tenant/service_bucket.go: tasks are kept 3 days,
+// monitoring 7).
+func SystemBuckets(org id.ID, now time.Time, next func() id.ID) []Bucket {
+	b := Bucket{OrgID: org, Type: "system", CreatedAt: now.UTC(), UpdatedAt: now.UTC()}
+	tasks, monitoring := b, b
+	tasks.ID, tasks.Name, tasks.Retention = next(), "_tasks", 3*24*time.Hour
+	tasks.Description = "System bucket for task logs"
+	monitoring.ID, monitoring.Name, monitoring.Retention = next(), "_monitoring", 7*24*time.Hour
+	monitoring.Description = "System bucket for monitoring logs"
+	return []Bucket{tasks, monitoring}
+}

@@ -31,7 +31,7 @@ func TestCopyToVaultAndBack(t *testing.T) {
 		t.Errorf("to Vault:\n%s", out)
 	}
 	s.end(t)
-	if out := run("--from", "bolt", "--to", "vault", "--delete-source"); !strings.Contains(out, "secret  0        27") {
+	if out := run("--from", "bolt", "--to", "vault", "--delete-source"); !strings.Contains(out, "secret  0        0         0        27") {
 		t.Errorf("again, with deletion:\n%s", out)
 	}
 	if got := storedSecrets(t, dir, want); len(got) > 0 {

@@ -18,7 +18,7 @@ func TestRelayoutRefuses(t *testing.T) {
 		"flag --org-id: name an organization, or give":  {"--to", "secret"},
 		"flag --org-id: name an organization, or give ": {"--to", "secret", "--all", "--org-id", "031c8cbefe101000"},
 		"flag --org-id: ":                               {"--to", "secret", "--org-id", "x"},
-		"no such file":                                  {"--to", "org", "--all"},
+		"there is no file":                              {"--to", "org", "--all"},
 	} {
 		if _, _, err := influxdOn(t, dir, append([]string{"secrets", "relayout"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
@@ -34,15 +34,20 @@ func TestRelayout(t *testing.T) {
 	_, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
 	must(t, err)
 	flags := []string{"--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount", mount, "--vault-path", "influxdb/{orgName}"}
-	run := func(args ...string) string {
+	try := func(args ...string) (string, error) {
 		t.Helper()
 		out, problems, err := influxdOn(t, dir, append(append([]string{"secrets"}, args...), flags...)...)
-		must(t, err)
 		for _, hidden := range []string{v.RootToken, "t0p s3cret"} {
 			if strings.Contains(out+problems, hidden) {
 				t.Errorf("%q is shown", hidden)
 			}
 		}
+		return out, err
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := try(args...)
+		must(t, err)
 		return out
 	}
 	list := func(path string) (names []string) {
@@ -59,7 +64,7 @@ func TestRelayout(t *testing.T) {
 	if diff := cmp.Diff(orgs, list("influxdb")); diff != "" {
 		t.Errorf("a dry run wrote:\n%s", diff)
 	}
-	if out := run("relayout", "--to", "secret", "--all"); !strings.Contains(out, "secret  27       0") {
+	if out := run("relayout", "--to", "secret", "--all"); !strings.Contains(out, "secret  27       0         0        0") {
 		t.Errorf("to the layout secret:\n%s", out)
 	}
 	// What was converted is not written again, and what somebody else keeps in an entry stays, with the entry.
@@ -68,8 +73,8 @@ func TestRelayout(t *testing.T) {
 	b, err := json.Marshal(first.Data)
 	must(t, err)
 	v.Write(t, mount, "influxdb/"+orgs[0], string(b))
-	out := run("relayout", "--to", "secret", "--all", "--delete-source")
-	if !strings.Contains(out, "secret  0        27             0         1") || !strings.Contains(out, `"theirs": skipped: its value is not a text`) {
+	out, err := try("relayout", "--to", "secret", "--all", "--delete-source")
+	if err == nil || !strings.Contains(err.Error(), "0 in conflict and 1 skipped") || !strings.Contains(out, "Deleted from the layout org: 27;") || !strings.Contains(out, `"theirs": skipped: its value is not a text`) {
 		t.Errorf("again, with deletion:\n%s", out)
 	}
 	if e := v.Read(t, mount, "influxdb/"+orgs[0]); len(e.Data) != 1 || string(e.Data["theirs"]) != `{"a":1}` {
@@ -81,10 +86,10 @@ func TestRelayout(t *testing.T) {
 		}
 	}
 	// The layout secret is a store to copy from, too, and the way back leaves nothing behind.
-	if out := run("copy", "--from", "vault", "--to", "bolt", "--vault-layout", "secret"); !strings.Contains(out, "secret  0        27") {
+	if out := run("copy", "--from", "vault", "--to", "bolt", "--vault-layout", "secret"); !strings.Contains(out, "secret  0        0         0        27") {
 		t.Errorf("copied from the layout secret:\n%s", out)
 	}
-	if out := run("relayout", "--to", "org", "--all", "--delete-source"); !strings.Contains(out, "secret  27       0") {
+	if out := run("relayout", "--to", "org", "--all", "--delete-source"); !strings.Contains(out, "secret  27       0         0        0") {
 		t.Errorf("back:\n%s", out)
 	}
 	if diff := cmp.Diff(orgs, list("influxdb")); diff != "" {
@@ -99,13 +104,19 @@ func TestRelayout(t *testing.T) {
 // TestRelayoutTooLarge has more secrets than go into one entry: none is converted.
 func TestRelayoutTooLarge(t *testing.T) {
 	v := vaulttest.Start(t, vaulttest.WithValueLimit(64<<10))
-	const org = "031c8cbefe101000"
+	dir := t.TempDir()
+	r := start(t, dir)
+	_, secrets := r.onboard(t)
+	r.end(t)
+	org := strings.Split(secrets, "/")[4]
 	for _, name := range []string{"a", "b/c", "d"} {
 		v.Write(t, "secret", org+"/"+name, `{"value":"`+strings.Repeat("x", 30<<10)+`"}`)
 	}
-	out, _, err := influxdOn(t, t.TempDir(), "secrets", "relayout", "--to", "org", "--org-id", org, "--delete-source", "--vault-addr", v.Address, "--vault-token", v.RootToken)
-	must(t, err)
-	for _, want := range []string{"secret  0        0              0         3", "max_entry_size"} {
+	out, _, err := influxdOn(t, dir, "secrets", "relayout", "--to", "org", "--org-id", org, "--delete-source", "--vault-addr", v.Address, "--vault-token", v.RootToken)
+	if err == nil || !strings.Contains(err.Error(), "3 skipped") {
+		t.Errorf("error %v", err)
+	}
+	for _, want := range []string{"secret  0        0         0        0              0         3", "max_entry_size"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 )
 
@@ -14,21 +15,37 @@ import (
 type Copy struct {
 	From, To         secret.Store
 	FromName, ToName string // for the report
-	DryRun           bool
-	// Overwrite replaces what has another value in To, where it is otherwise left and told as a conflict.
+	// Common remembers what earlier copies left alike, by the names that FromPlace and ToPlace give the stores for an
+	// organisation; "" for a place that has none. Without it a copy takes each difference for the target's own.
+	Common             *Common
+	FromPlace, ToPlace func(org id.ID) string
+	// Missing are the organisations of the source that the target has not; their secrets are told.
+	Missing []identity.Org
+	// Ended copies, as deletions, the end of organisations that were copied and that orgs do not name any more.
+	Ended  bool
+	DryRun bool
+	// Overwrite replaces and deletes what the target has changed by itself, where it is otherwise left and told as a
+	// conflict.
 	Overwrite bool
 	// DeleteSource deletes from From what was found to be the same in To.
 	DeleteSource bool
 	// Whole copies an organisation's secrets in one change, all of them or none.
 	Whole bool
-	// Foreign names what is kept among an organisation's secrets in From and is none; it is told, and not copied. nil where
-	// nothing can be.
+	// Foreign names what is kept among an organisation's secrets in From and is none; it is told, and not copied. nil
+	// where nothing can be.
 	Foreign func(ctx context.Context, org id.ID) ([]string, error)
-	// PurgeSource removes an organisation from From with all earlier versions, once DeleteSource has left nothing of it.
+	// Emptied reports whether From, in which an organisation has no secrets, had some. It keeps a source that is the
+	// wrong one, or lost, from emptying the target. nil where From cannot be another than it was.
+	Emptied func(ctx context.Context, org id.ID) (bool, error)
+	// PurgeSource removes an organisation from From with all earlier versions, once DeleteSource has left nothing of
+	// it.
 	PurgeSource bool
 	// Progress hears how far it has come; nil for nobody.
 	Progress func(done, orgs, secrets int)
 }
+
+// Pair is an organisation in the source, and which one it is in the target.
+type Pair struct{ From, To id.ID }
 
 // one is a secret that is being copied.
 type one struct {
@@ -36,187 +53,331 @@ type one struct {
 	value secret.Value
 }
 
-// Run copies the organisations' secrets. What is there already is not written again, so that a copy that was cut short
-// goes on when it is run again. Everything written is read back. The report is of what was done also where there is an
-// error.
-func (c Copy) Run(ctx context.Context, orgs []id.ID) (*Report, error) {
+// step is what is to become of one secret in the target: the value, or nil for none. It builds on what the target held.
+type step struct {
+	key    string
+	value  *secret.Value
+	was    *secret.Value
+	result Result
+}
+
+// The bounds of one change of secrets.
+const (
+	changeKeys  = 256
+	changeBytes = 1 << 20
+)
+
+// Run brings the target to what the source holds: what is new there is written, what has changed there since the last
+// copy is replaced, and what was deleted there since is deleted. What the target has changed by itself is a conflict.
+// What is the same already is not written again, so that a copy that was cut short goes on when it is run again.
+// Everything written is read back. The report is of what was done also where there is an error.
+func (c Copy) Run(ctx context.Context, orgs []Pair) (*Report, error) {
 	r := &Report{From: c.FromName, To: c.ToName, DryRun: c.DryRun}
-	secrets := 0
-	for n, org := range orgs {
-		count, err := c.org(ctx, r, org)
+	if c.DeleteSource && !c.DryRun {
+		r.Source = new(SourceCount)
+	}
+	ended, err := c.ended(ctx, orgs)
+	if err != nil {
+		return r, err
+	}
+	for _, o := range c.Missing {
+		keys, err := c.From.Keys(ctx, o.ID)
 		if err != nil {
-			return r, fmt.Errorf("organization %s: %w", org, err)
+			return r, fmt.Errorf("organization %s: reading %s: %w", o.ID, c.FromName, err)
 		}
-		secrets += count
+		missed(r, o, len(keys))
+	}
+	secrets := 0
+	for n, p := range slices.Concat(orgs, ended) {
+		o := &copying{Copy: c, Pair: p, r: r, ended: n >= len(orgs)}
+		if err := o.run(ctx); err != nil {
+			return r, fmt.Errorf("organization %s: %w", p.From, err)
+		}
+		secrets += o.count
 		if c.Progress != nil {
-			c.Progress(n+1, len(orgs), secrets)
+			c.Progress(n+1, len(orgs)+len(ended), secrets)
 		}
 	}
 	return r, nil
 }
 
-// org copies one organisation's secrets, a bounded number of values at a time.
-func (c Copy) org(ctx context.Context, r *Report, org id.ID) (int, error) {
-	keys, err := c.From.Keys(ctx, org)
-	if err != nil {
-		return 0, fmt.Errorf("reading %s: %w", c.FromName, err)
+// ended are the organisations that were copied and are not among those to copy.
+func (c Copy) ended(ctx context.Context, orgs []Pair) ([]Pair, error) {
+	if !c.Ended || c.Common == nil {
+		return nil, nil
 	}
-	have, err := c.To.Keys(ctx, org)
-	if err != nil {
-		return 0, fmt.Errorf("reading %s: %w", c.ToName, err)
+	pairs, err := c.Common.pairs(ctx, c.FromPlace, c.ToPlace)
+	return slices.DeleteFunc(pairs, func(p Pair) bool {
+		return slices.ContainsFunc(orgs, func(o Pair) bool { return o.From == p.From || o.To == p.To }) ||
+			slices.ContainsFunc(c.Missing, func(o identity.Org) bool { return o.ID == p.From })
+	}), err
+}
+
+// copying is the copy of one organisation's secrets, a bounded number of values at a time.
+type copying struct {
+	Copy
+	Pair
+	r      *Report
+	ended  bool
+	common *shared
+
+	count int
+	same  []one  // found the same on both sides
+	batch []step // to be made
+	size  int
+}
+
+func (c *copying) run(ctx context.Context) (err error) {
+	var from, to Place
+	if c.FromPlace != nil && c.ToPlace != nil {
+		from, to = Place{c.FromPlace(c.Pair.From), c.Pair.From}, Place{c.ToPlace(c.Pair.To), c.Pair.To}
 	}
-	var same, batch []one
-	size := 0
-	flush := func() error {
-		if err := c.write(ctx, r, org, batch); err != nil {
+	if from.Store != "" && from.Store == to.Store {
+		return fmt.Errorf("%s and %s keep its secrets in the same place", c.FromName, c.ToName)
+	}
+	if c.common, err = c.Common.shared(ctx, from, to); err != nil {
+		return err
+	}
+	var keys, foreign []string
+	if !c.ended {
+		if keys, err = c.Copy.From.Keys(ctx, c.Pair.From); err != nil {
+			return fmt.Errorf("reading %s: %w", c.FromName, err)
+		}
+	}
+	have, err := c.Copy.To.Keys(ctx, c.Pair.To)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", c.ToName, err)
+	}
+	if !c.ended {
+		if foreign, err = c.foreign(ctx); err != nil {
 			return err
 		}
-		if err := c.deleteSource(ctx, org, same); err != nil {
-			return err
-		}
-		batch, same, size = nil, nil, 0
-		return nil
 	}
-	foreign, err := c.foreign(ctx, r, org)
-	if err != nil {
-		return 0, err
+	c.count = len(keys)
+	there := make(map[string]bool, len(keys)) // what is known of after this copy, on either side
+	for _, key := range foreign {
+		there[key] = true
 	}
 	for _, key := range keys {
-		if slices.Contains(foreign, key) {
+		if there[key] {
 			continue
 		}
-		value, err := c.From.Get(ctx, org, key)
+		value, err := c.Copy.From.Get(ctx, c.Pair.From, key)
 		if errs.Is(err, errs.NotFound) {
 			continue // deleted since
 		}
 		if err != nil {
-			return 0, fmt.Errorf("reading %s: %w", c.FromName, err)
+			return fmt.Errorf("reading %s: %w", c.FromName, err)
 		}
-		if _, found := slices.BinarySearch(have, key); found {
-			there, err := c.To.Get(ctx, org, key)
-			if err != nil && !errs.Is(err, errs.NotFound) {
-				return 0, fmt.Errorf("reading %s: %w", c.ToName, err)
-			}
-			switch {
-			case err == nil && there.Equal(value):
-				c.tell(r, org, key, Present, "")
-				if same = append(same, one{key, value}); len(same) >= changeKeys {
-					if err := flush(); err != nil {
-						return 0, err
-					}
-				}
-				continue
-			case err == nil && !c.Overwrite:
-				c.tell(r, org, key, Conflicted, "it has another value there; --overwrite replaces it")
-				continue
-			}
+		there[key] = true
+		_, has := slices.BinarySearch(have, key)
+		if err := c.compare(ctx, one{key, value}, has); err != nil {
+			return err
 		}
-		batch, size = append(batch, one{key, value}), size+value.Len()
-		if !c.Whole && (len(batch) == changeKeys || size > changeBytes) {
-			if err := flush(); err != nil {
-				return 0, err
-			}
+		if err := c.flushFull(ctx); err != nil {
+			return err
 		}
 	}
-	if err := flush(); err != nil {
-		return 0, err
+	sure, err := c.sure(ctx, len(there))
+	if err != nil {
+		return err
 	}
-	return len(keys), c.purgeSource(ctx, org, foreign)
+	for _, key := range have {
+		if there[key] || !c.common.has(key) {
+			continue
+		}
+		there[key] = true
+		if err := c.gone(ctx, key, sure); err != nil {
+			return err
+		}
+		if err := c.flushFull(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	if !c.DryRun && sure {
+		if err := c.common.keep(ctx, there); err != nil {
+			return err
+		}
+	}
+	return c.purgeSource(ctx, foreign)
+}
+
+// compare decides what becomes of a secret of the source.
+func (c *copying) compare(ctx context.Context, o one, has bool) error {
+	if !has {
+		if c.common.has(o.key) && !c.Overwrite {
+			c.tell(o.key, Conflicted, "it was copied before and has been deleted in "+c.ToName+" since; "+
+				"--overwrite brings it back")
+			return nil
+		}
+		c.plan(step{key: o.key, value: &o.value, result: Brought})
+		return nil
+	}
+	there, err := c.Copy.To.Get(ctx, c.Pair.To, o.key)
+	switch {
+	case errs.Is(err, errs.NotFound):
+		return c.compare(ctx, o, false) // deleted since
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", c.ToName, err)
+	case there.Equal(o.value):
+		c.tell(o.key, Present, "")
+		c.same = append(c.same, o)
+	case c.common.is(o.key, there), c.Overwrite:
+		c.plan(step{key: o.key, value: &o.value, was: &there, result: Replaced})
+	case c.common.has(o.key):
+		c.tell(o.key, Conflicted, "it has been changed in "+c.ToName+" since it was copied; --overwrite replaces it")
+	default:
+		c.tell(o.key, Conflicted, "it has another value there; --overwrite replaces it")
+	}
+	return nil
+}
+
+// sure reports whether what the source has not was deleted there, and is not merely kept elsewhere.
+func (c *copying) sure(ctx context.Context, found int) (bool, error) {
+	if found > 0 || c.ended || c.Emptied == nil || len(c.common.known) == 0 {
+		return true, nil
+	}
+	is, err := c.Emptied(ctx, c.Pair.From)
+	if err != nil {
+		return false, fmt.Errorf("reading %s: %w", c.FromName, err)
+	}
+	return is || c.Overwrite, nil
+}
+
+// gone decides what becomes of a secret that was copied and is not in the source any more.
+func (c *copying) gone(ctx context.Context, key string, sure bool) error {
+	there, err := c.Copy.To.Get(ctx, c.Pair.To, key)
+	switch {
+	case errs.Is(err, errs.NotFound):
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", c.ToName, err)
+	case !sure:
+		c.tell(key, Conflicted, c.FromName+" knows nothing of the organization any more; if its secrets were "+
+			"deleted there, --overwrite deletes them here")
+	case c.common.is(key, there), c.Overwrite:
+		c.plan(step{key: key, was: &there, result: Deleted})
+	default:
+		c.tell(key, Conflicted, "it was deleted in "+c.FromName+", and has been changed in "+c.ToName+" since it "+
+			"was copied; --overwrite deletes it")
+	}
+	return nil
 }
 
 // foreign finds and tells what is no secret.
-func (c Copy) foreign(ctx context.Context, r *Report, org id.ID) ([]string, error) {
+func (c *copying) foreign(ctx context.Context) ([]string, error) {
 	if c.Foreign == nil {
 		return nil, nil
 	}
-	names, err := c.Foreign(ctx, org)
+	names, err := c.Foreign(ctx, c.Pair.From)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", c.FromName, err)
 	}
 	for _, name := range names {
-		c.tell(r, org, name, Skipped, "its value is not a text, so that it is somebody else's; it stays where it is")
+		c.tell(name, Skipped, "its value is not a text, so that it is somebody else's; it stays where it is")
 	}
 	return names, nil
 }
 
-// purgeSource removes what is left of an organisation that has no secrets in From any more.
-func (c Copy) purgeSource(ctx context.Context, org id.ID, foreign []string) error {
-	if !c.PurgeSource || !c.DeleteSource || c.DryRun || len(foreign) > 0 {
+func (c *copying) tell(key string, result Result, why string) {
+	c.r.add(Item{Kind: "secret", ID: c.Pair.To.String(), Name: key, Result: result, Why: why, Count: 1})
+}
+
+func (c *copying) plan(s step) {
+	c.batch = append(c.batch, s)
+	if s.value != nil {
+		c.size += s.value.Len()
+	}
+}
+
+func (c *copying) flushFull(ctx context.Context) error {
+	if c.Whole || len(c.batch) < changeKeys && c.size <= changeBytes && len(c.same) < changeKeys {
 		return nil
 	}
-	if left, err := c.From.Keys(ctx, org); err != nil || len(left) > 0 {
+	return c.flush(ctx)
+}
+
+func (c *copying) flush(ctx context.Context) error {
+	if c.DryRun {
+		for _, s := range c.batch {
+			c.tell(s.key, s.result, "")
+		}
+	} else if err := c.write(ctx, c.batch); err != nil {
+		return err
+	} else if err := c.common.note(ctx, c.same); err != nil {
+		return err
+	} else if err := c.deleteSource(ctx, c.same); err != nil {
 		return err
 	}
-	if err := c.From.Purge(ctx, org); err != nil {
-		return fmt.Errorf("removing earlier versions from %s: %w", c.FromName, err)
-	}
+	c.batch, c.same, c.size = nil, nil, 0
 	return nil
 }
 
-func (c Copy) tell(r *Report, org id.ID, key string, result Result, why string) {
-	r.add(Item{Kind: "secret", ID: org.String(), Name: key, Result: result, Why: why, Count: 1})
-}
-
-// write writes some secrets in one change, and reads them back.
-func (c Copy) write(ctx context.Context, r *Report, org id.ID, batch []one) error {
-	if len(batch) == 0 {
+// write makes some steps in one change, and reads them back. What somebody has changed meanwhile is told and left.
+func (c *copying) write(ctx context.Context, steps []step) error {
+	if len(steps) == 0 {
 		return nil
 	}
-	if !c.DryRun {
-		change := secret.Change{Set: make(map[string]secret.Value, len(batch))}
-		for _, o := range batch {
-			change.Set[o.key] = o.value
+	change := secret.Change{Set: make(map[string]secret.Value), Was: make(map[string]*secret.Value)}
+	for _, s := range steps {
+		if change.Was[s.key] = s.was; s.value != nil {
+			change.Set[s.key] = *s.value
+		} else {
+			change.Delete = append(change.Delete, s.key)
 		}
-		err := c.To.Apply(ctx, org, change)
-		if errs.Is(err, errs.RequestTooLarge) {
-			for _, o := range batch {
-				c.tell(r, org, o.key, Skipped, errs.Message(err))
-			}
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("writing to %s: %w", c.ToName, err)
-		}
-		for _, o := range batch {
-			there, err := c.To.Get(ctx, org, o.key)
-			if err != nil {
-				return fmt.Errorf("reading back from %s: %w", c.ToName, err)
-			}
-			if !there.Equal(o.value) {
-				return fmt.Errorf("secret %q reads otherwise from %s than it was written: somebody else changes it, or the store is at fault; nothing was deleted", o.key, c.ToName)
-			}
-		}
-		if err := c.deleteSource(ctx, org, batch); err != nil {
+	}
+	err := c.Copy.To.Apply(ctx, c.Pair.To, change)
+	refused := errs.Is(err, errs.PreconditionFailed) || errs.Is(err, errs.RequestTooLarge)
+	switch {
+	case refused && len(steps) > 1 && !c.Whole: // the others need not fail for one
+		if err := c.write(ctx, steps[:len(steps)/2]); err != nil {
 			return err
 		}
+		return c.write(ctx, steps[len(steps)/2:])
+	case refused:
+		result, why := Skipped, errs.Message(err)
+		if errs.Is(err, errs.PreconditionFailed) {
+			result, why = Conflicted, "somebody changed it, or another of the organization's, in "+c.ToName+" at "+
+				"the same time; copy again"
+		}
+		for _, s := range steps {
+			c.tell(s.key, result, why)
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("writing to %s: %w", c.ToName, err)
 	}
-	for _, o := range batch {
-		c.tell(r, org, o.key, Brought, "")
-	}
-	return nil
+	return c.readBack(ctx, steps)
 }
 
-// deleteSource deletes what has been found the same on the other side, unless it has changed here meanwhile.
-func (c Copy) deleteSource(ctx context.Context, org id.ID, verified []one) error {
-	if !c.DeleteSource || c.DryRun || len(verified) == 0 {
-		return nil
-	}
-	var change secret.Change
-	for _, o := range verified {
-		now, err := c.From.Get(ctx, org, o.key)
-		if errs.Is(err, errs.NotFound) || err == nil && !now.Equal(o.value) {
+// readBack compares what was written with what is there, and remembers it.
+func (c *copying) readBack(ctx context.Context, steps []step) error {
+	var verified []one
+	var deleted []string
+	for _, s := range steps {
+		there, err := c.Copy.To.Get(ctx, c.Pair.To, s.key)
+		switch {
+		case s.value == nil && errs.Is(err, errs.NotFound):
+			deleted = append(deleted, s.key)
 			continue
+		case err != nil && !errs.Is(err, errs.NotFound):
+			return fmt.Errorf("reading back from %s: %w", c.ToName, err)
+		case err != nil || s.value == nil || !there.Equal(*s.value):
+			return fmt.Errorf("secret %q reads otherwise from %s than it was written: somebody else changes it, "+
+				"or the store is at fault; nothing was deleted", s.key, c.ToName)
 		}
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", c.FromName, err)
-		}
-		change.Delete = append(change.Delete, o.key)
+		verified = append(verified, one{s.key, *s.value})
 	}
-	if change.Empty() {
-		return nil
+	if err := c.common.note(ctx, verified); err != nil {
+		return err
 	}
-	if err := c.From.Apply(ctx, org, change); err != nil {
-		return fmt.Errorf("deleting from %s: %w", c.FromName, err)
+	if err := c.common.forget(ctx, deleted...); err != nil {
+		return err
 	}
-	return nil
+	for _, s := range steps {
+		c.tell(s.key, s.result, "")
+	}
+	return c.deleteSource(ctx, verified)
 }

@@ -62,6 +62,17 @@ func (m *memory) Apply(_ context.Context, org id.ID, c secret.Change) error {
 	if err := m.at("apply", ""); err != nil {
 		return err
 	}
+	for key := range c.Was {
+		var now *secret.Value
+		text, exists := m.orgs[org][key]
+		if exists {
+			v := secret.NewValue([]byte(text))
+			now = &v
+		}
+		if err := c.Built(key, now, exists); err != nil {
+			return err
+		}
+	}
 	m.applied++
 	if m.orgs[org] == nil {
 		m.orgs[org] = make(map[string]string)
@@ -110,7 +121,7 @@ func TestCopyFaults(t *testing.T) {
 					to.fail = failing
 				}
 				c := Copy{From: from, To: to, DeleteSource: true}
-				if _, err := c.Run(t.Context(), []id.ID{1}); err == nil && after == 0 {
+				if _, err := c.Run(t.Context(), []Pair{{1, 1}}); err == nil && after == 0 {
 					t.Errorf("%s %s: no error", side, op)
 				} else if err != nil && !errors.Is(err, down) {
 					t.Errorf("%s %s: %v", side, op, err)
@@ -124,7 +135,7 @@ func TestCopyFaults(t *testing.T) {
 					t.Fatalf("%s %s: something is on neither side:\n%s", side, op, diff)
 				}
 				from.fail, to.fail = nil, nil
-				if _, err := c.Run(t.Context(), []id.ID{1}); err != nil {
+				if _, err := c.Run(t.Context(), []Pair{{1, 1}}); err != nil {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(many(600), to.orgs[1]); diff != "" || len(from.orgs[1]) != 0 {
@@ -139,7 +150,7 @@ func TestCopyFaults(t *testing.T) {
 func TestCopyReadsBack(t *testing.T) {
 	from, to := newMemory(many(3)), newMemory(nil)
 	to.forgets = "key-0001"
-	_, err := Copy{From: from, To: to, ToName: "vault", DeleteSource: true}.Run(t.Context(), []id.ID{1})
+	_, err := Copy{From: from, To: to, ToName: "vault", DeleteSource: true}.Run(t.Context(), []Pair{{1, 1}})
 	if err == nil || !strings.Contains(err.Error(), `"key-0001" reads otherwise from vault`) || strings.Contains(err.Error(), "value 1") {
 		t.Errorf("error %v", err)
 	}
@@ -150,7 +161,7 @@ func TestCopyReadsBack(t *testing.T) {
 
 func TestCopyConflicts(t *testing.T) {
 	from, to := newMemory(many(4)), newMemory(map[string]string{"key-0000": "value 0", "key-0001": "theirs", "other": "stays"})
-	r, err := Copy{From: from, To: to, DeleteSource: true}.Run(t.Context(), []id.ID{1})
+	r, err := Copy{From: from, To: to, DeleteSource: true}.Run(t.Context(), []Pair{{1, 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,24 +174,24 @@ func TestCopyConflicts(t *testing.T) {
 	if to.orgs[1]["key-0001"] != "theirs" || to.orgs[1]["other"] != "stays" {
 		t.Errorf("the target has %v", to.orgs[1])
 	}
-	if _, err := (Copy{From: from, To: to, Overwrite: true}).Run(t.Context(), []id.ID{1}); err != nil || to.orgs[1]["key-0001"] != "value 1" {
+	if _, err := (Copy{From: from, To: to, Overwrite: true}).Run(t.Context(), []Pair{{1, 1}}); err != nil || to.orgs[1]["key-0001"] != "value 1" {
 		t.Errorf("overwriting: %v, %v", to.orgs[1], err)
 	}
 }
 
 func TestCopyDryRunAndAgain(t *testing.T) {
 	from, to := newMemory(many(700)), newMemory(nil)
-	r, err := Copy{From: from, To: to, DryRun: true, DeleteSource: true}.Run(t.Context(), []id.ID{1})
+	r, err := Copy{From: from, To: to, DryRun: true, DeleteSource: true}.Run(t.Context(), []Pair{{1, 1}})
 	if err != nil || r.Totals[0].Brought != 700 || to.applied != 0 || from.applied != 0 {
 		t.Errorf("a dry run: %+v, %d and %d changes, %v", r.Totals, to.applied, from.applied, err)
 	}
 	steps := 0
 	c := Copy{From: from, To: to, Progress: func(done, orgs, secrets int) { steps++ }}
-	if _, err := c.Run(t.Context(), []id.ID{1, 2}); err != nil || steps != 2 || len(from.orgs[1]) != 700 {
+	if _, err := c.Run(t.Context(), []Pair{{1, 1}, {2, 2}}); err != nil || steps != 2 || len(from.orgs[1]) != 700 {
 		t.Errorf("%d steps, %d left, %v", steps, len(from.orgs[1]), err)
 	}
 	before := to.applied
-	if r, err = c.Run(t.Context(), []id.ID{1, 2}); err != nil || to.applied != before || r.Totals[0].Present != 700 {
+	if r, err = c.Run(t.Context(), []Pair{{1, 1}, {2, 2}}); err != nil || to.applied != before || r.Totals[0].Present != 700 {
 		t.Errorf("again: %+v, %d more changes, %v", r.Totals, to.applied-before, err)
 	}
 }

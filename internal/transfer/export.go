@@ -12,6 +12,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/influxdb"
 	"strongroom/internal/secret"
 )
@@ -31,29 +32,30 @@ type export struct {
 
 type exportedOrg struct {
 	ID      id.ID             `json:"id"`
+	Name    string            `json:"name,omitempty"`
 	Secrets map[string]string `json:"secrets"`
 }
 
 // Export writes the organisations' secrets in clear, and gives their number.
-func Export(ctx context.Context, store secret.Store, orgs []id.ID, now time.Time, w io.Writer) (int, error) {
+func Export(ctx context.Context, store secret.Store, orgs []identity.Org, now time.Time, w io.Writer) (int, error) {
 	e := export{Format: exportFormat, Exported: now.UTC(), Organizations: []exportedOrg{}}
 	n := 0
 	for _, org := range orgs {
-		keys, err := store.Keys(ctx, org)
+		keys, err := store.Keys(ctx, org.ID)
 		if err != nil {
-			return n, fmt.Errorf("organization %s: %w", org, err)
+			return n, fmt.Errorf("organization %s: %w", org.ID, err)
 		}
 		if len(keys) == 0 {
 			continue
 		}
-		o := exportedOrg{ID: org, Secrets: make(map[string]string, len(keys))}
+		o := exportedOrg{ID: org.ID, Name: org.Name, Secrets: make(map[string]string, len(keys))}
 		for _, key := range keys {
-			value, err := store.Get(ctx, org, key)
+			value, err := store.Get(ctx, org.ID, key)
 			if errs.Is(err, errs.NotFound) {
 				continue // deleted since
 			}
 			if err != nil {
-				return n, fmt.Errorf("organization %s: %w", org, err)
+				return n, fmt.Errorf("organization %s: %w", org.ID, err)
 			}
 			o.Secrets[key] = string(value.Bytes())
 			n++

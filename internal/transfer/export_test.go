@@ -11,6 +11,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 )
 
 func TestReadExportRefuses(t *testing.T) {
@@ -30,7 +31,7 @@ func TestReadExportRefuses(t *testing.T) {
 	}
 	away := newMemory(many(2))
 	away.fail = func(string, string) error { return errs.New(errs.Unavailable, "away") }
-	if _, err := Export(t.Context(), away, []id.ID{1}, time.Now(), &bytes.Buffer{}); !errs.Is(err, errs.Unavailable) {
+	if _, err := Export(t.Context(), away, []identity.Org{{ID: 1}}, time.Now(), &bytes.Buffer{}); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("a store that is away: %v", err)
 	}
 }
@@ -43,7 +44,7 @@ func TestExport(t *testing.T) {
 	from := newMemory(many(5))
 	from.orgs[2] = map[string]string{"ключ": "a\nb<>&\u2028", "": ""}
 	var b bytes.Buffer
-	n, err := Export(t.Context(), from, []id.ID{1, 2, 3}, time.Unix(0, 0), &b)
+	n, err := Export(t.Context(), from, []identity.Org{{ID: 1}, {ID: 2}, {ID: 3}}, time.Unix(0, 0), &b)
 	if err != nil || n != 7 {
 		t.Fatal(n, err)
 	}

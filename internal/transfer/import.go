@@ -27,12 +27,6 @@ type Import struct {
 	DryRun bool
 }
 
-// The bounds of one change of secrets.
-const (
-	changeKeys  = 256
-	changeBytes = 1 << 20
-)
-
 // Run brings what is not there yet, and never changes what is. The report is of what was done also where there is an
 // error; to run it again goes on.
 func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*Report, error) {

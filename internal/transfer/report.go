@@ -13,6 +13,8 @@ type Result string
 // The results. Present is what an earlier import brought, or what is the same here: it was left as it is.
 const (
 	Brought    Result = "brought"
+	Replaced   Result = "replaced" // by what the source has by now
+	Deleted    Result = "deleted"  // as it was in the source
 	Present    Result = "present"
 	Conflicted Result = "conflict"
 	Skipped    Result = "skipped"
@@ -39,12 +41,22 @@ type Report struct {
 	DryRun bool    `json:"dryRun"`
 	Totals []Total `json:"totals"`
 	Items  []Item  `json:"items"`
+	// Source counts what a copy has deleted from where it came; nil where it was not to.
+	Source *SourceCount `json:"source,omitempty"`
+}
+
+// SourceCount counts what was deleted from the source, and what stayed since it had changed after it was copied.
+type SourceCount struct {
+	Deleted int `json:"deleted"`
+	Kept    int `json:"kept"`
 }
 
 // Total counts the things of a kind by what became of them.
 type Total struct {
 	Kind     string `json:"kind"`
 	Brought  int    `json:"brought"`
+	Replaced int    `json:"replaced"`
+	Deleted  int    `json:"deleted"`
 	Present  int    `json:"present"`
 	Conflict int    `json:"conflict"`
 	Skipped  int    `json:"skipped"`
@@ -64,6 +76,10 @@ func (r *Report) add(i Item) {
 	switch t := &r.Totals[at]; i.Result {
 	case Brought:
 		t.Brought += i.Count
+	case Replaced:
+		t.Replaced += i.Count
+	case Deleted:
+		t.Deleted += i.Count
 	case Present:
 		t.Present += i.Count
 	case Conflicted:
@@ -71,6 +87,21 @@ func (r *Report) add(i Item) {
 	default:
 		t.Skipped += i.Count
 	}
+}
+
+// Incomplete says how much of a kind was not brought, for whoever runs this in a script; nil where all was.
+func (r *Report) Incomplete(kind string) error {
+	for _, t := range r.Totals {
+		if t.Kind != kind || t.Conflict+t.Skipped == 0 {
+			continue
+		}
+		was := "was"
+		if r.DryRun {
+			was = "would be"
+		}
+		return fmt.Errorf("not everything %s brought over: of the %ss, %d in conflict and %d skipped; the report tells of each", was, kind, t.Conflict, t.Skipped)
+	}
+	return nil
 }
 
 // WriteJSON writes the whole report.
@@ -96,12 +127,19 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "%s %s:\n\n", title, where)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "KIND\t%s\tTHERE ALREADY\tCONFLICT\tSKIPPED\n", brought)
+	changes := func(string, ...any) string { return "" }
+	if r.To != "" {
+		changes = fmt.Sprintf
+	}
+	fmt.Fprintf(t, "KIND\t%s\t%sTHERE ALREADY\tCONFLICT\tSKIPPED\n", brought, changes("REPLACED\tDELETED\t"))
 	for _, k := range r.Totals {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\n", k.Kind, k.Brought, k.Present, k.Conflict, k.Skipped)
+		fmt.Fprintf(t, "%s\t%d\t%s%d\t%d\t%d\n", k.Kind, k.Brought, changes("%d\t%d\t", k.Replaced, k.Deleted), k.Present, k.Conflict, k.Skipped)
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	if s := r.Source; s != nil {
+		fmt.Fprintf(w, "\nDeleted from %s: %d; changed there meanwhile, and kept: %d\n", r.From, s.Deleted, s.Kept)
 	}
 	heading := false
 	for _, i := range r.Items {

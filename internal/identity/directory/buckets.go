@@ -17,17 +17,8 @@ import (
 
 var errBucketNotFound = errs.New(errs.NotFound, "bucket not found")
 
-// systemBuckets are the two that InfluxDB makes in every organisation (tenant/service_bucket.go: tasks are kept 3 days,
-// monitoring 7).
 func (s *Service) systemBuckets(org id.ID) []identity.Bucket {
-	now := s.now().UTC()
-	b := identity.Bucket{OrgID: org, Type: "system", CreatedAt: now, UpdatedAt: now}
-	tasks, monitoring := b, b
-	tasks.ID, tasks.Name, tasks.Retention = s.ids.Next(), "_tasks", 3*24*time.Hour
-	tasks.Description = "System bucket for task logs"
-	monitoring.ID, monitoring.Name, monitoring.Retention = s.ids.Next(), "_monitoring", 7*24*time.Hour
-	monitoring.Description = "System bucket for monitoring logs"
-	return []identity.Bucket{tasks, monitoring}
+	return identity.SystemBuckets(org, s.now(), s.ids.Next)
 }
 
 func checkBucket(b identity.Bucket) error {

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
@@ -26,10 +24,15 @@ import (
 var copyFlags = []config.Flag{
 	{Name: "from", Value: "STORE", Help: "bolt or vault, where the secrets are"},
 	{Name: "to", Value: "STORE", Help: "bolt or vault, where they shall be too"},
-	{Name: "from-config", Value: "PATH", Help: "configuration file of the store to copy from, where it is not the server's own"},
-	{Name: "to-config", Value: "PATH", Help: "configuration file of the store to copy to: for another Vault, mount, path or data file"},
+	{Name: "from-config", Value: "PATH", Help: "configuration file of the store to copy from, where it is not the " +
+		"server's own"},
+	{Name: "to-config", Value: "PATH", Help: "configuration file of the store to copy to: for another Vault, " +
+		"mount, path or data file"},
 	{Name: "org-id", Value: "ID", Help: "copy this organization's secrets only"},
-	{Name: "overwrite", Help: "replace what has another value there"},
+	{Name: "org", Value: "FROM=TO,…", Help: "copy an organization's secrets into another, each by its name or ID; " +
+		"else they are matched by ID, then by name"},
+	{Name: "create-orgs", Help: "make the organizations that --to bolt has not"},
+	{Name: "overwrite", Help: "replace, and delete, what was changed there by other means than a copy"},
 	{Name: "delete-source", Help: "delete from --from what was read back the same from --to"},
 	{Name: "dry-run", Help: "report what would happen and change nothing"},
 	{Name: "json", Help: "write the report as JSON, with a line for every secret"},
@@ -39,6 +42,10 @@ var copyFlags = []config.Flag{
 type side struct {
 	store secret.Store
 	name  string
+	place func(id.ID) string                         // names where an organisation's secrets are
+	had   func(context.Context, id.ID) (bool, error) // whether an organisation has had secrets; nil: there is no doubt
+	data  *bolt.DB                                   // the data file, where it is open for writing
+	keys  *keyring.Keyring                           // of the data file
 	close func() error
 }
 
@@ -48,7 +55,7 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	if err != nil {
 		return err
 	}
-	dry, deletes := args.Switch("dry-run"), args.Switch("delete-source")
+	dry, deletes, fromKind, toKind := args.Switch("dry-run"), args.Switch("delete-source"), args.Flag("from"), args.Flag("to")
 	fromCfg, err := configOf(p, own, args.Flag("from-config"))
 	if err != nil {
 		return err
@@ -57,32 +64,64 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	if err != nil {
 		return err
 	}
-	if args.Flag("from") == args.Flag("to") && args.Flag("from-config") == args.Flag("to-config") {
-		return errors.New("flags --from and --to: they are the same store; another one of the kind needs --to-config or --from-config")
+	if fromKind == toKind && (args.Flag("from-config") == args.Flag("to-config") || fromKind == config.StoreBolt &&
+		sameFile(fromCfg, toCfg)) {
+		return errors.New("flags --from and --to: they are the same store; another one of the kind needs " +
+			"--to-config or --from-config")
 	}
-	orgs, err := orgsToCopy(ctx, own, args.Flag("org-id"))
+	if args.Switch("create-orgs") && toKind != config.StoreBolt {
+		return errors.New("flag --create-orgs: organizations are made in a data file, and so with --to bolt only")
+	}
+	fromHome, toHome := home(own, fromCfg, fromKind), home(own, toCfg, toKind)
+	pairs, missing, err := matched(ctx, args, fromHome, toHome)
 	if err != nil {
 		return err
 	}
-	from, err := openSide(ctx, p, own, fromCfg, log, "from", args.Flag("from"), deletes && !dry)
+	from, err := openSide(ctx, p, fromHome, fromCfg, log, "from", fromKind, deletes && !dry)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
-	to, err := openSide(ctx, p, own, toCfg, log, "to", args.Flag("to"), !dry)
+	to, err := openSide(ctx, p, toHome, toCfg, log, "to", toKind, !dry)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
-	return runCopy(ctx, p, args, transfer.Copy{From: from.store, To: to.store, FromName: from.name, ToName: to.name}, orgs)
+	if args.Switch("create-orgs") {
+		made := themselves(missing) // as a dry run has it
+		if !dry {
+			if made, err = makeOrgs(ctx, to.data, missing); err != nil {
+				return err
+			}
+		}
+		pairs, missing = append(pairs, made...), nil
+	}
+	keys := from.keys
+	if toKind == config.StoreBolt && toCfg == own {
+		keys = to.keys
+	} else if fromKind != config.StoreBolt || fromCfg != own {
+		keys = nil
+	}
+	return runCopy(ctx, p, args, own, keys, transfer.Copy{
+		From: from.store, To: to.store, FromName: from.name, ToName: to.name, FromPlace: from.place, ToPlace: to.place,
+		Emptied: from.had, Missing: missing,
+	}, pairs)
 }
 
-// runCopy copies as the flags say that all copying commands have, and reports.
-func runCopy(ctx context.Context, p command.Process, args config.Args, c transfer.Copy, orgs []id.ID) error {
+// runCopy copies as the flags say that all copying commands have, and reports. keys are those of the own data file, nil
+// where it has not been opened.
+func runCopy(ctx context.Context, p command.Process, args config.Args, own *config.Config, keys *keyring.Keyring,
+	c transfer.Copy, orgs []transfer.Pair) (err error) {
 	c.DryRun, c.Overwrite, c.DeleteSource = args.Switch("dry-run"), args.Switch("overwrite"), args.Switch("delete-source")
+	c.Ended = args.Flag("org-id") == ""
 	c.Progress = func(done, orgs, secrets int) {
 		fmt.Fprintf(p.Stderr, "%d of %d organizations, %d secrets\n", done, orgs, secrets)
 	}
+	var closes func() error
+	if c.Common, closes, err = openCommon(ctx, p, own, keys, c.DryRun); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closes()) }()
 	report, err := c.Run(ctx, orgs)
 	write := report.WriteText
 	if args.Switch("json") {
@@ -91,7 +130,52 @@ func runCopy(ctx context.Context, p command.Process, args config.Args, c transfe
 	if err := errors.Join(err, write(p.Stdout)); err != nil {
 		return fmt.Errorf("the copy ended early, and can be run again to go on: %w", err)
 	}
-	return nil
+	return report.Incomplete("secret")
+}
+
+// commonPath is the file beside the data file that remembers what was copied.
+func commonPath(cfg *config.Config) string { return cfg.BoltPath + ".copied" }
+
+// openCommon opens what earlier copies have left to remember; for a dry run, only to read it.
+func openCommon(ctx context.Context, p command.Process, own *config.Config, keys *keyring.Keyring,
+	dry bool) (_ *transfer.Common, closes func() error, err error) {
+	if keys == nil {
+		data, err := readData(ctx, own)
+		if err != nil {
+			return nil, nil, err
+		}
+		if keys, err = keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(own, p, p.Log())}); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", parts.SealPlace(own), err)
+		}
+		defer keys.Close()
+	}
+	key, err := keys.DeriveKey(transfer.CommonLabel)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer clear(key)
+	path := commonPath(own)
+	var data kv.Store
+	if dry {
+		snapshot, problems, err := bolt.ReadFile(ctx, path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, func() error { return nil }, nil
+		case err == nil && len(problems) > 0:
+			err = errors.New(problems[0])
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s, which remembers what was copied before: %w", path, err)
+		}
+		data = snapshot
+	} else if data, err = bolt.Open(path, bolt.Options{}); err != nil {
+		return nil, nil, fmt.Errorf("%s, which remembers what was copied before: %w", path, err)
+	}
+	common, err := transfer.NewCommon(data, key)
+	if err != nil {
+		return nil, nil, errors.Join(err, data.Close())
+	}
+	return common, data.Close, nil
 }
 
 // configOf is the command's own configuration, or that of a file, for which flags and INFLUXD_ variables do not count:
@@ -113,27 +197,9 @@ func configOf(p command.Process, own *config.Config, path string) (*config.Confi
 	return config.Load(args, env)
 }
 
-// orgsToCopy are the organisations of the data file, or the one that is named.
-func orgsToCopy(ctx context.Context, cfg *config.Config, named string) ([]id.ID, error) {
-	if named != "" {
-		org, err := id.Parse(named)
-		if err != nil {
-			return nil, fmt.Errorf("flag --org-id: %w", err)
-		}
-		return []id.ID{org}, nil
-	}
-	data, problems, err := bolt.ReadFile(ctx, cfg.BoltPath)
-	if err != nil {
-		return nil, fmt.Errorf("%s: the organizations are found there: %w", cfg.Place("bolt-path"), err)
-	}
-	if len(problems) > 0 {
-		return nil, fmt.Errorf("%s: the file is damaged; see influxd check: %s", cfg.Place("bolt-path"), problems[0])
-	}
-	return identity.OrgIDs(ctx, data)
-}
-
-// openSide opens a store, for writing only where it is needed.
-func openSide(ctx context.Context, p command.Process, own, cfg *config.Config, log *slog.Logger, flag, kind string, writes bool) (side, error) {
+// openSide opens a store, for writing only where it is needed. In home's data file are its organisations.
+func openSide(ctx context.Context, p command.Process, home, cfg *config.Config, log *slog.Logger, flag, kind string,
+	writes bool) (side, error) {
 	switch kind {
 	case config.StoreBolt:
 		return openBoltSide(ctx, p, cfg, writes)
@@ -142,12 +208,16 @@ func openSide(ctx context.Context, p command.Process, own, cfg *config.Config, l
 		if err != nil {
 			return side{}, err
 		}
-		conf.OrgName = orgNamesOf(own)
+		conf.OrgName = orgNamesOf(home)
 		s, err := vault.New(ctx, conf)
 		if err != nil {
 			return side{}, fmt.Errorf("flag --%s: vault: %w", flag, err)
 		}
-		return side{s, "vault", func() error { s.Close(); return nil }}, nil
+		return side{
+			store: s, name: "vault", had: s.Had,
+			place: func(org id.ID) string { return s.Where(ctx, org) },
+			close: func() error { s.Close(); return nil },
+		}, nil
 	case "":
 		return side{}, fmt.Errorf("flag --%s: name a store, bolt or vault", flag)
 	default:
@@ -157,19 +227,14 @@ func openSide(ctx context.Context, p command.Process, own, cfg *config.Config, l
 
 func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, writes bool) (_ side, err error) {
 	var data kv.Store
-	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
-		return side{}, fmt.Errorf("%s: there is no file %s; the server's first start makes one", cfg.Place("bolt-path"), cfg.BoltPath)
-	}
+	var open *bolt.DB
 	if writes {
-		data, err = bolt.Open(cfg.BoltPath, bolt.Options{})
-	} else {
-		var problems []string
-		if data, problems, err = bolt.ReadFile(ctx, cfg.BoltPath); len(problems) > 0 {
-			err = fmt.Errorf("the file is damaged; see influxd check: %s", problems[0])
+		if open, err = bolt.Open(cfg.BoltPath, bolt.Options{}); err != nil {
+			return side{}, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 		}
-	}
-	if err != nil {
-		return side{}, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+		data = open
+	} else if data, err = readData(ctx, cfg); err != nil {
+		return side{}, err
 	}
 	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
 	if err != nil {
@@ -178,6 +243,8 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 	return side{
 		store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory}),
 		name:  "bolt (" + cfg.BoltPath + ")",
+		place: func(id.ID) string { return "bolt " + keys.StoreID() },
+		data:  open, keys: keys,
 		close: func() error { keys.Close(); return data.Close() },
 	}, nil
 }

@@ -13,7 +13,6 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/transfer"
 )
@@ -22,7 +21,7 @@ var relayoutFlags = []config.Flag{
 	{Name: "to", Value: "LAYOUT", Help: "org or secret, the layout that the secrets shall have too"},
 	{Name: "org-id", Value: "ID", Help: "convert this organization's secrets only"},
 	{Name: "all", Help: "convert those of all organizations"},
-	{Name: "overwrite", Help: "replace what has another value in the new layout"},
+	{Name: "overwrite", Help: "replace, and delete, what was changed in the new layout by other means than this"},
 	{Name: "delete-source", Help: "remove from the old layout what was read back the same from the new one"},
 	{Name: "dry-run", Help: "report what would happen and change nothing"},
 	{Name: "json", Help: "write the report as JSON, with a line for every secret"},
@@ -47,7 +46,7 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 	if (args.Flag("org-id") == "") == !args.Switch("all") {
 		return errors.New("flag --org-id: name an organization, or give --all")
 	}
-	orgs, err := orgsToCopy(ctx, cfg, args.Flag("org-id"))
+	orgs, err := orgsOf(ctx, cfg, args.Flag("org-id"))
 	if err != nil {
 		return err
 	}
@@ -61,12 +60,15 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 		return err
 	}
 	defer target.Close()
-	return runCopy(ctx, p, args, transfer.Copy{
+	return runCopy(ctx, p, args, cfg, nil, transfer.Copy{
 		From: source, To: target, FromName: "the layout " + string(from), ToName: "the layout " + string(to),
-		Foreign: source.Foreign, PurgeSource: true,
+		FromPlace: func(org id.ID) string { return source.Where(ctx, org) },
+		ToPlace:   func(org id.ID) string { return target.Where(ctx, org) },
+		Emptied:   source.Had,
+		Foreign:   source.Foreign, PurgeSource: true,
 		// An entry is written whole, so that one which would be too large is not begun.
 		Whole: to == vault.LayoutOrg,
-	}, orgs)
+	}, themselves(orgs))
 }
 
 // openLayout opens the configured Vault as if all secrets there lay in the layout.
@@ -91,17 +93,11 @@ func openLayout(ctx context.Context, cfg *config.Config, log *slog.Logger, l vau
 // orgNamesOf finds the names of organisations in the data file, for paths with {orgName}. It reads the file when the first
 // one is asked for.
 func orgNamesOf(cfg *config.Config) func(context.Context, id.ID) (string, error) {
-	read := sync.OnceValues(func() (kv.Store, error) {
-		data, problems, err := bolt.ReadFile(context.Background(), cfg.BoltPath)
-		if err == nil && len(problems) > 0 {
-			err = errors.New("the file is damaged; see influxd check: " + problems[0])
-		}
-		return data, err
-	})
+	read := sync.OnceValues(func() (kv.Store, error) { return readData(context.Background(), cfg) })
 	return func(ctx context.Context, org id.ID) (string, error) {
 		data, err := read()
 		if err != nil {
-			return "", fmt.Errorf("%s: the organizations' names are found there: %w", cfg.Place("bolt-path"), err)
+			return "", err
 		}
 		return identity.OrgName(ctx, data, org)
 	}

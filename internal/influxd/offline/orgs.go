@@ -1,0 +1,123 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/transfer"
+)
+
+// home is the configuration whose data file tells which organisations a side has. Secrets in Vault are those of the
+// server's own organisations, unless the side's configuration names a data file.
+func home(own, cfg *config.Config, kind string) *config.Config {
+	if kind == config.StoreBolt || cfg.Source("bolt-path") != "default" {
+		return cfg
+	}
+	return own
+}
+
+// readData reads a data file, which a server may have open.
+func readData(ctx context.Context, cfg *config.Config) (*bolt.Snapshot, error) {
+	data, problems, err := bolt.ReadFile(ctx, cfg.BoltPath)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no file %s, and no organization is known without it; the server's "+
+			"first start makes one", cfg.Place("bolt-path"), cfg.BoltPath)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	case len(problems) > 0:
+		return nil, fmt.Errorf("%s: the file is damaged; see influxd check: %s", cfg.Place("bolt-path"), problems[0])
+	}
+	return data, nil
+}
+
+// orgsOf are the organisations of the data file, or of them the one that is named by its ID.
+func orgsOf(ctx context.Context, cfg *config.Config, named string) ([]identity.Org, error) {
+	var org id.ID
+	if named != "" {
+		var err error
+		if org, err = id.Parse(named); err != nil {
+			return nil, fmt.Errorf("flag --org-id: %w", err)
+		}
+	}
+	data, err := readData(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	all, err := identity.Orgs(ctx, data)
+	if err != nil || named == "" {
+		return all, err
+	}
+	i := slices.IndexFunc(all, func(o identity.Org) bool { return o.ID == org })
+	if i < 0 {
+		return nil, fmt.Errorf("flag --org-id: %s has no organization %s", cfg.BoltPath, org)
+	}
+	return all[i : i+1], nil
+}
+
+// sameFile reports whether two configurations have one data file.
+func sameFile(a, b *config.Config) bool {
+	if a.BoltPath == b.BoltPath {
+		return true
+	}
+	one, err := os.Stat(a.BoltPath)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b.BoltPath)
+	return err == nil && os.SameFile(one, other)
+}
+
+// matched says which organisations of the source are which in the target.
+func matched(ctx context.Context, args config.Args, from, to *config.Config) (pairs []transfer.Pair,
+	missing []identity.Org, err error) {
+	var named []transfer.Named
+	if text := args.Flag("org"); text != "" {
+		if named, err = transfer.ParseNamed(text); err != nil {
+			return nil, nil, err
+		}
+	}
+	orgs, err := orgsOf(ctx, from, args.Flag("org-id"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if sameFile(from, to) && len(named) == 0 {
+		return themselves(orgs), nil, nil
+	}
+	there, err := orgsOf(ctx, to, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	return transfer.Match(orgs, there, named)
+}
+
+// themselves pairs each organisation with itself.
+func themselves(orgs []identity.Org) []transfer.Pair {
+	pairs := make([]transfer.Pair, len(orgs))
+	for i, o := range orgs {
+		pairs[i] = transfer.Pair{From: o.ID, To: o.ID}
+	}
+	return pairs
+}
+
+// makeOrgs makes the missing organisations in a data file that is open for writing.
+func makeOrgs(ctx context.Context, data *bolt.DB, missing []identity.Org) ([]transfer.Pair, error) {
+	var pairs []transfer.Pair
+	for _, o := range missing {
+		made, err := transfer.MakeOrg(ctx, data, o, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, transfer.Pair{From: o.ID, To: made})
+	}
+	return pairs, nil
+}
