@@ -85,7 +85,7 @@ func check(t testing.TB, texts ...string) Report {
 	for i, text := range texts {
 		sources = append(sources, Source{fmt.Sprint("file", i+1), strings.NewReader(text)})
 	}
-	r, err := Verify(t.Context(), testKey, sources...)
+	r, err := Verify(t.Context(), testKey, Expect{}, sources...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,10 +135,14 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole(t, 9, path+".2", path+".1", path)
-	if got := fmt.Sprint(kinds(whole(t, 3, path+".1"))); got != "[continues 4-4 at 1]" {
-		t.Errorf("one file alone: %s", got)
+	if r := check(t, read(t, path+".1")); r.OK() || r.Verified != 3 || fmt.Sprint(kinds(r)) != "[beginning 4-4 at 1]" {
+		t.Errorf("one file alone: %+v", r)
 	}
-	if err := VerifyFiles(t.Context(), []string{path, path + ".1", path + ".2"}, testKey, &strings.Builder{}); err != nil {
+	r, err := Verify(t.Context(), testKey, Expect{OlderRemoved: true}, Source{"a", strings.NewReader(read(t, path+".1"))})
+	if err != nil || !r.OK() || fmt.Sprint(kinds(r)) != "[continues 4-4 at 1]" {
+		t.Errorf("where the older ones were put away: %+v, %v", r, err)
+	}
+	if err := VerifyFiles(t.Context(), []string{path, path + ".1", path + ".2"}, testKey, Expect{}, &strings.Builder{}); err != nil {
 		t.Errorf("in the order of their names: %v", err)
 	}
 	if r := check(t, read(t, path+".2"), read(t, path)); r.OK() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // fileSink appends to a file. A line is one write to the kernel and no fsync: what was written survives the end of the
@@ -20,6 +21,10 @@ type fileSink struct {
 	rest int64 // bytes at the end of the file that are a part of a line, still to be cut away
 	size int64 // as it is to be
 	room *room // ahead of the end
+
+	renamed time.Time // when it was first seen that the name is another file's, or nobody's
+	told    bool      // that it has been so for long
+	gone    bool      // it was removed, and nothing took its place
 }
 
 // file is what of an *os.File is used for writing.
@@ -80,6 +85,9 @@ func (s *fileSink) prepare(f *os.File) error {
 }
 
 func (s *fileSink) write(line []byte, r Reserve) error {
+	if s.gone {
+		return errGone
+	}
 	if err := s.cut(); err != nil {
 		return err
 	}

@@ -51,6 +51,9 @@ func (l *Log) Health(ctx context.Context) Health {
 		h.Problems = append(h.Problems, "no sink of the audit log takes lines: every act is refused")
 		return h
 	}
+	if lost := l.lost.Load(); lost != nil {
+		h.Problems = append(h.Problems, "a part of the audit log is lost; see the server's log")
+	}
 	for _, sink := range s.Sinks {
 		if sink.Full {
 			h.Problems = append(h.Problems, "the disk of the audit log is full: from a reserve operators act, and names and values are read; all else is refused")

@@ -29,6 +29,7 @@ type Config struct {
 	Sinks []string
 	// ChainKey is the secret that the lines are chained with, at least 32 bytes. It has no other use.
 	ChainKey []byte
+	Marks    Marks        // where it is kept how far the log goes; nil: nowhere, and what is cut off does not show
 	Logger   *slog.Logger // nil: none
 	Stdout   io.Writer    // what the sink stdout is; nil: os.Stdout
 }
@@ -38,15 +39,19 @@ type Log struct {
 	logger  *slog.Logger
 	outputs []*output
 
-	lock    chan struct{} // holds one while somebody has the lock
-	chain   *chain
-	buf     []byte
-	closed  bool
-	doubted []Entry       // acts that were refused, while a sink that hangs may yet write that they were allowed
-	seq     atomic.Uint64 // of the last line; changed under the lock
-	written atomic.Uint64
-	refused atomic.Uint64
-	probed  atomic.Bool // somebody is trying the sinks
+	lock     chan struct{} // holds one while somebody has the lock
+	chain    *chain
+	buf      []byte
+	closed   bool
+	marks    Marks
+	chainKey []byte
+	marked   uint64 // the last line that marks knows of; used by one at a time
+	lost     atomic.Pointer[string]
+	doubted  []Entry       // acts that were refused, while a sink that hangs may yet write that they were allowed
+	seq      atomic.Uint64 // of the last line; changed under the lock
+	written  atomic.Uint64
+	refused  atomic.Uint64
+	probed   atomic.Bool // somebody is trying the sinks
 
 	path      string // of the file that queries read; "" where there is none
 	book      *lines.Book
@@ -60,7 +65,8 @@ type Log struct {
 // Open opens every sink and writes the line that the server started. The chain goes on where the file's last line, or
 // that of the file put aside last, left it. Close ends the log.
 func Open(cfg Config) (*Log, error) {
-	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf), scanLimit: defaultScanLimit}
+	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf), scanLimit: defaultScanLimit,
+		marks: cfg.Marks, chainKey: slices.Clone(cfg.ChainKey)}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
@@ -104,7 +110,7 @@ func (l *Log) open(cfg Config) error {
 		start.Torn = max(start.Torn, f.last.torn)
 		t := f.last
 		if !t.found {
-			t = rotatedTail(f.path)
+			t = asideTail(f.path)
 		}
 		if t.found && t.line.seq >= l.seq.Load() {
 			l.seq.Store(t.line.seq)
@@ -113,6 +119,9 @@ func (l *Log) open(cfg Config) error {
 		if t.found && !l.genuine(t) {
 			l.logger.Warn("the last line of the audit log does not fit the chain key: it was altered, or written with another key; see influxd audit verify", "path", f.path)
 		}
+	}
+	if err := l.compare(context.Background()); err != nil {
+		return err
 	}
 	return l.begin(start)
 }
@@ -227,13 +236,21 @@ func (l *Log) Close() error {
 	if err := l.acquire(); err != nil {
 		return err
 	}
-	defer l.release()
 	if l.closed {
+		l.release()
 		return nil
 	}
 	defer l.followers.Wait()
 	l.closed = true
 	err := l.append(&Record{Entry: Entry{Action: actionClose, Outcome: Allowed, Reserve: ReserveAll}})
+	l.release()
+	if err := l.mark(context.Background()); err != nil {
+		l.logger.Warn("how far the audit log goes could not be kept with the data", "error", err)
+	}
+	if err := l.acquire(); err != nil {
+		return err
+	}
+	defer l.release()
 	for _, o := range l.outputs {
 		err = errors.Join(err, o.end())
 	}

@@ -51,6 +51,7 @@ type output struct {
 	next   time.Time // until when it is left out, where it is slow
 	lost   uint64    // lines since it began to fail
 	warned time.Time
+	looked time.Time // when it was told that the file has gone
 }
 
 var errHangs = errors.New("it does not answer")

@@ -28,6 +28,8 @@ const (
 	Foreign    Kind = "foreign"      // something that is no line of the log, or one altered beyond recognition
 	Restarted  Kind = "restarted"    // the chain begins anew in the middle
 	WrongKey   Kind = "wrong key"    // no line at all fits the key
+	Beginning  Kind = "beginning"    // the oldest files are not there
+	CutOff     Kind = "cut off"      // the last lines are not there
 
 	Torn      Kind = "torn"      // a crash cut a line off, as the next one says, or it is at the end
 	Unclean   Kind = "unclean"   // the server went on without having ended in order
@@ -70,6 +72,10 @@ func (f Finding) String() string {
 		return fmt.Sprintf("%d bytes of a line that was never finished: a crash, a full disk, or a line that is just being written", f.Bytes)
 	case Unclean:
 		return fmt.Sprintf("before %s the server ended without closing the log: a crash, a kill, or the last lines were cut off", lines)
+	case Beginning:
+		return fmt.Sprintf("lines 1 to %d are not there: the log goes on here from an older file, which must end in the hash %s; where older files were put away on purpose, say so with --older-removed", f.Seq-1, f.Hash)
+	case CutOff:
+		return fmt.Sprintf("%s %s missing at the end: the data know of them", lines, are)
 	case Continues:
 		return fmt.Sprintf("the log goes on here from an older file, which must end in the hash %s", f.Hash)
 	}
@@ -94,7 +100,7 @@ func (r Report) OK() bool { return r.Problems == 0 }
 // VerifyFiles verifies the files as one log, in the order of their lines whatever the order of their names, and prints
 // what it found. Files whose names end in .gz are unpacked. The error says that a file cannot be read or that the log is
 // not whole.
-func VerifyFiles(ctx context.Context, paths []string, key []byte, out io.Writer) error {
+func VerifyFiles(ctx context.Context, paths []string, key []byte, x Expect, out io.Writer) error {
 	if len(paths) == 0 {
 		return errors.New("name the files of the audit log to verify")
 	}
@@ -111,7 +117,7 @@ func VerifyFiles(ctx context.Context, paths []string, key []byte, out io.Writer)
 		defer f.Close()
 		sources = append(sources, Source{path, f})
 	}
-	report, err := Verify(ctx, key, sources...)
+	report, err := Verify(ctx, key, x, sources...)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 )
 
 // tailBlock is how much of the end of a file is read to find its last line.
@@ -73,17 +75,27 @@ func unfinished(b []byte) bool {
 	return string(b[:n]) == seqPrefix[:n] || len(bytes.Trim(b, "\x00\n")) == 0
 }
 
-// rotatedTail is the tail of the file beside path that was put aside last, for a log that was rotated while the server
-// was down.
-func rotatedTail(path string) tail {
-	f, err := os.Open(rotated(path, 1))
+// asideTail is the tail of the latest file beside path that is named after it, for a log that was rotated while the server was
+// down. Those who rotate logs name them by number or by date.
+func asideTail(path string) (best tail) {
+	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
-		return tail{}
+		return best
 	}
-	defer f.Close()
-	t, err := readTail(f)
-	if err != nil {
-		return tail{}
+	for _, e := range entries {
+		rest, named := strings.CutPrefix(e.Name(), filepath.Base(path))
+		if !named || rest == "" || rest[0] != '.' && rest[0] != '-' || !e.Type().IsRegular() {
+			continue
+		}
+		f, err := os.Open(filepath.Join(filepath.Dir(path), e.Name()))
+		if err != nil {
+			continue
+		}
+		t, err := readTail(f)
+		f.Close()
+		if err == nil && t.found && t.line.seq >= best.line.seq {
+			best = t
+		}
 	}
-	return t
+	return best
 }

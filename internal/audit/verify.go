@@ -17,14 +17,21 @@ type Source struct {
 	io.Reader
 }
 
+// Expect is what is known of a log beside its files.
+type Expect struct {
+	Mark *Mark // how far the log went at least; nil: not known
+	// OlderRemoved says that the oldest files were put away on purpose: a log that begins later is whole.
+	OlderRemoved bool
+}
+
 // Verify reads the sources, oldest first, as one log and reports what is wrong with it. The error is for sources that
 // cannot be read and for the end of ctx; a log that is not whole is told by the report. Memory is bounded.
-func Verify(ctx context.Context, key []byte, sources ...Source) (Report, error) {
+func Verify(ctx context.Context, key []byte, x Expect, sources ...Source) (Report, error) {
 	c, err := newChain(key)
 	if err != nil {
 		return Report{}, err
 	}
-	v := &verifier{chain: c}
+	v := &verifier{chain: c, Expect: x}
 	for _, s := range sources {
 		if err := v.read(ctx, s); err != nil {
 			return Report{}, err
@@ -34,6 +41,7 @@ func Verify(ctx context.Context, key []byte, sources ...Source) (Report, error) 
 		v.report.Findings = []Finding{{Kind: WrongKey, File: v.file, Line: v.row}}
 		v.report.Problems, v.report.Dropped = 1, 0
 	}
+	v.atMark()
 	if v.started {
 		v.report.Hash = v.prev.String()
 	}
@@ -43,6 +51,7 @@ func Verify(ctx context.Context, key []byte, sources ...Source) (Report, error) 
 // verifier walks along the chain.
 type verifier struct {
 	*chain
+	Expect
 	report  Report
 	checked int // lines whose hash could be compared
 
@@ -161,6 +170,16 @@ func (v *verifier) line(l line) {
 	v.next(&v.would, &v.prev, l.body)
 	v.seq, v.prev, v.closed = l.seq, l.hash, head.action == actionClose
 	v.report.Last = l.seq
+	if m := v.Mark; m != nil && m.Seq == l.seq && m.Hash != l.hash.String() {
+		v.find(Finding{Kind: Altered, Seq: l.seq, To: l.seq})
+	}
+}
+
+// atMark finds what is missing at the end.
+func (v *verifier) atMark() {
+	if m := v.Mark; m != nil && v.report.Last < m.Seq && v.report.Verified > 0 {
+		v.find(Finding{Kind: CutOff, Seq: v.report.Last + 1, To: m.Seq})
+	}
 }
 
 // first takes the first line of all: the beginning of the log, or of a file that says where it goes on.
@@ -170,7 +189,11 @@ func (v *verifier) first(l line, head head) {
 	switch {
 	case l.seq == 1 && !head.stated, head.stated:
 		if head.stated {
-			v.find(Finding{Kind: Continues, Seq: l.seq, To: l.seq, Hash: head.previous.String()})
+			kind := Beginning
+			if v.OlderRemoved {
+				kind = Continues
+			}
+			v.find(Finding{Kind: kind, Seq: l.seq, To: l.seq, Hash: head.previous.String()})
 		}
 		v.checked++
 		v.prev = head.previous

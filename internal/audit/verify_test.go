@@ -109,14 +109,14 @@ func TestVerifyEveryByte(t *testing.T) {
 
 func TestVerifyWrongKey(t *testing.T) {
 	text := read(t, written(t, 3))
-	r, err := Verify(t.Context(), bytes.Repeat([]byte{8}, 32), Source{"a", strings.NewReader(text)})
+	r, err := Verify(t.Context(), bytes.Repeat([]byte{8}, 32), Expect{}, Source{"a", strings.NewReader(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Findings) != 1 || r.Findings[0].Kind != WrongKey || r.OK() {
 		t.Errorf("got %+v", r)
 	}
-	if _, err := Verify(t.Context(), []byte("short"), Source{"a", strings.NewReader(text)}); err == nil {
+	if _, err := Verify(t.Context(), []byte("short"), Expect{}, Source{"a", strings.NewReader(text)}); err == nil {
 		t.Error("a short key was taken")
 	}
 }
@@ -124,7 +124,7 @@ func TestVerifyWrongKey(t *testing.T) {
 func TestVerifyCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := VerifyFiles(ctx, []string{written(t, 1)}, testKey, io.Discard); err != context.Canceled {
+	if err := VerifyFiles(ctx, []string{written(t, 1)}, testKey, Expect{}, io.Discard); err != context.Canceled {
 		t.Errorf("got %v", err)
 	}
 }
@@ -153,7 +153,7 @@ func TestVerifyFiles(t *testing.T) {
 				write(t, tt.paths[0], "plain")
 			}
 			var out strings.Builder
-			err := VerifyFiles(t.Context(), tt.paths, testKey, &out)
+			err := VerifyFiles(t.Context(), tt.paths, testKey, Expect{}, &out)
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("error %v, want %q", err, tt.err)
 			}
@@ -177,7 +177,7 @@ func FuzzVerify(f *testing.F) {
 				t.Errorf("%q was read as %q", b, got)
 			}
 		}
-		r, err := Verify(t.Context(), bytes.Repeat([]byte{9}, 32), Source{"a", bytes.NewReader(b)})
+		r, err := Verify(t.Context(), bytes.Repeat([]byte{9}, 32), Expect{}, Source{"a", bytes.NewReader(b)})
 		if err != nil || r.Verified > 0 || r.Lines > 0 && r.OK() {
 			t.Errorf("%q: %+v, %v", b, r, err)
 		}

@@ -68,3 +68,46 @@ func TestAuditVerify(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditVerifyMissesWhatIsGone: the file removed, its end cut off, one of two sinks altered.
+func TestAuditVerifyMissesWhatIsGone(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir)
+	r.onboard(t)
+	r.end(t)
+	log := filepath.Join(dir, "audit.log")
+	whole, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(whole, []byte("\n"))
+	other := filepath.Join(dir, "other.log")
+	must(t, os.WriteFile(other, whole, 0o600))
+	sinks := "--audit-sinks=" + log + "," + other
+	if out, err := verify(t, dir, sinks); err != nil || strings.Count(out, "is whole") != 2 {
+		t.Errorf("two sinks: %v\n%s", err, out)
+	}
+	must(t, os.WriteFile(other, bytes.Replace(whole, []byte(`"setup"`), []byte(`"sotup"`), 1), 0o600))
+	if out, err := verify(t, dir, sinks); err == nil || strings.Count(out, "is whole") != 1 || !strings.Contains(out, "other.log:2: line 2 was altered") {
+		t.Errorf("one of two altered: %v\n%s", err, out)
+	}
+	if out, err := verify(t, dir, "--files", other); err == nil || !strings.Contains(out, "altered") {
+		t.Errorf("named alone: %v\n%s", err, out)
+	}
+	must(t, os.WriteFile(log, bytes.Join(lines[:len(lines)-2], nil), 0o600))
+	if out, err := verify(t, dir); err == nil || !strings.Contains(out, "missing at the end") {
+		t.Errorf("cut off: %v\n%s", err, out)
+	}
+	must(t, os.Remove(log))
+	if out, err := verify(t, dir); err == nil || !strings.Contains(err.Error(), "is not there") {
+		t.Errorf("removed: %v\n%s", err, out)
+	}
+	next := start(t, dir)
+	next.end(t)
+	if out, err := verify(t, dir); err == nil || !strings.Contains(out, "are not there") {
+		t.Errorf("removed, and started: %v\n%s", err, out)
+	}
+	if out, err := verify(t, dir, "--older-removed"); err != nil {
+		t.Errorf("put away on purpose: %v\n%s", err, out)
+	}
+}

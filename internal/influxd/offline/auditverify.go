@@ -2,6 +2,7 @@ package offline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -15,14 +16,20 @@ import (
 	"strongroom/internal/kv/bolt"
 )
 
-// verifyAudit checks the chain of the audit log's files, rotated ones beside them included. The server may be running: the
-// key of the chain is derived from the keyring, which is read past the server's lock.
+var verifyFlags = []config.Flag{
+	{Name: "files", Value: "PATH,PATH", Help: "check these files as one log, in any order, and not those that --audit-sinks names; .gz is unpacked"},
+	{Name: "older-removed", Help: "the oldest files were put away on purpose: that they are not there is no problem"},
+}
+
+// verifyAudit checks the chain of the audit log's files, rotated ones beside them included: those of each sink by
+// themselves. The server may be running: the key of the chain is derived from the keyring, which is read past the server's
+// lock.
 func verifyAudit(ctx context.Context, p command.Process, args config.Args) error {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {
 		return err
 	}
-	keys, err := peekKeyring(ctx, p, cfg)
+	keys, mark, err := peekKeyring(ctx, p, cfg)
 	if err != nil {
 		return err
 	}
@@ -32,16 +39,37 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 		return err
 	}
 	defer clear(chainKey)
-	files, err := auditFiles(cfg.AuditSinks)
-	if err != nil {
-		return err
+	expect := audit.Expect{OlderRemoved: args.Switch("older-removed")}
+	var failed []error
+	if mark == nil {
+		fmt.Fprintln(p.Stdout, "note: the data do not know how far the log goes; what was cut off its end does not show")
+	} else if m, err := audit.ParseMark(mark, chainKey); err != nil {
+		failed = append(failed, err)
+	} else {
+		expect.Mark = &m
 	}
-	return audit.VerifyFiles(ctx, files, chainKey, p.Stdout)
+	logs, err := auditFiles(cfg.AuditSinks)
+	if s := args.Flag("files"); s != "" {
+		logs, err = [][]string{strings.Split(s, ",")}, nil
+	}
+	if err != nil {
+		return errors.Join(append(failed, err)...)
+	}
+	for _, files := range logs {
+		if len(logs) > 1 {
+			fmt.Fprintf(p.Stdout, "%s:\n", files[0])
+		}
+		failed = append(failed, audit.VerifyFiles(ctx, files, chainKey, expect, p.Stdout))
+	}
+	return errors.Join(failed...)
 }
 
-// auditFiles are the files among the sinks, with those that were rotated away and stand beside them.
-func auditFiles(sinks []string) ([]string, error) {
-	var files []string
+// auditFiles are the files of each sink, with those that were rotated away and stand beside them.
+func auditFiles(sinks []string) (logs [][]string, err error) {
+	isSink := make(map[string]bool)
+	for _, s := range sinks {
+		isSink[strings.TrimPrefix(s, "file:")] = true
+	}
 	for _, s := range sinks {
 		path, isFile := strings.CutPrefix(s, "file:")
 		if !isFile && !strings.Contains(s, "/") {
@@ -51,16 +79,21 @@ func auditFiles(sinks []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		var files []string
 		for _, f := range found {
-			if rest := strings.TrimPrefix(f, path); rest == "" || rest[0] == '.' || rest[0] == '-' {
+			if rest := strings.TrimPrefix(f, path); rest == "" || (rest[0] == '.' || rest[0] == '-') && !isSink[f] {
 				files = append(files, f)
 			}
 		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("the audit log %s is not there: it was removed, or is kept elsewhere; name it with --audit-sinks as the server has it, or with --files", path)
+		}
+		logs = append(logs, files)
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("there is no file of the audit log: name it with --audit-sinks as the server has it")
+	if len(logs) == 0 {
+		return nil, fmt.Errorf("there is no file of the audit log: name it with --audit-sinks as the server has it, or with --files")
 	}
-	return files, nil
+	return logs, nil
 }
 
 // escapeGlob makes a path match itself.
@@ -68,20 +101,22 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// peekKeyring opens the keyring of a file that a server may have open.
-func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (*keyring.Keyring, error) {
-	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord)
+// peekKeyring opens the keyring of a file that a server may have open, and gives what the file knows of the audit log.
+func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (*keyring.Keyring, []byte, error) {
+	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+		return nil, nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
+	mark := records[parts.AuditMark].Value
+	delete(records, parts.AuditMark)
 	if len(records) < 2 {
-		return nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
+		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
 	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
+		return nil, nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
 	}
-	return keys, nil
+	return keys, mark, nil
 }
 
 // peeked is a kv.Store of a few records, for reading.

@@ -7,7 +7,7 @@ import "strongroom/internal/influxd/command"
 // Commands are all of them.
 func Commands() []command.Spec {
 	return []command.Spec{
-		{Name: "audit verify", Summary: "check that no line of the audit log is missing or altered", Run: verifyAudit},
+		{Name: "audit verify", Summary: "check that no line of the audit log is missing or altered", Run: verifyAudit, Flags: verifyFlags},
 		{Name: "seal status", Summary: "show what the data are sealed with, and how old the keys are", Run: sealStatus},
 		{Name: "seal rotate", Summary: "seal everything anew with new data keys", Run: sealRotate},
 		{Name: "seal change", Summary: "make a new root key, under the same seal or another", Run: sealChange, Flags: sealFlags},

@@ -35,7 +35,7 @@ func sealStatus(ctx context.Context, p command.Process, args config.Args) error 
 	if err != nil {
 		return err
 	}
-	keys, err := peekKeyring(ctx, p, cfg)
+	keys, _, err := peekKeyring(ctx, p, cfg)
 	if err != nil {
 		return err
 	}

@@ -102,11 +102,12 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	s.trail, err = audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log, Stdout: p.Stdout})
+	s.trail, err = audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.AuditMarks{KV: data}, Logger: log, Stdout: p.Stdout})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}
 	s.closes(s.trail.Close)
+	s.runs(ctx, s.trail.Maintain)
 	metrics.MustRegister(auditMetrics{s.trail})
 
 	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
