@@ -25,10 +25,10 @@ type Config struct {
 	Authn     *authn.Service
 	Directory *directory.Service
 	Secrets   *secret.Service
-	Store     secret.Store   // for the health checks
-	Trail     system.Trail   // nil: GET /api/v2/audit says that there is none
-	Seals     system.Seals   // nil: there are no paths for them
-	Backup    system.Backups // nil: there is no path for it
+	Store     secret.Store // for the health checks
+	Trail     system.Trail // nil: GET /api/v2/audit says that there is none
+	Seals     system.Seals // nil: there are no paths for them
+	Data      system.Data  // nil: there is no path for a backup of it
 
 	Version string // as X-Influxdb-Version and /health give it
 	Commit  string
@@ -68,7 +68,7 @@ func (c Config) tables() []exchange.Table {
 		secrets.Routes(c.Secrets),
 		accounts.Routes(c.Authn, c.Directory),
 		system.Routes(system.Config{
-			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Backup: c.Backup, Settings: c.Settings, Gather: c.Gather,
+			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Data: c.Data, Settings: c.Settings, Gather: c.Gather,
 			Version: c.Version, Commit: c.Commit, Logger: c.Logger,
 		}),
 		{"/api/v2/swagger.json": {"GET": exchange.Open(getOpenAPI)}},

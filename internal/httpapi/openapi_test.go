@@ -53,7 +53,7 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 		slices.Sort(described[path])
 	}
 	served := make(map[string][]string)
-	c := Config{Gather: prometheus.NewRegistry(), Seals: (*rotation.Service)(nil), Backup: (*bolt.DB)(nil)}
+	c := Config{Gather: prometheus.NewRegistry(), Seals: (*rotation.Service)(nil), Data: (*bolt.DB)(nil)}
 	for _, table := range c.tables() {
 		for path, methods := range table {
 			served[path] = slices.Sorted(maps.Keys(methods))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,6 +62,9 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("read without room: %s", keys)
 		}
 	}
+	if status, message := r.dataHealth(t); status != "fail" || !strings.Contains(message, "room") {
+		t.Errorf("the health without room: %s, %q", status, message)
+	}
 	if out, _, err := influxdOn(t, dir, "check"); err != nil {
 		t.Errorf("the file without room: %v\n%s", err, out)
 	}
@@ -70,6 +74,90 @@ func TestFullDisk(t *testing.T) {
 	}
 	if keys := r.keys(t, token, secrets); !strings.Contains(keys, "after") {
 		t.Errorf("after it: %s", keys)
+	}
+	if status, message := r.dataHealth(t); status != "pass" {
+		t.Errorf("the health after it: %s, %q", status, message)
+	}
+}
+
+// dataHealth is what /health says of the data file.
+func (r *running) dataHealth(t *testing.T) (status, message string) {
+	t.Helper()
+	var health struct {
+		Checks []struct{ Name, Status, Message string }
+	}
+	r.call(t, "GET", "/health", "", "", 200, &health)
+	for _, c := range health.Checks {
+		if c.Name == "data" {
+			return c.Status, c.Message
+		}
+	}
+	t.Fatalf("no check of the data: %+v", health)
+	return "", ""
+}
+
+// TestReadOnlyFileSystem starts where nothing can be written: what is there is read, and what cannot be done is told.
+func TestReadOnlyFileSystem(t *testing.T) {
+	if err := exec.CommandContext(t.Context(), "unshare", "-rm", "true").Run(); err != nil {
+		t.Skipf("nothing can be mounted here: %v", err)
+	}
+	dir := t.TempDir()
+	s := start(t, dir)
+	token, secrets := s.onboard(t)
+	s.call(t, "PATCH", secrets, token, `{"before":"x"}`, 204, nil)
+	s.end(t)
+	url, child := startCommand(t, dir, "--audit-sinks=stdout", exec.Command("unshare", "-rm", "sh", "-c", `mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2"`, "sh", dir, os.Args[0]))
+	defer func() {
+		must(t, child.Process.Kill())
+		child.Wait()
+	}()
+	r := &running{url: url}
+	if keys := r.keys(t, token, secrets); !strings.Contains(keys, "before") {
+		t.Errorf("the names are %s", keys)
+	}
+	r.call(t, "PATCH", secrets, token, `{"after":"x"}`, 503, nil)
+	if status, message := r.dataHealth(t); status != "fail" || !strings.Contains(message, "read-only") {
+		t.Errorf("the health: %s, %q", status, message)
+	}
+}
+
+// TestLostDataFile takes the data file away from below a server: nothing is acknowledged any more, it is told, and a
+// restore waits for its end.
+func TestLostDataFile(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	token, secrets := s.onboard(t)
+	s.call(t, "PATCH", secrets, token, `{"before":"x"}`, 204, nil)
+	backup := backupOf(t, s, token)
+	file := filepath.Join(dir, "influxd.bolt")
+	must(t, os.Rename(file, file+".aside"))
+	must(t, os.Remove(file+".pid"))
+	s.call(t, "PATCH", secrets, token, `{"after":"x"}`, 503, nil)
+	if keys := s.keys(t, token, secrets); !strings.Contains(keys, "before") || strings.Contains(keys, "after") {
+		t.Errorf("the names are %s", keys)
+	}
+	if status, message := s.dataHealth(t); status != "fail" || !strings.Contains(message, "removed") {
+		t.Errorf("the health: %s, %q", status, message)
+	}
+	if _, _, err := influxdOn(t, dir, "restore", "--from", backup); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a restore beside it: %v", err)
+	}
+	for range 50 {
+		if strings.Contains(s.stderr.String(), "cannot be written to") {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if log := s.stderr.String(); !strings.Contains(log, "the data file was removed") {
+		t.Errorf("the log says\n%s", log)
+	}
+	s.end(t)
+	if out, _, err := influxdOn(t, dir, "restore", "--from", backup); err != nil {
+		t.Errorf("a restore after its end: %v\n%s", err, out)
+	}
+	s = start(t, dir)
+	if keys := s.keys(t, token, secrets); !strings.Contains(keys, "before") {
+		t.Errorf("restored, the names are %s", keys)
 	}
 }
 

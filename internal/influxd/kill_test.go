@@ -141,7 +141,12 @@ func TestKill(t *testing.T) {
 // startChild starts the server in a process of its own, with the flag if it is not empty, and waits until it listens.
 func startChild(t *testing.T, dir, flag string) (url string, child *exec.Cmd) {
 	t.Helper()
-	child = exec.CommandContext(t.Context(), os.Args[0])
+	return startCommand(t, dir, flag, exec.CommandContext(t.Context(), os.Args[0]))
+}
+
+// startCommand does so with a command that ends in the test binary.
+func startCommand(t *testing.T, dir, flag string, child *exec.Cmd) (string, *exec.Cmd) {
+	t.Helper()
 	child.Env = append(os.Environ(), killEnv+"="+dir, flagEnv+"="+flag)
 	var problems output
 	child.Stderr = &problems

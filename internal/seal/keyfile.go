@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"strongroom/internal/disk"
 )
 
 // TypeKeyFile is the type of the seal whose key is in a file.
@@ -186,20 +188,12 @@ func (f KeyFile) write(key []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Link(file.Name(), string(f)); errors.Is(err, fs.ErrExist) {
+	if err := disk.PutNew(file.Name(), string(f)); errors.Is(err, fs.ErrExist) {
 		return ErrKeyExists
 	} else if err != nil {
 		return err
 	}
-	if err := os.Remove(file.Name()); err != nil { // before the folder is synced, which takes long
-		return err
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
+	return nil
 }
 
 // keySeal is the Seal of 32 bytes of key.

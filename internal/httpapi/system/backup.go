@@ -13,9 +13,12 @@ import (
 	"strongroom/internal/kv"
 )
 
-// Backups writes a consistent copy of the data, as sealed as they are.
-type Backups interface {
+// Data is the engine of the embedded data.
+type Data interface {
+	// Backup writes a consistent copy of the data, as sealed as they are.
 	Backup(ctx context.Context, w io.Writer) error
+	// Health says why nothing can be written, if that is so.
+	Health() error
 }
 
 // backupPatience is how long one write of a backup may wait for its reader. The transfer as a whole takes as long as it
@@ -29,7 +32,7 @@ func (h *handlers) getBackup(w http.ResponseWriter, r *exchange.Request) error {
 		return err
 	}
 	out := &backupWriter{w: w, control: http.NewResponseController(w)}
-	err := h.Backup.Backup(r.Context(), out)
+	err := h.Data.Backup(r.Context(), out)
 	if err == nil {
 		return nil
 	}

@@ -26,7 +26,7 @@ type Config struct {
 	Store    secret.Store          // for the health checks
 	Trail    Trail                 // nil: GET /api/v2/audit says that there is none
 	Seals    Seals                 // nil: there are no paths for them
-	Backup   Backups               // nil: there is no path for it
+	Data     Data                  // nil: there is no path for a backup of it
 	Settings func() map[string]any // the effective configuration, nothing secret in it
 	Gather   prometheus.Gatherer   // nil: there is no path for the metrics
 	Version  string
@@ -58,7 +58,7 @@ func Routes(c Config) exchange.Table {
 		t["/api/v2/seal/rotate"] = exchange.Methods{"POST": exchange.Auth(h.postSealRotate)}
 		t["/api/v2/seal/change"] = exchange.Methods{"POST": exchange.Auth(h.postSealChange)}
 	}
-	if c.Backup != nil {
+	if c.Data != nil {
 		t["/api/v2/backup/kv"] = exchange.Methods{"GET": {Do: h.getBackup, Long: true}}
 	}
 	if c.Gather != nil {

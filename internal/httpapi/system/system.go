@@ -35,6 +35,17 @@ type health struct {
 
 func newHealth(s secret.Store, t Trail) *health { return &health{store: s, trail: t} }
 
+// dataCheck tells whether the embedded data can be written to, and what the server is ready for.
+func (h *handlers) dataCheck() (c check, ready string) {
+	c, ready = check{Name: "data", Status: "pass"}, "ready for queries and writes"
+	err := h.Data.Health()
+	if err == nil {
+		return c, ready
+	}
+	c.Status, c.Message = "fail", strings.TrimPrefix(err.Error(), "kv: ") // requests that read are still served
+	return c, "ready for queries, and not for writes: " + c.Message
+}
+
 // check gives how the audit log is, and the error of the store.
 func (h *health) check(ctx context.Context) (audit.Health, error) {
 	h.mu.Lock()
@@ -79,6 +90,11 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 		if !d.OK {
 			c.Status = "fail" // requests are still served as long as the store is
 		}
+		body.Checks = append(body.Checks, c)
+	}
+	if h.Data != nil {
+		var c check
+		c, body.Message = h.dataCheck()
 		body.Checks = append(body.Checks, c)
 	}
 	if h.Trail != nil {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"strongroom/internal/disk"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv/bolt"
@@ -39,13 +40,13 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	place, fresh, err := placeOf(cfg.BoltPath)
+	place, _, err := bolt.Place(cfg.BoltPath)
 	if err != nil {
 		return err
 	}
-	release, err := hold(cfg)
+	release, err := bolt.Hold(cfg.BoltPath)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
 	defer func() { err = errors.Join(err, release()) }()
 
@@ -66,12 +67,8 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 		fmt.Fprintf(p.Stdout, "%s is sound; nothing was changed\n", from)
 		return nil
 	}
-	aside := ""
-	if fresh {
-		err = putNew(place, candidate)
-	} else {
-		aside, err = replace(place, candidate)
-	}
+	_, err = os.Lstat(place)
+	aside, err := put(place, candidate, errors.Is(err, fs.ErrNotExist))
 	if err != nil {
 		return err
 	}
@@ -88,33 +85,6 @@ func same(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(x, y)
 }
 
-// hold keeps servers off the data file while it is being replaced. Where it is damaged so that it cannot be opened, no
-// server can open it either.
-func hold(cfg *config.Config) (release func() error, err error) {
-	release = func() error { return nil }
-	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
-		return release, nil
-	}
-	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
-	switch {
-	case errors.Is(err, bolt.ErrInUse):
-		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
-	case err != nil:
-		return release, nil
-	}
-	return data.Close, nil
-}
-
-// placeOf is where the data file is, or would be made. Where the setting names a link, it is what that leads to: the link
-// must not become the file, on another disk perhaps, and the former data stay where nobody looks for them.
-func placeOf(path string) (place string, fresh bool, err error) {
-	place, err = filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return path, true, nil
-	}
-	return place, false, err
-}
-
 // copyBeside copies the backup to a new file, mode 0600, in the folder of the data file.
 func copyBeside(ctx context.Context, from, path string) (_ string, err error) {
 	in, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not wait for its writer
@@ -125,7 +95,7 @@ func copyBeside(ctx context.Context, from, path string) (_ string, err error) {
 	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
 		return "", errors.Join(err, errors.New("it is not a file"))
 	}
-	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".restore-*")
+	out, err := os.CreateTemp(filepath.Dir(path), bolt.CandidatePattern(path))
 	if err != nil {
 		return "", err
 	}
@@ -151,36 +121,20 @@ func (c ctxReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// putNew puts the candidate where there was no data file. Nothing holds a file that is not there: one that a server has
-// begun meanwhile must not be taken from under it.
-func putNew(place, candidate string) error {
-	if err := os.Link(candidate, place); errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("something is at %s by now, of a server that was started meanwhile perhaps; nothing was changed", place)
-	} else if err != nil {
-		return fmt.Errorf("putting the backup in place: %w; nothing was changed", err)
+// put puts the candidate in its place, and gives the name under which what was there is kept; "" where there was nothing.
+// Nothing may be taken from under a program that does not know of our lock and has begun a file there meanwhile.
+func put(place, candidate string, fresh bool) (aside string, err error) {
+	if fresh {
+		err = disk.PutNew(candidate, place)
+	} else {
+		aside = fmt.Sprintf("%s.before-restore-%s", place, time.Now().UTC().Format("20060102T150405.000Z"))
+		err = disk.Replace(place, candidate, aside)
 	}
-	return syncFolder(place)
-}
-
-// replace puts the candidate in the place of the data file, whose content stays under the name it gives. At every moment
-// the place holds one or the other, whole.
-func replace(place, candidate string) (aside string, err error) {
-	aside = fmt.Sprintf("%s.before-restore-%s", place, time.Now().UTC().Format("20060102T150405.000Z"))
-	if err := os.Link(place, aside); err != nil {
-		return "", fmt.Errorf("keeping the former data aside: %w; nothing was changed", err)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("something is at %s by now, of a server that was started meanwhile perhaps; nothing was changed", place)
 	}
-	if err := os.Rename(candidate, place); err != nil {
-		return aside, fmt.Errorf("putting the backup in place: %w; nothing was changed", err)
-	}
-	return aside, syncFolder(place)
-}
-
-// syncFolder makes the name of a file as lasting as what is in it.
-func syncFolder(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return err
+		return "", fmt.Errorf("putting the backup in place: %w", err)
 	}
-	defer dir.Close()
-	return dir.Sync()
+	return aside, nil
 }

@@ -12,7 +12,7 @@ func TestRestoreTakesNoNewFile(t *testing.T) {
 	place, candidate := filepath.Join(t.TempDir(), "influxd.bolt"), filepath.Join(t.TempDir(), "candidate")
 	noError(t, os.WriteFile(place, []byte("new"), 0o600))
 	noError(t, os.WriteFile(candidate, []byte("backup"), 0o600))
-	err := putNew(place, candidate)
+	_, err := put(place, candidate, true)
 	kept, readErr := os.ReadFile(place)
 	noError(t, readErr)
 	if err == nil || !strings.Contains(err.Error(), place) || string(kept) != "new" {

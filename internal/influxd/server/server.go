@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,6 +28,7 @@ import (
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/influxd/release"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
@@ -84,6 +86,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	s.closes(data.Close)
 	s.Data = data
+	s.runs(ctx, s.watchData)
 	// Only now: a second server on the same data must not write over the file of the first, and remove it when it ends.
 	removePIDFile, err := writePIDFile(cfg)
 	if err != nil {
@@ -167,7 +170,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		})
 	})
 	api := httpapi.Config{
-		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Backup: data,
+		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 	}
@@ -212,6 +215,31 @@ func (s *Server) Close() error {
 		all = append(all, f())
 	}
 	return errors.Join(all...)
+}
+
+// watchEvery is how often the data file is looked at.
+const watchEvery = time.Second
+
+// watchData logs when the data cannot be written to, and when they can be again.
+func (s *Server) watchData(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var told error
+	for {
+		err := s.Data.Health()
+		switch {
+		case err == nil && told != nil:
+			s.log.Info("the data can be written to again")
+		case err != nil && (told == nil || errors.Is(err, kv.ErrFull) != errors.Is(told, kv.ErrFull)):
+			s.log.Error("the data cannot be written to", "error", err)
+		}
+		told = err
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // reopenOn opens the audit log's files anew at each hangup, as those who rotate logs ask for it.

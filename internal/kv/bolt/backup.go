@@ -106,9 +106,11 @@ func (db *DB) CopyTo(ctx context.Context, f *os.File) error {
 	return err
 }
 
+func copyPattern(path string) string { return filepath.Base(path) + ".copy-*" }
+
 // nameless makes a file beside the path that has no name by the time it is written to.
 func nameless(path string) (*os.File, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".copy-*")
+	f, err := os.CreateTemp(filepath.Dir(path), copyPattern(path))
 	if err != nil {
 		return nil, err
 	}

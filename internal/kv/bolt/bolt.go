@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -39,7 +40,10 @@ const revLen = 8
 type DB struct {
 	path   string
 	bolt   *bbolt.DB
-	file   *os.File // bbolt's own
+	file   *os.File    // bbolt's own
+	opened fs.FileInfo // what the path led to
+	folder *os.File    // locked; nil where that cannot be
+	state  state
 	recent *recent
 
 	watchers watchers
@@ -56,7 +60,6 @@ type DB struct {
 	closed bool
 	queue  chan *request
 	done   chan struct{} // closed when the writer has ended
-	failed error         // the fault after which the writer takes no more; the writer's own
 }
 
 var _ kv.Store = (*DB)(nil)
@@ -134,7 +137,7 @@ func (db *DB) Close() error {
 	}
 	db.recent.close()
 	removeHolder(db.path) // while the file is still ours
-	if err := db.bolt.Close(); err != nil {
+	if err := errors.Join(db.bolt.Close(), closeFolder(db.folder)); err != nil {
 		return fmt.Errorf("closing %s: %w", db.path, err)
 	}
 	return nil

@@ -16,6 +16,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"strongroom/internal/disk"
 )
 
 // formatName and formatVersion make the marker of our files, "strongroom 1". A version is raised when an older program
@@ -62,11 +64,14 @@ type Options struct {
 	// MaxSize, where it is positive, is the size in bytes above which the file does not grow: a transaction that would
 	// need more gives kv.ErrFull.
 	MaxSize int
+
+	held bool // by Hold
 }
 
 // Open opens the file, or makes it, with mode 0600 and its folder with 0700, where there is none. An empty file counts
 // as none: that is what a first start leaves behind when it is killed at the right moment. Any other file that is not
-// ours is refused and left as it is, unchanged in every byte.
+// ours is refused and left as it is, unchanged in every byte. Where the file system is read-only, the file is open for
+// reading: transactions give kv.ErrFault.
 func Open(path string, opts Options) (*DB, error) {
 	db, err := open(path, opts)
 	if err != nil {
@@ -80,29 +85,50 @@ func open(path string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	var folder *os.File
+	if !opts.held {
+		if folder, err = lockFolder(path, syscall.LOCK_SH); err != nil {
+			return nil, err
+		}
+	}
+	db, err := openLocked(path, opts, created)
+	if err != nil {
+		return nil, errors.Join(err, closeFolder(folder))
+	}
+	db.folder = folder
+	if folder != nil {
+		removeLeftovers(path) // nobody restores at the moment
+	}
+	go db.write()
+	return db, nil
+}
+
+// openLocked opens the file when its folder is locked.
+func openLocked(path string, opts Options, created bool) (*DB, error) {
 	if !created {
 		if err := inspect(path); err != nil {
 			return nil, err
 		}
 	}
-	b, file, err := openBolt(path, opts)
+	readOnly := !created && isReadOnly(path)
+	b, file, err := openBolt(path, opts, readOnly)
 	if err != nil {
 		return nil, openError(path, err)
 	}
 	writeHolder(path)
-	if err := guard(func() error { return initialise(b) }); err != nil {
+	opened, err := file.Stat()
+	if err == nil && !readOnly {
+		err = guard(func() error { return initialise(b) })
+	}
+	if err == nil && created {
+		err = disk.SyncFolder(filepath.Dir(path))
+	}
+	if err != nil {
 		removeHolder(path)
 		b.Close()
 		return nil, err
 	}
-	if created {
-		if err := syncFolder(filepath.Dir(path)); err != nil {
-			removeHolder(path)
-			b.Close()
-			return nil, err
-		}
-	}
-	db := &DB{path: path, bolt: b, file: file, recent: newRecent(), copies: make(chan struct{}, maxCopies), directTime: directTime, room: roomFor,
+	db := &DB{path: path, bolt: b, file: file, opened: opened, recent: newRecent(), copies: make(chan struct{}, maxCopies), directTime: directTime, room: roomFor,
 		update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{}),
 		watchers: watchers{all: make(map[*watcher]bool)}, holds: heldNames{held: make(map[string]chan struct{})}}
 	err = guard(func() error {
@@ -116,12 +142,24 @@ func open(path string, opts Options) (*DB, error) {
 		b.Close()
 		return nil, err
 	}
-	go db.write()
+	if readOnly {
+		db.state.fails(fmt.Errorf("%s: %w", path, errReadOnly))
+	}
 	return db, nil
 }
 
+// isReadOnly reports whether the file is on a file system that cannot be written to.
+func isReadOnly(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return errors.Is(err, syscall.EROFS)
+	}
+	f.Close()
+	return false
+}
+
 // openBolt opens the file with bbolt, with the largest map there can be, and gives bbolt's own file with it.
-func openBolt(path string, opts Options) (b *bbolt.DB, file *os.File, err error) {
+func openBolt(path string, opts Options, readOnly bool) (b *bbolt.DB, file *os.File, err error) {
 	var size int64
 	if info, err := os.Stat(path); err == nil {
 		size = info.Size()
@@ -133,6 +171,7 @@ func openBolt(path string, opts Options) (b *bbolt.DB, file *os.File, err error)
 				FreelistType:    bbolt.FreelistMapType,
 				InitialMmapSize: mapped,
 				MaxSize:         opts.MaxSize,
+				ReadOnly:        readOnly,
 				NoStatistics:    true,
 				OpenFile: func(path string, flag int, mode fs.FileMode) (_ *os.File, err error) {
 					file, err = os.OpenFile(path, flag, mode)
@@ -275,14 +314,4 @@ func openError(path string, err error) error {
 		return fmt.Errorf("it is not a database, or it is damaged (%w), and was left untouched; restore it from a backup, or name another file with --bolt-path", err)
 	}
 	return err
-}
-
-// syncFolder makes a new file's name as lasting as what is in it.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

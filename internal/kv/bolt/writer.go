@@ -136,8 +136,11 @@ var errNothing = errors.New("nothing to write")
 // commit carries out the transactions one after another in one bbolt transaction. Each sees those before it; one whose
 // condition fails or whose caller has gone writes nothing. Where commit fails, all have.
 func (db *DB) commit(batch []*request) error {
-	if db.failed != nil {
-		return db.failed
+	if err := db.state.failure(); err != nil {
+		return err
+	}
+	if err := db.present(); err != nil {
+		return fmt.Errorf("%s: %w", db.path, err)
 	}
 	db.recent.begin(batch)
 	made := false
@@ -178,14 +181,25 @@ func (db *DB) commit(batch []*request) error {
 	})
 	if err == nil || errors.Is(err, errNothing) {
 		made = true
+		if err == nil {
+			if err = db.present(); err != nil { // what went into it is lost, whoever reads it meanwhile
+				err = fmt.Errorf("%s: %w", db.path, err)
+			}
+			db.state.ended(err)
+		}
 		for _, r := range batch {
 			if r.rev > 0 {
 				db.watchers.tell(r.rev, r.events)
 			}
 		}
+		if err != nil && !errors.Is(err, errNothing) {
+			return err
+		}
 		return nil
 	}
-	return db.fault(err, before)
+	err = db.fault(err, before)
+	db.state.ended(err)
+	return err
 }
 
 // fault says what a failed commit has left behind. bbolt writes new pages to free places, syncs them, and only then
@@ -202,7 +216,7 @@ func (db *DB) fault(err error, before int64) error {
 	})
 	switch {
 	case viewErr != nil || now != before:
-		db.failed = fmt.Errorf("%w: writing to %s failed earlier (%w): nothing is written until influxd is restarted; check the disk", kv.ErrFault, db.path, err)
+		db.state.fails(fmt.Errorf("%w: writing to %s failed earlier (%w): nothing is written until influxd is restarted; check the disk", kv.ErrFault, db.path, err))
 		return fmt.Errorf("%w: writing to %s: %w", kv.ErrFault, db.path, err)
 	case isFull(err):
 		return fmt.Errorf("%w: writing to %s: %w", kv.ErrFull, db.path, err)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"strongroom/internal/disk"
 )
 
 // Save writes the file: mode 0600, and whole or not at all, even through a crash.
@@ -33,7 +35,10 @@ func (f *File) Save() error {
 		return fmt.Errorf("cannot write the profiles: %w", err)
 	}
 	f.Exposed = false
-	return syncDir(filepath.Dir(f.target()))
+	if err := disk.SyncFolder(filepath.Dir(f.target())); err != nil {
+		return fmt.Errorf("cannot write the profiles: %w", err)
+	}
+	return nil
 }
 
 // Writable makes sure that Save can work, before something that cannot be undone.
@@ -66,12 +71,4 @@ func (f *File) target() string {
 		return real
 	}
 	return f.path
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("cannot write the profiles: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

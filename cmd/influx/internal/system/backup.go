@@ -15,6 +15,7 @@ import (
 	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/usage"
+	"strongroom/internal/disk"
 )
 
 // Backup is the command influx backup.
@@ -84,16 +85,10 @@ func writeNew(path string, write func(io.Writer) (int64, error)) (int64, error) 
 	if err := errors.Join(err, f.Close()); err != nil {
 		return 0, err
 	}
-	// A link does not go over a file that has come there since, as a rename would.
-	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
+	if err := disk.PutNew(f.Name(), path); errors.Is(err, fs.ErrExist) {
 		return 0, exit.With(exit.Conflict, errors.New("it is there already; name another file"))
 	} else if err != nil {
 		return 0, err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return n, err
-	}
-	defer dir.Close()
-	return n, dir.Sync()
+	return n, nil
 }
