@@ -18,6 +18,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/accounts"
+	"strongroom/cmd/influx/internal/completion"
 	"strongroom/cmd/influx/internal/config"
 	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/grammar"
@@ -110,6 +111,7 @@ its error is JSON on standard error.`,
 			system.Backup(p),
 		},
 	}
+	root.Commands = append(root.Commands, completion.Commands(p, func() *cli.Command { return root })...)
 	_ = root.Walk(func(cmd *cli.Command) error {
 		cmd.DisableSliceFlagSeparator = true // a secret's name may hold a comma
 		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error { return usage.Error(cmd, err) }

@@ -40,8 +40,8 @@ type File struct {
 	path       string
 	doc        map[string]any
 	head, tail []byte // comments
-	// Exposed is true where the file on disk can be read by other users of the machine.
-	Exposed bool
+	// Exposed says who else can read or change the file on disk, and what to do; empty where nobody can.
+	Exposed string
 	// nowhere is why the file can neither be read nor written, where there is no path for it.
 	nowhere error
 }
@@ -72,7 +72,7 @@ func Load(path string) (*File, error) {
 		return nil, fmt.Errorf("cannot read the profiles: %w", err)
 	}
 	if info, err := os.Stat(path); err == nil {
-		f.Exposed = info.Mode().Perm()&0o077 != 0
+		f.Exposed = exposed(path, info, currentUser())
 	}
 	if err := toml.Unmarshal(raw, &f.doc); err != nil {
 		var at *toml.DecodeError

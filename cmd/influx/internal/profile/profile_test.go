@@ -149,7 +149,7 @@ func TestSaveIsPrivateAndWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := load(t, link)
-	if !f.Exposed {
+	if f.Exposed == "" {
 		t.Error("a file others can read is not reported")
 	}
 	saved(t, f)

@@ -34,7 +34,7 @@ func (f *File) Save() error {
 	if err := os.Rename(tmp.Name(), f.target()); err != nil {
 		return fmt.Errorf("cannot write the profiles: %w", err)
 	}
-	f.Exposed = false
+	f.Exposed = ""
 	if err := disk.SyncFolder(filepath.Dir(f.target())); err != nil {
 		return fmt.Errorf("cannot write the profiles: %w", err)
 	}

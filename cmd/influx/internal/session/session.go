@@ -162,8 +162,8 @@ func (p *Process) LoadProfiles(cmd *cli.Command) (*profile.File, error) {
 		}
 	}
 	f, err := profile.Load(path)
-	if err == nil && f.Exposed {
-		p.Term.Warn("Warning: other users can read %s, and it holds tokens; run: chmod 600 %s", path, path)
+	if err == nil && f.Exposed != "" {
+		p.Term.Warn("Warning: %s", f.Exposed)
 	}
 	return f, err
 }
