@@ -29,8 +29,10 @@ TEST      := go test -vet=off -ldflags=-w
 TEST_RACE := CGO_ENABLED=1 $(TEST) -race -gcflags='golang.org/x/crypto/...=-race=false'
 
 # The modules in and below test/, which keep heavy test dependencies out of the product's go.mod.
-TEST_MODULES := $(filter-out test/vaultserver,$(patsubst %/go.mod,%,$(wildcard test/go.mod test/*/go.mod)))
+TEST_MODULES := $(filter-out test/vaultserver test/etcdserver,$(patsubst %/go.mod,%,$(wildcard test/go.mod test/*/go.mod)))
 VAULTSERVER  := .cache/bin/vaultserver
+ETCDSERVER   := .cache/bin/etcdserver
+TEST_PARTS   := STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_TEST_ETCD=$(CURDIR)/$(ETCDSERVER)
 
 FUZZ_TIME  ?= 60s
 BENCH      ?= .
@@ -72,7 +74,7 @@ check: lint build ## in a minute or two: format, vet, staticcheck and the quick 
 .PHONY: test-unit
 test-unit: test-tools build ## the product's tests with the race detector, layers and CLI scripts included
 	@# The two that take longest first, and three at a time: those over Vault wait as much as they work.
-	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) $(TEST_RACE) -timeout 20m -p 3 ./internal/secret/vault ./internal/secret/embedded ./...
+	$(TEST_PARTS) $(TEST_RACE) -timeout 20m -p 3 ./internal/secret/vault ./internal/secret/embedded ./...
 	@# What the race detector is too slow for: 300 kills, a crash at every transaction, changes of 2,000 names.
 	$(TEST) -timeout 10m -run '^TestKill$$' ./internal/influxd
 	$(TEST) -timeout 10m -run 'Crash|Fault|DiskFull|SmallPages' ./internal/secret/embedded
@@ -80,18 +82,24 @@ test-unit: test-tools build ## the product's tests with the race detector, layer
 .PHONY: test-modules
 test-modules: test-tools build ## the tests of the modules below test/
 	cd test/vaultserver && go vet ./...
+	cd test/etcdserver && go vet ./...
 	@for m in $(TEST_MODULES); do \
 		echo "== $$m"; \
-		(cd $$m && go vet ./... && STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_BIN=$(CURDIR)/bin $(TEST) -timeout 15m ./...); \
+		(cd $$m && go vet ./... && $(TEST_PARTS) STRONGROOM_BIN=$(CURDIR)/bin $(TEST) -timeout 15m ./...); \
 	done
 
 .PHONY: test-tools
-test-tools: $(VAULTSERVER) ## what the tests start: a real Vault server (2 minutes the first time)
+test-tools: $(VAULTSERVER) $(ETCDSERVER) ## what the tests start: a real Vault and a real etcd (3 minutes the first time)
 
 # Apart from the product's build: it has a go.mod of its own, and is never built with the race detector.
 $(VAULTSERVER): $(wildcard test/vaultserver/*.go) $(wildcard test/vaultserver/go.*)
 	@mkdir -p $(dir $@)
 	cd test/vaultserver && go build -o $(CURDIR)/$@ .
+	@touch $@
+
+$(ETCDSERVER): $(wildcard test/etcdserver/*.go) $(wildcard test/etcdserver/go.*)
+	@mkdir -p $(dir $@)
+	cd test/etcdserver && go build -o $(CURDIR)/$@ .
 	@touch $@
 
 # What the tests need of the machine: gcc for the race detector, curl for the README's walk-through, Node.js for InfluxData's
@@ -121,7 +129,7 @@ lint: ## gofmt, go vet and staticcheck
 # Alone on the machine: one package after the other, and nothing else beside it.
 .PHONY: bench
 bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Pattern chooses, BENCH_TIME=10s is longer, BENCH_IN=./... is elsewhere
-	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_BIN=$(CURDIR)/bin go test -p 1 -run '^$$' -timeout 1h \
+	$(TEST_PARTS) STRONGROOM_BIN=$(CURDIR)/bin go test -p 1 -run '^$$' -timeout 1h \
 		-bench '$(BENCH)' -benchtime $(BENCH_TIME) $(BENCH_IN)
 
 .PHONY: soak

@@ -116,8 +116,8 @@ type Store interface {
 	List(ctx context.Context, prefix, after string, limit int) ([]Record, error)
 
 	// Txn carries out all operations if all conditions hold, and otherwise none of them and gives ErrConflict. It
-	// returns the new revision, which every put record now has and which is above all earlier ones, once the change is
-	// on disk. Limits and form are those of Validate. When ctx ends during the call, the transaction may have been carried out.
+	// returns the revision, which every put record now has and which is then above all earlier ones, once the change is
+	// on disk; where nothing was put it may be the last one. Limits and form are those of Validate. When ctx ends during the call, the transaction may have been carried out.
 	Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error)
 
 	// Watch tells of every change of records whose keys begin with prefix that came after the revision after, in order, and

@@ -1,0 +1,316 @@
+// Package etcd is the kv.Store of several servers: the data are in an etcd cluster, of version 3.5 or later.
+//
+// Below the prefix that the configuration gives there are
+//
+//	<prefix>d/<key>        the records; a record's revision is etcd's ModRevision of its key
+//	<prefix>hold/<name>/…  who holds a name (Hold)
+//
+// Reads are linearizable. A read that one member does not answer in time is sent again, to the next; a transaction is sent
+// once, for nobody can know whether one without an answer was carried out. Errors name no address.
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"strongroom/internal/kv"
+)
+
+// The bounds of one call. A member that does not answer a read within readTry has another ask; what nobody answers within
+// callTime is unavailable.
+const (
+	readTry  = 1 * time.Second
+	callTime = 5 * time.Second
+	dialTime = 2 * time.Second
+	// keepAlive is how long a connection may be silent before it is asked whether the other end is there, and
+	// keepAliveWait how long that may take. An etcd as it comes ends connections that ask more often than that.
+	keepAlive     = 5 * time.Second
+	keepAliveWait = 2 * time.Second
+)
+
+// Config says which cluster, and who asks.
+type Config struct {
+	Endpoints []string // URLs, http or https, all of one kind
+	TLS       *tls.Config
+	Username  string
+	Password  string
+	Prefix    string // what all keys begin with; it ends with a slash
+}
+
+// Store is an etcd cluster. It is a kv.Store.
+type Store struct {
+	client *clientv3.Client
+	data   string // what the keys of records begin with
+	names  string // and those of holds
+
+	mu      sync.RWMutex // held for reading while a call begins, for writing by Close
+	closed  bool
+	calls   sync.WaitGroup
+	ending  context.Context // ends with Close, and what runs in the background with it
+	end     context.CancelFunc
+	metrics *metrics
+}
+
+var _ kv.Store = (*Store)(nil)
+
+// Open connects to the cluster and reads from it once. It returns kv.ErrUnavailable where no member answers, and an error
+// that says what is wrong where the cluster refuses the caller.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	if len(c.Endpoints) == 0 {
+		return nil, errors.New("no endpoint of etcd is given")
+	}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: c.Endpoints, TLS: c.TLS, Username: c.Username, Password: c.Password,
+		DialTimeout: dialTime, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveWait,
+		PermitWithoutStream: true,
+		Logger:              zap.NewNop(), // what is wrong is told by the calls' errors
+		DialOptions:         []grpc.DialOption{grpc.WithUserAgent("strongroom")},
+	})
+	if err != nil {
+		return nil, fault(ctx, err)
+	}
+	s := &Store{client: client, data: c.Prefix + "d/", names: c.Prefix + "hold/", metrics: newMetrics()}
+	s.ending, s.end = context.WithCancel(context.Background())
+	if _, err := s.List(ctx, "", "", 1); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// enter lets a call begin, unless the store is closed. Close waits until the call is left.
+func (s *Store) enter(ctx context.Context) (leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return nil, kv.ErrClosed
+	}
+	s.calls.Add(1)
+	return s.calls.Done, nil
+}
+
+// begin lets a call begin whose context ends with the caller's and after callTime.
+func (s *Store) begin(ctx context.Context) (context.Context, func(), error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, callTime)
+	return bounded, func() { cancel(); leave() }, nil
+}
+
+// read does a read until it has an answer, each try for readTry at most.
+func (s *Store) read(ctx context.Context, op string, do func(context.Context) error) error {
+	bounded, done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	start := time.Now()
+	for {
+		try, cancel := context.WithTimeout(bounded, readTry)
+		err = do(try)
+		slow := err != nil && try.Err() != nil && bounded.Err() == nil
+		cancel()
+		if !slow {
+			break
+		}
+	}
+	err = s.outcome(ctx, err)
+	s.metrics.observe(op, start, err)
+	return err
+}
+
+// Get returns one record.
+func (s *Store) Get(ctx context.Context, key string) (rec kv.Record, err error) {
+	if key == "" || len(key) > kv.MaxKey { // what no record has; etcd would refuse to look for it
+		if err := ctx.Err(); err != nil {
+			return kv.Record{}, err
+		}
+		return kv.Record{}, kv.ErrNotFound
+	}
+	err = s.read(ctx, "get", func(ctx context.Context) error {
+		res, err := s.client.Get(ctx, s.data+key)
+		if err == nil && len(res.Kvs) == 0 {
+			return kv.ErrNotFound
+		}
+		if err == nil {
+			rec = s.record(res.Kvs[0])
+		}
+		return err
+	})
+	return rec, err
+}
+
+// List returns one page of the records whose keys begin with prefix.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) (recs []kv.Record, err error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	}
+	from := s.data + prefix
+	if after != "" && after >= prefix {
+		from = s.data + after + "\x00" // the first key behind it
+	}
+	end := clientv3.GetPrefixRangeEnd(s.data + prefix)
+	err = s.read(ctx, "list", func(ctx context.Context) error {
+		if from >= end {
+			return ctx.Err()
+		}
+		res, err := s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
+		if err != nil {
+			return err
+		}
+		recs = make([]kv.Record, len(res.Kvs))
+		for i, r := range res.Kvs {
+			recs[i] = s.record(r)
+		}
+		return nil
+	})
+	return recs, err
+}
+
+// record is etcd's record as package kv has it. A value of no bytes is one, and not nil.
+func (s *Store) record(r *mvccpb.KeyValue) kv.Record {
+	value := r.Value
+	if value == nil {
+		value = []byte{}
+	}
+	return kv.Record{Key: string(r.Key[len(s.data):]), Value: value, Rev: r.ModRevision}
+}
+
+// Txn carries out a transaction. One whose conditions were found not to hold, or that etcd refused, was not carried out;
+// after any other error that is not known.
+func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	if err := kv.Validate(conds, ops); err != nil {
+		if ended := ctx.Err(); ended != nil {
+			return 0, ended
+		}
+		return 0, err
+	}
+	compares := make([]clientv3.Cmp, len(conds))
+	for i, c := range conds {
+		compares[i] = clientv3.Compare(clientv3.ModRevision(s.data+c.Key), "=", c.Rev)
+	}
+	changes := make([]clientv3.Op, len(ops))
+	for i, op := range ops {
+		switch op.Kind {
+		case kv.OpPut:
+			changes[i] = clientv3.OpPut(s.data+op.Key, string(op.Value))
+		case kv.OpDelete:
+			changes[i] = clientv3.OpDelete(s.data + op.Key)
+		case kv.OpDeletePrefix:
+			changes[i] = clientv3.OpDelete(s.data+op.Key, clientv3.WithPrefix())
+		}
+	}
+	bounded, done, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	start := time.Now()
+	res, err := s.client.Txn(bounded).If(compares...).Then(changes...).Commit()
+	if err == nil && !res.Succeeded {
+		err = kv.ErrConflict
+	}
+	err = s.outcome(ctx, err)
+	s.metrics.observe("txn", start, err)
+	if err != nil {
+		return 0, err
+	}
+	return res.Header.Revision, nil
+}
+
+// Close waits for the calls under way, each callTime at most, and ends the connections.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	already := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	s.end()
+	s.calls.Wait()
+	if already {
+		return nil
+	}
+	if err := s.client.Close(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("closing the connection to etcd: %w", err)
+	}
+	return nil
+}
+
+// outcome makes of a call's error what package kv says.
+func (s *Store) outcome(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, kv.ErrConflict) || errors.Is(err, kv.ErrNotFound) {
+		return err
+	}
+	if ended := ctx.Err(); ended != nil {
+		return ended
+	}
+	return fault(ctx, err)
+}
+
+// fault makes of etcd's error one of package kv's. It keeps what etcd said where that is etcd's own words, and nothing of
+// what the network's errors say, which name addresses.
+func fault(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil {
+		return ended
+	}
+	var told rpctypes.EtcdError
+	if errors.As(err, &told) {
+		err = told
+	}
+	switch {
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return fmt.Errorf("%w: etcd has reached its quota (NOSPACE): compact and defragment it, or raise "+
+			"--quota-backend-bytes, then disarm the alarm (etcdctl alarm disarm)", kv.ErrFull)
+	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
+		return fmt.Errorf("%w: etcd has lower limits than it comes with: --max-request-bytes must be 1572864 "+
+			"and --max-txn-ops 128 at least", kv.ErrTooLarge)
+	case errors.Is(err, rpctypes.ErrPermissionDenied):
+		return errors.New("etcd denies the user the prefix of --etcd-prefix; grant it readwrite")
+	case errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrUserEmpty),
+		errors.Is(err, rpctypes.ErrInvalidAuthToken), errors.Is(err, rpctypes.ErrUserNotFound):
+		return errors.New("etcd does not accept the user's name and password (--etcd-username, --etcd-password-file)")
+	case errors.Is(err, rpctypes.ErrCorrupt):
+		return errors.New("etcd has found its data to be corrupt (alarm CORRUPT)")
+	}
+	code := status.Code(err)
+	if told.Error() != "" {
+		code = told.Code()
+	}
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.ResourceExhausted, codes.Aborted:
+		return fmt.Errorf("%w: %s", kv.ErrUnavailable, why(err, told))
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return fmt.Errorf("etcd refuses the server: %s", code)
+	}
+	return fmt.Errorf("etcd answered with an error: %s", why(err, told))
+}
+
+// why says what kept etcd from answering.
+func why(err error, told rpctypes.EtcdError) string {
+	text := err.Error()
+	switch {
+	case told.Error() != "":
+		return told.Error() // such as "etcdserver: no leader"
+	case strings.Contains(text, "certificate"), strings.Contains(text, "tls:"):
+		return "the TLS handshake with etcd failed; check --etcd-cacert, --etcd-cert and --etcd-key"
+	case strings.Contains(text, "connection refused"):
+		return "no member of etcd takes connections"
+	}
+	return "no member of etcd answers"
+}

@@ -1,0 +1,162 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/etcdtest"
+	"strongroom/internal/kv/kvtest"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	etcdtest.StopShared()
+	os.Exit(code)
+}
+
+func open(t *testing.T, c *etcdtest.Cluster, prefix string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Config{Endpoints: c.Endpoints(), Prefix: prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+func TestSuite(t *testing.T) {
+	c := etcdtest.Shared(t)
+	kvtest.Test(t, func(t *testing.T) kv.Store { return open(t, c, etcdtest.Prefix(t)) })
+}
+
+func TestNobodyThere(t *testing.T) {
+	_, err := Open(t.Context(), Config{Endpoints: []string{"http://127.0.0.1:1"}, Prefix: "x/"})
+	if !errors.Is(err, kv.ErrUnavailable) || strings.Contains(err.Error(), "127.0.0.1") {
+		t.Errorf("without a cluster: %v", err)
+	}
+	if _, err := Open(t.Context(), Config{}); err == nil {
+		t.Error("it opens without endpoints")
+	}
+}
+
+// TestQuota fills etcd's space: writes are refused as on a full disk, reads go on.
+func TestQuota(t *testing.T) {
+	c := etcdtest.Start(t, 1, "-quota", fmt.Sprint(2<<20))
+	s := open(t, c, "x/")
+	big := []byte(strings.Repeat("x", 256<<10))
+	for i := range 100 {
+		_, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put(fmt.Sprint(i), big)})
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, kv.ErrFull) || !strings.Contains(err.Error(), "alarm disarm") {
+			t.Fatalf("over the quota: %v", err)
+		}
+		if _, err := s.Get(t.Context(), "0"); err != nil {
+			t.Errorf("a read over the quota: %v", err)
+		}
+		return
+	}
+	t.Fatal("the quota was never reached")
+}
+
+// TestMembersLost kills and pauses members below a writer and a watch: with one lost all goes on, with two nothing is
+// written, and when they are back nothing that was acknowledged is missing.
+func TestMembersLost(t *testing.T) {
+	c := etcdtest.Start(t, 3)
+	s := open(t, c, "x/")
+	acknowledged := make(map[string]bool)
+	n := 0
+	write := func(ctx context.Context) error {
+		n++
+		key := fmt.Sprintf("w/%04d", n)
+		_, err := s.Txn(ctx, nil, []kv.Op{kv.Put(key, []byte("1"))})
+		if err == nil {
+			acknowledged[key] = true
+		}
+		return err
+	}
+	// until writes until one is acknowledged, as a caller that tries again does.
+	until := func(what string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		for {
+			err := write(ctx)
+			if err == nil {
+				return
+			}
+			if ctx.Err() != nil || !errors.Is(err, kv.ErrUnavailable) {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+	}
+	var mu sync.Mutex
+	told := make(map[string]bool)
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		var after int64
+		for ctx.Err() == nil {
+			err := s.Watch(ctx, "w/", after, func(u kv.Update) {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, e := range u.Events {
+					told[e.Key] = true
+				}
+				after = u.Rev
+			})
+			if ctx.Err() == nil && !errors.Is(err, kv.ErrUnavailable) {
+				t.Errorf("the watch ended: %v", err)
+			}
+		}
+	})
+	until("at rest")
+	for i, m := range c.Members {
+		m.Kill()
+		until(fmt.Sprintf("with member %d killed", i))
+		m.Restart(t)
+		m.Pause()
+		until(fmt.Sprintf("with member %d paused", i))
+		m.Resume()
+	}
+	c.Members[0].Pause()
+	c.Members[1].Pause()
+	if err := write(t.Context()); !errors.Is(err, kv.ErrUnavailable) {
+		t.Errorf("a write without a majority: %v", err)
+	}
+	if _, err := s.Get(t.Context(), "w/0001"); !errors.Is(err, kv.ErrUnavailable) {
+		t.Errorf("a read without a majority: %v", err)
+	}
+	c.Members[0].Resume()
+	c.Members[1].Resume()
+	until("with all back")
+
+	for key := range acknowledged {
+		if _, err := s.Get(t.Context(), key); err != nil {
+			t.Errorf("what was acknowledged, %s: %v", key, err)
+		}
+		for {
+			mu.Lock()
+			ok := told[key]
+			mu.Unlock()
+			if ok {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	cancel()
+	watching.Wait()
+}

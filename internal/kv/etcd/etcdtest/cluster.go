@@ -1,0 +1,240 @@
+// Package etcdtest gives tests a real etcd: it runs the members of test/etcdserver in processes of their own.
+//
+//	c := etcdtest.Shared(t)       // one member, one for a test binary
+//	prefix := etcdtest.Prefix(t)  // keys of the test's own, so that tests do not meet
+//
+// A test that kills or pauses members takes a cluster of its own with Start.
+package etcdtest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// Cluster is a running etcd.
+type Cluster struct {
+	Members []*Member
+	// Peers are the members as etcd's --initial-cluster names them.
+	peers []string
+}
+
+// Member is one of its servers.
+type Member struct {
+	Endpoint string // its URL for clients, the same over a restart
+
+	name, dir, client, peer string
+	args                    []string
+	cluster                 *Cluster
+	cmd                     *exec.Cmd
+	stdin                   io.Closer
+	stderr                  *bytes.Buffer
+}
+
+// Endpoints are all members' URLs.
+func (c *Cluster) Endpoints() (all []string) {
+	for _, m := range c.Members {
+		all = append(all, m.Endpoint)
+	}
+	return all
+}
+
+var shared struct {
+	sync.Mutex
+	cluster *Cluster
+	prefix  int
+}
+
+// Shared returns the one-member cluster of this test binary, which ends with it.
+func Shared(t testing.TB) *Cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil {
+		dir, err := os.MkdirTemp("", "etcd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.cluster = start(t, dir, 1)
+	}
+	return shared.cluster
+}
+
+// StopShared ends the shared cluster, for a TestMain.
+func StopShared() {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster != nil {
+		for _, m := range shared.cluster.Members {
+			m.Kill()
+			_ = os.RemoveAll(m.dir)
+		}
+		shared.cluster = nil
+	}
+}
+
+// Prefix is one that no other test of this binary has.
+func Prefix(testing.TB) string {
+	shared.Lock()
+	defer shared.Unlock()
+	shared.prefix++
+	return fmt.Sprintf("test-%d/", shared.prefix)
+}
+
+// Start runs a cluster of n members for this test alone. The arguments go to each member's command line.
+func Start(t testing.TB, n int, args ...string) *Cluster {
+	t.Helper()
+	c := start(t, t.TempDir(), n, args...)
+	t.Cleanup(func() {
+		for _, m := range c.Members {
+			m.Kill()
+		}
+	})
+	return c
+}
+
+func start(t testing.TB, dir string, n int, args ...string) *Cluster {
+	t.Helper()
+	path := binary(t)
+	// Members must know each other's ports before any listens; what takes one meanwhile costs another try.
+	var err error
+	for range 5 {
+		c := &Cluster{}
+		for i := range n {
+			name := fmt.Sprintf("m%d", i)
+			m := &Member{name: name, dir: filepath.Join(dir, name), client: "http://" + freeAddress(t), peer: "http://" + freeAddress(t),
+				args: args, cluster: c}
+			if strings.Contains(strings.Join(args, " "), "-cert") {
+				m.client = "https" + strings.TrimPrefix(m.client, "http")
+			}
+			c.Members = append(c.Members, m)
+			c.peers = append(c.peers, name+"="+m.peer)
+		}
+		errs := make(chan error, n)
+		for _, m := range c.Members {
+			go func() { errs <- m.run(path) }()
+		}
+		err = nil
+		for range n {
+			if e := <-errs; e != nil {
+				err = e
+			}
+		}
+		if err == nil {
+			return c
+		}
+		for _, m := range c.Members {
+			m.Kill()
+			_ = os.RemoveAll(m.dir)
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+func freeAddress(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (m *Member) run(path string) error {
+	m.cmd = exec.Command(path, append([]string{"-name", m.name, "-dir", m.dir, "-client", m.client, "-peer", m.peer,
+		"-cluster", strings.Join(m.cluster.peers, ",")}, m.args...)...)
+	m.stderr = new(bytes.Buffer)
+	m.cmd.Stderr = m.stderr
+	stdin, err := m.cmd.StdinPipe() // closed by the kernel when this process ends, however it ends
+	if err != nil {
+		return err
+	}
+	m.stdin = stdin
+	stdout, err := m.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := m.cmd.Start(); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err != nil {
+		_ = m.cmd.Wait()
+		return fmt.Errorf("a member of etcd did not start: %s", m.stderr)
+	}
+	var told struct{ Client string }
+	if err := json.Unmarshal(line, &told); err != nil {
+		return fmt.Errorf("a member of etcd said %q: %w", line, err)
+	}
+	m.Endpoint = told.Client
+	return nil
+}
+
+// Kill ends the member at once, as a crash does.
+func (m *Member) Kill() {
+	if m.cmd == nil || m.cmd.Process == nil {
+		return
+	}
+	_ = m.cmd.Process.Kill()
+	_ = m.cmd.Wait()
+	_ = m.stdin.Close()
+	m.cmd = nil
+}
+
+// Restart starts a killed member again, with its data and at its addresses.
+func (m *Member) Restart(t testing.TB) {
+	t.Helper()
+	m.Kill()
+	if err := m.run(binary(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Pause stops the member's process, which neither answers nor closes a connection from then on.
+func (m *Member) Pause() { _ = m.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume has it go on.
+func (m *Member) Resume() { _ = m.cmd.Process.Signal(syscall.SIGCONT) }
+
+// binary finds the server. A test that cannot run for lack of it fails: a skipped one would not be missed.
+func binary(t testing.TB) string {
+	t.Helper()
+	if testing.Short() && os.Getenv("CI") == "" {
+		t.Skip("needs a real etcd; left out by -short")
+	}
+	path := os.Getenv("STRONGROOM_TEST_ETCD")
+	if path == "" {
+		path = filepath.Join(root(t), ".cache", "bin", "etcdserver")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("no etcd to test against: %v; run make test-tools", err)
+	}
+	return path
+}
+
+// root is the folder of the product's go.mod.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(b, []byte("module strongroom\n")) {
+			return dir
+		}
+	}
+	t.Fatal("no go.mod of the module strongroom above the working folder; set STRONGROOM_TEST_ETCD to the server's binary")
+	return ""
+}

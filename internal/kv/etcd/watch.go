@@ -1,0 +1,147 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
+
+	"strongroom/internal/kv"
+)
+
+// silence is after how long without a word from etcd a watch counts as broken. It asks for one every kv.WatchPulse.
+const silence = 4 * kv.WatchPulse
+
+// Watch tells of changes; see kv.Store. It needs a member that has a leader: one that is cut off from the others ends it.
+func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ending, cancel)()
+	watching = clientv3.WithRequireLeader(watching)
+
+	opts := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify()}
+	if after > 0 {
+		opts = append(opts, clientv3.WithRev(after+1))
+	}
+	// The end of ctx and of the store are told as such, whatever else has come of them.
+	ended := func(err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case s.ending.Err() != nil:
+			return kv.ErrClosed
+		}
+		return err
+	}
+	pulse := time.NewTicker(kv.WatchPulse)
+	defer pulse.Stop()
+	responses := s.client.Watch(watching, s.data+prefix, opts...)
+	heard := time.Now()
+	rev, told := after, false
+	for {
+		select {
+		case <-watching.Done():
+			return ended(kv.ErrUnavailable)
+		case <-pulse.C:
+			if time.Since(heard) > silence {
+				return ended(fmt.Errorf("%w: etcd is silent", kv.ErrUnavailable))
+			}
+			if err := s.client.RequestProgress(watching); err != nil {
+				return ended(fault(watching, err))
+			}
+		case res, ok := <-responses:
+			heard = time.Now()
+			switch {
+			case !ok:
+				return ended(fmt.Errorf("%w: the watch was ended", kv.ErrUnavailable))
+			case res.CompactRevision != 0:
+				return ended(kv.ErrLagging)
+			case res.Err() != nil:
+				return ended(fault(watching, res.Err()))
+			}
+			u := kv.Update{Rev: res.Header.Revision, Events: make([]kv.Event, 0, len(res.Events))}
+			if res.Created && after > 0 { // what came before it is still to be told
+				u.Rev = after
+			}
+			for _, e := range res.Events {
+				u.Events = append(u.Events, kv.Event{Record: s.record(e.Kv), Deleted: e.Type == clientv3.EventTypeDelete})
+			}
+			if n := len(res.Events); n > 0 { // the header may be ahead of what is told
+				u.Rev = res.Events[n-1].Kv.ModRevision
+			}
+			if u.Rev < rev || told && u.Rev == rev && len(u.Events) == 0 && !res.IsProgressNotify() {
+				continue
+			}
+			rev, told = u.Rev, true
+			tell(u)
+		}
+	}
+}
+
+// Hold holds a name; see kv.Store. It is etcd's own lock: a key of a lease that this server keeps alive.
+func (s *Store) Hold(ctx context.Context, name string) (held context.Context, release func(), err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer leave()
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ending, cancel)()
+	fail := func(err error) (context.Context, func(), error) {
+		switch {
+		case ctx.Err() != nil:
+			err = ctx.Err()
+		case s.ending.Err() != nil:
+			err = kv.ErrClosed
+		case errors.Is(err, concurrency.ErrSessionExpired):
+			err = fmt.Errorf("%w: the lease has ended", kv.ErrUnavailable)
+		default:
+			err = fault(ctx, err)
+		}
+		return nil, nil, err
+	}
+	granting, cancelGrant := context.WithTimeout(waiting, callTime)
+	lease, err := s.client.Grant(granting, int64(kv.HoldTime/time.Second))
+	cancelGrant()
+	if err != nil {
+		return fail(err)
+	}
+	// The lease lives until it is released or the store ends, not with the context of whoever waits for it.
+	living, stop := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(s.ending, stop)
+	end := sync.OnceFunc(func() {
+		unhook()
+		stop()
+		revoking, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+		defer cancel()
+		_, _ = s.client.Revoke(revoking, lease.ID) // else it ends by itself, after kv.HoldTime
+	})
+	session, err := concurrency.NewSession(s.client, concurrency.WithLease(lease.ID), concurrency.WithContext(living))
+	if err != nil {
+		end()
+		return fail(err)
+	}
+	if err := concurrency.NewMutex(session, s.names+name).Lock(waiting); err != nil {
+		end()
+		return fail(err)
+	}
+	held, lost := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-session.Done(): // the lease has ended, or the store
+		case <-held.Done():
+		}
+		lost()
+	}()
+	return held, func() { lost(); end() }, nil
+}
