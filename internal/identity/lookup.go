@@ -23,7 +23,7 @@ func OrgExists(ctx context.Context, store kv.Store, org id.ID) error {
 	if errors.Is(err, kv.ErrNotFound) {
 		return ErrOrgNotFound
 	}
-	return record.Fault(err)
+	return kv.Coded(err)
 }
 
 // UserNamed is the user of the name, or ErrUserNotFound.

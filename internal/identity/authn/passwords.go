@@ -104,7 +104,7 @@ func (s *Service) verify(ctx context.Context, user id.ID, password string) (proo
 	if user.Valid() {
 		var err error
 		if r, err = s.kv.Get(ctx, record.Key("password", user)); err != nil && !errors.Is(err, kv.ErrNotFound) {
-			return proof{}, false, record.Fault(err)
+			return proof{}, false, kv.Coded(err)
 		}
 	}
 	ok, err := s.pw.matches(ctx, r.Value, password)
@@ -118,7 +118,7 @@ func (s *Service) holds(ctx context.Context, p proof) error {
 	if errors.Is(err, kv.ErrNotFound) || err == nil && r.Rev != p.rev {
 		return ErrUnauthorized
 	}
-	return record.Fault(err)
+	return kv.Coded(err)
 }
 
 // SetPassword sets another user's password, and ends the user's sessions. Who sets an operator's can sign in as one: that

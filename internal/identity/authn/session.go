@@ -197,7 +197,7 @@ func (s *Service) EndSessions(ctx context.Context, user id.ID) error {
 	for {
 		rs, err := s.kv.List(ctx, record.Folder("sessionuser", user), "", kv.MaxOps/2)
 		if err != nil {
-			return record.Fault(err)
+			return kv.Coded(err)
 		}
 		if len(rs) == 0 {
 			return nil
@@ -207,7 +207,7 @@ func (s *Service) EndSessions(ctx context.Context, user id.ID) error {
 			ops = append(ops, kv.Delete(r.Key), kv.Delete(record.Key("session", record.Last(r.Key))))
 		}
 		if _, err := s.kv.Txn(ctx, nil, ops); err != nil && !errors.Is(err, kv.ErrConflict) {
-			return record.Fault(err)
+			return kv.Coded(err)
 		}
 	}
 }

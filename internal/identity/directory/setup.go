@@ -40,7 +40,7 @@ func (s *Service) SetupAllowed(ctx context.Context) (bool, error) {
 	for _, pre := range []string{"user/", "org/"} {
 		rs, err := s.kv.List(ctx, pre, "", 1)
 		if err != nil || len(rs) > 0 {
-			return false, record.Fault(err)
+			return false, kv.Coded(err)
 		}
 	}
 	return true, nil
@@ -109,7 +109,7 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	if _, err := s.kv.Txn(ctx, conds, ops); errors.Is(err, kv.ErrConflict) {
 		return Onboarded{}, errSetupDone
 	} else if err != nil {
-		return Onboarded{}, record.Fault(err)
+		return Onboarded{}, kv.Coded(err)
 	}
 	return o, nil
 }

@@ -47,7 +47,7 @@ func Load[T any](ctx context.Context, s kv.Store, k string, notFound error) (T, 
 		return v, r, notFound
 	}
 	if err != nil {
-		return v, r, Fault(err)
+		return v, r, kv.Coded(err)
 	}
 	v, err = Decode[T](r)
 	return v, r, err
@@ -86,7 +86,7 @@ func Scan(ctx context.Context, s kv.Store, pre, after string, f func(kv.Record) 
 	for {
 		rs, err := s.List(ctx, pre, after, 512)
 		if err != nil {
-			return Fault(err)
+			return kv.Coded(err)
 		}
 		for _, r := range rs {
 			if more, err := f(r); err != nil || !more {
@@ -100,23 +100,6 @@ func Scan(ctx context.Context, s kv.Store, pre, after string, f func(kv.Record) 
 	}
 }
 
-// Fault gives an engine's error the code it has outside.
-func Fault(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, kv.ErrFull):
-		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full; nothing was changed")
-	case errors.Is(err, kv.ErrUnknown):
-		return errs.Wrap(err, errs.Unavailable, "it is not known whether this was done; look at it again before you repeat it; the server's log says why")
-	case errors.Is(err, kv.ErrFault):
-		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
-	case errors.Is(err, kv.ErrClosed):
-		return errs.Wrap(err, errs.Unavailable, "the server is shutting down")
-	}
-	return err
-}
-
 // ErrRetry is given by the function of Update to read everything again.
 var ErrRetry = errors.New("record: changed meanwhile")
 
@@ -125,7 +108,7 @@ func Update(ctx context.Context, f func() error) error {
 	for range 10 {
 		err := f()
 		if !errors.Is(err, ErrRetry) && !errors.Is(err, kv.ErrConflict) {
-			return Fault(err)
+			return kv.Coded(err)
 		}
 		if err := ctx.Err(); err != nil {
 			return err

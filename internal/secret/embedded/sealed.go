@@ -262,14 +262,4 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 // translate gives the engine's errors the codes of secret.Store; what has one, or is ctx's, stays.
-func translate(err error) error {
-	switch {
-	case errors.Is(err, kv.ErrFull):
-		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full")
-	case errors.Is(err, kv.ErrFault):
-		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
-	case errors.Is(err, kv.ErrClosed):
-		return errs.Wrap(err, errs.Unavailable, "the server is shutting down")
-	}
-	return err
-}
+func translate(err error) error { return kv.Coded(err) }
