@@ -18,6 +18,7 @@ type AuditRecord struct {
 	UserID          string `json:"userID,omitempty"`
 	User            string `json:"user,omitempty"`
 	AuthorizationID string `json:"authorizationID,omitempty"`
+	MadeBy          string `json:"madeBy,omitempty"` // the user who made the authorization, where that is another
 	Session         bool   `json:"session,omitempty"`
 	Address         string `json:"address,omitempty"`
 
@@ -25,10 +26,15 @@ type AuditRecord struct {
 	OrgID       string   `json:"orgID,omitempty"`
 	Keys        []string `json:"keys,omitempty"`
 	KeysOmitted int      `json:"keysOmitted,omitempty"` // how many more keys there were than the record has room for
+	Part        int      `json:"part,omitempty"`        // of a change whose keys take several lines, and only some of them were asked for
+	MayInclude  bool     `json:"mayInclude,omitempty"`  // the key that was asked for may be among those omitted
 	Target      string   `json:"target,omitempty"`
+	Detail      string   `json:"detail,omitempty"` // what a change of a user, a token or an organization is
 
 	Outcome string `json:"outcome"` // allowed, denied or failed
 	Code    string `json:"code,omitempty"`
+	// Repeated counts further refusals like this one, which have no records of their own.
+	Repeated int `json:"repeated,omitempty"`
 
 	Previous string `json:"previous,omitempty"`
 	Torn     int64  `json:"torn,omitempty"`

@@ -7,6 +7,7 @@ type Principal struct {
 	UserID          id.ID
 	User            string
 	AuthorizationID id.ID // zero for a session
+	MakerID         id.ID // the user who made the authorization; zero where that is not known
 	Permissions     []Permission
 }
 

@@ -14,6 +14,7 @@ type Act struct {
 	Org    id.ID
 	Keys   []string
 	Target string // what it is done to, where that is not a secret
+	Detail string // what a change is, without anything secret
 }
 
 // Guard is the one place where acts are allowed or refused and put on record.
@@ -65,13 +66,16 @@ func (g *Guard) Done(ctx context.Context, c *Caller, act Act, err error) error {
 func (c *Caller) entry(act Act, outcome audit.Outcome, err error) audit.Entry {
 	e := audit.Entry{
 		RequestID: c.RequestID, Address: c.Address, User: c.User, Session: !c.AuthorizationID.Valid() && c.UserID.Valid(),
-		Action: act.Action, Keys: act.Keys, Target: act.Target, Outcome: outcome,
+		Action: act.Action, Keys: act.Keys, Target: act.Target, Detail: act.Detail, Outcome: outcome,
 	}
 	if c.UserID.Valid() {
 		e.UserID = c.UserID.String()
 	}
 	if c.AuthorizationID.Valid() {
 		e.AuthorizationID = c.AuthorizationID.String()
+	}
+	if c.MakerID.Valid() && c.MakerID != c.UserID {
+		e.MadeBy = c.MakerID.String()
 	}
 	if act.Org.Valid() {
 		e.OrgID = act.Org.String()

@@ -4,6 +4,7 @@ package access
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -69,6 +70,21 @@ func To(a Action, r Resource) Permission { return Permission{Action: a, Resource
 
 // String writes the permission as InfluxDB does in its errors, for example read:orgs/031c8cbefe101000/secrets.
 func (p Permission) String() string { return errs.Clip(string(p.Action)) + ":" + p.Resource.String() }
+
+// Describe is a list of permissions for the record, with the secrets that they are narrowed to.
+func Describe(list []Permission) string {
+	var b strings.Builder
+	for i, p := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(p.String())
+		if p.Resource.Name != "" {
+			fmt.Fprintf(&b, " %q", p.Resource.Name)
+		}
+	}
+	return b.String()
+}
 
 func (r Resource) String() string {
 	kind := errs.Clip(string(r.Type))

@@ -28,6 +28,7 @@ type Entry struct {
 	UserID          string `json:"userID,omitempty"`
 	User            string `json:"user,omitempty"`
 	AuthorizationID string `json:"authorizationID,omitempty"`
+	MadeBy          string `json:"madeBy,omitempty"` // the ID of the user who made the authorization, where that is another
 	Session         bool   `json:"session,omitempty"`
 	Address         string `json:"address,omitempty"`
 
@@ -36,9 +37,11 @@ type Entry struct {
 	Action string   `json:"action"`
 	OrgID  string   `json:"orgID,omitempty"`
 	Keys   []string `json:"keys,omitempty"`
-	// KeysOmitted counts the keys that did not fit into the line. The log sets it.
+	// KeysOmitted counts the keys of a list or a use that did not fit into the line. The log sets it.
 	KeysOmitted int    `json:"keysOmitted,omitempty"`
 	Target      string `json:"target,omitempty"`
+	// Detail says what a change of a user, a token or an organisation is: the new name or state, the permissions.
+	Detail string `json:"detail,omitempty"`
 
 	Outcome Outcome `json:"outcome"`
 	// Code is the error code of a Denied or Failed act.

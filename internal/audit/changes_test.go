@@ -114,7 +114,7 @@ func TestChangesAsPlainly(t *testing.T) {
 					}
 					f.Close()
 				case 4:
-					record(t, l, Entry{Action: "secrets.apply", Keys: many, Outcome: Allowed})
+					record(t, l, Entry{Action: "secrets.use", Keys: many, Outcome: Denied})
 				}
 				for range rnd.IntN(50) {
 					e := Entry{Action: actions[rnd.IntN(min(len(actions), 3+rnd.IntN(10)))], Outcome: Allowed, User: `x","action":"secrets.list`, OrgID: fmt.Sprintf("%016x", 1+rnd.IntN(2))}

@@ -14,6 +14,7 @@ const (
 	maxString = 1 << 10
 	maxKey    = 2 << 10
 	maxKeys   = 32 << 10
+	maxDetail = 8 << 10
 	maxLine   = 64 << 10
 )
 
@@ -31,6 +32,7 @@ func appendBody(b []byte, r *Record) []byte {
 	b = appendField(b, `,"userID":`, r.UserID)
 	b = appendField(b, `,"user":`, r.User)
 	b = appendField(b, `,"authorizationID":`, r.AuthorizationID)
+	b = appendField(b, `,"madeBy":`, r.MadeBy)
 	if r.Session {
 		b = append(b, `,"session":true`...)
 	}
@@ -39,7 +41,14 @@ func appendBody(b []byte, r *Record) []byte {
 	b = appendString(b, r.Action, maxString)
 	b = appendField(b, `,"orgID":`, r.OrgID)
 	b = appendKeys(b, r.Keys, r.KeysOmitted)
+	if r.Part > 0 {
+		b = append(b, `,"part":`...)
+		b = strconv.AppendInt(b, int64(r.Part), 10)
+	}
 	b = appendField(b, `,"target":`, r.Target)
+	if r.Detail != "" {
+		b = appendString(append(b, `,"detail":`...), r.Detail, maxDetail)
+	}
 	b = append(b, `,"outcome":`...)
 	b = appendString(b, string(r.Outcome), maxString)
 	b = appendField(b, `,"code":`, r.Code)
@@ -86,6 +95,22 @@ func appendKeys(b []byte, keys []string, omitted int) []byte {
 		b = strconv.AppendInt(b, int64(omitted), 10)
 	}
 	return b
+}
+
+// fitting is how many of the keys fit into one line, at least one.
+func fitting(keys []string) int {
+	var b []byte
+	size := 0
+	for i, k := range keys {
+		if size += 1 + len(k) + 2; !plain(k) || len(k) > maxKey {
+			b = appendString(b[:0], k, maxKey)
+			size += len(b) - len(k) - 2
+		}
+		if size > maxKeys && i > 0 {
+			return i
+		}
+	}
+	return len(keys)
 }
 
 // appendString appends s as a JSON string whose content takes at most limit bytes; what is longer ends in "…".

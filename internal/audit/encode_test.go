@@ -30,9 +30,9 @@ func TestEncodeBounds(t *testing.T) {
 	for range 5000 {
 		keys = append(keys, long)
 	}
-	r := Record{Seq: 1<<64 - 1, Torn: 1<<63 - 1, Previous: long, Entry: Entry{
+	r := Record{Seq: 1<<64 - 1, Torn: 1<<63 - 1, Part: 1<<63 - 1, Previous: long, Entry: Entry{
 		Time: time.Now(), RequestID: long, UserID: long, User: long, AuthorizationID: long, Session: true, Address: long,
-		Action: long, OrgID: long, Keys: keys, Target: long, Outcome: Outcome(long), Code: long,
+		Action: long, OrgID: long, Keys: keys, Target: long, Detail: long, MadeBy: long, Repeated: 1<<63 - 1, Outcome: Outcome(long), Code: long,
 	}}
 	b := appendEnd(appendBody(nil, &r), &sum{})
 	if len(b) > maxLine {

@@ -164,7 +164,35 @@ func (l *Log) Record(_ context.Context, e Entry) error {
 	if l.closed {
 		return unavailable(errors.New("the audit log is closed"))
 	}
-	return l.append(&Record{Entry: e})
+	if len(e.Keys) <= maxKeys/maxKey || looksOnly([]byte(e.Action)) {
+		return l.append(&Record{Entry: e})
+	}
+	return l.appendParts(e)
+}
+
+// appendParts writes a change, in as many lines as its keys take. The lock is held.
+func (l *Log) appendParts(e Entry) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	for part, rest := 1, e.Keys; len(rest) > 0; part++ {
+		n := fitting(rest)
+		r := Record{Entry: e}
+		r.Keys, rest = rest[:n], rest[n:]
+		if part > 1 {
+			r.Part = part
+		}
+		if err := l.append(&r); err != nil {
+			if part > 1 && e.Outcome == Allowed { // the lines before it are there
+				e.Outcome, e.Code = Failed, string(errs.Unavailable)
+				if len(l.doubted) < maxDoubted {
+					l.doubted = append(l.doubted, e)
+				}
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // append makes the line, sends it to every sink and, where one took it, moves the chain on. The lock is held.

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io"
@@ -66,10 +67,26 @@ type query struct {
 	seen uint64     // the last line looked at
 	done bool
 	page Page
+	// failed are the acts that failed after they were allowed. Such an act is one record, and not a done one beside it.
+	failed map[actID]bool
+}
+
+// actID tells an act from the others of its request.
+type actID [sha256.Size]byte
+
+func idOf(r *Record) actID {
+	h := sha256.New()
+	for _, s := range append([]string{r.RequestID, r.Action, r.Target, strconv.Itoa(r.Part)}, r.Keys...) {
+		io.WriteString(h, s)
+		h.Write([]byte{0})
+	}
+	var id actID
+	h.Sum(id[:0])
+	return id
 }
 
 func (l *Log) newQuery(f Filter) *query {
-	q := &query{filter: f, needles: f.needles(), Log: l, left: l.scanLimit}
+	q := &query{filter: f, needles: f.needles(), Log: l, left: l.scanLimit, failed: make(map[actID]bool)}
 	if f.changesOnly() {
 		q.want = lines.Kind
 	}
@@ -113,6 +130,9 @@ func (q *query) file(ctx context.Context, path string) error {
 		if end, err = seek(f, end, q.filter.Before); err != nil {
 			return err
 		}
+		if err := q.ahead(f, end); err != nil {
+			return err
+		}
 	}
 	next, done, err := q.back(f, end)
 	if done != nil {
@@ -136,13 +156,70 @@ func (q *query) file(ctx context.Context, path string) error {
 	return err
 }
 
+// aheadBlock is how far behind the page is looked for acts on it that failed.
+const aheadBlock = 256 << 10
+
+// ahead reads what was written next after the page.
+func (q *query) ahead(f *os.File, from int64) error {
+	buf := make([]byte, aheadBlock)
+	n, err := f.ReadAt(buf, from)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	for line := range bytes.Lines(buf[:n]) {
+		q.noteFailed(line)
+	}
+	return nil
+}
+
+// noteFailed remembers an act that failed.
+func (q *query) noteFailed(b []byte) {
+	if !bytes.Contains(b, []byte(`,"outcome":"failed"`)) {
+		return
+	}
+	var r Record
+	if json.Unmarshal(b, &r) == nil && r.Outcome == Failed && r.RequestID != "" {
+		q.failed[idOf(&r)] = true
+	}
+}
+
+// full reports whether the page has as many records as it may, the last one whole.
+func (q *query) full() bool {
+	n := len(q.page.Records)
+	return n == q.filter.Limit && q.page.Records[n-1].Part == 0
+}
+
+// maxTogether bounds the keys of one record that are put together of several lines.
+const maxTogether = 1000
+
+// add puts a record on the page, or its keys to those of the record that it is the line before of.
+func (q *query) add(r *Record) {
+	if n := len(q.page.Records); n > 0 {
+		last := &q.page.Records[n-1]
+		if last.Part == max(r.Part, 1)+1 && last.Seq == r.Seq+1 && last.RequestID == r.RequestID {
+			keys := append(r.Keys, last.Keys...)
+			r.KeysOmitted = last.KeysOmitted
+			if len(keys) > maxTogether {
+				r.KeysOmitted += len(keys) - maxTogether
+				keys = keys[:maxTogether]
+			}
+			r.Keys = keys
+			r.MayInclude = false
+			*last = *r
+			return
+		}
+	}
+	q.page.Records = append(q.page.Records, *r)
+}
+
 // line looks at one line.
 func (q *query) line(b []byte) {
 	l, err := parseLine(b)
 	if err != nil || q.filter.Before > 0 && l.seq >= q.filter.Before || q.seen > 0 && l.seq >= q.seen {
+		q.noteFailed(b)
 		return // not ours, of a page before, or met already in a file that was renamed meanwhile
 	}
-	if q.seen > 0 && (len(q.page.Records) == q.filter.Limit || q.left <= 0) {
+	if q.seen > 0 && (q.full() || q.left <= 0) {
 		q.page.Next, q.done = q.seen, true
 		return
 	}
@@ -154,6 +231,7 @@ func (q *query) line(b []byte) {
 	if q.want != 0 && !changes(b) {
 		return
 	}
+	q.noteFailed(b)
 	for _, n := range q.needles {
 		if !bytes.Contains(b, n) {
 			return
@@ -163,9 +241,11 @@ func (q *query) line(b []byte) {
 		return
 	}
 	var r Record
-	if json.Unmarshal(b, &r) == nil && q.chooses(&r) {
-		q.page.Records = append(q.page.Records, r)
+	if json.Unmarshal(b, &r) != nil || !q.chooses(&r) || r.Outcome == Allowed && len(q.failed) > 0 && q.failed[idOf(&r)] {
+		return
 	}
+	r.MayInclude = q.filter.Key != "" && !slices.Contains(r.Keys, q.filter.Key)
+	q.add(&r)
 }
 
 func (q *query) chooses(r *Record) bool {

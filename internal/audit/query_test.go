@@ -54,7 +54,7 @@ func TestQueryFilter(t *testing.T) {
 		Entry{Time: at(4), User: "al\"ice\xff", Action: "secrets.delete", OrgID: "00000000000000bb", Keys: []string{"b/ü\n"}, Outcome: Allowed},
 		Entry{Time: at(5), User: "alice", Action: "users.password", Target: "0000000000000001", Outcome: Failed, Code: "internal error"},
 		Entry{Time: at(6), Action: "secrets.apply", Keys: []string{long}, Outcome: Allowed},
-		Entry{Time: at(7), Action: "secrets.apply", Keys: many, Outcome: Allowed},
+		Entry{Time: at(7), Action: "secrets.use", Keys: many, Outcome: Allowed},
 		Entry{Time: at(8), Action: "secretsother", User: `x","outcome":"denied`, Outcome: Allowed},
 	)
 	for _, tt := range []struct {
@@ -74,7 +74,7 @@ func TestQueryFilter(t *testing.T) {
 		{"key, or keys left out", Filter{Key: "b"}, []uint64{7, 2}},
 		{"key with signs", Filter{Key: "b/ü\n"}, []uint64{7, 4}},
 		{"long key", Filter{Key: long}, []uint64{7, 6}},
-		{"action", Filter{Action: "secrets.apply"}, []uint64{7, 6, 2}},
+		{"action", Filter{Action: "secrets.apply"}, []uint64{6, 2}},
 		{"actions", Filter{Action: "secrets"}, []uint64{7, 6, 4, 3, 2}},
 		{"outcome", Filter{Outcome: Denied}, []uint64{3}},
 		{"since", Filter{Since: at(7)}, []uint64{8, 7, 1}}, // line 1 has the time of the test
@@ -93,6 +93,9 @@ func TestQueryFilter(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
+	}
+	if p, err := l.Query(t.Context(), Filter{Key: "b"}); err != nil || !p.Records[0].MayInclude || p.Records[1].MayInclude {
+		t.Errorf("which may include it: %+v, %v", p.Records, err)
 	}
 	p, err := l.Query(t.Context(), Filter{Outcome: Failed})
 	want := Record{Seq: 5, Entry: Entry{Time: at(5), User: "alice", Action: "users.password", Target: "0000000000000001", Outcome: Failed, Code: "internal error"}}
@@ -197,5 +200,80 @@ func BenchmarkQuery(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestLargeChangeNamesAllKeys: a change is found by each of its keys and by no other, as one record.
+func TestLargeChangeNamesAllKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	l := start(t, path)
+	many := make([]string, 5000)
+	for i := range many {
+		many[i] = fmt.Sprintf("key-%030d\u00e9", i)
+	}
+	e := applied(1)
+	e.Keys = many
+	record(t, l, applied(0), e, applied(2))
+	for _, key := range []string{many[0], many[900], many[2500], many[4999]} {
+		for _, changes := range []bool{false, true} {
+			p, err := l.Query(t.Context(), Filter{Key: key, Changes: changes})
+			if err != nil || len(p.Records) != 1 || p.Records[0].RequestID != "r1" || p.Records[0].MayInclude {
+				t.Errorf("%s: %+v, %v", key, seqs(p), err)
+			}
+		}
+	}
+	if p, err := l.Query(t.Context(), Filter{Key: "key0"}); err != nil || len(p.Records) != 1 || p.Records[0].RequestID != "r0" {
+		t.Errorf("another key: %+v, %v", seqs(p), err)
+	}
+	for limit := 1; limit < 6; limit++ {
+		var all []Record
+		for f := (Filter{Action: "secrets.apply", Limit: limit}); ; {
+			p, err := l.Query(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, p.Records...)
+			if f.Before = p.Next; p.Next == 0 {
+				break
+			}
+		}
+		if len(all) != 3 || all[1].Part != 0 || len(all[1].Keys)+all[1].KeysOmitted != len(many) || all[1].Keys[0] != many[0] {
+			t.Errorf("pages of %d: %d records", limit, len(all))
+		}
+	}
+	whole(t, int(l.Stats().Seq), path)
+}
+
+// TestFailedActIsOneRecord: it does not stand as a done one beside its failure, on whatever page either is.
+func TestFailedActIsOneRecord(t *testing.T) {
+	l := start(t, filepath.Join(t.TempDir(), "audit.log"))
+	failed := applied(3)
+	failed.Outcome, failed.Code = Failed, "internal error"
+	other := applied(3) // of the same request
+	other.Keys = []string{"another"}
+	record(t, l, applied(1), applied(2), applied(3), other, applied(4), applied(5), failed, applied(6))
+	for limit := 1; limit < 9; limit++ {
+		var got []string
+		for f := (Filter{Action: "secrets", Limit: limit}); ; {
+			p, err := l.Query(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range p.Records {
+				got = append(got, r.Keys[0]+" "+string(r.Outcome))
+			}
+			if f.Before = p.Next; p.Next == 0 {
+				break
+			}
+		}
+		want := []string{"key6 allowed", "key3 failed", "key5 allowed", "key4 allowed", "another allowed", "key2 allowed", "key1 allowed"}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("pages of %d (-want +got):\n%s", limit, d)
+		}
+	}
+	for _, f := range []Filter{{Outcome: Allowed, Key: "key3"}, {Outcome: Allowed, Key: "key3", Changes: true}} {
+		if p, err := l.Query(t.Context(), f); err != nil || len(p.Records) != 0 {
+			t.Errorf("done, it is said: %+v, %v", p.Records, err)
+		}
 	}
 }

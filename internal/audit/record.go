@@ -15,6 +15,11 @@ type Record struct {
 	// Seq counts the lines of the log from 1, over restarts and rotated files.
 	Seq uint64 `json:"seq"`
 	Entry
+	// Part numbers the lines of a change with so many keys that it takes several: 2 on the second. Query puts them together.
+	Part int `json:"part,omitempty"`
+	// MayInclude is set by a query for a key, where the record is of a list or a use of so many that it may be among those
+	// left out.
+	MayInclude bool `json:"mayInclude,omitempty"`
 
 	// Previous is the hash of the line before, on the lines that begin a run of the server or a file.
 	Previous string `json:"previous,omitempty"`
@@ -33,7 +38,7 @@ const (
 // Filter chooses records. A zero field chooses all.
 type Filter struct {
 	OrgID string // 16 hexadecimal characters
-	// Key is the whole name of a secret. An entry that had to leave names out is chosen too: it may have named this one.
+	// Key is the whole name of a secret. A list or a use that had to leave names out is chosen too (Record.MayInclude).
 	Key   string
 	Actor string // a user's name, a user's ID or an authorization's ID
 	// Action is one action ("secrets.apply") or a group of them ("secrets").

@@ -17,8 +17,8 @@ func (l *Log) settle() {
 	doubted := l.doubted
 	l.doubted = nil
 	for i, e := range doubted {
-		e.Time, e.Keys, e.Outcome, e.Code = time.Time{}, nil, Failed, string(errs.Unavailable)
-		if l.append(&Record{Entry: e}) != nil {
+		e.Time, e.Outcome, e.Code = time.Time{}, Failed, string(errs.Unavailable)
+		if l.appendParts(e) != nil {
 			l.doubted = doubted[i:]
 			return
 		}

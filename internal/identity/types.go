@@ -73,6 +73,7 @@ type Authorization struct {
 	Description string              `json:"description"`
 	OrgID       id.ID               `json:"orgID"`
 	UserID      id.ID               `json:"userID"`
+	MadeBy      id.ID               `json:"madeBy,omitzero"` // the user who made it; zero in records from before that was kept
 	Permissions []access.Permission `json:"permissions"`
 	CreatedAt   time.Time           `json:"createdAt"`
 	UpdatedAt   time.Time           `json:"updatedAt"`

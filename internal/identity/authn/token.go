@@ -47,7 +47,7 @@ func (s *Service) ByToken(ctx context.Context, token string) (*access.Principal,
 	now := s.now()
 	if !e.until.IsZero() && !now.Before(e.until) {
 		s.cache.drop(h)
-		return &access.Principal{UserID: e.principal.UserID, User: e.principal.User, AuthorizationID: e.principal.AuthorizationID}, errExpired
+		return &access.Principal{UserID: e.principal.UserID, User: e.principal.User, AuthorizationID: e.principal.AuthorizationID, MakerID: e.principal.MakerID}, errExpired
 	}
 	s.used.mark(e, now)
 	return e.principal, nil
@@ -66,7 +66,7 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 	if subtle.ConstantTimeCompare(a.Hash, h[:]) != 1 {
 		return entry{}, ErrUnauthorized
 	}
-	known := entry{principal: &access.Principal{UserID: a.UserID, AuthorizationID: a.ID}}
+	known := entry{principal: &access.Principal{UserID: a.UserID, AuthorizationID: a.ID, MakerID: a.MadeBy}}
 	if a.Status != identity.Active {
 		return known, errInactive
 	}
@@ -82,7 +82,7 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 	} else if err != nil {
 		return entry{}, err
 	}
-	e := entry{principal: &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, Permissions: a.Permissions}, used: &lastUse{}}
+	e := entry{principal: &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, MakerID: a.MadeBy, Permissions: a.Permissions}, used: &lastUse{}}
 	if a.ExpiresAt != nil {
 		e.until = *a.ExpiresAt
 	}

@@ -50,6 +50,10 @@ func (s *Service) Authorize(ctx context.Context, c *access.Caller, n NewAuthoriz
 	} else {
 		n.UserID = c.UserID
 	}
+	act.Detail = "for user " + n.UserID.String() + ": " + access.Describe(n.Permissions[:min(len(n.Permissions), maxPermissions)])
+	if n.ExpiresAt != nil {
+		act.Detail = "until " + n.ExpiresAt.UTC().Format(time.RFC3339) + " " + act.Detail
+	}
 	if n.Token != "" {
 		need = append(need, access.To(access.Write, access.Resource{Type: access.Authorizations}))
 	}
@@ -69,11 +73,11 @@ func (s *Service) Authorize(ctx context.Context, c *access.Caller, n NewAuthoriz
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return identity.Authorization{}, "", err
 	}
-	a, token, err := s.authorize(ctx, n)
+	a, token, err := s.authorize(ctx, c.UserID, n)
 	return a, token, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) authorize(ctx context.Context, n NewAuthorization) (identity.Authorization, string, error) {
+func (s *Service) authorize(ctx context.Context, by id.ID, n NewAuthorization) (identity.Authorization, string, error) {
 	now := s.now().UTC()
 	if n.Status == "" {
 		n.Status = identity.Active
@@ -92,7 +96,7 @@ func (s *Service) authorize(ctx context.Context, n NewAuthorization) (identity.A
 		token = authn.NewToken()
 	}
 	h := identity.HashOf(token)
-	a := identity.Authorization{Hash: h[:], Status: n.Status, Description: n.Description, OrgID: n.OrgID, UserID: n.UserID,
+	a := identity.Authorization{Hash: h[:], Status: n.Status, Description: n.Description, OrgID: n.OrgID, UserID: n.UserID, MadeBy: by,
 		Permissions: n.Permissions, CreatedAt: now, UpdatedAt: now, ExpiresAt: n.ExpiresAt}
 	err := record.Update(ctx, func() error {
 		_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", n.OrgID), identity.ErrOrgNotFound)
@@ -140,8 +144,8 @@ func checkGiven(token string) error {
 }
 
 // authorization loads one for the caller, who needs the permission on it.
-func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action, action string) (identity.Authorization, kv.Record, access.Act, error) {
-	act := access.Act{Action: action, Target: auth.String()}
+func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action, action, detail string) (identity.Authorization, kv.Record, access.Act, error) {
+	act := access.Act{Action: action, Target: auth.String(), Detail: detail}
 	a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound)
 	if err != nil {
 		return a, r, act, s.guard.Deny(ctx, c, act, err)
@@ -160,13 +164,13 @@ func (s *Service) fillLastUse(ctx context.Context, a *identity.Authorization) (e
 
 // AuthorizationByID returns one authorization.
 func (s *Service) AuthorizationByID(ctx context.Context, c *access.Caller, auth id.ID) (identity.Authorization, error) {
-	a, _, _, err := s.authorization(ctx, c, auth, access.Read, "authorizations.read")
+	a, _, _, err := s.authorization(ctx, c, auth, access.Read, "authorizations.read", "")
 	return a, err
 }
 
 // UpdateAuthorization changes the fields that are not nil.
 func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, auth id.ID, status *identity.Status, description *string) (identity.Authorization, error) {
-	a, r, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.update")
+	a, r, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.update", changed("status", status, "description", description))
 	if err != nil {
 		return a, err
 	}
@@ -199,7 +203,7 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, aut
 
 // DeleteAuthorization revokes a token. It is refused from the next request on.
 func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
-	a, _, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.delete")
+	a, _, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.delete", "")
 	if err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page
 
 // UpdateOrg changes the fields that are not nil.
 func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, name, description *string) (identity.Org, error) {
-	act := access.Act{Action: "orgs.update", Org: org}
+	act := access.Act{Action: "orgs.update", Org: org, Detail: changed("name", name, "description", description)}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return identity.Org{}, err
 	}

@@ -48,7 +48,7 @@ func (s *Service) SetupAllowed(ctx context.Context) (bool, error) {
 
 // Onboard carries out the setup, all of it or nothing; errs.Conflict where it is not allowed any more.
 func (s *Service) Onboard(ctx context.Context, c *access.Caller, w Setup) (Onboarded, error) {
-	act := access.Act{Action: "setup", Target: errs.Clip(w.Org)}
+	act := access.Act{Action: "setup", Target: errs.Clip(w.Org), Detail: changed("user", &w.User)}
 	allowed, err := s.SetupAllowed(ctx)
 	if err != nil {
 		return Onboarded{}, err
@@ -91,7 +91,7 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	}
 	h := identity.HashOf(o.Token)
 	o.Authorization = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, Description: w.User + "'s Token",
-		OrgID: o.Org.ID, UserID: o.User.ID, Permissions: access.Operator(), CreatedAt: now, UpdatedAt: now}
+		OrgID: o.Org.ID, UserID: o.User.ID, MadeBy: o.User.ID, Permissions: access.Operator(), CreatedAt: now, UpdatedAt: now}
 
 	var conds []kv.Cond
 	add := func(c []kv.Cond, o []kv.Op) { conds, ops = append(conds, c...), append(ops, o...) }

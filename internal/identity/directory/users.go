@@ -14,7 +14,7 @@ import (
 
 // NewUser makes an active user without a password.
 func (s *Service) NewUser(ctx context.Context, c *access.Caller, name string, status identity.Status) (identity.User, error) {
-	act := access.Act{Action: "users.create", Target: errs.Clip(name)}
+	act := access.Act{Action: "users.create", Target: errs.Clip(name), Detail: changed("status", &status)}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users})); err != nil {
 		return identity.User{}, err
 	}
@@ -106,7 +106,7 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page
 
 // UpdateUser changes the fields that are not nil.
 func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string, status *identity.Status) (identity.User, error) {
-	act := access.Act{Action: "users.update", Target: user.String()}
+	act := access.Act{Action: "users.update", Target: user.String(), Detail: changed("name", name, "status", status)}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users, ID: user})); err != nil {
 		return identity.User{}, err
 	}

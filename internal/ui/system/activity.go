@@ -26,8 +26,12 @@ type activityRow struct {
 // same reports whether the entries differ in nothing but when.
 func same(a, b audit.Record) bool {
 	return a.User == b.User && a.Action == b.Action && a.OrgID == b.OrgID && a.Target == b.Target && a.Outcome == b.Outcome && a.Code == b.Code &&
-		a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session && slices.Equal(a.Keys, b.Keys)
+		a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session && slices.Equal(a.Keys, b.Keys) &&
+		a.KeysOmitted == b.KeysOmitted && a.Detail == b.Detail && a.MadeBy == b.MadeBy && a.Repeated == 0 && b.Repeated == 0
 }
+
+// More is how many keys are not shown.
+func (r activityRow) More() int { return max(0, len(r.Keys)-5) + r.KeysOmitted }
 
 type activity struct {
 	Rows     []activityRow

@@ -86,7 +86,7 @@ const subjectWidth = 64
 // subject is what an act was done to: its target and as many of its keys as fit. One change may name thousands, and a
 // table gives every row the width of the widest; --json has them all.
 func subject(r client.AuditRecord) string {
-	text, left := r.Target, len(r.Keys)
+	text, left := strings.TrimSpace(r.Target+" "+r.Detail), len(r.Keys)
 	for _, key := range r.Keys {
 		if text != "" && utf8.RuneCountInString(text)+1+utf8.RuneCountInString(key) > subjectWidth {
 			break
@@ -99,6 +99,9 @@ func subject(r client.AuditRecord) string {
 	}
 	if more := left + r.KeysOmitted; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
+	}
+	if r.MayInclude {
+		text += " (may include it)"
 	}
 	return text
 }
