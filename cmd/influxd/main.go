@@ -13,10 +13,14 @@ import (
 )
 
 func main() {
-	if err := run(); err != nil {
+	err := run()
+	code := command.Code(err)
+	if code == command.CodeInterrupted {
+		fmt.Fprintln(os.Stderr, "influxd: interrupted before it was done")
+	} else if err != nil {
 		fmt.Fprintln(os.Stderr, "influxd:", err)
-		os.Exit(1)
 	}
+	os.Exit(code)
 }
 
 func run() error {

@@ -4,6 +4,7 @@ package influxd
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -20,9 +21,11 @@ func commands() []command.Spec {
 		[]command.Spec{{Name: "run", Summary: "start the server; so does influxd without a command", Run: server.Run}},
 		offline.Commands(),
 		[]command.Spec{
-			{Name: "print-config", Summary: "show every setting, its value and where it comes from", Run: printConfig},
+			{Name: "print-config", Summary: "show every setting, its value and where it comes from", Run: printConfig, Flags: []config.Flag{
+				{Name: "key-name", Value: "SETTING", Help: "show the value of this setting alone, and nothing else"},
+			}},
 			{Name: "version", Summary: "show the version", Run: printVersion},
-			{Name: "help", Summary: "show this text", Run: printHelp},
+			{Name: "help", Summary: "show this text or, with the words of a command behind it, that command", Run: printHelp},
 		})
 }
 
@@ -35,18 +38,18 @@ func Run(ctx context.Context, p command.Process) error {
 	}
 	args, err := config.ParseArgs(p.Args, own...)
 	if err != nil {
-		return err
+		return command.Usage(err)
 	}
-	if args.Help {
+	if args.Help || slices.Contains(args.Words, "help") {
 		return printHelp(ctx, p, args)
 	}
 	cmd, err := choose(args.Words)
 	if err != nil {
-		return err
+		return command.Usage(err)
 	}
 	for _, name := range args.OwnFlags() {
 		if !slices.ContainsFunc(cmd.Flags, func(f config.Flag) bool { return f.Name == name }) {
-			return fmt.Errorf("flag --%s: the command %s has no such flag; `influxd help` tells whose it is", name, cmd.Name)
+			return command.Usage(fmt.Errorf("flag --%s: the command %s has no such flag; `influxd help` tells whose it is", name, cmd.Name))
 		}
 	}
 	return cmd.Run(ctx, p, args)
@@ -69,7 +72,14 @@ func choose(words []string) (command.Spec, error) {
 	if kin := slices.DeleteFunc(commands(), func(c command.Spec) bool { return !strings.HasPrefix(c.Name, words[0]+" ") }); len(kin) > 0 {
 		return command.Spec{}, fmt.Errorf("the word %s needs the right one behind it: %s; `influxd help` tells more", words[0], names(kin))
 	}
+	var known []string
+	for _, c := range table {
+		known = append(known, c.Name)
+	}
 	// The words are not shown: a value that slipped behind its flag may be a secret.
+	if meant := config.Suggest(strings.Join(words, " "), known...); meant != "" {
+		return command.Spec{}, fmt.Errorf("there is no such command%s; `influxd help` lists them", meant)
+	}
 	return command.Spec{}, fmt.Errorf("there is no such command; the commands are %s, and `influxd help` tells more", names(table))
 }
 
@@ -81,27 +91,63 @@ func names(table []command.Spec) string {
 	return strings.Join(all, ", ")
 }
 
+// printConfig shows the configuration. A secret is hidden in either form.
 func printConfig(_ context.Context, p command.Process, args config.Args) error {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {
 		return err
 	}
-	cfg.Print(p.Stdout)
+	name := args.Flag("key-name")
+	if name == "" {
+		cfg.Print(p.Stdout)
+		return nil
+	}
+	value, ok := cfg.Shown(name)
+	if !ok {
+		return command.Usage(fmt.Errorf("flag --key-name: there is no such setting%s; `influxd help` lists them", config.Suggest(name, config.Names()...)))
+	}
+	fmt.Fprintln(p.Stdout, value)
 	return nil
 }
 
-func printHelp(_ context.Context, p command.Process, _ config.Args) error {
+// printHelp shows the help of the command that the words name, behind "help" or before --help, or else of all.
+func printHelp(_ context.Context, p command.Process, args config.Args) error {
+	words := slices.DeleteFunc(slices.Clone(args.Words), func(w string) bool { return w == "help" })
+	if len(words) > 0 && words[0] != "run" {
+		return printCommandHelp(p, words)
+	}
 	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, behind InfluxDB's API.\n\n"+
 		"Usage: influxd [command] [flags]\n\nCommands:\n")
 	for _, c := range commands() {
 		fmt.Fprintf(p.Stdout, "  %-17s %s\n", c.Name, c.Summary)
-		for _, f := range c.Flags {
-			fmt.Fprintf(p.Stdout, "      --%-26s%s\n", strings.TrimSpace(f.Name+" "+f.Value), f.Help)
-		}
+		writeFlags(p.Stdout, c.Flags)
 	}
 	fmt.Fprintln(p.Stdout)
 	config.WriteHelp(p.Stdout)
 	return nil
+}
+
+// printCommandHelp shows one command or, where the words only begin some, each of those.
+func printCommandHelp(p command.Process, words []string) error {
+	name := strings.Join(words, " ")
+	chosen := slices.DeleteFunc(commands(), func(c command.Spec) bool { return c.Name != name && !strings.HasPrefix(c.Name, name+" ") })
+	if len(chosen) == 0 {
+		_, err := choose(words)
+		return command.Usage(err)
+	}
+	for _, c := range chosen {
+		fmt.Fprintf(p.Stdout, "Usage: influxd %s [flags]\n\n  %s\n", c.Name, c.Summary)
+		writeFlags(p.Stdout, c.Flags)
+		fmt.Fprintln(p.Stdout)
+	}
+	fmt.Fprintln(p.Stdout, "Every setting is a flag of it, too; `influxd help` lists them.")
+	return nil
+}
+
+func writeFlags(w io.Writer, flags []config.Flag) {
+	for _, f := range flags {
+		fmt.Fprintf(w, "      --%-26s%s\n", strings.TrimSpace(f.Name+" "+f.Value), f.Help)
+	}
 }
 
 // printVersion writes the version in the form of InfluxDB's, which scripts take apart.

@@ -46,7 +46,7 @@ func TestCommands(t *testing.T) {
 		want []string
 	}{
 		{[]string{"version"}, []string{"Strongroom dev (git: unknown) build_date: unknown\n"}},
-		{[]string{"help"}, []string{"Usage: influxd [command] [flags]", "  print-config      show", "  secrets relayout  convert", "--new-passphrase-file PATH  file", "--http-bind-address HOST:PORT"}},
+		{[]string{"help"}, []string{"Usage: influxd [command] [flags]", "  print-config      show", "  secrets relayout  convert", "--passphrase-file PATH      file", "--http-bind-address HOST:PORT"}},
 		{[]string{"run", "--help"}, []string{"Usage: influxd [command] [flags]"}},
 		{[]string{"-h"}, []string{"Usage: influxd [command] [flags]"}},
 		{[]string{"--reporting-disabled", "print-config", "--session-length", "7"}, []string{"session-length: 7  # flag\n", "log-level: \"warn\"  # INFLUXD_LOG_LEVEL\n"}},

@@ -150,9 +150,9 @@ func TestSealCommands(t *testing.T) {
 	passphrase := writeFile(t, filepath.Join(dir, "passphrase"), "correct horse battery")
 	newKey := filepath.Join(dir, "new.key")
 	for _, args := range [][]string{
-		{"change", "--to", "tpm"}, {"change", "--to", "transit"}, {"change", "--new-transit-key", "x"}, {"change", "--to", "key-file"}, {"change", "--new-key-file", newKey},
-		{"change", "--to", "key-file", "--new-key-file", newKey, "--new-passphrase-file", passphrase},
-		{"change", "--to", "passphrase", "--new-passphrase-file", filepath.Join(dir, "none")},
+		{"change", "--to", "tpm"}, {"change", "--to", "transit"}, {"change", "--transit-key", "x"}, {"change", "--to", "key-file"}, {"change", "--key-file", newKey},
+		{"change", "--to", "key-file", "--key-file", newKey, "--passphrase-file", passphrase},
+		{"change", "--to", "passphrase", "--passphrase-file", filepath.Join(dir, "none")},
 		{"rotate", "--to", "key-file"}, {"status", "--seal-key-file", newKey},
 	} {
 		if out, err := sealCommand(t, dir, args...); err == nil {

@@ -142,8 +142,8 @@ func TestTransitCommands(t *testing.T) {
 		{append([]string{"status"}, own...), "transit, key " + mount + "/strongroom"},
 		{append([]string{"change"}, own...), "transit"},
 		{append([]string{"rotate"}, own...), "term 2"},
-		{append([]string{"change", "--to", "key-file", "--new-key-file", key}, own...), key},
-		{append([]string{"change", "--to", "transit", "--new-transit-key", "strongroom", "--seal-key-file", key}, flags...),
+		{append([]string{"change", "--to", "key-file", "--key-file", key}, own...), key},
+		{append([]string{"change", "--to", "transit", "--transit-key", "strongroom", "--seal-key-file", key}, flags...),
 			"--seal transit --seal-transit-key strongroom --seal-transit-mount " + mount},
 		{append([]string{"status", "--seal", "transit", "--seal-transit-key", "strongroom"}, flags...), "transit"},
 	} {

@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,4 +155,19 @@ func TestResealFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, store, passphrase("correct horse batterz"), "wrong", "passphrase")
+}
+
+// TestPassphraseAskedOnce: a new passphrase is asked for as new, and not once more as one that there is.
+func TestPassphraseAskedOnce(t *testing.T) {
+	store := openBolt(t)
+	var asked []bool
+	source := seal.Passphrase{From: "test", Ask: func(_ context.Context, fresh bool) ([]byte, error) {
+		asked = append(asked, fresh)
+		return []byte("correct horse battery"), nil
+	}}
+	openRing(t, store, source)
+	openRing(t, store, source)
+	if !slices.Equal(asked, []bool{true, false}) {
+		t.Errorf("asked %v, want once as new and once at the next start", asked)
+	}
 }

@@ -42,16 +42,20 @@ func OpenOrInit(ctx context.Context, store kv.Store, cfg Config) (*Keyring, erro
 		if !errors.Is(err, kv.ErrNotFound) {
 			return nil, err
 		}
-		if err := initialise(ctx, store, cfg); err != nil && !errors.Is(err, kv.ErrConflict) {
+		s, err := initialise(ctx, store, cfg)
+		if err != nil && !errors.Is(err, kv.ErrConflict) {
 			return nil, err
+		}
+		if s.Type() == seal.TypePassphrase { // a key on disk is read again, as the next start will
+			cfg.Seal = loaded{cfg.Seal, s}
 		}
 	}
 	return nil, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup", KeyringRecord, SealRecord)
 }
 
 // initialise makes the two records in one transaction that only the first of several servers gets through; the others
-// get ErrConflict. The seal's key is on disk before anything that needs it.
-func initialise(ctx context.Context, store kv.Store, cfg Config) error {
+// get ErrConflict, and the seal as well. The seal's key is on disk before anything that needs it.
+func initialise(ctx context.Context, store kv.Store, cfg Config) (seal.Seal, error) {
 	s, err := cfg.Seal.Load(ctx)
 	if errors.Is(err, seal.ErrNoKey) {
 		s, err = cfg.Seal.Create(ctx)
@@ -60,12 +64,12 @@ func initialise(ctx context.Context, store kv.Store, cfg Config) error {
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := cfg.Now().UTC()
 	aead, sealValue, err := newRoot(ctx, s, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := &content{
 		StoreID: hex.EncodeToString(newKey()[:16]),
@@ -76,12 +80,20 @@ func initialise(ctx context.Context, store kv.Store, cfg Config) error {
 	defer c.wipe()
 	contentValue, err := sealContent(aead, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = store.Txn(ctx, []kv.Cond{kv.Missing(SealRecord), kv.Missing(KeyringRecord)},
 		[]kv.Op{kv.Put(SealRecord, sealValue), kv.Put(KeyringRecord, contentValue)})
-	return err
+	return s, err
 }
+
+// loaded is a source whose seal is there already: nobody is asked a third time for a passphrase that was just made.
+type loaded struct {
+	seal.Source
+	seal seal.Seal
+}
+
+func (l loaded) Load(context.Context) (seal.Seal, error) { return l.seal, nil }
 
 // newRoot makes a root key and the seal's record that holds it.
 func newRoot(ctx context.Context, s seal.Seal, now time.Time) (cipher.AEAD, []byte, error) {

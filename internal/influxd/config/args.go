@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // Args is a command line taken apart.
@@ -24,6 +26,8 @@ type Flag struct {
 	Name  string
 	Value string // what the help calls its value, such as PATH; "" for a switch
 	Help  string
+	// Former is a name it had, which is still understood; "" for none.
+	Former string
 }
 
 // Flag is the value of a command's own flag; "" where it was not given.
@@ -58,8 +62,11 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 			kinds[name] = kindSwitch
 		}
 	}
-	isOwn := make(map[string]bool)
+	isOwn, now := make(map[string]bool), make(map[string]string)
 	for _, f := range own {
+		if f.Former != "" {
+			now[f.Former] = f.Name
+		}
 		isOwn[f.Name], kinds[f.Name] = true, kindText
 		if f.Value == "" {
 			kinds[f.Name] = kindSwitch
@@ -86,6 +93,9 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 		}
 		name, text, hasText := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
 		lastSwitch = ""
+		if present, renamed := now[name]; renamed {
+			name = present
+		}
 		if name == "h" || name == "help" {
 			out.Help = true
 			continue
@@ -112,7 +122,7 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 		default:
 			i++
 			text = args[i]
-			if next := strings.TrimLeft(text, "-"); next != text && isKnown(next, kinds) {
+			if next := strings.TrimLeft(text, "-"); next != text && (isKnown(next, kinds) || now[nameOf(next)] != "") {
 				return Args{}, fmt.Errorf(
 					"flag --%s: its value is missing, the next argument is the flag --%s",
 					name,
@@ -165,12 +175,21 @@ func printable(name string) string {
 	return name
 }
 
+// Suggest is " (did you mean …?)" with the known name nearest to name, or "" where none is near.
+func Suggest(name string, known ...string) string {
+	all := make(map[string]bool)
+	for _, k := range known {
+		all[k] = true
+	}
+	return suggest(name, all)
+}
+
 // suggest is " (did you mean …?)" with the known name nearest to name, or "" where none is near.
 func suggest[T any](name string, known map[string]T) string {
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 	best, bestDistance := "", max(2, len(name)/4)+1
 	for candidate := range known {
-		if d := distance(name, candidate); d < bestDistance || d == bestDistance && candidate < best {
+		if d := levenshtein.ComputeDistance(name, candidate); d < bestDistance || d == bestDistance && candidate < best {
 			best, bestDistance = candidate, d
 		}
 	}
@@ -178,25 +197,4 @@ func suggest[T any](name string, known map[string]T) string {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// distance is the number of characters to insert, remove or replace to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

@@ -63,6 +63,25 @@ func wrap(text, indent string) string {
 	return b.String()
 }
 
+// Names are the names of the settings.
+func Names() []string {
+	var all []string
+	for _, s := range new(Config).settings() {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// Shown is the value of one setting as it may be seen; "" where it is not set. It reports whether there is such a setting.
+func (c *Config) Shown(name string) (string, bool) {
+	for _, s := range c.settings() {
+		if s.name == name {
+			return s.shown(), true
+		}
+	}
+	return "", false
+}
+
 // Print writes the effective configuration with the source of each value. What it writes is a configuration file in
 // YAML, except that secrets are left out.
 func (c *Config) Print(w io.Writer) {

@@ -19,9 +19,22 @@ func variable(name string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
+// Invalid is the error of a setting that is wrong.
+type Invalid struct{ error }
+
+func (i Invalid) Unwrap() error { return i.error }
+
 // Load makes the effective configuration of the flags, the environment (as os.Environ gives it) and the file they
-// name. The error says which setting is wrong and where it was found, and never a secret's value.
+// name. The error is Invalid; it says which setting is wrong and where it was found, and never a secret's value.
 func Load(args Args, environ []string) (*Config, error) {
+	c, err := read(args, environ)
+	if err != nil {
+		return nil, Invalid{err}
+	}
+	return c, nil
+}
+
+func read(args Args, environ []string) (*Config, error) {
 	env := make(map[string]string)
 	for _, e := range environ {
 		if name, text, _ := strings.Cut(e, "="); text != "" {

@@ -23,10 +23,10 @@ import (
 
 var sealFlags = []config.Flag{
 	{Name: "to", Value: "SEAL", Help: "key-file, passphrase or transit; without it, the present seal"},
-	{Name: "new-key-file", Value: "PATH", Help: "key file to change to; made where it is missing"},
-	{Name: "new-passphrase-file", Value: "PATH", Help: "file with the passphrase to change to; without it, it is asked for"},
-	{Name: "new-transit-key", Value: "NAME", Help: "key in Vault to change to; without it, the one of --seal-transit-key"},
-	{Name: "new-transit-mount", Value: "PATH", Help: "where its engine is mounted; without it, as --seal-transit-mount says"},
+	{Name: "key-file", Value: "PATH", Help: "key file to change to; made where it is missing", Former: "new-key-file"},
+	{Name: "passphrase-file", Value: "PATH", Help: "file with the passphrase to change to; without it, it is asked for", Former: "new-passphrase-file"},
+	{Name: "transit-key", Value: "NAME", Help: "key in Vault to change to; without it, the one of --seal-transit-key", Former: "new-transit-key"},
+	{Name: "transit-mount", Value: "PATH", Help: "where its engine is mounted; without it, as --seal-transit-mount says", Former: "new-transit-mount"},
 }
 
 // sealStatus shows what the data are sealed with. It reads a file that a server has open, too.
@@ -129,21 +129,21 @@ func sealChange(ctx context.Context, p command.Process, args config.Args) error 
 	if err != nil {
 		return err
 	}
-	to, keyFile, passphraseFile := args.Flag("to"), args.Flag("new-key-file"), args.Flag("new-passphrase-file")
-	inVault := parts.TransitTo(cfg, args.Flag("new-transit-key"), args.Flag("new-transit-mount"), p.Log())
+	to, keyFile, passphraseFile := args.Flag("to"), args.Flag("key-file"), args.Flag("passphrase-file")
+	inVault := parts.TransitTo(cfg, args.Flag("transit-key"), args.Flag("transit-mount"), p.Log())
 	switch {
 	case to != "" && !slices.Contains(seal.Types, to):
 		return fmt.Errorf("flag --to: must be one of %s", strings.Join(seal.Types, ", "))
 	case keyFile != "" && to != seal.TypeKeyFile:
-		return errors.New("flag --new-key-file: needs --to key-file")
+		return errors.New("flag --key-file: needs --to key-file")
 	case passphraseFile != "" && to != seal.TypePassphrase:
-		return errors.New("flag --new-passphrase-file: needs --to passphrase")
+		return errors.New("flag --passphrase-file: needs --to passphrase")
 	case to == seal.TypeKeyFile && keyFile == "":
-		return errors.New("flag --to: key-file needs --new-key-file, too")
-	case args.Flag("new-transit-key")+args.Flag("new-transit-mount") != "" && to != seal.TypeTransit:
-		return errors.New("flags --new-transit-key and --new-transit-mount: need --to transit")
+		return errors.New("flag --to: key-file needs --key-file, too")
+	case args.Flag("transit-key")+args.Flag("transit-mount") != "" && to != seal.TypeTransit:
+		return errors.New("flags --transit-key and --transit-mount: need --to transit")
 	case to == seal.TypeTransit && inVault.Key == "":
-		return errors.New("flag --to: transit needs --new-transit-key, too")
+		return errors.New("flag --to: transit needs --transit-key, too")
 	}
 	return withData(ctx, p, cfg, func(_ *bolt.DB, keys *keyring.Keyring) error {
 		var next seal.Seal

@@ -3,17 +3,13 @@
 package parts
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/term"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -70,30 +66,6 @@ func Passphrase(file string, p command.Process) seal.Passphrase {
 		}
 	}
 	return seal.Passphrase{From: "terminal", Ask: askTerminal}
-}
-
-// askTerminal asks whoever sits there, without echo; for a new passphrase twice.
-func askTerminal(_ context.Context, fresh bool) ([]byte, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return nil, errors.New("the data are sealed by a passphrase, and there is no terminal to ask for it: name a file with --seal-passphrase-file, or give systemd's credential " + credential)
-	}
-	defer tty.Close()
-	ask := func(prompt string) ([]byte, error) {
-		fmt.Fprint(tty, prompt)
-		defer fmt.Fprintln(tty)
-		return term.ReadPassword(int(tty.Fd()))
-	}
-	first, err := ask("Passphrase of the data: ")
-	if err != nil || !fresh {
-		return first, err
-	}
-	again, err := ask("The same once more: ")
-	defer clear(again)
-	if err == nil && !bytes.Equal(first, again) {
-		err = errors.New("the two passphrases differ")
-	}
-	return first, err
 }
 
 // Sealing makes the service that changes seal and keys of the data.
