@@ -241,6 +241,9 @@ func (c *Client) decode(resp *http.Response, r call) error {
 		}
 		return nil
 	}
+	if resp.StatusCode == http.StatusNoContent {
+		return nil
+	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return c.unreachable(err)

@@ -78,9 +78,12 @@ func (c *Client) UpdateOrg(ctx context.Context, id string, up OrgUpdate) (*Org, 
 	return one[Org](ctx, c, http.MethodPatch, api("orgs", id), up)
 }
 
-// DeleteOrg deletes an organisation and all that belongs to it, its secrets included.
-func (c *Client) DeleteOrg(ctx context.Context, id string) error {
-	return c.do(ctx, call{method: http.MethodDelete, path: api("orgs", id)})
+// DeleteOrg deletes an organisation and all that belongs to it, its secrets included. Where it has ended and something
+// of it is still to be removed, left says what and why; the server goes on with that.
+func (c *Client) DeleteOrg(ctx context.Context, id string) (left string, err error) {
+	var out struct{ Message string }
+	err = c.do(ctx, call{method: http.MethodDelete, path: api("orgs", id), out: &out})
+	return out.Message, err
 }
 
 // Member is a user with a role in an organisation: "member" or "owner".

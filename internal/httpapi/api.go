@@ -69,7 +69,7 @@ func (c Config) tables() []exchange.Table {
 		accounts.Routes(c.Authn, c.Directory),
 		system.Routes(system.Config{
 			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Data: c.Data, Settings: c.Settings, Gather: c.Gather,
-			Version: c.Version, Commit: c.Commit, Logger: c.Logger,
+			Version: c.Version, Commit: c.Commit, Logger: c.Logger, Unfinished: c.Directory.Unfinished,
 		}),
 		{"/api/v2/swagger.json": {"GET": exchange.Open(getOpenAPI)}},
 	}

@@ -135,12 +135,16 @@ func (c *checker) orgs() error {
 	if err != nil {
 		return err
 	}
-	return recordsOf(c, "orgname/", func(k string, o id.ID) error {
+	err = recordsOf(c, "orgname/", func(k string, o id.ID) error {
 		return c.homeHas(k, record.Key("org", o), func(raw []byte) bool {
 			var v Org
 			return json.Unmarshal(raw, &v) == nil && "orgname/"+v.Name == k
 		})
 	})
+	if err != nil {
+		return err
+	}
+	return recordsOf(c, "orgplace/", func(k string, o id.ID) error { return c.there(k, "org", o) })
 }
 
 func (c *checker) members() error {

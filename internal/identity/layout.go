@@ -9,7 +9,7 @@ import (
 // The layout of the keys. Each record has one home; the others index it.
 //
 //	user/<user>  username/<name>  password/<user>
-//	org/<org>  orgname/<name>
+//	org/<org>  orgname/<name>  orgplace/<name>
 //	member/<org>/<user>  memberof/<user>/<org>
 //	auth/<auth>  authhash/<hash>  authuser/<user>/<auth>  authorg/<org>/<auth>  authused/<auth>
 //	session/<hash>  sessionuser/<user>/<hash>
@@ -19,7 +19,7 @@ import (
 
 // Prefixes are what the keys of these records begin with.
 var Prefixes = []string{
-	"user/", "username/", "password/", "org/", "orgname/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
+	"user/", "username/", "password/", "org/", "orgname/", "orgplace/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
 	"authorg/", "authused/", "session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
 }
 
@@ -29,10 +29,11 @@ func (u User) Creation() ([]kv.Cond, []kv.Op) {
 	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, u), record.Put(name, u.ID)}
 }
 
-// Creation is what writes a new organisation, and the conditions under which it is new.
+// Creation is what writes a new organisation, and the conditions under which it is new. Its name must not be one by which
+// the secrets of another are still kept.
 func (o Org) Creation() ([]kv.Cond, []kv.Op) {
 	home, name := record.Key("org", o.ID), record.Key("orgname", o.Name)
-	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, o), record.Put(name, o.ID)}
+	return []kv.Cond{kv.Missing(home), kv.Missing(name), kv.Missing(record.Key("orgplace", o.Name))}, []kv.Op{record.Put(home, o), record.Put(name, o.ID)}
 }
 
 // GiveRole is what gives a user a role in an organisation: one record to list it by either side.

@@ -131,6 +131,10 @@ func (im Import) org(ctx context.Context, o identity.Org) (Item, error) {
 			item.is(Conflicted, "the name belongs to organization %s here; rename one of them", other)
 			return err
 		}
+		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("orgplace", o.Name)); err != nil || ok {
+			item.is(Conflicted, "secrets of organization %s are still kept under the name", other)
+			return err
+		}
 		if _, _, ok, err := record.Find[any](ctx, im.KV, record.Key("deleting/org", o.ID)); err != nil || ok {
 			item.is(Skipped, "it is just being deleted here; start the server, and try again in a minute")
 			return err

@@ -103,8 +103,12 @@ func (h *handlers) deleteOrg(w http.ResponseWriter, r *exchange.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.directory.DeleteOrg(r.Context(), r.Caller, org); err != nil {
+	left, err := h.directory.DeleteOrg(r.Context(), r.Caller, org)
+	if err != nil {
 		return err
+	}
+	if left != "" {
+		return exchange.WriteJSON(w, http.StatusAccepted, map[string]string{"message": left})
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

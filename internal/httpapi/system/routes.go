@@ -28,10 +28,12 @@ type Config struct {
 	Seals    Seals                 // nil: there are no paths for them
 	Data     Data                  // nil: there is no path for a backup of it
 	Settings func() map[string]any // the effective configuration, nothing secret in it
-	Gather   prometheus.Gatherer   // nil: there is no path for the metrics
-	Version  string
-	Commit   string
-	Logger   *slog.Logger
+	// Unfinished says what of deleted organisations could not be removed yet, "" where nothing is left; nil: nobody knows.
+	Unfinished func() string
+	Gather     prometheus.Gatherer // nil: there is no path for the metrics
+	Version    string
+	Commit     string
+	Logger     *slog.Logger
 }
 
 // handlers answer what is asked of the server itself.

@@ -97,6 +97,11 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 		c, body.Message = h.dataCheck()
 		body.Checks = append(body.Checks, c)
 	}
+	if h.Unfinished != nil {
+		if why := h.Unfinished(); why != "" {
+			body.Checks = append(body.Checks, check{"deletions", "fail", why}) // as above
+		}
+	}
 	if h.Trail != nil {
 		c := check{"audit-log", "pass", strings.Join(record.Problems, "; ")}
 		if len(record.Problems) > 0 {

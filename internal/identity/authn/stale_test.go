@@ -55,7 +55,8 @@ func TestTakingAwayOutlivesTheCaller(t *testing.T) {
 			return f.DeleteUser(ctx, f.Root, u.ID)
 		},
 		"organization deleted": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, _ identity.Authorization, _ string) error {
-			return f.DeleteOrg(ctx, f.Root, f.First.Org.ID)
+			_, err := f.DeleteOrg(ctx, f.Root, f.First.Org.ID)
+			return err
 		},
 		"owner removed": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization, _ string) error {
 			return f.RemoveMember(ctx, f.Root, f.First.Org.ID, u.ID, identity.RoleOwner)

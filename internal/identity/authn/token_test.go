@@ -25,7 +25,8 @@ func TestRevokedAtTheNextRequest(t *testing.T) {
 			return f.DeleteUser(ctx, f.Root, u.ID)
 		}, errs.Unauthorized},
 		"org deleted": {func(f *identitytest.Fixture, _ identity.User, a identity.Authorization) error {
-			return f.DeleteOrg(ctx, f.Root, a.OrgID)
+			_, err := f.DeleteOrg(ctx, f.Root, a.OrgID)
+			return err
 		}, errs.Unauthorized},
 		"expired": {func(f *identitytest.Fixture, _ identity.User, _ identity.Authorization) error {
 			f.Clock.Add(time.Hour)

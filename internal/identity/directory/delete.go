@@ -17,47 +17,58 @@ import (
 // record goes last. A crash or an outage in between is finished by Maintain, from the record.
 
 // DeleteOrg removes an organisation with its members, tokens, buckets and secrets. Where the secret store cannot serve,
-// nothing is done (errs.Unavailable).
-func (s *Service) DeleteOrg(ctx context.Context, c *access.Caller, org id.ID) error {
+// nothing is done (errs.Unavailable). Where the organisation has ended and something of it is still to be removed, left
+// says what, and why; the service goes on with that.
+func (s *Service) DeleteOrg(ctx context.Context, c *access.Caller, org id.ID) (left string, err error) {
 	act := access.Act{Action: "orgs.delete", Org: org}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
-		return err
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write,
+		access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return "", err
 	}
-	return s.guard.Done(ctx, c, act, s.deleteOrg(ctx, org))
+	left, err = s.deleteOrg(ctx, org)
+	return left, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) deleteOrg(ctx context.Context, org id.ID) error {
+func (s *Service) deleteOrg(ctx context.Context, org id.ID) (left string, err error) {
 	if err := s.OrgExists(ctx, org); err != nil {
-		return err
+		return "", err
 	}
 	if err := s.secrets.Check(ctx); err != nil {
-		return err
+		return "", err
 	}
-	err := s.authn.Change(ctx, func(ctx context.Context) error {
+	err = s.authn.Change(ctx, func(ctx context.Context) error {
 		o, r, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", org), identity.ErrOrgNotFound)
 		if err != nil {
 			return err
 		}
+		ending := identity.Ending{At: s.now().UTC()}
+		ops := []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("orgname", o.Name))}
+		if ending.Names, err = identity.FormerNames(ctx, s.kv, org); err != nil {
+			return err
+		}
+		if s.places.named(org) {
+			ending.Names = append(ending.Names, o.Name)
+			ops = append(ops, record.Put(record.Key("orgplace", o.Name), org))
+		}
 		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)},
-			[]kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("orgname", o.Name)), record.Put(record.Key("deleting/org", org), s.now().UTC())})
+			append(ops, record.Put(record.Key("deleting/org", org), ending)))
 		return err
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
-	return s.later(ctx, "organization", org, s.finishOrg(ctx, org))
-}
-
-// later tells the caller that the deletion stands, though some of it has yet to be finished.
-func (s *Service) later(ctx context.Context, what string, which id.ID, err error) error {
-	if err != nil {
-		s.log.WarnContext(ctx, "deleting is not finished and will be tried again every minute", "what", what, "id", which, "error", err)
+	// Whoever asked may leave; what has begun need not wait for the next time because of that.
+	if err := s.finish(context.WithoutCancel(ctx), ended{"organization", org}, s.finishOrg); err != nil {
+		return "the organization has ended; what is left of it could not be removed yet, which is tried again and " +
+			"shown by /health: " +
+			errs.Message(err), nil
 	}
-	return nil
+	return "", nil
 }
 
 // finishOrg removes what hangs on an organisation that is gone. It is safe to repeat.
 func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
+	defer s.authn.Forget() // what its members' sessions may do
 	if err := s.secrets.Purge(ctx, org); err != nil {
 		return err
 	}
@@ -77,14 +88,23 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(record.Key("deleting/org", org))})
+	names, err := identity.EndingNames(ctx, s.kv, org)
+	if err != nil {
+		return err
+	}
+	ops := []kv.Op{kv.Delete(record.Key("deleting/org", org))}
+	for _, name := range names {
+		ops = append(ops, kv.Delete(record.Key("orgplace", name)))
+	}
+	_, err = s.kv.Txn(ctx, nil, ops)
 	return err
 }
 
 // DeleteUser removes a user with their password, sessions, memberships and tokens.
 func (s *Service) DeleteUser(ctx context.Context, c *access.Caller, user id.ID) error {
 	act := access.Act{Action: "users.delete", Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users, ID: user})); err != nil {
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write,
+		access.Resource{Type: access.Users, ID: user})); err != nil {
 		return err
 	}
 	return s.guard.Done(ctx, c, act, s.deleteUser(ctx, user))
@@ -111,7 +131,8 @@ func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
 	if err != nil {
 		return err
 	}
-	return s.later(ctx, "user", user, s.finishUser(ctx, user))
+	_ = s.finish(context.WithoutCancel(ctx), ended{"user", user}, s.finishUser) // what is left is of no use to anybody, and goes soon
+	return nil
 }
 
 // finishUser removes what hangs on a user who is gone. It is safe to repeat.
@@ -136,7 +157,8 @@ func (s *Service) finishUser(ctx context.Context, user id.ID) error {
 func (s *Service) deleteAuths(ctx context.Context, pre string) error {
 	defer s.authn.Forget()
 	return s.inBatches(ctx, pre, func(r kv.Record) ([]kv.Op, error) {
-		a, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)), errAuthNotFound)
+		a, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)),
+			errAuthNotFound)
 		if errs.Is(err, errs.NotFound) {
 			return []kv.Op{kv.Delete(r.Key)}, nil
 		}
@@ -166,9 +188,10 @@ func (s *Service) inBatches(ctx context.Context, pre string, ops func(kv.Record)
 	}
 }
 
-// finishDeletions goes on with every deletion that was begun.
+// finishDeletions goes on with every deletion that was begun and whose turn it is.
 func (s *Service) finishDeletions(ctx context.Context) error {
 	finish := map[string]func(context.Context, id.ID) error{"org": s.finishOrg, "user": s.finishUser}
+	what := map[string]string{"org": "organization", "user": "user"}
 	return record.Scan(ctx, s.kv, "deleting/", "", func(r kv.Record) (bool, error) {
 		kind, which, _ := strings.Cut(strings.TrimPrefix(r.Key, "deleting/"), "/")
 		f, ok := finish[kind]
@@ -177,6 +200,9 @@ func (s *Service) finishDeletions(ctx context.Context) error {
 			s.log.Error("a record of a deletion cannot be understood and is left alone", "key", r.Key)
 			return true, nil
 		}
-		return true, s.later(ctx, kind, gone, f(ctx, gone))
+		if e := (ended{what[kind], gone}); s.endings.due(e, s.now()) {
+			_ = s.finish(ctx, e, f) // which has told of it
+		}
+		return true, ctx.Err()
 	})
 }

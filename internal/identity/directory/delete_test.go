@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -79,7 +80,7 @@ func TestDeletionSurvivesACrash(t *testing.T) {
 		f, o, u := populated(t, engine)
 		ctx := t.Context()
 		engine.left = n
-		errOrg := f.DeleteOrg(ctx, f.Root, o.ID)
+		_, errOrg := f.DeleteOrg(ctx, f.Root, o.ID)
 		errUser := f.DeleteUser(ctx, f.Root, u.ID)
 		finished := engine.left > 0
 		engine.left = -1
@@ -120,21 +121,27 @@ func TestDeleteOrgWaitsForTheStore(t *testing.T) {
 	f, o, _ := populated(t, new(failing))
 	ctx := t.Context()
 	f.Secrets.Health = errs.New(errs.Unavailable, "sealed")
-	identitytest.WantCode(t, f.DeleteOrg(ctx, f.Root, o.ID), errs.Unavailable)
+	_, err := f.DeleteOrg(ctx, f.Root, o.ID)
+	identitytest.WantCode(t, err, errs.Unavailable)
 	if _, err := f.OrgByID(ctx, f.Root, o.ID); err != nil {
 		t.Errorf("the organisation is gone though its secrets could not be deleted: %v", err)
 	}
 
 	// It goes away in between: the deletion stands and is finished later.
 	f.Secrets.Health, f.Secrets.Purging = nil, errs.New(errs.Unavailable, "sealed")
-	if err := f.DeleteOrg(ctx, f.Root, o.ID); err != nil {
-		t.Fatal(err)
+	left, err := f.DeleteOrg(ctx, f.Root, o.ID)
+	if err != nil || !strings.Contains(left, "sealed") || !strings.Contains(f.Unfinished(), "1 deleted organizations") {
+		t.Fatalf("left %q, health says %q, %v", left, f.Unfinished(), err)
 	}
-	_, err := f.OrgByID(ctx, f.Root, o.ID)
+	_, err = f.OrgByID(ctx, f.Root, o.ID)
 	identitytest.WantCode(t, err, errs.NotFound)
 	f.Secrets.Purging = nil
-	if err := f.FinishDeletions(ctx); err != nil {
-		t.Fatal(err)
+	if err := f.FinishDeletions(ctx); err != nil || len(f.Secrets.Purged) > 0 {
+		t.Fatalf("tried again at once: %v, %v", f.Secrets.Purged, err)
+	}
+	f.Clock.Add(time.Minute)
+	if err := f.FinishDeletions(ctx); err != nil || f.Unfinished() != "" {
+		t.Fatalf("health says %q, %v", f.Unfinished(), err)
 	}
 	if left := leftovers(t, f.KV, o.ID.String()); len(left) != 0 || len(f.Secrets.Purged) != 1 {
 		t.Errorf("left over: %v; purged: %v", left, f.Secrets.Purged)

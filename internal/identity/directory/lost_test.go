@@ -88,7 +88,8 @@ func TestLostAnswers(t *testing.T) {
 			}},
 		"an organisation deleted": {
 			func(ctx context.Context, f *identitytest.Fixture, _ identity.User, _ identity.Authorization) error {
-				return f.DeleteOrg(ctx, f.Root, f.First.Org.ID)
+				_, err := f.DeleteOrg(ctx, f.Root, f.First.Org.ID)
+				return err
 			}, tokenGone},
 		"an owner": {
 			func(ctx context.Context, f *identitytest.Fixture, u identity.User, _ identity.Authorization) error {

@@ -34,6 +34,11 @@ func (s *Service) newOrg(ctx context.Context, owner id.ID, name, description str
 	o := identity.Org{Name: name, Description: description, CreatedAt: now, UpdatedAt: now}
 	err := record.Update(ctx, func() error {
 		o.ID = s.ids.Next()
+		leave, err := s.come(ctx, o.ID, name)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		conds, ops := o.Creation()
 		if owner.Valid() {
 			_, r, err := record.Load[identity.User](ctx, s.kv, record.Key("user", owner), identity.ErrUserNotFound)
@@ -46,13 +51,24 @@ func (s *Service) newOrg(ctx context.Context, owner id.ID, name, description str
 			bc, bo := b.Creation()
 			conds, ops = append(conds, bc...), append(ops, bo...)
 		}
-		_, err := s.kv.Txn(ctx, conds, ops)
+		_, err = s.kv.Txn(ctx, conds, ops)
 		if errors.Is(err, kv.ErrConflict) {
-			return s.taken(ctx, record.Key("orgname", name), 0, "organization with name %s already exists", name)
+			return s.nameTaken(ctx, name, 0)
 		}
 		return err
 	})
 	return o, err
+}
+
+// nameTaken tells, after a conflict, whether an organisation's name is the reason.
+func (s *Service) nameTaken(ctx context.Context, name string, own id.ID) error {
+	switch of, _, held, err := record.Find[id.ID](ctx, s.kv, record.Key("orgplace", name)); {
+	case err != nil:
+		return err
+	case held && of != own:
+		return errNamePlace
+	}
+	return s.taken(ctx, record.Key("orgname", name), own, "organization with name %s already exists", name)
 }
 
 // OrgExists reports errs.NotFound where there is no such organisation. It asks for no permission: what it tells follows
@@ -166,8 +182,17 @@ func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, na
 			if err := identity.ValidName("organization", *name); err != nil {
 				return err
 			}
-			conds = append(conds, kv.Missing(record.Key("orgname", *name)))
-			ops = append(ops, kv.Delete(record.Key("orgname", o.Name)), record.Put(record.Key("orgname", *name), o.ID))
+			leave, err := s.come(ctx, org, *name)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			placed, changes, err := s.rename(ctx, c, o, *name)
+			if err != nil {
+				return err
+			}
+			conds = append(append(conds, kv.Missing(record.Key("orgname", *name))), placed...)
+			ops = append(append(ops, changes...), kv.Delete(record.Key("orgname", o.Name)), record.Put(record.Key("orgname", *name), o.ID))
 			o.Name = *name
 		}
 		if description != nil {
@@ -179,7 +204,7 @@ func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, na
 		o.UpdatedAt = s.now().UTC()
 		_, err = s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, o)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return s.taken(ctx, record.Key("orgname", o.Name), o.ID, "organization with name %s already exists", o.Name)
+			return s.nameTaken(ctx, o.Name, o.ID)
 		}
 		return err
 	})

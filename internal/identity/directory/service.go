@@ -24,12 +24,25 @@ type Purger interface {
 	Check(ctx context.Context) error
 }
 
-// Config is what the service needs; all but Logger and Now must be set.
+// Places tells of a store that keeps an organisation's secrets at a place which may depend on its name.
+type Places interface {
+	// Named reports whether the organisation's name is part of the place, so that another name is another place.
+	Named(org id.ID) bool
+	// Routed reports whether single organisations have places of their own: else no two places meet.
+	Routed() bool
+	// Meet reports whether two organisations of these names would be kept in one place, or in each other's.
+	Meet(a id.ID, aName string, b id.ID, bName string) bool
+	// Holds reports whether there is anything at the organisation's place, or was.
+	Holds(ctx context.Context, org id.ID) (bool, error)
+}
+
+// Config is what the service needs; all but Places, Logger and Now must be set.
 type Config struct {
 	KV      kv.Store
 	Guard   *access.Guard
 	Authn   *authn.Service // is told of whatever changes what tokens and sessions may do
 	Secrets Purger
+	Places  Places // nil: none depends on a name
 	Logger  *slog.Logger
 	Now     func() time.Time
 }
@@ -40,9 +53,11 @@ type Service struct {
 	guard   *access.Guard
 	authn   *authn.Service
 	secrets Purger
+	places  placesOf
 	log     *slog.Logger
 	now     func() time.Time
 	ids     *id.Generator
+	endings endings
 }
 
 // New makes the service. Run its Maintain while it is used.
@@ -50,14 +65,14 @@ func New(c Config) (*Service, error) {
 	if c.KV == nil || c.Guard == nil || c.Authn == nil || c.Secrets == nil {
 		return nil, errors.New("directory: KV, Guard, Authn and Secrets must be set")
 	}
-	s := &Service{kv: kv.Settled(c.KV), guard: c.Guard, authn: c.Authn, secrets: c.Secrets, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator()}
+	s := &Service{kv: kv.Settled(c.KV), guard: c.Guard, authn: c.Authn, secrets: c.Secrets, places: placesOf{Places: c.Places}, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator()}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	return s, nil
 }
 
-// Maintain finishes deletions that were cut short, at once and then every minute, until ctx ends.
+// Maintain finishes deletions that were cut short, at once and then again and again, until ctx ends.
 func (s *Service) Maintain(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()

@@ -56,7 +56,7 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 		},
 		"NewOrg":    func() error { _, err := f.NewOrg(ctx, f.Root, "globex", ""); return err },
 		"UpdateOrg": func() error { _, err := f.UpdateOrg(ctx, f.Root, f.First.Org.ID, &name, nil); return err },
-		"DeleteOrg": func() error { return f.DeleteOrg(ctx, f.Root, f.First.Org.ID) },
+		"DeleteOrg": func() error { _, err := f.DeleteOrg(ctx, f.Root, f.First.Org.ID); return err },
 		"AddMember": func() error {
 			_, err := f.AddMember(ctx, f.Root, f.First.Org.ID, u.ID, identity.RoleMember)
 			return err

@@ -3,6 +3,7 @@ package identitytest
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -56,11 +57,13 @@ func (l *Trail) Last() audit.Entry {
 // Purger counts what is purged and can be made to fail.
 type Purger struct {
 	Purged          []id.ID
+	Tries           int
 	Purging, Health error
 }
 
 // Purge notes the organisation, or gives Purging.
 func (p *Purger) Purge(_ context.Context, org id.ID) error {
+	p.Tries++
 	if p.Purging == nil {
 		p.Purged = append(p.Purged, org)
 	}
@@ -108,6 +111,8 @@ type Fixture struct {
 	KV      kv.Store
 	Trail   *Trail
 	Secrets *Purger
+	Places  directory.Places // nil until a test sets it and starts anew
+	Logs    *slog.Logger     // nil: the default
 	Guard   *access.Guard
 	Clock   *Clock
 	First   directory.Onboarded
@@ -150,7 +155,7 @@ func (f *Fixture) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Directory, err = directory.New(directory.Config{KV: f.KV, Guard: f.Guard, Authn: f.Login, Secrets: f.Secrets, Now: f.Clock.Now})
+	f.Directory, err = directory.New(directory.Config{KV: f.KV, Guard: f.Guard, Authn: f.Login, Secrets: f.Secrets, Places: f.Places, Logger: f.Logs, Now: f.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/vault"
@@ -14,7 +16,7 @@ import (
 )
 
 // OpenStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
-func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store, orgName func(context.Context, id.ID) (string, error), log *slog.Logger) (_ secret.Store, closes func(), err error) {
+func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store, data kv.Store, log *slog.Logger) (_ secret.Store, closes func(), err error) {
 	switch cfg.SecretStore {
 	case config.StoreBolt:
 		if err := embedded.Recover(ctx); err != nil {
@@ -27,7 +29,8 @@ func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store
 		if err != nil {
 			return nil, nil, err
 		}
-		conf.OrgName = orgName
+		conf.OrgName = func(ctx context.Context, org id.ID) (string, error) { return identity.OrgName(ctx, data, org) }
+		conf.EndedNames = func(ctx context.Context, org id.ID) ([]string, error) { return identity.EndingNames(ctx, data, org) }
 		s, err := vault.New(ctx, conf)
 		if err != nil {
 			return nil, nil, fmt.Errorf("the secret store: %w", err)

@@ -19,8 +19,6 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/httpapi"
-	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/influxd/command"
@@ -120,8 +118,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
 		})
 	})
-	orgName := func(ctx context.Context, org id.ID) (string, error) { return identity.OrgName(ctx, data, org) }
-	store, closeStore, err := parts.OpenStore(ctx, cfg, embedded, orgName, log)
+	store, closeStore, err := parts.OpenStore(ctx, cfg, embedded, data, log)
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +144,14 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	s.runs(ctx, logins.Maintain)
 	s.identity, err = directory.New(directory.Config{
-		KV: data, Guard: s.Guard, Authn: logins, Secrets: secret.Remembered{Store: store, Uses: uses}, Logger: log,
+		KV: data, Guard: s.Guard, Authn: logins, Logger: log,
+		Secrets: secret.Remembered{Store: store, Uses: uses}, Places: secret.PlacedOf(store),
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := s.identity.CheckPlaces(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("vault-routes"), err)
 	}
 	s.runs(ctx, s.identity.Maintain)
 

@@ -48,6 +48,9 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 	}
 	if why := s.noNamespaces(ctx); why != "" {
 		step("namespace", "warning: "+why)
+		if err := s.places.ApartWithoutNamespaces(); err != nil {
+			return fmt.Errorf("Vault takes no heed of namespaces, and without them %w", err)
+		}
 	}
 	missing := false
 	for _, p := range s.places.All() {

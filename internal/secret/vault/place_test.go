@@ -30,7 +30,13 @@ func TestPlacesRefused(t *testing.T) {
 		"all below one":         {Config{Place: Place{Path: "x/{org}", Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: "x"}}}, "lies below"},
 		"one below another":     {Config{Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret}, otherOrg: {Path: "x/y"}}}, "lies below"},
 		"below a folder of IDs": {Config{Place: Place{Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: otherOrg.String() + "/x"}}}, "lies below"},
-		"two routes, one path":  {Config{Routes: map[id.ID]Place{org: {Path: "x"}, otherOrg: {Path: "x", ReadOnly: true}}}, "lead to one entry"},
+		"two routes, one path":  {Config{Routes: map[id.ID]Place{org: {Path: "x"}, otherOrg: {Path: "x", ReadOnly: true}}}, "can be one place"},
+		"two routes, one path, two layouts": {Config{Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret}, otherOrg: {Path: "/x/"}}},
+			"can be one place"},
+		"another's ID":           {Config{Routes: map[id.ID]Place{org: {Path: otherOrg.String()}}}, "can be one place"},
+		"another's ID, deeper":   {Config{Place: Place{Path: "a/{org}/b"}, Routes: map[id.ID]Place{org: {Path: "a/" + otherOrg.String() + "/b"}}}, "can be one place"},
+		"another's ID in a word": {Config{Place: Place{Path: "a/x-{org}-y"}, Routes: map[id.ID]Place{org: {Path: "a/x-" + otherOrg.String() + "-y"}}}, "can be one place"},
+		"the ID of a route":      {Config{Routes: map[id.ID]Place{org: {Path: otherOrg.String()}, otherOrg: {Path: "{org}"}}}, "can be one place"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.conf.Address, tt.conf.Token = "http://127.0.0.1:1", "t"
@@ -48,6 +54,9 @@ func TestPlacesApart(t *testing.T) {
 	for name, c := range map[string]Config{
 		"one's own folder":  {Place: Place{Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: "{org}/x"}}},
 		"a longer name":     {Place: Place{Path: "x/{org}"}, Routes: map[id.ID]Place{org: {Path: "xx", Layout: LayoutSecret}}},
+		"its own ID":        {Routes: map[id.ID]Place{org: {Path: org.String()}}},
+		"no ID":             {Routes: map[id.ID]Place{org: {Path: "team"}, otherOrg: {Path: "{org}"}}},
+		"names, which tell": {Place: Place{Path: "{orgName}"}, Routes: map[id.ID]Place{org: {Path: "team"}}, OrgName: named(nil)},
 		"another namespace": {Place: Place{Path: "x/{org}"}, Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret, Mount: "other"}}},
 	} {
 		c.Address, c.Token, c.Place.Mount = v.Address, v.RootToken, mount
@@ -59,11 +68,64 @@ func TestPlacesApart(t *testing.T) {
 	}
 }
 
+// named finds names in a map.
+func named(names map[id.ID]string) func(context.Context, id.ID) (string, error) {
+	return func(_ context.Context, org id.ID) (string, error) { return names[org], nil }
+}
+
+// A server that takes no heed of namespaces keeps what they would tell apart in one place.
+func TestNamespacesThatAreNone(t *testing.T) {
+	v := vaulttest.Shared(t)
+	c := Config{Address: v.Address, Token: v.RootToken, Place: Place{Mount: v.MountKV(t), Path: "x/{org}"},
+		Routes: map[id.ID]Place{org: {Path: "team", Namespace: "a"}, otherOrg: {Path: "team", Namespace: "b"}}}
+	if _, err := New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "without them") || !strings.Contains(err.Error(), "can be one place") {
+		t.Errorf("it starts: %v", err)
+	}
+}
+
+// What depends on names is told for names.
+func TestPlacesMeet(t *testing.T) {
+	v := vaulttest.Shared(t)
+	const third id.ID = 0x031c8cbefe101002
+	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t), Path: "t/{orgName}"}, OrgName: named(nil), Routes: map[id.ID]Place{
+		org: {Path: "t/team"}, otherOrg: {Path: "t/{orgName}/x", Layout: LayoutOrg},
+	}})
+	for _, tt := range []struct {
+		a     id.ID
+		aName string
+		b     id.ID
+		bName string
+		meet  bool
+	}{
+		{third, "team", org, "other", true},
+		{org, "other", third, "team", true},
+		{third, "Team", org, "team", false},
+		{third, "team/x", org, "team", false}, // it has no secrets
+		{org, "team", org, "team", false},
+		{otherOrg, "a", third, "a", false}, // an entry beside a folder
+	} {
+		if s.Meet(tt.a, tt.aName, tt.b, tt.bName) != tt.meet {
+			t.Errorf("%s %q and %s %q meet: %v, want %v", tt.a, tt.aName, tt.b, tt.bName, !tt.meet, tt.meet)
+		}
+	}
+	if !s.Routed() || s.Named(org) || !s.Named(otherOrg) || !s.Named(third) {
+		t.Error("which places depend on names is not told")
+	}
+}
+
 func TestNamesInPaths(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	name := "../" + otherOrg.String()
-	s, log := open(t, v, Config{Place: Place{Mount: mount, Path: "db/{orgName}/{org}"}, OrgName: func(context.Context, id.ID) (string, error) { return name, nil }})
+	var ended []string
+	s, log := open(t, v, Config{Place: Place{Mount: mount, Path: "db/{orgName}/{org}"},
+		OrgName: func(context.Context, id.ID) (string, error) { return name, nil },
+		EndedNames: func(_ context.Context, of id.ID) ([]string, error) {
+			if of != org {
+				return nil, nil
+			}
+			return ended, nil
+		}})
 	for _, name = range []string{"..", ".", "a/b", "../x", "a\x00", " a", "a*", "+", "{org}"} {
 		if _, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Invalid) {
 			t.Errorf("the name %q: %v", name, err)
@@ -73,12 +135,21 @@ func TestNamesInPaths(t *testing.T) {
 		apply(t, s, set("k", name))
 		wantKeys(t, s, "k")
 	}
-	name = "" // the organisation is gone; its secrets are removed by the name that is remembered
+	name = ""
+	if err := s.Apply(t.Context(), org, set("k", "v")); !errs.Is(err, errs.NotFound) {
+		t.Errorf("a change after the organisation's end: %v", err)
+	}
+	ended = []string{"a b", "../x", "100%"} // the names that it had
 	if err := s.Purge(t.Context(), org); err != nil {
 		t.Errorf("Purge of an organisation that is gone: %v", err)
 	}
-	if status, body := v.Do(t, "GET", mount+"/metadata/db/100%25/"+org.String(), nil); status != http.StatusNotFound {
-		t.Errorf("its secrets are still there: %d %s", status, body)
+	for _, name := range []string{"100%25", "a%20b"} {
+		if status, body := v.Do(t, "GET", mount+"/metadata/db/"+name+"/"+org.String(), nil); status != http.StatusNotFound {
+			t.Errorf("its secrets are still there: %d %s", status, body)
+		}
+	}
+	if e := v.Read(t, mount, "db/a%252Fb/"+org.String()); len(e.Data) != 1 {
+		t.Errorf("what is under a name that is not its own is gone: %v", e.Data)
 	}
 	if _, err := s.Keys(t.Context(), otherOrg); !errs.Is(err, errs.NotFound) {
 		t.Errorf("an organisation that never had a name: %v", err)

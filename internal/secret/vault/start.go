@@ -55,6 +55,9 @@ func (s *Store) check(ctx context.Context) error {
 	}
 	if why := s.noNamespaces(ctx); why != "" {
 		s.conn.Log.Warn(why)
+		if err := s.places.ApartWithoutNamespaces(); err != nil {
+			return fmt.Errorf("Vault takes no heed of namespaces, and without them %w", err)
+		}
 	}
 	// Routes may share a mount and not a policy.
 	mounts := make(map[Place]bool)

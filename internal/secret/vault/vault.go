@@ -61,6 +61,8 @@ type Config struct {
 	Place   Place
 	Routes  map[id.ID]Place
 	OrgName func(ctx context.Context, org id.ID) (string, error)
+	// EndedNames are the names of an organisation whose end is under way, as kv2.Names has it.
+	EndedNames func(ctx context.Context, org id.ID) ([]string, error)
 
 	// CacheTTL is how long Use gives out what was read; 0 for not at all. CacheStale is how much longer it does so while
 	// Vault is away; 0 for not at all.
@@ -138,7 +140,7 @@ func (c Config) store() (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, err := kv2.NewPlaces(to, c.Place, c.Routes, c.OrgName)
+	places, err := kv2.NewPlaces(to, c.Place, c.Routes, kv2.Names{Of: c.OrgName, Ended: c.EndedNames})
 	if err != nil {
 		to.Close()
 		return nil, err

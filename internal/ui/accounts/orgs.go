@@ -114,9 +114,14 @@ func (h *handlers) deleteOrg(v *visit.Visit) (visit.Answer, error) {
 	if v.Field("typed") != strings.TrimSpace(v.OrgName) {
 		return visit.Again(errs.New(errs.Invalid, "type the name of the organisation as it stands there, to show that you mean it"))(h.askDeleteOrg(v))
 	}
-	if err := h.Directory.DeleteOrg(v.Context(), v.Caller, v.Org); err != nil {
+	left, err := h.Directory.DeleteOrg(v.Context(), v.Caller, v.Org)
+	if err != nil {
 		return visit.Again(err)(h.askDeleteOrg(v))
 	}
 	v.DropOrg()
-	return visit.Answer{GoTo: "/orgs", Note: "The organisation “" + v.OrgName + "” is deleted, and all that was in it."}, nil
+	note := "The organisation “" + v.OrgName + "” is deleted, and all that was in it."
+	if left != "" {
+		note = "The organisation “" + v.OrgName + "” is deleted. " + strings.ToUpper(left[:1]) + left[1:] + "."
+	}
+	return visit.Answer{GoTo: "/orgs", Note: note}, nil
 }

@@ -117,8 +117,12 @@ func deleteOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 	if err != nil {
 		return fmt.Errorf("failed to find organization %q: %w", id, err)
 	}
-	if err := s.Client.DeleteOrg(ctx, id); err != nil {
+	left, err := s.Client.DeleteOrg(ctx, id)
+	if err != nil {
 		return fmt.Errorf("failed to delete organization %q: %w", id, err)
+	}
+	if left != "" {
+		s.Term.Warn("%s", left)
 	}
 	return printOrg(s, org, true)
 }

@@ -45,6 +45,10 @@ func (k Kind) outage() bool {
 	return k == Unreachable || k == Slow || k == Sealed || k == Uninitialised
 }
 
+// ErrKeptVersions is an organisation's end that the policy allows in part only.
+var ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove "+
+	"their earlier versions (permission denied)")
+
 // told is what callers hear of each.
 var told = [Kinds]*errs.Error{
 	Unreachable:   errs.New(errs.Unavailable, "the secret store cannot be reached"),

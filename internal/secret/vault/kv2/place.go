@@ -64,6 +64,14 @@ var placeholders = strings.NewReplacer("{org}", "", "{orgName}", "")
 // holds reports whether the path is another one for each organisation.
 func (p Place) holds() bool { return placeholders.Replace(p.Path) != p.Path }
 
+// named reports whether the organisation's name is part of where its secrets are.
+func (p Place) named() bool { return strings.Contains(p.Path, "{orgName}") }
+
+// entry is the path without placeholders.
+func (p Place) entry(org id.ID, name string) string {
+	return strings.NewReplacer("{org}", org.String(), "{orgName}", name).Replace(p.Path)
+}
+
 // ParseRoute reads a route as the configuration gives it: the organisation's ID and what is different for it, parted by
 // spaces, as in "031c8cbefe101000 mount=team-a path=influxdb/{org} namespace=eu layout=secret read-only".
 func ParseRoute(text string) (id.ID, Place, error) {

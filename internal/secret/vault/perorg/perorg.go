@@ -151,21 +151,29 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 
 // purge removes everything. Where the policy forbids it, the latest version at least is deleted, as far as that goes.
 func (s *Store) purge(ctx context.Context, org id.ID) error {
-	at, err := s.at(ctx, org)
+	places, err := s.places.AtEnd(ctx, org)
 	if errors.Is(err, kv2.ErrNoName) {
-		s.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; remove them in Vault by hand", "org", org)
+		s.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; "+
+			"remove them in Vault by hand", "org", org)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	s.shapes.forget(org)
-	err = at.Remove(ctx, "metadata")
+	for _, at := range places {
+		err = errors.Join(err, purgeAt(ctx, at))
+	}
+	return err
+}
+
+func purgeAt(ctx context.Context, at kv2.Location) error {
+	err := at.Remove(ctx, "metadata")
 	if !conn.Is(err, conn.Denied) {
 		return err
 	}
 	if err := at.Remove(ctx, "data"); err != nil {
 		return err
 	}
-	return errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove their earlier versions (permission denied)")
+	return conn.ErrKeptVersions
 }

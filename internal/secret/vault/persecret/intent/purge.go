@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
@@ -17,33 +16,40 @@ import (
 // committed in the control entry first, so that no reader sees half of it, and that entry goes last.
 func (j *Journal) Purge(ctx context.Context, org id.ID) error {
 	return j.queue.Do(ctx, org, func(ctx context.Context) error {
-		defer j.forget(org)
-		at, err := paths.At(ctx, j.places, org)
+		places, err := j.places.AtEnd(ctx, org)
 		if errors.Is(err, kv2.ErrNoName) {
-			j.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; remove them in Vault by hand", "org", org)
+			j.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; "+
+				"remove them in Vault by hand", "org", org)
 			return nil
 		}
-		if err != nil {
-			return err
+		for _, at := range places {
+			err = errors.Join(err, j.purgeAt(ctx, org, at))
 		}
-		c, err := j.Settled(ctx, org, at)
-		if err != nil {
-			return err
-		}
-		listed, err := paths.List(ctx, at)
-		if err != nil {
-			return err
-		}
-		if c.version == 0 && len(listed) == 0 {
-			return nil
-		}
-		next := c.next()
-		next.kept.Pending = &pending{ID: rand.Text(), Kind: purging}
-		if _, err := j.commit(ctx, org, at, next); err != nil {
-			return err
-		}
-		return j.removeAll(ctx, org, at)
+		return err
 	})
+}
+
+func (j *Journal) purgeAt(ctx context.Context, org id.ID, at kv2.Location) error {
+	at.Holds = "the secret"
+	j.forget(org)
+	defer j.forget(org)
+	c, err := j.Settled(ctx, org, at)
+	if err != nil {
+		return err
+	}
+	listed, err := paths.List(ctx, at)
+	if err != nil {
+		return err
+	}
+	if c.version == 0 && len(listed) == 0 {
+		return nil
+	}
+	next := c.next()
+	next.kept.Pending = &pending{ID: rand.Text(), Kind: purging}
+	if _, err := j.commit(ctx, org, at, next); err != nil {
+		return err
+	}
+	return j.removeAll(ctx, org, at)
 }
 
 func (j *Journal) forget(org id.ID) {
@@ -102,7 +108,7 @@ func deleteEntries(ctx context.Context, at kv2.Location, listed map[string]bool)
 	if err != nil {
 		return err
 	}
-	return errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove their earlier versions (permission denied)")
+	return conn.ErrKeptVersions
 }
 
 func sorted(set map[string]bool) []string {

@@ -1,0 +1,112 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
+
+// What is left of a user or an organisation that has ended is removed at once, or tried again: after a minute, and then
+// ever more rarely, since a refusal may last until somebody changes a policy. It is told in the log the first time, when it
+// fails otherwise, and once a day; health tells it as long as it lasts.
+const (
+	firstPause = time.Minute
+	lastPause  = time.Hour
+	tellAgain  = 24 * time.Hour
+)
+
+// ended is a user or an organisation.
+type ended struct {
+	what string
+	id   id.ID
+}
+
+// endings are those of which something is left.
+type endings struct {
+	mu   sync.Mutex
+	left map[ended]*attempt
+}
+
+type attempt struct {
+	since, told, next time.Time
+	pause             time.Duration
+	why               string
+}
+
+// due reports whether it is time to try again.
+func (e *endings) due(which ended, now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.left[which]
+	return a == nil || !now.Before(a.next)
+}
+
+// failed notes how an attempt failed, and reports whether that is to be told and when the next one is.
+func (e *endings) failed(which ended, why string, now time.Time) (tell bool, pause time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.left[which]
+	if a == nil {
+		a = &attempt{since: now}
+		if e.left == nil {
+			e.left = make(map[ended]*attempt)
+		}
+		e.left[which] = a
+	}
+	a.pause = min(max(2*a.pause, firstPause), lastPause)
+	// A little early: the clock that looks after it ticks about once a minute.
+	a.next = now.Add(a.pause - time.Second)
+	if tell = why != a.why || now.Sub(a.told) >= tellAgain; tell {
+		a.why, a.told = why, now
+	}
+	return tell, a.pause
+}
+
+func (e *endings) done(which ended) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.left, which)
+}
+
+// finish removes what is left of something that has ended.
+func (s *Service) finish(ctx context.Context, which ended, remove func(context.Context, id.ID) error) error {
+	err := remove(ctx, which.id)
+	if err == nil {
+		s.endings.done(which)
+		return nil
+	}
+	if tell, pause := s.endings.failed(which, err.Error(), s.now()); tell {
+		s.log.WarnContext(ctx, "what is left of something deleted could not be removed and will be tried again",
+			"what", which.what, "id", which.id, "next", pause, "error", err)
+	}
+	return err
+}
+
+// Unfinished tells what is left of organisations that have ended, for health checks; "" where nothing is.
+func (s *Service) Unfinished() string {
+	s.endings.mu.Lock()
+	defer s.endings.mu.Unlock()
+	n, oldest := 0, (*attempt)(nil)
+	for which, a := range s.endings.left {
+		if which.what != "organization" {
+			continue
+		}
+		if n++; oldest == nil || a.since.Before(oldest.since) {
+			oldest = a
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("what is left of %d deleted organizations could not be removed since %s; the log tells why", n,
+		oldest.since.UTC().Format(time.RFC3339))
+}
+
+var errNamePlace = errs.New(errs.Conflict,
+	"the name is that of another organization's secrets in the secret store: of one "+
+		"that was called so before and has secrets under the name, or that has ended and whose secrets could not be "+
+		"removed yet")

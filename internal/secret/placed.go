@@ -1,0 +1,33 @@
+package secret
+
+import (
+	"context"
+
+	"strongroom/internal/id"
+)
+
+// Placed is a Store that keeps each organisation's secrets at a place which the configuration chooses, and which may
+// depend on the organisation's name.
+type Placed interface {
+	// Named reports whether the organisation's name is part of the place, so that another name is another place.
+	Named(org id.ID) bool
+	// Routed reports whether single organisations have places of their own: else no two places meet.
+	Routed() bool
+	// Meet reports whether two organisations of these names would be kept in one place, or in each other's.
+	Meet(a id.ID, aName string, b id.ID, bName string) bool
+	// Holds reports whether there is anything at the organisation's place, or was. Errors are those of Keys.
+	Holds(ctx context.Context, org id.ID) (bool, error)
+}
+
+// PlacedOf finds a Placed in a store; nil where places do not depend on anything.
+func PlacedOf(s Store) Placed {
+	switch s := s.(type) {
+	case Placed:
+		return s
+	case interface{ unwrap() Store }:
+		return PlacedOf(s.unwrap())
+	}
+	return nil
+}
+
+func (m *metered) unwrap() Store { return m.Store }
