@@ -28,6 +28,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/peer"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
@@ -189,7 +190,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		s.runs(ctx, pages.Run)
 		api.UI = pages
 	}
-	s.handler, err = httpapi.New(api)
+	if s.handler, err = httpapi.New(api); err == nil {
+		s.handler = &peer.Front{Proxies: cfg.Proxies, Base: cfg.BasePath, Handler: s.handler}
+	}
 	return s, err
 }
 
