@@ -9,8 +9,6 @@ package config
 import (
 	"path/filepath"
 	"time"
-
-	"strongroom/internal/peer"
 )
 
 // Config is the effective configuration. Every field is one setting of the table.
@@ -20,8 +18,6 @@ type Config struct {
 	HTTPReadTimeout       time.Duration
 	HTTPWriteTimeout      time.Duration
 	HTTPIdleTimeout       time.Duration
-	TrustedProxies        []string
-	BasePath              string
 	HTTPMaxConnections    int
 	ShutdownTimeout       time.Duration
 	MetricsDisabled       bool
@@ -56,8 +52,6 @@ type Config struct {
 	ConfigPath       string
 	PIDFile          string
 	OverwritePIDFile bool
-
-	Proxies peer.Proxies // of TrustedProxies
 
 	sources map[string]string // by setting: where its value comes from
 	notices []string

@@ -112,8 +112,11 @@ func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (*k
 	if len(records) < 2 {
 		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
-	keys, err := openKeys(ctx, p, cfg, peeked(records))
-	return keys, mark, err
+	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
+	}
+	return keys, mark, nil
 }
 
 // peeked is a kv.Store of a few records, for reading.

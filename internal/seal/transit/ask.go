@@ -64,7 +64,7 @@ func (t *transitSeal) ask(ctx context.Context, act string, body map[string]any) 
 	case err == nil:
 		return nil, fmt.Errorf("Vault's answer from %s is empty", at)
 	case f.status == 403:
-		return nil, fmt.Errorf("Vault at %s does not let the token use %s: it has ended, or lacks a policy: %s", t.conn.Client.Address(), at, t.policy())
+		return nil, fmt.Errorf("Vault at %s does not let the token use %s: it has ended, or lacks a policy: %s", t.conn.Address, at, t.policy())
 	case f.status == 404 && f.says("no handler for route"):
 		return nil, t.noMount()
 	case f.says("encryption key not found"):
@@ -74,7 +74,7 @@ func (t *transitSeal) ask(ctx context.Context, act string, body map[string]any) 
 		return nil, t.tooOld(body)
 	case f.says("message authentication failed"), f.says("invalid ciphertext"), f.says("version is too new"):
 		return nil, fmt.Errorf("the %s at %s did not make it, or it is damaged (a key of the same name in another Vault, or one that was deleted and made again, is another key): %w",
-			t.source, t.conn.Client.Address(), seal.ErrUnwrap)
+			t.source, t.conn.Address, seal.ErrUnwrap)
 	case f.status == 400:
 		return nil, fmt.Errorf("the %s cannot be used as a seal (%s refuses: %s)", t.source, at, f.text)
 	}

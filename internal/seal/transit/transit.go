@@ -341,5 +341,5 @@ func (t *transitSeal) badToken() error {
 	if t.conn.Client.Token() == "" {
 		return errors.New("there is no token for the Vault that opens the data; give one with --vault-token-file, VAULT_TOKEN, or another --vault-auth-method")
 	}
-	return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked; give another with %s", t.conn.Client.Address(), t.conn.TokenSource())
+	return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked; %s", t.conn.Address, t.conn.Session.Remedy())
 }

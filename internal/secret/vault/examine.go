@@ -26,8 +26,8 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 	defer cancel()
 	step := func(name, outcome string) { fmt.Fprintf(w, "%-12s %s\n", name, outcome) }
 
-	step("address", s.conn.Client.Address())
-	if strings.HasPrefix(s.conn.Client.Address(), "http://") {
+	step("address", s.conn.Address)
+	if s.conn.Unprotected() {
 		step("", "warning: without TLS, whoever is on the network can read every secret")
 	}
 	if err := s.conn.CheckAddress(ctx); err != nil {

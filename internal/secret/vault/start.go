@@ -11,7 +11,6 @@ import (
 
 	"strongroom/internal/outage"
 	"strongroom/internal/secret/vault/conn"
-	"strongroom/internal/secret/vault/kv2"
 )
 
 // start checks that secrets can be kept, and waits for a Vault that is not there yet.
@@ -21,7 +20,7 @@ func (s *Store) start(ctx context.Context, wait time.Duration) error {
 	for pause := time.Second; ; pause = min(pause*2, 5*time.Second) {
 		err := s.check(ctx)
 		if err == nil {
-			s.conn.Log.Info("secrets are kept in Vault", "address", s.conn.Client.Address(), "path", s.places.Everywhere.Mount+"/data/"+s.places.Everywhere.Path)
+			s.conn.Log.Info("secrets are kept in Vault", "address", s.conn.Address, "path", s.places.Everywhere.Mount+"/data/"+s.places.Everywhere.Path)
 			return nil
 		}
 		left := wait - time.Since(began)
@@ -85,7 +84,7 @@ func (s *Store) noNamespaces(ctx context.Context) string {
 	for _, p := range s.places.All() {
 		if p.Namespace != "" && s.conn.IgnoresNamespaces(ctx) {
 			return fmt.Sprintf("Vault at %s has no namespaces and takes no heed of the namespace %q: secrets are kept as if none were set; "+
-				"unset --vault-namespace or VAULT_NAMESPACE (or the route's), or name a server that has them (Vault Enterprise, OpenBao 2.3)", s.conn.Client.Address(), p.Namespace)
+				"unset --vault-namespace or VAULT_NAMESPACE (or the route's), or name a server that has them (Vault Enterprise, OpenBao 2.3)", s.conn.Address, p.Namespace)
 		}
 	}
 	return ""
@@ -93,10 +92,7 @@ func (s *Store) noNamespaces(ctx context.Context) string {
 
 // checkPolicy says which capabilities the token lacks. That is a warning: a policy may name organisations one by one.
 func (s *Store) checkPolicy(ctx context.Context, p Place) {
-	at := p.Example(s.conn)
-	if p.Layout == kv2.LayoutSecret {
-		at = at.Below("name")
-	}
+	at := example(p, s.conn)
 	must := slices.DeleteFunc(needs(at), func(n needed) bool { return n.optional })
 	for _, c := range lacks(ctx, at, must) {
 		s.conn.Log.Warn("the token's policies in Vault may not suffice; influxd vault check tells what they need", "path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", policy(p))

@@ -18,6 +18,8 @@ func (s *Store) Details() []secret.Detail {
 	switch {
 	case !state.Failing.IsZero():
 		d.OK, d.Message = false, "logging in to Vault has failed since "+state.Failing.UTC().Format(time.RFC3339)
+	case !state.Untaken.IsZero():
+		d.OK, d.Message = false, "the token file holds another since "+state.Untaken.UTC().Format(time.RFC3339)+", which cannot be taken; the one before goes on"
 	case !ends:
 		d.Message = "does not end, as far as Vault tells"
 	case life == 0:
@@ -29,7 +31,11 @@ func (s *Store) Details() []secret.Detail {
 	default:
 		d.Message = "cannot be renewed and ends in " + login.Words(life)
 	}
-	return []secret.Detail{d}
+	details := []secret.Detail{d}
+	for _, c := range s.conn.Certificates() {
+		details = append(details, secret.Detail(c))
+	}
+	return details
 }
 
 // The metrics of what Use gives out; those of requests are the connection's.

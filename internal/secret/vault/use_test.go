@@ -11,6 +11,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -57,6 +58,39 @@ func TestUseInAnOutage(t *testing.T) {
 	if _, err := with.Use(t.Context(), org, "a"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("what was read before a change whose outcome is not known: %v", err)
 	}
+}
+
+// TestUseAfterARefusal has Vault refuse the server: what is in memory bridges absence, not that, nor an absence after it.
+func TestUseAfterARefusal(t *testing.T) {
+	v := vaulttest.Shared(t)
+	eachLayout(t, func(t *testing.T, l kv2.Layout) {
+		t.Parallel()
+		n := vaulttest.Network(t, v)
+		p := Place{Mount: v.MountKV(t), Path: "{org}", Layout: l}
+		token := v.Token(t, policy(p), time.Hour)
+		s, _ := open(t, v, Config{Address: n.Address, Place: p, Token: token, CacheTTL: time.Millisecond, CacheStale: time.Hour})
+		apply(t, s, set("a", "1"))
+		wantUse(t, s, "a", "1")
+		all := func(string) bool { return true }
+		if _, err := s.UseAll(t.Context(), org, all); err != nil {
+			t.Fatal(err)
+		}
+		v.Revoke(t, token)
+		waitFor(t, func() bool { _, err := s.Use(t.Context(), org, "a"); return err != nil })
+		refused := func() {
+			t.Helper()
+			if _, err := s.Use(t.Context(), org, "a"); !errs.Is(err, errs.Unavailable) {
+				t.Errorf("Use: %v", err)
+			}
+			if _, err := s.UseAll(t.Context(), org, all); !errs.Is(err, errs.Unavailable) {
+				t.Errorf("UseAll: %v", err)
+			}
+		}
+		refused()
+		n.Cut()
+		waitFor(t, func() bool { refused(); return s.conn.Reason() != nil })
+		refused()
+	})
 }
 
 func TestUseSeesOurChanges(t *testing.T) {

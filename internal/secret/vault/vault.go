@@ -14,6 +14,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"strongroom/internal/id"
@@ -89,6 +90,7 @@ type Store struct {
 	places *kv2.Places
 	org    *perorg.Store
 	secret *persecret.Store
+	served sync.Map // the examples that have been served, by path
 }
 
 // layout is how an organisation's secrets lie in Vault, and so what reads and writes them.
@@ -145,11 +147,13 @@ func (c Config) store() (*Store, error) {
 		to.Close()
 		return nil, err
 	}
-	return &Store{
+	s := &Store{
 		conn: to, places: places,
 		org:    perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
 		secret: persecret.New(persecret.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
-	}, nil
+	}
+	to.Session.Proves = s.proves
+	return s, nil
 }
 
 // Close ends what is under way and waits for it. Calls that come later are answered errs.Unavailable.
@@ -216,6 +220,3 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
 	return s.layout(org).Foreign(ctx, org)
 }
-
-// Check reports whether Vault is there, unsealed, and still takes the token.
-func (s *Store) Check(ctx context.Context) error { return s.conn.Check(ctx) }

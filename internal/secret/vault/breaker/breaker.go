@@ -14,8 +14,11 @@ import (
 type Config struct {
 	// Probe asks whether the server serves: nil, or the reason, which callers are given.
 	Probe func(ctx context.Context) error
-	// Interval is the pause between probes while it is open, and Timeout the longest a probe may take.
+	// Interval is the longest time between the beginnings of two probes, and Timeout the longest a probe may take, which may
+	// be more: a probe that hangs holds up none that would succeed.
 	Interval, Timeout time.Duration
+	// Hopeless, where set, tells of which reasons for opening the calls under way will not be answered either.
+	Hopeless func(reason error) bool
 	// Opened and Closed, where set, are told of each change.
 	Opened func(reason error)
 	Closed func(after time.Duration)
@@ -29,6 +32,9 @@ type Breaker struct {
 	probes sync.WaitGroup
 
 	mu      sync.Mutex
+	live    context.Context // see Live
+	die     context.CancelFunc
+	good    time.Time // of the last probe that succeeded
 	probing bool
 	reason  error // nil while closed
 	since   time.Time
@@ -40,6 +46,7 @@ type Breaker struct {
 func New(c Config) *Breaker {
 	b := &Breaker{conf: c}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.live, b.die = context.WithCancel(context.Background())
 	return b
 }
 
@@ -50,6 +57,14 @@ func (b *Breaker) Reason() error {
 	return b.reason
 }
 
+// Live is a context that ends when the breaker opens for a reason for which what is under way is hopeless. After the
+// breaker has closed it is another.
+func (b *Breaker) Live() context.Context {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.live
+}
+
 // Opened is how often it has opened.
 func (b *Breaker) Opened() int {
 	b.mu.Lock()
@@ -57,33 +72,44 @@ func (b *Breaker) Opened() int {
 	return b.opened
 }
 
-// Failed reports that a call failed as it does when the server is not there.
+// Failed reports that a call failed as it does when the server is not there. Just after a probe has succeeded that is not
+// looked into: a server that fails some calls is not asked at each.
 func (b *Breaker) Failed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.probing || b.ended {
+	if b.probing || b.ended || !b.good.IsZero() && time.Since(b.good) < b.conf.Interval {
 		return
 	}
 	b.probing = true
 	b.probes.Go(b.probe)
 }
 
+// probe asks until the server serves. Each probe begins without waiting for the end of the one before.
 func (b *Breaker) probe() {
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	outcomes := make(chan error, 16) // what there is no room for, the next probe finds, too
 	for {
-		ctx, cancel := context.WithTimeout(b.ctx, b.conf.Timeout)
-		err := b.conf.Probe(ctx)
-		cancel()
-		if b.ctx.Err() != nil {
-			return
-		}
-		if b.saw(err) {
-			return
-		}
-		pause := b.conf.Interval/2 + rand.N(b.conf.Interval/2) // jitter: many servers wait for the same Vault
-		select {
-		case <-b.ctx.Done():
-			return
-		case <-time.After(pause):
+		b.probes.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, b.conf.Timeout)
+			defer cancel()
+			select {
+			case outcomes <- b.conf.Probe(ctx):
+			default:
+			}
+		})
+		next := time.After(b.conf.Interval/2 + rand.N(b.conf.Interval/2)) // jitter: many servers wait for the same Vault
+		for waiting := true; waiting; {
+			select {
+			case <-b.ctx.Done():
+				return
+			case err := <-outcomes:
+				if b.saw(err) {
+					return
+				}
+			case <-next:
+				waiting = false
+			}
 		}
 	}
 }
@@ -93,6 +119,15 @@ func (b *Breaker) saw(err error) bool {
 	b.mu.Lock()
 	was := b.reason
 	b.reason, b.probing = err, err != nil
+	switch {
+	case err == nil:
+		b.good = time.Now()
+		if b.live.Err() != nil {
+			b.live, b.die = context.WithCancel(context.Background())
+		}
+	case b.conf.Hopeless != nil && b.conf.Hopeless(err):
+		b.die()
+	}
 	if was == nil && err != nil {
 		b.since = time.Now()
 		b.opened++

@@ -15,7 +15,8 @@ type Config[K comparable, V any] struct {
 	Read func(ctx context.Context, key K) (V, error)
 	// TTL is how long what was read is given out; 0 for not at all.
 	TTL time.Duration
-	// Stale is how long beyond that it is given out where a read fails in a way for which Outage is true.
+	// Stale is how long beyond that it is given out where a read fails in a way for which Outage is true. Another failure is
+	// an answer: what was read before it is not given out any more.
 	Stale  time.Duration
 	Outage func(error) bool
 	// Max is how many things are kept.
@@ -107,6 +108,9 @@ func (c *Cache[K, V]) read(ctx context.Context, key K, f *flight[V]) {
 		return // dropped meanwhile: what was read may be older than the write
 	}
 	delete(c.flights, key)
+	if f.err != nil && !c.conf.Outage(f.err) {
+		c.remove(key)
+	}
 	if f.err != nil || c.conf.TTL <= 0 {
 		return
 	}

@@ -119,6 +119,22 @@ func TestDropDuringARead(t *testing.T) {
 	})
 }
 
+// A refusal is no outage, and an outage after it does not bring back what was read before.
+func TestNotStaleAfterARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		c := s.cache(time.Second, time.Hour, 10)
+		want(t, c, 1, 1, nil)
+		time.Sleep(2 * time.Second)
+		refused := errors.New("refused")
+		s.err.Store(&refused)
+		want(t, c, 1, 0, refused)
+		s.err.Store(&errOutage)
+		want(t, c, 1, 0, errOutage)
+		c.Clear()
+	})
+}
+
 func TestOneReadForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{takes: time.Second}

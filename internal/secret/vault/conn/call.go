@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -37,17 +38,21 @@ const (
 	Failing
 	Unmounted
 	Strange
+	Untrusted
 	Kinds // how many there are
 )
 
 // outage reports whether a request that ended so says that no request will be served for now.
 func (k Kind) outage() bool {
-	return k == Unreachable || k == Slow || k == Sealed || k == Uninitialised
+	return k == Unreachable || k == Slow || k == Sealed || k == Uninitialised || k == Untrusted
 }
 
 // ErrKeptVersions is an organisation's end that the policy allows in part only.
 var ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove "+
 	"their earlier versions (permission denied)")
+
+// doubtful reports whether a request that ended so is a reason to ask for Vault's state.
+func (k Kind) doubtful() bool { return k.outage() || k == Busy || k == Failing }
 
 // told is what callers hear of each.
 var told = [Kinds]*errs.Error{
@@ -60,6 +65,7 @@ var told = [Kinds]*errs.Error{
 	Failing:       errs.New(errs.Unavailable, "the secret store has a fault of its own"),
 	Unmounted:     errs.New(errs.Unavailable, "the secret store is not set up: nothing is mounted where secrets are kept"),
 	Strange:       errs.New(errs.Unavailable, "the secret store gave an answer that is not understood"),
+	Untrusted:     errs.New(errs.Unavailable, "the secret store and this server do not take each other's certificates"),
 }
 
 // What the write path deals with itself.
@@ -79,6 +85,16 @@ func (f failure) Error() string { return f.detail }
 // Is reports whether a request ended in this way.
 func Is(err error, k Kind) bool { return errors.Is(err, told[k]) }
 
+// Away reports whether a request that ended so found nobody who serves, rather than one who refuses.
+func Away(err error) bool {
+	for _, k := range []Kind{Unreachable, Slow, Sealed, Uninitialised, Busy, Failing} {
+		if Is(err, k) {
+			return true
+		}
+	}
+	return false
+}
+
 // Told is what callers hear.
 func (k Kind) Told() error { return told[k] }
 
@@ -87,16 +103,51 @@ type tooLarge string
 
 func (l tooLarge) Error() string { return "larger than " + string(l) }
 
-// probe asks for Vault's state on behalf of the breaker. Its error is what callers hear.
+// probe asks for Vault's state on behalf of the breaker, on a connection of its own. Its error is what callers hear.
 func (c *Conn) probe(ctx context.Context) error {
-	err := c.health(ctx)
+	err := c.health(context.WithValue(Once(ctx), fresh{}, true))
 	if err == nil {
+		c.wire.answered()
 		return nil
 	}
-	if f := (failure{}); errors.As(classify(err), &f) {
-		return told[f.kind]
+	f, ok := c.meaning(ctx, err).(failure)
+	if !ok {
+		f = failure{Unreachable, err.Error()}
 	}
-	return told[Unreachable]
+	if f.kind == Slow {
+		f.detail = "no answer within " + c.probeTime().String()
+	}
+	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) { // else another probe was answered
+		c.reports.failed(f, healthRequest)
+	}
+	return told[f.kind]
+}
+
+// healthRequest names the question for Vault's state.
+var healthRequest = Request{Method: http.MethodGet, Path: "sys/health"}
+
+// meaning is classify's, but that it looks into a connection that was ended: the other side may have its reasons.
+func (c *Conn) meaning(ctx context.Context, err error) error {
+	err = classify(err)
+	if f := (failure{}); errors.As(err, &f) && f.kind == Unreachable {
+		if why := c.refusedBy(ctx); why != "" {
+			return failure{Untrusted, why}
+		}
+	}
+	return err
+}
+
+// errOpened ends a request that waits while the breaker opens.
+var errOpened = errors.New("Vault is away")
+
+// whileServing is a context for one operation's requests, which ends when Vault is found to be away.
+func (c *Conn) whileServing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, patient{}, new(atomic.Bool)))
+	stop := context.AfterFunc(c.breaker.Live(), func() { cancel(errOpened) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // Do makes a request. Its error is ctx's, ErrMismatch, or one for callers, whose details have been reported then.
@@ -106,11 +157,14 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 	}
 	defer func(start time.Time) { c.metrics.observe(r, start, outcome(ctx, err)) }(time.Now())
 	token := c.Client.Token()
-	err = send(ctx)
-	if IsStatus(err, http.StatusForbidden) && c.Session.Refused(ctx, token) {
-		err = send(ctx)
+	serving, done := c.whileServing(ctx)
+	defer done()
+	err = send(serving)
+	if IsStatus(err, http.StatusForbidden) && c.Session.Refused(serving, token) {
+		err = send(serving)
 	}
 	if err == nil {
+		c.noteDenied(r, false)
 		c.reports.recovered()
 		return nil
 	}
@@ -119,13 +173,19 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 	} else if end != nil {
 		return end
 	}
-	err = classify(err)
+	if errors.Is(context.Cause(serving), errOpened) {
+		return cmp.Or(c.breaker.Reason(), Slow.Told())
+	}
+	err = c.meaning(ctx, err)
 	if limit := tooLarge(""); errors.As(err, &limit) {
 		return errs.New(errs.RequestTooLarge, "%s would be larger than %s%s", cmp.Or(r.Entry, "the entry"), string(limit), r.Remedy)
 	}
 	var f failure
 	if !errors.As(err, &f) {
 		return err
+	}
+	if f.kind == Denied {
+		c.noteDenied(r, true)
 	}
 	if r.Optional && !f.kind.outage() && f.kind != Failing && f.kind != Busy {
 		return told[f.kind]
@@ -134,6 +194,13 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 		f.detail += c.whyDenied(ctx, r)
 	}
 	return c.fail(f, r)
+}
+
+// noteDenied notes how a request for data ended.
+func (c *Conn) noteDenied(r Request, denied bool) {
+	if r.Kind == "data" {
+		c.denied.Store(denied)
+	}
 }
 
 // Ended is the error of a context that has ended: ErrTooSlow where the deadline was ours, the caller's own error
@@ -160,7 +227,7 @@ func (c *Conn) Fail(k Kind, detail string, r Request) error { return c.fail(fail
 // fail reports and gives what callers hear.
 func (c *Conn) fail(f failure, r Request) error {
 	c.reports.failed(f, r)
-	if f.kind.outage() {
+	if f.kind.doubtful() {
 		c.breaker.Failed()
 	}
 	return told[f.kind]
@@ -173,7 +240,7 @@ func (c *Conn) whyDenied(ctx context.Context, r Request) string {
 		return fix + ", or the token has expired or was revoked"
 	}
 	if _, err := c.Client.Auth().Token().LookupSelfWithContext(ctx); IsStatus(err, http.StatusForbidden) {
-		return "; the token has expired or was revoked: give another with --vault-token or VAULT_TOKEN"
+		return "; the token has expired or was revoked: " + c.Session.Remedy()
 	}
 	return fix
 }
@@ -186,7 +253,10 @@ func classify(err error) error {
 	var answer *api.ResponseError
 	if !errors.As(err, &answer) {
 		var broken net.Error
-		if errors.As(err, &broken) && broken.Timeout() {
+		switch {
+		case distrust(err) != "":
+			return failure{Untrusted, distrust(err)}
+		case errors.As(err, &broken) && broken.Timeout(), errors.Is(err, context.DeadlineExceeded):
 			return failure{Slow, err.Error()}
 		}
 		return failure{Unreachable, err.Error()}
@@ -216,6 +286,9 @@ func classify(err error) error {
 		return failure{Sealed, detail}
 	case says("not initialized"):
 		return failure{Uninitialised, detail}
+	case (code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout) &&
+		(answer.RawError || len(answer.Errors) == 0): // Vault gives a reason
+		return failure{Unreachable, "status " + strconv.Itoa(code) + " of what stands before Vault"}
 	case code == http.StatusForbidden:
 		return failure{Denied, detail}
 	case code == http.StatusNotFound:
@@ -243,4 +316,10 @@ func shown(text string) string {
 func IsStatus(err error, code int) bool {
 	var answer *api.ResponseError
 	return errors.As(err, &answer) && answer.StatusCode == code
+}
+
+// NoRoute reports whether Vault answers that nothing is mounted where the request goes.
+func NoRoute(err error) bool {
+	var answer *api.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && strings.Contains(strings.Join(answer.Errors, " "), "no handler for route")
 }

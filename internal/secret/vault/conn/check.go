@@ -2,17 +2,13 @@ package conn
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -28,20 +24,9 @@ func (c *Conn) CheckAddress(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	addr := c.Client.Address()
-	if f := (failure{}); errors.As(err, &f) {
-		switch f.kind {
-		case Sealed:
-			return Temporary{fmt.Errorf("Vault at %s is sealed; unseal it with: vault operator unseal", addr)}
-		default:
-			return Temporary{fmt.Errorf("Vault at %s is not initialised; initialise it with: vault operator init", addr)}
-		}
-	}
+	addr := c.Address
 	if errors.Is(Ended(ctx), ErrTooSlow) {
 		return Temporary{fmt.Errorf("Vault at %s did not answer within %s (--vault-client-timeout); is the address right (--vault-addr or VAULT_ADDR)?", addr, c.Timeout)}
-	}
-	if alert := c.tlsAlert(ctx, err); alert != nil {
-		err = alert
 	}
 	text := err.Error()
 	says := func(part string) bool { return strings.Contains(text, part) }
@@ -50,50 +35,68 @@ func (c *Conn) CheckAddress(ctx context.Context) error {
 		return fmt.Errorf("Vault at %s does not speak TLS; write http:// in --vault-addr or VAULT_ADDR", addr)
 	case says("HTTP request to an HTTPS server"):
 		return fmt.Errorf("Vault at %s speaks TLS; write https:// in --vault-addr or VAULT_ADDR", addr)
-	case says("certificate signed by unknown authority"), says("certificate is not trusted"):
-		return fmt.Errorf("Vault at %s shows a certificate of an authority that is not known here; name its file with --vault-cacert or VAULT_CACERT", addr)
-	case says("certificate is valid for"), says("not valid for any names"), says("doesn't contain any IP SANs"), says("certificate is not valid for"):
-		return fmt.Errorf("Vault at %s shows a certificate for another name (%s); give the name in it with --vault-tls-server-name or VAULT_TLS_SERVER_NAME", addr, last(err))
-	case says("certificate has expired"):
-		return fmt.Errorf("Vault at %s shows a certificate that is not valid now (%s); renew it, or set the clock", addr, last(err))
-	case says("certificate required"), says("bad certificate"), says("unknown certificate"):
-		return fmt.Errorf("Vault at %s does not take our certificate, or lack of one (%s); name one with --vault-client-cert and --vault-client-key or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", addr, last(err))
 	}
 	var answer *api.ResponseError
-	if errors.As(err, &answer) && answer.StatusCode < 500 {
-		return fmt.Errorf("what is at %s does not answer as Vault does (status %d for sys/health); correct --vault-addr or VAULT_ADDR", addr, answer.StatusCode)
+	if errors.As(err, &answer) {
+		return c.notHealthy(answer)
 	}
-	if answer != nil {
-		return Temporary{fmt.Errorf("Vault at %s has a fault of its own (status %d for sys/health)", addr, answer.StatusCode)}
+	var f failure
+	if !errors.As(c.meaning(ctx, err), &f) {
+		f = failure{Unreachable, text}
 	}
-	if (errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError))) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("what is at %s does not answer as Vault does (sys/health gives no JSON); correct --vault-addr or VAULT_ADDR", addr)
+	switch f.kind {
+	case Sealed:
+		return Temporary{fmt.Errorf("Vault at %s is sealed; unseal it with: vault operator unseal", addr)}
+	case Uninitialised:
+		return Temporary{fmt.Errorf("Vault at %s is not initialised; initialise it with: vault operator init", addr)}
+	case Busy:
+		return Temporary{fmt.Errorf("what is at %s takes no more requests for now (%s)", addr, f.detail)}
+	case Strange:
+		return fmt.Errorf("what is at %s does not answer as Vault does (%s); correct --vault-addr or VAULT_ADDR", addr, f.detail)
+	case Untrusted:
+		return c.untrusted(f.detail)
+	}
+	if c.overSocket() && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("this user may not use Vault's socket at %s; give it the permission, or correct --vault-addr or VAULT_ADDR", addr)
 	}
 	return Temporary{fmt.Errorf("Vault at %s cannot be reached (%s); start it, or correct --vault-addr or VAULT_ADDR", addr, last(err))}
 }
 
-// tlsAlert finds out why a server ends connections right after the handshake, as it does for want of a client
-// certificate. HTTP/2 keeps the reason to itself.
-func (c *Conn) tlsAlert(ctx context.Context, err error) error {
-	u, parseErr := url.Parse(c.Client.Address())
-	if parseErr != nil || u.Scheme != "https" || !strings.Contains(err.Error(), "client conn could not be established") {
-		return nil
+// notHealthy says what to do about an answer to sys/health that is none of Vault's states.
+func (c *Conn) notHealthy(answer *api.ResponseError) error {
+	switch code := answer.StatusCode; {
+	case code < 500:
+		return fmt.Errorf("what is at %s does not answer as Vault does (status %d for sys/health); correct --vault-addr or VAULT_ADDR", c.Address, code)
+	case answer.RawError || len(answer.Errors) == 0:
+		return Temporary{fmt.Errorf("what is at %s does not reach Vault (status %d for sys/health); start Vault behind it, or correct --vault-addr or VAULT_ADDR", c.Address, code)}
+	default:
+		return Temporary{fmt.Errorf("Vault at %s has a fault of its own (status %d for sys/health)", c.Address, code)}
 	}
-	conf := c.conns.TLSClientConfig.Clone()
-	conf.NextProtos = []string{"http/1.1"}
-	conn, err := (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), Either(u.Port() != "", u.Port(), "443")))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
-		return err
-	}
-	if _, err = conn.Read(make([]byte, 1)); err != nil && strings.Contains(err.Error(), "tls:") {
-		return err
-	}
-	return nil
 }
+
+// untrusted says what to do about certificates that one side does not take.
+func (c *Conn) untrusted(why string) error {
+	says := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(why, p) })
+	}
+	_, detail, _ := strings.Cut(why, ": ")
+	switch {
+	case says("does not take our certificate"):
+		return fmt.Errorf("Vault at %s does not take our certificate, or lack of one (%s); name one with --vault-client-cert and --vault-client-key or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", c.Address, detail)
+	case says("certificate is valid for", "not valid for any names", "doesn't contain any IP SANs", "certificate is not valid for"):
+		return fmt.Errorf("Vault at %s shows a certificate for another name (%s); give the name in it with --vault-tls-server-name or VAULT_TLS_SERVER_NAME", c.Address, detail)
+	case says("certificate has expired"):
+		return fmt.Errorf("Vault at %s shows a certificate that is not valid now (%s); renew it, or set the clock", c.Address, detail)
+	default:
+		return fmt.Errorf("Vault at %s shows a certificate of an authority that is not known here; name its file with --vault-cacert or VAULT_CACERT", c.Address)
+	}
+}
+
+// overSocket reports whether Vault is reached on this machine by a file.
+func (c *Conn) overSocket() bool { return strings.HasPrefix(c.Address, "unix:") }
+
+// Unprotected reports whether others on the network can read what is sent to Vault.
+func (c *Conn) Unprotected() bool { return strings.HasPrefix(c.Address, "http:") }
 
 // last is the innermost of an error's causes: what happened, without how the layers above name it.
 func last(err error) string {
@@ -123,13 +126,26 @@ func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 		return nil, c.WhileAsking(ctx, "auth/token/lookup-self", err)
 	}
 	ttl, _ := info.TokenTTL()
-	if uses, _ := info.TokenRemainingUses(); uses > 0 {
-		c.Log.Warn("Vault's token ends after a number of uses; the server will lose its secrets then", "uses", uses)
+	if w := c.usesWarning(info); w != "" {
+		c.Log.Warn(w)
 	}
 	if renewable, _ := info.TokenIsRenewable(); ttl > 0 && !renewable && !c.Session.Lasting() {
 		c.Log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, or another --vault-auth-method", "in", login.Words(ttl))
 	}
 	return nil, nil
+}
+
+// usesWarning says what a token means that ends after a number of uses; "" for one that does not.
+func (c *Conn) usesWarning(info *api.Secret) string {
+	uses, err := info.TokenRemainingUses()
+	switch {
+	case err != nil || uses <= 0:
+		return ""
+	case !c.Session.Lasting():
+		return fmt.Sprintf("Vault's token ends after %d more uses, which are a moment's; the server will lose its secrets then: %s", uses, c.Session.Remedy())
+	default:
+		return fmt.Sprintf("Vault's token ends after %d more uses, and each end costs the time of another log-in; give out tokens without that limit (num_uses, or token_num_uses of the role)", uses)
+	}
 }
 
 // IgnoresNamespaces reports whether the server has no namespaces, and pays the setting no heed: then the token looks
@@ -143,12 +159,12 @@ func (c *Conn) IgnoresNamespaces(ctx context.Context) bool {
 func (c *Conn) whyNoToken(ctx context.Context, err error) error {
 	var answer *api.ResponseError
 	if errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
-		return fmt.Errorf("Vault at %s refuses the log-in; check the --vault-auth-* settings against the auth method in Vault: %s", c.Client.Address(), oneLine(err))
+		return fmt.Errorf("Vault at %s refuses the log-in; %s: %s", c.Address, c.Session.LogInRemedy(), oneLine(err))
 	}
 	if answer == nil && !errors.As(err, new(*url.Error)) && !errors.Is(err, context.DeadlineExceeded) {
 		return err // of a file, say
 	}
-	return Temporary{fmt.Errorf("Vault at %s: %s", c.Client.Address(), oneLine(err))}
+	return Temporary{fmt.Errorf("Vault at %s: %s", c.Address, oneLine(err))}
 }
 
 // oneLine is for the errors of Vault's client, which are lists over several lines.
@@ -157,19 +173,11 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 // WhileAsking is a failure of a check for no reason that it knows.
 func (c *Conn) WhileAsking(ctx context.Context, what string, err error) error {
 	if errors.Is(Ended(ctx), ErrTooSlow) {
-		return Temporary{fmt.Errorf("Vault at %s did not answer %s within %s (--vault-client-timeout)", c.Client.Address(), what, c.Timeout)}
+		return Temporary{fmt.Errorf("Vault at %s did not answer %s within %s (--vault-client-timeout)", c.Address, what, c.Timeout)}
 	}
 	err = classify(err)
 	if f := (failure{}); errors.As(err, &f) && f.kind != Strange && f.kind != Denied {
-		return Temporary{fmt.Errorf("Vault at %s, asked for %s: %s", c.Client.Address(), what, f.detail)}
+		return Temporary{fmt.Errorf("Vault at %s, asked for %s: %s", c.Address, what, f.detail)}
 	}
-	return fmt.Errorf("Vault at %s, asked for %s: %w", c.Client.Address(), what, err)
-}
-
-// TokenSource names the setting that the token is from.
-func (c *Conn) TokenSource() string {
-	if os.Getenv(api.EnvVaultToken) == c.Client.Token() {
-		return "VAULT_TOKEN"
-	}
-	return "--vault-token"
+	return fmt.Errorf("Vault at %s, asked for %s: %w", c.Address, what, err)
 }

@@ -1,18 +1,17 @@
 package conn
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"strongroom/internal/pemfile"
 	"strongroom/internal/secret/vault/login"
 )
 
@@ -57,11 +57,20 @@ func (c Config) connect(s *Conn) error {
 	conf.Timeout = 0 // every call carries a deadline of its own
 	retryWithin(conf, s.Timeout, s.metrics.retries.Inc)
 	conf.ReadYourWrites = true // on Vault Enterprise, where reads are served by standbys; nothing elsewhere
-	if err := c.transport(conf); err != nil {
+	wire, err := c.transport(conf, s)
+	if err != nil {
 		return err
 	}
+	s.Address = cmp.Or(conf.AgentAddress, conf.Address)
+	if socket, is := strings.CutPrefix(s.Address, "unix://"); is {
+		// The client's own way is for a transport of its own, and heeds no context.
+		wire.base.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}
+		conf.Address, conf.AgentAddress = "http://localhost", ""
+	}
+	conf.HttpClient.Transport = wire
 	var client *api.Client
-	var err error
 	login.WithoutCAPath(func() { client, err = api.NewClient(conf) })
 	if err != nil {
 		return fmt.Errorf("Vault's variables: %w", err)
@@ -70,7 +79,7 @@ func (c Config) connect(s *Conn) error {
 	if ns := strings.Trim(c.Namespace, "/"); ns != "" {
 		client.SetNamespace(ns)
 	}
-	s.Client, s.Root, s.conns = client, client.WithNamespace(""), conf.HttpClient.Transport.(*http.Transport)
+	s.Client, s.Root, s.wire = client, client.WithNamespace(""), wire
 	return c.session(s)
 }
 
@@ -96,51 +105,55 @@ func (c Config) session(s *Conn) error {
 	return nil
 }
 
-// transport sets up TLS and the connections.
-func (c Config) transport(conf *api.Config) error {
+// transport sets up TLS and the connections. Certificates, keys and authorities are followed in their files.
+func (c Config) transport(conf *api.Config, s *Conn) (*wire, error) {
 	tr := conf.HttpClient.Transport.(*http.Transport)
-	folder := login.Variable(api.EnvVaultCAPath)
-	if os.Getenv(api.EnvVaultCACert) != "" || os.Getenv(api.EnvVaultCACertBytes) != "" {
-		folder = "" // among the variables, too, a file goes before a folder
+	ca, caFile := "--vault-cacert", c.CACert // a file goes before a folder
+	if caFile == "" {
+		ca, caFile = "--vault-capath", c.CAPath
 	}
-	for _, set := range []struct {
-		flag string
-		conf api.TLSConfig
-	}{
-		{"variable " + api.EnvVaultCAPath, api.TLSConfig{CAPath: folder}},
-		{"--vault-capath", api.TLSConfig{CAPath: c.CAPath}},
-		{"--vault-cacert", api.TLSConfig{CACert: c.CACert}}, // last of the two, since a file goes before a folder
-		{"--vault-client-cert", c.clientPair()},
-		{"--vault-tls-server-name", api.TLSConfig{TLSServerName: c.TLSServerName}},
-	} {
-		if err := configureTLS(conf, set.conf); err != nil {
-			return fmt.Errorf("%s: %w", set.flag, err)
+	if caFile == "" {
+		ca, caFile = "variable "+api.EnvVaultCACert, os.Getenv(api.EnvVaultCACert)
+	}
+	if caFile == "" && os.Getenv(api.EnvVaultCACertBytes) == "" { // which the client has taken itself
+		ca, caFile = "variable "+api.EnvVaultCAPath, login.Variable(api.EnvVaultCAPath)
+	}
+	w := &wire{base: tr, patience: min(time.Second, s.Timeout/4)}
+	var err error
+	if caFile != "" {
+		if w.pool, err = pemfile.Pool("vault-ca", ca, caFile, s.Log); err != nil {
+			return nil, fmt.Errorf("%s: %w", ca, err)
 		}
+	}
+	cert := Either(c.ClientCert != "", c.ClientCert, os.Getenv(api.EnvVaultClientCert))
+	key := Either(c.ClientKey != "", c.ClientKey, os.Getenv(api.EnvVaultClientKey))
+	if cert != "" || key != "" {
+		where := Either(c.ClientCert+c.ClientKey != "", "--vault-client-cert", "variable "+api.EnvVaultClientCert)
+		if cert == "" || key == "" {
+			return nil, fmt.Errorf("%s: a certificate and its key belong together; the other is missing", where)
+		}
+		if w.pair, err = pemfile.Pair("vault-client-certificate", where, cert, key, s.Log); err != nil {
+			return nil, fmt.Errorf("%s: %w", where, err)
+		}
+	}
+	if c.TLSServerName != "" {
+		tr.TLSClientConfig.ServerName = c.TLSServerName
 	}
 	if c.SkipVerify != nil {
 		tr.TLSClientConfig.InsecureSkipVerify = *c.SkipVerify
 	}
-	// A connection that has died without a word is found out, rather than used until every request on it has timed out.
-	tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}
+	// A connection that has died without a word is found out, rather than used until every request on it has timed out. The
+	// standard library's HTTP/2 takes the place of the client's, which would keep one set of connections for all copies.
+	tr.TLSNextProto, tr.ForceAttemptHTTP2 = nil, true
+	tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: time.Second, PingTimeout: time.Second}
 	tr.MaxIdleConnsPerHost = 64
-	return nil
+	return w, nil
 }
 
-// clientPair is the client certificate and its key, each from the field or the variable; nothing where no field is set.
-func (c Config) clientPair() api.TLSConfig {
-	if c.ClientCert == "" && c.ClientKey == "" {
-		return api.TLSConfig{}
-	}
-	return api.TLSConfig{
-		ClientCert: Either(c.ClientCert != "", c.ClientCert, os.Getenv(api.EnvVaultClientCert)),
-		ClientKey:  Either(c.ClientKey != "", c.ClientKey, os.Getenv(api.EnvVaultClientKey)),
-	}
-}
-
-// configureTLS is the client's own, but for folders (see certificatesIn); one without certificates would trust nobody.
+// configureTLS is the client's own, but for folders (see pemfile.Certificates); one without certificates would trust nobody.
 func configureTLS(conf *api.Config, t api.TLSConfig) error {
 	if folder := t.CAPath; folder != "" {
-		pem, err := certificatesIn(folder)
+		pem, err := pemfile.Certificates(folder)
 		if err != nil {
 			return err
 		}
@@ -153,34 +166,6 @@ func configureTLS(conf *api.Config, t api.TLSConfig) error {
 		return err
 	}
 	return nil
-}
-
-// certificatesIn reads all certificates in a folder and those below. Vault's own loader fails at a folder that Kubernetes
-// mounts: there each file is a link by way of ..data, a link to the folder that has them, which it takes for a file. What
-// Kubernetes names so, with two dots in front, is left alone.
-func certificatesIn(folder string) ([]byte, error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, err
-	}
-	var all []byte
-	for _, e := range entries {
-		path := filepath.Join(folder, e.Name())
-		if strings.HasPrefix(e.Name(), "..") {
-			continue
-		}
-		var pem []byte
-		if e.IsDir() {
-			pem, err = certificatesIn(path)
-		} else if pem, err = os.ReadFile(path); err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			err = fmt.Errorf("there is no certificate in %s", path)
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(append(all, pem...), '\n')
-	}
-	return bytes.TrimSpace(all), nil
 }
 
 // once marks contexts made by Once.

@@ -8,24 +8,29 @@
 //
 // # Outages
 //
-// After a request that found no Vault, the connection asks for Vault's state itself. If that fails too, calls are
-// answered at once until Vault is back, which is asked for twice a second (package breaker). A token that ends is renewed
+// After a request that found no Vault, or one that has waited for a second while nothing came back, the connection asks for
+// Vault's state itself, on a connection of its own. If that fails too, calls are answered at once, also those that wait,
+// until Vault is back, which is asked for two to four times a second (package breaker). If it succeeds, the connections on
+// which nothing came back are not used any more, and what only reads is sent again (type wire). A token that ends is renewed
 // or replaced in time, and one that is refused is replaced and the request repeated (package login).
 package conn
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 	"golang.org/x/sync/errgroup"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/secret/vault/breaker"
 	"strongroom/internal/secret/vault/login"
 )
@@ -67,13 +72,15 @@ type Config struct {
 
 // Conn is a connection to Vault. Make it with New, and start it with Run when it has been found good.
 type Conn struct {
+	Address string      // as the settings have it
 	Client  *api.Client // in Config.Namespace
 	Root    *api.Client // the same, outside any namespace
 	Session *login.Session
 	Timeout time.Duration // of an operation
 	Log     *slog.Logger
 
-	conns   *http.Transport // the client's
+	wire    *wire       // the client's
+	denied  atomic.Bool // the last request for data
 	reports reports
 	breaker *breaker.Breaker
 	metrics metrics
@@ -96,26 +103,46 @@ func New(c Config) (*Conn, error) {
 		s.Log.Warn("VAULT_WRAP_TTL has no effect here: Vault's answers are not wrapped")
 	}
 	s.breaker = breaker.New(breaker.Config{
-		Probe: s.probe, Interval: 500 * time.Millisecond, Timeout: min(time.Second, s.Timeout),
-		Closed: func(time.Duration) { s.reports.recovered() },
+		Probe: s.probe, Interval: 500 * time.Millisecond, Timeout: s.probeTime(),
+		Hopeless: func(reason error) bool { return Is(reason, Unreachable) || Is(reason, Slow) || Is(reason, Busy) },
+		Opened:   func(error) { s.wire.drop() },
+		Closed: func(time.Duration) {
+			s.reports.recovered()
+			s.Session.Back()
+		},
 	})
+	s.wire.doubt = s.breaker.Failed
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	return s, nil
 }
 
-// Run keeps the session until Close.
-func (c *Conn) Run() { c.running.Go(func() { c.Session.Run(c.base) }) }
+// probeTime is how long a look for Vault may take.
+func (c *Conn) probeTime() time.Duration { return min(time.Second, c.Timeout/2) }
+
+// Run keeps the session, and looks after the files of certificates, until Close.
+func (c *Conn) Run() {
+	c.running.Go(func() { c.Session.Run(c.base) })
+	c.running.Go(func() { pemfile.Watch(c.base, c.wire.files()...) })
+}
+
+// Certificates are the states of the files of certificates that the connection has.
+func (c *Conn) Certificates() (states []pemfile.State) {
+	for _, f := range c.wire.files() {
+		states = append(states, f.State(time.Now()))
+	}
+	return states
+}
 
 // Close ends the session and waits for it. What others have under way ends by End before.
 func (c *Conn) Close() {
 	c.End()
 	c.running.Wait()
 	c.breaker.Close()
-	c.conns.CloseIdleConnections()
+	c.wire.close()
 }
 
 // CloseIdle closes the connections that nothing uses now, for one who will not ask again soon.
-func (c *Conn) CloseIdle() { c.conns.CloseIdleConnections() }
+func (c *Conn) CloseIdle() { c.wire.close() }
 
 // End ends what is under way below Base, with ErrClosed.
 func (c *Conn) End() { c.stop(ErrClosed) }
@@ -138,29 +165,33 @@ func (c *Conn) In(namespace string) *api.Client {
 	return c.Root.WithNamespace(namespace).WithRequestCallbacks(func(r *api.Request) { r.ClientToken = c.Client.Token() })
 }
 
-// Check reports whether Vault is there, unsealed, and still takes the token.
-func (c *Conn) Check(ctx context.Context) error {
-	ctx, cancel := c.Bound(ctx)
-	defer cancel()
-	r := Request{Method: http.MethodGet, Path: "sys/health", Needs: ""}
-	if err := c.Do(ctx, r, c.health); err != nil || !c.Session.State().MayLookUp {
-		return err
-	}
-	return c.Do(ctx, Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Needs: "read"}, func(ctx context.Context) error {
-		_, err := c.Client.Auth().Token().LookupSelfWithContext(ctx)
-		return err
-	})
-}
+// DeniedLast reports whether Vault refused the last request for data that it answered.
+func (c *Conn) DeniedLast() bool { return c.denied.Load() }
 
 // health asks Vault for its state, which is the same for all namespaces and told to the root one alone.
 func (c *Conn) health(ctx context.Context) error {
-	h, err := c.Root.Sys().HealthWithContext(ctx)
-	switch {
-	case err != nil:
+	// Each state has a status that is an answer, not an error.
+	query := map[string][]string{}
+	for _, state := range []string{"uninit", "sealed", "standby", "drsecondary", "performancestandby", "removed", "haunhealthy"} {
+		query[state+"code"] = []string{"299"}
+	}
+	resp, err := c.Root.Logical().ReadRawWithDataWithContext(ctx, "sys/health", query)
+	if err != nil {
 		return err
-	case !h.Initialized:
+	}
+	defer resp.Body.Close()
+	var h struct{ Initialized, Sealed *bool }
+	err = json.NewDecoder(resp.Body).Decode(&h)
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests && (err != nil || h.Initialized == nil): // which the client takes for a standby's state
+		return failure{Busy, "status 429 for sys/health"}
+	case err != nil:
+		return failure{Strange, "sys/health gives no JSON"}
+	case h.Initialized == nil || h.Sealed == nil: // a web page's, or a balancer's
+		return failure{Strange, "sys/health does not tell Vault's state"}
+	case !*h.Initialized:
 		return failure{Uninitialised, "not initialised"}
-	case h.Sealed:
+	case *h.Sealed:
 		return failure{Sealed, "sealed"}
 	}
 	return nil

@@ -59,7 +59,7 @@ func (r Request) name() string {
 
 // String names the kind as metrics do.
 func (k Kind) String() string {
-	return [Kinds]string{"unreachable", "slow", "sealed", "uninitialised", "denied", "busy", "failing", "unmounted", "strange"}[k]
+	return [Kinds]string{"unreachable", "slow", "sealed", "uninitialised", "denied", "busy", "failing", "unmounted", "strange", "untrusted"}[k]
 }
 
 // What is read off when metrics are asked for.

@@ -15,9 +15,6 @@ import (
 	"strongroom/internal/secret/vault/conn"
 )
 
-// maxAnswer bounds what is read of an answer: the largest entry that Vault takes by default, in its longest JSON form.
-const maxAnswer = 256 << 20
-
 // Entry is an entry as it was read. The values stay in the form Vault gave them, so that what is not ours goes back as it
 // came, also numbers that no Go type holds.
 type Entry struct {
@@ -78,7 +75,7 @@ func (l Location) Raw(ctx context.Context, r conn.Request, query map[string][]st
 		if err != nil && resp.StatusCode != http.StatusNotFound {
 			return err
 		}
-		body, broken := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		body, broken := io.ReadAll(resp.Body) // the connection bounds it
 		if broken != nil {
 			return broken
 		}

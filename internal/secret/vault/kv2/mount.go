@@ -29,13 +29,16 @@ func (p Place) Check(ctx context.Context, c *conn.Conn, tokenGood bool, policy s
 		if c.Client.Token() == "" {
 			return errors.New("there is no token for Vault; give one with --vault-token or VAULT_TOKEN")
 		}
-		return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked, or has no policy for %s/; give another with %s",
-			c.Client.Address(), p.Mount, c.TokenSource())
+		return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked, or has no policy for %s/; %s", c.Address, p.Mount, c.Session.Remedy())
 	}
 	if conn.IsStatus(err, http.StatusForbidden) {
-		// Vault answers so for what does not exist and for what it does not show.
-		if _, err := client.Logical().ReadRawWithContext(ctx, p.Mount+"/data/"+Probe.String()); conn.IsStatus(err, http.StatusNotFound) {
+		// Vault answers so for what does not exist and for what it does not show. A token may see what is there and not ask
+		// what it is.
+		switch _, err := client.Logical().ReadRawWithContext(ctx, p.Example(c).In("data")); {
+		case conn.NoRoute(err):
 			return p.noMount()
+		case err == nil, conn.IsStatus(err, http.StatusNotFound):
+			return nil
 		}
 		return fmt.Errorf("nothing is mounted at %s/ in Vault, or the token's policies do not show it; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv; "+
 			"and give the token a policy: %s", p.Mount, p.Mount, policy)
@@ -62,4 +65,21 @@ func (p Place) Check(ctx context.Context, c *conn.Conn, tokenGood bool, policy s
 
 func (p Place) noMount() error {
 	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv", p.Mount, p.Mount)
+}
+
+// Serves reads the entry to find out whether Vault serves such requests: nil, or the reason, which is reported where it is an
+// outage alone.
+func (l Location) Serves(ctx context.Context) error {
+	r := l.Request(http.MethodGet, "ready", "read")
+	r.Path, r.Optional = l.In("data"), true
+	return l.Raw(ctx, r, nil, func(a Answer) bool {
+		_, odd := ParseEntry(a.Body)
+		return a.Status == http.StatusOK || a.Status == http.StatusNotFound && !odd
+	})
+}
+
+// Answers reports whether Vault lets the location's client read the entry, were there one.
+func (l Location) Answers(ctx context.Context) bool {
+	_, err := l.Client.Logical().ReadRawWithContext(ctx, l.In("data"))
+	return err == nil || conn.IsStatus(err, http.StatusNotFound) && !conn.NoRoute(err)
 }

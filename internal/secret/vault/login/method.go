@@ -60,6 +60,7 @@ type Config struct {
 // Method obtains a token.
 type Method struct {
 	name string
+	at   string // where it is in Vault: auth/approle, say
 	// file is what a log-in reads, where a new one means another token: the token's own.
 	file  string
 	again bool // whether another log-in can give another token
@@ -79,7 +80,7 @@ func NewMethod(c Config) (*Method, error) {
 		return nil, err
 	}
 	mount := cmp.Or(strings.Trim(strings.TrimPrefix(strings.Trim(c.Mount, "/"), "auth/"), "/"), name)
-	m := &Method{name: name, again: true}
+	m := &Method{name: name, at: "auth/" + mount, again: true}
 	switch name {
 	case Token:
 		m.login, m.file, m.again = c.token, c.TokenFile, c.TokenFile != ""

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"strongroom/internal/outage"
 )
 
 // How long the next log-in waits after one that failed. An unreachable Vault is asked again soon, since requests wait for
@@ -34,7 +36,10 @@ type State struct {
 	// MayLookUp is whether the token could be looked up, so that a refused look-up means that it has ended.
 	MayLookUp bool
 	// Failing is since when no log-in succeeds; zero where that is not so.
-	Failing                         time.Time
+	Failing time.Time
+	// Untaken is since when the token file holds another token that cannot be taken, while the one before is good; zero
+	// where that is not so.
+	Untaken                         time.Time
 	LogIns, LogInFailures, Renewals int
 }
 
@@ -54,12 +59,19 @@ type Session struct {
 	timeout time.Duration
 	log     *slog.Logger
 	changed chan struct{} // there is another token; holds one notice
+	back    chan struct{} // Vault is back; holds one notice
+	outages *outage.Log
+
+	// Proves reports whether Vault serves a client's token, for tokens that may not look themselves up; nil where that is not
+	// known. It is set before the session is used.
+	Proves func(ctx context.Context, client *api.Client) bool
 
 	mu       sync.Mutex
 	state    State
 	secret   *api.Secret
 	flight   *flight
 	failures int       // log-ins that failed in a row
+	away     bool      // the last of them since Vault was
 	next     time.Time // none is tried before
 	loggedIn time.Time
 	lastErr  error
@@ -69,13 +81,16 @@ type Session struct {
 type flight struct {
 	done chan struct{}
 	err  error
+	// spare is a log-in beside a token that is good as far as one knows: it changes nothing where it fails.
+	spare bool
 }
 
 // NewSession makes a session that is not logged in yet. A log-in or renewal takes no longer than timeout.
 func NewSession(client *api.Client, m *Method, timeout time.Duration, log *slog.Logger) *Session {
 	bare := client.WithNamespace(client.Namespace())
 	bare.ClearToken()
-	return &Session{client: client, bare: bare, method: m, timeout: timeout, log: log, changed: make(chan struct{}, 1), state: State{Method: m.name}}
+	return &Session{client: client, bare: bare, method: m, timeout: timeout, log: log, outages: outage.New(log),
+		changed: make(chan struct{}, 1), back: make(chan struct{}, 1), state: State{Method: m.name}}
 }
 
 // State is the present one.
@@ -90,7 +105,21 @@ func (s *Session) Lasting() bool { return s.method.again }
 
 // LogIn obtains a token. However many ask, one log-in is under way at a time and all wait for it. Within the pause after
 // one that failed it gives that one's error.
-func (s *Session) LogIn(ctx context.Context) error { return s.another(ctx, s.client.Token()) }
+func (s *Session) LogIn(ctx context.Context) error { return s.another(ctx, s.client.Token(), false) }
+
+// Back is told that Vault is there again: a log-in that failed for want of it is tried again at once.
+func (s *Session) Back() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lastErr == nil || !s.away {
+		return
+	}
+	s.next = time.Time{}
+	select {
+	case s.back <- struct{}{}:
+	default:
+	}
+}
 
 // Refused is told that Vault refused (403) a request with the token. It reports whether there is another one now with
 // which to try again. A token that is still good was refused for what its policies lack, and stays.
@@ -101,7 +130,7 @@ func (s *Session) Refused(ctx context.Context, token string) bool {
 	if !s.method.again || s.good(ctx, token) {
 		return false
 	}
-	return s.another(ctx, token) == nil && s.client.Token() != token
+	return s.another(ctx, token, false) == nil && s.client.Token() != token
 }
 
 // good asks Vault whether the token is. Where its policies forbid to ask, a new one is not obtained at each request that
@@ -118,8 +147,8 @@ func (s *Session) good(ctx context.Context, token string) bool {
 	return !s.state.MayLookUp && time.Since(s.loggedIn) < doubt
 }
 
-// another logs in, but where the client has a token other than old already.
-func (s *Session) another(ctx context.Context, old string) error {
+// another logs in, but where the client has a token other than old already. spare says that old is good.
+func (s *Session) another(ctx context.Context, old string, spare bool) error {
 	s.mu.Lock()
 	f := s.flight
 	switch {
@@ -127,11 +156,11 @@ func (s *Session) another(ctx context.Context, old string) error {
 	case s.client.Token() != old:
 		s.mu.Unlock()
 		return nil
-	case s.lastErr != nil && time.Now().Before(s.next):
+	case !spare && s.lastErr != nil && time.Now().Before(s.next):
 		defer s.mu.Unlock()
 		return s.lastErr
 	default:
-		f = &flight{done: make(chan struct{})}
+		f = &flight{done: make(chan struct{}), spare: spare}
 		s.flight = f
 		// It is everybody's, so nobody's context ends it.
 		go s.fly(context.WithoutCancel(ctx), f)
@@ -150,10 +179,17 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	secret, mayLookUp, err := s.obtain(ctx)
+	if err == nil && !mayLookUp && s.method.file != "" {
+		err = s.proved(ctx, secret.Auth.ClientToken)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight, f.err = nil, err
-	if err != nil {
+	switch {
+	case err != nil && f.spare:
+		s.untaken(err)
+		return
+	case err != nil:
 		s.failed(err)
 		return
 	}
@@ -161,7 +197,9 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 	s.keep(secret)
 	s.state.MayLookUp = mayLookUp
 	s.state.LogIns++
-	s.failures, s.lastErr, s.state.Failing = 0, nil, time.Time{}
+	s.failures, s.lastErr, s.state.Failing, s.state.Untaken = 0, nil, time.Time{}, time.Time{}
+	s.outages.Ended("log-in", "logging in to Vault succeeds again", "method", s.method.name)
+	s.outages.Ended("token file", "the token file's token is taken", "flag", "--vault-token-file")
 	s.loggedIn = time.Now()
 	s.client.SetToken(secret.Auth.ClientToken)
 	select {
@@ -191,6 +229,38 @@ func (s *Session) obtain(ctx context.Context) (_ *api.Secret, mayLookUp bool, er
 	return secret, err == nil, nil
 }
 
+// proved reports why a token of the file that may not look itself up is not taken: Vault serves it nothing, and it does serve
+// the one before. A file may have been written by half.
+func (s *Session) proved(ctx context.Context, token string) error {
+	old := s.client.Token()
+	if token == old || !s.State().LoggedIn {
+		return nil
+	}
+	serves := func(token string) bool {
+		c := s.own()
+		c.SetToken(token)
+		return s.Proves != nil && s.Proves(ctx, c)
+	}
+	if serves(token) {
+		return nil
+	}
+	c := s.own()
+	c.SetToken(old)
+	if _, err := c.Auth().Token().LookupSelfWithContext(ctx); err == nil || serves(old) {
+		return errors.New("Vault refuses the token in the file of --vault-token-file; the one before goes on")
+	}
+	return nil
+}
+
+// untaken notes that the file's token cannot be taken. The lock is held.
+func (s *Session) untaken(err error) {
+	if s.state.Untaken.IsZero() {
+		s.state.Untaken = time.Now()
+	}
+	s.outages.Failed(context.Background(), slog.LevelError, "token file",
+		"the token file has changed and its token cannot be taken; the one before goes on, and the file is tried again", "flag", "--vault-token-file", "error", oneLine(err))
+}
+
 // own is a client for the session's own requests, without the token, which would be sent along with a log-in.
 func (s *Session) own() *api.Client { return s.bare.WithNamespace(s.bare.Namespace()) }
 
@@ -206,21 +276,26 @@ func (s *Session) keep(secret *api.Secret) {
 
 // failed sets the time of the next try. The lock is held.
 func (s *Session) failed(err error) {
-	longest := unreachable
-	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
-		longest = refused
-	}
+	longest := pauseAfter(err)
 	pause := min(soonest<<min(s.failures, 12), longest)
 	pause = pause/2 + rand.N(pause/2) // jitter: of many servers, not all at once
 	s.failures++
+	s.away = longest == unreachable
 	s.state.LogInFailures++
 	if s.state.Failing.IsZero() {
 		s.state.Failing = time.Now()
 	}
 	s.next, s.lastErr = time.Now().Add(pause), err
-	if s.failures == 1 || s.failures%20 == 0 {
-		s.log.Error("the log-in to Vault failed; it is tried again", "method", s.method.name, "in", pause.Round(time.Millisecond), "failures", s.failures, "error", oneLine(err))
+	s.outages.Failed(context.Background(), slog.LevelError, "log-in", "the log-in to Vault failed; it is tried again",
+		"method", s.method.name, "in", pause.Round(time.Millisecond), "failures", s.failures, "error", oneLine(err))
+}
+
+// pauseAfter is how long at most the next log-in waits.
+func pauseAfter(err error) time.Duration {
+	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
+		return refused
 	}
+	return unreachable
 }
 
 func lasts(secret *api.Secret) string {

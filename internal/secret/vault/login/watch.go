@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -12,28 +11,28 @@ import (
 // cannot be renewed further, and takes the token file's content when that changes. Vault's own LifetimeWatcher does the
 // renewing.
 func (s *Session) Run(ctx context.Context) {
-	file := s.fileStamp()
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		secret, failing := s.secret, s.lastErr != nil
 		s.mu.Unlock()
 		if secret == nil || failing {
-			if !s.sleepUntilNext(ctx, &file) {
+			if !s.sleepUntilNext(ctx) {
 				return
 			}
-			_ = s.another(ctx, s.client.Token()) // logged; the next turn waits and tries again
+			_ = s.another(ctx, s.client.Token(), false) // logged; the next turn waits and tries again
 			continue
 		}
-		s.watch(ctx, secret, &file)
+		s.watch(ctx, secret)
 	}
 }
 
 // watch looks after one token: until another has taken its place, or it is time for that.
-func (s *Session) watch(ctx context.Context, secret *api.Secret, file *stamp) {
+func (s *Session) watch(ctx context.Context, secret *api.Secret) {
 	renewals, ended, stop := s.renewing(secret)
 	defer stop()
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
+	file := successor{session: s, old: secret.Auth.ClientToken}
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,7 +48,7 @@ func (s *Session) watch(ctx context.Context, secret *api.Secret, file *stamp) {
 			s.renewed(secret, r.Secret)
 		case <-ended:
 			if s.method.again {
-				_ = s.another(ctx, secret.Auth.ClientToken)
+				_ = s.another(ctx, secret.Auth.ClientToken, false)
 				if s.client.Token() == secret.Auth.ClientToken { // the token file has not been written yet
 					select {
 					case <-ctx.Done():
@@ -59,13 +58,10 @@ func (s *Session) watch(ctx context.Context, secret *api.Secret, file *stamp) {
 				return
 			}
 			ended = nil // nothing to be done but to say so, while there is time
-			s.log.Warn("Vault's token cannot be renewed any further and ends soon; give another with --vault-token or VAULT_TOKEN, or let the server log in by itself with --vault-token-file or --vault-auth-method",
+			s.log.Warn("Vault's token cannot be renewed any further and ends soon; "+s.Remedy()+", or let the server log in by itself with --vault-token-file or --vault-auth-method",
 				"ends", s.State().Expires.Format(time.RFC3339))
 		case <-poll.C:
-			if s.fileChanged(file) {
-				s.log.Info("the token file has changed", "flag", "--vault-token-file")
-				_ = s.another(ctx, secret.Auth.ClientToken)
-			}
+			file.look(ctx)
 		}
 	}
 }
@@ -122,9 +118,10 @@ func (s *Session) renewed(of, secret *api.Secret) {
 	s.state.Expires = time.Now().Add(time.Duration(secret.Auth.LeaseDuration) * time.Second)
 }
 
-// sleepUntilNext waits for the end of the pause after a failed log-in, or for the token file to change. It reports false
-// when ctx has ended.
-func (s *Session) sleepUntilNext(ctx context.Context, file *stamp) bool {
+// sleepUntilNext waits for the end of the pause after a failed log-in, for Vault's return where it was away, or for the token
+// file to change. It reports false when ctx has ended.
+func (s *Session) sleepUntilNext(ctx context.Context) bool {
+	before := s.fileToken()
 	for {
 		s.mu.Lock()
 		pause := time.Until(s.next)
@@ -135,9 +132,10 @@ func (s *Session) sleepUntilNext(ctx context.Context, file *stamp) bool {
 		select {
 		case <-ctx.Done():
 			return false
+		case <-s.back:
 		case <-time.After(min(pause, pollInterval)):
 		}
-		if s.fileChanged(file) {
+		if s.fileToken() != before {
 			s.mu.Lock()
 			s.next = time.Time{}
 			s.mu.Unlock()
@@ -145,28 +143,43 @@ func (s *Session) sleepUntilNext(ctx context.Context, file *stamp) bool {
 	}
 }
 
-// stamp tells a file's contents apart without reading them. Tools that write tokens replace the file or write it anew.
-type stamp struct {
-	size int64
-	at   time.Time
-}
-
-func (s *Session) fileStamp() stamp {
+// fileToken is the token in the file; "" where there is none now, as while it is being written.
+func (s *Session) fileToken() string {
 	if s.method.file == "" {
-		return stamp{}
+		return ""
 	}
-	i, err := os.Stat(s.method.file)
-	if err != nil { // it may be being replaced
-		return stamp{}
+	token, err := readFile("--vault-token-file", s.method.file)
+	if err != nil {
+		return ""
 	}
-	return stamp{i.Size(), i.ModTime()}
+	return token
 }
 
-func (s *Session) fileChanged(last *stamp) bool {
-	now := s.fileStamp()
-	if now == *last || now == (stamp{}) {
-		return false
+// successor is the next token, as the token file has it. It is tried until it is taken or the file holds yet another: it may
+// be written by half, or Vault be away.
+type successor struct {
+	session *Session
+	old     string // the present one
+	token   string // the last that was tried
+	tries   int
+	next    time.Time
+}
+
+// look tries what the file holds, where it is time.
+func (f *successor) look(ctx context.Context) {
+	token := f.session.fileToken()
+	if token == "" || token == f.old {
+		return
 	}
-	*last = now
-	return true
+	if token != f.token {
+		f.session.log.Info("the token file has changed", "flag", "--vault-token-file")
+		f.token, f.tries, f.next = token, 0, time.Time{}
+	}
+	if time.Now().Before(f.next) {
+		return
+	}
+	if err := f.session.another(ctx, f.old, true); err != nil {
+		f.next = time.Now().Add(min(soonest<<min(f.tries, 12), pauseAfter(err)))
+		f.tries++
+	}
 }

@@ -1,9 +1,12 @@
 package login_test
 
 import (
+	"context"
 	"os"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 
 	"strongroom/internal/secret/vault/login"
 	"strongroom/internal/secret/vault/vaulttest"
@@ -85,4 +88,62 @@ func TestAwayAndBack(t *testing.T) {
 	eventually(t, "log-ins fail", func() bool { return s.State().LogInFailures >= 3 })
 	v.Restart(t)
 	eventually(t, "it is logged in again", func() bool { return s.State().Failing.IsZero() && allowed(t, c) })
+}
+
+// TestTokenFileHalfWritten has the file hold half a token, nothing, and then the whole one: the first is used until the last
+// is taken, also where tokens may not look themselves up.
+func TestTokenFileHalfWritten(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.Shared(t)
+	for name, more := range map[string]string{"": "", "without a look at itself": "\n" + `path "auth/token/lookup-self" { capabilities = ["deny"] }`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, next := v.Token(t, policy+more, time.Hour), v.Token(t, policy+more, time.Hour)
+			file := vaulttest.File(t, "token", first)
+			c := client(t, v.Address)
+			s := login.NewSession(c, method(t, login.Config{TokenFile: file}), 5*time.Second, quiet())
+			s.Proves = func(ctx context.Context, c *api.Client) bool {
+				_, err := c.Logical().ReadWithContext(ctx, "sys/mounts")
+				return err == nil
+			}
+			if err := s.LogIn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			run(t, s)
+			write := func(text string) {
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(next[:len(next)/2])
+			eventually(t, "the half is seen", func() bool { return !s.State().Untaken.IsZero() })
+			if c.Token() != first || !s.State().Failing.IsZero() {
+				t.Errorf("half a token replaces a good one: %+v", s.State())
+			}
+			write("")
+			write(next)
+			eventually(t, "the whole is used", func() bool { return c.Token() == next && s.State().Untaken.IsZero() })
+		})
+	}
+}
+
+// TestTokenFileChangesWhileAway has the file written while Vault is away: it is taken once Vault is back.
+func TestTokenFileChangesWhileAway(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.Start(t, vaulttest.Persistent(t))
+	next := v.Token(t, policy, time.Hour)
+	file := vaulttest.File(t, "token", v.Token(t, policy, time.Hour))
+	c := client(t, v.Address)
+	s := login.NewSession(c, method(t, login.Config{TokenFile: file}), time.Second, quiet())
+	if err := s.LogIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s)
+	v.Kill()
+	if err := os.WriteFile(file, []byte(next), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has been tried", func() bool { return !s.State().Untaken.IsZero() })
+	v.Restart(t)
+	eventually(t, "it is used", func() bool { return c.Token() == next })
 }

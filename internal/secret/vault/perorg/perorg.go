@@ -13,7 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/cache"
@@ -55,7 +54,7 @@ func New(c Config) *Store {
 			return s.read(ctx, org)
 		},
 		TTL: c.CacheTTL, Stale: c.CacheStale, Max: maxCached,
-		Outage: func(err error) bool { return errs.Is(err, errs.Unavailable) },
+		Outage: conn.Away,
 	})
 	return s
 }

@@ -19,14 +19,13 @@ const (
 )
 
 func (c Config) caches(s *Store) (*cache.Cache[name, secret.Value], *cache.Cache[id.ID, []string]) {
-	outage := func(err error) bool { return errs.Is(err, errs.Unavailable) }
 	values := cache.New(cache.Config[name, secret.Value]{
 		Read: func(ctx context.Context, n name) (secret.Value, error) {
 			ctx, cancel := s.conn.Bound(ctx)
 			defer cancel()
 			return s.Get(ctx, n.org, n.key)
 		},
-		TTL: c.CacheTTL, Stale: c.CacheStale, Max: maxCached, Outage: outage,
+		TTL: c.CacheTTL, Stale: c.CacheStale, Max: maxCached, Outage: conn.Away,
 	})
 	names := cache.New(cache.Config[id.ID, []string]{
 		Read: func(ctx context.Context, org id.ID) ([]string, error) {
@@ -34,7 +33,7 @@ func (c Config) caches(s *Store) (*cache.Cache[name, secret.Value], *cache.Cache
 			defer cancel()
 			return s.Keys(ctx, org)
 		},
-		TTL: c.CacheTTL, Stale: c.CacheStale, Max: maxLists, Outage: outage,
+		TTL: c.CacheTTL, Stale: c.CacheStale, Max: maxLists, Outage: conn.Away,
 	})
 	return values, names
 }

@@ -40,6 +40,12 @@ func (s *Server) WritePolicy(t testing.TB, policy string) string {
 	return name
 }
 
+// ConfigurePolicy gives a policy another text.
+func (s *Server) ConfigurePolicy(t testing.TB, name, policy string) {
+	t.Helper()
+	s.must(t, "PUT", "sys/policies/acl/"+name, map[string]string{"policy": policy}, nil)
+}
+
 // AppRole makes a role from what Vault's API takes (token_policies, token_ttl and so on) and a secret ID for it, where it takes one.
 func (s *Server) AppRole(t testing.TB, mount string, role map[string]any) (roleID, secretID string) {
 	t.Helper()

@@ -21,7 +21,7 @@ type Proxy struct {
 	wake  *sync.Cond // of mu, when the state or the set of connections changes
 	state state
 	delay time.Duration
-	conns map[net.Conn]bool
+	conns map[net.Conn]bool // true for those that are frozen
 	ended bool
 }
 
@@ -66,6 +66,15 @@ func (p *Proxy) Hang() { p.set(hanging, 0) }
 
 // LoseAnswers lets requests through and no answer.
 func (p *Proxy) LoseAnswers() { p.set(oneWay, 0) }
+
+// Freeze lets nothing through on the connections there are, which stay open, and serves new ones.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		p.conns[c] = true
+	}
+}
 
 // Reset ends the connections there are; new ones are served.
 func (p *Proxy) Reset() {
@@ -125,7 +134,7 @@ func (p *Proxy) keep(c net.Conn) bool {
 		_ = c.Close()
 		return false
 	}
-	p.conns[c] = true
+	p.conns[c] = false
 	return true
 }
 
@@ -162,15 +171,19 @@ func (p *Proxy) pump(to, from net.Conn, answers bool) {
 func (p *Proxy) passes(c net.Conn, answers bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.conns[c] && (p.state == hanging || p.state == oneWay && answers) {
+	open := func() bool {
+		_, open := p.conns[c]
+		return open
+	}
+	for open() && (p.conns[c] || p.state == hanging || p.state == oneWay && answers) {
 		p.wake.Wait()
 	}
-	if d := p.delay; d > 0 && p.conns[c] {
+	if d := p.delay; d > 0 && open() {
 		p.mu.Unlock()
 		time.Sleep(d)
 		p.mu.Lock()
 	}
-	return p.conns[c]
+	return open()
 }
 
 func (p *Proxy) close() {

@@ -1,0 +1,231 @@
+package conn
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"strongroom/internal/pemfile"
+)
+
+// maxAnswer bounds what is read of an answer: the largest entry that Vault takes by default, in its longest JSON form.
+const maxAnswer = 256 << 20
+
+// wire is how requests get to Vault. It reads an answer whole, so that one that is cut off is a failure of the request
+// and not of who reads it. Where nothing is heard for a while, the connections are given up: later requests go out on new
+// ones. So they do where a certificate's file has changed.
+type wire struct {
+	base *http.Transport // what connections are made with; it makes none itself
+	// files are those of the client's certificate and of the authorities; nil where they are not from files.
+	pair, pool *pemfile.Follower
+	patience   time.Duration // after which silence is looked into
+	doubt      func()        // is told of it
+
+	mu       sync.Mutex
+	line     *line
+	suspects []*line // on which nothing was heard for a while
+}
+
+// line are connections that stand or fall together.
+type line struct {
+	*http.Transport
+	versions [2]int       // of the files that it was made with
+	heard    atomic.Int64 // when something came back last, in nanoseconds since 1970
+	under    atomic.Int64 // requests under way
+	retired  atomic.Bool
+	dead     context.Context // ends when others, made later, were answered and this never was again
+	kill     context.CancelFunc
+}
+
+// fresh marks contexts of requests that go out on a connection of their own.
+type fresh struct{}
+
+// errDead ends a request on a connection that has died without a word.
+var errDead = errors.New("the connection does not answer while new ones do")
+
+// patient marks contexts of operations; its value is whether one of its requests has been sent again already since its
+// connection was taken for dead. The next slow answer is waited for.
+type patient struct{}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Context().Value(fresh{}) != nil {
+		l := w.make()
+		defer l.CloseIdleConnections()
+		return whole(l.RoundTrip(r))
+	}
+	l := w.now()
+	l.under.Add(1)
+	defer l.done()
+	began := time.Now()
+	// What comes back to others says nothing of a connection that is this request's alone.
+	var alone atomic.Bool
+	silent := func() bool { return alone.Load() || l.heard.Load() < began.UnixNano() }
+	timer := time.AfterFunc(w.patience, func() {
+		if silent() {
+			w.suspect(l)
+		}
+	})
+	defer timer.Stop()
+	ctx, cancel := context.WithCancelCause(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		secure, is := c.Conn.(*tls.Conn)
+		alone.Store(c.Reused && !(is && secure.ConnectionState().NegotiatedProtocol == "h2"))
+	}}))
+	defer cancel(nil)
+	// Only what reads is given up: a write that is slow must not begin again and again.
+	if waited, ok := ctx.Value(patient{}).(*atomic.Bool); ok && reads(r) && !waited.Load() {
+		defer context.AfterFunc(l.dead, func() {
+			if silent() {
+				waited.Store(true)
+				cancel(errDead)
+			}
+		})()
+	}
+	resp, err := l.RoundTrip(r.WithContext(ctx))
+	if err == nil {
+		l.heard.Store(time.Now().UnixNano())
+	}
+	resp, err = whole(resp, err)
+	if err != nil && context.Cause(ctx) == errDead && r.Context().Err() == nil {
+		err = errDead
+	}
+	return resp, err
+}
+
+// reads reports whether a request changes nothing.
+func reads(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == "LIST"
+}
+
+// whole reads an answer to its end.
+func whole(resp *http.Response, err error) (*http.Response, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the answer was cut off: %w", err)
+	case len(body) > maxAnswer:
+		return nil, errors.New("the answer is longer than any entry")
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+// now are the connections for the next request.
+func (w *wire) now() *line {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.line == nil || w.line.versions != w.versions() {
+		w.replace()
+	}
+	return w.line
+}
+
+// files are those that are followed.
+func (w *wire) files() (all []*pemfile.Follower) {
+	for _, f := range []*pemfile.Follower{w.pair, w.pool} {
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func (w *wire) versions() (v [2]int) {
+	for i, f := range w.files() {
+		_, _, v[i] = f.Get()
+	}
+	return v
+}
+
+// replace has later requests use new connections. The lock is held.
+func (w *wire) replace() {
+	if w.line != nil {
+		w.line.retired.Store(true)
+		w.line.CloseIdleConnections()
+	}
+	w.line = w.make()
+}
+
+func (w *wire) make() *line {
+	l := &line{Transport: w.base.Clone(), versions: w.versions()}
+	if w.pool != nil {
+		_, l.TLSClientConfig.RootCAs, _ = w.pool.Get()
+	}
+	if w.pair != nil {
+		l.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, _, _ := w.pair.Get()
+			return pair, nil
+		}
+	}
+	l.dead, l.kill = context.WithCancel(context.Background())
+	return l
+}
+
+// suspect gives connections up on which nothing is heard, and has Vault looked for.
+func (w *wire) suspect(l *line) {
+	w.mu.Lock()
+	if w.line == l {
+		w.replace()
+	}
+	if !slices.Contains(w.suspects, l) {
+		w.suspects = append(w.suspects, l)
+	}
+	w.mu.Unlock()
+	w.doubt()
+}
+
+// answered is told that Vault answers on new connections. Those that are silent still are dead.
+func (w *wire) answered() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.suspects {
+		l.kill()
+	}
+	w.suspects = nil
+}
+
+// drop has later requests use new connections, since those there are have failed.
+func (w *wire) drop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.line != nil {
+		w.replace()
+	}
+}
+
+// close ends the connections that are not in use.
+func (w *wire) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.line != nil {
+		w.line.CloseIdleConnections()
+	}
+}
+
+func (l *line) done() {
+	if l.under.Add(-1) == 0 && l.retired.Load() {
+		l.CloseIdleConnections()
+	}
+}
+
+// throughProxy reports whether requests to the URL go through a proxy.
+func (w *wire) throughProxy(u *url.URL) bool {
+	if w.base.Proxy == nil {
+		return false
+	}
+	proxy, err := w.base.Proxy(&http.Request{URL: u})
+	return err != nil || proxy != nil
+}
