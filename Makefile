@@ -103,10 +103,10 @@ $(ETCDSERVER): $(wildcard test/etcdserver/*.go) $(wildcard test/etcdserver/go.*)
 	@touch $@
 
 # What the tests need of the machine: gcc for the race detector, curl for the README's walk-through, Node.js for InfluxData's
-# JavaScript client, Chromium for the web page.
+# JavaScript client, Chromium for the web page, systemd for the unit.
 .PHONY: test-deps
 test-deps:
-	@missing=(); for pair in gcc:gcc curl:curl git:git node:nodejs npm:npm chromium:chromium; do \
+	@missing=(); for pair in gcc:gcc curl:curl git:git node:nodejs npm:npm chromium:chromium systemd-analyze:systemd adduser:adduser; do \
 		command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
 	done; \
 	if [ $${#missing[@]} -gt 0 ]; then \

@@ -124,7 +124,11 @@ func parseHost(host string) (string, error) {
 func sameOriginOnly(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
-		return fmt.Errorf("it redirects to %s://%s; name that as the host if it is the right one", req.URL.Scheme, req.URL.Host)
+		return fmt.Errorf(
+			"it redirects to %s://%s; name that as the host if it is the right one",
+			req.URL.Scheme,
+			req.URL.Host,
+		)
 	}
 	if len(via) >= 5 {
 		return errors.New("it redirects in circles")
@@ -172,7 +176,8 @@ func (c *Client) do(ctx context.Context, r call) error {
 	}
 	err := c.send(ctx, r, body)
 	var refused *Error
-	if c.user != "" && !r.anonymous && r.basic == nil && errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized {
+	if c.user != "" && !r.anonymous && r.basic == nil && errors.As(err, &refused) &&
+		refused.StatusCode == http.StatusUnauthorized {
 		// The session may have expired, or the permission may be missing; a fresh session tells which.
 		fresh, signErr := c.renewSession(ctx)
 		if signErr != nil || !fresh {

@@ -88,9 +88,11 @@ func TestErrors(t *testing.T) {
 		"header only": {503, ``, "unavailable",
 			client.Error{StatusCode: 503, Code: "unavailable", Message: "unavailable"}},
 		"a proxy's page": {502, `<html>Bad Gateway</html>`, "",
-			client.Error{StatusCode: 502, Message: "HOST answered 502 Bad Gateway, and not in the form of the InfluxDB API; is it the right address?"}},
+			client.Error{StatusCode: 502, Message: "HOST answered 502 Bad Gateway, and not in the form of the InfluxDB API; " +
+				"is it the right address?"}},
 		"another kind of 200": {200, `<html>hello</html>`, "",
-			client.Error{StatusCode: 200, Message: "HOST answered 200 OK, and not in the form of the InfluxDB API; is it the right address?"}},
+			client.Error{StatusCode: 200, Message: "HOST answered 200 OK, and not in the form of the InfluxDB API; is it the " +
+				"right address?"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -117,7 +119,8 @@ func TestServerNotThere(t *testing.T) {
 	srv.Close()
 	c := newClient(t, client.Config{Host: srv.URL, Token: token})
 	err := c.SetSecrets(t.Context(), orgID, map[string]string{"k": value})
-	if !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach "+srv.URL) || !strings.Contains(err.Error(), "is influxd running there?") {
+	if !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach "+srv.URL) ||
+		!strings.Contains(err.Error(), "is influxd running there?") {
 		t.Fatalf("got %v", err)
 	}
 	if strings.Contains(err.Error(), token) || strings.Contains(err.Error(), value) {
@@ -137,7 +140,8 @@ func TestContextEnds(t *testing.T) {
 	}
 	ctx, cancel = context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	if err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "did not answer in time") {
+	if err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, client.ErrUnreachable) ||
+		!strings.Contains(err.Error(), "did not answer in time") {
 		t.Errorf("deadline: got %v", err)
 	}
 }
@@ -185,7 +189,9 @@ func TestSecrets(t *testing.T) {
 	var got []string
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		line := strings.TrimSpace(strings.Join([]string{r.Method, r.URL.EscapedPath(), r.Header.Get("Authorization"), string(body)}, " "))
+		line := strings.TrimSpace(
+			strings.Join([]string{r.Method, r.URL.EscapedPath(), r.Header.Get("Authorization"), string(body)}, " "),
+		)
 		for _, condition := range []string{"If-None-Match", "If-Match"} {
 			if v := r.Header.Get(condition); v != "" {
 				line += " " + condition + ": " + v
@@ -255,7 +261,11 @@ func TestSetupAndHealthSendNoToken(t *testing.T) {
 		}
 		switch {
 		case r.URL.Path == "/health":
-			answer(w, 503, `{"name":"influxdb","message":"the secret store is unavailable","status":"fail","checks":[{"name":"secrets","status":"fail"}]}`)
+			answer(
+				w,
+				503,
+				`{"name":"influxdb","message":"the secret store is unavailable","status":"fail","checks":[{"name":"secrets","status":"fail"}]}`,
+			)
 		case r.Method == http.MethodGet:
 			answer(w, 200, `{"allowed": true}`)
 		default:
@@ -264,7 +274,11 @@ func TestSetupAndHealthSendNoToken(t *testing.T) {
 				answer(w, 201, `{}`)
 				return
 			}
-			answer(w, 201, `{"user":{"id":"1","name":"admin"},"bucket":{"id":"2","name":"b"},"org":{"links":null,"id":"3","name":"o"},"auth":{"id":"4","token":"made"}}`)
+			answer(
+				w,
+				201,
+				`{"user":{"id":"1","name":"admin"},"bucket":{"id":"2","name":"b"},"org":{"links":null,"id":"3","name":"o"},"auth":{"id":"4","token":"made"}}`,
+			)
 		}
 	})
 	h, err := c.Health(t.Context())
@@ -275,7 +289,8 @@ func TestSetupAndHealthSendNoToken(t *testing.T) {
 	if allowed, err := c.SetupAllowed(t.Context()); err != nil || !allowed {
 		t.Errorf("allowed: %v, %v", allowed, err)
 	}
-	if _, err := c.Setup(t.Context(), client.SetupRequest{Username: "nobody"}); err == nil || !strings.Contains(err.Error(), "without a token") {
+	if _, err := c.Setup(t.Context(), client.SetupRequest{Username: "nobody"}); err == nil ||
+		!strings.Contains(err.Error(), "without a token") {
 		t.Errorf("set-up without a token: %v", err)
 	}
 	res, err := c.Setup(t.Context(), client.SetupRequest{Username: "admin", Password: "p", Org: "o", Bucket: "b"})
@@ -431,7 +446,11 @@ func TestAuditPages(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		queries = append(queries, r.URL.RawQuery)
 		if r.URL.Query().Get("before") == "" {
-			answer(w, 200, `{"links":{"next":"/api/v2/audit?before=8"},"records":[{"seq":9,"action":"a"},{"seq":8,"action":"b"}]}`)
+			answer(
+				w,
+				200,
+				`{"links":{"next":"/api/v2/audit?before=8"},"records":[{"seq":9,"action":"a"},{"seq":8,"action":"b"}]}`,
+			)
 			return
 		}
 		answer(w, 200, `{"links":{},"records":[{"seq":7,"action":"c"}]}`)
@@ -441,7 +460,10 @@ func TestAuditPages(t *testing.T) {
 	if err != nil || len(got) != 3 || got[2].Action != "c" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	want := []string{"actor=bob&limit=3&since=2026-01-31T12%3A00%3A00Z", "actor=bob&before=8&limit=1&since=2026-01-31T12%3A00%3A00Z"}
+	want := []string{
+		"actor=bob&limit=3&since=2026-01-31T12%3A00%3A00Z",
+		"actor=bob&before=8&limit=1&since=2026-01-31T12%3A00%3A00Z",
+	}
 	if diff := cmp.Diff(want, queries); diff != "" {
 		t.Error(diff)
 	}

@@ -75,6 +75,10 @@ func (c *Client) notOurs(resp *http.Response) *Error {
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 	return &Error{
 		StatusCode: resp.StatusCode,
-		Message:    fmt.Sprintf("%s answered %s, and not in the form of the InfluxDB API; is it the right address?", c.base, status),
+		Message: fmt.Sprintf(
+			"%s answered %s, and not in the form of the InfluxDB API; is it the right address?",
+			c.base,
+			status,
+		),
 	}
 }

@@ -50,7 +50,11 @@ func (c *Client) OrgByName(ctx context.Context, name string) (*Org, error) {
 			return &orgs[i], nil
 		}
 	}
-	return nil, &Error{StatusCode: http.StatusNotFound, Code: CodeNotFound, Message: fmt.Sprintf("organization name %q not found", name)}
+	return nil, &Error{
+		StatusCode: http.StatusNotFound,
+		Code:       CodeNotFound,
+		Message:    fmt.Sprintf("organization name %q not found", name),
+	}
 }
 
 // Org finds one organisation by its ID.
@@ -152,7 +156,12 @@ const pageSize = 100
 
 // pages fetches page after page until limit (0: all). A server that knows no paging gives the same things again, which
 // ends it too.
-func pages[T any](query url.Values, limit, offset int, id func(T) string, fetch func(url.Values) ([]T, error)) ([]T, error) {
+func pages[T any](
+	query url.Values,
+	limit, offset int,
+	id func(T) string,
+	fetch func(url.Values) ([]T, error),
+) ([]T, error) {
 	var all []T
 	seen := map[string]bool{}
 	for {

@@ -40,7 +40,10 @@ func (c *Client) setSecrets(ctx context.Context, orgID string, values map[string
 			return err
 		}
 		if !utf8.ValidString(value) {
-			return fmt.Errorf("the value of %q is not text in UTF-8, which is all a secret can be; encode it, for example with base64", key)
+			return fmt.Errorf(
+				"the value of %q is not text in UTF-8, which is all a secret can be; encode it, for example with base64",
+				key,
+			)
 		}
 	}
 	return c.do(ctx, call{method: http.MethodPatch, path: api("orgs", orgID, "secrets"), in: values, condition: condition})

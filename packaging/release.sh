@@ -13,8 +13,13 @@ work=build/work
 rm -rf "$out" "$work"
 mkdir -p "$out" "$work/man"
 
-go run ./cmd/influxd man | gzip -9n >"$work/man/influxd.8.gz"
-go run ./cmd/influx man | gzip -9n >"$work/man/influx.1.gz"
+# man NAME SECTION PAGE makes a manual page of a page of the docs, which is made from the tables of commands and settings.
+man() {
+	{ printf '%% %s %s %s Strongroom\n\n' "$1" "$2" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%d)"; cat "$3"; } |
+		go tool -modfile=tools/go.mod go-md2man | gzip -9n >"$work/man/$1.$2.gz"
+}
+man influxd 8 docs/configuration.md
+man influx 1 docs/influx.md
 
 # archive FOLDER FILE packs a folder so that nothing but its content counts.
 archive() {
@@ -37,12 +42,16 @@ for target in $targets; do
 		deb=${VERSION#v}
 		case $deb in [0-9]*) ;; *) deb=0.0.0~$deb ;; esac
 		ARCH=$arch VERSION=$deb BIN=$bin MAN=$work/man go tool -modfile=tools/go.mod nfpm package \
-			--config packaging/nfpm.yaml --packager deb --target "$out/" >/dev/null
+			--config packaging/nfpm.yaml --packager deb --target "$out/" >&2
 	fi
 done
 
-go tool -modfile=tools/go.mod cyclonedx-gomod app -json -noserial -licenses -main cmd/influxd -output "$out/influxd.cdx.json" .
-go tool -modfile=tools/go.mod cyclonedx-gomod app -json -noserial -licenses -main cmd/influx -output "$out/influx.cdx.json" .
+for program in influxd influx; do
+	go tool -modfile=tools/go.mod cyclonedx-gomod bin -json -noserial -licenses -version "$VERSION" \
+		-output "$out/$program.cdx.json" "$bin/$program" 2>/dev/null
+	# The time of the list is the commit's, too.
+	sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)\"/" "$out/$program.cdx.json"
+done
 (cd "$out" && sha256sum -- * >SHA256SUMS)
 rm -rf "$work"
 ls -l "$out"

@@ -50,7 +50,9 @@ func runWith(t *testing.T, args ...string) (code exit.Code, stdout, stderr strin
 	}
 	defer func() { _ = stdin.Close() }()
 	var out, errs strings.Builder
-	return exit.Code(run(t.Context(), append([]string{"influx"}, args...), stdin, &out, &errs)), out.String(), errs.String()
+	return exit.Code(
+		run(t.Context(), append([]string{"influx"}, args...), stdin, &out, &errs),
+	), out.String(), errs.String()
 }
 
 // TestEmptyFlags gives every flag of every command an empty value, as a variable that is not set does.
@@ -104,7 +106,8 @@ func TestRepeatedFlags(t *testing.T) {
 				twice = []string{name, value, name, value}
 			}
 			code, _, stderr := runWith(t, append(slices.Clone(l.words), twice...)...)
-			if code != exit.Usage || !strings.Contains(stderr, name+": given twice") || strings.Contains(stderr, "0123456789abcdef") {
+			if code != exit.Usage || !strings.Contains(stderr, name+": given twice") ||
+				strings.Contains(stderr, "0123456789abcdef") {
 				t.Errorf("%v %q: code %d, %s", l.words, twice, code, stderr)
 			}
 		}
@@ -149,7 +152,8 @@ func TestEveryCommand(t *testing.T) {
 		}
 		for _, args := range [][]string{append([]string{"help"}, l.words...), append(slices.Clone(l.words), "--help"), append([]string{"-h"}, l.words...)} {
 			code, stdout, stderr := runWith(t, args...)
-			if code != exit.OK || stderr != "" || !strings.Contains(stdout, "influx "+strings.Join(l.words, " ")+" - "+strings.Fields(l.cmd.Usage)[0]) {
+			if code != exit.OK || stderr != "" ||
+				!strings.Contains(stdout, "influx "+strings.Join(l.words, " ")+" - "+strings.Fields(l.cmd.Usage)[0]) {
 				t.Errorf("%q: code %d, %s%s", args, code, stdout, stderr)
 			}
 		}

@@ -39,7 +39,11 @@ func TestReference(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(want, below); diff != "" {
-		t.Errorf("%s is not of this program; run go test ./cmd/influx -run TestReference -update (-want +got):\n%s", page, diff)
+		t.Errorf(
+			"%s is not of this program; run go test ./cmd/influx -run TestReference -update (-want +got):\n%s",
+			page,
+			diff,
+		)
 	}
 }
 
@@ -72,14 +76,23 @@ func reference() string {
 		fmt.Fprintf(&b, "- [`%s`](#%s): %s\n", words, strings.ReplaceAll(words, " ", "-"), sentence(cmd.Usage))
 	})
 	walk(root, "influx", func(cmd *cli.Command, words string) {
-		fmt.Fprintf(&b, "\n### %s\n\n    %s [flags]%s\n\n%s\n", words, words, strings.TrimRight(" "+cmd.ArgsUsage, " "), sentence(cmd.Usage))
+		fmt.Fprintf(
+			&b,
+			"\n### %s\n\n    %s [flags]%s\n\n%s\n",
+			words,
+			words,
+			strings.TrimRight(" "+cmd.ArgsUsage, " "),
+			sentence(cmd.Usage),
+		)
 		if len(cmd.Aliases) > 0 {
 			fmt.Fprintf(&b, "Also called `%s`.\n", strings.Join(cmd.Aliases, "`, `"))
 		}
 		if cmd.Description != "" {
 			fmt.Fprintf(&b, "\n%s\n", description(cmd.Description))
 		}
-		if own := slices.DeleteFunc(slices.Clone(cmd.Flags), func(f cli.Flag) bool { return isShared(shared, f) }); len(own) > 0 {
+		if own := slices.DeleteFunc(slices.Clone(cmd.Flags), func(f cli.Flag) bool { return isShared(shared, f) }); len(
+			own,
+		) > 0 {
 			fmt.Fprintln(&b)
 			for _, f := range own {
 				writeFlag(&b, f)

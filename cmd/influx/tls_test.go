@@ -31,7 +31,8 @@ func TestSkipVerify(t *testing.T) {
 		args := append([]string{"influx", "ping", "--host", srv.URL}, flags...)
 		return run(t.Context(), args, stdin, &stdout, &stderr), stdout.String() + stderr.String()
 	}
-	if code, text := ping(); code != int(exit.Unreachable) || !strings.Contains(text, "certificate") || !strings.Contains(text, "SSL_CERT_FILE") {
+	if code, text := ping(); code != int(exit.Unreachable) || !strings.Contains(text, "certificate") ||
+		!strings.Contains(text, "SSL_CERT_FILE") {
 		t.Errorf("without: %d, %s", code, text)
 	}
 	if code, text := ping("--skip-verify"); code != 0 || text != "OK\n" {
@@ -45,7 +46,9 @@ func TestSkipVerify(t *testing.T) {
 
 // TestSchemeMixedUp: http where TLS is spoken, and the reverse, lead to the right scheme.
 func TestSchemeMixedUp(t *testing.T) {
-	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"pass"}`) })
+	answer := http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"pass"}`) },
+	)
 	plain, secure := httptest.NewServer(answer), httptest.NewUnstartedServer(answer)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()

@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"slices"
+
 	"strongroom/internal/id"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
@@ -22,6 +24,10 @@ var Prefixes = []string{
 	"user/", "username/", "password/", "org/", "orgname/", "orgplace/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
 	"authorg/", "authused/", "session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
 }
+
+// Sealed are those of Prefixes whose values are sealed by the keyring (package barrier): all but the times of last use,
+// which are written often, and tell an operator something and permit nothing.
+var Sealed = slices.DeleteFunc(slices.Clone(Prefixes), func(p string) bool { return p == "authused/" })
 
 // Creation is what writes a new user, and the conditions under which it is new.
 func (u User) Creation() ([]kv.Cond, []kv.Op) {

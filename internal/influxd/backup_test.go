@@ -231,7 +231,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, line := range []string{
 		`there is a bucket "strongroom-data/in", which no influxd makes`, `record "strange" has revision 0`, `"strange": it is of a kind that this influxd does not know`,
-		`"username/nobody": user/00000000000000ff, which it leads to, is missing`, `"secrets/00000000000000ff/": the organisation is not there`,
+		`"username/nobody": the record was not written by this server`, `"secrets/00000000000000ff/": the organisation is not there`,
 	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no line %s in\n%s", line, out)

@@ -15,6 +15,8 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
+	"strongroom/internal/barrier"
+	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/influxd/command"
@@ -213,12 +215,13 @@ func importInto(ctx context.Context, t *testing.T, dir string, contents *influxd
 	store := embedded.New(embedded.Config{KV: db, Keyring: keys})
 	log := slog.New(slog.DiscardHandler)
 	guard := access.NewGuard(unrecorded{})
-	logins, err := authn.New(authn.Config{KV: db, Guard: guard, Logger: log, BcryptCost: 4})
+	identities := barrier.New(db, keys, identity.Sealed)
+	logins, err := authn.New(authn.Config{KV: identities, Guard: guard, Logger: log, BcryptCost: 4})
 	must(t, err)
-	users, err := directory.New(directory.Config{KV: db, Guard: guard, Authn: logins, Secrets: store, Logger: log})
+	users, err := directory.New(directory.Config{KV: identities, Mark: keys, Guard: guard, Authn: logins, Secrets: store, Logger: log})
 	must(t, err)
 	return transfer.Import{
-		KV: db, Guard: guard, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store,
+		KV: identities, Guard: guard, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store,
 		Caller: access.System(), From: "a file",
 	}.Run(ctx, contents)
 }

@@ -47,6 +47,18 @@ func TestIndex(t *testing.T) {
 	}
 }
 
+// asOlder makes of the keyring one that an older influxd has made, which left the records of users in clear.
+func asOlder(t *testing.T, k *Keyring) {
+	t.Helper()
+	err := k.change(t.Context(), func(c *content) bool {
+		c.Identities = false
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestSealNames(t *testing.T) {
 	store, f := openBolt(t), newKeyFile(t)
 	k := openRing(t, store, f)
@@ -75,6 +87,7 @@ func TestSealNames(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	asOlder(t, k)
 	want("at first", Names{}, 1)
 	seal(false, false)
 	moved(Clear)
@@ -123,6 +136,7 @@ func TestSealNames(t *testing.T) {
 func TestNamesFormatGuarded(t *testing.T) {
 	store, f := openBolt(t), newKeyFile(t)
 	k := openRing(t, store, f)
+	asOlder(t, k)
 	if _, err := k.SealNames(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +144,7 @@ func TestNamesFormatGuarded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for format, says := range map[byte]string{1: "damaged", 3: "newer influxd (format 3"} {
+	for format, says := range map[byte]string{1: "damaged", 3: "damaged", 4: "newer influxd (format 4"} {
 		rec.Value[0] = format
 		if _, err := store.Txn(t.Context(), nil, []kv.Op{kv.Put(rec.Key, rec.Value)}); err != nil {
 			t.Fatal(err)

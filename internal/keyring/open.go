@@ -76,6 +76,8 @@ func initialise(ctx context.Context, store kv.Store, cfg Config) (seal.Seal, err
 		Secret:  newKey(),
 		Current: 1,
 		Terms:   []term{{Term: 1, Key: newKey(), Created: now}},
+
+		Identities: true,
 	}
 	defer c.wipe()
 	contentValue, err := sealContent(aead, c)

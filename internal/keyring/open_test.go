@@ -149,7 +149,7 @@ func TestDamagedRecords(t *testing.T) {
 	damage("wrapped key", f, SealRecord, edit(func(r *sealRecord) { r.Root[5] ^= 1 }), SealRecord, "damaged", "backup")
 	damage("keyring record", f, KeyringRecord, func(b []byte) []byte { b[30] ^= 1; return b }, KeyringRecord, "damaged")
 	damage("short keyring record", f, KeyringRecord, func(b []byte) []byte { return b[:20] }, KeyringRecord, "damaged")
-	damage("newer keyring record", f, KeyringRecord, func(b []byte) []byte { b[0] = 3; return b }, "newer influxd")
+	damage("newer keyring record", f, KeyringRecord, func(b []byte) []byte { b[0] = 4; return b }, "newer influxd")
 	// The keyring of other data, sealed with the same key file.
 	other := openBolt(t)
 	openRing(t, other, f)

@@ -22,10 +22,12 @@ const (
 )
 
 // The formats of the two records. The keyring's has the second one where names are sealed, or going to be or to be no
-// longer: an influxd that knows the first alone would take indexes for names, and refuses it.
+// longer: an influxd that knows the first alone would take indexes for names, and refuses it. It has the third where the
+// records of users and tokens are sealed, which an older influxd can neither read nor write.
 const (
-	recordFormat      = 1
-	recordFormatNames = 2
+	recordFormat           = 1
+	recordFormatNames      = 2
+	recordFormatIdentities = 3
 )
 
 // sealRecord is who wraps the root key.
@@ -52,6 +54,10 @@ type content struct {
 	Current uint32 `json:"current"`
 	Terms   []term `json:"terms"`
 	Names   *Names `json:"names,omitempty"` // nil where they are in clear
+	// Identities says that all records of users, tokens and organisations are sealed: one that is not is a forgery.
+	Identities bool `json:"identities,omitempty"`
+	// SetUp says that there has been a first user. The last operator cannot be deleted: data without one have lost records.
+	SetUp bool `json:"setUp,omitempty"`
 }
 
 type term struct {
@@ -80,10 +86,13 @@ func (c *content) valid() bool {
 
 // format is that of the content's record.
 func (c *content) format() byte {
-	if c.Names == nil {
-		return recordFormat
+	switch {
+	case c.Identities:
+		return recordFormatIdentities
+	case c.Names != nil:
+		return recordFormatNames
 	}
-	return recordFormatNames
+	return recordFormat
 }
 
 func (c *content) wipe() {
@@ -122,8 +131,8 @@ func openContent(root cipher.AEAD, value []byte) (*content, error) {
 	if len(value) < 1+nonceLen+tagLen {
 		return nil, damaged
 	}
-	if value[0] != recordFormat && value[0] != recordFormatNames {
-		return nil, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", KeyringRecord, value[0], recordFormatNames)
+	if value[0] < recordFormat || value[0] > recordFormatIdentities {
+		return nil, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", KeyringRecord, value[0], recordFormatIdentities)
 	}
 	plaintext, err := root.Open(nil, value[1:1+nonceLen], value[1+nonceLen:], append([]byte{value[0]}, contentLabel...))
 	if err != nil {

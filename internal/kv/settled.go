@@ -19,21 +19,25 @@ const (
 	settlePause = 100 * time.Millisecond
 )
 
-// Settled gives the engine with transactions that tell the truth: what Txn gives as an error has not been carried out,
+// Settled gives, of an engine, one with transactions that tell the truth: what Txn gives as an error has not been carried out,
 // but for ErrUnknown. A transaction that has begun goes on when its caller's context ends. Where the engine's answer is
 // lost, the same transaction is put to it again: it is carried out then, or its conditions show that something has been
 // changed, and what it was to put shows by whom.
 //
 // Two transactions that put the same bytes cannot be told apart by that; either has then left what was wanted.
 func Settled(s Store) Store {
-	if already, ok := s.(*settled); ok {
-		return already
+	if _, already := s.(interface{ Settled() }); already {
+		return s
 	}
 	return &settled{s}
 }
 
 type settled struct{ Store }
 
+// Settled marks it, and what stands on it and has the same transactions.
+func (s *settled) Settled() {}
+
+// Txn is the engine's, settled.
 func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

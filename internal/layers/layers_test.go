@@ -74,7 +74,8 @@ var rules = []only{
 	{"internal/secret/embedded", []string{"internal/influxd", "internal/rotation"}, "only the wiring chooses an implementation"},
 	{"internal/secret/vault", []string{"internal/influxd", "internal/seal/transit"}, "only the wiring chooses an implementation; the seal in Vault has its connection alone"},
 	{"internal/seal", []string{"internal/influxd", "internal/keyring", "internal/rotation"}, "the seal key stays with the keyring"},
-	{"internal/keyring", []string{"internal/influxd", "internal/secret/embedded", "internal/rotation"}, "keys stay with the store that seals"},
+	{"internal/keyring", []string{"internal/influxd", "internal/secret/embedded", "internal/barrier", "internal/rotation"}, "keys stay with the stores that seal"},
+	{"internal/barrier", []string{"internal/influxd"}, "what is behind it does not know that it is sealed"},
 
 	{"internal/identity/record", []string{"internal/identity", "internal/transfer"}, "who else needs a record of a user or a token asks the directory"},
 	{"internal/httpapi", []string{"internal/influxd/server"}, "what is below HTTP knows nothing of it"},

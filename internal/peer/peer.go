@@ -3,10 +3,13 @@
 package peer
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 )
 
@@ -105,7 +108,78 @@ func (p Proxies) Client(r *http.Request) string {
 	return address
 }
 
-// Secure reports whether the client speaks TLS to a trusted proxy (X-Forwarded-Proto).
-func (p Proxies) Secure(r *http.Request) bool {
-	return p.Trusts(Host(r.RemoteAddr)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+// Via is what a trusted proxy said of a request, and where the server's pages are.
+type Via struct {
+	Proxied bool   // the request came through a trusted proxy
+	Secure  bool   // the client speaks TLS to it (X-Forwarded-Proto)
+	Base    string // the path below which the server is, without a slash at its end; "" for the root
+}
+
+type viaKey struct{}
+
+// ViaOf is what is known of a request that went through a Front.
+func ViaOf(r *http.Request) Via {
+	v, _ := r.Context().Value(viaKey{}).(Via)
+	return v
+}
+
+// Front stands before a handler: behind it a request comes from the client, and its path begins at the root.
+type Front struct {
+	Proxies Proxies
+	Base    string // as ParseBase gives it
+	Handler http.Handler
+}
+
+// ParseBase reads the path below which the server is.
+func ParseBase(s string) (string, error) {
+	base := strings.TrimSuffix(s, "/")
+	if base == "" {
+		return "", nil
+	}
+	if len(base) > 200 || base[0] != '/' {
+		return "", fmt.Errorf("must be a path such as /strongroom")
+	}
+	for part := range strings.SplitSeq(base[1:], "/") {
+		plain := strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~") == ""
+		if !plain || part == "" || part == "." || part == ".." {
+			return "", fmt.Errorf("must be a path such as /strongroom, of letters, digits and - _ . ~ between the slashes")
+		}
+	}
+	return base, nil
+}
+
+// ServeHTTP answers one request.
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	via := Via{Base: f.Base}
+	client := r.RemoteAddr
+	if host := Host(r.RemoteAddr); f.Proxies.Trusts(host) {
+		via.Proxied = true
+		via.Secure = strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+		if c := f.Proxies.Client(r); c != host {
+			client = net.JoinHostPort(c, "0")
+		}
+		if base, err := ParseBase(r.Header.Get("X-Forwarded-Prefix")); err == nil && base != "" {
+			via.Base = base
+		}
+	}
+	if via != (Via{}) {
+		r = r.WithContext(context.WithValue(r.Context(), viaKey{}, via)) // a copy
+		r.RemoteAddr = client
+		r.URL = below(r.URL, via.Base)
+	}
+	f.Handler.ServeHTTP(w, r)
+}
+
+// below is the URL without the base, for proxies that pass on whole paths.
+func below(u *url.URL, base string) *url.URL {
+	path, ok := strings.CutPrefix(u.Path, base)
+	if base == "" || !ok || path != "" && path[0] != '/' {
+		return u
+	}
+	v := *u
+	v.Path, v.RawPath = cmp.Or(path, "/"), ""
+	if raw, ok := strings.CutPrefix(u.RawPath, base); ok && raw != "" {
+		v.RawPath = raw
+	}
+	return &v
 }

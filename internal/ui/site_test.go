@@ -79,7 +79,7 @@ func newSite(t testing.TB) *site {
 	s.guard = access.NewGuard(trail)
 	s.logins, err = authn.New(authn.Config{KV: data, Guard: s.guard, Logger: log, BcryptCost: 4, Now: now})
 	s.must(err)
-	s.users, err = directory.New(directory.Config{KV: data, Guard: s.guard, Authn: s.logins, Secrets: s.store, Logger: log, Now: now})
+	s.users, err = directory.New(directory.Config{KV: data, Mark: keys, Guard: s.guard, Authn: s.logins, Secrets: s.store, Logger: log, Now: now})
 	s.must(err)
 	s.config = Config{Guard: s.guard, Authn: s.logins, Directory: s.users, Secrets: secret.NewService(s.store, s.guard, s.users, s.uses, secret.Limits{}), Store: s.store,
 		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now}

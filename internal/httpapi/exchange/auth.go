@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/peer"
 )
 
 // sessionCookie is the name of InfluxDB's cookie.
@@ -75,7 +76,7 @@ func refuseRebound(r *http.Request) error {
 		return nil
 	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok || !local.IP.IsLoopback() || namesMachine(r.Host) {
+	if !ok || !local.IP.IsLoopback() || namesMachine(r.Host) || peer.ViaOf(r).Proxied {
 		return nil
 	}
 	return errs.New(errs.Forbidden, "a browser may set this server up only as http://localhost:%d, on the server's own machine; or use `influx setup` there", local.Port)
@@ -103,7 +104,8 @@ func tokenOf(h http.Header) (string, bool) {
 // SetCookie hands the session's token to the browser, or takes it away where the token is empty. The cookie has no end
 // of its own: the server knows when the session ends.
 func (r *Request) SetCookie(w http.ResponseWriter, token string) {
-	c := &http.Cookie{Name: sessionCookie, Value: token, Path: "/api/", HttpOnly: true, Secure: r.server.Secure, SameSite: http.SameSiteStrictMode}
+	via := peer.ViaOf(r.Request)
+	c := &http.Cookie{Name: sessionCookie, Value: token, Path: via.Base + "/api/", HttpOnly: true, Secure: r.server.Secure || via.Secure, SameSite: http.SameSiteStrictMode}
 	if token == "" {
 		c.MaxAge = -1
 	}

@@ -2,11 +2,11 @@ package exchange
 
 import (
 	"context"
-	"net"
 	"net/http"
 
 	"strongroom/internal/access"
 	"strongroom/internal/id"
+	"strongroom/internal/peer"
 )
 
 // Request is an HTTP request with who makes it.
@@ -25,13 +25,7 @@ type Request struct {
 func (r *Request) Context() context.Context { return r.ctx }
 
 // Address is the client's address without its port.
-func (r *Request) Address() string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
+func (r *Request) Address() string { return peer.Host(r.RemoteAddr) }
 
 // Nobody is the caller before anybody is known.
 func (r *Request) Nobody() *access.Caller {

@@ -16,9 +16,9 @@ func (s *Service) Know(token string, p *access.Principal) {
 	s.cache.add(identity.HashOf(token), entry{principal: p, used: &lastUse{}}, s.cache.generation())
 }
 
-// OpenSession does what SignIn does once the password, of this revision, is right.
-func (s *Service) OpenSession(ctx context.Context, user id.ID, rev int64) (string, error) {
-	return s.openSession(ctx, proof{user, rev})
+// OpenSession does what SignIn does once the password, of this hash, is right.
+func (s *Service) OpenSession(ctx context.Context, user id.ID, hash []byte) (string, error) {
+	return s.openSession(ctx, proof{user, hash})
 }
 
 // SweepSessions is what Maintain does every hour.

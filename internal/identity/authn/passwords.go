@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,10 +88,10 @@ func (p *passwords) matches(ctx context.Context, hash []byte, password string) (
 	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil, nil
 }
 
-// proof is that somebody knew a user's password: the one of this revision.
+// proof is that somebody knew a user's password: the one of this hash, whose record a rotation of the keys may write anew.
 type proof struct {
 	user id.ID
-	rev  int64
+	hash []byte
 }
 
 // HashPassword checks a password from outside, and gives the hash that is kept of it.
@@ -108,14 +109,14 @@ func (s *Service) verify(ctx context.Context, user id.ID, password string) (proo
 		}
 	}
 	ok, err := s.pw.matches(ctx, r.Value, password)
-	return proof{user, r.Rev}, ok, err
+	return proof{user, r.Value}, ok, err
 }
 
 // holds refuses a proof whose password has been replaced since. A new password changes the user's record too: what is to
 // happen only under the proof reads that before, and has it as a condition.
 func (s *Service) holds(ctx context.Context, p proof) error {
 	r, err := s.kv.Get(ctx, record.Key("password", p.user))
-	if errors.Is(err, kv.ErrNotFound) || err == nil && r.Rev != p.rev {
+	if errors.Is(err, kv.ErrNotFound) || err == nil && !bytes.Equal(r.Value, p.hash) {
 		return ErrUnauthorized
 	}
 	return kv.Coded(err)

@@ -177,7 +177,7 @@ func TestSessionsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range authn.MaxSessions + 3 {
-		token, err := f.OpenSession(ctx, u.ID, password.Rev) // what SignIn does once the password is right
+		token, err := f.OpenSession(ctx, u.ID, password.Value) // what SignIn does once the password is right
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,8 +36,15 @@ type Places interface {
 	Holds(ctx context.Context, org id.ID) (bool, error)
 }
 
+// Mark keeps that the data have been set up apart from the records that the set-up makes: the keyring.
+type Mark interface {
+	SetUp() bool
+	MarkSetUp(ctx context.Context) error
+}
+
 // Config is what the service needs; all but Places, Logger and Now must be set.
 type Config struct {
+	Mark    Mark
 	KV      kv.Store
 	Guard   *access.Guard
 	Authn   *authn.Service // is told of whatever changes what tokens and sessions may do
@@ -50,6 +57,7 @@ type Config struct {
 // Service is the directory over one KV engine. Make it with New.
 type Service struct {
 	kv      kv.Store
+	mark    Mark
 	guard   *access.Guard
 	authn   *authn.Service
 	secrets Purger
@@ -62,10 +70,13 @@ type Service struct {
 
 // New makes the service. Run its Maintain while it is used.
 func New(c Config) (*Service, error) {
-	if c.KV == nil || c.Guard == nil || c.Authn == nil || c.Secrets == nil {
-		return nil, errors.New("directory: KV, Guard, Authn and Secrets must be set")
+	if c.KV == nil || c.Mark == nil || c.Guard == nil || c.Authn == nil || c.Secrets == nil {
+		return nil, errors.New("directory: KV, Mark, Guard, Authn and Secrets must be set")
 	}
-	s := &Service{kv: kv.Settled(c.KV), guard: c.Guard, authn: c.Authn, secrets: c.Secrets, places: placesOf{Places: c.Places}, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator()}
+	s := &Service{
+		kv: kv.Settled(c.KV), mark: c.Mark, guard: c.Guard, authn: c.Authn, secrets: c.Secrets,
+		places: placesOf{Places: c.Places}, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator(),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -77,6 +88,9 @@ func (s *Service) Maintain(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
+		if err := s.markSetUp(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "noting that the server has been set up failed and will be tried again", "error", err)
+		}
 		if err := s.finishDeletions(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "finishing deletions failed and will be tried again", "error", err)
 		}

@@ -35,8 +35,25 @@ type Onboarded struct {
 	Token         string
 }
 
-// SetupAllowed reports whether there is neither a user nor an organisation.
+// SetupAllowed reports whether there is neither a user nor an organisation, nor has been one.
 func (s *Service) SetupAllowed(ctx context.Context) (bool, error) {
+	empty, err := s.empty(ctx)
+	return empty && !s.mark.SetUp(), err
+}
+
+// markSetUp notes that the data have been set up, where they have: by a request, an older influxd or an import.
+func (s *Service) markSetUp(ctx context.Context) error {
+	if s.mark.SetUp() {
+		return nil
+	}
+	empty, err := s.empty(ctx)
+	if err != nil || empty {
+		return err
+	}
+	return s.mark.MarkSetUp(ctx)
+}
+
+func (s *Service) empty(ctx context.Context) (bool, error) {
 	for _, pre := range []string{"user/", "org/"} {
 		rs, err := s.kv.List(ctx, pre, "", 1)
 		if err != nil || len(rs) > 0 {
@@ -110,6 +127,9 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 		return Onboarded{}, errSetupDone
 	} else if err != nil {
 		return Onboarded{}, kv.Coded(err)
+	}
+	if err := s.mark.MarkSetUp(context.WithoutCancel(ctx)); err != nil { // Maintain tries again
+		s.log.WarnContext(ctx, "noting that the server has been set up failed and will be tried again", "error", err)
 	}
 	return o, nil
 }

@@ -43,8 +43,14 @@ func TestOnboardRefuses(t *testing.T) {
 			}
 		})
 	}
-	if rs, err := f.KV.List(ctx, "", "", 10); err != nil || len(rs) != 0 {
-		t.Errorf("refused setups left records behind: %v (%v)", rs, err)
+	rs, err := f.KV.List(ctx, "", "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		if !strings.HasPrefix(r.Key, "core/") { // the keyring's
+			t.Errorf("refused setups left %s behind", r.Key)
+		}
 	}
 }
 

@@ -13,13 +13,16 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
+	"strongroom/internal/barrier"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/seal"
 )
 
 // Trail is an audit log in memory that can be made to fail.
@@ -109,6 +112,7 @@ type Fixture struct {
 	*Directory
 	*Login
 	KV      kv.Store
+	Keys    *keyring.Keyring
 	Trail   *Trail
 	Secrets *Purger
 	Places  directory.Places // nil until a test sets it and starts anew
@@ -141,7 +145,11 @@ func Open(t testing.TB, wrap func(kv.Store) kv.Store) *Fixture {
 	if wrap != nil {
 		store = wrap(store)
 	}
-	f := &Fixture{KV: store, Trail: &Trail{}, Secrets: &Purger{}, Clock: &Clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
+	keys, err := keyring.OpenOrInit(t.Context(), store, keyring.Config{Seal: seal.KeyFile(filepath.Join(t.TempDir(), "seal.key"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Fixture{Keys: keys, KV: barrier.New(store, keys, identity.Sealed), Trail: &Trail{}, Secrets: &Purger{}, Clock: &Clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
 	f.Guard = access.NewGuard(f.Trail)
 	f.Start(t)
 	return f
@@ -155,7 +163,10 @@ func (f *Fixture) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Directory, err = directory.New(directory.Config{KV: f.KV, Guard: f.Guard, Authn: f.Login, Secrets: f.Secrets, Places: f.Places, Logger: f.Logs, Now: f.Clock.Now})
+	f.Directory, err = directory.New(directory.Config{
+		KV: f.KV, Mark: f.Keys, Guard: f.Guard, Authn: f.Login, Secrets: f.Secrets,
+		Places: f.Places, Logger: f.Logs, Now: f.Clock.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ package config
 import (
 	"path/filepath"
 	"time"
+
+	"strongroom/internal/peer"
 )
 
 // Config is the effective configuration. Every field is one setting of the table.
@@ -18,6 +20,8 @@ type Config struct {
 	HTTPReadTimeout       time.Duration
 	HTTPWriteTimeout      time.Duration
 	HTTPIdleTimeout       time.Duration
+	TrustedProxies        []string
+	BasePath              string
 	HTTPMaxConnections    int
 	ShutdownTimeout       time.Duration
 	MetricsDisabled       bool
@@ -52,6 +56,8 @@ type Config struct {
 	ConfigPath       string
 	PIDFile          string
 	OverwritePIDFile bool
+
+	Proxies peer.Proxies // of TrustedProxies
 
 	sources map[string]string // by setting: where its value comes from
 	notices []string

@@ -17,6 +17,13 @@ func (c *Config) httpSettings() group {
 		{name: "shutdown-timeout", value: duration(&c.ShutdownTimeout), def: "30s",
 			help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 " +
 				"cuts at once"},
+		{name: "trusted-proxies", value: list(&c.TrustedProxies),
+			help: "addresses and networks (CIDR) of the proxies in front: the client is then the rightmost address of " +
+				"X-Forwarded-For that is none of theirs, and X-Forwarded-Proto and X-Forwarded-Prefix count; of " +
+				"anybody else these headers do not"},
+		{name: "base-path", value: text(&c.BasePath),
+			help: "path below which a proxy has the server, such as /strongroom, where it does not say so in " +
+				"X-Forwarded-Prefix; taken off a request's path where the proxy leaves it there"},
 		{name: "metrics-disabled", value: yesNo(&c.MetricsDisabled), def: "false",
 			help: "do not serve /metrics"},
 		{name: "ui-disabled", value: yesNo(&c.UIDisabled), def: "false",

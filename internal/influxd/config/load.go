@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom/internal/peer"
 	"strongroom/internal/seal"
 )
 
@@ -196,6 +197,13 @@ func (l *loader) finish() error {
 			"%s: is the data file of --bolt-path too; the key needs a file of its own",
 			c.Place("seal-key-file"),
 		)
+	}
+	var err error
+	if c.Proxies, err = peer.ParseProxies(c.TrustedProxies); err != nil {
+		return fmt.Errorf("%s: %w", c.Place("trusted-proxies"), err)
+	}
+	if c.BasePath, err = peer.ParseBase(c.BasePath); err != nil {
+		return fmt.Errorf("%s: %w", c.Place("base-path"), err)
 	}
 	switch {
 	case c.TLSCert != "" && c.TLSKey == "":

@@ -212,6 +212,12 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	}
 	for _, s := range settings {
 		text, quoted := sample(s)
+		switch s.name {
+		case "trusted-proxies":
+			text = "192.0.2.1,10.0.0.0/8"
+		case "base-path":
+			text = "/some/where"
+		}
 		want := text
 		if s.name == "max-body-size" || s.value.kind() == kindSize {
 			want = "2MiB"

@@ -112,11 +112,8 @@ func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (*k
 	if len(records) < 2 {
 		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
-	keys, err := keyring.OpenOrInit(ctx, peeked(records), keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
-	}
-	return keys, mark, nil
+	keys, err := openKeys(ctx, p, cfg, peeked(records))
+	return keys, mark, err
 }
 
 // peeked is a kv.Store of a few records, for reading.

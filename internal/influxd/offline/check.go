@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom/internal/barrier"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
@@ -42,6 +43,7 @@ type inspection struct {
 	path, seal, storeID string
 	records, orgs       int
 	problems            []string
+	clear               bool // the records of users and tokens are
 }
 
 func (i *inspection) wrong(key, what string) {
@@ -58,6 +60,9 @@ func (i *inspection) write(p command.Process) {
 			break
 		}
 		fmt.Fprintln(p.Stdout, what)
+	}
+	if i.clear {
+		fmt.Fprintln(p.Stdout, "the records of users and tokens are those of an older influxd: nothing shows who has written them; the server's next start seals them")
 	}
 	fmt.Fprintf(p.Stdout, "%d records, %d organizations with secrets, sealed by %s\n", i.records, i.orgs, i.seal)
 }
@@ -82,9 +87,9 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	}
 	defer keys.Close()
 	seal, keyID := keys.SealedBy()
-	i.seal, i.storeID = strings.TrimSpace(seal+" "+keyID), keys.StoreID()
+	i.seal, i.storeID, i.clear = strings.TrimSpace(seal+" "+keyID), keys.StoreID(), !keys.IdentitiesSealed()
 
-	if err := identity.Check(ctx, data, i.wrong); err != nil {
+	if err := identity.Check(ctx, barrier.Inspect(data, keys, identity.Sealed, i.wrong), i.wrong); err != nil {
 		return nil, err
 	}
 	if err := lastuse.Check(ctx, data, i.wrong); err != nil {

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"strings"
 
+	"strongroom/internal/barrier"
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
@@ -73,7 +75,7 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 		return errors.New("flag --create-orgs: organizations are made in a data file, and so with --to bolt only")
 	}
 	fromHome, toHome := home(own, fromCfg, fromKind), home(own, toCfg, toKind)
-	pairs, missing, err := matched(ctx, args, fromHome, toHome)
+	pairs, missing, err := matched(ctx, p, args, fromHome, toHome)
 	if err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	if args.Switch("create-orgs") {
 		made := themselves(missing) // as a dry run has it
 		if !dry {
-			if made, err = makeOrgs(ctx, to.data, missing); err != nil {
+			if made, err = makeOrgs(ctx, barrier.New(to.data, to.keys, identity.Sealed), missing); err != nil {
 				return err
 			}
 		}
@@ -144,8 +146,8 @@ func openCommon(ctx context.Context, p command.Process, own *config.Config, keys
 		if err != nil {
 			return nil, nil, err
 		}
-		if keys, err = keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(own, p, p.Log())}); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", parts.SealPlace(own), err)
+		if keys, err = openKeys(ctx, p, own, data); err != nil {
+			return nil, nil, err
 		}
 		defer keys.Close()
 	}
@@ -208,7 +210,7 @@ func openSide(ctx context.Context, p command.Process, home, cfg *config.Config, 
 		if err != nil {
 			return side{}, err
 		}
-		conf.OrgName = orgNamesOf(home)
+		conf.OrgName = orgNamesOf(p, home)
 		s, err := vault.New(ctx, conf)
 		if err != nil {
 			return side{}, fmt.Errorf("flag --%s: vault: %w", flag, err)
@@ -236,9 +238,9 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 	} else if data, err = readData(ctx, cfg); err != nil {
 		return side{}, err
 	}
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	keys, err := openKeys(ctx, p, cfg, data)
 	if err != nil {
-		return side{}, errors.Join(fmt.Errorf("%s: %w", parts.SealPlace(cfg), err), data.Close())
+		return side{}, errors.Join(err, data.Close())
 	}
 	return side{
 		store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory}),

@@ -53,7 +53,7 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 	if path == "" {
 		return errors.New("flag --out: name the file to write to")
 	}
-	orgs, err := orgsOf(ctx, cfg, args.Flag("org-id"))
+	orgs, err := orgsOf(ctx, p, cfg, args.Flag("org-id"))
 	if err != nil {
 		return err
 	}

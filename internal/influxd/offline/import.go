@@ -60,7 +60,7 @@ func bring(ctx context.Context, p command.Process, args config.Args, contents *i
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	report, err := transfer.Import{
-		KV: s.Data, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
+		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
 	}.Run(ctx, contents)
 	if report != nil {
 		write := report.WriteText

@@ -9,9 +9,12 @@ import (
 	"slices"
 	"time"
 
+	"strongroom/internal/barrier"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/transfer"
 )
@@ -40,8 +43,21 @@ func readData(ctx context.Context, cfg *config.Config) (*bolt.Snapshot, error) {
 	return data, nil
 }
 
+// readIdentities reads the records of users and organisations of a data file, which a server may have open.
+func readIdentities(ctx context.Context, p command.Process, cfg *config.Config) (kv.Store, error) {
+	data, err := readData(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := openKeys(ctx, p, cfg, data)
+	if err != nil {
+		return nil, err
+	}
+	return barrier.New(data, keys, identity.Sealed), nil
+}
+
 // orgsOf are the organisations of the data file, or of them the one that is named by its ID.
-func orgsOf(ctx context.Context, cfg *config.Config, named string) ([]identity.Org, error) {
+func orgsOf(ctx context.Context, p command.Process, cfg *config.Config, named string) ([]identity.Org, error) {
 	var org id.ID
 	if named != "" {
 		var err error
@@ -49,7 +65,7 @@ func orgsOf(ctx context.Context, cfg *config.Config, named string) ([]identity.O
 			return nil, fmt.Errorf("flag --org-id: %w", err)
 		}
 	}
-	data, err := readData(ctx, cfg)
+	data, err := readIdentities(ctx, p, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +94,7 @@ func sameFile(a, b *config.Config) bool {
 }
 
 // matched says which organisations of the source are which in the target.
-func matched(ctx context.Context, args config.Args, from, to *config.Config) (pairs []transfer.Pair,
+func matched(ctx context.Context, p command.Process, args config.Args, from, to *config.Config) (pairs []transfer.Pair,
 	missing []identity.Org, err error) {
 	var named []transfer.Named
 	if text := args.Flag("org"); text != "" {
@@ -86,14 +102,14 @@ func matched(ctx context.Context, args config.Args, from, to *config.Config) (pa
 			return nil, nil, err
 		}
 	}
-	orgs, err := orgsOf(ctx, from, args.Flag("org-id"))
+	orgs, err := orgsOf(ctx, p, from, args.Flag("org-id"))
 	if err != nil {
 		return nil, nil, err
 	}
 	if sameFile(from, to) && len(named) == 0 {
 		return themselves(orgs), nil, nil
 	}
-	there, err := orgsOf(ctx, to, "")
+	there, err := orgsOf(ctx, p, to, "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,7 +126,7 @@ func themselves(orgs []identity.Org) []transfer.Pair {
 }
 
 // makeOrgs makes the missing organisations in a data file that is open for writing.
-func makeOrgs(ctx context.Context, data *bolt.DB, missing []identity.Org) ([]transfer.Pair, error) {
+func makeOrgs(ctx context.Context, data kv.Store, missing []identity.Org) ([]transfer.Pair, error) {
 	var pairs []transfer.Pair
 	for _, o := range missing {
 		made, err := transfer.MakeOrg(ctx, data, o, time.Now())

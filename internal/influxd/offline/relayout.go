@@ -46,16 +46,16 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 	if (args.Flag("org-id") == "") == !args.Switch("all") {
 		return errors.New("flag --org-id: name an organization, or give --all")
 	}
-	orgs, err := orgsOf(ctx, cfg, args.Flag("org-id"))
+	orgs, err := orgsOf(ctx, p, cfg, args.Flag("org-id"))
 	if err != nil {
 		return err
 	}
-	source, err := openLayout(ctx, cfg, log, from)
+	source, err := openLayout(ctx, p, cfg, log, from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	target, err := openLayout(ctx, cfg, log, to)
+	target, err := openLayout(ctx, p, cfg, log, to)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 }
 
 // openLayout opens the configured Vault as if all secrets there lay in the layout.
-func openLayout(ctx context.Context, cfg *config.Config, log *slog.Logger, l vault.Layout) (*vault.Store, error) {
+func openLayout(ctx context.Context, p command.Process, cfg *config.Config, log *slog.Logger, l vault.Layout) (*vault.Store, error) {
 	conf, err := parts.VaultConfig(cfg, log)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func openLayout(ctx context.Context, cfg *config.Config, log *slog.Logger, l vau
 		place.Layout = l
 		conf.Routes[org] = place
 	}
-	conf.OrgName = orgNamesOf(cfg)
+	conf.OrgName = orgNamesOf(p, cfg)
 	s, err := vault.New(ctx, conf)
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
@@ -92,8 +92,8 @@ func openLayout(ctx context.Context, cfg *config.Config, log *slog.Logger, l vau
 
 // orgNamesOf finds the names of organisations in the data file, for paths with {orgName}. It reads the file when the first
 // one is asked for.
-func orgNamesOf(cfg *config.Config) func(context.Context, id.ID) (string, error) {
-	read := sync.OnceValues(func() (kv.Store, error) { return readData(context.Background(), cfg) })
+func orgNamesOf(p command.Process, cfg *config.Config) func(context.Context, id.ID) (string, error) {
+	read := sync.OnceValues(func() (kv.Store, error) { return readIdentities(context.Background(), p, cfg) })
 	return func(ctx context.Context, org id.ID) (string, error) {
 		data, err := read()
 		if err != nil {

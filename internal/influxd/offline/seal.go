@@ -10,10 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/barrier"
+	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/rotation"
 	"strongroom/internal/seal"
@@ -71,12 +74,21 @@ func withData(ctx context.Context, p command.Process, cfg *config.Config, do fun
 		return fmt.Errorf("%s: %w (of a server that runs, `influx seal` changes the keys)", cfg.Place("bolt-path"), err)
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	keys, err := openKeys(ctx, p, cfg, data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
+		return err
 	}
 	defer keys.Close()
 	return do(data, keys)
+}
+
+// openKeys opens the keyring of the data with the configured seal.
+func openKeys(ctx context.Context, p command.Process, cfg *config.Config, data kv.Store) (*keyring.Keyring, error) {
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
+	}
+	return keys, nil
 }
 
 // sealRotate begins a new term and seals everything anew, or finishes a rotation that was cut short.
@@ -88,7 +100,12 @@ func sealRotate(ctx context.Context, p command.Process, args config.Args) error 
 	return withData(ctx, p, cfg, func(data *bolt.DB, keys *keyring.Keyring) error {
 		rewrite := func() error {
 			var done embedded.Rewritten
-			term, err := embedded.New(embedded.Config{KV: data, Keyring: keys}).Rewrite(ctx, func(r embedded.Rewritten) {
+			all := parts.Rewriter{
+				Identities: barrier.New(data, keys, identity.Sealed),
+				Secrets:    embedded.New(embedded.Config{KV: data, Keyring: keys}),
+				Log:        p.Log(),
+			}
+			term, err := all.Rewrite(ctx, func(r embedded.Rewritten) {
 				if r.Orgs != done.Orgs {
 					fmt.Fprintf(p.Stdout, "%d of %d organizations, %d records\n", r.Orgs, r.AllOrgs, r.Records)
 				}

@@ -18,7 +18,6 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/rotation"
 	"strongroom/internal/seal"
-	"strongroom/internal/secret/embedded"
 )
 
 // AuditLabel names the audit chain's key among those derived from the keyring. Another label would be another key, and
@@ -69,9 +68,9 @@ func Passphrase(file string, p command.Process) seal.Passphrase {
 }
 
 // Sealing makes the service that changes seal and keys of the data.
-func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, embedded *embedded.Store, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *rotation.Service {
+func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, all Rewriter, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *rotation.Service {
 	return rotation.New(rotation.Config{
-		Keyring: keys, Rewriter: embedded, Guard: guard, Configured: configured, SealNames: cfg.SealKeys, Logger: log,
+		Keyring: keys, Rewriter: all, Guard: guard, Configured: configured, SealNames: cfg.SealKeys, Logger: log,
 		Seal: func(ctx context.Context, to rotation.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to, log) },
 	})
 }

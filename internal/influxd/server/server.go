@@ -18,7 +18,9 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
+	"strongroom/internal/barrier"
 	"strongroom/internal/httpapi"
+	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/influxd/command"
@@ -28,6 +30,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/peer"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
@@ -37,10 +40,12 @@ import (
 
 // Server is the opened parts. Close it at the end.
 type Server struct {
-	Data    *bolt.DB
-	Guard   *access.Guard
-	Store   secret.Store
-	Secrets *secret.Service
+	Data *bolt.DB
+	// Identities is the data as the records of users, tokens and organisations are read and written: behind the barrier.
+	Identities *barrier.Store
+	Guard      *access.Guard
+	Store      secret.Store
+	Secrets    *secret.Service
 
 	handler  http.Handler
 	identity *directory.Service
@@ -61,6 +66,27 @@ func keyWithoutData(cfg *config.Config) bool {
 	}
 	info, err := os.Stat(cfg.BoltPath)
 	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
+
+// takeIn puts the barrier before the records of users, tokens and organisations. Data that an older influxd has made have
+// them in clear: they are sealed, once, on record and with a warning, since what was written into the file until then by
+// somebody else is taken in with them.
+func (s *Server) takeIn(ctx context.Context, data *bolt.DB, keys *keyring.Keyring) (*barrier.Store, error) {
+	b := barrier.New(data, keys, identity.Sealed)
+	if keys.IdentitiesSealed() {
+		return b, nil
+	}
+	act := access.Act{Action: "identities.seal"}
+	if err := s.Guard.Allow(ctx, access.System(), act); err != nil {
+		return nil, err
+	}
+	n, err := b.TakeIn(ctx)
+	if err != nil {
+		return nil, s.Guard.Done(ctx, access.System(), act, fmt.Errorf("sealing the records of users and tokens: %w", err))
+	}
+	s.log.WarnContext(ctx, "the records of users, tokens and organizations, which an older influxd has written in clear, are "+
+		"sealed from now on; if this server has started with them sealed before, an old file has been put back: see docs/backup.md", "records", n)
+	return b, nil
 }
 
 // Open opens the parts, each over those before it. When one fails, those before it are closed again.
@@ -111,6 +137,12 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.runs(ctx, s.trail.Maintain)
 	metrics.MustRegister(auditMetrics{s.trail})
 
+	s.Guard = access.NewGuard(s.trail)
+	s.runs(ctx, s.Guard.Maintain)
+	if s.Identities, err = s.takeIn(ctx, data, keys); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+
 	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
 	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory})
 	s.runs(ctx, func(ctx context.Context) {
@@ -118,7 +150,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
 		})
 	})
-	store, closeStore, err := parts.OpenStore(ctx, cfg, embedded, data, log)
+	store, closeStore, err := parts.OpenStore(ctx, cfg, embedded, s.Identities, log)
 	if err != nil {
 		return nil, err
 	}
@@ -134,17 +166,15 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, err
 	}
 	uses := lastuse.New(data, usesKey)
-	s.Guard = access.NewGuard(s.trail)
-	s.runs(ctx, s.Guard.Maintain)
 	logins, err := authn.New(authn.Config{
-		KV: data, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
+		KV: s.Identities, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.runs(ctx, logins.Maintain)
 	s.identity, err = directory.New(directory.Config{
-		KV: data, Guard: s.Guard, Authn: logins, Logger: log,
+		KV: s.Identities, Mark: keys, Guard: s.Guard, Authn: logins, Logger: log,
 		Secrets: secret.Remembered{Store: store, Uses: uses}, Places: secret.PlacedOf(store),
 	})
 	if err != nil {
@@ -155,7 +185,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	s.runs(ctx, s.identity.Maintain)
 
-	seals := parts.Sealing(cfg, p, s.Guard, embedded, keys, source, log)
+	seals := parts.Sealing(cfg, p, s.Guard, parts.Rewriter{Identities: s.Identities, Secrets: embedded, Log: log}, keys, source, log)
 	if err := seals.BeginNames(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-keys"), err)
 	}
@@ -189,7 +219,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		s.runs(ctx, pages.Run)
 		api.UI = pages
 	}
-	s.handler, err = httpapi.New(api)
+	if s.handler, err = httpapi.New(api); err == nil {
+		s.handler = &peer.Front{Proxies: cfg.Proxies, Base: cfg.BasePath, Handler: s.handler}
+	}
 	return s, err
 }
 

@@ -4,6 +4,9 @@
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 
+// root is the path below which a proxy has the server, '' for none.
+const root = document.documentElement.dataset.root ?? '';
+
 // As in Go (fluxString): only these mean something in a string of Flux.
 const fluxCall = (key) => 'secrets.get(key: "' + key.replace(/[\\"]|\$\{/g, '\\$&') + '")';
 
@@ -63,7 +66,7 @@ setTimeout(() => {
 }, 300);
 
 // Behind a proxy that speaks TLS, the server does not know its own address as the browser does.
-for (const code of $$('[data-origin]')) code.textContent = code.textContent.replace(code.dataset.origin, () => location.origin);
+for (const code of $$('[data-origin]')) code.textContent = code.textContent.replace(code.dataset.origin, () => location.origin + root);
 
 // ---- times, as in Go (ago) -----------------------------------------------------------------------------------------
 
@@ -93,7 +96,7 @@ const connection = {
   banner: $('#connection'),
   async ask() {
     try {
-      const answer = await fetch('/ping', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+      const answer = await fetch(root + '/ping', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
       if (!answer.ok) throw new Error();
       this.back();
     } catch {
@@ -171,7 +174,7 @@ if ($('[data-refresh]')) every(2000, () => $('[data-refresh]') && renew($$('[dat
 if ($('[data-health]')) {
   every(5000, async () => {
     const part = $('[data-health]');
-    const answer = await fetch('/health', { cache: 'no-store' });
+    const answer = await fetch(root + '/health', { cache: 'no-store' });
     if (answer.ok === (part.dataset.health === 'pass')) return;
     await renew([part, ...$$('.chart')]);
     if ($('[data-health]') !== part) say($('[data-health] .state').textContent);
@@ -181,7 +184,7 @@ if ($('[data-health]')) {
 // ---- several tabs --------------------------------------------------------------------------------------------------
 
 // area is what a change concerns: one organisation's secrets, for example.
-const area = (path) => path.split('/').slice(0, 4).join('/').replace(/secret$/, 'secrets');
+const area = (path) => path.slice(root.length).split('/').slice(0, 4).join('/').replace(/secret$/, 'secrets');
 const tabs = 'BroadcastChannel' in window ? new BroadcastChannel('strongroom') : null;
 if (tabs) {
   tabs.onmessage = (event) => {

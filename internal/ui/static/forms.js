@@ -100,7 +100,7 @@ function goTo(form, path) {
 
 document.addEventListener('submit', (event) => {
   const form = event.target;
-  if (form.getAttribute('action') === '/signout') sessionStorage.clear(); // the drafts are the reader's, not the next one's
+  if (form.getAttribute('action') === root + '/signout') sessionStorage.clear(); // the drafts are the reader's, not the next one's
   if (!('live' in form.dataset) && form.closest('dialog') === null) { leaving = true; return; }
   if (form.id === 'chosen' && !form.dataset.ready) return;
   event.preventDefault();
@@ -112,7 +112,7 @@ document.addEventListener('submit', (event) => {
 let waiting = null;
 function signInFirst(form, submitter) {
   const dialog = $('#session');
-  if (!dialog) { location.assign('/signin'); return; }
+  if (!dialog) { location.assign(root + '/signin'); return; }
   waiting = () => send(form, submitter);
   if (!dialog.open) dialog.showModal();
   $('[name=password]', dialog).focus();

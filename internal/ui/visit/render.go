@@ -19,6 +19,7 @@ import (
 type view struct {
 	Title    string
 	Place    string // the organisation that the page is of, for the title
+	Base     string // the path below which the server is, "" for the root
 	Theme    string
 	Note     string // of what was just done
 	Error    string // of what was just refused
@@ -78,12 +79,16 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 		if a.Note != "" {
 			v.setCookie(noteCookie, base64.RawURLEncoding.EncodeToString([]byte(a.Note)), time.Minute)
 		}
+		to := a.GoTo
+		if strings.HasPrefix(to, "/") {
+			to = v.via.Base + to
+		}
 		if v.live {
-			v.w.Header().Set("Strongroom-Go", a.GoTo)
+			v.w.Header().Set("Strongroom-Go", to)
 			v.w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		v.w.Header().Set("Location", a.GoTo)
+		v.w.Header().Set("Location", to)
 		v.w.WriteHeader(http.StatusSeeOther)
 	default:
 		s.show(v, a, max(a.Status, http.StatusOK), "")
@@ -126,7 +131,7 @@ func errorTitle(err error) string {
 }
 
 func (s *Server) show(v *Visit, a Answer, status int, refused string) {
-	d := view{Title: a.Title, Theme: v.Theme(), Error: refused, Section: section(a.Page, v.URL.Path), Version: s.Version, Now: s.Now(), Page: a.Data}
+	d := view{Title: a.Title, Base: v.via.Base, Theme: v.Theme(), Error: refused, Section: section(a.Page, v.URL.Path), Version: s.Version, Now: s.Now(), Page: a.Data}
 	if v.Session != "" {
 		d.User, d.UserID, d.Operator = v.Caller.User, v.Caller.UserID.String(), v.Operator()
 		if v.Org.Valid() {
@@ -148,10 +153,24 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 		http.Error(v.w, "an internal error has occurred; the server's log has the details", http.StatusInternalServerError)
 		return
 	}
+	page := below(b.Bytes(), v.via.Base)
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	v.w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	v.w.WriteHeader(status)
-	_, _ = v.w.Write(b.Bytes()) // the reader is gone where this fails
+	_, _ = v.w.Write(page) // the reader is gone where this fails
+}
+
+// below has all links of a page lead to where the server is. The templates write them as from the root. What a page shows has
+// no quotation mark as such (html/template escapes it), so that nothing but an attribute looks like one.
+func below(page []byte, base string) []byte {
+	if base == "" {
+		return page
+	}
+	for _, attribute := range []string{"href", "action", "formaction", "src", "data-base"} {
+		begins := " " + attribute + `="`
+		page = bytes.ReplaceAll(page, []byte(begins+"/"), []byte(begins+base+"/"))
+	}
+	return page
 }
 
 // section is the menu's entry that the page belongs to. A question before a deletion belongs where its path lies.

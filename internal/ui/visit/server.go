@@ -10,7 +10,6 @@ import (
 	"html/template"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/peer"
 )
 
 // Config is what all visits need. Authn, Directory, Files, SignInAgain, Logger and Now must be set.
@@ -132,7 +132,7 @@ func setHeaders(h http.Header, secure bool) {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	setHeaders(w.Header(), s.Secure)
+	setHeaders(w.Header(), s.Secure || peer.ViaOf(r).Secure)
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -140,13 +140,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 	defer cancel()
-	v := &Visit{Request: r.WithContext(ctx), w: w, server: s, live: r.Header.Get("Strongroom-Live") != "",
+	v := &Visit{Request: r.WithContext(ctx), w: w, server: s, via: peer.ViaOf(r), live: r.Header.Get("Strongroom-Live") != "",
 		ID: s.idPrefix + strconv.FormatUint(s.idNext.Add(1), 36)}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	v.Caller = &access.Caller{Principal: &access.Principal{}, Address: host, RequestID: v.ID}
+	v.Caller = &access.Caller{Principal: &access.Principal{}, Address: peer.Host(r.RemoteAddr), RequestID: v.ID}
 	a, err := v.do(rt)
 	if err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.Error("a page failed", "request", v.ID, "method", r.Method, "pattern", r.Pattern, "error", err)

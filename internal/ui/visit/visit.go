@@ -3,13 +3,16 @@ package visit
 import (
 	"errors"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/peer"
 	"strongroom/internal/ui/words"
 )
 
@@ -26,6 +29,7 @@ type Visit struct {
 
 	w      http.ResponseWriter
 	server *Server
+	via    peer.Via
 	live   bool // app.js sent the form, and keeps the page where it is refused
 }
 
@@ -138,10 +142,34 @@ func (v *Visit) At(rest string) string { return "/orgs/" + v.Org.String() + rest
 // PathID reads an ID from the path.
 func (v *Visit) PathID(name string) (id.ID, error) { return id.Parse(v.PathValue(name)) }
 
-// Origin is the server as the reader's browser knows it, unless a proxy speaks TLS for it.
+// Origin is the server as the reader's browser knows it, with the path below which it is, unless a proxy that is not trusted
+// speaks TLS for it. A Host header that names no machine is not repeated.
 func (v *Visit) Origin() string {
-	if v.server.Secure {
-		return "https://" + v.Host
+	scheme, host := "http://", v.Host
+	if v.server.Secure || v.via.Secure {
+		scheme = "https://"
 	}
-	return "http://" + v.Host
+	if !namesHost(host) {
+		host = "localhost:9999"
+	}
+	return scheme + host + v.via.Base
+}
+
+// namesHost reports whether the text is a name or an address, with a port or without one.
+func namesHost(host string) bool {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
+		host = name
+	}
+	if net.ParseIP(strings.Trim(host, "[]")) != nil {
+		return true
+	}
+	for label := range strings.SplitSeq(strings.ToLower(strings.TrimSuffix(host, ".")), ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return len(host) <= 253
 }

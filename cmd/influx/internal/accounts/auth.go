@@ -20,7 +20,13 @@ func Auth(p *session.Process) *cli.Command {
 		if required {
 			usage += " (required)"
 		}
-		return &cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: usage, Required: required, Validator: session.ValidID}
+		return &cli.StringFlag{
+			Name:      "id",
+			Aliases:   []string{"i"},
+			Usage:     usage,
+			Required:  required,
+			Validator: session.ValidID,
+		}
 	}
 	return &cli.Command{
 		Name:    "auth",
@@ -35,10 +41,11 @@ func Auth(p *session.Process) *cli.Command {
 				Action: p.Connected(session.Authenticated, deleteAuth),
 			},
 			{
-				Name:        "list",
-				Aliases:     []string{"find", "ls"},
-				Usage:       "List authorizations",
-				Description: "Tokens are shown when they are made and never again: the column Token is empty, or says REDACTED, afterwards.",
+				Name:    "list",
+				Aliases: []string{"find", "ls"},
+				Usage:   "List authorizations",
+				Description: "Tokens are shown when they are made and never again: the column Token is empty, or says REDACTED, " +
+					"afterwards.",
 				Flags: session.CommonFlags(session.OrgFlags(
 					id(false),
 					&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name"},
@@ -166,7 +173,12 @@ func printAuths(s *session.Session, deleted bool, auths ...client.Authorization)
 		r := newAuthRow(&auths[i])
 		rows[i] = []string{r.ID, r.Description, r.Token, r.UserName, r.UserID, fmt.Sprint(r.Permissions)}
 		if !deleted {
-			rows[i] = append(rows[i], r.Status, session.FirstOf(r.ExpiresAt, duration.Never), session.FirstOf(r.LastUsedAt, duration.Never))
+			rows[i] = append(
+				rows[i],
+				r.Status,
+				session.FirstOf(r.ExpiresAt, duration.Never),
+				session.FirstOf(r.LastUsedAt, duration.Never),
+			)
 		}
 	}
 	return s.PrintRows(headers, rows, deleted)

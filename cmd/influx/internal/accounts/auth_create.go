@@ -20,18 +20,39 @@ func authCreateCmd(p *session.Process) *cli.Command {
 	own := []cli.Flag{
 		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name", DefaultText: "who makes the token"},
 		&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Token description"},
-		&cli.StringFlag{Name: "expires", Usage: "When the token ends, " + duration.Forms + ", or never", DefaultText: "never", Validator: duration.ValidUntil},
+		&cli.StringFlag{
+			Name:        "expires",
+			Usage:       "When the token ends: " + duration.Forms,
+			DefaultText: "never",
+			Validator:   duration.ValidUntil,
+		},
 		&cli.BoolFlag{Name: "operator", Usage: "Grants all permissions in all organizations"},
 		&cli.BoolFlag{Name: "all-access", Usage: "Grants all permissions in a single organization"},
 	}
 	for _, action := range slices.Backward(permission.Actions) {
-		own = append(own,
+		own = append(
+			own,
 			&cli.StringSliceFlag{Name: action + "-bucket", Usage: "The bucket `id`; may be given several times"},
-			&cli.StringSliceFlag{Name: action + "-secret", Validator: someKey(action), Usage: "The `key` of one secret, or the start of keys and a star, such as db/*; may be given several times"})
+			&cli.StringSliceFlag{
+				Name:      action + "-secret",
+				Validator: someKey(action),
+				Usage:     "The `key` of one secret, or the start of keys and a star, such as db/*; may be given several times",
+			},
+		)
 	}
-	own = append(own,
-		&cli.BoolFlag{Name: "use-secrets", Usage: "Gives out the values of all secrets, for an agent that uses them; no other flag does"},
-		&cli.StringSliceFlag{Name: "use-secret", Validator: someKey("use"), Usage: "The same of one secret by its `key`, or of the keys that begin so, such as db/*; may be given several times"})
+	own = append(
+		own,
+		&cli.BoolFlag{
+			Name:  "use-secrets",
+			Usage: "Gives out the values of all secrets, for an agent that uses them; no other flag does",
+		},
+		&cli.StringSliceFlag{
+			Name:      "use-secret",
+			Validator: someKey("use"),
+			Usage: "The same of one secret by its `key`, or of the keys that begin so, such as db/*; may be given several " +
+				"times",
+		},
+	)
 	for _, kind := range permission.Types {
 		for _, action := range permission.Actions {
 			f := &cli.BoolFlag{Name: action + "-" + kind, Usage: "Grants the permission to " + permissionUsage(action, kind)}
@@ -110,7 +131,12 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	return printAuth(s, auth, false)
 }
 
-func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session.Session, in client.NewAuthorization) ([]client.Permission, error) {
+func wantedPermissions(
+	ctx context.Context,
+	cmd *cli.Command,
+	s *session.Session,
+	in client.NewAuthorization,
+) ([]client.Permission, error) {
 	listed, err := listedPermissions(cmd, in.OrgID)
 	if err != nil {
 		return nil, err
@@ -120,10 +146,15 @@ func wantedPermissions(ctx context.Context, cmd *cli.Command, s *session.Session
 	case operator && allAccess:
 		return nil, usage.Mistake("give either --operator or --all-access, not both")
 	case (operator || allAccess) && len(listed) > 0:
-		return nil, usage.Mistake("cannot compose other permissions with --operator or --all-access; make a token of its own for them")
+		return nil, usage.Mistake(
+			"cannot compose other permissions with --operator or --all-access; make a token of its own for them",
+		)
 	case !operator && !allAccess:
 		if len(listed) == 0 {
-			return nil, usage.WithHint(cmd, "the token would be allowed nothing: give --read-… or --write-… flags, --all-access or --operator")
+			return nil, usage.WithHint(
+				cmd,
+				"the token would be allowed nothing: give --read-… or --write-… flags, --all-access or --operator",
+			)
 		}
 		return listed, nil
 	}
@@ -152,12 +183,18 @@ func listedPermissions(cmd *cli.Command, orgID string) ([]client.Permission, err
 			if err := session.ValidID(id); err != nil || id == "" {
 				return nil, usage.Mistake("invalid bucket ID %q (did you pass a bucket name instead of an ID?)", id)
 			}
-			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "buckets", ID: id, OrgID: orgID}})
+			all = append(
+				all,
+				client.Permission{Action: action, Resource: client.Resource{Type: "buckets", ID: id, OrgID: orgID}},
+			)
 		}
 	}
 	for _, action := range append(slices.Clone(permission.Actions), permission.Use) {
 		for _, key := range cmd.StringSlice(action + "-secret") {
-			all = append(all, client.Permission{Action: action, Resource: client.Resource{Type: "secrets", Name: key, OrgID: orgID}})
+			all = append(
+				all,
+				client.Permission{Action: action, Resource: client.Resource{Type: "secrets", Name: key, OrgID: orgID}},
+			)
 		}
 	}
 	if cmd.Bool("use-secrets") {

@@ -23,9 +23,17 @@ func Bucket(p *session.Process) *cli.Command {
 			Flags: session.CommonFlags(session.OrgFlags(
 				&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The bucket ID", Validator: session.ValidID},
 				&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The bucket name"},
-				&cli.IntFlag{Name: "limit", Usage: "Total number of buckets to fetch from the server, or 0 to return all buckets", Validator: session.NotNegative},
+				&cli.IntFlag{
+					Name:      "limit",
+					Usage:     "Total number of buckets to fetch from the server, or 0 to return all buckets",
+					Validator: session.NotNegative,
+				},
 				&cli.IntFlag{Name: "offset", Usage: "Number of buckets to skip over in the list", Validator: session.NotNegative},
-				&cli.IntFlag{Name: "page-size", Usage: "Taken for compatibility; pages are as large as the server allows", Value: 20},
+				&cli.IntFlag{
+					Name:  "page-size",
+					Usage: "Taken for compatibility; pages are as large as the server allows",
+					Value: 20,
+				},
 			)...),
 			Action: p.Connected(session.Authenticated, listBuckets),
 		}},
@@ -33,7 +41,12 @@ func Bucket(p *session.Process) *cli.Command {
 }
 
 func listBuckets(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-	f := client.BucketFilter{ID: cmd.String("id"), Name: cmd.String("name"), Limit: cmd.Int("limit"), Offset: cmd.Int("offset")}
+	f := client.BucketFilter{
+		ID:     cmd.String("id"),
+		Name:   cmd.String("name"),
+		Limit:  cmd.Int("limit"),
+		Offset: cmd.Int("offset"),
+	}
 	var err error
 	if f.OrgID, err = s.Org(ctx, cmd, "org-id", "org"); err != nil {
 		return err
@@ -57,7 +70,10 @@ func listBuckets(ctx context.Context, cmd *cli.Command, s *session.Session) erro
 		}
 		rows[i] = []string{b.ID, b.Name, retention, shard, b.OrgID, "implicit"}
 	}
-	return s.Print.Table([]string{"ID", "Name", "Retention", "Shard group duration", "Organization ID", "Schema Type"}, rows)
+	return s.Print.Table(
+		[]string{"ID", "Name", "Retention", "Shard group duration", "Organization ID", "Schema Type"},
+		rows,
+	)
 }
 
 func seconds(n int64, zero string) string {

@@ -12,7 +12,13 @@ import (
 
 func orgMembersCmd(p *session.Process) *cli.Command {
 	member := func() cli.Flag {
-		return &cli.StringFlag{Name: "member", Aliases: []string{"m"}, Usage: "The member ID", Required: true, Validator: session.ValidID}
+		return &cli.StringFlag{
+			Name:      "member",
+			Aliases:   []string{"m"},
+			Usage:     "The member ID",
+			Required:  true,
+			Validator: session.ValidID,
+		}
 	}
 	return &cli.Command{
 		Name:  "members",
@@ -23,7 +29,7 @@ func orgMembersCmd(p *session.Process) *cli.Command {
 				Usage: "Add organization member",
 				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
 				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-					return changeMember(ctx, cmd, s, "added as a member of", func(ctx context.Context, orgID, userID string) error {
+					return changeMember(ctx, cmd, s, true, func(ctx context.Context, orgID, userID string) error {
 						_, err := s.Client.AddMember(ctx, orgID, userID)
 						return err
 					})
@@ -41,14 +47,22 @@ func orgMembersCmd(p *session.Process) *cli.Command {
 				Usage: "Remove organization member",
 				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
 				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-					return changeMember(ctx, cmd, s, "removed from", s.Client.RemoveMember)
+					return changeMember(ctx, cmd, s, false, s.Client.RemoveMember)
 				}),
 			},
 		},
 	}
 }
 
-func changeMember(ctx context.Context, cmd *cli.Command, s *session.Session, done string, change func(ctx context.Context, orgID, userID string) error) error {
+// changeMember makes a change, after which the user is a member or is not.
+func changeMember(
+	ctx context.Context, cmd *cli.Command, s *session.Session, member bool,
+	change func(ctx context.Context, orgID, userID string) error,
+) error {
+	done := "removed from"
+	if member {
+		done = "added as a member of"
+	}
 	orgID, err := s.Org(ctx, cmd, "id", "name")
 	if err != nil {
 		return err
@@ -56,6 +70,9 @@ func changeMember(ctx context.Context, cmd *cli.Command, s *session.Session, don
 	userID := cmd.String("member")
 	if err := change(ctx, orgID, userID); err != nil {
 		return fmt.Errorf("user %q could not be %s organization %q: %w", userID, done, orgID, err)
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(map[string]any{"userID": userID, "orgID": orgID, "member": member})
 	}
 	_, err = fmt.Fprintf(s.Print.Out, "user %q has been %s org %q\n", userID, done, orgID)
 	return err

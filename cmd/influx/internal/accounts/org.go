@@ -23,7 +23,12 @@ func Org(p *session.Process) *cli.Command {
 				Name:  "create",
 				Usage: "Create organization",
 				Flags: session.CommonFlags(
-					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "Name to set on the new organization", Required: true},
+					&cli.StringFlag{
+						Name:     "name",
+						Aliases:  []string{"n"},
+						Usage:    "Name to set on the new organization",
+						Required: true,
+					},
 					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Description to set on the new organization"},
 				),
 				Action: p.Connected(session.Authenticated, createOrg),
@@ -32,7 +37,14 @@ func Org(p *session.Process) *cli.Command {
 				Name:  "delete",
 				Usage: "Delete organization, with its secrets",
 				Flags: session.CommonFlags(
-					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: session.ValidID},
+					&cli.StringFlag{
+						Name:      "id",
+						Aliases:   []string{"i"},
+						Usage:     "The organization ID",
+						Sources:   cli.EnvVars("INFLUX_ORG_ID"),
+						Required:  true,
+						Validator: session.ValidID,
+					},
 				),
 				Action: p.Connected(session.Authenticated, deleteOrg),
 			},
@@ -48,15 +60,28 @@ func Org(p *session.Process) *cli.Command {
 				Name:  "update",
 				Usage: "Update organization",
 				Flags: session.CommonFlags(
-					&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Required: true, Validator: session.ValidID},
+					&cli.StringFlag{
+						Name:      "id",
+						Aliases:   []string{"i"},
+						Usage:     "The organization ID",
+						Sources:   cli.EnvVars("INFLUX_ORG_ID"),
+						Required:  true,
+						Validator: session.ValidID,
+					},
 					// Not from INFLUX_ORG, as the original has it: whoever set that to work in one organization would rename another.
 					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "New name to set on the organization"},
-					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "New description to set on the organization", Sources: cli.EnvVars("INFLUX_ORG_DESCRIPTION"), Validator: func(s string) error {
-						if s == "" {
-							return errors.New("its value is empty; --no-description removes the description")
-						}
-						return nil
-					}},
+					&cli.StringFlag{
+						Name:    "description",
+						Aliases: []string{"d"},
+						Usage:   "New description to set on the organization",
+						Sources: cli.EnvVars("INFLUX_ORG_DESCRIPTION"),
+						Validator: func(s string) error {
+							if s == "" {
+								return errors.New("its value is empty; --no-description removes the description")
+							}
+							return nil
+						},
+					},
 					&cli.BoolFlag{Name: "no-description", Usage: "Remove the description"},
 				),
 				Action: p.Connected(session.Authenticated, updateOrg),

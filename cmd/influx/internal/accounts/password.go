@@ -10,7 +10,11 @@ import (
 )
 
 func passwordFileFlag() cli.Flag {
-	return &cli.StringFlag{Name: "password-file", TakesFile: true, Usage: "Read the password from this `file`, or from standard input where it is -"}
+	return &cli.StringFlag{
+		Name:      "password-file",
+		TakesFile: true,
+		Usage:     "Read the password from this `file`, or from standard input where it is -",
+	}
 }
 
 // passwordFromFlags is the password of --password or --password-file, checked; empty where neither is given.
@@ -20,7 +24,10 @@ func passwordFromFlags(cmd *cli.Command, term *terminal.Terminal) (string, error
 	case cmd.IsSet("password") && path != "":
 		return "", usage.Mistake("give either --password or --password-file, not both")
 	case cmd.IsSet("password"):
-		term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; prefer --password-file")
+		term.Warn(
+			"Warning: a password on the command line shows in the process list and in the shell's history; prefer " +
+				"--password-file",
+		)
 		return password, checkPassword(password)
 	case path != "":
 		return readPassword(term, path)

@@ -22,16 +22,37 @@ import (
 // Setup is the command influx setup.
 func Setup(p *session.Process) *cli.Command {
 	flags := append(session.ConnectFlags(), session.PrintFlags()...)
-	flags = append(flags,
+	flags = append(
+		flags,
 		&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "Name of initial user to create"},
-		&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "`Password` to set on initial user, which then shows in the process list and in the shell's history"},
+		&cli.StringFlag{
+			Name:    "password",
+			Aliases: []string{"p"},
+			Usage:   "`Password` to set on initial user, which then shows in the process list and in the shell's history",
+		},
 		passwordFileFlag(),
-		&cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Auth token to set on the initial user", Sources: cli.EnvVars("INFLUX_TOKEN"), DefaultText: "made by the server"},
+		&cli.StringFlag{
+			Name:        "token",
+			Aliases:     []string{"t"},
+			Usage:       "Auth token to set on the initial user",
+			Sources:     cli.EnvVars("INFLUX_TOKEN"),
+			DefaultText: "made by the server",
+		},
 		&cli.StringFlag{Name: "org", Aliases: []string{"o"}, Usage: "Name of initial organization to create"},
 		&cli.StringFlag{Name: "bucket", Aliases: []string{"b"}, Usage: "Name of initial bucket to create"},
-		&cli.StringFlag{Name: "retention", Aliases: []string{"r"}, Usage: "Duration initial bucket will retain data, such as 72h, 30d or 4w, or 0 for infinite", DefaultText: "infinite"},
+		&cli.StringFlag{
+			Name:        "retention",
+			Aliases:     []string{"r"},
+			Usage:       "Duration initial bucket will retain data, such as 72h, 30d or 4w, or 0 for infinite",
+			DefaultText: "infinite",
+		},
 		&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "Ask for nothing and confirm nothing"},
-		&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "Name to set on CLI config generated for the InfluxDB instance, required if other configs exist", DefaultText: profile.DefaultName},
+		&cli.StringFlag{
+			Name:        "name",
+			Aliases:     []string{"n"},
+			Usage:       "Name to set on CLI config generated for the InfluxDB instance, required if other configs exist",
+			DefaultText: profile.DefaultName,
+		},
 	)
 	return &cli.Command{
 		Name:  "setup",
@@ -72,7 +93,8 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	p.Active = !inUse
 	if err := errors.Join(s.Profiles.Create(p), s.Profiles.Save()); err != nil {
 		return fmt.Errorf("setup succeeded, but its token could not be kept: %w\n"+
-			"Sign in with the password (influx config create -n %s -u %s -p %s) and make another (influx auth create --operator)",
+			"Sign in with the password (influx config create -n %s -u %s -p %s) and make another (influx auth create "+
+			"--operator)",
 			err, p.Name, p.URL, res.User.Name)
 	}
 	if inUse {
@@ -81,7 +103,10 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	if s.Print.AsJSON {
 		return s.Print.JSON(map[string]string{"user": res.User.Name, "organization": res.Org.Name, "bucket": res.Bucket.Name})
 	}
-	return s.Print.Table([]string{"User", "Organization", "Bucket"}, [][]string{{res.User.Name, res.Org.Name, res.Bucket.Name}})
+	return s.Print.Table(
+		[]string{"User", "Organization", "Bucket"},
+		[][]string{{res.User.Name, res.Org.Name, res.Bucket.Name}},
+	)
 }
 
 func readyForProfile(profiles *profile.File, wanted string, p profile.Profile) error {
@@ -170,8 +195,14 @@ func askSetup(ctx context.Context, cmd *cli.Command, term *terminal.Terminal, re
 	if req.RetentionPeriodSeconds > 0 {
 		retention = (time.Duration(req.RetentionPeriodSeconds) * time.Second).String()
 	}
-	term.Warn("Setup with these parameters?\n  Username:          %s\n  Organization:      %s\n  Bucket:            %s\n  Retention Period:  %s",
-		req.Username, req.Org, req.Bucket, retention)
+	term.Warn(
+		"Setup with these parameters?\n  Username:          %s\n  Organization:      %s\n  Bucket:            %s\n  "+
+			"Retention Period:  %s",
+		req.Username,
+		req.Org,
+		req.Bucket,
+		retention,
+	)
 	yes, err := term.Confirm(ctx, "Continue?")
 	if err == nil && !yes {
 		err = errors.New("setup was canceled")

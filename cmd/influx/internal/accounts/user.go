@@ -15,13 +15,23 @@ import (
 // User is the command influx user.
 func User(p *session.Process) *cli.Command {
 	id := func(required bool) cli.Flag {
-		return &cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The user ID", Required: required, Validator: session.ValidID}
+		return &cli.StringFlag{
+			Name:      "id",
+			Aliases:   []string{"i"},
+			Usage:     "The user ID",
+			Required:  required,
+			Validator: session.ValidID,
+		}
 	}
 	name := func(usage string) *cli.StringFlag {
 		return &cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: usage}
 	}
 	password := func() cli.Flag {
-		return &cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "The `password`, which then shows in the process list and in the shell's history"}
+		return &cli.StringFlag{
+			Name:    "password",
+			Aliases: []string{"p"},
+			Usage:   "The `password`, which then shows in the process list and in the shell's history",
+		}
 	}
 	newName := name("The user name")
 	newName.Required, newName.Sources = true, cli.EnvVars("INFLUX_NAME")
@@ -165,6 +175,9 @@ func setUserPassword(ctx context.Context, cmd *cli.Command, s *session.Session) 
 	}
 	if err := s.Client.SetPassword(ctx, id, password); err != nil {
 		return fmt.Errorf("failed to set password for user %q: %w", shown, err)
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(map[string]string{"id": id})
 	}
 	_, err = fmt.Fprintf(s.Print.Out, "Successfully updated password for user %q\n", shown)
 	return err

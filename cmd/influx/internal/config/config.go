@@ -76,11 +76,21 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 }
 
 func flags(nameUsage string, hostRequired bool) []cli.Flag {
-	return append(append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
+	return append(
+		append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 		&cli.StringFlag{Name: "config-name", Aliases: []string{"n"}, Usage: nameUsage, Required: true},
-		&cli.StringFlag{Name: "host-url", Aliases: []string{"u"}, Usage: "Base URL of the InfluxDB server", Required: hostRequired},
+		&cli.StringFlag{
+			Name:     "host-url",
+			Aliases:  []string{"u"},
+			Usage:    "Base URL of the InfluxDB server",
+			Required: hostRequired,
+		},
 		&cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Auth token to use when communicating with the server"},
-		&cli.StringFlag{Name: "username-password", Aliases: []string{"p"}, Usage: "`USER`, whose password each command then asks for, or USER:PASSWORD, which is kept in the file"},
+		&cli.StringFlag{
+			Name:    "username-password",
+			Aliases: []string{"p"},
+			Usage:   "`USER`, whose password each command then asks for, or USER:PASSWORD, which is kept in the file",
+		},
 		&cli.StringFlag{Name: "org", Aliases: []string{"o"}, Usage: "Default organization name"},
 		&cli.BoolFlag{Name: "active", Aliases: []string{"a"}, Usage: "Set the config as active"},
 	)
@@ -115,7 +125,12 @@ func showOrSwitch(proc *session.Process) cli.ActionFunc {
 }
 
 // apply makes the change of the flags.
-func apply(proc *session.Process, cmd *cli.Command, verb string, change func(*profile.File, profile.Profile) (profile.Profile, error)) error {
+func apply(
+	proc *session.Process,
+	cmd *cli.Command,
+	verb string,
+	change func(*profile.File, profile.Profile) (profile.Profile, error),
+) error {
 	up := profile.Profile{
 		Name:   cmd.String("config-name"),
 		URL:    cmd.String("host-url"),
@@ -133,7 +148,10 @@ func apply(proc *session.Process, cmd *cli.Command, verb string, change func(*pr
 			return usage.Mistake("cannot specify `--token` and `--username-password` together, please choose one")
 		}
 		if strings.Contains(login, ":") {
-			proc.Term.Warn("Warning: a password on the command line shows in the process list and in the shell's history; give the username alone to be asked")
+			proc.Term.Warn(
+				"Warning: a password on the command line shows in the process list and in the shell's history; give the username " +
+					"alone to be asked",
+			)
 		}
 		up.Cookie = base64.StdEncoding.EncodeToString([]byte(login))
 	}
@@ -185,9 +203,15 @@ func mayRemoveActive(ctx context.Context, proc *session.Process, cmd *cli.Comman
 		return nil
 	}
 	if !proc.Term.Interactive() {
-		return usage.Mistake("config %q is the one in use, and may have the only copy of its token: give --force to delete it", active.Name)
+		return usage.Mistake(
+			"config %q is the one in use, and may have the only copy of its token: give --force to delete it",
+			active.Name,
+		)
 	}
-	yes, err := proc.Term.Confirm(ctx, fmt.Sprintf("Config %q is the one in use, and may have the only copy of its token. Delete it?", active.Name))
+	yes, err := proc.Term.Confirm(
+		ctx,
+		fmt.Sprintf("Config %q is the one in use, and may have the only copy of its token. Delete it?", active.Name),
+	)
 	if err == nil && !yes {
 		err = errors.New("nothing was deleted")
 	}

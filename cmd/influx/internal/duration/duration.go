@@ -23,7 +23,8 @@ const longest = int64(1<<63-1) / int64(time.Second)
 const Never = "never"
 
 // Forms tells the forms of a moment to come, for the usage of flags.
-const Forms = "as a time from now such as 12h, 30d or 1w, as a date such as 2027-01-31, as a time such as 2027-01-31T12:00:00Z"
+const Forms = "a time from now such as 30d or 12h, a date such as 2027-01-31, a time such as 2027-01-31T12:00:00Z, " +
+	"or never"
 
 // Seconds reads a duration such as 72h, 1w2d or 90m, in whole seconds; empty and 0 are 0, which stands for ever.
 func Seconds(s string) (int64, error) {
@@ -58,7 +59,12 @@ func Until(s string, now time.Time) (time.Time, error) {
 	case err != nil && form.MatchString(s):
 		return time.Time{}, fmt.Errorf("%q is too long; give %s for what does not end", s, Never)
 	case err != nil:
-		return time.Time{}, fmt.Errorf("%q is neither a time from now such as 30d, nor a date such as 2027-01-31, nor a time such as 2027-01-31T12:00:00Z, nor %s", s, Never)
+		return time.Time{}, fmt.Errorf(
+			"%q is neither a time from now such as 30d, nor a date such as 2027-01-31, nor a time such as "+
+				"2027-01-31T12:00:00Z, nor %s",
+			s,
+			Never,
+		)
 	case seconds == 0:
 		return time.Time{}, fmt.Errorf("%q is now; give %s for what does not end", s, Never)
 	}
@@ -84,7 +90,10 @@ func Since(s string, now time.Time) (time.Time, error) {
 	}
 	seconds, err := Seconds(s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is neither a time such as 2026-01-31T12:00:00Z, nor a date such as 2026-01-31, nor an age such as 24h or 7d", s)
+		return time.Time{}, fmt.Errorf(
+			"%q is neither a time such as 2026-01-31T12:00:00Z, nor a date such as 2026-01-31, nor an age such as 24h or 7d",
+			s,
+		)
 	}
 	return now.Add(-time.Duration(seconds) * time.Second), nil
 }

@@ -33,7 +33,8 @@ func TestMoments(t *testing.T) {
 		"": "", "soon": "is neither", "0": "give never", "0s": "give never", "-1h": "is neither",
 		"2026-02-30": "is neither", "99999999999999999999w": "is too long",
 	} {
-		if got, err := duration.Until(in, now); err == nil && in != "" || err != nil && in != "" && !strings.Contains(err.Error(), problem) {
+		if got, err := duration.Until(in, now); err == nil && in != "" ||
+			err != nil && in != "" && !strings.Contains(err.Error(), problem) {
 			t.Errorf("until %q: %v, %v", in, got, err)
 		}
 		if err := duration.ValidUntil(in); err == nil {

@@ -36,7 +36,11 @@ var Codes = []struct {
 	{Usage, "invalid", "The command line, a variable or a value is not valid. Nothing was changed."},
 	{NotFound, "not found", "What the command is about is not there."},
 	{Denied, "unauthorized", "The server does not know the token or the password, or it may not do this."},
-	{Unreachable, "unavailable", "The server cannot be reached, did not answer in time, or cannot serve now. What was asked for may have happened."},
+	{
+		Unreachable,
+		"unavailable",
+		"The server cannot be reached, did not answer in time, or cannot serve now. What was asked for may have happened.",
+	},
 	{Conflict, "conflict", "It exists already, or somebody else has changed it meanwhile. Nothing was changed."},
 	{Interrupted, "interrupted", "Ctrl-C or SIGTERM ended the command."},
 }

@@ -123,7 +123,7 @@ func Arrange(root *cli.Command, shared []cli.Flag, args []string) ([]string, err
 		return args, nil
 	}
 	l := line{program: root.Name, cmd: root, rest: args[1:]}
-	if err := l.words(shared); err != nil {
+	if err := l.words(root, shared); err != nil {
 		return nil, err
 	}
 	l.rest = append(l.shared, l.rest...)
@@ -139,12 +139,14 @@ func Arrange(root *cli.Command, shared []cli.Flag, args []string) ([]string, err
 }
 
 // words reads up to the last word of the command.
-func (l *line) words(shared []cli.Flag) error {
+func (l *line) words(root *cli.Command, shared []cli.Flag) error {
 	for len(l.rest) > 0 && len(l.cmd.Commands) > 0 {
 		arg := l.rest[0]
 		name, _, hasValue := split(arg)
 		f, sub := find(shared, name), l.cmd.Command(arg)
 		switch {
+		case name == "version" && l.cmd == root:
+			l.rest[0] = "version" // as most programs have it; the original has the command alone
 		case name == "h" || name == "help" || arg == "help" || arg == "h":
 			l.help, l.rest = true, l.rest[1:]
 		case f != nil && takesValue(f) && !hasValue:

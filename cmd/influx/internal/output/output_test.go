@@ -16,8 +16,9 @@ func TestTable(t *testing.T) {
 		hide bool
 		want string
 	}{
-		"no rows":      {nil, false, "Key\tOrganization ID\n"},
-		"aligned":      {[][]string{{"data data data", "1111111111111111"}}, false, "Key\t\tOrganization ID\ndata data data\t1111111111111111\n"},
+		"no rows": {nil, false, "Key\tOrganization ID\n"},
+		"aligned": {[][]string{{"data data data", "1111111111111111"}}, false, "Key\t\tOrganization ID\ndata data " +
+			"data\t1111111111111111\n"},
 		"hidden":       {[][]string{{"k", "1111111111111111"}}, true, "k\t1111111111111111\n"},
 		"look-alikes":  {[][]string{{"a\u202eb\u200b", "é 名"}}, true, `a\u202eb\u200b` + "\té 名\n"},
 		"control code": {[][]string{{"a\n\x1b[31m", "x\ty"}}, true, `a\x0a\x1b[31m` + "\t" + `x\x09y` + "\n"},

@@ -35,10 +35,11 @@ func TestExposed(t *testing.T) {
 		"everybody reads":    {fileInfo{0o644, me, group}, "other users can read /f, and it holds tokens; run: chmod 600 /f"},
 		"everybody writes":   {fileInfo{0o666, me, group}, "other users can change /f, "},
 		"another user's own": {fileInfo{0o600, other, group}, ""},
-		"another user's":     {fileInfo{0o644, other, group}, "other users can read /f, and it holds tokens; its owner alone"},
-		"root's, my group":   {fileInfo{0o440, 0, group}, ""},
-		"root's, another's":  {fileInfo{0o440, 0, 200}, "its group can read /f, and it holds tokens; its owner alone"},
-		"root's, writable":   {fileInfo{0o660, 0, group}, "its group can change /f, "},
+		"another user's": {fileInfo{0o644, other, group}, "other users can read /f, and it holds tokens; its owner " +
+			"alone"},
+		"root's, my group":  {fileInfo{0o440, 0, group}, ""},
+		"root's, another's": {fileInfo{0o440, 0, 200}, "its group can read /f, and it holds tokens; its owner alone"},
+		"root's, writable":  {fileInfo{0o660, 0, group}, "its group can change /f, "},
 	} {
 		got := exposed("/f", tt.info, user{me, []int{4, group}})
 		if got != tt.want && (tt.want == "" || !strings.HasPrefix(got, tt.want)) {

@@ -79,7 +79,12 @@ func Load(path string) (*File, error) {
 		if errors.As(err, &at) {
 			// The error's long form would quote the line, token and all.
 			line, column := at.Position()
-			return nil, fmt.Errorf("%s is not valid TOML at line %d, column %d; repair that line or move the file away", path, line, column)
+			return nil, fmt.Errorf(
+				"%s is not valid TOML at line %d, column %d; repair that line or move the file away",
+				path,
+				line,
+				column,
+			)
 		}
 		return nil, fmt.Errorf("%s is not valid TOML; repair it or move the file away", path)
 	}

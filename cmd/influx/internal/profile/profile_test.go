@@ -108,7 +108,13 @@ func TestReadsTheOriginalsFile(t *testing.T) {
 	f := original(t)
 	want := []profile.Profile{
 		{Name: "default", URL: "http://localhost:8086", Token: "default-token", Org: "my-org", Previous: true},
-		{Name: "eu-1", URL: "https://influx.example.org:8086", Org: "other org", Active: true, Cookie: "YWRtaW46aHVudGVyMmh1bnRlcjI="},
+		{
+			Name:   "eu-1",
+			URL:    "https://influx.example.org:8086",
+			Org:    "other org",
+			Active: true,
+			Cookie: "YWRtaW46aHVudGVyMmh1bnRlcjI=",
+		},
 	}
 	if diff := cmp.Diff(want, f.List()); diff != "" {
 		t.Error(diff)
@@ -120,7 +126,10 @@ func TestReadsTheOriginalsFile(t *testing.T) {
 
 // TestKeepsWhatItDoesNotKnow: comments at the end as the original writes them, tables and keys of other tools.
 func TestKeepsWhatItDoesNotKnow(t *testing.T) {
-	f := write(t, "# mine\nschema = 3\n\n[a]\nurl = \"http://a\"\ncolour = \"blue\"\n\n[a.nested]\nx = [1, 2]\n# the end\n")
+	f := write(
+		t,
+		"# mine\nschema = 3\n\n[a]\nurl = \"http://a\"\ncolour = \"blue\"\n\n[a.nested]\nx = [1, 2]\n# the end\n",
+	)
 	if _, err := f.Update(profile.Profile{Name: "a", Org: "o", Active: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +142,11 @@ func TestKeepsWhatItDoesNotKnow(t *testing.T) {
 	if again := saved(t, load(t, f.Path())); again != text {
 		t.Errorf("saving again changed it:\n%s", cmp.Diff(text, again))
 	}
-	if !strings.HasSuffix(saved(t, original(t)), "# [us-central]\n#   url = \"https://us-central1-1.gcp.cloud2.influxdata.com\"\n#   token = \"XXX\"\n#   org = \"\"\n") {
+	if !strings.HasSuffix(
+		saved(t, original(t)),
+		"# [us-central]\n#   url = \"https://us-central1-1.gcp.cloud2.influxdata.com\"\n#   token = \"XXX\"\n#   org = "+
+			"\"\"\n",
+	) {
 		t.Error("the original's comments are lost")
 	}
 }

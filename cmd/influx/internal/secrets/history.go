@@ -53,8 +53,9 @@ secret is kept for 7 days. With --version, sets the value that this version had,
 			Hidden:      true,
 			Usage:       "Bring back a deleted secret, as influx secret restore does",
 			Description: "Without a key, lists those that can be brought back, as influx secret list --deleted does.",
-			Flags:       session.CommonFlags(session.OrgFlags(&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key"})...),
-			Action:      p.Connected(session.Authenticated, undeleteSecret),
+			Flags: session.CommonFlags(
+				session.OrgFlags(&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key"})...),
+			Action: p.Connected(session.Authenticated, undeleteSecret),
 		},
 		describeCmd(p),
 	}
@@ -65,15 +66,25 @@ func describeCmd(p *session.Process) *cli.Command {
 		Name:        "describe",
 		Usage:       "Note what a secret is for, and when its value should be replaced",
 		Description: "What no flag gives stays as it is.",
-		Flags: session.CommonFlags(session.OrgFlags(keyFlag(),
-			&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "What it is for", Validator: func(s string) error {
-				if s == "" {
-					return errors.New("its value is empty; --no-description removes the description")
-				}
-				return nil
-			}},
+		Flags: session.CommonFlags(session.OrgFlags(
+			keyFlag(),
+			&cli.StringFlag{
+				Name:    "description",
+				Aliases: []string{"d"},
+				Usage:   "What it is for",
+				Validator: func(s string) error {
+					if s == "" {
+						return errors.New("its value is empty; --no-description removes the description")
+					}
+					return nil
+				},
+			},
 			&cli.BoolFlag{Name: "no-description", Usage: "Remove the description"},
-			&cli.StringFlag{Name: "expires", Usage: "When its value should have been replaced, " + duration.Forms + ", or never", Validator: duration.ValidUntil},
+			&cli.StringFlag{
+				Name:      "expires",
+				Usage:     "When its value should be replaced: " + duration.Forms,
+				Validator: duration.ValidUntil,
+			},
 		)...),
 		Action: p.Connected(session.Authenticated, describeSecret),
 	}
@@ -107,9 +118,24 @@ func showSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error
 func printInfos(s *session.Session, infos ...client.SecretInfo) error {
 	var rows [][]string
 	for _, i := range infos {
-		rows = append(rows, []string{i.Key, fmt.Sprint(i.Version), stamp(&i.UpdatedAt), i.UpdatedBy, stamp(i.LastUsedAt), stamp(i.ExpiresAt), stamp(i.DeletedAt), i.Description})
+		rows = append(
+			rows,
+			[]string{
+				i.Key,
+				fmt.Sprint(i.Version),
+				stamp(&i.UpdatedAt),
+				i.UpdatedBy,
+				stamp(i.LastUsedAt),
+				stamp(i.ExpiresAt),
+				stamp(i.DeletedAt),
+				i.Description,
+			},
+		)
 	}
-	return s.Print.Table([]string{"Key", "Version", "Updated", "By", "Last Used", "Expires", "Deleted", "Description"}, rows)
+	return s.Print.Table(
+		[]string{"Key", "Version", "Updated", "By", "Last Used", "Expires", "Deleted", "Description"},
+		rows,
+	)
 }
 
 func stamp(t *time.Time) string {
@@ -194,7 +220,11 @@ func describeSecret(ctx context.Context, cmd *cli.Command, s *session.Session) e
 	if !words || !date {
 		info, err := s.Client.Secret(ctx, orgID, key)
 		if err != nil {
-			return fmt.Errorf("failed to read the description and the date of secret with key %q, of which one is to stay: %w", key, err)
+			return fmt.Errorf(
+				"failed to read the description and the date of secret with key %q, of which one is to stay: %w",
+				key,
+				err,
+			)
 		}
 		if !words {
 			description = info.Description

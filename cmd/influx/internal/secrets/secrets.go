@@ -45,12 +45,18 @@ With --json: a list of objects {"key", "orgID"}.`,
 }
 
 func keyFlag() cli.Flag {
-	return &cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key (required)", Required: true, Validator: func(s string) error {
-		if s == "" {
-			return errors.New("a secret's key is not empty")
-		}
-		return nil
-	}}
+	return &cli.StringFlag{
+		Name:     "key",
+		Aliases:  []string{"k"},
+		Usage:    "The secret key (required)",
+		Required: true,
+		Validator: func(s string) error {
+			if s == "" {
+				return errors.New("a secret's key is not empty")
+			}
+			return nil
+		},
+	}
 }
 
 func listSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) error {

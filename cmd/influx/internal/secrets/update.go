@@ -32,16 +32,28 @@ such as a PEM file, is stored byte for byte. --keep-newline stores a single line
 Values are text in UTF-8; encode anything else, for example with base64.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			keyFlag(),
-			&cli.StringFlag{Name: "value", Aliases: []string{"v"}, Usage: "The `value`, which then shows in the process list and in the shell's history", Validator: func(s string) error {
-				if s == "" {
-					return errors.New("its value is empty; --empty stores an empty secret")
-				}
-				return nil
-			}},
-			&cli.StringFlag{Name: "value-file", TakesFile: true, Usage: "Read the value from this `file`, or from standard input where it is -"},
+			&cli.StringFlag{
+				Name:    "value",
+				Aliases: []string{"v"},
+				Usage:   "The `value`, which then shows in the process list and in the shell's history",
+				Validator: func(s string) error {
+					if s == "" {
+						return errors.New("its value is empty; --empty stores an empty secret")
+					}
+					return nil
+				},
+			},
+			&cli.StringFlag{
+				Name:      "value-file",
+				TakesFile: true,
+				Usage:     "Read the value from this `file`, or from standard input where it is -",
+			},
 			&cli.BoolFlag{Name: "keep-newline", Usage: "Keep the line break at the end of a value of one line"},
 			&cli.BoolFlag{Name: "empty", Usage: "Store an empty value"},
-			&cli.BoolFlag{Name: "new", Usage: "Only create: fail and change nothing where the secret exists (InfluxDB's own server ignores this)"},
+			&cli.BoolFlag{
+				Name:  "new",
+				Usage: "Only create: fail and change nothing where the secret exists (InfluxDB's own server ignores this)",
+			},
 		)...),
 		Action: p.Connected(session.Authenticated, updateSecret),
 	}
@@ -85,7 +97,10 @@ func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (str
 		return "", nil
 	}
 	if cmd.IsSet("value") {
-		s.Term.Warn("Warning: a value on the command line shows in the process list and in the shell's history; prefer --value-file or standard input")
+		s.Term.Warn(
+			"Warning: a value on the command line shows in the process list and in the shell's history; prefer --value-file " +
+				"or standard input",
+		)
 		return cmd.String("value"), utf8Only([]byte(cmd.String("value")))
 	}
 	if path == "" && s.Term.Interactive() {
@@ -113,7 +128,9 @@ func notEmpty(value string) error {
 
 func utf8Only(raw []byte) error {
 	if !utf8.Valid(raw) {
-		return usage.Mistake("the value is not text in UTF-8, which is all a secret can be; encode it, for example with base64")
+		return usage.Mistake(
+			"the value is not text in UTF-8, which is all a secret can be; encode it, for example with base64",
+		)
 	}
 	return nil
 }

@@ -23,7 +23,11 @@ func (s *Session) explain(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &certificate):
-		return fmt.Errorf("%w\nTo trust the certificate, name its file or its authority's with SSL_CERT_FILE; --skip-verify takes any certificate", err)
+		return fmt.Errorf(
+			"%w\nTo trust the certificate, name its file or its authority's with SSL_CERT_FILE; --skip-verify takes any "+
+				"certificate",
+			err,
+		)
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%w\nThe server speaks no TLS there; does its address begin with http://?", err)
 	case !errors.As(err, &refused):

@@ -18,54 +18,120 @@ import (
 
 // Flags are made anew for each command, because a flag keeps the value it was given.
 
+// shared puts flags that most commands have behind a command's own in its help.
+func shared(flags ...cli.Flag) []cli.Flag {
+	for _, f := range flags {
+		f.(cli.CategorizableFlag).SetCategory("Of most commands:")
+	}
+	return flags
+}
+
 // ConfigsPathFlag names the profiles file.
 func ConfigsPathFlag() cli.Flag {
-	return &cli.StringFlag{Name: "configs-path", Usage: "Path to the influx CLI configurations", Sources: cli.EnvVars("INFLUX_CONFIGS_PATH"), DefaultText: "~/.influxdbv2/configs"}
+	return &cli.StringFlag{
+		Name:        "configs-path",
+		Usage:       "Path to the influx CLI configurations",
+		Sources:     cli.EnvVars("INFLUX_CONFIGS_PATH"),
+		DefaultText: "~/.influxdbv2/configs",
+	}
 }
 
 // ConnectFlags are those of every command that speaks to the server.
 func ConnectFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "host", Usage: "HTTP address of InfluxDB", Sources: cli.EnvVars("INFLUX_HOST"), DefaultText: "the profile's, or " + DefaultHost},
-		&cli.BoolFlag{Name: "skip-verify", Usage: "Skip TLS certificate chain and host name verification", Sources: cli.EnvVars("INFLUX_SKIP_VERIFY")},
+	return shared(
+		&cli.StringFlag{
+			Name:        "host",
+			Usage:       "HTTP address of InfluxDB",
+			Sources:     cli.EnvVars("INFLUX_HOST"),
+			DefaultText: "the profile's, or " + DefaultHost,
+		},
+		&cli.BoolFlag{
+			Name:    "skip-verify",
+			Usage:   "Skip TLS certificate chain and host name verification",
+			Sources: cli.EnvVars("INFLUX_SKIP_VERIFY"),
+		},
 		ConfigsPathFlag(),
-		&cli.StringFlag{Name: "active-config", Aliases: []string{"c"}, Usage: "Config name to use for this command", Sources: cli.EnvVars("INFLUX_ACTIVE_CONFIG")},
-		&cli.StringFlag{Name: "timeout", Usage: "The longest `time` that one request may take, its answer included, such as 10s or 2m", DefaultText: client.DefaultTimeout.String(), Validator: validTimeout},
-		&cli.BoolFlag{Name: "http-debug", Usage: "Print requests and answers to standard error, without tokens, passwords and values of secrets"},
-	}
+		&cli.StringFlag{
+			Name:    "active-config",
+			Aliases: []string{"c"},
+			Usage:   "Config name to use for this command",
+			Sources: cli.EnvVars("INFLUX_ACTIVE_CONFIG"),
+		},
+		&cli.StringFlag{
+			Name:        "timeout",
+			Usage:       "The longest `time` that one request may take, its answer included, such as 10s or 2m",
+			DefaultText: client.DefaultTimeout.String(),
+			Validator:   validTimeout,
+		},
+		&cli.BoolFlag{
+			Name:  "http-debug",
+			Usage: "Print requests and answers to standard error, without tokens, passwords and values of secrets",
+		},
+	)
 }
 
 // PrintFlags are those of every command that prints a table.
 func PrintFlags() []cli.Flag {
-	return []cli.Flag{
+	return shared(
 		&cli.BoolFlag{Name: "json", Usage: "Output data as JSON", Sources: cli.EnvVars("INFLUX_OUTPUT_JSON")},
-		&cli.BoolFlag{Name: "hide-headers", Usage: "Hide the table headers in output data", Sources: cli.EnvVars("INFLUX_HIDE_HEADERS")},
-	}
+		&cli.BoolFlag{
+			Name:    "hide-headers",
+			Usage:   "Hide the table headers in output data",
+			Sources: cli.EnvVars("INFLUX_HIDE_HEADERS"),
+		},
+	)
 }
 
 func tokenFlag() cli.Flag {
-	return &cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Authentication token", Sources: cli.EnvVars("INFLUX_TOKEN")}
+	return &cli.StringFlag{
+		Name:    "token",
+		Aliases: []string{"t"},
+		Usage:   "Authentication token",
+		Sources: cli.EnvVars("INFLUX_TOKEN"),
+	}
 }
 
 // CommonFlags are those of a command that needs a token and prints a table, and then its own.
 func CommonFlags(own ...cli.Flag) []cli.Flag {
 	flags := append(ConnectFlags(), PrintFlags()...)
-	return append(append(flags, tokenFlag()), own...)
+	return append(append(flags, shared(tokenFlag())...), own...)
 }
 
 // OrgFlags choose the organisation a command is about.
 func OrgFlags(own ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "org-id", Usage: "The ID of the organization", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: ValidID},
-		&cli.StringFlag{Name: "org", Aliases: []string{"o"}, Usage: "The name of the organization", Sources: cli.EnvVars("INFLUX_ORG"), DefaultText: "the profile's"},
+		&cli.StringFlag{
+			Name:      "org-id",
+			Usage:     "The ID of the organization",
+			Sources:   cli.EnvVars("INFLUX_ORG_ID"),
+			Validator: ValidID,
+		},
+		&cli.StringFlag{
+			Name:        "org",
+			Aliases:     []string{"o"},
+			Usage:       "The name of the organization",
+			Sources:     cli.EnvVars("INFLUX_ORG"),
+			DefaultText: "the profile's",
+		},
 	}, own...)
 }
 
 // NamedOrgFlags choose an organisation in the commands that are about organisations.
 func NamedOrgFlags(own ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The organization name", Sources: cli.EnvVars("INFLUX_ORG")},
-		&cli.StringFlag{Name: "id", Aliases: []string{"i"}, Usage: "The organization ID", Sources: cli.EnvVars("INFLUX_ORG_ID"), Validator: ValidID},
+		&cli.StringFlag{
+			Name:    "name",
+			Aliases: []string{"n"},
+			Usage:   "The organization name",
+			Sources: cli.EnvVars("INFLUX_ORG"),
+		},
+		&cli.StringFlag{
+			Name:      "id",
+			Aliases:   []string{"i"},
+			Usage:     "The organization ID",
+			Sources:   cli.EnvVars("INFLUX_ORG_ID"),
+			Validator: ValidID,
+		},
 	}, own...)
 }
 
@@ -113,7 +179,10 @@ var idForm = regexp.MustCompile(`^[0-9a-fA-F]{16}$`)
 // ValidID checks an ID of a flag; an empty one is left to who needs it.
 func ValidID(s string) error {
 	if s != "" && (!idForm.MatchString(s) || s == "0000000000000000") {
-		return fmt.Errorf("an ID has 16 hexadecimal digits, such as 031c8cbefe101000, and not all zero; %q is none (a name?)", s)
+		return fmt.Errorf(
+			"an ID has 16 hexadecimal digits, such as 031c8cbefe101000, and not all zero; %q is none (a name?)",
+			s,
+		)
 	}
 	return nil
 }
@@ -147,12 +216,22 @@ func (s *Session) Org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag st
 		return id, nil
 	}
 	if name = FirstOf(name, s.Profile.Org); name == "" {
-		return "", usage.Mistake("no organization: give --%s or --%s, or set one in the profile with influx config set", nameFlag, idFlag)
+		return "", usage.Mistake(
+			"no organization: give --%s or --%s, or set one in the profile with influx config set",
+			nameFlag,
+			idFlag,
+		)
 	}
 	org, err := s.Client.OrgByName(ctx, name)
 	var refused *client.Error
-	if errors.As(err, &refused) && (refused.Code == client.CodeNotFound || refused.Code == client.CodeUnauthorized) && refused.Message != unknownIdentity {
-		return "", fmt.Errorf("failed to look up organization %q: %w (a token that may not read organizations needs --%s)", name, err, idFlag)
+	if errors.As(err, &refused) && (refused.Code == client.CodeNotFound || refused.Code == client.CodeUnauthorized) &&
+		refused.Message != unknownIdentity {
+		return "", fmt.Errorf(
+			"failed to look up organization %q: %w (a token that may not read organizations needs --%s)",
+			name,
+			err,
+			idFlag,
+		)
 	}
 	if err != nil {
 		return "", fmt.Errorf("failed to look up organization %q: %w", name, err)

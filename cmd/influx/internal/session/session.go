@@ -87,7 +87,10 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 	if name := cmd.String("active-config"); name != "" {
 		var ok bool
 		if s.Profile, ok = profiles.Get(name); !ok {
-			return nil, exit.With(exit.NotFound, fmt.Errorf("config %q is not found; influx config list shows those there are", name))
+			return nil, exit.With(
+				exit.NotFound,
+				fmt.Errorf("config %q is not found; influx config list shows those there are", name),
+			)
 		}
 	} else {
 		s.Profile, _ = profiles.Active()
@@ -104,9 +107,13 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 		}
 		s.Known = true
 	}
-	s.unknown = "The server does not know this token: it is wrong, expired, inactive or deleted. Give another with --token, INFLUX_TOKEN or influx config set"
+	s.unknown = "The server does not know this token: it is wrong, expired, inactive or deleted. Give another with " +
+		"--token, INFLUX_TOKEN or influx config set"
 	if cfg.Username != "" {
-		s.unknown = fmt.Sprintf("The server does not take the username and password of config %q; set them with influx config set -n %[1]s -p USER", s.Profile.Name)
+		s.unknown = fmt.Sprintf(
+			"The server does not take the username and password of config %q; set them with influx config set -n %[1]s -p USER",
+			s.Profile.Name,
+		)
 	}
 	s.Client, err = client.New(cfg)
 	return s, err
@@ -119,7 +126,9 @@ func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.P
 		return nil
 	}
 	if used.Cookie == "" {
-		return usage.Mistake("no token: give --token, set INFLUX_TOKEN, or make a profile with influx config create (a new server: influx setup)")
+		return usage.Mistake(
+			"no token: give --token, set INFLUX_TOKEN, or make a profile with influx config create (a new server: influx setup)",
+		)
 	}
 	var err error
 	if cfg.Username, cfg.Password, err = splitCookie(used); err != nil {
@@ -128,7 +137,10 @@ func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.P
 	if cfg.Password == "" {
 		cfg.Password, err = p.Term.Secret(ctx, "Please type the password of "+cfg.Username)
 		if errors.Is(err, terminal.ErrNotInteractive) {
-			return usage.Mistake("config %q has a username without a password, and standard input is not a terminal to ask for it", used.Name)
+			return usage.Mistake(
+				"config %q has a username without a password, and standard input is not a terminal to ask for it",
+				used.Name,
+			)
 		}
 	}
 	return err
@@ -146,7 +158,11 @@ func hasIdentity(cmd *cli.Command, used profile.Profile) bool {
 func splitCookie(p profile.Profile) (user, password string, err error) {
 	raw, err := base64.StdEncoding.DecodeString(p.Cookie)
 	if err != nil {
-		return "", "", fmt.Errorf("config %q has a cookie that is not base64 of user:password; set it again with influx config set -n %s -p USER", p.Name, p.Name)
+		return "", "", fmt.Errorf(
+			"config %q has a cookie that is not base64 of user:password; set it again with influx config set -n %s -p USER",
+			p.Name,
+			p.Name,
+		)
 	}
 	user, password, _ = strings.Cut(string(raw), ":")
 	return user, password, nil

@@ -17,7 +17,11 @@ import (
 // Audit is the command influx audit.
 func Audit(p *session.Process) *cli.Command {
 	moment := func(name, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, Usage: usage + ", as an age such as 24h or 7d, as a date such as 2026-01-31, or as a time such as 2026-01-31T12:00:00Z", Validator: duration.ValidSince}
+		return &cli.StringFlag{
+			Name:      name,
+			Usage:     usage + ": an age such as 24h or 7d, a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z",
+			Validator: duration.ValidSince,
+		}
 	}
 	return &cli.Command{
 		Name:  "audit",
@@ -33,11 +37,16 @@ A table shortens what an act was done to, where that is long; --json has all of 
 			&cli.StringFlag{Name: "org-id", Usage: "Acts on this organization", Validator: session.ValidID},
 			&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "Acts on the secret of this key"},
 			&cli.StringFlag{Name: "actor", Usage: "Acts of this user, by name or ID, or of this authorization, by ID"},
-			&cli.StringFlag{Name: "action", Usage: "One action, such as secrets.list, or a group, such as secrets"},
-			&cli.StringFlag{Name: "outcome", Usage: "allowed, denied or failed"},
-			moment("since", "Acts at or after this"),
-			moment("until", "Acts before this"),
-			&cli.IntFlag{Name: "limit", Usage: "How many acts to list, or 0 for all", Value: 100, Validator: session.NotNegative},
+			&cli.StringFlag{Name: "action", Usage: "Acts of this kind, such as secrets.list, or of a group, such as secrets"},
+			&cli.StringFlag{Name: "outcome", Usage: "Acts with this outcome: allowed, denied or failed"},
+			moment("since", "Acts at or after this moment"),
+			moment("until", "Acts before this moment"),
+			&cli.IntFlag{
+				Name:      "limit",
+				Usage:     "How many acts to list, or 0 for all",
+				Value:     100,
+				Validator: session.NotNegative,
+			},
 		),
 		Action: p.Connected(session.Authenticated, listAudit),
 	}
@@ -77,7 +86,10 @@ func listAudit(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 			session.FirstOf(r.User, r.UserID), r.AuthorizationID, r.Address,
 		}
 	}
-	return s.Print.Table([]string{"Time", "Outcome", "Action", "Organization ID", "Subject", "User", "Authorization ID", "Address"}, rows)
+	return s.Print.Table(
+		[]string{"Time", "Outcome", "Action", "Organization ID", "Subject", "User", "Authorization ID", "Address"},
+		rows,
+	)
 }
 
 // subjectWidth is about how many characters of a table are spent on what an act was done to.

@@ -48,10 +48,21 @@ func Seal(p *session.Process) *cli.Command {
    influx seal change --to transit --transit-key strongroom     # a key in the Vault of the server's configuration`,
 				Flags: session.CommonFlags(
 					&cli.StringFlag{Name: "to", Usage: "The `seal` to change to: key-file, passphrase or transit"},
-					&cli.StringFlag{Name: "key-file", Usage: "`Path` of the key file on the server, made where it is missing"},
-					&cli.StringFlag{Name: "passphrase-file", TakesFile: true, Usage: "Read the passphrase from this `file`'s first line, or from standard input where it is -"},
-					&cli.StringFlag{Name: "transit-key", Usage: "`Name` of the key in Vault; without it, the one of the server's configuration"},
-					&cli.StringFlag{Name: "transit-mount", Usage: "`Path` at which the transit engine is mounted in Vault; without it, as the server's configuration says"},
+					&cli.StringFlag{Name: "key-file", Usage: "The `path` of the key file on the server, made where it is missing"},
+					&cli.StringFlag{
+						Name:      "passphrase-file",
+						TakesFile: true,
+						Usage:     "Read the passphrase from this `file`'s first line, or from standard input where it is -",
+					},
+					&cli.StringFlag{
+						Name:  "transit-key",
+						Usage: "The `name` of the key in Vault; without it, the one of the server's configuration",
+					},
+					&cli.StringFlag{
+						Name: "transit-mount",
+						Usage: "The `path` at which the transit engine is mounted in Vault; without it, as the server's configuration " +
+							"says",
+					},
 				),
 				Action: p.Connected(session.Authenticated, sealChange),
 			},

@@ -77,7 +77,10 @@ func readStatus(ctx context.Context, s *session.Session) (*status, error) {
 	}
 	if open, err := s.Client.SetupAllowed(ctx); err == nil && open {
 		st.SetUp = false
-		st.Attention = append(st.Attention, "set-up: nobody has set the server up, and whoever comes first can; run influx setup")
+		st.Attention = append(
+			st.Attention,
+			"set-up: nobody has set the server up, and whoever comes first can; run influx setup",
+		)
 	}
 	if err := st.readForOperators(ctx, s); err != nil {
 		return nil, err
@@ -131,9 +134,20 @@ func (st *status) rows() [][]string {
 		rows = append(rows, []string{c.Name, c.Status, detail})
 	}
 	if seal := st.Seal; seal != nil {
-		rows = append(rows,
-			[]string{"seal", seal.Seal.Type, fmt.Sprintf("root key since %s, term %d of the data keys, names of secrets %s", seal.Seal.Since.UTC().Format(time.RFC3339), seal.Term, seal.Names)},
-			[]string{"rotation", seal.Rotation.State, seal.Rotation.Message})
+		rows = append(
+			rows,
+			[]string{
+				"seal",
+				seal.Seal.Type,
+				fmt.Sprintf(
+					"root key since %s, term %d of the data keys, names of secrets %s",
+					seal.Seal.Since.UTC().Format(time.RFC3339),
+					seal.Term,
+					seal.Names,
+				),
+			},
+			[]string{"rotation", seal.Rotation.State, seal.Rotation.Message},
+		)
 	} else {
 		rows = append(rows, []string{"seal", "unknown", st.unseen})
 	}

@@ -18,8 +18,10 @@ import (
 // The library's messages that Error says in other words. It quotes the value of a flag, which may be a token: what a
 // message tells of a value is for the flag's own check to say.
 var (
-	badValue      = regexp.MustCompile(`^invalid value "(?:[^"\\]|\\.)*" for flag -([^:]+): ((?s).*)$`)
-	badVariable   = regexp.MustCompile(`^could not parse "(?:[^"\\]|\\.)*" as \S+ value from environment variable "([^"]+)" for flag \S+: ((?s).*)$`)
+	badValue    = regexp.MustCompile(`^invalid value "(?:[^"\\]|\\.)*" for flag -([^:]+): ((?s).*)$`)
+	badVariable = regexp.MustCompile(
+		`^could not parse "(?:[^"\\]|\\.)*" as \S+ value from environment variable "([^"]+)" for flag \S+: ((?s).*)$`,
+	)
 	missingFlags  = regexp.MustCompile(`^Required flags? "([^"]+)" not set$`)
 	missingValue  = regexp.MustCompile(`^flag needs an argument: -*(.+)$`)
 	undefinedFlag = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
@@ -116,8 +118,26 @@ func didYouMean(name string, known []string) string {
 }
 
 // seriesCommands are the original's for data, queries and what builds on them.
-var seriesCommands = []string{"apply", "bucket-schema", "dashboards", "delete", "export", "pkger", "query", "remote", "repl",
-	"replication", "scripts", "stacks", "task", "telegrafs", "template", "transpile", "v1", "write"}
+var seriesCommands = []string{
+	"apply",
+	"bucket-schema",
+	"dashboards",
+	"delete",
+	"export",
+	"pkger",
+	"query",
+	"remote",
+	"repl",
+	"replication",
+	"scripts",
+	"stacks",
+	"task",
+	"telegrafs",
+	"template",
+	"transpile",
+	"v1",
+	"write",
+}
 
 // UnknownCommand is the error for a word where one of the group's commands should stand. Name is the group's with those
 // above it.

@@ -1,0 +1,327 @@
+// Package barrier stands between an engine and the records of users, tokens and organisations. Whoever can write the data
+// file, and has not the key, must be able neither to read those records nor to make one that is believed: each value is
+// sealed by the keyring, for its key (AES-256-GCM, see package keyring), so that it is no good under another key.
+//
+// What the keyring cannot tell is that a record is an older one of the same key, or is missing: who can write the file
+// can put back what was there once, and take away.
+//
+// Data that an older influxd has made have these records in clear. TakeIn seals them, once; the keyring says from then on
+// that a record in clear is a forgery.
+package barrier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+)
+
+// ErrForged is a record that the keyring has not sealed for its key: somebody else has written it, or it is damaged.
+var ErrForged = errors.New("the record was not written by this server, or is damaged; run influxd check, and restore a backup")
+
+// kind is what the sealed values are, in their additional data. They belong to no organisation.
+const kind = "identity"
+
+// sealedByte is how a sealed value begins. No value in clear does: they are JSON, and hashes of bcrypt.
+const sealedByte = 1
+
+// Store is the engine behind the barrier. It is a kv.Store, which Settled leaves as it is.
+type Store struct {
+	kv.Store
+	keys     *keyring.Keyring
+	prefixes []string
+	folders  map[string]bool
+	forged   func(key, what string) // nil: a forged record is an error
+
+	// writing is held for reading from when a value is sealed until it is written, so that Rewrite can wait for those that
+	// were sealed under an older term.
+	writing sync.RWMutex
+}
+
+// New puts the barrier before the engine, for the keys that begin with one of the prefixes: folders with their closing
+// slash, and whole keys.
+func New(store kv.Store, keys *keyring.Keyring, prefixes []string) *Store {
+	s := &Store{Store: kv.Settled(store), keys: keys, prefixes: prefixes, folders: make(map[string]bool, len(prefixes))}
+	for _, p := range prefixes {
+		s.folders[folder(p)] = true
+	}
+	return s
+}
+
+// Inspect is New for looking only: a record that does not open is told, once, and is then as if it were not there.
+func Inspect(store kv.Store, keys *keyring.Keyring, prefixes []string, forged func(key, what string)) *Store {
+	s := New(store, keys, prefixes)
+	told := make(map[string]bool)
+	s.forged = func(key, what string) {
+		if !told[key] {
+			told[key] = true
+			forged(key, what)
+		}
+	}
+	return s
+}
+
+// Settled marks its transactions as those of kv.Settled.
+func (s *Store) Settled() {}
+
+func folder(key string) string {
+	if i := strings.IndexByte(key, '/'); i >= 0 {
+		return key[:i]
+	}
+	return key
+}
+
+func (s *Store) covers(key string) bool { return s.folders[folder(key)] }
+
+func belongs(key string) keyring.Belongs { return keyring.Belongs{Kind: kind, Key: key} }
+
+// open gives the record with its value in clear.
+func (s *Store) open(ctx context.Context, r kv.Record) (kv.Record, error) {
+	if !s.covers(r.Key) {
+		return r, nil
+	}
+	if len(r.Value) == 0 || r.Value[0] != sealedByte {
+		if s.keys.IdentitiesSealed() {
+			return kv.Record{}, fmt.Errorf("record %q: %w", r.Key, ErrForged)
+		}
+		return r, nil
+	}
+	plain, err := s.keys.OpenFresh(ctx, 0, belongs(r.Key), r.Value)
+	switch {
+	case errors.Is(err, keyring.ErrTerm):
+		err = fmt.Errorf("record %q: %w (%w)", r.Key, ErrForged, err)
+	case errors.Is(err, keyring.ErrOpen):
+		err = fmt.Errorf("record %q: %w", r.Key, ErrForged)
+	}
+	r.Value = plain
+	return r, err
+}
+
+// Get is the engine's, with ErrForged.
+func (s *Store) Get(ctx context.Context, key string) (kv.Record, error) {
+	rs, err := s.read(ctx, func() ([]kv.Record, error) {
+		r, err := s.Store.Get(ctx, key)
+		return []kv.Record{r}, err
+	})
+	switch {
+	case err != nil:
+		return kv.Record{}, err
+	case len(rs) == 0:
+		return kv.Record{}, kv.ErrNotFound
+	}
+	return rs[0], nil
+}
+
+// List is the engine's, with ErrForged.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	for {
+		last := ""
+		rs, err := s.read(ctx, func() ([]kv.Record, error) {
+			raw, err := s.Store.List(ctx, prefix, after, limit)
+			if len(raw) > 0 {
+				last = raw[len(raw)-1].Key
+			}
+			return raw, err
+		})
+		if err != nil || len(rs) > 0 || last == "" {
+			return rs, err
+		}
+		after = last // all of them were forged
+	}
+}
+
+// read gives the records in clear that get reads. What was read just before the end of a rotation may be of a term that is
+// gone: it has been sealed anew by then, and is read again.
+func (s *Store) read(ctx context.Context, get func() ([]kv.Record, error)) ([]kv.Record, error) {
+	rs, err := s.openAll(ctx, get)
+	if errors.Is(err, keyring.ErrTerm) {
+		rs, err = s.openAll(ctx, get)
+	}
+	return rs, err
+}
+
+func (s *Store) openAll(ctx context.Context, get func() ([]kv.Record, error)) ([]kv.Record, error) {
+	raw, err := get()
+	if err != nil {
+		return nil, err
+	}
+	rs := raw[:0]
+	for _, r := range raw {
+		key := r.Key
+		r, err := s.open(ctx, r)
+		if errors.Is(err, ErrForged) && s.forged != nil {
+			s.forged(key, ErrForged.Error())
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
+// Txn is the engine's, with what it puts sealed.
+func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	s.writing.RLock()
+	defer s.writing.RUnlock()
+	sealed := slices.Clone(ops)
+	for i, op := range sealed {
+		if op.Kind != kv.OpPut || !s.covers(op.Key) {
+			continue
+		}
+		value, err := s.keys.Seal(0, belongs(op.Key), op.Value)
+		if err != nil {
+			return 0, err
+		}
+		sealed[i].Value = value
+	}
+	return s.Store.Txn(ctx, conds, sealed)
+}
+
+// Watch is the engine's, with what was put in clear. One that does not open ends it with ErrForged.
+func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
+	callers := ctx
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	err := s.Store.Watch(ctx, prefix, after, func(u kv.Update) {
+		if ctx.Err() != nil {
+			return
+		}
+		u.Events = slices.Clone(u.Events)
+		for i, e := range u.Events {
+			if e.Deleted {
+				continue
+			}
+			r, err := s.open(ctx, e.Record)
+			if err != nil {
+				end(err)
+				return
+			}
+			u.Events[i].Record = r
+		}
+		tell(u)
+	})
+	if callers.Err() == nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// TakeIn seals what is in clear in data that an older influxd has made, and says so in the keyring. It gives how many
+// records that were. Cut short, it goes on when it is called again. Nobody else may be at work on the data.
+func (s *Store) TakeIn(ctx context.Context) (int, error) {
+	if s.keys.IdentitiesSealed() {
+		return 0, nil
+	}
+	n, err := s.rewrite(ctx, func(r kv.Record) bool { return len(r.Value) == 0 || r.Value[0] != sealedByte })
+	if err != nil {
+		return n, err
+	}
+	return n, s.keys.SealIdentities(ctx)
+}
+
+// Rewrite seals anew what was sealed before the current term. When it returns, no record that opens is of an older one.
+// One that does not open is told, and left. Reading and writing go on meanwhile.
+func (s *Store) Rewrite(ctx context.Context, forged func(key string)) error {
+	term := s.keys.Term()
+	s.awaitWriters()
+	lost := make(map[string]bool)
+	for {
+		n, err := s.rewrite(ctx, func(r kv.Record) bool {
+			of, err := keyring.TermOf(r.Value)
+			if err != nil || of >= term || lost[r.Key] {
+				return false
+			}
+			if _, err := s.open(ctx, r); errors.Is(err, ErrForged) {
+				lost[r.Key] = true
+				forged(r.Key)
+				return false
+			}
+			return true
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// awaitWriters returns when all that was sealed before is written.
+func (s *Store) awaitWriters() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+}
+
+// How many records a rewriting reads and writes at a time, and how many transactions it has under way: the engine commits
+// them together.
+const (
+	rewritePage   = 4096
+	rewriteBatch  = kv.MaxOps / 2
+	rewriteAtOnce = 16
+)
+
+// rewrite writes anew the records for which old says so, and gives how many they are. One that somebody changes meanwhile
+// is left: it is new then.
+func (s *Store) rewrite(ctx context.Context, old func(kv.Record) bool) (int, error) {
+	n := 0
+	for _, prefix := range s.prefixes {
+		for after := ""; ; {
+			raw, err := s.Store.List(ctx, prefix, after, rewritePage)
+			if err != nil {
+				return n, err
+			}
+			if len(raw) == 0 {
+				break
+			}
+			after = raw[len(raw)-1].Key
+			raw = slices.DeleteFunc(raw, func(r kv.Record) bool { return !old(r) })
+			n += len(raw)
+			g, ctx := errgroup.WithContext(ctx)
+			g.SetLimit(rewriteAtOnce)
+			for batch := range slices.Chunk(raw, rewriteBatch) {
+				g.Go(func() error { return s.renew(ctx, batch) })
+			}
+			if err := g.Wait(); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// renew writes the records as they are, sealed under the current term, in as few transactions as they fit in.
+func (s *Store) renew(ctx context.Context, batch []kv.Record) error {
+	var conds []kv.Cond
+	var ops []kv.Op
+	size := 0
+	for _, r := range batch {
+		open, err := s.open(ctx, r)
+		if err != nil {
+			return err
+		}
+		conds, ops = append(conds, kv.Unchanged(r)), append(ops, kv.Put(r.Key, open.Value))
+		size += 2*len(r.Key) + len(r.Value) + keyring.Overhead
+	}
+	err := kv.ErrConflict
+	if size <= kv.MaxTxnBytes {
+		_, err = s.Txn(ctx, conds, ops)
+	}
+	switch {
+	case !errors.Is(err, kv.ErrConflict):
+		return err
+	case len(batch) == 1:
+		return nil
+	}
+	half := len(batch) / 2
+	if err := s.renew(ctx, batch[:half]); err != nil {
+		return err
+	}
+	return s.renew(ctx, batch[half:])
+}
