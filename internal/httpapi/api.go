@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/httpapi/system"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/secret"
 )
 
@@ -34,6 +35,8 @@ type Config struct {
 	Commit  string
 	// Settings is the effective configuration, nothing secret in it, for GET /api/v2/config.
 	Settings func() map[string]any
+	// Certificates are the states of the server's own, for the health checks; nil where it has none.
+	Certificates func() []pemfile.State
 
 	MaxBody int64 // bytes
 	Secure  bool  // the server speaks TLS: cookies are marked so
@@ -69,7 +72,7 @@ func (c Config) tables() []exchange.Table {
 		accounts.Routes(c.Authn, c.Directory),
 		system.Routes(system.Config{
 			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Data: c.Data, Settings: c.Settings, Gather: c.Gather,
-			Version: c.Version, Commit: c.Commit, Logger: c.Logger, Unfinished: c.Directory.Unfinished,
+			Version: c.Version, Commit: c.Commit, Logger: c.Logger, Unfinished: c.Directory.Unfinished, Certificates: c.Certificates,
 		}),
 		{"/api/v2/swagger.json": {"GET": exchange.Open(getOpenAPI)}},
 	}

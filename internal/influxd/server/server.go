@@ -31,6 +31,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/peer"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
@@ -51,7 +52,9 @@ type Server struct {
 	identity *directory.Service
 	trail    *audit.Log
 	log      *slog.Logger
-	closers  []func() error // in the order of opening
+	// certificates are the server's own, to be known before it serves.
+	certificates []*pemfile.Follower
+	closers      []func() error // in the order of opening
 }
 
 // keyWithoutData reports whether there is a key file and nothing that it opens. A first start makes both, so the data are
@@ -204,6 +207,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
+		Certificates: func() []pemfile.State { return pemfile.States(s.certificates...) },
 	}
 	if !cfg.MetricsDisabled {
 		api.Gather = metrics
