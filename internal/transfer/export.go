@@ -91,14 +91,14 @@ func ReadExport(r io.Reader) (*influxdb.Contents, error) {
 	case e.Format != exportFormat:
 		return nil, errExport
 	}
-	var secrets []influxdb.Secret
+	var c influxdb.Contents
 	for _, o := range e.Organizations {
 		if !o.ID.Valid() {
 			return nil, errExport
 		}
 		for _, key := range slices.Sorted(maps.Keys(o.Secrets)) {
-			secrets = append(secrets, influxdb.Secret{Org: o.ID, Key: key, Value: secret.NewValue([]byte(o.Secrets[key]))})
+			c.Secrets = append(c.Secrets, influxdb.Secret{Org: o.ID, Key: key, Value: secret.NewValue([]byte(o.Secrets[key]))})
 		}
 	}
-	return &influxdb.Contents{EachSecrets: influxdb.Whole(secrets)}, nil
+	return &c, nil
 }

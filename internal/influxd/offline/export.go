@@ -109,24 +109,15 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 	return recipients, nil
 }
 
-// readPassphrase reads the file of the flag --passphrase-file.
+// readPassphrase reads a file's first line.
 func readPassphrase(path string) (string, error) {
-	line, err := firstLine(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("flag --passphrase-file: %w", err)
 	}
-	return line, nil
-}
-
-// firstLine reads a file's first line, which must not be empty.
-func firstLine(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
-		return "", errors.New("its first line is empty")
+		return "", errors.New("flag --passphrase-file: its first line is empty")
 	}
 	return string(line), nil
 }

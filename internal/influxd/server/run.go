@@ -11,7 +11,6 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/listener"
 	"strongroom/internal/influxd/release"
-	"strongroom/internal/pemfile"
 	"strongroom/internal/seal"
 )
 
@@ -30,7 +29,7 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	for _, n := range cfg.Notices() {
 		log.Warn(n)
 	}
-	secure, certificate, err := listener.TLS(cfg, log)
+	secure, err := listener.TLS(cfg)
 	if err != nil {
 		return err
 	}
@@ -39,10 +38,6 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if certificate != nil {
-		s.certificates = append(s.certificates, certificate)
-		s.runs(ctx, func(ctx context.Context) { pemfile.Watch(ctx, certificate) })
-	}
 
 	l, url, err := listener.Listen(ctx, cfg, secure, log)
 	if err != nil {
