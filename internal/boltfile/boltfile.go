@@ -57,7 +57,8 @@ type File struct {
 	size int64
 	meta Meta
 
-	seen map[uint64]bool // the pages met, so that none is followed twice
+	seen  pages  // the pages met, so that none is followed twice
+	after []byte // of WalkAfter: what is not behind it is left out; nil otherwise
 }
 
 // Open reads the newest of the file's two meta pages that is whole.
@@ -69,7 +70,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if need := int64(m.Pages) * int64(m.PageSize); m.Pages > uint64(size) || need > size {
 		return nil, fmt.Errorf("the file is cut off: it has %d bytes and says it has %d pages of %d", size, m.Pages, m.PageSize)
 	}
-	return &File{r: r, size: size, meta: m, seen: make(map[uint64]bool)}, nil
+	return &File{r: r, size: size, meta: m, seen: make(pages, m.Pages/64+1)}, nil
 }
 
 // Meta is what Open has read. It stays the same until the file's owner commits.
@@ -140,6 +141,7 @@ type Visitor interface {
 // reading; damage is none.
 func (f *File) Walk(v Visitor) error {
 	clear(f.seen)
+	f.after = nil
 	if err := f.tree(v, nil, f.meta.Root, 0, &span{}); err != nil {
 		return err
 	}
@@ -174,7 +176,7 @@ func (f *File) freelist(v Visitor) error {
 	switch {
 	case page == noFreelist:
 		return nil
-	case page < 2 || page >= f.meta.Pages || f.seen[page]:
+	case page < 2 || page >= f.meta.Pages || f.seen.has(page):
 		return damaged("it cannot be the list of free pages")
 	}
 	raw, why, err := f.read(page)
@@ -195,7 +197,7 @@ func (f *File) freelist(v Visitor) error {
 	for i := range n {
 		free := binary.LittleEndian.Uint64(list[i*8:])
 		switch {
-		case free < 2 || free >= f.meta.Pages || f.seen[free]:
+		case free < 2 || free >= f.meta.Pages || f.seen.has(free):
 			v.Damaged(nil, Damage{free, "it is listed as free, and is in use or not there"})
 		case free <= before:
 			v.Damaged(nil, Damage{page, "the list of free pages is out of order"})
@@ -216,7 +218,7 @@ func (f *File) tree(v Visitor, path []string, page uint64, depth int, in *span) 
 		return damaged("the tree is too deep")
 	case page < 2 || page >= f.meta.Pages:
 		return damaged("there is no such page")
-	case f.seen[page]:
+	case f.seen.has(page):
 		return damaged("it is used twice")
 	}
 	raw, why, err := f.read(page)
@@ -227,10 +229,10 @@ func (f *File) tree(v Visitor, path []string, page uint64, depth int, in *span) 
 		return damaged("%s", why)
 	}
 	for i := range uint64(len(raw) / f.meta.PageSize) {
-		if f.seen[page+i] {
+		if f.seen.has(page + i) {
 			return damaged("it is used twice")
 		}
-		f.seen[page+i] = true
+		f.seen.add(page + i)
 	}
 	return f.elements(v, path, page, raw, depth, in)
 }
@@ -289,6 +291,9 @@ func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth
 			continue
 		}
 		in.last = bytes.Clone(key)
+		if f.after != nil && len(path) == 1 && bytes.Compare(key, f.after) <= 0 {
+			continue
+		}
 		var err error
 		if u32(el)&bucketElement != 0 {
 			err = f.bucket(v, append(path[:len(path):len(path)], string(key)), page, value, depth)
@@ -326,6 +331,9 @@ func (f *File) branch(v Visitor, path []string, page uint64, raw []byte, count, 
 		keys[i] = key
 	}
 	for i := range count {
+		if f.after != nil && len(path) == 1 && i+1 < count && keys[i+1] != nil && bytes.Compare(keys[i+1], f.after) <= 0 {
+			continue
+		}
 		below := span{last: in.last, low: keys[i], high: in.high}
 		if i+1 < count {
 			below.high = keys[i+1]

@@ -16,7 +16,7 @@ import (
 	"strongroom/internal/httpapi/system"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
-	"strongroom/internal/inflight"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/secret"
 )
 
@@ -35,10 +35,11 @@ type Config struct {
 	Commit  string
 	// Settings is the effective configuration, nothing secret in it, for GET /api/v2/config.
 	Settings func() map[string]any
+	// Certificates are the states of the server's own, for the health checks; nil where it has none.
+	Certificates func() []pemfile.State
 
-	MaxBody int64            // bytes
-	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
-	Secure  bool             // the server speaks TLS: cookies are marked so
+	MaxBody int64 // bytes
+	Secure  bool  // the server speaks TLS: cookies are marked so
 	Metrics prometheus.Registerer
 	// Gather serves /metrics; nil serves none.
 	Gather prometheus.Gatherer
@@ -56,7 +57,7 @@ func New(c Config) (http.Handler, error) {
 		c.Logger = slog.Default()
 	}
 	s, err := exchange.New(exchange.Config{
-		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
+		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Secure: c.Secure, Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
 	}, c.tables()...)
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (c Config) tables() []exchange.Table {
 		accounts.Routes(c.Authn, c.Directory),
 		system.Routes(system.Config{
 			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Data: c.Data, Settings: c.Settings, Gather: c.Gather,
-			Version: c.Version, Commit: c.Commit, Logger: c.Logger, Unfinished: c.Directory.Unfinished,
+			Version: c.Version, Commit: c.Commit, Logger: c.Logger, Unfinished: c.Directory.Unfinished, Certificates: c.Certificates,
 		}),
 		{"/api/v2/swagger.json": {"GET": exchange.Open(getOpenAPI)}},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+	"golang.org/x/crypto/bcrypt"
 
 	"strongroom/internal/id"
 	"strongroom/internal/influxd/command"
@@ -269,4 +272,86 @@ func readFile(t testing.TB, path string) []byte {
 	b, err := os.ReadFile(path)
 	must(t, err)
 	return b
+}
+
+// TestImportOverLimits imports records that are over a limit among others: each is skipped alone and told, by the dry run
+// as by the run. A password longer than bcrypt reads works as it did in InfluxDB.
+func TestImportOverLimits(t *testing.T) {
+	theirs := filepath.Join(t.TempDir(), "influxd.bolt")
+	db, err := bbolt.Open(theirs, 0o600, &bbolt.Options{NoSync: true})
+	must(t, err)
+	const org, user = "00000000000000aa", "00000000000000bb"
+	hash, err := bcrypt.GenerateFromPassword(bytes.Repeat([]byte("q"), 72), bcrypt.MinCost)
+	must(t, err)
+	permissions := make([]string, 20_000)
+	for i := range permissions {
+		permissions[i] = fmt.Sprintf(`{"action":"read","resource":{"type":"buckets","id":"%016x","orgID":"%s"}}`, i+1, org)
+	}
+	const large = "large-"
+	must(t, db.Update(func(tx *bbolt.Tx) error {
+		put := func(bucket, key, value string) error {
+			b, err := tx.CreateBucketIfNotExists([]byte(bucket))
+			return errors.Join(err, b.Put([]byte(key), []byte(value)))
+		}
+		err := errors.Join(put("usersv1", user, `{"id":"`+user+`","name":"pw-long"}`), put("userspasswordv1", user, string(hash)),
+			put("organizationsv1", org, `{"id":"`+org+`","name":"acme"}`),
+			put("organizationsv1", "00000000000000ab", `{"id":"00000000000000ab","name":"`+strings.Repeat("y", 600)+`"}`),
+			put("secretsv1", "00000000000000abx", "eA=="), put("secretsv1", "00000000000000acx", "eA=="),
+			put("secretsv1", org+large+strings.Repeat("m", 32_000-len(large)), "eA=="))
+		for i, p := range []string{permissions[0], strings.Join(permissions, ","), permissions[1]} {
+			a := fmt.Sprintf("00000000000000c%d", i)
+			err = errors.Join(err, put("authorizationsv1", a, `{"id":"`+a+`","token":"token-`+a+`","orgID":"`+org+`","userID":"`+user+`","permissions":[`+p+`]}`))
+		}
+		for i := range 600 {
+			err = errors.Join(err, put("secretsv1", fmt.Sprintf("%s%06d", org, i), "eA=="))
+		}
+		return err
+	}))
+	must(t, db.Close())
+	dir := t.TempDir()
+	reports := map[bool]string{}
+	for _, dry := range []bool{true, false} {
+		args := []string{"import", "--influxdb", theirs, "--json", "--max-secret-key-size=40000"}
+		if dry {
+			args = append(args, "--dry-run")
+		}
+		stdout, _, err := influxdOn(t, dir, args...)
+		must(t, err)
+		var r transfer.Report
+		must(t, json.Unmarshal([]byte(stdout), &r))
+		reports[dry] = strings.Replace(stdout, `"dryRun": true`, `"dryRun": false`, 1)
+		want := []transfer.Total{{Kind: "user", Brought: 1}, {Kind: "organization", Brought: 1, Skipped: 1},
+			{Kind: "authorization", Brought: 2, Skipped: 1}, {Kind: "secret", Brought: 600, Skipped: 3}, {Kind: "operator", Skipped: 1}}
+		if diff := cmp.Diff(want, r.Totals); diff != "" {
+			t.Errorf("dry run %v: totals (-want +got):\n%s", dry, diff)
+		}
+		why := map[string]string{"00000000000000c1": "20000 permissions are too large", "00000000000000ab": "told of it", "00000000000000ac": "deleted organizations",
+			org: "too"}
+		for _, i := range r.Items {
+			if part, ok := why[i.ID]; ok && i.Result == transfer.Skipped && i.Kind != "organization" {
+				if !strings.Contains(i.Why, part) || len(i.Name) > 100 {
+					t.Errorf("dry run %v: %+v, want %q", dry, i, part)
+				}
+				delete(why, i.ID)
+			}
+		}
+		if len(why) > 0 {
+			t.Errorf("dry run %v: nothing is told of %v", dry, why)
+		}
+	}
+	if diff := cmp.Diff(reports[true], reports[false]); diff != "" {
+		t.Errorf("the dry run and the run (-dry +run):\n%s", diff)
+	}
+	s := start(t, dir)
+	for password, status := range map[string]int{strings.Repeat("q", 100): 204, strings.Repeat("q", 71): 401} {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v2/signin", nil)
+		must(t, err)
+		req.SetBasicAuth("pw-long", password)
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		res.Body.Close()
+		if res.StatusCode != status {
+			t.Errorf("a password of %d bytes: %s, want %d", len(password), res.Status, status)
+		}
+	}
 }

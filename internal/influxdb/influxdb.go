@@ -24,8 +24,21 @@ import (
 // Contents is what was read.
 type Contents struct {
 	Identities
+	Skipped []Skip
+	// EachSecrets reads the secrets, and calls f with some at a time, all of one organisation's after each other. It ends
+	// with f's error.
+	EachSecrets func(ctx context.Context, f func(Some) error) error
+}
+
+// Some are secrets that belong together: they were there at one moment. Skipped is what could not be read among them.
+type Some struct {
 	Secrets []Secret
 	Skipped []Skip
+}
+
+// Whole is an EachSecrets that has them all.
+func Whole(secrets []Secret) func(context.Context, func(Some) error) error {
+	return func(_ context.Context, f func(Some) error) error { return f(Some{Secrets: secrets}) }
 }
 
 // Secret is one secret of an organisation.
@@ -50,7 +63,8 @@ const FileName = "influxd.bolt"
 // attempts is how often a file is read again because InfluxDB has committed meanwhile.
 const attempts = 20
 
-// Read reads the file, or the file FileName in the folder, that the path names.
+// Read reads the file, or the file FileName in the folder, that the path names: at once all but the secrets, which are
+// read when they are asked for, so that a file takes no more memory than its users and tokens.
 func Read(ctx context.Context, path string) (*Contents, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, FileName)
@@ -59,8 +73,12 @@ func Read(ctx context.Context, path string) (*Contents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the InfluxDB file %s: %w", path, err)
 	}
+	c.EachSecrets = func(ctx context.Context, f func(Some) error) error { return eachSecrets(ctx, path, f) }
 	return c, nil
 }
+
+// errBusy is a file that never stays as it is.
+var errBusy = errors.New("InfluxDB writes to it all the time: stop InfluxDB, or name a copy of the file")
 
 func read(ctx context.Context, path string) (*Contents, error) {
 	file, err := os.Open(path)
@@ -69,19 +87,7 @@ func read(ctx context.Context, path string) (*Contents, error) {
 	}
 	defer file.Close()
 	for range attempts {
-		info, err := file.Stat()
-		switch {
-		case err != nil:
-			return nil, err
-		case !info.Mode().IsRegular():
-			return nil, errors.New("it is not a file")
-		case info.Size() == 0:
-			return nil, errors.New("it is empty")
-		}
-		bolt, err := boltfile.Open(file, info.Size())
-		if errors.Is(err, boltfile.ErrFormat) {
-			return nil, errors.New("it is not a database of InfluxDB 2: name its influxd.bolt, often in ~/.influxdbv2 or /var/lib/influxdb")
-		}
+		bolt, err := open(file)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +99,24 @@ func read(ctx context.Context, path string) (*Contents, error) {
 			return nil, err
 		}
 	}
-	return nil, errors.New("InfluxDB writes to it all the time: stop InfluxDB, or name a copy of the file")
+	return nil, errBusy
+}
+
+func open(file *os.File) (*boltfile.File, error) {
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a file")
+	case info.Size() == 0:
+		return nil, errors.New("it is empty")
+	}
+	bolt, err := boltfile.Open(file, info.Size())
+	if errors.Is(err, boltfile.ErrFormat) {
+		return nil, errors.New("it is not a database of InfluxDB 2: name its influxd.bolt, often in ~/.influxdbv2 or /var/lib/influxdb")
+	}
+	return bolt, err
 }
 
 func readBolt(ctx context.Context, file *boltfile.File) (*Contents, error) {
@@ -131,12 +154,12 @@ func newWalk(ctx context.Context) *walk {
 	return &walk{ctx: ctx, other: make(map[string]int), passwords: make(map[id.ID][]byte), instance: make(map[id.ID]bool)}
 }
 
-// Bucket notes what kind of file it is.
+// Bucket notes what kind of file it is. The secrets are read by themselves.
 func (w *walk) Bucket(path []string) bool {
 	_, known := readers[path[0]]
 	w.influxdb = w.influxdb || known
 	w.ours = w.ours || path[0] == "strongroom-meta"
-	return len(path) == 1
+	return len(path) == 1 && path[0] != secretsBucket
 }
 
 // Record takes up one record. It keeps nothing of key and value.
@@ -169,7 +192,11 @@ func (w *walk) Damaged(path []string, d boltfile.Damage) {
 	if len(path) > 0 {
 		where = path[0]
 	}
-	w.skip("damage", where, "the file is damaged, and what was there is not in this report ("+d.String()+")")
+	w.contents.Skipped = append(w.contents.Skipped, damaged(where, d))
+}
+
+func damaged(where string, d boltfile.Damage) Skip {
+	return Skip{Kind: "damage", Name: where, Count: 1, Why: "the file is damaged, and what was there is not in this report (" + d.String() + ")"}
 }
 
 func (w *walk) skip(kind, name, why string) {

@@ -85,6 +85,27 @@ func file(t testing.TB, records ...[3]string) string {
 	return path
 }
 
+// all is what a file holds, the secrets with the rest.
+type all struct {
+	*Contents
+	Secrets []Secret
+	Skipped []Skip
+}
+
+func readAll(ctx context.Context, path string) (*all, error) {
+	c, err := Read(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	a := &all{Contents: c}
+	err = c.EachSecrets(ctx, func(s Some) error {
+		a.Secrets, a.Skipped = append(a.Secrets, s.Secrets...), append(a.Skipped, s.Skipped...)
+		return nil
+	})
+	a.Skipped = append(a.Skipped, c.Skipped...)
+	return a, err
+}
+
 func TestReadRefuses(t *testing.T) {
 	whole := sample(t)
 	for _, tt := range []struct{ name, path, want string }{
@@ -152,7 +173,7 @@ func TestSkips(t *testing.T) {
 		{"sessionsv1", "sesame", "{}", "session (users sign in again)", "does not keep these"},
 		{"moonsv1", org, "{}", "moonsv1", "not known"},
 	} {
-		c, err := Read(t.Context(), file(t, [3]string{tt.bucket, tt.key, tt.value},
+		c, err := readAll(t.Context(), file(t, [3]string{tt.bucket, tt.key, tt.value},
 			[3]string{"secretsv1", org + "kept", "dmFsdWU="}, [3]string{"authorizationindexv1", "sesame", auth}))
 		if err != nil {
 			t.Errorf("%s %s: %v", tt.bucket, tt.value, err)
@@ -173,7 +194,7 @@ func TestSkips(t *testing.T) {
 // TestDamagedPages damages every page of the sample in turn: there is an error, or a report of the damage, or everything.
 func TestDamagedPages(t *testing.T) {
 	whole := sample(t)
-	full, err := Read(t.Context(), write(t, whole))
+	full, err := readAll(t.Context(), write(t, whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +202,7 @@ func TestDamagedPages(t *testing.T) {
 	for page := 2; page*4096 < len(whole); page++ {
 		b := bytes.Clone(whole)
 		copy(b[page*4096:], bytes.Repeat([]byte{0xff}, 512))
-		c, err := Read(t.Context(), write(t, b))
+		c, err := readAll(t.Context(), write(t, b))
 		switch {
 		case err != nil:
 			told++
@@ -222,7 +243,7 @@ func TestReadSample(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := write(t, sample(t))
-	c, err := Read(t.Context(), filepath.Dir(path)) // by its folder
+	c, err := readAll(t.Context(), filepath.Dir(path)) // by its folder
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +305,7 @@ func TestReadSample(t *testing.T) {
 // TestNewerForms reads what other versions write: hashed tokens, the owner of the instance, permissions with names.
 func TestNewerForms(t *testing.T) {
 	hashed := sha256.Sum256([]byte("sesame"))
-	c, err := Read(t.Context(), file(t,
+	c, err := readAll(t.Context(), file(t,
 		[3]string{"usersv1", user, `{"id":"` + user + `","name":"u"}`},
 		[3]string{"userresourcemappingsv1", "0000000000000001" + user, `{"userID":"` + user + `","userType":"owner","mappingType":"user","resourceType":"instance","resourceID":"0000000000000001"}`},
 		[3]string{"bucketsv1", org, `{"id":"` + org + `","organizationID":"` + org + `","type":"system","name":"_b","new":{}}`},
@@ -341,7 +362,7 @@ func TestInUse(t *testing.T) {
 		}
 	}()
 	for range 50 {
-		c, err := Read(t.Context(), path)
+		c, err := readAll(t.Context(), path)
 		if err != nil {
 			if !strings.Contains(err.Error(), "all the time") && !strings.Contains(err.Error(), "cut off") {
 				t.Error(err)
@@ -401,6 +422,12 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, i int, key string, value []byte) {
 		w := newWalk(t.Context())
 		bucket := buckets[uint(i)%uint(len(buckets))]
+		if bucket == secretsBucket {
+			if s, why := readSecret(key, value); (why == "") != s.Org.Valid() {
+				t.Errorf("a secret of %s: %q", s.Org, why)
+			}
+			return
+		}
 		if err := w.Record([]string{bucket}, []byte(key), value); err != nil {
 			t.Fatal(err)
 		}
@@ -416,4 +443,49 @@ func FuzzRecord(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEachSecretsGoesOn reads many secrets while InfluxDB writes now and then: each is passed on once, in order.
+func TestEachSecretsGoesOn(t *testing.T) {
+	path := file(t, [3]string{"organizationsv1", "", ""})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const n = 3*someSecrets + 10
+	put := func(from, to int) {
+		t.Helper()
+		if err := db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("secretsv1"))
+			for i := from; i < to; i++ {
+				err = errors.Join(err, b.Put(fmt.Appendf(nil, "%s%06d", org, i), []byte("dmFsdWU=")))
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(0, n)
+	c, err := Read(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	if err := c.EachSecrets(t.Context(), func(s Some) error {
+		for _, s := range s.Secrets {
+			if s.Key != fmt.Sprintf("%06d", got) {
+				t.Fatalf("secret %d is %s", got, s.Key)
+			}
+			got++
+		}
+		put(n, n+1)
+		return nil
+	}); err != nil || got != n+1 {
+		t.Errorf("%d secrets of %d: %v", got, n+1, err)
+	}
+	enough := errors.New("enough")
+	if err := c.EachSecrets(t.Context(), func(Some) error { return enough }); err != enough {
+		t.Errorf("ended by whom they are passed to: %v", err)
+	}
 }

@@ -2,7 +2,6 @@ package influxdb
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/secret"
 )
 
 const (
@@ -27,7 +25,7 @@ var readers = map[string]func(w *walk, key string, value []byte) (why string){
 	mappingsBucket:     (*walk).mapping,
 	"bucketsv1":        (*walk).bucket,
 	"authorizationsv1": (*walk).authorization,
-	secretsBucket:      (*walk).secret,
+	secretsBucket:      nil, // they are read by themselves
 }
 
 // kinds are what the report calls the records of those buckets.
@@ -209,23 +207,5 @@ func (w *walk) authorization(key string, value []byte) string {
 	}
 	w.contents.Authorizations = append(w.contents.Authorizations, identity.Authorization{ID: a.ID, Hash: hash, Status: status(a.Status),
 		Description: a.Description, OrgID: *a.OrgID, UserID: *a.UserID, Permissions: permissions, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt})
-	return ""
-}
-
-// secret reads a secret. What may be a key or a value is for whoever stores it to say.
-func (w *walk) secret(key string, value []byte) string {
-	if len(key) < id.Length {
-		return malformed
-	}
-	org, err := id.Parse(key[:id.Length])
-	if err != nil {
-		return "its key does not begin with an organization's ID"
-	}
-	plain := make([]byte, base64.StdEncoding.DecodedLen(len(value)))
-	n, err := base64.StdEncoding.Decode(plain, value)
-	if err != nil {
-		return "its value is not base64"
-	}
-	w.contents.Secrets = append(w.contents.Secrets, Secret{Org: org, Key: key[id.Length:], Value: secret.NewValue(plain[:n:n])})
 	return ""
 }

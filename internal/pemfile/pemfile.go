@@ -212,6 +212,14 @@ func (f *Follower) State(now time.Time) State {
 	return s
 }
 
+// States are those of several, as they are now.
+func States(followers ...*Follower) (states []State) {
+	for _, f := range followers {
+		states = append(states, f.State(time.Now()))
+	}
+	return states
+}
+
 // soon is how long before its end a certificate should have been renewed: a tenth of its time, and at most two weeks.
 func soon(whole time.Duration) time.Duration { return min(whole/10, 14*24*time.Hour) }
 
@@ -223,9 +231,7 @@ func Watch(ctx context.Context, followers ...*Follower) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		for _, f := range followers {
-			f.State(time.Now())
-		}
+		States(followers...)
 		select {
 		case <-ctx.Done():
 			return

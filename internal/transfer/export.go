@@ -91,14 +91,14 @@ func ReadExport(r io.Reader) (*influxdb.Contents, error) {
 	case e.Format != exportFormat:
 		return nil, errExport
 	}
-	var c influxdb.Contents
+	var secrets []influxdb.Secret
 	for _, o := range e.Organizations {
 		if !o.ID.Valid() {
 			return nil, errExport
 		}
 		for _, key := range slices.Sorted(maps.Keys(o.Secrets)) {
-			c.Secrets = append(c.Secrets, influxdb.Secret{Org: o.ID, Key: key, Value: secret.NewValue([]byte(o.Secrets[key]))})
+			secrets = append(secrets, influxdb.Secret{Org: o.ID, Key: key, Value: secret.NewValue([]byte(o.Secrets[key]))})
 		}
 	}
-	return &c, nil
+	return &influxdb.Contents{EachSecrets: influxdb.Whole(secrets)}, nil
 }

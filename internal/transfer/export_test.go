@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/influxdb"
 )
 
 func TestReadExportRefuses(t *testing.T) {
@@ -53,7 +54,7 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(map[id.ID]map[string]string)
-	for _, s := range c.Secrets {
+	for _, s := range secretsOf(t, c) {
 		if got[s.Org] == nil {
 			got[s.Org] = make(map[string]string)
 		}
@@ -64,6 +65,17 @@ func TestExport(t *testing.T) {
 	}
 }
 
+func secretsOf(t *testing.T, c *influxdb.Contents) (all []influxdb.Secret) {
+	t.Helper()
+	if err := c.EachSecrets(t.Context(), func(s influxdb.Some) error {
+		all = append(all, s.Secrets...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func FuzzReadExport(f *testing.F) {
 	f.Add([]byte(`{"format":"strongroom-secrets-1","exported":"2026-01-02T03:04:05Z","organizations":[{"id":"0000000000000001","secrets":{"a":"b"}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -71,7 +83,7 @@ func FuzzReadExport(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, s := range c.Secrets {
+		for _, s := range secretsOf(t, c) {
 			if !s.Org.Valid() {
 				t.Errorf("a secret of no organisation: %q", s.Key)
 			}

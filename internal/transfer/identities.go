@@ -27,7 +27,7 @@ const importsAtOnce = 64
 // identities takes over who is not here yet. Who and what is here is never changed: the same thing is Present, another
 // thing of the same name or ID is a conflict, and what hangs on something that was not taken over is skipped. So a second
 // call with the same changes nothing. An error ends it; what has been brought by then stays, and the next call goes on.
-func (im Import) identities(ctx context.Context, r *Report, in influxdb.Identities) error {
+func (im *importing) identities(ctx context.Context, in influxdb.Identities) error {
 	act := access.Act{Action: "import", Target: errs.Clip(im.From)}
 	var need []access.Permission
 	for _, t := range []access.ResourceType{access.Users, access.Orgs, access.Buckets, access.Authorizations} {
@@ -55,26 +55,38 @@ func (im Import) identities(ctx context.Context, r *Report, in influxdb.Identiti
 				return err
 			})
 		}
-		if err := g.Wait(); err != nil {
-			return im.Guard.Done(ctx, im.Caller, act, err)
+		err := g.Wait()
+		for _, i := range some { // also what was brought before an error
+			if i.Result == "" {
+				continue
+			}
+			im.report.add(i)
+			if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != Brought && i.Result != Present {
+				im.left[org] = true
+			}
 		}
-		for _, i := range some {
-			r.add(i)
+		if err != nil {
+			return im.Guard.Done(ctx, im.Caller, act, err)
 		}
 	}
 	return nil
 }
 
-// bring carries out what creates a thing under conditions; with ErrConflict the caller looks again.
-func (im Import) bring(ctx context.Context, item *Item, conds []kv.Cond, ops []kv.Op) error {
+// bring carries out what creates a thing under conditions; with ErrConflict the caller looks again. A thing that is too
+// large for the engine is skipped.
+func (im *importing) bring(ctx context.Context, item *Item, conds []kv.Cond, ops []kv.Op) error {
 	_, err := im.KV.Txn(ctx, conds, ops)
-	if err == nil {
+	switch {
+	case err == nil:
 		item.is(Brought, "")
+	case errors.Is(err, kv.ErrTooLarge):
+		item.is(Skipped, "it is too large to be kept")
+		return nil
 	}
 	return err
 }
 
-func (im Import) user(ctx context.Context, u influxdb.User) (Item, error) {
+func (im *importing) user(ctx context.Context, u influxdb.User) (Item, error) {
 	item := Item{Kind: "user", ID: u.ID.String(), Name: errs.Clip(u.Name), Count: 1}
 	if err := errors.Join(identity.ValidName("user", u.Name), u.Status.Valid()); err != nil {
 		item.is(Skipped, "%s", errs.Message(err))
@@ -116,7 +128,7 @@ func (i *Item) present(what, here, there string) {
 	}
 }
 
-func (im Import) org(ctx context.Context, o identity.Org) (Item, error) {
+func (im *importing) org(ctx context.Context, o identity.Org) (Item, error) {
 	item := Item{Kind: "organization", ID: o.ID.String(), Name: errs.Clip(o.Name), Count: 1}
 	if err := errors.Join(identity.ValidName("organization", o.Name), identity.ValidDescription(o.Description)); err != nil {
 		item.is(Skipped, "%s", errs.Message(err))
@@ -146,7 +158,7 @@ func (im Import) org(ctx context.Context, o identity.Org) (Item, error) {
 }
 
 // parents gives the conditions that the user and the organisation stay there; ok is false where one is not.
-func (im Import) parents(ctx context.Context, item *Item, org, user id.ID) (conds []kv.Cond, ok bool, err error) {
+func (im *importing) parents(ctx context.Context, item *Item, org, user id.ID) (conds []kv.Cond, ok bool, err error) {
 	for _, p := range []struct {
 		what, folder string
 		id           id.ID
@@ -157,6 +169,9 @@ func (im Import) parents(ctx context.Context, item *Item, org, user id.ID) (cond
 		_, r, there, err := record.Find[any](ctx, im.KV, record.Key(p.folder, p.id))
 		if err != nil || !there {
 			item.is(Skipped, "its %s %s is not here", p.what, p.id)
+			if im.left[p.id] {
+				item.Why += ", for the reason that is told of it"
+			}
 			return nil, false, err
 		}
 		conds = append(conds, kv.Unchanged(r))
@@ -164,7 +179,7 @@ func (im Import) parents(ctx context.Context, item *Item, org, user id.ID) (cond
 	return conds, true, nil
 }
 
-func (im Import) member(ctx context.Context, m influxdb.Member) (Item, error) {
+func (im *importing) member(ctx context.Context, m influxdb.Member) (Item, error) {
 	item := Item{Kind: "member", ID: m.UserID.String(), Name: string(m.Role) + " of " + m.OrgID.String(), Count: 1}
 	err := record.Update(ctx, func() error {
 		conds, ok, err := im.parents(ctx, &item, m.OrgID, m.UserID)
@@ -183,7 +198,7 @@ func (im Import) member(ctx context.Context, m influxdb.Member) (Item, error) {
 	return item, err
 }
 
-func (im Import) bucket(ctx context.Context, b identity.Bucket) (Item, error) {
+func (im *importing) bucket(ctx context.Context, b identity.Bucket) (Item, error) {
 	item := Item{Kind: "bucket", ID: b.ID.String(), Name: errs.Clip(b.Name), Count: 1}
 	if err := errors.Join(identity.ValidName("bucket", b.Name), identity.ValidDescription(b.Description)); err != nil {
 		item.is(Skipped, "%s", errs.Message(err))
@@ -208,7 +223,7 @@ func (im Import) bucket(ctx context.Context, b identity.Bucket) (Item, error) {
 	return item, err
 }
 
-func (im Import) authorization(ctx context.Context, a identity.Authorization) (Item, error) {
+func (im *importing) authorization(ctx context.Context, a identity.Authorization) (Item, error) {
 	item := Item{Kind: "authorization", ID: a.ID.String(), Name: errs.Clip(a.Description), Count: 1}
 	err := errors.Join(identity.ValidDescription(a.Description), a.Status.Valid(), identity.ValidPermissions(a.Permissions))
 	switch {
@@ -239,7 +254,11 @@ func (im Import) authorization(ctx context.Context, a identity.Authorization) (I
 			return err
 		}
 		conds, ops := a.Creation()
-		return im.bring(ctx, &item, append(conds, more...), ops)
+		err = im.bring(ctx, &item, append(conds, more...), ops)
+		if item.Result == Skipped {
+			item.Why = fmt.Sprintf("its %d permissions are too large together to be kept: make a token with fewer", len(a.Permissions))
+		}
+		return err
 	})
 	return item, err
 }

@@ -1,10 +1,12 @@
 package transfer_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +48,7 @@ func imported(t *testing.T) influxdb.Identities {
 
 // bring imports what InfluxDB kept.
 func bring(t *testing.T, f *identitytest.Fixture, c *access.Caller, in influxdb.Identities) ([]transfer.Item, error) {
-	report, err := transfer.Import{KV: f.KV, Guard: f.Guard, Caller: c, From: "file"}.Run(t.Context(), &influxdb.Contents{Identities: in})
+	report, err := transfer.Import{KV: f.KV, Guard: f.Guard, Caller: c, From: "file"}.Run(t.Context(), &influxdb.Contents{Identities: in, EachSecrets: influxdb.Whole(nil)})
 	return report.Items, err
 }
 
@@ -210,5 +212,33 @@ func TestImport(t *testing.T) {
 	}
 	if allowed, err := f.SetupAllowed(t.Context()); err != nil || allowed {
 		t.Errorf("setup is allowed (%v): %v", allowed, err)
+	}
+}
+
+// full is an engine that has room for so many transactions.
+type full struct {
+	kv.Store
+	left atomic.Int64
+}
+
+func (f *full) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	if f.left.Add(-1) < 0 {
+		return 0, kv.ErrFull
+	}
+	return f.Store.Txn(ctx, conds, ops)
+}
+
+// TestImportReportsBeforeAnError ends an import in its course: what was brought by then is told.
+func TestImportReportsBeforeAnError(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	engine := &full{Store: f.KV}
+	engine.left.Store(3) // the users and the organisation
+	report, err := transfer.Import{KV: engine, Guard: f.Guard, Caller: access.System(), From: "file"}.
+		Run(t.Context(), &influxdb.Contents{Identities: imported(t), EachSecrets: influxdb.Whole(nil)})
+	if !errors.Is(err, kv.ErrFull) {
+		t.Fatalf("without room: %v", err)
+	}
+	if got := results(report.Items); got != "user brought\nuser brought\norganization brought" {
+		t.Errorf("the report:\n%s", got)
 	}
 }

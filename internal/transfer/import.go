@@ -3,7 +3,6 @@ package transfer
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"strongroom/internal/access"
@@ -23,80 +22,144 @@ type Import struct {
 	Store   secret.Store    // read, to compare
 	Caller  *access.Caller
 	From    string // for the record and the report
-	// DryRun leaves the secrets unwritten. The identities are brought into whatever KV is: a copy.
+	// DryRun is for the report: whatever KV and the stores are is a copy, and what would happen is let happen there.
 	DryRun bool
+	// Unwritten leaves the secrets unwritten, for a dry run whose store is no copy.
+	Unwritten bool
+	// Told is given what became of each thing, in the place of the report, which then has the totals alone; nil for one
+	// that has everything.
+	Told func(Item)
 }
+
+// The bounds of one change of secrets: the longer, the fewer commits, and the more that one refused has to be looked for
+// in.
+const (
+	importKeys  = 2048
+	importBytes = 2 << 20
+)
 
 // Run brings what is not there yet, and never changes what is. The report is of what was done also where there is an
 // error; to run it again goes on.
 func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*Report, error) {
-	r := &Report{From: im.From, DryRun: im.DryRun}
+	r := &Report{From: im.From, DryRun: im.DryRun, told: im.Told}
 	im.KV = kv.Settled(im.KV)
-	if err := im.identities(ctx, r, contents.Identities); err != nil {
-		return r, err
+	in := &importing{Import: im, report: r, left: make(map[id.ID]bool)}
+	err := in.identities(ctx, contents.Identities)
+	if err == nil {
+		err = contents.EachSecrets(ctx, func(s influxdb.Some) error { return in.some(ctx, s) })
 	}
-	byOrg := make(map[id.ID][]influxdb.Secret)
-	for _, s := range contents.Secrets {
-		byOrg[s.Org] = append(byOrg[s.Org], s)
+	if err == nil {
+		err = in.end(ctx)
 	}
-	for _, org := range slices.Sorted(maps.Keys(byOrg)) {
-		if err := im.secrets(ctx, r, org, byOrg[org]); err != nil {
-			return r, err
-		}
-	}
-	for _, s := range contents.Skipped {
-		r.add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
-	}
-	return r, nil
+	in.skipped(contents.Skipped)
+	return r, err
 }
 
-// secrets brings one organisation's.
-func (im Import) secrets(ctx context.Context, r *Report, org id.ID, secrets []influxdb.Secret) error {
-	switch err := identity.OrgExists(ctx, im.KV, org); {
-	case errs.Is(err, errs.NotFound):
-		r.add(Item{Kind: "secret", ID: org.String(), Result: Skipped,
-			Why: "their organization is not here (InfluxDB leaves the secrets of deleted organizations behind)", Count: len(secrets)})
+// importing is an import under way.
+type importing struct {
+	Import
+	report *Report
+	left   map[id.ID]bool // the organisations of the file that were not brought
+
+	// Of the organisation whose secrets are being brought:
+	of      id.ID
+	there   bool
+	have    []string // the names that it has
+	missing int      // the secrets that are skipped since it is not there
+	batch   []influxdb.Secret
+	size    int
+}
+
+func (im *importing) skipped(skips []influxdb.Skip) {
+	for _, s := range skips {
+		im.report.add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
+	}
+}
+
+// some brings secrets, those of an organisation after each other.
+func (im *importing) some(ctx context.Context, s influxdb.Some) error {
+	im.skipped(s.Skipped)
+	for _, secret := range s.Secrets {
+		if secret.Org != im.of {
+			if err := im.begin(ctx, secret.Org); err != nil {
+				return err
+			}
+		}
+		if err := im.one(ctx, secret); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin ends an organisation and begins another.
+func (im *importing) begin(ctx context.Context, org id.ID) error {
+	if err := im.end(ctx); err != nil {
+		return err
+	}
+	im.of, im.there, im.have = org, true, nil
+	err := identity.OrgExists(ctx, im.KV, org)
+	if errs.Is(err, errs.NotFound) {
+		im.there = false
 		return nil
-	case err != nil:
-		return err
 	}
-	have, err := im.Store.Keys(ctx, org)
-	if err != nil {
-		return err
+	if err == nil {
+		im.have, err = im.Store.Keys(ctx, org)
 	}
-	var batch []influxdb.Secret
-	size := 0
-	for _, s := range secrets {
-		item := Item{Kind: "secret", ID: org.String(), Name: s.Key, Count: 1}
-		if err := im.Secrets.Valid(s.Key, s.Value); err != nil {
-			item.Result, item.Why = Skipped, errs.Message(err)
-			r.add(item)
-			continue
-		}
-		if _, found := slices.BinarySearch(have, s.Key); found {
-			value, err := im.Store.Get(ctx, org, s.Key)
-			if err != nil {
-				return err
-			}
-			if item.Result = Present; !value.Equal(s.Value) {
-				item.Result, item.Why = Conflicted, "it has another value here; delete it here to have the imported one"
-			}
-			r.add(item)
-			continue
-		}
-		if len(batch) == changeKeys || size+s.Value.Len() > changeBytes {
-			if err := im.apply(ctx, r, org, batch); err != nil {
-				return err
-			}
-			batch, size = nil, 0
-		}
-		batch, size = append(batch, s), size+s.Value.Len()
-	}
-	return im.apply(ctx, r, org, batch)
+	return err
 }
 
-// apply writes some secrets in one change. Where the store refuses them for what they are, they are skipped.
-func (im Import) apply(ctx context.Context, r *Report, org id.ID, batch []influxdb.Secret) error {
+// end brings what is left of an organisation.
+func (im *importing) end(ctx context.Context) error {
+	if im.missing > 0 {
+		why := "their organization is not here (InfluxDB leaves the secrets of deleted organizations behind)"
+		if im.left[im.of] {
+			why = "their organization is not here, for the reason that is told of it"
+		}
+		im.report.add(Item{Kind: "secret", ID: im.of.String(), Result: Skipped, Why: why, Count: im.missing})
+		im.missing = 0
+	}
+	err := im.apply(ctx, im.batch)
+	im.batch, im.size = nil, 0
+	return err
+}
+
+func (im *importing) one(ctx context.Context, s influxdb.Secret) error {
+	if !im.there {
+		im.missing++
+		return nil
+	}
+	item := Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Count: 1}
+	if err := im.Secrets.Valid(s.Key, s.Value); err != nil {
+		item.Result, item.Why = Skipped, errs.Message(err)
+		im.report.add(item)
+		return nil
+	}
+	if _, found := slices.BinarySearch(im.have, s.Key); found {
+		value, err := im.Store.Get(ctx, im.of, s.Key)
+		if err != nil {
+			return err
+		}
+		if item.Result = Present; !value.Equal(s.Value) {
+			item.Result, item.Why = Conflicted, "it has another value here; delete it here to have the imported one"
+		}
+		im.report.add(item)
+		return nil
+	}
+	more := len(s.Key) + s.Value.Len()
+	if len(im.batch) == importKeys || len(im.batch) > 0 && im.size+more > importBytes {
+		if err := im.apply(ctx, im.batch); err != nil {
+			return err
+		}
+		im.batch, im.size = im.batch[:0], 0
+	}
+	im.batch, im.size = append(im.batch, s), im.size+more
+	return nil
+}
+
+// apply writes some secrets in one change. Where the store refuses that for what they are, those are found that it
+// refuses, and they alone are skipped.
+func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -105,17 +168,23 @@ func (im Import) apply(ctx context.Context, r *Report, org id.ID, batch []influx
 		change.Set[s.Key] = s.Value
 	}
 	result, why := Brought, ""
-	if !im.DryRun {
-		err := im.Secrets.Apply(ctx, im.Caller, org, change)
-		switch {
-		case errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid):
+	if !im.Unwritten {
+		err := im.Secrets.Apply(ctx, im.Caller, im.of, change)
+		switch refused := errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid) || errs.Is(err, errs.Unprocessable); {
+		case refused && len(batch) > 1:
+			half := len(batch) / 2
+			if err := im.apply(ctx, batch[:half]); err != nil {
+				return err
+			}
+			return im.apply(ctx, batch[half:])
+		case refused:
 			result, why = Skipped, errs.Message(err)
 		case err != nil:
 			return err
 		}
 	}
 	for _, s := range batch {
-		r.add(Item{Kind: "secret", ID: org.String(), Name: s.Key, Result: result, Why: why, Count: 1})
+		im.report.add(Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Result: result, Why: why, Count: 1})
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func MakeOrg(ctx context.Context, data kv.Store, o identity.Org, now time.Time) 
 		o.ID = ids.Next()
 	}
 	o.CreatedAt, o.UpdatedAt = now.UTC(), now.UTC()
-	item, err := Import{KV: data}.org(ctx, o)
+	item, err := (&importing{Import: Import{KV: data}}).org(ctx, o)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,6 +44,8 @@ type Report struct {
 	Items  []Item  `json:"items"`
 	// Source counts what a copy has deleted from where it came; nil where it was not to.
 	Source *SourceCount `json:"source,omitempty"`
+
+	told func(Item) // is given the items, where it is not nil
 }
 
 // SourceCount counts what was deleted from the source, and what stayed since it had changed after it was copied.
@@ -63,7 +66,11 @@ type Total struct {
 }
 
 func (r *Report) add(i Item) {
-	r.Items = append(r.Items, i)
+	if r.told != nil {
+		r.told(i)
+	} else {
+		r.Items = append(r.Items, i)
+	}
 	at := -1
 	for n := range r.Totals {
 		if r.Totals[n].Kind == i.Kind {
@@ -102,6 +109,39 @@ func (r *Report) Incomplete(kind string) error {
 		return fmt.Errorf("not everything %s brought over: of the %ss, %d in conflict and %d skipped; the report tells of each", was, kind, t.Conflict, t.Skipped)
 	}
 	return nil
+}
+
+// StreamJSON writes a report as WriteJSON does, each thing as it is told, so that it need not be kept; the totals are
+// in the end. Close gives the error of writing.
+func StreamJSON(w io.Writer) (told func(Item), close func(*Report) error) {
+	out := bufio.NewWriter(w)
+	before := "{\n  \"items\": [\n    "
+	told = func(i Item) {
+		b, err := json.Marshal(i)
+		if err != nil {
+			panic("transfer: an item that cannot be encoded: " + err.Error()) // it is texts and numbers
+		}
+		out.WriteString(before)
+		out.Write(b) // a bufio.Writer keeps its error for Flush
+		before = ",\n    "
+	}
+	return told, func(r *Report) error {
+		if before[0] == '{' {
+			out.WriteString("{\n  \"items\": [")
+		}
+		rest, err := json.MarshalIndent(struct {
+			From   string  `json:"from"`
+			DryRun bool    `json:"dryRun"`
+			Totals []Total `json:"totals"`
+		}{r.From, r.DryRun, r.Totals}, "", "  ")
+		if err != nil {
+			return err
+		}
+		out.WriteString("\n  ],")
+		out.Write(rest[1:]) // without the brace
+		out.WriteString("\n")
+		return out.Flush()
+	}
 }
 
 // WriteJSON writes the whole report.

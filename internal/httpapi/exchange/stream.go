@@ -43,7 +43,9 @@ func (s *Stream) Add(item any) error {
 	}
 	if !s.begun {
 		s.begun = true
-		Begin(s.w)
+		h := s.w.Header()
+		h["Content-Type"], h["Cache-Control"] = jsonHeader, noStoreHeader
+		s.w.WriteHeader(http.StatusOK)
 	}
 	if _, err := s.w.Write(s.buf); err != nil {
 		return errReader

@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/httpapi/exchange"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/secret"
 )
 
@@ -30,10 +31,12 @@ type Config struct {
 	Settings func() map[string]any // the effective configuration, nothing secret in it
 	// Unfinished says what of deleted organisations could not be removed yet, "" where nothing is left; nil: nobody knows.
 	Unfinished func() string
-	Gather     prometheus.Gatherer // nil: there is no path for the metrics
-	Version    string
-	Commit     string
-	Logger     *slog.Logger
+	// Certificates are the states of the server's own; nil where it has none.
+	Certificates func() []pemfile.State
+	Gather       prometheus.Gatherer // nil: there is no path for the metrics
+	Version      string
+	Commit       string
+	Logger       *slog.Logger
 }
 
 // handlers answer what is asked of the server itself.

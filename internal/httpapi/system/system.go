@@ -85,7 +85,13 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 	if err != nil {
 		body.Checks[0] = check{"secret-store", "fail", errs.Message(err)}
 	}
-	for _, d := range secret.Details(h.health.store) {
+	details := secret.Details(h.health.store)
+	if h.Certificates != nil {
+		for _, c := range h.Certificates() {
+			details = append(details, secret.Detail(c))
+		}
+	}
+	for _, d := range details {
 		c := check{Name: d.Name, Status: "pass", Message: d.Message}
 		if !d.OK {
 			c.Status = "fail" // requests are still served as long as the store is

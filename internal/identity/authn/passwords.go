@@ -81,8 +81,10 @@ func (p *passwords) matches(ctx context.Context, hash []byte, password string) (
 		return false, err
 	}
 	defer release()
-	if hash == nil || len(password) > maxPassword { // longer ones cannot have been set
-		_ = bcrypt.CompareHashAndPassword(p.dummy, []byte(password[:min(len(password), maxPassword)]))
+	// A longer one cannot have been set here, but in an InfluxDB: bcrypt goes by its beginning.
+	password = password[:min(len(password), maxPassword)]
+	if hash == nil {
+		_ = bcrypt.CompareHashAndPassword(p.dummy, []byte(password))
 		return false, nil
 	}
 	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil, nil

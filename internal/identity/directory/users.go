@@ -151,6 +151,29 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 	return u, s.guard.Done(ctx, c, act, err)
 }
 
+// MakeOperator makes an active user an operator, who may do everything from the next request on. Only operators may.
+func (s *Service) MakeOperator(ctx context.Context, c *access.Caller, user id.ID) (identity.User, error) {
+	act := access.Act{Action: "users.operator", Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Instance})); err != nil {
+		return identity.User{}, err
+	}
+	var u identity.User
+	err := s.authn.Change(ctx, func(ctx context.Context) error {
+		var r kv.Record
+		var err error
+		if u, r, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound); err != nil {
+			return err
+		}
+		if u.Status != identity.Active {
+			return errs.New(errs.Conflict, "the user is inactive, and has to be made active first")
+		}
+		u.Operator = true
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{record.Put(r.Key, u)})
+		return err
+	})
+	return u, s.guard.Done(ctx, c, act, err)
+}
+
 // otherOperator refuses what would leave the server without an active operator. It gives the condition under which that
 // holds: another one stays as they are.
 func (s *Service) otherOperator(ctx context.Context, user id.ID) (kv.Cond, error) {

@@ -35,7 +35,6 @@ type Config struct {
 	MaxBodySize        int64
 	MaxSecretValueSize int64
 	MaxSecretKeySize   int64
-	MaxInFlight        int64
 
 	SessionLength        int // minutes
 	SessionRenewDisabled bool

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/pemfile"
 )
 
 // Listen opens the API's listener, with TLS where secure is not nil, and returns the URL for people on this machine.
@@ -58,19 +59,24 @@ var strictCiphers = []uint16{
 	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-// TLS is nil where TLS is not configured.
-func TLS(cfg *config.Config) (*tls.Config, error) {
+// TLS is nil where TLS is not configured. The certificate and its key are followed in their files: a handshake shows what
+// they hold then. certificate is what is known of them.
+func TLS(cfg *config.Config, log *slog.Logger) (c *tls.Config, certificate *pemfile.Follower, err error) {
 	if !cfg.TLS() {
-		return nil, nil
+		return nil, nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+	where := cfg.Place("tls-cert") + ", " + cfg.Place("tls-key")
+	certificate, err = pemfile.Pair("tls-certificate", where, cfg.TLSCert, cfg.TLSKey, log)
 	if err != nil {
-		return nil, fmt.Errorf("%s, %s: %w", cfg.Place("tls-cert"), cfg.Place("tls-key"), err)
+		return nil, nil, fmt.Errorf("%s: %w", where, err)
 	}
-	c := &tls.Config{
-		Certificates: []tls.Certificate{pair},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"h2", "http/1.1"},
+	c = &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			pair, _, _ := certificate.Get()
+			return pair, nil
+		},
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
 	}
 	if cfg.TLSMinVersion == "1.3" {
 		c.MinVersion = tls.VersionTLS13
@@ -78,5 +84,5 @@ func TLS(cfg *config.Config) (*tls.Config, error) {
 	if cfg.TLSStrictCiphers {
 		c.CipherSuites = strictCiphers
 	}
-	return c, nil
+	return c, certificate, nil
 }

@@ -41,7 +41,7 @@ func TestListenErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := settings(t, tt.flags...)
-			secure, err := TLS(cfg)
+			secure, _, err := TLS(cfg, slog.New(slog.DiscardHandler))
 			if err == nil {
 				var l net.Listener
 				if l, _, err = Listen(t.Context(), cfg, secure, slog.New(slog.DiscardHandler)); err == nil {
@@ -71,7 +71,7 @@ func TestWarnsOfAnOpenAPI(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		cfg := settings(t, tt.flags...)
-		secure, err := TLS(cfg)
+		secure, _, err := TLS(cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,4 +163,71 @@ func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
 	roots = x509.NewCertPool()
 	roots.AddCert(parsed)
 	return cert, key, roots
+}
+
+// TestCertificateIsReplaced has the certificate's files replaced while the server listens: the next handshake shows the new
+// one, and what cannot be used changes nothing.
+func TestCertificateIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	put := func(from, to string) {
+		t.Helper()
+		b, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cert, key, first := certificate(t)
+	put(cert, "cert")
+	put(key, "key")
+	cfg := settings(t, "--http-bind-address=127.0.0.1:0", "--tls-cert", filepath.Join(dir, "cert"), "--tls-key", filepath.Join(dir, "key"))
+	secure, follower, err := TLS(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _, err := Listen(t.Context(), cfg, secure, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*tls.Conn).Handshake()
+			_ = c.Close()
+		}
+	}()
+	shown := func(roots *x509.CertPool) bool {
+		c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "localhost"})
+		if err != nil {
+			return false
+		}
+		_ = c.Close()
+		return true
+	}
+	if !shown(first) {
+		t.Fatal("the first certificate is not shown")
+	}
+	cert, key, second := certificate(t)
+	put(cert, "cert")
+	put(key, "key")
+	for end := time.Now().Add(time.Minute); !shown(second); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the second certificate is not shown")
+		}
+	}
+	put(key, "cert")
+	for end := time.Now().Add(time.Minute); follower.State(time.Now()).OK; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a file that cannot be used is not told")
+		}
+	}
+	if !shown(second) {
+		t.Error("a file that cannot be used is")
+	}
 }

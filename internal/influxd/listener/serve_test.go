@@ -19,7 +19,7 @@ func serving(t *testing.T, cfg *config.Config, handler http.Handler) (url string
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	log := slog.New(slog.DiscardHandler)
-	secure, err := TLS(cfg)
+	secure, _, err := TLS(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

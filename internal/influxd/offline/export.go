@@ -109,15 +109,24 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 	return recipients, nil
 }
 
-// readPassphrase reads a file's first line.
+// readPassphrase reads the file of the flag --passphrase-file.
 func readPassphrase(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	line, err := firstLine(path)
 	if err != nil {
 		return "", fmt.Errorf("flag --passphrase-file: %w", err)
 	}
+	return line, nil
+}
+
+// firstLine reads a file's first line, which must not be empty.
+func firstLine(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
-		return "", errors.New("flag --passphrase-file: its first line is empty")
+		return "", errors.New("its first line is empty")
 	}
 	return string(line), nil
 }

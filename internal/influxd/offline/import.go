@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -59,20 +60,44 @@ func bring(ctx context.Context, p command.Process, args config.Args, contents *i
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	told, write := notable(p.Stdout)
+	if args.Switch("json") {
+		told, write = transfer.StreamJSON(p.Stdout)
+	}
 	report, err := transfer.Import{
 		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
+		Unwritten: dry && cfg.SecretStore == config.StoreVault, Told: told,
 	}.Run(ctx, contents)
-	if report != nil {
-		write := report.WriteText
-		if args.Switch("json") {
-			write = report.WriteJSON
-		}
-		err = errors.Join(err, write(p.Stdout))
-	}
-	if err != nil {
+	if err = errors.Join(err, write(report)); err != nil {
 		return fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
 	}
 	return nil
+}
+
+// maxNotable bounds how much a report for reading has one by one.
+const maxNotable = 10_000
+
+// notable keeps what needs a reader's eye, and writes the report with it.
+func notable(w io.Writer) (told func(transfer.Item), write func(*transfer.Report) error) {
+	var items []transfer.Item
+	more := 0
+	told = func(i transfer.Item) {
+		switch {
+		case i.Why == "":
+		case len(items) < maxNotable:
+			items = append(items, i)
+		default:
+			more++
+		}
+	}
+	return told, func(r *transfer.Report) error {
+		r.Items = items
+		err := r.WriteText(w)
+		if more > 0 && err == nil {
+			_, err = fmt.Fprintf(w, "  and %d more: --json has a line for each\n", more)
+		}
+		return err
+	}
 }
 
 // offline reads the configuration for a command that works without a server.

@@ -32,8 +32,25 @@ func askOn(ctx context.Context, tty *os.File, fresh bool) ([]byte, error) {
 	if !fresh {
 		return readSecret(ctx, tty, "Passphrase of the data: ")
 	}
+	return askTwice(ctx, tty, "New passphrase of the data: ")
+}
+
+// AskPassword asks whoever sits there for a user's new password, as a new passphrase is asked for.
+func AskPassword(ctx context.Context, user string) ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, errors.New("there is no terminal to ask for the password: name a file with --password-file")
+	}
+	password, err := askTwice(ctx, tty, fmt.Sprintf("New password of %q: ", user))
+	if ctx.Err() == nil { // as in askTerminal
+		err = errors.Join(err, tty.Close())
+	}
+	return password, err
+}
+
+func askTwice(ctx context.Context, tty *os.File, prompt string) ([]byte, error) {
 	for {
-		first, err := readSecret(ctx, tty, "New passphrase of the data: ")
+		first, err := readSecret(ctx, tty, prompt)
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +64,7 @@ func askOn(ctx context.Context, tty *os.File, fresh bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintln(tty, "The two passphrases differ; try again")
+		fmt.Fprintln(tty, "The two differ; try again")
 	}
 }
 

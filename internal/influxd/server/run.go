@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/listener"
 	"strongroom/internal/influxd/release"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/seal"
 )
 
@@ -29,7 +30,7 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	for _, n := range cfg.Notices() {
 		log.Warn(n)
 	}
-	secure, err := listener.TLS(cfg)
+	secure, certificate, err := listener.TLS(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -38,6 +39,10 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if certificate != nil {
+		s.certificates = append(s.certificates, certificate)
+		s.runs(ctx, func(ctx context.Context) { pemfile.Watch(ctx, certificate) })
+	}
 
 	l, url, err := listener.Listen(ctx, cfg, secure, log)
 	if err != nil {

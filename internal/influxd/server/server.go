@@ -23,7 +23,6 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
-	"strongroom/internal/inflight"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
@@ -32,6 +31,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/peer"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
@@ -52,7 +52,9 @@ type Server struct {
 	identity *directory.Service
 	trail    *audit.Log
 	log      *slog.Logger
-	closers  []func() error // in the order of opening
+	// certificates are the server's own, to be known before it serves.
+	certificates []*pemfile.Follower
+	closers      []func() error // in the order of opening
 }
 
 // keyWithoutData reports whether there is a key file and nothing that it opens. A first start makes both, so the data are
@@ -201,12 +203,11 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			log.Warn("noting when secrets were used failed and will be tried again", "error", err)
 		})
 	})
-	budget := inflight.New(cfg.MaxInFlight)
 	api := httpapi.Config{
-		Budget: budget,
-		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
+		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
+		Certificates: func() []pemfile.State { return pemfile.States(s.certificates...) },
 	}
 	if !cfg.MetricsDisabled {
 		api.Gather = metrics
@@ -214,7 +215,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
 			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
-			MaxBody: cfg.MaxBodySize, Budget: budget, Secure: cfg.TLS(), Gather: metrics, Logger: log,
+			MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {
 			return nil, err

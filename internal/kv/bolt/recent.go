@@ -89,13 +89,20 @@ func (c *recent) begin(batch []*request) {
 	}
 }
 
-// end is the end of the commit. Where it was made, what it has put is kept.
+// maxKept bounds in bytes what a commit may have put for that to be kept: a large one would drive out what is read often.
+const maxKept = 64 << 10
+
+// end is the end of the commit. Where it was made, what it has put is kept, unless that is much.
 func (c *recent) end(batch []*request, made bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = false
 	c.ended++
-	if !made || c.records == nil {
+	size := 0
+	for _, r := range batch {
+		size += r.size
+	}
+	if !made || c.records == nil || size > maxKept {
 		return
 	}
 	for _, r := range batch {

@@ -12,7 +12,6 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/inflight"
 	"strongroom/internal/peer"
 	"strongroom/internal/ui/words"
 )
@@ -31,8 +30,7 @@ type Visit struct {
 	w      http.ResponseWriter
 	server *Server
 	via    peer.Via
-	share  inflight.Share // what it holds of the server's memory
-	live   bool           // app.js sent the form, and keeps the page where it is refused
+	live   bool // app.js sent the form, and keeps the page where it is refused
 }
 
 // errSession is what somebody is told whose session is over.

@@ -126,12 +126,7 @@ func (c *Conn) Run() {
 }
 
 // Certificates are the states of the files of certificates that the connection has.
-func (c *Conn) Certificates() (states []pemfile.State) {
-	for _, f := range c.wire.files() {
-		states = append(states, f.State(time.Now()))
-	}
-	return states
-}
+func (c *Conn) Certificates() []pemfile.State { return pemfile.States(c.wire.files()...) }
 
 // Close ends the session and waits for it. What others have under way ends by End before.
 func (c *Conn) Close() {

@@ -1,0 +1,297 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"strongroom/internal/access"
+	"strongroom/internal/audit"
+	"strongroom/internal/barrier"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/parts"
+	"strongroom/internal/kv/bolt"
+)
+
+var recoveryFlags = []config.Flag{
+	{Name: "username", Value: "NAME", Help: "the user"},
+	{Name: "org", Value: "NAME", Help: "the organization of the token"},
+	{Name: "password-file", Value: "PATH", Help: "file with the user's new password in its first line; without it, it is asked for"},
+	{Name: "operator", Help: "make the user an operator, too"},
+	{Name: "active", Help: "make the user active again"},
+}
+
+// recovery is the records of users, organisations and tokens, open for a command that is given on the machine itself.
+type recovery struct {
+	*directory.Service
+	logins *authn.Service
+	caller *access.Caller
+	out    io.Writer
+}
+
+// recovers opens the data for a command that lets somebody in again. It takes the seal's key, and no server at work; what
+// it does is on record in the audit log, under the command's name.
+func recovers(ctx context.Context, p command.Process, args config.Args, do func(*recovery) error) (err error) {
+	cfg, log, err := offline(p, args)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: there is no file %s", cfg.Place("bolt-path"), cfg.BoltPath)
+	}
+	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+	if errors.Is(err, bolt.ErrInUse) {
+		return fmt.Errorf("%s: %w; stop the server first: while it runs, an operator does all of this with influx", cfg.Place("bolt-path"), err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	keys, err := openKeys(ctx, p, cfg, data)
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	chainKey, err := keys.DeriveKey(parts.AuditLabel)
+	if err != nil {
+		return err
+	}
+	// The command's own output may be a token: what a sink on the standard output is told goes elsewhere.
+	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.AuditMarks{KV: data}, Logger: log, Stdout: p.Stderr})
+	if err != nil {
+		return fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
+	}
+	defer func() { err = errors.Join(err, trail.Close()) }()
+	guard, identities := access.NewGuard(trail), barrier.New(data, keys, identity.Sealed)
+	r := &recovery{caller: operatorAt("influxd recovery"), out: p.Stdout}
+	if r.logins, err = authn.New(authn.Config{KV: identities, Guard: guard, Logger: log}); err != nil {
+		return err
+	}
+	r.Service, err = directory.New(directory.Config{
+		KV: identities, Mark: keys, Guard: guard, Authn: r.logins, Secrets: noSecrets{}, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	return do(r)
+}
+
+// noSecrets is in the place of the store, which no command here touches.
+type noSecrets struct{}
+
+var errNoSecrets = errors.New("the secrets are not open")
+
+func (noSecrets) Purge(context.Context, id.ID) error { return errNoSecrets }
+func (noSecrets) Check(context.Context) error        { return errNoSecrets }
+
+// user is whom the flag names.
+func (r *recovery) user(ctx context.Context, args config.Args) (identity.User, error) {
+	name := args.Flag("username")
+	if name == "" {
+		return identity.User{}, errors.New("flag --username: name the user; influxd recovery user list shows all of them")
+	}
+	users, err := r.Users(ctx, r.caller, name, directory.Page{})
+	if errs.Is(err, errs.NotFound) {
+		return identity.User{}, fmt.Errorf("flag --username: there is no user %q; influxd recovery user list shows all of them", name)
+	}
+	if err != nil {
+		return identity.User{}, err
+	}
+	return users[0], nil
+}
+
+// setPassword sets the password in the file, or what is typed.
+func (r *recovery) setPassword(ctx context.Context, args config.Args, u identity.User) error {
+	var password string
+	if path := args.Flag("password-file"); path != "" {
+		line, err := firstLine(path)
+		if err != nil {
+			return fmt.Errorf("flag --password-file: %w", err)
+		}
+		password = line
+	} else {
+		typed, err := parts.AskPassword(ctx, u.Name)
+		if err != nil {
+			return err
+		}
+		password = string(typed)
+		clear(typed)
+	}
+	return said(r.logins.SetPassword(ctx, r.caller, u.ID, password))
+}
+
+// said gives an error in its own words.
+func said(err error) error {
+	if err == nil || errs.CodeOf(err) == errs.Internal {
+		return err
+	}
+	return errors.New(errs.Message(err))
+}
+
+// recoverOperator makes a token that may do everything, for a user who may do so, too.
+func recoverOperator(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *recovery) error {
+		u, err := r.user(ctx, args)
+		if err != nil {
+			return err
+		}
+		if u.Status != identity.Active {
+			return fmt.Errorf("the user %q is inactive, and so would the token be: influxd recovery user update --active makes them active", u.Name)
+		}
+		name := args.Flag("org")
+		if name == "" {
+			return errors.New("flag --org: name the organization; influxd recovery org list shows all of them")
+		}
+		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{Name: name}, directory.Page{})
+		if errs.Is(err, errs.NotFound) {
+			return fmt.Errorf("flag --org: there is no organization %q; influxd recovery org list shows all of them", name)
+		}
+		if err != nil {
+			return err
+		}
+		a, token, err := r.Authorize(ctx, r.caller, directory.NewAuthorization{
+			OrgID: orgs[0].ID, UserID: u.ID, Description: u.Name + "'s Recovery Token", Permissions: access.Operator(),
+		})
+		if err != nil {
+			return said(err)
+		}
+		return table(r.out, []string{"ID", "User Name", "User ID", "Organization", "Token"},
+			[]string{a.ID.String(), u.Name, u.ID.String(), orgs[0].Name, token})
+	})
+}
+
+func recoverUserCreate(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *recovery) error {
+		name := args.Flag("username")
+		if name == "" {
+			return errors.New("flag --username: name the user")
+		}
+		u, err := r.NewUser(ctx, r.caller, name, identity.Active)
+		if err != nil {
+			return said(err)
+		}
+		if err := r.setPassword(ctx, args, u); err != nil {
+			return fmt.Errorf("the user was made, and has no password yet: %w; influxd recovery user update sets one", err)
+		}
+		if args.Switch("operator") {
+			if u, err = r.MakeOperator(ctx, r.caller, u.ID); err != nil {
+				return fmt.Errorf("the user was made, and is no operator: %w", said(err))
+			}
+		}
+		return tableOf(r.out, u)
+	})
+}
+
+func recoverUserUpdate(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *recovery) error {
+		u, err := r.user(ctx, args)
+		if err != nil {
+			return err
+		}
+		if args.Switch("active") {
+			status := identity.Active
+			if u, err = r.UpdateUser(ctx, r.caller, u.ID, nil, &status); err != nil {
+				return said(err)
+			}
+		}
+		if args.Switch("operator") {
+			if u, err = r.MakeOperator(ctx, r.caller, u.ID); err != nil {
+				return said(err)
+			}
+		}
+		// Without anything else to do, it is about the password, as InfluxDB's is.
+		if args.Flag("password-file") != "" || !args.Switch("active") && !args.Switch("operator") {
+			if err := r.setPassword(ctx, args, u); err != nil {
+				return err
+			}
+		}
+		return tableOf(r.out, u)
+	})
+}
+
+func recoverUserList(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *recovery) error {
+		users, err := r.Users(ctx, r.caller, "", directory.Page{})
+		if err != nil {
+			return err
+		}
+		return tableOf(r.out, users...)
+	})
+}
+
+func tableOf(w io.Writer, users ...identity.User) error {
+	rows := make([][]string, len(users))
+	for i, u := range users {
+		what := ""
+		if u.Operator {
+			what = "operator"
+		}
+		rows[i] = []string{u.ID.String(), u.Name, string(u.Status), what}
+	}
+	return table(w, []string{"ID", "Name", "Status", "Role"}, rows...)
+}
+
+func recoverOrgList(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *recovery) error {
+		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{}, directory.Page{})
+		if err != nil {
+			return err
+		}
+		rows := make([][]string, len(orgs))
+		for i, o := range orgs {
+			rows[i] = []string{o.ID.String(), o.Name}
+		}
+		return table(r.out, []string{"ID", "Name"}, rows...)
+	})
+}
+
+func recoverAuthList(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *recovery) error {
+		var rows [][]string
+		err := r.EachAuthorization(ctx, r.caller, directory.AuthorizationFilter{}, directory.Page{}, func(a identity.Authorization) error {
+			user, err := r.UserName(ctx, a.UserID)
+			if err != nil {
+				return err
+			}
+			org, err := r.OrgName(ctx, a.OrgID)
+			rows = append(rows, []string{a.ID.String(), user, org, string(a.Status), a.Description})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return table(r.out, []string{"ID", "User Name", "Organization", "Status", "Description"}, rows...)
+	})
+}
+
+// table writes rows under their heads. A description may hold anything; a terminal is shown no control character of it.
+func table(w io.Writer, head []string, rows ...[]string) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, row := range append([][]string{head}, rows...) {
+		for i, cell := range row {
+			if i > 0 {
+				fmt.Fprint(t, "\t")
+			}
+			fmt.Fprint(t, strings.Map(func(c rune) rune {
+				if unicode.IsControl(c) {
+					return ' '
+				}
+				return c
+			}, cell))
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
