@@ -13,6 +13,7 @@ var Actions = []string{
 	"backup",
 	"buckets.create", "buckets.delete", "buckets.list", "buckets.read", "buckets.update",
 	"config.read",
+	"identities.seal",
 	"import",
 	"orgs.create", "orgs.delete", "orgs.list", "orgs.members", "orgs.members.add", "orgs.members.remove", "orgs.owners.add",
 	"orgs.owners.remove", "orgs.read", "orgs.update",
@@ -20,7 +21,7 @@ var Actions = []string{
 	"secrets.apply", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.info", "secrets.list", "secrets.restore",
 	"secrets.use",
 	"setup", "signin", "signout",
-	"users.create", "users.delete", "users.list", "users.password", "users.read", "users.update",
+	"users.create", "users.delete", "users.list", "users.operator", "users.password", "users.read", "users.update",
 }
 
 // Chooses reports whether a filter's Action is one of Actions or a group of them; any other matches nothing, ever.
