@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/offline"
+	"strongroom/internal/influxd/parts"
 	"strongroom/internal/influxd/release"
 	"strongroom/internal/influxd/server"
 )
@@ -100,6 +101,13 @@ func printConfig(_ context.Context, p command.Process, args config.Args) error {
 	name := args.Flag("key-name")
 	if name == "" {
 		cfg.Print(p.Stdout)
+		for _, v := range parts.VaultVariables(cfg, p.Env) {
+			inPlace := ""
+			if v.For != "" {
+				inPlace = ", for " + v.For
+			}
+			fmt.Fprintf(p.Stdout, "# %s: %s  # variable%s\n", v.Name, v.Value, inPlace)
+		}
 		return nil
 	}
 	value, ok := cfg.Shown(name)

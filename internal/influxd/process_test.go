@@ -49,11 +49,12 @@ func TestCommands(t *testing.T) {
 		{[]string{"help"}, []string{"Usage: influxd [command] [flags]", "  print-config      show", "  secrets relayout  convert", "--passphrase-file PATH      file", "--http-bind-address HOST:PORT"}},
 		{[]string{"run", "--help"}, []string{"Usage: influxd [command] [flags]"}},
 		{[]string{"-h"}, []string{"Usage: influxd [command] [flags]"}},
+		{[]string{"print-config", "--secret-store", "vault"}, []string{"# BAO_ADDR: http://bao:8200  # variable, for vault-addr\n", "# VAULT_TOKEN: [hidden]  # variable, for vault-token\n"}},
 		{[]string{"--reporting-disabled", "print-config", "--session-length", "7"}, []string{"session-length: 7  # flag\n", "log-level: \"warn\"  # INFLUXD_LOG_LEVEL\n"}},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var out, problems bytes.Buffer
-			err := Run(t.Context(), command.Process{Args: tt.args, Env: []string{"HOME=/h", "INFLUXD_LOG_LEVEL=warn"}, Stdout: &out, Stderr: &problems})
+			err := Run(t.Context(), command.Process{Args: tt.args, Env: []string{"HOME=/h", "INFLUXD_LOG_LEVEL=warn", "BAO_ADDR=http://bao:8200", "VAULT_TOKEN=sesame"}, Stdout: &out, Stderr: &problems})
 			if err != nil || problems.Len() > 0 {
 				t.Fatalf("error %v, %s", err, problems.String())
 			}

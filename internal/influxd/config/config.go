@@ -150,12 +150,13 @@ func (c *Config) Public() map[string]any {
 	return all
 }
 
-const hidden = "[hidden]"
+// Hidden is what is shown for a secret.
+const Hidden = "[hidden]"
 
 // shown is the setting's value as it may be seen.
 func (s setting) shown() string {
 	if s.secret && s.value.String() != "" {
-		return hidden
+		return Hidden
 	}
 	return s.value.String()
 }

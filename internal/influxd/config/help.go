@@ -88,8 +88,8 @@ func (c *Config) Print(w io.Writer) {
 	for _, s := range c.settings() {
 		shown, source := s.shown(), c.Source(s.name)
 		switch {
-		case shown == hidden:
-			fmt.Fprintf(w, "# %s: %s  # %s\n", s.name, hidden, source)
+		case shown == Hidden:
+			fmt.Fprintf(w, "# %s: %s  # %s\n", s.name, Hidden, source)
 		case shown == "":
 			fmt.Fprintf(w, "# %s:  # not set\n", s.name)
 		case s.notInFile:

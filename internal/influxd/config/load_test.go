@@ -385,7 +385,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	if strings.Contains(out.String(), "sesame") {
 		t.Errorf("the token is shown:\n%s", out.String())
 	}
-	if c.Public()["vault-token"] != hidden || c.Vault.Token != "sesame" {
+	if c.Public()["vault-token"] != Hidden || c.Vault.Token != "sesame" {
 		t.Errorf("shown as %q, kept as %q", c.Public()["vault-token"], c.Vault.Token)
 	}
 }

@@ -222,6 +222,15 @@ func TestSettings(t *testing.T) {
 		{"server name, variable", named, Config{Address: named.URL, CACert: files.ca}, []string{"VAULT_TLS_SERVER_NAME=vault.internal"}, "", reached},
 		{"server name, both", named, Config{Address: named.URL, CACert: files.ca, TLSServerName: "vault.internal"}, []string{"VAULT_TLS_SERVER_NAME=other"}, "", reached},
 
+		{"OpenBao's address", plain, Config{}, []string{"BAO_ADDR=" + plain.URL, "VAULT_ADDR=" + unreached}, "", reached},
+		{"OpenBao's address, field over it", plain, Config{Address: plain.URL}, []string{"BAO_ADDR=" + unreached}, "", reached},
+		{"OpenBao's token", plain, Config{Address: plain.URL}, []string{"BAO_TOKEN=bao", "VAULT_TOKEN=open"}, "", header("X-Vault-Token", "bao")},
+		{"OpenBao's token, empty", plain, Config{Address: plain.URL}, []string{"BAO_TOKEN=", "VAULT_TOKEN=open"}, "", header("X-Vault-Token", "")},
+		{"OpenBao's namespace", plain, Config{Address: plain.URL}, []string{"BAO_NAMESPACE=bao"}, "", header("X-Vault-Namespace", "bao")},
+		{"OpenBao's authority", secured, Config{Address: secured.URL}, []string{"BAO_CACERT=" + files.ca, "VAULT_CACERT=" + files.otherCA}, "", reached},
+		{"OpenBao's folder", secured, Config{Address: secured.URL}, []string{"BAO_CAPATH=" + mounted(t, files.ca)}, "", reached},
+		{"OpenBao's client certificate", secured, Config{Address: secured.URL, CACert: files.ca}, []string{"BAO_CLIENT_CERT=" + files.cert, "BAO_CLIENT_KEY=" + files.key}, "", client("client")},
+
 		{"headers", plain, Config{Address: plain.URL}, []string{`VAULT_HEADERS={"X-Team":"data"}`}, "", header("X-Team", "data")},
 		{"proxy", proxied, Config{Address: "http://vault.invalid"}, []string{"VAULT_HTTP_PROXY=" + proxied.URL}, "", reached},
 		{"proxy, newer", proxied, Config{Address: "http://vault.invalid"}, []string{"VAULT_PROXY_ADDR=" + proxied.URL, "VAULT_HTTP_PROXY=" + unreached}, "", reached},
@@ -347,6 +356,8 @@ func TestBadSettings(t *testing.T) {
 	}{
 		{Config{}, "VAULT_ADDR=vault.example.com", "variable VAULT_ADDR: is not the URL"},
 		{Config{}, "VAULT_ADDR=https://user:sesame@vault", "variable VAULT_ADDR: is not the URL of a server without a user's name"},
+		{Config{}, "BAO_ADDR=bao.example.com", "variable BAO_ADDR: is not the URL"},
+		{Config{}, "BAO_CACERT=/nowhere.pem", "variable BAO_CACERT"},
 		{Config{}, "VAULT_AGENT_ADDR=%", "variable VAULT_AGENT_ADDR"},
 		{Config{}, "VAULT_MAX_RETRIES=-1", `variable VAULT_MAX_RETRIES: "-1"`},
 		{Config{}, "VAULT_MAX_RETRIES=many", "variable VAULT_MAX_RETRIES"},

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "VAULT_") {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "VAULT_") || strings.HasPrefix(name, "BAO_") {
 			os.Unsetenv(name) // the tests set what they mean
 		}
 	}

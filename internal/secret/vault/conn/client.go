@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -31,19 +30,19 @@ func (c Config) connect(s *Conn) error {
 		return err
 	}
 	var conf *api.Config
-	login.WithoutCAPath(func() { conf = api.DefaultConfig() })
+	login.WithVariables(func() { conf = api.DefaultConfig() })
 	if conf.Error != nil {
 		return fmt.Errorf("Vault's variables: %w", conf.Error)
 	}
 	s.Timeout = DefaultTimeout
-	if os.Getenv(api.EnvVaultClientTimeout) != "" {
+	if login.Variable(api.EnvVaultClientTimeout) != "" {
 		s.Timeout = conf.Timeout
 	}
 	if c.ClientTimeout != nil {
 		s.Timeout = *c.ClientTimeout
 	}
 	if s.Timeout <= 0 {
-		return fmt.Errorf("%s: must be more than 0", Either(c.ClientTimeout != nil, "--vault-client-timeout", api.EnvVaultClientTimeout))
+		return fmt.Errorf("%s: must be more than 0", Either(c.ClientTimeout != nil, "--vault-client-timeout", login.VariableName(api.EnvVaultClientTimeout)))
 	}
 	if c.Address != "" {
 		if err := checkAddress(c.Address); err != nil {
@@ -71,7 +70,7 @@ func (c Config) connect(s *Conn) error {
 	}
 	conf.HttpClient.Transport = wire
 	var client *api.Client
-	login.WithoutCAPath(func() { client, err = api.NewClient(conf) })
+	login.WithVariables(func() { client, err = api.NewClient(conf) })
 	if err != nil {
 		return fmt.Errorf("Vault's variables: %w", err)
 	}
@@ -113,10 +112,10 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire, error) {
 		ca, caFile = "--vault-capath", c.CAPath
 	}
 	if caFile == "" {
-		ca, caFile = "variable "+api.EnvVaultCACert, os.Getenv(api.EnvVaultCACert)
+		ca, caFile = "variable "+login.VariableName(api.EnvVaultCACert), login.Variable(api.EnvVaultCACert)
 	}
-	if caFile == "" && os.Getenv(api.EnvVaultCACertBytes) == "" { // which the client has taken itself
-		ca, caFile = "variable "+api.EnvVaultCAPath, login.Variable(api.EnvVaultCAPath)
+	if caFile == "" && login.Variable(api.EnvVaultCACertBytes) == "" { // which the client has taken itself
+		ca, caFile = "variable "+login.VariableName(api.EnvVaultCAPath), login.Variable(api.EnvVaultCAPath)
 	}
 	w := &wire{base: tr, patience: min(time.Second, s.Timeout/4)}
 	var err error
@@ -125,10 +124,10 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire, error) {
 			return nil, fmt.Errorf("%s: %w", ca, err)
 		}
 	}
-	cert := Either(c.ClientCert != "", c.ClientCert, os.Getenv(api.EnvVaultClientCert))
-	key := Either(c.ClientKey != "", c.ClientKey, os.Getenv(api.EnvVaultClientKey))
+	cert := Either(c.ClientCert != "", c.ClientCert, login.Variable(api.EnvVaultClientCert))
+	key := Either(c.ClientKey != "", c.ClientKey, login.Variable(api.EnvVaultClientKey))
 	if cert != "" || key != "" {
-		where := Either(c.ClientCert+c.ClientKey != "", "--vault-client-cert", "variable "+api.EnvVaultClientCert)
+		where := Either(c.ClientCert+c.ClientKey != "", "--vault-client-cert", "variable "+login.VariableName(api.EnvVaultClientCert))
 		if cert == "" || key == "" {
 			return nil, fmt.Errorf("%s: a certificate and its key belong together; the other is missing", where)
 		}
@@ -252,8 +251,10 @@ func checkVariables() error {
 		{api.EnvVaultCACert, tlsWith(func(t *api.TLSConfig, v string) { t.CACert = v })},
 		{api.EnvVaultCACertBytes, tlsWith(func(t *api.TLSConfig, v string) { t.CACertBytes = []byte(v) })},
 		{api.EnvVaultCAPath, tlsWith(func(t *api.TLSConfig, v string) { t.CAPath = v })},
-		{api.EnvVaultClientCert, tlsWith(func(t *api.TLSConfig, v string) { t.ClientCert, t.ClientKey = v, os.Getenv(api.EnvVaultClientKey) })},
-		{api.EnvVaultClientKey, tlsWith(func(t *api.TLSConfig, v string) { t.ClientCert, t.ClientKey = os.Getenv(api.EnvVaultClientCert), v })},
+		{api.EnvVaultClientCert, tlsWith(func(t *api.TLSConfig, v string) { t.ClientCert, t.ClientKey = v, login.Variable(api.EnvVaultClientKey) })},
+		{api.EnvVaultClientKey, tlsWith(func(t *api.TLSConfig, v string) {
+			t.ClientCert, t.ClientKey = login.Variable(api.EnvVaultClientCert), v
+		})},
 		{api.EnvVaultSkipVerify, isBool},
 		{api.EnvVaultSRVLookup, isBool},
 		{api.EnvVaultDisableRedirects, isBool},
@@ -274,7 +275,7 @@ func checkVariables() error {
 	} {
 		if v := login.Variable(c.name); v != "" {
 			if err := c.try(v); err != nil {
-				return fmt.Errorf("variable %s: %w", c.name, err)
+				return fmt.Errorf("variable %s: %w", login.VariableName(c.name), err)
 			}
 		}
 	}

@@ -21,7 +21,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +41,7 @@ const DefaultTimeout = 4500 * time.Millisecond
 // Config says which Vault, and how. A field that is set wins over the variable beside it; one that is not takes the
 // variable, then the default. The variables that have no field act too: VAULT_AGENT_ADDR (in place of VAULT_ADDR),
 // VAULT_CACERT_BYTES, VAULT_RATE_LIMIT, VAULT_HTTP_PROXY and VAULT_PROXY_ADDR, VAULT_HEADERS, VAULT_SRV_LOOKUP,
-// VAULT_DISABLE_REDIRECTS. VAULT_WRAP_TTL does not: wrapped answers would be of no use. A variable that cannot be read
+// VAULT_DISABLE_REDIRECTS. So do OpenBao's, which are named BAO_ and go before Vault's. VAULT_WRAP_TTL does not: wrapped answers would be of no use. A variable that cannot be read
 // ends the start, also where a field wins over it.
 type Config struct {
 	Address string // VAULT_ADDR; https://127.0.0.1:8200
@@ -99,8 +98,8 @@ func New(c Config) (*Conn, error) {
 	if err := c.connect(s); err != nil {
 		return nil, err
 	}
-	if os.Getenv(api.EnvVaultWrapTTL) != "" {
-		s.Log.Warn("VAULT_WRAP_TTL has no effect here: Vault's answers are not wrapped")
+	if login.Variable(api.EnvVaultWrapTTL) != "" {
+		s.Log.Warn(login.VariableName(api.EnvVaultWrapTTL) + " has no effect here: Vault's answers are not wrapped")
 	}
 	s.breaker = breaker.New(breaker.Config{
 		Probe: s.probe, Interval: 500 * time.Millisecond, Timeout: s.probeTime(),

@@ -75,7 +75,7 @@ func (s *Session) renewing(secret *api.Secret) (renewals <-chan *api.RenewOutput
 	// The watcher gives its requests no context, so the client must see to their end.
 	var c *api.Client
 	var err error
-	WithoutCAPath(func() { c, err = s.client.Clone() })
+	WithVariables(func() { c, err = s.client.Clone() })
 	if err != nil {
 		s.log.Error("Vault's token cannot be watched", "error", err)
 		return nil, nil, nothing
