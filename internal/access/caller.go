@@ -1,6 +1,10 @@
 package access
 
-import "strongroom/internal/id"
+import (
+	"sync/atomic"
+
+	"strongroom/internal/id"
+)
 
 // Principal is who a token or a session stands for. It is shared between requests and never changed.
 type Principal struct {
@@ -9,6 +13,8 @@ type Principal struct {
 	AuthorizationID id.ID // zero for a session
 	MakerID         id.ID // the user who made the authorization; zero where that is not known
 	Permissions     []Permission
+
+	index atomic.Pointer[index]
 }
 
 // Caller is a principal in one request. There is no way to read or change anything without naming one.
@@ -23,11 +29,42 @@ func System() *Caller {
 	return &Caller{Principal: &Principal{User: "influxd", Permissions: Operator()}}
 }
 
+// index has permissions by the organisation that they are narrowed to, and those of every one under 0.
+type index map[id.ID][]Permission
+
+// manyPermissions is from how many on they are looked for by organisation. Somebody with many organisations has some
+// dozens for each, and a list asks about each thing in it.
+const manyPermissions = 128
+
+// about gives the permissions that may cover something of an organisation, in two parts; 0 is what is of none.
+func (p *Principal) about(org id.ID) (general, own []Permission) {
+	if len(p.Permissions) < manyPermissions {
+		return p.Permissions, nil
+	}
+	in := p.index.Load()
+	if in == nil { // several may make it at the same time, and the same
+		made := make(index)
+		for _, permission := range p.Permissions {
+			of := permission.Resource.org()
+			made[of] = append(made[of], permission)
+		}
+		in = &made
+		p.index.Store(in)
+	}
+	if general = (*in)[0]; org.Valid() {
+		own = (*in)[org]
+	}
+	return general, own
+}
+
 // May reports whether the caller holds the permission.
 func (c *Caller) May(need Permission) bool {
-	for i := range c.Permissions {
-		if c.Permissions[i].covers(need) {
-			return true
+	general, own := c.about(need.Resource.org())
+	for _, all := range [...][]Permission{general, own} {
+		for i := range all {
+			if all[i].covers(need) {
+				return true
+			}
 		}
 	}
 	return false
@@ -35,11 +72,13 @@ func (c *Caller) May(need Permission) bool {
 
 // MaySome reports whether the caller may do the action on at least some of the organisation's secrets.
 func (c *Caller) MaySome(a Action, org id.ID) bool {
-	for i := range c.Permissions {
-		p := c.Permissions[i]
-		p.Resource.Name = ""
-		if p.covers(To(a, Resource{Type: Secrets, OrgID: org})) {
-			return true
+	general, own := c.about(org)
+	for _, all := range [...][]Permission{general, own} {
+		for _, p := range all {
+			p.Resource.Name = ""
+			if p.covers(To(a, Resource{Type: Secrets, OrgID: org})) {
+				return true
+			}
 		}
 	}
 	return false

@@ -131,6 +131,18 @@ func (r Resource) plain() Resource {
 	return r
 }
 
+// org is the organisation that the resource is or is in; 0 where it is none. A permission on a resource of one covers
+// nothing of another.
+func (r Resource) org() id.ID {
+	if r = r.plain(); r.Type == Orgs && !r.OrgID.Valid() {
+		return r.ID
+	}
+	if r.Type == Instance {
+		return 0 // which covers everything, whatever else it says
+	}
+	return r.OrgID
+}
+
 // nameCovers reports whether the pattern held covers the key or pattern needed. An empty need stands for all keys, which
 // of all patterns only "*" covers.
 func nameCovers(held, need string) bool {

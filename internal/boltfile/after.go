@@ -3,7 +3,7 @@ package boltfile
 // WalkAfter goes through one of the top-level buckets, from behind a key on, and reads no page that has only what is
 // before that, but for those which lead there. Damage outside of the bucket is not told.
 func (f *File) WalkAfter(v Visitor, bucket string, after []byte) error {
-	clear(f.seen)
+	f.seen = make(pages, f.meta.Pages/64+1)
 	f.after = after
 	if len(after) == 0 {
 		f.after = nil

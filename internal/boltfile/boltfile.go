@@ -70,11 +70,23 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if need := int64(m.Pages) * int64(m.PageSize); m.Pages > uint64(size) || need > size {
 		return nil, fmt.Errorf("the file is cut off: it has %d bytes and says it has %d pages of %d", size, m.Pages, m.PageSize)
 	}
-	return &File{r: r, size: size, meta: m, seen: make(pages, m.Pages/64+1)}, nil
+	return &File{r: r, size: size, meta: m}, nil
 }
 
 // Meta is what Open has read. It stays the same until the file's owner commits.
 func (f *File) Meta() Meta { return f.meta }
+
+// FreelistSize is the length in bytes of the pages that hold the list of free pages; 0 where the list is not kept.
+func (f *File) FreelistSize() (int64, error) {
+	if f.meta.Freelist == noFreelist {
+		return 0, nil
+	}
+	var header [headerLen]byte
+	if _, err := f.r.ReadAt(header[:], int64(f.meta.Freelist)*int64(f.meta.PageSize)); err != nil {
+		return 0, fmt.Errorf("reading page %d: %w", f.meta.Freelist, err)
+	}
+	return (int64(binary.LittleEndian.Uint32(header[12:])) + 1) * int64(f.meta.PageSize), nil
+}
 
 // Current reports whether the file is still as Open found it: a transaction's pages are written to free places before
 // the meta page that refers to them, so that what was read belongs together as long as this is true.
@@ -140,7 +152,7 @@ type Visitor interface {
 // Walk goes through the file once, in the order of its keys. Its error is the first that Record returns, or one of
 // reading; damage is none.
 func (f *File) Walk(v Visitor) error {
-	clear(f.seen)
+	f.seen = make(pages, f.meta.Pages/64+1)
 	f.after = nil
 	if err := f.tree(v, nil, f.meta.Root, 0, &span{}); err != nil {
 		return err

@@ -2,7 +2,10 @@ package directory
 
 import (
 	"context"
+	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -166,23 +169,37 @@ func (s *Service) deleteAuths(ctx context.Context, pre string) error {
 	})
 }
 
+// How many records inBatches takes for a transaction, and how many transactions it has under way, which an engine commits
+// together.
+const (
+	batchRecords = 16
+	batches      = 16
+)
+
 // inBatches runs, for every record below a prefix, the operations that ops gives, which must include the record's own
 // deletion.
 func (s *Service) inBatches(ctx context.Context, pre string, ops func(kv.Record) ([]kv.Op, error)) error {
 	for {
-		rs, err := s.kv.List(ctx, pre, "", 16)
+		rs, err := s.kv.List(ctx, pre, "", batchRecords*batches)
 		if err != nil || len(rs) == 0 {
 			return err
 		}
-		var all []kv.Op
-		for _, r := range rs {
-			o, err := ops(r)
-			if err != nil {
+		g, ctx := errgroup.WithContext(ctx)
+		for some := range slices.Chunk(rs, batchRecords) {
+			g.Go(func() error {
+				var all []kv.Op
+				for _, r := range some {
+					o, err := ops(r)
+					if err != nil {
+						return err
+					}
+					all = append(all, o...)
+				}
+				_, err := s.kv.Txn(ctx, nil, all)
 				return err
-			}
-			all = append(all, o...)
+			})
 		}
-		if _, err := s.kv.Txn(ctx, nil, all); err != nil {
+		if err := g.Wait(); err != nil {
 			return err
 		}
 	}

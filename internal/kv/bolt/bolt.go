@@ -56,10 +56,11 @@ type DB struct {
 	// update is bolt.Update; a test puts a failing one in its place.
 	update func(func(*bbolt.Tx) error) error
 
-	mu     sync.RWMutex // held for reading while a transaction joins the queue, for writing by Close
-	closed bool
-	queue  chan *request
-	done   chan struct{} // closed when the writer has ended
+	mu      sync.RWMutex // held for reading while a transaction joins the queue, for writing by Close
+	closed  bool
+	queue   chan *request
+	commits int           // the writer's
+	done    chan struct{} // closed when the writer has ended
 }
 
 var _ kv.Store = (*DB)(nil)
@@ -136,8 +137,9 @@ func (db *DB) Close() error {
 		return nil
 	}
 	db.recent.close()
+	err := db.keepFreelist()
 	removeHolder(db.path) // while the file is still ours
-	if err := errors.Join(db.bolt.Close(), closeFolder(db.folder)); err != nil {
+	if err := errors.Join(err, db.bolt.Close(), closeFolder(db.folder)); err != nil {
 		return fmt.Errorf("closing %s: %w", db.path, err)
 	}
 	return nil

@@ -107,6 +107,7 @@ func (db *DB) write() {
 		for _, r := range batch {
 			close(r.done)
 		}
+		db.watchFreelist()
 	}
 }
 
