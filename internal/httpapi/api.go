@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/httpapi/system"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/inflight"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/secret"
 )
@@ -38,8 +39,9 @@ type Config struct {
 	// Certificates are the states of the server's own, for the health checks; nil where it has none.
 	Certificates func() []pemfile.State
 
-	MaxBody int64 // bytes
-	Secure  bool  // the server speaks TLS: cookies are marked so
+	MaxBody int64            // bytes
+	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
+	Secure  bool             // the server speaks TLS: cookies are marked so
 	Metrics prometheus.Registerer
 	// Gather serves /metrics; nil serves none.
 	Gather prometheus.Gatherer
@@ -57,7 +59,7 @@ func New(c Config) (http.Handler, error) {
 		c.Logger = slog.Default()
 	}
 	s, err := exchange.New(exchange.Config{
-		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Secure: c.Secure, Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
+		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
 	}, c.tables()...)
 	if err != nil {
 		return nil, err

@@ -81,6 +81,14 @@ func (s *Service) keys(ctx context.Context, org id.ID) ([]string, error) {
 	return sharedKeys(ctx, s.store, org)
 }
 
+// MayApply refuses a caller who may not change any secret of the organisation, before what they want is read.
+func (s *Service) MayApply(ctx context.Context, c *access.Caller, org id.ID) error {
+	if c.MaySome(access.Write, org) {
+		return nil
+	}
+	return s.guard.Deny(ctx, c, access.Act{Action: "secrets.apply", Org: org}, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Write, org, "")))
+}
+
 // Apply carries out a change, all of it or nothing. The caller needs the permission to write every key named; to set
 // what one can never read is allowed, unless it depends on what there is, which the outcome tells.
 func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID, change Change) error {

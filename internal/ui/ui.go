@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/accounts"
 	"strongroom/internal/ui/hour"
@@ -47,7 +48,8 @@ type Config struct {
 	Seals     system.Seals // nil: the store's page shows none
 	StoreName string       // "bolt" or "vault", as the store's metrics have it
 	Version   string
-	MaxBody   int64 // bytes; 4 MiB where 0
+	MaxBody   int64            // bytes; 4 MiB where 0
+	Budget    *inflight.Budget // as the API's
 	// NoHistory says that the store was told to keep no earlier versions, nor what is deleted.
 	NoHistory bool
 	Secure    bool // the server speaks TLS: cookies are marked so
@@ -77,7 +79,7 @@ func New(c Config) (*UI, error) {
 	var err error
 	u.pages, err = visit.New(visit.Config{
 		Authn: c.Authn, Directory: c.Directory, Files: files, SignInAgain: accounts.SignInAgain,
-		Version: c.Version, MaxBody: c.MaxBody, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
+		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
 	}, c.tables(u.hour)...)
 	if err != nil {
 		return nil, fmt.Errorf("ui: %w", err)

@@ -55,7 +55,7 @@ var deliberately = []deliberate{
 	{`SETUP`, `body\.bucket\.(retentionRules\[0\]\.shardGroupDurationSeconds|labels) is only in ours`, "later versions"},
 	{`SETUP`, `body\.org\.links: <nil> became map\[.*`, "an organization looks the same everywhere"},
 	{`/api/v2/orgs\?org=my-org`, `body\.links\.self: /api/v2/orgs became /api/v2/orgs\?org=my-org`, "the page's own address"},
-	{`/?health.*`, `body\.checks has "map\[name:(secret-store|audit-log) status:pass\]" only in ours`, "better: health shows the state of the store and of the record"},
+	{`/?health.*`, `body\.checks has "map\[name:(secret-store|audit-log|data) status:pass\]" only in ours`, "better: health shows the state of the store and of the record"},
 	{`/?health.*`, `body\.(commit: none|version: dev) became .*`, "the version is another one"},
 	{`/?ready`, `Content-Type: text/plain; charset=utf-8 became application/json; charset=utf-8`, "the contract: JSON is called JSON"},
 	{`api index`, `body\.(backup|checks|dashboards|delete|external|flags|labels|notificationEndpoints|notificationRules|plugins|query|scrapers|sources|tasks|telegrafs|variables|write|system\.debug) is only in InfluxDB's`, "what is not served is not listed"},

@@ -97,7 +97,7 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	must(t, err)
 	users, err := directory.New(directory.Config{
-		KV: data, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
+		KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
 	})
 	must(t, err)
 	s.Seals = rotation.New(rotation.Config{
@@ -111,7 +111,7 @@ func Start(t *testing.T, o Options) *Stack {
 		},
 	})
 	api, err := httpapi.New(httpapi.Config{
-		Seals: s.Seals, Backup: data,
+		Seals: s.Seals, Data: data,
 		Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.Store, guard, users, uses, secret.Limits{}), Store: s.Store, Trail: trail,
 		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any { return map[string]any{"secret-store": "bolt"} },
 		Metrics: metrics, Gather: metrics, Logger: log,

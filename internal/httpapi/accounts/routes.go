@@ -33,7 +33,7 @@ func Routes(logins *authn.Service, d *directory.Service) exchange.Table {
 		"/api/v2/orgs/{orgID}/members/{userID}": {"DELETE": exchange.Auth(h.removeMember(identity.RoleMember))},
 		"/api/v2/orgs/{orgID}/owners":           {"GET": exchange.Auth(h.listMembers(identity.RoleOwner)), "POST": exchange.Auth(h.addMember(identity.RoleOwner))},
 		"/api/v2/orgs/{orgID}/owners/{userID}":  {"DELETE": exchange.Auth(h.removeMember(identity.RoleOwner))},
-		"/api/v2/authorizations":                {"GET": {Do: h.getAuthorizations, Long: true}, "POST": exchange.Auth(h.postAuthorization)},
+		"/api/v2/authorizations":                {"GET": {Do: h.getAuthorizations, Long: true}, "POST": {Do: h.postAuthorization, Body: 1 << 20}}, // a thousand permissions
 		"/api/v2/authorizations/{authID}":       {"GET": exchange.Auth(h.getAuthorization), "PATCH": exchange.Auth(h.patchAuthorization), "DELETE": exchange.Auth(h.deleteAuthorization)},
 		"/api/v2/buckets":                       {"GET": exchange.Auth(h.getBuckets), "POST": exchange.Auth(h.postBucket)},
 		"/api/v2/buckets/{bucketID}":            {"GET": exchange.Auth(h.getBucket), "PATCH": exchange.Auth(h.patchBucket), "DELETE": exchange.Auth(h.deleteBucket)},

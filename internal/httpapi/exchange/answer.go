@@ -24,16 +24,34 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 var (
 	jsonHeader    = []string{"application/json; charset=utf-8"}
 	noStoreHeader = []string{"no-store"}
+	nosniffHeader = []string{"nosniff"}
 )
 
-// WriteBytes answers with JSON that is written already. A client that has gone is no error of ours.
+// WriteBytes answers with JSON that is written already. A client that has gone is no error of ours. A long answer counts for
+// what the request holds as long as it is sent: a client may take its time.
 func WriteBytes(w http.ResponseWriter, status int, b []byte) {
+	if sw, ok := w.(*statusWriter); ok && sw.share != nil && len(b) > streamBuffer {
+		if err := sw.share.More(int64(len(b))); err != nil {
+			writeError(w, err)
+			return
+		}
+	}
 	h := w.Header()
 	h["Content-Type"] = jsonHeader
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	h["Cache-Control"] = noStoreHeader
+	h["X-Content-Type-Options"] = nosniffHeader
 	w.WriteHeader(status)
 	_, _ = w.Write(b)
+}
+
+// Begin answers 200 with JSON whose length is not known, to be written by the caller.
+func Begin(w http.ResponseWriter) {
+	h := w.Header()
+	h["Content-Type"] = jsonHeader
+	h["Cache-Control"] = noStoreHeader
+	h["X-Content-Type-Options"] = nosniffHeader
+	w.WriteHeader(http.StatusOK)
 }
 
 // writeError answers with an error in InfluxDB's form.

@@ -6,6 +6,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/id"
+	"strongroom/internal/inflight"
 	"strongroom/internal/peer"
 )
 
@@ -18,6 +19,7 @@ type Request struct {
 
 	ctx     context.Context // the request's own, with the time that it may take
 	maxBody int64
+	share   inflight.Share // what it holds of the server's memory
 	server  *Server
 }
 
@@ -31,6 +33,10 @@ func (r *Request) Address() string { return peer.Host(r.RemoteAddr) }
 func (r *Request) Nobody() *access.Caller {
 	return &access.Caller{Principal: &access.Principal{}, Address: r.Address(), RequestID: r.ID}
 }
+
+// Hold has the request hold so many bytes more of what all may, until it is answered. It gives errs.Unavailable where there
+// is no room.
+func (r *Request) Hold(bytes int64) error { return r.share.More(bytes) }
 
 // PathID reads an ID from the path.
 func (r *Request) PathID(name string) (id.ID, error) { return id.Parse(r.PathValue(name)) }

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/inflight"
 	"strongroom/internal/kv"
 )
 
@@ -124,23 +126,25 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 		q.ctx = ctx
 	}
 	if q.Body != nil && q.Body != http.NoBody {
-		q.maxBody = rt.server.MaxBody
-		if e.Open {
-			q.maxBody = min(q.maxBody, maxOpenBody)
-		}
+		q.maxBody = min(rt.server.MaxBody, cmp.Or(e.Body, maxPlainBody))
 		q.Body = http.MaxBytesReader(w, q.Body, q.maxBody)
 		if q.ContentLength > q.maxBody {
 			// It will be refused. Without this the server would wait for a part of it before it says so.
 			w.Header()["Connection"] = closeHeader
 		}
 	}
+	defer q.share.Close()
 	if e.Open {
+		q.share = rt.server.Budget.Share(q.Address())
 		if err := rt.server.sameOrigin(q); err != nil {
 			return err
 		}
 	} else if err := rt.server.identify(q); err != nil {
 		return err
+	} else {
+		q.share = rt.server.Budget.Share(q.Caller.UserID.String())
 	}
+	w.share = &q.share
 	return e.Do(w, q)
 }
 
@@ -162,6 +166,7 @@ type statusWriter struct {
 	http.ResponseWriter
 	code    int
 	written bool
+	share   *inflight.Share
 }
 
 func (w *statusWriter) WriteHeader(code int) {

@@ -15,14 +15,19 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/inflight"
 	"strongroom/internal/outage"
 )
 
 // defaultMaxBody is the size in bytes of the largest request body taken where the Config names none.
 const defaultMaxBody = 4 << 20
 
-// maxOpenBody bounds, in bytes, what is read from somebody who is not known yet.
-const maxOpenBody = 64 << 10
+// maxPlainBody is the size in bytes of the largest body taken where the endpoint does not need more. Nobody who is not known
+// yet is let send more.
+const maxPlainBody = 64 << 10
+
+// LargeBody is for endpoints that take a body as large as any may be.
+const LargeBody = 1 << 62
 
 // requestTime bounds the work on one request.
 const requestTime = 30 * time.Second
@@ -31,9 +36,10 @@ const requestTime = 30 * time.Second
 type Config struct {
 	Guard   *access.Guard
 	Authn   *authn.Service
-	Version string // as X-Influxdb-Version gives it
-	MaxBody int64  // bytes; defaultMaxBody where 0
-	Secure  bool   // the server speaks TLS: cookies are marked so
+	Version string           // as X-Influxdb-Version gives it
+	MaxBody int64            // bytes; defaultMaxBody where 0
+	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
+	Secure  bool             // the server speaks TLS: cookies are marked so
 	Metrics prometheus.Registerer
 	Logger  *slog.Logger
 	// Elsewhere serves every path outside the API; nil: 404.
@@ -64,6 +70,8 @@ type Endpoint struct {
 	Open bool
 	// Long may take longer than requestTime.
 	Long bool
+	// Body is how long a body it takes, in bytes, within Config.MaxBody; maxPlainBody where 0, LargeBody for all of MaxBody.
+	Body int64
 }
 
 // Methods are what one path serves.

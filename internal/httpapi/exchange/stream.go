@@ -43,9 +43,7 @@ func (s *Stream) Add(item any) error {
 	}
 	if !s.begun {
 		s.begun = true
-		h := s.w.Header()
-		h["Content-Type"], h["Cache-Control"] = jsonHeader, noStoreHeader
-		s.w.WriteHeader(http.StatusOK)
+		Begin(s.w)
 	}
 	if _, err := s.w.Write(s.buf); err != nil {
 		return errReader

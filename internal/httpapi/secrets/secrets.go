@@ -19,14 +19,15 @@ import (
 type handlers struct {
 	secrets *secret.Service
 	lists   listCache
+	sizes   sizes
 }
 
 // Routes are the paths of an organisation's secrets.
 func Routes(s *secret.Service) exchange.Table {
 	h := &handlers{secrets: s}
 	return exchange.Table{
-		"/api/v2/orgs/{orgID}/secrets":                   {"GET": exchange.Auth(h.getSecrets), "PATCH": exchange.Auth(h.patchSecrets)},
-		"/api/v2/orgs/{orgID}/secrets/{key}":             {"GET": exchange.Auth(h.getSecret), "DELETE": exchange.Auth(h.deleteSecret), "POST": exchange.Auth(h.postSecretsDelete)},
+		"/api/v2/orgs/{orgID}/secrets":                   {"GET": exchange.Auth(h.getSecrets), "PATCH": {Do: h.patchSecrets, Body: exchange.LargeBody}},
+		"/api/v2/orgs/{orgID}/secrets/{key}":             {"GET": exchange.Auth(h.getSecret), "DELETE": exchange.Auth(h.deleteSecret), "POST": {Do: h.postSecretsDelete, Body: exchange.LargeBody}},
 		"/api/v2/orgs/{orgID}/secrets/{key}/description": {"PUT": exchange.Auth(h.putSecretDescription)},
 		"/api/v2/orgs/{orgID}/secrets/{key}/restore":     {"POST": exchange.Auth(h.postSecretRestore)},
 		"/api/v2/orgs/{orgID}/deleted-secrets":           {"GET": exchange.Auth(h.getDeletedSecrets)},
@@ -76,6 +77,9 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	if err != nil {
 		return err
 	}
+	if err := h.beforeBody(r, org); err != nil {
+		return err
+	}
 	body, err := r.ReadBody()
 	if err != nil {
 		return err
@@ -90,6 +94,18 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// readFirst is how long a body may be, in bytes, that is read before it is asked whether the caller may change anything: the
+// record of the refusal then has the names.
+const readFirst = 64 << 10
+
+// beforeBody refuses who may not change any secret, before a long body is read.
+func (h *handlers) beforeBody(r *exchange.Request, org id.ID) error {
+	if r.ContentLength >= 0 && r.ContentLength <= readFirst {
+		return nil
+	}
+	return h.secrets.MayApply(r.Context(), r.Caller, org)
 }
 
 // condition reads what RFC 9110, section 13.1, has for a change that depends on what there is. Single secrets have no entity
@@ -171,6 +187,9 @@ func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request)
 	}
 	org, err := r.PathID("orgID")
 	if err != nil {
+		return err
+	}
+	if err := h.beforeBody(r, org); err != nil {
 		return err
 	}
 	var body struct {

@@ -4,9 +4,11 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
+	"strongroom/internal/id"
 	"strongroom/internal/secret"
 )
 
@@ -23,19 +25,105 @@ func (h *handlers) getSecretValues(w http.ResponseWriter, r *exchange.Request) e
 	if len(keys) > maxNamed {
 		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered", maxNamed)
 	}
+	// How much it will be is known when it has been read: until then it counts for what it was last time.
+	if err := r.Hold(h.sizes.last(org, len(keys))); err != nil {
+		return err
+	}
 	values, err := h.secrets.UseAll(r.Context(), r.Caller, org, keys)
 	if err != nil {
 		return err
 	}
-	b := []byte("{")
+	size := int64(0)
+	for k, v := range values {
+		size += int64(len(k) + len(v.Bytes()) + 128)
+	}
+	if more := size - h.sizes.last(org, len(keys)); more > 0 {
+		if err := r.Hold(more); err != nil {
+			h.sizes.note(org, len(keys), size)
+			return err
+		}
+	}
+	h.sizes.note(org, len(keys), size)
+	return sendValues(w, values)
+}
+
+// valuesBuffer is how much of the values is written at a time, in bytes. An answer that fits is sent whole.
+const valuesBuffer = 64 << 10
+
+// sendValues writes an object of names and values, lets go of each value that it has written, and wipes what it wrote them in.
+// A client that has gone is no error of ours.
+func sendValues(w http.ResponseWriter, values map[string]secret.Value) error {
+	b := append(make([]byte, 0, valuesBuffer), '{')
+	defer func() { clear(b[:cap(b)]) }()
+	begun := false
 	for i, k := range slices.Sorted(maps.Keys(values)) {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		was := b
 		b = appendValue(append(exchange.AppendString(b, k), ':'), values[k])
+		if &was[0] != &b[0] {
+			clear(was)
+		}
+		delete(values, k)
+		if len(b) < valuesBuffer || len(values) == 0 {
+			continue
+		}
+		if !begun {
+			begun = true
+			exchange.Begin(w)
+		}
+		if _, err := w.Write(b); err != nil {
+			return nil
+		}
+		clear(b)
+		b = b[:0]
 	}
-	writeValues(w, append(b, '}'))
+	b = append(b, '}')
+	if !begun {
+		exchange.WriteBytes(w, http.StatusOK, b)
+		return nil
+	}
+	_, _ = w.Write(b)
 	return nil
+}
+
+// sizes remembers how large the answers with an organisation's values were.
+type sizes struct {
+	mu   sync.Mutex
+	size map[id.ID]int64 // of all values
+}
+
+// maxSizes bounds what is remembered; firstSize is what an answer counts for whose size is not known, and namedSize each value
+// of one that names them.
+const (
+	maxSizes  = 10_000
+	firstSize = 1 << 20
+	namedSize = 16 << 10
+)
+
+func (s *sizes) last(org id.ID, named int) int64 {
+	if named > 0 {
+		return int64(named) * namedSize
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, ok := s.size[org]; ok {
+		return n
+	}
+	return firstSize
+}
+
+func (s *sizes) note(org id.ID, named int, size int64) {
+	if named > 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.size == nil || len(s.size) >= maxSizes {
+		s.size = make(map[id.ID]int64)
+	}
+	s.size[org] = size
 }
 
 // getSecretValue gives one value out to be used: what a webhook of the External Secrets Operator reads.

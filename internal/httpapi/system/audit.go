@@ -1,6 +1,7 @@
 package system
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,6 +12,9 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
 )
+
+// recordCost is what a record of a page counts for while the page is made, in bytes.
+const recordCost = 8 << 10
 
 // getAudit serves the audit log to operators, newest first. Query: orgID, key, actor (a user's name or ID, or an
 // authorization's ID), action, outcome, since and until (RFC 3339), limit, and before for the next page.
@@ -25,6 +29,9 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	}
 	if h.Trail == nil {
 		return errs.New(errs.NotImplemented, "there is no audit log to read; start influxd with a file in --audit-log")
+	}
+	if err := r.Hold(int64(cmp.Or(f.Limit, audit.DefaultLimit)) * recordCost); err != nil {
+		return err
 	}
 	page, err := h.Trail.Query(r.Context(), f)
 	if err != nil {

@@ -35,6 +35,7 @@ type Config struct {
 	MaxBodySize        int64
 	MaxSecretValueSize int64
 	MaxSecretKeySize   int64
+	MaxInFlight        int64
 
 	SessionLength        int // minutes
 	SessionRenewDisabled bool

@@ -53,6 +53,9 @@ func (c *Config) limitSettings() group {
 			help: "longest value of a secret"},
 		{name: "max-secret-key-size", value: size(&c.MaxSecretKeySize), def: "1KiB",
 			help: "longest key of a secret"},
+		{name: "max-in-flight", value: size(&c.MaxInFlight), def: "256MiB",
+			help: "memory that the bodies and answers of all requests under way may take, half of it those of one user; " +
+				"what finds no room is answered 503 with Retry-After"},
 	}}
 }
 

@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/inflight"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
@@ -203,8 +204,10 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			log.Warn("noting when secrets were used failed and will be tried again", "error", err)
 		})
 	})
+	budget := inflight.New(cfg.MaxInFlight)
 	api := httpapi.Config{
-		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
+		Budget: budget,
+		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 		Certificates: func() []pemfile.State { return pemfile.States(s.certificates...) },
@@ -215,7 +218,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
 			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
-			MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Gather: metrics, Logger: log,
+			MaxBody: cfg.MaxBodySize, Budget: budget, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {
 			return nil, err

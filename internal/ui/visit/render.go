@@ -154,11 +154,19 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 		return
 	}
 	page := below(b.Bytes(), v.via.Base)
+	if len(page) > heldPage && v.share.More(int64(len(page))) != nil {
+		v.w.Header().Set("Retry-After", "1")
+		http.Error(v.w, "too much is under way just now; load the page again in a moment", http.StatusServiceUnavailable)
+		return
+	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(page) // the reader is gone where this fails
 }
+
+// heldPage is from which size on a page, in bytes, counts for what the request holds while it is sent.
+const heldPage = 64 << 10
 
 // below has all links of a page lead to where the server is. The templates write them as from the root. What a page shows has
 // no quotation mark as such (html/template escapes it), so that nothing but an attribute looks like one.

@@ -3,6 +3,7 @@
 package visit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -20,6 +21,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/inflight"
 	"strongroom/internal/peer"
 )
 
@@ -32,8 +34,9 @@ type Config struct {
 	SignInAgain Handler
 
 	Version string
-	MaxBody int64 // bytes; 4 MiB where 0
-	Secure  bool  // the server speaks TLS: cookies are marked so
+	MaxBody int64            // bytes; 4 MiB where 0
+	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
+	Secure  bool             // the server speaks TLS: cookies are marked so
 	Logger  *slog.Logger
 	Now     func() time.Time
 }
@@ -42,6 +45,10 @@ const (
 	defaultMaxBody = 4 << 20
 	// requestTime bounds the work on one request.
 	requestTime = 30 * time.Second
+	// maxOpenBody bounds, in bytes, what is read from somebody who is not signed in, and formCost is how much memory a byte of
+	// a form takes in all.
+	maxOpenBody = 64 << 10
+	formCost    = 6
 )
 
 // Server is the handler. Make it with New.
@@ -143,6 +150,7 @@ func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	v := &Visit{Request: r.WithContext(ctx), w: w, server: s, via: peer.ViaOf(r), live: r.Header.Get("Strongroom-Live") != "",
 		ID: s.idPrefix + strconv.FormatUint(s.idNext.Add(1), 36)}
 	v.Caller = &access.Caller{Principal: &access.Principal{}, Address: peer.Host(r.RemoteAddr), RequestID: v.ID}
+	defer v.share.Close()
 	a, err := v.do(rt)
 	if err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.Error("a page failed", "request", v.ID, "method", r.Method, "pattern", r.Pattern, "error", err)
@@ -164,16 +172,29 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 	if err := v.server.origin.Check(v.Request); err != nil {
 		return Answer{}, errs.Wrap(err, errs.Forbidden, "a page of another origin may not do this")
 	}
-	if err := v.signedIn(); err != nil && !rt.Open {
+	err = v.signedIn()
+	v.share = v.server.Budget.Share(cmp.Or(v.Session, v.Caller.Address))
+	if err != nil && !rt.Open {
 		if !errs.Is(err, errs.Unauthorized) {
 			return Answer{}, err
 		}
 		return v.askToSignIn()
 	}
+	largest := v.server.MaxBody
+	if v.Session == "" {
+		largest = min(largest, maxOpenBody)
+	}
 	if v.Body != nil {
-		v.Body = http.MaxBytesReader(v.w, v.Body, v.server.MaxBody)
+		v.Body = http.MaxBytesReader(v.w, v.Body, largest)
 	}
 	if v.Method == http.MethodPost {
+		coming := v.ContentLength
+		if coming < 0 || coming > largest {
+			coming = largest
+		}
+		if err := v.share.More(formCost * coming); err != nil {
+			return Answer{}, err
+		}
 		if err := v.parseForm(); err != nil {
 			return Answer{}, err
 		}

@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/inflight"
 	"strongroom/internal/peer"
 	"strongroom/internal/ui/words"
 )
@@ -30,7 +31,8 @@ type Visit struct {
 	w      http.ResponseWriter
 	server *Server
 	via    peer.Via
-	live   bool // app.js sent the form, and keeps the page where it is refused
+	share  inflight.Share // what it holds of the server's memory
+	live   bool           // app.js sent the form, and keeps the page where it is refused
 }
 
 // errSession is what somebody is told whose session is over.
