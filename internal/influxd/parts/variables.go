@@ -4,8 +4,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/hashicorp/vault/api"
-
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret/vault/login"
@@ -20,12 +18,12 @@ type Variable struct {
 
 // settingsFor are the settings that go before Vault's variables.
 var settingsFor = map[string][]string{
-	api.EnvVaultAddress: {"vault-addr"}, api.EnvVaultAgentAddr: {"vault-addr"}, api.EnvVaultNamespace: {"vault-namespace"},
-	api.EnvVaultToken:         {"vault-token", "vault-token-file"},
-	api.EnvVaultClientTimeout: {"vault-client-timeout"}, api.EnvVaultMaxRetries: {"vault-max-retries"},
-	api.EnvVaultCACert: {"vault-cacert", "vault-capath"}, api.EnvVaultCAPath: {"vault-capath", "vault-cacert"}, api.EnvVaultCACertBytes: {"vault-cacert", "vault-capath"},
-	api.EnvVaultClientCert: {"vault-client-cert"}, api.EnvVaultClientKey: {"vault-client-key"},
-	api.EnvVaultSkipVerify: {"vault-skip-verify"}, api.EnvVaultTLSServerName: {"vault-tls-server-name"},
+	"VAULT_ADDR": {"vault-addr"}, "VAULT_AGENT_ADDR": {"vault-addr"}, "VAULT_NAMESPACE": {"vault-namespace"},
+	"VAULT_TOKEN":          {"vault-token", "vault-token-file"},
+	"VAULT_CLIENT_TIMEOUT": {"vault-client-timeout"}, "VAULT_MAX_RETRIES": {"vault-max-retries"},
+	"VAULT_CACERT": {"vault-cacert", "vault-capath"}, "VAULT_CAPATH": {"vault-capath", "vault-cacert"}, "VAULT_CACERT_BYTES": {"vault-cacert", "vault-capath"},
+	"VAULT_CLIENT_CERT": {"vault-client-cert"}, "VAULT_CLIENT_KEY": {"vault-client-key"},
+	"VAULT_SKIP_VERIFY": {"vault-skip-verify"}, "VAULT_TLS_SERVER_NAME": {"vault-tls-server-name"},
 }
 
 // VaultVariables are those that count in an environment, as os.Environ gives it: none where nothing is in Vault, and none
@@ -50,7 +48,7 @@ func VaultVariables(cfg *config.Config, environ []string) (all []Variable) {
 	}
 	for _, name := range login.Variables {
 		under, v := login.Lookup(name, lookup)
-		if v == "" || name == api.EnvVaultWrapTTL || beaten(cfg, name, value) {
+		if v == "" || name == "VAULT_WRAP_TTL" || beaten(cfg, name, value) {
 			continue
 		}
 		of := ""
@@ -70,16 +68,16 @@ func beaten(cfg *config.Config, name string, value func(string) string) bool {
 		}
 	}
 	switch name {
-	case api.EnvVaultToken:
+	case "VAULT_TOKEN":
 		return cfg.Vault.AuthMethod != login.Token
-	case api.EnvVaultAddress:
-		return value(api.EnvVaultAgentAddr) != ""
-	case api.EnvVaultCACertBytes:
-		return value(api.EnvVaultCACert) != ""
-	case api.EnvVaultCAPath:
-		return value(api.EnvVaultCACert)+value(api.EnvVaultCACertBytes) != ""
-	case api.EnvHTTPProxy:
-		return value(api.EnvVaultProxyAddr) != ""
+	case "VAULT_ADDR":
+		return value("VAULT_AGENT_ADDR") != ""
+	case "VAULT_CACERT_BYTES":
+		return value("VAULT_CACERT") != ""
+	case "VAULT_CAPATH":
+		return value("VAULT_CACERT")+value("VAULT_CACERT_BYTES") != ""
+	case "VAULT_HTTP_PROXY":
+		return value("VAULT_PROXY_ADDR") != ""
 	}
 	return false
 }
@@ -87,11 +85,11 @@ func beaten(cfg *config.Config, name string, value func(string) string) bool {
 // variableShown is the value as it may be seen: what may hold a secret is hidden.
 func variableShown(name, value string) string {
 	switch name {
-	case api.EnvVaultToken, api.EnvVaultHeaders:
+	case "VAULT_TOKEN", "VAULT_HEADERS":
 		return config.Hidden
-	case api.EnvVaultCACertBytes:
+	case "VAULT_CACERT_BYTES":
 		return "(certificates)"
-	case api.EnvVaultAddress, api.EnvVaultAgentAddr, api.EnvHTTPProxy, api.EnvVaultProxyAddr:
+	case "VAULT_ADDR", "VAULT_AGENT_ADDR", "VAULT_HTTP_PROXY", "VAULT_PROXY_ADDR":
 		if u, err := url.Parse(value); err != nil || u.User != nil {
 			return config.Hidden
 		}
