@@ -36,10 +36,10 @@ type index map[id.ID][]Permission
 // dozens for each, and a list asks about each thing in it.
 const manyPermissions = 128
 
-// about gives the permissions that may cover something of an organisation, in two parts; 0 is what is of none.
-func (p *Principal) about(org id.ID) (general, own []Permission) {
+// about gives the permissions that may cover the resource, in three parts.
+func (p *Principal) about(r Resource) [3][]Permission {
 	if len(p.Permissions) < manyPermissions {
-		return p.Permissions, nil
+		return [3][]Permission{p.Permissions}
 	}
 	in := p.index.Load()
 	if in == nil { // several may make it at the same time, and the same
@@ -51,16 +51,19 @@ func (p *Principal) about(org id.ID) (general, own []Permission) {
 		in = &made
 		p.index.Store(in)
 	}
-	if general = (*in)[0]; org.Valid() {
-		own = (*in)[org]
+	all := [3][]Permission{(*in)[0]}
+	if r = r.plain(); r.OrgID.Valid() {
+		all[1] = (*in)[r.OrgID]
 	}
-	return general, own
+	if r.Type == Orgs && r.ID.Valid() && r.ID != r.OrgID {
+		all[2] = (*in)[r.ID]
+	}
+	return all
 }
 
 // May reports whether the caller holds the permission.
 func (c *Caller) May(need Permission) bool {
-	general, own := c.about(need.Resource.org())
-	for _, all := range [...][]Permission{general, own} {
+	for _, all := range c.about(need.Resource) {
 		for i := range all {
 			if all[i].covers(need) {
 				return true
@@ -72,11 +75,11 @@ func (c *Caller) May(need Permission) bool {
 
 // MaySome reports whether the caller may do the action on at least some of the organisation's secrets.
 func (c *Caller) MaySome(a Action, org id.ID) bool {
-	general, own := c.about(org)
-	for _, all := range [...][]Permission{general, own} {
+	secrets := Resource{Type: Secrets, OrgID: org}
+	for _, all := range c.about(secrets) {
 		for _, p := range all {
 			p.Resource.Name = ""
-			if p.covers(To(a, Resource{Type: Secrets, OrgID: org})) {
+			if p.covers(To(a, secrets)) {
 				return true
 			}
 		}

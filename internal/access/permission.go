@@ -131,8 +131,8 @@ func (r Resource) plain() Resource {
 	return r
 }
 
-// org is the organisation that the resource is or is in; 0 where it is none. A permission on a resource of one covers
-// nothing of another.
+// org is the organisation by which a permission on the resource is found; 0 where it is none. A permission on one
+// organisation, or on something in it, covers nothing that does not name that one.
 func (r Resource) org() id.ID {
 	if r = r.plain(); r.Type == Orgs && !r.OrgID.Valid() {
 		return r.ID
