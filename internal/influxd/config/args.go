@@ -26,6 +26,8 @@ type Flag struct {
 	Name  string
 	Value string // what the help calls its value, such as PATH; "" for a switch
 	Help  string
+	// Stream says that - stands for standard input or output, of a flag whose Value is PATH.
+	Stream bool
 	// Former is a name it had, which is still understood; "" for none.
 	Former string
 }
@@ -68,8 +70,11 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 			now[f.Former] = f.Name
 		}
 		isOwn[f.Name], kinds[f.Name] = true, kindText
-		if f.Value == "" {
+		switch {
+		case f.Value == "":
 			kinds[f.Name] = kindSwitch
+		case f.Value == string(kindPath) && !f.Stream:
+			kinds[f.Name] = kindPath
 		}
 	}
 	seen := make(map[string]bool)
@@ -146,7 +151,7 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 // ownValue is the value of a command's own flag: "true" or "false" for a switch.
 func ownValue(s string, k kind) (string, error) {
 	if k != kindSwitch {
-		return s, text(new(string)).set(s)
+		return s, textValue{new(string), k}.set(s)
 	}
 	on, err := parseYesNo(s)
 	return strconv.FormatBool(on), err

@@ -18,6 +18,7 @@ func TestOwnFlagsRefused(t *testing.T) {
 		{[]string{"--file", "--dry-run"}, "the next argument is the flag --dry-run"},
 		{[]string{"--file", ""}, "flag --file: is empty"},
 		{[]string{"--file", "a", "--file", "b"}, "given twice"},
+		{[]string{"--file", "-"}, "flag --file: must be a file, and - is none; ./- is a file called so"},
 		{[]string{"--dry-run=maybe"}, "flag --dry-run: must be true or false"},
 		{[]string{"--dry-run", "true"}, "write --dry-run=true"},
 	} {

@@ -46,6 +46,9 @@ func (v textValue) set(s string) error {
 	if s == "" {
 		return errors.New("is empty")
 	}
+	if s == "-" && v.k == kindPath {
+		return errors.New("must be a file, and - is none; ./- is a file called so")
+	}
 	if strings.ContainsAny(s, "\x00\n") {
 		return errors.New("holds a line break or a NUL character")
 	}

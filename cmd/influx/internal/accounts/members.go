@@ -71,6 +71,9 @@ func changeMember(
 	if err := change(ctx, orgID, userID); err != nil {
 		return fmt.Errorf("user %q could not be %s organization %q: %w", userID, done, orgID, err)
 	}
+	if !member {
+		s.Term.Warn("To undo it: influx org members add --id %s --member %s", orgID, userID)
+	}
 	if s.Print.AsJSON {
 		return s.Print.JSON(map[string]any{"userID": userID, "orgID": orgID, "member": member})
 	}
