@@ -33,7 +33,8 @@ func TestExportRefuses(t *testing.T) {
 		{[]string{"import", "--file", text}, "not an export"},
 		{[]string{"import", "--file", "/nowhere"}, "no such file"},
 	} {
-		if _, _, err := influxdOn(t, dir, append([]string{"secrets"}, tt.args...)...); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "sesame") {
+		if _, _, err := influxdOn(t, dir, append([]string{"secrets"}, tt.args...)...); err == nil ||
+			!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
 		}
 	}
@@ -66,19 +67,22 @@ func TestExport(t *testing.T) {
 		refused   []string
 		encrypted bool
 	}{
-		{"recipient", []string{"--recipient", key.Recipient().String()}, []string{"--identity-file", keyFile}, []string{"--identity-file", otherKey}, true},
+		{"recipient", []string{"--recipient", key.Recipient().String()}, []string{"--identity-file", keyFile},
+			[]string{"--identity-file", otherKey}, true},
 		{"passphrase", []string{"--passphrase-file", phrase}, []string{"--passphrase-file", phrase}, nil, true},
 		{"plain", []string{"--plain"}, nil, nil, false},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "secrets")
-			out, warned, err := influxdOn(t, dir, append([]string{"secrets", "export", "--out", path}, way.protect...)...)
+			out, warned, err := influxdOn(t, dir, append([]string{"secrets", "export", "--out", path},
+				way.protect...)...)
 			must(t, err)
 			b := readFile(t, path)
 			if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 || !strings.Contains(out, "27 secrets") {
 				t.Errorf("mode %v, %v: %s", info.Mode(), err, out)
 			}
-			if clear := bytes.Contains(b, []byte("t0p s3cret")); clear == way.encrypted || strings.Contains(warned, "in clear") == way.encrypted {
+			if clear := bytes.Contains(b, []byte("t0p s3cret")); clear == way.encrypted ||
+				strings.Contains(warned, "in clear") == way.encrypted {
 				t.Errorf("the values are in clear: %v; it says %q", clear, warned)
 			}
 			there := t.TempDir()
@@ -87,12 +91,14 @@ func TestExport(t *testing.T) {
 			s := start(t, there)
 			for org, secrets := range want.Secrets {
 				for k := range secrets {
-					s.call(t, "POST", "/api/v2/orgs/"+org+"/secrets/delete", want.OperatorToken, `{"secrets":["`+k+`"]}`, 204, nil)
+					s.call(t, "POST", "/api/v2/orgs/"+org+"/secrets/delete", want.OperatorToken,
+						`{"secrets":["`+k+`"]}`, 204, nil)
 				}
 			}
 			s.end(t)
 			if way.encrypted {
-				_, _, err := influxdOn(t, there, append([]string{"secrets", "import", "--file", path}, way.refused...)...)
+				_, _, err := influxdOn(t, there, append([]string{"secrets", "import", "--file", path},
+					way.refused...)...)
 				if err == nil || !strings.Contains(err.Error(), "open") {
 					t.Errorf("without what opens it: %v", err)
 				}
@@ -104,6 +110,84 @@ func TestExport(t *testing.T) {
 			}
 			if diff := cmp.Diff(want.Secrets, storedSecrets(t, there, want)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestToAnotherStrongroom brings secrets, with what is noted of them, to data whose organisations have other IDs: by an
+// export, and by a copy.
+func TestToAnotherStrongroom(t *testing.T) {
+	here := t.TempDir()
+	r := start(t, here)
+	token, secrets := r.onboard(t) // the organisation acme
+	r.call(t, "PATCH", secrets, token, `{"a":"1","b":"2"}`, 204, nil)
+	r.call(t, "PUT", secrets+"/a/description", token, `{"description":"of a","expiresAt":"2030-01-02T03:04:05Z"}`, 204,
+		nil)
+	var other struct{ ID string }
+	r.call(t, "POST", "/api/v2/orgs", token, `{"name":"globex"}`, 201, &other)
+	r.call(t, "PATCH", "/api/v2/orgs/"+other.ID+"/secrets", token, `{"c":"3"}`, 204, nil)
+	r.end(t)
+	file := filepath.Join(t.TempDir(), "secrets.json")
+	_, _, err := influxdOn(t, here, "secrets", "export", "--plain", "--out", file)
+	must(t, err)
+
+	for _, way := range []struct {
+		name string
+		run  func(there string, args ...string) (string, error)
+	}{
+		{"export", func(there string, args ...string) (string, error) {
+			out, _, err := influxdOn(t, there, append([]string{"secrets", "import", "--file", file}, args...)...)
+			return out, err
+		}},
+		{"copy", func(there string, args ...string) (string, error) {
+			other := filepath.Join(t.TempDir(), "other.toml")
+			must(t, os.WriteFile(other, []byte(`bolt-path = "`+there+`/influxd.bolt"`), 0o600))
+			out, _, err := influxdOn(t, here, append([]string{"secrets", "copy", "--from", "bolt", "--to", "bolt",
+				"--to-config", other}, args...)...)
+			return out, err
+		}},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			there := t.TempDir()
+			r := start(t, there)
+			token, secrets := r.onboard(t)
+			var into struct{ ID string }
+			r.call(t, "POST", "/api/v2/orgs", token, `{"name":"initech"}`, 201, &into)
+			r.end(t)
+			out, err := way.run(there)
+			if err == nil || !strings.Contains(err.Error(), "0 in conflict and 1 skipped") ||
+				!strings.Contains(out, `the organization "globex" is not in the target`) {
+				t.Errorf("without globex: %v\n%s", err, out)
+			}
+			if _, err := way.run(there, "--org", "globex=nowhere"); err == nil ||
+				!strings.Contains(err.Error(), `the target has no organization "nowhere"`) {
+				t.Errorf("into an organisation that is not there: %v", err)
+			}
+			if out, err := way.run(there, "--dry-run", "--create-orgs"); err != nil ||
+				!strings.Contains(out, "secret  1 ") {
+				t.Errorf("tried: %v\n%s", err, out)
+			}
+			if out, err := way.run(there, "--org", "globex=initech"); err != nil {
+				t.Errorf("into another: %v\n%s", err, out)
+			}
+			if out, err := way.run(there, "--create-orgs"); err != nil || !strings.Contains(out, "secret  1 ") {
+				t.Errorf("with globex made: %v\n%s", err, out)
+			}
+			r = start(t, there)
+			var orgs struct{ Orgs []struct{ ID, Name string } }
+			r.call(t, "GET", "/api/v2/orgs?org=globex", token, "", 200, &orgs)
+			for at, want := range map[string]string{
+				secrets: "[a b]", "/api/v2/orgs/" + into.ID + "/secrets": "[c]", "/api/v2/orgs/" + orgs.Orgs[0].ID + "/secrets": "[c]",
+			} {
+				if got := r.keys(t, token, at); got != want {
+					t.Errorf("%s has %s, want %s", at, got, want)
+				}
+			}
+			var info struct{ Description, ExpiresAt string }
+			r.call(t, "GET", secrets+"/a", token, "", 200, &info)
+			if info.Description != "of a" || info.ExpiresAt != "2030-01-02T03:04:05Z" {
+				t.Errorf("what is noted of a: %+v", info)
 			}
 		})
 	}

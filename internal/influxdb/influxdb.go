@@ -46,6 +46,8 @@ type Secret struct {
 	Org   id.ID
 	Key   string
 	Value secret.Value
+	// Description is what is noted of it; InfluxDB keeps none.
+	Description secret.Description
 }
 
 // Skip is what is in the file and not in Contents. Name is empty where the skip stands for all of the kind, and then

@@ -85,7 +85,9 @@ func (c Copy) Run(ctx context.Context, orgs []Pair) (*Report, error) {
 		if err != nil {
 			return r, fmt.Errorf("organization %s: reading %s: %w", o.ID, c.FromName, err)
 		}
-		missed(r, o, len(keys))
+		if len(keys) > 0 {
+			r.skip(Missed(o, len(keys)))
+		}
 	}
 	secrets := 0
 	for n, p := range slices.Concat(orgs, ended) {
@@ -308,6 +310,8 @@ func (c *copying) flush(ctx context.Context) error {
 		return err
 	} else if err := c.common.note(ctx, c.same); err != nil {
 		return err
+	} else if err := c.describe(ctx, c.same); err != nil {
+		return fmt.Errorf("bringing descriptions from %s to %s: %w", c.FromName, c.ToName, err)
 	} else if err := c.deleteSource(ctx, c.same); err != nil {
 		return err
 	}
@@ -375,6 +379,9 @@ func (c *copying) readBack(ctx context.Context, steps []step) error {
 	}
 	if err := c.common.forget(ctx, deleted...); err != nil {
 		return err
+	}
+	if err := c.describe(ctx, verified); err != nil {
+		return fmt.Errorf("bringing descriptions from %s to %s: %w", c.FromName, c.ToName, err)
 	}
 	for _, s := range steps {
 		c.tell(s.key, s.result, "")

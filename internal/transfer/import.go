@@ -72,7 +72,7 @@ type importing struct {
 
 func (im *importing) skipped(skips []influxdb.Skip) {
 	for _, s := range skips {
-		im.report.add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
+		im.report.skip(s)
 	}
 }
 
@@ -144,6 +144,9 @@ func (im *importing) one(ctx context.Context, s influxdb.Secret) error {
 			item.Result, item.Why = Conflicted, "it has another value here; delete it here to have the imported one"
 		}
 		im.report.add(item)
+		if item.Result == Present {
+			return im.describe(ctx, s)
+		}
 		return nil
 	}
 	more := len(s.Key) + s.Value.Len()
@@ -185,6 +188,26 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 	}
 	for _, s := range batch {
 		im.report.add(Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Result: result, Why: why, Count: 1})
+		if result == Brought {
+			if err := im.describe(ctx, s); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// describe brings what is noted of a secret, where nothing is here.
+func (im *importing) describe(ctx context.Context, s influxdb.Secret) error {
+	if im.Unwritten {
+		return nil
+	}
+	write, err := mayDescribe(ctx, im.Store, s.Org, s.Key, s.Description, false)
+	if err != nil || !write {
+		return err
+	}
+	if err = im.Secrets.Describe(ctx, im.Caller, s.Org, s.Key, s.Description); errs.Is(err, errs.NotFound) {
+		return nil // deleted since
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/influxdb"
 	"strongroom/internal/kv"
 )
 
@@ -120,16 +121,13 @@ func MakeOrg(ctx context.Context, data kv.Store, o identity.Org, now time.Time) 
 	return o.ID, nil
 }
 
-// missed tells of secrets whose organisation is not in the target.
-func missed(r *Report, o identity.Org, secrets int) {
-	if secrets == 0 {
-		return
-	}
+// Missed tells of secrets whose organisation is not in the target.
+func Missed(o identity.Org, secrets int) influxdb.Skip {
 	who := fmt.Sprintf("the organization %q", errs.Clip(o.Name))
 	if o.Name == "" {
 		who = "the organization"
 	}
-	r.add(Item{Kind: "secret", ID: o.ID.String(), Result: Skipped, Count: secrets, Why: who +
+	return influxdb.Skip{Kind: "secret", Name: o.ID.String(), Count: secrets, Why: who +
 		" is not in the target: make it there, let --create-orgs make it, or say with --org " +
-		"" + o.ID.String() + "=NAME which one it is there"})
+		"" + o.ID.String() + "=NAME which one it is there"}
 }

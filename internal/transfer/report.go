@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"strongroom/internal/influxdb"
 )
 
 // Result is what became of one thing.
@@ -96,6 +98,10 @@ func (r *Report) add(i Item) {
 	}
 }
 
+func (r *Report) skip(s influxdb.Skip) {
+	r.add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
+}
+
 // Incomplete says how much of a kind was not brought, for whoever runs this in a script; nil where all was.
 func (r *Report) Incomplete(kind string) error {
 	for _, t := range r.Totals {
@@ -106,7 +112,8 @@ func (r *Report) Incomplete(kind string) error {
 		if r.DryRun {
 			was = "would be"
 		}
-		return fmt.Errorf("not everything %s brought over: of the %ss, %d in conflict and %d skipped; the report tells of each", was, kind, t.Conflict, t.Skipped)
+		return fmt.Errorf("not everything %s brought over: of the %ss, %d in conflict and %d skipped; the report "+
+			"tells of each", was, kind, t.Conflict, t.Skipped)
 	}
 	return nil
 }
@@ -173,7 +180,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "KIND\t%s\t%sTHERE ALREADY\tCONFLICT\tSKIPPED\n", brought, changes("REPLACED\tDELETED\t"))
 	for _, k := range r.Totals {
-		fmt.Fprintf(t, "%s\t%d\t%s%d\t%d\t%d\n", k.Kind, k.Brought, changes("%d\t%d\t", k.Replaced, k.Deleted), k.Present, k.Conflict, k.Skipped)
+		fmt.Fprintf(t, "%s\t%d\t%s%d\t%d\t%d\n", k.Kind, k.Brought, changes("%d\t%d\t", k.Replaced, k.Deleted),
+			k.Present, k.Conflict, k.Skipped)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -44,11 +44,13 @@ var copyFlags = []config.Flag{
 type side struct {
 	store secret.Store
 	name  string
-	place func(id.ID) string                         // names where an organisation's secrets are
-	had   func(context.Context, id.ID) (bool, error) // whether an organisation has had secrets; nil: there is no doubt
-	data  *bolt.DB                                   // the data file, where it is open for writing
-	keys  *keyring.Keyring                           // of the data file
-	close func() error
+	place func(id.ID) string // names where an organisation's secrets are
+	// foreign names what is kept among an organisation's secrets and is none; nil: nothing can be
+	foreign func(context.Context, id.ID) ([]string, error)
+	had     func(context.Context, id.ID) (bool, error) // whether an organisation has had secrets; nil: there is no doubt
+	data    *bolt.DB                                   // the data file, where it is open for writing
+	keys    *keyring.Keyring                           // of the data file
+	close   func() error
 }
 
 // copySecrets copies secrets between stores. A data file that is only read may be one that a server has open.
@@ -106,7 +108,7 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	}
 	return runCopy(ctx, p, args, own, keys, transfer.Copy{
 		From: from.store, To: to.store, FromName: from.name, ToName: to.name, FromPlace: from.place, ToPlace: to.place,
-		Emptied: from.had, Missing: missing,
+		Emptied: from.had, Foreign: from.foreign, Missing: missing,
 	}, pairs)
 }
 
@@ -216,7 +218,7 @@ func openSide(ctx context.Context, p command.Process, home, cfg *config.Config, 
 			return side{}, fmt.Errorf("flag --%s: vault: %w", flag, err)
 		}
 		return side{
-			store: s, name: "vault", had: s.Had,
+			store: s, name: "vault", had: s.Had, foreign: s.Foreign,
 			place: func(org id.ID) string { return s.Where(ctx, org) },
 			close: func() error { s.Close(); return nil },
 		}, nil

@@ -14,8 +14,14 @@ import (
 
 	"filippo.io/age"
 
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/server"
+	"strongroom/internal/influxdb"
 	"strongroom/internal/transfer"
 )
 
@@ -32,11 +38,15 @@ var importSecretsFlags = []config.Flag{
 	{Name: "file", Value: "PATH", Help: "what influxd secrets export has written"},
 	{Name: "identity-file", Value: "PATH", Help: "file with the age key (AGE-SECRET-KEY-…) that opens it"},
 	{Name: "passphrase-file", Value: "PATH", Help: "file with the passphrase that opens it"},
+	{Name: "org", Value: "FROM=TO,…", Help: "take an organization's secrets into another, each by its name or ID; " +
+		"else they are matched by ID, then by name"},
+	{Name: "create-orgs", Help: "make the organizations that are not here"},
 	{Name: "dry-run", Help: "report what would happen and change nothing"},
 	{Name: "json", Help: "write the report as JSON"},
 }
 
-// exportSecrets writes every secret to a file, encrypted by age. It only reads the data, so that a server may be running.
+// exportSecrets writes every secret to a file, encrypted by age. It only reads the data, so that a server may be
+// running.
 func exportSecrets(ctx context.Context, p command.Process, args config.Args) (err error) {
 	cfg, log, err := offline(p, args)
 	if err != nil {
@@ -69,14 +79,24 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 	if err != nil {
 		return fmt.Errorf("flag --out: %w", err)
 	}
-	n, err := writeExport(recipients, f, func(w io.Writer) (int, error) { return transfer.Export(ctx, from.store, orgs, time.Now(), w) })
+	var n transfer.Exported
+	err = writeExport(recipients, f, func(w io.Writer) (err error) {
+		n, err = transfer.Export(ctx, from.store, orgs, time.Now(), w)
+		return err
+	})
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("exporting to %s: %w", path, err), os.Remove(path))
 	}
 	if len(recipients) == 0 {
-		fmt.Fprintf(p.Stderr, "%s holds the secrets in clear: keep it from others, and remove it as soon as you can\n", path)
+		fmt.Fprintf(p.Stderr, "%s holds the secrets in clear: keep it from others, and remove it as soon as you can\n",
+			path)
 	}
-	fmt.Fprintf(p.Stdout, "Exported %d secrets of %s to %s\n", n, from.name, path)
+	fmt.Fprintf(p.Stdout, "Exported %d secrets of %s to %s\n", n.Secrets, from.name, path)
+	if n.Left > 0 {
+		return fmt.Errorf("%d names have no text for a value, so that they are somebody else's, or were deleted "+
+			"meanwhile; they are not in %s",
+			n.Left, path)
+	}
 	return nil
 }
 
@@ -91,7 +111,8 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 	}
 	switch {
 	case given != 1:
-		return nil, errors.New("say how the file is protected: one of --recipient, --passphrase-file and, for a file in clear, --plain")
+		return nil, errors.New("say how the file is protected: one of --recipient, --passphrase-file and, for a " +
+			"file in clear, --plain")
 	case plain:
 		return nil, nil
 	case file != "":
@@ -131,16 +152,15 @@ func firstLine(path string) (string, error) {
 	return string(line), nil
 }
 
-func writeExport(recipients []age.Recipient, f io.Writer, write func(io.Writer) (int, error)) (int, error) {
+func writeExport(recipients []age.Recipient, f io.Writer, write func(io.Writer) error) error {
 	if len(recipients) == 0 {
 		return write(f)
 	}
 	w, err := age.Encrypt(f, recipients...)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	n, err := write(w)
-	return n, errors.Join(err, w.Close())
+	return errors.Join(write(w), w.Close())
 }
 
 // importSecrets brings the secrets of an export.
@@ -162,7 +182,75 @@ func importSecrets(ctx context.Context, p command.Process, args config.Args) err
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", path, err)
 	}
-	return bring(ctx, p, args, contents, path)
+	var named []transfer.Named
+	if text := args.Flag("org"); text != "" {
+		if named, err = transfer.ParseNamed(text); err != nil {
+			return err
+		}
+	}
+	report, err := bring(ctx, p, args, path, func(ctx context.Context, s *server.Server) (*influxdb.Contents, error) {
+		return placed(ctx, s, contents, named, args.Switch("create-orgs"))
+	})
+	if err != nil {
+		return err
+	}
+	return report.Incomplete("secret")
+}
+
+// placed gives the secrets of an export to the organisations that are here.
+func placed(ctx context.Context, s *server.Server, from *transfer.ExportContents, named []transfer.Named,
+	create bool) (*influxdb.Contents, error) {
+	here, err := identity.Orgs(ctx, s.Identities)
+	if err != nil {
+		return nil, err
+	}
+	pairs, missing, err := transfer.Match(from.Orgs, here, named)
+	if err != nil {
+		return nil, err
+	}
+	to := make(map[id.ID]id.ID)
+	for _, p := range pairs {
+		to[p.From] = p.To
+	}
+	for _, o := range missing {
+		if !create {
+			continue
+		}
+		if o.Name == "" {
+			return nil, fmt.Errorf("the export does not say what the organization %s is called; make it, and name "+
+				"it with --org %s=NAME", o.ID, o.ID)
+		}
+		act := access.Act{Action: "orgs.create", Org: o.ID, Target: errs.Clip(o.Name)}
+		caller := operatorAt("influxd secrets import")
+		if err := s.Guard.Allow(ctx, caller, act,
+			access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
+			return nil, err
+		}
+		made, err := transfer.MakeOrg(ctx, s.Identities, o, time.Now())
+		if err := s.Guard.Done(ctx, caller, act, err); err != nil {
+			return nil, err
+		}
+		to[o.ID] = made
+	}
+	var contents influxdb.Contents
+	var secrets []influxdb.Secret
+	left := make(map[id.ID]int)
+	for _, secret := range from.Secrets {
+		org, ok := to[secret.Org]
+		if !ok {
+			left[secret.Org]++
+			continue
+		}
+		secret.Org = org
+		secrets = append(secrets, secret)
+	}
+	for _, o := range missing {
+		if left[o.ID] > 0 {
+			contents.Skipped = append(contents.Skipped, transfer.Missed(o, left[o.ID]))
+		}
+	}
+	contents.EachSecrets = influxdb.Whole(secrets)
+	return &contents, nil
 }
 
 // ageHeader is how a file of age begins.

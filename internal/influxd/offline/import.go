@@ -35,20 +35,22 @@ func importInfluxDB(ctx context.Context, p command.Process, args config.Args) er
 	if err != nil {
 		return err
 	}
-	return bring(ctx, p, args, contents, path)
+	_, err = bring(ctx, p, args, path, func(context.Context, *server.Server) (*influxdb.Contents, error) { return contents, nil })
+	return err
 }
 
-// bring imports what was read from the path, or tells what that would do.
-func bring(ctx context.Context, p command.Process, args config.Args, contents *influxdb.Contents, path string) (err error) {
+// bring imports what was read from the path, or tells what that would do. contents gives it for what is here.
+func bring(ctx context.Context, p command.Process, args config.Args, path string,
+	contents func(context.Context, *server.Server) (*influxdb.Contents, error)) (report *transfer.Report, err error) {
 	cfg, log, err := offline(p, args)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	dry := args.Switch("dry-run")
 	if dry {
 		var remove func() error
 		if cfg, remove, err = onCopy(ctx, cfg); err != nil {
-			return err
+			return nil, err
 		}
 		defer func() { err = errors.Join(err, remove()) }()
 	}
@@ -57,21 +59,25 @@ func bring(ctx context.Context, p command.Process, args config.Args, contents *i
 	quiet.Stdout = p.Stderr // an audit record on the standard output is no part of the report
 	s, err := server.Open(ctx, cfg, quiet, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	what, err := contents(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	told, write := notable(p.Stdout)
 	if args.Switch("json") {
 		told, write = transfer.StreamJSON(p.Stdout)
 	}
-	report, err := transfer.Import{
+	report, err = transfer.Import{
 		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
 		Unwritten: dry && cfg.SecretStore == config.StoreVault, Told: told,
-	}.Run(ctx, contents)
+	}.Run(ctx, what)
 	if err = errors.Join(err, write(report)); err != nil {
-		return fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
+		return report, fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
 	}
-	return nil
+	return report, nil
 }
 
 // maxNotable bounds how much a report for reading has one by one.
