@@ -126,7 +126,7 @@ func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	guard := access.NewGuard(trail)
 	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log, BcryptCost: 4})
 	must(t, err)
-	users, err := directory.New(directory.Config{KV: data, Guard: guard, Authn: logins, Secrets: store, Logger: log})
+	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: store, Logger: log})
 	must(t, err)
 	handler, err := New(Config{Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)

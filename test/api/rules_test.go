@@ -18,6 +18,8 @@ const (
 	dropOther = secretsA + "/gone"
 	dropMany  = secretsA + `/delete {"secrets":["db/gone","db/gone too"]}`
 	dropMixed = secretsA + `/delete {"secrets":["db/gone","gone"]}`
+
+	ownPassword = "403 your own password takes the old one: PUT /api/v2/me/password with it as Basic authentication, or the page Preferences"
 )
 
 // token is the wish for a token in acme.
@@ -215,6 +217,8 @@ var rules = []rule{
 	{"secrets rw A", "GET", "/users", "200 nothing"},
 	{"secrets rw A", "GET", "/users/{stan}", "401 read:users/{stan} is unauthorized"},
 	{"secrets rw A", "POST", `/users/{stan}/password {"password":"mine from now on"}`, "401 write:users/{stan} is unauthorized"},
+	{"stranger", "POST", `/users/{stan}/password {"password":"mine from now on"}`, ownPassword},
+	{"operator's session", "POST", `/users/{admin}/password {"password":"mine from now on"}`, ownPassword},
 	{"users r", "GET", "/users", "200 admin,olive,mel,stan,idle"},
 	{"users r", "POST", `/users {"name":"new-{n}"}`, "401 write:users is unauthorized"},
 	{"users r", "DELETE", "/users/{new user}", "401 write:users/{id} is unauthorized"},

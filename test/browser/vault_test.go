@@ -128,7 +128,7 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	guard := access.NewGuard(trail)
 	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log})
 	check(t, err)
-	users, err := directory.New(directory.Config{KV: data, Guard: guard, Authn: logins, Secrets: s.store, Logger: log})
+	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: s.store, Logger: log})
 	check(t, err)
 	o, err := users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, directory.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
 	check(t, err)

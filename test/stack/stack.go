@@ -20,10 +20,13 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
+	"strongroom/internal/barrier"
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi"
+	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/rotation"
@@ -91,17 +94,18 @@ func Start(t *testing.T, o Options) *Stack {
 	must(t, err)
 	uses := lastuse.New(data, usesKey)
 	guard := access.NewGuard(trail)
+	identities := barrier.New(data, keys, identity.Sealed)
 	logins, err := authn.New(authn.Config{
-		KV: data, Guard: guard, Logger: log, Now: s.Clock.Now,
+		KV: identities, Guard: guard, Logger: log, Now: s.Clock.Now,
 		BcryptCost: 4, // the lowest that bcrypt takes: tests sign in often
 	})
 	must(t, err)
 	users, err := directory.New(directory.Config{
-		KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
+		KV: identities, Mark: keys, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
 	})
 	must(t, err)
 	s.Seals = rotation.New(rotation.Config{
-		Keyring: keys, Rewriter: embedded, Guard: guard, Logger: log,
+		Keyring: keys, Rewriter: parts.Rewriter{Identities: identities, Secrets: embedded, Log: log}, Guard: guard, Logger: log,
 		Seal: func(ctx context.Context, to rotation.Target) (seal.Seal, error) {
 			made, err := seal.KeyFile(to.KeyFile).Create(ctx)
 			if err != nil {

@@ -21,6 +21,18 @@ func (s *Service) OpenSession(ctx context.Context, user id.ID, hash []byte) (str
 	return s.openSession(ctx, proof{user, hash})
 }
 
+// Occupy takes every turn to hash, until release is called.
+func (s *Service) Occupy() (release func()) {
+	for range cap(s.pw.slots) {
+		s.pw.slots <- struct{}{}
+	}
+	return func() {
+		for range cap(s.pw.slots) {
+			<-s.pw.slots
+		}
+	}
+}
+
 // SweepSessions is what Maintain does every hour.
 func (s *Service) SweepSessions(ctx context.Context) error { return s.sweepSessions(ctx) }
 

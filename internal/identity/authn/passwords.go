@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
@@ -17,6 +20,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
+	"strongroom/internal/peer"
 )
 
 // Passwords are hashed with bcrypt at InfluxDB's cost, so that its hashes carry over. bcrypt reads 72 bytes.
@@ -27,12 +31,24 @@ const (
 )
 
 // passwords hashes and compares, at most one at a time for each processor, so that a flood of sign-ins cannot take the
-// whole machine.
+// whole machine. Few may wait for one account, or from one address, so that such a flood does not hold up the others.
 type passwords struct {
 	cost  int
 	slots chan struct{}
 	dummy []byte // compared with where there is no hash, so that unknown users cost the same time
+
+	mu      sync.Mutex
+	waiting map[string]int // by account and by address, those at work included
 }
+
+// How many may wait. A hash takes some 60 ms: from one address nobody makes the others wait for a second.
+const (
+	maxWaitingAccount = 4
+	maxWaitingAddress = 12
+)
+
+// who is for whom a password is hashed or compared; an empty part does not count.
+type who struct{ account, address string }
 
 func newPasswords(cost int) (*passwords, error) {
 	// A salt and a hash of nothing but zeros. To make a real one would add a hash's time to every start.
@@ -40,16 +56,53 @@ func newPasswords(cost int) (*passwords, error) {
 	if _, err := bcrypt.Cost(dummy); err != nil {
 		return nil, fmt.Errorf("bcrypt: %w", err)
 	}
-	return &passwords{cost: cost, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), dummy: dummy}, nil
+	return &passwords{cost: cost, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), dummy: dummy, waiting: make(map[string]int)}, nil
 }
 
-func (p *passwords) slot(ctx context.Context) (release func(), err error) {
+// slot waits for a turn, or gives errs.TooManyRequests where too many wait already.
+func (p *passwords) slot(ctx context.Context, w who) (release func(), err error) {
+	leave, err := p.join(w)
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case p.slots <- struct{}{}:
-		return func() { <-p.slots }, nil
+		return func() { <-p.slots; leave() }, nil
 	case <-ctx.Done():
+		leave()
 		return nil, ctx.Err()
 	}
+}
+
+func (p *passwords) join(w who) (leave func(), err error) {
+	in := make(map[string]int, 2)
+	if w.account != "" {
+		in["u\x00"+w.account] = maxWaitingAccount
+	}
+	if w.address != "" {
+		in["a\x00"+peer.Network(w.address)] = maxWaitingAddress
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, most := range in {
+		if p.waiting[k] >= most {
+			e := errs.New(errs.TooManyRequests, "too many sign-ins and passwords at a time; try again in a second")
+			e.RetryAfter = time.Second
+			return nil, e
+		}
+	}
+	for k := range in {
+		p.waiting[k]++
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for k := range in {
+			if p.waiting[k]--; p.waiting[k] == 0 {
+				delete(p.waiting, k)
+			}
+		}
+	}, nil
 }
 
 func validPassword(password string) error {
@@ -62,11 +115,11 @@ func validPassword(password string) error {
 	return nil
 }
 
-func (p *passwords) hash(ctx context.Context, password string) ([]byte, error) {
+func (p *passwords) hash(ctx context.Context, w who, password string) ([]byte, error) {
 	if err := validPassword(password); err != nil {
 		return nil, err
 	}
-	release, err := p.slot(ctx)
+	release, err := p.slot(ctx, w)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +128,8 @@ func (p *passwords) hash(ctx context.Context, password string) ([]byte, error) {
 }
 
 // matches compares in the same time whether or not there is a hash.
-func (p *passwords) matches(ctx context.Context, hash []byte, password string) (bool, error) {
-	release, err := p.slot(ctx)
+func (p *passwords) matches(ctx context.Context, w who, hash []byte, password string) (bool, error) {
+	release, err := p.slot(ctx, w)
 	if err != nil {
 		return false, err
 	}
@@ -98,11 +151,11 @@ type proof struct {
 
 // HashPassword checks a password from outside, and gives the hash that is kept of it.
 func (s *Service) HashPassword(ctx context.Context, password string) ([]byte, error) {
-	return s.pw.hash(ctx, password)
+	return s.pw.hash(ctx, who{}, password)
 }
 
 // verify reports whether the password is the user's; an invalid user ID stands for nobody.
-func (s *Service) verify(ctx context.Context, user id.ID, password string) (proof, bool, error) {
+func (s *Service) verify(ctx context.Context, w who, user id.ID, password string) (proof, bool, error) {
 	var r kv.Record
 	if user.Valid() {
 		var err error
@@ -110,7 +163,7 @@ func (s *Service) verify(ctx context.Context, user id.ID, password string) (proo
 			return proof{}, false, kv.Coded(err)
 		}
 	}
-	ok, err := s.pw.matches(ctx, r.Value, password)
+	ok, err := s.pw.matches(ctx, w, r.Value, password)
 	return proof{user, r.Value}, ok, err
 }
 
@@ -125,7 +178,9 @@ func (s *Service) holds(ctx context.Context, p proof) error {
 }
 
 // SetPassword sets another user's password, and ends the user's sessions. Who sets an operator's can sign in as one: that
-// takes an operator, where for others the permission on users is enough.
+// takes an operator, where for others the permission on users is enough. One's own takes the old one (ChangePassword): a
+// session that is left open, and what can be made in it, must not be enough to take the account over. Only a token that
+// may set every user's password sets its own user's, too.
 func (s *Service) SetPassword(ctx context.Context, c *access.Caller, user id.ID, password string) error {
 	act := access.Act{Action: "users.password", Target: user.String()}
 	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Users, ID: user})}
@@ -136,10 +191,16 @@ func (s *Service) SetPassword(ctx context.Context, c *access.Caller, user id.ID,
 	if u.Operator {
 		need = append(need, access.To(access.Write, access.Resource{Type: access.Instance}))
 	}
+	everybodys := access.To(access.Write, access.Resource{Type: access.Users})
+	own := c.UserID.Valid() && c.UserID == user && (!c.AuthorizationID.Valid() || !c.May(everybodys))
+	if own && !slices.ContainsFunc(need, func(p access.Permission) bool { return !c.May(p) }) {
+		return s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden,
+			"your own password takes the old one: PUT /api/v2/me/password with it as Basic authentication, or the page Preferences"))
+	}
 	if err := s.guard.Allow(ctx, c, act, need...); err != nil {
 		return err
 	}
-	return s.guard.Done(ctx, c, act, s.setPassword(ctx, user, password, nil))
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, c, user, password, nil))
 }
 
 // ChangePassword sets a user's own password; who knows the old one is the user. Tries are counted like sign-ins. The
@@ -154,7 +215,7 @@ func (s *Service) ChangePassword(ctx context.Context, c *access.Caller, name, ol
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return err
 	}
-	return s.guard.Done(ctx, c, act, s.setPassword(ctx, proof.user, password, &proof))
+	return s.guard.Done(ctx, c, act, s.setPassword(ctx, c, proof.user, password, &proof))
 }
 
 // checkPassword finds the active user whom name and password belong to, and makes them the caller. Whether the user
@@ -168,7 +229,11 @@ func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act acces
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return proof{}, err
 	}
-	p, ok, err := s.verify(ctx, u.ID, password)
+	p, ok, err := s.verify(ctx, who{errs.Clip(name), c.Address}, u.ID, password)
+	if errs.Is(err, errs.TooManyRequests) {
+		s.throttle.succeeded(name, c.Address) // nothing was tried
+		return proof{}, s.guard.Deny(ctx, c, act, err)
+	}
 	if err != nil {
 		return proof{}, err
 	}
@@ -181,8 +246,8 @@ func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act acces
 }
 
 // setPassword sets a password, under the proof of the old one where old is not nil.
-func (s *Service) setPassword(ctx context.Context, user id.ID, password string, old *proof) error {
-	h, err := s.pw.hash(ctx, password)
+func (s *Service) setPassword(ctx context.Context, c *access.Caller, user id.ID, password string, old *proof) error {
+	h, err := s.pw.hash(ctx, who{"by " + c.UserID.String(), c.Address}, password)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 		Bucket: identity.Bucket{ID: s.ids.Next(), Type: "user", Name: w.Bucket, Retention: w.Retention, CreatedAt: now, UpdatedAt: now},
 	}
 	o.Bucket.OrgID = o.Org.ID
-	err := errors.Join(identity.ValidName("user", w.User), identity.ValidName("organization", w.Org), checkBucket(o.Bucket), checkGiven(w.Token))
+	err := errors.Join(identity.ValidNewUserName(w.User), identity.ValidName("organization", w.Org), checkBucket(o.Bucket), checkGiven(w.Token))
 	if err != nil {
 		return Onboarded{}, err
 	}

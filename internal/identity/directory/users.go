@@ -23,7 +23,7 @@ func (s *Service) NewUser(ctx context.Context, c *access.Caller, name string, st
 }
 
 func (s *Service) newUser(ctx context.Context, name string, status identity.Status) (identity.User, error) {
-	if err := identity.ValidName("user", name); err != nil {
+	if err := identity.ValidNewUserName(name); err != nil {
 		return identity.User{}, err
 	}
 	if status == "" {
@@ -122,7 +122,7 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 		}
 		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
 		if name != nil && *name != u.Name {
-			if err := identity.ValidName("user", *name); err != nil {
+			if err := identity.ValidNewUserName(*name); err != nil {
 				return err
 			}
 			conds = append(conds, kv.Missing(record.Key("username", *name)))
