@@ -15,17 +15,18 @@ import (
 
 // Config is the effective configuration. Every field is one setting of the table.
 type Config struct {
-	HTTPBindAddress       string
-	HTTPReadHeaderTimeout time.Duration
-	HTTPReadTimeout       time.Duration
-	HTTPWriteTimeout      time.Duration
-	HTTPIdleTimeout       time.Duration
-	TrustedProxies        []string
-	BasePath              string
-	HTTPMaxConnections    int
-	ShutdownTimeout       time.Duration
-	MetricsDisabled       bool
-	UIDisabled            bool
+	HTTPBindAddress          string
+	HTTPReadHeaderTimeout    time.Duration
+	HTTPReadTimeout          time.Duration
+	HTTPWriteTimeout         time.Duration
+	HTTPIdleTimeout          time.Duration
+	HTTPMaxClientConnections int
+	TrustedProxies           []string
+	BasePath                 string
+	HTTPMaxConnections       int
+	ShutdownTimeout          time.Duration
+	MetricsDisabled          bool
+	UIDisabled               bool
 
 	TLSCert          string
 	TLSKey           string

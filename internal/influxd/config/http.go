@@ -13,7 +13,11 @@ func (c *Config) httpSettings() group {
 		{name: "http-idle-timeout", value: duration(&c.HTTPIdleTimeout), def: "3m",
 			help: "how long a connection without a request is kept; 0 for no limit"},
 		{name: "http-max-connections", value: count(&c.HTTPMaxConnections), def: "4096",
-			help: "connections open at a time; more wait until one ends; 0 for no limit"},
+			help: "connections open at a time; where all are taken, idle ones are closed for those who come, and " +
+				"where none is idle they wait; 0 for no limit"},
+		{name: "http-max-client-connections", value: count(&c.HTTPMaxClientConnections), def: "512",
+			help: "connections of one client (an address, or a /64 of IPv6) that is none of --trusted-proxies, at most " +
+				"half of all; 0 for no limit"},
 		{name: "shutdown-timeout", value: duration(&c.ShutdownTimeout), def: "30s",
 			help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 " +
 				"cuts at once"},

@@ -3,21 +3,39 @@ package listener
 import (
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 	"time"
+
+	"strongroom/internal/peer"
 )
 
-// limitListener has so many connections open at a time; whoever comes then waits, in the kernel's queue, until one ends.
-// Every connection takes a file descriptor, and without any left the server could not open its own files. (It is
-// netutil.LimitListener of golang.org/x/net, with a word in the log.)
+// limitListener has so many connections open at a time, and so many of one client. Every connection takes a file descriptor,
+// and without any left the server could not open its own files.
+//
+// Where all are taken, the one that does nothing is closed for one that comes: one without a request, of the client who has
+// most of them, the longest idle first. Where all are at work, whoever comes waits until one ends. A client who has its share
+// gives up its own idle ones, and is refused where it has none.
 type limitListener struct {
 	net.Listener
-	slots chan struct{} // holds one for each open connection
-	done  chan struct{} // closed with the listener
-	once  sync.Once
-	log   *slog.Logger
-	said  time.Time // the last word, used by Accept alone
+	limits
+	done chan struct{} // closed with the listener
+	once sync.Once
+	log  *slog.Logger
+
+	mu       sync.Mutex
+	open     map[*limitedConn]bool
+	of       map[string]int // by network
+	freed    chan struct{}  // holds one: a connection has ended, or does nothing any more
+	said     time.Time      // the last word about all, and about a client
+	saidHalf time.Time
+}
+
+// limits are how many connections there may be in all and of one client, who is none of the proxies; 0 is no limit.
+type limits struct {
+	connections, share int
+	proxies            peer.Proxies
 }
 
 // fullEvery is how often the log mentions that all connections are taken.
@@ -26,42 +44,127 @@ const fullEvery = time.Minute
 // ownFiles is how many of the process's file descriptors are not for clients: data, logs, connections to Vault.
 const ownFiles = 128
 
-// limited bounds the connections of the listener; 0 leaves it as it is. A process that may open fewer files has fewer.
-func limited(l net.Listener, connections int, log *slog.Logger) net.Listener {
-	if connections == 0 {
+// limited bounds the connections of the listener; without limits it leaves it as it is. A process that may open fewer files
+// has fewer.
+func limited(l net.Listener, to limits, log *slog.Logger) net.Listener {
+	if to.connections == 0 && to.share == 0 {
 		return l
 	}
 	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && uint64(files.Cur) < uint64(connections)+ownFiles {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && to.connections > 0 && uint64(files.Cur) < uint64(to.connections)+ownFiles {
 		fewer := max(int(files.Cur)-ownFiles, int(files.Cur)/2, 1)
 		log.Warn("this process may open few files, and takes fewer connections than --http-max-connections says; raise the limit (ulimit -n, LimitNOFILE)",
 			"files", files.Cur, "connections", fewer)
-		connections = fewer
+		to.connections = fewer
 	}
-	return &limitListener{Listener: l, slots: make(chan struct{}, connections), done: make(chan struct{}), log: log}
+	if to.connections > 0 && to.share > 0 {
+		to.share = min(to.share, max(to.connections/2, 1))
+	}
+	return &limitListener{Listener: l, limits: to, done: make(chan struct{}), log: log,
+		open: make(map[*limitedConn]bool), of: make(map[string]int), freed: make(chan struct{}, 1)}
 }
 
-// Accept waits until there is room for a connection, then for one.
+// Accept waits for a connection, and until there is room for it.
 func (l *limitListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	default:
-		if now := time.Now(); now.Sub(l.said) >= fullEvery {
-			l.said = now
-			l.log.Warn("as many connections are open as may be; more wait until one ends (--http-max-connections)", "connections", cap(l.slots))
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &limitedConn{Conn: conn, l: l, since: time.Now(), waits: true}
+		if host := peer.Host(conn.RemoteAddr().String()); !l.proxies.Trusts(host) {
+			c.network = peer.Network(host)
+		}
+		switch admitted, err := l.admit(c); {
+		case err != nil:
+			conn.Close()
+			return nil, err
+		case admitted:
+			return c, nil
+		}
+		conn.Close()
+	}
+}
+
+// admit waits until there is room for the connection. It reports false where its client has enough.
+func (l *limitListener) admit(c *limitedConn) (bool, error) {
+	for {
+		l.mu.Lock()
+		var victim *limitedConn
+		crowded := c.network != "" && l.share > 0 && l.of[c.network] >= l.share
+		full := l.connections > 0 && len(l.open) >= l.connections
+		switch {
+		case crowded:
+			victim = l.idle(c.network)
+			l.say(&l.saidHalf, "a client has as many connections as one may have; its idle ones are closed for new ones, and others refused (--http-max-client-connections)", "client", c.network, "connections", l.share)
+		case full:
+			victim = l.idle("")
+			l.say(&l.said, "as many connections are open as may be; idle ones are closed for new ones, which wait where there are none (--http-max-connections)", "connections", l.connections)
+		}
+		if victim != nil {
+			l.forget(victim)
+		}
+		if victim != nil || !crowded && !full {
+			l.open[c] = true
+			l.of[c.network]++
+			l.mu.Unlock()
+			if victim != nil {
+				victim.Conn.Close()
+			}
+			return true, nil
+		}
+		l.mu.Unlock()
+		if crowded {
+			return false, nil
 		}
 		select {
-		case l.slots <- struct{}{}:
+		case <-l.freed:
 		case <-l.done:
-			return nil, net.ErrClosed
+			return false, net.ErrClosed
 		}
 	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
+}
+
+// idle is the connection that may be closed for another, nil where there is none: the longest idle one of the network, or,
+// where that is "", of the client who has most. The lock is held.
+func (l *limitListener) idle(network string) (found *limitedConn) {
+	for c := range l.open {
+		if !c.waits || network != "" && c.network != network {
+			continue
+		}
+		if found == nil || l.of[c.network] > l.of[found.network] ||
+			l.of[c.network] == l.of[found.network] && c.since.Before(found.since) {
+			found = c
+		}
 	}
-	return &limitedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
+	return found
+}
+
+// forget counts a connection no more. The lock is held.
+func (l *limitListener) forget(c *limitedConn) {
+	if !l.open[c] {
+		return
+	}
+	delete(l.open, c)
+	if l.of[c.network]--; l.of[c.network] <= 0 {
+		delete(l.of, c.network)
+	}
+	l.wake()
+}
+
+func (l *limitListener) wake() {
+	select {
+	case l.freed <- struct{}{}:
+	default:
+	}
+}
+
+// say tells something once a while. The lock is held.
+func (l *limitListener) say(last *time.Time, text string, args ...any) {
+	if now := time.Now(); now.Sub(*last) >= fullEvery {
+		*last = now
+		l.log.Warn(text, args...)
+	}
 }
 
 // Close closes the listener, and not its connections.
@@ -72,11 +175,35 @@ func (l *limitListener) Close() error {
 
 type limitedConn struct {
 	net.Conn
-	release func()
+	l       *limitListener
+	network string // whose it is; "" of a trusted proxy
+
+	// Below: guarded by the listener's lock.
+	waits bool      // for a request
+	since time.Time // when that began
 }
 
 func (c *limitedConn) Close() error {
 	err := c.Conn.Close()
-	c.release()
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	c.l.forget(c)
 	return err
+}
+
+// connState takes note of which connections do something.
+func connState(conn net.Conn, s http.ConnState) {
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secure.NetConn()
+	}
+	c, ok := conn.(*limitedConn)
+	if !ok || s != http.StateActive && s != http.StateIdle {
+		return
+	}
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.waits = s == http.StateIdle; c.waits {
+		c.since = time.Now()
+		c.l.wake()
+	}
 }

@@ -31,7 +31,7 @@ func Listen(ctx context.Context, cfg *config.Config, secure *tls.Config, log *sl
 		log.Warn("the API is open to the network without TLS: tokens, passwords and secrets can be read on the way; set --tls-cert and --tls-key, or put a proxy with TLS in front",
 			"addr", addr.String())
 	}
-	l = limited(l, cfg.HTTPMaxConnections, log)
+	l = limited(l, limits{cfg.HTTPMaxConnections, cfg.HTTPMaxClientConnections, cfg.Proxies}, log)
 	scheme := "http"
 	if secure != nil {
 		scheme = "https"

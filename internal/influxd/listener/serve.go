@@ -15,6 +15,12 @@ import (
 // fraction of it.
 const maxHeader = 64 << 10
 
+// The bounds of one connection of HTTP/2: its requests at a time, and how much of their bodies it may send ahead, in bytes.
+const (
+	maxStreams  = 100
+	http2Buffer = 128 << 10
+)
+
 // Serve serves the handler on the listener until ctx ends. Then no new request is taken, those in flight have
 // --shutdown-timeout to finish, and what is left after that is cut off.
 func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger, l net.Listener, handler http.Handler) error {
@@ -28,6 +34,8 @@ func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger, l net.List
 		WriteTimeout:      cfg.HTTPWriteTimeout,
 		IdleTimeout:       cfg.HTTPIdleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: http2Buffer, MaxReceiveBufferPerStream: http2Buffer},
+		ConnState:         connState,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
