@@ -9,87 +9,58 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
-	"strongroom/cmd/influx/internal/duration"
-	"strongroom/cmd/influx/internal/grammar"
 	"strongroom/cmd/influx/internal/session"
-	"strongroom/cmd/influx/internal/usage"
 )
 
-// historyCmds are the commands about what a secret was; no command shows a value.
-func historyCmds(p *session.Process) []*cli.Command {
-	return []*cli.Command{
-		{
-			Name:   "show",
-			Usage:  "Show what is known of a secret, its value excepted",
-			Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
-			Action: p.Connected(session.Authenticated, showSecret),
-		},
-		{
-			Name:   "history",
-			Usage:  "List the versions of a secret, newest first",
-			Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
-			Action: p.Connected(session.Authenticated, secretHistory),
-		},
-		{
-			Name:  "restore",
-			Usage: "Bring back a deleted secret, or set the value of an earlier version anew",
-			Description: `Without --version, brings back a secret that was deleted; influx secret list --deleted lists those there are. A deleted
-secret is kept for 7 days. With --version, sets the value that this version had, as a new version.`,
-			Flags: session.CommonFlags(session.OrgFlags(keyFlag(), &cli.IntFlag{
-				Name: "version", Usage: "The `number` of the version, as influx secret history lists it",
-				Validator: func(n int) error {
-					if n < 1 {
-						return errors.New("a version is at least 1")
-					}
-					return nil
-				},
-			})...),
-			Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-				return restoreSecret(ctx, cmd, s, cmd.Int("version"))
-			}),
-		},
-		{
-			Name:        "undelete",
-			Hidden:      true,
-			Usage:       "Bring back a deleted secret, as influx secret restore does",
-			Description: "Without a key, lists those that can be brought back, as influx secret list --deleted does.",
-			Flags: session.CommonFlags(
-				session.OrgFlags(&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key"})...),
-			Action: p.Connected(session.Authenticated, undeleteSecret),
-		},
-		describeCmd(p),
+func showCmd(p *session.Process) *cli.Command {
+	return &cli.Command{
+		Name:   "show",
+		Usage:  "Show what is known of a secret, its value excepted",
+		Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
+		Action: p.Connected(session.Authenticated, showSecret),
 	}
 }
 
-func describeCmd(p *session.Process) *cli.Command {
-	cmd := &cli.Command{
-		Name:        "describe",
-		Usage:       "Note what a secret is for, and when its value should be replaced",
-		Description: "What no flag gives stays as it is.",
-		Flags: session.CommonFlags(session.OrgFlags(
-			keyFlag(),
-			&cli.StringFlag{
-				Name:    "description",
-				Aliases: []string{"d"},
-				Usage:   "What it is for",
-				Validator: func(s string) error {
-					if s == "" {
-						return errors.New("its value is empty; --no-description removes the description")
-					}
-					return nil
-				},
-			},
-			&cli.BoolFlag{Name: "no-description", Usage: "Remove the description"},
-			&cli.StringFlag{
-				Name:      "expires",
-				Usage:     "When its value should be replaced: " + duration.Forms,
-				Validator: duration.ValidUntil,
-			},
-		)...),
-		Action: p.Connected(session.Authenticated, describeSecret),
+func historyCmd(p *session.Process) *cli.Command {
+	return &cli.Command{
+		Name:   "history",
+		Usage:  "List the versions of a secret, newest first",
+		Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
+		Action: p.Connected(session.Authenticated, secretHistory),
 	}
-	grammar.Formerly(cmd, "expires-in", "expires") // as influx auth create has it
-	return cmd
+}
+
+func restoreCmd(p *session.Process) *cli.Command {
+	return &cli.Command{
+		Name:  "restore",
+		Usage: "Bring back a deleted secret, or set the value of an earlier version anew",
+		Description: `Without --version, brings back a secret that was deleted; influx secret list --deleted lists those there are. A deleted
+secret is kept for 7 days. With --version, sets the value that this version had, as a new version.`,
+		Flags: session.CommonFlags(session.OrgFlags(keyFlag(), &cli.IntFlag{
+			Name: "version", Usage: "The `number` of the version, as influx secret history lists it",
+			Validator: func(n int) error {
+				if n < 1 {
+					return errors.New("a version is at least 1")
+				}
+				return nil
+			},
+		})...),
+		Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+			return restoreSecret(ctx, cmd, s, cmd.Int("version"))
+		}),
+	}
+}
+
+func undeleteCmd(p *session.Process) *cli.Command {
+	return &cli.Command{
+		Name:        "undelete",
+		Hidden:      true,
+		Usage:       "Bring back a deleted secret, as influx secret restore does",
+		Description: "Without a key, lists those that can be brought back, as influx secret list --deleted does.",
+		Flags: session.CommonFlags(
+			session.OrgFlags(&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key"})...),
+		Action: p.Connected(session.Authenticated, undeleteSecret),
+	}
 }
 
 func secretInfo(ctx context.Context, cmd *cli.Command, s *session.Session) (*client.SecretInfo, error) {
@@ -200,46 +171,4 @@ func listDeleted(ctx context.Context, s *session.Session, orgID string) error {
 		return s.Print.JSON(deleted)
 	}
 	return printInfos(s, deleted...)
-}
-
-// describeSecret changes what is given. The server replaces both at once, so the other is read first.
-func describeSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-	words, date := cmd.IsSet("description") || cmd.Bool("no-description"), cmd.IsSet("expires")
-	switch {
-	case cmd.IsSet("description") && cmd.Bool("no-description"):
-		return usage.Mistake("give either --description or --no-description, not both")
-	case !words && !date:
-		return usage.WithHint(cmd, "nothing to change: give --description, --no-description or --expires")
-	}
-	key := cmd.String("key")
-	orgID, err := s.Org(ctx, cmd, "org-id", "org")
-	if err != nil {
-		return err
-	}
-	description, expires := cmd.String("description"), time.Time{}
-	if !words || !date {
-		info, err := s.Client.Secret(ctx, orgID, key)
-		if err != nil {
-			return fmt.Errorf(
-				"failed to read the description and the date of secret with key %q, of which one is to stay: %w",
-				key,
-				err,
-			)
-		}
-		if !words {
-			description = info.Description
-		}
-		if !date && info.ExpiresAt != nil {
-			expires = *info.ExpiresAt
-		}
-	}
-	if date {
-		if expires, err = duration.Until(cmd.String("expires"), time.Now()); err != nil {
-			return err
-		}
-	}
-	if err := s.Client.DescribeSecret(ctx, orgID, key, description, expires); err != nil {
-		return fmt.Errorf("failed to describe secret with key %q: %w", key, err)
-	}
-	return printSecret(s, secretRow{Key: key, OrgID: orgID})
 }

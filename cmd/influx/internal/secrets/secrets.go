@@ -20,27 +20,35 @@ func Command(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "secret",
 		Usage: "Secret management commands",
-		Commands: append(append(historyCmds(p), updateCmd(p)), []*cli.Command{
-			{
-				Name:  "delete",
-				Usage: "Delete secret",
-				Description: `The column Deleted says false where there was no such secret, which is no failure. Where the server keeps deleted
+		Commands: []*cli.Command{
+			listCmd(p), showCmd(p), historyCmd(p),
+			updateCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
+		},
+	}
+}
+
+func deleteCmd(p *session.Process) *cli.Command {
+	return &cli.Command{
+		Name:  "delete",
+		Usage: "Delete secret",
+		Description: `The column Deleted says false where there was no such secret, which is no failure. Where the server keeps deleted
 secrets, influx secret restore brings it back.`,
-				Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
-				Action: p.Connected(session.Authenticated, deleteSecret),
-			},
-			{
-				Name:    "list",
-				Aliases: []string{"find", "ls"},
-				Usage:   "List secrets",
-				Description: `Lists the names of the organization's secrets; no command shows a value.
+		Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
+		Action: p.Connected(session.Authenticated, deleteSecret),
+	}
+}
+
+func listCmd(p *session.Process) *cli.Command {
+	return &cli.Command{
+		Name:    "list",
+		Aliases: []string{"find", "ls"},
+		Usage:   "List secrets",
+		Description: `Lists the names of the organization's secrets; no command shows a value.
 With --json: a list of objects {"key", "orgID"}.`,
-				Flags: session.CommonFlags(session.OrgFlags(
-					&cli.BoolFlag{Name: "deleted", Usage: "List deleted secrets that influx secret restore brings back"},
-				)...),
-				Action: p.Connected(session.Authenticated, listSecrets),
-			},
-		}...),
+		Flags: session.CommonFlags(session.OrgFlags(
+			&cli.BoolFlag{Name: "deleted", Usage: "List deleted secrets that influx secret restore brings back"},
+		)...),
+		Action: p.Connected(session.Authenticated, listSecrets),
 	}
 }
 
