@@ -76,18 +76,6 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 // Meta is what Open has read. It stays the same until the file's owner commits.
 func (f *File) Meta() Meta { return f.meta }
 
-// FreelistSize is the length in bytes of the pages that hold the list of free pages; 0 where the list is not kept.
-func (f *File) FreelistSize() (int64, error) {
-	if f.meta.Freelist == noFreelist {
-		return 0, nil
-	}
-	var header [headerLen]byte
-	if _, err := f.r.ReadAt(header[:], int64(f.meta.Freelist)*int64(f.meta.PageSize)); err != nil {
-		return 0, fmt.Errorf("reading page %d: %w", f.meta.Freelist, err)
-	}
-	return (int64(binary.LittleEndian.Uint32(header[12:])) + 1) * int64(f.meta.PageSize), nil
-}
-
 // Current reports whether the file is still as Open found it: a transaction's pages are written to free places before
 // the meta page that refers to them, so that what was read belongs together as long as this is true.
 func (f *File) Current() bool {
@@ -149,6 +137,14 @@ type Visitor interface {
 	Damaged(path []string, d Damage)
 }
 
+// LeafVisitor is a Visitor that is also told of the pages that have a top-level bucket's records, for ReadLeaf.
+type LeafVisitor interface {
+	Visitor
+	// Leaf is called behind the records of a page. First is the first of the keys that Record was called with; a page
+	// without one is not told of.
+	Leaf(path []string, page uint64, first []byte)
+}
+
 // Walk goes through the file once, in the order of its keys. Its error is the first that Record returns, or one of
 // reading; damage is none.
 func (f *File) Walk(v Visitor) error {
@@ -175,48 +171,6 @@ func (s *span) takes(key []byte) string {
 		return "is on another page than the pages above say"
 	}
 	return ""
-}
-
-// freelist looks for pages that are in use and listed as free: the next write would go over them. bbolt ends where the
-// list is not in order.
-func (f *File) freelist(v Visitor) error {
-	page := f.meta.Freelist
-	damaged := func(why string) error {
-		v.Damaged(nil, Damage{page, why})
-		return nil
-	}
-	switch {
-	case page == noFreelist:
-		return nil
-	case page < 2 || page >= f.meta.Pages || f.seen.has(page):
-		return damaged("it cannot be the list of free pages")
-	}
-	raw, why, err := f.read(page)
-	if err != nil {
-		return err
-	}
-	if why != "" || binary.LittleEndian.Uint16(raw[8:]) != freelistPage {
-		return damaged("the list of free pages cannot be read")
-	}
-	n, list := uint64(binary.LittleEndian.Uint16(raw[10:])), raw[headerLen:]
-	if n == longList {
-		n, list = binary.LittleEndian.Uint64(list), list[8:]
-	}
-	if n > uint64(len(list)/8) {
-		return damaged("the list of free pages is longer than its page")
-	}
-	var before uint64
-	for i := range n {
-		free := binary.LittleEndian.Uint64(list[i*8:])
-		switch {
-		case free < 2 || free >= f.meta.Pages || f.seen.has(free):
-			v.Damaged(nil, Damage{free, "it is listed as free, and is in use or not there"})
-		case free <= before:
-			v.Damaged(nil, Damage{page, "the list of free pages is out of order"})
-		}
-		before = free
-	}
-	return nil
 }
 
 // tree walks the pages below one.
@@ -246,7 +200,11 @@ func (f *File) tree(v Visitor, path []string, page uint64, depth int, in *span) 
 		}
 		f.seen.add(page + i)
 	}
-	return f.elements(v, path, page, raw, depth, in)
+	first, err := f.elements(v, path, page, raw, depth, in)
+	if leaves, ok := v.(LeafVisitor); ok && err == nil && first != nil && len(path) == 1 {
+		leaves.Leaf(path, page, first)
+	}
+	return err
 }
 
 // read reads a page with its overflow.
@@ -270,22 +228,23 @@ func (f *File) read(page uint64) (raw []byte, why string, err error) {
 	return raw, "", nil
 }
 
-// elements walks what is on a page.
-func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth int, in *span) error {
+// elements walks what is on a page. First is the key of the first record that Record was called with; nil where there is
+// none.
+func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth int, in *span) (first []byte, err error) {
 	flags, count := binary.LittleEndian.Uint16(raw[8:]), int(binary.LittleEndian.Uint16(raw[10:]))
 	damaged := func(format string, args ...any) {
 		v.Damaged(path, Damage{page, fmt.Sprintf(format, args...)})
 	}
 	if flags != branchPage && flags != leafPage {
 		damaged("it is of no kind that holds keys (%#x)", flags)
-		return nil
+		return nil, nil
 	}
 	if headerLen+count*elementLen > len(raw) {
 		damaged("it has more keys than fit")
-		return nil
+		return nil, nil
 	}
 	if flags == branchPage {
-		return f.branch(v, path, page, raw, count, depth, in)
+		return nil, f.branch(v, path, page, raw, count, depth, in)
 	}
 	for i := range count {
 		at := headerLen + i*elementLen
@@ -306,17 +265,19 @@ func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth
 		if f.after != nil && len(path) == 1 && bytes.Compare(key, f.after) <= 0 {
 			continue
 		}
-		var err error
 		if u32(el)&bucketElement != 0 {
 			err = f.bucket(v, append(path[:len(path):len(path)], string(key)), page, value, depth)
 		} else {
+			if first == nil {
+				first = in.last
+			}
 			err = v.Record(path, key, value)
 		}
 		if err != nil {
-			return err
+			return first, err
 		}
 	}
-	return nil
+	return first, nil
 }
 
 // branch walks the pages that a page of branches names. Each has the keys from the one it is named by to the next.
@@ -390,5 +351,6 @@ func (f *File) bucket(v Visitor, path []string, page uint64, value []byte, depth
 		v.Damaged(path, Damage{page, "a small bucket's record is malformed"})
 		return nil
 	}
-	return f.elements(v, path, page, inline, depth+1, &span{})
+	_, err := f.elements(v, path, page, inline, depth+1, &span{})
+	return err
 }

@@ -74,6 +74,7 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	if err != nil {
 		return nil, err
 	}
+	defer data.Close()
 	i := &inspection{path: path, problems: problems}
 	// Without both records opening the keyring would make a new one.
 	for _, k := range []string{keyring.SealRecord, keyring.KeyringRecord} {

@@ -5,49 +5,83 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"strongroom/internal/boltfile"
 	"strongroom/internal/kv"
 )
 
-// Snapshot is a file's content as it was at one moment, read into memory without the file's lock. It is a kv.Store that
-// takes no transaction, for checking a file before anything is made of it.
+// Snapshot is a file's content as it was at one moment, read without the file's lock. It is a kv.Store that takes no
+// transaction, for checking a file before anything is made of it. It holds which page has which keys, and reads the
+// records from there: of a file that a server writes to it has a copy without a name.
 type Snapshot struct {
-	recs []kv.Record // in the order of their keys
+	f      *os.File
+	copied bool // f is nobody else's, and stays as it is
+
+	mu     sync.Mutex // held while file is used
+	file   *boltfile.File
+	leaves []leaf
+	small  []kv.Record // of a file so small that its records are in no page of their own
+	last   cachedLeaf
+}
+
+// leaf is a page with records, from the key first on up to that of the next one.
+type leaf struct {
+	first string
+	page  uint64
+}
+
+// cachedLeaf is the page that was read last: most of what is read next is on it, too.
+type cachedLeaf struct {
+	at   int // the leaf's, counted from 1
+	recs []kv.Record
 }
 
 var _ kv.Store = (*Snapshot)(nil)
 
-// ReadFile reads a whole file, which a server may have open. Problems are what is wrong with its structure, one line
-// each; what could be read in spite of them is in the snapshot. The error says that nothing could be.
+// ReadFile reads a file, which a server may have open. Problems are what is wrong with its structure, one line each; what
+// could be read in spite of them is in the snapshot, which has to be closed. The error says that nothing could be.
 func ReadFile(ctx context.Context, path string) (s *Snapshot, problems []string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
 	for range peekTries {
-		s, problems, current, err := readFile(ctx, f)
+		s, problems, current, err := readFile(ctx, f, path)
 		if current {
+			if err != nil || s.copied {
+				f.Close()
+			}
 			if err != nil {
+				if s != nil && s.copied {
+					s.Close()
+				}
 				return nil, nil, fmt.Errorf("reading the database %s: %w", path, err)
 			}
 			return s, problems, nil
 		}
+		if s != nil && s.copied {
+			s.Close()
+		}
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
+			f.Close()
 			return nil, nil, ctx.Err()
 		}
 	}
+	f.Close()
 	return nil, nil, fmt.Errorf("reading the database %s: it changes too fast; stop the server, or make a backup of it (influx backup) and look at that", path)
 }
 
-func readFile(ctx context.Context, f *os.File) (s *Snapshot, problems []string, current bool, err error) {
+func readFile(ctx context.Context, f *os.File, path string) (s *Snapshot, problems []string, current bool, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, true, err
@@ -59,14 +93,64 @@ func readFile(ctx context.Context, f *os.File) (s *Snapshot, problems []string, 
 	if err != nil {
 		return nil, nil, true, err
 	}
+	s = &Snapshot{f: f, file: file}
+	if isOpen(f) {
+		if own, err := copyOf(ctx, f, path, info.Size()); err == nil {
+			now := file.Current() // no page of that moment was written over before the end
+			s.f, s.copied = own, true
+			if !now {
+				return s, nil, false, nil
+			}
+			if s.file, err = boltfile.Open(own, info.Size()); err != nil {
+				return s, nil, false, err
+			}
+		} else if ctx.Err() != nil {
+			return nil, nil, true, ctx.Err()
+		}
+	}
 	r := &reader{ctx: ctx, meta: make(map[string][]byte)}
-	if err := file.Walk(r); err != nil {
-		return nil, nil, file.Current() || ctx.Err() != nil, err
+	// What the file says of itself stands behind its records, and tells whether they can be what it says.
+	if err := s.file.WalkAfter(r, string(metaBucket), nil); err != nil {
+		return s, nil, s.file.Current() || ctx.Err() != nil, err
+	}
+	*r = reader{ctx: ctx, meta: r.meta, last: r.revision()}
+	if err := s.file.Walk(r); err != nil {
+		return s, nil, s.file.Current() || ctx.Err() != nil, err
 	}
 	if err := r.finish(); err != nil {
-		return nil, nil, file.Current(), err
+		return s, nil, s.file.Current(), err
 	}
-	return &Snapshot{r.recs}, r.problems, file.Current(), nil
+	s.leaves, s.small = r.leaves, r.recs
+	return s, r.problems, s.file.Current(), nil
+}
+
+// isOpen reports whether somebody has the file open to write to it.
+func isOpen(f *os.File) bool {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+		return errors.Is(err, syscall.EWOULDBLOCK)
+	}
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) != nil
+}
+
+// copyOf copies a file to one without a name: beside it, or where temporary files are.
+func copyOf(ctx context.Context, f *os.File, path string, size int64) (_ *os.File, err error) {
+	for _, at := range []string{path, filepath.Join(os.TempDir(), filepath.Base(path))} {
+		var own *os.File
+		if own, err = nameless(at); err != nil {
+			continue
+		}
+		if room, roomErr := roomFor(own); roomErr == nil && room < size+copyReserve {
+			err = errNoRoom
+		} else {
+			c := &copier{ctx: ctx, to: own, from: f}
+			_, err = c.ReadFrom(&io.LimitedReader{N: size})
+		}
+		if err == nil {
+			return own, nil
+		}
+		own.Close()
+	}
+	return nil, err
 }
 
 // reader is the boltfile.Visitor that takes everything up.
@@ -75,9 +159,27 @@ type reader struct {
 	buckets   []string
 	strangers []string // buckets that no influxd makes
 	meta      map[string][]byte
-	recs      []kv.Record
+	last      int64       // the file's revision; 0 where it has none
+	recs      []kv.Record // of the page that is being read
+	leaves    []leaf
 	problems  []string
 	broken    int
+}
+
+// revision is that of the last transaction; 0 where the file has none.
+func (r *reader) revision() int64 {
+	if raw := r.meta[string(revisionKey)]; len(raw) == 8 {
+		return int64(binary.BigEndian.Uint64(raw))
+	}
+	return 0
+}
+
+// Leaf takes note of a page.
+func (r *reader) Leaf(path []string, page uint64, first []byte) {
+	if path[0] == string(dataBucket) {
+		r.leaves = append(r.leaves, leaf{string(first), page})
+		r.recs = nil
+	}
 }
 
 func (r *reader) Bucket(path []string) bool {
@@ -100,7 +202,11 @@ func (r *reader) Record(path []string, key, value []byte) error {
 	case len(value) < revLen:
 		r.problem("record %q has no revision", key)
 	default:
-		r.recs = append(r.recs, kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)), Value: slices.Clone(value[revLen:])})
+		rec := kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)), Value: slices.Clone(value[revLen:])}
+		if r.last > 0 && (rec.Rev < 1 || rec.Rev > r.last) {
+			r.problem("record %q has revision %d, and the file is at %d", rec.Key, rec.Rev, r.last)
+		}
+		r.recs = append(r.recs, rec)
 	}
 	return r.ctx.Err()
 }
@@ -128,16 +234,8 @@ func (r *reader) finish() error {
 	for _, b := range r.strangers {
 		r.problem("there is a bucket %q, which no influxd makes", b)
 	}
-	raw := r.meta[string(revisionKey)]
-	if len(raw) != 8 {
+	if len(r.meta[string(revisionKey)]) != 8 {
 		r.problem("the file has no revision")
-		return nil
-	}
-	last := int64(binary.BigEndian.Uint64(raw))
-	for _, rec := range r.recs {
-		if rec.Rev < 1 || rec.Rev > last {
-			r.problem("record %q has revision %d, and the file is at %d", rec.Key, rec.Rev, last)
-		}
 	}
 	return nil
 }
@@ -147,20 +245,66 @@ func (s *Snapshot) Get(ctx context.Context, key string) (kv.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return kv.Record{}, err
 	}
-	i, found := s.find(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	recs, err := s.page(s.leafOf(key))
+	if err != nil {
+		return kv.Record{}, err
+	}
+	i, found := find(recs, key)
 	if !found {
 		return kv.Record{}, kv.ErrNotFound
 	}
-	return clone(s.recs[i]), nil
+	return clone(recs[i]), nil
 }
 
-func (s *Snapshot) find(key string) (int, bool) {
-	return slices.BinarySearchFunc(s.recs, key, func(r kv.Record, k string) int { return strings.Compare(r.Key, k) })
+func find(recs []kv.Record, key string) (int, bool) {
+	return slices.BinarySearchFunc(recs, key, func(r kv.Record, k string) int { return strings.Compare(r.Key, k) })
 }
 
 func clone(r kv.Record) kv.Record {
 	r.Value = slices.Clone(r.Value)
 	return r
+}
+
+// leafOf gives the leaf that a key would be on.
+func (s *Snapshot) leafOf(key string) int {
+	i, found := slices.BinarySearchFunc(s.leaves, key, func(l leaf, k string) int { return strings.Compare(l.first, k) })
+	if !found && i > 0 {
+		i--
+	}
+	return i
+}
+
+// page reads the records of a leaf, which nobody may change; nil behind the last. The lock is held.
+func (s *Snapshot) page(at int) ([]kv.Record, error) {
+	switch {
+	case len(s.leaves) == 0 && at == 0:
+		return s.small, nil
+	case at >= len(s.leaves):
+		return nil, nil
+	case s.last.at == at+1:
+		return s.last.recs, nil
+	}
+	var next []byte
+	if at+1 < len(s.leaves) {
+		next = []byte(s.leaves[at+1].first)
+	}
+	var recs []kv.Record
+	err := s.file.ReadLeaf(s.leaves[at].page, []byte(s.leaves[at].first), next, func(key, value []byte) bool {
+		if len(value) >= revLen {
+			recs = append(recs, kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)), Value: slices.Clone(value[revLen:])})
+		}
+		return true
+	})
+	if err == nil && !s.copied && !s.file.Current() {
+		err = fmt.Errorf("%w: the file is written to by now, and what is read of it is of different moments: begin anew", kv.ErrUnavailable)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.last = cachedLeaf{at + 1, recs}
+	return recs, nil
 }
 
 // List returns one page.
@@ -171,15 +315,26 @@ func (s *Snapshot) List(ctx context.Context, prefix, after string, limit int) ([
 	if limit <= 0 {
 		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
 	}
-	var recs []kv.Record
-	at, found := s.find(max(prefix, after))
-	if found && after != "" && s.recs[at].Key == after {
-		at++
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []kv.Record
+	from := max(prefix, after)
+	for at := s.leafOf(from); ; at++ {
+		recs, err := s.page(at)
+		if err != nil || at >= max(len(s.leaves), 1) {
+			return list, err
+		}
+		i, found := find(recs, from)
+		if found && after != "" && recs[i].Key == after {
+			i++
+		}
+		for ; i < len(recs); i++ {
+			if len(list) == limit || !strings.HasPrefix(recs[i].Key, prefix) {
+				return list, ctx.Err()
+			}
+			list = append(list, clone(recs[i]))
+		}
 	}
-	for ; at < len(s.recs) && len(recs) < limit && strings.HasPrefix(s.recs[at].Key, prefix); at++ {
-		recs = append(recs, clone(s.recs[at]))
-	}
-	return recs, nil
 }
 
 // errSnapshot is a full store: readers of a full one go on, also over a change that was begun and cannot be finished.
@@ -196,5 +351,5 @@ func (s *Snapshot) Hold(context.Context, string) (context.Context, func(), error
 	return nil, nil, errSnapshot
 }
 
-// Close does nothing.
-func (s *Snapshot) Close() error { return nil }
+// Close releases the file.
+func (s *Snapshot) Close() error { return s.f.Close() }
