@@ -7,7 +7,7 @@ import (
 
 // Actions are all that stand in the log, sorted.
 var Actions = []string{
-	actionClose, actionOpen, "audit.read", actionReopen,
+	actionCheck, actionClose, actionOpen, "audit.read", actionReopen,
 	"authenticate",
 	"authorizations.create", "authorizations.delete", "authorizations.list", "authorizations.read", "authorizations.update",
 	"backup",

@@ -80,6 +80,6 @@ func (l *Log) follow(written int) {
 	}
 	l.followers.Go(func() {
 		defer l.following.Store(false)
-		_ = l.book.Follow(l.path) // a query reads on as well, and says what is wrong
+		_ = safely(func() error { return l.book.Follow(l.path) }) // a query reads on as well, and says what is wrong
 	})
 }

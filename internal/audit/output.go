@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -61,9 +62,19 @@ func (o *output) begin() {
 	o.jobs, o.results = make(chan func() error), make(chan error, 1)
 	go func() {
 		for job := range o.jobs {
-			o.results <- job()
+			o.results <- safely(job)
 		}
 	}()
+}
+
+// safely makes an error of a panic: what is wrong with one sink must not end the server.
+func safely(job func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the sink panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return job()
 }
 
 // give hands over the line, unless the one before is not written yet.

@@ -40,7 +40,6 @@ func WriteBytes(w http.ResponseWriter, status int, b []byte) {
 	h["Content-Type"] = jsonHeader
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	h["Cache-Control"] = noStoreHeader
-	h["X-Content-Type-Options"] = nosniffHeader
 	w.WriteHeader(status)
 	_, _ = w.Write(b)
 }
@@ -50,7 +49,6 @@ func Begin(w http.ResponseWriter) {
 	h := w.Header()
 	h["Content-Type"] = jsonHeader
 	h["Cache-Control"] = noStoreHeader
-	h["X-Content-Type-Options"] = nosniffHeader
 	w.WriteHeader(http.StatusOK)
 }
 

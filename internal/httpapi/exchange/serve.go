@@ -38,6 +38,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Influxdb-Build"] = buildHeader
 	h["X-Influxdb-Version"] = s.versionHeader
+	h["X-Content-Type-Options"] = nosniffHeader
 	if origin := r.Header.Get("Origin"); origin != "" && strings.HasPrefix(r.URL.Path, "/api/") {
 		// As InfluxDB does it, for pages elsewhere that hold a token. Cookies are never allowed across origins.
 		h.Set("Access-Control-Allow-Origin", origin)
@@ -85,7 +86,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sw := &statusWriter{ResponseWriter: w}
 	q := &Request{Request: r, ctx: r.Context(), server: rt.server, ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
 	w.Header()["X-Request-Id"] = []string{q.ID}
-	err := rt.serve(sw, q)
+	err := errs.Ended(rt.serve(sw, q), r.Context(), q.ctx)
 	if err != nil && !sw.written {
 		writeError(sw, err)
 	}
@@ -122,7 +123,7 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 	}
 	if !e.Long {
 		ctx, cancel := context.WithTimeout(q.ctx, requestTime)
-		defer cancel()
+		defer cancel() // the deadline's reason stays to be asked for
 		q.ctx = ctx
 	}
 	if q.Body != nil && q.Body != http.NoBody {

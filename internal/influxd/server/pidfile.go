@@ -3,8 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"strongroom/internal/influxd/config"
@@ -16,21 +16,25 @@ func writePIDFile(cfg *config.Config) (remove func() error, err error) {
 	if path == "" {
 		return func() error { return nil }, nil
 	}
-	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	if cfg.OverwritePIDFile {
-		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-	}
-	f, err := os.OpenFile(path, mode, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s: %s is there already; another influxd may be running, and if none is, remove the file or give --overwrite-pid-file",
-			cfg.Place("pid-file"), path)
-	}
+	// A new file, put in the place of what is there: a link is not followed, and a file is never half written.
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("pid-file"), err)
 	}
+	defer os.Remove(f.Name())
 	_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.Place("pid-file"), errors.Join(err, os.Remove(path)))
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil && !cfg.OverwritePIDFile {
+		if _, err := os.Lstat(path); err == nil {
+			return nil, fmt.Errorf("%s: %s is there already; another influxd may be running, and if none is, remove the file or give --overwrite-pid-file",
+				cfg.Place("pid-file"), path)
+		}
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("pid-file"), err)
 	}
 	return func() error { return os.Remove(path) }, nil
 }

@@ -57,7 +57,7 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	}
 	hangups, done := context.WithCancel(ctx)
 	defer done()
-	go s.reopenOn(hangups, p.Hangup)
+	go keepOn(hangups, log, func(ctx context.Context) { s.reopenOn(ctx, p.Hangup) })
 	tellSystemd(ctx, log, func(ctx context.Context) error {
 		_, err := s.identity.SetupAllowed(ctx)
 		return err

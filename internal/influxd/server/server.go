@@ -240,7 +240,7 @@ func (s *Server) closes(f func() error) { s.closers = append(s.closers, f) }
 func (s *Server) runs(ctx context.Context, f func(context.Context)) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { f(ctx) })
+	wg.Go(func() { keepOn(ctx, s.log, f) })
 	s.closes(func() error {
 		stop()
 		wg.Wait()

@@ -152,6 +152,7 @@ func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	v.Caller = &access.Caller{Principal: &access.Principal{}, Address: peer.Host(r.RemoteAddr), RequestID: v.ID}
 	defer v.share.Close()
 	a, err := v.do(rt)
+	err = errs.Ended(err, r.Context(), ctx)
 	if err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.Error("a page failed", "request", v.ID, "method", r.Method, "pattern", r.Pattern, "error", err)
 	}
