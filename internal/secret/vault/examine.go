@@ -2,21 +2,22 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
 	"time"
 
-	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/login"
 )
 
 // Examine walks a configuration step by step as a start does, and writes each step's outcome, then the smallest policy
-// that serves. It writes nothing to Vault and goes on after what a start would only warn of. The error is that of the
+// that serves. It writes nothing to Vault, revokes the token that it has logged in for, leaves a wrapped secret ID as it is, and goes on after what a start would only warn of. The error is that of the
 // step that a start would end at, or says that permissions are missing.
 func Examine(ctx context.Context, c Config, w io.Writer) error {
 	c.Logger = slog.New(slog.DiscardHandler) // what it would warn of is written here
+	c.Login.KeepWrapped = true
 	s, err := c.store()
 	if err != nil {
 		return err
@@ -34,7 +35,17 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 		return err
 	}
 	step("reachable", "yes, initialised and unsealed")
+	defer s.conn.Session.GiveBack(ctx)
 	lookedUp, err := s.conn.CheckToken(ctx)
+	if wrapped := (login.Wrapped{}); errors.As(err, &wrapped) {
+		// To unwrap it would leave none for the start.
+		step("log-in", "not tried: the wrapped secret ID is as it was handed out, and good for "+login.Words(wrapped.Left)+"; it can be unwrapped once, which is left to the start")
+		fmt.Fprintf(w, "\nWhat comes after the log-in cannot be looked at without it. The smallest policy that serves:\n\n")
+		for _, p := range s.places.All() {
+			fmt.Fprint(w, hcl(p))
+		}
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -44,6 +55,9 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 		}
 		if i == 0 { // the mount proves the token where it may not look itself up
 			step("log-in", s.examineToken())
+			if why := s.conn.UsesWarning(); why != "" {
+				step("", "warning: "+why)
+			}
 		}
 	}
 	if why := s.noNamespaces(ctx); why != "" {
@@ -54,10 +68,7 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 	}
 	missing := false
 	for _, p := range s.places.All() {
-		at := p.Example(s.conn)
-		if p.Layout == kv2.LayoutSecret {
-			at = at.Below("name")
-		}
+		at := example(p, s.conn)
 		step("secrets at", at.In("data")+inNamespace(p)+" (KV version 2; the organisation is an example)")
 		warnings, err := s.examineKeeping(ctx, p)
 		if err != nil {
@@ -67,15 +78,23 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 			step("", "warning: "+w)
 		}
 		for _, n := range needs(at) {
-			missed := lacks(ctx, at, []needed{n})
+			what := strings.Join(n.capabilities, ", ")
+			missed, known := lacks(ctx, at, []needed{n})
+			if len(missed) > 0 {
+				what = strings.Join(missed[0].capabilities, ", ")
+			}
 			switch {
-			case missed == nil:
-				step("", fmt.Sprintf("%s on %s: yes", strings.Join(n.capabilities, ", "), n.path))
+			case !known:
+				step("", fmt.Sprintf("%s on %s: not known, since the token may not ask (sys/capabilities-self)", what, n.path))
+			case len(missed) == 0:
+				step("", fmt.Sprintf("%s on %s: yes", what, n.path))
+			case forSome(ctx, at, missed[0]):
+				step("", fmt.Sprintf("%s on %s: no, but for organisations that the policies name one by one; the others are answered 503", what, n.path))
 			case n.optional:
-				step("", fmt.Sprintf("%s on %s: no; %s", strings.Join(missed[0].capabilities, ", "), n.path, n.without))
+				step("", fmt.Sprintf("%s on %s: no; %s", what, n.path, n.without))
 			default:
 				missing = true
-				step("", fmt.Sprintf("%s on %s: MISSING", strings.Join(missed[0].capabilities, ", "), n.path))
+				step("", fmt.Sprintf("%s on %s: MISSING", what, n.path))
 			}
 		}
 	}

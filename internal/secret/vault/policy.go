@@ -107,24 +107,33 @@ func policy(p Place) string {
 
 func quoted(words []string) string { return `"` + strings.Join(words, `", "`) + `"` }
 
-// lacks asks which of the capabilities the token does not have. A token that may not ask has them, as far as one knows.
-func lacks(ctx context.Context, l kv2.Location, needs []needed) (lacks []needed) {
+// lacks asks which of the capabilities the token does not have. known is false where it may not ask.
+func lacks(ctx context.Context, l kv2.Location, needs []needed) (lacks []needed, known bool) {
 	var paths []string
 	for _, c := range needs {
 		paths = append(paths, c.path)
 	}
 	got, err := l.Client.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": paths})
 	if err != nil || got == nil {
-		return nil
+		return nil, false
 	}
 	for _, c := range needs {
-		has, _ := got.Data[c.path].([]any)
+		has, answered := got.Data[c.path].([]any)
+		if !answered {
+			return nil, false
+		}
 		missing := slices.DeleteFunc(slices.Clone(c.capabilities), func(capability string) bool {
 			return slices.Contains(has, any(capability)) || slices.Contains(has, any("root"))
 		})
 		if len(missing) > 0 {
-			lacks = append(lacks, needed{path: c.path, capabilities: missing})
+			lacks = append(lacks, needed{kind: c.kind, path: c.path, capabilities: missing})
 		}
 	}
-	return lacks
+	return lacks, true
+}
+
+// forSome reports whether the policies give what is missing to some organisation: they may name them one by one.
+func forSome(ctx context.Context, l kv2.Location, missing needed) bool {
+	some, known := anyone(ctx, l, missing.kind, missing.capabilities)
+	return known && some
 }

@@ -94,7 +94,11 @@ func (s *Store) noNamespaces(ctx context.Context) string {
 func (s *Store) checkPolicy(ctx context.Context, p Place) {
 	at := example(p, s.conn)
 	must := slices.DeleteFunc(needs(at), func(n needed) bool { return n.optional })
-	for _, c := range lacks(ctx, at, must) {
+	missing, _ := lacks(ctx, at, must)
+	for _, c := range missing {
+		if forSome(ctx, at, c) {
+			continue
+		}
 		s.conn.Log.Warn("the token's policies in Vault may not suffice; influxd vault check tells what they need", "path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", policy(p))
 	}
 }

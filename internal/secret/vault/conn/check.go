@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -96,7 +97,14 @@ func (c *Conn) untrusted(why string) error {
 func (c *Conn) overSocket() bool { return strings.HasPrefix(c.Address, "unix:") }
 
 // Unprotected reports whether others on the network can read what is sent to Vault.
-func (c *Conn) Unprotected() bool { return strings.HasPrefix(c.Address, "http:") }
+func (c *Conn) Unprotected() bool {
+	u, err := url.Parse(c.Address)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+}
 
 // last is the innermost of an error's causes: what happened, without how the layers above name it.
 func last(err error) string {
@@ -126,14 +134,17 @@ func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 		return nil, c.WhileAsking(ctx, "auth/token/lookup-self", err)
 	}
 	ttl, _ := info.TokenTTL()
-	if w := c.usesWarning(info); w != "" {
-		c.Log.Warn(w)
+	if c.uses = c.usesWarning(info); c.uses != "" {
+		c.Log.Warn(c.uses)
 	}
 	if renewable, _ := info.TokenIsRenewable(); ttl > 0 && !renewable && !c.Session.Lasting() {
 		c.Log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, or another --vault-auth-method", "in", login.Words(ttl))
 	}
 	return nil, nil
 }
+
+// UsesWarning is what CheckToken has found to say of a token that ends after a number of uses; "" where it does not.
+func (c *Conn) UsesWarning() string { return c.uses }
 
 // usesWarning says what a token means that ends after a number of uses; "" for one that does not.
 func (c *Conn) usesWarning(info *api.Secret) string {
@@ -159,16 +170,13 @@ func (c *Conn) IgnoresNamespaces(ctx context.Context) bool {
 func (c *Conn) whyNoToken(ctx context.Context, err error) error {
 	var answer *api.ResponseError
 	if errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
-		return fmt.Errorf("Vault at %s refuses the log-in; %s: %s", c.Address, c.Session.LogInRemedy(), oneLine(err))
+		return fmt.Errorf("Vault at %s refuses the log-in; %s: %s", c.Address, c.Session.LogInRemedy(), login.OneLine(err))
 	}
 	if answer == nil && !errors.As(err, new(*url.Error)) && !errors.Is(err, context.DeadlineExceeded) {
 		return err // of a file, say
 	}
-	return Temporary{fmt.Errorf("Vault at %s: %s", c.Address, oneLine(err))}
+	return Temporary{fmt.Errorf("Vault at %s: %s", c.Address, login.OneLine(err))}
 }
-
-// oneLine is for the errors of Vault's client, which are lists over several lines.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // WhileAsking is a failure of a check for no reason that it knows.
 func (c *Conn) WhileAsking(ctx context.Context, what string, err error) error {

@@ -80,6 +80,7 @@ type Conn struct {
 
 	wire    *wire       // the client's
 	denied  atomic.Bool // the last request for data
+	uses    string      // see UsesWarning
 	reports reports
 	breaker *breaker.Breaker
 	metrics metrics

@@ -52,9 +52,11 @@ type Config struct {
 	// SecretID may be the token of a wrapped answer (sys/wrapping), in which Vault handed out the secret ID. It is unwrapped
 	// once, and the secret ID kept in memory.
 	SecretID, SecretIDFile string
-	JWTFile                string // of jwt, and of kubernetes where it is not the pod's own
-	Username               string
-	PasswordFile           string
+	// KeepWrapped has a log-in with such a token end with Wrapped where it is good: somebody else is to unwrap it.
+	KeepWrapped  bool
+	JWTFile      string // of jwt, and of kubernetes where it is not the pod's own
+	Username     string
+	PasswordFile string
 }
 
 // Method obtains a token.
@@ -85,7 +87,7 @@ func NewMethod(c Config) (*Method, error) {
 	case Token:
 		m.login, m.file, m.again = c.token, c.TokenFile, c.TokenFile != ""
 	case AppRole:
-		u := &unwrapper{prefix: "auth/" + mount + "/role/"}
+		u := &unwrapper{prefix: "auth/" + mount + "/role/", keep: c.KeepWrapped}
 		m.login = func(ctx context.Context, client *api.Client) (*api.Secret, error) {
 			return c.appRole(ctx, client, mount, u)
 		}

@@ -258,7 +258,7 @@ func (s *Session) untaken(err error) {
 		s.state.Untaken = time.Now()
 	}
 	s.outages.Failed(context.Background(), slog.LevelError, "token file",
-		"the token file has changed and its token cannot be taken; the one before goes on, and the file is tried again", "flag", "--vault-token-file", "error", oneLine(err))
+		"the token file has changed and its token cannot be taken; the one before goes on, and the file is tried again", "flag", "--vault-token-file", "error", OneLine(err))
 }
 
 // own is a client for the session's own requests, without the token, which would be sent along with a log-in.
@@ -287,7 +287,7 @@ func (s *Session) failed(err error) {
 	}
 	s.next, s.lastErr = time.Now().Add(pause), err
 	s.outages.Failed(context.Background(), slog.LevelError, "log-in", "the log-in to Vault failed; it is tried again",
-		"method", s.method.name, "in", pause.Round(time.Millisecond), "failures", s.failures, "error", oneLine(err))
+		"method", s.method.name, "in", pause.Round(time.Millisecond), "failures", s.failures, "error", OneLine(err))
 }
 
 // pauseAfter is how long at most the next log-in waits.
@@ -310,5 +310,26 @@ func forbidden(err error) bool {
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden
 }
 
-// oneLine is for errors of Vault's client, which are lists over several lines.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// OneLine is for errors of Vault's client, which are lists over several lines and name an address that may be a stand-in.
+func OneLine(err error) string {
+	text := err.Error()
+	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) {
+		text = strings.Replace(text, answer.Error(), fmt.Sprintf("status %d: %s", answer.StatusCode, strings.Join(answer.Errors, "; ")), 1)
+	}
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > 500 {
+		text = strings.ToValidUTF8(text[:500], "") + "…"
+	}
+	return text
+}
+
+// GiveBack revokes the token that a log-in has given, where one has been: for a session that ends at once. Vault's default
+// policy lets a token do so; where it may not, the token ends in its time.
+func (s *Session) GiveBack(ctx context.Context) {
+	if s.method.name == Token || !s.State().LoggedIn {
+		return
+	}
+	c := s.own()
+	c.SetToken(s.client.Token())
+	_ = c.Auth().Token().RevokeSelfWithContext(ctx, "")
+}

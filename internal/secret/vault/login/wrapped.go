@@ -2,10 +2,12 @@ package login
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -13,6 +15,7 @@ import (
 // unwrapper takes secret IDs out of wrapped answers, each once: Vault gives it out once, and a log-in needs it each time.
 // A session logs in once at a time.
 type unwrapper struct {
+	keep      bool   // give Wrapped in place of unwrapping
 	prefix    string // of the path that the answer must come from
 	token     string // the last that was unwrapped
 	unwrapped string
@@ -21,6 +24,13 @@ type unwrapper struct {
 // wrappingToken is the form of Vault's (hvs.…) and OpenBao's (s.…) tokens. Secret IDs are UUIDs, if one does not choose
 // them oneself.
 var wrappingToken = regexp.MustCompile(`^(hvs|s)\.[A-Za-z0-9_-]{20,}$`)
+
+// Wrapped is the error of a log-in that leaves a wrapped secret ID as it is, which is good for as long.
+type Wrapped struct{ Left time.Duration }
+
+func (w Wrapped) Error() string {
+	return "the wrapped secret ID is left as it is; it is good for " + Words(w.Left)
+}
 
 // secretID is the secret ID itself, out of its wrapping where it has one.
 func (u *unwrapper) secretID(ctx context.Context, client *api.Client, given string) (string, error) {
@@ -42,6 +52,16 @@ func (u *unwrapper) secretID(ctx context.Context, client *api.Client, given stri
 	path, _ := about.Data["creation_path"].(string)
 	if !strings.HasPrefix(path, u.prefix) || !strings.HasSuffix(path, "/secret-id") {
 		return "", fmt.Errorf("the wrapping token of --vault-auth-secret-id was not made for a secret ID of this mount (%s<role>/secret-id) but by %q; take it as an attack until you know better", u.prefix, path)
+	}
+	if u.keep {
+		created, _ := about.Data["creation_time"].(string)
+		ttl, _ := about.Data["creation_ttl"].(json.Number)
+		seconds, _ := ttl.Int64()
+		left := time.Duration(seconds) * time.Second
+		if at, err := time.Parse(time.RFC3339Nano, created); err == nil {
+			left = max(0, min(left, time.Until(at.Add(left))))
+		}
+		return "", Wrapped{left}
 	}
 	answer, err := client.Logical().UnwrapWithContext(ctx, given)
 	if err != nil {

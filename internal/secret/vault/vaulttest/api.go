@@ -104,6 +104,12 @@ func (s *Server) Mount(t testing.TB, body any) string {
 	return path
 }
 
+// ConfigureMount sets one of a KV engine's own settings.
+func (s *Server) ConfigureMount(t testing.TB, mount, setting, value string) {
+	t.Helper()
+	s.must(t, "POST", mount+"/config", map[string]string{setting: value}, nil)
+}
+
 // Unmount takes an engine away, its data with it.
 func (s *Server) Unmount(t testing.TB, mount string) {
 	t.Helper()
