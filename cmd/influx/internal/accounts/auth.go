@@ -74,10 +74,10 @@ func deleteAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	// First, because a deletion answers nothing that could be printed.
 	auth, err := s.Client.Authorization(ctx, id)
 	if err != nil {
-		return fmt.Errorf("could not find auth with ID %q: %w", id, err)
+		return fmt.Errorf("failed to find authorization %q: %w", id, err)
 	}
 	if err := s.Client.DeleteAuthorization(ctx, id); err != nil {
-		return fmt.Errorf("could not remove auth with ID %q: %w", id, err)
+		return fmt.Errorf("failed to delete authorization %q: %w", id, err)
 	}
 	return printAuth(s, auth, true)
 }
@@ -86,7 +86,7 @@ func listAuths(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 	if id := cmd.String("id"); id != "" {
 		auth, err := s.Client.Authorization(ctx, id)
 		if err != nil {
-			return fmt.Errorf("could not find authorization with ID %q: %w", id, err)
+			return fmt.Errorf("failed to find authorization %q: %w", id, err)
 		}
 		return printAuth(s, auth, false)
 	}
@@ -94,7 +94,7 @@ func listAuths(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 	f.OrgID, f.Org = session.OrgChoice(cmd, "org-id", "org")
 	auths, err := s.Client.Authorizations(ctx, f)
 	if err != nil {
-		return fmt.Errorf("could not find authorization with given parameters: %w", err)
+		return fmt.Errorf("failed to list authorizations: %w", err)
 	}
 	// InfluxDB takes one filter of several and leaves the rest out.
 	auths = slices.DeleteFunc(auths, func(a client.Authorization) bool {
@@ -117,7 +117,7 @@ func setAuthStatus(status string) session.Func {
 		id := cmd.String("id")
 		auth, err := s.Client.UpdateAuthorization(ctx, id, client.AuthorizationUpdate{Status: &status})
 		if err != nil {
-			return fmt.Errorf("could not update status of auth with ID %q: %w", id, err)
+			return fmt.Errorf("failed to change the status of authorization %q: %w", id, err)
 		}
 		return printAuth(s, auth, false)
 	}

@@ -126,7 +126,7 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	}
 	auth, err := s.Client.CreateAuthorization(ctx, in)
 	if err != nil {
-		return fmt.Errorf("could not write auth with provided arguments: %w", err)
+		return fmt.Errorf("failed to create the authorization: %w", err)
 	}
 	return printAuth(s, auth, false)
 }
@@ -147,7 +147,7 @@ func wantedPermissions(
 		return nil, usage.Mistake("give either --operator or --all-access, not both")
 	case (operator || allAccess) && len(listed) > 0:
 		return nil, usage.Mistake(
-			"cannot compose other permissions with --operator or --all-access; make a token of its own for them",
+			"--operator and --all-access go with no other permission; make a token of its own for those",
 		)
 	case !operator && !allAccess:
 		if len(listed) == 0 {

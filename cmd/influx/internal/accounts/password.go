@@ -48,7 +48,7 @@ func readPassword(term *terminal.Terminal, path string) (string, error) {
 // checkPassword has the server's limits: bcrypt looks at 72 bytes and no more.
 func checkPassword(password string) error {
 	if len(password) < 8 || len(password) > 72 {
-		return usage.Mistake("a password has 8 to 72 bytes")
+		return usage.Mistake("a password must be 8 to 72 bytes long")
 	}
 	return nil
 }

@@ -69,10 +69,10 @@ In a script, give --force and everything as flags, the password in a file or on 
 func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	allowed, err := s.Client.SetupAllowed(ctx)
 	if err != nil {
-		return fmt.Errorf("failed to check if already set up: %w", err)
+		return fmt.Errorf("failed to ask whether the server is set up: %w", err)
 	}
 	if !allowed {
-		return exit.With(exit.Conflict, fmt.Errorf("instance at %s has already been set up\n"+
+		return exit.With(exit.Conflict, fmt.Errorf("the server at %s is set up already\n"+
 			"To use it, make a profile of a token: influx config create -n NAME -u %[1]s -o ORG -t TOKEN", s.Client.Host()))
 	}
 	p := profile.Profile{Name: session.FirstOf(cmd.String("name"), profile.DefaultName), URL: s.Client.Host()}
@@ -86,7 +86,7 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	}
 	res, err := s.Client.Setup(ctx, req)
 	if err != nil {
-		return fmt.Errorf("failed to setup instance: %w", err)
+		return fmt.Errorf("failed to set the server up: %w", err)
 	}
 	p.Token, p.Org = res.Auth.Token, res.Org.Name
 	_, inUse := s.Profiles.Active()
@@ -111,7 +111,7 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 
 func readyForProfile(profiles *profile.File, wanted string, p profile.Profile) error {
 	if wanted == "" && len(profiles.List()) > 0 {
-		return usage.Mistake("config name is required if you already have existing configs; give --name")
+		return usage.Mistake("there are configs already: give --name to name the new one")
 	}
 	if _, taken := profiles.Get(p.Name); taken {
 		return exit.With(exit.Conflict, fmt.Errorf("config name %q already exists", p.Name))

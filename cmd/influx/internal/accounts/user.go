@@ -96,14 +96,14 @@ func createUser(ctx context.Context, cmd *cli.Command, s *session.Session) error
 		return err
 	}
 	if _, err := s.Client.AddMember(ctx, orgID, user.ID); err != nil {
-		return fmt.Errorf("failed setting org membership for user %q, use `influx org members add` to retry: %w", name, err)
+		return fmt.Errorf("the user %q was made, but is no member of the organization yet; influx org members add tries again: %w", name, err)
 	}
 	if password == "" {
-		s.Term.Warn("WARN: initial password not set for user, use `influx user password` to set it")
+		s.Term.Warn("Warning: the user has no password yet; influx user password sets one")
 		return nil
 	}
 	if err := s.Client.SetPassword(ctx, user.ID, password); err != nil {
-		return fmt.Errorf("failed setting password for user %q, use `influx user password` to retry: %w", name, err)
+		return fmt.Errorf("the user %q was made, but the password was not set; influx user password tries again: %w", name, err)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func updateUser(ctx context.Context, cmd *cli.Command, s *session.Session) error
 func setUserPassword(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id, name := cmd.String("id"), cmd.String("name")
 	if id == "" && name == "" {
-		return usage.Mistake("must specify user ID or user name: give --id or --name")
+		return usage.Mistake("name the user with --id or --name")
 	}
 	shown := session.FirstOf(id, name)
 	password, err := passwordFromFlags(cmd, s.Term)

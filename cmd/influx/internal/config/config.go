@@ -145,7 +145,7 @@ func apply(
 	}
 	if login := cmd.String("username-password"); login != "" {
 		if up.Token != "" {
-			return usage.Mistake("cannot specify `--token` and `--username-password` together, please choose one")
+			return usage.Mistake("give either --token or --username-password, not both")
 		}
 		if strings.Contains(login, ":") {
 			proc.Term.Warn(

@@ -30,11 +30,11 @@ func ServerConfig(p *session.Process) *cli.Command {
 func showServerConfig(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	asTOML, asYAML := cmd.Bool("toml"), cmd.Bool("yaml")
 	if asTOML && asYAML {
-		return usage.Mistake("cannot specify both TOML and YAML simultaneously")
+		return usage.Mistake("give either --toml or --yaml, not both")
 	}
 	config, err := s.Client.ServerConfig(ctx)
 	if err != nil {
-		return fmt.Errorf("failed to retrieve config: %w", err)
+		return fmt.Errorf("failed to read the server's configuration: %w", err)
 	}
 	if !asTOML && !asYAML {
 		return s.Print.JSON(config)
