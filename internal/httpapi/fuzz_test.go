@@ -66,7 +66,7 @@ func FuzzBodies(f *testing.F) {
 	for i := range routes {
 		for _, body := range []string{`{"name":"x","status":"active","description":"y"}`, `{"password":"12345678"}`, `{"id":"{org}","secrets":["a",null]}`,
 			`{"orgID":"{org}","name":"x","retentionRules":[{"type":"expire","everySeconds":3600}]}`, `{"foo":"bar"}`, `{"foo":1}`, `null`, `{"name":`,
-			`{"orgID":"{org}","permissions":[{"action":"read","resource":{"type":"secrets","id":null,"name":"a*"}}],"expiresAt":"2222-01-01T00:00:00Z","token":"given-token"}`,
+			`{"orgID":"{org}","permissions":[{"action":"read","resource":{"type":"secrets","id":null,"name":"a*"}}],"expiresAt":"2222-01-01T00:00:00Z","token":"given-token-of-22-or-more"}`,
 			`{"username":"u","password":"p","org":"o","bucket":"b","retentionPeriodSeconds":1e3,"retentionPeriodHrs":-1}`} {
 			f.Add(uint8(i), []byte(body))
 		}

@@ -33,6 +33,15 @@ func (k *Keyring) Terms() []Term {
 // RootSince is when the root key was made and sealed.
 func (k *Keyring) RootSince() time.Time { return k.rootKey().since }
 
+// KeyKept tells whether the seal's key is still where the next start looks for it, as far as the seal can tell: nil where
+// it is. The keyring itself goes on without.
+func (k *Keyring) KeyKept(ctx context.Context) error {
+	if s, ok := k.rootKey().seal.(seal.Kept); ok {
+		return s.Kept(ctx)
+	}
+	return nil
+}
+
 // Rotate adds a term with a new key, which seals from now on, and gives its number. What older terms sealed opens as
 // before, until Retire. Sealed names go to the new term, too (see NamesMoved); ErrMoving while they go elsewhere.
 func (k *Keyring) Rotate(ctx context.Context, now time.Time) (uint32, error) {

@@ -132,8 +132,9 @@ type Service struct {
 	openedBy string // the ID of the key that opened the data at the start
 
 	mu         sync.Mutex
-	changing   bool // a Rotate or Change is under way
-	passphrase bool // a request has brought a new one
+	changing   bool  // a Rotate or Change is under way
+	passphrase bool  // a request has brought a new one
+	lost       error // of the seal's key, as the latest look at it found
 	rotation   Rotation
 }
 
@@ -282,6 +283,9 @@ func (s *Service) change(ctx context.Context, to Target) error {
 		}
 	} else if to.Superfluous() != "" {
 		return errs.New(errs.Invalid, "type is missing: the seal to change to")
+	} else if err := s.Keyring.KeyKept(ctx); err != nil {
+		return errs.Wrap(err, errs.Unprocessable, "the present seal's key is lost, and a new root key would be with it: put the key back, "+
+			"or change to another seal (influx seal change --to key-file with a new path); the server's log says what is wrong")
 	}
 	if err := s.Keyring.Reseal(ctx, next, s.Now()); errors.Is(err, seal.ErrWrap) {
 		return errs.Wrap(err, errs.Unprocessable, "the seal does not take a new root key; the server's log says why")

@@ -65,7 +65,16 @@ func (f KeyFile) Load(context.Context) (Seal, error) {
 	}
 	defer clear(key)
 	f.tidy()
-	return newKeySeal(key)
+	return f.seal(key)
+}
+
+func (f KeyFile) seal(key []byte) (*keySeal, error) {
+	s, err := newKeySeal(key)
+	if err != nil {
+		return nil, err
+	}
+	s.file = f
+	return s, nil
 }
 
 // newName is what the temporary names of a key file begin with, while it is made.
@@ -156,7 +165,7 @@ func (f KeyFile) Create(context.Context) (Seal, error) {
 	key := make([]byte, keySize)
 	defer clear(key)
 	rand.Read(key) // never fails since Go 1.24
-	s, err := newKeySeal(key)
+	s, err := f.seal(key)
 	if err != nil {
 		return nil, err
 	}
@@ -200,6 +209,7 @@ func (f KeyFile) write(key []byte) error {
 type keySeal struct {
 	id   string
 	aead cipher.AEAD
+	file KeyFile
 }
 
 func newKeySeal(key []byte) (*keySeal, error) {
@@ -221,6 +231,23 @@ func newKeySeal(key []byte) (*keySeal, error) {
 		return nil, err
 	}
 	return &keySeal{id: hex.EncodeToString(label), aead: aead}, nil
+}
+
+// Kept looks whether the file is there and holds the same key.
+func (s *keySeal) Kept(context.Context) error {
+	key, err := s.file.read()
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	now, err := newKeySeal(key)
+	if err != nil {
+		return err
+	}
+	if now.id != s.id {
+		return fmt.Errorf("the %s holds another key by now (%s, and the data are sealed with %s)", s.file, now.id, s.id)
+	}
+	return nil
 }
 
 func (s *keySeal) Type() string  { return TypeKeyFile }

@@ -32,6 +32,12 @@ type Seal interface {
 	Unwrap(ctx context.Context, blob, aad []byte) ([]byte, error)
 }
 
+// Kept is a Seal that can tell whether its key, which it has in memory, is still where the next start looks for it.
+type Kept interface {
+	// Kept gives ErrNoKey where the key has gone, and another error where there is another one or it cannot be read.
+	Kept(ctx context.Context) error
+}
+
 // Source finds a Seal's key. The wiring makes one of the configuration; the keyring decides when a key may be made.
 type Source interface {
 	// Load gives the seal whose key there is; ErrNoKey where there is none yet.

@@ -178,8 +178,8 @@ func refused(t *testing.T, w *world) {
 		{"an authorization to execute", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","permissions":[{"action":"execute","resource":{"type":"secrets"}}]}`), 403, "forbidden", ""},
 		{"an authorization that has ended", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","expiresAt":"2001-01-01T00:00:00Z","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`), 400, "invalid", "future"},
 		{"an authorization that ends tomorrow", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","expiresAt":"tomorrow","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`), 400, "invalid", "failed to unmarshal json"},
-		{"a short token", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","token":"1234567","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`), 400, "invalid", "between 8 and 1024"},
-		{"a token with spaces", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","token":"one and two","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`), 400, "invalid", "ASCII"},
+		{"a short token", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","token":"1234567","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`), 400, "invalid", "between 22 and 1024"},
+		{"a token with spaces", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","token":"one and two and a third word","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`), 400, "invalid", "ASCII"},
 		{"permissions that are a word", send("POST", "/api/v2/authorizations", `{"orgID":"{org}","permissions":"all"}`), 400, "invalid", "permissions"},
 
 		{"no bucket of the ID", get("/api/v2/buckets/{nobody}"), 404, "not found", "bucket not found"},

@@ -37,7 +37,7 @@ func setup(t *testing.T, w *world) {
 		{"without an org", send("POST", "/api/v2/setup", `{"username":"u","bucket":"b"}`), 400, "empty value", "onboard failed, missing value"},
 		{"without a bucket", send("POST", "/api/v2/setup", `{"username":"u","org":"o"}`), 400, "empty value", "onboard failed, missing value"},
 		{"with a short password", send("POST", "/api/v2/setup", `{"username":"u","password":"short","org":"o","bucket":"b"}`), 400, "invalid", "between 8 and 72"},
-		{"with a short token", send("POST", "/api/v2/setup", `{"username":"u","org":"o","bucket":"b","token":"short"}`), 400, "invalid", "between 8 and 1024"},
+		{"with a short token", send("POST", "/api/v2/setup", `{"username":"u","org":"o","bucket":"b","token":"short"}`), 400, "invalid", "between 22 and 1024"},
 		{"for less than nothing", send("POST", "/api/v2/setup", `{"username":"u","org":"o","bucket":"b","retentionPeriodSeconds":-1}`), 422, "unprocessable entity", "out of range"},
 		{"for too many hours", send("POST", "/api/v2/setup", `{"username":"u","org":"o","bucket":"b","retentionPeriodHrs":9223372036854775807}`), 422, "unprocessable entity", "out of range"},
 	} {
@@ -56,15 +56,15 @@ func setup(t *testing.T, w *world) {
 		Auth authorization
 	}
 	fresh.Must(t, send("POST", "/api/v2/setup",
-		`{"username":"ann","org":"acme","bucket":"metrics","retentionPeriodHrs":24,"token":"a-token-of-my-own"}`), 201, &o)
-	if o.Auth.Token != "a-token-of-my-own" || o.Auth.Description != "ann's Token" || o.User.Name != "ann" || o.Org.Name != "acme" ||
+		`{"username":"ann","org":"acme","bucket":"metrics","retentionPeriodHrs":24,"token":"a-token-of-my-own-choice"}`), 201, &o)
+	if o.Auth.Token != "a-token-of-my-own-choice" || o.Auth.Description != "ann's Token" || o.User.Name != "ann" || o.Org.Name != "acme" ||
 		o.Bucket.RetentionRules[0].EverySeconds != 86400 || o.Auth.UserID != o.User.ID || o.Auth.OrgID != o.Org.ID {
 		t.Errorf("it made %+v", o)
 	}
 	if fresh.Must(t, get("/api/v2/setup"), 200, &allowed); allowed.Allowed {
 		t.Error("a second setup is allowed")
 	}
-	fresh.Must(t, stack.Request{Method: "GET", Path: "/api/v2/config", Token: "a-token-of-my-own"}, 200, nil)
+	fresh.Must(t, stack.Request{Method: "GET", Path: "/api/v2/config", Token: "a-token-of-my-own-choice"}, 200, nil)
 	fresh.refuse(t, refusal{"signing in without a password", stack.Request{Method: "POST", Path: "/api/v2/signin", Basic: "ann:"}, 401, "unauthorized", ""})
 }
 
@@ -288,11 +288,11 @@ func authorizations(t *testing.T, w *world) {
 		}
 	}
 	t.Run("one that is handed over", func(t *testing.T) {
-		given := `{"orgID":"{org}","token":"given-by-InfluxDB==","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`
-		if got := w.newToken(t, given); got != "given-by-InfluxDB==" {
+		given := `{"orgID":"{org}","token":"given-by-an-InfluxDB-once==","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`
+		if got := w.newToken(t, given); got != "given-by-an-InfluxDB-once==" {
 			t.Errorf("it became %q", got)
 		}
-		w.Must(t, stack.Request{Method: "GET", Path: "/api/v2/orgs/" + w.OrgID + "/secrets", Token: "given-by-InfluxDB=="}, 200, nil)
+		w.Must(t, stack.Request{Method: "GET", Path: "/api/v2/orgs/" + w.OrgID + "/secrets", Token: "given-by-an-InfluxDB-once=="}, 200, nil)
 		w.refuse(t, refusal{"twice", send("POST", "/api/v2/authorizations", given), 422, "conflict", "already"})
 	})
 	t.Run("one that ends", func(t *testing.T) {

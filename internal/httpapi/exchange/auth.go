@@ -19,7 +19,7 @@ func (s *Server) identify(r *Request) error {
 	var p *access.Principal
 	var err error
 	if token, ok := tokenOf(r.Header); ok {
-		p, err = s.Authn.ByToken(r.Context(), token)
+		p, err = s.Authn.ByTokenFrom(r.Context(), token, r.Address())
 	} else if c, cookieErr := r.Cookie(sessionCookie); cookieErr == nil && r.Header.Get("Authorization") == "" {
 		p, err = s.bySession(r, c.Value)
 	} else {

@@ -15,6 +15,8 @@ type Seals interface {
 	Status(ctx context.Context, c *access.Caller) (rotation.Status, error)
 	Rotate(ctx context.Context, c *access.Caller) (rotation.Status, error)
 	Change(ctx context.Context, c *access.Caller, to rotation.Target) (rotation.Status, error)
+	// KeyLost says that the seal's key is lost and what to do, "" where it is not.
+	KeyLost() string
 }
 
 func (h *handlers) getSeal(w http.ResponseWriter, r *exchange.Request) error {

@@ -103,6 +103,11 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 		c, body.Message = h.dataCheck()
 		body.Checks = append(body.Checks, c)
 	}
+	if h.Seals != nil {
+		if why := h.Seals.KeyLost(); why != "" {
+			body.Checks = append(body.Checks, check{"seal-key", "fail", why}) // as above
+		}
+	}
 	if h.Unfinished != nil {
 		if why := h.Unfinished(); why != "" {
 			body.Checks = append(body.Checks, check{"deletions", "fail", why}) // as above

@@ -36,6 +36,7 @@ var (
 	limitPair    = limit{10, 10 * time.Second}
 	limitAccount = limit{100, time.Second}
 	limitAddress = limit{50, 2 * time.Second}
+	limitToken   = limit{200, time.Second}
 )
 
 // maxBudgets bounds the memory: a budget takes some 100 bytes besides the account's name, which is at most MaxName.
@@ -53,16 +54,49 @@ func (t *throttle) allow(account, address string) error {
 	all := t.of(account, address, now)
 	for _, b := range all {
 		if b.left < 1 {
-			wait := time.Duration((1-b.left)*float64(b.limit.refill)).Truncate(time.Second) + time.Second
-			e := errs.New(errs.TooManyRequests, "too many failed sign-ins; try again in %s", wait)
-			e.RetryAfter = wait
-			return e
+			return b.wait("too many failed sign-ins")
 		}
 	}
 	for _, b := range all {
 		b.left--
 	}
 	return nil
+}
+
+// wait says when the next try comes back.
+func (b *budget) wait(why string) error {
+	wait := time.Duration((1-b.left)*float64(b.limit.refill)).Truncate(time.Second) + time.Second
+	e := errs.New(errs.TooManyRequests, "%s; try again in %s", why, wait)
+	e.RetryAfter = wait
+	return e
+}
+
+// allowToken takes an address's try at a token that is not known, or gives errs.TooManyRequests where there is none left.
+func (t *throttle) allowToken(address string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.token(address)
+	if b.left < 1 {
+		return b.wait("too many tokens that are not known")
+	}
+	b.left--
+	return nil
+}
+
+// tokenKnown gives the try back.
+func (t *throttle) tokenKnown(address string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.token(address)
+	b.left = min(b.left+1, b.limit.size)
+}
+
+func (t *throttle) token(address string) *budget {
+	now := t.now()
+	if len(t.budget) > maxBudgets {
+		t.shrink(now)
+	}
+	return t.one("t\x00"+peer.Network(address), limitToken, now)
 }
 
 // succeeded gives the try back.

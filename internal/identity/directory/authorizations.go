@@ -16,9 +16,10 @@ import (
 
 var errAuthNotFound = errs.New(errs.NotFound, "authorization not found")
 
-// Limits of a token that is handed over instead of made.
+// Limits of a token that is handed over instead of made, in characters: 22 of base64's have more than 128 bits, if they
+// are random. Shorter ones that there are from before keep working.
 const (
-	minGivenToken = 8
+	minGivenToken = 22
 	maxGivenToken = 1024
 )
 
@@ -133,7 +134,8 @@ func checkGiven(token string) error {
 		return nil
 	}
 	if len(token) < minGivenToken || len(token) > maxGivenToken {
-		return errs.New(errs.Invalid, "a given token must be between %d and %d characters long", minGivenToken, maxGivenToken)
+		return errs.New(errs.Invalid, "a given token must be between %d and %d characters long, so that nobody guesses it; "+
+			"leave it out and the server makes one", minGivenToken, maxGivenToken)
 	}
 	for _, b := range []byte(token) {
 		if b <= ' ' || b > '~' {

@@ -194,6 +194,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-keys"), err)
 	}
 	s.runs(ctx, seals.Run)
+	s.runs(ctx, seals.Watch)
 
 	secrets := secret.NewService(store, s.Guard, s.identity, uses, secret.Limits{
 		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
