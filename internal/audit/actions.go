@@ -18,7 +18,7 @@ var Actions = []string{
 	"orgs.create", "orgs.delete", "orgs.list", "orgs.members", "orgs.members.add", "orgs.members.remove", "orgs.owners.add",
 	"orgs.owners.remove", "orgs.read", "orgs.update",
 	"seal.change", "seal.read", "seal.rotate",
-	"secrets.apply", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.info", "secrets.list", "secrets.restore",
+	"secrets.apply", "secrets.copy", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.export", "secrets.info", "secrets.list", "secrets.restore",
 	"secrets.use",
 	"setup", "signin", "signout",
 	"users.create", "users.delete", "users.list", "users.operator", "users.password", "users.read", "users.update",

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
@@ -190,5 +191,51 @@ func TestToAnotherStrongroom(t *testing.T) {
 				t.Errorf("what is noted of a: %+v", info)
 			}
 		})
+	}
+}
+
+// TestExportIsOnRecord exports and copies beside a server that runs: its audit log has both after its next start.
+func TestExportIsOnRecord(t *testing.T) {
+	dir, there := t.TempDir(), t.TempDir()
+	r := start(t, there)
+	r.onboard(t)
+	r.end(t)
+	r = start(t, dir)
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"a":"t0p s3cret"}`, 204, nil)
+	_, _, err := influxdOn(t, dir, "secrets", "export", "--plain", "--out", filepath.Join(t.TempDir(), "out"))
+	must(t, err)
+	other := filepath.Join(t.TempDir(), "other.toml")
+	must(t, os.WriteFile(other, []byte(`bolt-path = "`+there+`/influxd.bolt"`), 0o600))
+	copies := []string{"secrets", "copy", "--from", "bolt", "--to", "bolt", "--to-config", other}
+	_, _, err = influxdOn(t, dir, append(copies, "--dry-run")...)
+	must(t, err)
+	r.end(t)
+	_, _, err = influxdOn(t, dir, append(copies, "--delete-source")...)
+	must(t, err)
+	r = start(t, dir)
+	var page struct {
+		Records []struct{ User, Action, Detail string }
+	}
+	for until := time.Now().Add(time.Minute); len(page.Records) < 2; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("the record has %+v", page.Records)
+		}
+		page.Records = nil
+		for _, action := range []string{"secrets.export", "secrets.copy"} {
+			var some struct {
+				Records []struct{ User, Action, Detail string }
+			}
+			r.call(t, "GET", "/api/v2/audit?action="+action, token, "", 200, &some)
+			page.Records = append(page.Records, some.Records...)
+		}
+	}
+	export, moved := page.Records[0], page.Records[1]
+	if export.User != "influxd secrets export" || !strings.HasPrefix(export.Detail, "in clear, from bolt; at ") {
+		t.Errorf("the export: %+v", export)
+	}
+	if moved.User != "influxd secrets copy" ||
+		!strings.Contains(moved.Detail, "deleting them where they came from") || len(page.Records) != 2 {
+		t.Errorf("the copy: %+v of %d", moved, len(page.Records))
 	}
 }

@@ -238,7 +238,9 @@ func TestImportReportsBeforeAnError(t *testing.T) {
 	if !errors.Is(err, kv.ErrFull) {
 		t.Fatalf("without room: %v", err)
 	}
-	if got := results(report.Items); got != "user brought\nuser brought\norganization brought" {
+	// A member whose organisation is not in the file may have been told by then, too.
+	if got := results(report.Items); !strings.HasPrefix(got, "user brought\nuser brought\norganization brought") ||
+		strings.Contains(got, "member brought") {
 		t.Errorf("the report:\n%s", got)
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"time"
 
+	"strongroom/internal/audit"
+	"strongroom/internal/audit/notes"
 	"strongroom/internal/barrier"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -106,7 +109,7 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	} else if fromKind != config.StoreBolt || fromCfg != own {
 		keys = nil
 	}
-	return runCopy(ctx, p, args, own, keys, transfer.Copy{
+	return runCopy(ctx, p, "influxd secrets copy", args, own, keys, transfer.Copy{
 		From: from.store, To: to.store, FromName: from.name, ToName: to.name, FromPlace: from.place, ToPlace: to.place,
 		Emptied: from.had, Foreign: from.foreign, Missing: missing,
 	}, pairs)
@@ -114,15 +117,29 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 
 // runCopy copies as the flags say that all copying commands have, and reports. keys are those of the own data file, nil
 // where it has not been opened.
-func runCopy(ctx context.Context, p command.Process, args config.Args, own *config.Config, keys *keyring.Keyring,
-	c transfer.Copy, orgs []transfer.Pair) (err error) {
+func runCopy(ctx context.Context, p command.Process, called string, args config.Args, own *config.Config,
+	keys *keyring.Keyring, c transfer.Copy, orgs []transfer.Pair) (err error) {
 	c.DryRun, c.Overwrite, c.DeleteSource = args.Switch("dry-run"), args.Switch("overwrite"), args.Switch("delete-source")
 	c.Ended = args.Flag("org-id") == ""
 	c.Progress = func(done, orgs, secrets int) {
 		fmt.Fprintf(p.Stderr, "%d of %d organizations, %d secrets\n", done, orgs, secrets)
 	}
+	keys, done, err := ownKeys(ctx, p, own, keys)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !c.DryRun {
+		detail := "from " + c.FromName + " to " + c.ToName
+		if c.DeleteSource {
+			detail += ", deleting them where they came from"
+		}
+		if err := note(own, keys, called, "secrets.copy", args.Flag("org-id"), detail); err != nil {
+			return err
+		}
+	}
 	var closes func() error
-	if c.Common, closes, err = openCommon(ctx, p, own, keys, c.DryRun); err != nil {
+	if c.Common, closes, err = openCommon(ctx, own, keys, c.DryRun); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closes()) }()
@@ -137,28 +154,44 @@ func runCopy(ctx context.Context, p command.Process, args config.Args, own *conf
 	return report.Incomplete("secret")
 }
 
-// commonPath is the file beside the data file that remembers what was copied.
-func commonPath(cfg *config.Config) string { return cfg.BoltPath + ".copied" }
+// ownKeys are the keys of the own data file: those given, or they are opened for this. Close them with done.
+func ownKeys(ctx context.Context, p command.Process, own *config.Config,
+	opened *keyring.Keyring) (keys *keyring.Keyring, done func(), err error) {
+	if opened != nil {
+		return opened, func() {}, nil
+	}
+	data, err := readData(ctx, own)
+	if err != nil {
+		return nil, nil, err
+	}
+	if keys, err = openKeys(ctx, p, own, data); err != nil {
+		return nil, nil, err
+	}
+	return keys, keys.Close, nil
+}
+
+// note puts on record what the command is about to do, for the server to take into the audit log.
+func note(own *config.Config, keys *keyring.Keyring, called, action, org, detail string) error {
+	key, err := keys.DeriveKey(notes.Label)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	return notes.Add(parts.NotesPath(own), key, audit.Entry{
+		User: called, Action: action, OrgID: org, Outcome: audit.Allowed, Detail: detail + "; at " +
+			"" + time.Now().UTC().Format(time.RFC3339),
+	})
+}
 
 // openCommon opens what earlier copies have left to remember; for a dry run, only to read it.
-func openCommon(ctx context.Context, p command.Process, own *config.Config, keys *keyring.Keyring,
-	dry bool) (_ *transfer.Common, closes func() error, err error) {
-	if keys == nil {
-		data, err := readData(ctx, own)
-		if err != nil {
-			return nil, nil, err
-		}
-		if keys, err = openKeys(ctx, p, own, data); err != nil {
-			return nil, nil, err
-		}
-		defer keys.Close()
-	}
+func openCommon(ctx context.Context, own *config.Config, keys *keyring.Keyring, dry bool) (_ *transfer.Common,
+	closes func() error, err error) {
 	key, err := keys.DeriveKey(transfer.CommonLabel)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer clear(key)
-	path := commonPath(own)
+	path := parts.CopiedPath(own)
 	var data kv.Store
 	if dry {
 		snapshot, problems, err := bolt.ReadFile(ctx, path)

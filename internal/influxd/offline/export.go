@@ -72,12 +72,29 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
+	opened := from.keys
+	if kind != config.StoreBolt {
+		opened = nil
+	}
+	keys, done, err := ownKeys(ctx, p, cfg, opened)
+	if err != nil {
+		return err
+	}
+	defer done()
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("flag --out: %s is there already; name another file", path)
 	}
 	if err != nil {
 		return fmt.Errorf("flag --out: %w", err)
+	}
+	how := "encrypted"
+	if len(recipients) == 0 {
+		how = "in clear"
+	}
+	if err := note(cfg, keys, "influxd secrets export", "secrets.export", args.Flag("org-id"),
+		how+", from "+kind); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(path))
 	}
 	var n transfer.Exported
 	err = writeExport(recipients, f, func(w io.Writer) (err error) {

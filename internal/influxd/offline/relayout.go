@@ -60,7 +60,7 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 		return err
 	}
 	defer target.Close()
-	return runCopy(ctx, p, args, cfg, nil, transfer.Copy{
+	return runCopy(ctx, p, "influxd secrets relayout", args, cfg, nil, transfer.Copy{
 		From: source, To: target, FromName: "the layout " + string(from), ToName: "the layout " + string(to),
 		FromPlace: func(org id.ID) string { return source.Where(ctx, org) },
 		ToPlace:   func(org id.ID) string { return target.Where(ctx, org) },

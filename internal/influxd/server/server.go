@@ -18,6 +18,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
+	"strongroom/internal/audit/notes"
 	"strongroom/internal/barrier"
 	"strongroom/internal/httpapi"
 	"strongroom/internal/identity"
@@ -139,6 +140,11 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	s.closes(s.trail.Close)
 	s.runs(ctx, s.trail.Maintain)
+	notesKey, err := keys.DeriveKey(notes.Label)
+	if err != nil {
+		return nil, err
+	}
+	s.runs(ctx, func(ctx context.Context) { notes.Run(ctx, parts.NotesPath(cfg), notesKey, s.trail, log) })
 	metrics.MustRegister(auditMetrics{s.trail})
 
 	s.Guard = access.NewGuard(s.trail)

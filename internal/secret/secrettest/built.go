@@ -34,9 +34,9 @@ func testBuiltOnOther(t *testing.T, s secret.Store) {
 	wantValue(t, s, orgA, "a", "1")
 	wantValue(t, s, orgA, "b", "1")
 
-	many := numbered("key", 300)
+	many := numbered("key", 50)
 	apply(t, s, orgA, many)
-	wantRefused(t, s, on(many, "key-200", "other"), "key-200")
+	wantRefused(t, s, on(many, "key-0020", "other"), "key-0020")
 }
 
 func testBuiltOn(t *testing.T, s secret.Store) {
