@@ -41,7 +41,7 @@ func valuesIn(t *testing.T, dir string, org id.ID, flags []string) map[string]st
 		keys, err := s.Keys(t.Context(), org)
 		must(t, err)
 		for _, key := range keys {
-			v, err := s.Get(t.Context(), org, key)
+			v, err := secret.Get(t.Context(), s, org, key)
 			must(t, err)
 			values[key] = string(v.Bytes())
 		}
@@ -121,7 +121,8 @@ func TestConvertWhileServing(t *testing.T) {
 				return map[string]secret.Value{"changed": secret.NewValue([]byte(v))}
 			}
 			onStore(t, dir, to, func(s secret.Store) {
-				must(t, s.Apply(t.Context(), org, secret.Change{Set: set("3"), Delete: []string{"late"}}))
+				_, err := s.Apply(t.Context(), org, secret.Change{Set: set("3"), Delete: []string{"late"}})
+				must(t, err)
 			})
 			out, err := convert()
 			if err == nil || !strings.Contains(err.Error(), "2 in conflict and 0 skipped") ||
@@ -162,10 +163,10 @@ type meddled struct {
 	then func()
 }
 
-func (m meddled) Apply(ctx context.Context, org id.ID, c secret.Change) error {
-	err := m.Store.Apply(ctx, org, c)
+func (m meddled) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
+	out, err := m.Store.Apply(ctx, org, c)
 	m.then()
-	return err
+	return out, err
 }
 
 // TestDeleteSourceIsConditional changes and deletes in the source while a copy is between reading it and deleting from
@@ -180,9 +181,11 @@ func TestDeleteSourceIsConditional(t *testing.T) {
 			text := func(s string) secret.Value { return secret.NewValue([]byte(s)) }
 			onStore(t, t.TempDir(), flags, func(from secret.Store) {
 				onStore(t, t.TempDir(), nil, func(to secret.Store) {
-					must(t, from.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"changed": text("1"), "gone": text("1"), "left": text("1")}}))
+					_, err := from.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"changed": text("1"), "gone": text("1"), "left": text("1")}})
+					must(t, err)
 					meddle := func() {
-						must(t, from.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"changed": text("2"), "new": text("1")}, Delete: []string{"gone"}}))
+						_, err := from.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"changed": text("2"), "new": text("1")}, Delete: []string{"gone"}})
+						must(t, err)
 					}
 					report, err := transfer.Copy{From: from, To: meddled{to, meddle}, DeleteSource: true,
 						PurgeSource: true}.Run(t.Context(), []transfer.Pair{{From: org, To: org}})
@@ -198,7 +201,7 @@ func TestDeleteSourceIsConditional(t *testing.T) {
 					if diff := cmp.Diff([]string{"changed", "new"}, keys); diff != "" {
 						t.Errorf("left in the source (-want +got):\n%s", diff)
 					}
-					if value, err := from.Get(t.Context(), org, "changed"); err != nil || string(value.Bytes()) != "2" {
+					if value, err := secret.Get(t.Context(), from, org, "changed"); err != nil || string(value.Bytes()) != "2" {
 						t.Errorf("what was changed meanwhile: %v", err)
 					}
 				})

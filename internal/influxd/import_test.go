@@ -22,6 +22,7 @@ import (
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/server"
+	"strongroom/internal/secret"
 	"strongroom/internal/transfer"
 )
 
@@ -256,7 +257,7 @@ func storedSecrets(t *testing.T, dir string, want sampleContents) map[string]map
 		keys, err := s.Store.Keys(t.Context(), org)
 		must(t, err)
 		for _, k := range keys {
-			v, err := s.Store.Get(t.Context(), org, k)
+			v, err := secret.Get(t.Context(), s.Store, org, k)
 			must(t, err)
 			if got[text] == nil {
 				got[text] = make(map[string]string)

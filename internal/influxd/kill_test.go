@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 )
 
@@ -177,7 +178,7 @@ func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*kil
 	for _, w := range writers {
 		found, n := 0, 0
 		for k := range w.keys {
-			v, err := store.Get(t.Context(), org, fmt.Sprintf("%s-%03d", w.name, k))
+			v, err := secret.Get(t.Context(), store, org, fmt.Sprintf("%s-%03d", w.name, k))
 			if err != nil {
 				if w.acked > 0 {
 					t.Errorf("round %d: change %d of %s was acknowledged, and key %d is gone: %v", round, w.acked, w.name, k, err)

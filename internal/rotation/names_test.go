@@ -54,7 +54,7 @@ func service(t *testing.T, want *bool) (*Service, *failing, *embedded.Store) {
 		t.Fatal(err)
 	}
 	store := embedded.New(embedded.Config{KV: db, Keyring: keys, History: 3})
-	if err := store.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"foo": secret.NewValue([]byte("bar"))}}); err != nil {
+	if _, err := store.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"foo": secret.NewValue([]byte("bar"))}}); err != nil {
 		t.Fatal(err)
 	}
 	f := &failing{Rewriter: store}
@@ -72,7 +72,7 @@ func TestSealNames(t *testing.T) {
 		if err != nil || got.Names != names || got.Rotation.State != state || len(got.Terms) != terms {
 			t.Errorf("%s: %+v, %v", what, got, err)
 		}
-		if v, err := store.Get(t.Context(), org, "foo"); err != nil || string(v.Bytes()) != "bar" {
+		if v, err := secret.Get(t.Context(), store, org, "foo"); err != nil || string(v.Bytes()) != "bar" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

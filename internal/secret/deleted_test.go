@@ -26,10 +26,10 @@ type slow struct {
 	orgs *passing
 }
 
-func (s slow) Apply(ctx context.Context, org id.ID, c secret.Change) error {
+func (s slow) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
 	s.orgs.gone = true
 	if err := s.Purge(ctx, org); err != nil {
-		return err
+		return secret.Outcome{}, err
 	}
 	return s.Store.Apply(ctx, org, c)
 }
@@ -39,7 +39,7 @@ func TestApplyBehindDeletion(t *testing.T) {
 	f := open(t, secret.Limits{})
 	orgs := &passing{}
 	s := secret.NewService(slow{f.store, orgs}, access.NewGuard(f.trail), orgs, nil, secret.Limits{})
-	err := s.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("foo", "bar")})
+	_, err := s.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("foo", "bar")})
 	if !errs.Is(err, errs.NotFound) {
 		t.Errorf("got %v, want that there is no such organization", err)
 	}

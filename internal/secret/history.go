@@ -43,39 +43,11 @@ type Version struct {
 	Number int
 	At     time.Time
 	By     string
-	// Restorable says that its value is still kept.
+	// Restorable says that its value is still kept, Deleted that it is and is not given out, and Destroyed that it was
+	// removed on purpose. Deleted is zero for the present version of a deleted secret, of which Info.Deleted tells.
 	Restorable bool
-}
-
-// Historian is a Store that keeps earlier versions. The errors are Store's; NotFound where there is nothing of the
-// secret, nor of the version.
-type Historian interface {
-	// Info tells what is known of a secret, also of one that is deleted and can be brought back.
-	Info(ctx context.Context, org id.ID, key string) (Info, error)
-	// Deleted lists the secrets that can be brought back, in the order of their names.
-	Deleted(ctx context.Context, org id.ID) ([]Info, error)
-	// Describe replaces the description of a secret.
-	Describe(ctx context.Context, org id.ID, key string, d Description) error
-	// Restore sets the value of an earlier version as a new one, which also brings back a deleted secret. Version 0 is
-	// the newest: it brings back what is deleted at that moment, and leaves a secret that is there as it is.
-	Restore(ctx context.Context, org id.ID, key string, version int, by string) error
-}
-
-// KeepsHistory says whether the store keeps a history of the organisation's secrets. One that can may be told not to; its
-// methods then give errs.NotImplemented, and say what to change.
-func KeepsHistory(s Store, org id.ID) bool {
-	if h, ok := s.(interface{ KeepsHistory(org id.ID) bool }); ok {
-		return h.KeepsHistory(org)
-	}
-	_, ok := s.(Historian)
-	return ok
-}
-
-func (s *Service) historian() (Historian, error) {
-	if h, ok := s.store.(Historian); ok {
-		return h, nil
-	}
-	return nil, errs.New(errs.NotImplemented, "the secret store keeps no history here")
+	Deleted    time.Time
+	Destroyed  bool
 }
 
 // Info tells what is known of one secret.
@@ -89,14 +61,10 @@ func (s *Service) Info(ctx context.Context, c *access.Caller, org id.ID, key str
 }
 
 func (s *Service) info(ctx context.Context, org id.ID, key string) (Info, error) {
-	h, err := s.historian()
-	if err == nil {
-		err = s.orgs.OrgExists(ctx, org)
-	}
-	if err != nil {
+	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return Info{}, err
 	}
-	info, err := h.Info(ctx, org, key)
+	info, err := s.store.Info(ctx, org, key)
 	if err == nil {
 		err = s.lastUsed(ctx, org, &info)
 	}
@@ -127,45 +95,63 @@ func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]I
 }
 
 func (s *Service) deleted(ctx context.Context, org id.ID) ([]Info, error) {
-	h, err := s.historian()
-	if err == nil {
-		err = s.orgs.OrgExists(ctx, org)
-	}
-	if err != nil {
+	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
-	return h.Deleted(ctx, org)
+	return s.store.Deleted(ctx, org)
 }
 
 // Describe replaces the description of a secret.
 func (s *Service) Describe(ctx context.Context, c *access.Caller, org id.ID, key string, d Description) error {
 	act := access.Act{Action: "secrets.describe", Org: org, Keys: []string{key}}
-	return s.write(ctx, c, act, func(h Historian) error {
+	return s.write(ctx, c, act, func() error {
 		if len(d.Text) > MaxDescription || !utf8.ValidString(d.Text) ||
 			strings.ContainsFunc(d.Text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
 			return errs.New(errs.Invalid, "a description is at most %d bytes of text without control characters", MaxDescription)
 		}
-		return h.Describe(ctx, org, key, d)
+		return s.store.Describe(ctx, org, key, d)
 	})
 }
 
 // Restore sets the value of an earlier version anew, or brings back a deleted secret.
 func (s *Service) Restore(ctx context.Context, c *access.Caller, org id.ID, key string, version int) error {
 	act := access.Act{Action: "secrets.restore", Org: org, Keys: []string{key}}
-	return s.write(ctx, c, act, func(h Historian) error { return h.Restore(ctx, org, key, version, c.User) })
+	return s.write(ctx, c, act, func() error {
+		_, err := s.store.Restore(ctx, org, key, version, c.User)
+		return err
+	})
 }
 
 // write does what needs the permission to write the act's one key.
-func (s *Service) write(ctx context.Context, c *access.Caller, act access.Act, do func(Historian) error) error {
+func (s *Service) write(ctx context.Context, c *access.Caller, act access.Act, do func() error) error {
 	if err := s.guard.Allow(ctx, c, act, need(access.Write, act.Org, act.Keys[0])); err != nil {
 		return err
 	}
-	h, err := s.historian()
+	err := s.orgs.OrgExists(ctx, act.Org)
 	if err == nil {
-		err = s.orgs.OrgExists(ctx, act.Org)
-	}
-	if err == nil {
-		err = s.written(ctx, act.Org, do(h))
+		err = s.written(ctx, act.Org, do())
 	}
 	return s.guard.Done(ctx, c, act, err)
+}
+
+// NoHistory answers every call of History with the error, whose code is errs.NotImplemented.
+func NoHistory(err error) History { return noHistory{err} }
+
+type noHistory struct{ err error }
+
+func (n noHistory) Info(context.Context, id.ID, string) (Info, error)          { return Info{}, n.err }
+func (n noHistory) Deleted(context.Context, id.ID) ([]Info, error)             { return nil, n.err }
+func (n noHistory) Remove(context.Context, id.ID, string) error                { return n.err }
+func (n noHistory) Describe(context.Context, id.ID, string, Description) error { return n.err }
+
+func (n noHistory) ReadVersion(context.Context, id.ID, string, int) (Secret, error) {
+	return Secret{}, n.err
+}
+
+func (n noHistory) Restore(context.Context, id.ID, string, int, string) (Outcome, error) {
+	return Outcome{}, n.err
+}
+
+func (n noHistory) Mark(context.Context, id.ID, string, Mark, []int, string) (Outcome, error) {
+	return Outcome{}, n.err
 }

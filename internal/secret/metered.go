@@ -45,9 +45,6 @@ func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) 
 		}, []string{"store", "op", "outcome"}),
 	}
 	reg.MustRegister(m.seconds, m.calls)
-	if h, ok := s.(Historian); ok {
-		return &meteredHistory{metered: m, history: h}
-	}
 	return m
 }
 
@@ -103,28 +100,65 @@ func (m *metered) goodOf(op string) *good {
 	return g.(*good)
 }
 
-func (m *metered) Keys(ctx context.Context, org id.ID) (keys []string, err error) {
-	defer func(start time.Time) { m.observe(ctx, "keys", org, start, err) }(time.Now())
-	return m.Store.Keys(ctx, org)
+// timed makes one call of the store and notes how it went.
+func timed[T any](ctx context.Context, m *metered, op string, org id.ID, call func() (T, error)) (T, error) {
+	start := time.Now()
+	got, err := call()
+	m.observe(ctx, op, org, start, err)
+	return got, err
 }
 
-// SharedKeys counts as what it is to those who look at the metrics: one more list.
-func (m *metered) SharedKeys(ctx context.Context, org id.ID) (keys []string, err error) {
-	defer func(start time.Time) { m.observe(ctx, "keys", org, start, err) }(time.Now())
-	return sharedKeys(ctx, m.Store, org)
+func timedErr(ctx context.Context, m *metered, op string, org id.ID, call func() error) error {
+	start := time.Now()
+	err := call()
+	m.observe(ctx, op, org, start, err)
+	return err
 }
 
-func (m *metered) Get(ctx context.Context, org id.ID, key string) (v Value, err error) {
-	defer func(start time.Time) { m.observe(ctx, "get", org, start, err) }(time.Now())
-	return m.Store.Get(ctx, org, key)
+func (m *metered) Keys(ctx context.Context, org id.ID) ([]string, error) {
+	return timed(ctx, m, "keys", org, func() ([]string, error) { return m.Store.Keys(ctx, org) })
 }
 
-func (m *metered) Apply(ctx context.Context, org id.ID, change Change) (err error) {
-	defer func(start time.Time) { m.observe(ctx, "apply", org, start, err) }(time.Now())
-	return m.Store.Apply(ctx, org, change)
+func (m *metered) Read(ctx context.Context, org id.ID, q Query) (Snapshot, error) {
+	op := "get"
+	if q.ForUse {
+		op = "use"
+	}
+	return timed(ctx, m, op, org, func() (Snapshot, error) { return m.Store.Read(ctx, org, q) })
 }
 
-func (m *metered) Purge(ctx context.Context, org id.ID) (err error) {
-	defer func(start time.Time) { m.observe(ctx, "purge", org, start, err) }(time.Now())
-	return m.Store.Purge(ctx, org)
+func (m *metered) Apply(ctx context.Context, org id.ID, change Change) (Outcome, error) {
+	return timed(ctx, m, "apply", org, func() (Outcome, error) { return m.Store.Apply(ctx, org, change) })
+}
+
+func (m *metered) Purge(ctx context.Context, org id.ID) error {
+	return timedErr(ctx, m, "purge", org, func() error { return m.Store.Purge(ctx, org) })
+}
+
+func (m *metered) Info(ctx context.Context, org id.ID, key string) (Info, error) {
+	return timed(ctx, m, "info", org, func() (Info, error) { return m.Store.Info(ctx, org, key) })
+}
+
+func (m *metered) Deleted(ctx context.Context, org id.ID) ([]Info, error) {
+	return timed(ctx, m, "deleted", org, func() ([]Info, error) { return m.Store.Deleted(ctx, org) })
+}
+
+func (m *metered) ReadVersion(ctx context.Context, org id.ID, key string, version int) (Secret, error) {
+	return timed(ctx, m, "version", org, func() (Secret, error) { return m.Store.ReadVersion(ctx, org, key, version) })
+}
+
+func (m *metered) Describe(ctx context.Context, org id.ID, key string, d Description) error {
+	return timedErr(ctx, m, "describe", org, func() error { return m.Store.Describe(ctx, org, key, d) })
+}
+
+func (m *metered) Restore(ctx context.Context, org id.ID, key string, version int, by string) (Outcome, error) {
+	return timed(ctx, m, "restore", org, func() (Outcome, error) { return m.Store.Restore(ctx, org, key, version, by) })
+}
+
+func (m *metered) Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int, by string) (Outcome, error) {
+	return timed(ctx, m, "mark", org, func() (Outcome, error) { return m.Store.Mark(ctx, org, key, mark, versions, by) })
+}
+
+func (m *metered) Remove(ctx context.Context, org id.ID, key string) error {
+	return timedErr(ctx, m, "remove", org, func() error { return m.Store.Remove(ctx, org, key) })
 }

@@ -21,13 +21,23 @@ type Placed interface {
 
 // PlacedOf finds a Placed in a store; nil where places do not depend on anything.
 func PlacedOf(s Store) Placed {
-	switch s := s.(type) {
-	case Placed:
-		return s
-	case interface{ unwrap() Store }:
-		return PlacedOf(s.unwrap())
+	placed, _ := As[Placed](s)
+	return placed
+}
+
+// As finds in a store, or in what it decorates, what can do T: what few stores can and Store therefore does not ask for.
+func As[T any](s Store) (T, bool) {
+	for {
+		if t, ok := s.(T); ok {
+			return t, true
+		}
+		decorator, ok := s.(interface{ unwrap() Store })
+		if !ok {
+			var none T
+			return none, false
+		}
+		s = decorator.unwrap()
 	}
-	return nil
 }
 
 func (m *metered) unwrap() Store { return m.Store }

@@ -78,7 +78,7 @@ func (s *Service) keys(ctx context.Context, org id.ID) ([]string, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
-	return sharedKeys(ctx, s.store, org)
+	return s.store.Keys(ctx, org)
 }
 
 // MayApply refuses a caller who may not change any secret of the organisation, before what they want is read.
@@ -91,48 +91,68 @@ func (s *Service) MayApply(ctx context.Context, c *access.Caller, org id.ID) err
 
 // Apply carries out a change, all of it or nothing. The caller needs the permission to write every key named; to set
 // what one can never read is allowed, unless it depends on what there is, which the outcome tells.
-func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID, change Change) error {
+func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID, change Change) (Outcome, error) {
 	act := access.Act{Action: "secrets.apply", Org: org, Keys: change.names()}
 	if len(change.Set) == 0 {
 		act.Action = "secrets.delete"
 	}
+	if err := s.mayApply(c, org, change, act.Keys); err != nil {
+		return Outcome{}, s.guard.Deny(ctx, c, act, err)
+	}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return Outcome{}, err
+	}
+	out, err := s.apply(ctx, org, change, c.User)
+	return out, s.guard.Done(ctx, c, act, err)
+}
+
+// mayApply says why the caller may not make a change of the keys; nil where he may.
+func (s *Service) mayApply(c *access.Caller, org id.ID, change Change, keys []string) error {
 	if all := need(access.Write, org, ""); !c.May(all) {
 		// In InfluxDB's words, which name no key; a permission narrowed to other names gets them too.
 		refused := errs.New(errs.Unauthorized, "%s is unauthorized", all)
 		if !c.MaySome(access.Write, org) {
-			return s.guard.Deny(ctx, c, act, refused)
+			return refused
 		}
-		for _, k := range act.Keys {
+		for _, k := range keys {
 			if !c.May(need(access.Write, org, k)) {
-				return s.guard.Deny(ctx, c, act, refused)
+				return refused
 			}
 		}
 	}
+	unread := errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Read, org, ""))
 	if change.Only != Anyway {
 		for k := range change.Set {
 			if !c.May(need(access.Read, org, k)) {
-				return s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Read, org, "")))
+				return unread
 			}
 		}
 	}
-	if err := s.guard.Allow(ctx, c, act); err != nil {
-		return err
+	// Whoever reads values sees the versions beside them.
+	for k := range change.Versions {
+		if !c.May(need(access.Read, org, k)) && !c.May(need(access.Use, org, k)) {
+			return unread
+		}
 	}
-	return s.guard.Done(ctx, c, act, s.apply(ctx, org, change, c.User))
+	if change.At != nil && !c.MaySome(access.Read, org) && !c.MaySome(access.Use, org) {
+		return unread
+	}
+	return nil
 }
 
-func (s *Service) apply(ctx context.Context, org id.ID, change Change, by string) error {
+func (s *Service) apply(ctx context.Context, org id.ID, change Change, by string) (Outcome, error) {
 	if err := s.check(change); err != nil {
-		return err
+		return Outcome{}, err
 	}
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
-		return err
+		return Outcome{}, err
 	}
-	if change.Empty() {
-		return nil
+	if change.Empty() && !change.Depends() {
+		return Outcome{}, nil
 	}
 	change.By = by
-	return s.written(ctx, org, s.store.Apply(ctx, org, change))
+	out, err := s.store.Apply(ctx, org, change)
+	return out, s.written(ctx, org, err)
 }
 
 // written passes on how a change of the store ended, unless the organisation was deleted meanwhile: what came in behind
@@ -160,6 +180,11 @@ func (s *Service) check(change Change) error {
 	for _, k := range change.Delete {
 		if _, both := change.Set[k]; both {
 			return errs.New(errs.Invalid, "the key %q is both set and deleted", errs.Clip(k))
+		}
+	}
+	for k := range change.Versions {
+		if _, set := change.Set[k]; !set && !slices.Contains(change.Delete, k) {
+			return errs.New(errs.Invalid, "the change names the version of the key %q and neither sets nor deletes it", errs.Clip(k))
 		}
 	}
 	return nil

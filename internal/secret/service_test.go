@@ -117,7 +117,7 @@ func TestApplyRefuses(t *testing.T) {
 		"one bad among good": {all, org, secret.Change{Set: values("a", "v", "b", "v", "", "v")}, errs.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := f.Apply(t.Context(), tc.caller, tc.org, tc.change)
+			_, err := f.Apply(t.Context(), tc.caller, tc.org, tc.change)
 			if !errs.Is(err, tc.code) {
 				t.Errorf("got %v, want code %q", err, tc.code)
 			}
@@ -135,7 +135,7 @@ func TestApplyRefuses(t *testing.T) {
 func TestDeletingWhatCannotExist(t *testing.T) {
 	f := open(t, secret.Limits{})
 	all := caller(may(access.Write, ""))
-	err := f.Apply(t.Context(), all, org, secret.Change{Delete: []string{"", strings.Repeat("k", 100_000), "new\nline", "\xff", "nul\x00"}})
+	_, err := f.Apply(t.Context(), all, org, secret.Change{Delete: []string{"", strings.Repeat("k", 100_000), "new\nline", "\xff", "nul\x00"}})
 	if err != nil {
 		t.Errorf("got %v", err)
 	}
@@ -143,7 +143,7 @@ func TestDeletingWhatCannotExist(t *testing.T) {
 
 func TestKeysShowWhatMayBeRead(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3", "dbx", "4")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3", "dbx", "4")}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -176,7 +176,7 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 	f := open(t, secret.Limits{})
 	all := caller(may(access.Write, ""), may(access.Read, ""))
 	f.trail.err = errs.New(errs.Unavailable, "the audit log cannot be written")
-	if err := f.Apply(t.Context(), all, org, secret.Change{Set: values("k", "v")}); !errors.Is(err, f.trail.err) {
+	if _, err := f.Apply(t.Context(), all, org, secret.Change{Set: values("k", "v")}); !errors.Is(err, f.trail.err) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := f.Keys(t.Context(), all, org); !errors.Is(err, f.trail.err) {
@@ -189,7 +189,7 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 
 func TestRecordHasNoValue(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if err := f.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("the key", "the value")}); err != nil {
+	if _, err := f.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("the key", "the value")}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := json.Marshal(f.trail.entries)

@@ -27,60 +27,71 @@ func (s *Service) Use(ctx context.Context, c *access.Caller, org id.ID, key stri
 //
 // Which values there are is known when they have been read. So the record is made then; without it none is given out.
 func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID, keys []string) (map[string]Value, error) {
-	act := access.Act{Action: "secrets.use", Org: org, Keys: keys}
-	if !c.AuthorizationID.Valid() {
-		return nil, s.guard.Deny(ctx, c, act, errTokensOnly)
-	}
-	if !c.MaySome(access.Use, org) {
-		return nil, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Use, org, "")))
-	}
-	may := func(k string) bool { return c.May(need(access.Use, org, k)) }
-	values, err := s.values(ctx, org, keys, may)
+	snap, err := s.Snapshot(ctx, c, org, Query{Keys: keys, ForUse: true})
 	if err != nil {
-		return nil, s.guard.Done(ctx, c, act, err)
-	}
-	for _, k := range keys {
-		if !may(k) {
-			return nil, s.guard.Deny(ctx, c, act, NotFound(errs.Clip(k)))
-		}
-		if _, ok := values[k]; !ok {
-			return nil, s.guard.Done(ctx, c, act, NotFound(errs.Clip(k)))
-		}
-	}
-	act.Keys = slices.Sorted(maps.Keys(values))
-	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return nil, err
 	}
-	if s.uses != nil {
-		s.uses.Mark(org, act.Keys...)
+	values := make(map[string]Value, len(snap.Secrets))
+	for k, got := range snap.Secrets {
+		values[k] = got.Value
 	}
 	return values, nil
 }
 
-// values reads those that there are and that may be used.
-func (s *Service) values(ctx context.Context, org id.ID, keys []string, may func(string) bool) (map[string]Value, error) {
+// Snapshot is UseAll for those who need the versions, too, or values that are not from memory. The query has Keys, or asks
+// for all.
+func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q Query) (Snapshot, error) {
+	act := access.Act{Action: "secrets.use", Org: org, Keys: q.Keys}
+	if !c.AuthorizationID.Valid() {
+		return Snapshot{}, s.guard.Deny(ctx, c, act, errTokensOnly)
+	}
+	if !c.MaySome(access.Use, org) {
+		return Snapshot{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Use, org, "")))
+	}
+	may := func(k string) bool { return c.May(need(access.Use, org, k)) }
+	snap, err := s.read(ctx, org, q, may)
+	if err != nil {
+		return Snapshot{}, s.guard.Done(ctx, c, act, err)
+	}
+	for _, k := range q.Keys {
+		if !may(k) {
+			return Snapshot{}, s.guard.Deny(ctx, c, act, NotFound(errs.Clip(k)))
+		}
+		if _, ok := snap.Secrets[k]; !ok {
+			return Snapshot{}, s.guard.Done(ctx, c, act, NotFound(errs.Clip(k)))
+		}
+	}
+	act.Keys = slices.Sorted(maps.Keys(snap.Secrets))
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return Snapshot{}, err
+	}
+	if s.uses != nil {
+		s.uses.Mark(org, act.Keys...)
+	}
+	return snap, nil
+}
+
+// read reads those that there are and that may be used.
+func (s *Service) read(ctx context.Context, org id.ID, q Query, may func(string) bool) (Snapshot, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
-		return nil, err
+		return Snapshot{}, err
 	}
-	switch len(keys) {
-	case 0:
-		return UseAll(ctx, s.store, org, may)
-	case 1:
-		if !may(keys[0]) {
-			return nil, nil
-		}
-		v, err := Use(ctx, s.store, org, keys[0])
-		if errs.Is(err, errs.NotFound) {
-			return nil, nil
-		}
-		return map[string]Value{keys[0]: v}, err
-	default:
-		named := make(map[string]bool, len(keys))
-		for _, k := range keys {
-			named[k] = true
-		}
-		return UseAll(ctx, s.store, org, func(k string) bool { return named[k] && may(k) })
+	if len(q.Keys) == 0 {
+		q.Keys, q.Want = nil, may
+		return s.store.Read(ctx, org, q)
 	}
+	keys := make([]string, 0, len(q.Keys))
+	for _, k := range q.Keys {
+		if may(k) {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return Snapshot{}, nil
+	}
+	slices.Sort(keys)
+	q.Keys = slices.Compact(keys)
+	return s.store.Read(ctx, org, q)
 }
 
 // lastUsed fills in when the secrets were last used.
@@ -114,12 +125,8 @@ func (s *Service) Names(ctx context.Context, org id.ID) ([]string, error) {
 		return nil, err
 	}
 	names = slices.Clone(names)
-	h, ok := s.store.(Historian)
-	if !ok || !KeepsHistory(s.store, org) {
-		return names, nil
-	}
-	deleted, err := h.Deleted(ctx, org)
-	if errs.Is(err, errs.NotImplemented) { // a store that keeps a history of other organisations' secrets
+	deleted, err := s.store.Deleted(ctx, org)
+	if errs.Is(err, errs.NotImplemented) { // a store that keeps no history of this organisation's secrets
 		return names, nil
 	}
 	for _, info := range deleted {

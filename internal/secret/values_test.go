@@ -23,8 +23,10 @@ type away struct{ secret.Store }
 
 var errAway = errs.New(errs.Unavailable, "the store is away")
 
-func (away) Keys(context.Context, id.ID) ([]string, error)            { return nil, errAway }
-func (away) Get(context.Context, id.ID, string) (secret.Value, error) { return secret.Value{}, errAway }
+func (away) Keys(context.Context, id.ID) ([]string, error) { return nil, errAway }
+func (away) Read(context.Context, id.ID, secret.Query) (secret.Snapshot, error) {
+	return secret.Snapshot{}, errAway
+}
 
 func newUses(t *testing.T) *lastuse.Book {
 	t.Helper()
@@ -38,7 +40,7 @@ func newUses(t *testing.T) *lastuse.Book {
 
 func TestUseRefuses(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "the value", "b", "the value")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "the value", "b", "the value")}); err != nil {
 		t.Fatal(err)
 	}
 	session := caller(may(access.Use, ""))
@@ -85,7 +87,7 @@ func TestUse(t *testing.T) {
 	f := open(t, secret.Limits{})
 	uses := newUses(t)
 	s := secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
-	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -118,7 +120,7 @@ func TestUse(t *testing.T) {
 	if err != nil || info.Used.IsZero() {
 		t.Errorf("used, and not known of: %+v, %v", info, err)
 	}
-	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("new", "4"), Delete: []string{"db/a"}}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("new", "4"), Delete: []string{"db/a"}}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := s.Info(t.Context(), reader, org, "new"); err != nil || !info.Used.IsZero() {
@@ -143,7 +145,7 @@ func TestUseUnrecorded(t *testing.T) {
 	f := open(t, secret.Limits{})
 	uses := newUses(t)
 	s := secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
-	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
 		t.Fatal(err)
 	}
 	f.trail.err = errs.New(errs.Unavailable, "the audit log cannot be written")
@@ -156,10 +158,7 @@ func TestUseUnrecorded(t *testing.T) {
 }
 
 // forgetful is a store that keeps no history of this organisation's secrets, though of others'.
-type forgetful struct {
-	secret.Store
-	secret.Historian
-}
+type forgetful struct{ secret.Store }
 
 func (forgetful) Deleted(context.Context, id.ID) ([]secret.Info, error) {
 	return nil, errs.New(errs.NotImplemented, "no history here")
@@ -168,10 +167,10 @@ func (forgetful) Deleted(context.Context, id.ID) ([]secret.Info, error) {
 // What is not told is no reason to keep the last uses of secrets that are gone for ever.
 func TestNamesWithoutHistory(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
 		t.Fatal(err)
 	}
-	s := secret.NewService(forgetful{f.store, f.store.(secret.Historian)}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
+	s := secret.NewService(forgetful{f.store}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
 	if names, err := s.Names(t.Context(), org); err != nil || len(names) != 1 {
 		t.Errorf("the names are %q, %v", names, err)
 	}

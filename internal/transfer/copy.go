@@ -164,7 +164,7 @@ func (c *copying) run(ctx context.Context) (err error) {
 		if there[key] {
 			continue
 		}
-		value, err := c.Copy.From.Get(ctx, c.Pair.From, key)
+		value, err := secret.Get(ctx, c.Copy.From, c.Pair.From, key)
 		if errs.Is(err, errs.NotFound) {
 			continue // deleted since
 		}
@@ -218,7 +218,7 @@ func (c *copying) compare(ctx context.Context, o one, has bool) error {
 		c.plan(step{key: o.key, value: &o.value, result: Brought})
 		return nil
 	}
-	there, err := c.Copy.To.Get(ctx, c.Pair.To, o.key)
+	there, err := secret.Get(ctx, c.Copy.To, c.Pair.To, o.key)
 	switch {
 	case errs.Is(err, errs.NotFound):
 		return c.compare(ctx, o, false) // deleted since
@@ -251,7 +251,7 @@ func (c *copying) sure(ctx context.Context, found int) (bool, error) {
 
 // gone decides what becomes of a secret that was copied and is not in the source any more.
 func (c *copying) gone(ctx context.Context, key string, sure bool) error {
-	there, err := c.Copy.To.Get(ctx, c.Pair.To, key)
+	there, err := secret.Get(ctx, c.Copy.To, c.Pair.To, key)
 	switch {
 	case errs.Is(err, errs.NotFound):
 	case err != nil:
@@ -332,7 +332,7 @@ func (c *copying) write(ctx context.Context, steps []step) error {
 			change.Delete = append(change.Delete, s.key)
 		}
 	}
-	err := c.Copy.To.Apply(ctx, c.Pair.To, change)
+	_, err := c.Copy.To.Apply(ctx, c.Pair.To, change)
 	refused := errs.Is(err, errs.PreconditionFailed) || errs.Is(err, errs.RequestTooLarge)
 	switch {
 	case refused && len(steps) > 1 && !c.Whole: // the others need not fail for one
@@ -361,7 +361,7 @@ func (c *copying) readBack(ctx context.Context, steps []step) error {
 	var verified []one
 	var deleted []string
 	for _, s := range steps {
-		there, err := c.Copy.To.Get(ctx, c.Pair.To, s.key)
+		there, err := secret.Get(ctx, c.Copy.To, c.Pair.To, s.key)
 		switch {
 		case s.value == nil && errs.Is(err, errs.NotFound):
 			deleted = append(deleted, s.key)

@@ -19,11 +19,12 @@ import (
 
 // memory is a secret.Store whose every step a test can watch and make fail.
 type memory struct {
-	mu      sync.Mutex
-	orgs    map[id.ID]map[string]string
-	applied int
-	fail    func(op, key string) error
-	forgets string // a key whose value it does not keep as written
+	secret.Store // none: what is not below is not asked for
+	mu           sync.Mutex
+	orgs         map[id.ID]map[string]string
+	applied      int
+	fail         func(op, key string) error
+	forgets      string // a key whose value it does not keep as written
 }
 
 func newMemory(secrets map[string]string) *memory {
@@ -43,24 +44,31 @@ func (m *memory) Keys(_ context.Context, org id.ID) ([]string, error) {
 	return slices.Sorted(maps.Keys(m.orgs[org])), m.at("keys", "")
 }
 
-func (m *memory) Get(_ context.Context, org id.ID, key string) (secret.Value, error) {
+func (m *memory) Read(_ context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.at("get", key); err != nil {
-		return secret.Value{}, err
+	snap := secret.Snapshot{Secrets: make(map[string]secret.Secret)}
+	for key, v := range m.orgs[org] {
+		if q.Wants(key) {
+			snap.Secrets[key] = secret.Secret{Value: secret.NewValue([]byte(v))}
+		}
 	}
-	v, ok := m.orgs[org][key]
-	if !ok {
-		return secret.Value{}, secret.NotFound(key)
+	if q.Keys == nil {
+		return snap, m.at("get", "")
 	}
-	return secret.NewValue([]byte(v)), nil
+	for _, key := range q.Keys {
+		if err := m.at("get", key); err != nil {
+			return secret.Snapshot{}, err
+		}
+	}
+	return snap, nil
 }
 
-func (m *memory) Apply(_ context.Context, org id.ID, c secret.Change) error {
+func (m *memory) Apply(_ context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.at("apply", ""); err != nil {
-		return err
+		return secret.Outcome{}, err
 	}
 	for key := range c.Was {
 		var now *secret.Value
@@ -70,7 +78,7 @@ func (m *memory) Apply(_ context.Context, org id.ID, c secret.Change) error {
 			now = &v
 		}
 		if err := c.Built(key, now, exists); err != nil {
-			return err
+			return secret.Outcome{}, err
 		}
 	}
 	m.applied++
@@ -85,9 +93,10 @@ func (m *memory) Apply(_ context.Context, org id.ID, c secret.Change) error {
 	for _, k := range c.Delete {
 		delete(m.orgs[org], k)
 	}
-	return nil
+	return secret.Outcome{}, nil
 }
 
+func (m *memory) About(id.ID) secret.About           { return secret.About{} }
 func (m *memory) Purge(context.Context, id.ID) error { return nil }
 func (m *memory) Check(context.Context) error        { return nil }
 

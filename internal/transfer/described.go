@@ -10,11 +10,10 @@ import (
 
 // described is what is noted of a secret, nothing where the store keeps no such notes.
 func described(ctx context.Context, store secret.Store, org id.ID, key string) (secret.Description, error) {
-	h, ok := store.(secret.Historian)
-	if !ok || !secret.KeepsHistory(store, org) {
+	if !store.About(org).History {
 		return secret.Description{}, nil
 	}
-	info, err := h.Info(ctx, org, key)
+	info, err := store.Info(ctx, org, key)
 	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.NotImplemented) {
 		return secret.Description{}, nil
 	}
@@ -25,7 +24,7 @@ func described(ctx context.Context, store secret.Store, org id.ID, key string) (
 // has none of the secret, or is to have another's.
 func mayDescribe(ctx context.Context, store secret.Store, org id.ID, key string, d secret.Description,
 	overwrite bool) (bool, error) {
-	if _, ok := store.(secret.Historian); !ok || d == (secret.Description{}) || !secret.KeepsHistory(store, org) {
+	if d == (secret.Description{}) || !store.About(org).History {
 		return false, nil
 	}
 	has, err := described(ctx, store, org, key)
@@ -49,7 +48,7 @@ func (c *copying) describe(ctx context.Context, all []one) error {
 		}
 		write, err := mayDescribe(ctx, c.Copy.To, c.Pair.To, o.key, d, c.Overwrite)
 		if err == nil && write {
-			err = c.Copy.To.(secret.Historian).Describe(ctx, c.Pair.To, o.key, d)
+			err = c.Copy.To.Describe(ctx, c.Pair.To, o.key, d)
 		}
 		if err != nil && !errs.Is(err, errs.NotFound) { // it has been deleted since
 			return err

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxdb"
@@ -69,16 +68,17 @@ func exportOrg(ctx context.Context, store secret.Store, org identity.Org) (o exp
 	if err != nil {
 		return o, 0, err
 	}
+	snap, err := store.Read(ctx, org.ID, secret.Query{})
+	if err != nil {
+		return o, 0, err
+	}
 	for _, key := range keys {
-		value, err := store.Get(ctx, org.ID, key)
-		if errs.Is(err, errs.NotFound) {
+		got, ok := snap.Secrets[key]
+		if !ok { // one that has no text, or came since
 			left++
 			continue
 		}
-		if err != nil {
-			return o, left, err
-		}
-		o.Secrets[key] = string(value.Bytes())
+		o.Secrets[key] = string(got.Value.Bytes())
 		d, err := described(ctx, store, org.ID, key)
 		if err != nil {
 			return o, left, err

@@ -136,7 +136,7 @@ func (im *importing) one(ctx context.Context, s influxdb.Secret) error {
 		return nil
 	}
 	if _, found := slices.BinarySearch(im.have, s.Key); found {
-		value, err := im.Store.Get(ctx, im.of, s.Key)
+		value, err := secret.Get(ctx, im.Store, im.of, s.Key)
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 	}
 	result, why := Brought, ""
 	if !im.Unwritten {
-		err := im.Secrets.Apply(ctx, im.Caller, im.of, change)
+		_, err := im.Secrets.Apply(ctx, im.Caller, im.of, change)
 		switch refused := errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid) || errs.Is(err, errs.Unprocessable); {
 		case refused && len(batch) > 1:
 			half := len(batch) / 2

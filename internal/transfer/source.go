@@ -24,7 +24,7 @@ func (c *copying) deleteSource(ctx context.Context, verified []one) error {
 	if err := c.common.forget(ctx, change.Delete...); err != nil {
 		return err
 	}
-	err := c.Copy.From.Apply(ctx, c.Pair.From, change)
+	_, err := c.Copy.From.Apply(ctx, c.Pair.From, change)
 	switch {
 	case err == nil:
 		c.r.Source.Deleted += len(verified)
@@ -43,7 +43,7 @@ func (c *copying) deleteSource(ctx context.Context, verified []one) error {
 // changedMeanwhile tells of a secret that the source holds otherwise than it was copied. One that is not there any more
 // has only gone before.
 func (c *copying) changedMeanwhile(ctx context.Context, o one) error {
-	_, err := c.Copy.From.Get(ctx, c.Pair.From, o.key)
+	_, err := secret.Get(ctx, c.Copy.From, c.Pair.From, o.key)
 	if errs.Is(err, errs.NotFound) {
 		return nil
 	}

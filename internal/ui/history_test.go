@@ -14,24 +14,35 @@ import (
 	"strongroom/internal/secret"
 )
 
-// plainStore keeps values alone, as a store in Vault does: the methods of a secret.Historian do not show through.
+// plainStore keeps values alone, as a store in Vault does.
 type plainStore struct{ secret.Store }
+
+func (plainStore) Info(context.Context, id.ID, string) (secret.Info, error) {
+	return secret.Info{}, errs.New(errs.NotImplemented, "the secret store keeps no history here")
+}
+
+func (plainStore) Restore(context.Context, id.ID, string, int, string) (secret.Outcome, error) {
+	return secret.Outcome{}, errs.New(errs.NotImplemented, "the secret store keeps no history here")
+}
+
+func (s plainStore) About(org id.ID) secret.About {
+	about := s.Store.About(org)
+	about.History = false
+	return about
+}
 
 // telling is a store that tells of itself.
 type telling struct{ secret.Store }
 
-func (telling) Details() []secret.Detail {
-	return []secret.Detail{{Name: "vault-token", Message: "has ended"}, {Name: "other", OK: true, Message: "fares well"}}
+func (telling) About(id.ID) secret.About {
+	return secret.About{Details: []secret.Detail{{Name: "vault-token", Message: "has ended"}, {Name: "other", OK: true, Message: "fares well"}}}
 }
 
 // unkept is a store whose history fails.
-type unkept struct {
-	secret.Store
-	secret.Historian
-}
+type unkept struct{ secret.Store }
 
-func (unkept) Restore(context.Context, id.ID, string, int, string) error {
-	return errs.New(errs.Unavailable, "the store is sealed")
+func (unkept) Restore(context.Context, id.ID, string, int, string) (secret.Outcome, error) {
+	return secret.Outcome{}, errs.New(errs.Unavailable, "the store is sealed")
 }
 
 // use puts another store below the pages.
@@ -57,7 +68,8 @@ func TestHistoryIsRefused(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k", "gone")
 	s.put("k")
-	s.must(s.store.Apply(t.Context(), s.org, secret.Change{Delete: []string{"gone"}}))
+	_, err := s.store.Apply(t.Context(), s.org, secret.Change{Delete: []string{"gone"}})
+	s.must(err)
 	reader := s.member("rita", identity.RoleMember)
 	stale := form("key", "k", "seen", "0123", "description", "mine")
 	for name, tt := range map[string]struct {
@@ -89,12 +101,12 @@ func TestHistoryIsRefused(t *testing.T) {
 		})
 	}
 	b.post(s.at("/secret/describe"), stale).wants(t, 422, ">mine</textarea>", "Save mine instead", "<details open>")
-	info, err := s.store.(secret.Historian).Info(t.Context(), s.org, "k")
+	info, err := s.store.Info(t.Context(), s.org, "k")
 	s.must(err)
 	if info.Version != 2 || info.Text != "" || s.stored("gone") != "" {
 		t.Errorf("something was changed: %+v", info)
 	}
-	s.use(unkept{s.store, s.store.(secret.Historian)})
+	s.use(unkept{s.store})
 	b.post(s.at("/secret/restore"), form("key", "k", "version", "1", "sure", "yes")).wants(t, 503, "the store is sealed", "Restore version 1?")
 	b.post(s.at("/secrets/deleted"), form("key", "gone")).wants(t, 503, "the store is sealed", "Bring back")
 	s.hidesValue()
@@ -138,7 +150,7 @@ func TestDescribing(t *testing.T) {
 	page := s.at("/secret?key=k")
 	b.post(s.at("/secret/describe"), form("key", "k", "seen", b.seen("k"), "description", "ask\r\n<Grace>", "expires", "2099-01-31")).leads(t, page)
 	b.get(page).wants(t, 200, "The description is saved.", "ask\n&lt;Grace&gt;", "31 January 2099", `value="2099-01-31"`)
-	history := s.store.(secret.Historian)
+	history := s.store
 	// The time of day that the API gave stays where the day does; a day that is over shows.
 	at := time.Date(2020, 5, 6, 7, 8, 9, 0, time.UTC)
 	s.must(history.Describe(t.Context(), s.org, "k", secret.Description{Text: "old", Expires: at}))

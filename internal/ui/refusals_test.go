@@ -62,9 +62,9 @@ func TestBrokenForms(t *testing.T) {
 // managed is a store whose secrets others write.
 type managed struct{ secret.Store }
 
-func (managed) ReadOnly(id.ID) bool { return true }
-func (managed) Apply(context.Context, id.ID, secret.Change) error {
-	return errs.New(errs.Forbidden, "the organisation's secrets are managed in the secret store itself; this server only reads them")
+func (managed) About(id.ID) secret.About { return secret.About{History: true, ReadOnly: true} }
+func (managed) Apply(context.Context, id.ID, secret.Change) (secret.Outcome, error) {
+	return secret.Outcome{}, errs.New(errs.Forbidden, "the organisation's secrets are managed in the secret store itself; this server only reads them")
 }
 
 func TestReadOnlyStore(t *testing.T) {
@@ -100,17 +100,14 @@ func TestAuditLogElsewhere(t *testing.T) {
 }
 
 // forgetful is a store that could keep a history and was told not to.
-type forgetful struct {
-	secret.Store
-	secret.Historian
-}
+type forgetful struct{ secret.Store }
 
-func (forgetful) KeepsHistory(id.ID) bool { return false }
+func (forgetful) About(id.ID) secret.About { return secret.About{} }
 
 func TestStoreSaysWhyItHasNoHistory(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
-	s.use(forgetful{s.store, s.store.(secret.Historian)})
+	s.use(forgetful{s.store})
 	s.change(func(c *Config) { c.StoreName = "vault" })
 	p := b.get(s.at("/secret?key=k"))
 	p.wants(t, 200, "with --vault-layout secret each has its own", "Replace the value")

@@ -130,13 +130,14 @@ func (s *site) put(keys ...string) {
 	for _, k := range keys {
 		set[k] = secret.NewValue([]byte(value))
 	}
-	s.must(s.store.Apply(s.Context(), s.org, secret.Change{Set: set}))
+	_, err := s.store.Apply(s.Context(), s.org, secret.Change{Set: set})
+	s.must(err)
 }
 
 // stored is a secret's value, "" where it is missing.
 func (s *site) stored(key string) string {
 	s.Helper()
-	v, err := s.store.Get(s.Context(), s.org, key)
+	v, err := secret.Get(s.Context(), s.store, s.org, key)
 	if err != nil {
 		return ""
 	}

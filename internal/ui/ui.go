@@ -95,7 +95,7 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 			Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log, Logger: c.Logger, Now: c.Now,
 		}),
 		accounts.Routes(accounts.Config{
-			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool { return secret.ReadOnly(c.Store, org) },
+			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool { return c.Store.About(org).ReadOnly },
 			Logger: c.Logger, Now: c.Now,
 		}),
 		system.Routes(system.Config{

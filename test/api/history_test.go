@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 	"strongroom/test/stack"
 )
 
@@ -68,7 +69,7 @@ func history(t *testing.T, w *world) {
 	}
 	wantValue := func(want string) {
 		t.Helper()
-		if v, err := w.Store.Get(t.Context(), org, "db/password"); err != nil || string(v.Bytes()) != want {
+		if v, err := secret.Get(t.Context(), w.Store, org, "db/password"); err != nil || string(v.Bytes()) != want {
 			t.Errorf("the value is not %q: %v", want, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 	"strongroom/test/stack"
 )
 
@@ -26,7 +27,7 @@ func (w *world) kept(t *testing.T) map[string]string {
 	}
 	all := make(map[string]string)
 	for _, k := range keys {
-		v, err := w.Store.Get(t.Context(), org, k)
+		v, err := secret.Get(t.Context(), w.Store, org, k)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -148,7 +148,7 @@ func (s *site) live(t *testing.T, calls int) {
 	for i := range calls {
 		key := fmt.Sprintf("service-%d/password", i)
 		if i%5 == 0 {
-			_ = s.store.Apply(t.Context(), s.org, secret.Change{Set: map[string]secret.Value{key: secret.NewValue([]byte("x"))}}) // fails while Vault is away
+			_, _ = s.store.Apply(t.Context(), s.org, secret.Change{Set: map[string]secret.Value{key: secret.NewValue([]byte("x"))}}) // fails while Vault is away
 		} else {
 			_, _ = s.store.Keys(t.Context(), s.org)
 		}

@@ -89,7 +89,7 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	if err != nil {
 		return err
 	}
-	if err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Set: set, Only: only}); err != nil {
+	if _, err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Set: set, Only: only}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -209,7 +209,7 @@ func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request)
 }
 
 func (h *handlers) deleteKeys(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string) error {
-	if err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Delete: keys}); err != nil {
+	if _, err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Delete: keys}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -85,7 +85,7 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 	if err != nil {
 		body.Checks[0] = check{"secret-store", "fail", errs.Message(err)}
 	}
-	details := secret.Details(h.health.store)
+	details := h.health.store.About(0).Details
 	if h.Certificates != nil {
 		for _, c := range h.Certificates() {
 			details = append(details, secret.Detail(c))

@@ -21,7 +21,7 @@ func filled(b *testing.B, f form, n int) *Store {
 	for i := range n {
 		c.Set[fmt.Sprintf("key-%05d", i)] = secret.NewValue([]byte("a value of the usual size, a token or a password"))
 	}
-	if err := s.Apply(b.Context(), org, c); err != nil {
+	if _, err := s.Apply(b.Context(), org, c); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
@@ -65,7 +65,7 @@ func BenchmarkGet(b *testing.B) {
 	inEach(b, func(b *testing.B, f form) {
 		s := filled(b, f, 100)
 		for b.Loop() {
-			if _, err := s.Get(b.Context(), org, "key-00042"); err != nil {
+			if _, err := secret.Get(b.Context(), s, org, "key-00042"); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -77,7 +77,7 @@ func BenchmarkApply(b *testing.B) {
 		b.Run("writers=1", func(b *testing.B) {
 			s := filled(b, f, 100)
 			for b.Loop() {
-				if err := s.Apply(b.Context(), org, secret.Change{Set: setOf("key-00042", "new")}); err != nil {
+				if _, err := s.Apply(b.Context(), org, secret.Change{Set: setOf("key-00042", "new")}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -87,7 +87,7 @@ func BenchmarkApply(b *testing.B) {
 			b.SetParallelism(16) // times GOMAXPROCS, 2 on a small machine
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if err := s.Apply(b.Context(), org, secret.Change{Set: setOf("key-00042", "new")}); err != nil {
+					if _, err := s.Apply(b.Context(), org, secret.Change{Set: setOf("key-00042", "new")}); err != nil {
 						b.Error(err)
 						return
 					}

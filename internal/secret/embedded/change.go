@@ -3,13 +3,13 @@ package embedded
 import (
 	"context"
 	"errors"
-	"slices"
-	"sync"
 	"time"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/batch"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/records"
 )
@@ -17,132 +17,108 @@ import (
 // carryTime bounds the work on changes that their callers may have left. A disk that hangs hangs everything else too.
 const carryTime = time.Minute
 
-// queue has the changes of each organisation made one after the other, since each builds on the versions before it. What
-// waits while one is written is then written together, in one transaction as far as it fits: many writers of one
-// organisation, even of one secret, cost one sync and not one each. Organisations do not wait for each other, and the
-// engine commits theirs together.
-type queue struct {
-	mu      sync.Mutex
-	waiting map[id.ID][]*change // an organisation has an entry while somebody works on its changes
+// change is one that waits in the queue: how it is planned, and what it has come to once it is made.
+type change struct {
+	plan    func(*plan) error
+	outcome secret.Outcome
 }
 
-// change is one that waits: a plan, or what is done by itself.
-type change struct {
-	plan  func(*plan) error
-	alone func(context.Context) error
-	done  chan error // takes one
+// newQueue makes the queue of the organisations' changes: each builds on the versions before it. What waits while one is
+// written is then written together, in one transaction as far as it fits: many writers of one organisation, even of one
+// secret, cost one sync and not one each. The engine commits those of several organisations together.
+func (s *Store) newQueue() *batch.Queue[*change] {
+	return batch.New(batch.Config[*change]{
+		Write: s.write,
+		Context: func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(context.Background(), carryTime)
+		},
+		Told:   translate,
+		Closed: translate(kv.ErrClosed),
+	})
 }
 
 // Apply carries out a change: in one transaction if it fits.
-func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
-	if err := ctx.Err(); err != nil || c.Empty() {
-		return err
+func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
+	if c = c.Clone(); c.Empty() && !c.Depends() {
+		return secret.Outcome{}, ctx.Err()
 	}
 	at := s.now()
-	return s.submit(ctx, org, change{plan: func(p *plan) error { return p.apply(c, at) }})
+	return s.submit(ctx, org, func(p *plan) error { return p.apply(c, at) })
 }
 
-// submit has the change made and gives how that ended, or ctx's error as soon as ctx ends: a change that nobody has
-// begun is then not made, any other may be.
-func (s *Store) submit(ctx context.Context, org id.ID, c change) error {
-	if err := ctx.Err(); err != nil {
+// submit has a change planned and made in its turn.
+func (s *Store) submit(ctx context.Context, org id.ID, plan func(*plan) error) (secret.Outcome, error) {
+	c := &change{plan: plan}
+	if err := s.queue.Do(ctx, org, c); err != nil {
+		return secret.Outcome{}, err
+	}
+	return c.outcome, nil
+}
+
+// Purge removes everything, a large change under way included: whoever carries it out finds its journal gone. It waits
+// for the changes that came before it, whose callers may have left.
+func (s *Store) Purge(ctx context.Context, org id.ID) error {
+	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
+		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(records.Prefix(org)), commitlog.Purge(org), kv.DeletePrefix(records.TrashPrefix(org))})
+		if err == nil {
+			s.lists.drop(org)
+		}
 		return err
-	}
-	c.done = make(chan error, 1)
-	return s.wait(ctx, org, &c)
+	})
 }
 
-func (s *Store) wait(ctx context.Context, org id.ID, c *change) error {
-	s.queue.mu.Lock()
-	others, busy := s.queue.waiting[org]
-	s.queue.waiting[org] = append(others, c)
-	s.queue.mu.Unlock()
-	if !busy {
-		go s.work(context.WithoutCancel(ctx), org)
+// write makes the first changes of a batch, as many as one transaction takes but at least one, and gives back the others.
+// What one transaction does not take goes into the next one with what has come meanwhile.
+func (s *Store) write(ctx context.Context, org id.ID, items []*batch.Item[*change]) (left []*batch.Item[*change]) {
+	s.writes.RLock()
+	defer s.writes.RUnlock()
+	n, err := s.makeSome(ctx, org, batch.Changes(items))
+	if err != nil && ctx.Err() != nil {
+		err = errs.Wrap(err, errs.Unavailable, "the server's disk does not answer; whether the change was made will be seen when it does")
 	}
-	select {
-	case err := <-c.done:
-		return err
-	case <-ctx.Done():
-		s.queue.mu.Lock()
-		defer s.queue.mu.Unlock()
-		if waiting, ok := s.queue.waiting[org]; ok {
-			s.queue.waiting[org] = slices.DeleteFunc(waiting, func(other *change) bool { return other == c })
-		}
-		return ctx.Err()
-	}
+	batch.Answer(items[:n], translate(err))
+	return items[n:]
 }
 
-// work makes the organisation's changes until none waits. What one transaction does not take goes into the next one with
-// those that have come meanwhile.
-func (s *Store) work(ctx context.Context, org id.ID) {
-	var changes []*change
-	for {
-		s.queue.mu.Lock()
-		changes = append(changes, s.queue.waiting[org]...)
-		if len(changes) == 0 {
-			delete(s.queue.waiting, org)
-			s.queue.mu.Unlock()
-			return
-		}
-		s.queue.waiting[org] = []*change{}
-		s.queue.mu.Unlock()
-		n, err := s.makeSome(ctx, org, changes)
-		for _, c := range changes[:n] {
-			c.done <- err
-		}
-		changes = changes[n:]
-	}
-}
+var errTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
 
-// makeSome makes the first changes, as many as one transaction takes but at least one, and tells how many. All that it
-// tells of ended alike.
+// makeSome makes the first changes and tells how many. All that it tells of ended alike.
 func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, carryTime)
-	defer cancel()
-	if alone := changes[0].alone; alone != nil {
-		return 1, translate(alone(ctx))
-	}
-	s.sealing.RLock()
-	defer s.sealing.RUnlock()
-	n := len(changes)
-	if i := slices.IndexFunc(changes, func(c *change) bool { return c.alone != nil }); i > 0 {
-		changes, n = changes[:i], i
-	}
 	for range attempts {
 		at, err := s.settle(ctx, org)
 		if err == nil && at.pending != nil {
 			err = kv.ErrFull
 		}
 		if err != nil {
-			return n, translate(err)
+			return len(changes), err
 		}
 		was := kv.Cond{Key: records.Head(org), Rev: at.rev}
-		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: commitlog.Records{}}
+		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: commitlog.Records{}, head: at.Head}
 		planned := 0
 		for _, c := range changes {
-			before := p.mark()
+			before := p.begin()
 			err := c.plan(p)
 			if err != nil && planned == 0 {
-				return 1, translate(err)
+				return 1, err
 			}
 			if planned > 0 && (err != nil || !p.fits()) {
 				p.backTo(before)
 				break
 			}
+			c.outcome = p.end()
 			planned++
 		}
 		if len(p.records) == 0 {
 			return planned, nil
 		}
-		err = s.journal.Apply(ctx, org, was, p.records)
+		err = s.log.Apply(ctx, org, was, p.head, p.records)
 		if !errors.Is(err, kv.ErrConflict) {
-			return planned, translate(err)
+			return planned, err
 		}
 		// Somebody came between, or there is a journal that the head knows nothing of.
-		if err := s.journal.Finish(ctx, org); err != nil {
-			return n, translate(err)
+		if err := s.log.Finish(ctx, org); err != nil {
+			return len(changes), err
 		}
 	}
-	return n, errTooMany
+	return len(changes), errTooMany
 }

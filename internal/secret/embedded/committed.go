@@ -21,10 +21,10 @@ type committed struct {
 }
 
 // withCommitted reads the committed changes of these organisations. One that cannot be read is told to wrong and left out.
-func withCommitted(ctx context.Context, store kv.Store, journal *commitlog.Journal, orgs []id.ID, wrong func(key, format string, args ...any)) (committed, error) {
+func withCommitted(ctx context.Context, store kv.Store, log *commitlog.Log, orgs []id.ID, wrong func(key, format string, args ...any)) (committed, error) {
 	c := committed{Store: store, change: commitlog.Records{}}
 	for _, org := range orgs {
-		change, err := journal.Pending(ctx, org)
+		change, err := log.Pending(ctx, org)
 		if ctx.Err() != nil {
 			return c, ctx.Err()
 		}

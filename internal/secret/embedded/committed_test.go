@@ -46,7 +46,7 @@ func TestVerifyDuringLargeChanges(t *testing.T) {
 						c.Set[fmt.Sprint("large", i)] = secret.NewValue([]byte(fmt.Sprint(n)))
 					}
 				}
-				if err := s.Apply(t.Context(), id.ID(o+1), c); err != nil {
+				if _, err := s.Apply(t.Context(), id.ID(o+1), c); err != nil {
 					t.Error(err)
 					return
 				}
@@ -104,7 +104,7 @@ func checkWhole(t *testing.T, s *Store) {
 			if !strings.HasPrefix(k, "large") {
 				continue
 			}
-			v, err := s.Get(t.Context(), org, k)
+			v, err := secret.Get(t.Context(), s, org, k)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,18 +124,22 @@ func TestVerifyStepsInPart(t *testing.T) {
 		change.Set[fmt.Sprint("large", i)] = secret.NewValue([]byte("x"))
 	}
 	for cut := 0; ; cut++ {
-		err := New(Config{KV: &crashing{Store: db, left: cut}, Keyring: s.ring}).Apply(t.Context(), 1, change)
+		c := &crashing{Store: db, left: cut}
+		_, err := New(Config{KV: c, Keyring: s.ring}).Apply(t.Context(), 1, change)
+		if (err == nil) != (c.committed || !c.dead) {
+			t.Errorf("after %d transactions the change is committed: %v, and told is %v", cut, c.committed, err)
+		}
 		if problems := verify(t, New(Config{KV: db, Keyring: s.ring})); len(problems) > 0 {
 			t.Errorf("after %d transactions: %d problems, among them %q", cut, len(problems), problems[0])
 		}
 		if err := s.Recover(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err == nil {
+		if !c.dead {
 			return
 		}
 		undo := secret.Change{Set: setOf("c", ""), Delete: slices.Collect(maps.Keys(change.Set))}
-		if err := s.Apply(t.Context(), 1, undo); err != nil {
+		if _, err := s.Apply(t.Context(), 1, undo); err != nil {
 			t.Fatal(err)
 		}
 	}

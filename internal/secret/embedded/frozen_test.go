@@ -59,7 +59,7 @@ func makeFrozen(t *testing.T) {
 	apply(t, s, secret.Change{Set: setOf("rotated", "under term 2", "gone", "x")})
 	apply(t, s, secret.Change{Delete: []string{"gone"}})
 	onto(s, &crashing{Store: db, left: 1, carriedOut: true}) // the second transaction is the commit
-	if err := s.Apply(t.Context(), otherOrg, secret.Change{Set: ofOther}); !errors.Is(err, errCrash) {
+	if _, err := s.Apply(t.Context(), otherOrg, secret.Change{Set: ofOther}); !errors.Is(err, errCrash) {
 		t.Fatal(err)
 	}
 	file, err := os.OpenFile(filepath.Join(newestFrozen, "influxd.bolt.gz"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
@@ -132,10 +132,10 @@ func openFrozen(t *testing.T, frozen string) {
 		want = map[string]string{"foo": "bar"}
 	}
 	for name, value := range want {
-		if err := s.Restore(t.Context(), org, name, 1, "bob"); err != nil {
+		if _, err := s.Restore(t.Context(), org, name, 1, "bob"); err != nil {
 			t.Errorf("restoring %q: %v", name, err)
 		}
-		if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != value {
+		if got, err := secret.Get(t.Context(), s, org, name); err != nil || string(got.Bytes()) != value {
 			t.Errorf("%q restored: %v", name, err)
 		}
 	} // The data can be brought to sealed names, or, where they are on the way to those of another term, to these.
@@ -148,7 +148,7 @@ func openFrozen(t *testing.T, frozen string) {
 		rewrite(t, s)
 	}
 	for name := range want {
-		if err := s.Apply(t.Context(), org, secret.Change{Delete: []string{name}}); err != nil {
+		if _, err := s.Apply(t.Context(), org, secret.Change{Delete: []string{name}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +168,7 @@ func wantFrozen(t *testing.T, s *Store) {
 			t.Errorf("organisation %s: %d keys of %d, %v", org, len(keys), len(want), err)
 		}
 		for name, v := range want {
-			if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
+			if got, err := secret.Get(t.Context(), s, org, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
 				t.Errorf("organisation %s, %q: %v", org, name, err)
 			}
 		}

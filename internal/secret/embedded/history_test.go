@@ -36,7 +36,7 @@ func wantGone(t *testing.T, s *Store, name string) {
 	if _, err := s.Info(t.Context(), org, name); !errs.Is(err, errs.NotFound) {
 		t.Errorf("Info of %q: %v, want it gone", name, err)
 	}
-	if err := s.Restore(t.Context(), org, name, 0, "ann"); !errs.Is(err, errs.NotFound) {
+	if _, err := s.Restore(t.Context(), org, name, 0, "ann"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("Restore of %q: %v, want it gone", name, err)
 	}
 	meta, version := keyOf(t, s, org, name, records.Meta), keyOf(t, s, org, name, records.Version(1))
@@ -65,18 +65,18 @@ func testHistory(t *testing.T, s *Store) {
 		t.Errorf("after five changes: %+v", got)
 	}
 	for _, n := range []int{1, 2, 6, -1} {
-		if err := s.Restore(t.Context(), org, "a", n, "ann"); !errs.Is(err, errs.NotFound) {
+		if _, err := s.Restore(t.Context(), org, "a", n, "ann"); !errs.Is(err, errs.NotFound) {
 			t.Errorf("restoring version %d: %v", n, err)
 		}
 	}
-	if err := s.Restore(t.Context(), org, "a", 3, "ann"); err != nil {
+	if _, err := s.Restore(t.Context(), org, "a", 3, "ann"); err != nil {
 		t.Fatal(err)
 	}
 	wantContent(t, s, setOf("a", "value 3"))
 	if got = info(t, s, "a"); got.Version != 6 || got.By != "ann" || len(got.Versions) != 3 || got.Versions[0].Number != 4 {
 		t.Errorf("after restoring version 3: %+v", got)
 	}
-	if err := s.Restore(t.Context(), org, "a", 5, "ann"); err != nil {
+	if _, err := s.Restore(t.Context(), org, "a", 5, "ann"); err != nil {
 		t.Fatal(err)
 	}
 	wantContent(t, s, setOf("a", "value 5"))
@@ -109,7 +109,7 @@ func testDeletedAndBroughtBack(t *testing.T, s *Store) {
 	if err := s.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Restore(t.Context(), org, "a", 0, "ann"); err != nil {
+	if _, err := s.Restore(t.Context(), org, "a", 0, "ann"); err != nil {
 		t.Fatal(err)
 	}
 	wantContent(t, s, setOf("a", "2", "c", "1"))
@@ -126,7 +126,7 @@ func testDeletedAndBroughtBack(t *testing.T, s *Store) {
 	apply(t, s, secret.Change{Delete: []string{"a"}})
 	apply(t, s, secret.Change{Set: setOf("a", "4")})
 	// Whoever brings it back then overwrites nothing.
-	if err := s.Restore(t.Context(), org, "a", 0, "eve"); err != nil {
+	if _, err := s.Restore(t.Context(), org, "a", 0, "eve"); err != nil {
 		t.Fatal(err)
 	}
 	if got := info(t, s, "a"); got.Version != 4 || got.By == "eve" || !got.Deleted.IsZero() {
@@ -199,7 +199,7 @@ func testHistoryOfOldData(t *testing.T, s *Store) {
 	}
 	apply(t, s, secret.Change{Set: setOf("a", "2"), Delete: []string{"b"}})
 	for _, name := range []string{"a", "b"} {
-		if err := s.Restore(t.Context(), org, name, 1, "ann"); err != nil {
+		if _, err := s.Restore(t.Context(), org, name, 1, "ann"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -224,10 +224,10 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 		}
 		overwrite(t, s.kv, to, rec.Value)
 	}
-	if _, err := s.Get(t.Context(), org, "a"); !errors.Is(err, keyring.ErrOpen) {
+	if _, err := secret.Get(t.Context(), s, org, "a"); !errors.Is(err, keyring.ErrOpen) {
 		t.Errorf("an earlier version as the current value: %v", err)
 	}
-	if err := s.Restore(t.Context(), org, "a", 1, "ann"); err == nil || errs.CodeOf(err) != errs.Internal {
+	if _, err := s.Restore(t.Context(), org, "a", 1, "ann"); err == nil || errs.CodeOf(err) != errs.Internal {
 		t.Errorf("restoring another secret's version: %v", err)
 	}
 	apply(t, s, secret.Change{Set: setOf("a", "3")})
@@ -264,7 +264,7 @@ func testHistoryOfOne(t *testing.T, s *Store) {
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
-			if err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", fmt.Sprint(i)), By: fmt.Sprint(i)}); err != nil {
+			if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", fmt.Sprint(i)), By: fmt.Sprint(i)}); err != nil {
 				t.Errorf("Apply: %v", err)
 			}
 		})
@@ -281,7 +281,7 @@ func testHistoryOfOne(t *testing.T, s *Store) {
 	if got.Version != writers || len(by) != writers {
 		t.Errorf("version %d, %d writers", got.Version, len(by))
 	}
-	if v, err := s.Get(t.Context(), org, "a"); err != nil || string(v.Bytes()) != got.By {
+	if v, err := secret.Get(t.Context(), s, org, "a"); err != nil || string(v.Bytes()) != got.By {
 		t.Errorf("the value is not that of the newest version: %v", err)
 	}
 }

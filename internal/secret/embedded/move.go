@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
@@ -69,7 +70,7 @@ func (m *mover) run(ctx context.Context) error {
 
 // learn reads which names there are, the deleted ones too, while nobody changes that.
 func (m *mover) learn(ctx context.Context, from records.Form) error {
-	return m.s.submit(ctx, m.org, change{alone: func(ctx context.Context) error {
+	return m.s.queue.Alone(ctx, m.org, func(ctx context.Context) error {
 		m.s.lists.drop(m.org) // what counts is what the records say
 		names, err := m.s.Keys(ctx, m.org)
 		if err != nil {
@@ -79,9 +80,9 @@ func (m *mover) learn(ctx context.Context, from records.Form) error {
 		if err != nil {
 			return err
 		}
-		m.known, err = m.s.indexes(m.org, from, append(names, deleted...))
+		m.known, err = m.s.indexes(m.org, from, slices.Concat(names, deleted))
 		return err
-	}})
+	})
 }
 
 // below moves those of the records below the prefix that are to be.
@@ -116,13 +117,13 @@ func (m *mover) below(ctx context.Context, prefix string, isOurs func(records.Pl
 // some moves the first of the records, as many as one transaction takes but at least one, and tells how many.
 func (m *mover) some(ctx context.Context, keys []string) (int, error) {
 	n := 0
-	err := m.s.submit(ctx, m.org, change{plan: func(p *plan) error {
+	_, err := m.s.submit(ctx, m.org, func(p *plan) error {
 		if p.names != m.names {
 			return errors.New("the form of the names has changed meanwhile")
 		}
 		n = 0
 		for _, key := range keys {
-			before := p.mark()
+			before := len(p.undo)
 			err := m.plan(p, key)
 			if n > 0 && (err != nil || !p.fits()) {
 				p.backTo(before)
@@ -134,7 +135,7 @@ func (m *mover) some(ctx context.Context, keys []string) (int, error) {
 			n++
 		}
 		return nil
-	}})
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -213,7 +214,7 @@ func (s *Store) orgs(ctx context.Context) ([]id.ID, error) {
 
 // awaitChanges waits for the changes that are being made: they were planned before, those that come are after.
 func (s *Store) awaitChanges() {
-	s.sealing.Lock()
+	s.writes.Lock()
 	//lint:ignore SA2001 nothing is done in between: it is the wait that counts
-	s.sealing.Unlock()
+	s.writes.Unlock()
 }

@@ -2,13 +2,10 @@ package embedded
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"maps"
+	"errors"
 	"slices"
 	"time"
 
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
@@ -24,9 +21,38 @@ type plan struct {
 	ctx     context.Context
 	org     id.ID
 	names   keyring.Names
+	head    commitlog.Head // as it is after the changes planned so far
 	records commitlog.Records
 	size    int // how much they take in a transaction, in bytes
 	undo    []before
+
+	// Of the change that is being planned:
+	changed  time.Time      // when it sets a value or deletes or brings back a secret; zero where it does not
+	versions map[string]int // of what it sets and brings back
+}
+
+// begin begins the planning of a change. backTo leads back to the point that it gives.
+func (p *plan) begin() int {
+	p.changed, p.versions = time.Time{}, nil
+	return len(p.undo)
+}
+
+// end ends the planning of a change, and tells what comes of it.
+func (p *plan) end() secret.Outcome {
+	if !p.changed.IsZero() {
+		p.head.Version++
+		p.head.Changed = p.changed
+	}
+	return secret.Outcome{Version: p.head.Version, Versions: p.versions}
+}
+
+// isNow notes the version that the change gives a secret.
+func (p *plan) isNow(name string, version int, at time.Time) {
+	p.changed = at
+	if p.versions == nil {
+		p.versions = make(map[string]int, 1)
+	}
+	p.versions[name] = version
 }
 
 // before is what was planned of a record before it was planned otherwise.
@@ -46,9 +72,6 @@ func (p *plan) write(key string, value []byte) {
 	p.records[key] = value
 	p.size += len(key) + len(value)
 }
-
-// mark is a point in the plan that backTo leads back to.
-func (p *plan) mark() int { return len(p.undo) }
 
 func (p *plan) backTo(mark int) {
 	for _, was := range slices.Backward(p.undo[mark:]) {
@@ -115,231 +138,58 @@ func (p *plan) putName(at places, kind records.Kind) error {
 	return nil
 }
 
-// apply plans a change.
-func (p *plan) apply(change secret.Change, at time.Time) error {
-	for _, name := range slices.Sorted(maps.Keys(change.Was)) {
-		if err := p.built(name, change); err != nil {
-			return err
+// places are where the records of a secret are put and, while names go from one form to another (move.go), where they
+// may still be.
+type places struct {
+	name string
+	now  records.Place
+	was  *records.Place
+}
+
+func (s *Store) places(org id.ID, name string, names keyring.Names) (places, error) {
+	now, err := records.At(s.ring, org, records.Form(names.Form), name)
+	at := places{name: name, now: now}
+	if err == nil && names.Moving {
+		var was records.Place
+		was, err = records.At(s.ring, org, records.Form(names.From), name)
+		at.was = &was
+	}
+	return at, err
+}
+
+// found is a record that was looked for, and what it is sealed as. There is none where sealed is nil.
+type found struct {
+	as     keyring.Belongs
+	sealed []byte
+}
+
+// find looks for a record of a secret over a pending change: first where it may still be, which it only ever leaves for
+// where it is put now.
+func (s *Store) find(ctx context.Context, over commitlog.Records, at places, kind records.Kind) (found, error) {
+	if at.was != nil {
+		slot := at.was.Slot(kind)
+		if sealed, err := s.read(ctx, over, slot.Key); err != nil || sealed != nil {
+			return found{slot.As, sealed}, err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(change.Set)) {
-		if change.Only != secret.Anyway {
-			if err := p.allowed(name, change.Only); err != nil {
-				return err
-			}
-		}
-		if err := p.set(name, change.Set[name], change.By, at); err != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(change.Delete))) {
-		if err := p.delete(name, change.By, at); err != nil {
-			return err
-		}
-	}
-	return nil
+	slot := at.now.Slot(kind)
+	sealed, err := s.read(ctx, over, slot.Key)
+	return found{slot.As, sealed}, err
 }
 
-// allowed says whether the condition of setting a secret holds.
-func (p *plan) allowed(name string, only secret.Condition) error {
-	at, err := p.at(name)
-	if err != nil {
-		return err
+// read reads a record's value over a pending change; nil where there is none.
+func (s *Store) read(ctx context.Context, over commitlog.Records, key string) ([]byte, error) {
+	if value, ok := over[key]; ok {
+		return value, nil
 	}
-	current, err := p.find(at, records.Value)
-	if err != nil {
-		return err
+	rec, err := s.kv.Get(ctx, key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, nil
 	}
-	return only.Allows(name, current.sealed != nil)
-}
-
-// built says whether a secret holds what the change builds on.
-func (p *plan) built(name string, change secret.Change) error {
-	at, err := p.at(name)
-	if err != nil {
-		return err
+	if err == nil && rec.Value == nil {
+		rec.Value = []byte{}
 	}
-	current, err := p.find(at, records.Value)
-	if err != nil {
-		return err
-	}
-	if current.sealed == nil {
-		return change.Built(name, nil, false)
-	}
-	value, err := p.s.openValue(p.ctx, p.org, current)
-	if err != nil {
-		return err
-	}
-	return change.Built(name, &value, true)
-}
-
-// look reads a secret: its metadata, nil where there is nothing of it, and the record of its value, which is not found
-// where that has been deleted. Metadata that do not open must not keep a new value out: the secret begins anew.
-func (p *plan) look(at places) (m *meta, current found, err error) {
-	if current, err = p.find(at, records.Value); err != nil {
-		return nil, found{}, err
-	}
-	record, err := p.find(at, records.Meta)
-	if err != nil {
-		return nil, found{}, err
-	}
-	if m = p.s.made.take(p.org, record); m != nil {
-		return m, current, nil
-	}
-	if m, err = p.s.metaOf(p.ctx, p.org, record, current); err != nil {
-		m, err = p.s.metaOf(p.ctx, p.org, found{}, current)
-	}
-	return m, current, err
-}
-
-func (p *plan) set(name string, value secret.Value, by string, time time.Time) error {
-	if !fits(name) {
-		return errs.New(errs.RequestTooLarge, "a key of %d bytes is too long for the embedded store", len(name))
-	}
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
-	if err != nil {
-		return err
-	}
-	now := time.UnixMilli()
-	next := 1
-	switch {
-	case m == nil:
-		m = &meta{Created: now}
-	case current.sealed != nil:
-		next = m.newest().N + 1
-		if err := p.putAside(at, m, current); err != nil {
-			return err
-		}
-	default:
-		next = m.newest().N + 1
-		p.untrash(at, m)
-	}
-	m.Versions = append(m.Versions, version{N: next, At: now, By: by})
-	for len(m.Versions) > max(p.s.history, 1) {
-		p.drop(at, records.Version(m.Versions[0].N))
-		m.Versions = m.Versions[1:]
-	}
-	plain := encodeValue(value, time)
-	defer clear(plain)
-	// It must fit as an earlier version, too.
-	if size := len(at.now.Slot(records.Version(next)).Key) + len(plain) + keyring.Overhead; size > commitlog.MaxBytes {
-		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and value, at most %d", name, size, commitlog.MaxBytes)
-	}
-	if err := p.put(at, records.Value, plain); err != nil {
-		return err
-	}
-	if err := p.putName(at, records.Listed); err != nil {
-		return err
-	}
-	return p.putMeta(at, m)
-}
-
-// putMeta plans the metadata, which are not the caller's from then on.
-func (p *plan) putMeta(at places, m *meta) error {
-	plain, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	if err := p.put(at, records.Meta, plain); err != nil {
-		return err
-	}
-	slot := at.now.Slot(records.Meta)
-	p.s.made.keep(p.org, slot.As, p.records[slot.Key], m)
-	return nil
-}
-
-// putAside keeps the current value as the version that it is. One that does not open is lost.
-func (p *plan) putAside(at places, m *meta, current found) error {
-	plain, err := p.s.ring.OpenFresh(p.ctx, p.org, current.as, current.sealed)
-	if err != nil {
-		m.newest().Lost = true
-		return nil
-	}
-	defer clear(plain)
-	return p.put(at, records.Version(m.newest().N), plain)
-}
-
-func (p *plan) untrash(at places, m *meta) {
-	if m.Deleted != nil {
-		p.drop(at, records.Trash(m.Deleted.At))
-		m.Deleted = nil
-	}
-}
-
-// delete plans a deletion. What is not there, or could not be, is none.
-func (p *plan) delete(name, by string, time time.Time) error {
-	if !fits(name) {
-		return nil
-	}
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
-	if err != nil || current.sealed == nil {
-		return err
-	}
-	p.drop(at, records.Value)
-	p.drop(at, records.Listed)
-	if p.s.history == 0 {
-		p.forget(at, m)
-		return nil
-	}
-	if err := p.putAside(at, m, current); err != nil {
-		return err
-	}
-	m.Deleted = &deletion{At: time.UnixMilli(), By: by}
-	if err := p.putName(at, records.Trash(m.Deleted.At)); err != nil {
-		return err
-	}
-	return p.putMeta(at, m)
-}
-
-// forget plans the end of all that is kept of a secret that is deleted.
-func (p *plan) forget(at places, m *meta) {
-	p.drop(at, records.Meta)
-	for _, v := range m.Versions {
-		p.drop(at, records.Version(v.N))
-	}
-	p.untrash(at, m)
-}
-
-// restore plans a new version with the value of an earlier one; n is 0 for the newest of a deleted secret.
-func (p *plan) restore(name string, n int, by string, time time.Time) error {
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
-	if err != nil {
-		return err
-	}
-	if m == nil {
-		return secret.NotFound(name)
-	}
-	newest := m.newest().N
-	if n == 0 {
-		n = newest
-	}
-	if n == newest && current.sealed != nil {
-		return nil
-	}
-	record, err := p.find(at, records.Version(n))
-	if err != nil {
-		return err
-	}
-	if record.sealed == nil {
-		return errs.New(errs.NotFound, "secret %q has no version %d that could be restored", name, n)
-	}
-	value, err := p.s.openValue(p.ctx, p.org, record)
-	if err != nil {
-		return fmt.Errorf("version %d of secret %q of organisation %s: %w", n, name, p.org, err)
-	}
-	return p.set(name, value, by, time)
+	return rec.Value, err
 }
 
 // fits reports whether the engine takes the keys of the name's records in every form.

@@ -5,175 +5,336 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
-	"strongroom/internal/kv"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/records"
 )
 
-// places are where the records of a secret are put and, while names go from one form to another (move.go), where they
-// may still be.
-type places struct {
-	name string
-	now  records.Place
-	was  *records.Place
+// patience is how often a reader begins anew before it takes a turn among the writers.
+const patience = 8
+
+// moment is what a reader reads at: a state of the organisation's records, and the form of the names in it.
+type moment struct {
+	s     *Store
+	org   id.ID
+	at    state
+	names keyring.Names
 }
 
-func (s *Store) places(org id.ID, name string, names keyring.Names) (places, error) {
-	now, err := records.At(s.ring, org, records.Form(names.Form), name)
-	at := places{name: name, now: now}
-	if err == nil && names.Moving {
-		var was records.Place
-		was, err = records.At(s.ring, org, records.Form(names.From), name)
-		at.was = &was
+// atOneMoment carries out a read while nobody changes what it reads: the head is the same before and after it, or it is
+// carried out again; where writers are faster than that, in a turn among them.
+func atOneMoment[T any](ctx context.Context, s *Store, org id.ID, read func(context.Context, moment) (T, error)) (T, error) {
+	var none T
+	once := func(ctx context.Context, n int) (got T, ok bool, err error) {
+		m := moment{s: s, org: org, names: s.ring.Names()}
+		if m.at, err = s.settle(ctx, org); err != nil {
+			return none, true, err
+		}
+		got, err = read(ctx, m)
+		now, headErr := s.head(ctx, org)
+		if err == nil {
+			err = headErr
+		}
+		switch {
+		case ctx.Err() != nil:
+			return none, true, ctx.Err()
+		case headErr == nil && now.rev != m.at.rev, again(err, n, m.names == s.ring.Names()):
+			return none, false, nil
+		}
+		return got, true, err
 	}
-	return at, err
-}
-
-// found is a record that was looked for, and what it is sealed as. There is none where sealed is nil.
-type found struct {
-	as     keyring.Belongs
-	sealed []byte
-}
-
-// find looks for a record of a secret over a pending change: first where it may still be, which it only ever leaves for
-// where it is put now.
-func (s *Store) find(ctx context.Context, over commitlog.Records, at places, kind records.Kind) (found, error) {
-	if at.was != nil {
-		slot := at.was.Slot(kind)
-		if sealed, err := s.read(ctx, over, slot.Key); err != nil || sealed != nil {
-			return found{slot.As, sealed}, err
+	for n := range patience {
+		if got, ok, err := once(ctx, n); ok {
+			return got, translate(err)
 		}
 	}
-	slot := at.now.Slot(kind)
-	sealed, err := s.read(ctx, over, slot.Key)
-	return found{slot.As, sealed}, err
-}
-
-// read reads a record's value over a pending change; nil where there is none.
-func (s *Store) read(ctx context.Context, over commitlog.Records, key string) ([]byte, error) {
-	if value, ok := over[key]; ok {
-		return value, nil
+	type result struct {
+		got T
+		ok  bool
+		err error
 	}
-	rec, err := s.kv.Get(ctx, key)
-	if errors.Is(err, kv.ErrNotFound) {
-		return nil, nil
-	}
-	if err == nil && rec.Value == nil {
-		rec.Value = []byte{}
-	}
-	return rec.Value, err
-}
-
-// current carries out a read with the form that the names have. It is carried out anew where it found nothing and the
-// form has changed meanwhile, and where the keys it needs were retired: what is there now is newer.
-func current[T any](s *Store, read func(keyring.Names) (T, error)) (got T, err error) {
-	for n := range attempts {
-		names := s.ring.Names()
-		got, err = read(names)
-		missed := errs.Is(err, errs.NotFound) && s.ring.Names() != names
-		if !missed && (n > 0 || !errors.Is(err, keyring.ErrTerm)) {
-			break
+	answer := make(chan result, 1) // the caller may leave
+	err := s.queue.Alone(ctx, org, func(ctx context.Context) error {
+		var r result
+		for n := 0; n < attempts && !r.ok; n++ {
+			r.got, r.ok, r.err = once(ctx, n)
 		}
-	}
-	return got, err
-}
-
-// nameOf gives the name that a record of the list of names, or of the deleted secrets, is of.
-func (s *Store) nameOf(ctx context.Context, place records.Place, kind records.Kind, sealed []byte) (string, error) {
-	if !place.Form.Sealed() {
-		return place.Name, nil
-	}
-	plain, err := s.ring.OpenFresh(ctx, place.Org, place.As(kind), sealed)
+		if !r.ok {
+			r.err = errTooFast
+		}
+		answer <- r
+		return r.err
+	})
 	if err != nil {
-		return "", err
+		return none, err
 	}
-	return records.DecodeName(plain)
+	return (<-answer).got, nil
 }
 
-// listedIn gives the names that records of the list of names are of.
-func (s *Store) listedIn(ctx context.Context, org id.ID, recs []kv.Record, names []string) ([]string, error) {
-	var form records.Form
-	prefix := records.Names(org, form)
-	for _, rec := range recs {
-		name, ok := strings.CutPrefix(rec.Key, prefix)
-		if !ok {
-			place, _, err := records.Parse(rec.Key)
+// again reports whether a read is carried out once more that has ended with err, n times so far: where it found nothing
+// and the form of the names has changed meanwhile, and where the keys it needs were retired. What is there now is newer.
+func again(err error, n int, sameNames bool) bool {
+	return n < attempts && errs.Is(err, errs.NotFound) && !sameNames || n == 0 && errors.Is(err, keyring.ErrTerm)
+}
+
+// Read reads values of one moment.
+func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Snapshot, error) { return m.read(ctx, q) })
+}
+
+func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, error) {
+	snap := secret.Snapshot{Version: m.at.Version, Changed: m.at.Changed}
+	if m.at.rev == 0 {
+		return snap, nil
+	}
+	keys, all := q.Keys, len(q.Keys)
+	if keys == nil {
+		listed, err := m.s.keysAt(ctx, m.org, m.at)
+		if err != nil {
+			return snap, err
+		}
+		all, keys = len(listed), listed
+		if q.Want != nil {
+			keys = make([]string, 0, len(listed))
+			for _, key := range listed {
+				if q.Want(key) {
+					keys = append(keys, key)
+				}
+			}
+		}
+	} else if listed, ok := m.s.lists.get(m.org, m.at.rev); ok {
+		all = len(listed)
+	}
+	find := m.s.find
+	if len(keys) >= manyKeys && 2*len(keys) >= all && m.at.pending == nil && !m.names.Moving {
+		pages, err := m.readAll(ctx, keys, q.Versions)
+		if err != nil {
+			return snap, err
+		}
+		find = pages.find
+	}
+	snap.Secrets = make(map[string]secret.Secret, len(keys))
+	for _, key := range keys {
+		if _, twice := snap.Secrets[key]; twice || !fits(key) {
+			continue
+		}
+		got, ok, err := m.one(ctx, key, q.Versions, find)
+		if err != nil {
+			return secret.Snapshot{}, err
+		}
+		if ok {
+			snap.Secrets[key] = got
+		}
+	}
+	return snap, nil
+}
+
+// finder looks for a record of a secret.
+type finder func(ctx context.Context, over commitlog.Records, at places, kind records.Kind) (found, error)
+
+// one reads one secret; ok is false where it is not there.
+func (m moment) one(ctx context.Context, key string, versions bool, find finder) (got secret.Secret, ok bool, err error) {
+	at, err := m.s.places(m.org, key, m.names)
+	if err != nil {
+		return got, false, err
+	}
+	record, err := find(ctx, m.at.pending, at, records.Value)
+	if err != nil || record.sealed == nil {
+		return got, false, err
+	}
+	if got.Value, got.Updated, err = m.s.openValue(ctx, m.org, record); err != nil {
+		return got, false, fmt.Errorf("secret %q of organisation %s: %w", key, m.org, err)
+	}
+	if versions {
+		of, err := find(ctx, m.at.pending, at, records.Meta)
+		if err != nil {
+			return got, false, err
+		}
+		known, err := m.s.metaOf(ctx, m.org, of, record)
+		if err != nil {
+			return got, false, fmt.Errorf("the metadata of secret %q of organisation %s: %w", key, m.org, err)
+		}
+		got.Version, got.Created, got.Updated = known.newest().N, fromMs(known.Created), fromMs(known.newest().At)
+	}
+	return got, true, nil
+}
+
+// Many values are read as a range of records, in pages, if they are at least half of all: that is faster than to look for
+// each, and takes fewer calls of an engine elsewhere.
+const (
+	manyKeys   = 8
+	valuesPage = 64 // each may have the longest value
+)
+
+// pages are records that were read as a range, by their keys.
+type pages map[string][]byte
+
+// readAll reads the values, and with versions the metadata, of all the organisation's secrets. Those that nobody wants are
+// not kept.
+func (m moment) readAll(ctx context.Context, keys []string, versions bool) (pages, error) {
+	kinds := []records.Kind{records.Value}
+	if versions {
+		kinds = append(kinds, records.Meta)
+	}
+	got := make(pages, len(keys)*len(kinds))
+	for _, kind := range kinds {
+		prefix := records.Of(m.org, records.Form(m.names.Form), kind)
+		for after := ""; ; {
+			recs, err := m.s.kv.List(ctx, prefix, after, valuesPage)
 			if err != nil {
 				return nil, err
 			}
-			form, name = place.Form, place.Name
-			prefix = records.Names(org, form) // as it is of those that follow
-		}
-		name, err := s.nameOf(ctx, records.Place{Org: org, Form: form, Name: name}, records.Listed, rec.Value)
-		if err != nil {
-			return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
-		}
-		names = append(names, name)
-	}
-	return names, nil
-}
-
-// over gives the organisation's names as they are with a change that is pending.
-func (s *Store) over(ctx context.Context, org id.ID, change commitlog.Records, names []string) ([]string, error) {
-	all := make(map[string]bool, len(names)+len(change))
-	for _, name := range names {
-		all[name] = true
-	}
-	// What goes comes first: a name that is moved to another form goes from one place and comes to another.
-	var come []kv.Record
-	byIndex := map[records.Form]map[string]string{}
-	for key, value := range change {
-		place, kind, err := records.Parse(key)
-		if err != nil {
-			return nil, err
-		}
-		if kind != records.Listed {
-			continue
-		}
-		if value != nil {
-			come = append(come, kv.Record{Key: key, Value: value})
-			continue
-		}
-		name := place.Name
-		if place.Form.Sealed() {
-			if byIndex[place.Form] == nil {
-				if byIndex[place.Form], err = s.indexes(org, place.Form, names); err != nil {
-					return nil, err
+			for _, rec := range recs {
+				after = rec.Key
+				if rec.Value == nil {
+					rec.Value = []byte{}
 				}
+				got[rec.Key] = rec.Value
 			}
-			name = byIndex[place.Form][place.Name]
+			if len(recs) < valuesPage {
+				break
+			}
 		}
-		delete(all, name)
 	}
-	more, err := s.listedIn(ctx, org, come, nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range more {
-		all[name] = true
-	}
-	out := make([]string, 0, len(all))
-	for name := range all {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out, nil
+	return got, nil
 }
 
-// indexes gives the names by what stands for them in the form.
-func (s *Store) indexes(org id.ID, form records.Form, names []string) (map[string]string, error) {
-	by := make(map[string]string, len(names))
-	for _, name := range names {
-		place, err := records.At(s.ring, org, form, name)
+// find is a finder in what was read.
+func (p pages) find(_ context.Context, _ commitlog.Records, at places, kind records.Kind) (found, error) {
+	slot := at.now.Slot(kind)
+	return found{slot.As, p[slot.Key]}, nil
+}
+
+// ReadVersion reads the value of one version.
+func (s *Store) ReadVersion(ctx context.Context, org id.ID, name string, n int) (secret.Secret, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Secret, error) { return m.version(ctx, name, n) })
+}
+
+func (m moment) version(ctx context.Context, name string, n int) (secret.Secret, error) {
+	at, known, current, err := m.look(ctx, name)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	none := errs.New(errs.NotFound, "secret %q has no version %d that can be read", errs.Clip(name), n)
+	v := known.version(n)
+	if v == nil {
+		return secret.Secret{}, none
+	}
+	record := current
+	if v != known.newest() {
+		if record, err = m.s.find(ctx, m.at.pending, at, records.Version(n)); err != nil {
+			return secret.Secret{}, err
+		}
+	}
+	if record.sealed == nil || !v.readable() {
+		return secret.Secret{}, none
+	}
+	value, _, err := m.s.openValue(ctx, m.org, record)
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("version %d of secret %q of organisation %s: %w", n, name, m.org, err)
+	}
+	return secret.Secret{Value: value, Version: n, Created: fromMs(known.Created), Updated: fromMs(v.At)}, nil
+}
+
+// look reads what is known of a secret, and the record of its value.
+func (m moment) look(ctx context.Context, name string) (places, *meta, found, error) {
+	at, err := m.s.places(m.org, name, m.names)
+	if err != nil {
+		return at, nil, found{}, err
+	}
+	current, err := m.s.find(ctx, m.at.pending, at, records.Value)
+	if err != nil {
+		return at, nil, found{}, err
+	}
+	record, err := m.s.find(ctx, m.at.pending, at, records.Meta)
+	if err != nil {
+		return at, nil, found{}, err
+	}
+	known, err := m.s.metaOf(ctx, m.org, record, current)
+	if err != nil {
+		return at, nil, found{}, fmt.Errorf("the metadata of secret %q of organisation %s: %w", name, m.org, err)
+	}
+	if known == nil {
+		return at, nil, found{}, secret.NotFound(name)
+	}
+	return at, known, current, nil
+}
+
+// Info tells what is known of a secret.
+func (s *Store) Info(ctx context.Context, org id.ID, name string) (secret.Info, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Info, error) { return m.info(ctx, name) })
+}
+
+func (m moment) info(ctx context.Context, name string) (secret.Info, error) {
+	_, known, _, err := m.look(ctx, name)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	newest := known.newest()
+	info := secret.Info{
+		Key: name, Version: newest.N, Created: fromMs(known.Created), Updated: fromMs(newest.At), By: newest.By,
+		Description: secret.Description{Text: known.Description, Expires: fromMs(known.Expires)},
+	}
+	if known.Deleted != nil {
+		info.Deleted, info.DeletedBy = fromMs(known.Deleted.At), known.Deleted.By
+	}
+	for _, v := range known.Versions {
+		info.Versions = append(info.Versions, secret.Version{Number: v.N, At: fromMs(v.At), By: v.By,
+			Restorable: v.readable(), Deleted: fromMs(v.Deleted), Destroyed: v.Destroyed})
+	}
+	return info, nil
+}
+
+// Deleted lists the secrets that can be brought back.
+func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
+		names, err := s.trashed(ctx, org)
 		if err != nil {
 			return nil, err
 		}
-		by[place.Name] = name
+		var infos []secret.Info
+		for _, name := range names {
+			info, err := m.info(ctx, name)
+			if errs.Is(err, errs.NotFound) || err == nil && info.Deleted.IsZero() { // brought back by what is pending
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			infos = append(infos, info)
+		}
+		return infos, nil
+	})
+}
+
+// trashed lists the names of the deleted secrets.
+func (s *Store) trashed(ctx context.Context, org id.ID) ([]string, error) {
+	var names []string
+	for after := ""; ; {
+		recs, err := s.kv.List(ctx, records.TrashPrefix(org), after, s.page)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			place, kind, err := records.Parse(rec.Key)
+			if err != nil {
+				continue // influxd check tells of it
+			}
+			name, err := s.nameOf(ctx, place, kind, rec.Value)
+			if err != nil {
+				return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
+			}
+			names = append(names, name)
+		}
+		if len(recs) < s.page {
+			break
+		}
 	}
-	return by, nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }

@@ -45,11 +45,11 @@ func FuzzRecords(f *testing.F) {
 				v := fmt.Sprintf("%s %s %d", org, name, n)
 				set[name], given[org.String()+name] = secret.NewValue([]byte(v)), append(given[org.String()+name], v)
 			}
-			if err := s.Apply(f.Context(), org, secret.Change{Set: set}); err != nil {
+			if _, err := s.Apply(f.Context(), org, secret.Change{Set: set}); err != nil {
 				f.Fatal(err)
 			}
 		}
-		if err := s.Apply(f.Context(), org, secret.Change{Delete: []string{"b"}}); err != nil {
+		if _, err := s.Apply(f.Context(), org, secret.Change{Delete: []string{"b"}}); err != nil {
 			f.Fatal(err)
 		}
 	}
@@ -115,20 +115,20 @@ func FuzzRecords(f *testing.F) {
 			keys, _ := s.Keys(ctx, org)
 			_, _ = s.Deleted(ctx, org)
 			for _, name := range append(slices.Clone(keys), "a", "b", "c/d") {
-				if v, err := s.Get(ctx, org, name); err == nil {
+				if v, err := secret.Get(ctx, s, org, name); err == nil {
 					wantGiven(org, name, v)
 				}
 				_, _ = s.Info(ctx, org, name)
-				if err := s.Restore(ctx, org, name, 0, "fuzz"); err == nil {
-					if v, err := s.Get(ctx, org, name); err == nil {
+				if _, err := s.Restore(ctx, org, name, 0, "fuzz"); err == nil {
+					if v, err := secret.Get(ctx, s, org, name); err == nil {
 						wantGiven(org, name, v)
 					}
 				}
 				_ = s.Describe(ctx, org, name, secret.Description{Text: "fuzz"})
 			}
 			set := secret.Change{Set: map[string]secret.Value{"new": secret.NewValue([]byte("new"))}, Delete: []string{"a"}}
-			if err := s.Apply(ctx, org, set); err == nil {
-				if v, err := s.Get(ctx, org, "new"); err != nil || string(v.Bytes()) != "new" {
+			if _, err := s.Apply(ctx, org, set); err == nil {
+				if v, err := secret.Get(ctx, s, org, "new"); err != nil || string(v.Bytes()) != "new" {
 					t.Errorf("what was just set is %q (%v)", v.Bytes(), err)
 				}
 			}

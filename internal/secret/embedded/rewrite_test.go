@@ -31,7 +31,7 @@ func rotated(t *testing.T) (*Store, map[id.ID]map[string]secret.Value) {
 		for i := range 2 * (o & 1) { // of the other organisation alone
 			want[o][fmt.Sprintf("large-%d", i)] = secret.NewValue([]byte(strings.Repeat("x", 700_000+int(i))))
 		}
-		if err := s.Apply(t.Context(), o, secret.Change{Set: want[o]}); err != nil {
+		if _, err := s.Apply(t.Context(), o, secret.Change{Set: want[o]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func wantAllOf(t *testing.T, s *Store, term uint32, want map[id.ID]map[string]se
 	}
 	for o, values := range want {
 		for name, v := range values {
-			if got, err := s.Get(t.Context(), o, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
+			if got, err := secret.Get(t.Context(), s, o, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
 				t.Errorf("organisation %s, %q: %v", o, name, err)
 			}
 		}
@@ -101,7 +101,7 @@ func TestRewriteCrash(t *testing.T) {
 		}
 		onto(s, db)
 		for o, values := range want {
-			if _, err := s.Get(t.Context(), o, "key-42"); err != nil || len(values) == 0 {
+			if _, err := secret.Get(t.Context(), s, o, "key-42"); err != nil || len(values) == 0 {
 				t.Fatalf("crash %d: %v", n, err)
 			}
 		}
@@ -139,7 +139,7 @@ func TestRewriteDamaged(t *testing.T) {
 	if _, err := s.Rewrite(t.Context(), ignore); err == nil || !strings.Contains(err.Error(), "key-42") {
 		t.Errorf("it went over a record that does not open: %v", err)
 	}
-	if err := s.Apply(t.Context(), org, secret.Change{Delete: []string{"key-42"}}); err != nil {
+	if _, err := s.Apply(t.Context(), org, secret.Change{Delete: []string{"key-42"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Rewrite(t.Context(), ignore); err != nil {
@@ -163,14 +163,14 @@ func TestRewriteBesideWriters(t *testing.T) {
 						c.Set[fmt.Sprintf("many-%d-%d", w, j)] = secret.NewValue([]byte("x"))
 					}
 				}
-				if err := s.Apply(t.Context(), org, c); err != nil {
+				if _, err := s.Apply(t.Context(), org, c); err != nil {
 					t.Errorf("Apply: %v", err)
 					return
 				}
-				if _, err := s.Get(t.Context(), org, "key-42"); err != nil {
+				if _, err := secret.Get(t.Context(), s, org, "key-42"); err != nil {
 					t.Errorf("Get: %v", err)
 				}
-				if _, err := s.Get(t.Context(), otherOrg, "key-07"); err != nil && !errs.Is(err, errs.NotFound) {
+				if _, err := secret.Get(t.Context(), s, otherOrg, "key-07"); err != nil && !errs.Is(err, errs.NotFound) {
 					t.Errorf("Get: %v", err)
 				}
 			}
@@ -241,7 +241,7 @@ func TestRewriteAwaitsReaders(t *testing.T) {
 	}()
 	<-g.listing
 	applied := make(chan error, 1)
-	go func() { applied <- s.Apply(t.Context(), org, secret.Change{Set: setOf("key-00", "new")}) }()
+	go func() { applied <- errOf(s.Apply(t.Context(), org, secret.Change{Set: setOf("key-00", "new")})) }()
 	<-g.got
 	close(g.listed)
 	var err error

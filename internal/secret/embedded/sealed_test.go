@@ -37,7 +37,7 @@ func newStore(t testing.TB, db kv.Store, key seal.KeyFile) *Store {
 }
 
 // onto puts another engine below the store.
-func onto(s *Store, db kv.Store) { s.kv, s.journal = db, commitlog.New(db, s.ring) }
+func onto(s *Store, db kv.Store) { s.kv, s.log = db, commitlog.New(db, s.ring) }
 
 func keyFile(t testing.TB) seal.KeyFile { return seal.KeyFile(filepath.Join(t.TempDir(), "seal.key")) }
 

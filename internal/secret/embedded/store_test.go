@@ -26,10 +26,13 @@ const otherOrg id.ID = 0x031c8cbefe101001
 
 func apply(t *testing.T, s *Store, c secret.Change) {
 	t.Helper()
-	if err := s.Apply(t.Context(), org, c); err != nil {
+	if _, err := s.Apply(t.Context(), org, c); err != nil {
 		t.Fatalf("Apply: %v", err)
 	}
 }
+
+// errOf is how a change ended.
+func errOf(_ secret.Outcome, err error) error { return err }
 
 // overwrite puts bytes into the data as somebody might who can write the file.
 func overwrite(t *testing.T, db kv.Store, key string, value []byte) {
@@ -49,7 +52,7 @@ func TestRecordThatDoesNotOpen(t *testing.T) {
 func testRecordThatDoesNotOpen(t *testing.T, s *Store) {
 	db := s.kv
 	apply(t, s, secret.Change{Set: setOf("a", "value of a", "b", "value of b")})
-	if err := s.Apply(t.Context(), otherOrg, secret.Change{Set: setOf("a", "value of the other a")}); err != nil {
+	if _, err := s.Apply(t.Context(), otherOrg, secret.Change{Set: setOf("a", "value of the other a")}); err != nil {
 		t.Fatal(err)
 	}
 	record := func(org id.ID, name string) []byte {
@@ -83,7 +86,7 @@ func testRecordThatDoesNotOpen(t *testing.T, s *Store) {
 		"cut off": record(org, "a")[:10], "empty": {}, "a newer format": newer, "metadata that are not there": long, "too short": short,
 	} {
 		overwrite(t, db, keyOf(t, s, org, "a", records.Value), damaged)
-		_, err := s.Get(t.Context(), org, "a")
+		_, err := secret.Get(t.Context(), s, org, "a")
 		if err == nil || errs.CodeOf(err) != errs.Internal || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), org.String()) ||
 			strings.Contains(err.Error(), "value of") {
 			t.Errorf("%s: %v", name, err)
@@ -91,7 +94,7 @@ func testRecordThatDoesNotOpen(t *testing.T, s *Store) {
 		if keys, err := s.Keys(t.Context(), org); err != nil || !slices.Equal(keys, []string{"a", "b"}) {
 			t.Errorf("%s: Keys: %q, %v", name, keys, err)
 		}
-		if v, err := s.Get(t.Context(), org, "b"); err != nil || string(v.Bytes()) != "value of b" {
+		if v, err := secret.Get(t.Context(), s, org, "b"); err != nil || string(v.Bytes()) != "value of b" {
 			t.Errorf("%s: the other secret: %v", name, err)
 		}
 	}
@@ -106,7 +109,7 @@ func TestTooLarge(t *testing.T) {
 
 func testTooLarge(t *testing.T, s *Store) {
 	c := secret.Change{Set: setOf("a", "1", "big", strings.Repeat("x", commitlog.MaxBytes))}
-	if err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), `"big"`) {
+	if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), `"big"`) {
 		t.Errorf("a value no transaction holds: %v", err)
 	}
 	wantContent(t, s, nil)
@@ -128,7 +131,7 @@ func TestKeyTooLong(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, openKV(t), keyFile(t))
 	long := strings.Repeat("k", kv.MaxKey)
-	if err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "1", long, "2")}); !errs.Is(err, errs.RequestTooLarge) {
+	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "1", long, "2")}); !errs.Is(err, errs.RequestTooLarge) {
 		t.Errorf("setting one: %v", err)
 	}
 	wantContent(t, s, nil)
@@ -144,16 +147,16 @@ func TestEngineErrors(t *testing.T) {
 	fault := errors.New("input/output error")
 	f := &failing{Store: db, err: fault, times: 1}
 	onto(s, f)
-	if err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}); !errors.Is(err, fault) || errs.CodeOf(err) != errs.Internal {
+	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}); !errors.Is(err, fault) || errs.CodeOf(err) != errs.Internal {
 		t.Errorf("a fault: %v", err)
 	}
 	wantContent(t, s, setOf("a", "1"))
 	onto(s, db)
 	db.Close()
 	_, keysErr := s.Keys(t.Context(), org)
-	_, getErr := s.Get(t.Context(), org, "a")
+	_, getErr := secret.Get(t.Context(), s, org, "a")
 	for name, err := range map[string]error{
-		"Keys": keysErr, "Get": getErr, "Apply": s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}),
+		"Keys": keysErr, "Get": getErr, "Apply": errOf(s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")})),
 		"Purge": s.Purge(t.Context(), org), "Check": s.Check(t.Context()), "Recover": s.Recover(t.Context()),
 	} {
 		if !errs.Is(err, errs.Unavailable) {
@@ -226,13 +229,13 @@ func TestRecoverRefusesStrangeRecords(t *testing.T) {
 	apply(t, s, secret.Change{Set: setOf("a", "1")})
 	overwrite(t, db, commitlog.Key(org), []byte("nonsense"))
 	for name, err := range map[string]error{
-		"Recover": s.Recover(t.Context()), "Apply": s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}),
+		"Recover": s.Recover(t.Context()), "Apply": errOf(s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")})),
 	} {
 		if err == nil || !strings.Contains(err.Error(), org.String()) {
 			t.Errorf("%s with a damaged journal: %v", name, err)
 		}
 	}
-	if err := s.Apply(t.Context(), otherOrg, secret.Change{Set: setOf("a", "2")}); err != nil {
+	if _, err := s.Apply(t.Context(), otherOrg, secret.Change{Set: setOf("a", "2")}); err != nil {
 		t.Errorf("another organisation: %v", err)
 	}
 	if err := s.Purge(t.Context(), org); err != nil {
@@ -391,7 +394,7 @@ func TestCallerLeavesWhileCarrying(t *testing.T) {
 	_, change, _ := largeChange()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- s.Apply(ctx, org, change) }()
+	go func() { done <- errOf(s.Apply(ctx, org, change)) }()
 	<-slow.entered
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {

@@ -30,17 +30,17 @@ func encodeValue(value secret.Value, at time.Time) []byte {
 	return append(plain, value.Bytes()...)
 }
 
-// openValue reads the record of a value.
-func (s *Store) openValue(ctx context.Context, org id.ID, record found) (secret.Value, error) {
+// openValue reads the record of a value, and when it was set.
+func (s *Store) openValue(ctx context.Context, org id.ID, record found) (secret.Value, time.Time, error) {
 	plain, err := s.ring.OpenFresh(ctx, org, record.as, record.sealed)
 	if err != nil {
-		return secret.Value{}, err
+		return secret.Value{}, time.Time{}, err
 	}
 	value, err := parseValue(plain)
 	if err != nil {
-		return secret.Value{}, err
+		return secret.Value{}, time.Time{}, err
 	}
-	return secret.NewValue(value), nil
+	return secret.NewValue(value), fromMs(int64(binary.BigEndian.Uint64(plain[1:]))), nil
 }
 
 func parseValue(plain []byte) ([]byte, error) {

@@ -21,11 +21,11 @@ var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewrite
 // organisations that have records. Nothing is written.
 func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
 	v := &verifier{ctx: ctx, report: report, names: s.ring.Names(), seen: map[id.ID]bool{}}
-	orgs, err := s.journal.Verify(ctx, v.wrong)
+	orgs, err := s.log.Verify(ctx, v.wrong)
 	if err != nil {
 		return nil, translate(err)
 	}
-	over, err := withCommitted(ctx, s.kv, s.journal, orgs, v.wrong)
+	over, err := withCommitted(ctx, s.kv, s.log, orgs, v.wrong)
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -90,7 +90,7 @@ func (v *verifier) record(root string, rec kv.Record) error {
 		}
 	}
 	if rec.Key == records.Head(org) {
-		if !commitlog.IsHead(rec) {
+		if _, err := commitlog.ParseHead(rec); err != nil {
 			v.wrong(rec.Key, "it is malformed")
 		}
 		return nil

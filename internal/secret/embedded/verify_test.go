@@ -31,7 +31,7 @@ func verifiable(t testing.TB) (*Store, *bolt.DB) {
 	s := New(Config{KV: db, Keyring: ring})
 	for org := id.ID(1); org < 4; org++ {
 		change := secret.Change{Set: map[string]secret.Value{"a/b": secret.NewValue([]byte("sesame")), "c": secret.NewValue(nil)}}
-		if err := s.Apply(t.Context(), org, change); err != nil {
+		if _, err := s.Apply(t.Context(), org, change); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,7 +133,7 @@ func TestVerifyNames(t *testing.T) {
 	inSeal.begin(t, s)
 	for _, o := range []id.ID{org, otherOrg} {
 		for _, c := range []secret.Change{{Set: setOf("a", "1", "b", "1", "gone", "1", "gone too", "1")}, {Delete: []string{"gone", "gone too"}}} {
-			if err := s.Apply(t.Context(), o, c); err != nil {
+			if _, err := s.Apply(t.Context(), o, c); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -205,7 +205,7 @@ func TestVerifyNames(t *testing.T) {
 			t.Errorf("%s: a list of %q, %v", name, keys, err)
 		}
 		// Who knows the name has the value, and setting it anew puts it right.
-		if v, err := s.Get(t.Context(), org, "a"); err != nil || string(v.Bytes()) != "1" {
+		if v, err := secret.Get(t.Context(), s, org, "a"); err != nil || string(v.Bytes()) != "1" {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(tt.ops) == 1 && tt.ops[0].Key == a.Key {

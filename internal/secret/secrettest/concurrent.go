@@ -58,6 +58,14 @@ func TestShared(t *testing.T, open func(t *testing.T) (secret.Store, secret.Stor
 		a, b := open(t)
 		wholeChanges(t, a, b, min(swapped, 400), 3)
 	})
+	t.Run("ReadersSeeOneMoment", func(t *testing.T) {
+		a, b := open(t)
+		oneMoment(t, a, b)
+	})
+	t.Run("ConcurrentVersion", func(t *testing.T) {
+		a, b := open(t)
+		oneAtVersion(t, a, b)
+	})
 }
 
 func testConcurrentDistinctKeys(t *testing.T, s secret.Store) { distinctKeys(t, s) }
@@ -69,7 +77,7 @@ func distinctKeys(t *testing.T, stores ...secret.Store) {
 	for i := range writers {
 		wg.Go(func() {
 			key := fmt.Sprintf("key-%02d", i)
-			if err := stores[i%len(stores)].Apply(t.Context(), orgA, set(key, "value of "+key)); err != nil {
+			if _, err := stores[i%len(stores)].Apply(t.Context(), orgA, set(key, "value of "+key)); err != nil {
 				t.Errorf("writer %d: %v", i, err)
 			}
 		})
@@ -95,7 +103,7 @@ func testConcurrentSameKey(t *testing.T, s secret.Store) {
 	for i := range writers {
 		wg.Go(func() {
 			v := fmt.Sprintf("value of %d", i)
-			if err := s.Apply(t.Context(), orgA, set("same", v, "same too", v)); err != nil {
+			if _, err := s.Apply(t.Context(), orgA, set("same", v, "same too", v)); err != nil {
 				t.Errorf("writer %d: %v", i, err)
 			}
 		})
@@ -104,7 +112,7 @@ func testConcurrentSameKey(t *testing.T, s secret.Store) {
 	if t.Failed() {
 		return
 	}
-	v, err := s.Get(t.Context(), orgA, "same")
+	v, err := secret.Get(t.Context(), s, orgA, "same")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +137,7 @@ func testConcurrentSetAndDelete(t *testing.T, s secret.Store) {
 				for _, c := range []secret.Change{
 					set(small, "1"), large, {Delete: []string{small}}, {Set: set(small, "2").Set, Delete: sortedKeys(large)},
 				} {
-					if err := s.Apply(t.Context(), orgA, c); err != nil {
+					if _, err := s.Apply(t.Context(), orgA, c); err != nil {
 						t.Errorf("writer %d: %v", w, err)
 						return
 					}
@@ -156,7 +164,7 @@ func testReadersSeeWholeChanges(t *testing.T, s secret.Store) { wholeChanges(t, 
 func testReadersSeeWholeLargeChanges(t *testing.T, s secret.Store) { wholeChanges(t, s, s, swapped, 3) }
 
 // wholeChanges has the writer swap two sets of n keys, one for the other, while readers list: a list is always one of
-// the two, whole. A list is one call, so it must be one moment; several calls of Get need not be.
+// the two, whole. A list is one call, so it must be one moment; several calls need not be.
 func wholeChanges(t *testing.T, writer, reader secret.Store, n, rounds int) {
 	even, odd := numbered("even", n), numbered("odd", n)
 	lists := [2][]string{sortedKeys(even), sortedKeys(odd)}

@@ -19,7 +19,7 @@ func only(c secret.Condition, change secret.Change) secret.Change {
 // wantRefused makes a change whose condition does not hold because of the key.
 func wantRefused(t *testing.T, s secret.Store, change secret.Change, key string) {
 	t.Helper()
-	err := s.Apply(t.Context(), orgA, change)
+	_, err := s.Apply(t.Context(), orgA, change)
 	if !errs.Is(err, errs.PreconditionFailed) || !strings.Contains(errs.Message(err), key) {
 		t.Fatalf("Apply: %v, want an error of code %q that names %s", err, errs.PreconditionFailed, key)
 	}
@@ -75,10 +75,10 @@ func oneMakes(t *testing.T, stores ...secret.Store) {
 		for i := range writers {
 			s := stores[i%len(stores)]
 			wg.Go(func() {
-				outcomes[i] = s.Apply(t.Context(), orgA, only(secret.IfNew, set(key, fmt.Sprintf("value of %d", i))))
+				_, outcomes[i] = s.Apply(t.Context(), orgA, only(secret.IfNew, set(key, fmt.Sprintf("value of %d", i))))
 			})
 			wg.Go(func() {
-				if err := s.Apply(t.Context(), orgA, set(fmt.Sprintf("other-%d", i), key)); err != nil {
+				if _, err := s.Apply(t.Context(), orgA, set(fmt.Sprintf("other-%d", i), key)); err != nil {
 					t.Errorf("writer of another secret: %v", err)
 				}
 			})

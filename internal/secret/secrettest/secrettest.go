@@ -38,11 +38,14 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"DeletedIsGone", testDeletedIsGone},
 		{"ConditionDoesNotHold", testConditionDoesNotHold},
 		{"BuiltOnOther", testBuiltOnOther},
+		{"VersionDoesNotHold", testVersionDoesNotHold},
+		{"SecretVersionDoesNotHold", testSecretVersionDoesNotHold},
+		{"NotKept", testNotKept},
+		{"VersionNotReadable", testVersionNotReadable},
 
 		{"Check", testCheck},
 		{"SetAndDelete", testSetAndDelete},
 		{"ConditionHolds", testConditionHolds},
-		{"BuiltOn", testBuiltOn},
 		{"Overwrite", testOverwrite},
 		{"KeyForms", testKeyForms},
 		{"KeysSorted", testKeysSorted},
@@ -56,12 +59,21 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"OutputNotShared", testOutputNotShared},
 		{"Purge", testPurge},
 		{"ForUse", testForUse},
+		{"Snapshot", testSnapshot},
+		{"Version", testVersion},
+		{"SecretVersions", testSecretVersions},
+		{"Describe", testDescribe},
+		{"DeletedAndRestored", testDeletedAndRestored},
+		{"Marks", testMarks},
+		{"Remove", testRemove},
 
 		{"ConcurrentDistinctKeys", testConcurrentDistinctKeys},
 		{"ConcurrentSameKey", testConcurrentSameKey},
 		{"ConcurrentNew", testConcurrentNew},
 		{"ConcurrentSetAndDelete", testConcurrentSetAndDelete},
 		{"ReadersSeeWholeChanges", testReadersSeeWholeChanges},
+		{"ReadersSeeOneMoment", testReadersSeeOneMoment},
+		{"ConcurrentVersion", testConcurrentVersion},
 		{"ReadersSeeWholeLargeChanges", testReadersSeeWholeLargeChanges},
 		{"ReadersDuringPurge", testReadersDuringPurge},
 	}
@@ -73,7 +85,7 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 // apply makes a change that must succeed.
 func apply(t *testing.T, s secret.Store, org id.ID, c secret.Change) {
 	t.Helper()
-	if err := s.Apply(t.Context(), org, c); err != nil {
+	if _, err := s.Apply(t.Context(), org, c); err != nil {
 		t.Fatalf("Apply: %v", err)
 	}
 }
@@ -113,7 +125,7 @@ func wantKeys(t *testing.T, s secret.Store, org id.ID, want ...string) {
 // wantValue reads, which must give the value. It prints no more of a long one than its length.
 func wantValue(t *testing.T, s secret.Store, org id.ID, key, want string) {
 	t.Helper()
-	v, err := s.Get(t.Context(), org, key)
+	v, err := secret.Get(t.Context(), s, org, key)
 	if err != nil {
 		t.Fatalf("Get(%.80q): %v", key, err)
 	}
@@ -124,7 +136,7 @@ func wantValue(t *testing.T, s secret.Store, org id.ID, key, want string) {
 
 func wantMissing(t *testing.T, s secret.Store, org id.ID, key string) {
 	t.Helper()
-	if v, err := s.Get(t.Context(), org, key); !errs.Is(err, errs.NotFound) {
+	if v, err := secret.Get(t.Context(), s, org, key); !errs.Is(err, errs.NotFound) {
 		t.Fatalf("Get(%q) = %d bytes, %v; want an error of code %q", key, v.Len(), err, errs.NotFound)
 	}
 }
@@ -161,10 +173,12 @@ func testEndedContext(t *testing.T, s secret.Store) {
 	}{{cancelled, context.Canceled}, {late, context.DeadlineExceeded}} {
 		calls := map[string]func() error{
 			"Keys":  func() error { _, err := s.Keys(c.ctx, orgA); return err },
-			"Get":   func() error { _, err := s.Get(c.ctx, orgA, "kept"); return err },
-			"Apply": func() error { return s.Apply(c.ctx, orgA, set("new", "1")) },
+			"Get":   func() error { _, err := secret.Get(c.ctx, s, orgA, "kept"); return err },
+			"Read":  func() error { _, err := s.Read(c.ctx, orgA, secret.Query{}); return err },
+			"Apply": func() error { _, err := s.Apply(c.ctx, orgA, set("new", "1")); return err },
 			"Apply of a deletion": func() error {
-				return s.Apply(c.ctx, orgA, secret.Change{Delete: []string{"kept"}})
+				_, err := s.Apply(c.ctx, orgA, secret.Change{Delete: []string{"kept"}})
+				return err
 			},
 			"Purge": func() error { return s.Purge(c.ctx, orgA) },
 			"Check": func() error { return s.Check(c.ctx) },
@@ -186,7 +200,10 @@ func testContextEndsDuringApply(t *testing.T, s secret.Store) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := numbered("k", 300)
 		done := make(chan error)
-		go func() { done <- s.Apply(ctx, orgA, c) }()
+		go func() {
+			_, err := s.Apply(ctx, orgA, c)
+			done <- err
+		}()
 		for range i * 2000 {
 			ctx.Err() // a moment's work, a little longer in each round
 		}

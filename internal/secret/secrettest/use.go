@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"strongroom/internal/errs"
 	"strongroom/internal/secret"
 )
 
@@ -15,13 +14,13 @@ import (
 func testForUse(t *testing.T, s secret.Store) {
 	use := func(want func(string) bool) map[string]string {
 		t.Helper()
-		values, err := secret.UseAll(t.Context(), s, orgA, want)
+		snap, err := s.Read(t.Context(), orgA, secret.Query{Want: want, ForUse: true})
 		if err != nil {
-			t.Fatalf("UseAll: %v", err)
+			t.Fatalf("Read: %v", err)
 		}
 		got := make(map[string]string)
-		for k, v := range values {
-			got[k] = string(v.Bytes())
+		for k, v := range snap.Secrets {
+			got[k] = string(v.Value.Bytes())
 		}
 		return got
 	}
@@ -29,8 +28,8 @@ func testForUse(t *testing.T, s secret.Store) {
 	if got := use(all); len(got) != 0 {
 		t.Errorf("of an organisation that has none: %v", got)
 	}
-	if _, err := secret.Use(t.Context(), s, orgA, "a"); !errs.Is(err, errs.NotFound) {
-		t.Errorf("a missing one: %v", err)
+	if snap, err := s.Read(t.Context(), orgA, secret.Query{Keys: []string{"a"}, ForUse: true}); err != nil || len(snap.Secrets) != 0 {
+		t.Errorf("a missing one: %d, %v", len(snap.Secrets), err)
 	}
 	apply(t, s, orgA, set("a", "1", "db/a", "2", "db/b", ""))
 	apply(t, s, orgB, set("a", "another organisation's"))
@@ -41,7 +40,8 @@ func testForUse(t *testing.T, s secret.Store) {
 	if diff := cmp.Diff(map[string]string{"db/a": "2"}, use(func(k string) bool { return strings.HasPrefix(k, "db/") })); diff != "" {
 		t.Errorf("some, after a change (-want +got):\n%s", diff)
 	}
-	if v, err := secret.Use(t.Context(), s, orgA, "a"); err != nil || string(v.Bytes()) != "3" {
-		t.Errorf("one, after a change: %q, %v", v.Bytes(), err)
+	snap, err := s.Read(t.Context(), orgA, secret.Query{Keys: []string{"a"}, ForUse: true})
+	if err != nil || len(snap.Secrets) != 1 || string(snap.Secrets["a"].Value.Bytes()) != "3" {
+		t.Errorf("one, after a change: %d, %v", len(snap.Secrets), err)
 	}
 }

@@ -46,16 +46,17 @@ func BenchmarkVault(b *testing.B) {
 		if err := direct(b.Context(), client, token, "PUT", theirs, body); err != nil {
 			b.Fatal(err)
 		}
-		if err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
+		if _, err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
 			b.Fatal(err)
 		}
 		run(b, "direct-read", clients, func(ctx context.Context, _ int) error { return direct(ctx, client, token, "GET", theirs, nil) })
 		run(b, "keys", clients, func(ctx context.Context, _ int) error { _, err := s.Keys(ctx, org); return err })
 		run(b, "direct-write", clients, func(ctx context.Context, _ int) error { return direct(ctx, client, token, "PUT", theirs, body) })
 		run(b, "change", clients, func(ctx context.Context, i int) error {
-			return s.Apply(ctx, org, set("key-000", fmt.Sprint(i)))
+			_, err := s.Apply(ctx, org, set("key-000", fmt.Sprint(i)))
+			return err
 		})
-		run(b, "use", clients, func(ctx context.Context, _ int) error { _, err := s.Use(ctx, org, "key-000"); return err })
+		run(b, "use", clients, func(ctx context.Context, _ int) error { _, err := useOne(ctx, s, org, "key-000"); return err })
 	})
 }
 
@@ -84,13 +85,13 @@ func BenchmarkRatio(b *testing.B) {
 				b.Fatal(err)
 			}
 			url := v.Address + "/v1/" + mount + "/data/" + (org + 1000).String()
-			if err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
+			if _, err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
 				b.Fatal(err)
 			}
 			n := 0
 			calls := []func() error{
 				func() error { return direct(b.Context(), client, token, "PUT", url, body) },
-				func() error { n++; return s.Apply(b.Context(), org, set("key-000", fmt.Sprint(n))) },
+				func() error { n++; return errOf(s.Apply(b.Context(), org, set("key-000", fmt.Sprint(n)))) },
 				func() error { return direct(b.Context(), client, token, "GET", url, nil) },
 				func() error { _, err := s.Keys(b.Context(), org); return err },
 			}

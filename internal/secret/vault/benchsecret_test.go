@@ -67,7 +67,7 @@ func secretCalls(b *testing.B, secrets int, org id.ID) (*Store, *http.Client, []
 		b.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	if err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
+	if _, err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
 		b.Fatal(err)
 	}
 	at := func(kind string) string { return v.Address + "/v1/" + p.Mount + "/" + kind + "/" + org.String() }
@@ -77,19 +77,19 @@ func secretCalls(b *testing.B, secrets int, org id.ID) (*Store, *http.Client, []
 		{"direct-read", func(ctx context.Context, _ int) error {
 			return direct(ctx, client, token, "GET", at("data")+"/key-000", nil)
 		}},
-		{"get", func(ctx context.Context, _ int) error { _, err := s.Get(ctx, org, "key-000"); return err }},
+		{"get", func(ctx context.Context, _ int) error { _, err := secret.Get(ctx, s, org, "key-000"); return err }},
 		{"direct-write", func(ctx context.Context, i int) error {
 			return direct(ctx, client, token, "PUT", fmt.Sprint(at("data"), "/theirs-", i%32), fmt.Appendf(nil, `{"data":{"value":"%d"}}`, i))
 		}},
 		{"set", func(ctx context.Context, i int) error {
-			return s.Apply(ctx, org, set(fmt.Sprint("ours-", i%32), fmt.Sprint(i)))
+			return errOf(s.Apply(ctx, org, set(fmt.Sprint("ours-", i%32), fmt.Sprint(i))))
 		}},
 		{"change-of-10", func(ctx context.Context, i int) error {
 			c := secret.Change{Set: make(map[string]secret.Value)}
 			for n := range 10 {
 				c.Set[fmt.Sprint("ten-", n)] = secret.NewValue(fmt.Appendf(nil, "%d of %d", n, i))
 			}
-			return s.Apply(ctx, org, c)
+			return errOf(s.Apply(ctx, org, c))
 		}},
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -100,7 +99,7 @@ func TestClientCertificateIsReplaced(t *testing.T) {
 }
 
 func certificateTold(s *Store) bool {
-	for _, d := range secret.Details(s) {
+	for _, d := range s.About(org).Details {
 		if d.Name == "vault-client-certificate" && !d.OK {
 			return true
 		}

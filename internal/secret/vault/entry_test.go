@@ -27,7 +27,7 @@ func TestForeignValues(t *testing.T) {
 	s, _ := open(t, v, Config{Place: Place{Mount: mount}})
 	wantKeys(t, s, "a")
 	for _, key := range []string{"number", "object", "null"} {
-		if _, err := s.Get(t.Context(), org, key); !errs.Is(err, errs.NotFound) {
+		if _, err := secret.Get(t.Context(), s, org, key); !errs.Is(err, errs.NotFound) {
 			t.Errorf("Get(%s): %v, want not found", key, err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestDeletedVersions(t *testing.T) {
 			apply(t, s, set("b", "2"))
 			remove(t, mount+"/%s/"+org.String())
 			wantKeys(t, s)
-			if _, err := s.Get(t.Context(), org, "a"); !errs.Is(err, errs.NotFound) {
+			if _, err := secret.Get(t.Context(), s, org, "a"); !errs.Is(err, errs.NotFound) {
 				t.Errorf("Get: %v, want not found", err)
 			}
 			apply(t, s, secret.Change{Delete: []string{"a"}})

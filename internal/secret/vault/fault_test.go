@@ -55,7 +55,7 @@ func TestMissingCapability(t *testing.T) {
 	t.Run("create", func(t *testing.T) {
 		mount := v.MountKV(t)
 		s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, "read", "update"), time.Hour)})
-		wantUnavailable(t, "Apply", s.Apply(t.Context(), org, set("a", "1")), "permission denied", v)
+		wantUnavailable(t, "Apply", errOf(s.Apply(t.Context(), org, set("a", "1"))), "permission denied", v)
 		log.want(t, `\"create\" on`)
 	})
 	t.Run("delete of metadata", func(t *testing.T) {
@@ -125,7 +125,7 @@ func sealedInMidLoad(t *testing.T, l kv2.Layout) {
 				if i%2 == 1 {
 					c = set(key, "v", key+"/twin", "v")
 				}
-				switch err := s.Apply(t.Context(), org, c); {
+				switch _, err := s.Apply(t.Context(), org, c); {
 				case err == nil:
 					mu.Lock()
 					done = append(done, key)
@@ -152,7 +152,7 @@ func sealedInMidLoad(t *testing.T, l kv2.Layout) {
 	close(stop)
 	wg.Wait()
 	for _, key := range done {
-		if _, err := s.Get(t.Context(), org, key); err != nil {
+		if _, err := secret.Get(t.Context(), s, org, key); err != nil {
 			t.Errorf("a change that was answered nil is lost: %v", err)
 		}
 	}
@@ -357,7 +357,7 @@ func TestStrangeAnswers(t *testing.T) {
 			})
 			_, err := s.Keys(t.Context(), org)
 			wantUnavailable(t, "Keys", err, "the secret store", v)
-			wantUnavailable(t, "Apply", s.Apply(t.Context(), org, set("a", "1")), "the secret store", v)
+			wantUnavailable(t, "Apply", errOf(s.Apply(t.Context(), org, set("a", "1"))), "the secret store", v)
 			if a.status == 200 && strings.Contains(log.String(), "sesame") || strings.Contains(log.String(), "5e5a3e") {
 				t.Errorf("the log quotes data:\n%s", log)
 			}
@@ -389,7 +389,7 @@ func TestClosed(t *testing.T) {
 	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t)}})
 	apply(t, s, set("a", "1"))
 	s.Close()
-	wantUnavailable(t, "Apply", s.Apply(t.Context(), org, set("b", "1")), "shutting down", v)
+	wantUnavailable(t, "Apply", errOf(s.Apply(t.Context(), org, set("b", "1"))), "shutting down", v)
 	s.Close()
 	var _ secret.Store = s
 }

@@ -23,13 +23,13 @@ func TestNoHistoryInOneEntry(t *testing.T) {
 	for call, err := range map[string]error{
 		"Info": info, "Deleted": deleted,
 		"Describe": s.Describe(t.Context(), org, "a", secret.Description{Text: "x"}),
-		"Restore":  s.Restore(t.Context(), org, "a", 1, "ann"),
+		"Restore":  errOf(s.Restore(t.Context(), org, "a", 1, "ann")),
 	} {
 		if !errs.Is(err, errs.NotImplemented) || !strings.Contains(errs.Message(err), "--vault-layout secret") {
 			t.Errorf("%s: %v", call, err)
 		}
 	}
-	if secret.KeepsHistory(s, org) {
+	if s.About(org).History {
 		t.Error("it says that it keeps a history")
 	}
 }
@@ -56,7 +56,7 @@ func TestHistory(t *testing.T) {
 		if _, err := s.Info(t.Context(), org, key); !errs.Is(err, errs.NotFound) {
 			t.Errorf("Info of %q: %v, want not found", key, err)
 		}
-		if err := s.Restore(t.Context(), org, key, 0, "ann"); !errs.Is(err, errs.NotFound) {
+		if _, err := s.Restore(t.Context(), org, key, 0, "ann"); !errs.Is(err, errs.NotFound) {
 			t.Errorf("Restore of %q: %v, want not found", key, err)
 		}
 		if err := s.Describe(t.Context(), org, key, secret.Description{Text: "x"}); !errs.Is(err, errs.NotFound) {
@@ -93,19 +93,19 @@ func TestHistory(t *testing.T) {
 
 	// Restoring is setting anew.
 	for _, n := range []int{4, 99, -1} {
-		if err := s.Restore(t.Context(), org, key, n, "eve"); !errs.Is(err, errs.NotFound) {
+		if _, err := s.Restore(t.Context(), org, key, n, "eve"); !errs.Is(err, errs.NotFound) {
 			t.Errorf("Restore of version %d: %v", n, err)
 		}
 	}
 	for _, n := range []int{0, 3, 1} { // the first two are what is there
-		if err := s.Restore(t.Context(), org, key, n, "eve"); err != nil {
+		if _, err := s.Restore(t.Context(), org, key, n, "eve"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got, want := shape(info()), `v4 by "eve": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got, err := s.Get(t.Context(), org, key); err != nil || string(got.Bytes()) != "one" {
+	if got, err := secret.Get(t.Context(), s, org, key); err != nil || string(got.Bytes()) != "one" {
 		t.Errorf("restored: %q, %v", got.Bytes(), err)
 	}
 
@@ -121,7 +121,7 @@ func TestHistory(t *testing.T) {
 			}
 		}},
 		{"restore", func() { // which is setting anew, here too
-			if err := s.Restore(t.Context(), org, key, 0, "fay"); err != nil {
+			if _, err := s.Restore(t.Context(), org, key, 0, "fay"); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -138,7 +138,7 @@ func TestHistory(t *testing.T) {
 		}
 		tt.back()
 		wantKeys(t, s, key, "other")
-		if got, err := s.Get(t.Context(), org, key); err != nil || string(got.Bytes()) != "one" {
+		if got, err := secret.Get(t.Context(), s, org, key); err != nil || string(got.Bytes()) != "one" {
 			t.Errorf("%s: %q, %v", tt.name, got.Bytes(), err)
 		}
 		if deleted, err := s.Deleted(t.Context(), org); err != nil || len(deleted) != 0 {
@@ -149,7 +149,7 @@ func TestHistory(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	apply(t, s, remove)
-	if err := s.Restore(t.Context(), org, key, 2, "eve"); err != nil {
+	if _, err := s.Restore(t.Context(), org, key, 2, "eve"); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := shape(info()), `v6 by "eve": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true 5 "" false 6 "eve" true`; got != want {
@@ -158,13 +158,13 @@ func TestHistory(t *testing.T) {
 	if status, b := v.Do(t, "PUT", mount+"/destroy/"+org.String()+"/"+key, map[string]any{"versions": []int{1, 6}}); status >= 300 {
 		t.Fatalf("%d %s", status, b)
 	}
-	if err := s.Restore(t.Context(), org, key, 1, "eve"); !errs.Is(err, errs.NotFound) {
+	if _, err := s.Restore(t.Context(), org, key, 1, "eve"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("Restore of a destroyed version: %v", err)
 	}
-	if err := s.Restore(t.Context(), org, key, 0, "eve"); !errs.Is(err, errs.NotFound) {
+	if _, err := s.Restore(t.Context(), org, key, 0, "eve"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("Restore of a destroyed secret: %v", err)
 	}
-	if err := s.Restore(t.Context(), org, key, 2, "eve"); err != nil {
+	if _, err := s.Restore(t.Context(), org, key, 2, "eve"); err != nil {
 		t.Error(err)
 	}
 }
@@ -239,7 +239,7 @@ func TestForGood(t *testing.T) {
 	if status, _ := v.Do(t, "GET", mount+"/metadata/"+org.String()+"/key-100", nil); status != http.StatusNotFound {
 		t.Errorf("metadata of what is gone: %d", status)
 	}
-	if err := s.Restore(t.Context(), org, "key-100", 0, "ann"); !errs.Is(err, errs.NotFound) {
+	if _, err := s.Restore(t.Context(), org, "key-100", 0, "ann"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("Restore of what is gone: %v", err)
 	}
 }

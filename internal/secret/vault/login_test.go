@@ -12,6 +12,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/login"
 	"strongroom/internal/secret/vault/vaulttest"
 )
@@ -200,7 +201,7 @@ func TestRevokedInANamespace(t *testing.T) {
 		mu.Lock()
 		tokens = nil
 		mu.Unlock()
-		if _, err := s.Get(t.Context(), org, "a"); err != nil {
+		if _, err := secret.Get(t.Context(), s, org, "a"); err != nil {
 			t.Fatalf("after the token's end: %v\n%s", err, l)
 		}
 		apply(t, s, set("a", "2"))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -33,7 +34,7 @@ func TestDeadConnections(t *testing.T) {
 			for range 8 {
 				wg.Go(func() { wantKeysOf(t, s, "a") })
 				wg.Go(func() {
-					if _, err := s.Get(t.Context(), org, "a"); err != nil {
+					if _, err := secret.Get(t.Context(), s, org, "a"); err != nil {
 						t.Errorf("Get: %v", err)
 					}
 				})
@@ -68,11 +69,11 @@ func TestWaitersAreReleased(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			_, err := s.Get(t.Context(), org, "a")
+			_, err := secret.Get(t.Context(), s, org, "a")
 			wantUnavailable(t, "Get", err, "the secret store did not answer in time", v)
 		})
 		wg.Go(func() {
-			wantUnavailable(t, "Apply", s.Apply(t.Context(), org, set(fmt.Sprint(i), "1")), "the secret store did not answer in time", v)
+			wantUnavailable(t, "Apply", errOf(s.Apply(t.Context(), org, set(fmt.Sprint(i), "1"))), "the secret store did not answer in time", v)
 		})
 	}
 	wg.Wait()
@@ -96,7 +97,7 @@ func TestBalancer(t *testing.T) {
 				http.Error(w, "<html>no server is available</html>", status)
 			})
 			waitFor(t, func() bool {
-				_, err := s.Get(t.Context(), org, "a")
+				_, err := secret.Get(t.Context(), s, org, "a")
 				wantUnavailable(t, "Get", err, says, v)
 				return s.conn.Reason() != nil
 			})
@@ -128,11 +129,11 @@ func TestCutInItsBody(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	for range 4 {
-		if _, err := s.Get(t.Context(), org, "a"); err != nil {
+		if _, err := secret.Get(t.Context(), s, org, "a"); err != nil {
 			t.Errorf("Get: %v", err)
 		}
 	}
-	if err := s.Apply(t.Context(), org, set("b", "1")); err != nil && !errs.Is(err, errs.Unavailable) {
+	if _, err := s.Apply(t.Context(), org, set("b", "1")); err != nil && !errs.Is(err, errs.Unavailable) {
 		t.Errorf("Apply: %v", err)
 	}
 	f.set(nil)

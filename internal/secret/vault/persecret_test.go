@@ -50,18 +50,18 @@ func TestMissingCapabilities(t *testing.T) {
 			}
 			s, log := open(t, v, Config{Place: p, Token: v.Token(t, policy.String(), time.Hour), ClientTimeout: new(5 * time.Second)})
 			_, list := s.Keys(t.Context(), org)
-			_, get := s.Get(t.Context(), org, "old")
+			_, get := secret.Get(t.Context(), s, org, "old")
 			_, info := s.Info(t.Context(), org, "old")
 			for _, call := range []struct {
 				name string
 				err  error
 			}{
 				{"list", list}, {"get", get}, {"info", info},
-				{"new", s.Apply(t.Context(), org, set("new", "1"))},
-				{"over", s.Apply(t.Context(), org, set("old", "2"))},
-				{"two", s.Apply(t.Context(), org, set("x", "1", "y", "1"))},
-				{"delete", s.Apply(t.Context(), org, secret.Change{Delete: []string{"more"}})},
-				{"restore", s.Restore(t.Context(), org, "gone", 0, "ann")},
+				{"new", errOf(s.Apply(t.Context(), org, set("new", "1")))},
+				{"over", errOf(s.Apply(t.Context(), org, set("old", "2")))},
+				{"two", errOf(s.Apply(t.Context(), org, set("x", "1", "y", "1")))},
+				{"delete", errOf(s.Apply(t.Context(), org, secret.Change{Delete: []string{"more"}}))},
+				{"restore", errOf(s.Restore(t.Context(), org, "gone", 0, "ann"))},
 				{"purge", s.Purge(t.Context(), org)},
 			} {
 				if !slices.Contains(tt.fails, call.name) {
@@ -103,11 +103,11 @@ func TestOthersEntries(t *testing.T) {
 	write("%25strongroom/note", `{"value":"x"}`)
 	write("db/plain", `{"value":"put by hand","note":"kept"}`)
 	wantKeys(t, s, "db/plain", "number", "theirs")
-	if got, err := s.Get(t.Context(), org, "db/plain"); err != nil || string(got.Bytes()) != "put by hand" {
+	if got, err := secret.Get(t.Context(), s, org, "db/plain"); err != nil || string(got.Bytes()) != "put by hand" {
 		t.Errorf("what vault kv put wrote: %q, %v", got.Bytes(), err)
 	}
 	for _, key := range []string{"theirs", "number", "bad", "b%61d"} {
-		if _, err := s.Get(t.Context(), org, key); !errs.Is(err, errs.NotFound) {
+		if _, err := secret.Get(t.Context(), s, org, key); !errs.Is(err, errs.NotFound) {
 			t.Errorf("Get(%q): %v, want not found", key, err)
 		}
 	}
@@ -126,11 +126,11 @@ func TestOthersEntries(t *testing.T) {
 	} {
 		apply(t, s, set(name, "1"))
 		remove(path.Join(org.String(), name))
-		if _, err := s.Get(t.Context(), org, name); !errs.Is(err, errs.NotFound) {
+		if _, err := secret.Get(t.Context(), s, org, name); !errs.Is(err, errs.NotFound) {
 			t.Errorf("%s: %v, want not found", name, err)
 		}
 		apply(t, s, set(name, "2"))
-		if got, err := s.Get(t.Context(), org, name); err != nil || string(got.Bytes()) != "2" {
+		if got, err := secret.Get(t.Context(), s, org, name); err != nil || string(got.Bytes()) != "2" {
 			t.Errorf("%s, and set anew: %q, %v", name, got.Bytes(), err)
 		}
 	}
@@ -172,7 +172,7 @@ func TestSecretTooLarge(t *testing.T) {
 	s, _ := open(t, v, Config{Place: Place{Layout: LayoutSecret}, MaxRetries: new(0)})
 	large, fits := strings.Repeat("x", 100<<10), strings.Repeat("x", 60<<10)
 	for _, c := range []secret.Change{set("large", large), set("large", large, "small", "1")} {
-		err := s.Apply(t.Context(), org, c)
+		_, err := s.Apply(t.Context(), org, c)
 		if !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "max_entry_size") || strings.Contains(errs.Message(err), "vault-layout") {
 			t.Errorf("%d names: %v (%s)", len(c.Set), err, errs.CodeOf(err))
 		}
@@ -183,7 +183,7 @@ func TestSecretTooLarge(t *testing.T) {
 	// At the limit, to the byte: a change of several names that is taken is carried out.
 	for n := 65<<10 - 300; n < 65<<10; n += 37 {
 		value := strings.Repeat("x", n)
-		if err := s.Apply(t.Context(), org, set("edge", value, "beside", fmt.Sprint(n))); errs.Is(err, errs.RequestTooLarge) {
+		if _, err := s.Apply(t.Context(), org, set("edge", value, "beside", fmt.Sprint(n))); errs.Is(err, errs.RequestTooLarge) {
 			continue
 		} else if err != nil {
 			t.Fatalf("%d bytes: %v", n, err)
@@ -196,7 +196,7 @@ func TestSecretTooLarge(t *testing.T) {
 		t.Errorf("journals are left: %d %s", status, body)
 	}
 	one, _ := open(t, v, Config{MaxRetries: new(0)})
-	if err := one.Apply(t.Context(), org, set("a", fits, "b", fits)); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "--vault-layout secret") {
+	if _, err := one.Apply(t.Context(), org, set("a", fits, "b", fits)); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "--vault-layout secret") {
 		t.Errorf("in one entry: %v", err)
 	}
 }
@@ -220,7 +220,7 @@ func TestRequestsOfSecrets(t *testing.T) {
 	}{
 		{"a list", func() { wantKeys(t, s, "a") }, 2},
 		{"a value", func() {
-			if _, err := s.Get(t.Context(), org, "a"); err != nil {
+			if _, err := secret.Get(t.Context(), s, org, "a"); err != nil {
 				t.Error(err)
 			}
 		}, 2},
@@ -255,7 +255,7 @@ func TestSetsTogether(t *testing.T) {
 	release()
 	wg.Wait()
 	wantKeys(t, s, "a", "first", "same", "with")
-	if got, err := s.Get(t.Context(), org, "same"); err != nil || string(got.Bytes()) != "3" {
+	if got, err := secret.Get(t.Context(), s, org, "same"); err != nil || string(got.Bytes()) != "3" {
 		t.Errorf("same is %q, %v", got.Bytes(), err)
 	}
 }
@@ -285,7 +285,7 @@ func TestLargeChangeInTime(t *testing.T) {
 		if keys, err := store.Keys(t.Context(), org); err != nil || len(keys) != 50 {
 			t.Errorf("%d keys, %v", len(keys), err)
 		}
-		if got, err := store.Get(t.Context(), org, "key-049"); err != nil || got.Len() == 0 {
+		if got, err := secret.Get(t.Context(), store, org, "key-049"); err != nil || got.Len() == 0 {
 			t.Errorf("Get: %v", err)
 		}
 	}

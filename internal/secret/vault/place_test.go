@@ -136,7 +136,7 @@ func TestNamesInPaths(t *testing.T) {
 		wantKeys(t, s, "k")
 	}
 	name = ""
-	if err := s.Apply(t.Context(), org, set("k", "v")); !errs.Is(err, errs.NotFound) {
+	if _, err := s.Apply(t.Context(), org, set("k", "v")); !errs.Is(err, errs.NotFound) {
 		t.Errorf("a change after the organisation's end: %v", err)
 	}
 	ended = []string{"a b", "../x", "100%"} // the names that it had
@@ -177,7 +177,7 @@ func TestRoutes(t *testing.T) {
 	if err != nil || strings.Join(keys, " ") != "theirs" {
 		t.Errorf("keys of the route: %q, %v", keys, err)
 	}
-	if err := s.Apply(t.Context(), otherOrg, set("k", "v")); !errs.Is(err, errs.Forbidden) {
+	if _, err := s.Apply(t.Context(), otherOrg, set("k", "v")); !errs.Is(err, errs.Forbidden) {
 		t.Errorf("a change of what is read only: %v", err)
 	}
 	if err := s.Purge(t.Context(), otherOrg); err != nil {
@@ -202,7 +202,7 @@ func TestNamespaces(t *testing.T) {
 		vault.ServeHTTP(w, r)
 	})
 	for _, o := range []id.ID{org, otherOrg} {
-		if _, err := s.Get(t.Context(), o, "k"); !errs.Is(err, errs.NotFound) {
+		if _, err := secret.Get(t.Context(), s, o, "k"); !errs.Is(err, errs.NotFound) {
 			t.Fatal(err)
 		}
 	}
@@ -231,7 +231,7 @@ func TestPolicyOfPlaces(t *testing.T) {
 	if err := s.Purge(t.Context(), org); err != nil {
 		t.Error(err)
 	}
-	if err := s.Apply(t.Context(), org, secret.Change{Delete: []string{"k"}}); err != nil {
+	if _, err := s.Apply(t.Context(), org, secret.Change{Delete: []string{"k"}}); err != nil {
 		t.Error(err)
 	}
 }

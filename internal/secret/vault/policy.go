@@ -35,6 +35,7 @@ func needs(l kv2.Location) []needed {
 			{kind: "metadata", capabilities: []string{"list", "read", "delete"}, why: "Lists names; tells which are deleted, and of earlier versions; removes what is to be gone for good."},
 			{kind: "delete", capabilities: []string{"update"}, why: "Deletes a secret so that it can be brought back."},
 			{kind: "undelete", capabilities: []string{"update"}, optional: true, without: "deleted secrets cannot be brought back", why: "Brings it back; may be left out."},
+			{kind: "destroy", capabilities: []string{"update"}, optional: true, without: "single versions cannot be destroyed", why: "Destroys a single version; may be left out."},
 			{kind: "metadata", capabilities: []string{"update"}, optional: true, without: "secrets cannot be described"},
 		}
 	case l.ReadOnly:

@@ -33,7 +33,7 @@ func TestSweptAndSetAnew(t *testing.T) {
 			return
 		}
 		vault.ServeHTTP(httptest.NewRecorder(), r)
-		if err := other.Apply(r.Context(), org, set("a", "anew")); err != nil {
+		if _, err := other.Apply(r.Context(), org, set("a", "anew")); err != nil {
 			t.Error(err)
 		}
 		panic(http.ErrAbortHandler)
@@ -41,7 +41,7 @@ func TestSweptAndSetAnew(t *testing.T) {
 	if err := s.secret.Sweep(t.Context(), org, time.Now().Add(8*24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := other.Get(t.Context(), org, "a"); err != nil || string(got.Bytes()) != "anew" {
+	if got, err := secret.Get(t.Context(), other, org, "a"); err != nil || string(got.Bytes()) != "anew" {
 		t.Errorf("what was set anew is %q, %v", got.Bytes(), err)
 	}
 }
@@ -98,18 +98,18 @@ func TestDeletedTwice(t *testing.T) {
 		vault.ServeHTTP(w, r)
 	})
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = s.Apply(t.Context(), org, secret.Change{Delete: []string{"a"}}) })
+	wg.Go(func() { _, _ = s.Apply(t.Context(), org, secret.Change{Delete: []string{"a"}}) })
 	<-held
 	f.set(nil)
 	wantKeys(t, other)
-	err := other.Restore(t.Context(), org, "a", 0, "ann")
+	_, err := other.Restore(t.Context(), org, "a", 0, "ann")
 	close(release)
 	wg.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantKeys(t, other, "a")
-	if got, err := other.Get(t.Context(), org, "a"); err != nil || string(got.Bytes()) != "1" {
+	if got, err := secret.Get(t.Context(), other, org, "a"); err != nil || string(got.Bytes()) != "1" {
 		t.Errorf("what was brought back is %q, %v", got.Bytes(), err)
 	}
 }
@@ -122,7 +122,7 @@ func TestReadsInOrder(t *testing.T) {
 	writer, _ := open(t, v, Config{Address: writes.URL, Place: p})
 	reader, _ := open(t, v, Config{Address: reads.URL, Place: p})
 	apply(t, writer, set("a", "old", "b", "old"))
-	if _, err := reader.Get(t.Context(), org, "a"); err != nil {
+	if _, err := secret.Get(t.Context(), reader, org, "a"); err != nil {
 		t.Fatal(err)
 	}
 	committed, carryOut := make(chan struct{}, 2), make(chan struct{})
@@ -148,7 +148,7 @@ func TestReadsInOrder(t *testing.T) {
 		}
 	})
 	wg.Go(func() {
-		if got, err := reader.Get(t.Context(), org, "a"); err != nil || string(got.Bytes()) != "new" {
+		if got, err := secret.Get(t.Context(), reader, org, "a"); err != nil || string(got.Bytes()) != "new" {
 			t.Errorf("read after the commit: %q, %v", got.Bytes(), err)
 		}
 	})
@@ -215,7 +215,7 @@ func TestFinishedOnce(t *testing.T) {
 	wg.Go(func() { apply(t, writer, set("a", "1", "b", "1")) })
 	<-committed
 	for range 50 {
-		if got, err := reader.Get(t.Context(), org, "a"); err != nil || string(got.Bytes()) != "1" {
+		if got, err := secret.Get(t.Context(), reader, org, "a"); err != nil || string(got.Bytes()) != "1" {
 			t.Errorf("%q, %v", got.Bytes(), err)
 		}
 	}

@@ -132,7 +132,7 @@ func (w *worker) set(ctx context.Context, t *testing.T, value string) {
 			c.Delete = append(c.Delete, w.key+"/twin")
 		}
 	}
-	err := w.store.Apply(ctx, w.org, c)
+	_, err := w.store.Apply(ctx, w.org, c)
 	switch {
 	case err == nil:
 		w.may = map[string]bool{value: true}
@@ -146,11 +146,11 @@ func (w *worker) set(ctx context.Context, t *testing.T, value string) {
 }
 
 func (w *worker) read(ctx context.Context, t *testing.T) {
-	get := w.store.Get
+	get := secret.Get
 	if rand.N(2) == 0 {
-		get = w.store.Use // sees this store's changes at once
+		get = useOne // sees this store's changes at once
 	}
-	v, err := get(ctx, w.org, w.key)
+	v, err := get(ctx, w.store, w.org, w.key)
 	switch value := string(v.Bytes()); {
 	case err == nil || errs.Is(err, errs.NotFound):
 		if !w.may[value] {
@@ -166,7 +166,7 @@ func (w *worker) read(ctx context.Context, t *testing.T) {
 
 // settle compares what the key holds in the end.
 func (w *worker) settle(t *testing.T) {
-	v, err := w.store.Get(t.Context(), w.org, w.key)
+	v, err := secret.Get(t.Context(), w.store, w.org, w.key)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		t.Errorf("at the end: %v", err)
 	} else if !w.may[string(v.Bytes())] {

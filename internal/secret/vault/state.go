@@ -7,11 +7,21 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/login"
 )
 
-// Details tells of the token, whose end is the outage that can be seen coming.
-func (s *Store) Details() []secret.Detail {
+// About tells what the organisation's layout can, and of the token.
+func (s *Store) About(org id.ID) secret.About {
+	perSecret := s.places.Layout(org) == kv2.LayoutSecret
+	return secret.About{
+		History: perSecret, SecretVersions: perSecret, Versions: !perSecret,
+		ReadOnly: s.places.ReadOnly(org), Details: s.details(),
+	}
+}
+
+// details tells of the token, whose end is the outage that can be seen coming.
+func (s *Store) details() []secret.Detail {
 	state := s.conn.Session.State()
 	life, ends := state.Life(time.Now())
 	d := secret.Detail{Name: "vault-token", OK: true}
@@ -68,6 +78,3 @@ func (s collector) Collect(to chan<- prometheus.Metric) {
 	count(c.Misses+of.Misses, "miss")
 	to <- prometheus.MustNewConstMetric(cacheKept, prometheus.GaugeValue, float64(c.Kept+of.Kept))
 }
-
-// ReadOnly says whether others write the organisation's secrets, as secret.ReadOnly asks.
-func (s *Store) ReadOnly(org id.ID) bool { return s.places.ReadOnly(org) }

@@ -17,7 +17,7 @@ import (
 
 func wantUse(t *testing.T, s *Store, key, want string) {
 	t.Helper()
-	v, err := s.Use(t.Context(), org, key)
+	v, err := useOne(t.Context(), s, org, key)
 	if err != nil || string(v.Bytes()) != want {
 		t.Errorf("Use(%s) = %q, %v; want %q", key, v.Bytes(), err, want)
 	}
@@ -35,27 +35,27 @@ func TestUseInAnOutage(t *testing.T) {
 	n.Cut()
 	waitFor(t, func() bool { return with.Check(t.Context()) != nil })
 	wantUse(t, with, "a", "1")
-	if _, err := with.Use(t.Context(), org, "b"); !errs.Is(err, errs.NotFound) {
+	if _, err := useOne(t.Context(), with, org, "b"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("a key that was not there: %v", err)
 	}
 	all := func(string) bool { return true }
-	if values, err := with.UseAll(t.Context(), org, all); err != nil || len(values) != 1 || string(values["a"].Bytes()) != "1" {
+	if values, err := useAll(t.Context(), with, org, all); err != nil || len(values) != 1 || string(values["a"].Bytes()) != "1" {
 		t.Errorf("all for use: %d, %v", len(values), err)
 	}
-	if _, err := without.UseAll(t.Context(), org, all); !errs.Is(err, errs.Unavailable) {
+	if _, err := useAll(t.Context(), without, org, all); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("all for use without --vault-cache-stale: %v", err)
 	}
-	if _, err := with.Get(t.Context(), org, "a"); !errs.Is(err, errs.Unavailable) {
+	if _, err := secret.Get(t.Context(), with, org, "a"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("management reads from memory: %v", err)
 	}
-	if _, err := without.Use(t.Context(), org, "a"); !errs.Is(err, errs.Unavailable) {
+	if _, err := useOne(t.Context(), without, org, "a"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("without --vault-cache-stale: %v", err)
 	}
 	// A change that may have been made leaves nothing to be given out.
-	if err := with.Apply(t.Context(), org, set("a", "2")); !errs.Is(err, errs.Unavailable) {
+	if _, err := with.Apply(t.Context(), org, set("a", "2")); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("Apply: %v", err)
 	}
-	if _, err := with.Use(t.Context(), org, "a"); !errs.Is(err, errs.Unavailable) {
+	if _, err := useOne(t.Context(), with, org, "a"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("what was read before a change whose outcome is not known: %v", err)
 	}
 }
@@ -72,17 +72,17 @@ func TestUseAfterARefusal(t *testing.T) {
 		apply(t, s, set("a", "1"))
 		wantUse(t, s, "a", "1")
 		all := func(string) bool { return true }
-		if _, err := s.UseAll(t.Context(), org, all); err != nil {
+		if _, err := useAll(t.Context(), s, org, all); err != nil {
 			t.Fatal(err)
 		}
 		v.Revoke(t, token)
-		waitFor(t, func() bool { _, err := s.Use(t.Context(), org, "a"); return err != nil })
+		waitFor(t, func() bool { _, err := useOne(t.Context(), s, org, "a"); return err != nil })
 		refused := func() {
 			t.Helper()
-			if _, err := s.Use(t.Context(), org, "a"); !errs.Is(err, errs.Unavailable) {
+			if _, err := useOne(t.Context(), s, org, "a"); !errs.Is(err, errs.Unavailable) {
 				t.Errorf("Use: %v", err)
 			}
-			if _, err := s.UseAll(t.Context(), org, all); !errs.Is(err, errs.Unavailable) {
+			if _, err := useAll(t.Context(), s, org, all); !errs.Is(err, errs.Unavailable) {
 				t.Errorf("UseAll: %v", err)
 			}
 		}
@@ -115,7 +115,7 @@ func TestUseSeesOurChanges(t *testing.T) {
 	if err := s.Purge(t.Context(), org); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Use(t.Context(), org, "a"); !errs.Is(err, errs.NotFound) {
+	if _, err := useOne(t.Context(), s, org, "a"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("after Purge: %v", err)
 	}
 }
@@ -142,17 +142,17 @@ func TestMetricsAndDetails(t *testing.T) {
 	if left := got["strongroom_vault_token_remaining_seconds"]; left <= 0 || left > 3600 {
 		t.Errorf("the token lasts for %v s", left)
 	}
-	details := secret.Details(s)
+	details := s.About(org).Details
 	if len(details) != 1 || !details[0].OK || !strings.HasPrefix(details[0].Message, "is renewed in time; lasts for ") {
 		t.Errorf("details %+v", details)
 	}
 	root, _ := open(t, v, Config{Place: Place{Mount: mount}})
-	if d := secret.Details(root); !d[0].OK || !strings.HasPrefix(d[0].Message, "does not end") {
+	if d := root.About(org).Details; !d[0].OK || !strings.HasPrefix(d[0].Message, "does not end") {
 		t.Errorf("details with a token that does not end: %+v", d)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Use(ctx, org, "a"); err != context.Canceled {
+	if _, err := useOne(ctx, s, org, "a"); err != context.Canceled {
 		t.Errorf("Use of a caller who has gone: %v", err)
 	}
 }

@@ -13,7 +13,6 @@ package vault
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -95,11 +94,9 @@ type Store struct {
 
 // layout is how an organisation's secrets lie in Vault, and so what reads and writes them.
 type layout interface {
-	Keys(ctx context.Context, org id.ID) ([]string, error) // a list that nobody may change
-	Get(ctx context.Context, org id.ID, key string) (secret.Value, error)
-	Use(ctx context.Context, org id.ID, key string) (secret.Value, error)
-	UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error)
-	Apply(ctx context.Context, org id.ID, c secret.Change) error
+	Keys(ctx context.Context, org id.ID) ([]string, error)
+	Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error)
+	Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error)
 	Purge(ctx context.Context, org id.ID) error
 	Foreign(ctx context.Context, org id.ID) ([]string, error)
 	Cached() cache.Counts
@@ -115,11 +112,7 @@ func (s *Store) layout(org id.ID) layout {
 	return s.org
 }
 
-var (
-	_ secret.Store  = (*Store)(nil)
-	_ secret.Lister = (*Store)(nil)
-	_ secret.User   = (*Store)(nil)
-)
+var _ secret.Store = (*Store)(nil)
 
 // New connects to Vault, checks that secrets can be kept there, and returns the store. Its errors name addresses and
 // settings and are meant for the operator who starts the process. It waits as Config.Wait says, and no longer than ctx.
@@ -166,43 +159,26 @@ func (s *Store) Close() {
 
 // Keys lists the organisation's secrets.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
-	keys, err := s.SharedKeys(ctx, org)
-	return slices.Clone(keys), err
-}
-
-// SharedKeys implements secret.Lister.
-func (s *Store) SharedKeys(ctx context.Context, org id.ID) ([]string, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
 	return s.layout(org).Keys(ctx, org)
 }
 
-// Get reads one value.
-func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
-	ctx, cancel := s.conn.Bound(ctx)
-	defer cancel()
-	return s.layout(org).Get(ctx, org, key)
-}
-
-// Use implements secret.User: values come from memory for Config.CacheTTL after they were read, and during an outage for
+// Read reads values. For use, they come from memory for Config.CacheTTL after they were read, and during an outage for
 // Config.CacheStale longer. One read of the same is under way at a time. A change through this store is seen at once.
-func (s *Store) Use(ctx context.Context, org id.ID, key string) (secret.Value, error) {
+func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	return s.layout(org).Use(ctx, org, key)
-}
-
-// UseAll implements secret.User, from the same memory.
-func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error) {
-	ctx, cancel := s.conn.Bound(ctx)
-	defer cancel()
-	return s.layout(org).UseAll(ctx, org, want)
+	return s.layout(org).Read(ctx, org, q)
 }
 
 // Apply changes the organisation's secrets.
-func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
+func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
 	if s.places.ReadOnly(org) {
-		return kv2.ErrReadOnly
+		return secret.Outcome{}, kv2.ErrReadOnly
+	}
+	if c.Empty() && !c.Depends() {
+		return secret.Outcome{}, ctx.Err()
 	}
 	return s.layout(org).Apply(ctx, org, c)
 }

@@ -54,7 +54,7 @@ func TestStore(t *testing.T) {
 	eachLayout(t, func(t *testing.T, l kv2.Layout) {
 		secrettest.Test(t, func(t *testing.T) secret.Store {
 			p := Place{Mount: v.MountKV(t), Layout: l, Path: "team/{org}"}
-			s, _ := open(t, v, Config{Place: p, Token: v.Token(t, policy(p), time.Hour), ClientTimeout: new(3 * time.Minute)})
+			s, _ := open(t, v, Config{Place: p, Token: v.Token(t, hcl(p), time.Hour), ClientTimeout: new(3 * time.Minute)})
 			return s
 		})
 	})
@@ -141,7 +141,7 @@ func set(pairs ...string) secret.Change {
 
 func apply(t *testing.T, s secret.Store, c secret.Change) {
 	t.Helper()
-	if err := s.Apply(t.Context(), org, c); err != nil {
+	if _, err := s.Apply(t.Context(), org, c); err != nil {
 		t.Fatalf("Apply: %v", err)
 	}
 }
@@ -160,10 +160,10 @@ func wantKeys(t *testing.T, s secret.Store, want ...string) {
 // everyCall makes each of the store's calls.
 func everyCall(ctx context.Context, s secret.Store) map[string]error {
 	_, keys := s.Keys(ctx, org)
-	_, get := s.Get(ctx, org, "a")
+	_, get := secret.Get(ctx, s, org, "a")
 	return map[string]error{
 		"Keys": keys, "Get": get,
-		"Apply": s.Apply(ctx, org, set("a", "new value")),
+		"Apply": errOf(s.Apply(ctx, org, set("a", "new value"))),
 		"Purge": s.Purge(ctx, org),
 		"Check": s.Check(ctx),
 	}

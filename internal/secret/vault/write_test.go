@@ -25,7 +25,7 @@ func TestTooLarge(t *testing.T) {
 	s, _ := open(t, v, Config{Address: f.URL, MaxRetries: new(0)})
 	big := set("big", strings.Repeat("x", 100<<10))
 	for range 2 {
-		err := s.Apply(t.Context(), org, big)
+		_, err := s.Apply(t.Context(), org, big)
 		if !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "max_entry_size") {
 			t.Fatalf("Apply of a large change: %v (%s)", err, errs.CodeOf(err))
 		}
@@ -40,7 +40,7 @@ func TestTooLarge(t *testing.T) {
 			if i == 3 {
 				c = big
 			}
-			if err := s.Apply(t.Context(), org, c); errs.Is(err, errs.RequestTooLarge) != (i == 3) {
+			if _, err := s.Apply(t.Context(), org, c); errs.Is(err, errs.RequestTooLarge) != (i == 3) {
 				t.Errorf("change %d: %v", i, err)
 			}
 		})
@@ -72,7 +72,7 @@ func holdWrites(t *testing.T, f *front) (hold chan struct{}, release func()) {
 func TestRequestTooLarge(t *testing.T) {
 	v := vaulttest.Shared(t)
 	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t)}})
-	err := s.Apply(t.Context(), org, set("a", strings.Repeat("x", 33<<20)))
+	_, err := s.Apply(t.Context(), org, set("a", strings.Repeat("x", 33<<20)))
 	if !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "max_request_size") {
 		t.Errorf("Apply: %v (%s)", err, errs.CodeOf(err))
 	}
@@ -98,7 +98,7 @@ func TestNewerLimits(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprintf(w, `{"errors":[%q]}`, words)
 		})
-		if err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), want) {
+		if _, err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), want) {
 			t.Errorf("%s: %v (%s), want %s", words, err, errs.CodeOf(err), want)
 		}
 	}
@@ -117,7 +117,7 @@ func TestNeverTheSame(t *testing.T) {
 		}
 		vault.ServeHTTP(w, r)
 	})
-	if err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.Conflict) {
+	if _, err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.Conflict) {
 		t.Errorf("Apply: %v (%s), want a conflict", err, errs.CodeOf(err))
 	}
 	if got := written.Load(); got != perorg.MaxTries {
@@ -136,7 +136,7 @@ func TestLeaving(t *testing.T) {
 	var wg sync.WaitGroup
 	leaving := func(key string) {
 		wg.Go(func() {
-			if err := s.Apply(ctx, org, set(key, "1")); !errors.Is(err, context.Canceled) {
+			if _, err := s.Apply(ctx, org, set(key, "1")); !errors.Is(err, context.Canceled) {
 				t.Errorf("Apply(%s): %v, want %v", key, err, context.Canceled)
 			}
 		})
@@ -174,7 +174,7 @@ func TestReadEndsWithItsCallers(t *testing.T) {
 		<-reading
 		cancel()
 	}()
-	if err := s.Apply(ctx, org, set("a", "1")); !errors.Is(err, context.Canceled) {
+	if _, err := s.Apply(ctx, org, set("a", "1")); !errors.Is(err, context.Canceled) {
 		t.Errorf("Apply: %v", err)
 	}
 	apply(t, s, set("b", "1"))
@@ -210,7 +210,7 @@ func TestFewWrites(t *testing.T) {
 			if c == nil {
 				err = s.Purge(t.Context(), org)
 			} else {
-				err = s.Apply(t.Context(), org, *c)
+				_, err = s.Apply(t.Context(), org, *c)
 			}
 			if err != nil {
 				t.Errorf("%d: %v", i, err)

@@ -21,7 +21,7 @@ const day = "2006-01-02"
 
 // keepsDeleted says whether what is deleted can be brought back.
 func (h *handlers) keepsDeleted(org id.ID) bool {
-	return secret.KeepsHistory(h.Store, org) && !h.NoHistory
+	return h.Store.About(org).History && !h.NoHistory
 }
 
 // keptDays is secret.KeepDeleted as people say it.
@@ -77,7 +77,7 @@ var noHistory = map[string]string{
 
 // known is what the store knows of a secret that is there; nil where it knows nothing but the value.
 func (h *handlers) known(v *visit.Visit, key string) (*about, error) {
-	if secret.KeepsHistory(h.Store, v.Org) {
+	if h.Store.About(v.Org).History {
 		info, err := h.info(v, key)
 		return h.aboutOf(info), err
 	}

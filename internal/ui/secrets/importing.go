@@ -84,7 +84,7 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 		form.Rows = form.Rows[:len(form.Rows)-form.More]
 		return page(), nil
 	}
-	if err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: set}); err != nil {
+	if _, err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: set}); err != nil {
 		return page(), err
 	}
 	note := words.Count(form.New, "secret") + " added, " + words.Number(form.Replace) + " replaced."

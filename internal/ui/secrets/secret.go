@@ -83,7 +83,7 @@ func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm
 		clear(value)
 		return page, err
 	}
-	err = h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}, Only: only})
+	_, err = h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}, Only: only})
 	if err != nil {
 		return page, err
 	}
@@ -162,7 +162,7 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	p := secretView{Key: key, About: known, ReadOnly: secret.ReadOnly(h.Store, v.Org), MayWrite: h.mayWrite(v), Flux: fluxCall(key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.Org.String()}
+	p := secretView{Key: key, About: known, ReadOnly: h.Store.About(v.Org).ReadOnly, MayWrite: h.mayWrite(v), Flux: fluxCall(key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.Org.String()}
 	if known == nil {
 		p.NoHistory = cmp.Or(noHistory[h.StoreName], noHistory[""])
 	}

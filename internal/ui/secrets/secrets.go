@@ -40,7 +40,7 @@ func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
 	keys = alphabetical(keys)
 	q := v.URL.Query()
 	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: h.mayWrite(v), KeepsDeleted: h.keepsDeleted(v.Org),
-		ReadOnly: secret.ReadOnly(h.Store, v.Org)}
+		ReadOnly: h.Store.About(v.Org).ReadOnly}
 	if l.Names, err = namesJSON(keys); err != nil {
 		return visit.Answer{}, err
 	}
@@ -121,7 +121,7 @@ func namesJSON(keys []string) (template.JS, error) {
 }
 
 func (h *handlers) mayWrite(v *visit.Visit) bool {
-	return v.Caller.MaySome(access.Write, v.Org) && !secret.ReadOnly(h.Store, v.Org)
+	return v.Caller.MaySome(access.Write, v.Org) && !h.Store.About(v.Org).ReadOnly
 }
 
 // deleteSecretsPage asks before it deletes one secret, by a link.
@@ -183,7 +183,7 @@ func (h *handlers) deleteSecrets(v *visit.Visit) (visit.Answer, error) {
 	if v.Field("sure") != "yes" {
 		return h.askDeleteSecrets(v, keys)
 	}
-	if err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Delete: keys}); err != nil {
+	if _, err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Delete: keys}); err != nil {
 		return visit.Again(err)(h.askDeleteSecrets(v, keys))
 	}
 	note := words.Count(len(keys), "secret") + " deleted."

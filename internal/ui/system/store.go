@@ -52,7 +52,7 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 	if p.Checked, err = h.Hour.State(v.Context()); err != nil {
 		p.Healthy, p.Reason = false, errs.Message(err)
 	}
-	for _, d := range secret.Details(h.Store) {
+	for _, d := range h.Store.About(0).Details {
 		called, ok := detailNames[d.Name]
 		if !ok {
 			called = d.Name

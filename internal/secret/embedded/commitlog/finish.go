@@ -26,14 +26,14 @@ const carryTime = time.Minute
 
 // Finish carries out the organisation's pending change, if there is one. Those who meet it at the same time share the
 // work, which goes on when the one who began it leaves.
-func (j *Journal) Finish(ctx context.Context, org id.ID) error {
+func (l *Log) Finish(ctx context.Context, org id.ID) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	done := j.carrying.DoChan(org.String(), func() (any, error) {
+	done := l.carrying.DoChan(org.String(), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), carryTime)
 		defer cancel()
-		return nil, j.carryOut(ctx, org)
+		return nil, l.carryOut(ctx, org)
 	})
 	select {
 	case res := <-done:
@@ -43,15 +43,15 @@ func (j *Journal) Finish(ctx context.Context, org id.ID) error {
 	}
 }
 
-func (j *Journal) carryOut(ctx context.Context, org id.ID) error {
-	rec, err := j.kv.Get(ctx, Key(org))
+func (l *Log) carryOut(ctx context.Context, org id.ID) error {
+	rec, err := l.kv.Get(ctx, Key(org))
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	committed, err := j.read(ctx, org, rec)
+	committed, err := l.read(ctx, org, rec)
 	if err != nil {
 		return err
 	}
@@ -61,23 +61,27 @@ func (j *Journal) carryOut(ctx context.Context, org id.ID) error {
 	steps.SetLimit(stepsAtOnce)
 	for n := range committed.Steps {
 		steps.Go(func() error {
-			st, err := j.readStep(stepCtx, org, committed.Batch, n)
+			st, err := l.readStep(stepCtx, org, committed.Batch, n)
 			if err != nil {
 				return err
 			}
-			_, err = j.kv.Txn(stepCtx, still, st.ops())
+			_, err = l.kv.Txn(stepCtx, still, st.ops())
 			return err
 		})
 	}
 	if err := steps.Wait(); err != nil {
 		// Others may have finished it, or purged the organisation, and have removed the steps before we read them.
-		if gone, goneErr := j.gone(ctx, rec); gone || goneErr != nil {
+		if gone, goneErr := l.gone(ctx, rec); gone || goneErr != nil {
 			return goneErr
 		}
 		return err
 	}
-	_, err = j.kv.Txn(ctx, still, []kv.Op{
-		kv.Put(records.Head(org), atRest), kv.Delete(rec.Key), kv.DeletePrefix(batchPrefix(org, committed.Batch)),
+	head, err := l.head(ctx, org)
+	if err != nil {
+		return err
+	}
+	_, err = l.kv.Txn(ctx, still, []kv.Op{
+		head.asAtRest().Put(records.Head(org)), kv.Delete(rec.Key), kv.DeletePrefix(batchPrefix(org, committed.Batch)),
 	})
 	if errors.Is(err, kv.ErrConflict) {
 		return nil
@@ -85,26 +89,40 @@ func (j *Journal) carryOut(ctx context.Context, org id.ID) error {
 	return err
 }
 
+// head reads the organisation's head, which nobody changes while the journal is there. One that is missing or malformed
+// does not keep the change from being carried out.
+func (l *Log) head(ctx context.Context, org id.ID) (Head, error) {
+	rec, err := l.kv.Get(ctx, records.Head(org))
+	if errors.Is(err, kv.ErrNotFound) {
+		return Head{}, nil
+	}
+	if err != nil {
+		return Head{}, err
+	}
+	h, _ := ParseHead(rec)
+	return h, nil
+}
+
 // Pending reads what the organisation's pending change makes of its records; nil where there is none any more. It is
 // for a change that is committed and cannot be carried out because the disk is full. Reading goes on over it: what it
 // says of a record holds, whether some of its steps have been carried out or none.
-func (j *Journal) Pending(ctx context.Context, org id.ID) (Records, error) {
-	rec, err := j.kv.Get(ctx, Key(org))
+func (l *Log) Pending(ctx context.Context, org id.ID) (Records, error) {
+	rec, err := l.kv.Get(ctx, Key(org))
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	committed, err := j.read(ctx, org, rec)
+	committed, err := l.read(ctx, org, rec)
 	if err != nil {
 		return nil, err
 	}
 	change := Records{}
 	for n := range committed.Steps {
-		st, err := j.readStep(ctx, org, committed.Batch, n)
+		st, err := l.readStep(ctx, org, committed.Batch, n)
 		if err != nil {
-			if gone, goneErr := j.gone(ctx, rec); gone || goneErr != nil {
+			if gone, goneErr := l.gone(ctx, rec); gone || goneErr != nil {
 				return nil, goneErr
 			}
 			return nil, err
@@ -116,9 +134,9 @@ func (j *Journal) Pending(ctx context.Context, org id.ID) (Records, error) {
 
 // Recover finishes what an earlier process left half-done: it carries out the large changes that were committed and
 // removes those that were not. Call it at a start; it looks at nothing but what is staged.
-func (j *Journal) Recover(ctx context.Context) error {
+func (l *Log) Recover(ctx context.Context) error {
 	for after := ""; ; {
-		recs, err := j.kv.List(ctx, Root, after, 1)
+		recs, err := l.kv.List(ctx, Root, after, 1)
 		if err != nil || len(recs) == 0 {
 			return err
 		}
@@ -126,13 +144,13 @@ func (j *Journal) Recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := j.Finish(ctx, org); err != nil {
+		if err := l.Finish(ctx, org); err != nil {
 			return fmt.Errorf("organisation %s: %w", org, err)
 		}
 		// Past the whole batch; its first record may have gone with the journal.
 		after = recs[0].Key
 		if batch, _, isStep := strings.Cut(rest, "/"); isStep {
-			if err := j.drop(ctx, org, batch); err != nil && !errors.Is(err, kv.ErrConflict) {
+			if err := l.drop(ctx, org, batch); err != nil && !errors.Is(err, kv.ErrConflict) {
 				return fmt.Errorf("organisation %s: %w", org, err)
 			}
 			after = batchPrefix(org, batch) + "\xff"
@@ -140,9 +158,9 @@ func (j *Journal) Recover(ctx context.Context) error {
 	}
 }
 
-func (j *Journal) read(ctx context.Context, org id.ID, rec kv.Record) (entry, error) {
+func (l *Log) read(ctx context.Context, org id.ID, rec kv.Record) (entry, error) {
 	var e entry
-	plain, err := j.ring.OpenFresh(ctx, org, keyring.Belongs{Kind: journalKind}, rec.Value)
+	plain, err := l.ring.OpenFresh(ctx, org, keyring.Belongs{Kind: journalKind}, rec.Value)
 	if err == nil {
 		err = json.Unmarshal(plain, &e)
 	}
@@ -152,16 +170,16 @@ func (j *Journal) read(ctx context.Context, org id.ID, rec kv.Record) (entry, er
 	return e, nil
 }
 
-func (j *Journal) readStep(ctx context.Context, org id.ID, batch string, n int) (Records, error) {
+func (l *Log) readStep(ctx context.Context, org id.ID, batch string, n int) (Records, error) {
 	key := stepKey(org, batch, n)
 	fail := func(err error) (Records, error) {
 		return nil, fmt.Errorf("the pending change of organisation %s (record %s): %w", org, key, err)
 	}
-	rec, err := j.kv.Get(ctx, key)
+	rec, err := l.kv.Get(ctx, key)
 	if err != nil {
 		return fail(err)
 	}
-	plain, err := j.ring.OpenFresh(ctx, org, stepBelongs(batch, n), rec.Value)
+	plain, err := l.ring.OpenFresh(ctx, org, stepBelongs(batch, n), rec.Value)
 	if err != nil {
 		return fail(err)
 	}
@@ -173,8 +191,8 @@ func (j *Journal) readStep(ctx context.Context, org id.ID, batch string, n int) 
 }
 
 // gone reports whether the journal is another by now, or none.
-func (j *Journal) gone(ctx context.Context, rec kv.Record) (bool, error) {
-	now, err := j.kv.Get(ctx, rec.Key)
+func (l *Log) gone(ctx context.Context, rec kv.Record) (bool, error) {
+	now, err := l.kv.Get(ctx, rec.Key)
 	if errors.Is(err, kv.ErrNotFound) {
 		return true, nil
 	}

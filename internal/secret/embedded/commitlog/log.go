@@ -18,7 +18,6 @@
 package commitlog
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -57,31 +56,19 @@ func stepBelongs(batch string, n int) keyring.Belongs {
 	return keyring.Belongs{Kind: stepKind, Key: fmt.Sprintf("%s/%06d", batch, n)}
 }
 
-// The head's two values.
-var (
-	atRest  = []byte{0}
-	pending = []byte{1} // a large change is committed and not yet carried out: nothing may be read before it is
-)
-
-// IsPending reports whether the head says that a large change is to be carried out before anything is read.
-func IsPending(head kv.Record) bool { return len(head.Value) == 1 && head.Value[0] == pending[0] }
-
-// IsHead reports whether the record has one of the two.
-func IsHead(head kv.Record) bool { return IsPending(head) || bytes.Equal(head.Value, atRest) }
-
 // Purge removes all that is staged of an organisation, a committed change included: whoever carries it out finds its
 // journal gone.
 func Purge(org id.ID) kv.Op { return kv.DeletePrefix(prefix(org)) }
 
-// Journal makes changes over an engine. It is safe for use by many goroutines.
-type Journal struct {
+// Log makes changes over an engine. It is safe for use by many goroutines.
+type Log struct {
 	kv       kv.Store
 	ring     *keyring.Keyring
 	carrying singleflight.Group // the large changes being carried out, by organisation
 }
 
-// New returns a journal whose steps the keyring seals.
-func New(store kv.Store, ring *keyring.Keyring) *Journal { return &Journal{kv: store, ring: ring} }
+// New returns a log whose steps the keyring seals.
+func New(store kv.Store, ring *keyring.Keyring) *Log { return &Log{kv: store, ring: ring} }
 
 // entry is what the journal's record seals.
 type entry struct {
@@ -89,12 +76,12 @@ type entry struct {
 	Steps int    `json:"steps"`
 }
 
-// Apply makes the organisation's records what they are to be, and puts its head anew. kv.ErrConflict, with nothing done,
-// where the head is not as it was, or a large change is pending. A record that no transaction takes is
-// errs.RequestTooLarge.
-func (j *Journal) Apply(ctx context.Context, org id.ID, head kv.Cond, all Records) error {
+// Apply makes the organisation's records what they are to be, and puts its head anew with the version and time. It gives
+// kv.ErrConflict, with nothing done, where the head is not as it was, or a large change is pending. A record that no
+// transaction takes is errs.RequestTooLarge. After any other error the change may have been made.
+func (l *Log) Apply(ctx context.Context, org id.ID, was kv.Cond, head Head, all Records) error {
 	if all.Fit() {
-		_, err := j.kv.Txn(ctx, []kv.Cond{kv.Missing(Key(org)), head}, append(all.ops(), kv.Put(records.Head(org), atRest)))
+		_, err := l.kv.Txn(ctx, []kv.Cond{kv.Missing(Key(org)), was}, append(all.ops(), kv.Put(records.Head(org), head.encode())))
 		return err
 	}
 	steps, err := all.steps()
@@ -102,22 +89,43 @@ func (j *Journal) Apply(ctx context.Context, org id.ID, head kv.Cond, all Record
 		return err
 	}
 	batch := newBatch()
-	first, err := j.stage(ctx, org, batch, steps)
+	first, err := l.stage(ctx, org, batch, steps)
 	if err == nil {
-		err = j.commit(ctx, org, batch, head, first, len(steps))
+		err = l.commit(ctx, org, batch, was, head, first, len(steps))
 	}
-	if err == nil {
-		// Where the disk is full now, readers look at what is staged: the change has been made.
-		if err = j.Finish(ctx, org); errors.Is(err, kv.ErrFull) {
-			return nil
+	if err != nil {
+		// A commit may fail for us and have been made: then there is a journal, and it is that of the batch.
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), carryTime)
+		defer cancel()
+		dropErr := l.drop(look, org, batch)
+		if dropErr == nil {
+			return err
 		}
-		return err
+		made := false
+		if errors.Is(dropErr, kv.ErrConflict) {
+			made, dropErr = l.committed(look, org, batch)
+		}
+		if !made {
+			return errors.Join(err, dropErr)
+		}
 	}
-	// Not where the journal has it after all: a commit may fail for us and have been made.
-	if dropErr := j.drop(context.WithoutCancel(ctx), org, batch); dropErr != nil && !errors.Is(dropErr, kv.ErrConflict) {
-		return errors.Join(err, dropErr)
+	// The change has been made, whatever comes now. Where it cannot be carried out, as on a full disk, readers look at what
+	// is staged, or wait for whoever carries it out.
+	_ = l.Finish(ctx, org)
+	return nil
+}
+
+// committed reports whether the journal is that of the batch.
+func (l *Log) committed(ctx context.Context, org id.ID, batch string) (bool, error) {
+	rec, err := l.kv.Get(ctx, Key(org))
+	if errors.Is(err, kv.ErrNotFound) {
+		return false, nil
 	}
-	return err
+	if err != nil {
+		return false, err
+	}
+	e, err := l.read(ctx, org, rec)
+	return err == nil && e.Batch == batch, err
 }
 
 func newBatch() string {
@@ -128,12 +136,12 @@ func newBatch() string {
 
 // stage writes the steps, as many as fit in one transaction, and gives the first one's record, on which all that
 // follows puts its condition.
-func (j *Journal) stage(ctx context.Context, org id.ID, batch string, steps []Records) (kv.Cond, error) {
+func (l *Log) stage(ctx context.Context, org id.ID, batch string, steps []Records) (kv.Cond, error) {
 	first := kv.Missing(stepKey(org, batch, 0))
 	var ops []kv.Op
 	size := 0
 	flush := func() error {
-		rev, err := j.kv.Txn(ctx, []kv.Cond{first}, ops)
+		rev, err := l.kv.Txn(ctx, []kv.Cond{first}, ops)
 		if first.Rev == 0 {
 			first.Rev = rev
 		}
@@ -141,7 +149,7 @@ func (j *Journal) stage(ctx context.Context, org id.ID, batch string, steps []Re
 		return err
 	}
 	for n, st := range steps {
-		value, err := j.ring.Seal(org, stepBelongs(batch, n), st.encode())
+		value, err := l.ring.Seal(org, stepBelongs(batch, n), st.encode())
 		if err != nil {
 			return first, err
 		}
@@ -157,22 +165,22 @@ func (j *Journal) stage(ctx context.Context, org id.ID, batch string, steps []Re
 }
 
 // commit puts the journal, where there is no other and the head is as it was.
-func (j *Journal) commit(ctx context.Context, org id.ID, batch string, head, first kv.Cond, steps int) error {
+func (l *Log) commit(ctx context.Context, org id.ID, batch string, was kv.Cond, head Head, first kv.Cond, steps int) error {
 	plain, err := json.Marshal(entry{batch, steps})
 	if err != nil {
 		return err
 	}
-	value, err := j.ring.Seal(org, keyring.Belongs{Kind: journalKind}, plain)
+	value, err := l.ring.Seal(org, keyring.Belongs{Kind: journalKind}, plain)
 	if err != nil {
 		return err
 	}
-	_, err = j.kv.Txn(ctx, []kv.Cond{first, kv.Missing(Key(org)), head},
-		[]kv.Op{kv.Put(Key(org), value), kv.Put(records.Head(org), pending)})
+	_, err = l.kv.Txn(ctx, []kv.Cond{first, kv.Missing(Key(org)), was},
+		[]kv.Op{kv.Put(Key(org), value), kv.Put(records.Head(org), head.asPending().encode())})
 	return err
 }
 
 // drop removes a batch that is not committed; ErrConflict where some batch is.
-func (j *Journal) drop(ctx context.Context, org id.ID, batch string) error {
-	_, err := j.kv.Txn(ctx, []kv.Cond{kv.Missing(Key(org))}, []kv.Op{kv.DeletePrefix(batchPrefix(org, batch))})
+func (l *Log) drop(ctx context.Context, org id.ID, batch string) error {
+	_, err := l.kv.Txn(ctx, []kv.Cond{kv.Missing(Key(org))}, []kv.Op{kv.DeletePrefix(batchPrefix(org, batch))})
 	return err
 }

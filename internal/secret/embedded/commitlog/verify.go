@@ -17,18 +17,18 @@ const verifyPage = 32
 
 // Verify looks at the large changes under way, and tells what is wrong with which record. One that was never committed is
 // no fault: the next start removes it. It gives the organisations that have a committed one with all its steps.
-func (j *Journal) Verify(ctx context.Context, wrong func(key, format string, args ...any)) ([]id.ID, error) {
+func (l *Log) Verify(ctx context.Context, wrong func(key, format string, args ...any)) ([]id.ID, error) {
 	journals := make(map[id.ID]entry)
 	there := make(map[string]bool)
 	opens := func(rec kv.Record, org id.ID, to keyring.Belongs) []byte {
-		plain, err := j.ring.Open(org, to, rec.Value)
+		plain, err := l.ring.Open(org, to, rec.Value)
 		if err != nil {
 			wrong(rec.Key, "%v", err)
 		}
 		return plain
 	}
 	for after := ""; ; {
-		recs, err := j.kv.List(ctx, Root, after, verifyPage)
+		recs, err := l.kv.List(ctx, Root, after, verifyPage)
 		if err != nil {
 			return nil, err
 		}

@@ -194,6 +194,9 @@ func appendNumber(b []byte, n int64, digits int) []byte {
 	return append(b, text...)
 }
 
+// Of is what the keys of all an organisation's records of a kind begin with.
+func Of(org id.ID, form Form, kind Kind) string { return Prefix(org) + kind.name + form.mark() }
+
 // Names is what the keys of the list of names begin with.
 func Names(org id.ID, form Form) string { return Head(org) + form.mark() }
 

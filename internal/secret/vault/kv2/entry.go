@@ -23,6 +23,12 @@ type Entry struct {
 	Data    map[string]json.RawMessage
 }
 
+// Written is when the latest version was written; zero where there is none.
+func (e Entry) Written() time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, e.Created)
+	return at.UTC()
+}
+
 // Read gets the entry. One that does not exist, or whose latest version is deleted or destroyed, has no data; in the
 // latter cases it has a version all the same, from which the next write goes on.
 func (l Location) Read(ctx context.Context) (Entry, error) { return l.read(ctx, nil) }

@@ -132,6 +132,11 @@ func (l Location) Undelete(ctx context.Context, version int64) error {
 	return l.mark(ctx, "undelete", version)
 }
 
+// Destroy removes one version's value for good.
+func (l Location) Destroy(ctx context.Context, version int64) error {
+	return l.mark(ctx, "destroy", version)
+}
+
 func (l Location) mark(ctx context.Context, kind string, version int64) error {
 	r := l.Request(http.MethodPut, kind, "update")
 	return l.Conn.Do(ctx, r, func(ctx context.Context) error {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"maps"
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/queue"
 )
 
 // entry is an organisation's entry as it was read.
@@ -36,12 +38,26 @@ func (s *Store) learn(ctx context.Context, org id.ID) (entry, shape, error) {
 	return entry{e}, s.shapes.learnt(org, e.Version, e.Created, e.Data), nil
 }
 
-// value is that of a key, where it is a string.
-func (e entry) value(key string) (secret.Value, error) {
-	raw, ok := e.Data[key]
-	if !ok || !isString(raw) {
-		return secret.Value{}, secret.NotFound(key)
+// wanted are the strings among the data that a query asks for.
+func (e entry) wanted(q secret.Query) iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		if q.Keys != nil {
+			for _, key := range q.Keys {
+				if raw, ok := e.Data[key]; ok && isString(raw) && !yield(key, raw) {
+					return
+				}
+			}
+			return
+		}
+		for key, raw := range e.Data {
+			if isString(raw) && q.Wants(key) && !yield(key, raw) {
+				return
+			}
+		}
 	}
+}
+
+func stringOf(raw json.RawMessage) (secret.Value, error) {
 	var v string
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return secret.Value{}, errors.New("a value in Vault's answer is not valid JSON") // err may quote it
@@ -50,7 +66,7 @@ func (e entry) value(key string) (secret.Value, error) {
 }
 
 // with is the data after the changes, and whether it differs. Deletions leave values alone that are not ours.
-func (e entry) with(changes []secret.Change) (map[string]json.RawMessage, bool) {
+func (e entry) with(changes []*queue.Change) (map[string]json.RawMessage, bool) {
 	data := maps.Clone(e.Data)
 	if data == nil {
 		data = make(map[string]json.RawMessage)
@@ -78,17 +94,17 @@ func holds(raw json.RawMessage, v secret.Value) bool {
 	return isString(raw) && json.Unmarshal(raw, &s) == nil && s == string(v.Bytes())
 }
 
-// put writes the entry's next version.
-func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) error {
+// put writes the entry's next version, and gives its number.
+func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) (int64, error) {
 	at, err := s.at(ctx, org)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.shapes.forget(org)
 	written, err := at.Put(ctx, version, data)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.shapes.learnt(org, written.Version, written.Created, data)
-	return nil
+	return written.Version, nil
 }

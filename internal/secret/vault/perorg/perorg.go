@@ -3,7 +3,7 @@
 // listed, not read, and every write keeps them as they are.
 //
 // A change reads the entry, merges, and writes with check-and-set. The changes of one organisation in this process go
-// one after the other, those that wait together in one write (package queue); against other writers a write is repeated.
+// one after the other, those that wait together in one write (package batch); against other writers a write is repeated.
 package perorg
 
 import (
@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/cache"
@@ -85,40 +86,26 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 	return k.keys, err
 }
 
-// Get reads one value.
-func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
-	e, err := s.read(ctx, org)
-	if err != nil {
-		return secret.Value{}, err
+// Read reads values from the organisation's entry, which is one moment; for use, from the entry in memory. What is not a
+// string is nobody's secret here.
+func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
+	read := s.read
+	if q.ForUse {
+		read = s.cache.Get
 	}
-	return e.value(key)
-}
-
-// Use reads one value from the organisation's entry in memory.
-func (s *Store) Use(ctx context.Context, org id.ID, key string) (secret.Value, error) {
-	e, err := s.cache.Get(ctx, org)
+	e, err := read(ctx, org)
 	if err != nil {
-		return secret.Value{}, conn.Known(ctx, err)
+		return secret.Snapshot{}, conn.Known(ctx, err)
 	}
-	return e.value(key)
-}
-
-// UseAll reads values from the organisation's entry in memory. What is not a string is nobody's secret here.
-func (s *Store) UseAll(ctx context.Context, org id.ID, want func(key string) bool) (map[string]secret.Value, error) {
-	e, err := s.cache.Get(ctx, org)
-	if err != nil {
-		return nil, conn.Known(ctx, err)
-	}
-	values := make(map[string]secret.Value)
-	for key, raw := range e.Data {
-		if !isString(raw) || !want(key) {
-			continue
+	snap := secret.Snapshot{Version: e.Version, Changed: e.Written(), Secrets: make(map[string]secret.Secret)}
+	for key, raw := range e.wanted(q) {
+		v, err := stringOf(raw)
+		if err != nil {
+			return secret.Snapshot{}, err
 		}
-		if values[key], err = e.value(key); err != nil {
-			return nil, err
-		}
+		snap.Secrets[key] = secret.Secret{Value: v}
 	}
-	return values, nil
+	return snap, nil
 }
 
 // Foreign names the values that are not strings.
@@ -135,14 +122,19 @@ func (s *Store) Cached() cache.Counts { return s.cache.Counts() }
 // Waiting is how many changes wait for the organisation's next write.
 func (s *Store) Waiting(org id.ID) int { return s.queue.Len(org) }
 
+var errNoVersions = errs.New(errs.NotImplemented, "the organisation's secrets are kept in one entry of Vault, where a single one has no version; with --vault-layout secret each has its own")
+
 // Apply changes the organisation's secrets.
-func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
-	return s.queue.Apply(ctx, org, c)
+func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
+	if len(c.Versions) > 0 {
+		return secret.Outcome{}, errNoVersions
+	}
+	return queue.Apply(ctx, s.queue, org, c)
 }
 
 // Purge removes the entry with all its versions and metadata.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
-	return s.queue.Do(ctx, org, func(ctx context.Context) error {
+	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
 		defer s.cache.Drop(org)
 		return s.purge(ctx, org)
 	})

@@ -13,9 +13,9 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"strongroom/internal/id"
-	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/queue"
 )
 
 // Three of Vault's calls do with less than an entry: metadata and subkeys tell which version of it is the present one
@@ -251,16 +251,16 @@ func (s *Store) still(ctx context.Context, org id.ID) (k shape, ok bool, err err
 
 // patch makes changes that only set values by a JSON merge patch against the version whose shape is known. sent is false
 // where that cannot be done; then nothing has happened.
-func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (sent bool, err error) {
+func (s *Store) patch(ctx context.Context, org id.ID, changes []*queue.Change) (version int64, sent bool, err error) {
 	k, known := s.shapes.of(org)
 	if !known {
-		return false, nil
+		return 0, false, nil
 	}
 	data := make(map[string]json.RawMessage)
 	for _, c := range changes {
 		// A deletion may be of what is not there, and then is no reason for a new version.
 		if len(c.Delete) > 0 || c.Depends() {
-			return false, nil
+			return 0, false, nil
 		}
 		for key, v := range c.Set {
 			data[key] = kv2.Encode(string(v.Bytes()))
@@ -268,7 +268,7 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 	}
 	at, err := s.at(ctx, org)
 	if err != nil || !s.shapes.may(at.Place, "patch") {
-		return false, err
+		return 0, false, err
 	}
 	r := at.Request(http.MethodPatch, "data", "patch")
 	r.Optional = true
@@ -280,19 +280,19 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []secret.Change) (
 	s.shapes.forget(org)
 	switch {
 	case conn.Is(err, conn.Unmounted): // the latest version is deleted, or all are gone
-		return false, nil
+		return 0, false, nil
 	case notAllowed(err):
 		s.shapes.refuse(at.Place, "patch")
 		s.shapes.learn(org, k)
-		return false, nil
+		return 0, false, nil
 	case err != nil:
-		return true, err
+		return 0, true, err
 	}
 	v, err := at.Written(written, r)
 	if err == nil {
 		s.shapes.learn(org, k.with(v, data))
 	}
-	return true, err
+	return v.Version, true, err
 }
 
 // with is the shape of the version that a patch makes of this one.

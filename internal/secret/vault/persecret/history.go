@@ -18,8 +18,6 @@ import (
 	"strongroom/internal/secret/vault/queue"
 )
 
-var _ secret.Historian = (*Store)(nil)
-
 // maxAuthors is of how many versions, the latest, Info reads who set them: that stands beside the value.
 const maxAuthors = 20
 
@@ -63,7 +61,7 @@ func (s *Store) atRest(ctx context.Context, org id.ID) (kv2.Location, *intent.St
 	if err != nil {
 		return at, nil, err
 	}
-	c, err := s.journal.AtRest(ctx, org, at)
+	c, err := s.log.AtRest(ctx, org, at)
 	return at, c, err
 }
 
@@ -91,7 +89,10 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *intent.State, key 
 		}
 		// The version that was deleted comes back by being undeleted.
 		restorable := m.Readable(v) || !v.Destroyed && int64(number) == m.Current
-		info.Versions = append(info.Versions, secret.Version{Number: number, At: v.Created.UTC(), Restorable: restorable})
+		info.Versions = append(info.Versions, secret.Version{Number: number, At: v.Created.UTC(), Restorable: restorable, Destroyed: v.Destroyed})
+		if last := &info.Versions[len(info.Versions)-1]; !m.Readable(v) && !v.Destroyed && int64(number) != m.Current {
+			last.Deleted = v.DeletedAt().UTC()
+		}
 	}
 	slices.SortFunc(info.Versions, func(a, b secret.Version) int { return cmp.Compare(a.Number, b.Number) })
 	return info, nil
@@ -128,12 +129,12 @@ func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 
 // Describe replaces a secret's description, which is among the entry's custom metadata.
 func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.Description) error {
-	return s.queue.Do(ctx, org, func(ctx context.Context) error {
+	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
 		at, err := paths.At(ctx, s.places, org)
 		if err != nil {
 			return err
 		}
-		if _, err := s.journal.Settled(ctx, org, at); err != nil {
+		if _, err := s.log.Settled(ctx, org, at); err != nil {
 			return err
 		}
 		if key == "" {
@@ -156,8 +157,21 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 }
 
 // Restore sets the value of an earlier version as a new one; that of a version that was deleted, once it is undeleted.
-func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int, by string) error {
-	return s.queue.Do(ctx, org, func(ctx context.Context) error {
+func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int, by string) (secret.Outcome, error) {
+	var now int64
+	err := s.inTurn(ctx, org, key, func(ctx context.Context, at kv2.Location) (err error) {
+		now, err = s.restore(ctx, org, at, key, int64(version), by)
+		return err
+	})
+	if err != nil {
+		return secret.Outcome{}, err
+	}
+	return secret.Outcome{Versions: map[string]int{key: int(now)}}, nil
+}
+
+// inTurn does something to a secret in the organisation's queue, and again where somebody else was faster.
+func (s *Store) inTurn(ctx context.Context, org id.ID, key string, do func(ctx context.Context, at kv2.Location) error) error {
+	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
 		at, err := paths.At(ctx, s.places, org)
 		if err != nil {
 			return err
@@ -166,7 +180,7 @@ func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int,
 			return secret.NotFound(key)
 		}
 		for try := 1; ; try++ {
-			err := s.restore(ctx, org, at, key, int64(version), by)
+			err := do(ctx, at)
 			switch {
 			case err != conn.ErrMismatch:
 				return err
@@ -179,41 +193,143 @@ func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int,
 	})
 }
 
-func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key string, version int64, by string) error {
-	c, err := s.journal.Settled(ctx, org, at)
+func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key string, version int64, by string) (int64, error) {
+	c, err := s.log.Settled(ctx, org, at)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	path := paths.Path(key)
 	m, found, err := at.Below(path).Metadata(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !found {
-		return secret.NotFound(key)
+		return 0, secret.NotFound(key)
 	}
 	if version == 0 {
 		version = m.Current
 	}
 	if version == m.Current && m.Alive() {
-		return nil
+		return version, nil
 	}
 	v, kept := m.Version(version)
 	st := intent.Step{Op: intent.Undelete, Path: path, Base: m.Current, By: by}
 	if version != m.Current {
 		e, err := at.Below(path).ReadVersion(ctx, version)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		value, ours, err := paths.Value(e)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		kept = kept && ours
 		st = intent.Step{Op: intent.Set, Path: path, Base: m.Current, Value: value, By: by}
 	}
 	if !kept || v.Destroyed {
-		return errs.New(errs.NotFound, "secret %q has no version %d that could be restored", key, version)
+		return 0, errs.New(errs.NotFound, "secret %q has no version %d that could be restored", key, version)
 	}
-	return s.journal.Change(ctx, org, at, c, []intent.Step{st})
+	return m.Current + 1, s.log.Change(ctx, org, at, c, []intent.Step{st})
+}
+
+// ReadVersion reads one version's value.
+func (s *Store) ReadVersion(ctx context.Context, org id.ID, key string, version int) (secret.Secret, error) {
+	none := errs.New(errs.NotFound, "secret %q has no version %d that can be read", errs.Clip(key), version)
+	at, c, err := s.atRest(ctx, org)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	if key == "" || version < 1 || c.Purging() {
+		return secret.Secret{}, none
+	}
+	e, err := at.Below(paths.Path(key)).ReadVersion(ctx, int64(version))
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	v, ours, err := paths.Value(e)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	if !ours {
+		return secret.Secret{}, none
+	}
+	return secret.Secret{Value: secret.NewValue([]byte(v)), Version: version, Updated: e.Written()}, nil
+}
+
+// Mark deletes, brings back or destroys versions. The present one is deleted by way of the journal, as every deletion, and
+// comes back as a new version.
+func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int, by string) (secret.Outcome, error) {
+	versions = slices.Clone(versions)
+	var out secret.Outcome
+	err := s.inTurn(ctx, org, key, func(ctx context.Context, at kv2.Location) error {
+		for _, n := range versions {
+			now, err := s.mark(ctx, org, at, key, mark, int64(n), by)
+			if err != nil {
+				return err
+			}
+			if now > 0 {
+				out.Versions = map[string]int{key: int(now)}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return secret.Outcome{}, err
+	}
+	return out, nil
+}
+
+// mark marks one version, and gives the version that the secret has come back as.
+func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string, mark secret.Mark, version int64, by string) (int64, error) {
+	c, err := s.log.Settled(ctx, org, at)
+	if err != nil {
+		return 0, err
+	}
+	path := paths.Path(key)
+	entry := at.Below(path)
+	m, found, err := entry.Metadata(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if !found || m.Current == 0 {
+		return 0, secret.NotFound(key)
+	}
+	v, kept := m.Version(version)
+	if !kept || v.Destroyed {
+		return 0, nil
+	}
+	present := version == m.Current
+	defer s.forget(org, path)
+	if present && m.Alive() && mark != secret.UndeleteVersion {
+		err := s.log.Change(ctx, org, at, c, []intent.Step{{Op: intent.Delete, Path: path, Base: version, By: by}})
+		if err != nil || mark == secret.DeleteVersion {
+			return 0, err
+		}
+	}
+	switch {
+	case mark == secret.DestroyVersion:
+		return 0, entry.Destroy(ctx, version)
+	case m.Readable(v) == (mark == secret.UndeleteVersion): // so already
+		return 0, nil
+	case mark == secret.DeleteVersion:
+		return 0, entry.Delete(ctx, version)
+	case present:
+		return s.restore(ctx, org, at, key, version, by)
+	}
+	return 0, entry.Undelete(ctx, version)
+}
+
+// Remove removes a secret's entry. KV has no check-and-set for that: what others set meanwhile counts as set before.
+func (s *Store) Remove(ctx context.Context, org id.ID, key string) error {
+	if key == "" {
+		return ctx.Err()
+	}
+	return s.inTurn(ctx, org, key, func(ctx context.Context, at kv2.Location) error {
+		if _, err := s.log.Settled(ctx, org, at); err != nil {
+			return err
+		}
+		defer s.forget(org, paths.Path(key))
+		// Once: who finds no entry any more sets the secret anew.
+		return at.Below(paths.Path(key)).Remove(conn.Once(ctx), "metadata")
+	})
 }

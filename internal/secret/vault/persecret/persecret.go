@@ -5,7 +5,7 @@
 // # Changes
 //
 // A change that sets one secret is one write with check-and-set. Everything else, a change of several names or one that
-// deletes, goes by a journal (package journal): it is committed by one write of the organisation's control entry and then
+// deletes, goes by a journal (package intent): it is committed by one write of the organisation's control entry and then
 // carried out, entry by entry, by whoever finds it so.
 //
 // # Readers
@@ -25,6 +25,7 @@ import (
 	"context"
 	"time"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/cache"
@@ -47,11 +48,11 @@ type Store struct {
 	conn     *conn.Conn
 	places   *kv2.Places
 	queue    *queue.Queue
-	cache    *cache.Cache[name, secret.Value]
-	names    *cache.Cache[id.ID, []string] // for UseAll
-	journal  *intent.Journal
+	cache    *cache.Cache[request, moment] // for use
+	names    *cache.Cache[id.ID, listing]  // for use, to tell what "all" are
+	log      *intent.Log
 	versions versions
-	lists    *flight.Group[[]string]
+	lists    *flight.Group[listing]
 	hints    hints
 }
 
@@ -65,9 +66,9 @@ type name struct {
 func New(c Config) *Store {
 	s := &Store{conn: c.Conn, places: c.Places}
 	s.queue = queue.New(c.Conn, s.write)
-	s.lists = flight.New(c.Conn.Bounded, s.keys)
+	s.lists = flight.New(c.Conn.Bounded, s.list)
 	s.cache, s.names = c.caches(s)
-	s.journal = intent.New(intent.Config{Conn: c.Conn, Places: c.Places, Queue: s.queue, Forget: s.forget, ForgetAll: s.forgetAll})
+	s.log = intent.New(intent.Config{Conn: c.Conn, Places: c.Places, Queue: s.queue, Forget: s.forget, ForgetAll: s.forgetAll})
 	return s
 }
 
@@ -75,7 +76,7 @@ func New(c Config) *Store {
 func (s *Store) Close() {
 	s.queue.Close()
 	s.lists.Close()
-	s.journal.Close()
+	s.log.Close()
 	s.cache.Clear()
 	s.names.Clear()
 }
@@ -86,18 +87,34 @@ func (s *Store) Cached() cache.Counts { return s.cache.Counts() }
 // Waiting is how many changes wait for the organisation's next write.
 func (s *Store) Waiting(org id.ID) int { return s.queue.Len(org) }
 
+// The conditions that this layout cannot keep.
+var (
+	errNoVersion = errs.New(errs.NotImplemented, "the organisation's secrets have no version together where each is an entry of Vault's; with --vault-layout org they have one")
+	errOneOnly   = errs.New(errs.NotImplemented, "the version of a secret can be a condition only of a change that sets that secret and nothing else")
+)
+
 // Apply changes the organisation's secrets.
-func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) error {
-	return s.queue.Apply(ctx, org, c)
+func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
+	if c.At != nil {
+		return secret.Outcome{}, errNoVersion
+	}
+	if len(c.Versions) > 0 {
+		if key, single := only(c); !single || len(c.Versions) != 1 {
+			return secret.Outcome{}, errOneOnly
+		} else if _, same := c.Versions[key]; !same {
+			return secret.Outcome{}, errOneOnly
+		}
+	}
+	return queue.Apply(ctx, s.queue, org, c)
 }
 
 // Purge removes the organisation's secrets with all their versions, and what the layout keeps beside them.
-func (s *Store) Purge(ctx context.Context, org id.ID) error { return s.journal.Purge(ctx, org) }
+func (s *Store) Purge(ctx context.Context, org id.ID) error { return s.log.Purge(ctx, org) }
 
 // Sweep removes for good what is due at a time.
 func (s *Store) Sweep(ctx context.Context, org id.ID, now time.Time) error {
-	return s.journal.Sweep(ctx, org, now)
+	return s.log.Sweep(ctx, org, now)
 }
 
 // SweepKnown sweeps those of the organisations that this process has come to know whose time it is.
-func (s *Store) SweepKnown(ctx context.Context, now time.Time) { s.journal.SweepKnown(ctx, now) }
+func (s *Store) SweepKnown(ctx context.Context, now time.Time) { s.log.SweepKnown(ctx, now) }

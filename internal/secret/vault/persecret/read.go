@@ -18,23 +18,26 @@ import (
 	"strongroom/internal/secret/vault/queue"
 )
 
-// Get reads one value: its entry, and beside it whether a change is under way. Where that is not as this process last saw
+// moment is what was read while the control entry was the same.
+type moment struct {
+	secrets map[string]secret.Secret
+	state   *intent.State
+}
+
+// one reads one secret: its entry, and beside it whether a change is under way. Where that is not as this process last saw
 // it, the entry is read once more, after it.
-func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, error) {
+func (s *Store) one(ctx context.Context, org id.ID, key string) (moment, error) {
 	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
-		return secret.Value{}, err
-	}
-	if key == "" {
-		return secret.Value{}, secret.NotFound(key)
+		return moment{}, err
 	}
 	entry := at.Below(paths.Path(key))
-	before, began := s.journal.Seen(org), time.Now()
+	before, began := s.log.Seen(org), time.Now()
 	for try := 1; ; try++ {
 		var c *intent.State
 		var e kv2.Entry
 		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() (err error) { c, err = s.journal.State(gctx, org, at); return err })
+		g.Go(func() (err error) { c, err = s.log.State(gctx, org, at); return err })
 		g.Go(func() (err error) { e, err = entry.Read(gctx); return err })
 		err := g.Wait()
 		if err == nil && !c.Same(before) {
@@ -42,78 +45,161 @@ func (s *Store) Get(ctx context.Context, org id.ID, key string) (secret.Value, e
 			e, err = entry.Read(ctx)
 		}
 		if err != nil {
-			return secret.Value{}, conn.Known(ctx, err)
+			return moment{}, conn.Known(ctx, err)
 		}
 		before = c
-		switch {
-		case c.Purging():
-			return secret.Value{}, secret.NotFound(key)
-		case c.AtRest():
-			return get(e, key)
+		m, ok, err := s.seenAs(ctx, org, at, c, []string{key}, []kv2.Entry{e}, try)
+		if ok || err != nil {
+			return m, err
 		}
-		steps, ok, err := s.journal.Steps(ctx, at, c)
+		if err := s.wait(ctx, began); err != nil {
+			return moment{}, err
+		}
+	}
+}
+
+// several reads the secrets of the keys, or those of all that want takes: all entries while the control entry stays the
+// same, so that no change of several secrets came between.
+func (s *Store) several(ctx context.Context, org id.ID, keys []string, want func(string) bool) (moment, error) {
+	at, err := paths.At(ctx, s.places, org)
+	if err != nil {
+		return moment{}, err
+	}
+	before, began := s.log.Seen(org), time.Now()
+	if before == nil && keys != nil {
+		if before, err = s.log.State(ctx, org, at); err != nil {
+			return moment{}, err
+		}
+	}
+	for try := 1; ; try++ {
+		names := keys
+		if keys == nil {
+			listed, err := s.lists.Get(ctx, org)
+			if err != nil {
+				return moment{}, err
+			}
+			before, names = listed.state, listed.wanted(want)
+		}
+		entries := make([]kv2.Entry, len(names))
+		err := conn.Each(ctx, len(names), func(ctx context.Context, i int) (err error) {
+			entries[i], err = at.Below(paths.Path(names[i])).Read(ctx)
+			return err
+		})
 		if err != nil {
-			return secret.Value{}, err
+			return moment{}, conn.Known(ctx, err)
+		}
+		c, err := s.log.State(ctx, org, at)
+		if err != nil {
+			return moment{}, conn.Known(ctx, err)
+		}
+		if c.Same(before) {
+			m, ok, err := s.seenAs(ctx, org, at, c, names, entries, try)
+			if ok || err != nil {
+				return m, err
+			}
+		}
+		before = c
+		if err := s.wait(ctx, began); err != nil {
+			return moment{}, err
+		}
+	}
+}
+
+// wait lets those get on that a reader was in the way of, or that were in its way.
+func (s *Store) wait(ctx context.Context, began time.Time) error {
+	if time.Since(began) > s.conn.Timeout/2 {
+		return errs.New(errs.Unavailable, "the organisation's secrets are being changed, or brought back; try again")
+	}
+	if !queue.Pause(ctx, 2) {
+		return conn.Known(ctx, ctx.Err())
+	}
+	return nil
+}
+
+// seenAs gives what entries hold that were read while the control entry was c: a change that is pending counts as carried
+// out. ok is false where that cannot be told now.
+func (s *Store) seenAs(ctx context.Context, org id.ID, at kv2.Location, c *intent.State, keys []string, entries []kv2.Entry, try int) (m moment, ok bool, err error) {
+	m = moment{secrets: make(map[string]secret.Secret, len(keys)), state: c}
+	if c.Purging() {
+		return m, true, nil
+	}
+	pending := make(map[string]intent.Step)
+	if !c.AtRest() {
+		steps, ok, err := s.log.Steps(ctx, at, c)
+		if err != nil {
+			return m, false, err
 		}
 		if !ok && try < intent.Patience { // carried out meanwhile
-			continue
+			return m, false, nil
 		}
 		if try == 1 {
-			s.journal.FinishSoon(org)
-		}
-		if comingBack(steps, paths.Path(key), e) {
-			if time.Since(began) > s.conn.Timeout/2 || !queue.Pause(ctx, 3) {
-				return secret.Value{}, errs.New(errs.Unavailable, "secret %q is being brought back; try again", key)
-			}
-			continue
+			s.log.FinishSoon(org)
 		}
 		for _, st := range steps {
-			if st.Path == paths.Path(key) && st.Base == e.Version {
-				switch st.Op {
-				case intent.Set:
-					return secret.NewValue([]byte(st.Value)), nil
-				case intent.Delete:
-					return secret.Value{}, secret.NotFound(key)
-				}
+			pending[st.Path] = st
+		}
+	}
+	for i, key := range keys {
+		e := entries[i]
+		if st, is := pending[paths.Path(key)]; is && st.Base == e.Version {
+			switch {
+			case st.Op == intent.Set:
+				m.secrets[key] = secret.Secret{Value: secret.NewValue([]byte(st.Value)), Version: int(st.Base) + 1}
+				continue
+			case st.Op == intent.Delete:
+				continue
+			case e.Data == nil: // it is being brought back, and only Vault knows the value
+				return m, false, nil
 			}
 		}
-		return get(e, key)
+		v, ours, err := paths.Value(e)
+		if err != nil {
+			return m, false, err
+		}
+		if ours {
+			m.secrets[key] = secret.Secret{Value: secret.NewValue([]byte(v)), Version: int(e.Version), Updated: e.Written()}
+		}
 	}
+	return m, true, nil
 }
 
-// get is the value in an entry.
-func get(e kv2.Entry, key string) (secret.Value, error) {
-	v, ok, err := paths.Value(e)
-	if err != nil {
-		return secret.Value{}, err
-	}
-	if !ok {
-		return secret.Value{}, secret.NotFound(key)
-	}
-	return secret.NewValue([]byte(v)), nil
+// listing is a list of names, and the control entry at its moment.
+type listing struct {
+	keys  []string
+	state *intent.State
 }
 
-// comingBack reports whether a step brings back what an entry holds, and has not yet: only Vault knows the value.
-func comingBack(steps []intent.Step, path string, e kv2.Entry) bool {
-	return e.Data == nil && slices.ContainsFunc(steps, func(st intent.Step) bool {
-		return st.Op == intent.Undelete && st.Path == path && st.Base == e.Version
-	})
+// wanted are the names that a query asks for; nil takes all.
+func (l listing) wanted(want func(string) bool) []string {
+	if want == nil {
+		return l.keys
+	}
+	keys := make([]string, 0, len(l.keys))
+	for _, key := range l.keys {
+		if want(key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // Keys lists the organisation's secrets. Nobody may change the list, which others may have got as well.
-func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) { return s.lists.Get(ctx, org) }
+func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
+	l, err := s.lists.Get(ctx, org)
+	return l.keys, err
+}
 
-// keys makes the list: what is in Vault, without what is deleted, and with a change that is under way as
+// list makes the list: what is in Vault, without what is deleted, and with a change that is under way as
 // if it had been carried out. The control entry must be the same before and after, else a change came between.
-func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
+func (s *Store) list(ctx context.Context, org id.ID) (listing, error) {
 	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
-		return nil, err
+		return listing{}, err
 	}
-	before := s.journal.Seen(org)
+	before := s.log.Seen(org)
 	if before == nil {
-		if before, err = s.journal.State(ctx, org, at); err != nil {
-			return nil, err
+		if before, err = s.log.State(ctx, org, at); err != nil {
+			return listing{}, err
 		}
 	}
 	began, waited := time.Now(), 0
@@ -121,20 +207,20 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 		var listed map[string]bool
 		if before.AtRest() || time.Since(began) > s.conn.Timeout/4 || s.places.ReadOnly(org) {
 			if listed, err = paths.List(ctx, at); err != nil {
-				return nil, err
+				return listing{}, err
 			}
 		}
-		now, err := s.journal.State(ctx, org, at)
+		now, err := s.log.State(ctx, org, at)
 		if err != nil {
-			return nil, err
+			return listing{}, err
 		}
 		if now.Purging() {
-			return []string{}, nil
+			return listing{[]string{}, now}, nil
 		}
 		if listed != nil && now.Same(before) {
 			keys, ok, err := s.seen(ctx, org, at, now, listed)
 			if ok || err != nil {
-				return keys, err
+				return listing{keys, now}, err
 			}
 		}
 		before = now
@@ -143,10 +229,10 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 		}
 		// Whoever committed it is about to carry it out, or else we do.
 		if waited++; waited == intent.Patience {
-			s.journal.FinishSoon(org)
+			s.log.FinishSoon(org)
 		}
 		if !queue.Pause(ctx, 3) {
-			return nil, conn.Known(ctx, ctx.Err())
+			return listing{}, conn.Known(ctx, ctx.Err())
 		}
 	}
 }
@@ -155,7 +241,7 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *intent.State, listed map[string]bool) (keys []string, ok bool, err error) {
 	removing := make(map[string]bool) // what the pending change deletes and has not yet
 	if c.Changing() {
-		steps, ok, err := s.journal.Steps(ctx, at, c)
+		steps, ok, err := s.log.Steps(ctx, at, c)
 		if err != nil || !ok {
 			return nil, false, err
 		}
@@ -198,7 +284,7 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *intent.
 		return nil, false, err
 	}
 	if back { // by a single set, or by a change of which this would be the half
-		if now, err := s.journal.State(ctx, org, at); err != nil || !now.Same(c) {
+		if now, err := s.log.State(ctx, org, at); err != nil || !now.Same(c) {
 			return nil, false, err
 		}
 	}

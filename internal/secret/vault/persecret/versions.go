@@ -25,7 +25,7 @@ type seen struct {
 
 var seed = maphash.MakeSeed()
 
-// fresh is how long what was seen is relied on. A deleted entry stays for longer before it is removed (journal/sweep.go),
+// fresh is how long what was seen is relied on. A deleted entry stays for longer before it is removed (intent/sweep.go),
 // so a set that relies on it never writes to an entry that is being removed.
 const fresh = 30 * time.Second
 

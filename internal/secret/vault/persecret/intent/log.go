@@ -34,7 +34,7 @@ import (
 	"strongroom/internal/secret/vault/queue"
 )
 
-// Config is what a journal works with.
+// Config is what a log works with.
 type Config struct {
 	Conn   *conn.Conn
 	Places *kv2.Places
@@ -45,8 +45,8 @@ type Config struct {
 	ForgetAll func(org id.ID)
 }
 
-// Journal makes changes of several secrets, purges and sweeps. It is safe for use by many goroutines.
-type Journal struct {
+// Log makes changes of several secrets, purges and sweeps, each written down before it is carried out. It is safe for use by many goroutines.
+type Log struct {
 	conn      *conn.Conn
 	places    *kv2.Places
 	queue     *queue.Queue
@@ -60,21 +60,21 @@ type Journal struct {
 	running   sync.WaitGroup
 }
 
-// New makes a journal, which sweeps now and then until the connection's end.
-func New(c Config) *Journal {
-	j := &Journal{conn: c.Conn, places: c.Places, queue: c.Queue, forgetOne: c.Forget, forgetAll: c.ForgetAll}
-	j.running.Go(j.sweepNowAndThen)
-	return j
+// New makes a log, which sweeps now and then until the connection's end.
+func New(c Config) *Log {
+	l := &Log{conn: c.Conn, places: c.Places, queue: c.Queue, forgetOne: c.Forget, forgetAll: c.ForgetAll}
+	l.running.Go(l.sweepNowAndThen)
+	return l
 }
 
 // Close waits for the sweeps; for what is in the queue, its own Close does.
-func (j *Journal) Close() { j.running.Wait() }
+func (l *Log) Close() { l.running.Wait() }
 
 // Change commits steps and carries them out. c is the state, with nothing pending, that was there before the versions were
 // read that the steps build on; conn.ErrMismatch, with nothing done, where it is not so any more. From the commit on the
 // change is made, so that nil is the outcome also where Vault is away before all of it has been carried out: everybody sees
 // it, and somebody finishes it.
-func (j *Journal) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step) error {
+func (l *Log) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step) error {
 	next := c.next()
 	next.kept.Pending = &pending{ID: rand.Text(), Kind: changing}
 	touched := make(map[string]bool, len(steps))
@@ -87,23 +87,23 @@ func (j *Journal) Change(ctx context.Context, org id.ID, at kv2.Location, c *Sta
 	}
 	next.hint(func(path string) bool { return touched[path] }, gone)
 	if len(gone) > 0 && !next.fits() {
-		j.sweepSoon(org)
+		l.sweepSoon(org)
 		return errs.New(errs.RequestTooLarge, "too many secrets were deleted at once or within the last %d minutes: the secret store keeps their names (%d KiB) until they can be removed for good; delete fewer at once, or wait", int(removable.Minutes()), maxControl>>10)
 	}
 	if err := mayCarryOut(ctx, at, steps); err != nil {
 		return err
 	}
-	parts, err := j.prepare(ctx, at, next.kept.Pending, steps, partSteps)
+	parts, err := l.prepare(ctx, at, next.kept.Pending, steps, partSteps)
 	if errs.Is(err, errs.RequestTooLarge) && parts < len(steps) {
-		parts, err = j.prepare(ctx, at, next.kept.Pending, steps, 1) // perhaps Vault's storage takes less than most
+		parts, err = l.prepare(ctx, at, next.kept.Pending, steps, 1) // perhaps Vault's storage takes less than most
 	}
 	if err != nil {
 		return err
 	}
-	committed, err := j.commit(ctx, org, at, next)
+	committed, err := l.commit(ctx, org, at, next)
 	if err != nil {
 		if err == conn.ErrMismatch || !conn.Uncertain(err) && ctx.Err() == nil {
-			j.removeParts(ctx, at, next.kept.Pending.ID, parts)
+			l.removeParts(ctx, at, next.kept.Pending.ID, parts)
 		}
 		return err
 	}
@@ -111,28 +111,28 @@ func (j *Journal) Change(ctx context.Context, org id.ID, at kv2.Location, c *Sta
 		return nil
 	}
 	// The caller hears of his change in time, also where it is so large that it is carried out after that.
-	rolling, cancel := j.conn.Shorten(ctx)
+	rolling, cancel := l.conn.Shorten(ctx)
 	defer cancel()
-	if err := j.roll(rolling, org, at, committed, steps, false); err != nil {
-		j.FinishSoon(org)
+	if err := l.roll(rolling, org, at, committed, steps, false); err != nil {
+		l.FinishSoon(org)
 	}
 	if len(gone) > 0 {
-		j.sweepSoon(org)
+		l.sweepSoon(org)
 	}
 	return nil
 }
 
 // commit writes the control entry that makes a journal valid. Its outcome is known where it is nil or ErrMismatch, which
 // says that nothing was committed.
-func (j *Journal) commit(ctx context.Context, org id.ID, at kv2.Location, next *State) (*State, error) {
-	try, cancel := j.conn.Shorten(ctx)
+func (l *Log) commit(ctx context.Context, org id.ID, at kv2.Location, next *State) (*State, error) {
+	try, cancel := l.conn.Shorten(ctx)
 	defer cancel()
 	for lost := 0; ; lost++ {
-		written, err := j.put(try, org, at, next)
+		written, err := l.put(try, org, at, next)
 		switch {
 		case err == conn.ErrMismatch:
 			// Perhaps by our own write, whose answer was lost. Nobody writes the same again, so it is there or it never will be.
-			now, err := j.State(ctx, org, at)
+			now, err := l.State(ctx, org, at)
 			if err != nil {
 				return nil, err
 			}
@@ -150,28 +150,28 @@ func (j *Journal) commit(ctx context.Context, org id.ID, at kv2.Location, next *
 
 // roll carries out a committed journal and puts the control entry to rest. Those who help begin at its end, so that two
 // who are at it meet in the middle.
-func (j *Journal) roll(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step, helping bool) error {
+func (l *Log) roll(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step, helping bool) error {
 	err := conn.Each(ctx, len(steps), func(ctx context.Context, i int) error {
 		if helping {
 			i = len(steps) - 1 - i
 		}
-		return j.carryOut(ctx, org, at, steps[i])
+		return l.carryOut(ctx, org, at, steps[i])
 	})
 	if err != nil {
 		return err
 	}
-	return j.rest(ctx, org, at, c)
+	return l.rest(ctx, org, at, c)
 }
 
 // rest says that what is pending has been carried out, and removes the journal.
-func (j *Journal) rest(ctx context.Context, org id.ID, at kv2.Location, c *State) error {
-	_, err := j.put(ctx, org, at, c.rested())
+func (l *Log) rest(ctx context.Context, org id.ID, at kv2.Location, c *State) error {
+	_, err := l.put(ctx, org, at, c.rested())
 	if conn.Uncertain(err) {
-		_, err = j.put(ctx, org, at, c.rested())
+		_, err = l.put(ctx, org, at, c.rested())
 	}
 	if err != nil && err != conn.ErrMismatch { // somebody else has said so
 		return err
 	}
-	j.removeParts(ctx, at, c.kept.Pending.ID, c.kept.Pending.Parts)
+	l.removeParts(ctx, at, c.kept.Pending.ID, c.kept.Pending.Parts)
 	return nil
 }

@@ -14,26 +14,26 @@ import (
 
 // Purge removes the organisation's secrets with all their versions, and what is kept beside them, in its turn. It is
 // committed in the control entry first, so that no reader sees half of it, and that entry goes last.
-func (j *Journal) Purge(ctx context.Context, org id.ID) error {
-	return j.queue.Do(ctx, org, func(ctx context.Context) error {
-		places, err := j.places.AtEnd(ctx, org)
+func (l *Log) Purge(ctx context.Context, org id.ID) error {
+	return l.queue.Alone(ctx, org, func(ctx context.Context) error {
+		places, err := l.places.AtEnd(ctx, org)
 		if errors.Is(err, kv2.ErrNoName) {
-			j.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; "+
+			l.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; "+
 				"remove them in Vault by hand", "org", org)
 			return nil
 		}
 		for _, at := range places {
-			err = errors.Join(err, j.purgeAt(ctx, org, at))
+			err = errors.Join(err, l.purgeAt(ctx, org, at))
 		}
 		return err
 	})
 }
 
-func (j *Journal) purgeAt(ctx context.Context, org id.ID, at kv2.Location) error {
+func (l *Log) purgeAt(ctx context.Context, org id.ID, at kv2.Location) error {
 	at.Holds = "the secret"
-	j.forget(org)
-	defer j.forget(org)
-	c, err := j.Settled(ctx, org, at)
+	l.forget(org)
+	defer l.forget(org)
+	c, err := l.Settled(ctx, org, at)
 	if err != nil {
 		return err
 	}
@@ -46,22 +46,22 @@ func (j *Journal) purgeAt(ctx context.Context, org id.ID, at kv2.Location) error
 	}
 	next := c.next()
 	next.kept.Pending = &pending{ID: rand.Text(), Kind: purging}
-	if _, err := j.commit(ctx, org, at, next); err != nil {
+	if _, err := l.commit(ctx, org, at, next); err != nil {
 		return err
 	}
-	return j.removeAll(ctx, org, at)
+	return l.removeAll(ctx, org, at)
 }
 
-func (j *Journal) forget(org id.ID) {
-	j.sweeps.forget(org)
-	j.states.forget(org)
-	j.forgetAll(org)
+func (l *Log) forget(org id.ID) {
+	l.sweeps.forget(org)
+	l.states.forget(org)
+	l.forgetAll(org)
 }
 
 // removeAll carries out a purge. Where the policy forbids to remove entries, their latest versions at least are deleted, as
 // far as that goes.
-func (j *Journal) removeAll(ctx context.Context, org id.ID, at kv2.Location) error {
-	defer j.forget(org)
+func (l *Log) removeAll(ctx context.Context, org id.ID, at kv2.Location) error {
+	defer l.forget(org)
 	for range 3 { // what others set meanwhile goes too
 		listed, err := paths.List(ctx, at)
 		if err != nil {

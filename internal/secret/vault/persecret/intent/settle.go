@@ -16,10 +16,10 @@ import (
 const Patience = 5
 
 // Settled gives the state with nothing pending. What others committed and did not carry out, it carries out.
-func (j *Journal) Settled(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
+func (l *Log) Settled(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
 	var first *State
 	for try := 0; ; try++ {
-		c, err := j.State(ctx, org, at)
+		c, err := l.State(ctx, org, at)
 		if err != nil {
 			return nil, err
 		}
@@ -30,12 +30,12 @@ func (j *Journal) Settled(ctx context.Context, org id.ID, at kv2.Location) (*Sta
 			first, try = c, 0
 		}
 		switch {
-		case c.is(sweeping) && !j.sweeps.stalled(org, c.kept.Pending.ID):
+		case c.is(sweeping) && !l.sweeps.stalled(org, c.kept.Pending.ID):
 			if try >= 2*Patience { // a sweep is a matter of a moment, unless its influxd has ended in it
 				return nil, errs.New(errs.Unavailable, "the organisation's deleted secrets are being removed; try again in a minute")
 			}
 		case try >= Patience || c.is(sweeping):
-			if err := j.finish(ctx, org, at, c); err != nil {
+			if err := l.finish(ctx, org, at, c); err != nil {
 				return nil, err
 			}
 			continue
@@ -47,25 +47,25 @@ func (j *Journal) Settled(ctx context.Context, org id.ID, at kv2.Location) (*Sta
 }
 
 // finish carries out what others committed.
-func (j *Journal) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) error {
+func (l *Log) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) error {
 	switch c.kept.Pending.Kind {
 	case changing:
-		steps, ok, err := j.Steps(ctx, at, c)
+		steps, ok, err := l.Steps(ctx, at, c)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			now, err := j.State(ctx, org, at)
+			now, err := l.State(ctx, org, at)
 			if err != nil || !now.Same(c) {
 				return err // it has been carried out
 			}
-			j.conn.Log.Error("a change was committed and its journal has been removed from Vault by hand: what of it was not carried out is lost", "org", org)
+			l.conn.Log.Error("a change was committed and its journal has been removed from Vault by hand: what of it was not carried out is lost", "org", org)
 		}
-		return j.roll(ctx, org, at, c, steps, true)
+		return l.roll(ctx, org, at, c, steps, true)
 	case purging:
-		return j.removeAll(ctx, org, at)
+		return l.removeAll(ctx, org, at)
 	case sweeping:
-		return j.rest(ctx, org, at, c) // as far as it came
+		return l.rest(ctx, org, at, c) // as far as it came
 	}
 	return errNewer
 }
@@ -73,15 +73,15 @@ func (j *Journal) finish(ctx context.Context, org id.ID, at kv2.Location, c *Sta
 var errNewer = errs.New(errs.Unavailable, "what is under way for the organisation was begun by a newer server")
 
 // AtRest gives the state once nothing is pending that readers would have to know of, but for a purge; after a while as it is.
-func (j *Journal) AtRest(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
+func (l *Log) AtRest(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
 	began := time.Now()
 	for waited := 1; ; waited++ {
-		c, err := j.State(ctx, org, at)
-		if err != nil || c.AtRest() || c.Purging() || time.Since(began) > j.conn.Timeout/4 {
+		c, err := l.State(ctx, org, at)
+		if err != nil || c.AtRest() || c.Purging() || time.Since(began) > l.conn.Timeout/4 {
 			return c, err
 		}
 		if waited == Patience {
-			j.FinishSoon(org)
+			l.FinishSoon(org)
 		}
 		if !queue.Pause(ctx, 3) {
 			return nil, conn.Known(ctx, ctx.Err())
@@ -91,23 +91,23 @@ func (j *Journal) AtRest(ctx context.Context, org id.ID, at kv2.Location) (*Stat
 
 // FinishSoon has what is pending carried out in its turn, for which nobody waits: what this process committed and could not
 // finish, or what a reader found so.
-func (j *Journal) FinishSoon(org id.ID) {
-	if j.places.ReadOnly(org) {
+func (l *Log) FinishSoon(org id.ID) {
+	if l.places.ReadOnly(org) {
 		return
 	}
-	if _, queued := j.finishing.LoadOrStore(org, true); queued { // by another reader
+	if _, queued := l.finishing.LoadOrStore(org, true); queued { // by another reader
 		return
 	}
-	j.queue.Go(org, func(context.Context) error {
-		j.finishing.Delete(org)
+	l.queue.Go(org, func(context.Context) error {
+		l.finishing.Delete(org)
 		// A change may be of so many names that an operation's time is not enough.
-		ctx, cancel := context.WithTimeoutCause(j.conn.Base(), longest, conn.ErrTooSlow)
+		ctx, cancel := context.WithTimeoutCause(l.conn.Base(), longest, conn.ErrTooSlow)
 		defer cancel()
-		at, err := paths.At(ctx, j.places, org)
+		at, err := paths.At(ctx, l.places, org)
 		if err != nil {
 			return err
 		}
-		_, err = j.Settled(ctx, org, at)
+		_, err = l.Settled(ctx, org, at)
 		return err
 	})
 }

@@ -69,7 +69,7 @@ func (c *State) Settled() bool { return c.kept.Pending == nil }
 // AtRest reports whether nothing is being carried out that readers would have to know of. A sweep removes what is deleted.
 func (c *State) AtRest() bool { return c.Settled() || c.is(sweeping) }
 
-// Changing reports whether a change is being carried out, whose steps Journal.Steps gives.
+// Changing reports whether a change is being carried out, whose steps Log.Steps gives.
 func (c *State) Changing() bool { return c.is(changing) }
 
 // Purging reports whether the organisation's secrets are being removed; readers see none.
@@ -122,7 +122,7 @@ func (c *State) fits() bool { return len(kv2.Encode(c.kept)) <= maxControl }
 func (c *State) finished(journal string) bool { return slices.Contains(c.kept.Done, journal) }
 
 // State reads the organisation's control entry.
-func (j *Journal) State(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
+func (l *Log) State(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
 	at = at.Below(StateEntry)
 	e, err := at.Read(ctx)
 	if err != nil {
@@ -132,31 +132,31 @@ func (j *Journal) State(ctx context.Context, org id.ID, at kv2.Location) (*State
 	if e.Data != nil {
 		var f int
 		if json.Unmarshal(e.Data["format"], &f) != nil || f != format || json.Unmarshal(e.Data["state"], &c.kept) != nil {
-			j.conn.Log.Error("the entry in which influxd keeps what is under way is not readable; it was written by a newer influxd or changed by hand; "+
+			l.conn.Log.Error("the entry in which influxd keeps what is under way is not readable; it was written by a newer influxd or changed by hand; "+
 				"bring back an earlier version of it with vault kv rollback", "path", at.In("data"))
 			return nil, errs.New(errs.Unavailable, "the secret store's entry of what is under way cannot be read")
 		}
 	}
-	j.states.learn(org, c)
-	j.watch(org)
+	l.states.learn(org, c)
+	l.watch(org)
 	return c, nil
 }
 
 // put writes a control entry in place of the version it was made from, and gives the state as it then is.
-func (j *Journal) put(ctx context.Context, org id.ID, at kv2.Location, c *State) (*State, error) {
-	j.states.forget(org)
+func (l *Log) put(ctx context.Context, org id.ID, at kv2.Location, c *State) (*State, error) {
+	l.states.forget(org)
 	v, err := at.Below(StateEntry).Put(ctx, c.version, map[string]json.RawMessage{"format": kv2.Encode(format), "state": kv2.Encode(c.kept)})
 	if err != nil {
 		return nil, err
 	}
 	n := *c
 	n.version, n.created = v.Version, v.Created
-	j.states.learn(org, &n)
+	l.states.learn(org, &n)
 	return &n, nil
 }
 
 // Seen is the organisation's state as this process last saw it, or nil.
-func (j *Journal) Seen(org id.ID) *State { return j.states.of(org) }
+func (l *Log) Seen(org id.ID) *State { return l.states.of(org) }
 
 // states are those last seen, of organisations with hints a few KiB each.
 type states struct {

@@ -64,12 +64,12 @@ func partAt(at kv2.Location, journal string, n int) kv2.Location {
 
 // prepare writes a journal, which nobody sees before the commit nor misses where there is none, and gives the number of its
 // parts.
-func (j *Journal) prepare(ctx context.Context, at kv2.Location, p *pending, steps []Step, most int) (int, error) {
+func (l *Log) prepare(ctx context.Context, at kv2.Location, p *pending, steps []Step, most int) (int, error) {
 	parts := cut(steps, most)
 	p.ID, p.Parts = rand.Text(), len(parts)
-	err := j.writeParts(ctx, at, p.ID, parts)
+	err := l.writeParts(ctx, at, p.ID, parts)
 	if err != nil && !conn.Uncertain(err) && ctx.Err() == nil {
-		j.removeParts(ctx, at, p.ID, len(parts))
+		l.removeParts(ctx, at, p.ID, len(parts))
 	}
 	return len(parts), err
 }
@@ -100,7 +100,7 @@ func mayCarryOut(ctx context.Context, at kv2.Location, steps []Step) error {
 
 // writeParts writes what the commit of a journal needs to be there. Where one fails no more are begun, but those under way
 // are left to end: a write that is cut off may still arrive, after the parts have been removed.
-func (j *Journal) writeParts(ctx context.Context, at kv2.Location, journal string, parts [][]Step) error {
+func (l *Log) writeParts(ctx context.Context, at kv2.Location, journal string, parts [][]Step) error {
 	at.Holds = "a secret, with its name,"
 	outcomes := make([]error, len(parts))
 	var failed atomic.Bool
@@ -120,7 +120,7 @@ func (j *Journal) writeParts(ctx context.Context, at kv2.Location, journal strin
 
 // Steps gives those of the change that is pending; ok is false where its journal is not all there, as when it has been
 // carried out meanwhile.
-func (j *Journal) Steps(ctx context.Context, at kv2.Location, c *State) (steps []Step, ok bool, err error) {
+func (l *Log) Steps(ctx context.Context, at kv2.Location, c *State) (steps []Step, ok bool, err error) {
 	if !c.Changing() {
 		return nil, false, errNewer
 	}
@@ -146,8 +146,8 @@ func (j *Journal) Steps(ctx context.Context, at kv2.Location, c *State) (steps [
 }
 
 // removeParts removes a journal's entries. What stays because Vault does not answer, a sweep removes.
-func (j *Journal) removeParts(ctx context.Context, at kv2.Location, journal string, parts int) {
-	ctx, cancel := j.conn.Bound(context.WithoutCancel(ctx))
+func (l *Log) removeParts(ctx context.Context, at kv2.Location, journal string, parts int) {
+	ctx, cancel := l.conn.Bound(context.WithoutCancel(ctx))
 	defer cancel()
 	_ = conn.Each(ctx, parts, func(ctx context.Context, i int) error {
 		return partAt(at, journal, i).Remove(ctx, "metadata")
@@ -155,9 +155,9 @@ func (j *Journal) removeParts(ctx context.Context, at kv2.Location, journal stri
 }
 
 // carryOut makes a step, or finds that it has been made or overtaken.
-func (j *Journal) carryOut(ctx context.Context, org id.ID, at kv2.Location, st Step) error {
+func (l *Log) carryOut(ctx context.Context, org id.ID, at kv2.Location, st Step) error {
 	at = at.Below(st.Path)
-	j.forgetOne(org, st.Path)
+	l.forgetOne(org, st.Path)
 	switch st.Op {
 	case Set:
 		_, err := at.Put(ctx, st.Base, paths.Data(st.Value, st.By))

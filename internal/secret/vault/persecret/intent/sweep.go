@@ -61,74 +61,74 @@ func (c *State) due(now time.Time) (due []overdue) {
 }
 
 // sweepSoon has the organisation swept in its turn, if it has not been for a while.
-func (j *Journal) sweepSoon(org id.ID) {
-	j.sweeps.mu.Lock()
-	defer j.sweeps.mu.Unlock()
-	if j.sweeps.last == nil || len(j.sweeps.last) >= maxKnown {
-		j.sweeps.last = make(map[id.ID]time.Time)
+func (l *Log) sweepSoon(org id.ID) {
+	l.sweeps.mu.Lock()
+	defer l.sweeps.mu.Unlock()
+	if l.sweeps.last == nil || len(l.sweeps.last) >= maxKnown {
+		l.sweeps.last = make(map[id.ID]time.Time)
 	}
-	if time.Since(j.sweeps.last[org]) < sweepEvery {
+	if time.Since(l.sweeps.last[org]) < sweepEvery {
 		return
 	}
-	j.sweeps.last[org] = time.Now()
-	j.queue.Go(org, func(ctx context.Context) error { return j.sweep(ctx, org, time.Now()) })
+	l.sweeps.last[org] = time.Now()
+	l.queue.Go(org, func(ctx context.Context) error { return l.sweep(ctx, org, time.Now()) })
 }
 
 // watch has the organisation swept now and then from the next time on: what another process deleted, or left behind when
 // it ended, goes as well.
-func (j *Journal) watch(org id.ID) {
-	if j.places.ReadOnly(org) {
+func (l *Log) watch(org id.ID) {
+	if l.places.ReadOnly(org) {
 		return
 	}
-	j.sweeps.mu.Lock()
-	defer j.sweeps.mu.Unlock()
-	if _, ok := j.sweeps.last[org]; ok {
+	l.sweeps.mu.Lock()
+	defer l.sweeps.mu.Unlock()
+	if _, ok := l.sweeps.last[org]; ok {
 		return
 	}
-	if j.sweeps.last == nil || len(j.sweeps.last) >= maxKnown {
-		j.sweeps.last = make(map[id.ID]time.Time)
+	if l.sweeps.last == nil || len(l.sweeps.last) >= maxKnown {
+		l.sweeps.last = make(map[id.ID]time.Time)
 	}
-	j.sweeps.last[org] = time.Time{}
+	l.sweeps.last[org] = time.Time{}
 }
 
 // sweepNowAndThen sweeps the organisations that this process has come to know.
-func (j *Journal) sweepNowAndThen() {
+func (l *Log) sweepNowAndThen() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-j.conn.Base().Done():
+		case <-l.conn.Base().Done():
 			return
 		case <-tick.C:
-			j.SweepKnown(j.conn.Base(), time.Now())
+			l.SweepKnown(l.conn.Base(), time.Now())
 		}
 	}
 }
 
 // SweepKnown sweeps those of the organisations that this process has come to know whose time it is, one after the other.
-func (j *Journal) SweepKnown(ctx context.Context, now time.Time) {
-	for _, org := range j.toSweep(now) {
+func (l *Log) SweepKnown(ctx context.Context, now time.Time) {
+	for _, org := range l.toSweep(now) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := j.Sweep(ctx, org, now); err != nil && ctx.Err() == nil {
-			j.conn.Log.Debug("an organisation was not swept", "org", org, "error", err) // the next time, then
+		if err := l.Sweep(ctx, org, now); err != nil && ctx.Err() == nil {
+			l.conn.Log.Debug("an organisation was not swept", "org", org, "error", err) // the next time, then
 		}
 	}
 }
 
 // toSweep gives the organisations whose time it is, which they then have had.
-func (j *Journal) toSweep(now time.Time) (orgs []id.ID) {
-	j.sweeps.mu.Lock()
-	defer j.sweeps.mu.Unlock()
-	for org, last := range j.sweeps.last {
+func (l *Log) toSweep(now time.Time) (orgs []id.ID) {
+	l.sweeps.mu.Lock()
+	defer l.sweeps.mu.Unlock()
+	for org, last := range l.sweeps.last {
 		every := sweepOthers
-		if c := j.states.of(org); c != nil && len(c.kept.Deleted) > 0 {
+		if c := l.states.of(org); c != nil && len(c.kept.Deleted) > 0 {
 			every = sweepEvery
 		}
 		// The ticks are not quite so far apart.
 		if now.Sub(last) > every-time.Minute {
-			j.sweeps.last[org] = now
+			l.sweeps.last[org] = now
 			orgs = append(orgs, org)
 		}
 	}
@@ -136,22 +136,22 @@ func (j *Journal) toSweep(now time.Time) (orgs []id.ID) {
 }
 
 // Sweep removes what is due at a time, in its turn.
-func (j *Journal) Sweep(ctx context.Context, org id.ID, now time.Time) error {
-	return j.queue.Do(ctx, org, func(ctx context.Context) error { return j.sweep(ctx, org, now) })
+func (l *Log) Sweep(ctx context.Context, org id.ID, now time.Time) error {
+	return l.queue.Alone(ctx, org, func(ctx context.Context) error { return l.sweep(ctx, org, now) })
 }
 
 // sweep removes what is due at a time.
-func (j *Journal) sweep(ctx context.Context, org id.ID, now time.Time) error {
-	at, err := paths.At(ctx, j.places, org)
+func (l *Log) sweep(ctx context.Context, org id.ID, now time.Time) error {
+	at, err := paths.At(ctx, l.places, org)
 	if err != nil {
 		return err
 	}
-	c, err := j.Settled(ctx, org, at)
+	c, err := l.Settled(ctx, org, at)
 	if err != nil {
 		return err
 	}
 	later := time.Until(now) // nothing, but in tests
-	if c, err = j.removeOrphans(ctx, org, at, c, later); err != nil {
+	if c, err = l.removeOrphans(ctx, org, at, c, later); err != nil {
 		return err
 	}
 	due := c.due(now)
@@ -160,7 +160,7 @@ func (j *Journal) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	}
 	next := c.next()
 	next.kept.Pending = &pending{ID: rand.Text(), Kind: sweeping}
-	if c, err = j.commit(ctx, org, at, next); err != nil {
+	if c, err = l.commit(ctx, org, at, next); err != nil {
 		return err
 	}
 	var mu sync.Mutex
@@ -169,7 +169,7 @@ func (j *Journal) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	// left is due at the next.
 	began := time.Now()
 	err = conn.Each(ctx, len(due), func(ctx context.Context, i int) error {
-		if time.Since(began) > j.conn.Timeout/2 {
+		if time.Since(began) > l.conn.Timeout/2 {
 			return nil
 		}
 		entry := at.Below(due[i].Path)
@@ -189,17 +189,17 @@ func (j *Journal) sweep(ctx context.Context, org id.ID, now time.Time) error {
 		return err
 	})
 	if err != nil {
-		j.conn.Log.Warn("deleted secrets could not be removed for good", "org", org, "error", err)
+		l.conn.Log.Warn("deleted secrets could not be removed for good", "org", org, "error", err)
 	}
 	done := c.next()
 	done.hint(func(path string) bool { return over[path] }, nil)
-	return j.rest(ctx, org, at, done)
+	return l.rest(ctx, org, at, done)
 }
 
 // removeOrphans removes the journals that were written and never committed, once none of them can be any more: the control
 // entry is written anew, and a commit names the version of it that was there before its journal was written. It gives
 // the control entry as it then is.
-func (j *Journal) removeOrphans(ctx context.Context, org id.ID, at kv2.Location, c *State, later time.Duration) (*State, error) {
+func (l *Log) removeOrphans(ctx context.Context, org id.ID, at kv2.Location, c *State, later time.Duration) (*State, error) {
 	names, err := at.Below(journals).List(ctx)
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func (j *Journal) removeOrphans(ctx context.Context, org id.ID, at kv2.Location,
 	if err != nil || !slices.Contains(old, true) {
 		return c, err
 	}
-	if c, err = j.put(ctx, org, at, c.next()); err != nil {
+	if c, err = l.put(ctx, org, at, c.next()); err != nil {
 		return nil, err
 	}
 	return c, conn.Each(ctx, len(names), func(ctx context.Context, i int) error {
