@@ -168,8 +168,28 @@ func (s *Store) openAll(ctx context.Context, get func() ([]kv.Record, error)) ([
 	return rs, nil
 }
 
-// Txn is the engine's, with what it puts sealed.
+// attempts bounds how often a transaction is sealed anew because another server has changed the keyring meanwhile.
+const attempts = 5
+
+// Txn is the engine's, with what it puts sealed, and with the condition that the keyring is the one it was sealed with.
 func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	for range attempts {
+		fence := s.keys.Fence()
+		rev, fenced, err := s.txn(ctx, fence, conds, ops)
+		if !fenced || !errors.Is(err, kv.ErrConflict) {
+			return rev, err
+		}
+		if again, unread := s.keys.Refused(ctx, fence); unread != nil {
+			return 0, unread
+		} else if !again {
+			return 0, err
+		}
+	}
+	return 0, kv.ErrConflict
+}
+
+// txn seals and writes once. Fenced says that something was sealed, so that the transaction has the fence.
+func (s *Store) txn(ctx context.Context, fence, conds []kv.Cond, ops []kv.Op) (rev int64, fenced bool, err error) {
 	s.writing.RLock()
 	defer s.writing.RUnlock()
 	sealed := slices.Clone(ops)
@@ -179,11 +199,15 @@ func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, e
 		}
 		value, err := s.keys.Seal(0, belongs(op.Key), op.Value)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
-		sealed[i].Value = value
+		sealed[i].Value, fenced = value, true
 	}
-	return s.Store.Txn(ctx, conds, sealed)
+	if fenced {
+		conds = slices.Concat(conds, fence)
+	}
+	rev, err = s.Store.Txn(ctx, conds, sealed)
+	return rev, fenced, err
 }
 
 // Watch is the engine's, with what was put in clear. One that does not open ends it with ErrForged.

@@ -70,8 +70,9 @@ type Belongs struct {
 
 // Keyring seals and opens. It is safe for use by many goroutines.
 type Keyring struct {
-	store kv.Store
-	nonce func([]byte) // fills with random bytes; a test puts in others
+	shared bool // other servers change the same data
+	store  kv.Store
+	nonce  func([]byte) // fills with random bytes; a test puts in others
 
 	records sync.Mutex // held while the two records are read or changed
 	offered seal.Seal  // the latest that Reseal was to change to, which may have happened where it gave an error

@@ -20,6 +20,8 @@ type Config struct {
 	Seal seal.Source
 	// Now gives the time of records made here; nil is the wall clock.
 	Now func() time.Time
+	// Shared says that other servers change the same data. Run Follow then.
+	Shared bool
 }
 
 // attempts is how often OpenOrInit starts again because another server has just made what it was about to make, and
@@ -150,6 +152,7 @@ func open(ctx context.Context, store kv.Store, cfg Config, sealRec kv.Record) (*
 		return nil, err
 	}
 	k := newKeyring(store, rootKey{aead: root, seal: s, rev: sealRec.Rev, since: rec.Created})
+	k.shared = cfg.Shared
 	if err := k.Reload(ctx); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"strongroom/internal/access"
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 )
 
@@ -29,12 +30,21 @@ type cache struct {
 	mu      sync.RWMutex
 	max     int
 	entries map[identity.Hash]entry
+	tokens  map[id.ID]identity.Hash // by authorization, those in entries
 	gen     atomic.Uint64
+
+	following *following // nil where no other server changes the data
 }
 
-func newCache(size int) *cache { return &cache{max: size, entries: make(map[identity.Hash]entry)} }
+func newCache(size int, f *following) *cache {
+	return &cache{max: size, entries: make(map[identity.Hash]entry), tokens: make(map[id.ID]identity.Hash), following: f}
+}
 
+// get gives what is known, and nothing while it may be out of date.
 func (c *cache) get(h identity.Hash) (entry, bool) {
+	if !c.following.fresh() {
+		return entry{}, false
+	}
 	c.mu.RLock()
 	e, ok := c.entries[h]
 	c.mu.RUnlock()
@@ -52,18 +62,39 @@ func (c *cache) add(h identity.Hash, e entry, gen uint64) {
 	}
 	if len(c.entries) >= c.max {
 		for victim := range c.entries { // any one: the order of a map is random enough
-			delete(c.entries, victim)
+			c.remove(victim)
 			break
 		}
 	}
 	c.entries[h] = e
+	if a := e.principal.AuthorizationID; a.Valid() {
+		c.tokens[a] = h
+	}
+}
+
+// remove takes one out. The caller holds c.mu.
+func (c *cache) remove(h identity.Hash) {
+	if e, ok := c.entries[h]; ok {
+		delete(c.tokens, e.principal.AuthorizationID)
+		delete(c.entries, h)
+	}
+}
+
+// dropAuthorization forgets the token of an authorization.
+func (c *cache) dropAuthorization(a id.ID) {
+	c.mu.Lock()
+	c.gen.Add(1)
+	if h, ok := c.tokens[a]; ok {
+		c.remove(h)
+	}
+	c.mu.Unlock()
 }
 
 // drop forgets one token or session.
 func (c *cache) drop(h identity.Hash) {
 	c.mu.Lock()
 	c.gen.Add(1)
-	delete(c.entries, h)
+	c.remove(h)
 	c.mu.Unlock()
 }
 
@@ -72,5 +103,6 @@ func (c *cache) flush() {
 	c.mu.Lock()
 	c.gen.Add(1)
 	clear(c.entries)
+	clear(c.tokens)
 	c.mu.Unlock()
 }

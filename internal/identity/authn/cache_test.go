@@ -13,7 +13,7 @@ func TestCacheKeepsNothingStale(t *testing.T) {
 		"drop": (*cache).drop, "flush": func(c *cache, _ identity.Hash) { c.flush() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCache(10)
+			c := newCache(10, nil)
 			h := identity.HashOf("token")
 			gen := c.generation()
 			drop(c, h) // the token is revoked while the reader is at the engine
@@ -26,7 +26,7 @@ func TestCacheKeepsNothingStale(t *testing.T) {
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	c := newCache(10)
+	c := newCache(10, nil)
 	for i := range 1000 {
 		c.add(identity.HashOf(string(rune(i))), entry{principal: &access.Principal{}}, c.generation())
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"strongroom/internal/access"
@@ -29,6 +30,11 @@ type Config struct {
 	CacheSize     int           // principals kept in memory; 131,072 where 0
 	BcryptCost    int           // 10 where 0
 	Now           func() time.Time
+
+	// Shared says that other servers change the same data. Run Follow then. Stale is for how long memory is believed after
+	// the engine has last told that nothing has changed; 0 for never.
+	Shared bool
+	Stale  time.Duration
 }
 
 // Service identifies callers over one KV engine. Make it with New.
@@ -42,6 +48,7 @@ type Service struct {
 	pw       *passwords
 	throttle *throttle
 
+	following *following // nil where the data are this server's alone
 	sessionLength time.Duration
 	keepSession   bool
 }
@@ -64,7 +71,10 @@ func New(c Config) (*Service, error) {
 	}
 	s.pw = pw
 	s.throttle = newThrottle(s.now)
-	s.cache = newCache(cmp.Or(c.CacheSize, 1<<17))
+	if c.Shared {
+		s.following = &following{stale: c.Stale, since: time.Now(), heard: make([]atomic.Int64, len(followed))}
+	}
+	s.cache = newCache(cmp.Or(c.CacheSize, 1<<17), s.following)
 	s.used = newUsage()
 	return s, nil
 }

@@ -1,0 +1,203 @@
+package authn_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/kv"
+)
+
+// counted is an engine that counts reads, and whose watches can be broken.
+type counted struct {
+	kv.Store
+	reads  atomic.Int64
+	broken atomic.Bool
+}
+
+func (c *counted) Get(ctx context.Context, key string) (kv.Record, error) {
+	c.reads.Add(1)
+	return c.Store.Get(ctx, key)
+}
+
+func (c *counted) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err := c.Store.Watch(ctx, prefix, after, func(u kv.Update) {
+		if c.broken.Load() {
+			cancel()
+			return
+		}
+		tell(u)
+	})
+	if c.broken.Load() {
+		return kv.ErrUnavailable
+	}
+	return err
+}
+
+// other is a second server's service over the fixture's data.
+func other(t *testing.T, f *identitytest.Fixture, store kv.Store, stale time.Duration) *authn.Service {
+	t.Helper()
+	s, err := authn.New(authn.Config{KV: store, Guard: f.Guard, Now: f.Clock.Now, Shared: true, Stale: stale})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Follow(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return s
+}
+
+// remembers waits until the service knows the token without asking the engine.
+func remembers(t *testing.T, s *authn.Service, engine *counted, token string) {
+	t.Helper()
+	for {
+		if _, err := s.ByToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		before := engine.reads.Load()
+		if _, err := s.ByToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		if engine.reads.Load() == before {
+			return
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("the token is never remembered")
+		}
+	}
+}
+
+// refusedSoon waits until the token is refused.
+func refusedSoon(t *testing.T, s *authn.Service, token string) {
+	t.Helper()
+	for {
+		_, err := s.ByToken(t.Context(), token)
+		if errs.Is(err, errs.Unauthorized) || errs.Is(err, errs.Forbidden) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("the token is never refused")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestFollowsOtherServers(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	engine := &counted{Store: f.KV}
+	second := other(t, f, engine, time.Hour)
+	ada := f.AddUser(t, "ada")
+	inactive, active := identity.Inactive, identity.Active
+	for name, revoke := range map[string]func(identity.Authorization) error{
+		"token off": func(a identity.Authorization) error {
+			_, err := f.UpdateAuthorization(t.Context(), f.Root, a.ID, &inactive, nil)
+			return err
+		},
+		"token deleted": func(a identity.Authorization) error { return f.DeleteAuthorization(t.Context(), f.Root, a.ID) },
+		"user off": func(identity.Authorization) error {
+			_, err := f.UpdateUser(t.Context(), f.Root, ada.ID, nil, &inactive)
+			return err
+		},
+	} {
+		a, token := f.AddToken(t, ada.ID, nil)
+		remembers(t, second, engine, token)
+		if err := revoke(a); err != nil {
+			t.Fatal(name, err)
+		}
+		refusedSoon(t, second, token)
+		if _, err := f.UpdateUser(t.Context(), f.Root, ada.ID, nil, &active); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	session := f.MustSignIn(t, "ada", identitytest.UserPassword)
+	if _, err := second.BySession(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SignOut(t.Context(), f.CallerBySession(t, session), session); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := second.BySession(t.Context(), session); errs.Is(err, errs.Unauthorized) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestBehindOthers asks the engine each time while it cannot know what others change.
+func TestBehindOthers(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	ada := f.AddUser(t, "ada")
+	inactive := identity.Inactive
+
+	engine := &counted{Store: f.KV}
+	never := other(t, f, engine, 0)
+	a, token := f.AddToken(t, ada.ID, nil)
+	for range 3 {
+		if _, err := never.ByToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.UpdateAuthorization(t.Context(), f.Root, a.ID, &inactive, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := never.ByToken(t.Context(), token); !errs.Is(err, errs.Unauthorized) {
+		t.Errorf("a server that believes nothing takes a token that is off: %v", err)
+	}
+
+	second := other(t, f, engine, time.Hour)
+	b, token := f.AddToken(t, ada.ID, nil)
+	remembers(t, second, engine, token)
+	engine.broken.Store(true)
+	for { // until all watches have ended
+		before := engine.reads.Load()
+		if _, err := second.ByToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		if engine.reads.Load() > before {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if _, err := f.UpdateAuthorization(t.Context(), f.Root, b.ID, &inactive, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.ByToken(t.Context(), token); !errs.Is(err, errs.Unauthorized) {
+		t.Errorf("a server that hears nothing takes a token that is off: %v", err)
+	}
+	engine.broken.Store(false)
+	_, token = f.AddToken(t, ada.ID, nil)
+	remembers(t, second, engine, token)
+
+	// Who cannot be asked about is not let in.
+	lost := errors.New("lost")
+	deaf := other(t, f, &unreadable{Store: f.KV, err: lost}, 0)
+	if _, err := deaf.ByToken(t.Context(), token); !errors.Is(err, lost) {
+		t.Errorf("without the engine: %v", err)
+	}
+}
+
+type unreadable struct {
+	kv.Store
+	err error
+}
+
+func (u *unreadable) Get(context.Context, string) (kv.Record, error) { return kv.Record{}, u.err }
