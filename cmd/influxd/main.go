@@ -36,6 +36,7 @@ func run() error {
 	return influxd.Run(ctx, command.Process{
 		Args:   os.Args[1:],
 		Env:    os.Environ(),
+		Stdin:  os.Stdin,
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
 		Hangup: hangup,

@@ -10,6 +10,8 @@ import (
 
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/influxd/command"
 )
 
 func TestExportRefuses(t *testing.T) {
@@ -38,6 +40,37 @@ func TestExportRefuses(t *testing.T) {
 			!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
 		}
+	}
+}
+
+// TestExportStreams sends an export from one server's data to another's without a file between.
+func TestExportStreams(t *testing.T) {
+	sample, _ := sampleDB(t)
+	here, there := t.TempDir(), t.TempDir()
+	for _, dir := range []string{here, there} {
+		_, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
+		must(t, err)
+	}
+	t.Chdir(t.TempDir())
+	exported, told, err := influxdOn(t, here, "secrets", "export", "--out", "-", "--plain")
+	must(t, err)
+	if !strings.HasPrefix(exported, "{") || !strings.Contains(told, "Exported 27 secrets of ") {
+		t.Errorf("standard output %.80q, standard error %q", exported, told)
+	}
+	if files, err := os.ReadDir("."); err != nil || len(files) > 0 {
+		t.Errorf("made %v, %v", files, err)
+	}
+	var out, problems output
+	p := command.Process{
+		Args: []string{"secrets", "import", "--file", "-", "--bolt-path", filepath.Join(there, "influxd.bolt")},
+		Env:  []string{"HOME=/nowhere"}, Stdin: strings.NewReader(exported), Stdout: &out, Stderr: &problems,
+	}
+	if err := Run(t.Context(), p); err != nil || !strings.Contains(out.String(), "27") {
+		t.Errorf("%v\n%s%s", err, out.String(), problems.String())
+	}
+	p.Stdin = nil
+	if err := Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "flag --file: there is no standard input") {
+		t.Errorf("without input: %v", err)
 	}
 }
 

@@ -12,8 +12,9 @@ import (
 
 // Process is what the daemon has of the process it runs in. Tests make their own and so start the real program.
 type Process struct {
-	Args           []string // without the program's name
-	Env            []string // as os.Environ gives it
+	Args           []string  // without the program's name
+	Env            []string  // as os.Environ gives it
+	Stdin          io.Reader // nil for none
 	Stdout, Stderr io.Writer
 
 	// Hangup says when the log files may have been moved and are to be opened anew (SIGHUP); nil for never.

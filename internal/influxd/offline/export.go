@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -27,7 +26,7 @@ import (
 
 var exportFlags = []config.Flag{
 	{Name: "from", Value: "STORE", Help: "bolt or vault; without it, the store of --secret-store"},
-	{Name: "out", Value: "PATH", Help: "file to write to, which must not be there yet"},
+	{Name: "out", Value: "PATH", Help: "file to write to, which must not be there yet; - is standard output", Stream: true},
 	{Name: "recipient", Value: "KEY,KEY", Help: "age public keys (age1…) of those who can read the file"},
 	{Name: "passphrase-file", Value: "PATH", Help: "file with a passphrase that opens the file, instead"},
 	{Name: "plain", Help: "write the secrets in clear, for everyone who gets hold of the file to read"},
@@ -35,7 +34,7 @@ var exportFlags = []config.Flag{
 }
 
 var importSecretsFlags = []config.Flag{
-	{Name: "file", Value: "PATH", Help: "what influxd secrets export has written"},
+	{Name: "file", Value: "PATH", Help: "what influxd secrets export has written; - is standard input", Stream: true},
 	{Name: "identity-file", Value: "PATH", Help: "file with the age key (AGE-SECRET-KEY-…) that opens it"},
 	{Name: "passphrase-file", Value: "PATH", Help: "file with the passphrase that opens it"},
 	{Name: "org", Value: "FROM=TO,…", Help: "take an organization's secrets into another, each by its name or ID; " +
@@ -81,12 +80,9 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 		return err
 	}
 	defer done()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("flag --out: %s is there already; name another file", path)
-	}
+	out, err := newTarget(p, path)
 	if err != nil {
-		return fmt.Errorf("flag --out: %w", err)
+		return err
 	}
 	how := "encrypted"
 	if len(recipients) == 0 {
@@ -94,25 +90,25 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 	}
 	if err := note(cfg, keys, "influxd secrets export", "secrets.export", args.Flag("org-id"),
 		how+", from "+kind); err != nil {
-		return errors.Join(err, f.Close(), os.Remove(path))
+		return out.finish(err)
 	}
 	var n transfer.Exported
-	err = writeExport(recipients, f, func(w io.Writer) (err error) {
+	err = writeExport(recipients, out, func(w io.Writer) (err error) {
 		n, err = transfer.Export(ctx, from.store, orgs, time.Now(), w)
 		return err
 	})
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("exporting to %s: %w", path, err), os.Remove(path))
+	if err = out.finish(err); err != nil {
+		return fmt.Errorf("exporting to %s: %w", out.Name, err)
 	}
-	if len(recipients) == 0 {
+	if len(recipients) == 0 && path != "-" {
 		fmt.Fprintf(p.Stderr, "%s holds the secrets in clear: keep it from others, and remove it as soon as you can\n",
 			path)
 	}
-	fmt.Fprintf(p.Stdout, "Exported %d secrets of %s to %s\n", n.Secrets, from.name, path)
+	fmt.Fprintf(out.Told, "Exported %d secrets of %s to %s\n", n.Secrets, from.name, out.Name)
 	if n.Left > 0 {
 		return fmt.Errorf("%d names have no text for a value, so that they are somebody else's, or were deleted "+
 			"meanwhile; they are not in %s",
-			n.Left, path)
+			n.Left, out.Name)
 	}
 	return nil
 }
@@ -186,7 +182,7 @@ func importSecrets(ctx context.Context, p command.Process, args config.Args) err
 	if path == "" {
 		return errors.New("flag --file: name what influxd secrets export has written")
 	}
-	f, err := os.Open(path)
+	f, err := source(p, path)
 	if err != nil {
 		return fmt.Errorf("flag --file: %w", err)
 	}
