@@ -194,3 +194,34 @@ func TestReadOnlyFile(t *testing.T) {
 		t.Errorf("check of a read-only file: %v\n%s", err, out)
 	}
 }
+
+// TestEndAfterAFaultInTheMap takes the pages away from below a server that runs: it answers with errors, and ends when it is
+// asked to.
+func TestEndAfterAFaultInTheMap(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	token, secrets := s.onboard(t)
+	s.end(t)
+	url, child := startChild(t, dir, "")
+	must(t, os.Truncate(filepath.Join(dir, "influxd.bolt"), 0))
+	for range 3 {
+		req, err := http.NewRequestWithContext(t.Context(), "PATCH", url+secrets, strings.NewReader(`{"a":"b"}`))
+		must(t, err)
+		req.Header.Set("Authorization", "Token "+token)
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		res.Body.Close()
+		if res.StatusCode < 500 {
+			t.Errorf("a write without a file: %s", res.Status)
+		}
+	}
+	must(t, child.Process.Signal(syscall.SIGTERM))
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		must(t, child.Process.Kill())
+		t.Error("it does not end")
+	}
+}

@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"strongroom/internal/id"
@@ -32,12 +34,14 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killEnv); dir != "" {
-		err := Run(context.Background(), command.Process{
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		err := Run(ctx, command.Process{
 			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, strings.Fields(os.Getenv(flagEnv))...),
 			Env:  []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
 			Listening: func(url string) { fmt.Println(url) },
 		})
 		fmt.Fprintln(os.Stderr, err)
+		stop()
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

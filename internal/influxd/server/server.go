@@ -255,11 +255,29 @@ func (s *Server) runs(ctx context.Context, f func(context.Context)) {
 	})
 }
 
-// Close closes the parts in reverse.
+// How long the parts may take to close, all of them together, and each that is left when that is over.
+const (
+	closeTime = 20 * time.Second
+	closeEach = time.Second
+)
+
+// errHangs is a part that does not end.
+var errHangs = errors.New("a part of the server did not end in time and is left as it is; the log says what went wrong before")
+
+// Close closes the parts in reverse. One that hangs, on a disk that does not answer, say, keeps neither the others nor the
+// process from ending: what was acknowledged is on disk.
 func (s *Server) Close() error {
 	var all []error
+	over := time.Now().Add(closeTime)
 	for _, f := range slices.Backward(s.closers) {
-		all = append(all, f())
+		closed := make(chan error, 1)
+		go func() { closed <- f() }()
+		select {
+		case err := <-closed:
+			all = append(all, err)
+		case <-time.After(max(time.Until(over), closeEach)):
+			all = append(all, errHangs)
+		}
 	}
 	return errors.Join(all...)
 }

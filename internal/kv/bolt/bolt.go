@@ -138,8 +138,11 @@ func (db *DB) Close() error {
 	}
 	db.recent.close()
 	err := db.keepFreelist()
-	removeHolder(db.path) // while the file is still ours
-	if err := errors.Join(err, db.bolt.Close(), closeFolder(db.folder)); err != nil {
+	removeHolder(db.path)       // while the file is still ours
+	if db.state.lost() == nil { // where bbolt answers
+		err = errors.Join(err, db.bolt.Close())
+	}
+	if err := errors.Join(err, closeFolder(db.folder)); err != nil {
 		return fmt.Errorf("closing %s: %w", db.path, err)
 	}
 	return nil
@@ -150,12 +153,45 @@ func (db *DB) view(ctx context.Context, f func(*bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := guard(func() error { return db.bolt.View(f) })
+	if err := db.state.lost(); err != nil {
+		return err
+	}
+	err := db.guard(func() error { return db.bolt.View(f) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return kv.ErrClosed
 	}
 	return err
 }
+
+// guard is guard, and looks after a memory fault whether bbolt can be asked any more.
+func (db *DB) guard(f func() error) error {
+	err := guard(f)
+	if errors.Is(err, errMemory) {
+		db.probe()
+	}
+	return err
+}
+
+// probeTime is how long bbolt may take for a transaction that does nothing.
+const probeTime = time.Second
+
+// probe finds out whether bbolt still answers. Where the fault came while it held a lock of its own, as it does for the
+// file's first pages, it never will, and whoever asks would wait for good.
+func (db *DB) probe() {
+	done := make(chan error, 1)
+	go func() { done <- guard(func() error { return db.bolt.View(func(*bbolt.Tx) error { return nil }) }) }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, errMemory) {
+			return
+		}
+	case <-time.After(probeTime):
+	}
+	db.state.loses(fmt.Errorf("%w: the file %s cannot be read any more; restart influxd, and see influxd check", kv.ErrFault, db.path))
+}
+
+// errMemory is a page of the file that cannot be read.
+var errMemory = errors.New("a page cannot be read")
 
 // guard turns a panic of bbolt's into an error: it panics where the file's pages contradict themselves, and one
 // damaged page must not end a server that can still answer for the others. A page that cannot be read at all comes as
@@ -163,7 +199,11 @@ func (db *DB) view(ctx context.Context, f func(*bbolt.Tx) error) error {
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover().(type) {
+		case nil:
+		case interface{ Addr() uintptr }: // a memory fault
+			err = fmt.Errorf("the file is damaged or its disk fails: %w (%v); restore it from a backup", errMemory, p)
+		default:
 			err = fmt.Errorf("the file is damaged (%v); restore it from a backup", p)
 		}
 	}()

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"strongroom/internal/kv"
@@ -25,6 +26,22 @@ type state struct {
 	mu     sync.Mutex
 	failed error // nothing is written any more, until the file is opened anew
 	full   bool  // the last transaction found no room
+
+	gone atomic.Pointer[error] // nothing is read any more, either
+}
+
+func (s *state) loses(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err
+	s.gone.Store(&err)
+}
+
+func (s *state) lost() error {
+	if gone := s.gone.Load(); gone != nil {
+		return *gone
+	}
+	return nil
 }
 
 func (s *state) fails(err error) {

@@ -147,7 +147,7 @@ func (db *DB) commit(batch []*request) error {
 	made := false
 	defer func() { db.recent.end(batch, made) }()
 	var before, after int64
-	err := guard(func() error {
+	err := db.guard(func() error {
 		return db.update(func(tx *bbolt.Tx) error {
 			meta, data := tx.Bucket(metaBucket), tx.Bucket(dataBucket)
 			var err error
@@ -209,7 +209,10 @@ func (db *DB) commit(batch []*request) error {
 // (the kernel may have dropped the pages it could not write), so no more is written on top of it.
 func (db *DB) fault(err error, before int64) error {
 	now := int64(-1)
-	viewErr := guard(func() error {
+	if err := db.state.lost(); err != nil {
+		return err
+	}
+	viewErr := db.guard(func() error {
 		return db.bolt.View(func(tx *bbolt.Tx) (err error) {
 			now, err = revision(tx.Bucket(metaBucket))
 			return err
