@@ -20,6 +20,7 @@ import (
 	"syscall"
 
 	"strongroom/internal/disk"
+	"strongroom/internal/ownfile"
 )
 
 // TypeKeyFile is the type of the seal whose key is in a file.
@@ -56,8 +57,8 @@ func (f KeyFile) Type() string { return TypeKeyFile }
 // Setting names the file.
 func (f KeyFile) Setting() string { return "--seal-key-file" }
 
-// Load reads the key file. It refuses one that others than its owner can read: a key that has been open to others is
-// no longer a secret, and its owner should hear of it. The file may be reached over a symbolic link.
+// Load reads the key file. It refuses one that is open to others (ownfile.Secret): a key that has been so is no longer a secret,
+// and its owner should hear of it. The file may be reached over a symbolic link.
 func (f KeyFile) Load(context.Context) (Seal, error) {
 	key, err := f.read()
 	if err != nil {
@@ -119,9 +120,9 @@ func (f KeyFile) read() ([]byte, error) {
 		return nil, fmt.Errorf("reading the %s: %w", f, err)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("the %s is not a file", f)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("the %s can be read or written by others (mode %04o): run `chmod 600 %s`, and think of who has read it",
-			f, info.Mode().Perm(), string(f))
+	}
+	if err := ownfile.Secret(string(f), info); err != nil {
+		return nil, fmt.Errorf("the %s %w", f, err)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
 	if err != nil {

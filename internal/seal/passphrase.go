@@ -15,6 +15,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/argon2"
+
+	"strongroom/internal/ownfile"
 )
 
 // TypePassphrase is the type of the seal whose key is made of a passphrase.
@@ -176,9 +178,8 @@ func PassphraseFile(path string, credential bool) Passphrase {
 		if err != nil {
 			return nil, fmt.Errorf("reading the passphrase: %w", err)
 		}
-		if info.Mode().Perm()&0o077 != 0 && !credential {
-			return nil, fmt.Errorf("the passphrase's %s can be read or written by others (mode %04o): run `chmod 600 %s`, and think of who has read it",
-				from, info.Mode().Perm(), path)
+		if err := ownfile.Secret(path, info); err != nil && !credential {
+			return nil, fmt.Errorf("the passphrase's %s %w", from, err)
 		}
 		text, err := io.ReadAll(io.LimitReader(f, MaxPassphrase+2))
 		if err != nil {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"go.yaml.in/yaml/v3"
+
+	"strongroom/internal/ownfile"
 )
 
 // extensions are those of a configuration file; in a folder, the first that is there counts.
@@ -72,10 +74,14 @@ func (l *loader) readFile(name string) ([]given, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
+	info, err = f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", place, pathError(name, err))
+	}
+	if err := ownfile.Secret(name, info); err != nil {
 		for _, g := range out {
 			if l.byName[g.name].secret {
-				l.notice(fmt.Sprintf("%s is a secret in a file that others can read; chmod 600 %s", g.place, name))
+				l.notice(fmt.Sprintf("%s is a secret in a file that %v", g.place, err))
 			}
 		}
 	}

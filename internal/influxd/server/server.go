@@ -109,6 +109,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, fmt.Errorf("%s: there are no data in %s, but the key file %s is there: if there were data, put the file back or name it with --bolt-path; "+
 			"if the key was put there for a first start, start once with --new-data", cfg.Place("bolt-path"), cfg.BoltPath, cfg.SealKeyFile)
 	}
+	if err := parts.GuardFiles(cfg, log); err != nil {
+		return nil, err
+	}
 	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
