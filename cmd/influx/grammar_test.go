@@ -19,6 +19,8 @@ type leaf struct {
 	cmd   *cli.Command
 }
 
+func tree() *cli.Command { return commands(&session.Process{Term: terminal.New(os.Stdin, os.Stderr)}) }
+
 func leaves(t *testing.T) []leaf {
 	t.Helper()
 	var all []leaf
@@ -34,7 +36,7 @@ func leaves(t *testing.T) []leaf {
 			walk(sub, append(slices.Clone(words), sub.Name))
 		}
 	}
-	walk(commands(&session.Process{Term: terminal.New(os.Stdin, os.Stderr)}), nil)
+	walk(tree(), nil)
 	if len(all) < 30 {
 		t.Fatalf("found %d commands", len(all))
 	}

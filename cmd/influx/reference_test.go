@@ -13,7 +13,6 @@ import (
 
 	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/session"
-	"strongroom/cmd/influx/internal/terminal"
 )
 
 var update = flag.Bool("update", false, "write the generated part of docs/influx.md anew")
@@ -48,7 +47,7 @@ func TestReference(t *testing.T) {
 }
 
 func reference() string {
-	root := commands(&session.Process{Term: terminal.New(os.Stdin, os.Stderr)})
+	root := tree()
 	var b strings.Builder
 	fmt.Fprint(&b, "\n## Exit codes\n\n| code | word in JSON | meaning |\n|---|---|---|\n")
 	for _, row := range exit.Codes {
