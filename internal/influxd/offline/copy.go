@@ -58,6 +58,8 @@ type side struct {
 
 // copySecrets copies secrets between stores. A data file that is only read may be one that a server has open.
 func copySecrets(ctx context.Context, p command.Process, args config.Args) (err error) {
+	p.Answers = new(command.Answers)
+	defer p.Answers.Forget()
 	own, log, err := offline(p, args)
 	if err != nil {
 		return err

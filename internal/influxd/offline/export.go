@@ -47,6 +47,8 @@ var importSecretsFlags = []config.Flag{
 // exportSecrets writes every secret to a file, encrypted by age. It only reads the data, so that a server may be
 // running.
 func exportSecrets(ctx context.Context, p command.Process, args config.Args) (err error) {
+	p.Answers = new(command.Answers)
+	defer p.Answers.Forget()
 	cfg, log, err := offline(p, args)
 	if err != nil {
 		return err

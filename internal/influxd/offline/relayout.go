@@ -30,6 +30,8 @@ var relayoutFlags = []config.Flag{
 // relayout converts secrets in Vault from one layout to the other, where they are: the two can lie side by side. It is a
 // copy between two stores that differ in their layout alone.
 func relayout(ctx context.Context, p command.Process, args config.Args) error {
+	p.Answers = new(command.Answers)
+	defer p.Answers.Forget()
 	cfg, log, err := offline(p, args)
 	if err != nil {
 		return err

@@ -27,9 +27,12 @@ import (
 var sealFlags = []config.Flag{
 	{Name: "to", Value: "SEAL", Help: "key-file, passphrase or transit; without it, the present seal"},
 	{Name: "key-file", Value: "PATH", Help: "key file to change to; made where it is missing", Former: "new-key-file"},
-	{Name: "passphrase-file", Value: "PATH", Help: "file with the passphrase to change to; without it, it is asked for", Former: "new-passphrase-file"},
-	{Name: "transit-key", Value: "NAME", Help: "key in Vault to change to; without it, the one of --seal-transit-key", Former: "new-transit-key"},
-	{Name: "transit-mount", Value: "PATH", Help: "where its engine is mounted; without it, as --seal-transit-mount says", Former: "new-transit-mount"},
+	{Name: "passphrase-file", Value: "PATH",
+		Help: "file with the passphrase to change to; without it, it is asked for", Former: "new-passphrase-file"},
+	{Name: "transit-key", Value: "NAME", Help: "key in Vault to change to; without it, the one of --seal-transit-key",
+		Former: "new-transit-key"},
+	{Name: "transit-mount", Value: "PATH", Help: "where its engine is mounted; without it, as " +
+		"--seal-transit-mount says", Former: "new-transit-mount"},
 }
 
 // sealStatus shows what the data are sealed with. It reads a file that a server has open, too.
@@ -60,12 +63,14 @@ func showSeal(p command.Process, keys *keyring.Keyring) {
 		fmt.Fprintf(p.Stdout, "Names:     %s\n", names)
 	}
 	if len(terms) > 1 {
-		fmt.Fprintf(p.Stdout, "Rotation:  not finished: term %d is still in use; the server goes on with it, or `influxd seal rotate`\n", terms[0].Number)
+		fmt.Fprintf(p.Stdout, "Rotation:  not finished: term %d is still in use; the server goes on with it, or "+
+			"`influxd seal rotate`\n", terms[0].Number)
 	}
 }
 
 // withData opens the data for a command that changes them, which no server may have open.
-func withData(ctx context.Context, p command.Process, cfg *config.Config, do func(data *bolt.DB, keys *keyring.Keyring) error) (err error) {
+func withData(ctx context.Context, p command.Process, cfg *config.Config,
+	do func(data *bolt.DB, keys *keyring.Keyring) error) (err error) {
 	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: there is no file %s", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
@@ -84,7 +89,12 @@ func withData(ctx context.Context, p command.Process, cfg *config.Config, do fun
 
 // openKeys opens the keyring of the data with the configured seal.
 func openKeys(ctx context.Context, p command.Process, cfg *config.Config, data kv.Store) (*keyring.Keyring, error) {
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	source := parts.Seal(cfg, p, p.Log())
+	if phrase, ok := source.(seal.Passphrase); ok && p.Answers != nil {
+		phrase.Ask = p.Answers.Once(cfg.BoltPath, phrase.Ask)
+		source = phrase
+	}
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
 	}
@@ -184,9 +194,11 @@ func sealChange(ctx context.Context, p command.Process, args config.Args) error 
 		case seal.TypeKeyFile:
 			fmt.Fprintf(p.Stdout, "Start the server with --seal key-file --seal-key-file %s from now on\n", keyFile)
 		case seal.TypePassphrase:
-			fmt.Fprintln(p.Stdout, "Start the server with --seal passphrase from now on, and with --seal-passphrase-file where nobody is to be asked")
+			fmt.Fprintln(p.Stdout, "Start the server with --seal passphrase from now on, and with "+
+				"--seal-passphrase-file where nobody is to be asked")
 		case seal.TypeTransit:
-			fmt.Fprintf(p.Stdout, "Start the server with --seal transit --seal-transit-key %s%s from now on\n", inVault.Key, mountFlag(inVault.Mount))
+			fmt.Fprintf(p.Stdout, "Start the server with --seal transit --seal-transit-key %s%s from now on\n",
+				inVault.Key, mountFlag(inVault.Mount))
 		}
 		return nil
 	})
