@@ -12,7 +12,8 @@
 //
 // and its additional data are the format and term bytes with what the value belongs to (Belongs): moved to another
 // organisation or name it does not open. With random nonces, AES-GCM is safe for 2^32 values a key (NIST SP 800-38D,
-// 8.3), that is for each organisation in each term.
+// 8.3), that is for each organisation in each term. All values of a term are counted together, which is more than any one
+// key seals, and the count is kept with the term: a rotation has to begin long before (package rotation).
 //
 // Keys are wiped from memory where that is cheap. Go cannot promise more: the runtime may have copied them, expanded
 // key schedules stay as long as their cipher, memory may be swapped or dumped. Who can read the process's memory has
@@ -30,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"strongroom/internal/id"
@@ -73,6 +75,8 @@ type Keyring struct {
 	shared bool // other servers change the same data
 	store  kv.Store
 	nonce  func([]byte) // fills with random bytes; a test puts in others
+
+	unsaved atomic.Uint64 // values sealed since the latest SaveCount
 
 	records sync.Mutex // held while the two records are read or changed
 	offered seal.Seal  // the latest that Reseal was to change to, which may have happened where it gave an error
@@ -148,6 +152,7 @@ func (k *Keyring) Seal(org id.ID, to Belongs, plaintext []byte) ([]byte, error) 
 	out[0] = valueFormat
 	binary.BigEndian.PutUint32(out[1:], term)
 	k.nonce(out[headerLen:])
+	k.unsaved.Add(1)
 	return keys.aead.Seal(out, out[headerLen:], plaintext, additional(out[:headerLen], org, to)), nil
 }
 

@@ -64,6 +64,7 @@ type term struct {
 	Term    uint32    `json:"term"`
 	Key     []byte    `json:"key"`
 	Created time.Time `json:"created"`
+	Sealed  uint64    `json:"sealed,omitempty"` // how many values were sealed under it, as far as that has been counted
 }
 
 // valid reports whether the content can be worked with.

@@ -117,6 +117,8 @@ type Config struct {
 	Guard    *access.Guard
 	// Configured is the seal that the next start would use, as its String says it, and its type.
 	Configured seal.Source
+	// RotateAfter is how many values are sealed under a term before the next begins by itself; 0 is a half of what is safe.
+	RotateAfter uint64
 	// SealNames says whether the names of secrets are to be sealed; nil leaves them as they are.
 	SealNames *bool
 	// Seal makes the seal that a change asks for. What it refuses with a code is shown to the caller.
@@ -132,9 +134,10 @@ type Service struct {
 	openedBy string // the ID of the key that opened the data at the start
 
 	mu         sync.Mutex
-	changing   bool  // a Rotate or Change is under way
-	passphrase bool  // a request has brought a new one
-	lost       error // of the seal's key, as the latest look at it found
+	changing   bool      // a Rotate or Change is under way
+	passphrase bool      // a request has brought a new one
+	lost       error     // of the seal's key, as the latest look at it found
+	saved      time.Time // when the count of sealed values was last kept
 	rotation   Rotation
 }
 
@@ -142,6 +145,9 @@ type Service struct {
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.RotateAfter == 0 {
+		c.RotateAfter = rotateAfter
 	}
 	s := &Service{Config: c, wake: make(chan struct{}, 1), rotation: Rotation{State: Idle}}
 	_, s.openedBy = c.Keyring.SealedBy()

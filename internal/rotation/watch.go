@@ -3,23 +3,64 @@ package rotation
 import (
 	"context"
 	"time"
+
+	"strongroom/internal/access"
 )
 
-// lookEvery is how often Watch looks for the seal's key.
+// lookEvery is how often Watch looks at the seal's key and at the count of sealed values.
 const lookEvery = 10 * time.Second
 
-// Watch looks, until ctx ends, whether the seal's key is still where the next start will look for it. The server works
-// without; but it cannot be started again, and there is time to do something as long as it runs.
+// When the count of sealed values is kept with the data, at the latest: a process that is killed forgets no more.
+const (
+	saveEvery  = 10 * time.Minute
+	saveValues = 1 << 16
+)
+
+// rotateAfter is how many values are sealed under a term. With random nonces AES-GCM is safe for 2^32 of one key (NIST SP
+// 800-38D, 8.3), and a term has one for each organisation.
+const rotateAfter = 1 << 31
+
+// Watch looks, until ctx ends, whether the seal's key is still where the next start will look for it, and counts what is
+// sealed. The server works without the key; but it cannot be started again, and there is time to do something as long as it
+// runs. A term under which much has been sealed is followed by the next by itself.
 func (s *Service) Watch(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		s.look(ctx)
+		s.count(ctx)
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := s.Keyring.SaveCount(last); err != nil {
+				s.Logger.WarnContext(ctx, "keeping the count of sealed values failed", "error", err)
+			}
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// count keeps the count of sealed values where it is due, and begins a rotation where it says so.
+func (s *Service) count(ctx context.Context) {
+	now := s.Now()
+	if s.Keyring.Unsaved() >= saveValues || now.Sub(s.saved) >= saveEvery {
+		if err := s.Keyring.SaveCount(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "keeping the count of sealed values failed and will be tried again", "error", err)
+		}
+		s.saved = now
+	}
+	if s.Keyring.Sealed() < s.RotateAfter || len(s.Keyring.Terms()) > 1 || s.Keyring.Names().Moving {
+		return
+	}
+	c, act := access.System(), access.Act{Action: "seal.rotate"}
+	err := s.Guard.Allow(ctx, c, act)
+	if err == nil {
+		err = s.Guard.Done(ctx, c, act, s.rotate(ctx))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Logger.ErrorContext(ctx, "so many values are sealed under one key that it has to be rotated, and that failed; it will be tried again", "error", err)
 	}
 }
 

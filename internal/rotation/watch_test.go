@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
+	"strongroom/internal/secret"
 )
 
 // TestLostKey takes the key file away from a server that runs, and puts another one in its place. Health tells it, a new
@@ -83,4 +84,30 @@ func replace(t *testing.T, path string) error {
 	}
 	_, err := seal.KeyFile(path).Create(t.Context())
 	return err
+}
+
+// TestRotateByItself seals as much as is to be sealed under one term: the next one begins, and does not begin twice.
+func TestRotateByItself(t *testing.T) {
+	s, _, store := service(t, nil)
+	s.RotateAfter = 10
+	if s.count(t.Context()); s.Keyring.Term() != 1 {
+		t.Fatal("it began at once")
+	}
+	for range 12 {
+		if _, err := s.Keyring.Seal(org, keyring.Belongs{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		s.count(t.Context())
+	}
+	if s.Keyring.Term() != 2 || s.status().Rotation.State != Running {
+		t.Fatalf("term %d, %+v", s.Keyring.Term(), s.status().Rotation)
+	}
+	if err := s.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := secret.Get(t.Context(), store, org, "foo"); err != nil || string(v.Bytes()) != "bar" {
+		t.Error(err)
+	}
 }
