@@ -127,6 +127,11 @@ lint: ## gofmt, go vet and staticcheck
 	go tool -modfile=tools/go.mod staticcheck ./...
 
 # Alone on the machine: one package after the other, and nothing else beside it.
+.PHONY: reference
+reference: ## write the generated parts of docs/ and the golden help anew
+	go test -vet=off -count=1 ./internal/influxd/config -run '^Test(Help|Print|Docs)$$' -update
+	go test -vet=off -count=1 ./internal/influxd ./cmd/influx -run '^TestReference$$' -update
+
 .PHONY: bench
 bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Pattern chooses, BENCH_TIME=10s is longer, BENCH_IN=./... is elsewhere
 	$(TEST_PARTS) STRONGROOM_BIN=$(CURDIR)/bin go test -p 1 -run '^$$' -timeout 1h \

@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write the generated part of docs/influx.md anew")
 
 // What is below this line of docs/influx.md comes from the tables of commands, flags and exit codes.
-const generated = "<!-- Below: go test ./cmd/influx -run TestReference -update -->\n"
+const generated = "<!-- Below: make reference -->\n"
 
 func TestReference(t *testing.T) {
 	const page = "../../docs/influx.md"
@@ -39,7 +39,7 @@ func TestReference(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, below); diff != "" {
 		t.Errorf(
-			"%s is not of this program; run go test ./cmd/influx -run TestReference -update (-want +got):\n%s",
+			"%s is not of this program; run make reference (-want +got):\n%s",
 			page,
 			diff,
 		)

@@ -96,7 +96,7 @@ func TestUsage(t *testing.T) {
 var update = flag.Bool("update", false, "write the generated part of docs/influxd.md anew")
 
 // What is below this line of docs/influxd.md comes from the table of commands.
-const generated = "<!-- Below: go test ./internal/influxd -run TestReference -update -->\n"
+const generated = "<!-- Below: make reference -->\n"
 
 func TestReference(t *testing.T) {
 	const page = "../../docs/influxd.md"
@@ -129,6 +129,6 @@ func TestReference(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(want.String(), below); diff != "" {
-		t.Errorf("%s is not of this program; run go test ./internal/influxd -run TestReference -update (-want +got):\n%s", page, diff)
+		t.Errorf("%s is not of this program; run make reference (-want +got):\n%s", page, diff)
 	}
 }
