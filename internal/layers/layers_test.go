@@ -156,7 +156,7 @@ func TestClosedPackages(t *testing.T) {
 		{"internal/secret/vault", func(i string) bool { return !inside(i, "internal/kv", "internal/keyring", "internal/access") },
 			"a secret store knows no other part of the server"},
 		{"internal/secret/vault/conn", func(i string) bool {
-			return !ours(i) || inside(i, "internal/errs", "internal/outage", "internal/pemfile", "internal/secret/vault/breaker", "internal/secret/vault/login")
+			return !ours(i) || inside(i, "internal/errs", "internal/outage", "internal/pemfile", "internal/secret/vault/breaker", "internal/secret/vault/login", "internal/secret/vault/wire")
 		}, "the connection knows nothing of secrets, nor of where they are"},
 		{"internal/secret/embedded", func(i string) bool { return !inside(i, "internal/access") },
 			"a secret store knows no other part of the server"},

@@ -36,7 +36,9 @@ type detail struct {
 }
 
 // detailNames say what a detail is about.
-var detailNames = map[string]string{"vault-token": "Vault’s token"}
+var detailNames = map[string]string{
+	"vault-token": "Vault’s token", "vault-client-certificate": "The certificate shown to Vault", "vault-ca": "The authorities of Vault’s certificate",
+}
 
 // sealNames say how the root key is kept.
 var sealNames = map[string]string{

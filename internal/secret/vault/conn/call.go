@@ -8,12 +8,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/secret/vault/wire"
 )
 
 // Request names a request for the log: its path, and the capability that Vault's policies must give for it.
@@ -105,9 +105,9 @@ func (l tooLarge) Error() string { return "larger than " + string(l) }
 
 // probe asks for Vault's state on behalf of the breaker, on a connection of its own. Its error is what callers hear.
 func (c *Conn) probe(ctx context.Context) error {
-	err := c.health(context.WithValue(Once(ctx), fresh{}, true))
+	err := c.health(wire.Fresh(Once(ctx)))
 	if err == nil {
-		c.wire.answered()
+		c.wire.Answered()
 		return nil
 	}
 	f, ok := c.meaning(ctx, err).(failure)
@@ -142,7 +142,7 @@ var errOpened = errors.New("Vault is away")
 
 // whileServing is a context for one operation's requests, which ends when Vault is found to be away.
 func (c *Conn) whileServing(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, patient{}, new(atomic.Bool)))
+	ctx, cancel := context.WithCancelCause(wire.Operation(ctx))
 	stop := context.AfterFunc(c.breaker.Live(), func() { cancel(errOpened) })
 	return ctx, func() {
 		stop()

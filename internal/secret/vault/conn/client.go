@@ -20,6 +20,7 @@ import (
 
 	"strongroom/internal/pemfile"
 	"strongroom/internal/secret/vault/login"
+	"strongroom/internal/secret/vault/wire"
 )
 
 // connect makes the client from the settings. Each is set on what the variables have said before, so that it wins;
@@ -56,19 +57,19 @@ func (c Config) connect(s *Conn) error {
 	conf.Timeout = 0 // every call carries a deadline of its own
 	retryWithin(conf, s.Timeout, s.metrics.retries.Inc)
 	conf.ReadYourWrites = true // on Vault Enterprise, where reads are served by standbys; nothing elsewhere
-	wire, err := c.transport(conf, s)
+	to, err := c.transport(conf, s)
 	if err != nil {
 		return err
 	}
 	s.Address = cmp.Or(conf.AgentAddress, conf.Address)
 	if socket, is := strings.CutPrefix(s.Address, "unix://"); is {
 		// The client's own way is for a transport of its own, and heeds no context.
-		wire.base.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		to.Base.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}
 		conf.Address, conf.AgentAddress = "http://localhost", ""
 	}
-	conf.HttpClient.Transport = wire
+	conf.HttpClient.Transport = to
 	var client *api.Client
 	login.WithVariables(func() { client, err = api.NewClient(conf) })
 	if err != nil {
@@ -78,7 +79,7 @@ func (c Config) connect(s *Conn) error {
 	if ns := strings.Trim(c.Namespace, "/"); ns != "" {
 		client.SetNamespace(ns)
 	}
-	s.Client, s.Root, s.wire = client, client.WithNamespace(""), wire
+	s.Client, s.Root, s.wire = client, client.WithNamespace(""), to
 	return c.session(s)
 }
 
@@ -105,7 +106,7 @@ func (c Config) session(s *Conn) error {
 }
 
 // transport sets up TLS and the connections. Certificates, keys and authorities are followed in their files.
-func (c Config) transport(conf *api.Config, s *Conn) (*wire, error) {
+func (c Config) transport(conf *api.Config, s *Conn) (*wire.Wire, error) {
 	tr := conf.HttpClient.Transport.(*http.Transport)
 	ca, caFile := "--vault-cacert", c.CACert // a file goes before a folder
 	if caFile == "" {
@@ -117,10 +118,10 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire, error) {
 	if caFile == "" && login.Variable(api.EnvVaultCACertBytes) == "" { // which the client has taken itself
 		ca, caFile = "variable "+login.VariableName(api.EnvVaultCAPath), login.Variable(api.EnvVaultCAPath)
 	}
-	w := &wire{base: tr, patience: min(time.Second, s.Timeout/4)}
+	w := &wire.Wire{Base: tr, Patience: min(time.Second, s.Timeout/4)}
 	var err error
 	if caFile != "" {
-		if w.pool, err = pemfile.Pool("vault-ca", ca, caFile, s.Log); err != nil {
+		if w.Pool, err = pemfile.Pool("vault-ca", ca, caFile, s.Log); err != nil {
 			return nil, fmt.Errorf("%s: %w", ca, err)
 		}
 	}
@@ -131,7 +132,7 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire, error) {
 		if cert == "" || key == "" {
 			return nil, fmt.Errorf("%s: a certificate and its key belong together; the other is missing", where)
 		}
-		if w.pair, err = pemfile.Pair("vault-client-certificate", where, cert, key, s.Log); err != nil {
+		if w.Pair, err = pemfile.Pair("vault-client-certificate", where, cert, key, s.Log); err != nil {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 	}

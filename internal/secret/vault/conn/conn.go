@@ -11,7 +11,7 @@
 // After a request that found no Vault, or one that has waited for a second while nothing came back, the connection asks for
 // Vault's state itself, on a connection of its own. If that fails too, calls are answered at once, also those that wait,
 // until Vault is back, which is asked for two to four times a second (package breaker). If it succeeds, the connections on
-// which nothing came back are not used any more, and what only reads is sent again (type wire). A token that ends is renewed
+// which nothing came back are not used any more, and what only reads is sent again (package wire). A token that ends is renewed
 // or replaced in time, and one that is refused is replaced and the request repeated (package login).
 package conn
 
@@ -32,6 +32,7 @@ import (
 	"strongroom/internal/pemfile"
 	"strongroom/internal/secret/vault/breaker"
 	"strongroom/internal/secret/vault/login"
+	"strongroom/internal/secret/vault/wire"
 )
 
 // DefaultTimeout bounds an operation where neither Config nor VAULT_CLIENT_TIMEOUT says otherwise. It is less than the
@@ -78,7 +79,7 @@ type Conn struct {
 	Timeout time.Duration // of an operation
 	Log     *slog.Logger
 
-	wire    *wire       // the client's
+	wire    *wire.Wire  // the client's
 	denied  atomic.Bool // the last request for data
 	uses    string      // see UsesWarning
 	reports reports
@@ -105,13 +106,13 @@ func New(c Config) (*Conn, error) {
 	s.breaker = breaker.New(breaker.Config{
 		Probe: s.probe, Interval: 500 * time.Millisecond, Timeout: s.probeTime(),
 		Hopeless: func(reason error) bool { return Is(reason, Unreachable) || Is(reason, Slow) || Is(reason, Busy) },
-		Opened:   func(error) { s.wire.drop() },
+		Opened:   func(error) { s.wire.Drop() },
 		Closed: func(time.Duration) {
 			s.reports.recovered()
 			s.Session.Back()
 		},
 	})
-	s.wire.doubt = s.breaker.Failed
+	s.wire.Doubt = s.breaker.Failed
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	return s, nil
 }
@@ -122,22 +123,22 @@ func (c *Conn) probeTime() time.Duration { return min(time.Second, c.Timeout/2) 
 // Run keeps the session, and looks after the files of certificates, until Close.
 func (c *Conn) Run() {
 	c.running.Go(func() { c.Session.Run(c.base) })
-	c.running.Go(func() { pemfile.Watch(c.base, c.wire.files()...) })
+	c.running.Go(func() { pemfile.Watch(c.base, c.wire.Files()...) })
 }
 
 // Certificates are the states of the files of certificates that the connection has.
-func (c *Conn) Certificates() []pemfile.State { return pemfile.States(c.wire.files()...) }
+func (c *Conn) Certificates() []pemfile.State { return pemfile.States(c.wire.Files()...) }
 
 // Close ends the session and waits for it. What others have under way ends by End before.
 func (c *Conn) Close() {
 	c.End()
 	c.running.Wait()
 	c.breaker.Close()
-	c.wire.close()
+	c.wire.Close()
 }
 
 // CloseIdle closes the connections that nothing uses now, for one who will not ask again soon.
-func (c *Conn) CloseIdle() { c.wire.close() }
+func (c *Conn) CloseIdle() { c.wire.Close() }
 
 // End ends what is under way below Base, with ErrClosed.
 func (c *Conn) End() { c.stop(ErrClosed) }

@@ -46,10 +46,10 @@ func refusesUs(alert string) bool {
 // the connection at once, the alert may not arrive; then that it has asked for a certificate is the reason.
 func (c *Conn) refusedBy(ctx context.Context) string {
 	u, err := url.Parse(c.Client.Address())
-	if err != nil || u.Scheme != "https" || c.wire.throughProxy(u) {
+	if err != nil || u.Scheme != "https" || c.wire.ThroughProxy(u) {
 		return ""
 	}
-	conf := c.wire.now().TLSClientConfig.Clone()
+	conf := c.wire.TLS()
 	conf.NextProtos = []string{"http/1.1"}
 	show, asked := conf.GetClientCertificate, false
 	conf.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {

@@ -1,4 +1,6 @@
-package conn
+// Package wire is how requests get to Vault: it finds out connections that have died without a word, reads answers whole, and
+// follows the files of certificates. It knows nothing of what is asked.
+package wire
 
 import (
 	"bytes"
@@ -21,15 +23,15 @@ import (
 // maxAnswer bounds what is read of an answer: the largest entry that Vault takes by default, in its longest JSON form.
 const maxAnswer = 256 << 20
 
-// wire is how requests get to Vault. It reads an answer whole, so that one that is cut off is a failure of the request
-// and not of who reads it. Where nothing is heard for a while, the connections are given up: later requests go out on new
-// ones. So they do where a certificate's file has changed.
-type wire struct {
-	base *http.Transport // what connections are made with; it makes none itself
-	// files are those of the client's certificate and of the authorities; nil where they are not from files.
-	pair, pool *pemfile.Follower
-	patience   time.Duration // after which silence is looked into
-	doubt      func()        // is told of it
+// Wire is an http.RoundTripper. It reads an answer whole, so that one that is cut off is a failure of the request and not of
+// who reads it. Where nothing is heard for a while, the connections are given up: later requests go out on new ones. So they
+// do where a certificate's file has changed. Its fields are set before it is used.
+type Wire struct {
+	Base *http.Transport // what connections are made with; it makes none itself
+	// Pair is the client's certificate, and Pool the authorities; nil where they are not from files.
+	Pair, Pool *pemfile.Follower
+	Patience   time.Duration // after which silence is looked into
+	Doubt      func()        // is told of it
 
 	mu       sync.Mutex
 	line     *line
@@ -47,17 +49,24 @@ type line struct {
 	kill     context.CancelFunc
 }
 
-// fresh marks contexts of requests that go out on a connection of their own.
 type fresh struct{}
+
+// Fresh has the requests of a context go out on connections of their own.
+func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, fresh{}, true) }
 
 // errDead ends a request on a connection that has died without a word.
 var errDead = errors.New("the connection does not answer while new ones do")
 
-// patient marks contexts of operations; its value is whether one of its requests has been sent again already since its
-// connection was taken for dead. The next slow answer is waited for.
 type patient struct{}
 
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+// Operation is a context for the requests of one operation, of which one at most is sent again since its connection was taken
+// for dead: the next slow answer is waited for.
+func Operation(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patient{}, new(atomic.Bool))
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Context().Value(fresh{}) != nil {
 		l := w.make()
 		defer l.CloseIdleConnections()
@@ -70,7 +79,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	// What comes back to others says nothing of a connection that is this request's alone.
 	var alone atomic.Bool
 	silent := func() bool { return alone.Load() || l.heard.Load() < began.UnixNano() }
-	timer := time.AfterFunc(w.patience, func() {
+	timer := time.AfterFunc(w.Patience, func() {
 		if silent() {
 			w.suspect(l)
 		}
@@ -124,7 +133,7 @@ func whole(resp *http.Response, err error) (*http.Response, error) {
 }
 
 // now are the connections for the next request.
-func (w *wire) now() *line {
+func (w *Wire) now() *line {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.line == nil || w.line.versions != w.versions() {
@@ -133,9 +142,9 @@ func (w *wire) now() *line {
 	return w.line
 }
 
-// files are those that are followed.
-func (w *wire) files() (all []*pemfile.Follower) {
-	for _, f := range []*pemfile.Follower{w.pair, w.pool} {
+// Files are those that are followed.
+func (w *Wire) Files() (all []*pemfile.Follower) {
+	for _, f := range []*pemfile.Follower{w.Pair, w.Pool} {
 		if f != nil {
 			all = append(all, f)
 		}
@@ -143,15 +152,15 @@ func (w *wire) files() (all []*pemfile.Follower) {
 	return all
 }
 
-func (w *wire) versions() (v [2]int) {
-	for i, f := range w.files() {
+func (w *Wire) versions() (v [2]int) {
+	for i, f := range w.Files() {
 		_, _, v[i] = f.Get()
 	}
 	return v
 }
 
 // replace has later requests use new connections. The lock is held.
-func (w *wire) replace() {
+func (w *Wire) replace() {
 	if w.line != nil {
 		w.line.retired.Store(true)
 		w.line.CloseIdleConnections()
@@ -159,14 +168,17 @@ func (w *wire) replace() {
 	w.line = w.make()
 }
 
-func (w *wire) make() *line {
-	l := &line{Transport: w.base.Clone(), versions: w.versions()}
-	if w.pool != nil {
-		_, l.TLSClientConfig.RootCAs, _ = w.pool.Get()
+// TLS is what the next connection is secured with.
+func (w *Wire) TLS() *tls.Config { return w.now().TLSClientConfig.Clone() }
+
+func (w *Wire) make() *line {
+	l := &line{Transport: w.Base.Clone(), versions: w.versions()}
+	if w.Pool != nil {
+		_, l.TLSClientConfig.RootCAs, _ = w.Pool.Get()
 	}
-	if w.pair != nil {
+	if w.Pair != nil {
 		l.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, _, _ := w.pair.Get()
+			pair, _, _ := w.Pair.Get()
 			return pair, nil
 		}
 	}
@@ -175,7 +187,7 @@ func (w *wire) make() *line {
 }
 
 // suspect gives connections up on which nothing is heard, and has Vault looked for.
-func (w *wire) suspect(l *line) {
+func (w *Wire) suspect(l *line) {
 	w.mu.Lock()
 	if w.line == l {
 		w.replace()
@@ -184,11 +196,11 @@ func (w *wire) suspect(l *line) {
 		w.suspects = append(w.suspects, l)
 	}
 	w.mu.Unlock()
-	w.doubt()
+	w.Doubt()
 }
 
-// answered is told that Vault answers on new connections. Those that are silent still are dead.
-func (w *wire) answered() {
+// Answered is told that Vault answers on new connections. Those that are silent still are dead.
+func (w *Wire) Answered() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range w.suspects {
@@ -197,8 +209,8 @@ func (w *wire) answered() {
 	w.suspects = nil
 }
 
-// drop has later requests use new connections, since those there are have failed.
-func (w *wire) drop() {
+// Drop has later requests use new connections, since those there are have failed.
+func (w *Wire) Drop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.line != nil {
@@ -206,8 +218,8 @@ func (w *wire) drop() {
 	}
 }
 
-// close ends the connections that are not in use.
-func (w *wire) close() {
+// Close ends the connections that are not in use.
+func (w *Wire) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.line != nil {
@@ -221,11 +233,11 @@ func (l *line) done() {
 	}
 }
 
-// throughProxy reports whether requests to the URL go through a proxy.
-func (w *wire) throughProxy(u *url.URL) bool {
-	if w.base.Proxy == nil {
+// ThroughProxy reports whether requests to the URL go through a proxy.
+func (w *Wire) ThroughProxy(u *url.URL) bool {
+	if w.Base.Proxy == nil {
 		return false
 	}
-	proxy, err := w.base.Proxy(&http.Request{URL: u})
+	proxy, err := w.Base.Proxy(&http.Request{URL: u})
 	return err != nil || proxy != nil
 }
