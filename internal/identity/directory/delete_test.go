@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,16 +19,22 @@ import (
 // failing is an engine whose transactions fail from the n-th on, as if the process had died there.
 type failing struct {
 	kv.Store
-	left int // below zero: none fails
+	mu   sync.Mutex // batches go out side by side
+	left int        // below zero: none fails
 }
 
 var errDied = errors.New("died")
 
 func (f *failing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
-	if f.left == 0 {
+	f.mu.Lock()
+	dead := f.left == 0
+	if !dead {
+		f.left--
+	}
+	f.mu.Unlock()
+	if dead {
 		return 0, errDied
 	}
-	f.left--
 	return f.Store.Txn(ctx, conds, ops)
 }
 
