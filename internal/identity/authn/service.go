@@ -48,7 +48,7 @@ type Service struct {
 	pw       *passwords
 	throttle *throttle
 
-	following *following // nil where the data are this server's alone
+	following     *following // nil where the data are this server's alone
 	sessionLength time.Duration
 	keepSession   bool
 }

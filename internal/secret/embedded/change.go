@@ -92,7 +92,8 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		if err != nil {
 			return len(changes), err
 		}
-		was := kv.Cond{Key: records.Head(org), Rev: at.rev}
+		fence := s.ring.Fence()
+		was := append([]kv.Cond{{Key: records.Head(org), Rev: at.rev}}, fence...)
 		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: commitlog.Records{}, head: at.Head}
 		planned := 0
 		for _, c := range changes {
@@ -115,7 +116,10 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		if !errors.Is(err, kv.ErrConflict) {
 			return planned, err
 		}
-		// Somebody came between, or there is a journal that the head knows nothing of.
+		// Somebody came between, or there is a journal that the head knows nothing of, or another server has changed the keys.
+		if _, err := s.ring.Refused(ctx, fence); err != nil {
+			return len(changes), err
+		}
 		if err := s.log.Finish(ctx, org); err != nil {
 			return len(changes), err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"strongroom/internal/keyring"
@@ -108,6 +109,7 @@ const behindAll = "\xff"
 
 // rewritePage rewrites those of the records that need it, in as few transactions as they fit in, and moves at past them.
 func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record) error {
+	fence := s.ring.Fence()
 	var conds []kv.Cond
 	var ops []kv.Op
 	size := 0
@@ -117,7 +119,7 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 		if err != nil {
 			return err
 		}
-		_, err = s.kv.Txn(ctx, conds, append(ops, kv.Put(rewriteRecord, note)))
+		_, err = s.kv.Txn(ctx, slices.Concat(conds, fence), append(ops, kv.Put(rewriteRecord, note)))
 		if errors.Is(err, kv.ErrConflict) {
 			for _, c := range conds {
 				if err := s.rewriteOne(ctx, c.Key, at.Term); err != nil {
@@ -178,11 +180,16 @@ func (s *Store) rewriteOne(ctx context.Context, key string, term uint32) error {
 		if err != nil {
 			return err
 		}
+		fence := s.ring.Fence()
 		value, err := s.sealAnew(ctx, rec, term)
 		if err != nil || value == nil {
 			return err
 		}
-		if _, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(rec)}, []kv.Op{kv.Put(key, value)}); !errors.Is(err, kv.ErrConflict) {
+		conds := append([]kv.Cond{kv.Unchanged(rec)}, fence...)
+		if _, err = s.kv.Txn(ctx, conds, []kv.Op{kv.Put(key, value)}); !errors.Is(err, kv.ErrConflict) {
+			return err
+		}
+		if _, err := s.ring.Refused(ctx, fence); err != nil {
 			return err
 		}
 	}

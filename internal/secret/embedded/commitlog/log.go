@@ -77,11 +77,12 @@ type entry struct {
 }
 
 // Apply makes the organisation's records what they are to be, and puts its head anew with the version and time. It gives
-// kv.ErrConflict, with nothing done, where the head is not as it was, or a large change is pending. A record that no
+// kv.ErrConflict, with nothing done, where a condition does not hold, that the head is as it was among them, or a large
+// change is pending. A record that no
 // transaction takes is errs.RequestTooLarge. After any other error the change may have been made.
-func (l *Log) Apply(ctx context.Context, org id.ID, was kv.Cond, head Head, all Records) error {
+func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, all Records) error {
 	if all.Fit() {
-		_, err := l.kv.Txn(ctx, []kv.Cond{kv.Missing(Key(org)), was}, append(all.ops(), kv.Put(records.Head(org), head.encode())))
+		_, err := l.kv.Txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...), append(all.ops(), kv.Put(records.Head(org), head.encode())))
 		return err
 	}
 	steps, err := all.steps()
@@ -164,8 +165,8 @@ func (l *Log) stage(ctx context.Context, org id.ID, batch string, steps []Record
 	return first, flush()
 }
 
-// commit puts the journal, where there is no other and the head is as it was.
-func (l *Log) commit(ctx context.Context, org id.ID, batch string, was kv.Cond, head Head, first kv.Cond, steps int) error {
+// commit puts the journal, where there is no other and the conditions hold.
+func (l *Log) commit(ctx context.Context, org id.ID, batch string, was []kv.Cond, head Head, first kv.Cond, steps int) error {
 	plain, err := json.Marshal(entry{batch, steps})
 	if err != nil {
 		return err
@@ -174,7 +175,7 @@ func (l *Log) commit(ctx context.Context, org id.ID, batch string, was kv.Cond, 
 	if err != nil {
 		return err
 	}
-	_, err = l.kv.Txn(ctx, []kv.Cond{first, kv.Missing(Key(org)), was},
+	_, err = l.kv.Txn(ctx, append([]kv.Cond{first, kv.Missing(Key(org))}, was...),
 		[]kv.Op{kv.Put(Key(org), value), kv.Put(records.Head(org), head.asPending().encode())})
 	return err
 }
