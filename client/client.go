@@ -19,9 +19,11 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -191,6 +193,8 @@ func (c *Client) do(ctx context.Context, r call) error {
 func (c *Client) send(ctx context.Context, r call, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	target := c.base + r.path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
@@ -212,7 +216,7 @@ func (c *Client) send(ctx context.Context, r call, body []byte) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.unreachable(err)
+		return c.lost(err, r, sent.Load())
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= 300 && !r.anyStatus {
@@ -283,11 +287,21 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
-		text = c.base + " did not answer in time: " + err.Error()
+		text = c.base + " did not answer in time"
 	case errors.As(err, &op) && op.Op == "dial":
 		text = fmt.Sprintf("cannot reach %s: %v; is influxd running there?", c.base, err)
 	default:
 		text = fmt.Sprintf("request to %s failed: %v", c.base, err)
 	}
 	return &noAnswer{text: text, cause: err}
+}
+
+// lost is unreachable for a request that may have been sent: a change may have been made then, and its answer is lost.
+func (c *Client) lost(err error, r call, sent bool) error {
+	err = c.unreachable(err)
+	var silent *noAnswer
+	if sent && r.method != http.MethodGet && errors.As(err, &silent) {
+		silent.text += "; the change may have been made all the same"
+	}
+	return err
 }

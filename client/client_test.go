@@ -146,6 +146,28 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
+// TestLostAnswer: a change whose answer is lost may have been made, and one that was never sent was not.
+func TestLostAnswer(t *testing.T) {
+	const maybe = "; the change may have been made all the same"
+	c := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	set := func() error { return c.SetSecrets(t.Context(), "1", map[string]string{"k": "v"}) }
+	if err := set(); !errors.Is(err, client.ErrUnreachable) || !strings.HasSuffix(err.Error(), maybe) {
+		t.Errorf("a change: %v", err)
+	}
+	if err := c.Ping(t.Context()); !errors.Is(err, client.ErrUnreachable) || strings.Contains(err.Error(), maybe) {
+		t.Errorf("a look: %v", err)
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	c, err := client.New(client.Config{Host: gone.URL, Token: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set(); !errors.Is(err, client.ErrUnreachable) || strings.Contains(err.Error(), maybe) {
+		t.Errorf("a change that was not sent: %v", err)
+	}
+}
+
 func TestDefaultDeadline(t *testing.T) {
 	hasDeadline := false
 	base := roundTrip(func(r *http.Request) (*http.Response, error) {
