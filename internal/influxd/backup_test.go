@@ -15,6 +15,10 @@ import (
 	"go.etcd.io/bbolt"
 
 	"strongroom/client"
+	"strongroom/internal/id"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/records"
 )
 
 // backupOf copies the data of a server that runs.
@@ -195,6 +199,16 @@ func TestRestore(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(dir, "influxd.bolt")); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the restored file: %v, %v", info.Mode(), err)
+	}
+	// What the deleted changes made of the organisation's version does not come again.
+	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
+	must(t, err)
+	org, err := id.Parse(strings.Split(secrets, "/")[4])
+	must(t, err)
+	rec, err := data.Get(t.Context(), records.Head(org))
+	must(t, errors.Join(err, data.Close()))
+	if head, err := commitlog.ParseHead(rec); err != nil || head.Version < 1_000_000 {
+		t.Errorf("restored, the organisation is at version %d: %v", head.Version, err)
 	}
 	s = start(t, dir)
 	if keys := s.keys(t, token, secrets); strings.Contains(keys, "later") || !strings.Contains(keys, "a") {

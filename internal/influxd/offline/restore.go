@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/secret/embedded"
 )
 
 var restoreFlags = []config.Flag{
@@ -67,6 +68,9 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 		fmt.Fprintf(p.Stdout, "%s is sound; nothing was changed\n", from)
 		return nil
 	}
+	if err := raiseVersions(ctx, candidate); err != nil {
+		return fmt.Errorf("the copy of the backup %s cannot be written to: %w; nothing was changed", from, err)
+	}
 	_, err = os.Lstat(place)
 	aside, err := put(place, candidate, errors.Is(err, fs.ErrNotExist))
 	if err != nil {
@@ -77,6 +81,17 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 		fmt.Fprintf(p.Stdout, "The former data are in %s; remove them when you are sure\n", aside)
 	}
 	return nil
+}
+
+// raiseVersions raises the versions of the organisations' secrets, so that none is one that a client knows of changes that
+// the backup has not.
+func raiseVersions(ctx context.Context, path string) (err error) {
+	data, err := bolt.OpenCandidate(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	return embedded.RaiseVersions(ctx, data, time.Now())
 }
 
 func same(a, b string) bool {

@@ -64,6 +64,9 @@ func Hold(path string) (func() error, error) {
 // one. Only who holds the path may have one; what is left of one who was killed goes with the next Open or Hold.
 func CandidatePattern(path string) string { return filepath.Base(path) + ".restore-*" }
 
+// OpenCandidate opens a file that CandidatePattern has named, for who holds the path that it may take the place of.
+func OpenCandidate(candidate string) (*DB, error) { return Open(candidate, Options{held: true}) }
+
 // removeLeftovers removes what killed processes have left. The caller has the folder's lock.
 func removeLeftovers(path string) {
 	place, _, err := Place(path)
