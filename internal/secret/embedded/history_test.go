@@ -240,7 +240,7 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 	}
 	apply(t, s, secret.Change{Set: setOf("b", "3")})
 	wantContent(t, s, setOf("a", "3", "b", "3"))
-	// One secret's metadata in another's place begin anew, also while both are remembered (made.go).
+	// One secret's metadata in another's place begin anew, also while both are remembered (meta.go).
 	rec, err := s.kv.Get(t.Context(), keyOf(t, s, org, "a", records.Meta))
 	if err != nil {
 		t.Fatal(err)
