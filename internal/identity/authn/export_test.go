@@ -33,6 +33,9 @@ func (s *Service) Occupy() (release func()) {
 	}
 }
 
+// SetAllRight is what Maintain does at first.
+func (s *Service) SetAllRight(ctx context.Context) error { return s.setAllRight(ctx) }
+
 // SweepSessions is what Maintain does every hour.
 func (s *Service) SweepSessions(ctx context.Context) error { return s.sweepSessions(ctx) }
 

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,13 +26,13 @@ func newUsage() *usage { return &usage{dirty: make(map[id.ID]int64)} }
 // mark notes a use; within one second it costs one atomic load.
 func (u *usage) mark(e entry, now time.Time) {
 	at := now.Unix()
-	if e.used == nil || e.used.at.Load() == at {
+	if e.used == nil || e.used.at.Load() >= at { // also where the clock was set back
 		return
 	}
 	e.used.at.Store(at)
 	u.mu.Lock()
-	u.dirty[e.principal.AuthorizationID] = at
-	u.mu.Unlock()
+	defer u.mu.Unlock()
+	u.dirty[e.principal.AuthorizationID] = max(at, u.dirty[e.principal.AuthorizationID])
 }
 
 // take hands over what is to be written.
@@ -50,15 +51,20 @@ func (u *usage) recent(a id.ID) int64 {
 	return u.dirty[a]
 }
 
-// writeUsage writes the last uses that memory holds. One that cannot be written is lost; the next use is written again.
+// writeUsage writes the last uses that memory holds, where they are later than what is written: a clock that was set back,
+// and another server, take none away. One that cannot be written is lost; the next use is written again.
 func (s *Service) writeUsage(ctx context.Context) error {
+	var conds []kv.Cond
 	var ops []kv.Op
 	flush := func() error {
 		if len(ops) == 0 {
 			return nil
 		}
-		_, err := s.kv.Txn(ctx, nil, ops)
-		ops = nil
+		_, err := s.kv.Txn(ctx, conds, ops)
+		conds, ops = nil, nil
+		if errors.Is(err, kv.ErrConflict) { // with another server, whose uses are as late
+			err = nil
+		}
 		return err
 	}
 	for a, at := range s.used.take() {
@@ -66,7 +72,18 @@ func (s *Service) writeUsage(ctx context.Context) error {
 		if _, err := s.kv.Get(ctx, record.Key("auth", a)); err != nil {
 			continue
 		}
-		if ops = append(ops, record.Put(record.Key("authused", a), at)); len(ops) == kv.MaxOps {
+		key := record.Key("authused", a)
+		written, r, ok, err := record.Find[int64](ctx, s.kv, key)
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			r = kv.Record{Key: key}
+		case written >= at:
+			continue
+		}
+		conds = append(conds, kv.Unchanged(r))
+		if ops = append(ops, record.Put(key, at)); len(ops) == kv.MaxOps {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -77,13 +94,10 @@ func (s *Service) writeUsage(ctx context.Context) error {
 
 // LastUse is when an authorization was last used, or nil.
 func (s *Service) LastUse(ctx context.Context, auth id.ID) (*time.Time, error) {
-	at := s.used.recent(auth)
-	if at == 0 {
-		var ok bool
-		var err error
-		if at, _, ok, err = record.Find[int64](ctx, s.kv, record.Key("authused", auth)); err != nil || !ok {
-			return nil, err
-		}
+	written, _, _, err := record.Find[int64](ctx, s.kv, record.Key("authused", auth))
+	at := max(written, s.used.recent(auth))
+	if err != nil || at == 0 {
+		return nil, err
 	}
 	t := time.Unix(at, 0).UTC()
 	return &t, nil

@@ -85,6 +85,7 @@ func (s *Service) Maintain(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	var swept time.Time
+	s.report(ctx, "setting tokens right that were made while the clock was ahead", s.setAllRight(ctx))
 	for {
 		s.report(ctx, "writing last uses", s.writeUsage(ctx))
 		if s.now().Sub(swept) >= time.Hour {

@@ -119,7 +119,8 @@ func (s *Service) BySession(ctx context.Context, token string) (*access.Principa
 		s.cache.add(h, e, gen)
 	}
 	now := s.now()
-	if !now.Before(e.until) {
+	// One that would last for longer than a session does was opened or renewed under a clock that was ahead.
+	if !now.Before(e.until) || e.until.Sub(now) > s.sessionLength+clockSlack {
 		_ = s.endSession(ctx, e.session.UserID, h) // or else the sweep takes it
 		return nil, ErrUnauthorized
 	}
@@ -128,6 +129,9 @@ func (s *Service) BySession(ctx context.Context, token string) (*access.Principa
 	}
 	return e.principal, nil
 }
+
+// clockSlack is by how much clocks may differ without a word.
+const clockSlack = time.Minute
 
 // renew moves a session's end. Where that fails, the session is good for as long as it was. The generation is of before
 // e was read.

@@ -107,6 +107,9 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 	}
 	e := entry{principal: &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, MakerID: a.MadeBy, Permissions: a.Permissions}, used: &lastUse{}}
 	if a.ExpiresAt != nil {
+		if a, err = s.setRight(ctx, a); err != nil {
+			return entry{}, err
+		}
 		e.until = *a.ExpiresAt
 	}
 	return e, nil

@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/audit"
 	"strongroom/internal/audit/notes"
 	"strongroom/internal/barrier"
+	"strongroom/internal/clock"
 	"strongroom/internal/httpapi"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
@@ -158,7 +159,10 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 
 	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
 	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory})
+	times := clock.New(data, log)
+	s.runs(ctx, times.Run)
 	s.runs(ctx, func(ctx context.Context) {
+		times.Wait(ctx) // what it removes is gone for good
 		embedded.Maintain(ctx, func(err error) {
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
 		})

@@ -65,17 +65,21 @@ func (b *Book) Last(ctx context.Context, org id.ID, key string) (time.Time, erro
 	b.mu.Lock()
 	at, ok := b.pending[name{org, key}]
 	b.mu.Unlock()
+	var noted, written time.Time
 	if ok {
-		return time.Unix(at, 0).UTC(), nil
+		noted = time.Unix(at, 0).UTC()
 	}
 	r, err := b.kv.Get(ctx, b.record(org, key))
-	if errors.Is(err, kv.ErrNotFound) {
-		return time.Time{}, nil
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return noted, nil
+	case err == nil:
+		written, err = parse(r)
 	}
-	if err != nil {
-		return time.Time{}, err
+	if written.After(noted) { // what is noted since may be of a clock that was set back
+		noted = written
 	}
-	return parse(r)
+	return noted, err
 }
 
 func folder(org id.ID) string { return Prefix + org.String() + "/" }
@@ -136,24 +140,41 @@ func (b *Book) Write(ctx context.Context) error {
 	uses := b.pending
 	b.pending = make(map[name]int64)
 	b.mu.Unlock()
+	var conds []kv.Cond
 	var ops []kv.Op
 	var written []name
 	flush := func() error {
 		if len(ops) == 0 {
 			return nil
 		}
-		if _, err := b.kv.Txn(ctx, nil, ops); err != nil {
+		_, err := b.kv.Txn(ctx, conds, ops)
+		if err != nil && !errors.Is(err, kv.ErrConflict) {
 			return err
 		}
-		for _, n := range written {
-			delete(uses, n)
+		if err == nil { // or else another server has noted a use, or they are swept: the next time looks again
+			for _, n := range written {
+				delete(uses, n)
+			}
 		}
-		ops, written = nil, nil
+		conds, ops, written = nil, nil, nil
 		return nil
 	}
 	err := func() error {
 		for n, at := range uses {
-			ops = append(ops, kv.Put(b.record(n.org, n.key), strconv.AppendInt(nil, at, 10)))
+			rec, err := b.kv.Get(ctx, b.record(n.org, n.key))
+			if errors.Is(err, kv.ErrNotFound) {
+				rec, err = kv.Record{Key: b.record(n.org, n.key)}, nil
+			}
+			if err != nil {
+				return err
+			}
+			// A clock that was set back takes no later use away.
+			if before, err := strconv.ParseInt(string(rec.Value), 10, 64); err == nil && before >= at && before <= maxTime {
+				delete(uses, n)
+				continue
+			}
+			conds = append(conds, kv.Unchanged(rec))
+			ops = append(ops, kv.Put(rec.Key, strconv.AppendInt(nil, at, 10)))
 			if written = append(written, n); len(ops) == kv.MaxOps {
 				if err := flush(); err != nil {
 					return err

@@ -1,0 +1,82 @@
+package clock
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+)
+
+// run is one run of a server, whose two clocks the test moves.
+type run struct {
+	*Watch
+	state state
+	wall  time.Time
+	ran   time.Duration
+	log   strings.Builder
+}
+
+func begin(store kv.Store, wall time.Time) *run {
+	r := &run{wall: wall}
+	r.Watch = New(store, slog.New(slog.NewTextHandler(&r.log, nil)))
+	r.now, r.since = func() time.Time { return r.wall }, func() time.Duration { return r.ran }
+	return r
+}
+
+// passes lets time go by, looks, and reports whether the clock is believed.
+func (r *run) passes(t *testing.T, d time.Duration) bool {
+	t.Helper()
+	r.wall, r.ran = r.wall.Add(d), r.ran+d
+	if err := r.look(t.Context(), &r.state); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-r.trusted:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestStartFarAhead(t *testing.T) {
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "influxd.bolt"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	if first := begin(db, now); !first.passes(t, 0) {
+		t.Error("a first start is not believed")
+	}
+	if next := begin(db, now.Add(time.Hour)); !next.passes(t, 0) || next.log.Len() > 0 {
+		t.Errorf("a start soon after is not believed: %s", next.log.String())
+	}
+	// A year ahead: nothing is believed, by the next start neither, until a day has passed.
+	for range 2 {
+		ahead := begin(db, now.AddDate(1, 0, 0))
+		if ahead.passes(t, 0) || ahead.passes(t, 23*time.Hour) {
+			t.Error("a clock a year ahead is believed")
+		}
+		if !strings.Contains(ahead.log.String(), "far ahead") {
+			t.Errorf("it is not told: %s", ahead.log.String())
+		}
+	}
+	if right := begin(db, now.Add(2*time.Hour)); !right.passes(t, 0) {
+		t.Error("a clock that was set right is not believed")
+	}
+	back := begin(db, now.AddDate(1, 0, 0))
+	back.passes(t, 0)
+	back.wall = now.Add(3 * time.Hour)
+	if !back.passes(t, 0) || !strings.Contains(back.log.String(), "the clock was set") {
+		t.Errorf("one that is set right while the server runs: %s", back.log.String())
+	}
+	long := begin(db, now.AddDate(1, 0, 0))
+	long.passes(t, 0)
+	if !long.passes(t, 25*time.Hour) {
+		t.Error("a server that really was stopped for a year never removes anything")
+	}
+}
