@@ -93,7 +93,7 @@ func TestSealKeys(t *testing.T) {
 	start(t, there).end(t)
 	other := filepath.Join(t.TempDir(), "other.toml")
 	must(t, os.WriteFile(other, []byte(`bolt-path = "`+there+`/influxd.bolt"`), 0o600))
-	_, _, err = influxdOn(t, dir, "secrets", "copy", "--from", "bolt", "--to", "bolt", "--to-config", other)
+	_, _, err = influxdOn(t, dir, "secrets", "copy", "--from", "bolt", "--to", "bolt", "--to-config", other, "--create-orgs")
 	must(t, err)
 	if diff := cmp.Diff(want.Secrets, storedSecrets(t, there, want)); diff != "" {
 		t.Errorf("copied (-want +got):\n%s", diff)
