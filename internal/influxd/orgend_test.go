@@ -105,7 +105,8 @@ func renamed(t *testing.T, r *running, token, org, name string) bool {
 func TestRoutesThatMeet(t *testing.T) {
 	v := vaulttest.Shared(t)
 	dir := t.TempDir()
-	flags := []string{"--secret-store=vault", "--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount", v.MountKV(t),
+	flags := []string{"--secret-store=vault", "--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount",
+		v.MountKV(t),
 		"--vault-path", "team/{orgName}"}
 	r := start(t, dir, flags...)
 	token, _ := r.onboard(t)
@@ -118,4 +119,21 @@ func TestRoutesThatMeet(t *testing.T) {
 	}
 	r = start(t, dir, append(flags, "--vault-routes", other.ID+" path=team/fixed")...)
 	r.call(t, "POST", "/api/v2/orgs", token, `{"name":"fixed"}`, 422, nil)
+}
+
+// TestImportWhereRoutesMeet brings an organisation to whose place a route leads: that is told at once, and not by the start.
+func TestImportWhereRoutesMeet(t *testing.T) {
+	v := vaulttest.Shared(t)
+	sample, want := sampleDB(t)
+	first, second := want.Orgs[0], want.Orgs[1]
+	flags := []string{"--secret-store=vault", "--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount",
+		v.MountKV(t),
+		"--vault-path", "team/{orgName}", "--vault-routes", first.ID + " path=team/" + second.Name}
+	for _, dry := range [][]string{{"--dry-run"}, nil} {
+		dir := t.TempDir()
+		_, _, err := influxdOn(t, dir, append(append([]string{"import", "--influxdb", sample}, flags...), dry...)...)
+		if err == nil || !strings.Contains(err.Error(), "vault-routes") || !strings.Contains(err.Error(), first.ID) {
+			t.Errorf("%q: %v", dry, err)
+		}
+	}
 }

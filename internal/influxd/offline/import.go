@@ -20,7 +20,8 @@ import (
 )
 
 var importFlags = []config.Flag{
-	{Name: "influxdb", Value: "PATH", Help: "InfluxDB's influxd.bolt, or the folder it is in; it is only read, and InfluxDB may be running"},
+	{Name: "influxdb", Value: "PATH", Help: "InfluxDB's influxd.bolt, or the folder it is in; it is only read, " +
+		"and InfluxDB may be running"},
 	{Name: "dry-run", Help: "report what would happen and change nothing"},
 	{Name: "json", Help: "write the report as JSON, with a line for everything brought"},
 }
@@ -35,7 +36,10 @@ func importInfluxDB(ctx context.Context, p command.Process, args config.Args) er
 	if err != nil {
 		return err
 	}
-	_, err = bring(ctx, p, args, path, func(context.Context, *server.Server) (*influxdb.Contents, error) { return contents, nil })
+	_, err = bring(ctx, p, args, path, func(context.Context, *server.Server) (*influxdb.Contents,
+		error) {
+		return contents, nil
+	})
 	return err
 }
 
@@ -71,11 +75,16 @@ func bring(ctx context.Context, p command.Process, args config.Args, path string
 		told, write = transfer.StreamJSON(p.Stdout)
 	}
 	report, err = transfer.Import{
-		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd import"), From: path, DryRun: dry,
+		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd " +
+			"import"), From: path, DryRun: dry,
 		Unwritten: dry && cfg.SecretStore == config.StoreVault, Told: told,
 	}.Run(ctx, what)
 	if err = errors.Join(err, write(report)); err != nil {
 		return report, fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
+	}
+	if err := s.CheckPlaces(ctx); err != nil {
+		return report, fmt.Errorf("what was brought is there, and the server will not start with it: %s: %w",
+			cfg.Place("vault-routes"), err)
 	}
 	return report, nil
 }

@@ -246,6 +246,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	return s, err
 }
 
+// CheckPlaces refuses settings by which the secrets of two of the organisations are in one place.
+func (s *Server) CheckPlaces(ctx context.Context) error { return s.identity.CheckPlaces(ctx) }
+
 // closes takes note of how the part just opened is closed.
 func (s *Server) closes(f func() error) { s.closers = append(s.closers, f) }
 
