@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/records"
@@ -96,7 +97,10 @@ func (s *Store) Sweep(ctx context.Context) error {
 			wrong = errors.Join(wrong, fmt.Errorf("the name in record %q: %w", recs[0].Key, err))
 			continue
 		}
-		if err := s.expire(ctx, place.Org, recs[0], kind, name); err != nil {
+		err = s.expire(ctx, place.Org, recs[0], kind, name)
+		if errors.Is(err, keyring.ErrOpen) {
+			wrong = errors.Join(wrong, err)
+		} else if err != nil {
 			return errors.Join(wrong, err)
 		}
 	}

@@ -238,17 +238,48 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 	if _, err := s.Info(t.Context(), org, "b"); err == nil || strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("metadata that do not open: %v", err)
 	}
+	// Nothing is written over a history that cannot be read, and nothing given out in its place.
+	for name, act := range map[string]func() error{
+		"set": func() error {
+			_, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("b", "3")})
+			return err
+		},
+		"delete": func() error {
+			_, err := s.Apply(t.Context(), org, secret.Change{Delete: []string{"b"}})
+			return err
+		},
+		"restore":  func() error { _, err := s.Restore(t.Context(), org, "b", 1, "ann"); return err },
+		"describe": func() error { return s.Describe(t.Context(), org, "b", secret.Description{Text: "x"}) },
+	} {
+		if err := act(); errs.CodeOf(err) != errs.Internal || !strings.Contains(errs.Message(err), `"b"`) || !strings.Contains(errs.Message(err), "remove the secret for good") {
+			t.Errorf("%s over metadata that do not open: %v", name, err)
+		}
+	}
+	wantContent(t, s, setOf("a", "3", "b", "2"))
+	if _, err := s.kv.Get(t.Context(), keyOf(t, s, org, "b", records.Version(1))); err != nil {
+		t.Errorf("the earlier version: %v", err)
+	}
+	if err := s.Remove(t.Context(), org, "b"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.kv.Get(t.Context(), keyOf(t, s, org, "b", records.Version(1))); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("the earlier version of a secret that is removed: %v", err)
+	}
+	for _, problem := range verify(t, s) {
+		if !strings.HasPrefix(problem, keyOf(t, s, org, "a", records.Version(1))) {
+			t.Errorf("when it is removed: %s", problem)
+		}
+	}
 	apply(t, s, secret.Change{Set: setOf("b", "3")})
 	wantContent(t, s, setOf("a", "3", "b", "3"))
-	// One secret's metadata in another's place begin anew, also while both are remembered (meta.go).
+	// One secret's metadata in another's place are none of it, also while both are remembered.
 	rec, err := s.kv.Get(t.Context(), keyOf(t, s, org, "a", records.Meta))
 	if err != nil {
 		t.Fatal(err)
 	}
 	overwrite(t, s.kv, keyOf(t, s, org, "b", records.Meta), rec.Value)
-	apply(t, s, secret.Change{Set: setOf("b", "4")})
-	if got := info(t, s, "b"); got.Version != 2 {
-		t.Errorf("after another secret's metadata: %+v", got)
+	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("b", "4")}); !errors.Is(err, keyring.ErrOpen) {
+		t.Errorf("over another secret's metadata: %v", err)
 	}
 }
 

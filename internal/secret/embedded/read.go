@@ -133,6 +133,9 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	return snap, nil
 }
 
+// errNoValue is a name in the list whose value is not there.
+var errNoValue = errors.New("its record is missing")
+
 // finder looks for a record of a secret.
 type finder func(ctx context.Context, over commitlog.Records, at places, kind records.Kind) (found, error)
 
@@ -143,11 +146,18 @@ func (m moment) one(ctx context.Context, key string, versions bool, find finder)
 		return got, false, err
 	}
 	record, err := find(ctx, m.at.pending, at, records.Value)
-	if err != nil || record.sealed == nil {
+	if err != nil {
+		return got, false, err
+	}
+	if record.sealed == nil { // it is not there, unless the list says that it is
+		listed, err := m.s.find(ctx, m.at.pending, at, records.Listed)
+		if err == nil && listed.sealed != nil {
+			err = damagedValue(errNoValue, key, m.org)
+		}
 		return got, false, err
 	}
 	if got.Value, got.Updated, err = m.s.openValue(ctx, m.org, record); err != nil {
-		return got, false, fmt.Errorf("secret %q of organisation %s: %w", key, m.org, err)
+		return got, false, damagedValue(err, key, m.org)
 	}
 	if versions {
 		of, err := find(ctx, m.at.pending, at, records.Meta)
@@ -156,7 +166,7 @@ func (m moment) one(ctx context.Context, key string, versions bool, find finder)
 		}
 		known, err := m.s.metaOf(ctx, m.org, of, record)
 		if err != nil {
-			return got, false, fmt.Errorf("the metadata of secret %q of organisation %s: %w", key, m.org, err)
+			return got, false, damagedMeta(err, key, m.org)
 		}
 		got.Version, got.Created, got.Updated = known.newest().N, fromMs(known.Created), fromMs(known.newest().At)
 	}
@@ -256,7 +266,7 @@ func (m moment) look(ctx context.Context, name string) (places, *meta, found, er
 	}
 	known, err := m.s.metaOf(ctx, m.org, record, current)
 	if err != nil {
-		return at, nil, found{}, fmt.Errorf("the metadata of secret %q of organisation %s: %w", name, m.org, err)
+		return at, nil, found{}, damagedMeta(err, name, m.org)
 	}
 	if known == nil {
 		return at, nil, found{}, secret.NotFound(name)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret/embedded/commitlog"
@@ -26,18 +27,51 @@ type Rewritten struct {
 	Orgs    int `json:"orgs"`    // organisations that are done
 	AllOrgs int `json:"allOrgs"` // organisations with secrets, when it began
 	Records int `json:"records"` // records sealed anew
+	// Damaged is how many records do not open. They stay as they are, and the older terms with them.
+	Damaged int `json:"damaged,omitempty"`
 }
 
 // rewriting is what rewriteRecord holds.
 type rewriting struct {
 	Term  uint32 `json:"term"` // what is sealed under an older one is rewritten
 	After string `json:"after"`
+	// Unopened are the first of the damaged records.
+	Unopened []string `json:"unopened,omitempty"`
 	Rewritten
 }
 
+// maxUnopened is how many damaged records are named.
+const maxUnopened = 10
+
+// passes takes note of a record that does not open, and reports whether it was that.
+func (r *rewriting) passes(key string, err error) bool {
+	if !errors.Is(err, keyring.ErrOpen) && !errors.Is(err, keyring.ErrTerm) {
+		return false
+	}
+	if r.Damaged++; len(r.Unopened) < maxUnopened {
+		r.Unopened = append(r.Unopened, key)
+	}
+	return true
+}
+
+// damage is the error of a rewriting that has passed records by; nil where there was none.
+func (r *rewriting) damage() error {
+	if r.Damaged == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(r.Unopened))
+	for _, key := range r.Unopened {
+		names = append(names, fmt.Sprintf("%q", key))
+	}
+	return errs.New(errs.Internal, "all the rest is sealed anew, but %d records do not open, and the older keys are kept for them: %s%s; restore a backup from before they "+
+		"were damaged, or set or remove for good the secrets that they are of, and the rotation ends by itself",
+		r.Damaged, strings.Join(names, ", "), map[bool]string{true: " and others"}[r.Damaged > len(r.Unopened)])
+}
+
 // Rewrite seals anew what was sealed before the current term, and gives that term: when it returns, nothing in the
-// store is of an older one, and no name is of another form than the keyring wants them in. Reading and writing go on meanwhile. Cut short, it goes on where it was when it is called
-// again, by whichever process. Report hears how far it has come after every page.
+// store is of an older one, and no name is of another form than the keyring wants them in. Reading and writing go on
+// meanwhile. Cut short, it goes on where it was when it is called again, by whichever process. Report hears how far it has
+// come after every page. Records that do not open are passed by, and told in the end by an error.
 //
 // It is for data that this process alone writes to: another one may seal under an older term until it has heard of the
 // new one.
@@ -82,7 +116,7 @@ func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, er
 	}
 	// Changes under way may have read records before those were sealed anew, and need the older terms to open them.
 	s.awaitChanges()
-	return term, nil
+	return term, at.damage()
 }
 
 // resume gives where an earlier rewriting to the same term stopped, or the beginning.
@@ -122,7 +156,7 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 		_, err = s.kv.Txn(ctx, slices.Concat(conds, fence), append(ops, kv.Put(rewriteRecord, note)))
 		if errors.Is(err, kv.ErrConflict) {
 			for _, c := range conds {
-				if err := s.rewriteOne(ctx, c.Key, at.Term); err != nil {
+				if err := s.rewriteOne(ctx, c.Key, at.Term); err != nil && !at.passes(c.Key, err) {
 					return err
 				}
 			}
@@ -149,7 +183,7 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 			return nil
 		}
 		value, err := s.sealAnew(ctx, rec, at.Term)
-		if err != nil {
+		if err != nil && !at.passes(rec.Key, err) {
 			return err
 		}
 		if value != nil {

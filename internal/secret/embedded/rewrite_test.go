@@ -136,8 +136,30 @@ func TestRewriteDamaged(t *testing.T) {
 	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(rec.Key, rec.Value)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Rewrite(t.Context(), ignore); err == nil || !strings.Contains(err.Error(), "key-42") {
-		t.Errorf("it went over a record that does not open: %v", err)
+	var last Rewritten
+	term, err := s.Rewrite(t.Context(), func(r Rewritten) { last = r })
+	if err == nil || !strings.Contains(errs.Message(err), "key-42") || !strings.Contains(errs.Message(err), "restore a backup") || last.Damaged != 1 {
+		t.Errorf("a record that does not open: %+v, %v", last, err)
+	}
+	// All the rest is of the new term.
+	for after := ""; ; {
+		recs, err := s.kv.List(t.Context(), records.Root, after, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(recs) == 0 {
+			break
+		}
+		for _, r := range recs {
+			after = r.Key
+			_, kind, err := records.Parse(r.Key)
+			if err != nil || kind.HoldsName() || r.Key == rec.Key {
+				continue
+			}
+			if of, err := keyring.TermOf(r.Value); err != nil || of != term {
+				t.Fatalf("%s is of term %d, %v", r.Key, of, err)
+			}
+		}
 	}
 	if _, err := s.Apply(t.Context(), org, secret.Change{Delete: []string{"key-42"}}); err != nil {
 		t.Fatal(err)

@@ -114,7 +114,7 @@ func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 			return at, err
 		}
 		err = s.log.Finish(ctx, org)
-		if errors.Is(err, kv.ErrFull) {
+		if errors.Is(err, kv.ErrFull) || errors.Is(err, kv.ErrFault) { // reading goes on over what cannot be written
 			if at.pending, err = s.log.Pending(ctx, org); err != nil || at.pending != nil {
 				return at, err
 			}

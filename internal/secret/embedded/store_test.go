@@ -413,3 +413,32 @@ func FuzzParseValue(f *testing.F) {
 		}
 	})
 }
+
+// TestListedWithoutAValue takes the record of a value away: whoever reads all, that one or some is told which is missing,
+// and not given fewer.
+func TestListedWithoutAValue(t *testing.T) {
+	t.Parallel()
+	eachForm(t, func(t *testing.T, s *Store) {
+		set := map[string]secret.Value{}
+		for i := range 20 { // enough for them to be read as a range
+			set[fmt.Sprintf("name-%02d", i)] = secret.NewValue([]byte("x"))
+		}
+		apply(t, s, secret.Change{Set: set})
+		for _, q := range []secret.Query{{}, {Keys: []string{"name-07"}}, {Want: func(k string) bool { return k < "name-09" }}} {
+			overwritten, err := s.kv.Get(t.Context(), keyOf(t, s, org, "name-07", records.Value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(overwritten.Key)}); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Read(t.Context(), org, q); errs.CodeOf(err) != errs.Internal || !strings.Contains(errs.Message(err), `"name-07"`) {
+				t.Errorf("%+v: %d secrets, %v", q.Keys, len(got.Secrets), err)
+			}
+			if got, err := s.Read(t.Context(), org, secret.Query{Keys: []string{"name-08", "nobody"}}); err != nil || len(got.Secrets) != 1 {
+				t.Errorf("another: %d secrets, %v", len(got.Secrets), err)
+			}
+			overwrite(t, s.kv, overwritten.Key, overwritten.Value)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -112,6 +113,23 @@ func (v *verifier) record(root string, rec kv.Record) error {
 	if _, err := parseValue(plain); kind == records.Value && plain != nil && err != nil {
 		v.wrong(rec.Key, "%v", err)
 	}
+	switch {
+	case kind == records.Meta && plain != nil:
+		if err := v.versions(rec, place, plain); err != nil {
+			return err
+		}
+	case kind.IsVersion():
+		there, err := v.has(place.Slot(records.Meta).Key)
+		if err == nil && !there && v.names.Moving { // they may be in the other form already
+			there = true
+		}
+		if err != nil {
+			return err
+		}
+		if !there {
+			v.wrong(rec.Key, "the metadata of its secret are missing")
+		}
+	}
 	name, known := place.Name, true
 	if place.Form.Sealed() {
 		name, known = v.indexes[place]
@@ -121,6 +139,41 @@ func (v *verifier) record(root string, rec kv.Record) error {
 		v.wrong(rec.Key, "it is not in the list of names")
 	case !known:
 		v.wrong(rec.Key, "its name is neither in the list of names nor among those of the deleted secrets")
+	}
+	return nil
+}
+
+// versions looks whether what metadata tell of is there: the value of each version that is kept, and, of a deleted secret,
+// the record by which it is found.
+func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) error {
+	m := &meta{}
+	if err := json.Unmarshal(plain, m); err != nil || len(m.Versions) == 0 {
+		v.wrong(rec.Key, "the opened metadata are malformed")
+		return nil
+	}
+	if v.names.Moving {
+		return nil // some of them may be in the other form already
+	}
+	want := map[records.Kind]string{}
+	for i := range m.Versions {
+		ver := &m.Versions[i]
+		if current := ver == m.newest() && m.Deleted == nil; !current && !ver.Lost && !ver.Destroyed {
+			want[records.Version(ver.N)] = fmt.Sprintf("the value of version %d, which it tells of, is missing", ver.N)
+		}
+	}
+	if m.Deleted != nil {
+		want[records.Trash(m.Deleted.At)] = "it is of a deleted secret, which is not among the deleted ones"
+	} else {
+		want[records.Value] = "the value of its secret is missing"
+	}
+	for kind, what := range want {
+		there, err := v.has(place.Slot(kind).Key)
+		if err != nil {
+			return err
+		}
+		if !there {
+			v.wrong(rec.Key, "%s", what)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"strongroom/internal/errs"
@@ -101,7 +102,8 @@ func (p *plan) version(name string) (int, error) {
 }
 
 // look reads a secret: its metadata, nil where there is nothing of it, and the record of its value, which is not found
-// where that has been deleted. Metadata that do not open must not keep a new value out: the secret begins anew.
+// where that has been deleted. Metadata that do not open are an error: whoever went on without would lose the earlier
+// versions, and give their numbers to others.
 func (p *plan) look(at places) (m *meta, current found, err error) {
 	if current, err = p.find(at, records.Value); err != nil {
 		return nil, found{}, err
@@ -114,7 +116,7 @@ func (p *plan) look(at places) (m *meta, current found, err error) {
 		return m, current, nil
 	}
 	if m, err = p.s.metaOf(p.ctx, p.org, record, current); err != nil {
-		m, err = p.s.metaOf(p.ctx, p.org, found{}, current)
+		err = damagedMeta(err, at.name, p.org)
 	}
 	return m, current, err
 }
@@ -372,6 +374,9 @@ func (p *plan) remove(name string, time time.Time) error {
 		return err
 	}
 	m, current, err := p.look(at)
+	if errs.Is(err, errs.Internal) { // what is known of it does not open: all that there is of it goes
+		m, err = p.traces(at)
+	}
 	if err != nil || m == nil {
 		return err
 	}
@@ -382,4 +387,32 @@ func (p *plan) remove(name string, time time.Time) error {
 	}
 	p.forget(at, m)
 	return nil
+}
+
+// traces makes metadata of the records that there are of a secret, for their end.
+func (p *plan) traces(at places) (*meta, error) {
+	m := &meta{}
+	for _, place := range []*records.Place{&at.now, at.was} {
+		if place == nil {
+			continue
+		}
+		zero := place.Slot(records.Version(0)).Key
+		prefix := zero[:strings.LastIndexByte(zero, 0)+1]
+		for after := ""; ; {
+			recs, err := p.s.kv.List(p.ctx, prefix, after, valuesPage)
+			if err != nil || len(recs) == 0 {
+				if err != nil {
+					return nil, err
+				}
+				break
+			}
+			for _, rec := range recs {
+				after = rec.Key
+				if _, kind, err := records.Parse(rec.Key); err == nil && kind.IsVersion() {
+					m.Versions = append(m.Versions, version{N: kind.Number()})
+				}
+			}
+		}
+	}
+	return m, nil
 }
