@@ -145,6 +145,10 @@ soak: test-tools ## ten minutes of mixed load on the Vault store with a fault ev
 backups: ## 500 backups under large changes, rotation and seal changes, each restored and compared; BACKUPS=50 makes fewer
 	STRONGROOM_BACKUPS=$(or $(BACKUPS),500) go test -count=1 -v -timeout 1h -run '^TestBackupsWhateverGoesOn$$' ./internal/influxd
 
+.PHONY: attack
+attack: ## every attack on a running server, a second or two each, and a table of what came of it; a part of test-unit too
+	$(TEST) -timeout 5m -count 1 -run '^TestAttack$$' -v ./internal/influxd
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (60s) each
 	@found=0; for p in $$(go list ./...); do \

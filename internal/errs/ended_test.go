@@ -24,6 +24,7 @@ func TestEnded(t *testing.T) {
 		"late":                   {fmt.Errorf("reading: %w", context.DeadlineExceeded), open, late, Unavailable},
 		"cancelled by ourselves": {context.Canceled, open, open, Internal},
 		"broken as it left":      {broken, left, left, Internal},
+		"it was taken for ours":  {Wrap(context.Canceled, Unavailable, "cannot be copied now"), left, left, Invalid},
 		"it has a code":          {Wrap(context.Canceled, Conflict, "in conflict"), left, left, Conflict},
 	} {
 		if got := CodeOf(Ended(tt.err, tt.request, tt.work)); got != tt.want {

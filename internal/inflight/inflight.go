@@ -31,13 +31,13 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// take lets the caller hold more, or gives errs.Unavailable.
-func (b *Budget) take(caller string, n int64) error {
+// take lets a request of the caller hold n more than it holds, or gives errs.Unavailable.
+func (b *Budget) take(caller string, held, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	own, half := b.by[caller], b.size/2
 	fits := own+n <= half && b.used+n <= b.size
-	alone := own == 0 && n > half && b.used <= half
+	alone := own == held && held+n > half && b.used-own <= half
 	if !fits && !alone {
 		e := errs.New(errs.Unavailable, "too much is under way just now; try again in a moment")
 		e.RetryAfter = retryAfter
@@ -75,7 +75,7 @@ func (s *Share) Hold(n int64) error {
 	}
 	if n < s.held {
 		s.budget.give(s.caller, s.held-n)
-	} else if err := s.budget.take(s.caller, n-s.held); err != nil {
+	} else if err := s.budget.take(s.caller, s.held, n-s.held); err != nil {
 		return err
 	}
 	s.held = n

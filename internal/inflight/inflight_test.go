@@ -32,9 +32,10 @@ func TestBudget(t *testing.T) {
 	if err := ann.Hold(10); err != nil || b.Used() != 80 {
 		t.Errorf("fewer: %v, %d are used", err, b.Used())
 	}
-	refused(&bob, 500)
+	refused(&ann2, 500) // not alone: another request of hers holds something
 	bob.Close()
 	eve.Close()
+	granted(&bob, 5)
 	granted(&bob, 500) // alone
 	refused(&eve, 1)
 	for _, s := range []*Share{&ann, &ann2, &bob, &eve} {

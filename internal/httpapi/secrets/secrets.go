@@ -24,7 +24,7 @@ type handlers struct {
 
 // Routes are the paths of an organisation's secrets.
 func Routes(s *secret.Service) exchange.Table {
-	h := &handlers{secrets: s}
+	h := &handlers{secrets: s, sizes: sizes{unknown: make(chan struct{}, maxUnknown)}}
 	return exchange.Table{
 		"/api/v2/orgs/{orgID}/secrets":                   {"GET": exchange.Auth(h.getSecrets), "PATCH": {Do: h.patchSecrets, Body: exchange.LargeBody}},
 		"/api/v2/orgs/{orgID}/secrets/{key}":             {"GET": exchange.Auth(h.getSecret), "DELETE": exchange.Auth(h.deleteSecret), "POST": {Do: h.postSecretsDelete, Body: exchange.LargeBody}},

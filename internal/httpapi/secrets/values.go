@@ -25,26 +25,45 @@ func (h *handlers) getSecretValues(w http.ResponseWriter, r *exchange.Request) e
 	if len(keys) > maxNamed {
 		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered", maxNamed)
 	}
-	// How much it will be is known when it has been read: until then it counts for what it was last time.
-	if err := r.Hold(h.sizes.last(org, len(keys))); err != nil {
+	values, err := h.holdValues(r, org, keys)
+	if err != nil {
 		return err
+	}
+	return sendValues(w, values)
+}
+
+// holdValues reads the values in memory that the request holds. How much they are is known when they have been read: until then
+// they count for what they were last time. Those whose size nobody knows yet are read a few at a time.
+func (h *handlers) holdValues(r *exchange.Request, org id.ID, keys []string) (map[string]secret.Value, error) {
+	held, known := h.sizes.last(org, len(keys))
+	if !known {
+		select {
+		case h.sizes.unknown <- struct{}{}:
+			defer func() { <-h.sizes.unknown }()
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+		held, _ = h.sizes.last(org, len(keys)) // somebody has read them meanwhile
+	}
+	if err := r.Hold(held); err != nil {
+		return nil, err
 	}
 	values, err := h.secrets.UseAll(r.Context(), r.Caller, org, keys)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	size := int64(0)
 	for k, v := range values {
 		size += int64(len(k) + len(v.Bytes()) + 128)
 	}
-	if more := size - h.sizes.last(org, len(keys)); more > 0 {
-		if err := r.Hold(more); err != nil {
-			h.sizes.note(org, len(keys), size)
-			return err
+	size *= valuesCost
+	h.sizes.note(org, len(keys), size)
+	if size > held {
+		if err := r.Hold(size - held); err != nil {
+			return nil, err
 		}
 	}
-	h.sizes.note(org, len(keys), size)
-	return sendValues(w, values)
+	return values, nil
 }
 
 // valuesBuffer is how much of the values is written at a time, in bytes. An answer that fits is sent whole.
@@ -90,28 +109,32 @@ func sendValues(w http.ResponseWriter, values map[string]secret.Value) error {
 
 // sizes remembers how large the answers with an organisation's values were.
 type sizes struct {
-	mu   sync.Mutex
-	size map[id.ID]int64 // of all values
+	unknown chan struct{} // holds one for each request that reads values whose size is not known
+	mu      sync.Mutex
+	size    map[id.ID]int64 // of all values
 }
 
-// maxSizes bounds what is remembered; firstSize is what an answer counts for whose size is not known, and namedSize each value
-// of one that names them.
+// maxSizes bounds what is remembered. firstSize is what an answer counts for whose size is not known, of which maxUnknown are
+// made at a time, and namedSize is for each value of one that names them. valuesCost is how much memory a byte of a value
+// takes: sealed, open, and written.
 const (
-	maxSizes  = 10_000
-	firstSize = 1 << 20
-	namedSize = 16 << 10
+	maxSizes   = 10_000
+	maxUnknown = 2
+	firstSize  = 1 << 20
+	namedSize  = 16 << 10
+	valuesCost = 3
 )
 
-func (s *sizes) last(org id.ID, named int) int64 {
+func (s *sizes) last(org id.ID, named int) (size int64, known bool) {
 	if named > 0 {
-		return int64(named) * namedSize
+		return int64(named) * namedSize, true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n, ok := s.size[org]; ok {
-		return n
+		return n, true
 	}
-	return firstSize
+	return firstSize, false
 }
 
 func (s *sizes) note(org id.ID, named int, size int64) {

@@ -1,0 +1,364 @@
+package influxd
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// TestAttack attacks servers in every way that somebody has, each for a second or two, while a good request is made again and
+// again from another address. `make attack` shows the table of what came of it.
+func TestAttack(t *testing.T) {
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "attack\tfigures\tgood requests\tslowest")
+	for _, a := range []struct {
+		name  string
+		flags string
+		run   func(t *testing.T, v *victim) string
+	}{
+		{"malformed requests to every route", "", attackMalformed},
+		{"slow headers, bodies and readers", "--http-read-header-timeout=1s --http-read-timeout=1s --http-write-timeout=2s", attackSlow},
+		{"idle connections of one address", "--http-max-connections=256", attackIdle},
+		{"refused strangers fill the record", "", attackRecord},
+		{"large bodies without permission", "--max-in-flight=32MiB", attackBodies},
+		{"all values, not read", "--max-in-flight=32MiB", attackValues},
+		{"TLS: garbage, old versions, halves", "tls --http-read-header-timeout=1s", attackTLS},
+		{"HTTP/2: resets, continuations, pings, settings", "tls", attackHTTP2},
+	} {
+		t.Run(a.name, func(t *testing.T) {
+			v := newVictim(t, a.flags)
+			stop := v.goodRequests(t)
+			figures := a.run(t, v)
+			good, bad, slowest := stop()
+			if bad > 0 || good == 0 {
+				t.Errorf("%d of %d good requests failed meanwhile", bad, good+bad)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d\t%v\n", a.name, figures, good, slowest.Round(time.Millisecond))
+		})
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("\n%s", table.String())
+}
+
+// victim is a server in a process of its own, set up.
+type victim struct {
+	*running
+	dir            string
+	pid            int
+	addr           string
+	client         *http.Client // of the good
+	token, secrets string
+	agent, values  string
+}
+
+func newVictim(t *testing.T, flags string) *victim {
+	t.Helper()
+	v := &victim{dir: t.TempDir(), client: &http.Client{Timeout: 10 * time.Second}}
+	rest, secure := strings.CutPrefix(flags, "tls")
+	if secure {
+		cert, key, transport := certificateFor(t, v.dir)
+		v.client.Transport = transport
+		flags = rest + " --tls-cert=" + cert + " --tls-key=" + key
+	}
+	setup := start(t, v.dir) // the helpers speak plain HTTP
+	v.token, v.secrets = setup.onboard(t)
+	v.agent, v.values = setup.agent(t, v.token, v.secrets)
+	setup.call(t, "PATCH", v.secrets, v.token, `{"good":"one"}`, 204, nil)
+	setup.end(t)
+	url, child := startChild(t, v.dir, flags)
+	v.running, v.pid = &running{url: url}, child.Process.Pid
+	_, v.addr, _ = strings.Cut(url, "://")
+	v.addr = strings.Replace(v.addr, "localhost", "127.0.0.1", 1)
+	t.Cleanup(func() {
+		_ = child.Process.Signal(syscall.SIGTERM)
+		_ = child.Wait()
+	})
+	return v
+}
+
+// goodRequests lists the secrets again and again, on a new connection each time. What it returns stops it.
+func (v *victim) goodRequests(t *testing.T) (stop func() (good, bad int, slowest time.Duration)) {
+	done := make(chan struct{})
+	var group sync.WaitGroup
+	var good, bad int
+	var slowest time.Duration
+	group.Go(func() {
+		for {
+			began := time.Now()
+			err := v.good()
+			if took := time.Since(began); took > slowest {
+				slowest = took
+			}
+			if good++; err != nil {
+				good--
+				bad++
+				t.Log("a good request: ", err)
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	return func() (int, int, time.Duration) {
+		close(done)
+		group.Wait()
+		return good, bad, slowest
+	}
+}
+
+func (v *victim) good() error {
+	req, err := http.NewRequest("GET", v.url+v.secrets, nil)
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	req.Header.Set("Authorization", "Token "+v.token)
+	res, err := v.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err == nil && (res.StatusCode != 200 || !strings.Contains(string(b), "good")) {
+		err = fmt.Errorf("%s: %s", res.Status, b)
+	}
+	return err
+}
+
+// grown fails the test where the server's memory has grown by more than so many MiB. The race detector takes many times that.
+func (v *victim) grown(t *testing.T, before, most int) (after int) {
+	t.Helper()
+	if raceDetector {
+		most *= 10
+	}
+	if after = v.memory(t); after-before > most {
+		t.Errorf("memory grew from %d to %d MiB", before, after)
+	}
+	return after
+}
+
+// memory is the most that the server has had, in MiB.
+func (v *victim) memory(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", v.pid))
+	if err != nil {
+		t.Skip("there is no /proc here")
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.Atoi(strings.Fields(rest)[0])
+			must(t, err)
+			return kb >> 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
+
+// dial connects from an address that is not the good client's.
+func (v *victim) dial(t *testing.T) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 10 * time.Second}
+	conn, err := d.Dial("tcp", v.addr)
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// attackSlow sends a byte now and then, in headers and in bodies, and reads nothing of an answer: all are cut off in time.
+func attackSlow(t *testing.T, v *victim) string {
+	const each = 100
+	began := time.Now()
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var longest time.Duration
+	for i := range 3 * each {
+		conn := v.dial(t)
+		group.Go(func() {
+			head := "GET /ping HTTP/1.1\r\nHost: x\r\nX-A: "
+			switch i % 3 {
+			case 1:
+				head = "PATCH " + v.secrets + " HTTP/1.1\r\nHost: x\r\nAuthorization: Token " + v.token + "\r\nContent-Length: 4000000\r\n\r\n{"
+			case 2: // requests without end, whose answers are not read
+				head = strings.Repeat("GET /api/v2/swagger.json HTTP/1.1\r\nHost: x\r\n\r\n", 50)
+			}
+			_, err := io.WriteString(conn, head)
+			for err == nil && time.Since(began) < 8*time.Second {
+				time.Sleep(50 * time.Millisecond)
+				_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+				if i%3 == 2 {
+					_, err = io.WriteString(conn, head)
+				} else {
+					_, err = io.WriteString(conn, "x")
+				}
+				if ne, ok := err.(net.Error); ok && ne.Timeout() { // our own wait
+					err = nil
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			longest = max(longest, time.Since(began))
+			if err == nil {
+				t.Errorf("kind %d is still connected after %v", i%3, time.Since(began))
+			}
+		})
+	}
+	group.Wait()
+	return fmt.Sprintf("%d connections, the last cut off after %.1f s", 3*each, longest.Seconds())
+}
+
+// attackIdle opens ten times as many connections as one may have.
+func attackIdle(t *testing.T, v *victim) string {
+	const n = 1280
+	for i := range n {
+		conn := v.dial(t)
+		if i%2 == 0 {
+			_, _ = io.WriteString(conn, "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+	}
+	time.Sleep(300 * time.Millisecond)
+	return fmt.Sprintf("%d connections", n)
+}
+
+// attackRecord has strangers refused as often as they can be.
+func attackRecord(t *testing.T, v *victim) string {
+	log := filepath.Join(v.dir, "audit.log")
+	before, err := os.Stat(log)
+	must(t, err)
+	requests := []string{
+		"POST /api/v2/setup HTTP/1.1\r\nHost: x\r\nContent-Length: 61\r\n\r\n" + `{"username":"u","password":"pppppppp","org":"o","bucket":"b"} `,
+		"GET " + v.secrets + " HTTP/1.1\r\nHost: x\r\nAuthorization: Token none-such\r\n\r\n",
+		"POST /api/v2/signin HTTP/1.1\r\nHost: x\r\nAuthorization: Basic bm9ib2R5Om5vdGhpbmc=\r\nContent-Length: 0\r\n\r\n",
+	}
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	total := 0
+	end := time.Now().Add(2 * time.Second)
+	for i := range 9 {
+		conn := v.dial(t)
+		group.Go(func() {
+			r, n := bufio.NewReader(conn), 0
+			for ; time.Now().Before(end); n++ {
+				if _, err := io.WriteString(conn, requests[i%3]); err != nil {
+					break
+				}
+				res, err := http.ReadResponse(r, nil)
+				if err != nil {
+					break
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				if res.StatusCode < 400 || res.StatusCode >= 500 {
+					t.Errorf("a stranger gets %s", res.Status)
+				}
+			}
+			mu.Lock()
+			total += n
+			mu.Unlock()
+		})
+	}
+	group.Wait()
+	after, err := os.Stat(log)
+	must(t, err)
+	grew := after.Size() - before.Size()
+	// The good requests are written too, some 300 bytes each.
+	if good := int64(150 * 400); grew > 100<<10+good {
+		t.Errorf("%d refusals take %d bytes of the record", total, grew)
+	}
+	return fmt.Sprintf("%d refusals, %d KiB of record", total, grew>>10)
+}
+
+// attackBodies sends large bodies with a token that may change nothing.
+func attackBodies(t *testing.T, v *victim) string {
+	before := v.memory(t)
+	body := make([]byte, 4<<20)
+	for i := range body {
+		body[i] = 'x'
+	}
+	codes := make(map[int]int)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for i := range 100 {
+		conn := v.dial(t)
+		token := v.agent
+		if i%2 == 1 {
+			token = v.token // who may, and sends what is no JSON
+		}
+		group.Go(func() {
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: Token %s\r\nContent-Length: %d\r\n\r\n", v.secrets, token, len(body))
+			go func() { _, _ = conn.Write(body) }()
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				codes[0]++
+				return
+			}
+			codes[res.StatusCode]++
+		})
+	}
+	group.Wait()
+	after := v.grown(t, before, 250)
+	if codes[204] > 0 || codes[500] > 0 {
+		t.Errorf("answers %v", codes)
+	}
+	return fmt.Sprintf("100 × 4 MiB: answers %v, memory %d to %d MiB", codes, before, after)
+}
+
+// attackValues asks for all values, 20 MiB of them, and does not read.
+func attackValues(t *testing.T, v *victim) string {
+	value := strings.Repeat("v", 1_000_000)
+	for i := range 20 {
+		req, err := http.NewRequest("PATCH", v.url+v.secrets, strings.NewReader(fmt.Sprintf(`{"large%d":%q}`, i, value)))
+		must(t, err)
+		req.Header.Set("Authorization", "Token "+v.token)
+		res, err := v.client.Do(req)
+		must(t, err)
+		res.Body.Close()
+		if res.StatusCode != 204 {
+			t.Fatalf("setting a large secret: %s", res.Status)
+		}
+	}
+	before := v.memory(t)
+	codes := make(map[int]int)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for range 60 {
+		conn := v.dial(t)
+		group.Go(func() {
+			_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Token %s\r\n\r\n", v.values, v.agent)
+			res, err := http.ReadResponse(bufio.NewReaderSize(conn, 512), nil)
+			mu.Lock()
+			if err != nil {
+				codes[0]++
+			} else {
+				codes[res.StatusCode]++
+			}
+			mu.Unlock()
+			time.Sleep(time.Second) // and reads nothing
+		})
+	}
+	group.Wait()
+	after := v.grown(t, before, 300)
+	if codes[200] == 0 || codes[503] == 0 {
+		t.Errorf("answers %v", codes)
+	}
+	return fmt.Sprintf("60 × 20 MB: answers %v, memory %d to %d MiB", codes, before, after)
+}
