@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -155,10 +156,15 @@ func (s *Service) apply(ctx context.Context, org id.ID, change Change, by string
 	return out, s.written(ctx, org, err)
 }
 
+// lookTime bounds the look at what a change has come to.
+const lookTime = time.Minute
+
 // written passes on how a change of the store ended, unless the organisation was deleted meanwhile: what came in behind
 // the deletion would stay in the store for ever, and is removed.
 func (s *Service) written(ctx context.Context, org id.ID, err error) error {
-	ctx = context.WithoutCancel(ctx) // the change may have been made all the same
+	// The caller may have left, and the change have been made all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTime)
+	defer cancel()
 	gone := s.orgs.OrgExists(ctx, org)
 	if !errs.Is(gone, errs.NotFound) {
 		return err

@@ -9,6 +9,14 @@ import (
 	"strongroom/internal/secret"
 )
 
+// TestFromMemory runs the tests of what a store gives out for use from memory: open gives one that does.
+func TestFromMemory(t *testing.T, open func(t *testing.T) secret.Store) {
+	t.Run("ForUse", func(t *testing.T) { testForUse(t, open(t)) })
+	t.Run("Snapshot", func(t *testing.T) { testSnapshot(t, open(t)) })
+	t.Run("OutputNotShared", func(t *testing.T) { testOutputNotShared(t, open(t)) })
+	t.Run("ReadersSeeOneMoment", func(t *testing.T) { testReadersSeeOneMoment(t, open(t)) })
+}
+
 // testForUse reads values for use, which every store gives, from memory or not. What was changed through the store itself
 // is seen at once.
 func testForUse(t *testing.T, s secret.Store) {

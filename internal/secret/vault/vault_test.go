@@ -60,6 +60,16 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestFromMemory(t *testing.T) {
+	v := vaulttest.Shared(t)
+	eachLayout(t, func(t *testing.T, l kv2.Layout) {
+		secrettest.TestFromMemory(t, func(t *testing.T) secret.Store {
+			s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t), Layout: l}, CacheTTL: time.Hour})
+			return s
+		})
+	})
+}
+
 func TestShared(t *testing.T) {
 	v := vaulttest.Shared(t)
 	eachLayout(t, func(t *testing.T, l kv2.Layout) {
