@@ -31,9 +31,8 @@ const (
 // ParseHead reads the head's record.
 func ParseHead(rec kv.Record) (Head, error) {
 	b := rec.Value
-	malformed := fmt.Errorf("record %q is malformed, or was written by a newer influxd", rec.Key)
 	if len(b) == 0 || b[0] > pending {
-		return Head{}, malformed
+		return Head{}, malformed(rec.Key)
 	}
 	h := Head{Pending: b[0] == pending, Version: 1}
 	if b = b[1:]; len(b) == 0 {
@@ -41,17 +40,21 @@ func ParseHead(rec kv.Record) (Head, error) {
 	}
 	version, n := binary.Uvarint(b)
 	if n <= 0 || version == 0 || version > 1<<62 {
-		return Head{}, malformed
+		return Head{}, malformed(rec.Key)
 	}
 	ms, m := binary.Uvarint(b[n:])
 	if m <= 0 || n+m != len(b) || ms > 1<<62 {
-		return Head{}, malformed
+		return Head{}, malformed(rec.Key)
 	}
 	h.Version = int64(version)
 	if ms > 0 {
 		h.Changed = time.UnixMilli(int64(ms)).UTC()
 	}
 	return h, nil
+}
+
+func malformed(key string) error {
+	return fmt.Errorf("record %q is malformed, or was written by a newer influxd", key)
 }
 
 func (h Head) encode() []byte {
