@@ -21,6 +21,7 @@ import (
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/etcd/etcdtest"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
@@ -44,7 +45,9 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	etcdtest.StopShared()
+	os.Exit(code)
 }
 
 // kills is how often the server is killed: as often as asked for, and less where somebody is waiting, or where every start

@@ -41,6 +41,8 @@ type Config struct {
 	SessionLength        int // minutes
 	SessionRenewDisabled bool
 
+	Store       string
+	Etcd        Etcd
 	BoltPath    string
 	NewData     bool
 	Seal        Seal
@@ -64,6 +66,12 @@ type Config struct {
 	sources map[string]string // by setting: where its value comes from
 	notices []string
 }
+
+// The engines of the data, as --store names them.
+const (
+	EngineBolt = "bolt"
+	EngineEtcd = "etcd"
+)
 
 // The secret stores, as --secret-store names them.
 const (
@@ -92,7 +100,7 @@ type group struct {
 func (c *Config) table() []group {
 	return []group{
 		c.httpSettings(), c.tlsSettings(), c.limitSettings(), c.sessionSettings(),
-		c.dataSettings(),
+		c.dataSettings(), c.etcdSettings(),
 		c.vaultSettings(), c.vaultPlaceSettings(), c.vaultLoginSettings(),
 		c.processSettings(),
 	}

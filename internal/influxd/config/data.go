@@ -22,6 +22,9 @@ type Transit struct {
 func (c *Config) dataSettings() group {
 	t := &c.Seal.Transit
 	return group{"Data", []setting{
+		{name: "store", value: engine(&c.Store), def: EngineBolt,
+			help: "where the server's data are: bolt, the file of --bolt-path, for one server; etcd, for any number " +
+				"of them; `influxd store copy` goes from one to the other"},
 		{name: "bolt-path", value: path(&c.BoltPath), def: "~/.strongroom/influxd.bolt",
 			help: "file with the server's data; made at the first start"},
 		{name: "new-data", value: yesNo(&c.NewData), def: "false",

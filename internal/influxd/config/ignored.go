@@ -51,7 +51,6 @@ var ignored = map[string]bool{
 	"storage-wal-max-concurrent-writes":                       false,
 	"storage-wal-max-write-delay":                             false,
 	"storage-write-timeout":                                   false,
-	"store":                                                   false,
 	"template-file-urls-disabled":                             true,
 	"testing-always-allow-setup":                              true,
 	"tracing-type":                                            false,

@@ -236,6 +236,9 @@ func (l *loader) finish() error {
 	if err := c.checkTransit(); err != nil {
 		return err
 	}
+	if err := c.checkEtcd(); err != nil {
+		return err
+	}
 	if c.SecretStore != StoreVault {
 		for _, s := range c.settings() {
 			if (c.Seal.Type == seal.TypeTransit || c.Seal.Transit != Transit{}) &&

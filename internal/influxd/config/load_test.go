@@ -217,6 +217,8 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			text = "192.0.2.1,10.0.0.0/8"
 		case "base-path":
 			text = "/some/where"
+		case "etcd-endpoints":
+			text = "https://a.example.com:2379,https://b.example.com:2379"
 		}
 		want := text
 		if s.name == "max-body-size" || s.value.kind() == kindSize {
@@ -229,6 +231,11 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			"max-secret-key-size":     {"--max-body-size=8MiB"},
 			"max-secret-value-size":   {"--max-body-size=8MiB"},
 			"seal":                    {"--seal-transit-key=k"},
+			"store":                   {"--etcd-endpoints=http://127.0.0.1:2379"},
+			"etcd-cert":               {"--etcd-key=k"},
+			"etcd-key":                {"--etcd-cert=c"},
+			"etcd-username":           {"--etcd-password-file=f"},
+			"etcd-password-file":      {"--etcd-username=u"},
 			"seal-transit-addr":       {"--seal-transit-token-file=f"},
 			"seal-transit-token-file": {"--seal-transit-addr=https://x"},
 			"seal-transit-cacert":     {"--seal-transit-addr=https://x", "--seal-transit-token-file=f"},

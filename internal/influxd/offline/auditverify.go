@@ -103,6 +103,19 @@ func escapeGlob(path string) string {
 
 // peekKeyring opens the keyring of a file that a server may have open, and gives what the file knows of the audit log.
 func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (*keyring.Keyring, []byte, error) {
+	if cfg.Store == config.EngineEtcd {
+		data, err := parts.OpenData(ctx, cfg, p.Log())
+		if err != nil {
+			return nil, nil, err
+		}
+		defer data.Close()
+		mark, err := parts.MarksOf(cfg, data).Load(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		keys, err := openKeys(ctx, p, cfg, data)
+		return keys, mark, err
+	}
 	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)

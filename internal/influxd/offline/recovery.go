@@ -48,15 +48,15 @@ func recovers(ctx context.Context, p command.Process, args config.Args, do func(
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) && cfg.Store == config.EngineBolt {
 		return fmt.Errorf("%s: there is no file %s", cfg.Place("bolt-path"), cfg.BoltPath)
 	}
-	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+	data, err := parts.OpenData(ctx, cfg, log)
 	if errors.Is(err, bolt.ErrInUse) {
-		return fmt.Errorf("%s: %w; stop the server first: while it runs, an operator does all of this with influx", cfg.Place("bolt-path"), err)
+		return fmt.Errorf("%w; stop the server first: while it runs, an operator does all of this with influx", err)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
 	keys, err := openKeys(ctx, p, cfg, data)
@@ -69,7 +69,7 @@ func recovers(ctx context.Context, p command.Process, args config.Args, do func(
 		return err
 	}
 	// The command's own output may be a token: what a sink on the standard output is told goes elsewhere.
-	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.AuditMarks{KV: data}, Logger: log, Stdout: p.Stderr})
+	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.MarksOf(cfg, data), Logger: log, Stdout: p.Stderr})
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}

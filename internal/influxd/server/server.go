@@ -32,7 +32,6 @@ import (
 	"strongroom/internal/influxd/release"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
 	"strongroom/internal/peer"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/seal"
@@ -44,7 +43,7 @@ import (
 
 // Server is the opened parts. Close it at the end.
 type Server struct {
-	Data *bolt.DB
+	Data parts.Data
 	// Identities is the data as the records of users, tokens and organisations are read and written: behind the barrier.
 	Identities *barrier.Store
 	Guard      *access.Guard
@@ -77,7 +76,7 @@ func keyWithoutData(cfg *config.Config) bool {
 // takeIn puts the barrier before the records of users, tokens and organisations. Data that an older influxd has made have
 // them in clear: they are sealed, once, on record and with a warning, since what was written into the file until then by
 // somebody else is taken in with them.
-func (s *Server) takeIn(ctx context.Context, data *bolt.DB, keys *keyring.Keyring) (*barrier.Store, error) {
+func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyring) (*barrier.Store, error) {
 	b := barrier.New(data, keys, identity.Sealed)
 	if keys.IdentitiesSealed() {
 		return b, nil
@@ -106,16 +105,20 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	if !cfg.NewData && keyWithoutData(cfg) {
+	shared := cfg.Store == config.EngineEtcd
+	if !shared && !cfg.NewData && keyWithoutData(cfg) {
 		return nil, fmt.Errorf("%s: there are no data in %s, but the key file %s is there: if there were data, put the file back or name it with --bolt-path; "+
 			"if the key was put there for a first start, start once with --new-data", cfg.Place("bolt-path"), cfg.BoltPath, cfg.SealKeyFile)
 	}
 	if err := parts.GuardFiles(cfg, log); err != nil {
 		return nil, err
 	}
-	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+	data, err := parts.OpenData(ctx, cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+		return nil, err
+	}
+	if own, ok := data.(prometheus.Collector); ok {
+		metrics.MustRegister(own)
 	}
 	s.closes(data.Close)
 	s.Data = data
@@ -128,17 +131,24 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.closes(removePIDFile)
 
 	source := parts.Seal(cfg, p, log)
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source, Shared: shared})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
 	}
 	s.closes(func() error { keys.Close(); return nil })
+	if shared {
+		s.runs(ctx, func(ctx context.Context) {
+			keys.Follow(ctx, func(err error) {
+				log.Error("what another server changed of the keys cannot be taken over", "error", err)
+			})
+		})
+	}
 
 	chainKey, err := keys.DeriveKey(parts.AuditLabel)
 	if err != nil {
 		return nil, err
 	}
-	s.trail, err = audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.AuditMarks{KV: data}, Logger: log, Stdout: p.Stdout})
+	s.trail, err = audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.MarksOf(cfg, data), Logger: log, Stdout: p.Stdout})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}
@@ -161,7 +171,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory})
 	times := clock.New(data, log)
 	s.runs(ctx, times.Run)
-	s.runs(ctx, func(ctx context.Context) {
+	s.runsAlone(ctx, "sweep", func(ctx context.Context) {
 		times.Wait(ctx) // what it removes is gone for good
 		embedded.Maintain(ctx, func(err error) {
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
@@ -185,11 +195,13 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	uses := lastuse.New(data, usesKey)
 	logins, err := authn.New(authn.Config{
 		KV: s.Identities, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
+		Shared: shared, Stale: cfg.Etcd.Stale,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.runs(ctx, logins.Maintain)
+	s.runs(ctx, logins.Follow)
 	s.identity, err = directory.New(directory.Config{
 		KV: s.Identities, Mark: keys, Guard: s.Guard, Authn: logins, Logger: log,
 		Secrets: secret.Remembered{Store: store, Uses: uses}, Places: secret.PlacedOf(store),
@@ -200,7 +212,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if err := s.identity.CheckPlaces(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("vault-routes"), err)
 	}
-	s.runs(ctx, s.identity.Maintain)
+	s.runsAlone(ctx, "directory", s.identity.Maintain)
 
 	seals := parts.Sealing(cfg, p, s.Guard, parts.Rewriter{Identities: s.Identities, Secrets: embedded, Log: log}, keys, source, log)
 	if err := seals.BeginNames(ctx); err != nil {
@@ -273,6 +285,24 @@ const (
 
 // errHangs is a part that does not end.
 var errHangs = errors.New("a part of the server did not end in time and is left as it is; the log says what went wrong before")
+
+// runsAlone is runs for what one server does for all: whoever holds the name does it, and another goes on when it ends.
+func (s *Server) runsAlone(ctx context.Context, name string, f func(context.Context)) {
+	s.runs(ctx, func(ctx context.Context) {
+		for ctx.Err() == nil {
+			held, release, err := s.Data.Hold(ctx, name)
+			if err == nil {
+				f(held)
+				release()
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(kv.HoldTime):
+			}
+		}
+	})
+}
 
 // Close closes the parts in reverse. One that hangs, on a disk that does not answer, say, keeps neither the others nor the
 // process from ending: what was acknowledged is on disk.

@@ -254,7 +254,7 @@ func (s *Store) Close() error {
 
 // outcome makes of a call's error what package kv says.
 func (s *Store) outcome(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, kv.ErrConflict) || errors.Is(err, kv.ErrNotFound) {
+	if err == nil || errors.Is(err, kv.ErrConflict) || errors.Is(err, kv.ErrNotFound) || errors.Is(err, kv.ErrLagging) {
 		return err
 	}
 	if ended := ctx.Err(); ended != nil {

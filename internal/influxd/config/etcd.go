@@ -1,0 +1,92 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Etcd is the cluster that has the data of several servers.
+type Etcd struct {
+	Endpoints              []string
+	Prefix                 string
+	CACert, Cert, Key      string
+	Username, PasswordFile string
+	Stale                  time.Duration
+	ServerName             string
+}
+
+func (c *Config) etcdSettings() group {
+	e := &c.Etcd
+	return group{"Data of several servers, in etcd (--store etcd)", []setting{
+		{name: "etcd-endpoints", value: list(&e.Endpoints),
+			help: "URLs of the cluster's members, such as https://a:2379,https://b:2379,https://c:2379"},
+		{name: "etcd-prefix", value: text(&e.Prefix), def: "strongroom/",
+			help: "what all keys in the cluster begin with; another one for another set of servers"},
+		{name: "etcd-cacert", value: path(&e.CACert),
+			help: "file with the CA certificate that the members' certificates are checked against (PEM)"},
+		{name: "etcd-cert", value: path(&e.Cert),
+			help: "file with the certificate shown to etcd (PEM)"},
+		{name: "etcd-key", value: path(&e.Key),
+			help: "file with that certificate's private key (PEM)"},
+		{name: "etcd-username", value: text(&e.Username),
+			help: "user of etcd, where it asks for one"},
+		{name: "etcd-password-file", value: path(&e.PasswordFile),
+			help: "file with that user's password"},
+		{name: "store-stale", value: duration(&e.Stale), def: "10s",
+			help: "how long users and tokens are believed from memory when etcd does not say that they are as " +
+				"they were; 0 to ask it at each request"},
+		{name: "server-name", value: text(&e.ServerName),
+			help: "name of this server among several, in the audit log; the host's name where not set"},
+	}}
+}
+
+// engine takes InfluxDB's name for a file, too: units that say --store disk go on.
+func engine(p *string) value { return engineValue{oneOfValue{p, []string{EngineBolt, EngineEtcd}}} }
+
+type engineValue struct{ oneOfValue }
+
+func (v engineValue) set(s string) error {
+	if strings.EqualFold(s, "disk") {
+		s = EngineBolt
+	}
+	return v.oneOfValue.set(s)
+}
+
+// checkEtcd checks the settings of the cluster against each other.
+func (c *Config) checkEtcd() error {
+	e := &c.Etcd
+	if c.Store == EngineEtcd && len(e.Endpoints) == 0 {
+		return fmt.Errorf("%s: etcd needs --etcd-endpoints, the URLs of its members", c.Place("store"))
+	}
+	secure := 0
+	for _, endpoint := range e.Endpoints {
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+			return fmt.Errorf("%s: has an item that is not the URL of a member without a user's name in it, such as "+
+				"https://127.0.0.1:2379", c.Place("etcd-endpoints"))
+		}
+		if u.Scheme == "https" {
+			secure++
+		}
+	}
+	var err error
+	switch {
+	case secure > 0 && secure < len(e.Endpoints):
+		err = errors.New("https and http do not go together")
+	case secure == 0 && (e.CACert != "" || e.Cert != "" || e.Key != "") && len(e.Endpoints) > 0:
+		err = errors.New("needs https for --etcd-cacert, --etcd-cert and --etcd-key")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Place("etcd-endpoints"), err)
+	}
+	for _, pair := range [][2]string{{"etcd-cert", "etcd-key"}, {"etcd-key", "etcd-cert"},
+		{"etcd-username", "etcd-password-file"}, {"etcd-password-file", "etcd-username"}} {
+		if c.Source(pair[0]) != "default" && c.Source(pair[1]) == "default" {
+			return fmt.Errorf("%s: needs --%s too", c.Place(pair[0]), pair[1])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package influxd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"strongroom/internal/influxd/command"
+	"strongroom/internal/kv/etcd/etcdtest"
+)
+
+// onEtcd are the flags of a server over the cluster, with the seal's key in dir.
+func onEtcd(c *etcdtest.Cluster, dir, prefix string, more ...string) []string {
+	return append([]string{"--store=etcd", "--etcd-endpoints=" + strings.Join(c.Endpoints(), ","), "--etcd-prefix=" + prefix,
+		"--seal-key-file=" + filepath.Join(dir, "seal.key")}, more...)
+}
+
+// status is what a request is answered with, its body left unread.
+func (r *running) status(t *testing.T, method, path, token, body string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+	must(t, err)
+	req.Header.Set("Authorization", "Token "+token)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	res.Body.Close()
+	return res.StatusCode
+}
+
+// eventually tries until the request is answered so.
+func (r *running) eventually(t *testing.T, want int, method, path, token, body string) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		got := r.status(t, method, path, token, body)
+		if got == want {
+			return
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatalf("%s %s is answered %d for a minute, want %d", method, path, got, want)
+		}
+	}
+}
+
+// TestSeveralServers has two servers over three members of etcd: what is done at one holds at the other, also while a member
+// is lost, the keys are rotated and one of the servers ends.
+func TestSeveralServers(t *testing.T) {
+	c := etcdtest.Start(t, 3)
+	keys := t.TempDir()
+	a := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=a")...)
+	b := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=b")...)
+	token, secrets := a.onboard(t)
+	if got := b.status(t, "POST", "/api/v2/setup", "", `{"username":"eve","password":"correct horse","org":"o","bucket":"b"}`); got != 422 {
+		t.Errorf("a second set-up at the other server is answered %d", got)
+	}
+	b.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
+	if got := a.keys(t, token, secrets); got != "[foo]" {
+		t.Errorf("what was set at the other server: %s", got)
+	}
+	a.call(t, "PATCH", secrets, token, `{"hello":"world"}`, 204, nil)
+	if got := b.keys(t, token, secrets); got != "[foo hello]" {
+		t.Errorf("what was set at the other server: %s", got)
+	}
+
+	// A token that was used at one is refused there once the other has revoked it.
+	org := strings.Split(secrets, "/")[4]
+	var made struct{ ID, Token string }
+	a.call(t, "POST", "/api/v2/authorizations", token, fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":"read","resource":{"type":"secrets","orgID":%[1]q}}]}`, org), 201, &made)
+	b.call(t, "GET", secrets, made.Token, "", 200, nil)
+	a.call(t, "DELETE", "/api/v2/authorizations/"+made.ID, token, "", 204, nil)
+	b.eventually(t, 401, "GET", secrets, made.Token, "")
+
+	// Both write while the keys are rotated at one, and a member is killed.
+	ctx, stop := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	var mu sync.Mutex
+	acknowledged := map[string]bool{"foo": true, "hello": true}
+	for i, server := range []*running{a, b} {
+		writing.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				key := fmt.Sprintf("k%d-%d", i, n)
+				if server.status(t, "PATCH", secrets, token, fmt.Sprintf(`{%q:"v"}`, key)) == 204 {
+					mu.Lock()
+					acknowledged[key] = true
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for range 2 {
+		a.eventually(t, 202, "POST", "/api/v2/seal/rotate", token, "")
+		for {
+			var seal struct{ Rotation struct{ State string } }
+			b.call(t, "GET", "/api/v2/seal", token, "", 200, &seal)
+			if seal.Rotation.State != "running" {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	c.Members[0].Kill()
+	b.eventually(t, 204, "PATCH", secrets, token, `{"after":"loss"}`)
+	stop()
+	writing.Wait()
+	a.end(t)
+	var all struct{ Secrets []string }
+	b.call(t, "GET", secrets, token, "", 200, &all)
+	there := make(map[string]bool)
+	for _, k := range all.Secrets {
+		there[k] = true
+	}
+	for key := range acknowledged {
+		if !there[key] {
+			t.Errorf("%s was acknowledged and is not there", key)
+		}
+	}
+	// Every value opens: a token that may use them all is given them.
+	b.call(t, "POST", "/api/v2/authorizations", token, fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":"use","resource":{"type":"secrets","orgID":%[1]q}}]}`, org), 201, &made)
+	var values map[string]string
+	b.call(t, "GET", strings.TrimSuffix(secrets, "secrets")+"secret-values", made.Token, "", 200, &values)
+	if len(values) != len(all.Secrets) || values["foo"] != "bar" {
+		t.Errorf("%d values of %d", len(values), len(all.Secrets))
+	}
+
+	// Without a majority nothing is served, and it is told; when it is back, so is the server.
+	c.Members[1].Kill()
+	b.eventually(t, 503, "GET", "/ready", "", "")
+	if got := b.status(t, "GET", secrets, token, ""); got != 503 {
+		t.Errorf("without etcd a list is answered %d", got)
+	}
+	c.Members[1].Restart(t)
+	b.eventually(t, 200, "GET", "/ready", "", "")
+	b.eventually(t, 200, "GET", secrets, token, "")
+}
+
+// run runs a command and gives what it wrote.
+func run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := Run(t.Context(), command.Process{Args: args, Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out})
+	return out.String(), err
+}
+
+// TestStoreCopy takes a single server to etcd and back.
+func TestStoreCopy(t *testing.T) {
+	c := etcdtest.Shared(t)
+	dir := t.TempDir()
+	one := start(t, dir)
+	token, secrets := one.onboard(t)
+	one.call(t, "PATCH", secrets, token, `{"foo":"bar","hello":"world"}`, 204, nil)
+	one.end(t)
+
+	prefix := etcdtest.Prefix(t)
+	engine := []string{"--etcd-endpoints=" + strings.Join(c.Endpoints(), ","), "--etcd-prefix=" + prefix}
+	copyData := func(from, to, bolt string, more ...string) (string, error) {
+		args := []string{"store", "copy", "--from", from, "--to", to, "--bolt-path", filepath.Join(bolt, "influxd.bolt")}
+		return run(t, append(append(args, engine...), more...)...)
+	}
+	for name, args := range map[string][]string{
+		"same engine": {"bolt", "bolt", dir}, "no engine": {"bolt", "disk", dir}, "no data": {"bolt", "etcd", t.TempDir()},
+		"nothing in etcd": {"etcd", "bolt", t.TempDir()},
+	} {
+		if out, err := copyData(args[0], args[1], args[2]); err == nil {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+	if out, err := copyData("bolt", "etcd", dir, "--dry-run"); err != nil || !strings.Contains(out, "would be copied") {
+		t.Fatalf("%s%v", out, err)
+	}
+	if out, err := copyData("bolt", "etcd", dir); err != nil || !strings.Contains(out, "copied and read back, 0 of them") {
+		t.Fatalf("%s%v", out, err)
+	}
+	if out, err := copyData("bolt", "etcd", dir); err == nil {
+		t.Errorf("a second copy over data that may have changed: %s", out)
+	}
+	two := start(t, t.TempDir(), onEtcd(c, dir, prefix)...)
+	if got := two.keys(t, token, secrets); got != "[foo hello]" {
+		t.Errorf("the keys over etcd: %s", got)
+	}
+	two.call(t, "DELETE", secrets+"/foo", token, "", 204, nil)
+	backup := filepath.Join(t.TempDir(), "backup.bolt")
+	two.saveBackup(t, token, backup)
+	two.end(t)
+	if _, err := run(t, append([]string{"check", "--store=etcd"}, engine...)...); err == nil || !strings.Contains(err.Error(), "store copy") {
+		t.Errorf("a command for files, over etcd: %v", err)
+	}
+	if out, err := run(t, "check", "--bolt-path", backup, "--seal-key-file", filepath.Join(dir, "seal.key")); err != nil {
+		t.Errorf("the backup of a server over etcd: %s%v", out, err)
+	}
+
+	back := t.TempDir()
+	if out, err := copyData("etcd", "bolt", back); err != nil {
+		t.Fatalf("%s%v", out, err)
+	}
+	three := start(t, back, "--seal-key-file="+filepath.Join(dir, "seal.key"))
+	if got := three.keys(t, token, secrets); got != "[hello]" {
+		t.Errorf("the keys in the file again: %s", got)
+	}
+}
+
+func (r *running) saveBackup(t *testing.T, token, path string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+"/api/v2/backup/kv", nil)
+	must(t, err)
+	req.Header.Set("Authorization", "Token "+token)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer res.Body.Close()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	must(t, err)
+	_, err = f.ReadFrom(res.Body)
+	must(t, err)
+	must(t, f.Close())
+}
