@@ -112,7 +112,10 @@ func (p Permission) covers(need Permission) bool {
 func (r Resource) covers(n Resource) bool {
 	r, n = r.plain(), n.plain()
 	if r.Type == Instance {
-		return true
+		// One that names an organisation is for all that is in it, and one that names a thing is for no other. InfluxDB lets
+		// either do everything; its own clients make neither.
+		inIt := n.OrgID == r.OrgID || n.Type == Orgs && n.ID == r.OrgID
+		return !r.ID.Valid() && (!r.OrgID.Valid() || inIt)
 	}
 	if r.OrgID.Valid() && r.OrgID != n.OrgID {
 		return false
@@ -172,6 +175,13 @@ func (p Permission) Valid() error {
 	}
 	return nil
 }
+
+// The permissions on the server itself, which only operators have: to look at its settings and its audit log, and to change
+// its keys and who else is an operator.
+var (
+	ReadServer  = To(Read, Resource{Type: Instance})
+	WriteServer = To(Write, Resource{Type: Instance})
+)
 
 // Operator is every permission there is.
 func Operator() []Permission {

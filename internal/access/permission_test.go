@@ -18,6 +18,12 @@ func TestCovers(t *testing.T) {
 	}{
 		{Resource{Type: Instance}, Resource{Type: Secrets, OrgID: a}, true},
 		{Resource{Type: Secrets}, Resource{Type: Instance}, false},
+		{Resource{Type: Instance, OrgID: a}, Resource{Type: Secrets, OrgID: a}, true},
+		{Resource{Type: Instance, OrgID: a}, Resource{Type: Orgs, ID: a}, true},
+		{Resource{Type: Instance, OrgID: a}, Resource{Type: Secrets, OrgID: b}, false},
+		{Resource{Type: Instance, OrgID: a}, Resource{Type: Secrets}, false},
+		{Resource{Type: Instance, OrgID: a}, Resource{Type: Instance}, false},
+		{Resource{Type: Instance, ID: a}, Resource{Type: Secrets, OrgID: a}, false},
 		{Resource{Type: Secrets}, Resource{Type: Secrets, OrgID: a}, true},
 		{Resource{Type: Secrets, OrgID: a}, Resource{Type: Secrets, OrgID: a}, true},
 		{Resource{Type: Secrets, OrgID: a}, Resource{Type: Secrets, OrgID: b}, false},

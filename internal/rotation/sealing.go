@@ -182,15 +182,9 @@ func (s *Service) beginNames(ctx context.Context) (begun bool, err error) {
 	return begun, err
 }
 
-// The permissions, which only operators hold.
-var (
-	mayRead  = access.To(access.Read, access.Resource{Type: access.Instance})
-	mayWrite = access.To(access.Write, access.Resource{Type: access.Instance})
-)
-
 // Status tells what the data are sealed with and how far a rotation is.
 func (s *Service) Status(ctx context.Context, c *access.Caller) (Status, error) {
-	if err := s.Guard.Allow(ctx, c, access.Act{Action: "seal.read"}, mayRead); err != nil {
+	if err := s.Guard.Allow(ctx, c, access.Act{Action: "seal.read"}, access.ReadServer); err != nil {
 		return Status{}, err
 	}
 	return s.status(), nil
@@ -233,7 +227,7 @@ func (s *Service) restart(by, keyID string) string {
 // still at that, or the names of secrets go to another form.
 func (s *Service) Rotate(ctx context.Context, c *access.Caller) (Status, error) {
 	act := access.Act{Action: "seal.rotate"}
-	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
+	if err := s.Guard.Allow(ctx, c, act, access.WriteServer); err != nil {
 		return Status{}, err
 	}
 	err := s.rotate(ctx)
@@ -266,7 +260,7 @@ func (s *Service) rotate(ctx context.Context) error {
 // Change makes a new root key, wrapped by the seal that the target names.
 func (s *Service) Change(ctx context.Context, c *access.Caller, to Target) (Status, error) {
 	act := access.Act{Action: "seal.change", Target: to.Type}
-	if err := s.Guard.Allow(ctx, c, act, mayWrite); err != nil {
+	if err := s.Guard.Allow(ctx, c, act, access.WriteServer); err != nil {
 		return Status{}, err
 	}
 	err := s.change(ctx, to)

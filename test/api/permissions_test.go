@@ -59,6 +59,7 @@ var grants = map[string]string{
 	"buckets r one":   `[{"action":"read","resource":{"type":"buckets","id":"{bucket}"}}]`,
 	"buckets rw":      `[{"action":"read","resource":{"type":"buckets"}},{"action":"write","resource":{"type":"buckets"}}]`,
 	"instance r":      `[{"action":"read","resource":{"type":"instance"}}]`,
+	"instance r in A": `[{"action":"read","resource":{"type":"instance","orgID":"{A}"}}]`,
 	"instance w":      `[{"action":"write","resource":{"type":"instance"}}]`,
 	"dashboards rw A": `[{"action":"read","resource":{"type":"dashboards","orgID":"{A}"}},{"action":"write","resource":{"type":"dashboards","orgID":"{A}"}}]`,
 }
@@ -95,7 +96,10 @@ func newPolity(t *testing.T) *polity {
 		p.tokens[name] = p.newToken(t, fmt.Sprintf(`{"orgID":"{A}","userID":"{stan}","description":%q,"permissions":%s}`, name, grants[name]))
 	}
 	all := `"permissions":[{"action":"read","resource":{"type":"secrets"}},{"action":"write","resource":{"type":"secrets"}}]`
-	p.tokens["inactive"] = p.newToken(t, `{"orgID":"{A}","userID":"{stan}","status":"inactive","description":"inactive",`+all+`}`)
+	var off struct{ ID, Token string }
+	w.must(t, "POST", "/api/v2/authorizations", `{"orgID":"{A}","userID":"{stan}","status":"inactive","description":"inactive",`+all+`}`, 201, &off)
+	p.tokens["inactive"] = off.Token
+	w.names = strings.NewReplacer(append(pairs, "{off}", off.ID)...)
 	p.tokens["idle's"] = p.newToken(t, `{"orgID":"{A}","userID":"{idle}","description":"idle's",`+all+`}`)
 	p.tokens["gone's"] = p.newToken(t, `{"orgID":"{A}","userID":"{gone}","description":"gone's",`+all+`}`)
 	p.tokens["expired"] = p.newToken(t, `{"orgID":"{A}","userID":"{stan}","description":"expired","expiresAt":"`+w.Clock.Now().Add(time.Minute).Format(time.RFC3339Nano)+`",`+all+`}`)

@@ -178,7 +178,7 @@ func (h *handlers) getResources(w http.ResponseWriter, r *exchange.Request) erro
 }
 
 // operator is the permission that only operators hold.
-var operator = access.To(access.Read, access.Resource{Type: access.Instance})
+var operator = access.ReadServer
 
 func (h *handlers) getConfig(w http.ResponseWriter, r *exchange.Request) error {
 	if err := h.Guard.Allow(r.Context(), r.Caller, access.Act{Action: "config.read"}, operator); err != nil {

@@ -189,7 +189,7 @@ func (s *Service) SetPassword(ctx context.Context, c *access.Caller, user id.ID,
 		return err
 	}
 	if u.Operator {
-		need = append(need, access.To(access.Write, access.Resource{Type: access.Instance}))
+		need = append(need, access.WriteServer)
 	}
 	everybodys := access.To(access.Write, access.Resource{Type: access.Users})
 	own := c.UserID.Valid() && c.UserID == user && (!c.AuthorizationID.Valid() || !c.May(everybodys))

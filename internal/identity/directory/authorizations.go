@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"strongroom/internal/access"
@@ -184,6 +185,11 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, aut
 		if status != nil {
 			if err := status.Valid(); err != nil {
 				return err
+			}
+			// To make it active again is to give its permissions once more.
+			if i := slices.IndexFunc(a.Permissions, func(p access.Permission) bool { return !c.MayGrant(p) }); i >= 0 &&
+				a.Status == identity.Inactive && *status == identity.Active {
+				return errs.New(errs.Forbidden, "permission %s is not allowed", a.Permissions[i])
 			}
 			a.Status = *status
 		}

@@ -106,8 +106,11 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 // DeleteUser removes a user with their password, sessions, memberships and tokens.
 func (s *Service) DeleteUser(ctx context.Context, c *access.Caller, user id.ID) error {
 	act := access.Act{Action: "users.delete", Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write,
-		access.Resource{Type: access.Users, ID: user})); err != nil {
+	need, err := s.toChange(ctx, c, user)
+	if err != nil {
+		return err
+	}
+	if err := s.guard.Allow(ctx, c, act, need...); err != nil {
 		return err
 	}
 	return s.guard.Done(ctx, c, act, s.deleteUser(ctx, user))

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -43,10 +44,20 @@ func (s *Service) members(ctx context.Context, org id.ID, role identity.Role) ([
 	return users, err
 }
 
-// AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error.
+// AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error. It
+// takes what the role gives, as making a token does: who may write the organisation's record alone must not become its
+// owner, and so get at its secrets.
 func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.ID, role identity.Role) (identity.User, error) {
 	act := access.Act{Action: "orgs." + string(role) + "s.add", Org: org, Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+	writes := access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})
+	gives := access.Member(org)
+	if role == identity.RoleOwner {
+		gives = access.Owner(org)
+	}
+	if i := slices.IndexFunc(gives, func(p access.Permission) bool { return !c.May(p) }); i >= 0 && c.May(writes) {
+		return identity.User{}, s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed: the role would give it", gives[i]))
+	}
+	if err := s.guard.Allow(ctx, c, act, writes); err != nil {
 		return identity.User{}, err
 	}
 	var u identity.User

@@ -107,14 +107,18 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page
 // UpdateUser changes the fields that are not nil.
 func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string, status *identity.Status) (identity.User, error) {
 	act := access.Act{Action: "users.update", Target: user.String(), Detail: changed("name", name, "status", status)}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users, ID: user})); err != nil {
+	need, err := s.toChange(ctx, c, user)
+	if err != nil {
+		return identity.User{}, err
+	}
+	if err := s.guard.Allow(ctx, c, act, need...); err != nil {
 		return identity.User{}, err
 	}
 	if status != nil && c.UserID == user && !c.May(access.To(access.Write, access.Resource{Type: access.Users})) {
 		return identity.User{}, s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "users cannot change their own status"))
 	}
 	var u identity.User
-	err := s.authn.Change(ctx, func(ctx context.Context) error {
+	err = s.authn.Change(ctx, func(ctx context.Context) error {
 		var r kv.Record
 		var err error
 		if u, r, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound); err != nil {
@@ -151,10 +155,24 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 	return u, s.guard.Done(ctx, c, act, err)
 }
 
+// toChange is what a caller needs to rename a user, to make them inactive or active, or to delete them: an operator is
+// changed by operators alone, but for their own name. Who is there is told to those alone who may write users.
+func (s *Service) toChange(ctx context.Context, c *access.Caller, user id.ID) ([]access.Permission, error) {
+	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Users, ID: user})}
+	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return nil, err
+	}
+	if u.Operator && c.UserID != user {
+		need = append(need, access.WriteServer)
+	}
+	return need, nil
+}
+
 // MakeOperator makes an active user an operator, who may do everything from the next request on. Only operators may.
 func (s *Service) MakeOperator(ctx context.Context, c *access.Caller, user id.ID) (identity.User, error) {
 	act := access.Act{Action: "users.operator", Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Instance})); err != nil {
+	if err := s.guard.Allow(ctx, c, act, access.WriteServer); err != nil {
 		return identity.User{}, err
 	}
 	var u identity.User

@@ -30,7 +30,7 @@ func (r *Reader) Kept() bool { return r.log != nil }
 // the caller is no operator, NotImplemented where there is no log that could be read.
 func (r *Reader) Acts(ctx context.Context, c *access.Caller, f audit.Filter) (audit.Page, error) {
 	act := access.Act{Action: "audit.read"}
-	operator := access.To(access.Read, access.Resource{Type: access.Instance})
+	operator := access.ReadServer
 	if err := r.guard.Allow(ctx, c, act, operator); err != nil {
 		return audit.Page{}, err
 	}

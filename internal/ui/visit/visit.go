@@ -132,7 +132,7 @@ func (v *Visit) mayEnter(org id.ID) bool {
 
 // Operator reports whether the reader may see what concerns all organisations.
 func (v *Visit) Operator() bool {
-	return v.Caller.May(access.To(access.Read, access.Resource{Type: access.Instance}))
+	return v.Caller.May(access.ReadServer)
 }
 
 // Field is a text of the form, without the spaces around it.
