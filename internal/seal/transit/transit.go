@@ -122,7 +122,7 @@ func (s Source) load(ctx context.Context) (*transitSeal, error) {
 	}
 	conf := s.Vault
 	// What the connection would log is about a server that goes on with it. Here it is in the errors.
-	conf.Logger = slog.New(slog.DiscardHandler)
+	conf.Logger, conf.Files = slog.New(slog.DiscardHandler), log
 	c, err := conn.New(conf)
 	if err != nil {
 		return nil, err
@@ -272,6 +272,7 @@ func (t *transitSeal) bounded(ctx context.Context, do func(context.Context) erro
 	ctx, cancel := t.conn.Bound(ctx)
 	defer cancel()
 	defer t.conn.CloseIdle()
+	t.conn.Certificates() // which warns of those that end
 	return do(ctx)
 }
 

@@ -119,9 +119,10 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire.Wire, error) {
 		ca, caFile = "variable "+login.VariableName(api.EnvVaultCAPath), login.Variable(api.EnvVaultCAPath)
 	}
 	w := &wire.Wire{Base: tr, Patience: min(time.Second, s.Timeout/4)}
+	log := cmp.Or(c.Files, s.Log)
 	var err error
 	if caFile != "" {
-		if w.Pool, err = pemfile.Pool("vault-ca", ca, caFile, s.Log); err != nil {
+		if w.Pool, err = pemfile.Pool("vault-ca", ca, caFile, log); err != nil {
 			return nil, fmt.Errorf("%s: %w", ca, err)
 		}
 	}
@@ -132,7 +133,7 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire.Wire, error) {
 		if cert == "" || key == "" {
 			return nil, fmt.Errorf("%s: a certificate and its key belong together; the other is missing", where)
 		}
-		if w.Pair, err = pemfile.Pair("vault-client-certificate", where, cert, key, s.Log); err != nil {
+		if w.Pair, err = pemfile.Pair("vault-client-certificate", where, cert, key, log); err != nil {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 	}

@@ -68,6 +68,8 @@ type Config struct {
 	TLSServerName string // VAULT_TLS_SERVER_NAME
 
 	Logger *slog.Logger // slog.Default
+	// Files is what is said to of the files of certificates; Logger where nil.
+	Files *slog.Logger
 }
 
 // Conn is a connection to Vault. Make it with New, and start it with Run when it has been found good.

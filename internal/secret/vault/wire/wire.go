@@ -33,6 +33,7 @@ type Wire struct {
 	Patience   time.Duration // after which silence is looked into
 	Doubt      func()        // is told of it
 
+	usual    atomic.Int64 // how long the last answer took, in nanoseconds, where that was longer than Patience
 	mu       sync.Mutex
 	line     *line
 	suspects []*line // on which nothing was heard for a while
@@ -79,7 +80,7 @@ func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	// What comes back to others says nothing of a connection that is this request's alone.
 	var alone atomic.Bool
 	silent := func() bool { return alone.Load() || l.heard.Load() < began.UnixNano() }
-	timer := time.AfterFunc(w.Patience, func() {
+	timer := time.AfterFunc(max(w.Patience, 2*time.Duration(w.usual.Load())), func() {
 		if silent() {
 			w.suspect(l)
 		}
@@ -102,6 +103,13 @@ func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := l.RoundTrip(r.WithContext(ctx))
 	if err == nil {
 		l.heard.Store(time.Now().UnixNano())
+		// A Vault that is slow, as one may be, is not taken for dead again at each request.
+		switch took := time.Since(began); {
+		case took > w.Patience:
+			w.usual.Store(int64(took))
+		case took < w.Patience/2:
+			w.usual.Store(0)
+		}
 	}
 	resp, err = whole(resp, err)
 	if err != nil && context.Cause(ctx) == errDead && r.Context().Err() == nil {

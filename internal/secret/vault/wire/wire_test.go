@@ -14,7 +14,12 @@ import (
 
 func get(t *testing.T, w *Wire, url string) (string, error) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(Operation(t.Context()), http.MethodGet, url, nil)
+	return getIn(Operation(t.Context()), t, w, url)
+}
+
+func getIn(ctx context.Context, t *testing.T, w *Wire, url string) (string, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +77,35 @@ func TestDeadConnection(t *testing.T) {
 	}
 	if err != nil || second == first {
 		t.Errorf("after it: %q, %v; the dead one is %q", second, err, first)
+	}
+}
+
+// TestSlow has a server that answers slowly, and always: what was given up once is waited for when it is sent again, and then
+// so is what comes later.
+func TestSlow(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(60 * time.Millisecond) }))
+	defer s.Close()
+	w := &Wire{Base: new(http.Transport), Patience: 20 * time.Millisecond}
+	w.Doubt = w.Answered // its state is told at once
+	defer w.Close()
+	ctx := Operation(t.Context())
+	_, err := getIn(ctx, t, w, s.URL)
+	if errors.Is(err, errDead) {
+		_, err = getIn(ctx, t, w, s.URL)
+	}
+	if err != nil {
+		t.Fatalf("sent again: %v", err)
+	}
+	served := 0
+	for range 20 {
+		if _, err := get(t, w, s.URL); err == nil {
+			served++
+		} else if !errors.Is(err, errDead) {
+			t.Fatal(err)
+		}
+	}
+	if served == 0 {
+		t.Error("a slow server is taken for dead at each request")
 	}
 }
 
