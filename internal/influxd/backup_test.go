@@ -210,6 +210,12 @@ func TestRestore(t *testing.T) {
 	if head, err := commitlog.ParseHead(rec); err != nil || head.Version < 1_000_000 {
 		t.Errorf("restored, the organisation is at version %d: %v", head.Version, err)
 	}
+	if log := string(readFile(t, filepath.Join(dir, "audit.log"))); strings.Count(log, `"action":"restore"`) != 1 {
+		t.Errorf("it is not on record, or the dry run is:\n%s", log)
+	}
+	if out, _, err := influxdOn(t, dir, "audit", "verify"); err != nil {
+		t.Errorf("the audit log: %v\n%s", err, out)
+	}
 	s = start(t, dir)
 	if keys := s.keys(t, token, secrets); strings.Contains(keys, "later") || !strings.Contains(keys, "a") {
 		t.Errorf("restored, it has the secrets %s", keys)

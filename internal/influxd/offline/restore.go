@@ -11,9 +11,14 @@ import (
 	"syscall"
 	"time"
 
+	"strongroom/internal/access"
+	"strongroom/internal/audit"
 	"strongroom/internal/disk"
+	"strongroom/internal/errs"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/parts"
+	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret/embedded"
 )
@@ -71,9 +76,13 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 	if err := raiseVersions(ctx, candidate); err != nil {
 		return fmt.Errorf("the copy of the backup %s cannot be written to: %w; nothing was changed", from, err)
 	}
+	done, err := onRecord(ctx, p, cfg, candidate, from)
+	if err != nil {
+		return fmt.Errorf("the restore cannot be put on record: %w; nothing was changed", err)
+	}
 	_, err = os.Lstat(place)
 	aside, err := put(place, candidate, errors.Is(err, fs.ErrNotExist))
-	if err != nil {
+	if err = done(err); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.Stdout, "Restored %s from %s\n", place, from)
@@ -92,6 +101,44 @@ func raiseVersions(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
 	return embedded.RaiseVersions(ctx, data, time.Now())
+}
+
+// onRecord puts the restore on record, with the keys of the data that are to be restored, and returns what does so with its
+// outcome.
+func onRecord(ctx context.Context, p command.Process, cfg *config.Config, candidate, from string) (done func(error) error, err error) {
+	chainKey, err := chainKeyOf(ctx, p, cfg, candidate)
+	if err != nil {
+		return nil, err
+	}
+	log, err := command.NewLogger(p.Stderr, cfg)
+	if err != nil {
+		return nil, err
+	}
+	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log, Stdout: p.Stderr})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
+	}
+	guard, caller := access.NewGuard(trail), operatorAt("influxd restore")
+	act := access.Act{Action: "restore", Target: errs.Clip(from)}
+	if err := guard.Allow(ctx, caller, act, access.To(access.Write, access.Resource{Type: access.Instance})); err != nil {
+		return nil, errors.Join(err, trail.Close())
+	}
+	return func(err error) error { return errors.Join(guard.Done(ctx, caller, act, err), trail.Close()) }, nil
+}
+
+// chainKeyOf gives the key of the audit log's chain of a data file.
+func chainKeyOf(ctx context.Context, p command.Process, cfg *config.Config, path string) ([]byte, error) {
+	data, _, err := bolt.ReadFile(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer data.Close()
+	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	if err != nil {
+		return nil, err
+	}
+	defer keys.Close()
+	return keys.DeriveKey(parts.AuditLabel)
 }
 
 func same(a, b string) bool {
