@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"unicode/utf8"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/jsontext"
 )
 
 // WriteJSON answers with v.
@@ -68,17 +68,4 @@ func writeError(w http.ResponseWriter, err error) {
 }
 
 // AppendString writes s as JSON.
-func AppendString(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= utf8.RuneSelf {
-			q, err := json.Marshal(s)
-			if err != nil { // a string always encodes
-				panic(err)
-			}
-			return append(b, q...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
-}
+func AppendString(b []byte, s string) []byte { return jsontext.Append(b, s) }
