@@ -170,8 +170,8 @@ func (p Permission) Valid() error {
 	if n := len(p.Resource.Name); n > maxPermissionName {
 		return errs.New(errs.Invalid, "the name in a permission is %d bytes long, at most %d are allowed", n, maxPermissionName)
 	}
-	if r := p.Resource; p.Action == Use && (r.Type != Secrets || !r.OrgID.Valid() || r.ID.Valid()) {
-		return errs.New(errs.Invalid, "the action use is for the secrets of one organization: type secrets, with orgID and without id")
+	if r := p.Resource; p.Action == Use && (r.Type != Secrets || r.ID.Valid()) {
+		return errs.New(errs.Invalid, "the action use is for secrets: type secrets, without id; with orgID those of one organization, without it, which only an operator may give, of all")
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ const (
 	useDB        = `{"action":"use","resource":{"type":"secrets","orgID":"{A}","name":"db/*"}}`
 	valuesA      = "/orgs/{A}/secret-values"
 	tokensOnly   = "values are given to API tokens only, not to sessions: make a token that may use secrets (influx auth create --use-secrets)"
-	useWhat      = "the action use is for the secrets of one organization: type secrets, with orgID and without id"
+	useWhat      = "the action use is for secrets: type secrets, without id; with orgID those of one organization, without it, which only an operator may give, of all"
 )
 
 // rules are the rows. Their outcomes are written by hand from InfluxDB's rules and the product's own, and from nothing
@@ -307,7 +307,8 @@ var rules = []rule{
 	{"operator's session", "GET", valuesA + "/api%2Fkey", "401 " + tokensOnly},
 	{"operator", "POST", token(useSecrets), "201"},
 	{"operator's session", "POST", token(useSecrets), "201"},
-	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets"}}`), "400 " + useWhat},
+	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets"}}`), "201"},
+	{"owner", "POST", token(`{"action":"use","resource":{"type":"secrets"}}`), "403 permission use:secrets is not allowed"},
 	{"operator", "POST", token(`{"action":"use","resource":{"type":"buckets","orgID":"{A}"}}`), "400 " + useWhat},
 	{"operator", "POST", token(`{"action":"use","resource":{"type":"instance"}}`), "400 " + useWhat},
 	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets","orgID":"{A}","id":"{A}"}}`), "400 " + useWhat},
