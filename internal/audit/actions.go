@@ -7,6 +7,7 @@ import (
 
 // Actions are all that stand in the log, sorted.
 var Actions = []string{
+	"approle.delete", "approle.destroy-secret-id", "approle.list", "approle.read", "approle.secret-id", "approle.set",
 	actionCheck, actionClose, actionOpen, "audit.read", actionReopen,
 	"authenticate",
 	"authorizations.create", "authorizations.delete", "authorizations.list", "authorizations.read", "authorizations.update",
@@ -19,9 +20,10 @@ var Actions = []string{
 	"orgs.owners.remove", "orgs.read", "orgs.update",
 	"restore",
 	"seal.change", "seal.read", "seal.rotate",
-	"secrets.apply", "secrets.copy", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.export", "secrets.info", "secrets.list", "secrets.restore",
-	"secrets.use",
+	"secrets.apply", "secrets.copy", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.destroy", "secrets.export",
+	"secrets.info", "secrets.list", "secrets.remove", "secrets.restore", "secrets.use",
 	"setup", "signin", "signout",
+	"token.capabilities", "token.create", "token.lookup", "token.renew", "token.revoke",
 	"users.create", "users.delete", "users.list", "users.operator", "users.password", "users.read", "users.update",
 }
 

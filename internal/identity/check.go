@@ -19,7 +19,7 @@ import (
 // never given a token or a hash of a password. Data that are being changed meanwhile may read as wrong.
 func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
 	c := &checker{ctx: ctx, kv: store, report: report}
-	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.sessions} {
+	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.appRoles, c.sessions} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -207,7 +207,11 @@ func (c *checker) authorizations() error {
 		if err := points(c, k, record.Key("authhash", Hash(a.Hash)), a.ID); err != nil {
 			return err
 		}
-		for _, index := range []string{record.Key("authuser", a.UserID, a.ID), record.Key("authorg", a.OrgID, a.ID)} {
+		indexes := []string{record.Key("authuser", a.UserID, a.ID), record.Key("authorg", a.OrgID, a.ID)}
+		if a.Lease != nil {
+			indexes = append(indexes, a.leaseKey())
+		}
+		for _, index := range indexes {
 			if err := points(c, k, index, true); err != nil {
 				return err
 			}
@@ -228,17 +232,37 @@ func (c *checker) authorizations() error {
 	}); err != nil {
 		return err
 	}
-	for _, folder := range []string{"authuser", "authorg"} {
+	for _, folder := range []string{"authuser", "authorg", "authlease"} {
 		if err := recordsOf(c, folder+"/", func(k string, _ bool) error {
 			return c.homeHas(k, "auth/"+record.Last(k), func(raw []byte) bool {
 				var v Authorization
-				return json.Unmarshal(raw, &v) == nil && (k == record.Key("authuser", v.UserID, v.ID) || k == record.Key("authorg", v.OrgID, v.ID))
+				return json.Unmarshal(raw, &v) == nil && (k == record.Key("authuser", v.UserID, v.ID) || k == record.Key("authorg", v.OrgID, v.ID) ||
+					v.Lease != nil && k == v.leaseKey())
 			})
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *checker) appRoles() error {
+	err := recordsOf(c, "approle/", func(k string, r AppRole) error {
+		if record.Key("approle", r.Name) != k {
+			c.wrong(k, "it says it is %s", r.Name)
+			return nil
+		}
+		return points(c, k, record.Key("approleid", r.ID), r.Name)
+	})
+	if err != nil {
+		return err
+	}
+	return recordsOf(c, "approleid/", func(k, name string) error {
+		return c.homeHas(k, record.Key("approle", name), func(raw []byte) bool {
+			var r AppRole
+			return json.Unmarshal(raw, &r) == nil && record.Key("approleid", r.ID) == k
+		})
+	})
 }
 
 func (c *checker) sessions() error {

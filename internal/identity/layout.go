@@ -14,6 +14,8 @@ import (
 //	org/<org>  orgname/<name>  orgplace/<name>
 //	member/<org>/<user>  memberof/<user>/<org>
 //	auth/<auth>  authhash/<hash>  authuser/<user>/<auth>  authorg/<org>/<auth>  authused/<auth>
+//	authlease/<parent>/<auth>  authlease/role:<role>/<auth>
+//	approle/<name>  approleid/<role>  secretid/<role>/<hash>  wrapped/<hash>
 //	session/<hash>  sessionuser/<user>/<hash>
 //	bucket/<bucket>  bucketname/<org>/<name>
 //	deleting/org/<org>  deleting/user/<user>
@@ -22,7 +24,8 @@ import (
 // Prefixes are what the keys of these records begin with.
 var Prefixes = []string{
 	"user/", "username/", "password/", "org/", "orgname/", "orgplace/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
-	"authorg/", "authused/", "session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
+	"authorg/", "authused/", "authlease/", "approle/", "approleid/", "secretid/", "wrapped/",
+	"session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
 }
 
 // Sealed are those of Prefixes whose values are sealed by the keyring (package barrier): all but the times of last use,
@@ -56,12 +59,34 @@ func (b Bucket) Creation() ([]kv.Cond, []kv.Op) {
 // Creation is what writes a new authorization, and the conditions under which it is new.
 func (a Authorization) Creation() ([]kv.Cond, []kv.Op) {
 	home, byHash := record.Key("auth", a.ID), record.Key("authhash", Hash(a.Hash))
-	return []kv.Cond{kv.Missing(home), kv.Missing(byHash)}, []kv.Op{record.Put(home, a), record.Put(byHash, a.ID),
+	ops := []kv.Op{record.Put(home, a), record.Put(byHash, a.ID),
 		record.Put(record.Key("authuser", a.UserID, a.ID), true), record.Put(record.Key("authorg", a.OrgID, a.ID), true)}
+	if a.Lease != nil {
+		ops = append(ops, record.Put(a.leaseKey(), true))
+	}
+	return []kv.Cond{kv.Missing(home), kv.Missing(byHash)}, ops
 }
 
 // Deletion is what removes an authorization, wherever it is listed.
 func (a Authorization) Deletion() []kv.Op {
-	return []kv.Op{kv.Delete(record.Key("auth", a.ID)), kv.Delete(record.Key("authhash", Hash(a.Hash))), kv.Delete(record.Key("authuser", a.UserID, a.ID)),
+	ops := []kv.Op{kv.Delete(record.Key("auth", a.ID)), kv.Delete(record.Key("authhash", Hash(a.Hash))), kv.Delete(record.Key("authuser", a.UserID, a.ID)),
 		kv.Delete(record.Key("authorg", a.OrgID, a.ID)), kv.Delete(record.Key("authused", a.ID))}
+	if a.Lease != nil {
+		ops = append(ops, kv.Delete(a.leaseKey()))
+	}
+	return ops
 }
+
+// leaseKey lists the authorization among those that hang on the same.
+func (a Authorization) leaseKey() string {
+	if a.Lease.Role != "" {
+		return Logins(a.Lease.Role) + a.ID.String()
+	}
+	return Children(a.Lease.Parent) + a.ID.String()
+}
+
+// Children is the folder of what hangs on an authorization.
+func Children(parent id.ID) string { return record.Folder("authlease", parent) }
+
+// Logins is the folder of what hangs on a role.
+func Logins(role string) string { return record.Folder("authlease", "role:"+role) }

@@ -78,9 +78,53 @@ type Authorization struct {
 	CreatedAt   time.Time           `json:"createdAt"`
 	UpdatedAt   time.Time           `json:"updatedAt"`
 	ExpiresAt   *time.Time          `json:"expiresAt,omitempty"`
+	// Lease is nil for a token that somebody made to last.
+	Lease *Lease `json:"lease,omitempty"`
 
 	// LastUsedAt is kept beside the record and filled in on reading; nil means never.
 	LastUsedAt *time.Time `json:"-"`
+}
+
+// Lease is what a token has that a program was given for a time: it can be renewed within bounds, and it is removed when it
+// has ended. It ends with the token that it was made by, too.
+type Lease struct {
+	Parent    id.ID             `json:"parent,omitzero"`
+	Role      string            `json:"role,omitempty"`  // that logged in for it, where it hangs on no other token
+	Depth     int               `json:"depth,omitempty"` // how many it hangs on
+	TTL       time.Duration     `json:"ttl"`             // what a renewal gives that asks for no time
+	Until     time.Time         `json:"until"`           // which no renewal goes beyond
+	Max       time.Duration     `json:"max,omitempty"`   // what was asked for as the bound
+	Renewable bool              `json:"renewable,omitempty"`
+	RenewedAt time.Time         `json:"renewedAt,omitzero"`
+	Display   string            `json:"display,omitempty"`
+	Path      string            `json:"path"` // of the request that made it
+	Meta      map[string]string `json:"meta,omitempty"`
+}
+
+// AppRole is what a program logs in as that has a secret ID of it: it is given tokens with these permissions, for a time.
+type AppRole struct {
+	Name        string              `json:"name"`
+	ID          id.ID               `json:"id"`
+	OrgID       id.ID               `json:"orgID"`
+	UserID      id.ID               `json:"userID"` // whom its tokens stand for
+	Permissions []access.Permission `json:"permissions"`
+	TTL         time.Duration       `json:"ttl"`
+	MaxTTL      time.Duration       `json:"maxTTL"`
+	CreatedAt   time.Time           `json:"createdAt"`
+
+	SecretIDUses int           `json:"secretIDUses,omitempty"` // of new ones; 0 is without an end
+	SecretIDTTL  time.Duration `json:"secretIDTTL,omitempty"`
+	SecretIDFrom []string      `json:"secretIDFrom,omitempty"` // networks in CIDR form
+}
+
+// SecretID is what is kept of a secret ID; it itself is not.
+type SecretID struct {
+	ID        id.ID     `json:"id"`
+	Role      id.ID     `json:"role"`
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	Uses      int       `json:"uses,omitempty"` // that are left; 0 is without an end
+	From      []string  `json:"from,omitempty"`
 }
 
 // Hash is the SHA-256 of a token. Tokens are 256 random bits, so that a plain hash cannot be reversed, and looking one

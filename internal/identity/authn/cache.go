@@ -16,6 +16,7 @@ type entry struct {
 	until     time.Time
 	session   *identity.Session
 	used      *lastUse // nil for a session
+	parents   []id.ID  // the authorizations that a token hangs on
 }
 
 // cache keeps the good tokens and sessions in memory, so that most requests are identified without the KV engine. What
@@ -31,13 +32,16 @@ type cache struct {
 	max     int
 	entries map[identity.Hash]entry
 	tokens  map[id.ID]identity.Hash // by authorization, those in entries
-	gen     atomic.Uint64
+	// children are the tokens in entries that hang on an authorization.
+	children map[id.ID]map[identity.Hash]bool
+	gen      atomic.Uint64
 
 	following *following // nil where no other server changes the data
 }
 
 func newCache(size int, f *following) *cache {
-	return &cache{max: size, entries: make(map[identity.Hash]entry), tokens: make(map[id.ID]identity.Hash), following: f}
+	return &cache{max: size, entries: make(map[identity.Hash]entry), tokens: make(map[id.ID]identity.Hash),
+		children: make(map[id.ID]map[identity.Hash]bool), following: f}
 }
 
 // get gives what is known, and nothing while it may be out of date.
@@ -70,6 +74,12 @@ func (c *cache) add(h identity.Hash, e entry, gen uint64) {
 	if a := e.principal.AuthorizationID; a.Valid() {
 		c.tokens[a] = h
 	}
+	for _, p := range e.parents {
+		if c.children[p] == nil {
+			c.children[p] = make(map[identity.Hash]bool)
+		}
+		c.children[p][h] = true
+	}
 }
 
 // remove takes one out. The caller holds c.mu.
@@ -77,14 +87,22 @@ func (c *cache) remove(h identity.Hash) {
 	if e, ok := c.entries[h]; ok {
 		delete(c.tokens, e.principal.AuthorizationID)
 		delete(c.entries, h)
+		for _, p := range e.parents {
+			if delete(c.children[p], h); len(c.children[p]) == 0 {
+				delete(c.children, p)
+			}
+		}
 	}
 }
 
-// dropAuthorization forgets the token of an authorization.
+// dropAuthorization forgets the token of an authorization, and those that hang on it.
 func (c *cache) dropAuthorization(a id.ID) {
 	c.mu.Lock()
 	c.gen.Add(1)
 	if h, ok := c.tokens[a]; ok {
+		c.remove(h)
+	}
+	for h := range c.children[a] {
 		c.remove(h)
 	}
 	c.mu.Unlock()
@@ -104,5 +122,6 @@ func (c *cache) flush() {
 	c.gen.Add(1)
 	clear(c.entries)
 	clear(c.tokens)
+	clear(c.children)
 	c.mu.Unlock()
 }

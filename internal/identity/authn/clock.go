@@ -27,6 +27,11 @@ func (s *Service) setRight(ctx context.Context, a identity.Authorization) (ident
 		}
 		ends := a.ExpiresAt.Add(-ahead)
 		a.CreatedAt, a.UpdatedAt, a.ExpiresAt = now, now, &ends
+		if a.Lease != nil {
+			lease := *a.Lease
+			lease.Until = lease.Until.Add(-ahead)
+			a.Lease = &lease
+		}
 		if _, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{record.Put(r.Key, a)}); err == nil {
 			s.log.WarnContext(ctx, "a token was made while the clock was ahead; its end is set right", "authorization", a.ID, "ahead", ahead, "ends", ends)
 		}

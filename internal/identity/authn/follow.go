@@ -14,7 +14,7 @@ import (
 )
 
 // followed are what the keys of all records begin with that say who a token or a session stands for, and what he may do.
-var followed = []string{"auth/", "user/", "org/", "member/", "memberof/", "deleting/", "session/"}
+var followed = []string{"auth/", "approle/", "user/", "org/", "member/", "memberof/", "deleting/", "session/"}
 
 // followPause is how long a watch that has ended waits before it begins again.
 const followPause = 200 * time.Millisecond

@@ -80,7 +80,7 @@ func New(c Config) (*Service, error) {
 }
 
 // Maintain does the service's housekeeping until ctx ends: at once and then every minute it writes when tokens were last
-// used, and every hour it removes sessions that have expired. At the end it writes the last uses once more.
+// used, and every hour it removes sessions and leases that have expired. At the end it writes the last uses once more.
 func (s *Service) Maintain(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -90,6 +90,7 @@ func (s *Service) Maintain(ctx context.Context) {
 		s.report(ctx, "writing last uses", s.writeUsage(ctx))
 		if s.now().Sub(swept) >= time.Hour {
 			s.report(ctx, "removing expired sessions", s.sweepSessions(ctx))
+			s.report(ctx, "removing tokens that have ended", errors.Join(s.sweepLeases(ctx), s.sweepLogins(ctx)))
 			swept = s.now()
 		}
 		select {

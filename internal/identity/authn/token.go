@@ -112,5 +112,8 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 		}
 		e.until = *a.ExpiresAt
 	}
+	if e.until, e.parents, err = s.parentsEnd(ctx, a, e.until); err != nil {
+		return known, err
+	}
 	return e, nil
 }

@@ -177,8 +177,7 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, aut
 	if err != nil {
 		return a, err
 	}
-	h := identity.Hash(a.Hash)
-	err = s.authn.ChangeToken(ctx, h, func(ctx context.Context) error {
+	err = s.changeToken(ctx, a, func(ctx context.Context) error {
 		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound); err != nil {
 			return err
 		}
@@ -215,7 +214,7 @@ func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, aut
 	if err != nil {
 		return err
 	}
-	err = s.authn.ChangeToken(ctx, identity.Hash(a.Hash), func(ctx context.Context) error {
+	err = s.changeToken(ctx, a, func(ctx context.Context) error {
 		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound)
 		if err != nil {
 			return err

@@ -78,6 +78,9 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 	if err := s.deleteAuths(ctx, record.Folder("authorg", org)); err != nil {
 		return err
 	}
+	if err := s.deleteRoles(ctx, func(r identity.AppRole) bool { return r.OrgID == org }); err != nil {
+		return err
+	}
 	err := s.inBatches(ctx, record.Folder("member", org), func(r kv.Record) ([]kv.Op, error) {
 		return []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("memberof", record.Last(r.Key), org))}, nil
 	})
@@ -147,6 +150,9 @@ func (s *Service) finishUser(ctx context.Context, user id.ID) error {
 		return err
 	}
 	if err := s.deleteAuths(ctx, record.Folder("authuser", user)); err != nil {
+		return err
+	}
+	if err := s.deleteRoles(ctx, func(r identity.AppRole) bool { return r.UserID == user }); err != nil {
 		return err
 	}
 	err := s.inBatches(ctx, record.Folder("memberof", user), func(r kv.Record) ([]kv.Op, error) {

@@ -18,7 +18,7 @@ func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, descriptio
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 		return identity.Org{}, err
 	}
-	o, err := s.newOrg(ctx, c.UserID, name, description)
+	o, err := s.newOrg(ctx, c.UserID, 0, name, description)
 	s.authn.Forget() // also where it is not known whether it was made
 	if err == nil {
 		act.Org = o.ID
@@ -26,14 +26,32 @@ func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, descriptio
 	return o, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) newOrg(ctx context.Context, owner id.ID, name, description string) (identity.Org, error) {
+// AdoptOrg makes an organisation that another server knows by the ID, under a name that says so until that server's real
+// one is imported. One that is there already is no error. It takes the permission of NewOrg.
+func (s *Service) AdoptOrg(ctx context.Context, c *access.Caller, org id.ID) (identity.Org, error) {
+	act := access.Act{Action: "orgs.create", Org: org}
+	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
+		return identity.Org{}, err
+	}
+	o, err := s.newOrg(ctx, c.UserID, org, "organization "+org.String()+" of an InfluxDB", "made by its first secret; import brings its real name")
+	if errs.Is(err, errs.Conflict) && s.OrgExists(ctx, org) == nil {
+		err = nil // somebody else was faster
+	}
+	s.authn.Forget() // also where it is not known whether it was made
+	return o, s.guard.Done(ctx, c, act, err)
+}
+
+// newOrg makes an organisation with the ID, or with a new one where it is zero.
+func (s *Service) newOrg(ctx context.Context, owner, as id.ID, name, description string) (identity.Org, error) {
 	if err := errors.Join(identity.ValidName("organization", name), identity.ValidDescription(description)); err != nil {
 		return identity.Org{}, err
 	}
 	now := s.now().UTC()
 	o := identity.Org{Name: name, Description: description, CreatedAt: now, UpdatedAt: now}
 	err := record.Update(ctx, func() error {
-		o.ID = s.ids.Next()
+		if o.ID = as; !as.Valid() {
+			o.ID = s.ids.Next()
+		}
 		leave, err := s.come(ctx, o.ID, name)
 		if err != nil {
 			return err
@@ -144,6 +162,11 @@ func (s *Service) orgNamedOrID(ctx context.Context, c *access.Caller, f OrgFilte
 
 func errNoOrgNamed(name string) *errs.Error {
 	return errs.New(errs.NotFound, "organization name %q not found", errs.Clip(name))
+}
+
+// OrgNamed is the ID of the organisation with the name, or errs.NotFound. It asks for no permission, as OrgExists.
+func (s *Service) OrgNamed(ctx context.Context, name string) (id.ID, error) {
+	return s.orgNamed(ctx, name)
 }
 
 func (s *Service) orgNamed(ctx context.Context, name string) (id.ID, error) {

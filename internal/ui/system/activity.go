@@ -181,6 +181,11 @@ func (f activityForm) Link(field, value string) string {
 var past = map[string]string{
 	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted", "secrets.read": "read",
 	"secrets.info": "looked at", "secrets.use": "used", "secrets.describe": "described", "secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
+	"secrets.destroy": "destroyed versions of", "secrets.remove": "removed for good",
+	"approle.list": "listed roles to log in with", "approle.read": "looked at a role to log in with", "approle.set": "set a role to log in with",
+	"approle.delete": "deleted a role to log in with", "approle.secret-id": "made a secret ID of a role", "approle.destroy-secret-id": "destroyed a secret ID of a role",
+	"token.capabilities": "asked what its token may do", "token.create": "made a token by its own", "token.lookup": "looked at its own token",
+	"token.renew": "renewed its own token", "token.revoke": "revoked its own token",
 	"authenticate": "came with a token or session that is no good", "signin": "signed in", "signout": "signed out", "setup": "set the server up",
 	"authorizations.create": "created a token", "authorizations.delete": "revoked a token", "authorizations.update": "changed a token",
 	"authorizations.list": "listed tokens", "authorizations.read": "looked at a token",
