@@ -39,6 +39,7 @@ type Service struct {
 	orgs   Orgs
 	uses   *lastuse.Book
 	limits Limits
+	turns  turns
 }
 
 // NewService makes the service over a store. Where uses is nil, nothing is known of when secrets were used.
@@ -49,7 +50,7 @@ func NewService(store Store, guard *access.Guard, orgs Orgs, uses *lastuse.Book,
 	if limits.MaxValue == 0 {
 		limits.MaxValue = DefaultMaxValue
 	}
-	return &Service{store, guard, orgs, uses, limits}
+	return &Service{store: store, guard: guard, orgs: orgs, uses: uses, limits: limits}
 }
 
 // Keys returns the names of the organisation's secrets that the caller may read of, sorted. A permission narrowed to
@@ -205,8 +206,10 @@ func (s *Service) Valid(k string, v Value) error {
 		return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed (--max-secret-key-size)", len(k), s.limits.MaxKey)
 	case !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl):
 		return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters", errs.Clip(k))
-	case v.Len() > s.limits.MaxValue:
+	case v.Len() > s.limits.MaxValue+v.form():
 		return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed (--max-secret-value-size)", errs.Clip(k), v.Len(), s.limits.MaxValue)
+	case v.markedInVain():
+		return errs.New(errs.Invalid, "the value of %q begins like an object of the KV v2 API and is none", errs.Clip(k))
 	case !utf8.Valid(v.Bytes()):
 		return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example with base64", errs.Clip(k))
 	}

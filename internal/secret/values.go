@@ -33,7 +33,7 @@ func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID, keys 
 	}
 	values := make(map[string]Value, len(snap.Secrets))
 	for k, got := range snap.Secrets {
-		values[k] = got.Value
+		values[k] = got.Value.Shown()
 	}
 	return values, nil
 }
