@@ -64,6 +64,7 @@ func kills() int {
 type killWriter struct {
 	name  string
 	keys  int
+	vault bool // it writes over the API of Vault's clients
 	acked int
 }
 
@@ -80,9 +81,16 @@ func (w *killWriter) run(url, token string, acks chan<- struct{}) {
 	var transport http.Transport
 	defer transport.CloseIdleConnections()
 	for n := w.acked + 1; ; n++ {
-		req, err := http.NewRequest("PATCH", url, strings.NewReader(w.body(n)))
+		body, want := w.body(n), http.StatusNoContent
+		if w.vault {
+			body, want = `{"data":`+body+`}`, http.StatusOK
+		}
+		req, err := http.NewRequest("PATCH", url, strings.NewReader(body))
 		if err != nil {
 			return
+		}
+		if w.vault {
+			req.Header.Set("Content-Type", "application/merge-patch+json")
 		}
 		req.Header.Set("Authorization", "Token "+token)
 		res, err := transport.RoundTrip(req)
@@ -90,7 +98,7 @@ func (w *killWriter) run(url, token string, acks chan<- struct{}) {
 			return
 		}
 		res.Body.Close()
-		if res.StatusCode != http.StatusNoContent {
+		if res.StatusCode != want {
 			return
 		}
 		w.acked = n
@@ -98,7 +106,7 @@ func (w *killWriter) run(url, token string, acks chan<- struct{}) {
 	}
 }
 
-// TestKill kills the server 300 times at random moments under load. What it had acknowledged is there, every change is
+// TestKill kills the server 300 times at random moments under load of both APIs. What it had acknowledged is there, every change is
 // there whole or not at all, and the next start is clean. Every second start has the names of secrets sealed, or unsealed,
 // which the next go on with.
 func TestKill(t *testing.T) {
@@ -109,14 +117,19 @@ func TestKill(t *testing.T) {
 	s.end(t)
 	org, err := id.Parse(strings.Split(secrets, "/")[4])
 	must(t, err)
-	writers := []*killWriter{{name: "small", keys: 3}, {name: "other", keys: 2}, {name: "large", keys: 80}}
+	writers := []*killWriter{{name: "small", keys: 3}, {name: "other", keys: 2}, {name: "large", keys: 80},
+		{name: "vault", keys: 3, vault: true}}
 	rounds := kills()
 	for round := range rounds {
 		url, child := startChild(t, dir, []string{"--seal-keys", "", "--seal-keys=false", ""}[round%4])
 		acks := make(chan struct{}, 1000)
 		var wg sync.WaitGroup
 		for _, w := range writers {
-			wg.Go(func() { w.run(url+secrets, token, acks) })
+			path := secrets
+			if w.vault {
+				path = "/v1/secret/data/" + org.String()
+			}
+			wg.Go(func() { w.run(url+path, token, acks) })
 		}
 		go func() { wg.Wait(); close(acks) }()
 		for range rand.IntN(12) {

@@ -80,6 +80,7 @@ var rules = []only{
 	{"internal/identity/record", []string{"internal/identity", "internal/transfer"}, "who else needs a record of a user or a token asks the directory"},
 	{"internal/httpapi", []string{"internal/influxd/server"}, "what is below HTTP knows nothing of it"},
 	{"internal/ui", []string{"internal/influxd/server"}, "what is below the pages knows nothing of them"},
+	{"internal/vaultapi", []string{"internal/influxd"}, "what is below HTTP knows nothing of it"},
 	{"internal/influxd", []string{"cmd/influxd"}, "the wiring is the top"},
 	{"client", []string{"cmd/influx"}, "the server does not call itself"},
 }

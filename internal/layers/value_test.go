@@ -23,6 +23,7 @@ var takers = map[string]string{
 	"internal/secret/vault/persecret": "sends them to Vault",
 	"internal/transfer":               "writes them to an export that somebody asked for",
 	"internal/httpapi/secrets":        "answers them to tokens that may use them",
+	"internal/vaultapi/mount":         "answers them to tokens that may use them",
 }
 
 // TestWhoTakesValues finds every use of secret.Value.Bytes outside tests, by type and not by name.

@@ -52,7 +52,8 @@ type Config struct {
 
 	SecretHistory int // versions of a secret
 
-	Vault Vault
+	Vault    Vault
+	VaultAPI VaultAPI
 
 	AuditSinks       []string
 	LogLevel         string
@@ -99,7 +100,7 @@ type group struct {
 // table is the whole configuration, bound to c.
 func (c *Config) table() []group {
 	return []group{
-		c.httpSettings(), c.tlsSettings(), c.limitSettings(), c.sessionSettings(),
+		c.httpSettings(), vaultAPIGroup(&c.VaultAPI), c.tlsSettings(), c.limitSettings(), c.sessionSettings(),
 		c.dataSettings(), c.etcdSettings(),
 		c.vaultSettings(), c.vaultPlaceSettings(), c.vaultLoginSettings(),
 		c.processSettings(),

@@ -239,13 +239,16 @@ func (l *loader) finish() error {
 	if err := c.checkEtcd(); err != nil {
 		return err
 	}
+	if err := c.checkVaultAPI(); err != nil {
+		return err
+	}
 	if c.SecretStore != StoreVault {
 		for _, s := range c.settings() {
 			if (c.Seal.Type == seal.TypeTransit || c.Seal.Transit != Transit{}) &&
 				!slices.Contains(storeInVault, s.name) { // the seal goes to the same Vault
 				continue
 			}
-			if strings.HasPrefix(s.name, "vault-") && c.sources[s.name] != "" {
+			if strings.HasPrefix(s.name, "vault-") && !strings.HasPrefix(s.name, vaultAPIPrefix) && c.sources[s.name] != "" {
 				l.notice(
 					fmt.Sprintf(
 						"%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that",

@@ -14,15 +14,24 @@ import (
 	"strongroom/internal/pemfile"
 )
 
-// Listen opens the API's listener, with TLS where secure is not nil, and returns the URL for people on this machine.
-func Listen(ctx context.Context, cfg *config.Config, secure *tls.Config, log *slog.Logger) (net.Listener, string, error) {
-	place := cfg.Place("http-bind-address")
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.HTTPBindAddress)
+// The settings that name an address to listen on.
+const (
+	API      = "http-bind-address"
+	VaultAPI = "vault-api-bind-address"
+)
+
+// Listen opens the listener of a setting, with TLS where secure is not nil, and returns the URL for people on this machine.
+func Listen(ctx context.Context, cfg *config.Config, setting string, secure *tls.Config, log *slog.Logger) (net.Listener, string, error) {
+	place, at := cfg.Place(setting), cfg.HTTPBindAddress
+	if setting == VaultAPI {
+		at = cfg.VaultAPI.BindAddress
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, "", fmt.Errorf("%s: %s is in use by another program, maybe an influxd; stop it or choose another port", place, cfg.HTTPBindAddress)
+		return nil, "", fmt.Errorf("%s: %s is in use by another program, maybe an influxd; stop it or choose another port", place, at)
 	case errors.Is(err, syscall.EACCES):
-		return nil, "", fmt.Errorf("%s: this user may not listen on %s; ports below 1024 need a privilege", place, cfg.HTTPBindAddress)
+		return nil, "", fmt.Errorf("%s: this user may not listen on %s; ports below 1024 need a privilege", place, at)
 	case err != nil:
 		return nil, "", fmt.Errorf("%s: %w", place, err)
 	}

@@ -44,7 +44,7 @@ func TestListenErrors(t *testing.T) {
 			secure, _, err := TLS(cfg, slog.New(slog.DiscardHandler))
 			if err == nil {
 				var l net.Listener
-				if l, _, err = Listen(t.Context(), cfg, secure, slog.New(slog.DiscardHandler)); err == nil {
+				if l, _, err = Listen(t.Context(), cfg, API, secure, slog.New(slog.DiscardHandler)); err == nil {
 					l.Close()
 					t.Fatal("listens")
 				}
@@ -75,7 +75,7 @@ func TestWarnsOfAnOpenAPI(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, url, err := Listen(t.Context(), cfg, secure, slog.New(slog.NewTextHandler(&out, nil)))
+		l, url, err := Listen(t.Context(), cfg, API, secure, slog.New(slog.NewTextHandler(&out, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +187,7 @@ func TestCertificateIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, _, err := Listen(t.Context(), cfg, secure, slog.New(slog.DiscardHandler))
+	l, _, err := Listen(t.Context(), cfg, API, secure, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

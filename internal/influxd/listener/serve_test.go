@@ -23,7 +23,7 @@ func serving(t *testing.T, cfg *config.Config, handler http.Handler) (url string
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, url, err := Listen(ctx, cfg, secure, log)
+	l, url, err := Listen(ctx, cfg, API, secure, log)
 	if err != nil {
 		t.Fatal(err)
 	}

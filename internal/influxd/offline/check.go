@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/vaultapi/notes"
 )
 
 // checkFile looks at every record of the data file. It only reads, and needs no lock.
@@ -133,7 +134,7 @@ func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) e
 }
 
 // known are the beginnings of all keys.
-var known = slices.Concat(identity.Prefixes, embedded.Prefixes, []string{"core/", lastuse.Prefix})
+var known = slices.Concat(identity.Prefixes, embedded.Prefixes, []string{"core/", lastuse.Prefix, notes.Prefix})
 
 // strangers counts the records and finds those of no known kind.
 func (i *inspection) strangers(ctx context.Context, data kv.Store) error {

@@ -44,9 +44,19 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 		s.runs(ctx, func(ctx context.Context) { pemfile.Watch(ctx, certificate) })
 	}
 
-	l, url, err := listener.Listen(ctx, cfg, secure, log)
+	l, url, err := listener.Listen(ctx, cfg, listener.API, secure, log)
 	if err != nil {
 		return err
+	}
+	serve := func(ctx context.Context) error { return listener.Serve(ctx, cfg, log, l, s.handler) }
+	if cfg.VaultAPI.BindAddress != "" && s.vaultAPI != nil {
+		own, at, err := listener.Listen(ctx, cfg, listener.VaultAPI, secure, log)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		log.Info("listening for Vault's clients", "addr", own.Addr().String(), "url", at)
+		serve = both(serve, func(ctx context.Context) error { return listener.Serve(ctx, cfg, log, own, s.vaultAPI) })
+		defer own.Close() // where nothing is served; else it is closed already
 	}
 	if err := greet(ctx, greetingTo(p, cfg), cfg, s, url); err != nil {
 		return errors.Join(err, l.Close())
@@ -62,7 +72,23 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 		_, err := s.identity.SetupAllowed(ctx)
 		return err
 	})
-	return listener.Serve(ctx, cfg, log, l, s.handler)
+	return serve(ctx)
+}
+
+// both runs two that serve until ctx ends, or one of them fails.
+func both(a, b func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		other := make(chan error, 1)
+		go func() {
+			defer stop()
+			other <- b(ctx)
+		}()
+		err := a(ctx)
+		stop()
+		return errors.Join(err, <-other)
+	}
 }
 
 // greetingTo keeps what is for people out of a standard output that the audit record goes to.

@@ -39,6 +39,7 @@ import (
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/ui"
+	"strongroom/internal/vaultapi"
 )
 
 // Server is the opened parts. Close it at the end.
@@ -51,6 +52,7 @@ type Server struct {
 	Secrets    *secret.Service
 
 	handler  http.Handler
+	vaultAPI http.Handler // nil where Vault's clients are not answered
 	identity *directory.Service
 	trail    *audit.Log
 	log      *slog.Logger
@@ -105,6 +107,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	if err := refuseOwnVault(ctx, cfg); err != nil {
+		return nil, err
+	}
 	shared := cfg.Store == config.EngineEtcd
 	if !shared && !cfg.NewData && keyWithoutData(cfg) {
 		return nil, fmt.Errorf("%s: there are no data in %s, but the key file %s is there: if there were data, put the file back or name it with --bolt-path; "+
@@ -193,6 +198,10 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, err
 	}
 	uses := lastuse.New(data, usesKey)
+	noted, err := openNotes(data, keys)
+	if err != nil {
+		return nil, err
+	}
 	logins, err := authn.New(authn.Config{
 		KV: s.Identities, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
 		Shared: shared, Stale: cfg.Etcd.Stale,
@@ -204,7 +213,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.runs(ctx, logins.Follow)
 	s.identity, err = directory.New(directory.Config{
 		KV: s.Identities, Mark: keys, Guard: s.Guard, Authn: logins, Logger: log,
-		Secrets: secret.Remembered{Store: store, Uses: uses}, Places: secret.PlacedOf(store),
+		Secrets: kept{secret.Remembered{Store: store, Uses: uses}, noted}, Places: secret.PlacedOf(store),
 	})
 	if err != nil {
 		return nil, err
@@ -252,10 +261,23 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		s.runs(ctx, pages.Run)
 		api.UI = pages
 	}
-	if s.handler, err = httpapi.New(api); err == nil {
-		s.handler = &peer.Front{Proxies: cfg.Proxies, Base: cfg.BasePath, Handler: s.handler}
+	if s.handler, err = httpapi.New(api); err != nil {
+		return nil, err
 	}
-	return s, err
+	if !cfg.VaultAPI.Disabled {
+		own, err := vaultapi.New(vaultapi.Config{
+			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Notes: noted,
+			Mount: cfg.VaultAPI.Mount, Refresh: cfg.VaultAPI.Refresh, NewOrgs: cfg.VaultAPI.NewOrgs, Merge: cfg.VaultAPI.Merge,
+			MaxBody: cfg.MaxBodySize, Budget: budget, Metrics: metrics, Logger: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.handler = inFront(own, s.handler)
+		s.vaultAPI = &peer.Front{Proxies: cfg.Proxies, Base: cfg.BasePath, Handler: own}
+	}
+	s.handler = &peer.Front{Proxies: cfg.Proxies, Base: cfg.BasePath, Handler: s.handler}
+	return s, nil
 }
 
 // CheckPlaces refuses settings by which the secrets of two of the organisations are in one place.

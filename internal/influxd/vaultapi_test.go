@@ -1,0 +1,107 @@
+package influxd
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/secrettest"
+	"strongroom/internal/secret/vault"
+	"strongroom/internal/secret/vault/kv2"
+)
+
+// asVault starts the program and makes a token for a client that has it for its Vault, with organisations of its own.
+func asVault(t *testing.T, flags ...string) (r *running, token string) {
+	t.Helper()
+	r = start(t, t.TempDir(), append([]string{"--vault-api-new-orgs", "--log-level", "error"}, flags...)...)
+	var set struct {
+		Org  struct{ ID string }
+		Auth struct{ Token string }
+	}
+	r.call(t, "POST", "/api/v2/setup", "", `{"username":"admin","password":"correct horse","org":"acme","bucket":"metrics"}`, http.StatusCreated, &set)
+	var auth struct{ Token string }
+	r.call(t, "POST", "/api/v2/authorizations", set.Auth.Token, `{"orgID":"`+set.Org.ID+`","permissions":[
+		{"action":"use","resource":{"type":"secrets"}},{"action":"read","resource":{"type":"secrets"}},
+		{"action":"write","resource":{"type":"secrets"}},{"action":"write","resource":{"type":"orgs"}}]}`, http.StatusCreated, &auth)
+	return r, auth.Token
+}
+
+// TestOwnVaultStore runs the suite of all stores on the store for Vault, with our own server for the Vault: in the layout of
+// an entry for each organisation, and, where STRONGROOM_SOAK is set (make soak), in that of an entry for each secret, too. There
+// each of the suite's tens of thousands of requests is a transaction on disk, which takes minutes.
+func TestOwnVaultStore(t *testing.T) {
+	layouts := []kv2.Layout{kv2.LayoutOrg}
+	if os.Getenv("STRONGROOM_SOAK") != "" {
+		layouts = append(layouts, kv2.LayoutSecret)
+	}
+	for _, layout := range layouts {
+		t.Run(string(layout), func(t *testing.T) {
+			secrettest.Test(t, func(t *testing.T) secret.Store {
+				r, token := asVault(t, "--secret-history", "100", "--max-secret-key-size", "8KiB")
+				s, err := vault.New(t.Context(), vault.Config{Address: r.url, Token: token, Place: vault.Place{Mount: "secret", Layout: layout},
+					ClientTimeout: new(time.Minute), Logger: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(s.Close)
+				return s
+			})
+		})
+	}
+}
+
+// TestOwnVaultCheck has `influxd vault check` look at our own server.
+func TestOwnVaultCheck(t *testing.T) {
+	r, token := asVault(t)
+	for _, layout := range []vault.Layout{kv2.LayoutOrg, kv2.LayoutSecret} {
+		var out bytes.Buffer
+		err := vault.Examine(t.Context(), vault.Config{Address: r.url, Token: token, Place: vault.Place{Mount: "secret", Layout: layout}}, &out)
+		if err != nil || strings.Contains(out.String(), "MISSING") {
+			t.Errorf("layout %s: %v\n%s", layout, err, out.String())
+		}
+	}
+}
+
+// TestVaultAPISettings: where it is answered, under which name, and that it can be taken away.
+func TestVaultAPISettings(t *testing.T) {
+	status := func(url, path string) int {
+		t.Helper()
+		res, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	off := start(t, t.TempDir(), "--vault-api-disabled")
+	if got := status(off.url, "/v1/sys/init"); got != http.StatusNotFound {
+		t.Errorf("disabled, it answers %d", got)
+	}
+	r := start(t, t.TempDir(), "--vault-api-bind-address", "127.0.0.1:0", "--vault-api-mount", "team/kv", "--log-format", "json")
+	own := ""
+	for line := range strings.SplitSeq(r.stderr.String(), "\n") {
+		var l struct{ Msg, URL string }
+		if json.Unmarshal([]byte(line), &l) == nil && strings.HasPrefix(l.Msg, "listening for") {
+			own = l.URL
+		}
+	}
+	if own == "" {
+		t.Fatalf("it does not say where Vault's clients are answered:\n%s", r.stderr.String())
+	}
+	for url, want := range map[string]map[string]int{
+		r.url: {"/v1/sys/init": 200, "/api/v2/setup": 200, "/v1/team/kv/data/x": 403},
+		own:   {"/v1/sys/init": 200, "/api/v2/setup": 404, "/v1/team/kv/data/x": 403, "/": 404},
+	} {
+		for path, code := range want {
+			if got := status(url, path); got != code {
+				t.Errorf("%s%s: %d, not %d", url, path, got, code)
+			}
+		}
+	}
+}

@@ -1,0 +1,164 @@
+// Package notes keeps what clients of the KV v2 HTTP API note of secrets beside them: their custom metadata, and whether writes need
+// a version. A secret may have notes before it has a value.
+//
+// A record is notes/<org>/<mac>, where mac is the HMAC-SHA-256 of the secret's name under one key, and its content is sealed
+// with AES-256-GCM under another: whoever has the file learns how many secrets have notes, and no name.
+package notes
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+)
+
+// Prefix is what the keys of the records begin with.
+const Prefix = "notes/"
+
+// The labels of the two keys among those derived from the keyring.
+const (
+	NameLabel    = "strongroom/v1/notes/name"
+	ContentLabel = "strongroom/v1/notes/content"
+)
+
+// Note is what is noted of one secret.
+type Note struct {
+	Name        string            `json:"name"`
+	Custom      map[string]string `json:"custom,omitempty"`
+	CASRequired bool              `json:"casRequired,omitempty"`
+	Created     time.Time         `json:"created"`
+	Updated     time.Time         `json:"updated"`
+}
+
+// Book is the notes of all secrets. Make it with New; it is safe for use by many goroutines.
+type Book struct {
+	kv      kv.Store
+	nameKey []byte
+	content cipher.AEAD
+	now     func() time.Time
+}
+
+// New makes the book over the records in store. The keys are of 32 bytes each.
+func New(store kv.Store, nameKey, contentKey []byte) (*Book, error) {
+	block, err := aes.NewCipher(contentKey)
+	if err != nil {
+		return nil, err
+	}
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, err
+	}
+	return &Book{kv: store, nameKey: nameKey, content: gcm, now: time.Now}, nil
+}
+
+func folder(org id.ID) string { return Prefix + org.String() + "/" }
+
+func (b *Book) record(org id.ID, name string) string {
+	mac := hmac.New(sha256.New, b.nameKey)
+	// The organisation's part has a fixed length: no two secrets give the same text.
+	mac.Write([]byte(org.String() + "/" + name))
+	return folder(org) + hex.EncodeToString(mac.Sum(nil))
+}
+
+// open gives what a record says. Its key is the additional data, so that one that is moved does not open.
+func (b *Book) open(r kv.Record) (Note, error) {
+	var n Note
+	plain, err := b.content.Open(nil, nil, r.Value, []byte(r.Key))
+	if err == nil {
+		err = json.Unmarshal(plain, &n)
+	}
+	if err != nil {
+		return n, fmt.Errorf("record %s: %w", r.Key, err)
+	}
+	return n, nil
+}
+
+// Of gives the note of a secret; ok is false where there is none.
+func (b *Book) Of(ctx context.Context, org id.ID, name string) (n Note, ok bool, err error) {
+	n, _, ok, err = b.find(ctx, org, name)
+	return n, ok, err
+}
+
+func (b *Book) find(ctx context.Context, org id.ID, name string) (Note, kv.Record, bool, error) {
+	key := b.record(org, name)
+	r, err := b.kv.Get(ctx, key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return Note{}, kv.Record{Key: key}, false, nil
+	}
+	if err != nil {
+		return Note{}, r, false, kv.Coded(err)
+	}
+	n, err := b.open(r)
+	return n, r, err == nil, err
+}
+
+// Change changes the note of a secret, or makes it. It goes on while others change the same one, and gives errs.Conflict
+// where that does not end.
+func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*Note)) error {
+	for range 10 {
+		n, r, ok, err := b.find(ctx, org, name)
+		if err != nil {
+			return err
+		}
+		now := b.now().UTC()
+		if !ok {
+			n = Note{Name: name, Created: now}
+		}
+		n.Updated = now
+		change(&n)
+		plain, err := json.Marshal(n)
+		if err != nil {
+			return err
+		}
+		sealed := b.content.Seal(nil, nil, plain, []byte(r.Key))
+		_, err = b.kv.Txn(ctx, []kv.Cond{{Key: r.Key, Rev: r.Rev}}, []kv.Op{kv.Put(r.Key, sealed)})
+		if !errors.Is(err, kv.ErrConflict) {
+			return kv.Coded(err)
+		}
+	}
+	return errs.New(errs.Conflict, "others are changing the same thing; try again")
+}
+
+// Names are the secrets of an organisation that have notes.
+func (b *Book) Names(ctx context.Context, org id.ID) ([]string, error) {
+	var names []string
+	for after := ""; ; {
+		rs, err := b.kv.List(ctx, folder(org), after, kv.MaxOps)
+		if err != nil {
+			return nil, kv.Coded(err)
+		}
+		for _, r := range rs {
+			n, err := b.open(r)
+			if err != nil {
+				return nil, err
+			}
+			after = r.Key
+			names = append(names, n.Name)
+		}
+		if len(rs) < kv.MaxOps {
+			return names, nil
+		}
+	}
+}
+
+// Remove removes the note of a secret; where there is none, nothing.
+func (b *Book) Remove(ctx context.Context, org id.ID, name string) error {
+	_, err := b.kv.Txn(ctx, nil, []kv.Op{kv.Delete(b.record(org, name))})
+	return kv.Coded(err)
+}
+
+// Purge removes all of an organisation.
+func (b *Book) Purge(ctx context.Context, org id.ID) error {
+	_, err := b.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(folder(org))})
+	return kv.Coded(err)
+}
