@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,6 +162,8 @@ type call struct {
 	query        url.Values
 	in, out      any
 	condition    string    // the name of a header that says "*"
+	wrapFor      int64     // seconds; 0 for an answer as it is
+	none         bool      // 404 is an empty answer
 	anonymous    bool      // no token, no session
 	basic        *userinfo // basic authentication, instead of token and session
 	anyStatus    bool      // decode the answer whatever its status, and only then give the error
@@ -209,6 +212,9 @@ func (c *Client) send(ctx context.Context, r call, body []byte) error {
 	if r.condition != "" {
 		req.Header.Set(r.condition, "*")
 	}
+	if r.wrapFor > 0 {
+		req.Header.Set("X-Vault-Wrap-TTL", strconv.FormatInt(r.wrapFor, 10))
+	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
 	if err := c.authenticate(ctx, req, r); err != nil {
@@ -219,6 +225,9 @@ func (c *Client) send(ctx context.Context, r call, body []byte) error {
 		return c.lost(err, r, sent.Load())
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if r.none && resp.StatusCode == http.StatusNotFound {
+		return nil
+	}
 	if resp.StatusCode >= 300 && !r.anyStatus {
 		return c.answerError(resp)
 	}

@@ -57,10 +57,16 @@ func (c *Client) answerError(resp *http.Response) error {
 
 // newError reads the API's form of an error; what is missing of it stays empty.
 func newError(resp *http.Response, raw []byte) *Error {
-	var body struct{ Code, Message string }
+	var body struct {
+		Code, Message string
+		Errors        []string // where Vault's API is spoken
+	}
 	// A body of another form leaves both empty, and answerError then says so.
 	_ = json.Unmarshal(raw, &body)
 	e := &Error{StatusCode: resp.StatusCode, Code: body.Code, Message: body.Message}
+	if body.Code == "" && body.Message == "" && len(body.Errors) > 0 {
+		e.Message = strings.Join(body.Errors, "; ")
+	}
 	if e.Code == "" {
 		e.Code = resp.Header.Get("X-Platform-Error-Code")
 	}

@@ -34,6 +34,7 @@ func Auth(p *session.Process) *cli.Command {
 		Usage:   "Authorization management commands",
 		Commands: []*cli.Command{
 			authCreateCmd(p),
+			appRoleCmd(p),
 			{
 				Name:   "delete",
 				Usage:  "Delete authorization",

@@ -28,6 +28,8 @@ func authCreateCmd(p *session.Process) *cli.Command {
 		},
 		&cli.BoolFlag{Name: "operator", Usage: "Grants all permissions in all organizations"},
 		&cli.BoolFlag{Name: "all-access", Usage: "Grants all permissions in a single organization"},
+		&cli.BoolFlag{Name: "vault-client", Usage: "For a client of Vault's API, such as an InfluxDB with --secret-store vault: reads, uses and writes the secrets of the " +
+			"organization that --org names, or else of all, and shows the variables that such a client takes"},
 	}
 	for _, action := range slices.Backward(permission.Actions) {
 		own = append(
@@ -72,7 +74,8 @@ func authCreateCmd(p *session.Process) *cli.Command {
 
    influx auth create --read-secrets --write-secrets -d "deploy job"
    influx auth create --read-secret 'db/*' --expires 30d
-   influx auth create --use-secret 'telegraf/*' -d telegraf`,
+   influx auth create --use-secret 'telegraf/*' -d telegraf
+   influx auth create --vault-client -d "an InfluxDB that keeps its secrets here"`,
 		Flags:  session.CommonFlags(session.OrgFlags(own...)...),
 		Action: p.Connected(session.Authenticated, createAuth),
 	}
@@ -127,6 +130,9 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	auth, err := s.Client.CreateAuthorization(ctx, in)
 	if err != nil {
 		return fmt.Errorf("failed to create the authorization: %w", err)
+	}
+	if cmd.Bool("vault-client") && !s.Print.AsJSON {
+		return s.Print.Lines("VAULT_ADDR="+s.Client.Host(), "VAULT_TOKEN="+auth.Token)
 	}
 	return printAuth(s, auth, false)
 }
@@ -195,6 +201,15 @@ func listedPermissions(cmd *cli.Command, orgID string) ([]client.Permission, err
 				all,
 				client.Permission{Action: action, Resource: client.Resource{Type: "secrets", Name: key, OrgID: orgID}},
 			)
+		}
+	}
+	if cmd.Bool("vault-client") {
+		within := orgID
+		if id, name := session.OrgChoice(cmd, "org-id", "org"); id == "" && name == "" {
+			within = "" // all organisations, which an operator may give
+		}
+		for _, action := range []string{permission.Use, "read", "write"} {
+			all = append(all, client.Permission{Action: action, Resource: permission.OfOrg("secrets", within)})
 		}
 	}
 	if cmd.Bool("use-secrets") {

@@ -30,6 +30,12 @@ func (p Printer) JSON(v any) error {
 	return enc.Encode(v)
 }
 
+// Lines prints lines as they are.
+func (p Printer) Lines(lines ...string) error {
+	_, err := fmt.Fprintln(p.Out, strings.Join(lines, "\n"))
+	return err
+}
+
 // Table prints a header and rows, the columns aligned with tabs.
 func (p Printer) Table(headers []string, rows [][]string) error {
 	w := tabwriter.NewWriter(p.Out, 0, 8, 1, '\t', 0)
