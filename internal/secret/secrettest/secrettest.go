@@ -46,6 +46,7 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"Check", testCheck},
 		{"SetAndDelete", testSetAndDelete},
 		{"ConditionHolds", testConditionHolds},
+		{"BuiltOn", testBuiltOn},
 		{"Overwrite", testOverwrite},
 		{"KeyForms", testKeyForms},
 		{"KeysSorted", testKeysSorted},
