@@ -253,3 +253,23 @@ func TestMaintain(t *testing.T) {
 		}
 	})
 }
+
+// TestLastUseStays uses a secret, and once more under a clock that was set back, also by another process.
+func TestLastUseStays(t *testing.T) {
+	e := open(t)
+	b, now := newBook(e)
+	b.Mark(1, "a")
+	want := *now
+	for range 2 {
+		must(t, b.Write(t.Context()))
+		*now = now.Add(-time.Hour)
+		b.Mark(1, "a")
+		if got := last(t, b, 1, "a"); !got.Equal(want) {
+			t.Errorf("last used %v, want %v", got, want)
+		}
+		earlier := *now
+		b, now = newBook(e)
+		*now = earlier
+		b.Mark(1, "a")
+	}
+}
