@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
@@ -23,6 +24,7 @@ import (
 	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/grammar"
 	"strongroom/cmd/influx/internal/output"
+	"strongroom/cmd/influx/internal/privatedir"
 	"strongroom/cmd/influx/internal/secrets"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/system"
@@ -38,12 +40,24 @@ var (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if privatedir.IsKeeper(os.Args) {
+		os.Exit(privatedir.Keep(os.Args, os.Stdin))
+	}
+	ctx, stop := untilSignal()
 	// The first signal asks for an orderly end; after it, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// untilSignal is a context that Ctrl-C and SIGTERM end. What whoever started this process had it ignore, stays ignored.
+func untilSignal() (context.Context, context.CancelFunc) {
+	heard := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM}, signal.Ignored)
+	if len(heard) == 0 { // no signals would mean all of them
+		return context.WithCancel(context.Background())
+	}
+	return signal.NotifyContext(context.Background(), heard...)
 }
 
 // run is the whole program but for the process around it: it gives the exit code, one of package exit's.
@@ -67,6 +81,9 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 		return int(exit.OK)
 	}
 	code := exit.Of(err)
+	if exit.IsPassed(err) {
+		return int(code)
+	}
 	if code == exit.Interrupted {
 		err = exit.With(code, errors.New("interrupted"))
 	}

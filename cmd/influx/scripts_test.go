@@ -35,18 +35,13 @@ import (
 // The program is built, rather than run inside the test's own binary: that one has the whole server in it, and takes a
 // second to start where it detects races.
 func TestScripts(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "influx"), ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	bin := programDir(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			wire := &wiretap{target: startServer(t, env)}
+			wire := &wiretap{target: startServer(t, filepath.Join(env.WorkDir, "server"), env.Defer)}
 			front := newLoopbackServer(env, wire)
 			env.Values["wire"] = wire
 			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
@@ -100,16 +95,48 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// startServer runs influxd in this process until the script ends, and returns its URL.
-func startServer(t *testing.T, env *testscript.Env) *url.URL {
+// programDir is the folder of the program, built once for all tests.
+func programDir(t *testing.T) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		build := exec.Command("go", "build", "-o", filepath.Join(buildDir, "influx"), ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
+		if out, err := build.CombinedOutput(); err != nil {
+			errBuild = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if errBuild != nil {
+		t.Fatal(errBuild)
+	}
+	return buildDir
+}
+
+var (
+	buildOnce sync.Once
+	buildDir  string
+	errBuild  error
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if buildDir, err = os.MkdirTemp("", "influx"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(buildDir)
+	os.Exit(code)
+}
+
+// startServer runs influxd in this process until the test or the script ends, and returns its URL.
+func startServer(t *testing.T, dir string, atEnd func(func())) *url.URL {
 	ctx, stop := context.WithCancel(context.Background())
 	listening := make(chan string, 1)
 	done := make(chan error, 1)
 	var log bytes.Buffer // read after the server has ended
 	go func() {
 		done <- influxd.Run(ctx, command.Process{
-			Args:      []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(env.WorkDir, "server", "strongroom.bolt")},
-			Env:       []string{"HOME=" + filepath.Join(env.WorkDir, "server")},
+			Args:      []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "strongroom.bolt")},
+			Env:       []string{"HOME=" + dir},
 			Stdout:    io.Discard,
 			Stderr:    &log,
 			Listening: func(url string) { listening <- url },
@@ -122,7 +149,7 @@ func startServer(t *testing.T, env *testscript.Env) *url.URL {
 		stop()
 		t.Fatalf("influxd ended: %v\n%s", err, log.String())
 	}
-	env.Defer(func() {
+	atEnd(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Errorf("influxd: %v\n%s", err, log.String())

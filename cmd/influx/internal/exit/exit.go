@@ -65,6 +65,15 @@ func (c coded) Unwrap() error { return c.error }
 // With gives the error a code.
 func With(code Code, err error) error { return coded{err, code} }
 
+// Passed is the end of a program that the command ran in its place: the code is the program's, which has said itself what
+// there is to say.
+func Passed(code int) error { return coded{errPassed, Code(code)} }
+
+var errPassed = errors.New("the program that was run has failed")
+
+// IsPassed says whether the error is one of Passed, about which nothing is printed.
+func IsPassed(err error) bool { return errors.Is(err, errPassed) }
+
 // Of is the code of an error: the one that With gave it, or else what the client or the context say.
 func Of(err error) Code {
 	var own coded

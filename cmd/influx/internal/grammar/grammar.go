@@ -179,8 +179,12 @@ func (l *line) own() ([]string, error) {
 	for i := 0; i < len(l.rest); i++ {
 		arg := l.rest[i]
 		name, value, hasValue := split(arg)
-		if arg == "--" || name == "" && l.cmd.StopOnNthArg != nil {
+		switch {
+		case arg == "--":
 			return append(out, l.rest[i:]...), nil
+		case name == "" && l.cmd.StopOnNthArg != nil:
+			// Or else the library would take a "--" further on for the end of our flags.
+			return append(append(out, "--"), l.rest[i:]...), nil
 		}
 		if now, ok := l.cmd.Metadata[formerly+name].(string); ok {
 			name, arg = now, strings.Replace(arg, name, now, 1)

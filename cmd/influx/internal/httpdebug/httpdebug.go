@@ -15,8 +15,9 @@ const redacted = "[redacted]"
 
 // Transport prints each exchange to Out and passes it on to Next.
 //
-// Redacted are the headers that authenticate, every value of a body that sets secrets, and in other bodies every string
-// whose name speaks of a token, password, passphrase, secret or cookie. A body that is not JSON is not printed at all.
+// Redacted are the headers that authenticate, every value of a body that sets secrets or gives them out, and in other
+// bodies every string whose name speaks of a token, password, passphrase, secret or cookie. A body that is not JSON is not
+// printed at all.
 type Transport struct {
 	Next http.RoundTripper
 	Out  io.Writer
@@ -37,8 +38,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "> %s %s\n", req.Method, req.URL.Redacted())
 	headers(&b, '>', req.Header)
-	setsSecrets := req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, "/secrets")
-	printBody(&b, '>', body, setsSecrets)
+	sets := req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, "/secrets")
+	gives := strings.Contains(req.URL.Path, "/secret-values")
+	printBody(&b, '>', body, sets || gives)
 
 	resp, err := t.Next.RoundTrip(req)
 	if err != nil {
@@ -52,7 +54,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(answer), failing{readErr}))
 	fmt.Fprintf(&b, "< %s\n", resp.Status)
 	headers(&b, '<', resp.Header)
-	printBody(&b, '<', answer, setsSecrets)
+	printBody(&b, '<', answer, sets || gives && resp.StatusCode < 300) // an error has no value, and is what is looked for
 	_, _ = t.Out.Write(b.Bytes())
 	return resp, nil
 }

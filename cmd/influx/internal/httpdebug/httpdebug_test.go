@@ -28,6 +28,8 @@ func TestHidesSecrets(t *testing.T) {
 		{"POST", "/api/v2/authorizations", `[{"id":"1","token":"sesame"}]`, `[{"id":"1","token":"[redacted]"}]`},
 		{"GET", "/api/v2/config", `{"config":{"vault-token":"sesame","http-bind-address":":9999"}}`, `"http-bind-address":":9999"`},
 		{"POST", "/api/v2/orgs/1/secrets/delete", `{"secrets":["a-name"]}`, `{"secrets":["a-name"]}`},
+		{"GET", "/api/v2/orgs/1/secret-values", `{"db":"sesame"}`, `{"db":"[redacted]"}`},
+		{"GET", "/api/v2/orgs/1/secret-values/db%2Fx", `{"value":"sesame"}`, `{"value":"[redacted]"}`},
 		{"POST", "/api/v2/write", `sesame`, "6 bytes that are not JSON"},
 	} {
 		var out strings.Builder

@@ -1,4 +1,5 @@
-// Package secrets has the commands about an organisation's secrets. None of them shows a value.
+// Package secrets has the commands about an organisation's secrets. None of them shows a value; those that use values are in
+// package use.
 package secrets
 
 import (
@@ -13,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/use"
 )
 
 // Command is the command influx secret.
@@ -20,10 +22,10 @@ func Command(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "secret",
 		Usage: "Secret management commands",
-		Commands: []*cli.Command{
+		Commands: append([]*cli.Command{
 			listCmd(p), showCmd(p), historyCmd(p),
 			updateCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
-		},
+		}, use.Commands(p)...),
 	}
 }
 
@@ -43,7 +45,7 @@ func listCmd(p *session.Process) *cli.Command {
 		Name:    "list",
 		Aliases: []string{"find", "ls"},
 		Usage:   "List secrets",
-		Description: `Lists the names of the organization's secrets; no command shows a value.
+		Description: `Lists the names of the organization's secrets, and no value: influx secret get gives one.
 With --json: a list of objects {"key", "orgID"}.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			&cli.BoolFlag{Name: "deleted", Usage: "List deleted secrets that influx secret restore brings back"},

@@ -1,0 +1,5 @@
+package launch
+
+import "syscall"
+
+func diesWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -1,0 +1,166 @@
+package use
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"strongroom/client"
+	"strongroom/cmd/influx/internal/launch"
+	"strongroom/cmd/influx/internal/privatedir"
+	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
+)
+
+// dirVariable tells the program where its files are.
+const dirVariable = "SECRETS_DIRECTORY"
+
+func execCmd(p *session.Process) *cli.Command {
+	afterProgram := 1
+	return &cli.Command{
+		Name:      "exec",
+		Usage:     "Run a program that has secrets as variables or as files",
+		ArgsUsage: "-- PROGRAM [ARGUMENT]...",
+		Description: `   influx secret exec --env PGPASSWORD=db/password -- psql -h db.example.com
+   influx secret exec --prefix db/ -- ./app                     # db/password is the variable DB_PASSWORD
+   influx secret exec --file tls.key=tls/key -- sh -c './app --key "$SECRETS_DIRECTORY/tls.key"'
+
+The program takes the place of this command: its terminal, its process group, its signals and its exit code. It is not
+given the token, where that came from INFLUX_TOKEN.
+
+A variable's name that is made from a key has capital letters, digits and _ alone. Two secrets that would have one name are
+a mistake, and so is a variable that is set already, or one such as PATH that decides what is run; --env NAME=key is as it
+says.
+
+Files are in a folder of their own, in memory, for this user alone; SECRETS_DIRECTORY is its path. The folder goes with the
+program, also where this command is killed: the program then is killed, too (on Linux).
+
+A program that is not found ends with 127, one that cannot be run with 126.`,
+		Flags: session.CommonFlags(session.OrgFlags(append(wantedFlags(),
+			&cli.StringFlag{
+				Name:        "dir",
+				TakesFile:   true,
+				Usage:       "The `folder` in memory in which the private folder is made",
+				DefaultText: "XDG_RUNTIME_DIR or /dev/shm",
+			},
+			&cli.BoolFlag{Name: "disk", Usage: "Let the folder of --dir be on a disk"},
+		)...)...),
+		StopOnNthArg: &afterProgram,
+		ArgValidator: func(_ context.Context, cmd *cli.Command) error {
+			if !cmd.Args().Present() || cmd.Args().First() == "" {
+				return usage.WithHint(cmd, "no program: name it behind --")
+			}
+			return nil
+		},
+		Action: p.Connected(session.Authenticated, execute),
+	}
+}
+
+func execute(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	w, err := wantedOf(cmd)
+	if err != nil {
+		return err
+	}
+	if len(w.files) == 0 && (cmd.IsSet("dir") || cmd.IsSet("disk")) {
+		return usage.WithHint(cmd, "--dir and --disk are for --file")
+	}
+	program, err := launch.Find(cmd.Args().Slice())
+	if err != nil {
+		return err
+	}
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
+	if err != nil {
+		return err
+	}
+	values, err := s.Client.SecretValues(ctx, orgID, w.keys()...)
+	if err != nil {
+		return fmt.Errorf("failed to get the secrets: %w", whoMay(err))
+	}
+	base := inherited(cmd.String("token"))
+	got, err := w.names(values, func(name string) bool { return base[name] != "" })
+	if err != nil {
+		return err
+	}
+	if len(w.files) == 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return program.Replace(environment(base, got.env, ""))
+	}
+	dir, err := privatedir.New(cmd.String("dir"), cmd.Bool("disk"))
+	if err != nil {
+		return err
+	}
+	if err := writeAll(dir, got.files); err != nil {
+		return errors.Join(err, dir.Remove())
+	}
+	err = attend(ctx, program, environment(base, got.env, dir.Path))
+	if gone := dir.Remove(); gone != nil {
+		s.Term.Warn("Warning: cannot remove the folder %s: %s", dir.Path, gone)
+	}
+	return err
+}
+
+// attend runs the program to its end, and passes signals on. Where ctx has ended before, it is not run.
+func attend(ctx context.Context, program launch.Program, env []string) error {
+	signals, stop := launch.Signals()
+	defer stop()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	running, err := program.Start(env)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case err := <-running.Done():
+			return launch.Passed(err)
+		case sent := <-signals:
+			running.Pass(sent)
+		}
+	}
+}
+
+func writeAll(dir *privatedir.Dir, files map[string]client.Secret) error {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := dir.Write(path, files[path].Reveal()); err != nil {
+			return fmt.Errorf("cannot write the file %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// inherited are the variables that the program has from us: all but the token that its secrets come with.
+func inherited(token string) map[string]string {
+	env := map[string]string{}
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if name != "INFLUX_TOKEN" || value != token {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// environment is the program's, as the system takes it.
+func environment(base map[string]string, secrets map[string]client.Secret, dir string) []string {
+	all := maps.Clone(base)
+	for name, value := range secrets {
+		all[name] = value.Reveal()
+	}
+	if dir != "" {
+		all[dirVariable] = dir
+	}
+	list := make([]string, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, name+"="+all[name])
+	}
+	return list
+}

@@ -1,0 +1,108 @@
+// Package use has the commands that give values of secrets to those who need them: a pipe, a program, a file. They take a
+// token that may use secrets, and put no value on a terminal, a command line or a disk unless that is asked for.
+package use
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+
+	"strongroom/client"
+	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
+)
+
+// Commands are those of influx secret.
+func Commands(p *session.Process) []*cli.Command {
+	return []*cli.Command{getCmd(p), execCmd(p)}
+}
+
+func getCmd(p *session.Process) *cli.Command {
+	return &cli.Command{
+		Name:      "get",
+		Usage:     "Give out the value of one secret, to a pipe or a file",
+		ArgsUsage: "[KEY]",
+		Description: `Writes the value as it is, without a line break behind it. It goes to a terminal only with --show. It takes a token that
+may use the secret (influx auth create --use-secret), and each use is on record.
+
+   influx secret get db/password | psql-login
+   influx secret get -k tls/key > /run/app/tls.key
+
+With --json: an object {"key", "orgID", "value"}.`,
+		Flags: session.CommonFlags(session.OrgFlags(
+			&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key, where no argument is"},
+			&cli.BoolFlag{Name: "show", Usage: "Show the value on a terminal, too"},
+		)...),
+		ArgValidator: atMostOne,
+		Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+			return get(ctx, cmd, s, p.Out)
+		}),
+	}
+}
+
+func atMostOne(_ context.Context, cmd *cli.Command) error {
+	if cmd.Args().Len() > 1 {
+		return usage.WithHint(cmd, "give the key of one secret")
+	}
+	return nil
+}
+
+// oneKey is the key that a flag or the argument names.
+func oneKey(cmd *cli.Command) (string, error) {
+	key, arg := cmd.String("key"), cmd.Args().First()
+	switch {
+	case key != "" && cmd.Args().Present():
+		return "", usage.WithHint(cmd, "give the key as an argument or with --key, not both")
+	case key == "" && arg == "":
+		return "", usage.WithHint(cmd, "no key: which secret is it?")
+	}
+	return session.FirstOf(key, arg), nil
+}
+
+func get(ctx context.Context, cmd *cli.Command, s *session.Session, out io.Writer) error {
+	key, err := oneKey(cmd)
+	if err != nil {
+		return err
+	}
+	shown := isTerminal(out)
+	if shown && !cmd.Bool("show") {
+		return usage.Mistake("standard output is a terminal; --show shows the value there")
+	}
+	orgID, err := s.Org(ctx, cmd, "org-id", "org")
+	if err != nil {
+		return err
+	}
+	value, err := s.Client.SecretValue(ctx, orgID, key)
+	if err != nil {
+		return fmt.Errorf("failed to get secret with key %q: %w", key, whoMay(err))
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(map[string]string{"key": key, "orgID": orgID, "value": value.Reveal()})
+	}
+	text := value.Reveal()
+	if shown {
+		text += "\n"
+	}
+	_, err = io.WriteString(out, text)
+	return err
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// whoMay says what to do where the server gives no values to this token. A token that does not read is denied as one that
+// reads and does not use.
+func whoMay(err error) error {
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Code == client.CodeUnauthorized {
+		return fmt.Errorf("%w\nValues are given to tokens that may use them: influx auth create --use-secret KEY", err)
+	}
+	return err
+}
