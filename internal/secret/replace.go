@@ -101,7 +101,7 @@ func (s *Service) mayReplace(c *access.Caller, org id.ID, keys []string) error {
 
 // difference is the change that makes of the secrets what is to be, at the version at which they were read.
 func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID, r Replacement) (Change, []string, error) {
-	may := func(k string) bool { return c.May(need(access.Use, org, k)) }
+	may := each(c, access.Use, org)
 	snap, err := s.store.Read(ctx, org, Query{Want: may})
 	if err != nil {
 		return Change{}, nil, err
@@ -238,7 +238,7 @@ func (s *Service) outline(ctx context.Context, c *access.Caller, org id.ID) (o O
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return o, err
 	}
-	may := func(k string) bool { return c.May(need(access.Read, org, k)) }
+	may := each(c, access.Read, org)
 	if o.Snapshot, err = s.store.Read(ctx, org, Query{Want: may}); err != nil {
 		return o, err
 	}

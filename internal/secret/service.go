@@ -227,6 +227,15 @@ func (c Change) names() []string {
 	return names
 }
 
+// each tells of each secret of an organisation whether the caller may do the action. Who may do so with all, as most may, is
+// asked about once: with a thousand secrets that was an eighth of the time.
+func each(c *access.Caller, a access.Action, org id.ID) func(key string) bool {
+	if c.May(need(a, org, "")) {
+		return func(string) bool { return true }
+	}
+	return func(key string) bool { return c.May(need(a, org, key)) }
+}
+
 func need(a access.Action, org id.ID, key string) access.Permission {
 	return access.To(a, access.Resource{Type: access.Secrets, OrgID: org, Name: key})
 }

@@ -48,7 +48,7 @@ func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q Q
 	if !c.MaySome(access.Use, org) {
 		return Snapshot{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Use, org, "")))
 	}
-	may := func(k string) bool { return c.May(need(access.Use, org, k)) }
+	may := each(c, access.Use, org)
 	snap, err := s.read(ctx, org, q, may)
 	if err != nil {
 		return Snapshot{}, s.guard.Done(ctx, c, act, err)
