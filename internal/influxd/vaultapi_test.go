@@ -3,6 +3,8 @@ package influxd
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"strongroom/internal/secret/secrettest"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/secret/vault/kv2"
+	"strongroom/internal/secret/vault/vaulttest"
 )
 
 // asVault starts the program and makes a token for a client that has it for its Vault, with organisations of its own.
@@ -103,5 +106,61 @@ func TestVaultAPISettings(t *testing.T) {
 				t.Errorf("%s%s: %d, not %d", url, path, got, code)
 			}
 		}
+	}
+}
+
+// TestInFrontOfVault has Vault's clients answered by a server that keeps its secrets in a real Vault.
+func TestInFrontOfVault(t *testing.T) {
+	v := vaulttest.Shared(t)
+	for _, layout := range []string{"org", "secret"} {
+		t.Run(layout, func(t *testing.T) {
+			r, token := asVault(t, "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount", v.MountKV(t), "--vault-layout", layout)
+			call := func(method, path, body string, status int) string {
+				t.Helper()
+				req, err := http.NewRequestWithContext(t.Context(), method, r.url+"/v1/secret/"+path, strings.NewReader(body))
+				must(t, err)
+				req.Header.Set("X-Vault-Token", token)
+				req.Header.Set("Content-Type", "application/merge-patch+json")
+				res, err := http.DefaultClient.Do(req)
+				must(t, err)
+				defer res.Body.Close()
+				b, err := io.ReadAll(res.Body)
+				must(t, err)
+				if res.StatusCode != status {
+					t.Fatalf("%s %s: %d, not %d: %s", method, path, res.StatusCode, status, b)
+				}
+				return string(b)
+			}
+			holds := func(answer, want string) {
+				t.Helper()
+				if !strings.Contains(answer, want) {
+					t.Errorf("%s does not hold %s", answer, want)
+				}
+			}
+			holds(call("GET", "data/acme", "", 200), `"data":{}`)
+			call("PUT", "data/acme/db/one", `{"data":{"value":"1"}}`, 200)
+			call("PUT", "data/acme/object", `{"data":{"user":"u","n":1}}`, 200)
+			holds(call("GET", "data/acme/object", "", 200), `"data":{"n":1,"user":"u"}`)
+			call("PATCH", "data/acme/object", `{"data":{"n":2}}`, 200)
+			holds(call("GET", "data/acme/object", "", 200), `"data":{"n":2,"user":"u"}`)
+			holds(call("GET", "data/acme", "", 200), `"db/one":"1"`)
+			holds(call("LIST", "metadata/acme", "", 200), `"keys":["db/","object"]`)
+			call("PATCH", "data/acme", `{"data":{"two":"2","object":null}}`, 200)
+			if layout == "org" {
+				var whole struct {
+					Data struct{ Metadata struct{ Version int } }
+				}
+				must(t, json.Unmarshal([]byte(call("GET", "data/acme", "", 200)), &whole))
+				cas := fmt.Sprintf(`{"options":{"cas":%d},"data":{"three":"3"}}`, whole.Data.Metadata.Version)
+				call("PUT", "data/acme", cas, 200)
+				holds(call("PUT", "data/acme", cas, 400), "check-and-set parameter did not match")
+			} else {
+				holds(call("PUT", "data/acme", `{"options":{"cas":1},"data":{"three":"3"}}`, 400), "--vault-layout secret")
+				call("PUT", "data/acme", `{"data":{"three":"3"}}`, 200)
+			}
+			holds(call("GET", "data/acme", "", 200), `"data":{"three":"3"}`)
+			call("DELETE", "data/acme/three", "", 204)
+			holds(call("GET", "data/acme", "", 200), `"data":{}`)
+		})
 	}
 }

@@ -195,7 +195,7 @@ func (s *Service) update(ctx context.Context, c *access.Caller, org id.ID, key s
 		if !there {
 			return Outcome{}, NotFound(errs.Clip(key))
 		}
-		if at != nil && *at != now.Version {
+		if at != nil && *at != now.Version && s.store.About(org).SecretVersions {
 			return Outcome{}, Change{Versions: map[string]int{key: *at}}.CheckVersion(key, now.Version)
 		}
 		next, err := f(now.Value)
@@ -205,7 +205,14 @@ func (s *Service) update(ctx context.Context, c *access.Caller, org id.ID, key s
 		if err := s.Valid(key, next); err != nil {
 			return Outcome{}, err
 		}
-		out, err := s.store.Apply(ctx, org, Change{Set: map[string]Value{key: next}, Versions: map[string]int{key: now.Version}, By: c.User})
+		change := Change{Set: map[string]Value{key: next}, By: c.User}
+		switch about := s.store.About(org); {
+		case about.SecretVersions || at != nil: // where there are none, the store says so
+			change.Versions = map[string]int{key: now.Version}
+		case about.Versions:
+			change.At = &snap.Version
+		}
+		out, err := s.store.Apply(ctx, org, change)
 		if err = s.written(ctx, org, err); at == nil && errs.Is(err, errs.PreconditionFailed) {
 			continue
 		}
