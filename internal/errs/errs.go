@@ -114,9 +114,12 @@ func Message(err error) string {
 }
 
 // Clip shortens a caller's text for use in a message, or on record.
-func Clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
+func Clip(s string) string { return ClipTo(64, s) }
+
+// ClipTo shortens a text to the bytes of whole characters that limit has room for, and marks where it was cut.
+func ClipTo(limit int, s string) string {
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
 }

@@ -39,3 +39,16 @@ func TestStatus(t *testing.T) {
 		}
 	}
 }
+
+func TestClip(t *testing.T) {
+	for s, want := range map[string]string{
+		"":                            "",
+		strings.Repeat("k", 64):       strings.Repeat("k", 64),
+		strings.Repeat("k", 65):       strings.Repeat("k", 64) + "…",
+		strings.Repeat("k", 63) + "é": strings.Repeat("k", 63) + "…",
+	} {
+		if got := Clip(s); got != want {
+			t.Errorf("%q is clipped to %q, want %q", s, got, want)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/boltfile"
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
@@ -217,12 +218,7 @@ func nameOf(bucket string, key []byte) string {
 	return text
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		s = s[:80] + "…"
-	}
-	return strings.ToValidUTF8(s, "�")
-}
+func clip(s string) string { return errs.ClipTo(80, strings.ToValidUTF8(s, "�")) }
 
 // finish puts together what came from several buckets.
 func (w *walk) finish() *Contents {

@@ -199,8 +199,8 @@ func (w *walk) authorization(key string, value []byte) string {
 	}
 	if mayEverything(permissions) {
 		// An operator's token. Those of versions that did not know the type instance go on being so here.
-		for _, do := range []access.Action{access.Read, access.Write} {
-			if p := access.To(do, access.Resource{Type: access.Instance}); !slices.Contains(permissions, p) {
+		for _, p := range []access.Permission{access.ReadServer, access.WriteServer} {
+			if !slices.Contains(permissions, p) {
 				permissions = append(permissions, p)
 			}
 		}

@@ -120,7 +120,7 @@ func onRecord(ctx context.Context, p command.Process, cfg *config.Config, candid
 	}
 	guard, caller := access.NewGuard(trail), operatorAt("influxd restore")
 	act := access.Act{Action: "restore", Target: errs.Clip(from)}
-	if err := guard.Allow(ctx, caller, act, access.To(access.Write, access.Resource{Type: access.Instance})); err != nil {
+	if err := guard.Allow(ctx, caller, act, access.WriteServer); err != nil {
 		return nil, errors.Join(err, trail.Close())
 	}
 	return func(err error) error { return errors.Join(guard.Done(ctx, caller, act, err), trail.Close()) }, nil

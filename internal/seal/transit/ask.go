@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/seal"
 )
 
@@ -26,11 +27,7 @@ func refusal(err error) answer {
 	if !errors.As(err, &r) {
 		return answer{}
 	}
-	text := strings.Join(strings.Fields(strings.Join(r.Errors, "; ")), " ")
-	if len(text) > 200 {
-		text = strings.ToValidUTF8(text[:200], "") + "…"
-	}
-	return answer{r.StatusCode, text}
+	return answer{r.StatusCode, errs.ClipTo(200, strings.Join(strings.Fields(strings.Join(r.Errors, "; ")), " "))}
 }
 
 // read reads a path. Other than the client's own reading it does not take what is missing for an answer, so that a

@@ -9,7 +9,6 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
-	"strongroom/internal/ui/words"
 )
 
 type memberList struct {
@@ -79,7 +78,7 @@ func (h *handlers) addMember(v *visit.Visit) (visit.Answer, error) {
 	case form.User == "":
 		err = errs.New(errs.EmptyValue, "name the user to add")
 	case errs.Is(err, errs.NotFound):
-		err = errs.New(errs.NotFound, "there is no user named %q, or you may not see them; an operator can add users under People", words.Clip(form.User))
+		err = errs.New(errs.NotFound, "there is no user named %q, or you may not see them; an operator can add users under People", errs.Clip(form.User))
 	}
 	if err == nil {
 		_, err = h.Directory.AddMember(v.Context(), v.Caller, v.Org, users[0].ID, r)

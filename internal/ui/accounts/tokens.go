@@ -136,7 +136,7 @@ func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
 		used = "It was last used " + words.Ago(*a.LastUsedAt, h.Now()) + "."
 	}
 	return visit.Ask(visit.Confirm{
-		Question: "Revoke this token?", Goes: []string{"the token “" + words.Clip(name) + "”"},
+		Question: "Revoke this token?", Goes: []string{"the token “" + errs.Clip(name) + "”"},
 		Back:   used + " Whatever uses it is refused from the next request on. It cannot be brought back; to stop it for a while, switch it off instead.",
 		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token", Cancel: v.At("/tokens"),
 	}), nil

@@ -9,6 +9,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"strongroom/internal/errs"
 )
 
 // Pair is one name with its value.
@@ -56,10 +58,10 @@ func parseJSON(text []byte) ([]Pair, error) {
 		}
 		value, ok := t.(string)
 		if !ok {
-			return nil, fmt.Errorf("line %d: the value of %q must be a string in quotes", line(), clip(name))
+			return nil, fmt.Errorf("line %d: the value of %q must be a string in quotes", line(), errs.Clip(name))
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("line %d: %q comes a second time", line(), clip(name))
+			return nil, fmt.Errorf("line %d: %q comes a second time", line(), errs.Clip(name))
 		}
 		seen[name] = true
 		pairs = append(pairs, Pair{name, []byte(value)})
@@ -101,12 +103,12 @@ func parseDotenv(text string) ([]Pair, error) {
 			return nil, fmt.Errorf("line %d has no name before the =", line)
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("line %d: %q comes a second time", line, clip(name))
+			return nil, fmt.Errorf("line %d: %q comes a second time", line, errs.Clip(name))
 		}
 		seen[name] = true
 		v, after, err := dotenvValue(value)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: the value of %q %w", line, clip(name), err)
+			return nil, fmt.Errorf("line %d: the value of %q %w", line, errs.Clip(name), err)
 		}
 		pairs = append(pairs, Pair{name, []byte(v)})
 		line += strings.Count(text[:len(text)-len(after)], "\n")
@@ -158,11 +160,4 @@ func unescape(c byte) string {
 		return string(c)
 	}
 	return `\` + string(rune(c))
-}
-
-func clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
-	}
-	return s
 }

@@ -66,7 +66,7 @@ func seen(d secret.Description) string {
 
 // noSecret tells no difference between what is missing and what the reader may not see.
 func noSecret(key string) error {
-	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", words.Clip(key))
+	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", errs.Clip(key))
 }
 
 // noHistory says why a store knows nothing but values, by its name in the configuration; "" is for all others.
@@ -96,7 +96,7 @@ func (h *handlers) info(v *visit.Visit, key string) (secret.Info, error) {
 		return info, noSecret(key)
 	case err == nil && !info.Deleted.IsZero():
 		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be brought back among the deleted secrets",
-			words.Clip(key), words.Ago(info.Deleted, h.Now()))
+			errs.Clip(key), words.Ago(info.Deleted, h.Now()))
 	}
 	return info, err
 }
@@ -157,7 +157,7 @@ func (h *handlers) askRestore(v *visit.Visit, key, version string) (visit.Answer
 	n, err := strconv.Atoi(version)
 	i := slices.IndexFunc(info.Versions, func(of secret.Version) bool { return of.Number == n })
 	if err != nil || i < 0 || !info.Versions[i].Restorable {
-		return visit.Answer{}, errs.New(errs.NotFound, "there is no version %q of %q that could be restored; it may be too old by now", words.Clip(version), words.Clip(key))
+		return visit.Answer{}, errs.New(errs.NotFound, "there is no version %q of %q that could be restored; it may be too old by now", errs.Clip(version), errs.Clip(key))
 	}
 	if n == info.Version {
 		return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: fmt.Sprintf("Version %d is the current one already.", n)}, nil
@@ -239,13 +239,13 @@ func (h *handlers) bringBack(v *visit.Visit) (visit.Answer, error) {
 		err = h.Secrets.Restore(v.Context(), v.Caller, v.Org, key, 0)
 	}
 	if errs.Is(err, errs.NotFound) {
-		err = errs.New(errs.NotFound, "%q cannot be brought back any more: a deleted secret is kept for %s", words.Clip(key), keptDays())
+		err = errs.New(errs.NotFound, "%q cannot be brought back any more: a deleted secret is kept for %s", errs.Clip(key), keptDays())
 	}
 	if err != nil {
 		return visit.Again(err)(h.deletedPage(v))
 	}
 	if there {
-		return visit.Answer{GoTo: v.At("/secrets/deleted"), Note: "“" + words.Clip(key) + "” is there already, and was left as it is."}, nil
+		return visit.Answer{GoTo: v.At("/secrets/deleted"), Note: "“" + errs.Clip(key) + "” is there already, and was left as it is."}, nil
 	}
-	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: "“" + words.Clip(key) + "” is back, with the value that it had."}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: "“" + errs.Clip(key) + "” is back, with the value that it had."}, nil
 }

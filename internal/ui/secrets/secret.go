@@ -50,7 +50,7 @@ func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 	if errs.Is(err, errs.PreconditionFailed) {
 		form.Exists, form.HadValue = true, true
 		page.Data = form
-		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name", words.Clip(form.Key))
+		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name", errs.Clip(form.Key))
 	}
 	return page, err
 }
@@ -61,7 +61,7 @@ func (h *handlers) replaceSecret(v *visit.Visit) (visit.Answer, error) {
 	if errs.Is(err, errs.PreconditionFailed) {
 		form.Gone, form.HadValue = true, true
 		page.Data = form
-		err = errs.New(errs.Conflict, "the secret %q was deleted meanwhile; choose “set it again”, or go back", words.Clip(form.Key))
+		err = errs.New(errs.Conflict, "the secret %q was deleted meanwhile; choose “set it again”, or go back", errs.Clip(form.Key))
 	}
 	return page, err
 }

@@ -188,7 +188,7 @@ func (h *handlers) deleteSecrets(v *visit.Visit) (visit.Answer, error) {
 	}
 	note := words.Count(len(keys), "secret") + " deleted."
 	if len(keys) == 1 {
-		note = "“" + words.Clip(keys[0]) + "” is deleted."
+		note = "“" + errs.Clip(keys[0]) + "” is deleted."
 	}
 	if h.keepsDeleted(v.Org) {
 		note += " Deleted secrets can be brought back for " + keptDays() + "."

@@ -98,14 +98,6 @@ func Lasting(seconds float64) string {
 	return Count(int(seconds/86400), "day")
 }
 
-// Clip shortens a name for use in a message.
-func Clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
-	}
-	return s
-}
-
 // Contains compares without regard to case; everything contains the empty text.
 func Contains(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))

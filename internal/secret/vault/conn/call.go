@@ -306,11 +306,7 @@ func shown(text string) string {
 	if strings.Contains(text, "json") || strings.Contains(text, "JSON") {
 		return "(Vault's words are left out, since they may quote data)"
 	}
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > 200 {
-		text = strings.ToValidUTF8(text[:200], "") + "…"
-	}
-	return text
+	return errs.ClipTo(200, strings.Join(strings.Fields(text), " "))
 }
 
 func IsStatus(err error, code int) bool {

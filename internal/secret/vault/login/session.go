@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/outage"
 )
 
@@ -316,11 +317,7 @@ func OneLine(err error) string {
 	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) {
 		text = strings.Replace(text, answer.Error(), fmt.Sprintf("status %d: %s", answer.StatusCode, strings.Join(answer.Errors, "; ")), 1)
 	}
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > 500 {
-		text = strings.ToValidUTF8(text[:500], "") + "…"
-	}
-	return text
+	return errs.ClipTo(500, strings.Join(strings.Fields(text), " "))
 }
 
 // GiveBack revokes the token that a log-in has given, where one has been: for a session that ends at once. Vault's default
