@@ -133,25 +133,3 @@ func (s *Service) write(ctx context.Context, c *access.Caller, act access.Act, d
 	}
 	return s.guard.Done(ctx, c, act, err)
 }
-
-// NoHistory answers every call of History with the error, whose code is errs.NotImplemented.
-func NoHistory(err error) History { return noHistory{err} }
-
-type noHistory struct{ err error }
-
-func (n noHistory) Info(context.Context, id.ID, string) (Info, error)          { return Info{}, n.err }
-func (n noHistory) Deleted(context.Context, id.ID) ([]Info, error)             { return nil, n.err }
-func (n noHistory) Remove(context.Context, id.ID, string) error                { return n.err }
-func (n noHistory) Describe(context.Context, id.ID, string, Description) error { return n.err }
-
-func (n noHistory) ReadVersion(context.Context, id.ID, string, int) (Secret, error) {
-	return Secret{}, n.err
-}
-
-func (n noHistory) Restore(context.Context, id.ID, string, int, string) (Outcome, error) {
-	return Outcome{}, n.err
-}
-
-func (n noHistory) Mark(context.Context, id.ID, string, Mark, []int, string) (Outcome, error) {
-	return Outcome{}, n.err
-}

@@ -15,13 +15,38 @@ import (
 
 var errNone = errs.New(errs.NotImplemented, "secrets have no versions here")
 
+// noHistory answers every call of secret.History with errNone.
+type noHistory struct{}
+
+func (noHistory) Info(context.Context, id.ID, string) (secret.Info, error) {
+	return secret.Info{}, errNone
+}
+
+func (noHistory) Deleted(context.Context, id.ID) ([]secret.Info, error) { return nil, errNone }
+
+func (noHistory) Remove(context.Context, id.ID, string) error { return errNone }
+
+func (noHistory) Describe(context.Context, id.ID, string, secret.Description) error { return errNone }
+
+func (noHistory) ReadVersion(context.Context, id.ID, string, int) (secret.Secret, error) {
+	return secret.Secret{}, errNone
+}
+
+func (noHistory) Restore(context.Context, id.ID, string, int, string) (secret.Outcome, error) {
+	return secret.Outcome{}, errNone
+}
+
+func (noHistory) Mark(context.Context, id.ID, string, secret.Mark, []int, string) (secret.Outcome, error) {
+	return secret.Outcome{}, errNone
+}
+
 // memory is the plainest store that keeps the contract: it shows that the suite asks for nothing more.
 type memory struct {
 	mu   sync.Mutex
 	orgs map[id.ID]map[string][]byte
 	at   map[id.ID]secret.Snapshot // versions and times
 
-	secret.History // none
+	noHistory
 }
 
 func (m *memory) About(id.ID) secret.About { return secret.About{Versions: true} }
@@ -116,7 +141,7 @@ func (m *memory) Check(ctx context.Context) error { return ctx.Err() }
 
 func TestSuite(t *testing.T) {
 	open := func(*testing.T) secret.Store {
-		return &memory{orgs: map[id.ID]map[string][]byte{}, at: map[id.ID]secret.Snapshot{}, History: secret.NoHistory(errNone)}
+		return &memory{orgs: map[id.ID]map[string][]byte{}, at: map[id.ID]secret.Snapshot{}}
 	}
 	Test(t, open)
 	TestShared(t, func(t *testing.T) (secret.Store, secret.Store) {

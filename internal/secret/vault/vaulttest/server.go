@@ -57,9 +57,6 @@ func Persistent(t testing.TB) Option {
 	return func(o *options) { o.args = append(o.args, "--data", dir) }
 }
 
-// WithoutMount leaves secret/ unmounted.
-func WithoutMount() Option { return func(o *options) { o.args = append(o.args, "--no-mount") } }
-
 // WithValueLimit bounds what the server's storage takes in one entry, as integrated storage does; in bytes.
 func WithValueLimit(n int) Option {
 	return func(o *options) { o.args = append(o.args, "--max-value-size", fmt.Sprint(n)) }
