@@ -28,19 +28,27 @@ func (s *Service) Use(ctx context.Context, c *access.Caller, org id.ID, key stri
 // Which values there are is known when they have been read. So the record is made then; without it none is given out.
 func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID, keys []string) (map[string]Value, error) {
 	snap, err := s.Snapshot(ctx, c, org, Query{Keys: keys, ForUse: true})
-	if err != nil {
-		return nil, err
+	return snap.Values(), err
+}
+
+// Values are those of the snapshot's secrets.
+func (s Snapshot) Values() map[string]Value {
+	values := make(map[string]Value, len(s.Secrets))
+	for k, got := range s.Secrets {
+		values[k] = got.Value
 	}
-	values := make(map[string]Value, len(snap.Secrets))
-	for k, got := range snap.Secrets {
-		values[k] = got.Value.Shown()
-	}
-	return values, nil
+	return values
 }
 
 // Snapshot is UseAll for those who need the versions, too, or values that are not from memory. The query has Keys, or asks
 // for all.
 func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q Query) (Snapshot, error) {
+	return s.SnapshotUnless(ctx, c, org, q, func(Snapshot) bool { return false })
+}
+
+// SnapshotUnless is Snapshot for those who may have the values already: where known says so of what was read, nothing is to
+// be given out, and no use is put on record. A caller who may not use the secrets is refused first.
+func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.ID, q Query, known func(Snapshot) bool) (Snapshot, error) {
 	act := access.Act{Action: "secrets.use", Org: org, Keys: q.Keys}
 	if !c.AuthorizationID.Valid() {
 		return Snapshot{}, s.guard.Deny(ctx, c, act, errTokensOnly)
@@ -60,6 +68,9 @@ func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q Q
 		if _, ok := snap.Secrets[k]; !ok {
 			return Snapshot{}, s.guard.Done(ctx, c, act, NotFound(errs.Clip(k)))
 		}
+	}
+	if known(snap) {
+		return snap, nil
 	}
 	act.Keys = slices.Sorted(maps.Keys(snap.Secrets))
 	if err := s.guard.Allow(ctx, c, act); err != nil {

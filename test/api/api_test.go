@@ -45,6 +45,7 @@ func TestAPI(t *testing.T) {
 		{"seal", seal},
 		{"history", history},
 		{"secret values", secretValues},
+		{"tags", tags},
 		{"backup", backup},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, newWorld(t, stack.Options{Document: document})) })

@@ -36,6 +36,11 @@ func (w *world) kept(t *testing.T) map[string]string {
 	return all
 }
 
+// onMatch is a request with If-Match.
+func onMatch(method, path, body, tag string) stack.Request {
+	return stack.Request{Method: method, Path: path, Body: body, Header: map[string]string{"If-Match": tag}}
+}
+
 // refusedSecrets must leave everything as it was.
 func refusedSecrets(t *testing.T, w *world) {
 	before := map[string]string{"foo": "bar", "hello": "world"}
@@ -66,8 +71,19 @@ func refusedSecrets(t *testing.T, w *world) {
 		{"a new secret that exists", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x"}`, Header: map[string]string{"If-None-Match": "*"}}, 412, "precondition failed", `the secret \"foo\" exists already; nothing was changed`},
 		{"one of two new secrets that exists", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x","new":"v"}`, Header: map[string]string{"If-None-Match": "*"}}, 412, "precondition failed", `\"foo\" exists`},
 		{"one of two secrets that does not exist", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x","new":"v"}`, Header: map[string]string{"If-Match": "*"}}, 412, "precondition failed", `\"new\" does not exist`},
-		{"an entity tag", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x"}`, Header: map[string]string{"If-Match": `"1"`}}, 400, "invalid", "entity tags are not known"},
-		{"both conditions", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x"}`, Header: map[string]string{"If-Match": "*", "If-None-Match": "*"}}, 400, "invalid", "either If-None-Match"},
+		{"another version", onMatch("PATCH", path, `{"foo":"x"}`, `"2"`), 412, "precondition failed", `\"foo\" is at version 1 and not 2; nothing was changed`},
+		{"a version of what is not there", onMatch("PATCH", path, `{"new":"x"}`, `"1"`), 412, "precondition failed", `\"new\" is at version 0`},
+		{"no version of what is there", onMatch("PATCH", path, `{"foo":"x"}`, `"0"`), 412, "precondition failed", `\"foo\" is at version 1`},
+		{"a version for two", onMatch("PATCH", path, `{"foo":"x","hello":"y"}`, `"1"`), 400, "invalid", "for a change of one secret, and this one names 2"},
+		{"a version for none", onMatch("PATCH", path, `{}`, `"1"`), 400, "invalid", "names 0"},
+		{"another tag", onMatch("PATCH", path, `{"foo":"x"}`, `"abc"`), 400, "invalid", "give one of"},
+		{"a weak tag", onMatch("PATCH", path, `{"foo":"x"}`, `W/"1"`), 400, "invalid", "give one of"},
+		{"two tags", onMatch("PATCH", path, `{"foo":"x"}`, `"1", "2"`), 400, "invalid", "give one of"},
+		{"deleting another version", onMatch("DELETE", path+"/foo", "", `"2"`), 412, "precondition failed", `\"foo\" is at version 1 and not 2`},
+		{"deleting any version", onMatch("DELETE", path+"/foo", "", "*"), 400, "invalid", "a deletion depends on a version"},
+		{"deleting many on a condition", onMatch("POST", path+"/delete", `{"secrets":["foo"]}`, `"1"`), 400, "invalid", "for the DELETE of one secret"},
+		{"versions that are neither true nor false", get(path + "?versions=1"), 400, "invalid", "versions must be true or false"},
+		{"both conditions", stack.Request{Method: "PATCH", Path: path, Body: `{"foo":"x"}`, Header: map[string]string{"If-Match": "*", "If-None-Match": "*"}}, 400, "invalid", "give one of If-None-Match"},
 		{"an org that is not there", send("PATCH", "/api/v2/orgs/{nobody}/secrets", `{"new":"v"}`), 404, "not found", "organization not found"},
 		{"listing an org that is not there", get("/api/v2/orgs/{nobody}/secrets"), 404, "not found", "organization not found"},
 		{"deleting in an org that is not there", send("DELETE", "/api/v2/orgs/{nobody}/secrets/foo", ""), 404, "not found", "organization not found"},
@@ -196,4 +212,89 @@ func secrets(t *testing.T, w *world) {
 		w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"seen":"a value that nobody may see"}`, 204, nil)
 		w.refuse(t, refusal{"beside one that is refused", send("PATCH", "/api/v2/orgs/{org}/secrets", `{"seen":"a value that nobody may see","bad":1}`), 400, "invalid", ""})
 	})
+}
+
+// tags goes through changes that depend on a version, and reads that depend on what the caller has.
+func tags(t *testing.T, w *world) {
+	path := w.names.Replace("/api/v2/orgs/{org}/secrets")
+	w.must(t, "PATCH", path, `{"foo":"bar"}`, 204, nil)
+	as := func(token string, q stack.Request) stack.Answer {
+		q.Token = token
+		return w.Do(t, q)
+	}
+	agent := w.newToken(t, w.names.Replace(`{"orgID":"{org}","permissions":[{"action":"use","resource":{"type":"secrets","orgID":"{org}"}}]}`))
+	writer := w.newToken(t, w.names.Replace(`{"orgID":"{org}","permissions":[{"action":"write","resource":{"type":"secrets","orgID":"{org}"}}]}`))
+
+	if tag := as(w.Token, get(path+"/foo")).Header.Get("ETag"); tag != `"1"` {
+		t.Errorf("the tag of foo is %s", tag)
+	}
+	if a := as(w.Token, onMatch("PATCH", path, `{"foo":"second"}`, `"1"`)); a.Status != 204 || a.Header.Get("ETag") != `"2"` {
+		t.Errorf("a change of version 1: %d %s", a.Status, a.Header)
+	}
+	if a := as(w.Token, onMatch("PATCH", path, `{"made":"x"}`, `"0"`)); a.Status != 204 || a.Header.Get("ETag") != `"1"` {
+		t.Errorf("a new secret: %d %s", a.Status, a.Header)
+	}
+	// Who may only write learns nothing of versions.
+	if a := as(writer, onMatch("PATCH", path, `{"foo":"x"}`, `"2"`)); a.Status != 401 {
+		t.Errorf("by who may only write: %d", a.Status)
+	}
+	if a := as(writer, stack.Request{Method: "PATCH", Path: path, Body: `{"other":"x"}`}); a.Status != 204 || a.Header.Get("ETag") != "" {
+		t.Errorf("by who may only write: %d %s", a.Status, a.Header)
+	}
+	var list struct {
+		Secrets  []string
+		Versions map[string]int
+	}
+	w.must(t, "GET", path+"?versions=true", "", 200, &list)
+	if diff := cmp.Diff(map[string]int{"foo": 2, "made": 1, "other": 1}, list.Versions); diff != "" || len(list.Secrets) != 3 {
+		t.Errorf("the versions differ (-want +got):\n%s%q", diff, list.Secrets)
+	}
+	list.Versions = nil
+	if w.must(t, "GET", path+"?versions=false", "", 200, &list); list.Versions != nil {
+		t.Errorf("versions that were not asked for: %v", list.Versions)
+	}
+
+	// Values: 304 as long as nothing has changed of what is asked for.
+	values := w.names.Replace("/api/v2/orgs/{org}/secret-values")
+	having := func(path, tag string) stack.Answer {
+		q := get(path)
+		q.Header = map[string]string{"If-None-Match": tag}
+		return as(agent, q)
+	}
+	for _, path := range []string{values, values + "?key=foo", values + "/foo"} {
+		tag := as(agent, get(path)).Header.Get("ETag")
+		if tag == "" {
+			t.Fatalf("%s has no tag", path)
+		}
+		w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"foo":"again"}`, 204, nil)
+		a := having(path, tag)
+		next := a.Header.Get("ETag")
+		if a.Status != 200 || next == tag || next == "" {
+			t.Errorf("%s after a change: %d %s", path, a.Status, a.Header)
+		}
+		for _, tags := range []string{next, `"x", W/` + next, "*"} {
+			if a := having(path, tags); a.Status != 304 || a.Body != "" || a.Header.Get("ETag") != next {
+				t.Errorf("%s with %s: %d %q %s", path, tags, a.Status, a.Body, a.Header)
+			}
+		}
+		w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"other":"y"}`, 204, nil)
+		if want, a := map[bool]int{true: 200, false: 304}[path == values], having(path, next); a.Status != want {
+			t.Errorf("%s after a change of another secret: %d, want %d", path, a.Status, want)
+		}
+	}
+	if a := having(values+"/none", "*"); a.Status != 404 {
+		t.Errorf("what is not there: %d", a.Status)
+	}
+	// A caller who has the values already is given none, and no use is on record.
+	var record struct{ Records []any }
+	w.must(t, "GET", "/api/v2/audit?action=secrets.use&outcome=allowed&limit=100", "", 200, &record)
+	if len(record.Records) != 7 {
+		t.Errorf("%d uses are on record, of 7", len(record.Records))
+	}
+	if a := as(w.Token, onMatch("DELETE", path+"/made", "", `"1"`)); a.Status != 204 {
+		t.Errorf("a deletion of version 1: %d %s", a.Status, a.Body)
+	}
+	if tag := as(w.Token, get(path+"/made")).Header.Get("ETag"); tag != "" {
+		t.Errorf("the tag of a deleted secret is %s", tag)
+	}
 }

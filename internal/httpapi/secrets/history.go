@@ -75,6 +75,9 @@ func (h *handlers) writeSecret(w http.ResponseWriter, r *exchange.Request, org i
 	if err != nil {
 		return err
 	}
+	if info.Version > 0 && info.Deleted.IsZero() {
+		setTag(w, versionTag(info.Version))
+	}
 	return exchange.WriteJSON(w, http.StatusOK, bodyOf(org, info))
 }
 

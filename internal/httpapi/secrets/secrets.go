@@ -6,8 +6,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
@@ -41,6 +44,12 @@ func (h *handlers) getSecrets(w http.ResponseWriter, r *exchange.Request) error 
 	if err != nil {
 		return err
 	}
+	switch want := r.URL.Query()["versions"]; {
+	case len(want) == 1 && want[0] == "true":
+		return h.getVersions(w, r, org)
+	case len(want) > 0 && (len(want) > 1 || want[0] != "false"):
+		return errs.New(errs.Invalid, "versions must be true or false")
+	}
 	keys, err := h.secrets.Keys(r.Context(), r.Caller, org)
 	if err != nil {
 		return err
@@ -68,12 +77,32 @@ func appendKeys(org id.ID, keys []string) []byte {
 	return append(b, `]}`...)
 }
 
+// getVersions is the list with the versions. A store reads the values with them, which count for what they are.
+func (h *handlers) getVersions(w http.ResponseWriter, r *exchange.Request, org id.ID) error {
+	var versions map[string]int
+	err := h.holdValues(r, org, 0, func() (size int64, err error) {
+		versions, size, err = h.secrets.Versions(r.Context(), r.Caller, org)
+		return size, err
+	})
+	if err != nil {
+		return err
+	}
+	body := appendKeys(org, slices.Sorted(maps.Keys(versions)))
+	more, err := json.Marshal(versions)
+	if err != nil {
+		return fmt.Errorf("encoding an answer: %w", err)
+	}
+	body = append(append(body[:len(body)-1], `,"versions":`...), more...)
+	exchange.WriteBytes(w, http.StatusOK, append(body, '}'))
+	return nil
+}
+
 func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) error {
 	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
 	}
-	only, err := condition(r.Request)
+	only, version, err := condition(r.Request)
 	if err != nil {
 		return err
 	}
@@ -89,8 +118,20 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	if err != nil {
 		return err
 	}
-	if _, err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Set: set, Only: only}); err != nil {
+	change := secret.Change{Set: set, Only: only}
+	if version != nil {
+		if change.Versions, err = onlyVersion(slices.Collect(maps.Keys(set)), *version); err != nil {
+			return err
+		}
+	}
+	out, err := h.secrets.Apply(r.Context(), r.Caller, org, change)
+	if err != nil {
 		return err
+	}
+	if version != nil { // who names one may read it
+		for _, now := range out.Versions {
+			setTag(w, versionTag(now))
+		}
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -106,21 +147,6 @@ func (h *handlers) beforeBody(r *exchange.Request, org id.ID) error {
 		return nil
 	}
 	return h.secrets.MayApply(r.Context(), r.Caller, org)
-}
-
-// condition reads what RFC 9110, section 13.1, has for a change that depends on what there is. Single secrets have no entity
-// tags here, so "*" is all that can be asked for.
-func condition(r *http.Request) (secret.Condition, error) {
-	isNew, existing := r.Header.Values("If-None-Match"), r.Header.Values("If-Match")
-	switch {
-	case len(isNew) == 0 && len(existing) == 0:
-		return secret.Anyway, nil
-	case len(isNew) == 1 && isNew[0] == "*" && len(existing) == 0:
-		return secret.IfNew, nil
-	case len(existing) == 1 && existing[0] == "*" && len(isNew) == 0:
-		return secret.IfExisting, nil
-	}
-	return 0, errs.New(errs.Invalid, "give either If-None-Match: * (none of the secrets may exist) or If-Match: * (each must exist); entity tags are not known here; nothing was changed")
 }
 
 // decodeSecrets reads an object whose members are all strings. No value is ever part of an error.
@@ -175,7 +201,21 @@ func (h *handlers) deleteSecret(w http.ResponseWriter, r *exchange.Request) erro
 	if err != nil {
 		return err
 	}
-	return h.deleteKeys(w, r, org, []string{exchange.PathKey(r.Request)})
+	keys := []string{exchange.PathKey(r.Request)}
+	only, version, err := condition(r.Request)
+	switch {
+	case err != nil:
+		return err
+	case only != secret.Anyway:
+		return errs.New(errs.Invalid, "a deletion depends on a version, as in If-Match: \"7\", or on nothing; nothing was changed")
+	case version == nil:
+		return h.deleteKeys(w, r, secret.Change{Delete: keys}, org)
+	}
+	versions, err := onlyVersion(keys, *version)
+	if err != nil {
+		return err
+	}
+	return h.deleteKeys(w, r, secret.Change{Delete: keys, Versions: versions}, org)
 }
 
 // postSecretsDelete serves POST …/secrets/delete. The CLI of 2.1 to 2.6 sends the placeholder of its own template,
@@ -188,6 +228,9 @@ func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request)
 	org, err := r.PathID("orgID")
 	if err != nil {
 		return err
+	}
+	if only, version, err := condition(r.Request); err != nil || only != secret.Anyway || version != nil {
+		return errs.New(errs.Invalid, "If-Match and If-None-Match are for PATCH, and for the DELETE of one secret; nothing was changed")
 	}
 	if err := h.beforeBody(r, org); err != nil {
 		return err
@@ -205,11 +248,11 @@ func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request)
 		}
 		keys = append(keys, *k)
 	}
-	return h.deleteKeys(w, r, org, keys)
+	return h.deleteKeys(w, r, secret.Change{Delete: keys}, org)
 }
 
-func (h *handlers) deleteKeys(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string) error {
-	if _, err := h.secrets.Apply(r.Context(), r.Caller, org, secret.Change{Delete: keys}); err != nil {
+func (h *handlers) deleteKeys(w http.ResponseWriter, r *exchange.Request, change secret.Change, org id.ID) error {
+	if _, err := h.secrets.Apply(r.Context(), r.Caller, org, change); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

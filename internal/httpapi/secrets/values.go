@@ -25,45 +25,60 @@ func (h *handlers) getSecretValues(w http.ResponseWriter, r *exchange.Request) e
 	if len(keys) > maxNamed {
 		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered", maxNamed)
 	}
-	values, err := h.holdValues(r, org, keys)
+	snap, tag, err := h.use(r, org, keys)
 	if err != nil {
 		return err
 	}
-	return sendValues(w, values)
+	if noneMatch(r.Request, tag) {
+		notModified(w, tag)
+		return nil
+	}
+	setTag(w, tag)
+	return sendValues(w, snap.Values())
 }
 
-// holdValues reads the values in memory that the request holds. How much they are is known when they have been read: until then
+// use reads values to be given out, and their tag. Where that is the caller's, no use of them is on record.
+func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (snap secret.Snapshot, tag string, err error) {
+	q := secret.Query{Keys: keys, ForUse: true, Versions: true}
+	err = h.holdValues(r, org, len(keys), func() (size int64, err error) {
+		snap, err = h.secrets.SnapshotUnless(r.Context(), r.Caller, org, q, func(s secret.Snapshot) bool {
+			tag = tagOf(s)
+			return noneMatch(r.Request, tag)
+		})
+		for k, got := range snap.Secrets {
+			size += int64(len(k) + got.Value.Len() + 128)
+		}
+		return size, err
+	})
+	return snap, tag, err
+}
+
+// holdValues reads values into memory that the request holds. How much they are is known when they have been read: until then
 // they count for what they were last time. Those whose size nobody knows yet are read a few at a time.
-func (h *handlers) holdValues(r *exchange.Request, org id.ID, keys []string) (map[string]secret.Value, error) {
-	held, known := h.sizes.last(org, len(keys))
+func (h *handlers) holdValues(r *exchange.Request, org id.ID, named int, read func() (size int64, err error)) error {
+	held, known := h.sizes.last(org, named)
 	if !known {
 		select {
 		case h.sizes.unknown <- struct{}{}:
 			defer func() { <-h.sizes.unknown }()
 		case <-r.Context().Done():
-			return nil, r.Context().Err()
+			return r.Context().Err()
 		}
-		held, _ = h.sizes.last(org, len(keys)) // somebody has read them meanwhile
+		held, _ = h.sizes.last(org, named) // somebody has read them meanwhile
 	}
 	if err := r.Hold(held); err != nil {
-		return nil, err
+		return err
 	}
-	values, err := h.secrets.UseAll(r.Context(), r.Caller, org, keys)
+	size, err := read()
 	if err != nil {
-		return nil, err
-	}
-	size := int64(0)
-	for k, v := range values {
-		size += int64(len(k) + len(v.Bytes()) + 128)
+		return err
 	}
 	size *= valuesCost
-	h.sizes.note(org, len(keys), size)
+	h.sizes.note(org, named, size)
 	if size > held {
-		if err := r.Hold(size - held); err != nil {
-			return nil, err
-		}
+		return r.Hold(size - held)
 	}
-	return values, nil
+	return nil
 }
 
 // valuesBuffer is how much of the values is written at a time, in bytes. An answer that fits is sent whole.
@@ -155,11 +170,17 @@ func (h *handlers) getSecretValue(w http.ResponseWriter, r *exchange.Request) er
 	if err != nil {
 		return err
 	}
-	v, err := h.secrets.Use(r.Context(), r.Caller, org, exchange.PathKey(r.Request))
+	key := exchange.PathKey(r.Request)
+	snap, tag, err := h.use(r, org, []string{key})
 	if err != nil {
 		return err
 	}
-	writeValues(w, append(appendValue([]byte(`{"value":`), v), '}'))
+	if noneMatch(r.Request, tag) {
+		notModified(w, tag)
+		return nil
+	}
+	setTag(w, tag)
+	writeValues(w, append(appendValue([]byte(`{"value":`), snap.Secrets[key].Value), '}'))
 	return nil
 }
 
