@@ -97,6 +97,9 @@ type Event struct {
 type Update struct {
 	Events []Event
 	Rev    int64
+	// Known, where it is not zero, says that whatever had returned by then has been told. It is when the engine was asked, and
+	// not when its answer came: that may have waited for long in a process that stood still.
+	Known time.Time
 }
 
 // HoldTime is how long a name stays held by a server that has died or cannot reach the engine.

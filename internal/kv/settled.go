@@ -17,14 +17,25 @@ const (
 	settleTries = 3
 	settleEach  = 20 * time.Second
 	settlePause = 100 * time.Millisecond
+	// settleTime is for how long an engine that carries out once is asked again. A cluster has a new leader by then.
+	settleTime = 10 * time.Second
 )
+
+// Once is an engine to which a transaction can be sent again: it is carried out once at most, also where an earlier try
+// arrives late, and after others have changed the same records.
+type Once interface {
+	// Once gives the tries of one transaction, and what is called after the last. A try that gives ErrUnknown may have been
+	// carried out, or may be yet: only another can tell. What gives any other error was not carried out, and will not be.
+	Once(conds []Cond, ops []Op) (try func(context.Context) (int64, error), end func())
+}
 
 // Settled gives, of an engine, one with transactions that tell the truth: what Txn gives as an error has not been carried out,
 // but for ErrUnknown. A transaction that has begun goes on when its caller's context ends. Where the engine's answer is
 // lost, the same transaction is put to it again: it is carried out then, or its conditions show that something has been
 // changed, and what it was to put shows by whom.
 //
-// Two transactions that put the same bytes cannot be told apart by that; either has then left what was wanted.
+// Two transactions that put the same bytes cannot be told apart by that; either has then left what was wanted. Where others
+// write to the engine, too, that is not enough: it is a Once then, and asked as that.
 func Settled(s Store) Store {
 	if _, already := s.(interface{ Settled() }); already {
 		return s
@@ -43,6 +54,9 @@ func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error
 		return 0, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	if e, ok := s.Store.(Once); ok {
+		return once(ctx, e, conds, ops)
+	}
 	var lost error
 	for try := range settleTries {
 		if try > 0 {
@@ -50,16 +64,16 @@ func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error
 		}
 		rev, err := s.try(ctx, conds, ops)
 		switch {
-		case err == nil, known(err) && lost == nil:
+		case err == nil, Known(err) && lost == nil:
 			return rev, err
 		case errors.Is(err, ErrConflict): // perhaps with the try before
-			if rev, ok := s.shows(ctx, ops); ok {
+			if rev, ok := Shows(ctx, s.Store, ops); ok {
 				return rev, nil
 			}
 			return 0, err
 		case errors.Is(err, ErrFault):
 			// Nothing is written any more. What can be read is not sure to be on disk.
-			if _, ok := s.shows(ctx, ops); ok || lost != nil {
+			if _, ok := Shows(ctx, s.Store, ops); ok || lost != nil {
 				return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
 			}
 			return 0, err
@@ -69,14 +83,30 @@ func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error
 	return 0, fmt.Errorf("%w: %w", ErrUnknown, lost)
 }
 
+// once sends a transaction until its outcome is known.
+func once(ctx context.Context, e Once, conds []Cond, ops []Op) (int64, error) {
+	try, end := e.Once(conds, ops)
+	defer end()
+	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, time.Second) {
+		trying, cancel := context.WithTimeout(ctx, settleEach)
+		rev, err := try(trying)
+		cancel()
+		again := errors.Is(err, ErrUnknown) || errors.Is(err, ErrUnavailable)
+		if !again || time.Since(began) > settleTime {
+			return rev, err
+		}
+		time.Sleep(pause)
+	}
+}
+
 func (s *settled) try(ctx context.Context, conds []Cond, ops []Op) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleEach)
 	defer cancel()
 	return s.Store.Txn(ctx, conds, ops)
 }
 
-// known reports whether the error says that nothing was carried out.
-func known(err error) bool {
+// Known reports whether the error says that nothing was carried out.
+func Known(err error) bool {
 	for _, e := range []error{ErrConflict, ErrTooLarge, ErrInvalid, ErrFull, ErrClosed} {
 		if errors.Is(err, e) {
 			return true
@@ -85,8 +115,8 @@ func known(err error) bool {
 	return false
 }
 
-// shows reports whether the data are as the operations leave them, with the revision of what they put.
-func (s *settled) shows(ctx context.Context, ops []Op) (rev int64, ok bool) {
+// Shows reports whether the data are as the operations leave them, with the revision of what they put.
+func Shows(ctx context.Context, s Store, ops []Op) (rev int64, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, settleEach)
 	defer cancel()
 	for _, op := range ops {

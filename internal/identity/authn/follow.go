@@ -20,21 +20,25 @@ var followed = []string{"auth/", "approle/", "user/", "org/", "member/", "member
 const followPause = 200 * time.Millisecond
 
 // following is whether memory may be trusted although other servers change the data: it may as long as every watch has told
-// something within stale.
+// all that had happened until stale ago.
 type following struct {
 	stale time.Duration
-	since time.Time
-	heard []atomic.Int64 // by watch: when it last told something, after since; 0 where it has ended
+	known []atomic.Pointer[time.Time] // by watch: until when it has told all; nil where it has ended
 }
 
-// fresh reports whether all watches are alive. Without other servers there is nothing to be behind.
+// fresh reports whether what is in memory may be believed. Without other servers there is nothing to be behind. Both clocks
+// count: the one that nobody sets stands still while a machine sleeps.
 func (f *following) fresh() bool {
 	if f == nil {
 		return true
 	}
-	oldest := time.Since(f.since) - f.stale
-	for i := range f.heard {
-		if at := f.heard[i].Load(); at == 0 || time.Duration(at) < oldest {
+	if f.stale <= 0 {
+		return false
+	}
+	now := time.Now()
+	for i := range f.known {
+		until := f.known[i].Load()
+		if until == nil || now.Sub(*until) > f.stale || now.Round(0).Sub(until.Round(0)) > f.stale {
 			return false
 		}
 	}
@@ -51,7 +55,7 @@ func (s *Service) Follow(ctx context.Context) {
 	var wg sync.WaitGroup
 	for i, prefix := range followed {
 		wg.Go(func() {
-			heard := &s.following.heard[i]
+			known := &s.following.known[i]
 			for ctx.Err() == nil {
 				first := true
 				err := s.kv.Watch(ctx, prefix, 0, func(u kv.Update) {
@@ -62,9 +66,11 @@ func (s *Service) Follow(ctx context.Context) {
 					for _, e := range u.Events {
 						s.forget(e.Key)
 					}
-					heard.Store(max(1, int64(time.Since(s.following.since))))
+					if until := u.Known; !until.IsZero() {
+						known.Store(&until)
+					}
 				})
-				heard.Store(0)
+				known.Store(nil)
 				s.cache.flush()
 				s.report(ctx, "following what other servers change", err)
 				select {

@@ -201,3 +201,34 @@ type unreadable struct {
 }
 
 func (u *unreadable) Get(context.Context, string) (kv.Record, error) { return kv.Record{}, u.err }
+
+// late is an engine whose watches tell what the engine said an hour ago, as one does whose process stood still.
+type late struct{ *counted }
+
+func (l late) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
+	return l.counted.Watch(ctx, prefix, after, func(u kv.Update) {
+		if !u.Known.IsZero() {
+			u.Known = u.Known.Add(-time.Hour)
+		}
+		tell(u)
+	})
+}
+
+// TestWakesUp believes nothing from memory for answers that have waited for longer than memory is good.
+func TestWakesUp(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	ada := f.AddUser(t, "ada")
+	engine := &counted{Store: f.KV}
+	woken := other(t, f, late{engine}, time.Minute)
+	_, token := f.AddToken(t, ada.ID, nil)
+	for end := time.Now().Add(3 * kv.WatchPulse / 2); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		before := engine.reads.Load()
+		if _, err := woken.ByToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		if engine.reads.Load() == before {
+			t.Fatal("a token is believed that was true an hour ago")
+		}
+	}
+	remembers(t, other(t, f, late{engine}, 2*time.Hour), engine, token)
+}

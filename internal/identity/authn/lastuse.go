@@ -44,6 +44,15 @@ func (u *usage) take() map[id.ID]int64 {
 	return d
 }
 
+// back takes back what could not be written.
+func (u *usage) back(uses map[id.ID]int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for a, at := range uses {
+		u.dirty[a] = max(at, u.dirty[a])
+	}
+}
+
 // recent is a use that is not written yet, or 0.
 func (u *usage) recent(a id.ID) int64 {
 	u.mu.Lock()
@@ -56,18 +65,21 @@ func (u *usage) recent(a id.ID) int64 {
 func (s *Service) writeUsage(ctx context.Context) error {
 	var conds []kv.Cond
 	var ops []kv.Op
+	uses, batch := s.used.take(), make(map[id.ID]int64)
 	flush := func() error {
 		if len(ops) == 0 {
 			return nil
 		}
 		_, err := s.kv.Txn(ctx, conds, ops)
-		conds, ops = nil, nil
-		if errors.Is(err, kv.ErrConflict) { // with another server, whose uses are as late
+		if errors.Is(err, kv.ErrConflict) { // with another server, over one of them: the next time looks again
+			s.used.back(batch)
 			err = nil
 		}
+		conds, ops = nil, nil
+		clear(batch)
 		return err
 	}
-	for a, at := range s.used.take() {
+	for a, at := range uses {
 		// A token deleted meanwhile would leave a stray record; the check narrows that to a moment, and no one reads it.
 		if _, err := s.kv.Get(ctx, record.Key("auth", a)); err != nil {
 			continue
@@ -82,7 +94,7 @@ func (s *Service) writeUsage(ctx context.Context) error {
 		case written >= at:
 			continue
 		}
-		conds = append(conds, kv.Unchanged(r))
+		conds, batch[a] = append(conds, kv.Unchanged(r)), at
 		if ops = append(ops, record.Put(key, at)); len(ops) == kv.MaxOps {
 			if err := flush(); err != nil {
 				return err

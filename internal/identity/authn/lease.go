@@ -47,7 +47,10 @@ func (s *Service) sweepLeases(ctx context.Context) error {
 		a, home, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)), ErrUnauthorized)
 		if errs.Is(err, errs.Unauthorized) {
 			_, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{kv.Delete(r.Key)})
-			return true, err
+			if errors.Is(err, kv.ErrConflict) {
+				err = nil // another server does the same
+			}
+			return err == nil, err
 		}
 		if err != nil {
 			return false, err
@@ -60,7 +63,11 @@ func (s *Service) sweepLeases(ctx context.Context) error {
 		}
 		if over {
 			// One that was renewed meanwhile has changed, and stays.
-			if _, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(home)}, a.Deletion()); err != nil {
+			_, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(home)}, a.Deletion())
+			if errors.Is(err, kv.ErrConflict) {
+				return true, nil
+			}
+			if err != nil {
 				return false, err
 			}
 			s.cache.drop(identity.Hash(a.Hash))

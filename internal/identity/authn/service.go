@@ -72,7 +72,7 @@ func New(c Config) (*Service, error) {
 	s.pw = pw
 	s.throttle = newThrottle(s.now)
 	if c.Shared {
-		s.following = &following{stale: c.Stale, since: time.Now(), heard: make([]atomic.Int64, len(followed))}
+		s.following = &following{stale: c.Stale, known: make([]atomic.Pointer[time.Time], len(followed))}
 	}
 	s.cache = newCache(cmp.Or(c.CacheSize, 1<<17), s.following)
 	s.used = newUsage()

@@ -77,9 +77,13 @@ func DataPlace(cfg *config.Config, engine string) string {
 }
 
 // etcdData is etcd as the server's engine.
+//
+// Its transactions are settled (kv.Settled), for all that stands on it: the answer of a member that is lost meanwhile, or of
+// a leader, is no rarity, and another server may have changed the same records before it is asked for.
 type etcdData struct {
 	*etcd.Store
-	stop func()
+	settled kv.Store
+	stop    func()
 
 	mu     sync.Mutex
 	health error
@@ -138,7 +142,7 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d := &etcdData{Store: store}
+	d := &etcdData{Store: store, settled: kv.Settled(store)}
 	var wg sync.WaitGroup
 	wg.Go(func() { d.probe(running) })
 	if len(followers) > 0 {
@@ -147,6 +151,14 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 	d.stop = func() { stop(); wg.Wait() }
 	return d, nil
 }
+
+// Txn is etcd's, settled.
+func (d *etcdData) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	return d.settled.Txn(ctx, conds, ops)
+}
+
+// Settled says so to kv.Settled.
+func (d *etcdData) Settled() {}
 
 // probe asks etcd now and then whether it serves.
 func (d *etcdData) probe(ctx context.Context) {

@@ -310,20 +310,34 @@ var errHangs = errors.New("a part of the server did not end in time and is left 
 
 // runsAlone is runs for what one server does for all: whoever holds the name does it, and another goes on when it ends.
 func (s *Server) runsAlone(ctx context.Context, name string, f func(context.Context)) {
-	s.runs(ctx, func(ctx context.Context) {
-		for ctx.Err() == nil {
-			held, release, err := s.Data.Hold(ctx, name)
-			if err == nil {
+	s.runs(ctx, func(ctx context.Context) { alone(ctx, s.Data, s.log, name, f) })
+}
+
+// alone does f while the name is held, until f ends by itself or ctx does.
+func alone(ctx context.Context, data kv.Store, log *slog.Logger, name string, f func(context.Context)) {
+	for ctx.Err() == nil {
+		held, release, err := data.Hold(ctx, name)
+		if err == nil {
+			var lost bool
+			func() {
+				defer release() // also where f panics: it would wait for itself when it is begun again
 				f(held)
-				release()
-				continue
+				lost = held.Err() != nil
+			}()
+			if !lost {
+				return
 			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(kv.HoldTime):
-			}
+			continue
 		}
-	})
+		if ctx.Err() != nil {
+			return
+		}
+		log.WarnContext(ctx, "what one server does for all waits for the data", "what", name, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(kv.HoldTime):
+		}
+	}
 }
 
 // Close closes the parts in reverse. One that hangs, on a disk that does not answer, say, keeps neither the others nor the

@@ -59,6 +59,7 @@ func (db *DB) Watch(ctx context.Context, prefix string, after int64, tell func(k
 	default:
 	}
 	one := &watcher{prefix: prefix, updates: make(chan kv.Update, maxWaiting)}
+	begun := time.Now()
 	w := &db.watchers
 	w.mu.Lock()
 	rev := w.rev
@@ -73,7 +74,7 @@ func (db *DB) Watch(ctx context.Context, prefix string, after int64, tell func(k
 		defer w.mu.Unlock()
 		delete(w.all, one)
 	}()
-	tell(kv.Update{Rev: rev})
+	tell(kv.Update{Rev: rev, Known: begun})
 	pulse := time.NewTicker(kv.WatchPulse)
 	defer pulse.Stop()
 	for {
@@ -85,7 +86,11 @@ func (db *DB) Watch(ctx context.Context, prefix string, after int64, tell func(k
 			rev = u.Rev
 			tell(u)
 		case <-pulse.C:
-			tell(kv.Update{Rev: rev})
+			u := kv.Update{Rev: rev, Known: time.Now()}
+			if len(one.updates) > 0 {
+				u.Known = time.Time{}
+			}
+			tell(u)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-db.done:

@@ -1,12 +1,15 @@
-// Package etcd is the kv.Store of several servers: the data are in an etcd cluster, of version 3.5 or later.
+// Package etcd is the kv.Store of several servers: the data are in an etcd cluster, of version 3.5.8 or later: before
+// that, etcd's word for how far a watch is could be early.
 //
 // Below the prefix that the configuration gives there are
 //
 //	<prefix>d/<key>        the records; a record's revision is etcd's ModRevision of its key
 //	<prefix>hold/<name>/…  who holds a name (Hold)
+//	<prefix>turn/<n>       the turns by which a transaction that is sent again is carried out once (Once)
 //
 // Reads are linearizable. A read that one member does not answer in time is sent again, to the next; a transaction is sent
-// once, for nobody can know whether one without an answer was carried out. Errors name no address.
+// once by Txn, for nobody can know whether one without an answer was carried out, and as often as needed by Once. Errors name
+// no address.
 package etcd
 
 import (
@@ -54,7 +57,8 @@ type Config struct {
 type Store struct {
 	client *clientv3.Client
 	data   string // what the keys of records begin with
-	names  string // and those of holds
+	names  string // those of holds
+	turns  turns
 
 	mu      sync.RWMutex // held for reading while a call begins, for writing by Close
 	closed  bool
@@ -84,6 +88,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{client: client, data: c.Prefix + "d/", names: c.Prefix + "hold/", metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
+	s.turns = turns{store: s, folder: c.Prefix + "turn/"}
 	if _, err := s.List(ctx, "", "", 1); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -202,11 +207,21 @@ func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, e
 		}
 		return 0, err
 	}
-	compares := make([]clientv3.Cmp, len(conds))
+	compares, changes := s.form(conds, ops)
+	res, err := s.send(ctx, "txn", compares, changes)
+	if err != nil {
+		return 0, err
+	}
+	return res.Header.Revision, nil
+}
+
+// form is a transaction in etcd's form.
+func (s *Store) form(conds []kv.Cond, ops []kv.Op) ([]clientv3.Cmp, []clientv3.Op) {
+	compares := make([]clientv3.Cmp, len(conds), len(conds)+1)
 	for i, c := range conds {
 		compares[i] = clientv3.Compare(clientv3.ModRevision(s.data+c.Key), "=", c.Rev)
 	}
-	changes := make([]clientv3.Op, len(ops))
+	changes := make([]clientv3.Op, len(ops), len(ops)+1)
 	for i, op := range ops {
 		switch op.Kind {
 		case kv.OpPut:
@@ -217,22 +232,24 @@ func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, e
 			changes[i] = clientv3.OpDelete(s.data+op.Key, clientv3.WithPrefix())
 		}
 	}
+	return compares, changes
+}
+
+// send sends a transaction once. With kv.ErrConflict it gives what the otherwise operations answered.
+func (s *Store) send(ctx context.Context, op string, ifs []clientv3.Cmp, then []clientv3.Op, otherwise ...clientv3.Op) (*clientv3.TxnResponse, error) {
 	bounded, done, err := s.begin(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer done()
 	start := time.Now()
-	res, err := s.client.Txn(bounded).If(compares...).Then(changes...).Commit()
+	res, err := s.client.Txn(bounded).If(ifs...).Then(then...).Else(otherwise...).Commit()
 	if err == nil && !res.Succeeded {
 		err = kv.ErrConflict
 	}
 	err = s.outcome(ctx, err)
-	s.metrics.observe("txn", start, err)
-	if err != nil {
-		return 0, err
-	}
-	return res.Header.Revision, nil
+	s.metrics.observe(op, start, err)
+	return res, err
 }
 
 // Close waits for the calls under way, each callTime at most, and ends the connections.
@@ -246,6 +263,7 @@ func (s *Store) Close() error {
 	if already {
 		return nil
 	}
+	s.turns.close()
 	if err := s.client.Close(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("closing the connection to etcd: %w", err)
 	}
@@ -280,6 +298,8 @@ func fault(ctx context.Context, err error) error {
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
 		return fmt.Errorf("%w: etcd has lower limits than it comes with: --max-request-bytes must be 1572864 "+
 			"and --max-txn-ops 128 at least", kv.ErrTooLarge)
+	case errors.Is(err, rpctypes.ErrLeaseNotFound):
+		return fmt.Errorf("%w: %w", kv.ErrUnavailable, errLease)
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
 		return errors.New("etcd denies the user the prefix of --etcd-prefix; grant it readwrite")
 	case errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrUserEmpty),

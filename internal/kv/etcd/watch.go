@@ -44,9 +44,18 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 	}
 	pulse := time.NewTicker(kv.WatchPulse)
 	defer pulse.Stop()
-	responses := s.client.Watch(watching, s.data+prefix, opts...)
 	heard := time.Now()
+	var known []moment // up to which all has been told when the watch has come to their revisions
+	if after == 0 {
+		known = []moment{{at: heard}}
+	}
+	asked, idle := make(chan moment, 1), make(chan struct{}, 1)
+	idle <- struct{}{}
+	responses := s.client.Watch(watching, s.data+prefix, opts...)
 	rev, told := after, false
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
 	for {
 		select {
 		case <-watching.Done():
@@ -55,11 +64,23 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			if time.Since(heard) > silence {
 				return ended(fmt.Errorf("%w: etcd is silent", kv.ErrUnavailable))
 			}
-			if err := s.client.RequestProgress(watching); err != nil {
-				return ended(fault(watching, err))
+			select {
+			case <-idle:
+				asking.Go(func() {
+					s.askProgress(watching, asked)
+					idle <- struct{}{}
+				})
+			default: // etcd has not answered yet
 			}
+		case m := <-asked:
+			known = append(known, m)
 		case res, ok := <-responses:
 			heard = time.Now()
+			select {
+			case m := <-asked: // before the answer that it is about
+				known = append(known, m)
+			default:
+			}
 			switch {
 			case !ok:
 				return ended(fmt.Errorf("%w: the watch was ended", kv.ErrUnavailable))
@@ -73,10 +94,16 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 				u.Rev = after
 			}
 			for _, e := range res.Events {
+				if told && e.Kv.ModRevision <= rev { // told before the client's connection broke
+					continue
+				}
 				u.Events = append(u.Events, kv.Event{Record: s.record(e.Kv), Deleted: e.Type == clientv3.EventTypeDelete})
 			}
 			if n := len(res.Events); n > 0 { // the header may be ahead of what is told
 				u.Rev = res.Events[n-1].Kv.ModRevision
+			}
+			for len(known) > 0 && known[0].rev <= u.Rev {
+				u.Known, known = known[0].at, known[1:]
 			}
 			if u.Rev < rev || told && u.Rev == rev && len(u.Events) == 0 && !res.IsProgressNotify() {
 				continue
@@ -85,6 +112,24 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			tell(u)
 		}
 	}
+}
+
+// moment is a point in time and the revision that etcd had then, or later.
+type moment struct {
+	at  time.Time
+	rev int64
+}
+
+// askProgress has the watch told how far it is, and tells before at which revision all is told that had returned by now.
+func (s *Store) askProgress(ctx context.Context, asked chan<- moment) {
+	bounded, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	now := time.Now()
+	// A read of nothing, and linearizable: what has returned by now is in the revision that it gives.
+	if res, err := s.client.Get(bounded, s.names, clientv3.WithCountOnly()); err == nil {
+		asked <- moment{now, res.Header.Revision}
+	}
+	_ = s.client.RequestProgress(bounded) // where it fails, the silence is noticed
 }
 
 // Hold holds a name; see kv.Store. It is etcd's own lock: a key of a lease that this server keeps alive.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -117,12 +118,17 @@ func testWatch(t *testing.T, s kv.Store) {
 	txn(t, s, nil, kv.Delete("w/a"))
 	txn(t, s, nil, kv.DeletePrefix("w/"))
 	last := txn(t, s, nil, put("w/end", "1"))
+	returned := time.Now()
 	want := []string{"w/a=1", "w/a=2", "w/b=1", "-w/a", "-w/b", "-w/before", "w/end=1"}
 	if diff := cmp.Diff(want, w.events(t, len(want))); diff != "" {
 		t.Errorf("what the watch told (-want +got):\n%s", diff)
 	}
 	// It tells, by and by, of being alive at the last revision, and never goes back.
-	us := w.until(t, func(us []kv.Update) bool { return us[len(us)-1].Rev >= last && len(us[len(us)-1].Events) == 0 })
+	w.until(t, func(us []kv.Update) bool { return us[len(us)-1].Rev >= last && len(us[len(us)-1].Events) == 0 })
+	us := w.until(t, func(us []kv.Update) bool { return us[len(us)-1].Known.After(returned) })
+	if us[len(us)-1].Rev < last {
+		t.Errorf("at revision %d it says that it has told of what returned with revision %d", us[len(us)-1].Rev, last)
+	}
 	for i := range us[1:] {
 		if us[i+1].Rev < us[i].Rev {
 			t.Errorf("an update at revision %d came after one at %d", us[i+1].Rev, us[i].Rev)

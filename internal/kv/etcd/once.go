@@ -1,0 +1,274 @@
+package etcd
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"strongroom/internal/kv"
+)
+
+// turnLease is for how long, in seconds, etcd keeps the turns of a server that it does not hear of.
+const turnLease = 60
+
+// errLease is a transaction that etcd refused because its turn's lease has ended.
+var errLease = errors.New("the server was out of etcd's reach for so long that its lease has ended")
+
+// turns are records by which a transaction is carried out once however often it is sent. Each has the condition that its turn
+// is unchanged, and changes it: what has been carried out is not carried out again, whatever became of its other records, and
+// the turn's revision tells that, and when, it was. One turn is used by one transaction at a time. They go with a lease, and
+// etcd carries out nothing that names a lease which has ended.
+type turns struct {
+	store  *Store
+	folder string
+
+	mu    sync.Mutex
+	lease *turnsOf
+}
+
+// turnsOf are those of one lease.
+type turnsOf struct {
+	id   clientv3.LeaseID
+	name string
+	over context.CancelFunc // ends keeping it alive
+
+	mu   sync.Mutex
+	free []*turn
+	made int
+	gone bool
+}
+
+type turn struct {
+	of  *turnsOf
+	key string
+	rev int64 // 0 before it is first used
+}
+
+// take gives a turn that nobody uses. It gives kv.ErrUnavailable or kv.ErrFull where there is no lease to be had.
+func (t *turns) take(ctx context.Context) (*turn, error) {
+	l, err := t.leased(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.free); n > 0 {
+		last := l.free[n-1]
+		l.free = l.free[:n-1]
+		return last, nil
+	}
+	l.made++
+	return &turn{of: l, key: fmt.Sprintf("%s%s/%d", t.folder, l.name, l.made)}, nil
+}
+
+// back takes a turn back whose revision is known.
+func (l *turnsOf) back(t *turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.free = append(l.free, t)
+}
+
+func (l *turnsOf) ended() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone
+}
+
+func (l *turnsOf) end() {
+	l.mu.Lock()
+	l.gone = true
+	l.mu.Unlock()
+	l.over()
+}
+
+// leased gives the turns of a lease that has not ended, as far as is known.
+func (t *turns) leased(ctx context.Context) (*turnsOf, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lease != nil && !t.lease.ended() {
+		return t.lease, nil
+	}
+	bounded, done, err := t.store.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	granted, err := t.store.client.Grant(bounded, turnLease)
+	if err != nil {
+		return nil, t.store.outcome(ctx, err)
+	}
+	living, over := context.WithCancel(t.store.ending)
+	l := &turnsOf{id: granted.ID, name: rand.Text(), over: over}
+	alive, err := t.store.client.KeepAlive(living, granted.ID)
+	if err != nil {
+		over()
+		return nil, t.store.outcome(ctx, err)
+	}
+	go func() {
+		for range alive { // each time that it is kept alive
+		}
+		l.end()
+	}()
+	t.lease = l
+	return l, nil
+}
+
+// close removes the turns. Where etcd is out of reach, it does so itself when it has not heard of the server for a minute.
+func (t *turns) close() {
+	t.mu.Lock()
+	l := t.lease
+	t.mu.Unlock()
+	if l == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = t.store.client.Revoke(ctx, l.id)
+	l.end()
+}
+
+// Once gives the tries of one transaction; see kv.Once. One that puts nothing has no turn: it can be sent where there is no
+// room left, and what it leaves is the same however often it is. So has one of as many conditions or operations as etcd takes.
+func (s *Store) Once(conds []kv.Cond, ops []kv.Op) (try func(context.Context) (int64, error), end func()) {
+	puts := false
+	for _, op := range ops {
+		puts = puts || op.Kind == kv.OpPut
+	}
+	if !puts || len(conds) == kv.MaxOps || len(ops) == kv.MaxOps {
+		o := &unguarded{s: s, conds: conds, ops: ops}
+		return o.try, func() {}
+	}
+	o := &once{s: s, conds: conds, ops: ops}
+	return o.try, o.end
+}
+
+type once struct {
+	s     *Store
+	conds []kv.Cond
+	ops   []kv.Op
+	turn  *turn
+	lost  bool // a try may have been carried out, or may be yet
+}
+
+func (o *once) try(ctx context.Context) (int64, error) {
+	if err := kv.Validate(o.conds, o.ops); err != nil {
+		return 0, err
+	}
+	for {
+		if o.turn == nil {
+			t, err := o.s.turns.take(ctx)
+			if err != nil {
+				return 0, err
+			}
+			o.turn = t
+		}
+		t := o.turn
+		compares, changes := o.s.form(o.conds, o.ops)
+		res, err := o.s.send(ctx, "txn", append(compares, t.unchanged()), append(changes, t.put(turnDone)), clientv3.OpGet(t.key))
+		switch {
+		case err == nil:
+			t.rev, o.lost = res.Header.Revision, false
+			return t.rev, nil
+		case errors.Is(err, kv.ErrConflict):
+			rev, err := o.refused(ctx, res)
+			if errors.Is(err, errLease) && !o.lost {
+				break
+			}
+			return rev, err
+		case errors.Is(err, errLease) && !o.lost:
+		case kv.Known(err) && !o.lost:
+			return 0, err
+		default:
+			o.lost = true
+			return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, err)
+		}
+		t.of.end() // etcd refuses all that names this lease
+		o.turn = nil
+	}
+}
+
+// refused tells why a try was refused, by what its turn is: an earlier one was carried out, or none was and none will be.
+func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, error) {
+	t := o.turn
+	found := res.Responses[0].GetResponseRange().Kvs
+	if o.lost && revision(found) == t.rev { // an earlier try may still come, and find that the conditions hold by then
+		fence, err := o.s.send(ctx, "fence", []clientv3.Cmp{t.unchanged()}, []clientv3.Op{t.put(turnRefused)}, clientv3.OpGet(t.key))
+		switch {
+		case err == nil:
+			t.rev, o.lost = fence.Header.Revision, false
+			return 0, kv.ErrConflict
+		case !errors.Is(err, kv.ErrConflict):
+			return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, err)
+		}
+		found = fence.Responses[0].GetResponseRange().Kvs
+	}
+	switch {
+	case revision(found) == t.rev:
+		return 0, kv.ErrConflict
+	case len(found) == 0:
+		return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, errLease)
+	}
+	t.rev, o.lost = revision(found), false
+	if string(found[0].Value) == turnRefused {
+		return 0, kv.ErrConflict
+	}
+	return t.rev, nil
+}
+
+// What a turn says of the transaction that changed it last.
+const (
+	turnDone    = "done"
+	turnRefused = "refused"
+)
+
+func (t *turn) unchanged() clientv3.Cmp {
+	return clientv3.Compare(clientv3.ModRevision(t.key), "=", t.rev)
+}
+
+func (t *turn) put(what string) clientv3.Op {
+	return clientv3.OpPut(t.key, what, clientv3.WithLease(t.of.id))
+}
+
+func revision(found []*mvccpb.KeyValue) int64 {
+	if len(found) == 0 {
+		return 0
+	}
+	return found[0].ModRevision
+}
+
+func (o *once) end() {
+	if o.turn != nil && !o.lost {
+		o.turn.of.back(o.turn)
+	}
+}
+
+// unguarded is a transaction without a turn. What it leaves tells whether it was carried out.
+type unguarded struct {
+	s     *Store
+	conds []kv.Cond
+	ops   []kv.Op
+	lost  bool
+}
+
+func (o *unguarded) try(ctx context.Context) (int64, error) {
+	rev, err := o.s.Txn(ctx, o.conds, o.ops)
+	switch {
+	case err == nil:
+		return rev, nil
+	case errors.Is(err, kv.ErrConflict) && o.lost:
+		if rev, ok := kv.Shows(ctx, o.s, o.ops); ok {
+			return rev, nil
+		}
+		return 0, err
+	case !o.lost && kv.Known(err):
+		return 0, err
+	}
+	o.lost = true
+	return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, err)
+}

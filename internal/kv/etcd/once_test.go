@@ -1,0 +1,115 @@
+package etcd
+
+import (
+	"errors"
+	"testing"
+
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/etcdtest"
+	"strongroom/internal/kv/kvtest"
+)
+
+func TestSettledSuite(t *testing.T) {
+	c := etcdtest.Shared(t)
+	kvtest.Test(t, func(t *testing.T) kv.Store { return kv.Settled(open(t, c, etcdtest.Prefix(t))) })
+}
+
+// TestOnce loses the answers of transactions that were carried out, and has others change what they put before they are sent
+// again: each was carried out once, and is told as that.
+func TestOnce(t *testing.T) {
+	c := etcdtest.Shared(t)
+	put := func(k, v string) []kv.Op { return []kv.Op{kv.Put(k, []byte(v))} }
+	for name, conds := range map[string][]kv.Cond{"without a condition": nil, "for a new record": {kv.Missing("k")}} {
+		for what, others := range map[string][]kv.Op{"removed": {kv.Delete("k")}, "overwritten": put("k", "theirs"), "untouched": put("other", "x")} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				s := open(t, c, etcdtest.Prefix(t))
+				for range 2 { // of a new turn, and of one that was used
+					if _, err := s.Txn(t.Context(), nil, []kv.Op{kv.Delete("k")}); err != nil {
+						t.Fatal(err)
+					}
+					o := &once{s: s, conds: conds, ops: put("k", "ours")}
+					was, err := s.turns.take(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					before := *was
+					o.turn = was
+					rev, err := o.try(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					*o.turn, o.lost = before, true // the answer did not come
+					if _, err := s.Txn(t.Context(), nil, others); err != nil {
+						t.Fatal(err)
+					}
+					if again, err := o.try(t.Context()); err != nil || again != rev {
+						t.Errorf("sent again: revision %d, %v, want %d", again, err, rev)
+					}
+					o.end()
+					r, err := s.Get(t.Context(), "k")
+					if got := string(r.Value); what == "removed" && !errors.Is(err, kv.ErrNotFound) || what == "overwritten" && got != "theirs" ||
+						what == "untouched" && got != "ours" {
+						t.Errorf("it was carried out twice: %q, %v", got, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestOnceLate has a try arrive after another was told as refused, and when its condition holds.
+func TestOnceLate(t *testing.T) {
+	s := open(t, etcdtest.Shared(t), etcdtest.Prefix(t))
+	there, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte("there"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		turn, err := s.turns.take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := *turn
+		o := &once{s: s, conds: []kv.Cond{kv.Missing("k")}, ops: []kv.Op{kv.Put("k", []byte("ours"))}, turn: turn, lost: true}
+		late := &once{s: s, conds: o.conds, ops: o.ops, turn: &copied}
+		if _, err := o.try(t.Context()); !errors.Is(err, kv.ErrConflict) || errors.Is(err, kv.ErrUnknown) {
+			t.Errorf("refused: %v", err)
+		}
+		o.end()
+		if _, err := s.Txn(t.Context(), []kv.Cond{{Key: "k", Rev: there}}, []kv.Op{kv.Delete("k")}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := late.try(t.Context()); !errors.Is(err, kv.ErrConflict) {
+			t.Errorf("the late one: %v", err)
+		}
+		if _, err := s.Get(t.Context(), "k"); !errors.Is(err, kv.ErrNotFound) {
+			t.Errorf("the late one was carried out: %v", err)
+		}
+		if there, err = s.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte("there"))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOnceLeaseEnds takes the lease away below a server: what it sends next is carried out with another, and not told as a
+// conflict; what was sent before, and has no answer, is not known.
+func TestOnceLeaseEnds(t *testing.T) {
+	s := open(t, etcdtest.Shared(t), etcdtest.Prefix(t))
+	settled := kv.Settled(s)
+	for i := range 3 {
+		if _, err := settled.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte{byte(i)})}); err != nil {
+			t.Fatal(err)
+		}
+		o := &once{s: s, ops: []kv.Op{kv.Put("lost", nil)}}
+		if _, err := o.try(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		o.lost = true
+		if _, err := s.client.Revoke(t.Context(), o.turn.of.id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.try(t.Context()); !errors.Is(err, kv.ErrUnknown) {
+			t.Errorf("a lost one, when the lease has ended: %v", err)
+		}
+	}
+}
