@@ -1,9 +1,11 @@
 package secrets
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/id"
 )
 
@@ -14,8 +16,7 @@ const maxListCache = 16 << 20
 // much less work than to encode them: a store that keeps its list gives the same strings again, which compare at once.
 type listCache struct {
 	mu    sync.RWMutex
-	size  int
-	lists map[id.ID]listAnswer
+	lists *bounded.Map[id.ID, listAnswer]
 }
 
 type listAnswer struct {
@@ -23,33 +24,26 @@ type listAnswer struct {
 	body []byte
 }
 
+func newListCache() listCache {
+	return listCache{lists: bounded.New[id.ID, listAnswer](maxListCache, nil)}
+}
+
 // answer gives the answer with those names.
-func (c *listCache) answer(org id.ID, keys []string) []byte {
+func (c *listCache) answer(org id.ID, keys []string) ([]byte, error) {
 	c.mu.RLock()
-	kept := c.lists[org]
+	kept, ok := c.lists.Get(org)
 	c.mu.RUnlock()
-	if kept.body != nil && sameKeys(kept.keys, keys) {
-		return kept.body
+	if ok && sameKeys(kept.keys, keys) {
+		return kept.body, nil
 	}
-	body := appendKeys(org, keys)
+	body, err := json.Marshal(newNames(org, keys))
+	if err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(org)
-	if len(body) > maxListCache {
-		return body
-	}
-	for other := range c.lists { // any: map order is as good as random
-		if c.size+len(body) <= maxListCache {
-			break
-		}
-		c.remove(other)
-	}
-	if c.lists == nil {
-		c.lists = make(map[id.ID]listAnswer)
-	}
-	c.lists[org] = listAnswer{keys, body}
-	c.size += len(body)
-	return body
+	c.lists.Put(org, listAnswer{keys, body}, len(body))
+	return body, nil
 }
 
 // sameKeys compares two lists. Most of the time they are one and the same.
@@ -57,7 +51,25 @@ func sameKeys(a, b []string) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
-func (c *listCache) remove(org id.ID) {
-	c.size -= len(c.lists[org].body)
-	delete(c.lists, org)
+// names is the list on the wire. The link to the list itself is there under two names, because the first readers knew it
+// as "secrets" and InfluxDB sends "self".
+type names struct {
+	Links struct {
+		Org     string `json:"org"`
+		Self    string `json:"self"`
+		Secrets string `json:"secrets"`
+	} `json:"links"`
+	Secrets  []string       `json:"secrets"`
+	Versions map[string]int `json:"versions,omitzero"` // nil where they were not asked for
+}
+
+func newNames(org id.ID, keys []string) *names {
+	n := &names{Secrets: keys}
+	if keys == nil {
+		n.Secrets = []string{} // not null
+	}
+	n.Links.Org = "/api/v2/orgs/" + org.String()
+	n.Links.Self = n.Links.Org + "/secrets"
+	n.Links.Secrets = n.Links.Self
+	return n
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -27,7 +26,7 @@ type handlers struct {
 
 // Routes are the paths of an organisation's secrets.
 func Routes(s *secret.Service) exchange.Table {
-	h := &handlers{secrets: s, sizes: sizes{unknown: make(chan struct{}, maxUnknown)}}
+	h := &handlers{secrets: s, lists: newListCache(), sizes: sizes{unknown: make(chan struct{}, maxUnknown)}}
 	return exchange.Table{
 		"/api/v2/orgs/{orgID}/secrets":                   {"GET": exchange.Auth(h.getSecrets), "PATCH": {Do: h.patchSecrets, Body: exchange.LargeBody}},
 		"/api/v2/orgs/{orgID}/secrets/{key}":             {"GET": exchange.Auth(h.getSecret), "DELETE": exchange.Auth(h.deleteSecret), "POST": {Do: h.postSecretsDelete, Body: exchange.LargeBody}},
@@ -54,27 +53,12 @@ func (h *handlers) getSecrets(w http.ResponseWriter, r *exchange.Request) error 
 	if err != nil {
 		return err
 	}
-	exchange.WriteBytes(w, http.StatusOK, h.lists.answer(org, keys))
+	body, err := h.lists.answer(org, keys)
+	if err != nil {
+		return err
+	}
+	exchange.WriteBytes(w, http.StatusOK, body)
 	return nil
-}
-
-// appendKeys writes the list by hand: it is the answer given most often, and may hold thousands of names. The link to
-// the list itself is there under two names, because the first readers knew it as "secrets" and InfluxDB sends "self".
-func appendKeys(org id.ID, keys []string) []byte {
-	size := 160
-	for _, k := range keys {
-		size += len(k) + 3
-	}
-	b := make([]byte, 0, size)
-	path := "/api/v2/orgs/" + org.String()
-	b = append(b, `{"links":{"org":"`+path+`","self":"`+path+`/secrets","secrets":"`+path+`/secrets"},"secrets":[`...)
-	for i, k := range keys {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = exchange.AppendString(b, k)
-	}
-	return append(b, `]}`...)
 }
 
 // getVersions is the list with the versions. A store reads the values with them, which count for what they are.
@@ -87,14 +71,9 @@ func (h *handlers) getVersions(w http.ResponseWriter, r *exchange.Request, org i
 	if err != nil {
 		return err
 	}
-	body := appendKeys(org, slices.Sorted(maps.Keys(versions)))
-	more, err := json.Marshal(versions)
-	if err != nil {
-		return fmt.Errorf("encoding an answer: %w", err)
-	}
-	body = append(append(body[:len(body)-1], `,"versions":`...), more...)
-	exchange.WriteBytes(w, http.StatusOK, append(body, '}'))
-	return nil
+	list := newNames(org, slices.Sorted(maps.Keys(versions)))
+	list.Versions = versions
+	return exchange.WriteJSON(w, http.StatusOK, list)
 }
 
 func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"strongroom/internal/access"
+	"strongroom/internal/bounded"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 )
@@ -29,8 +30,7 @@ type entry struct {
 // Service.Change).
 type cache struct {
 	mu      sync.RWMutex
-	max     int
-	entries map[identity.Hash]entry
+	entries *bounded.Map[identity.Hash, entry]
 	tokens  map[id.ID]identity.Hash // by authorization, those in entries
 	// children are the tokens in entries that hang on an authorization.
 	children map[id.ID]map[identity.Hash]bool
@@ -40,8 +40,9 @@ type cache struct {
 }
 
 func newCache(size int, f *following) *cache {
-	return &cache{max: size, entries: make(map[identity.Hash]entry), tokens: make(map[id.ID]identity.Hash),
-		children: make(map[id.ID]map[identity.Hash]bool), following: f}
+	c := &cache{tokens: make(map[id.ID]identity.Hash), children: make(map[id.ID]map[identity.Hash]bool), following: f}
+	c.entries = bounded.New(size, c.gone)
+	return c
 }
 
 // get gives what is known, and nothing while it may be out of date.
@@ -50,7 +51,7 @@ func (c *cache) get(h identity.Hash) (entry, bool) {
 		return entry{}, false
 	}
 	c.mu.RLock()
-	e, ok := c.entries[h]
+	e, ok := c.entries.Get(h)
 	c.mu.RUnlock()
 	return e, ok
 }
@@ -64,13 +65,7 @@ func (c *cache) add(h identity.Hash, e entry, gen uint64) {
 	if c.gen.Load() != gen {
 		return
 	}
-	if len(c.entries) >= c.max {
-		for victim := range c.entries { // any one: the order of a map is random enough
-			c.remove(victim)
-			break
-		}
-	}
-	c.entries[h] = e
+	c.entries.Put(h, e, 1)
 	if a := e.principal.AuthorizationID; a.Valid() {
 		c.tokens[a] = h
 	}
@@ -82,15 +77,12 @@ func (c *cache) add(h identity.Hash, e entry, gen uint64) {
 	}
 }
 
-// remove takes one out. The caller holds c.mu.
-func (c *cache) remove(h identity.Hash) {
-	if e, ok := c.entries[h]; ok {
-		delete(c.tokens, e.principal.AuthorizationID)
-		delete(c.entries, h)
-		for _, p := range e.parents {
-			if delete(c.children[p], h); len(c.children[p]) == 0 {
-				delete(c.children, p)
-			}
+// gone forgets where an entry is found that is kept no more. The caller holds c.mu.
+func (c *cache) gone(h identity.Hash, e entry) {
+	delete(c.tokens, e.principal.AuthorizationID)
+	for _, p := range e.parents {
+		if delete(c.children[p], h); len(c.children[p]) == 0 {
+			delete(c.children, p)
 		}
 	}
 }
@@ -100,10 +92,10 @@ func (c *cache) dropAuthorization(a id.ID) {
 	c.mu.Lock()
 	c.gen.Add(1)
 	if h, ok := c.tokens[a]; ok {
-		c.remove(h)
+		c.entries.Drop(h)
 	}
 	for h := range c.children[a] {
-		c.remove(h)
+		c.entries.Drop(h)
 	}
 	c.mu.Unlock()
 }
@@ -112,7 +104,7 @@ func (c *cache) dropAuthorization(a id.ID) {
 func (c *cache) drop(h identity.Hash) {
 	c.mu.Lock()
 	c.gen.Add(1)
-	c.remove(h)
+	c.entries.Drop(h)
 	c.mu.Unlock()
 }
 
@@ -120,8 +112,6 @@ func (c *cache) drop(h identity.Hash) {
 func (c *cache) flush() {
 	c.mu.Lock()
 	c.gen.Add(1)
-	clear(c.entries)
-	clear(c.tokens)
-	clear(c.children)
+	c.entries.Clear()
 	c.mu.Unlock()
 }

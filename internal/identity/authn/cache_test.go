@@ -30,7 +30,7 @@ func TestCacheIsBounded(t *testing.T) {
 	for i := range 1000 {
 		c.add(identity.HashOf(string(rune(i))), entry{principal: &access.Principal{}}, c.generation())
 	}
-	if n := len(c.entries); n > 10 {
+	if n := c.entries.Len(); n > 10 {
 		t.Errorf("the cache holds %d entries, at most 10 are allowed", n)
 	}
 }

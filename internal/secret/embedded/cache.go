@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/id"
 )
 
@@ -12,30 +13,26 @@ const maxCached = 32 << 20
 
 // cache keeps lists of names, each with the revision of the head it belongs to. Nobody may change a list in it.
 type cache struct {
-	max int
-
 	mu    sync.RWMutex
-	size  int
-	lists map[id.ID]cached
+	lists *bounded.Map[id.ID, cached]
 }
 
 type cached struct {
 	rev  int64
 	keys []string
-	size int
 }
 
-func newCache(max int) cache { return cache{max: max, lists: map[id.ID]cached{}} }
+func newCache(limit int) cache { return cache{lists: bounded.New[id.ID, cached](limit, nil)} }
 
 // get gives the list of that very revision.
 func (c *cache) get(org id.ID, rev int64) ([]string, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	l, ok := c.lists[org]
+	l, ok := c.lists.Get(org)
 	return l.keys, ok && l.rev == rev
 }
 
-// put keeps the list unless a newer one is there or it takes more than all may.
+// put keeps the list unless a newer one is there.
 func (c *cache) put(org id.ID, rev int64, keys []string) {
 	size := 128 // the entry itself, about
 	for _, k := range keys {
@@ -43,21 +40,15 @@ func (c *cache) put(org id.ID, rev int64, keys []string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lists[org].rev >= rev {
-		return
+	if l, ok := c.lists.Get(org); !ok || l.rev < rev {
+		c.lists.Put(org, cached{rev, keys}, size)
 	}
-	c.remove(org)
-	if size > c.max {
-		return
-	}
-	for victim := range c.lists { // any: map order is as good as random
-		if c.size+size <= c.max {
-			break
-		}
-		c.remove(victim)
-	}
-	c.lists[org] = cached{rev, keys, size}
-	c.size += size
+}
+
+func (c *cache) drop(org id.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lists.Drop(org)
 }
 
 // packed puts the names next to each other in one piece of memory. As parts of the records' keys, which are several times
@@ -68,15 +59,4 @@ func packed(keys []string) []string {
 		keys[i], all = all[:len(k)], all[len(k):]
 	}
 	return keys
-}
-
-func (c *cache) drop(org id.ID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.remove(org)
-}
-
-func (c *cache) remove(org id.ID) {
-	c.size -= c.lists[org].size
-	delete(c.lists, org)
 }

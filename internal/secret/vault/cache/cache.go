@@ -7,6 +7,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"strongroom/internal/bounded"
 )
 
 // Config bounds a cache.
@@ -31,7 +33,7 @@ type Cache[K comparable, V any] struct {
 	conf Config[K, V]
 
 	mu      sync.Mutex
-	kept    map[K]*kept[V]
+	kept    *bounded.Map[K, *kept[V]]
 	flights map[K]*flight[V]
 	counts  Counts
 }
@@ -50,14 +52,15 @@ type flight[V any] struct {
 
 // New makes an empty cache.
 func New[K comparable, V any](c Config[K, V]) *Cache[K, V] {
-	return &Cache[K, V]{conf: c, kept: make(map[K]*kept[V]), flights: make(map[K]*flight[V])}
+	drop := func(_ K, k *kept[V]) { k.drop.Stop() }
+	return &Cache[K, V]{conf: c, kept: bounded.New(max(c.Max, 1), drop), flights: make(map[K]*flight[V])}
 }
 
 // Get gives what is kept, or reads it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	c.mu.Lock()
-	k := c.kept[key]
-	if k != nil && time.Since(k.read) < c.conf.TTL {
+	k, ok := c.kept.Get(key)
+	if ok && time.Since(k.read) < c.conf.TTL {
 		c.counts.Hits++
 		c.mu.Unlock()
 		return k.value, nil
@@ -85,7 +88,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Only what is still kept: a write may have dropped what the caller saw before.
-	if k := c.kept[key]; k != nil && time.Since(k.read) < c.conf.TTL+c.conf.Stale {
+	if k, ok := c.kept.Get(key); ok && time.Since(k.read) < c.conf.TTL+c.conf.Stale {
 		c.counts.Stale++
 		return k.value, nil
 	}
@@ -109,43 +112,28 @@ func (c *Cache[K, V]) read(ctx context.Context, key K, f *flight[V]) {
 	}
 	delete(c.flights, key)
 	if f.err != nil && !c.conf.Outage(f.err) {
-		c.remove(key)
+		c.kept.Drop(key)
 	}
 	if f.err != nil || c.conf.TTL <= 0 {
 		return
-	}
-	c.remove(key)
-	for len(c.kept) >= max(c.conf.Max, 1) {
-		for other := range maps.Keys(c.kept) { // any will do: what is asked for often comes back
-			c.remove(other)
-			break
-		}
 	}
 	k := &kept[V]{value: f.value, read: began}
 	// Secrets do not stay in memory because nobody asks for them.
 	k.drop = time.AfterFunc(c.conf.TTL+c.conf.Stale, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.kept[key] == k {
-			delete(c.kept, key)
+		if now, _ := c.kept.Get(key); now == k {
+			c.kept.Drop(key)
 		}
 	})
-	c.kept[key] = k
-}
-
-// remove forgets what is kept. The lock is held.
-func (c *Cache[K, V]) remove(key K) {
-	if k := c.kept[key]; k != nil {
-		k.drop.Stop()
-		delete(c.kept, key)
-	}
+	c.kept.Put(key, k, 1)
 }
 
 // Drop forgets one, also what reads under way bring.
 func (c *Cache[K, V]) Drop(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(key)
+	c.kept.Drop(key)
 	delete(c.flights, key)
 }
 
@@ -153,9 +141,9 @@ func (c *Cache[K, V]) Drop(key K) {
 func (c *Cache[K, V]) DropIf(is func(K) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for key := range c.kept {
+	for key := range c.kept.Keys() {
 		if is(key) {
-			c.remove(key)
+			c.kept.Drop(key)
 		}
 	}
 	maps.DeleteFunc(c.flights, func(key K, _ *flight[V]) bool { return is(key) })
@@ -165,9 +153,7 @@ func (c *Cache[K, V]) DropIf(is func(K) bool) {
 func (c *Cache[K, V]) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for key := range c.kept {
-		c.remove(key)
-	}
+	c.kept.Clear()
 	clear(c.flights)
 }
 
@@ -176,6 +162,6 @@ func (c *Cache[K, V]) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.counts
-	n.Kept = len(c.kept)
+	n.Kept = c.kept.Len()
 	return n
 }
