@@ -166,7 +166,8 @@ type Detail struct {
 //	errs.RequestTooLarge     the change does not fit the store, and the message says which limit
 //	errs.Forbidden           the organisation's secrets are read-only here (changes only; Purge leaves them and gives nil)
 //	errs.Invalid             the organisation's name cannot be part of the path that the store is told to keep secrets at
-//	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out
+//	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out, or keep
+//	                         something else than a secret under a name that the change sets; nothing was changed
 //	errs.PreconditionFailed  a condition of the change does not hold (Apply only)
 //	errs.NotImplemented      the store cannot do that for the organisation, as About says
 //
@@ -192,8 +193,8 @@ type Store interface {
 
 	// Apply carries out the whole change or none of it. Keys to delete that do not exist are no error. After it has
 	// returned nil, every Keys and Read on any client of the same data sees the change. When it returns ctx's error or
-	// errs.Unavailable, the change may or may not have been made, but never half of it. Conditions are judged in the
-	// write's own transaction.
+	// errs.Unavailable, the change may or may not have been made, but never half of it: it comes once, at any time after the
+	// call, or never. Conditions are judged in the write's own transaction.
 	Apply(ctx context.Context, org id.ID, change Change) (Outcome, error)
 
 	// Purge removes everything the store keeps for the organisation, earlier versions included. It is safe to repeat.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,10 +47,20 @@ func TestForeignValues(t *testing.T) {
 		t.Errorf("custom metadata: %v", after.Metadata.CustomMetadata)
 	}
 
-	// To set one is to replace it.
-	apply(t, s, set("number", "one"))
-	if got := v.Read(t, mount, org.String()).Data["number"]; string(got) != `"one"` {
-		t.Errorf("number is %s", got)
+	// To set one is refused, by whatever change, and what it says next to it is not done.
+	for range 2 {
+		for name, c := range map[string]secret.Change{
+			"one": set("number", "one"), "with another": set("null", "n", "d", "4"), "with a deletion": {Set: set("list", "l").Set, Delete: []string{"b"}},
+			"if it exists": {Set: set("true", "t").Set, Only: secret.IfExisting}, "if it is new": {Set: set("object", "o").Set, Only: secret.IfNew},
+		} {
+			if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.Conflict) || !strings.Contains(errs.Message(err), "choose another name") {
+				t.Errorf("%s: %v (%s), want a conflict", name, err, errs.CodeOf(err))
+			}
+		}
+		wantKeys(t, s, "b", "c") // which the second time around knows the entry's shape
+	}
+	if diff := cmp.Diff(texts(want), texts(v.Read(t, mount, org.String()).Data)); diff != "" {
+		t.Errorf("the entry after refused changes (-want +got):\n%s", diff)
 	}
 }
 

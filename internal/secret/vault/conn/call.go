@@ -245,6 +245,12 @@ func (c *Conn) whyDenied(ctx context.Context, r Request) string {
 	return fix
 }
 
+// Vault's own words for the states in which it serves no request.
+const (
+	saysSealed        = "Vault is sealed"
+	saysUninitialised = "not initialized"
+)
+
 // classify makes of a client's error what it means: ErrMismatch, a *errs.Error, or a failure.
 func classify(err error) error {
 	if f := (failure{}); errors.As(err, &f) {
@@ -282,9 +288,9 @@ func classify(err error) error {
 		return errs.New(errs.RequestTooLarge, "the organisation would have more secrets than the secret store takes in one entry (max_json_object_entry_count, 10,000 by default)")
 	case code == http.StatusRequestEntityTooLarge, says("request body too large"):
 		return tooLarge("the secret store takes in one request (max_request_size, 32 MiB by default)")
-	case says("Vault is sealed"):
+	case says(saysSealed):
 		return failure{Sealed, detail}
-	case says("not initialized"):
+	case says(saysUninitialised):
 		return failure{Uninitialised, detail}
 	case (code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout) &&
 		(answer.RawError || len(answer.Errors) == 0): // Vault gives a reason

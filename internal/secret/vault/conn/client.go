@@ -1,15 +1,18 @@
 package conn
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -176,14 +179,36 @@ type once struct{}
 // the first has done.
 func Once(ctx context.Context) context.Context { return context.WithValue(ctx, once{}, true) }
 
-// repeated marks contexts made by Watched.
-type repeated struct{}
+// watched marks contexts made by Watched.
+type watched struct{}
 
-// Watched is a context that tells whether the client has sent a request of it again. The answer to the first may have been
-// lost, and what the second finds may be what the first has done.
-func Watched(ctx context.Context) (watched context.Context, sentAgain func() bool) {
-	again := new(atomic.Bool)
-	return context.WithValue(ctx, repeated{}, again), again.Load
+// sending is what has become of a context's requests.
+type sending struct{ begun, lost atomic.Bool }
+
+// Watched is a context that tells whether a request of it was sent and not answered, so that what it asked for may have been
+// done all the same. Those count that the client sent again by itself: what the second finds may be what the first has done.
+func Watched(ctx context.Context) (sent context.Context, lost func() bool) {
+	s := new(sending)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { s.begun.Store(true) }})
+	return context.WithValue(ctx, watched{}, s), func() bool { return s.lost.Load() || s.begun.Load() }
+}
+
+// ended notes how a request has ended that was sent or was to be.
+func (s *sending) ended(resp *http.Response, err error) {
+	if s.begun.Swap(false) && (err != nil || resp.StatusCode >= http.StatusInternalServerError && !refuses(resp)) {
+		s.lost.Store(true)
+	}
+}
+
+// refuses reports whether an answer is that of a Vault which serves no request. Others of its status may be of what stands
+// before Vault, or of a Vault that has failed in the middle.
+func refuses(resp *http.Response) bool {
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		return false
+	}
+	body, err := io.ReadAll(resp.Body) // it is in memory
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return err == nil && (bytes.Contains(body, []byte(saysSealed)) || bytes.Contains(body, []byte(saysUninitialised)))
 }
 
 // retryWithin has the client repeat requests with waits that leave the deadline room for an answer. Where it leaves
@@ -201,17 +226,16 @@ func retryWithin(conf *api.Config, timeout time.Duration, retried func()) {
 		return min(wait+rand.N(2*wait), longest)
 	}
 	conf.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if s, is := ctx.Value(watched{}).(*sending); is {
+			s.ended(resp, err)
+		}
 		if ctx.Value(once{}) != nil {
 			return false, ctx.Err()
 		}
 		if d, ok := ctx.Deadline(); ok && time.Until(d) < longest {
 			return false, ctx.Err()
 		}
-		retry, err := api.DefaultRetryPolicy(ctx, resp, err)
-		if again, watched := ctx.Value(repeated{}).(*atomic.Bool); watched && retry {
-			again.Store(true)
-		}
-		return retry, err
+		return api.DefaultRetryPolicy(ctx, resp, err)
 	}
 }
 

@@ -228,6 +228,28 @@ func Each(ctx context.Context, n int, do func(ctx context.Context, i int) error)
 // Uncertain reports whether a write that ended so may have happened.
 func Uncertain(err error) bool { return Is(err, Unreachable) || Is(err, Slow) || Is(err, Failing) }
 
+// unsure marks the errors of writes that may have been made.
+type unsure struct{ error }
+
+func (u unsure) Unwrap() error { return u.error }
+
+// Unsure is the error of a write that may have been made, as its caller hears it.
+func Unsure(err error) error {
+	if errors.Is(err, ErrTooSlow) || errors.Is(err, context.DeadlineExceeded) {
+		err = Slow.Told()
+	}
+	if IsUnsure(err) {
+		return err
+	}
+	return errs.Wrap(unsure{err}, errs.Unavailable, "%s; the change may have been made: look before you make it again", errs.Message(err))
+}
+
+// IsUnsure reports whether the error is one that Unsure gave.
+func IsUnsure(err error) bool {
+	var u unsure
+	return errors.As(err, &u)
+}
+
 // ErrClosed answers calls after Close.
 var ErrClosed = errs.New(errs.Unavailable, "the server is shutting down")
 

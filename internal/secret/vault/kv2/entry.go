@@ -171,3 +171,17 @@ func (l Location) Remove(ctx context.Context, kind string) error {
 		return err
 	})
 }
+
+// RemoveOnce removes everything of the entry. Where the answer is lost it is not done again, since who finds no entry any more
+// writes a new one: it is seen to be gone, or the error is conn.Unsure's.
+func (l Location) RemoveOnce(ctx context.Context) error {
+	watched, lost := conn.Watched(conn.Once(ctx))
+	err := l.Remove(watched, "metadata")
+	if err == nil || !lost() {
+		return err
+	}
+	if e, looked := l.Read(ctx); looked == nil && e.Version == 0 {
+		return nil
+	}
+	return conn.Unsure(err)
+}

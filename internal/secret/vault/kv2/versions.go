@@ -146,7 +146,7 @@ func (l Location) mark(ctx context.Context, kind string, version int64) error {
 }
 
 // May asks whether the token's policies allow all the requests. Its error is that of the first which they do not. Where
-// Vault does not tell, they are taken to be allowed.
+// the token may not ask, it makes each so that it changes nothing.
 func (l Location) May(ctx context.Context, requests []conn.Request) error {
 	paths := make([]string, len(requests))
 	for i, r := range requests {
@@ -163,17 +163,46 @@ func (l Location) May(ctx context.Context, requests []conn.Request) error {
 	})
 	switch {
 	case conn.Is(err, conn.Denied), conn.Is(err, conn.Unmounted), conn.Is(err, conn.Strange):
-		return nil
+		return conn.Each(ctx, len(requests), func(ctx context.Context, i int) error { return l.try(ctx, requests[i]) })
 	case err != nil:
 		return err
 	}
 	for _, r := range requests {
 		all, told := has[r.Path].([]any)
 		if told && !slices.Contains(all, any(r.Needs)) && !slices.Contains(all, any("root")) {
-			return l.Conn.Fail(conn.Denied, "the token's policies lack the capability "+strconv.Quote(r.Needs)+" on "+strconv.Quote(r.Path), r)
+			return l.denied(r)
 		}
 	}
 	return nil
+}
+
+// noVersion is one that no entry comes to.
+const noVersion = 1<<31 - 1
+
+// try makes a request so that Vault looks at the policies and then does nothing: a write by a check-and-set that does not
+// hold, a mark of no version.
+func (l Location) try(ctx context.Context, r conn.Request) error {
+	body := map[string]any{"versions": []int64{}}
+	if r.Kind == "data" {
+		body = map[string]any{"data": map[string]any{}, "options": map[string]int64{"cas": noVersion}}
+	}
+	tried := r
+	tried.Optional = true
+	err := l.Conn.Do(ctx, tried, func(ctx context.Context) error {
+		_, err := l.Client.Logical().WriteWithContext(ctx, r.Path, body)
+		return err
+	})
+	switch {
+	case conn.Is(err, conn.Denied):
+		return l.denied(r)
+	case err == conn.ErrMismatch, conn.Is(err, conn.Strange):
+		return nil
+	}
+	return err
+}
+
+func (l Location) denied(r conn.Request) error {
+	return l.Conn.Fail(conn.Denied, "the token's policies lack the capability "+strconv.Quote(r.Needs)+" on "+strconv.Quote(r.Path), r)
 }
 
 // Describe replaces an entry's custom metadata.

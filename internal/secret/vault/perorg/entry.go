@@ -94,14 +94,14 @@ func holds(raw json.RawMessage, v secret.Value) bool {
 	return isString(raw) && json.Unmarshal(raw, &s) == nil && s == string(v.Bytes())
 }
 
-// put writes the entry's next version, and gives its number.
-func (s *Store) put(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) (int64, error) {
+// put writes the version after base, and gives its number.
+func (s *Store) put(ctx context.Context, org id.ID, base kv2.Version, data map[string]json.RawMessage) (int64, error) {
 	at, err := s.at(ctx, org)
 	if err != nil {
 		return 0, err
 	}
 	s.shapes.forget(org)
-	written, err := at.Put(ctx, version, data)
+	written, err := at.PutSurely(ctx, base, data)
 	if err != nil {
 		return 0, err
 	}

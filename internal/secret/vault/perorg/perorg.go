@@ -159,7 +159,7 @@ func (s *Store) purge(ctx context.Context, org id.ID) error {
 }
 
 func purgeAt(ctx context.Context, at kv2.Location) error {
-	err := at.Remove(ctx, "metadata")
+	err := at.RemoveOnce(ctx)
 	if !conn.Is(err, conn.Denied) {
 		return err
 	}

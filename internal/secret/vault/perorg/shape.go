@@ -3,6 +3,7 @@ package perorg
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -263,6 +264,9 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []*queue.Change) (
 			return 0, false, nil
 		}
 		for key, v := range c.Set {
+			if _, is := k.foreign[key]; is { // which is refused once that has been seen to be so still
+				return 0, false, nil
+			}
 			data[key] = kv2.Encode(string(v.Bytes()))
 		}
 	}
@@ -270,29 +274,56 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []*queue.Change) (
 	if err != nil || !s.shapes.may(at.Place, "patch") {
 		return 0, false, err
 	}
-	r := at.Request(http.MethodPatch, "data", "patch")
-	r.Optional = true
-	var written *api.Secret
-	err = s.conn.Do(ctx, r, func(ctx context.Context) (err error) {
-		written, err = at.Client.Logical().JSONMergePatch(ctx, r.Path, map[string]any{"data": data, "options": map[string]int64{"cas": k.version}})
-		return err
+	v, err := at.Surely(ctx, kv2.Write{
+		Base: kv2.Version{Version: k.version, Created: k.created},
+		Send: func(ctx context.Context) (kv2.Version, error) { return s.sendPatch(ctx, at, k.version, data) },
+		Ours: func(before, after kv2.Entry) bool {
+			if before.Data == nil {
+				return false
+			}
+			all := maps.Clone(before.Data)
+			maps.Copy(all, data)
+			return kv2.SameData(after.Data, all)
+		},
 	})
 	s.shapes.forget(org)
 	switch {
-	case conn.Is(err, conn.Unmounted): // the latest version is deleted, or all are gone
-		return 0, false, nil
-	case notAllowed(err):
+	case err == nil:
+		s.shapes.learn(org, k.with(v, data))
+		return v.Version, true, nil
+	case errors.Is(err, errNoPatch):
 		s.shapes.refuse(at.Place, "patch")
 		s.shapes.learn(org, k)
 		return 0, false, nil
+	case errors.Is(err, errNothing):
+		return 0, false, nil
+	}
+	return 0, true, err
+}
+
+// What the way by patches ends with where there is another.
+var (
+	errNoPatch = errors.New("Vault takes no patch")
+	errNothing = errors.New("the latest version is deleted, or all are gone")
+)
+
+func (s *Store) sendPatch(ctx context.Context, at kv2.Location, version int64, data map[string]json.RawMessage) (kv2.Version, error) {
+	r := at.Request(http.MethodPatch, "data", "patch")
+	r.Optional = true
+	var written *api.Secret
+	err := s.conn.Do(ctx, r, func(ctx context.Context) (err error) {
+		written, err = at.Client.Logical().JSONMergePatch(ctx, r.Path, map[string]any{"data": data, "options": map[string]int64{"cas": version}})
+		return err
+	})
+	switch {
+	case conn.Is(err, conn.Unmounted):
+		return kv2.Version{}, errNothing
+	case notAllowed(err):
+		return kv2.Version{}, errNoPatch
 	case err != nil:
-		return 0, true, err
+		return kv2.Version{}, err
 	}
-	v, err := at.Written(written, r)
-	if err == nil {
-		s.shapes.learn(org, k.with(v, data))
-	}
-	return v.Version, true, err
+	return at.Written(written, r)
 }
 
 // with is the shape of the version that a patch makes of this one.

@@ -1,7 +1,7 @@
 package perorg
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/batch"
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -28,72 +29,49 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*queue.Item) (left
 			n++
 		}
 	}
-	s.writeTogether(ctx, org, items[:n])
-	return items[n:]
+	return append(s.writeTogether(ctx, org, items[:n]), items[n:]...)
 }
 
-// attempt is a write that was sent, and may have been made.
-type attempt struct {
-	base int64 // the version that it builds on
-	data map[string]json.RawMessage
-}
-
-// writeTogether is the one place that writes.
-func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Item) {
-	var lost int   // writes of which it is not known whether they happened
-	again := false // a write was sent again, and which one happened is not known
-	var sent *attempt
+// writeTogether is the one place that writes. It gives back what is to be judged once the changes before it have been made.
+func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Item) (left []*queue.Item) {
 	for try := 1; ; try++ {
 		if items = batch.Waiting(items); len(items) == 0 {
-			return
+			return left
 		}
 		version, patched, err := int64(0), false, error(nil)
 		if try == 1 {
-			version, patched, err = s.patchInTime(ctx, org, batch.Changes(items))
+			version, patched, err = s.patch(ctx, org, batch.Changes(items))
 		}
 		if !patched && err == nil {
 			reading, stop := batch.WhileAnyWaits(ctx, items)
 			var e entry
 			e, err = s.read(reading, org)
-			if err == nil && items[0].Change.At != nil && (lost > 0 || again) {
-				if version, err = s.found(reading, org, e, sent); err == nil && version > 0 {
-					stop()
-					s.settle(org, items, version, nil)
-					return
-				}
-			}
 			stop()
 			if err != nil {
 				if ctx.Err() == nil {
 					items = batch.Waiting(items) // a read that ended because the last caller left has no outcome for them
 				}
 				s.settle(org, items, 0, queue.ForCallers(err))
-				return
+				return left
 			}
-			if items = batch.Waiting(items); len(items) == 0 {
-				return
-			}
-			if items = s.admit(org, items, e, lost > 0 || again); len(items) == 0 {
-				return
+			var later []*queue.Item
+			items, later = s.admit(org, batch.Waiting(items), e)
+			if left = slices.Concat(later, left); len(items) == 0 {
+				return left
 			}
 			data, changed := e.with(batch.Changes(items))
-			if !changed {
-				// As asked for already; after a lost answer, by our own write.
+			if !changed { // as asked for already
 				s.settle(org, items, e.Version, nil)
-				return
+				return left
 			}
-			writing, sentAgain := conn.Watched(ctx)
-			sent = &attempt{e.Version, data}
-			version, err = s.putInTime(writing, org, e.Version, data)
-			again = again || sentAgain()
+			version, err = s.put(ctx, org, kv2.Version{Version: e.Version, Created: e.Created}, data)
 		}
 		switch {
 		case err == nil:
 		case errs.Is(err, errs.RequestTooLarge) && len(items) > 1:
 			// Someone's change is too large; the others' need not fail for it.
-			s.writeTogether(ctx, org, items[:len(items)/2])
-			s.writeTogether(ctx, org, items[len(items)/2:])
-			return
+			half := len(items) / 2
+			return slices.Concat(s.writeTogether(ctx, org, items[:half]), s.writeTogether(ctx, org, items[half:]), left)
 		case errors.Is(err, conn.ErrMismatch) && try < MaxTries:
 			if queue.Pause(ctx, try) {
 				continue
@@ -101,70 +79,53 @@ func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Ite
 			// The time is up.
 		case errors.Is(err, conn.ErrMismatch):
 			err = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
-		case conn.Uncertain(err) && lost == 0 && ctx.Err() == nil:
-			// The answer was lost, perhaps not the write. Check-and-set makes it safe to look and to write again.
-			lost++
-			s.cache.Drop(org) // it may be that nobody waits for an answer any more
-			continue
 		}
 		s.settle(org, items, version, queue.ForCallers(err))
-		return
+		return left
 	}
 }
 
-// found gives the version that a write of ours has made whose answer was lost, 0 where none is there that holds what it
-// sent. e is the entry as it was read since.
-func (s *Store) found(ctx context.Context, org id.ID, e entry, sent *attempt) (int64, error) {
-	if sent == nil || e.Version <= sent.base {
-		return 0, nil
-	}
-	if e.Version > sent.base+1 {
-		at, err := s.at(ctx, org)
-		if err != nil {
-			return 0, err
-		}
-		if e.Entry, err = at.ReadVersion(ctx, sent.base+1); err != nil {
-			return 0, err
-		}
-	}
-	if !maps.EqualFunc(e.Data, sent.data, func(a, b json.RawMessage) bool {
-		v, errV := stringOf(a)
-		w, errW := stringOf(b)
-		return bytes.Equal(a, b) || isString(a) && isString(b) && errV == nil && errW == nil && v.Equal(w)
-	}) {
-		return 0, nil
-	}
-	return sent.base + 1, nil
-}
-
-// admit refuses those whose conditions do not hold after the changes before theirs, and gives the others. Where the answer to
-// a write was lost, what has the very value that it is to have is taken for written by it.
-func (s *Store) admit(org id.ID, items []*queue.Item, e entry, lost bool) []*queue.Item {
-	admitted := items[:0:0]
-	for _, it := range items {
-		err := it.Change.CheckAt(e.Version)
-		if err == nil && it.Change.Depends() {
-			data, _ := e.with(batch.Changes(admitted))
-			err = allowed(it.Change, data, lost)
-		}
-		if err != nil {
+// admit gives those changes that may be made, and refuses those whose conditions do not hold or that would replace what is
+// somebody else's. One that is refused for what a change before it would make of the entry is given back as later, with all
+// that come after it: whether that change is made is not known yet.
+func (s *Store) admit(org id.ID, items []*queue.Item, e entry) (admitted, later []*queue.Item) {
+	for i, it := range items {
+		if err := cmp.Or(it.Change.CheckAt(e.Version), e.leaves(it.Change)); err != nil {
 			s.settle(org, []*queue.Item{it}, 0, err)
 			continue
 		}
+		if it.Change.Depends() {
+			data, _ := e.with(batch.Changes(admitted))
+			err := allowed(it.Change, data)
+			if err != nil && len(admitted) > 0 {
+				return admitted, items[i:]
+			}
+			if err != nil {
+				s.settle(org, []*queue.Item{it}, 0, err)
+				continue
+			}
+		}
 		admitted = append(admitted, it)
 	}
-	return admitted
+	return admitted, nil
+}
+
+// leaves says why a change may not be made that sets a name under which others keep something that is not a string.
+func (e entry) leaves(c *queue.Change) error {
+	for _, key := range slices.Sorted(maps.Keys(c.Set)) {
+		if raw, exists := e.Data[key]; exists && !isString(raw) {
+			return errs.New(errs.Conflict, "under the name %q another program keeps something in the secret store that is not a text, "+
+				"and no secret; choose another name, or remove it there first; nothing was changed", errs.Clip(key))
+		}
+	}
+	return nil
 }
 
 // allowed says whether the change's condition holds. What others keep under a name is there, and yet no secret.
-func allowed(c *queue.Change, data map[string]json.RawMessage, lost bool) error {
+func allowed(c *queue.Change, data map[string]json.RawMessage) error {
 	for _, key := range slices.Sorted(maps.Keys(c.Set)) {
-		raw, exists := data[key]
-		if exists && c.Only == secret.IfExisting {
-			exists = isString(raw)
-		}
-		if err := c.Only.Allows(key, exists); err != nil && !(lost && c.Only == secret.IfNew && holds(raw, c.Set[key])) {
-			return err
+		if _, exists := data[key]; c.Only.Allows(key, exists) != nil {
+			return c.Only.Allows(key, exists)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Was)) {
@@ -177,19 +138,11 @@ func allowed(c *queue.Change, data map[string]json.RawMessage, lost bool) error 
 			}
 			now = &v
 		}
-		if err := c.Built(key, now, exists); err != nil && !(lost && done(c, key, raw)) {
+		if err := c.Built(key, now, exists); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// done reports whether a key is as the change would have it.
-func done(c *queue.Change, key string, raw json.RawMessage) bool {
-	if v, sets := c.Set[key]; sets {
-		return holds(raw, v)
-	}
-	return raw == nil
 }
 
 // settle answers callers, who from then on must not be given what was read before.
@@ -199,16 +152,4 @@ func (s *Store) settle(org id.ID, items []*queue.Item, version int64, err error)
 		it.Change.Outcome = secret.Outcome{Version: version}
 		it.Answer(err)
 	}
-}
-
-func (s *Store) putInTime(ctx context.Context, org id.ID, version int64, data map[string]json.RawMessage) (int64, error) {
-	ctx, cancel := s.conn.Shorten(ctx)
-	defer cancel()
-	return s.put(ctx, org, version, data)
-}
-
-func (s *Store) patchInTime(ctx context.Context, org id.ID, changes []*queue.Change) (version int64, sent bool, err error) {
-	ctx, cancel := s.conn.Shorten(ctx)
-	defer cancel()
-	return s.patch(ctx, org, changes)
 }

@@ -3,6 +3,7 @@ package persecret
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -152,8 +153,23 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 		if len(custom) > paths.MaxCustom {
 			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description goes beside it (the secret store takes %d)", key, paths.MaxCustom)
 		}
-		return entry.Describe(ctx, custom)
+		return once(ctx, entry, func(ctx context.Context) error { return entry.Describe(ctx, custom) },
+			func(m kv2.Metadata) bool { return maps.Equal(m.Custom, custom) })
 	})
+}
+
+// once does to an entry what has no check-and-set. Where the answer is lost it is not done again, since by then others may have
+// done otherwise: either it is seen to be so, or its caller hears that it is not known.
+func once(ctx context.Context, entry kv2.Location, do func(context.Context) error, is func(kv2.Metadata) bool) error {
+	watched, lost := conn.Watched(conn.Once(ctx))
+	err := do(watched)
+	if err == nil || !lost() {
+		return err
+	}
+	if m, found, looked := entry.Metadata(ctx); looked == nil && found && is(m) {
+		return nil
+	}
+	return conn.Unsure(err)
 }
 
 // Restore sets the value of an earlier version as a new one; that of a version that was deleted, once it is undeleted.
@@ -306,17 +322,23 @@ func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string
 			return 0, err
 		}
 	}
+	marked := func(do func(context.Context, int64) error, is func(kv2.Metadata, kv2.VersionMetadata) bool) error {
+		return once(ctx, entry, func(ctx context.Context) error { return do(ctx, version) }, func(m kv2.Metadata) bool {
+			v, kept := m.Version(version)
+			return kept && is(m, v)
+		})
+	}
 	switch {
 	case mark == secret.DestroyVersion:
-		return 0, entry.Destroy(ctx, version)
+		return 0, marked(entry.Destroy, func(_ kv2.Metadata, v kv2.VersionMetadata) bool { return v.Destroyed })
 	case m.Readable(v) == (mark == secret.UndeleteVersion): // so already
 		return 0, nil
 	case mark == secret.DeleteVersion:
-		return 0, entry.Delete(ctx, version)
+		return 0, marked(entry.Delete, func(m kv2.Metadata, v kv2.VersionMetadata) bool { return !m.Readable(v) })
 	case present:
 		return s.restore(ctx, org, at, key, version, by)
 	}
-	return 0, entry.Undelete(ctx, version)
+	return 0, marked(entry.Undelete, kv2.Metadata.Readable)
 }
 
 // Remove removes a secret's entry. KV has no check-and-set for that: what others set meanwhile counts as set before.
@@ -329,7 +351,6 @@ func (s *Store) Remove(ctx context.Context, org id.ID, key string) error {
 			return err
 		}
 		defer s.forget(org, paths.Path(key))
-		// Once: who finds no entry any more sets the secret anew.
-		return at.Below(paths.Path(key)).Remove(conn.Once(ctx), "metadata")
+		return at.Below(paths.Path(key)).RemoveOnce(ctx)
 	})
 }

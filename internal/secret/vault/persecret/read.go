@@ -123,6 +123,9 @@ func (s *Store) seenAs(ctx context.Context, org id.ID, at kv2.Location, c *inten
 	if c.Purging() {
 		return m, true, nil
 	}
+	if c.Undoing() {
+		return m, false, nil
+	}
 	pending := make(map[string]intent.Step)
 	if !c.AtRest() {
 		steps, ok, err := s.log.Steps(ctx, at, c)
@@ -217,7 +220,7 @@ func (s *Store) list(ctx context.Context, org id.ID) (listing, error) {
 		if now.Purging() {
 			return listing{[]string{}, now}, nil
 		}
-		if listed != nil && now.Same(before) {
+		if listed != nil && now.Same(before) && !now.Undoing() {
 			keys, ok, err := s.seen(ctx, org, at, now, listed)
 			if ok || err != nil {
 				return listing{keys, now}, err

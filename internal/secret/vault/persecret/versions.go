@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"strongroom/internal/id"
+	"strongroom/internal/secret/vault/kv2"
 )
 
 // maxKnown bounds how much is kept of what was seen.
@@ -18,7 +19,7 @@ type versions struct {
 }
 
 type seen struct {
-	version int64
+	version kv2.Version
 	sum     uint64 // of the value, under a seed of this process
 	at      time.Time
 }
@@ -30,14 +31,14 @@ var seed = maphash.MakeSeed()
 const fresh = 30 * time.Second
 
 // of gives the entry's version for a set of the value. Where that seems to be the value it has, the entry must be looked at.
-func (v *versions) of(n name, value string) (int64, bool) {
+func (v *versions) of(n name, value string) (kv2.Version, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	k, ok := v.known[n]
 	return k.version, ok && time.Since(k.at) < fresh && k.sum != maphash.String(seed, value)
 }
 
-func (v *versions) learn(n name, version int64, value string, at time.Time) {
+func (v *versions) learn(n name, version kv2.Version, value string, at time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.known == nil || len(v.known) >= maxKnown {

@@ -3,7 +3,6 @@ package persecret
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -93,8 +92,8 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 	n, value := name{org, w.key}, w.value
 	defer s.changed(n)
 	entry := at.Below(paths.Path(w.key))
-	version, known := s.versions.of(n, value)
-	for try, lost := 1, 0; ; try++ {
+	base, known := s.versions.of(n, value)
+	for try := 1; ; try++ {
 		if !known {
 			looked := time.Now()
 			e, err := entry.Read(ctx)
@@ -104,25 +103,25 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 			case e.Version > 0 && e.Data == nil:
 				return 0, errDeleted
 			}
+			base = kv2.Version{Version: e.Version, Created: e.Created}
 			if old, ok, _ := paths.Value(e); ok && old == value {
 				// As asked for already, unless a change is under way that sets it otherwise.
 				if c, err := s.log.State(ctx, org, at); err != nil {
 					return 0, err
 				} else if c.Settled() {
-					s.versions.learn(n, e.Version, value, looked)
+					s.versions.learn(n, base, value, looked)
 					return e.Version, nil
 				} else if _, err := s.log.Settled(ctx, org, at); err != nil {
 					return 0, err
 				}
 				continue
 			}
-			version = e.Version
 		}
-		written, err := s.putInTime(ctx, entry, version, paths.Data(value, w.by))
+		written, err := entry.PutSurely(ctx, base, paths.Data(value, w.by))
 		s.versions.forget(n)
 		switch {
 		case err == nil:
-			s.versions.learn(n, written.Version, value, time.Now())
+			s.versions.learn(n, written, value, time.Now())
 			return written.Version, nil
 		case err == conn.ErrMismatch && !known && try >= maxTries:
 			return 0, errConflict
@@ -132,12 +131,6 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 				continue
 			}
 			return 0, conn.Slow.Told()
-		case conn.Uncertain(err) && lost == 0 && ctx.Err() == nil:
-			// The answer was lost, perhaps not the write. Check-and-set makes it safe to look and to write again.
-			lost++
-			known = false
-			s.changed(n)
-			continue
 		}
 		return 0, err
 	}
@@ -149,7 +142,7 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 	n, value, base := name{org, key}, string(c.Set[key].Bytes()), int64(c.Versions[key])
 	defer s.changed(n)
 	entry := at.Below(paths.Path(key))
-	for try, lost := 1, false; ; try++ {
+	for try := 1; ; try++ {
 		state, err := s.log.Settled(ctx, org, at)
 		if err != nil {
 			return 0, err
@@ -157,15 +150,6 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 		e, err := entry.Read(ctx)
 		if err != nil {
 			return 0, err
-		}
-		if lost && e.Version > base {
-			written, err := entry.ReadVersion(ctx, base+1)
-			if err != nil {
-				return 0, err
-			}
-			if v, ours, _ := paths.Value(written); ours && v == value && paths.Author(written) == c.By {
-				return base + 1, nil
-			}
 		}
 		if err := c.CheckVersion(key, int(e.Version)); err != nil {
 			return 0, err
@@ -181,7 +165,7 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 		if e.Version > 0 && e.Data == nil {
 			err = s.log.Change(ctx, org, at, state, []intent.Step{{Op: intent.Set, Path: paths.Path(key), Base: base, Value: value, By: c.By}})
 		} else {
-			_, err = s.putInTime(ctx, entry, base, paths.Data(value, c.By))
+			_, err = entry.PutSurely(ctx, kv2.Version{Version: base, Created: e.Created}, paths.Data(value, c.By))
 		}
 		switch {
 		case err == nil:
@@ -189,9 +173,6 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 		case err == conn.ErrMismatch && try >= maxTries:
 			return 0, errConflict
 		case err == conn.ErrMismatch && queue.Pause(ctx, try): // the next look tells whether the version is another
-		case conn.Uncertain(err) && !lost && ctx.Err() == nil:
-			lost = true
-			s.changed(n)
 		default:
 			return 0, err
 		}
@@ -199,12 +180,6 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 }
 
 var errConflict = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
-
-func (s *Store) putInTime(ctx context.Context, at kv2.Location, version int64, d map[string]json.RawMessage) (kv2.Version, error) {
-	ctx, cancel := s.conn.Shorten(ctx)
-	defer cancel()
-	return at.Put(ctx, version, d)
-}
 
 // writeJoint carries out changes together and answers their callers.
 func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) {

@@ -22,9 +22,12 @@
 package intent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"strongroom/internal/errs"
@@ -73,7 +76,7 @@ func (l *Log) Close() { l.running.Wait() }
 // Change commits steps and carries them out. c is the state, with nothing pending, that was there before the versions were
 // read that the steps build on; conn.ErrMismatch, with nothing done, where it is not so any more. From the commit on the
 // change is made, so that nil is the outcome also where Vault is away before all of it has been carried out: everybody sees
-// it, and somebody finishes it.
+// it, and somebody finishes it. What Vault refuses to carry out is undone (undo.go), and the error is Vault's.
 func (l *Log) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step) error {
 	next := c.next()
 	next.kept.Pending = &pending{ID: rand.Text(), Kind: changing}
@@ -102,18 +105,22 @@ func (l *Log) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, 
 	}
 	committed, err := l.commit(ctx, org, at, next)
 	if err != nil {
-		if err == conn.ErrMismatch || !conn.Uncertain(err) && ctx.Err() == nil {
+		if !conn.IsUnsure(err) {
 			l.removeParts(ctx, at, next.kept.Pending.ID, parts)
 		}
 		return err
 	}
-	if committed.finished(next.kept.Pending.ID) {
-		return nil
+	if !committed.pending(next.kept.Pending) { // somebody else has carried it out, or undone it
+		return committed.undone(next.kept.Pending.ID)
 	}
 	// The caller hears of his change in time, also where it is so large that it is carried out after that.
 	rolling, cancel := l.conn.Shorten(ctx)
 	defer cancel()
-	if err := l.roll(rolling, org, at, committed, steps, false); err != nil {
+	err = l.roll(rolling, org, at, committed, steps, false)
+	if errors.As(err, new(impossible)) {
+		return l.giveUp(ctx, org, at, committed, steps, err)
+	}
+	if err != nil {
 		l.FinishSoon(org)
 	}
 	if len(gone) > 0 {
@@ -122,45 +129,82 @@ func (l *Log) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, 
 	return nil
 }
 
-// commit writes the control entry that makes a journal valid. Its outcome is known where it is nil or ErrMismatch, which
-// says that nothing was committed.
+// commit writes the control entry that makes a journal valid, and gives the state since. The error is ErrMismatch where it was
+// not committed and will not be, and conn.Unsure's where that is not known.
 func (l *Log) commit(ctx context.Context, org id.ID, at kv2.Location, next *State) (*State, error) {
-	try, cancel := l.conn.Shorten(ctx)
-	defer cancel()
-	for lost := 0; ; lost++ {
-		written, err := l.put(try, org, at, next)
-		switch {
-		case err == conn.ErrMismatch:
-			// Perhaps by our own write, whose answer was lost. Nobody writes the same again, so it is there or it never will be.
-			now, err := l.State(ctx, org, at)
-			if err != nil {
-				return nil, err
+	ours := next.kept.Pending.ID
+	var written *State
+	_, err := at.Below(StateEntry).Surely(ctx, kv2.Write{
+		Base: kv2.Version{Version: next.version, Created: next.created},
+		Send: func(ctx context.Context) (kv2.Version, error) {
+			var err error
+			if written, err = l.put(ctx, org, at, next); err != nil {
+				return kv2.Version{}, err
 			}
-			if now.kept.Pending != nil && now.kept.Pending.ID == next.kept.Pending.ID || now.finished(next.kept.Pending.ID) {
-				return now, nil
-			}
-			return nil, conn.ErrMismatch
-		case conn.Uncertain(err) && lost == 0 && ctx.Err() == nil:
-			try = ctx // with what was left for this
-		default:
-			return written, err
-		}
+			return kv2.Version{Version: written.version, Created: written.created}, nil
+		},
+		Ours: func(_, after kv2.Entry) bool {
+			c, ok := parse(after)
+			return ok && c.pending(next.kept.Pending)
+		},
+	})
+	if err == nil && written != nil {
+		return written, nil
 	}
+	if err != nil && !conn.IsUnsure(err) {
+		return nil, err
+	}
+	// It is or was there, or that version is not kept any more; whoever has carried it out has left word of it.
+	now, looked := l.State(ctx, org, at)
+	switch {
+	case looked != nil:
+		return nil, conn.Unsure(looked)
+	case err == nil, now.pending(next.kept.Pending), now.finished(ours), now.undone(ours) != nil:
+		return now, nil
+	}
+	return nil, err
 }
 
 // roll carries out a committed journal and puts the control entry to rest. Those who help begin at its end, so that two
 // who are at it meet in the middle.
 func (l *Log) roll(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step, helping bool) error {
-	err := conn.Each(ctx, len(steps), func(ctx context.Context, i int) error {
-		if helping {
-			i = len(steps) - 1 - i
+	// After a minute, what Vault fails to do for one entry and does for others is not to be waited for.
+	hopeless := helping && l.sweeps.stalled(org, c.kept.Pending.ID)
+	err := eachStep(ctx, steps, helping, func(ctx context.Context, st Step) error {
+		err := l.carryOut(ctx, org, at, st)
+		if refused(err) || hopeless && conn.Is(err, conn.Failing) {
+			return impossible{err}
 		}
-		return l.carryOut(ctx, org, at, steps[i])
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	return l.rest(ctx, org, at, c)
+}
+
+// eachStep does something for each step, and ends at the first error that is not impossible. Where it gives that one, all steps
+// have come to an end and the others have been made.
+func eachStep(ctx context.Context, steps []Step, backwards bool, do func(context.Context, Step) error) error {
+	cannot, failed := make([]error, len(steps)), make([]error, len(steps))
+	var stopped atomic.Bool
+	_ = conn.Each(ctx, len(steps), func(ctx context.Context, i int) error {
+		if backwards {
+			i = len(steps) - 1 - i
+		}
+		if stopped.Load() {
+			return nil
+		}
+		err := do(ctx, steps[i])
+		if errors.As(err, new(impossible)) {
+			cannot[i] = err
+		} else if err != nil {
+			failed[i] = err
+			stopped.Store(true)
+		}
+		return nil // those under way are left to end
+	})
+	return cmp.Or(cmp.Or(failed...), cmp.Or(cannot...))
 }
 
 // rest says that what is pending has been carried out, and removes the journal.

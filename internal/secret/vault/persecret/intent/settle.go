@@ -2,6 +2,7 @@ package intent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"strongroom/internal/errs"
@@ -49,7 +50,7 @@ func (l *Log) Settled(ctx context.Context, org id.ID, at kv2.Location) (*State, 
 // finish carries out what others committed.
 func (l *Log) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) error {
 	switch c.kept.Pending.Kind {
-	case changing:
+	case changing, undoing:
 		steps, ok, err := l.Steps(ctx, at, c)
 		if err != nil {
 			return err
@@ -61,7 +62,18 @@ func (l *Log) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) 
 			}
 			l.conn.Log.Error("a change was committed and its journal has been removed from Vault by hand: what of it was not carried out is lost", "org", org)
 		}
-		return l.roll(ctx, org, at, c, steps, true)
+		if c.Undoing() {
+			return l.undo(ctx, org, at, c, steps)
+		}
+		err = l.roll(ctx, org, at, c, steps, true)
+		if errors.As(err, new(impossible)) {
+			// Its caller may have been told that it is made. Nobody else waits for it any longer.
+			err = l.giveUp(ctx, org, at, c, steps, err)
+			if !conn.IsUnsure(err) {
+				return nil
+			}
+		}
+		return err
 	case purging:
 		return l.removeAll(ctx, org, at)
 	case sweeping:

@@ -26,6 +26,8 @@ type control struct {
 	Pending *pending `json:"pending,omitempty"`
 	// Done are the last journals that were carried out, so that whoever lost the answer to a commit finds out.
 	Done []string `json:"done,omitempty"`
+	// Undone are the last journals that could not be carried out and were undone.
+	Undone []string `json:"undone,omitempty"`
 	// Deleted are the deleted names, the latest last.
 	Deleted []Deletion `json:"deleted,omitempty"`
 }
@@ -40,6 +42,7 @@ type pending struct {
 // The kinds of acts.
 const (
 	changing = "change"
+	undoing  = "undo" // a change that cannot be carried out
 	purging  = "purge"
 	sweeping = "sweep"
 )
@@ -69,6 +72,9 @@ func (c *State) Settled() bool { return c.kept.Pending == nil }
 // AtRest reports whether nothing is being carried out that readers would have to know of. A sweep removes what is deleted.
 func (c *State) AtRest() bool { return c.Settled() || c.is(sweeping) }
 
+// Undoing reports whether a change is being undone.
+func (c *State) Undoing() bool { return c.is(undoing) }
+
 // Changing reports whether a change is being carried out, whose steps Log.Steps gives.
 func (c *State) Changing() bool { return c.is(changing) }
 
@@ -94,18 +100,25 @@ func (c *State) Deletion(path string) (d Deletion, ok bool) {
 	return c.kept.Deleted[i], true
 }
 
+// pending reports whether it is this that is being carried out.
+func (c *State) pending(p *pending) bool { return c.kept.Pending != nil && *c.kept.Pending == *p }
+
 // next is a copy to be changed and written.
 func (c *State) next() *State {
 	n := *c
-	n.kept.Done, n.kept.Deleted = slices.Clone(c.kept.Done), slices.Clone(c.kept.Deleted)
+	n.kept.Done, n.kept.Undone, n.kept.Deleted = slices.Clone(c.kept.Done), slices.Clone(c.kept.Undone), slices.Clone(c.kept.Deleted)
 	return &n
 }
 
 // rested is the state once what is pending has been carried out.
 func (c *State) rested() *State {
 	n := c.next()
-	done := append(n.kept.Done, n.kept.Pending.ID)
-	n.kept.Done = done[max(0, len(done)-maxDone):]
+	list := &n.kept.Done
+	if c.is(undoing) {
+		list = &n.kept.Undone
+	}
+	all := append(*list, n.kept.Pending.ID)
+	*list = all[max(0, len(all)-maxDone):]
 	n.kept.Pending = nil
 	return n
 }
@@ -121,6 +134,16 @@ func (c *State) fits() bool { return len(kv2.Encode(c.kept)) <= maxControl }
 // finished reports whether the journal is one of the last that were carried out.
 func (c *State) finished(journal string) bool { return slices.Contains(c.kept.Done, journal) }
 
+// undone is what the caller of a change hears whose journal is one of the last that were undone; nil where it is not.
+func (c *State) undone(journal string) error {
+	if slices.Contains(c.kept.Undone, journal) {
+		return errUndone
+	}
+	return nil
+}
+
+var errUndone = errs.New(errs.Unavailable, "the secret store refused a part of the change, which was undone; nothing was changed")
+
 // State reads the organisation's control entry.
 func (l *Log) State(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
 	at = at.Below(StateEntry)
@@ -128,18 +151,26 @@ func (l *Log) State(ctx context.Context, org id.ID, at kv2.Location) (*State, er
 	if err != nil {
 		return nil, err
 	}
-	c := &State{version: e.Version, created: e.Created}
-	if e.Data != nil {
-		var f int
-		if json.Unmarshal(e.Data["format"], &f) != nil || f != format || json.Unmarshal(e.Data["state"], &c.kept) != nil {
-			l.conn.Log.Error("the entry in which influxd keeps what is under way is not readable; it was written by a newer influxd or changed by hand; "+
-				"bring back an earlier version of it with vault kv rollback", "path", at.In("data"))
-			return nil, errs.New(errs.Unavailable, "the secret store's entry of what is under way cannot be read")
-		}
+	c, ok := parse(e)
+	if !ok {
+		l.conn.Log.Error("the entry in which influxd keeps what is under way is not readable; it was written by a newer influxd or changed by hand; "+
+			"bring back an earlier version of it with vault kv rollback", "path", at.In("data"))
+		return nil, errs.New(errs.Unavailable, "the secret store's entry of what is under way cannot be read")
 	}
 	l.states.learn(org, c)
 	l.watch(org)
 	return c, nil
+}
+
+// parse reads a control entry; ok is false where it is not one that this server understands.
+func parse(e kv2.Entry) (c *State, ok bool) {
+	c = &State{version: e.Version, created: e.Created}
+	if e.Data == nil {
+		return c, true
+	}
+	var f int
+	ok = json.Unmarshal(e.Data["format"], &f) == nil && f == format && json.Unmarshal(e.Data["state"], &c.kept) == nil
+	return c, ok
 }
 
 // put writes a control entry in place of the version it was made from, and gives the state as it then is.

@@ -75,7 +75,7 @@ func (l *Log) prepare(ctx context.Context, at kv2.Location, p *pending, steps []
 }
 
 // mayCarryOut asks whether the token's policies allow every step: what is committed and may not be carried out would keep
-// the organisation's other changes waiting. A token that may not ask is let through.
+// the organisation's other changes waiting until it is undone.
 func mayCarryOut(ctx context.Context, at kv2.Location, steps []Step) error {
 	requests := make([]conn.Request, 0, len(steps))
 	for _, st := range steps {
@@ -118,10 +118,10 @@ func (l *Log) writeParts(ctx context.Context, at kv2.Location, journal string, p
 	return cmp.Or(outcomes...)
 }
 
-// Steps gives those of the change that is pending; ok is false where its journal is not all there, as when it has been
+// Steps gives those of the change that is pending, or being undone; ok is false where its journal is not all there, as when it has been
 // carried out meanwhile.
 func (l *Log) Steps(ctx context.Context, at kv2.Location, c *State) (steps []Step, ok bool, err error) {
-	if !c.Changing() {
+	if !c.Changing() && !c.Undoing() {
 		return nil, false, errNewer
 	}
 	p := c.kept.Pending

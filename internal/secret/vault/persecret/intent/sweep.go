@@ -160,7 +160,7 @@ func (l *Log) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	}
 	next := c.next()
 	next.kept.Pending = &pending{ID: rand.Text(), Kind: sweeping}
-	if c, err = l.commit(ctx, org, at, next); err != nil {
+	if c, err = l.commit(ctx, org, at, next); err != nil || !c.pending(next.kept.Pending) {
 		return err
 	}
 	var mu sync.Mutex
