@@ -32,7 +32,8 @@ func newUser(t *testing.T, secrets map[string]string) *user {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := open.Setup(t.Context(), client.SetupRequest{Username: "admin", Password: "a long password", Org: "o", Bucket: "b"})
+	made, err := open.Setup(t.Context(), client.SetupRequest{Username: "admin", Password: "a long password", Org: "o",
+		Bucket: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,13 +44,14 @@ func newUser(t *testing.T, secrets map[string]string) *user {
 	if err := admin.SetSecrets(t.Context(), made.Org.ID, secrets); err != nil {
 		t.Fatal(err)
 	}
-	auth, err := admin.CreateAuthorization(t.Context(), client.NewAuthorization{OrgID: made.Org.ID, Permissions: []client.Permission{
-		{Action: "use", Resource: client.Resource{Type: "secrets", OrgID: made.Org.ID}}}})
+	auth, err := admin.CreateAuthorization(t.Context(), client.NewAuthorization{OrgID: made.Org.ID,
+		Permissions: []client.Permission{
+			{Action: "use", Resource: client.Resource{Type: "secrets", OrgID: made.Org.ID}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &user{t, admin, made.Org.ID, []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "INFLUX_HOST=" + host,
-		"INFLUX_TOKEN=" + auth.Token, "INFLUX_ORG_ID=" + made.Org.ID}}
+	return &user{t, admin, made.Org.ID, []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"),
+		"INFLUX_HOST=" + host, "INFLUX_TOKEN=" + auth.Token, "INFLUX_ORG_ID=" + made.Org.ID}}
 }
 
 // influx is the program with arguments; what it says on standard error is the test's.
@@ -87,7 +89,8 @@ func number(t *testing.T, path string) (n int) {
 	return n
 }
 
-// TestExecReplaces: with variables alone the program takes the place of the command, so that everything about it is its own.
+// TestExecReplaces: with variables alone the program takes the place of the command, so that
+// everything about it is its own.
 func TestExecReplaces(t *testing.T) {
 	u := newUser(t, map[string]string{"db/password": "hunter2", "other": "x"})
 	out := t.TempDir()
@@ -103,7 +106,8 @@ func TestExecReplaces(t *testing.T) {
 	if seen, err := os.ReadFile(filepath.Join(out, "seen")); err != nil || string(seen) != "hunter2//\n" {
 		t.Errorf("the program has %q, %v", seen, err)
 	}
-	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid)); err != nil || bytes.Contains(line, []byte("hunter2")) {
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid)); err != nil ||
+		bytes.Contains(line, []byte("hunter2")) {
 		t.Errorf("the command line is %q, %v", line, err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -127,7 +131,8 @@ func withFiles(t *testing.T, u *user, script string) (cmd *exec.Cmd, dir string,
 		t.Fatal(err)
 	}
 	pid = number(t, filepath.Join(out, "pid"))
-	for name, want := range map[string]string{"value": "line one\nline two\n", "variable": "hunter2\n", "modes": "700 600 "} {
+	for name, want := range map[string]string{"value": "line one\nline two\n", "variable": "hunter2\n",
+		"modes": "700 600 "} {
 		if got, err := os.ReadFile(filepath.Join(out, name)); err != nil || string(got) != want {
 			t.Errorf("the program sees %s %q, %v; want %q", name, got, err, want)
 		}
@@ -153,7 +158,8 @@ func gone(path string) func() bool {
 
 var twoSecrets = map[string]string{"tls key": "line one\nline two\n", "db/password": "hunter2"}
 
-// TestExecFiles: the folder is in memory and private, and goes with the program; signals and the exit code are passed on.
+// TestExecFiles: the folder is in memory and private, and goes with the program; signals and the
+// exit code are passed on.
 func TestExecFiles(t *testing.T) {
 	u := newUser(t, twoSecrets)
 	cmd, dir, pid := withFiles(t, u, `trap 'exit 18' USR1; echo $$ > pid; while :; do sleep 0.1; done`)

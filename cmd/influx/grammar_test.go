@@ -128,8 +128,8 @@ func TestEmptyVariables(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []string{"INFLUX_HOST", "INFLUX_TOKEN", "INFLUX_ORG", "INFLUX_ORG_ID", "INFLUX_OUTPUT_JSON", "INFLUX_HIDE_HEADERS",
-		"INFLUX_CONFIGS_PATH", "INFLUX_ACTIVE_CONFIG", "INFLUX_SKIP_VERIFY"} {
+	for _, v := range []string{"INFLUX_HOST", "INFLUX_TOKEN", "INFLUX_ORG", "INFLUX_ORG_ID", "INFLUX_OUTPUT_JSON",
+		"INFLUX_HIDE_HEADERS", "INFLUX_CONFIGS_PATH", "INFLUX_ACTIVE_CONFIG", "INFLUX_SKIP_VERIFY"} {
 		if !variables[v] {
 			t.Errorf("no flag has the variable %s of the original CLI", v)
 		}
@@ -152,7 +152,8 @@ func TestEveryCommand(t *testing.T) {
 		if !slices.ContainsFunc(l.cmd.Flags, func(f cli.Flag) bool { return f.Names()[0] == "json" }) {
 			t.Errorf("%v has no --json", l.words)
 		}
-		for _, args := range [][]string{append([]string{"help"}, l.words...), append(slices.Clone(l.words), "--help"), append([]string{"-h"}, l.words...)} {
+		for _, args := range [][]string{append([]string{"help"}, l.words...), append(slices.Clone(l.words), "--help"),
+			append([]string{"-h"}, l.words...)} {
 			code, stdout, stderr := runWith(t, args...)
 			if code != exit.OK || stderr != "" ||
 				!strings.Contains(stdout, "influx "+strings.Join(l.words, " ")+" - "+strings.Fields(l.cmd.Usage)[0]) {

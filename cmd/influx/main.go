@@ -131,7 +131,9 @@ its error is JSON on standard error.`,
 	root.Commands = append(root.Commands, completion.Commands(p, func() *cli.Command { return root })...)
 	_ = root.Walk(func(cmd *cli.Command) error {
 		cmd.DisableSliceFlagSeparator = true // a secret's name may hold a comma
-		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error { return usage.Error(cmd, err) }
+		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+			return usage.Error(cmd, err)
+		}
 		return nil
 	})
 	return root

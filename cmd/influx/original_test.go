@@ -42,8 +42,9 @@ var ofOriginal = map[string]string{
 	"auth delete":        "id i",
 	"auth active":        "id i",
 	"auth inactive":      "id i",
-	"authorization create": "org o org-id description d user u operator all-access read-bucket write-bucket read-buckets " +
-		"write-buckets read-user write-user read-dbrps write-dbrps read-authorizations write-authorizations",
+	"authorization create": "org o org-id description d user u operator all-access read-bucket write-bucket " +
+		"read-buckets write-buckets read-user write-user read-dbrps write-dbrps read-authorizations " +
+		"write-authorizations",
 	"secret list":   "org o org-id",
 	"secret find":   "org o org-id",
 	"secret update": "org o org-id key k value v",

@@ -135,7 +135,8 @@ func startServer(t *testing.T, dir string, atEnd func(func())) *url.URL {
 	var log bytes.Buffer // read after the server has ended
 	go func() {
 		done <- influxd.Run(ctx, command.Process{
-			Args:      []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "strongroom.bolt")},
+			Args: []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
+				filepath.Join(dir, "strongroom.bolt")},
 			Env:       []string{"HOME=" + dir},
 			Stdout:    io.Discard,
 			Stderr:    &log,

@@ -87,8 +87,8 @@ func (c *Caller) MaySome(a Action, org id.ID) bool {
 	return false
 }
 
-// MaySee reports whether the caller may see that the organisation is there. Whoever may do anything with its secrets may:
-// clients look an organisation up by its name before they use its secrets.
+// MaySee reports whether the caller may see that the organisation is there. Whoever may do anything with its secrets
+// may: clients look an organisation up by its name before they use its secrets.
 func (c *Caller) MaySee(org id.ID) bool {
 	return c.May(To(Read, Resource{Type: Orgs, ID: org})) || c.MaySome(Read, org) || c.MaySome(Write, org)
 }

@@ -14,8 +14,10 @@ func TestManyPermissions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		anID := rapid.SampledFrom([]id.ID{0, 0, 1, 2, 3})
 		resource := rapid.Custom(func(t *rapid.T) Resource {
-			return Resource{Type: rapid.SampledFrom([]ResourceType{Orgs, Secrets, Buckets, Users, Instance}).Draw(t, "type"),
-				ID: anID.Draw(t, "id"), OrgID: anID.Draw(t, "org"), Name: rapid.SampledFrom([]string{"", "", "a", "a*"}).Draw(t, "name")}
+			return Resource{Type: rapid.SampledFrom([]ResourceType{Orgs, Secrets, Buckets, Users,
+				Instance}).Draw(t, "type"),
+				ID: anID.Draw(t, "id"), OrgID: anID.Draw(t, "org"),
+				Name: rapid.SampledFrom([]string{"", "", "a", "a*"}).Draw(t, "name")}
 		})
 		permission := rapid.Custom(func(t *rapid.T) Permission {
 			return To(rapid.SampledFrom([]Action{Read, Write, Use}).Draw(t, "action"), resource.Draw(t, "resource"))

@@ -65,7 +65,8 @@ func (g *Guard) Done(ctx context.Context, c *Caller, act Act, err error) error {
 
 func (c *Caller) entry(act Act, outcome audit.Outcome, err error) audit.Entry {
 	e := audit.Entry{
-		RequestID: c.RequestID, Address: c.Address, User: c.User, Session: !c.AuthorizationID.Valid() && c.UserID.Valid(),
+		RequestID: c.RequestID, Address: c.Address, User: c.User, Session: !c.AuthorizationID.Valid() &&
+			c.UserID.Valid(),
 		Action: act.Action, Keys: act.Keys, Target: act.Target, Detail: act.Detail, Outcome: outcome,
 	}
 	if c.UserID.Valid() {

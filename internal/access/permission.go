@@ -1,5 +1,5 @@
-// Package access tells who may do what: permissions in the form of InfluxDB, the caller of a request who holds some, and
-// the guard, which lets an act go on or refuses it, and puts either on record.
+// Package access tells who may do what: permissions in the form of InfluxDB, the caller of a request who holds some,
+// and the guard, which lets an act go on or refuses it, and puts either on record.
 package access
 
 import (
@@ -112,8 +112,8 @@ func (p Permission) covers(need Permission) bool {
 func (r Resource) covers(n Resource) bool {
 	r, n = r.plain(), n.plain()
 	if r.Type == Instance {
-		// One that names an organisation is for all that is in it, and one that names a thing is for no other. InfluxDB lets
-		// either do everything; its own clients make neither.
+		// One that names an organisation is for all that is in it, and one that names a thing is for no other. InfluxDB
+		// lets either do everything; its own clients make neither.
 		inIt := n.OrgID == r.OrgID || n.Type == Orgs && n.ID == r.OrgID
 		return !r.ID.Valid() && (!r.OrgID.Valid() || inIt)
 	}
@@ -146,8 +146,8 @@ func (r Resource) org() id.ID {
 	return r.OrgID
 }
 
-// nameCovers reports whether the pattern held covers the key or pattern needed. An empty need stands for all keys, which
-// of all patterns only "*" covers.
+// nameCovers reports whether the pattern held covers the key or pattern needed. An empty need stands for all keys,
+// which of all patterns only "*" covers.
 func nameCovers(held, need string) bool {
 	prefix, isPrefix := strings.CutSuffix(held, "*")
 	if isPrefix {
@@ -162,22 +162,25 @@ const maxPermissionName = 8 << 10
 // Valid checks a permission that came from outside.
 func (p Permission) Valid() error {
 	if p.Action != Read && p.Action != Write && p.Action != Use {
-		return errs.New(errs.Invalid, "unknown action %q for permission; it must be read, write or use", errs.Clip(string(p.Action)))
+		return errs.New(errs.Invalid, "unknown action %q for permission; it must be read, write or use",
+			errs.Clip(string(p.Action)))
 	}
 	if !slices.Contains(ResourceTypes, p.Resource.Type) && !slices.Contains(alsoKnown, p.Resource.Type) {
 		return errs.New(errs.Invalid, "unknown resource type %q for permission", errs.Clip(string(p.Resource.Type)))
 	}
 	if n := len(p.Resource.Name); n > maxPermissionName {
-		return errs.New(errs.Invalid, "the name in a permission is %d bytes long, at most %d are allowed", n, maxPermissionName)
+		return errs.New(errs.Invalid, "the name in a permission is %d bytes long, at most %d are allowed", n,
+			maxPermissionName)
 	}
 	if r := p.Resource; p.Action == Use && (r.Type != Secrets || r.ID.Valid()) {
-		return errs.New(errs.Invalid, "the action use is for secrets: type secrets, without id; with orgID those of one organization, without it, which only an operator may give, of all")
+		return errs.New(errs.Invalid, "the action use is for secrets: type secrets, without id; with orgID those of "+
+			"one organization, without it, which only an operator may give, of all")
 	}
 	return nil
 }
 
-// The permissions on the server itself, which only operators have: to look at its settings and its audit log, and to change
-// its keys and who else is an operator.
+// The permissions on the server itself, which only operators have: to look at its settings and its audit log, and to
+// change its keys and who else is an operator.
 var (
 	ReadServer  = To(Read, Resource{Type: Instance})
 	WriteServer = To(Write, Resource{Type: Instance})

@@ -52,7 +52,8 @@ func TestCovers(t *testing.T) {
 		{Resource{Type: Secrets, OrgID: a, Name: "k*"}, Resource{Type: Secrets, OrgID: a}, false},
 		{Resource{Type: Secrets, OrgID: a, Name: "*"}, Resource{Type: Secrets, OrgID: a}, true},
 		{Resource{Type: Secrets, OrgID: a, Name: "*"}, Resource{Type: Secrets, OrgID: a, Name: "k"}, true},
-		{Resource{Type: Buckets, OrgID: a, Name: "x"}, Resource{Type: Buckets, OrgID: a}, true}, // a name is for readers there
+		// a name is for readers there
+		{Resource{Type: Buckets, OrgID: a, Name: "x"}, Resource{Type: Buckets, OrgID: a}, true},
 	} {
 		held, need := To(Read, tc.held), To(Read, tc.need)
 		if got := held.covers(need); got != tc.want {
@@ -73,7 +74,8 @@ func TestCovers(t *testing.T) {
 func TestNoRoleUsesSecrets(t *testing.T) {
 	const a id.ID = 0xa
 	need := To(Use, Resource{Type: Secrets, OrgID: a, Name: "k"})
-	for who, ps := range map[string][]Permission{"operator": Operator(), "owner": Owner(a), "member": Member(a), "self": Self(7)} {
+	for who, ps := range map[string][]Permission{"operator": Operator(), "owner": Owner(a), "member": Member(a),
+		"self": Self(7)} {
 		if c := (&Caller{Principal: &Principal{Permissions: ps}}); c.May(need) || c.MaySome(Use, a) {
 			t.Errorf("the %s may use secrets", who)
 		}
@@ -95,14 +97,16 @@ func TestPermissionJSON(t *testing.T) {
 			t.Errorf("%s came back as %s (%v)", s, b, err)
 		}
 	}
-	for _, s := range []string{`{"action":"read","resource":{"type":"buckets","id":"x"}}`, `{"action":1}`, `[]`, `{"resource":{"orgID":"0000000000000000"}}`} {
+	for _, s := range []string{`{"action":"read","resource":{"type":"buckets","id":"x"}}`, `{"action":1}`, `[]`,
+		`{"resource":{"orgID":"0000000000000000"}}`} {
 		if err := json.Unmarshal([]byte(s), new(Permission)); err == nil {
 			t.Errorf("%s is taken", s)
 		}
 	}
 }
 
-// A name as long as is allowed is taken, and one byte more is not: it would be kept, and looked through, with every token.
+// A name as long as is allowed is taken, and one byte more is not: it would be kept, and looked
+// through, with every token.
 func TestNamesAreBounded(t *testing.T) {
 	p := To(Read, Resource{Type: Secrets, OrgID: 0xa, Name: strings.Repeat("\x01", maxPermissionName)})
 	if err := p.Valid(); err != nil {

@@ -1,12 +1,13 @@
-// Package barrier stands between an engine and the records of users, tokens and organisations. Whoever can write the data
-// file, and has not the key, must be able neither to read those records nor to make one that is believed: each value is
-// sealed by the keyring, for its key (AES-256-GCM, see package keyring), so that it is no good under another key.
+// Package barrier stands between an engine and the records of users, tokens and organisations. Whoever can write
+// the data file, and has not the key, must be able neither to read those records nor to make one that is
+// believed: each value is sealed by the keyring, for its key (AES-256-GCM, see package keyring), so that it is no
+// good under another key.
 //
 // What the keyring cannot tell is that a record is an older one of the same key, or is missing: who can write the file
 // can put back what was there once, and take away.
 //
-// Data that an older influxd has made have these records in clear. TakeIn seals them, once; the keyring says from then on
-// that a record in clear is a forgery.
+// Data that an older influxd has made have these records in clear. TakeIn seals them, once; the keyring says from then
+// on that a record in clear is a forgery.
 package barrier
 
 import (
@@ -24,7 +25,8 @@ import (
 )
 
 // ErrForged is a record that the keyring has not sealed for its key: somebody else has written it, or it is damaged.
-var ErrForged = errors.New("the record was not written by this server, or is damaged; run influxd check, and restore a backup")
+var ErrForged = errors.New("the record was not written by this server, or is damaged; run influxd check, and " +
+	"restore a backup")
 
 // kind is what the sealed values are, in their additional data. They belong to no organisation.
 const kind = "identity"
@@ -40,8 +42,8 @@ type Store struct {
 	folders  map[string]bool
 	forged   func(key, what string) // nil: a forged record is an error
 
-	// writing is held for reading from when a value is sealed until it is written, so that Rewrite can wait for those that
-	// were sealed under an older term.
+	// writing is held for reading from when a value is sealed until it is written, so that Rewrite can wait for those
+	// that were sealed under an older term.
 	writing sync.RWMutex
 }
 
@@ -137,8 +139,8 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv
 	}
 }
 
-// read gives the records in clear that get reads. What was read just before the end of a rotation may be of a term that is
-// gone: it has been sealed anew by then, and is read again.
+// read gives the records in clear that get reads. What was read just before the end of a rotation may be of a term that
+// is gone: it has been sealed anew by then, and is read again.
 func (s *Store) read(ctx context.Context, get func() ([]kv.Record, error)) ([]kv.Record, error) {
 	rs, err := s.openAll(ctx, get)
 	if errors.Is(err, keyring.ErrTerm) {
@@ -283,16 +285,16 @@ func (s *Store) awaitWriters() {
 	defer s.writing.Unlock()
 }
 
-// How many records a rewriting reads and writes at a time, and how many transactions it has under way: the engine commits
-// them together.
+// How many records a rewriting reads and writes at a time, and how many transactions it has under way: the engine
+// commits them together.
 const (
 	rewritePage   = 4096
 	rewriteBatch  = kv.MaxOps / 2
 	rewriteAtOnce = 16
 )
 
-// rewrite writes anew the records for which old says so, and gives how many they are. One that somebody changes meanwhile
-// is left: it is new then.
+// rewrite writes anew the records for which old says so, and gives how many they are. One that somebody changes
+// meanwhile is left: it is new then.
 func (s *Store) rewrite(ctx context.Context, old func(kv.Record) bool) (int, error) {
 	n := 0
 	for _, prefix := range s.prefixes {

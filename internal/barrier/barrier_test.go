@@ -132,7 +132,8 @@ func TestRewrite(t *testing.T) {
 	for w := range 3 {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				if _, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put(fmt.Sprintf("username/%d-%03d", w, i%100), []byte("x"))}); err != nil {
+				if _, err := s.Txn(t.Context(), nil,
+					[]kv.Op{kv.Put(fmt.Sprintf("username/%d-%03d", w, i%100), []byte("x"))}); err != nil {
 					t.Error(err)
 				}
 			}

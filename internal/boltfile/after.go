@@ -16,8 +16,8 @@ func (f *File) WalkAfter(v Visitor, bucket string, after []byte) error {
 	return f.tree(&oneBucket{v, bucket}, nil, f.meta.Root, 0, &span{})
 }
 
-// ReadLeaf calls f with the records of a page that LeafVisitor.Leaf was called for, until f returns false. They are those
-// that Record was called with: from first on, and before the first of the next such page, where there is one.
+// ReadLeaf calls f with the records of a page that LeafVisitor.Leaf was called for, until f returns false. They are
+// those that Record was called with: from first on, and before the first of the next such page, where there is one.
 func (f *File) ReadLeaf(page uint64, first, next []byte, each func(key, value []byte) bool) error {
 	raw, why, err := f.read(page)
 	if err != nil {

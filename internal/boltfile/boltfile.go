@@ -1,7 +1,7 @@
 // Package boltfile reads files of bbolt without bbolt: for reading only, through any io.ReaderAt, taking no lock and
-// trusting nothing it finds. bbolt maps the file, takes a lock that a running program holds, and follows pages that point
-// to themselves until its stack is full; this reader looks at each page once and inside its bounds, and tells of damage
-// page by page. The format is that of go.etcd.io/bbolt, version 2 (internal/common/page.go, meta.go, bucket.go).
+// trusting nothing it finds. bbolt maps the file, takes a lock that a running program holds, and follows pages that
+// point to themselves until its stack is full; this reader looks at each page once and inside its bounds, and tells of
+// damage page by page. The format is that of go.etcd.io/bbolt, version 2 (internal/common/page.go, meta.go, bucket.go).
 package boltfile
 
 import (
@@ -19,8 +19,9 @@ const (
 	magic   = 0xED0CDAED
 	version = 2
 
-	headerLen  = 16 // of a page: id (8), flags (2), count (2), overflow (4)
-	metaLen    = 64 // magic, version, page size, flags (4 each), root and sequence, freelist, high water, txid, checksum (8 each)
+	headerLen = 16 // of a page: id (8), flags (2), count (2), overflow (4)
+	// magic, version, page size, flags (4 each), root and sequence, freelist, high water, txid, checksum (8 each)
+	metaLen    = 64
 	elementLen = 16 // of a branch: pos, ksize (4 each), page (8); of a leaf: flags, pos, ksize, vsize (4 each)
 	bucketLen  = 16 // root page (8), sequence (8); a root of 0 means that the bucket's one page follows
 
@@ -68,7 +69,8 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 		return nil, err
 	}
 	if need := int64(m.Pages) * int64(m.PageSize); m.Pages > uint64(size) || need > size {
-		return nil, fmt.Errorf("the file is cut off: it has %d bytes and says it has %d pages of %d", size, m.Pages, m.PageSize)
+		return nil, fmt.Errorf("the file is cut off: it has %d bytes and says it has %d pages of %d", size,
+			m.Pages, m.PageSize)
 	}
 	return &File{r: r, size: size, meta: m}, nil
 }
@@ -115,7 +117,8 @@ func metaAt(r io.ReaderAt, at int64) (Meta, bool) {
 	if size < 1024 || size > maxPageSize || size&(size-1) != 0 {
 		return Meta{}, false
 	}
-	return Meta{PageSize: int(size), Root: u64(m[16:]), Freelist: u64(m[32:]), Pages: u64(m[40:]), TxID: u64(m[48:])}, true
+	return Meta{PageSize: int(size), Root: u64(m[16:]), Freelist: u64(m[32:]), Pages: u64(m[40:]),
+		TxID: u64(m[48:])}, true
 }
 
 // Damage is one place that cannot be read, or that bbolt cannot: it finds keys by what the pages above say of them, and
@@ -156,8 +159,8 @@ func (f *File) Walk(v Visitor) error {
 	return f.freelist(v)
 }
 
-// span is where the keys of a page must lie: behind last, the key met before it in the same bucket, at or behind low, and
-// before high. Nil is no bound.
+// span is where the keys of a page must lie: behind last, the key met before it in the same bucket, at or behind low,
+// and before high. Nil is no bound.
 type span struct{ last, low, high []byte }
 
 // takes says why the next key cannot be where it is; "" where it can.
@@ -228,9 +231,10 @@ func (f *File) read(page uint64) (raw []byte, why string, err error) {
 	return raw, "", nil
 }
 
-// elements walks what is on a page. First is the key of the first record that Record was called with; nil where there is
-// none.
-func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth int, in *span) (first []byte, err error) {
+// elements walks what is on a page. First is the key of the first record that Record was called with;
+// nil where there is none.
+func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth int,
+	in *span) (first []byte, err error) {
 	flags, count := binary.LittleEndian.Uint16(raw[8:]), int(binary.LittleEndian.Uint16(raw[10:]))
 	damaged := func(format string, args ...any) {
 		v.Damaged(path, Damage{page, fmt.Sprintf(format, args...)})
@@ -304,7 +308,8 @@ func (f *File) branch(v Visitor, path []string, page uint64, raw []byte, count, 
 		keys[i] = key
 	}
 	for i := range count {
-		if f.after != nil && len(path) == 1 && i+1 < count && keys[i+1] != nil && bytes.Compare(keys[i+1], f.after) <= 0 {
+		if f.after != nil && len(path) == 1 && i+1 < count && keys[i+1] != nil && bytes.Compare(keys[i+1],
+			f.after) <= 0 {
 			continue
 		}
 		below := span{last: in.last, low: keys[i], high: in.high}

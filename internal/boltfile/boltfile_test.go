@@ -86,7 +86,9 @@ func made(t testing.TB) ([]byte, map[string]string) {
 		t.Fatal(err)
 	}
 	// A second transaction, so that the other meta page has something too.
-	if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("small")).Put([]byte("b"), []byte("2")) }); err != nil {
+	if err := db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("small")).Put([]byte("b"), []byte("2"))
+	}); err != nil {
 		t.Fatal(err)
 	}
 	want["small/b"] = "2"
@@ -103,7 +105,8 @@ func made(t testing.TB) ([]byte, map[string]string) {
 func TestNotAFile(t *testing.T) {
 	whole, _ := made(t)
 	for name, b := range map[string][]byte{
-		"empty": nil, "text": []byte(strings.Repeat("hello", 5000)), "zeros": make([]byte, 1<<16), "a header": whole[:80],
+		"empty": nil, "text": []byte(strings.Repeat("hello", 5000)), "zeros": make([]byte, 1<<16),
+		"a header": whole[:80],
 	} {
 		if _, err := Open(bytes.NewReader(b), int64(len(b))); err == nil {
 			t.Errorf("%s was opened", name)
@@ -306,7 +309,12 @@ func TestWhatBboltCannotFind(t *testing.T) {
 		return p[at : at+len("key-00000")]
 	}
 	for name, change := range map[string]func() (restore []byte, at []byte){
-		"a higher key above": func() ([]byte, []byte) { k := key(branch, second); old := bytes.Clone(k); k[8]++; return old, k },
+		"a higher key above": func() ([]byte, []byte) {
+			k := key(branch, second)
+			old := bytes.Clone(k)
+			k[8]++
+			return old, k
+		},
 		"keys above that swap": func() ([]byte, []byte) {
 			k := key(branch, second)
 			old := bytes.Clone(k)
@@ -326,7 +334,12 @@ func TestWhatBboltCannotFind(t *testing.T) {
 			return old, n
 		},
 		"no page below": func() ([]byte, []byte) { n := branch[10:12]; old := bytes.Clone(n); clear(n); return old, n },
-		"two kinds":     func() ([]byte, []byte) { n := leaf[8:10]; old := bytes.Clone(n); n[0] |= branchPage; return old, n },
+		"two kinds": func() ([]byte, []byte) {
+			n := leaf[8:10]
+			old := bytes.Clone(n)
+			n[0] |= branchPage
+			return old, n
+		},
 		"a list that is out of order": func() ([]byte, []byte) {
 			list := free[headerLen : headerLen+16]
 			old := bytes.Clone(list)

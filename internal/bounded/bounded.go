@@ -21,8 +21,8 @@ type entry[V any] struct {
 	room  int
 }
 
-// New makes an empty map. gone is told of each entry that goes, whether it is dropped, replaced or in the way of another;
-// it may be nil, and must not change the map.
+// New makes an empty map. gone is told of each entry that goes, whether it is dropped, replaced or in the way of
+// another; it may be nil, and must not change the map.
 func New[K comparable, V any](limit int, gone func(K, V)) *Map[K, V] {
 	if gone == nil {
 		gone = func(K, V) {}
@@ -36,8 +36,8 @@ func (m *Map[K, V]) Get(key K) (V, bool) {
 	return e.value, ok
 }
 
-// Put keeps the value, which takes so much room, in the place of the key's former one. One that takes more than the limit
-// by itself is not kept.
+// Put keeps the value, which takes so much room, in the place of the key's former one. One that takes more than the
+// limit by itself is not kept.
 func (m *Map[K, V]) Put(key K, value V, room int) {
 	m.Drop(key)
 	if room > m.limit {

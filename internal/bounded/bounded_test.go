@@ -21,8 +21,8 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestRoom does anything in any order: what is kept is what was put last, takes no more than the limit, and all else was
-// said to have gone, once.
+// TestRoom does anything in any order: what is kept is what was put last, takes no more than the limit, and all else
+// was said to have gone, once.
 func TestRoom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(0, 20).Draw(t, "limit")

@@ -1,5 +1,5 @@
-// Package clock looks at the machine's clock with mistrust, for those who remove for good what is old: a start under a clock
-// that is far ahead must not remove what could still be brought back.
+// Package clock looks at the machine's clock with mistrust, for those who remove for good what is old: a start under a
+// clock that is far ahead must not remove what could still be brought back.
 package clock
 
 import (
@@ -16,8 +16,8 @@ import (
 // Record is where the time is kept that was last believed.
 const Record = "core/clock"
 
-// The bounds: a start so long after the last time that was believed is suspicious, and the clock is then believed when the
-// server has run for so long. A clock that moves by more than a step while the server runs is told.
+// The bounds: a start so long after the last time that was believed is suspicious, and the clock is then believed when
+// the server has run for so long. A clock that moves by more than a step while the server runs is told.
 const (
 	suspicious = 24 * time.Hour
 	waitFor    = 24 * time.Hour
@@ -92,8 +92,9 @@ func (w *Watch) look(ctx context.Context, s *state) error {
 		}
 		s.known, s.begun = true, wall
 		if s.suspect = !last.IsZero() && wall.Sub(last) > suspicious; s.suspect {
-			w.log.WarnContext(ctx, "the clock is far ahead of when this server last ran: was it stopped for so long? Nothing that is old is removed "+
-				"until it has run for a day; if the clock is wrong, set it right and start again", "last", last.UTC(), "now", wall.UTC())
+			w.log.WarnContext(ctx, "the clock is far ahead of when this server last ran: was it stopped for so long? "+
+				"Nothing that is old is removed until it has run for a day; if the clock is wrong, set it right and "+
+				"start again", "last", last.UTC(), "now", wall.UTC())
 		}
 	}
 	s.wall, s.ran = wall, ran

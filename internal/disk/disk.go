@@ -1,5 +1,5 @@
-// Package disk makes files last, and puts them in their places whole. File systems differ in what they can: some have no
-// hard links (SMB, exFAT, some of FUSE), some cannot sync a folder. Nothing here needs either.
+// Package disk makes files last, and puts them in their places whole. File systems differ in what they can: some have
+// no hard links (SMB, exFAT, some of FUSE), some cannot sync a folder. Nothing here needs either.
 package disk
 
 import (
@@ -10,15 +10,16 @@ import (
 	"syscall"
 )
 
-// SyncFolder makes the names of a folder as lasting as what is in its files. A file system that cannot sync a folder keeps
-// names in its own way, and that is no error.
+// SyncFolder makes the names of a folder as lasting as what is in its files. A file system that cannot sync a folder
+// keeps names in its own way, and that is no error.
 func SyncFolder(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	err = f.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EBADF) {
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOSYS) ||
+		errors.Is(err, syscall.EBADF) {
 		err = nil
 	}
 	return errors.Join(err, f.Close())
@@ -27,8 +28,8 @@ func SyncFolder(dir string) error {
 // link is os.Link; a test puts one in its place that fails as on a file system without hard links.
 var link = os.Link
 
-// PutNew gives a file, which is whole and synced, a name that is not taken, in the same folder, and makes that last. It is
-// fs.ErrExist where there is something of that name; the file keeps its own then, and has lost it otherwise. A crash
+// PutNew gives a file, which is whole and synced, a name that is not taken, in the same folder, and makes that last. It
+// is fs.ErrExist where there is something of that name; the file keeps its own then, and has lost it otherwise. A crash
 // leaves nothing under the new name, or the whole file, or, where there are no hard links, an empty one.
 func PutNew(file, name string) error {
 	err := link(file, name)
@@ -49,9 +50,9 @@ func PutNew(file, name string) error {
 	return SyncFolder(filepath.Dir(name))
 }
 
-// Replace puts a file, which is whole and synced, in the place of another, which it keeps under the name aside, all in one
-// folder. At every moment the place holds one or the other; where there are no hard links, there is a moment at which
-// it holds nothing, and a crash then leaves the former file aside. fs.ErrExist where the name aside is taken.
+// Replace puts a file, which is whole and synced, in the place of another, which it keeps under the name aside, all in
+// one folder. At every moment the place holds one or the other; where there are no hard links, there is a moment at
+// which it holds nothing, and a crash then leaves the former file aside. fs.ErrExist where the name aside is taken.
 func Replace(place, file, aside string) error {
 	err := link(place, aside)
 	switch {

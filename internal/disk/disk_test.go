@@ -68,7 +68,8 @@ func TestPutNew(t *testing.T) {
 
 func TestReplace(t *testing.T) {
 	eachWay(t, func(t *testing.T, dir string) {
-		place, file, aside := filepath.Join(dir, "place"), write(t, filepath.Join(dir, "file"), "2"), filepath.Join(dir, "aside")
+		place, file, aside := filepath.Join(dir, "place"), write(t, filepath.Join(dir, "file"), "2"),
+			filepath.Join(dir, "aside")
 		if err := Replace(place, file, aside); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("nothing to replace: %v", err)
 		}

@@ -5,11 +5,12 @@ import (
 	"errors"
 )
 
-// Ended words an error of work that ended because its request did: the client closed its side of the connection, or the time
-// was over. Neither is a fault of the server. Any other error, and one whose code says more, stays as it is.
+// Ended words an error of work that ended because its request did: the client closed its side of the connection, or the
+// time was over. Neither is a fault of the server. Any other error, and one whose code says more, stays as it is.
 func Ended(err error, request, work context.Context) error {
 	var known *Error
-	if err == nil || errors.As(err, &known) && known.Code != Unavailable && known.Code != Internal || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.As(err, &known) && known.Code != Unavailable && known.Code != Internal ||
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	const look = "; if it was a change, look whether it has been made"

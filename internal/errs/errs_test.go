@@ -31,9 +31,10 @@ func TestCausesStayInside(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	for code, want := range map[Code]int{Invalid: 400, EmptyValue: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405,
-		RequestTooLarge: 413, Conflict: 422, Unprocessable: 422, TooManyRequests: 429, Internal: 500, NotImplemented: 501, Unavailable: 503,
-		InsufficientStorage: 507, "no such code": http.StatusInternalServerError} {
+	for code, want := range map[Code]int{Invalid: 400, EmptyValue: 400, Unauthorized: 401, Forbidden: 403,
+		NotFound: 404, MethodNotAllowed: 405, RequestTooLarge: 413, Conflict: 422, Unprocessable: 422,
+		TooManyRequests: 429, Internal: 500, NotImplemented: 501, Unavailable: 503, InsufficientStorage: 507,
+		"no such code": http.StatusInternalServerError} {
 		if got := code.Status(); got != want {
 			t.Errorf("%q is %d, want %d", code, got, want)
 		}

@@ -1,5 +1,5 @@
-// Package httpapi serves the HTTP API: InfluxDB's paths, bodies, codes and headers over the services of identity and secret.
-// It puts together its parts: secrets, accounts and system have the paths, and exchange what all of them share.
+// Package httpapi serves the HTTP API: InfluxDB's paths, bodies, codes and headers over the services of identity and
+// secret. It puts together its parts: secrets, accounts and system have the paths, and exchange what all of them share.
 package httpapi
 
 import (
@@ -59,7 +59,8 @@ func New(c Config) (http.Handler, error) {
 		c.Logger = slog.Default()
 	}
 	s, err := exchange.New(exchange.Config{
-		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
+		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure,
+		Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
 	}, c.tables()...)
 	if err != nil {
 		return nil, err
@@ -73,8 +74,9 @@ func (c Config) tables() []exchange.Table {
 		secrets.Routes(c.Secrets),
 		accounts.Routes(c.Authn, c.Directory),
 		system.Routes(system.Config{
-			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Data: c.Data, Settings: c.Settings, Gather: c.Gather,
-			Version: c.Version, Commit: c.Commit, Logger: c.Logger, Unfinished: c.Directory.Unfinished, Certificates: c.Certificates,
+			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Data: c.Data, Settings: c.Settings,
+			Gather: c.Gather, Version: c.Version, Commit: c.Commit, Logger: c.Logger,
+			Unfinished: c.Directory.Unfinished, Certificates: c.Certificates,
 		}),
 		{"/api/v2/swagger.json": {"GET": exchange.Open(getOpenAPI)}},
 	}

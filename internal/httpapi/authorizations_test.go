@@ -17,8 +17,9 @@ func TestManyAuthorizations(t *testing.T) {
 	must(t, err)
 	c := &access.Caller{Principal: p}
 	for range 300 {
-		_, _, err := a.users.Authorize(t.Context(), c, directory.NewAuthorization{OrgID: org, Description: strings.Repeat("d", 300),
-			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: org})}})
+		_, _, err := a.users.Authorize(t.Context(), c, directory.NewAuthorization{OrgID: org,
+			Description: strings.Repeat("d", 300), Permissions: []access.Permission{access.To(access.Read,
+				access.Resource{Type: access.Secrets, OrgID: org})}})
 		must(t, err)
 	}
 	lists := make(map[string][]string)

@@ -28,7 +28,8 @@ import (
 
 // FuzzPath asks for any path at all: nothing but the API answers, and never with a redirect or a fault.
 func FuzzPath(f *testing.F) {
-	for _, p := range []string{"/api/v2/orgs", "//api/v2/me", "/api/v2/orgs//secrets", "/api/../health", "/api/v2/orgs/%2e%2e/secrets", "/x/../ping", "/api/v2/", "/..", "/", "//", "/api", "/api/v2/me/.", "/%2fapi"} {
+	for _, p := range []string{"/api/v2/orgs", "//api/v2/me", "/api/v2/orgs//secrets", "/api/../health",
+		"/api/v2/orgs/%2e%2e/secrets", "/x/../ping", "/api/v2/", "/..", "/", "//", "/api", "/api/v2/me/.", "/%2fapi"} {
 		f.Add(p)
 	}
 	a, _, _ := newAPI(f)
@@ -51,7 +52,8 @@ func FuzzPath(f *testing.F) {
 func checkErrorForm(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	var e struct{ Code, Message string }
-	if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Code == "" || e.Message == "" || w.Header().Get("X-Platform-Error-Code") != e.Code {
+	if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Code == "" || e.Message == "" ||
+		w.Header().Get("X-Platform-Error-Code") != e.Code {
 		t.Errorf("%d in the form %q", w.Code, w.Body)
 	}
 }
@@ -60,18 +62,21 @@ func checkErrorForm(t *testing.T, w *httptest.ResponseRecorder) {
 // leaves the secrets as they were.
 func FuzzBodies(f *testing.F) {
 	a, token, org := newAPI(f)
-	routes := []string{"POST /setup", "PUT /me/password", "POST /users", "PATCH /users/{user}", "POST /users/{user}/password", "POST /orgs", "PATCH /orgs/{org}",
-		"POST /orgs/{org}/members", "POST /orgs/{org}/owners", "PATCH /orgs/{org}/secrets", "POST /orgs/{org}/secrets/delete", "POST /authorizations",
-		"PATCH /authorizations/{auth}", "POST /buckets", "PATCH /buckets/{bucket}"}
+	routes := []string{"POST /setup", "PUT /me/password", "POST /users", "PATCH /users/{user}",
+		"POST /users/{user}/password", "POST /orgs", "PATCH /orgs/{org}", "POST /orgs/{org}/members",
+		"POST /orgs/{org}/owners", "PATCH /orgs/{org}/secrets", "POST /orgs/{org}/secrets/delete",
+		"POST /authorizations", "PATCH /authorizations/{auth}", "POST /buckets", "PATCH /buckets/{bucket}"}
 	for i := range routes {
-		for _, body := range []string{`{"name":"x","status":"active","description":"y"}`, `{"password":"12345678"}`, `{"id":"{org}","secrets":["a",null]}`,
-			`{"orgID":"{org}","name":"x","retentionRules":[{"type":"expire","everySeconds":3600}]}`, `{"foo":"bar"}`, `{"foo":1}`, `null`, `{"name":`,
-			`{"orgID":"{org}","permissions":[{"action":"read","resource":{"type":"secrets","id":null,"name":"a*"}}],"expiresAt":"2222-01-01T00:00:00Z","token":"given-token-of-22-or-more"}`,
-			`{"username":"u","password":"p","org":"o","bucket":"b","retentionPeriodSeconds":1e3,"retentionPeriodHrs":-1}`} {
+		for _, body := range []string{`{"name":"x","status":"active","description":"y"}`, `{"password":"12345678"}`,
+			`{"id":"{org}","secrets":["a",null]}`,
+			`{"orgID":"{org}","name":"x","retentionRules":[{"type":"expire","everySeconds":3600}]}`, `{"foo":"bar"}`,
+			`{"foo":1}`, `null`, `{"name":`,
+			`{"orgID":"{org}","permissions":[{"action":"read","resource":{"type":"secrets","id":null,"name":"a*"}}],"expiresAt":"2222-01-01T00:00:00Z","token":"given-token-of-22-or-more"}`, `{"username":"u","password":"p","org":"o","bucket":"b","retentionPeriodSeconds":1e3,"retentionPeriodHrs":-1}`} {
 			f.Add(uint8(i), []byte(body))
 		}
 	}
-	ids := strings.NewReplacer("{org}", org.String(), "{user}", "0123456789abcdef", "{auth}", "0123456789abcdef", "{bucket}", "0123456789abcdef")
+	ids := strings.NewReplacer("{org}", org.String(), "{user}", "0123456789abcdef", "{auth}", "0123456789abcdef",
+		"{bucket}", "0123456789abcdef")
 	f.Fuzz(func(t *testing.T, route uint8, body []byte) {
 		method, path, _ := strings.Cut(ids.Replace(routes[int(route)%len(routes)]), " ")
 		body = []byte(ids.Replace(string(body)))
@@ -116,22 +121,27 @@ func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	must(t, err)
 	t.Cleanup(func() { _ = data.Close() })
-	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	keys, err := keyring.OpenOrInit(t.Context(), data,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	t.Cleanup(keys.Close)
 	store := embedded.New(embedded.Config{KV: data, Keyring: keys, History: 3})
 	log := slog.New(slog.DiscardHandler)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log, Stdout: io.Discard})
+	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
+		Logger: log, Stdout: io.Discard})
 	must(t, err)
 	guard := access.NewGuard(trail)
 	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log, BcryptCost: 4})
 	must(t, err)
-	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: store, Logger: log})
+	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: store,
+		Logger: log})
 	must(t, err)
-	handler, err := New(Config{Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
+	handler, err := New(Config{Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(store, guard,
+		users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)
 	nobody := &access.Caller{Principal: &access.Principal{}}
-	o, err := users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
+	o, err := users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme",
+		Bucket: "metrics"})
 	must(t, err)
 	return &api{handler, store, logins, users}, o.Token, o.Org.ID
 }

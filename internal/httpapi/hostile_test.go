@@ -36,7 +36,8 @@ func TestSetupUnderAnotherName(t *testing.T) {
 		{"[::1]", "/api/v2/setup", map[string]string{"Sec-Fetch-Site": "same-origin"}, 422},
 		{"secrets.example", "/api/v2/setup", nil, 422}, // no browser
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+tc.path, strings.NewReader(`{"username":"u","password":"password","org":"o","bucket":"b"}`))
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+tc.path,
+			strings.NewReader(`{"username":"u","password":"password","org":"o","bucket":"b"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +69,8 @@ func TestTooMuchIsRefusedBeforeItComes(t *testing.T) {
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // or it would wait for ever
 		t.Fatal(err)
 	}
-	fmt.Fprintf(conn, "PATCH /api/v2/orgs/%s/secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Token %s\r\nContent-Length: 99999999\r\n\r\n", org, token)
+	fmt.Fprintf(conn, "PATCH /api/v2/orgs/%s/secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Token "+
+		"%s\r\nContent-Length: 99999999\r\n\r\n", org, token)
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -82,12 +84,15 @@ func TestTooMuchIsRefusedBeforeItComes(t *testing.T) {
 // A value is no part of an error, also where the decoder's own errors would hold it.
 func TestErrorsHoldNoValue(t *testing.T) {
 	a, token, org := newAPI(t)
-	for _, value := range []string{`1e987654`, `-1e987654`, strings.Repeat("987654", 60), `["1e987654"]`, `{"987654":1}`} {
-		r := httptest.NewRequestWithContext(t.Context(), "PATCH", "/api/v2/orgs/"+org.String()+"/secrets", strings.NewReader(`{"a":`+value+`}`))
+	for _, value := range []string{`1e987654`, `-1e987654`, strings.Repeat("987654", 60), `["1e987654"]`,
+		`{"987654":1}`} {
+		r := httptest.NewRequestWithContext(t.Context(), "PATCH", "/api/v2/orgs/"+org.String()+"/secrets",
+			strings.NewReader(`{"a":`+value+`}`))
 		r.Header.Set("Authorization", "Token "+token)
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, r)
-		if w.Code != 400 || !strings.Contains(w.Body.String(), "must be a string") || strings.Contains(w.Body.String(), "987654") {
+		if w.Code != 400 || !strings.Contains(w.Body.String(), "must be a string") ||
+			strings.Contains(w.Body.String(), "987654") {
 			t.Errorf("%.20s: %d %.200s", value, w.Code, w.Body)
 		}
 	}
@@ -114,7 +119,8 @@ func TestOpenBodiesAreSmall(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			if a.ServeHTTP(w, r); w.Code != tc.want {
-				t.Errorf("%s %s with %d bytes, length sent as %d: %d %s, want %d", tc.method, tc.path, len(big), length, w.Code, w.Body, tc.want)
+				t.Errorf("%s %s with %d bytes, length sent as %d: %d %s, want %d", tc.method, tc.path, len(big), length,
+					w.Code, w.Body, tc.want)
 			}
 		}
 	}

@@ -81,9 +81,9 @@ func TestDocumentListsAreWhole(t *testing.T) {
 			t.Errorf("ResourceType does not list %q", rt)
 		}
 	}
-	codes := []errs.Code{errs.Internal, errs.NotImplemented, errs.Invalid, errs.Unprocessable, errs.EmptyValue, errs.Conflict,
-		errs.NotFound, errs.Unavailable, errs.Forbidden, errs.TooManyRequests, errs.Unauthorized, errs.MethodNotAllowed,
-		errs.RequestTooLarge, errs.InsufficientStorage, errs.PreconditionFailed}
+	codes := []errs.Code{errs.Internal, errs.NotImplemented, errs.Invalid, errs.Unprocessable, errs.EmptyValue,
+		errs.Conflict, errs.NotFound, errs.Unavailable, errs.Forbidden, errs.TooManyRequests, errs.Unauthorized,
+		errs.MethodNotAllowed, errs.RequestTooLarge, errs.InsufficientStorage, errs.PreconditionFailed}
 	var listed []errs.Code
 	for _, c := range schemas["Code"].Enum {
 		listed = append(listed, errs.Code(c))

@@ -11,8 +11,9 @@ import (
 
 func TestParseRefuses(t *testing.T) {
 	for s, want := range map[string]error{
-		"": ErrLength, "abc": ErrLength, "my-org": ErrLength, "0123456789abcdefff": ErrLength, strings.Repeat("0", 17): ErrLength,
-		"0000000000000000": ErrInvalid, "nothexnothexnoth": ErrInvalid, "0x23456789abcdef": ErrInvalid, " 123456789abcdef": ErrInvalid, "é123456789abcde": ErrInvalid,
+		"": ErrLength, "abc": ErrLength, "my-org": ErrLength, "0123456789abcdefff": ErrLength,
+		strings.Repeat("0", 17): ErrLength, "0000000000000000": ErrInvalid, "nothexnothexnoth": ErrInvalid,
+		"0x23456789abcdef": ErrInvalid, " 123456789abcdef": ErrInvalid, "é123456789abcde": ErrInvalid,
 	} {
 		if v, err := Parse(s); !errors.Is(err, want) || v.Valid() {
 			t.Errorf("Parse(%q) is %v, %v; want %v", s, v, err, want)

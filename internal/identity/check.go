@@ -14,12 +14,13 @@ import (
 	"strongroom/internal/kv"
 )
 
-// Check looks at every record of this package: whether it can be read, whether what it names is there, and whether every
-// record has its index and every index its record. Report is told of each thing that is wrong, by the record's key; it is
-// never given a token or a hash of a password. Data that are being changed meanwhile may read as wrong.
+// Check looks at every record of this package: whether it can be read, whether what it names is there, and whether
+// every record has its index and every index its record. Report is told of each thing that is wrong, by the record's
+// key; it is never given a token or a hash of a password. Data that are being changed meanwhile may read as wrong.
 func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
 	c := &checker{ctx: ctx, kv: store, report: report}
-	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.appRoles, c.sessions} {
+	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.appRoles,
+		c.sessions} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -227,7 +228,8 @@ func (c *checker) authorizations() error {
 	if err := recordsOf(c, "authhash/", func(k string, a id.ID) error {
 		return c.homeHas(k, record.Key("auth", a), func(raw []byte) bool {
 			var v Authorization
-			return json.Unmarshal(raw, &v) == nil && len(v.Hash) == len(Hash{}) && record.Key("authhash", Hash(v.Hash)) == k
+			return json.Unmarshal(raw, &v) == nil && len(v.Hash) == len(Hash{}) && record.Key("authhash",
+				Hash(v.Hash)) == k
 		})
 	}); err != nil {
 		return err
@@ -236,7 +238,8 @@ func (c *checker) authorizations() error {
 		if err := recordsOf(c, folder+"/", func(k string, _ bool) error {
 			return c.homeHas(k, "auth/"+record.Last(k), func(raw []byte) bool {
 				var v Authorization
-				return json.Unmarshal(raw, &v) == nil && (k == record.Key("authuser", v.UserID, v.ID) || k == record.Key("authorg", v.OrgID, v.ID) ||
+				return json.Unmarshal(raw, &v) == nil && (k == record.Key("authuser", v.UserID,
+					v.ID) || k == record.Key("authorg", v.OrgID, v.ID) ||
 					v.Lease != nil && k == v.leaseKey())
 			})
 		}); err != nil {

@@ -46,7 +46,8 @@ func TestCheckFindsEveryLoss(t *testing.T) {
 			continue // nothing refers to them
 		}
 		tried[folder]++
-		for what, op := range map[string]kv.Op{"taken away": kv.Delete(r.Key), "broken": kv.Put(r.Key, []byte(`{"`)), "another's": kv.Put(r.Key, []byte(`"00000000000000ff"`))} {
+		for what, op := range map[string]kv.Op{"taken away": kv.Delete(r.Key), "broken": kv.Put(r.Key, []byte(`{"`)),
+			"another's": kv.Put(r.Key, []byte(`"00000000000000ff"`))} {
 			if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{op}); err != nil {
 				t.Fatal(err)
 			}
@@ -69,11 +70,13 @@ func TestCheckFindsEveryLoss(t *testing.T) {
 func TestCheckPasswords(t *testing.T) {
 	f := peopled(t)
 	if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kv.Put(record.Key("password", f.First.User.ID), []byte("in clear")),
-		kv.Put(record.Key("password", id.ID(5)), []byte("$2a$10$zt8DK79eR.n1EiHJFLfkIukrkZ5oSHjh/sGvhvnHbeKGynRpOlorq"))}); err != nil {
+		kv.Put(record.Key("password", id.ID(5)),
+			[]byte("$2a$10$zt8DK79eR.n1EiHJFLfkIukrkZ5oSHjh/sGvhvnHbeKGynRpOlorq"))}); err != nil {
 		t.Fatal(err)
 	}
 	all := strings.Join(problems(t, f), "\n")
-	if !strings.Contains(all, "no hash of bcrypt") || !strings.Contains(all, "names user 0000000000000005, which is not there") || strings.Contains(all, "in clear") {
+	if !strings.Contains(all, "no hash of bcrypt") ||
+		!strings.Contains(all, "names user 0000000000000005, which is not there") || strings.Contains(all, "in clear") {
 		t.Errorf("problems: %s", all)
 	}
 }
@@ -82,7 +85,9 @@ func TestCheckPasswords(t *testing.T) {
 func TestCheckUnfinishedDeletion(t *testing.T) {
 	f := peopled(t)
 	org := f.First.Org
-	if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kv.Delete(record.Key("org", org.ID)), kv.Delete(record.Key("orgname", org.Name)), record.Put(record.Key("deleting/org", org.ID), f.Clock.Now())}); err != nil {
+	if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kv.Delete(record.Key("org", org.ID)),
+		kv.Delete(record.Key("orgname", org.Name)), record.Put(record.Key("deleting/org", org.ID),
+			f.Clock.Now())}); err != nil {
 		t.Fatal(err)
 	}
 	if all := problems(t, f); len(all) > 0 {

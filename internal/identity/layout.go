@@ -23,8 +23,8 @@ import (
 
 // Prefixes are what the keys of these records begin with.
 var Prefixes = []string{
-	"user/", "username/", "password/", "org/", "orgname/", "orgplace/", "member/", "memberof/", "auth/", "authhash/", "authuser/",
-	"authorg/", "authused/", "authlease/", "approle/", "approleid/", "secretid/", "wrapped/",
+	"user/", "username/", "password/", "org/", "orgname/", "orgplace/", "member/", "memberof/", "auth/", "authhash/",
+	"authuser/", "authorg/", "authused/", "authlease/", "approle/", "approleid/", "secretid/", "wrapped/",
 	"session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
 }
 
@@ -38,16 +38,18 @@ func (u User) Creation() ([]kv.Cond, []kv.Op) {
 	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, u), record.Put(name, u.ID)}
 }
 
-// Creation is what writes a new organisation, and the conditions under which it is new. Its name must not be one by which
-// the secrets of another are still kept.
+// Creation is what writes a new organisation, and the conditions under which it is new. Its name must not be one by
+// which the secrets of another are still kept.
 func (o Org) Creation() ([]kv.Cond, []kv.Op) {
 	home, name := record.Key("org", o.ID), record.Key("orgname", o.Name)
-	return []kv.Cond{kv.Missing(home), kv.Missing(name), kv.Missing(record.Key("orgplace", o.Name))}, []kv.Op{record.Put(home, o), record.Put(name, o.ID)}
+	return []kv.Cond{kv.Missing(home), kv.Missing(name), kv.Missing(record.Key("orgplace", o.Name))},
+		[]kv.Op{record.Put(home, o), record.Put(name, o.ID)}
 }
 
 // GiveRole is what gives a user a role in an organisation: one record to list it by either side.
 func GiveRole(org, user id.ID, role Role) []kv.Op {
-	return []kv.Op{record.Put(record.Key("member", org, user), role), record.Put(record.Key("memberof", user, org), role)}
+	return []kv.Op{record.Put(record.Key("member", org, user), role),
+		record.Put(record.Key("memberof", user, org), role)}
 }
 
 // Creation is what writes a new bucket, and the conditions under which it is new.
@@ -60,7 +62,8 @@ func (b Bucket) Creation() ([]kv.Cond, []kv.Op) {
 func (a Authorization) Creation() ([]kv.Cond, []kv.Op) {
 	home, byHash := record.Key("auth", a.ID), record.Key("authhash", Hash(a.Hash))
 	ops := []kv.Op{record.Put(home, a), record.Put(byHash, a.ID),
-		record.Put(record.Key("authuser", a.UserID, a.ID), true), record.Put(record.Key("authorg", a.OrgID, a.ID), true)}
+		record.Put(record.Key("authuser", a.UserID, a.ID), true),
+		record.Put(record.Key("authorg", a.OrgID, a.ID), true)}
 	if a.Lease != nil {
 		ops = append(ops, record.Put(a.leaseKey(), true))
 	}
@@ -69,8 +72,9 @@ func (a Authorization) Creation() ([]kv.Cond, []kv.Op) {
 
 // Deletion is what removes an authorization, wherever it is listed.
 func (a Authorization) Deletion() []kv.Op {
-	ops := []kv.Op{kv.Delete(record.Key("auth", a.ID)), kv.Delete(record.Key("authhash", Hash(a.Hash))), kv.Delete(record.Key("authuser", a.UserID, a.ID)),
-		kv.Delete(record.Key("authorg", a.OrgID, a.ID)), kv.Delete(record.Key("authused", a.ID))}
+	ops := []kv.Op{kv.Delete(record.Key("auth", a.ID)), kv.Delete(record.Key("authhash", Hash(a.Hash))),
+		kv.Delete(record.Key("authuser", a.UserID, a.ID)), kv.Delete(record.Key("authorg", a.OrgID, a.ID)),
+		kv.Delete(record.Key("authused", a.ID))}
 	if a.Lease != nil {
 		ops = append(ops, kv.Delete(a.leaseKey()))
 	}

@@ -10,9 +10,9 @@ import (
 	"strongroom/internal/kv"
 )
 
-// Where secrets are kept under an organisation's name, the name is part of what it has: a record orgplace/<name> holds a
-// name for the organisation that it belongs to, as long as there may be secrets of it under that name. Nobody else can
-// have the name meanwhile, and what is removed under it is nobody else's.
+// Where secrets are kept under an organisation's name, the name is part of what it has: a record orgplace/<name> holds
+// a name for the organisation that it belongs to, as long as there may be secrets of it under that name. Nobody else
+// can have the name meanwhile, and what is removed under it is nobody else's.
 
 // Ending is an organisation whose end is under way: what the record deleting/org/<org> says.
 type Ending struct {
@@ -30,8 +30,8 @@ func ReadEnding(r kv.Record) (Ending, error) {
 	return record.Decode[Ending](r)
 }
 
-// EndingNames are the names under which there may be secrets of an organisation whose end is under way; none where it is
-// not, or not any more.
+// EndingNames are the names under which there may be secrets of an organisation whose end is under way; none where it
+// is not, or not any more.
 func EndingNames(ctx context.Context, store kv.Store, org id.ID) ([]string, error) {
 	_, r, ok, err := record.Find[json.RawMessage](ctx, store, record.Key("deleting/org", org))
 	if err != nil || !ok {

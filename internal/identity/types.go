@@ -1,6 +1,6 @@
-// Package identity is what is kept of users, organisations, their members, authorizations (API tokens), sessions and bucket
-// records: their forms, where their records are, what may be in them, and whether they fit together. Package authn tells by
-// them who somebody is; package directory changes them for callers.
+// Package identity is what is kept of users, organisations, their members, authorizations (API tokens), sessions and
+// bucket records: their forms, where their records are, what may be in them, and whether they fit together. Package
+// authn tells by them who somebody is; package directory changes them for callers.
 package identity
 
 import (
@@ -67,13 +67,14 @@ type Membership struct {
 
 // Authorization is an API token with what it may do. The token itself is not kept.
 type Authorization struct {
-	ID          id.ID               `json:"id"`
-	Hash        []byte              `json:"hash"` // SHA-256 of the token
-	Status      Status              `json:"status"`
-	Description string              `json:"description"`
-	OrgID       id.ID               `json:"orgID"`
-	UserID      id.ID               `json:"userID"`
-	MadeBy      id.ID               `json:"madeBy,omitzero"` // the user who made it; zero in records from before that was kept
+	ID          id.ID  `json:"id"`
+	Hash        []byte `json:"hash"` // SHA-256 of the token
+	Status      Status `json:"status"`
+	Description string `json:"description"`
+	OrgID       id.ID  `json:"orgID"`
+	UserID      id.ID  `json:"userID"`
+	// the user who made it; zero in records from before that was kept
+	MadeBy      id.ID               `json:"madeBy,omitzero"`
 	Permissions []access.Permission `json:"permissions"`
 	CreatedAt   time.Time           `json:"createdAt"`
 	UpdatedAt   time.Time           `json:"updatedAt"`
@@ -85,8 +86,8 @@ type Authorization struct {
 	LastUsedAt *time.Time `json:"-"`
 }
 
-// Lease is what a token has that a program was given for a time: it can be renewed within bounds, and it is removed when it
-// has ended. It ends with the token that it was made by, too.
+// Lease is what a token has that a program was given for a time: it can be renewed within bounds, and it is removed
+// when it has ended. It ends with the token that it was made by, too.
 type Lease struct {
 	Parent    id.ID             `json:"parent,omitzero"`
 	Role      string            `json:"role,omitempty"`  // that logged in for it, where it hangs on no other token
@@ -101,7 +102,8 @@ type Lease struct {
 	Meta      map[string]string `json:"meta,omitempty"`
 }
 
-// AppRole is what a program logs in as that has a secret ID of it: it is given tokens with these permissions, for a time.
+// AppRole is what a program logs in as that has a secret ID of it: it is given tokens with these
+// permissions, for a time.
 type AppRole struct {
 	Name        string              `json:"name"`
 	ID          id.ID               `json:"id"`

@@ -12,8 +12,8 @@ import (
 
 // badNames are names that no new user gets: one cannot sign in with them, or looks like another.
 var badNames = []string{
-	"a:b", " ada", "ada ", "ada\u00a0", "ad\u200ba", "a\u200dda", "\ufeffada", "ada\u2060", "a\u00adda", "ada\u3164", "ada\u2800",
-	"ada\ufe0f", "ad\u202ea", "ada\u2003x", "influxd", "InfluxD", "influxd import",
+	"a:b", " ada", "ada ", "ada\u00a0", "ad\u200ba", "a\u200dda", "\ufeffada", "ada\u2060", "a\u00adda", "ada\u3164",
+	"ada\u2800", "ada\ufe0f", "ad\u202ea", "ada\u2003x", "influxd", "InfluxD", "influxd import",
 }
 
 func TestNewUserNames(t *testing.T) {
@@ -22,7 +22,8 @@ func TestNewUserNames(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, name := range []string{"ada", "Ada Lovelace", "ada@example.com", "Ада", "李四", "o'neil", "influxdb", "my-influxd", "ada 👩"} {
+	for _, name := range []string{"ada", "Ada Lovelace", "ada@example.com", "Ада", "李四", "o'neil", "influxdb",
+		"my-influxd", "ada 👩"} {
 		if err := identity.ValidNewUserName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -35,8 +36,8 @@ func TestFormerUserNames(t *testing.T) {
 	u := f.AddUser(t, "ann")
 	old := u
 	old.Name = "ann: the second "
-	_, err := f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("user", u.ID), old), kv.Delete(record.Key("username", u.Name)),
-		record.Put(record.Key("username", old.Name), u.ID)})
+	_, err := f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("user", u.ID), old),
+		kv.Delete(record.Key("username", u.Name)), record.Put(record.Key("username", old.Name), u.ID)})
 	if err != nil {
 		t.Fatal(err)
 	}

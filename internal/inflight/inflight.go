@@ -11,9 +11,9 @@ import (
 // retryAfter is when a request that found no room may try again.
 const retryAfter = time.Second
 
-// Budget is the bytes that all requests together may hold. One caller may hold half of them. What is larger than that goes
-// alone: it is let through where the caller holds nothing else, and nobody holds more than half. A nil Budget has no bound. It
-// is safe for use by many goroutines.
+// Budget is the bytes that all requests together may hold. One caller may hold half of them. What is larger than that
+// goes alone: it is let through where the caller holds nothing else, and nobody holds more than half. A nil Budget has
+// no bound. It is safe for use by many goroutines.
 type Budget struct {
 	size int64
 	mu   sync.Mutex
@@ -67,8 +67,8 @@ type Share struct {
 // Share is one for a caller's request. Give it back with Close.
 func (b *Budget) Share(caller string) Share { return Share{budget: b, caller: caller} }
 
-// Hold has the request hold so many bytes in all, more or fewer than before. It gives errs.Unavailable where there is no room
-// for more; the request then holds what it did.
+// Hold has the request hold so many bytes in all, more or fewer than before. It gives errs.Unavailable where there is
+// no room for more; the request then holds what it did.
 func (s *Share) Hold(n int64) error {
 	if s.budget == nil || n == s.held {
 		return nil

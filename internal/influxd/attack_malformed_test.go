@@ -18,10 +18,11 @@ import (
 
 // malformed are bodies that are wrong in one way each.
 var malformed = []string{
-	``, `{`, `}`, `null`, `[]`, `""`, `1e999999`, `{"a":1}`, `{"a":null}`, `{"a":{}}`, `{"name":1}`, `{"permissions":[{}]}`, `{"id":"zz"}`,
-	`{"name":"` + "\x00\xff" + `"}`, `{"name":"\ud800"}`, `{"secrets":[null,1]}`, `{"orgID":"0000000000000000"}`, `{"a":"b"} x`,
-	strings.Repeat(`{"a":`, 20_000), strings.Repeat("[", 50_000), `{"` + strings.Repeat("k", 40_000) + `":"v"}`,
-	`{"expiresAt":"9999999-01-01T00:00:00Z"}`, `{"retentionRules":[{"everySeconds":-9223372036854775808}]}`,
+	``, `{`, `}`, `null`, `[]`, `""`, `1e999999`, `{"a":1}`, `{"a":null}`, `{"a":{}}`, `{"name":1}`,
+	`{"permissions":[{}]}`, `{"id":"zz"}`, `{"name":"` + "\x00\xff" + `"}`, `{"name":"\ud800"}`, `{"secrets":[null,1]}`,
+	`{"orgID":"0000000000000000"}`, `{"a":"b"} x`, strings.Repeat(`{"a":`, 20_000), strings.Repeat("[", 50_000),
+	`{"` + strings.Repeat("k", 40_000) + `":"v"}`, `{"expiresAt":"9999999-01-01T00:00:00Z"}`,
+	`{"retentionRules":[{"everySeconds":-9223372036854775808}]}`,
 }
 
 // broken are requests that are no HTTP, or nearly; %s is the method and path with what identifies the caller behind it.
@@ -44,7 +45,8 @@ var broken = []string{
 	"%s\r\nbad header\r\n\r\n",
 }
 
-// attackMalformed sends bad requests to every route of the document: what is wrong with them is the client's, and said so.
+// attackMalformed sends bad requests to every route of the document: what is wrong with them is the
+// client's, and said so.
 func attackMalformed(t *testing.T, v *victim) string {
 	b, err := os.ReadFile("../httpapi/openapi.json")
 	must(t, err)
@@ -95,25 +97,35 @@ func attackMalformed(t *testing.T, v *victim) string {
 			auth := "\r\nAuthorization: Token " + v.token
 			if method != "GET" && method != "HEAD" {
 				for _, body := range malformed {
-					send(method+" "+path, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x%s\r\nContent-Length: %d\r\n\r\n%s", method, at, auth, len(body), body))
+					send(method+" "+path, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x%s\r\nContent-Length: %d\r\n\r\n%s",
+						method, at, auth, len(body), body))
 				}
 			}
 			for _, form := range broken {
 				send(method+" "+path, fmt.Sprintf(form, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x%s", method, at, auth)))
 			}
-			for _, query := range []string{"?%zz", "?a=%ff&limit=-1", "?limit=99999999999999999999&offset=-1", "?orgID=zz&userID=%00&before=x&since=y", "?key=" + strings.Repeat("k", 20_000), "?;;&&==", "/../../x", "//", "/%2e%2e/%00", "?org=\xff"} {
-				send(method+" "+path+query, fmt.Sprintf("%s %s%s HTTP/1.1\r\nHost: x%s\r\nContent-Length: 0\r\n\r\n", method, at, query, auth))
+			for _, query := range []string{"?%zz", "?a=%ff&limit=-1", "?limit=99999999999999999999&offset=-1",
+				"?orgID=zz&userID=%00&before=x&since=y", "?key=" + strings.Repeat("k", 20_000), "?;;&&==", "/../../x",
+				"//", "/%2e%2e/%00", "?org=\xff"} {
+				send(method+" "+path+query, fmt.Sprintf("%s %s%s HTTP/1.1\r\nHost: x%s\r\nContent-Length: 0\r\n\r\n",
+					method, at, query, auth))
 			}
-			for _, caller := range []string{"", "\r\nAuthorization: Token", "\r\nAuthorization: Basic Og==", "\r\nAuthorization: Bearer " + strings.Repeat("a", 5000),
-				"\r\nCookie: influxdb-oss-session=x; strongroom-session=y", "\r\nOrigin: null\r\nSec-Fetch-Site: cross-site\r\nX-Forwarded-For: " + strings.Repeat("1,", 500)} {
-				send(method+" "+path+" as nobody", fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x%s\r\nContent-Length: 2\r\n\r\n{}", method, at, caller))
+			for _, caller := range []string{"", "\r\nAuthorization: Token", "\r\nAuthorization: Basic Og==",
+				"\r\nAuthorization: Bearer " + strings.Repeat("a", 5000),
+				"\r\nCookie: influxdb-oss-session=x; strongroom-session=y",
+				"\r\nOrigin: null\r\nSec-Fetch-Site: cross-site\r\nX-Forwarded-For: " + strings.Repeat("1,", 500)} {
+				send(method+" "+path+" as nobody",
+					fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x%s\r\nContent-Length: 2\r\n\r\n{}", method, at, caller))
 			}
 			// A client that closes its half as soon as it has asked.
-			send(method+" "+path+" half", fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x%s\r\nContent-Length: 2\r\n\r\n{", method, at, auth))
+			send(method+" "+path+" half", fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x%s\r\nContent-Length: 2\r\n\r\n{",
+				method, at, auth))
 		}
 	}
-	for _, junk := range []string{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n", "GET http://[::1 HTTP/1.1\r\n\r\n",
-		"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", strings.Repeat("A", 200_000)} {
+	for _, junk := range []string{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n", "GET http://[::1 HTTP/1.1\r\n\r\n",
+		"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+		"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", strings.Repeat("A", 200_000)} {
 		send("junk", junk)
 	}
 	group.Wait()
@@ -123,8 +135,8 @@ func attackMalformed(t *testing.T, v *victim) string {
 	return fmt.Sprintf("%d requests: %d done, %d refused, %d faults", n, codes[2]+codes[3], codes[4], codes[5])
 }
 
-// exchange sends a request, closes its half of the connection, and gives the status and what came with it; 0 where the server
-// only closed the connection.
+// exchange sends a request, closes its half of the connection, and gives the status and what came with it; 0 where the
+// server only closed the connection.
 func (v *victim) exchange(t *testing.T, request string) (int, string) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 10 * time.Second}

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// TestAttack attacks servers in every way that somebody has, each for a second or two, while a good request is made again and
-// again from another address. `make attack` shows the table of what came of it.
+// TestAttack attacks servers in every way that somebody has, each for a second or two, while a good request is made
+// again and again from another address. `make attack` shows the table of what came of it.
 func TestAttack(t *testing.T) {
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
@@ -29,7 +29,8 @@ func TestAttack(t *testing.T) {
 		run   func(t *testing.T, v *victim) string
 	}{
 		{"malformed requests to every route", "", attackMalformed},
-		{"slow headers, bodies and readers", "--http-read-header-timeout=1s --http-read-timeout=1s --http-write-timeout=2s", attackSlow},
+		{"slow headers, bodies and readers", "--http-read-header-timeout=1s --http-read-timeout=1s " +
+			"--http-write-timeout=2s", attackSlow},
 		{"idle connections of one address", "--http-max-connections=256", attackIdle},
 		{"refused strangers fill the record", "", attackRecord},
 		{"large bodies without permission", "--max-in-flight=32MiB", attackBodies},
@@ -141,7 +142,8 @@ func (v *victim) good() error {
 	return err
 }
 
-// grown fails the test where the server's memory has grown by more than so many MiB. The race detector takes many times that.
+// grown fails the test where the server's memory has grown by more than so many MiB. The race detector
+// takes many times that.
 func (v *victim) grown(t *testing.T, before, most int) (after int) {
 	t.Helper()
 	if raceDetector {
@@ -181,7 +183,8 @@ func (v *victim) dial(t *testing.T) net.Conn {
 	return conn
 }
 
-// attackSlow sends a byte now and then, in headers and in bodies, and reads nothing of an answer: all are cut off in time.
+// attackSlow sends a byte now and then, in headers and in bodies, and reads nothing of an answer:
+// all are cut off in time.
 func attackSlow(t *testing.T, v *victim) string {
 	const each = 100
 	began := time.Now()
@@ -194,7 +197,8 @@ func attackSlow(t *testing.T, v *victim) string {
 			head := "GET /ping HTTP/1.1\r\nHost: x\r\nX-A: "
 			switch i % 3 {
 			case 1:
-				head = "PATCH " + v.secrets + " HTTP/1.1\r\nHost: x\r\nAuthorization: Token " + v.token + "\r\nContent-Length: 4000000\r\n\r\n{"
+				head = "PATCH " + v.secrets + " HTTP/1.1\r\nHost: x\r\nAuthorization: Token " + v.token +
+					"\r\nContent-Length: 4000000\r\n\r\n{"
 			case 2: // requests without end, whose answers are not read
 				head = strings.Repeat("GET /api/v2/swagger.json HTTP/1.1\r\nHost: x\r\n\r\n", 50)
 			}
@@ -242,9 +246,11 @@ func attackRecord(t *testing.T, v *victim) string {
 	before, err := os.Stat(log)
 	must(t, err)
 	requests := []string{
-		"POST /api/v2/setup HTTP/1.1\r\nHost: x\r\nContent-Length: 61\r\n\r\n" + `{"username":"u","password":"pppppppp","org":"o","bucket":"b"} `,
+		"POST /api/v2/setup HTTP/1.1\r\nHost: x\r\nContent-Length: 61\r\n\r\n" +
+			`{"username":"u","password":"pppppppp","org":"o","bucket":"b"} `,
 		"GET " + v.secrets + " HTTP/1.1\r\nHost: x\r\nAuthorization: Token none-such\r\n\r\n",
-		"POST /api/v2/signin HTTP/1.1\r\nHost: x\r\nAuthorization: Basic bm9ib2R5Om5vdGhpbmc=\r\nContent-Length: 0\r\n\r\n",
+		"POST /api/v2/signin HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " +
+			"bm9ib2R5Om5vdGhpbmc=\r\nContent-Length: 0\r\n\r\n",
 	}
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -301,7 +307,8 @@ func attackBodies(t *testing.T, v *victim) string {
 		}
 		group.Go(func() {
 			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-			fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: Token %s\r\nContent-Length: %d\r\n\r\n", v.secrets, token, len(body))
+			fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: Token %s\r\nContent-Length: %d\r\n\r\n",
+				v.secrets, token, len(body))
 			go func() { _, _ = conn.Write(body) }()
 			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			mu.Lock()
@@ -325,7 +332,8 @@ func attackBodies(t *testing.T, v *victim) string {
 func attackValues(t *testing.T, v *victim) string {
 	value := strings.Repeat("v", 1_000_000)
 	for i := range 20 {
-		req, err := http.NewRequest("PATCH", v.url+v.secrets, strings.NewReader(fmt.Sprintf(`{"large%d":%q}`, i, value)))
+		req, err := http.NewRequest("PATCH", v.url+v.secrets,
+			strings.NewReader(fmt.Sprintf(`{"large%d":%q}`, i, value)))
 		must(t, err)
 		req.Header.Set("Authorization", "Token "+v.token)
 		res, err := v.client.Do(req)

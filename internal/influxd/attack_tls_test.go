@@ -28,8 +28,9 @@ func certificateFor(t *testing.T, dir string) (cert, key string, transport *http
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
+		DNSNames: []string{"localhost"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	must(t, err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
@@ -58,7 +59,8 @@ func attackTLS(t *testing.T, v *victim) string {
 			case 2: // the beginning of a handshake
 				_, _ = conn.Write([]byte{0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03})
 			case 3:
-				c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+				c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10,
+					MaxVersion: tls.VersionTLS11})
 				if c.Handshake() == nil {
 					t.Error("TLS 1.1 is spoken")
 				}
@@ -73,8 +75,8 @@ func attackTLS(t *testing.T, v *victim) string {
 	return fmt.Sprintf("200 connections, all closed after %.1f s", time.Since(began).Seconds())
 }
 
-// attackHTTP2 has what servers of HTTP/2 fell to: streams that are reset at once, headers without end, pings and settings that
-// all want an answer, a window that lets nothing through.
+// attackHTTP2 has what servers of HTTP/2 fell to: streams that are reset at once, headers without end, pings and
+// settings that all want an answer, a window that lets nothing through.
 func attackHTTP2(t *testing.T, v *victim) string {
 	before := v.memory(t)
 	connect := func() (*http2.Framer, io.Closer) {
@@ -95,7 +97,8 @@ func attackHTTP2(t *testing.T, v *victim) string {
 	head := func() []byte {
 		var b bytes.Buffer
 		e := hpack.NewEncoder(&b)
-		for _, h := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", v.secrets}, {"authorization", "Token " + v.token}} {
+		for _, h := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"},
+			{":path", v.secrets}, {"authorization", "Token " + v.token}} {
 			_ = e.WriteField(hpack.HeaderField{Name: h[0], Value: h[1], Sensitive: true})
 		}
 		return b.Bytes()
@@ -106,7 +109,8 @@ func attackHTTP2(t *testing.T, v *victim) string {
 	for name, attack := range map[string]func(f *http2.Framer, n uint32) error{
 		"resets": func(f *http2.Framer, n uint32) error {
 			id := 2*n + 1
-			if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: head, EndHeaders: true, EndStream: true}); err != nil {
+			if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: head, EndHeaders: true,
+				EndStream: true}); err != nil {
 				return err
 			}
 			return f.WriteRSTStream(id, http2.ErrCodeCancel)

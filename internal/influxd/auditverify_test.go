@@ -12,7 +12,8 @@ import (
 func verify(t *testing.T, dir string, flags ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := Run(t.Context(), command.Process{Args: append([]string{"audit", "verify", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, flags...),
+	err := Run(t.Context(), command.Process{Args: append([]string{"audit", "verify", "--bolt-path",
+		filepath.Join(dir, "influxd.bolt")}, flags...),
 		Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out})
 	return out.String(), err
 }
@@ -36,7 +37,8 @@ func TestAuditVerify(t *testing.T) {
 	if _, err := verify(t, dir, "--audit-sinks=stdout"); err == nil || !strings.Contains(err.Error(), "--audit-sinks") {
 		t.Errorf("without a file: %v", err)
 	}
-	if _, err := verify(t, dir, "--seal-key-file", filepath.Join(dir, "none")); err == nil || !strings.Contains(err.Error(), "none") {
+	if _, err := verify(t, dir, "--seal-key-file", filepath.Join(dir, "none")); err == nil ||
+		!strings.Contains(err.Error(), "none") {
 		t.Errorf("without the key: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
@@ -88,7 +90,8 @@ func TestAuditVerifyMissesWhatIsGone(t *testing.T) {
 		t.Errorf("two sinks: %v\n%s", err, out)
 	}
 	must(t, os.WriteFile(other, bytes.Replace(whole, []byte(`"setup"`), []byte(`"sotup"`), 1), 0o600))
-	if out, err := verify(t, dir, sinks); err == nil || strings.Count(out, "is whole") != 1 || !strings.Contains(out, "other.log:2: line 2 was altered") {
+	if out, err := verify(t, dir, sinks); err == nil || strings.Count(out, "is whole") != 1 ||
+		!strings.Contains(out, "other.log:2: line 2 was altered") {
 		t.Errorf("one of two altered: %v\n%s", err, out)
 	}
 	if out, err := verify(t, dir, "--files", other); err == nil || !strings.Contains(out, "altered") {

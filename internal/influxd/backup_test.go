@@ -45,7 +45,8 @@ func TestBackupRefuses(t *testing.T) {
 	org := strings.Split(secrets, "/")[4]
 	var made struct{ Token string }
 	s.call(t, "POST", "/api/v2/authorizations", token,
-		`{"orgID":"`+org+`","permissions":[{"action":"read","resource":{"type":"orgs"}},{"action":"write","resource":{"type":"secrets","orgID":"`+org+`"}}]}`, 201, &made)
+		`{"orgID":"`+org+
+			`","permissions":[{"action":"read","resource":{"type":"orgs"}},{"action":"write","resource":{"type":"secrets","orgID":"`+org+`"}}]}`, 201, &made)
 	s.call(t, "GET", "/api/v2/backup/kv", made.Token, "", 401, nil)
 }
 
@@ -66,7 +67,8 @@ func TestBackupUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				req, err := http.NewRequest("PATCH", s.url+secrets, strings.NewReader(`{"a":"x","b":"`+strings.Repeat("y", n%5000)+`"}`))
+				req, err := http.NewRequest("PATCH", s.url+secrets,
+					strings.NewReader(`{"a":"x","b":"`+strings.Repeat("y", n%5000)+`"}`))
 				if err != nil {
 					t.Error(err)
 					return
@@ -184,7 +186,8 @@ func TestRestore(t *testing.T) {
 	s.end(t)
 	before := readFile(t, filepath.Join(dir, "influxd.bolt"))
 
-	if out, _, err := influxdOn(t, dir, "restore", "--from", backup, "--dry-run"); err != nil || !strings.Contains(out, "nothing was changed") {
+	if out, _, err := influxdOn(t, dir, "restore", "--from", backup, "--dry-run"); err != nil ||
+		!strings.Contains(out, "nothing was changed") {
 		t.Errorf("dry run: %v\n%s", err, out)
 	}
 	if !bytes.Equal(before, readFile(t, filepath.Join(dir, "influxd.bolt"))) {
@@ -250,8 +253,10 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, line := range []string{
-		`there is a bucket "strongroom-data/in", which no influxd makes`, `record "strange" has revision 0`, `"strange": it is of a kind that this influxd does not know`,
-		`"username/nobody": the record was not written by this server`, `"secrets/00000000000000ff/": the organisation is not there`,
+		`there is a bucket "strongroom-data/in", which no influxd makes`, `record "strange" has revision 0`,
+		`"strange": it is of a kind that this influxd does not know`,
+		`"username/nobody": the record was not written by this server`,
+		`"secrets/00000000000000ff/": the organisation is not there`,
 	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no line %s in\n%s", line, out)

@@ -94,7 +94,8 @@ func TestBackupsWhateverGoesOn(t *testing.T) {
 		_, rest, _ := strings.Cut(b.ask("POST", "/api/v2/orgs", fmt.Sprintf(`{"name":"org %d"}`, n)), `"id":"`)
 		org, _, _ := strings.Cut(rest, `"`)
 		b.ask("PATCH", "/api/v2/orgs/"+org+"/secrets", change(n))
-		b.ask("POST", "/api/v2/authorizations", `{"orgID":"`+org+`","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"`+org+`"}}]}`)
+		b.ask("POST", "/api/v2/authorizations",
+			`{"orgID":"`+org+`","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"`+org+`"}}]}`)
 		b.ask("POST", "/api/v2/orgs/"+org+"/secrets/delete", `{"secrets":["large1","large2"]}`)
 		b.ask("POST", "/api/v2/users", fmt.Sprintf(`{"name":"user %d"}`, n))
 		b.ask("DELETE", "/api/v2/orgs/"+org, "")

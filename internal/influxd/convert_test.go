@@ -92,7 +92,8 @@ func TestConvertWhileServing(t *testing.T) {
 			org, err := id.Parse(strings.Split(secrets, "/")[4])
 			must(t, err)
 			r.call(t, "PATCH", secrets, token, `{"changed":"1","deleted":"1","kept":"1","late":"1"}`, 204, nil)
-			if way.command[len(way.command)-1] == "bolt" { // whose file the server has: the first time it is stopped, too
+			// whose file the server has: the first time it is stopped, too
+			if way.command[len(way.command)-1] == "bolt" {
 				r.end(t)
 			}
 			if out, err := convert(); err != nil || totals(out) != "4 0 0 0 0 0" {
@@ -181,10 +182,14 @@ func TestDeleteSourceIsConditional(t *testing.T) {
 			text := func(s string) secret.Value { return secret.NewValue([]byte(s)) }
 			onStore(t, t.TempDir(), flags, func(from secret.Store) {
 				onStore(t, t.TempDir(), nil, func(to secret.Store) {
-					_, err := from.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"changed": text("1"), "gone": text("1"), "left": text("1")}})
+					_, err := from.Apply(t.Context(), org,
+						secret.Change{Set: map[string]secret.Value{"changed": text("1"), "gone": text("1"),
+							"left": text("1")}})
 					must(t, err)
 					meddle := func() {
-						_, err := from.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"changed": text("2"), "new": text("1")}, Delete: []string{"gone"}})
+						_, err := from.Apply(t.Context(), org,
+							secret.Change{Set: map[string]secret.Value{"changed": text("2"), "new": text("1")},
+								Delete: []string{"gone"}})
 						must(t, err)
 					}
 					report, err := transfer.Copy{From: from, To: meddled{to, meddle}, DeleteSource: true,
@@ -201,7 +206,8 @@ func TestDeleteSourceIsConditional(t *testing.T) {
 					if diff := cmp.Diff([]string{"changed", "new"}, keys); diff != "" {
 						t.Errorf("left in the source (-want +got):\n%s", diff)
 					}
-					if value, err := secret.Get(t.Context(), from, org, "changed"); err != nil || string(value.Bytes()) != "2" {
+					if value, err := secret.Get(t.Context(), from, org, "changed"); err != nil ||
+						string(value.Bytes()) != "2" {
 						t.Errorf("what was changed meanwhile: %v", err)
 					}
 				})

@@ -11,7 +11,8 @@ import (
 
 func TestCopyRefuses(t *testing.T) {
 	dir := t.TempDir()
-	if _, _, err := influxdOn(t, dir, "secrets", "copy", "--from", "bolt", "--to", "vault"); err == nil || !strings.Contains(err.Error(), "there is no file") {
+	if _, _, err := influxdOn(t, dir, "secrets", "copy", "--from", "bolt", "--to", "vault"); err == nil ||
+		!strings.Contains(err.Error(), "there is no file") {
 		t.Errorf("without data: %v", err)
 	}
 	start(t, dir)
@@ -36,12 +37,16 @@ func TestCopyRefuses(t *testing.T) {
 		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", "/nowhere.toml"}, "/nowhere.toml"},
 		{[]string{"--from", "bolt", "--to", "vault", "--create-orgs"}, "flag --create-orgs"},
 		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", other, "--org", "acme"}, "is not FROM=TO"},
-		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", other, "--org", "acme=globex"}, "the source has no organization \"acme\""},
-		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", other, "--org-id", "031c8cbefe101000"}, "has no organization 031c8cbefe101000"},
+		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", other, "--org", "acme=globex"},
+			"the source has no organization \"acme\""},
+		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", other, "--org-id", "031c8cbefe101000"},
+			"has no organization 031c8cbefe101000"},
 		{[]string{"--from", "bolt", "--to", "vault", "--org-id", "x"}, "flag --org-id"},
-		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", other, "--delete-source"}, "another influxd (process "},
+		{[]string{"--from", "bolt", "--to", "bolt", "--to-config", other, "--delete-source"},
+			"another influxd (process "},
 	} {
-		if _, _, err := influxdOn(t, dir, append([]string{"secrets", "copy"}, tt.args...)...); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, _, err := influxdOn(t, dir, append([]string{"secrets", "copy"}, tt.args...)...); err == nil ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
 		}
 	}
@@ -59,7 +64,8 @@ func TestCopyBetweenFiles(t *testing.T) {
 	s := start(t, dir)
 	copyTo := func(args ...string) string {
 		t.Helper()
-		out, progress, err := influxdOn(t, dir, append([]string{"secrets", "copy", "--from", "bolt", "--to", "bolt", "--to-config", other, "--create-orgs"}, args...)...)
+		out, progress, err := influxdOn(t, dir, append([]string{"secrets", "copy", "--from", "bolt", "--to", "bolt",
+			"--to-config", other, "--create-orgs"}, args...)...)
 		must(t, err)
 		if !strings.Contains(progress, "3 of 3 organizations, 27 secrets") {
 			t.Errorf("progress: %s", progress)
@@ -74,7 +80,8 @@ func TestCopyBetweenFiles(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "27 skipped") || !strings.Contains(out, "--create-orgs") {
 		t.Errorf("into a file without the organizations: %v\n%s", err, out)
 	}
-	if out := copyTo("--dry-run"); !strings.Contains(out, "Nothing was changed") || !strings.Contains(out, "secret  27") {
+	if out := copyTo("--dry-run"); !strings.Contains(out, "Nothing was changed") ||
+		!strings.Contains(out, "secret  27") {
 		t.Errorf("dry run:\n%s", out)
 	}
 	if got := storedSecrets(t, there, want); len(got) > 0 {
@@ -88,7 +95,8 @@ func TestCopyBetweenFiles(t *testing.T) {
 		t.Errorf("again:\n%s", out)
 	}
 	s.end(t)
-	if out := copyTo("--delete-source"); !strings.Contains(out, "influxd.bolt): 27; changed there meanwhile, and kept: 0") {
+	if out := copyTo("--delete-source"); !strings.Contains(out,
+		"influxd.bolt): 27; changed there meanwhile, and kept: 0") {
 		t.Errorf("with deletion:\n%s", out)
 	}
 	if got := storedSecrets(t, dir, want); len(got) > 0 {

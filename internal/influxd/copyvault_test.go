@@ -9,7 +9,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestCopyToVaultAndBack copies to a real Vault while the server runs, deletes from the embedded store, and copies back.
+// TestCopyToVaultAndBack copies to a real Vault while the server runs, deletes from the embedded
+// store, and copies back.
 func TestCopyToVaultAndBack(t *testing.T) {
 	v := vaulttest.Shared(t)
 	sample, want := sampleDB(t)
@@ -31,7 +32,8 @@ func TestCopyToVaultAndBack(t *testing.T) {
 		t.Errorf("to Vault:\n%s", out)
 	}
 	s.end(t)
-	if out := run("--from", "bolt", "--to", "vault", "--delete-source"); !strings.Contains(out, "secret  0        0         0        27") {
+	if out := run("--from", "bolt", "--to", "vault", "--delete-source"); !strings.Contains(out,
+		"secret  0        0         0        27") {
 		t.Errorf("again, with deletion:\n%s", out)
 	}
 	if got := storedSecrets(t, dir, want); len(got) > 0 {

@@ -18,8 +18,8 @@ import (
 
 // onEtcd are the flags of a server over the cluster, with the seal's key in dir.
 func onEtcd(c *etcdtest.Cluster, dir, prefix string, more ...string) []string {
-	return append([]string{"--store=etcd", "--etcd-endpoints=" + strings.Join(c.Endpoints(), ","), "--etcd-prefix=" + prefix,
-		"--seal-key-file=" + filepath.Join(dir, "seal.key")}, more...)
+	return append([]string{"--store=etcd", "--etcd-endpoints=" + strings.Join(c.Endpoints(), ","),
+		"--etcd-prefix=" + prefix, "--seal-key-file=" + filepath.Join(dir, "seal.key")}, more...)
 }
 
 // status is what a request is answered with, its body left unread.
@@ -48,15 +48,16 @@ func (r *running) eventually(t *testing.T, want int, method, path, token, body s
 	}
 }
 
-// TestSeveralServers has two servers over three members of etcd: what is done at one holds at the other, also while a member
-// is lost, the keys are rotated and one of the servers ends.
+// TestSeveralServers has two servers over three members of etcd: what is done at one holds at the other, also while a
+// member is lost, the keys are rotated and one of the servers ends.
 func TestSeveralServers(t *testing.T) {
 	c := etcdtest.Start(t, 3)
 	keys := t.TempDir()
 	a := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=a")...)
 	b := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=b")...)
 	token, secrets := a.onboard(t)
-	if got := b.status(t, "POST", "/api/v2/setup", "", `{"username":"eve","password":"correct horse","org":"o","bucket":"b"}`); got != 422 {
+	if got := b.status(t, "POST", "/api/v2/setup", "",
+		`{"username":"eve","password":"correct horse","org":"o","bucket":"b"}`); got != 422 {
 		t.Errorf("a second set-up at the other server is answered %d", got)
 	}
 	b.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
@@ -71,7 +72,9 @@ func TestSeveralServers(t *testing.T) {
 	// A token that was used at one is refused there once the other has revoked it.
 	org := strings.Split(secrets, "/")[4]
 	var made struct{ ID, Token string }
-	a.call(t, "POST", "/api/v2/authorizations", token, fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":"read","resource":{"type":"secrets","orgID":%[1]q}}]}`, org), 201, &made)
+	a.call(t, "POST", "/api/v2/authorizations", token,
+		fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":"read","resource":{"type":"secrets","orgID":%[1]q}}]}`,
+			org), 201, &made)
 	b.call(t, "GET", secrets, made.Token, "", 200, nil)
 	a.call(t, "DELETE", "/api/v2/authorizations/"+made.ID, token, "", 204, nil)
 	b.eventually(t, 401, "GET", secrets, made.Token, "")
@@ -121,7 +124,9 @@ func TestSeveralServers(t *testing.T) {
 		}
 	}
 	// Every value opens: a token that may use them all is given them.
-	b.call(t, "POST", "/api/v2/authorizations", token, fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":"use","resource":{"type":"secrets","orgID":%[1]q}}]}`, org), 201, &made)
+	b.call(t, "POST", "/api/v2/authorizations", token,
+		fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":"use","resource":{"type":"secrets","orgID":%[1]q}}]}`,
+			org), 201, &made)
 	var values map[string]string
 	b.call(t, "GET", strings.TrimSuffix(secrets, "secrets")+"secret-values", made.Token, "", 200, &values)
 	if len(values) != len(all.Secrets) || values["foo"] != "bar" {
@@ -159,12 +164,13 @@ func TestStoreCopy(t *testing.T) {
 	prefix := etcdtest.Prefix(t)
 	engine := []string{"--etcd-endpoints=" + strings.Join(c.Endpoints(), ","), "--etcd-prefix=" + prefix}
 	copyData := func(from, to, bolt string, more ...string) (string, error) {
-		args := []string{"store", "copy", "--from", from, "--to", to, "--bolt-path", filepath.Join(bolt, "influxd.bolt")}
+		args := []string{"store", "copy", "--from", from, "--to", to, "--bolt-path",
+			filepath.Join(bolt, "influxd.bolt")}
 		return run(t, append(append(args, engine...), more...)...)
 	}
 	for name, args := range map[string][]string{
-		"same engine": {"bolt", "bolt", dir}, "no engine": {"bolt", "disk", dir}, "no data": {"bolt", "etcd", t.TempDir()},
-		"nothing in etcd": {"etcd", "bolt", t.TempDir()},
+		"same engine": {"bolt", "bolt", dir}, "no engine": {"bolt", "disk", dir},
+		"no data": {"bolt", "etcd", t.TempDir()}, "nothing in etcd": {"etcd", "bolt", t.TempDir()},
 	} {
 		if out, err := copyData(args[0], args[1], args[2]); err == nil {
 			t.Errorf("%s: %s", name, out)
@@ -173,7 +179,8 @@ func TestStoreCopy(t *testing.T) {
 	if out, err := copyData("bolt", "etcd", dir, "--dry-run"); err != nil || !strings.Contains(out, "would be copied") {
 		t.Fatalf("%s%v", out, err)
 	}
-	if out, err := copyData("bolt", "etcd", dir); err != nil || !strings.Contains(out, "copied and read back, 0 of them") {
+	if out, err := copyData("bolt", "etcd", dir); err != nil ||
+		!strings.Contains(out, "copied and read back, 0 of them") {
 		t.Fatalf("%s%v", out, err)
 	}
 	if out, err := copyData("bolt", "etcd", dir); err == nil {
@@ -187,10 +194,12 @@ func TestStoreCopy(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup.bolt")
 	two.saveBackup(t, token, backup)
 	two.end(t)
-	if _, err := run(t, append([]string{"check", "--store=etcd"}, engine...)...); err == nil || !strings.Contains(err.Error(), "store copy") {
+	if _, err := run(t, append([]string{"check", "--store=etcd"}, engine...)...); err == nil ||
+		!strings.Contains(err.Error(), "store copy") {
 		t.Errorf("a command for files, over etcd: %v", err)
 	}
-	if out, err := run(t, "check", "--bolt-path", backup, "--seal-key-file", filepath.Join(dir, "seal.key")); err != nil {
+	if out, err := run(t, "check", "--bolt-path", backup, "--seal-key-file",
+		filepath.Join(dir, "seal.key")); err != nil {
 		t.Errorf("the backup of a server over etcd: %s%v", out, err)
 	}
 

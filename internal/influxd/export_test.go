@@ -69,12 +69,14 @@ func TestExportStreams(t *testing.T) {
 		t.Errorf("%v\n%s%s", err, out.String(), problems.String())
 	}
 	p.Stdin = nil
-	if err := Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "flag --file: there is no standard input") {
+	if err := Run(t.Context(), p); err == nil || !strings.Contains(err.Error(),
+		"flag --file: there is no standard input") {
 		t.Errorf("without input: %v", err)
 	}
 }
 
-// TestExport exports while the server runs, in each of the three ways, and imports into data that have the organisations.
+// TestExport exports while the server runs, in each of the three ways, and imports into data that
+// have the organisations.
 func TestExport(t *testing.T) {
 	sample, want := sampleDB(t)
 	dir := t.TempDir()
@@ -212,7 +214,8 @@ func TestToAnotherStrongroom(t *testing.T) {
 			var orgs struct{ Orgs []struct{ ID, Name string } }
 			r.call(t, "GET", "/api/v2/orgs?org=globex", token, "", 200, &orgs)
 			for at, want := range map[string]string{
-				secrets: "[a b]", "/api/v2/orgs/" + into.ID + "/secrets": "[c]", "/api/v2/orgs/" + orgs.Orgs[0].ID + "/secrets": "[c]",
+				secrets: "[a b]", "/api/v2/orgs/" + into.ID + "/secrets": "[c]", "/api/v2/orgs/" + orgs.Orgs[0].ID +
+					"/secrets": "[c]",
 			} {
 				if got := r.keys(t, token, at); got != want {
 					t.Errorf("%s has %s, want %s", at, got, want)

@@ -30,8 +30,8 @@ import (
 	"strongroom/internal/transfer"
 )
 
-// edited is a file with changes: each is a place (3 bytes), a length (1 byte) and what is written there. The checksums of
-// bbolt's two meta pages are made right again, since a fuzzer would never find them.
+// edited is a file with changes: each is a place (3 bytes), a length (1 byte) and what is written there. The checksums
+// of bbolt's two meta pages are made right again, since a fuzzer would never find them.
 func edited(whole, edits []byte, cut uint16) []byte {
 	b := bytes.Clone(whole)
 	for len(edits) >= 4 {
@@ -92,8 +92,8 @@ func inTime(t *testing.T, what string, f func(ctx context.Context)) {
 	f(ctx)
 }
 
-// FuzzRestore restores a damaged backup over data: it is refused, and nothing changes, or it is taken as it is, and then a
-// server can open it. What was there before is lost in no case.
+// FuzzRestore restores a damaged backup over data: it is refused, and nothing changes, or it is taken as it is, and
+// then a server can open it. What was there before is lost in no case.
 func FuzzRestore(f *testing.F) {
 	dir := f.TempDir()
 	s := start(f, dir)
@@ -122,7 +122,8 @@ func FuzzRestore(f *testing.F) {
 		})
 		inTime(t, "restoring", func(ctx context.Context) {
 			var out output
-			err := Run(ctx, command.Process{Args: []string{"restore", "--from", backup, "--bolt-path", data}, Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out})
+			err := Run(ctx, command.Process{Args: []string{"restore", "--from", backup, "--bolt-path", data},
+				Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out})
 			if strings.Contains(out.String(), "sesame") || err != nil && strings.Contains(err.Error(), "sesame") {
 				t.Errorf("it tells a value: %s %v", out.String(), err)
 			}
@@ -134,7 +135,8 @@ func FuzzRestore(f *testing.F) {
 				}
 				return
 			}
-			if len(aside) != 1 || !bytes.Equal(readFile(t, aside[0]), before) || bytes.Equal(readFile(t, data), before) {
+			if len(aside) != 1 || !bytes.Equal(readFile(t, aside[0]), before) ||
+				bytes.Equal(readFile(t, data), before) {
 				t.Fatalf("taken, and nothing has changed, or what was there is not aside: %v", aside)
 			}
 			opens(ctx, t, dir)
@@ -166,8 +168,8 @@ func opens(ctx context.Context, t *testing.T, dir string) {
 	must(t, err)
 }
 
-// FuzzImport imports a damaged file of InfluxDB: whatever it holds, what is here afterwards is sound, and a second import
-// brings nothing.
+// FuzzImport imports a damaged file of InfluxDB: whatever it holds, what is here afterwards is sound, and a second
+// import brings nothing.
 func FuzzImport(f *testing.F) {
 	sample, _ := sampleDB(f)
 	whole := readFile(f, sample)
@@ -196,7 +198,8 @@ func FuzzImport(f *testing.F) {
 				}
 			}
 			var out output
-			if err := Run(ctx, command.Process{Args: []string{"check", "--bolt-path", data}, Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out}); err != nil {
+			if err := Run(ctx, command.Process{Args: []string{"check", "--bolt-path", data},
+				Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &out}); err != nil {
 				t.Errorf("after the imports: %v\n%s", err, out.String())
 			}
 		})
@@ -218,11 +221,12 @@ func importInto(ctx context.Context, t *testing.T, dir string, contents *influxd
 	identities := barrier.New(db, keys, identity.Sealed)
 	logins, err := authn.New(authn.Config{KV: identities, Guard: guard, Logger: log, BcryptCost: 4})
 	must(t, err)
-	users, err := directory.New(directory.Config{KV: identities, Mark: keys, Guard: guard, Authn: logins, Secrets: store, Logger: log})
+	users, err := directory.New(directory.Config{KV: identities, Mark: keys, Guard: guard, Authn: logins,
+		Secrets: store, Logger: log})
 	must(t, err)
 	return transfer.Import{
-		KV: identities, Guard: guard, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}), Store: store,
-		Caller: access.System(), From: "a file",
+		KV: identities, Guard: guard, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}),
+		Store: store, Caller: access.System(), From: "a file",
 	}.Run(ctx, contents)
 }
 

@@ -20,11 +20,13 @@ import (
 func runWith(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := Run(t.Context(), command.Process{Args: args, Env: []string{"HOME=" + t.TempDir()}, Stdout: &out, Stderr: &out})
+	err := Run(t.Context(), command.Process{Args: args, Env: []string{"HOME=" + t.TempDir()}, Stdout: &out,
+		Stderr: &out})
 	return out.String(), err
 }
 
-// TestEmptyFlags gives every flag of every command, and every setting, an empty value, as a variable that is not set does.
+// TestEmptyFlags gives every flag of every command, and every setting, an empty value, as a
+// variable that is not set does.
 func TestEmptyFlags(t *testing.T) {
 	tried := 0
 	for _, c := range commands() {
@@ -44,7 +46,8 @@ func TestEmptyFlags(t *testing.T) {
 		for name, called := range names {
 			tried++
 			out, err := runWith(t, append(words, "--"+name+"=")...)
-			if command.Code(err) != command.CodeUsage || !strings.Contains(err.Error(), "flag --"+called+": ") || out != "" {
+			if command.Code(err) != command.CodeUsage || !strings.Contains(err.Error(),
+				"flag --"+called+": ") || out != "" {
 				t.Errorf("%s --%s=: %v, %s", c.Name, name, err, out)
 			}
 		}
@@ -62,7 +65,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"prnt-config"}, "there is no such command (did you mean print-config?)"},
 		{[]string{"secret", "copy"}, "there is no such command (did you mean secrets copy?)"},
 		{[]string{"help", "sesame"}, "there is no such command"},
-		{[]string{"print-config", "--key-name", "bolt-pth"}, "flag --key-name: there is no such setting (did you mean bolt-path?)"},
+		{[]string{"print-config", "--key-name", "bolt-pth"},
+			"flag --key-name: there is no such setting (did you mean bolt-path?)"},
 		{[]string{"print-config", "--from", "x"}, "flag --from: the command print-config has no such flag"},
 		{[]string{"seal", "change", "--key-file", "--to", "key-file"}, "flag --key-file: its value is missing"},
 		{[]string{"seal", "change", "--key-file", "a", "--new-key-file", "b"}, "flag --key-file: given twice"},
@@ -72,19 +76,23 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%q: %v, %s, want %q", tt.args, err, out, tt.want)
 		}
 	}
-	for _, args := range [][]string{{"help", "seal", "change"}, {"seal", "change", "--help"}, {"seal", "change", "help"}, {"-h", "seal", "change"}} {
+	for _, args := range [][]string{{"help", "seal", "change"}, {"seal", "change", "--help"},
+		{"seal", "change", "help"}, {"-h", "seal", "change"}} {
 		out, err := runWith(t, args...)
-		if err != nil || !strings.HasPrefix(out, "Usage: influxd seal change [flags]\n") || strings.Contains(out, "seal rotate") || strings.Contains(out, "--new-") {
+		if err != nil || !strings.HasPrefix(out, "Usage: influxd seal change [flags]\n") ||
+			strings.Contains(out, "seal rotate") || strings.Contains(out, "--new-") {
 			t.Errorf("%q: %v, %s", args, err, out)
 		}
 	}
 	for name, want := range map[string]string{"log-level": "info\n", "vault-token": "[hidden]\n", "pid-file": "\n"} {
-		if out, err := runWith(t, "print-config", "--key-name", name, "--vault-token", "sesame"); err != nil || out != want {
+		if out, err := runWith(t, "print-config", "--key-name", name, "--vault-token", "sesame"); err != nil ||
+			out != want {
 			t.Errorf("%s: %v, %q", name, err, out)
 		}
 	}
 	for want, err := range map[int]error{
-		command.CodeOK: nil, command.CodeFailure: errors.New("x"), command.CodeInterrupted: fmt.Errorf("x: %w", context.Canceled),
+		command.CodeOK: nil, command.CodeFailure: errors.New("x"), command.CodeInterrupted: fmt.Errorf("x: %w",
+			context.Canceled),
 		command.CodeUsage: command.Usage(context.Canceled),
 	} {
 		if got := command.Code(err); got != want {
@@ -111,7 +119,8 @@ func TestReference(t *testing.T) {
 	var want strings.Builder
 	fmt.Fprint(&want, "\n| command | what it does |\n|---|---|\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&want, "| [`influxd %s`](#influxd-%s) | %s |\n", c.Name, strings.ReplaceAll(c.Name, " ", "-"), c.Summary)
+		fmt.Fprintf(&want, "| [`influxd %s`](#influxd-%s) | %s |\n", c.Name,
+			strings.ReplaceAll(c.Name, " ", "-"), c.Summary)
 	}
 	for _, c := range commands() {
 		fmt.Fprintf(&want, "\n### influxd %s\n\n%s.\n", c.Name, strings.ToUpper(c.Summary[:1])+c.Summary[1:])

@@ -120,7 +120,8 @@ func forge(t *testing.T, dir string, records map[string]any) {
 	must(t, db.Close())
 }
 
-// TestSetUpOnce takes every user and organisation out of the file of a stopped server. Nobody becomes its operator by that.
+// TestSetUpOnce takes every user and organisation out of the file of a stopped server. Nobody
+// becomes its operator by that.
 func TestSetUpOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
@@ -145,7 +146,8 @@ func TestSetUpOnce(t *testing.T) {
 	}))
 	must(t, db.Close())
 	s = start(t, dir)
-	s.call(t, "POST", "/api/v2/setup", "", `{"username":"mallory","password":"long enough","org":"o","bucket":"b"}`, 422, nil)
+	s.call(t, "POST", "/api/v2/setup", "",
+		`{"username":"mallory","password":"long enough","org":"o","bucket":"b"}`, 422, nil)
 	var allowed struct{ Allowed bool }
 	if s.call(t, "GET", "/api/v2/setup", "", "", 200, &allowed); allowed.Allowed {
 		t.Error("a set-up is offered")
@@ -168,7 +170,8 @@ func TestForgedToken(t *testing.T) {
 	const auth = "0f00000000000001"
 	forge(t, dir, map[string]any{
 		"auth/" + auth: map[string]any{"id": auth, "hash": hash[:], "status": "active", "orgID": org, "userID": me.ID,
-			"permissions": []any{map[string]any{"action": "use", "resource": map[string]any{"type": "secrets", "orgID": org}}}},
+			"permissions": []any{map[string]any{"action": "use", "resource": map[string]any{"type": "secrets",
+				"orgID": org}}}},
 		"authhash/" + hex.EncodeToString(hash[:]): auth,
 	})
 	s = start(t, dir)
@@ -176,12 +179,14 @@ func TestForgedToken(t *testing.T) {
 	s.keys(t, token, secrets) // the others are as they were
 	s.end(t)
 	out, _, err := influxdOn(t, dir, "check")
-	if err == nil || !strings.Contains(out, fmt.Sprintf("%q: the record was not written by this server", "auth/"+auth)) {
+	if err == nil || !strings.Contains(out, fmt.Sprintf("%q: the record was not written by this server",
+		"auth/"+auth)) {
 		t.Errorf("check: %v\n%s", err, out)
 	}
 	copied := filepath.Join(t.TempDir(), "backup")
 	must(t, os.WriteFile(copied, readFile(t, filepath.Join(dir, "influxd.bolt")), 0o600))
-	if out, _, err := influxdOn(t, dir, "restore", "--from", copied); err == nil || !strings.Contains(err.Error(), "was not restored") {
+	if out, _, err := influxdOn(t, dir, "restore", "--from", copied); err == nil || !strings.Contains(err.Error(),
+		"was not restored") {
 		t.Errorf("restore: %v\n%s", err, out)
 	}
 }

@@ -58,7 +58,8 @@ func influxdOn(t testing.TB, dir string, args ...string) (stdout, stderr string,
 	t.Helper()
 	var out, problems output
 	err = Run(t.Context(), command.Process{
-		Args: append(args, "--bolt-path", filepath.Join(dir, "influxd.bolt")), Env: []string{"HOME=/nowhere"}, Stdout: &out, Stderr: &problems,
+		Args: append(args, "--bolt-path", filepath.Join(dir, "influxd.bolt")), Env: []string{"HOME=/nowhere"},
+		Stdout: &out, Stderr: &problems,
 	})
 	return out.String(), problems.String(), err
 }
@@ -102,7 +103,9 @@ func TestImportDryRun(t *testing.T) {
 		must(t, err)
 		var r transfer.Report
 		must(t, json.Unmarshal([]byte(stdout), &r))
-		if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total { return transfer.Total{Brought: n} }), r.Totals); diff != "" || !r.DryRun {
+		if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total {
+			return transfer.Total{Brought: n}
+		}), r.Totals); diff != "" || !r.DryRun {
 			t.Errorf("totals of a dry run (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(before, snapshot(t, dir)); diff != "" {
@@ -142,7 +145,9 @@ func TestImport(t *testing.T) {
 	must(t, err)
 	var r transfer.Report
 	must(t, json.Unmarshal([]byte(stdout), &r))
-	if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total { return transfer.Total{Brought: n} }), r.Totals); diff != "" {
+	if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total {
+		return transfer.Total{Brought: n}
+	}), r.Totals); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 
@@ -164,7 +169,8 @@ func TestImport(t *testing.T) {
 		}
 	}
 	for _, told := range []string{stdout, stderr, again, string(readFile(t, filepath.Join(dir, "audit.log")))} {
-		for what, secret := range map[string]string{"token": want.OperatorToken, "value": "t0p s3cret", "password": want.Users[0].Password, "hash": "$2a$"} {
+		for what, secret := range map[string]string{"token": want.OperatorToken, "value": "t0p s3cret",
+			"password": want.Users[0].Password, "hash": "$2a$"} {
 			if strings.Contains(told, secret) {
 				t.Errorf("a %s is shown", what)
 			}
@@ -179,7 +185,8 @@ func TestImportConflicts(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
 	var made struct{ Auth struct{ Token string } }
-	s.call(t, "POST", "/api/v2/setup", "", `{"username":"ann","password":"correct horse","org":"acme","bucket":"b"}`, 201, &made)
+	s.call(t, "POST", "/api/v2/setup", "",
+		`{"username":"ann","password":"correct horse","org":"acme","bucket":"b"}`, 201, &made)
 	s.end(t)
 	stdout, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
 	must(t, err)
@@ -275,8 +282,8 @@ func readFile(t testing.TB, path string) []byte {
 	return b
 }
 
-// TestImportOverLimits imports records that are over a limit among others: each is skipped alone and told, by the dry run
-// as by the run. A password longer than bcrypt reads works as it did in InfluxDB.
+// TestImportOverLimits imports records that are over a limit among others: each is skipped alone and told, by the dry
+// run as by the run. A password longer than bcrypt reads works as it did in InfluxDB.
 func TestImportOverLimits(t *testing.T) {
 	theirs := filepath.Join(t.TempDir(), "influxd.bolt")
 	db, err := bbolt.Open(theirs, 0o600, &bbolt.Options{NoSync: true})
@@ -286,7 +293,8 @@ func TestImportOverLimits(t *testing.T) {
 	must(t, err)
 	permissions := make([]string, 20_000)
 	for i := range permissions {
-		permissions[i] = fmt.Sprintf(`{"action":"read","resource":{"type":"buckets","id":"%016x","orgID":"%s"}}`, i+1, org)
+		permissions[i] = fmt.Sprintf(`{"action":"read","resource":{"type":"buckets","id":"%016x","orgID":"%s"}}`, i+1,
+			org)
 	}
 	const large = "large-"
 	must(t, db.Update(func(tx *bbolt.Tx) error {
@@ -294,14 +302,16 @@ func TestImportOverLimits(t *testing.T) {
 			b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 			return errors.Join(err, b.Put([]byte(key), []byte(value)))
 		}
-		err := errors.Join(put("usersv1", user, `{"id":"`+user+`","name":"pw-long"}`), put("userspasswordv1", user, string(hash)),
-			put("organizationsv1", org, `{"id":"`+org+`","name":"acme"}`),
-			put("organizationsv1", "00000000000000ab", `{"id":"00000000000000ab","name":"`+strings.Repeat("y", 600)+`"}`),
+		err := errors.Join(put("usersv1", user, `{"id":"`+user+`","name":"pw-long"}`),
+			put("userspasswordv1", user, string(hash)), put("organizationsv1", org, `{"id":"`+org+`","name":"acme"}`),
+			put("organizationsv1", "00000000000000ab",
+				`{"id":"00000000000000ab","name":"`+strings.Repeat("y", 600)+`"}`),
 			put("secretsv1", "00000000000000abx", "eA=="), put("secretsv1", "00000000000000acx", "eA=="),
 			put("secretsv1", org+large+strings.Repeat("m", 32_000-len(large)), "eA=="))
 		for i, p := range []string{permissions[0], strings.Join(permissions, ","), permissions[1]} {
 			a := fmt.Sprintf("00000000000000c%d", i)
-			err = errors.Join(err, put("authorizationsv1", a, `{"id":"`+a+`","token":"token-`+a+`","orgID":"`+org+`","userID":"`+user+`","permissions":[`+p+`]}`))
+			err = errors.Join(err, put("authorizationsv1", a, `{"id":"`+a+`","token":"token-`+a+`","orgID":"`+org+
+				`","userID":"`+user+`","permissions":[`+p+`]}`))
 		}
 		for i := range 600 {
 			err = errors.Join(err, put("secretsv1", fmt.Sprintf("%s%06d", org, i), "eA=="))
@@ -322,12 +332,13 @@ func TestImportOverLimits(t *testing.T) {
 		must(t, json.Unmarshal([]byte(stdout), &r))
 		reports[dry] = strings.Replace(stdout, `"dryRun": true`, `"dryRun": false`, 1)
 		want := []transfer.Total{{Kind: "user", Brought: 1}, {Kind: "organization", Brought: 1, Skipped: 1},
-			{Kind: "authorization", Brought: 2, Skipped: 1}, {Kind: "secret", Brought: 600, Skipped: 3}, {Kind: "operator", Skipped: 1}}
+			{Kind: "authorization", Brought: 2, Skipped: 1}, {Kind: "secret", Brought: 600, Skipped: 3},
+			{Kind: "operator", Skipped: 1}}
 		if diff := cmp.Diff(want, r.Totals); diff != "" {
 			t.Errorf("dry run %v: totals (-want +got):\n%s", dry, diff)
 		}
-		why := map[string]string{"00000000000000c1": "20000 permissions are too large", "00000000000000ab": "told of it", "00000000000000ac": "deleted organizations",
-			org: "too"}
+		why := map[string]string{"00000000000000c1": "20000 permissions are too large",
+			"00000000000000ab": "told of it", "00000000000000ac": "deleted organizations", org: "too"}
 		for _, i := range r.Items {
 			if part, ok := why[i.ID]; ok && i.Result == transfer.Skipped && i.Kind != "organization" {
 				if !strings.Contains(i.Why, part) || len(i.Name) > 100 {

@@ -1,4 +1,5 @@
-// Package influxd is the daemon: it finds the command that the arguments name, and runs it. Without one that is the server.
+// Package influxd is the daemon: it finds the command that the arguments name, and runs it. Without
+// one that is the server.
 package influxd
 
 import (
@@ -22,11 +23,14 @@ func commands() []command.Spec {
 		[]command.Spec{{Name: "run", Summary: "start the server; so does influxd without a command", Run: server.Run}},
 		offline.Commands(),
 		[]command.Spec{
-			{Name: "print-config", Summary: "show every setting, its value and where it comes from", Run: printConfig, Flags: []config.Flag{
-				{Name: "key-name", Value: "SETTING", Help: "show the value of this setting alone, and nothing else"},
-			}},
+			{Name: "print-config", Summary: "show every setting, its value and where it comes from", Run: printConfig,
+				Flags: []config.Flag{
+					{Name: "key-name", Value: "SETTING",
+						Help: "show the value of this setting alone, and nothing else"},
+				}},
 			{Name: "version", Summary: "show the version", Run: printVersion},
-			{Name: "help", Summary: "show this text or, with the words of a command behind it, that command", Run: printHelp},
+			{Name: "help", Summary: "show this text or, with the words of a command behind it, that command",
+				Run: printHelp},
 		})
 }
 
@@ -50,7 +54,8 @@ func Run(ctx context.Context, p command.Process) error {
 	}
 	for _, name := range args.OwnFlags() {
 		if !slices.ContainsFunc(cmd.Flags, func(f config.Flag) bool { return f.Name == name }) {
-			return command.Usage(fmt.Errorf("flag --%s: the command %s has no such flag; `influxd help` tells whose it is", name, cmd.Name))
+			return command.Usage(fmt.Errorf("flag --%s: the command %s has no such flag; `influxd help` tells "+
+				"whose it is", name, cmd.Name))
 		}
 	}
 	return cmd.Run(ctx, p, args)
@@ -70,8 +75,11 @@ func choose(words []string) (command.Spec, error) {
 			return command.Spec{}, fmt.Errorf("the command %s takes no arguments but flags", c.Name)
 		}
 	}
-	if kin := slices.DeleteFunc(commands(), func(c command.Spec) bool { return !strings.HasPrefix(c.Name, words[0]+" ") }); len(kin) > 0 {
-		return command.Spec{}, fmt.Errorf("the word %s needs the right one behind it: %s; `influxd help` tells more", words[0], names(kin))
+	if kin := slices.DeleteFunc(commands(), func(c command.Spec) bool {
+		return !strings.HasPrefix(c.Name, words[0]+" ")
+	}); len(kin) > 0 {
+		return command.Spec{}, fmt.Errorf("the word %s needs the right one behind it: %s; `influxd help` tells more",
+			words[0], names(kin))
 	}
 	var known []string
 	for _, c := range table {
@@ -81,7 +89,8 @@ func choose(words []string) (command.Spec, error) {
 	if meant := config.Suggest(strings.Join(words, " "), known...); meant != "" {
 		return command.Spec{}, fmt.Errorf("there is no such command%s; `influxd help` lists them", meant)
 	}
-	return command.Spec{}, fmt.Errorf("there is no such command; the commands are %s, and `influxd help` tells more", names(table))
+	return command.Spec{}, fmt.Errorf("there is no such command; the commands are %s, and `influxd help` tells more",
+		names(table))
 }
 
 func names(table []command.Spec) string {
@@ -112,7 +121,8 @@ func printConfig(_ context.Context, p command.Process, args config.Args) error {
 	}
 	value, ok := cfg.Shown(name)
 	if !ok {
-		return command.Usage(fmt.Errorf("flag --key-name: there is no such setting%s; `influxd help` lists them", config.Suggest(name, config.Names()...)))
+		return command.Usage(fmt.Errorf("flag --key-name: there is no such setting%s; `influxd help` lists them",
+			config.Suggest(name, config.Names()...)))
 	}
 	fmt.Fprintln(p.Stdout, value)
 	return nil
@@ -124,8 +134,8 @@ func printHelp(_ context.Context, p command.Process, args config.Args) error {
 	if len(words) > 0 && words[0] != "run" {
 		return printCommandHelp(p, words)
 	}
-	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, behind InfluxDB's API.\n\n"+
-		"Usage: influxd [command] [flags]\n\nCommands:\n")
+	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, "+
+		"behind InfluxDB's API.\n\nUsage: influxd [command] [flags]\n\nCommands:\n")
 	for _, c := range commands() {
 		fmt.Fprintf(p.Stdout, "  %-17s %s\n", c.Name, c.Summary)
 		writeFlags(p.Stdout, c.Flags)
@@ -138,7 +148,9 @@ func printHelp(_ context.Context, p command.Process, args config.Args) error {
 // printCommandHelp shows one command or, where the words only begin some, each of those.
 func printCommandHelp(p command.Process, words []string) error {
 	name := strings.Join(words, " ")
-	chosen := slices.DeleteFunc(commands(), func(c command.Spec) bool { return c.Name != name && !strings.HasPrefix(c.Name, name+" ") })
+	chosen := slices.DeleteFunc(commands(), func(c command.Spec) bool {
+		return c.Name != name && !strings.HasPrefix(c.Name, name+" ")
+	})
 	if len(chosen) == 0 {
 		_, err := choose(words)
 		return command.Usage(err)
@@ -160,6 +172,7 @@ func writeFlags(w io.Writer, flags []config.Flag) {
 
 // printVersion writes the version in the form of InfluxDB's, which scripts take apart.
 func printVersion(_ context.Context, p command.Process, _ config.Args) error {
-	fmt.Fprintf(p.Stdout, "Strongroom %s (git: %s) build_date: %s\n", release.Version(), release.Commit(), release.Date())
+	fmt.Fprintf(p.Stdout, "Strongroom %s (git: %s) build_date: %s\n", release.Version(), release.Commit(),
+		release.Date())
 	return nil
 }

@@ -37,8 +37,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(killEnv); dir != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		err := Run(ctx, command.Process{
-			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, strings.Fields(os.Getenv(flagEnv))...),
-			Env:  []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
+			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
+				filepath.Join(dir, "influxd.bolt")}, strings.Fields(os.Getenv(flagEnv))...),
+			Env: []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
 			Listening: func(url string) { fmt.Println(url) },
 		})
 		fmt.Fprintln(os.Stderr, err)
@@ -50,8 +51,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// kills is how often the server is killed: as often as asked for, and less where somebody is waiting, or where every start
-// takes a second because of the race detector. make test runs it without that as well.
+// kills is how often the server is killed: as often as asked for, and less where somebody is waiting, or where every
+// start takes a second because of the race detector. make test runs it without that as well.
 func kills() int {
 	if testing.Short() || raceDetector {
 		return 20
@@ -106,9 +107,9 @@ func (w *killWriter) run(url, token string, acks chan<- struct{}) {
 	}
 }
 
-// TestKill kills the server 300 times at random moments under load of both APIs. What it had acknowledged is there, every change is
-// there whole or not at all, and the next start is clean. Every second start has the names of secrets sealed, or unsealed,
-// which the next go on with.
+// TestKill kills the server 300 times at random moments under load of both APIs. What it had acknowledged is there,
+// every change is there whole or not at all, and the next start is clean. Every second start has the names of secrets
+// sealed, or unsealed, which the next go on with.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -151,7 +152,8 @@ func TestKill(t *testing.T) {
 	}
 	for _, w := range writers {
 		if w.acked < rounds/10 {
-			t.Errorf("the writer %s was acknowledged %d changes in %d rounds: there was no load", w.name, w.acked, rounds)
+			t.Errorf("the writer %s was acknowledged %d changes in %d rounds: there was no load", w.name,
+				w.acked, rounds)
 		}
 	}
 	if out, _, err := influxdOn(t, dir, "audit", "verify"); err != nil {
@@ -191,7 +193,8 @@ func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*kil
 		t.Fatalf("round %d: the file is damaged: %q", round, problems)
 	}
 	defer func() { must(t, data.Close()) }()
-	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	keys, err := keyring.OpenOrInit(t.Context(), data,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	defer keys.Close()
 	store := embedded.New(embedded.Config{KV: data, Keyring: keys})
@@ -201,7 +204,8 @@ func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*kil
 			v, err := secret.Get(t.Context(), store, org, fmt.Sprintf("%s-%03d", w.name, k))
 			if err != nil {
 				if w.acked > 0 {
-					t.Errorf("round %d: change %d of %s was acknowledged, and key %d is gone: %v", round, w.acked, w.name, k, err)
+					t.Errorf("round %d: change %d of %s was acknowledged, and key %d is gone: %v", round, w.acked,
+						w.name, k, err)
 					return
 				}
 				continue
@@ -215,7 +219,8 @@ func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*kil
 			found, n = found+1, this
 		}
 		if found != 0 && found != w.keys || n < w.acked || n > w.acked+1 {
-			t.Errorf("round %d: of %s %d was acknowledged last, and %d is there in %d of %d keys", round, w.name, w.acked, n, found, w.keys)
+			t.Errorf("round %d: of %s %d was acknowledged last, and %d is there in %d of %d keys", round, w.name,
+				w.acked, n, found, w.keys)
 			return
 		}
 		w.acked = n

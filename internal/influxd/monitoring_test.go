@@ -145,7 +145,8 @@ func TestMonitoring(t *testing.T) {
 				}
 			}
 		}
-		if strings.Count(expr, "(") != strings.Count(expr, ")") || strings.Count(expr, "{") != strings.Count(expr, "}") {
+		if strings.Count(expr, "(") != strings.Count(expr, ")") ||
+			strings.Count(expr, "{") != strings.Count(expr, "}") {
 			t.Errorf("%s: a bracket is missing: %s", where, expr)
 		}
 	}

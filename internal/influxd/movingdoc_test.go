@@ -12,8 +12,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestMovingAsDocumented types every line for influxd of docs/moving.md, in their order, as somebody does who takes over an
-// InfluxDB, moves its secrets to a real Vault, converts them, and takes them to a file and back.
+// TestMovingAsDocumented types every line for influxd of docs/moving.md, in their order, as somebody does who takes
+// over an InfluxDB, moves its secrets to a real Vault, converts them, and takes them to a file and back.
 func TestMovingAsDocumented(t *testing.T) {
 	doc := string(readFile(t, "../../docs/moving.md"))
 	var lines []string
@@ -49,13 +49,17 @@ func TestMovingAsDocumented(t *testing.T) {
 		{"secrets copy --from bolt --to vault --delete-source", ": 27; changed there meanwhile, and kept: 0", nil},
 		{"secrets relayout --to secret --all --dry-run", "secret  27", []string{inVault}},
 		{"secrets relayout --to secret --all", "secret  27", []string{inVault}},
-		{"secrets relayout --to secret --all --delete-source", ": 27; changed there meanwhile, and kept: 0", []string{inVault, anEach}},
-		{"secrets export --out secrets.age --recipient age1…", "Exported 27 secrets of vault to secrets.age", []string{inVault, anEach}},
-		{"secrets export --out secrets.age --passphrase-file passphrase", "Exported 27 secrets", []string{inVault, anEach}},
+		{"secrets relayout --to secret --all --delete-source", ": 27; changed there meanwhile, and kept: 0",
+			[]string{inVault, anEach}},
+		{"secrets export --out secrets.age --recipient age1…", "Exported 27 secrets of vault to secrets.age",
+			[]string{inVault, anEach}},
+		{"secrets export --out secrets.age --passphrase-file passphrase", "Exported 27 secrets",
+			[]string{inVault, anEach}},
 		{"secrets import --file secrets.age --identity-file key.txt", "secret  0        27", []string{inVault, anEach}},
 	}
 	if len(lines) != len(script) {
-		t.Fatalf("the page has %d lines for influxd, and %d are known here:\n%s", len(lines), len(script), strings.Join(lines, "\n"))
+		t.Fatalf("the page has %d lines for influxd, and %d are known here:\n%s", len(lines), len(script),
+			strings.Join(lines, "\n"))
 	}
 	for i, step := range script {
 		if lines[i] != step.line {
@@ -72,7 +76,8 @@ func TestMovingAsDocumented(t *testing.T) {
 		}
 		var out, problems output
 		err := Run(t.Context(), command.Process{
-			Args: strings.Fields(fix.Replace(step.line)), Env: append(env, step.settings...), Stdout: &out, Stderr: &problems,
+			Args: strings.Fields(fix.Replace(step.line)), Env: append(env, step.settings...), Stdout: &out,
+			Stderr: &problems,
 		})
 		if err != nil || !strings.Contains(out.String(), step.says) {
 			t.Fatalf("influxd %s: %v\n%s%s", step.line, err, out.String(), problems.String())

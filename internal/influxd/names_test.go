@@ -52,8 +52,8 @@ func (r *running) awaitNames(t *testing.T, token, form string) {
 	}
 }
 
-// TestSealKeys brings secrets into a file with sealed names, takes them out by every way there is, and unseals and seals
-// the names of what is there.
+// TestSealKeys brings secrets into a file with sealed names, takes them out by every way there is, and unseals and
+// seals the names of what is there.
 func TestSealKeys(t *testing.T) {
 	sample, want := sampleDB(t)
 	dir := t.TempDir()
@@ -72,7 +72,8 @@ func TestSealKeys(t *testing.T) {
 		if out, _, err := influxdOn(t, dir, "check"); err != nil {
 			t.Errorf("%s: %v\n%s", what, err, out)
 		}
-		if out, err := sealCommand(t, dir, "status"); err != nil || strings.Contains(out, "Names:     "+form) == (form == "clear") {
+		if out, err := sealCommand(t, dir, "status"); err != nil ||
+			strings.Contains(out, "Names:     "+form) == (form == "clear") {
 			t.Errorf("%s: %v\n%s", what, err, out)
 		}
 	}
@@ -93,7 +94,8 @@ func TestSealKeys(t *testing.T) {
 	start(t, there).end(t)
 	other := filepath.Join(t.TempDir(), "other.toml")
 	must(t, os.WriteFile(other, []byte(`bolt-path = "`+there+`/influxd.bolt"`), 0o600))
-	_, _, err = influxdOn(t, dir, "secrets", "copy", "--from", "bolt", "--to", "bolt", "--to-config", other, "--create-orgs")
+	_, _, err = influxdOn(t, dir, "secrets", "copy", "--from", "bolt", "--to", "bolt", "--to-config", other,
+		"--create-orgs")
 	must(t, err)
 	if diff := cmp.Diff(want.Secrets, storedSecrets(t, there, want)); diff != "" {
 		t.Errorf("copied (-want +got):\n%s", diff)

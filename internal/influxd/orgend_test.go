@@ -14,9 +14,9 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestEndOfANamedOrganisation ends an organisation whose secrets lie in a real Vault under its name, while Vault refuses to
-// remove them. That is told; and over a restart nobody can have the name, so that nobody is shown its secrets, until
-// they are gone.
+// TestEndOfANamedOrganisation ends an organisation whose secrets lie in a real Vault under its name, while Vault
+// refuses to remove them. That is told; and over a restart nobody can have the name, so that nobody is shown its
+// secrets, until they are gone.
 func TestEndOfANamedOrganisation(t *testing.T) {
 	v := vaulttest.Shared(t)
 	at, err := url.Parse(v.Address)
@@ -121,7 +121,8 @@ func TestRoutesThatMeet(t *testing.T) {
 	r.call(t, "POST", "/api/v2/orgs", token, `{"name":"fixed"}`, 422, nil)
 }
 
-// TestImportWhereRoutesMeet brings an organisation to whose place a route leads: that is told at once, and not by the start.
+// TestImportWhereRoutesMeet brings an organisation to whose place a route leads: that is told at
+// once, and not by the start.
 func TestImportWhereRoutesMeet(t *testing.T) {
 	v := vaulttest.Shared(t)
 	sample, want := sampleDB(t)

@@ -7,12 +7,13 @@ import (
 	"testing"
 )
 
-// TestFilesAreSetRight starts on files as a volume of Kubernetes has them after a restart (group-writable for the pod's own
-// group), and on files that everybody may change: the server starts, with a word, and nobody else may any more.
+// TestFilesAreSetRight starts on files as a volume of Kubernetes has them after a restart (group-writable for the pod's
+// own group), and on files that everybody may change: the server starts, with a word, and nobody else may any more.
 func TestFilesAreSetRight(t *testing.T) {
 	dir := t.TempDir()
 	start(t, dir).end(t)
-	key, data, log := filepath.Join(dir, "seal.key"), filepath.Join(dir, "influxd.bolt"), filepath.Join(dir, "audit.log")
+	key, data, log := filepath.Join(dir, "seal.key"), filepath.Join(dir, "influxd.bolt"),
+		filepath.Join(dir, "audit.log")
 	for _, tt := range []struct {
 		key, data, log, folder os.FileMode
 		said                   int

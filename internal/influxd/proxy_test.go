@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestBehindProxy: the client is who a trusted proxy says, in the record and for the throttle, and nobody else's word counts.
+// TestBehindProxy: the client is who a trusted proxy says, in the record and for the throttle, and
+// nobody else's word counts.
 func TestBehindProxy(t *testing.T) {
 	signIn := func(t *testing.T, r *running, name, password, forwarded string) int {
 		t.Helper()
@@ -55,8 +56,8 @@ func TestBehindProxy(t *testing.T) {
 	}
 }
 
-// TestBelowPath walks the pages below a path, which a proxy strips and names, or leaves for the server to take off: every link,
-// form, redirect and cookie stays below it.
+// TestBelowPath walks the pages below a path, which a proxy strips and names, or leaves for the server to take off:
+// every link, form, redirect and cookie stays below it.
 func TestBelowPath(t *testing.T) {
 	for name, tt := range map[string]struct {
 		flags  []string
@@ -71,7 +72,9 @@ func TestBelowPath(t *testing.T) {
 			r.onboard(t)
 			jar, err := cookiejar.New(nil)
 			must(t, err)
-			client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			}}
 			// visit is what a browser sends to the proxy, and the proxy to the server.
 			visit := func(method, path, form string) (*http.Response, string) {
 				t.Helper()

@@ -31,7 +31,8 @@ func passwordFile(t *testing.T, password string) string {
 // TestRecovery loses every token and password, and lets the operator in again.
 func TestRecovery(t *testing.T) {
 	dir := t.TempDir()
-	if _, _, err := influxdOn(t, dir, "recovery", "user", "list"); err == nil || !strings.Contains(err.Error(), "there is no file") {
+	if _, _, err := influxdOn(t, dir, "recovery", "user", "list"); err == nil || !strings.Contains(err.Error(),
+		"there is no file") {
 		t.Errorf("without data: %v", err)
 	}
 	s := start(t, dir)
@@ -42,7 +43,8 @@ func TestRecovery(t *testing.T) {
 	var orgs struct{ Orgs []struct{ Name string } }
 	s.call(t, "GET", "/api/v2/orgs", token, "", 200, &orgs)
 	org := orgs.Orgs[0].Name
-	if _, _, err := influxdOn(t, dir, "recovery", "user", "list"); err == nil || !strings.Contains(err.Error(), "stop the server first") {
+	if _, _, err := influxdOn(t, dir, "recovery", "user", "list"); err == nil || !strings.Contains(err.Error(),
+		"stop the server first") {
 		t.Errorf("beside a running server: %v", err)
 	}
 	s.end(t)
@@ -54,13 +56,18 @@ func TestRecovery(t *testing.T) {
 		{"flag --username: name the user", []string{"auth", "create-operator", "--org", org}},
 		{"flag --org: name the organization", []string{"auth", "create-operator", "--username", me.Name}},
 		{`there is no user "nobody"`, []string{"auth", "create-operator", "--username", "nobody", "--org", org}},
-		{`there is no organization "none"`, []string{"auth", "create-operator", "--username", me.Name, "--org", "none"}},
-		{"its first line is empty", []string{"user", "update", "--username", me.Name, "--password-file", passwordFile(t, "")}},
-		{"between 8 and 72", []string{"user", "update", "--username", me.Name, "--password-file", passwordFile(t, "short")}},
+		{`there is no organization "none"`, []string{"auth", "create-operator", "--username", me.Name,
+			"--org", "none"}},
+		{"its first line is empty", []string{"user", "update", "--username", me.Name, "--password-file",
+			passwordFile(t, "")}},
+		{"between 8 and 72", []string{"user", "update", "--username", me.Name, "--password-file",
+			passwordFile(t, "short")}},
 		{"password", []string{"user", "update", "--username", me.Name, "--password", "in the arguments"}},
-		{"already exists", []string{"user", "create", "--username", me.Name, "--password-file", passwordFile(t, "long enough")}},
+		{"already exists", []string{"user", "create", "--username", me.Name, "--password-file",
+			passwordFile(t, "long enough")}},
 	} {
-		if out, _, err := influxdOn(t, dir, append([]string{"recovery"}, c.args...)...); err == nil || !strings.Contains(err.Error(), c.says) {
+		if out, _, err := influxdOn(t, dir, append([]string{"recovery"}, c.args...)...); err == nil ||
+			!strings.Contains(err.Error(), c.says) {
 			t.Errorf("%q: %v, want %q\n%s", c.args, err, c.says, out)
 		} else if strings.Contains(err.Error(), "in the arguments") {
 			t.Errorf("a password is shown: %v", err)
@@ -70,9 +77,11 @@ func TestRecovery(t *testing.T) {
 	out, _, err := influxdOn(t, dir, "recovery", "auth", "create-operator", "--username", me.Name, "--org", org)
 	must(t, err)
 	made := out[strings.LastIndexByte(strings.TrimSpace(out), ' ')+1:]
-	_, _, err = influxdOn(t, dir, "recovery", "user", "update", "--username", me.Name, "--password-file", passwordFile(t, "a new beginning"))
+	_, _, err = influxdOn(t, dir, "recovery", "user", "update", "--username", me.Name, "--password-file",
+		passwordFile(t, "a new beginning"))
 	must(t, err)
-	_, _, err = influxdOn(t, dir, "recovery", "user", "create", "--username", "deputy", "--operator", "--password-file", passwordFile(t, "another beginning"))
+	_, _, err = influxdOn(t, dir, "recovery", "user", "create", "--username", "deputy", "--operator", "--password-file",
+		passwordFile(t, "another beginning"))
 	must(t, err)
 	for list, want := range map[string]string{"user": "deputy", "org": org, "auth": me.Name + "'s Recovery Token"} {
 		out, _, err := influxdOn(t, dir, "recovery", list, "list")
@@ -94,7 +103,8 @@ func TestRecovery(t *testing.T) {
 		found := false
 		for line := range strings.Lines(trail) {
 			var e struct{ Action, User string }
-			found = found || json.Unmarshal([]byte(line), &e) == nil && e.Action == action && e.User == "influxd recovery"
+			found = found || json.Unmarshal([]byte(line), &e) == nil && e.Action == action &&
+				e.User == "influxd recovery"
 		}
 		if !found {
 			t.Errorf("%s is not on record", action)

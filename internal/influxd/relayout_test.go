@@ -20,7 +20,8 @@ func TestRelayoutRefuses(t *testing.T) {
 		"flag --org-id: ":                               {"--to", "secret", "--org-id", "x"},
 		"there is no file":                              {"--to", "org", "--all"},
 	} {
-		if _, _, err := influxdOn(t, dir, append([]string{"secrets", "relayout"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := influxdOn(t, dir, append([]string{"secrets", "relayout"}, args...)...); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
 		}
 	}
@@ -33,7 +34,8 @@ func TestRelayout(t *testing.T) {
 	dir, mount := t.TempDir(), v.MountKV(t)
 	_, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
 	must(t, err)
-	flags := []string{"--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount", mount, "--vault-path", "influxdb/{orgName}"}
+	flags := []string{"--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount", mount, "--vault-path",
+		"influxdb/{orgName}"}
 	try := func(args ...string) (string, error) {
 		t.Helper()
 		out, problems, err := influxdOn(t, dir, append(append([]string{"secrets"}, args...), flags...)...)
@@ -58,13 +60,15 @@ func TestRelayout(t *testing.T) {
 	}
 	run("copy", "--from", "bolt", "--to", "vault")
 	orgs := list("influxdb")
-	if out := run("relayout", "--to", "secret", "--all", "--dry-run"); !strings.Contains(out, "Nothing was changed") || !strings.Contains(out, "secret  27") {
+	if out := run("relayout", "--to", "secret", "--all", "--dry-run"); !strings.Contains(out, "Nothing was changed") ||
+		!strings.Contains(out, "secret  27") {
 		t.Errorf("dry run:\n%s", out)
 	}
 	if diff := cmp.Diff(orgs, list("influxdb")); diff != "" {
 		t.Errorf("a dry run wrote:\n%s", diff)
 	}
-	if out := run("relayout", "--to", "secret", "--all"); !strings.Contains(out, "secret  27       0         0        0") {
+	if out := run("relayout", "--to", "secret", "--all"); !strings.Contains(out,
+		"secret  27       0         0        0") {
 		t.Errorf("to the layout secret:\n%s", out)
 	}
 	// What was converted is not written again, and what somebody else keeps in an entry stays, with the entry.
@@ -74,7 +78,8 @@ func TestRelayout(t *testing.T) {
 	must(t, err)
 	v.Write(t, mount, "influxdb/"+orgs[0], string(b))
 	out, err := try("relayout", "--to", "secret", "--all", "--delete-source")
-	if err == nil || !strings.Contains(err.Error(), "0 in conflict and 1 skipped") || !strings.Contains(out, "Deleted from the layout org: 27;") || !strings.Contains(out, `"theirs": skipped: its value is not a text`) {
+	if err == nil || !strings.Contains(err.Error(), "0 in conflict and 1 skipped") || !strings.Contains(out,
+		"Deleted from the layout org: 27;") || !strings.Contains(out, `"theirs": skipped: its value is not a text`) {
 		t.Errorf("again, with deletion:\n%s", out)
 	}
 	if e := v.Read(t, mount, "influxdb/"+orgs[0]); len(e.Data) != 1 || string(e.Data["theirs"]) != `{"a":1}` {
@@ -86,16 +91,19 @@ func TestRelayout(t *testing.T) {
 		}
 	}
 	// The layout secret is a store to copy from, too, and the way back leaves nothing behind.
-	if out := run("copy", "--from", "vault", "--to", "bolt", "--vault-layout", "secret"); !strings.Contains(out, "secret  0        0         0        27") {
+	if out := run("copy", "--from", "vault", "--to", "bolt", "--vault-layout", "secret"); !strings.Contains(out,
+		"secret  0        0         0        27") {
 		t.Errorf("copied from the layout secret:\n%s", out)
 	}
-	if out := run("relayout", "--to", "org", "--all", "--delete-source"); !strings.Contains(out, "secret  27       0         0        0") {
+	if out := run("relayout", "--to", "org", "--all", "--delete-source"); !strings.Contains(out,
+		"secret  27       0         0        0") {
 		t.Errorf("back:\n%s", out)
 	}
 	if diff := cmp.Diff(orgs, list("influxdb")); diff != "" {
 		t.Errorf("below the path (-want +got):\n%s", diff)
 	}
-	if out, err := try("copy", "--from", "vault", "--to", "bolt", "--vault-layout", "org"); err == nil || !strings.Contains(out, `"theirs": skipped`) {
+	if out, err := try("copy", "--from", "vault", "--to", "bolt", "--vault-layout", "org"); err == nil ||
+		!strings.Contains(out, `"theirs": skipped`) {
 		t.Errorf("a copy beside somebody else's value: %v\n%s", err, out)
 	}
 	if diff := cmp.Diff(want.Secrets, storedSecrets(t, dir, want)); diff != "" {
@@ -114,7 +122,8 @@ func TestRelayoutTooLarge(t *testing.T) {
 	for _, name := range []string{"a", "b/c", "d"} {
 		v.Write(t, "secret", org+"/"+name, `{"value":"`+strings.Repeat("x", 30<<10)+`"}`)
 	}
-	out, _, err := influxdOn(t, dir, "secrets", "relayout", "--to", "org", "--org-id", org, "--delete-source", "--vault-addr", v.Address, "--vault-token", v.RootToken)
+	out, _, err := influxdOn(t, dir, "secrets", "relayout", "--to", "org", "--org-id", org, "--delete-source",
+		"--vault-addr", v.Address, "--vault-token", v.RootToken)
 	if err == nil || !strings.Contains(err.Error(), "3 skipped") {
 		t.Errorf("error %v", err)
 	}

@@ -57,7 +57,9 @@ func TestSealOverAPI(t *testing.T) {
 		"no key in Vault":           `{"type":"transit"}`,
 		"no type":                   `{"passphrase":"correct horse battery"}`,
 	} {
-		if t.Run(name, func(t *testing.T) { r.call(t, "POST", "/api/v2/seal/change", token, body, 400, nil) }); t.Failed() {
+		if t.Run(name, func(t *testing.T) {
+			r.call(t, "POST", "/api/v2/seal/change", token, body, 400, nil)
+		}); t.Failed() {
 			return
 		}
 	}
@@ -87,11 +89,13 @@ func TestSealOverAPI(t *testing.T) {
 	if out, err := sealCommand(t, dir, "rotate"); err == nil || !strings.Contains(err.Error(), "influx seal") {
 		t.Errorf("the command while the server runs: %v\n%s", err, out)
 	}
-	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"key-file","keyFile":"`+filepath.Join(dir, "other.key")+`"}`, 200, &status)
+	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"key-file","keyFile":"`+filepath.Join(dir, "other.key")+
+		`"}`, 200, &status)
 	if status.Seal.KeyID == before.Seal.KeyID || !strings.Contains(status.Seal.Restart, "--seal-key-file") {
 		t.Errorf("under another key file: %+v", status)
 	}
-	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"passphrase","passphrase":"correct horse battery"}`, 200, &status)
+	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"passphrase","passphrase":"correct horse battery"}`,
+		200, &status)
 	if status.Seal.Type != "passphrase" || !strings.Contains(status.Seal.Restart, "--seal passphrase") {
 		t.Errorf("under a passphrase: %+v", status)
 	}
@@ -107,7 +111,8 @@ func TestSealOverAPI(t *testing.T) {
 	}
 	wrong := writeFile(t, filepath.Join(dir, "wrong"), "correct horse batterz\n")
 	if _, err := launch(t, dir, "--seal", "passphrase", "--seal-passphrase-file", wrong); err == nil ||
-		!strings.Contains(err.Error(), "wrong") || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "batterz") {
+		!strings.Contains(err.Error(), "wrong") || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(),
+		"batterz") {
 		t.Errorf("started with a wrong passphrase: %v", err)
 	}
 	right := writeFile(t, filepath.Join(dir, "right"), "correct horse battery\n")
@@ -122,8 +127,10 @@ func TestSealOverAPI(t *testing.T) {
 	if status.Seal.Restart != "" || status.Seal.Type != "passphrase" {
 		t.Errorf("started with the passphrase: %+v", status)
 	}
-	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"passphrase","passphrase":"another horse battery"}`, 200, &status)
-	if !strings.Contains(status.Seal.Restart, "put the new passphrase") || !strings.Contains(status.Seal.Restart, right) {
+	r.call(t, "POST", "/api/v2/seal/change", token, `{"type":"passphrase","passphrase":"another horse battery"}`,
+		200, &status)
+	if !strings.Contains(status.Seal.Restart, "put the new passphrase") ||
+		!strings.Contains(status.Seal.Restart, right) {
 		t.Errorf("under another passphrase: %+v", status)
 	}
 }
@@ -150,8 +157,9 @@ func TestSealCommands(t *testing.T) {
 	passphrase := writeFile(t, filepath.Join(dir, "passphrase"), "correct horse battery")
 	newKey := filepath.Join(dir, "new.key")
 	for _, args := range [][]string{
-		{"change", "--to", "tpm"}, {"change", "--to", "transit"}, {"change", "--transit-key", "x"}, {"change", "--to", "key-file"}, {"change", "--key-file", newKey},
-		{"change", "--to", "key-file", "--key-file", newKey, "--passphrase-file", passphrase},
+		{"change", "--to", "tpm"}, {"change", "--to", "transit"}, {"change", "--transit-key", "x"},
+		{"change", "--to", "key-file"}, {"change", "--key-file", newKey}, {"change", "--to", "key-file", "--key-file",
+			newKey, "--passphrase-file", passphrase},
 		{"change", "--to", "passphrase", "--passphrase-file", filepath.Join(dir, "none")},
 		{"rotate", "--to", "key-file"}, {"status", "--seal-key-file", newKey},
 	} {
@@ -167,9 +175,11 @@ func TestSealCommands(t *testing.T) {
 	}{
 		{[]string{"rotate"}, nil, "term 2"},
 		{[]string{"change"}, nil, "key-file"},
-		{[]string{"change", "--to", "passphrase", "--new-passphrase-file", passphrase}, []string{"--seal=passphrase", "--seal-passphrase-file=" + passphrase}, "--seal passphrase"},
+		{[]string{"change", "--to", "passphrase", "--new-passphrase-file", passphrase},
+			[]string{"--seal=passphrase", "--seal-passphrase-file=" + passphrase}, "--seal passphrase"},
 		{[]string{"rotate"}, nil, "term 3"},
-		{[]string{"change", "--to", "key-file", "--new-key-file", newKey}, []string{"--seal-key-file=" + newKey}, newKey},
+		{[]string{"change", "--to", "key-file", "--new-key-file", newKey},
+			[]string{"--seal-key-file=" + newKey}, newKey},
 		{[]string{"status"}, nil, "term 3"},
 	} {
 		out, err := sealCommand(t, dir, append(step.args, seal...)...)

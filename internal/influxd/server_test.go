@@ -58,7 +58,8 @@ func launch(t testing.TB, dir string, flags ...string) (*running, error) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, command.Process{
-			Args:      append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")}, flags...),
+			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
+				filepath.Join(dir, "influxd.bolt")}, flags...),
 			Env:       []string{"HOME=/nowhere"},
 			Stdout:    &r.stdout,
 			Stderr:    &r.stderr,
@@ -138,7 +139,8 @@ func (r *running) onboard(t testing.TB) (token, secrets string) {
 		Org  struct{ ID string }
 		Auth struct{ Token string }
 	}
-	r.call(t, "POST", "/api/v2/setup", "", `{"username":"ada","password":"correct horse","org":"acme","bucket":"b"}`, 201, &made)
+	r.call(t, "POST", "/api/v2/setup", "",
+		`{"username":"ada","password":"correct horse","org":"acme","bucket":"b"}`, 201, &made)
 	if made.Auth.Token == "" || made.Org.ID == "" {
 		t.Fatalf("setup gave no token or organisation: %+v", made)
 	}
@@ -191,11 +193,13 @@ func TestStartsThatAreRefused(t *testing.T) {
 			must(t, os.Remove(filepath.Join(dir, "influxd.bolt")))
 			must(t, os.Mkdir(filepath.Join(dir, "influxd.bolt"), 0o700))
 		}, nil, []string{"DIR/influxd.bolt"}},
-		{"an audit record that cannot be written", nil, []string{"--audit-sinks=/dev/null/audit.log"}, []string{"flag --audit-sinks"}},
+		{"an audit record that cannot be written", nil, []string{"--audit-sinks=/dev/null/audit.log"},
+			[]string{"flag --audit-sinks"}},
 		{"a pid file that is there", func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, "pid"), []byte("1\n"), 0o600))
 		}, []string{"--pid-file=DIR/pid"}, []string{"flag --pid-file", "--overwrite-pid-file"}},
-		{"no certificate", nil, []string{"--tls-cert=DIR/c.pem", "--tls-key=DIR/k.pem"}, []string{"flag --tls-cert", "DIR/c.pem"}},
+		{"no certificate", nil, []string{"--tls-cert=DIR/c.pem", "--tls-key=DIR/k.pem"},
+			[]string{"flag --tls-cert", "DIR/c.pem"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -359,7 +363,8 @@ func TestDataLost(t *testing.T) {
 	must(t, os.Rename(data, data+".away"))
 	refused := func() {
 		t.Helper()
-		if _, err := launch(t, dir); err == nil || !strings.Contains(err.Error(), "put the file back or name it with --bolt-path") || !strings.Contains(err.Error(), "--new-data") {
+		if _, err := launch(t, dir); err == nil || !strings.Contains(err.Error(),
+			"put the file back or name it with --bolt-path") || !strings.Contains(err.Error(), "--new-data") {
 			t.Errorf("started without its data: %v", err)
 		}
 	}
@@ -385,7 +390,8 @@ func TestStopDuringARequest(t *testing.T) {
 	must(t, err)
 	defer conn.Close()
 	const body = `{"foo":"bar"}`
-	_, err = fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
+	_, err = fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token %s\r\nExpect: "+
+		"100-continue\r\nContent-Length: %d\r\n\r\n",
 		secrets, token, len(body))
 	must(t, err)
 	answer := bufio.NewReader(conn)

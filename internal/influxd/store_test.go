@@ -13,11 +13,13 @@ import (
 func TestVaultCannotBeReached(t *testing.T) {
 	dir := t.TempDir()
 	// Nothing listens on port 1.
-	_, err := launch(t, dir, "--secret-store=vault", "--vault-addr=http://127.0.0.1:1", "--vault-token=sesame", "--vault-max-retries=0", "--vault-wait=0")
+	_, err := launch(t, dir, "--secret-store=vault", "--vault-addr=http://127.0.0.1:1", "--vault-token=sesame",
+		"--vault-max-retries=0", "--vault-wait=0")
 	if err == nil {
 		t.Fatal("it started")
 	}
-	if !strings.Contains(err.Error(), "http://127.0.0.1:1") || strings.ContainsAny(err.Error(), "\n") || strings.Contains(err.Error(), "sesame") {
+	if !strings.Contains(err.Error(), "http://127.0.0.1:1") || strings.ContainsAny(err.Error(), "\n") ||
+		strings.Contains(err.Error(), "sesame") {
 		t.Errorf("the message does not name the address, shows the token or is more than a line: %v", err)
 	}
 	// What had been opened is closed again.
@@ -53,7 +55,8 @@ func TestServerOverVault(t *testing.T) {
 	}
 	org := strings.Split(secrets, "/")[4]
 	entry := v.Read(t, "secret", org)
-	if diff := cmp.Diff(map[string]json.RawMessage{"foo": json.RawMessage(`"bar"`), "hello": json.RawMessage(`"world"`)}, entry.Data); diff != "" {
+	if diff := cmp.Diff(map[string]json.RawMessage{"foo": json.RawMessage(`"bar"`),
+		"hello": json.RawMessage(`"world"`)}, entry.Data); diff != "" {
 		t.Errorf("the entry in Vault (-want +got):\n%s", diff)
 	}
 	r.end(t)
@@ -70,11 +73,12 @@ func TestServerOverVault(t *testing.T) {
 	}
 }
 
-// TestServerOverVaultWithHistory has the layout in which each secret is an entry: versions, who set them, what is deleted and
-// what brings it back, through the API.
+// TestServerOverVaultWithHistory has the layout in which each secret is an entry: versions, who set them, what is
+// deleted and what brings it back, through the API.
 func TestServerOverVaultWithHistory(t *testing.T) {
 	v := vaulttest.Shared(t)
-	r := start(t, t.TempDir(), "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken, "--vault-mount="+v.MountKV(t), "--vault-layout=secret")
+	r := start(t, t.TempDir(), "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken,
+		"--vault-mount="+v.MountKV(t), "--vault-layout=secret")
 	token, secrets := r.onboard(t)
 	r.call(t, "PATCH", secrets, token, `{"db/password":"one","other":"x"}`, 204, nil)
 	r.call(t, "PATCH", secrets, token, `{"db/password":"two"}`, 204, nil)

@@ -21,7 +21,8 @@ func newTransit(t *testing.T, v *vaulttest.Server, dir string) (mount string, fl
 	}
 	policy += `path "` + mount + `/keys/strongroom" { capabilities = ["read"] }`
 	file := writeFile(t, filepath.Join(dir, "token"), v.Token(t, policy, time.Hour))
-	return mount, []string{"--vault-addr", v.Address, "--vault-token-file", file, "--vault-wait", "0", "--seal-transit-mount", mount}
+	return mount, []string{"--vault-addr", v.Address, "--vault-token-file", file, "--vault-wait", "0",
+		"--seal-transit-mount", mount}
 }
 
 func transitDo(t *testing.T, v *vaulttest.Server, method, path string, body any) {
@@ -51,20 +52,24 @@ func TestTransitOverAPI(t *testing.T) {
 	}
 	var status sealAnswer
 	change(`{"type":"transit","transitKey":"strongroom"}`, 200, &status)
-	if status.Seal.Type != "transit" || status.Seal.KeyID != mount+"/strongroom" || !strings.Contains(status.Seal.Restart, "--seal transit") {
+	if status.Seal.Type != "transit" || status.Seal.KeyID != mount+"/strongroom" ||
+		!strings.Contains(status.Seal.Restart, "--seal transit") {
 		t.Errorf("under a key in Vault: %+v", status)
 	}
 	r.end(t)
 
-	if _, err := launch(t, dir, flags...); err == nil || !strings.Contains(err.Error(), "sealed by a transit (key "+mount+"/strongroom)") {
+	if _, err := launch(t, dir, flags...); err == nil || !strings.Contains(err.Error(),
+		"sealed by a transit (key "+mount+"/strongroom)") {
 		t.Errorf("started with the key file: %v", err)
 	}
 	flags = append(flags, "--seal", "transit")
-	if _, err := launch(t, dir, append(flags, "--seal-transit-key", "none")...); err == nil || !strings.Contains(err.Error(), "--seal-transit-key") {
+	if _, err := launch(t, dir, append(flags, "--seal-transit-key", "none")...); err == nil ||
+		!strings.Contains(err.Error(), "--seal-transit-key") {
 		t.Errorf("started with a missing key: %v", err)
 	}
 	transitDo(t, v, "POST", mount+"/keys/other", nil)
-	if _, err := launch(t, dir, append(flags, "--seal-transit-key", "other")...); err == nil || !strings.Contains(err.Error(), mount+"/strongroom") {
+	if _, err := launch(t, dir, append(flags, "--seal-transit-key", "other")...); err == nil ||
+		!strings.Contains(err.Error(), mount+"/strongroom") {
 		t.Errorf("started with another key: %v", err)
 	}
 	flags = append(flags, "--seal-transit-key", "strongroom")
@@ -95,11 +100,13 @@ func TestTransitOverAPI(t *testing.T) {
 	r.call(t, "PATCH", secrets, token, `{"hello":"world"}`, 204, nil)
 	r.call(t, "POST", "/api/v2/seal/rotate", token, "", 202, nil)
 	change(`{"type":"transit","transitKey":"strongroom"}`, 422, nil)
-	if out, err := sealCommand(t, dir, append([]string{"status"}, flags...)...); err == nil || !strings.Contains(err.Error(), "is sealed") {
+	if out, err := sealCommand(t, dir, append([]string{"status"}, flags...)...); err == nil ||
+		!strings.Contains(err.Error(), "is sealed") {
 		t.Errorf("the state while Vault is sealed: %v\n%s", err, out)
 	}
 	v.Unseal(t)
-	if out, err := sealCommand(t, dir, append([]string{"status"}, flags...)...); err != nil || !strings.Contains(out, "transit, key "+mount+"/strongroom") {
+	if out, err := sealCommand(t, dir, append([]string{"status"}, flags...)...); err != nil ||
+		!strings.Contains(out, "transit, key "+mount+"/strongroom") {
 		t.Errorf("the state: %v\n%s", err, out)
 	}
 	change(`{"type":"key-file"}`, 200, nil)
@@ -124,7 +131,8 @@ func TestTransitCommands(t *testing.T) {
 	token := filepath.Join(dir, "token")
 
 	// A first start makes no key in Vault.
-	own := []string{"--seal-transit-addr", v.Address, "--seal-transit-token-file", token, "--vault-wait", "0", "--seal-transit-mount", mount}
+	own := []string{"--seal-transit-addr", v.Address, "--seal-transit-token-file", token, "--vault-wait", "0",
+		"--seal-transit-mount", mount}
 	if _, err := launch(t, dir, append(own, "--seal", "transit", "--seal-transit-key", "none")...); err == nil {
 		t.Error("started with a key that is not there")
 	}
@@ -153,18 +161,21 @@ func TestTransitCommands(t *testing.T) {
 	}
 	transitDo(t, v, "POST", mount+"/keys/strongroom/config", map[string]any{"deletion_allowed": true})
 	transitDo(t, v, "DELETE", mount+"/keys/strongroom", nil)
-	if _, err := sealCommand(t, dir, append([]string{"status"}, own...)...); err == nil || !strings.Contains(err.Error(), "is missing, and the data are sealed with it") ||
+	if _, err := sealCommand(t, dir, append([]string{"status"}, own...)...); err == nil ||
+		!strings.Contains(err.Error(), "is missing, and the data are sealed with it") ||
 		!strings.Contains(err.Error(), "--seal-transit-key") {
 		t.Errorf("a key that was deleted: %v", err)
 	}
 	transitDo(t, v, "POST", mount+"/keys/strongroom", nil)
-	if _, err := sealCommand(t, dir, append([]string{"status"}, own...)...); err == nil || !strings.Contains(err.Error(), "does not open: the transit key") ||
+	if _, err := sealCommand(t, dir, append([]string{"status"}, own...)...); err == nil ||
+		!strings.Contains(err.Error(), "does not open: the transit key") ||
 		!strings.Contains(err.Error(), "made again") {
 		t.Errorf("another key of the name: %v", err)
 	}
 	must(t, os.WriteFile(token, []byte("nonsense"), 0o600))
 	_, err := sealCommand(t, dir, append([]string{"status"}, own...)...)
-	if err == nil || !strings.Contains(err.Error(), "--seal-transit-token-file") || strings.Contains(err.Error(), "nonsense") || strings.Contains(err.Error(), "--vault-token") {
+	if err == nil || !strings.Contains(err.Error(), "--seal-transit-token-file") || strings.Contains(err.Error(),
+		"nonsense") || strings.Contains(err.Error(), "--vault-token") {
 		t.Errorf("a token that Vault refuses: %v", err)
 	}
 }

@@ -17,7 +17,8 @@ func (r *running) agent(t *testing.T, token, secrets string) (agent, values stri
 	org := strings.Split(secrets, "/")[4]
 	var made struct{ Token string }
 	r.call(t, "POST", "/api/v2/authorizations", token,
-		`{"orgID":"`+org+`","permissions":[{"action":"use","resource":{"type":"secrets","orgID":"`+org+`"}}]}`, 201, &made)
+		`{"orgID":"`+org+`","permissions":[{"action":"use","resource":{"type":"secrets","orgID":"`+org+
+			`"}}]}`, 201, &made)
 	return made.Token, "/api/v2/orgs/" + org + "/secret-values"
 }
 
@@ -51,7 +52,8 @@ func TestLastUseIsKept(t *testing.T) {
 	must(t, err)
 	defer db.Close()
 	must(t, db.View(func(tx *bbolt.Tx) error {
-		if k, _ := tx.Bucket([]byte("strongroom-data")).Cursor().Seek([]byte("used/")); strings.HasPrefix(string(k), "used/") {
+		if k, _ := tx.Bucket([]byte("strongroom-data")).Cursor().Seek([]byte("used/")); strings.HasPrefix(string(k),
+			"used/") {
 			t.Errorf("the organisation is gone, and %s is there", k)
 		}
 		return nil

@@ -27,7 +27,8 @@ func asVault(t *testing.T, flags ...string) (r *running, token string) {
 		Org  struct{ ID string }
 		Auth struct{ Token string }
 	}
-	r.call(t, "POST", "/api/v2/setup", "", `{"username":"admin","password":"correct horse","org":"acme","bucket":"metrics"}`, http.StatusCreated, &set)
+	r.call(t, "POST", "/api/v2/setup", "",
+		`{"username":"admin","password":"correct horse","org":"acme","bucket":"metrics"}`, http.StatusCreated, &set)
 	var auth struct{ Token string }
 	r.call(t, "POST", "/api/v2/authorizations", set.Auth.Token, `{"orgID":"`+set.Org.ID+`","permissions":[
 		{"action":"use","resource":{"type":"secrets"}},{"action":"read","resource":{"type":"secrets"}},
@@ -35,9 +36,9 @@ func asVault(t *testing.T, flags ...string) (r *running, token string) {
 	return r, auth.Token
 }
 
-// TestOwnVaultStore runs the suite of all stores on the store for Vault, with our own server for the Vault: in the layout of
-// an entry for each organisation, and, where STRONGROOM_SOAK is set (make soak), in that of an entry for each secret, too. There
-// each of the suite's tens of thousands of requests is a transaction on disk, which takes minutes.
+// TestOwnVaultStore runs the suite of all stores on the store for Vault, with our own server for the Vault: in the
+// layout of an entry for each organisation, and, where STRONGROOM_SOAK is set (make soak), in that of an entry for each
+// secret, too. There each of the suite's tens of thousands of requests is a transaction on disk, which takes minutes.
 func TestOwnVaultStore(t *testing.T) {
 	layouts := []kv2.Layout{kv2.LayoutOrg}
 	if os.Getenv("STRONGROOM_SOAK") != "" {
@@ -47,8 +48,9 @@ func TestOwnVaultStore(t *testing.T) {
 		t.Run(string(layout), func(t *testing.T) {
 			secrettest.Test(t, func(t *testing.T) secret.Store {
 				r, token := asVault(t, "--secret-history", "100", "--max-secret-key-size", "8KiB")
-				s, err := vault.New(t.Context(), vault.Config{Address: r.url, Token: token, Place: vault.Place{Mount: "secret", Layout: layout},
-					ClientTimeout: new(time.Minute), Logger: slog.New(slog.DiscardHandler)})
+				s, err := vault.New(t.Context(), vault.Config{Address: r.url, Token: token,
+					Place: vault.Place{Mount: "secret", Layout: layout}, ClientTimeout: new(time.Minute),
+					Logger: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -64,7 +66,8 @@ func TestOwnVaultCheck(t *testing.T) {
 	r, token := asVault(t)
 	for _, layout := range []vault.Layout{kv2.LayoutOrg, kv2.LayoutSecret} {
 		var out bytes.Buffer
-		err := vault.Examine(t.Context(), vault.Config{Address: r.url, Token: token, Place: vault.Place{Mount: "secret", Layout: layout}}, &out)
+		err := vault.Examine(t.Context(), vault.Config{Address: r.url, Token: token,
+			Place: vault.Place{Mount: "secret", Layout: layout}}, &out)
 		if err != nil || strings.Contains(out.String(), "MISSING") {
 			t.Errorf("layout %s: %v\n%s", layout, err, out.String())
 		}
@@ -86,7 +89,8 @@ func TestVaultAPISettings(t *testing.T) {
 	if got := status(off.url, "/v1/sys/init"); got != http.StatusNotFound {
 		t.Errorf("disabled, it answers %d", got)
 	}
-	r := start(t, t.TempDir(), "--vault-api-bind-address", "127.0.0.1:0", "--vault-api-mount", "team/kv", "--log-format", "json")
+	r := start(t, t.TempDir(), "--vault-api-bind-address", "127.0.0.1:0", "--vault-api-mount", "team/kv",
+		"--log-format", "json")
 	own := ""
 	for line := range strings.SplitSeq(r.stderr.String(), "\n") {
 		var l struct{ Msg, URL string }
@@ -114,10 +118,12 @@ func TestInFrontOfVault(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for _, layout := range []string{"org", "secret"} {
 		t.Run(layout, func(t *testing.T) {
-			r, token := asVault(t, "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount", v.MountKV(t), "--vault-layout", layout)
+			r, token := asVault(t, "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken,
+				"--vault-mount", v.MountKV(t), "--vault-layout", layout)
 			call := func(method, path, body string, status int) string {
 				t.Helper()
-				req, err := http.NewRequestWithContext(t.Context(), method, r.url+"/v1/secret/"+path, strings.NewReader(body))
+				req, err := http.NewRequestWithContext(t.Context(), method, r.url+"/v1/secret/"+path,
+					strings.NewReader(body))
 				must(t, err)
 				req.Header.Set("X-Vault-Token", token)
 				req.Header.Set("Content-Type", "application/merge-patch+json")
@@ -155,7 +161,8 @@ func TestInFrontOfVault(t *testing.T) {
 				call("PUT", "data/acme", cas, 200)
 				holds(call("PUT", "data/acme", cas, 400), "check-and-set parameter did not match")
 			} else {
-				holds(call("PUT", "data/acme", `{"options":{"cas":1},"data":{"three":"3"}}`, 400), "--vault-layout secret")
+				holds(call("PUT", "data/acme", `{"options":{"cas":1},"data":{"three":"3"}}`, 400),
+					"--vault-layout secret")
 				call("PUT", "data/acme", `{"data":{"three":"3"}}`, 200)
 			}
 			holds(call("GET", "data/acme", "", 200), `"data":{"three":"3"}`)

@@ -13,12 +13,14 @@ import (
 func TestServerLogsInToVault(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
-	settings := []string{"--secret-store=vault", "--vault-addr=" + v.Address, "--vault-mount=" + mount, "--vault-path=db/{orgName}"}
+	settings := []string{"--secret-store=vault", "--vault-addr=" + v.Address, "--vault-mount=" + mount,
+		"--vault-path=db/{orgName}"}
 
 	var out bytes.Buffer
 	check := func(more ...string) error {
 		out.Reset()
-		return Run(t.Context(), command.Process{Args: append(append([]string{"vault", "check"}, settings...), more...), Env: []string{"HOME=" + t.TempDir()}, Stdout: &out, Stderr: &out})
+		return Run(t.Context(), command.Process{Args: append(append([]string{"vault", "check"}, settings...), more...),
+			Env: []string{"HOME=" + t.TempDir()}, Stdout: &out, Stderr: &out})
 	}
 	if err := check("--vault-token=" + v.RootToken); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
@@ -31,7 +33,8 @@ func TestServerLogsInToVault(t *testing.T) {
 	roleID, secretID := v.AppRole(t, at, map[string]any{"token_policies": v.WritePolicy(t, policy), "token_ttl": "1h"})
 	settings = append(settings, "--vault-auth-method=approle", "--vault-auth-mount="+at, "--vault-auth-role-id="+roleID,
 		"--vault-auth-secret-id-file="+vaulttest.File(t, "secret-id", secretID))
-	if err := check(); err != nil || strings.Contains(out.String(), "MISSING") || strings.Contains(out.String(), secretID) {
+	if err := check(); err != nil || strings.Contains(out.String(), "MISSING") ||
+		strings.Contains(out.String(), secretID) {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 
@@ -46,7 +49,8 @@ func TestServerLogsInToVault(t *testing.T) {
 		Checks []struct{ Name, Status, Message string }
 	}
 	r.call(t, "GET", "/health", "", "", 200, &health)
-	if len(health.Checks) < 2 || health.Checks[1].Name != "vault-token" || !strings.Contains(health.Checks[1].Message, "renewed in time") {
+	if len(health.Checks) < 2 || health.Checks[1].Name != "vault-token" || !strings.Contains(health.Checks[1].Message,
+		"renewed in time") {
 		t.Errorf("health %+v", health)
 	}
 	if strings.Contains(r.stderr.String(), secretID) || strings.Contains(r.stdout.String(), secretID) {

@@ -1,9 +1,9 @@
 // Package influxdb reads the embedded database of a real InfluxDB 2 (influxd.bolt), of the first alphas to the newest,
 // and gives what Strongroom keeps of it. It never writes, takes no lock, and so reads also while InfluxDB runs.
 //
-// InfluxDB keeps JSON records in top-level buckets, named by the 16 hexadecimal characters of their IDs (tenant/storage.go,
-// authorization/storage.go, kv/secret.go). A secret's key is its organisation's ID directly followed by the secret's
-// own key; its value is base64.
+// InfluxDB keeps JSON records in top-level buckets, named by the 16 hexadecimal characters of their IDs
+// (tenant/storage.go, authorization/storage.go, kv/secret.go). A secret's key is its organisation's ID directly
+// followed by the secret's own key; its value is base64.
 package influxdb
 
 import (
@@ -26,8 +26,8 @@ import (
 type Contents struct {
 	Identities
 	Skipped []Skip
-	// EachSecrets reads the secrets, and calls f with some at a time, all of one organisation's after each other. It ends
-	// with f's error.
+	// EachSecrets reads the secrets, and calls f with some at a time, all of one organisation's after each other.
+	// It ends with f's error.
 	EachSecrets func(ctx context.Context, f func(Some) error) error
 }
 
@@ -117,7 +117,8 @@ func open(file *os.File) (*boltfile.File, error) {
 	}
 	bolt, err := boltfile.Open(file, info.Size())
 	if errors.Is(err, boltfile.ErrFormat) {
-		return nil, errors.New("it is not a database of InfluxDB 2: name its influxd.bolt, often in ~/.influxdbv2 or /var/lib/influxdb")
+		return nil, errors.New("it is not a database of InfluxDB 2: name its influxd.bolt, often in ~/.influxdbv2 or " +
+			"/var/lib/influxdb")
 	}
 	return bolt, err
 }
@@ -154,7 +155,8 @@ type walk struct {
 }
 
 func newWalk(ctx context.Context) *walk {
-	return &walk{ctx: ctx, other: make(map[string]int), passwords: make(map[id.ID][]byte), instance: make(map[id.ID]bool)}
+	return &walk{ctx: ctx, other: make(map[string]int), passwords: make(map[id.ID][]byte),
+		instance: make(map[id.ID]bool)}
 }
 
 // Bucket notes what kind of file it is. The secrets are read by themselves.
@@ -199,7 +201,8 @@ func (w *walk) Damaged(path []string, d boltfile.Damage) {
 }
 
 func damaged(where string, d boltfile.Damage) Skip {
-	return Skip{Kind: "damage", Name: where, Count: 1, Why: "the file is damaged, and what was there is not in this report (" + d.String() + ")"}
+	return Skip{Kind: "damage", Name: where, Count: 1,
+		Why: "the file is damaged, and what was there is not in this report (" + d.String() + ")"}
 }
 
 func (w *walk) skip(kind, name, why string) {
@@ -232,7 +235,8 @@ func (w *walk) finish() *Contents {
 		c.Skipped = append(c.Skipped, Skip{Kind: "password", Count: n, Why: "of users who are not in the file"})
 	}
 	if w.roles > 0 {
-		c.Skipped = append(c.Skipped, Skip{Kind: "member", Count: w.roles, Why: "roles in single things (buckets, dashboards, tasks …); here only organizations have members"})
+		c.Skipped = append(c.Skipped, Skip{Kind: "member", Count: w.roles, Why: "roles in single things (buckets, " +
+			"dashboards, tasks …); here only organizations have members"})
 	}
 	w.findOperators()
 	for _, bucket := range w.order {
@@ -264,8 +268,9 @@ func (w *walk) findOperators() {
 		found = found || u.Operator && u.Status == identity.Active
 	}
 	if !found && len(w.contents.Users) > 0 {
-		w.contents.Skipped = append(w.contents.Skipped, Skip{Kind: "operator", Why: "no active user of the file owns the instance or holds a token that may do everything: " +
-			"nobody who signs in will be the operator", Count: 1})
+		w.contents.Skipped = append(w.contents.Skipped, Skip{Kind: "operator",
+			Why: "no active user of the file owns the instance or holds a token that may do everything: " +
+				"nobody who signs in will be the operator", Count: 1})
 	}
 }
 
@@ -274,7 +279,8 @@ func mayEverything(permissions []access.Permission) bool {
 	c := access.Caller{Principal: &access.Principal{Permissions: permissions}}
 	for _, t := range []access.ResourceType{access.Authorizations, access.Buckets, access.Orgs, access.Users,
 		access.Secrets, "dashboards", "sources", "tasks", "telegrafs"} {
-		if !c.May(access.To(access.Write, access.Resource{Type: t})) || !c.May(access.To(access.Read, access.Resource{Type: t})) {
+		if !c.May(access.To(access.Write, access.Resource{Type: t})) ||
+			!c.May(access.To(access.Read, access.Resource{Type: t})) {
 			return false
 		}
 	}

@@ -115,7 +115,8 @@ func TestReadRefuses(t *testing.T) {
 		{"empty", write(t, nil), "it is empty"},
 		{"text", write(t, bytes.Repeat([]byte("hello\n"), 5000)), "not a database of InfluxDB 2"},
 		{"cut off", write(t, whole[:len(whole)/2]), "cut off"},
-		{"zeros after the header", write(t, append(bytes.Clone(whole[:8192]), make([]byte, len(whole)-8192)...)), "damaged"},
+		{"zeros after the header", write(t, append(bytes.Clone(whole[:8192]), make([]byte, len(whole)-8192)...)),
+			"damaged"},
 		{"another program's", file(t, [3]string{"things", "a", "b"}), "of another program"},
 		{"ours", file(t, [3]string{"strongroom-meta", "format", "strongroom 1"}), "Strongroom's own"},
 	} {
@@ -142,7 +143,8 @@ const (
 
 // TestSkips reads records that cannot be taken over beside one that can: each is told, and none ends the reading.
 func TestSkips(t *testing.T) {
-	good := fmt.Sprintf(`"orgID":%q,"userID":%q,"permissions":[{"action":"read","resource":{"type":"orgs"}}]`, org, user)
+	good := fmt.Sprintf(`"orgID":%q,"userID":%q,"permissions":[{"action":"read","resource":{"type":"orgs"}}]`, org,
+		user)
 	for _, tt := range []struct {
 		bucket, key, value string
 		kind, why          string
@@ -155,16 +157,26 @@ func TestSkips(t *testing.T) {
 		{"organizationsv1", org, `[]`, "organization", malformed},
 		{"organizationsv1", org, `{"id":"` + org + `","createdAt":"yesterday"}`, "organization", malformed},
 		{"userresourcemappingsv1", org + user, `{}`, "member", malformed},
-		{"userresourcemappingsv1", org + user, `{"userID":"` + user + `","userType":"king","resourceType":"orgs","resourceID":"` + org + `"}`, "member", "neither owner nor member"},
-		{"userresourcemappingsv1", org + user, `{"userID":"` + user + `","userType":"owner","resourceType":"buckets","resourceID":"` + org + `"}`, "member", "roles in single things"},
+		{"userresourcemappingsv1", org + user,
+			`{"userID":"` + user + `","userType":"king","resourceType":"orgs","resourceID":"` + org + `"}`, "member",
+			"neither owner nor member"},
+		{"userresourcemappingsv1", org + user,
+			`{"userID":"` + user + `","userType":"owner","resourceType":"buckets","resourceID":"` + org + `"}`,
+			"member", "roles in single things"},
 		{"bucketsv1", org, `{"id":"` + org + `","name":"b"}`, "bucket", malformed},
-		{"bucketsv1", org, `{"id":"` + org + `","orgID":"` + org + `","name":"b","retentionPeriod":-1}`, "bucket", malformed},
-		{"authorizationsv1", auth, `{"id":"` + auth + `","token":"sesame"}`, "authorization", "no organization or no user"},
+		{"bucketsv1", org, `{"id":"` + org + `","orgID":"` + org + `","name":"b","retentionPeriod":-1}`,
+			"bucket", malformed},
+		{"authorizationsv1", auth, `{"id":"` + auth + `","token":"sesame"}`, "authorization",
+			"no organization or no user"},
 		{"authorizationsv1", auth, `{"id":"` + auth + `",` + good + `}`, "authorization", "it has no token"},
-		{"authorizationsv1", auth, `{"id":"` + auth + `","hashedToken":"$influxdb2-sha512$c2VzYW1l",` + good + `}`, "authorization", "SHA-512"},
-		{"authorizationsv1", auth, `{"id":"` + auth + `","hashedToken":"$influxdb2-sha256$c2VzYW1l",` + good + `}`, "authorization", "malformed"},
-		{"authorizationsv1", auth, `{"id":"` + auth + `","hashedToken":"$argon$c2VzYW1l",` + good + `}`, "authorization", "of a kind that is not known"},
-		{"authorizationsv1", auth, `{"id":"` + auth + `","token":"sesame",` + strings.Replace(good, `"orgs"`, `"moons"`, 1) + `}`, "permission", "nothing that is known here"},
+		{"authorizationsv1", auth, `{"id":"` + auth + `","hashedToken":"$influxdb2-sha512$c2VzYW1l",` + good + `}`,
+			"authorization", "SHA-512"},
+		{"authorizationsv1", auth, `{"id":"` + auth + `","hashedToken":"$influxdb2-sha256$c2VzYW1l",` + good + `}`,
+			"authorization", "malformed"},
+		{"authorizationsv1", auth, `{"id":"` + auth + `","hashedToken":"$argon$c2VzYW1l",` + good + `}`,
+			"authorization", "of a kind that is not known"},
+		{"authorizationsv1", auth, `{"id":"` + auth + `","token":"sesame",` + strings.Replace(good, `"orgs"`, `"moons"`,
+			1) + `}`, "permission", "nothing that is known here"},
 		{"authorizationsv1", "sesame", `{}`, "authorization", malformed},
 		{"secretsv1", "x", "c2VzYW1l", "secret", malformed},
 		{"secretsv1", "0000000000000000key", "c2VzYW1l", "secret", "does not begin with an organization's ID"},
@@ -182,16 +194,19 @@ func TestSkips(t *testing.T) {
 		if len(c.Secrets) != 1 || c.Secrets[0].Key != "kept" {
 			t.Errorf("%s %s: the other record is lost", tt.bucket, tt.value)
 		}
-		if len(c.Skipped) == 0 || c.Skipped[0].Kind != tt.kind || !strings.Contains(c.Skipped[0].Why, tt.why) || c.Skipped[0].Count != 1 {
+		if len(c.Skipped) == 0 || c.Skipped[0].Kind != tt.kind || !strings.Contains(c.Skipped[0].Why, tt.why) ||
+			c.Skipped[0].Count != 1 {
 			t.Errorf("%s %s: skipped %+v, want %s, %q", tt.bucket, tt.value, c.Skipped, tt.kind, tt.why)
 		}
-		if told := fmt.Sprintf("%+v", c.Skipped); strings.Contains(told, "sesame") || strings.Contains(told, "c2VzYW1l") {
+		if told := fmt.Sprintf("%+v", c.Skipped); strings.Contains(told, "sesame") ||
+			strings.Contains(told, "c2VzYW1l") {
 			t.Errorf("%s: the report shows what may be a token or a value: %s", tt.bucket, told)
 		}
 	}
 }
 
-// TestDamagedPages damages every page of the sample in turn: there is an error, or a report of the damage, or everything.
+// TestDamagedPages damages every page of the sample in turn: there is an error, or a report of the
+// damage, or everything.
 func TestDamagedPages(t *testing.T) {
 	whole := sample(t)
 	full, err := readAll(t.Context(), write(t, whole))
@@ -208,7 +223,8 @@ func TestDamagedPages(t *testing.T) {
 			told++
 		case len(c.Skipped) > len(full.Skipped) && c.Skipped[0].Kind == "damage":
 			told++
-		case len(c.Secrets) != len(full.Secrets) || len(c.Users) != len(full.Users) || len(c.Authorizations) != len(full.Authorizations):
+		case len(c.Secrets) != len(full.Secrets) || len(c.Users) != len(full.Users) ||
+			len(c.Authorizations) != len(full.Authorizations):
 			t.Errorf("page %d: less was read, and nothing told", page)
 		}
 	}
@@ -260,12 +276,15 @@ func TestReadSample(t *testing.T) {
 	if diff := cmp.Diff(want.Secrets, got); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
 	}
-	if len(want.Users) != 3 || len(c.Users) != 3 || len(c.Orgs) != len(want.Orgs) || len(c.Members) != 5 || len(c.Buckets) != 7 || len(c.Authorizations) != 4 {
-		t.Fatalf("%d users, %d organisations, %d members, %d buckets, %d authorizations", len(c.Users), len(c.Orgs), len(c.Members), len(c.Buckets), len(c.Authorizations))
+	if len(want.Users) != 3 || len(c.Users) != 3 || len(c.Orgs) != len(want.Orgs) || len(c.Members) != 5 ||
+		len(c.Buckets) != 7 || len(c.Authorizations) != 4 {
+		t.Fatalf("%d users, %d organisations, %d members, %d buckets, %d authorizations", len(c.Users), len(c.Orgs),
+			len(c.Members), len(c.Buckets), len(c.Authorizations))
 	}
 	for i, u := range want.Users {
 		have := c.Users[i]
-		if have.Name != u.Name || have.ID != u.ID || have.Status != identity.Active || have.Operator != (u.Name == "admin") {
+		if have.Name != u.Name || have.ID != u.ID || have.Status != identity.Active ||
+			have.Operator != (u.Name == "admin") {
 			t.Errorf("user %+v, want %+v", have.User, u)
 		}
 		if err := bcrypt.CompareHashAndPassword(have.PasswordHash, []byte(u.Password)); err != nil {
@@ -297,7 +316,8 @@ func TestReadSample(t *testing.T) {
 		}
 	}
 	tasks := c.Buckets[1]
-	if tasks.Name != "_tasks" || tasks.Type != "system" || tasks.Retention != 72*time.Hour || c.Buckets[0].Type != "user" {
+	if tasks.Name != "_tasks" || tasks.Type != "system" || tasks.Retention != 72*time.Hour ||
+		c.Buckets[0].Type != "user" {
 		t.Errorf("buckets %+v", c.Buckets[:2])
 	}
 }
@@ -307,10 +327,16 @@ func TestNewerForms(t *testing.T) {
 	hashed := sha256.Sum256([]byte("sesame"))
 	c, err := readAll(t.Context(), file(t,
 		[3]string{"usersv1", user, `{"id":"` + user + `","name":"u"}`},
-		[3]string{"userresourcemappingsv1", "0000000000000001" + user, `{"userID":"` + user + `","userType":"owner","mappingType":"user","resourceType":"instance","resourceID":"0000000000000001"}`},
-		[3]string{"bucketsv1", org, `{"id":"` + org + `","organizationID":"` + org + `","type":"system","name":"_b","new":{}}`},
-		[3]string{"authorizationsv1", auth, `{"id":"` + auth + `","token":"","hashedToken":"$influxdb2-sha256$` + base64.URLEncoding.EncodeToString(hashed[:]) +
-			`","orgID":"` + org + `","userID":"` + user + `","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"` + org + `","name":"all of them"}}]}`},
+		[3]string{"userresourcemappingsv1", "0000000000000001" + user,
+			`{"userID":"` + user +
+				`","userType":"owner","mappingType":"user","resourceType":"instance","resourceID":"0000000000000001"}`},
+		[3]string{"bucketsv1", org, `{"id":"` + org + `","organizationID":"` + org +
+			`","type":"system","name":"_b","new":{}}`},
+		[3]string{"authorizationsv1", auth, `{"id":"` + auth + `","token":"","hashedToken":"$influxdb2-sha256$` +
+			base64.URLEncoding.EncodeToString(hashed[:]) +
+			`","orgID":"` + org + `","userID":"` + user +
+			`","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"` + org +
+			`","name":"all of them"}}]}`},
 		[3]string{"authorizationhashedindexv1", "x", auth},
 	))
 	if err != nil || len(c.Skipped) > 0 {
@@ -417,7 +443,9 @@ func FuzzRecord(f *testing.F) {
 	buckets := slices.Sorted(maps.Keys(readers))
 	f.Add(0, org+"key", []byte("c2VzYW1l"))
 	for i := range buckets {
-		f.Add(i, auth, []byte(`{"id":"`+auth+`","name":"n","token":"t","orgID":"`+org+`","userID":"`+user+`","resourceID":"`+org+`","resourceType":"orgs","userType":"owner","permissions":[{"action":"read","resource":{"type":"orgs","id":"`+org+`"}}]}`))
+		f.Add(i, auth, []byte(`{"id":"`+auth+`","name":"n","token":"t","orgID":"`+org+`","userID":"`+user+
+			`","resourceID":"`+org+
+			`","resourceType":"orgs","userType":"owner","permissions":[{"action":"read","resource":{"type":"orgs","id":"`+org+`"}}]}`))
 	}
 	f.Fuzz(func(t *testing.T, i int, key string, value []byte) {
 		w := newWalk(t.Context())

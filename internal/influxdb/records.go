@@ -37,19 +37,22 @@ var kinds = map[string]string{
 // notKept are the buckets of things that Strongroom does not have, with what the report calls them.
 var notKept = map[string]string{
 	"dashboardsv2": "dashboard", "dashboardcellviewsv1": "dashboard cell", "tasksv1": "task", "taskRunsv1": "task run",
-	"telegrafv1": "telegraf configuration", "telegrafPluginsv1": "telegraf plugin", "variablesv1": "variable", "labelsv1": "label",
-	"labelmappingsv1": "label mapping", "checksv1": "check", "notificationRulev1": "notification rule",
-	"notificationEndpointv1": "notification endpoint", "scraperv2": "scraper", "dbrpv1": "database mapping",
-	"templates/documents/content": "document", "sessionsv1": "session (users sign in again)", "sessionsv2": "session (users sign in again)",
-	"v1_stacks": "stack", "legacy/authorizationsv1": "authorization of the 1.x API", "legacy/authorizationPasswordv1": "password of the 1.x API",
-	"annotationsv1": "annotation", "notebooksv1": "notebook", "remotesv1": "remote", "replicationsv1": "replication",
+	"telegrafv1": "telegraf configuration", "telegrafPluginsv1": "telegraf plugin", "variablesv1": "variable",
+	"labelsv1": "label", "labelmappingsv1": "label mapping", "checksv1": "check",
+	"notificationRulev1": "notification rule", "notificationEndpointv1": "notification endpoint",
+	"scraperv2": "scraper", "dbrpv1": "database mapping", "templates/documents/content": "document",
+	"sessionsv1": "session (users sign in again)", "sessionsv2": "session (users sign in again)", "v1_stacks": "stack",
+	"legacy/authorizationsv1":        "authorization of the 1.x API",
+	"legacy/authorizationPasswordv1": "password of the 1.x API", "annotationsv1": "annotation",
+	"notebooksv1": "notebook", "remotesv1": "remote", "replicationsv1": "replication",
 }
 
 // indexes are buckets that say again what others say, or something about the file itself.
 var indexes = []string{
-	"Build", "ConfigV1", "Dashoard", "Layout", "MappingsV1", "OrganizationConfigV1", "OrganizationsV1", "SchemaVersions",
-	"Servers", "Sources", "UsersV2", "idsv1", "migrationsv1", "onboardingv1", "sourcesv1", "keyvaluelogv1", "keyvaluelogindexv1",
-	"variableorgsv1", "orgsdashboardsv1", "taskIndexsv1", "templates/documents/meta", "dbrpdefaultv1", "telemetryv1",
+	"Build", "ConfigV1", "Dashoard", "Layout", "MappingsV1", "OrganizationConfigV1", "OrganizationsV1",
+	"SchemaVersions", "Servers", "Sources", "UsersV2", "idsv1", "migrationsv1", "onboardingv1", "sourcesv1",
+	"keyvaluelogv1", "keyvaluelogindexv1", "variableorgsv1", "orgsdashboardsv1", "taskIndexsv1",
+	"templates/documents/meta", "dbrpdefaultv1", "telemetryv1",
 }
 
 func isIndex(bucket string) bool {
@@ -81,7 +84,8 @@ func (w *walk) user(key string, value []byte) string {
 	if !decode(key, value, &u, &u.ID) {
 		return malformed
 	}
-	w.contents.Users = append(w.contents.Users, User{User: identity.User{ID: u.ID, Name: u.Name, Status: status(u.Status)}})
+	w.contents.Users = append(w.contents.Users,
+		User{User: identity.User{ID: u.ID, Name: u.Name, Status: status(u.Status)}})
 	return ""
 }
 
@@ -191,7 +195,8 @@ func (w *walk) authorization(key string, value []byte) string {
 	for _, raw := range a.Permissions {
 		var p access.Permission
 		if json.Unmarshal(raw, &p) != nil || p.Valid() != nil {
-			w.skip("permission", clip(a.ID.String()+": "+a.Description), "a permission of this authorization is about nothing that is known here; the others are kept")
+			w.skip("permission", clip(a.ID.String()+": "+a.Description), "a permission of this authorization is "+
+				"about nothing that is known here; the others are kept")
 			continue
 		}
 		p.Resource.Name = "" // InfluxDB shows it and goes by the ID; ours would narrow the permission
@@ -205,7 +210,8 @@ func (w *walk) authorization(key string, value []byte) string {
 			}
 		}
 	}
-	w.contents.Authorizations = append(w.contents.Authorizations, identity.Authorization{ID: a.ID, Hash: hash, Status: status(a.Status),
-		Description: a.Description, OrgID: *a.OrgID, UserID: *a.UserID, Permissions: permissions, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt})
+	w.contents.Authorizations = append(w.contents.Authorizations, identity.Authorization{ID: a.ID, Hash: hash,
+		Status: status(a.Status), Description: a.Description, OrgID: *a.OrgID, UserID: *a.UserID,
+		Permissions: permissions, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt})
 	return ""
 }

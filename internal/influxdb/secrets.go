@@ -87,7 +87,8 @@ func (w *secretWalk) Record(path []string, key, value []byte) error {
 	}
 	s, why := readSecret(string(key), value)
 	if why != "" {
-		w.Skipped = append(w.Skipped, Skip{Kind: kinds[secretsBucket], Name: nameOf(secretsBucket, key), Count: 1, Why: why})
+		w.Skipped = append(w.Skipped, Skip{Kind: kinds[secretsBucket], Name: nameOf(secretsBucket, key),
+			Count: 1, Why: why})
 	} else {
 		w.Secrets = append(w.Secrets, s)
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// InfluxDB 2.8 and later may keep tokens as hashes, in the form $influxdb2-sha256$<base64> (pkg/crypt/algorithm/influxdb2).
-// The hash is of the token as it is sent, without salt, as ours is: it carries over.
+// InfluxDB 2.8 and later may keep tokens as hashes, in the form $influxdb2-sha256$<base64>
+// (pkg/crypt/algorithm/influxdb2). The hash is of the token as it is sent, without salt, as ours is: it carries over.
 const (
 	sha256Prefix = "$influxdb2-sha256$"
 	sha512Prefix = "$influxdb2-sha512$"
@@ -28,7 +28,8 @@ func tokenHash(token, hashed string) (hash []byte, why string) {
 	}
 	switch {
 	case strings.HasPrefix(hashed, sha512Prefix):
-		return nil, "its token is kept as a SHA-512 hash, which cannot be made into the SHA-256 that is kept here: make a new token for it"
+		return nil, "its token is kept as a SHA-512 hash, which cannot be made into the SHA-256 that is kept here: " +
+			"make a new token for it"
 	case hashed != "":
 		return nil, "its token is kept as a hash of a kind that is not known here: make a new token for it"
 	}

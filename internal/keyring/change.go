@@ -33,8 +33,8 @@ func (k *Keyring) Terms() []Term {
 // RootSince is when the root key was made and sealed.
 func (k *Keyring) RootSince() time.Time { return k.rootKey().since }
 
-// KeyKept tells whether the seal's key is still where the next start looks for it, as far as the seal can tell: nil where
-// it is. The keyring itself goes on without.
+// KeyKept tells whether the seal's key is still where the next start looks for it, as far as the seal can tell: nil
+// where it is. The keyring itself goes on without.
 func (k *Keyring) KeyKept(ctx context.Context) error {
 	if s, ok := k.rootKey().seal.(seal.Kept); ok {
 		return s.Kept(ctx)
@@ -67,18 +67,20 @@ func (k *Keyring) Rotate(ctx context.Context, now time.Time) (uint32, error) {
 	return next, errors.Join(err, refused)
 }
 
-// Retire drops the terms before the given one, unless names are of their form. Nothing that is still sealed under one of
-// them opens afterwards.
+// Retire drops the terms before the given one, unless names are of their form. Nothing that is still sealed under one
+// of them opens afterwards.
 func (k *Keyring) Retire(ctx context.Context, before uint32) error {
 	return k.change(ctx, func(c *content) bool {
 		n := len(c.Terms)
-		c.Terms = slices.DeleteFunc(c.Terms, func(t term) bool { return t.Term < before && t.Term != c.Current && !c.keepsNames(t.Term) })
+		c.Terms = slices.DeleteFunc(c.Terms, func(t term) bool {
+			return t.Term < before && t.Term != c.Current && !c.keepsNames(t.Term)
+		})
 		return len(c.Terms) != n
 	})
 }
 
-// change writes what edit makes of the keyring, unless edit reports that there is nothing to write. With kv.ErrUnknown it
-// may have been written: the next change, and Reload, read what there is.
+// change writes what edit makes of the keyring, unless edit reports that there is nothing to write. With kv.ErrUnknown
+// it may have been written: the next change, and Reload, read what there is.
 func (k *Keyring) change(ctx context.Context, edit func(*content) bool) error {
 	k.records.Lock()
 	defer k.records.Unlock()

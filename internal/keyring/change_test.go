@@ -75,7 +75,8 @@ func TestReseal(t *testing.T) {
 		t.Fatal(err)
 	}
 	former := []seal.Source{first}
-	for _, next := range []seal.Source{passphrase("correct horse battery"), passphrase("another long passphrase"), last} {
+	for _, next := range []seal.Source{passphrase("correct horse battery"),
+		passphrase("another long passphrase"), last} {
 		if err := k.Reseal(t.Context(), mustLoad(t, next), time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +93,8 @@ func TestReseal(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, k := range map[string]*Keyring{"it": k, "reopened": openRing(t, store, next)} {
-			if got, err := k.Open(orgA, foo, sealed); err != nil || string(got) != "bar" || k.Term() != uint32(len(former)+1) {
+			if got, err := k.Open(orgA, foo, sealed); err != nil || string(got) != "bar" ||
+				k.Term() != uint32(len(former)+1) {
 				t.Errorf("%s, under the %s: %q, %v, term %d", name, next, got, err, k.Term())
 			}
 		}

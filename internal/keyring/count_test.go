@@ -27,7 +27,8 @@ func TestCount(t *testing.T) {
 	again := openRing(t, store, f)
 	mustSeal(t, again, orgA, foo, "bar")
 	if k.Sealed() != 5 || again.Sealed() != 6 || again.Unsaved() != 1 {
-		t.Errorf("counted %d, and after a restart %d, of which %d are not kept", k.Sealed(), again.Sealed(), again.Unsaved())
+		t.Errorf("counted %d, and after a restart %d, of which %d are not kept", k.Sealed(), again.Sealed(),
+			again.Unsaved())
 	}
 	if err := again.SaveCount(t.Context()); err != nil {
 		t.Fatal(err)

@@ -11,9 +11,9 @@ import (
 // followPause is how long a watch that has ended waits before it begins again.
 const followPause = time.Second
 
-// Follow takes over what other servers change of the keyring, as soon as the engine tells of it, until ctx ends. What goes
-// wrong is told to report, and tried again. A server that is behind all the same writes nothing under keys that are gone:
-// see Fence.
+// Follow takes over what other servers change of the keyring, as soon as the engine tells of it, until ctx ends.
+// What goes wrong is told to report, and tried again. A server that is behind all the same writes nothing under keys
+// that are gone: see Fence.
 func (k *Keyring) Follow(ctx context.Context, report func(error)) {
 	for ctx.Err() == nil {
 		err := k.store.Watch(ctx, KeyringRecord, 0, func(kv.Update) {
@@ -46,8 +46,8 @@ func (k *Keyring) revision() int64 {
 }
 
 // Fence is the condition that nobody has changed the keyring since this server read it; none where no other server can.
-// Every transaction that puts what is sealed has it: a server that does not know yet of a rotation would else seal under a
-// term that is dropped, and what it seals would never open again.
+// Every transaction that puts what is sealed has it: a server that does not know yet of a rotation would else seal
+// under a term that is dropped, and what it seals would never open again.
 func (k *Keyring) Fence() []kv.Cond {
 	if !k.shared {
 		return nil
@@ -55,8 +55,8 @@ func (k *Keyring) Fence() []kv.Cond {
 	return []kv.Cond{{Key: KeyringRecord, Rev: k.revision()}}
 }
 
-// Refused tells what to do after a transaction with the fence was refused. It reports true where the fence was the reason,
-// and has read the keyring anew then, so that whoever sealed seals once more.
+// Refused tells what to do after a transaction with the fence was refused. It reports true where the fence was the
+// reason, and has read the keyring anew then, so that whoever sealed seals once more.
 func (k *Keyring) Refused(ctx context.Context, fence []kv.Cond) (again bool, err error) {
 	if len(fence) == 0 {
 		return false, nil

@@ -7,8 +7,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// TestIdentitiesMark looks at what says that the records of users are sealed: it stays, and the keyring's record with it
-// cannot be taken for one without.
+// TestIdentitiesMark looks at what says that the records of users are sealed: it stays, and the keyring's record with
+// it cannot be taken for one without.
 func TestIdentitiesMark(t *testing.T) {
 	store, f := openBolt(t), newKeyFile(t)
 	k := openRing(t, store, f)

@@ -12,8 +12,8 @@
 //
 // and its additional data are the format and term bytes with what the value belongs to (Belongs): moved to another
 // organisation or name it does not open. With random nonces, AES-GCM is safe for 2^32 values a key (NIST SP 800-38D,
-// 8.3), that is for each organisation in each term. All values of a term are counted together, which is more than any one
-// key seals, and the count is kept with the term: a rotation has to begin long before (package rotation).
+// 8.3), that is for each organisation in each term. All values of a term are counted together, which is more than any
+// one key seals, and the count is kept with the term: a rotation has to begin long before (package rotation).
 //
 // Keys are wiped from memory where that is cheap. Go cannot promise more: the runtime may have copied them, expanded
 // key schedules stay as long as their cipher, memory may be swapped or dumped. Who can read the process's memory has

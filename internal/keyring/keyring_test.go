@@ -25,7 +25,8 @@ const (
 // fixed is a keyring of fixed keys: term t has the key t, t, t, …
 func fixed(t testing.TB, current uint32, terms ...uint32) *Keyring {
 	t.Helper()
-	c := &content{StoreID: "00112233445566778899aabbccddeeff", Secret: bytes.Repeat([]byte{0xee}, keyLen), Current: current}
+	c := &content{StoreID: "00112233445566778899aabbccddeeff", Secret: bytes.Repeat([]byte{0xee}, keyLen),
+		Current: current}
 	for _, n := range terms {
 		c.Terms = append(c.Terms, term{Term: n, Key: bytes.Repeat([]byte{byte(n)}, keyLen)})
 	}
@@ -92,8 +93,9 @@ func TestOpenRefuses(t *testing.T) {
 func TestBelongingsDiffer(t *testing.T) {
 	k := fixed(t, 1, 1)
 	all := []Belongs{
-		{"", ""}, {"a", ""}, {"", "a"}, {"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"a/b", "c"}, {"a", "b/c"}, {"a\x00", "b"}, {"a", "\x00b"},
-		{"a\x00\x00\x00\x01b", ""}, {"a", "\x00\x00\x00\x01b"}, {"", "\x00\x00\x00\x01b"}, {"\x00\x00\x00\x05", "b"},
+		{"", ""}, {"a", ""}, {"", "a"}, {"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"a/b", "c"}, {"a", "b/c"},
+		{"a\x00", "b"}, {"a", "\x00b"}, {"a\x00\x00\x00\x01b", ""}, {"a", "\x00\x00\x00\x01b"},
+		{"", "\x00\x00\x00\x01b"}, {"\x00\x00\x00\x05", "b"},
 	}
 	for i, from := range all {
 		sealed := mustSeal(t, k, orgA, from, "x")
@@ -273,7 +275,8 @@ func FuzzOpenContent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value, plaintext []byte) {
 		openContent(root, value)
 		nonce := make([]byte, nonceLen)
-		made := root.Seal(append([]byte{recordFormat}, nonce...), nonce, plaintext, append([]byte{recordFormat}, contentLabel...))
+		made := root.Seal(append([]byte{recordFormat}, nonce...), nonce, plaintext,
+			append([]byte{recordFormat}, contentLabel...))
 		if c, err := openContent(root, made); err == nil && !c.valid() {
 			t.Error("a keyring that is not valid was taken")
 		}

@@ -11,8 +11,8 @@ import (
 	"strongroom/internal/seal"
 )
 
-// TestLostAnswers loses the answer to each change of the keys and the seal, or the caller with it: the change has happened,
-// so that is what is told, what memory says, and what the next start finds.
+// TestLostAnswers loses the answer to each change of the keys and the seal, or the caller with it: the change has
+// happened, so that is what is told, what memory says, and what the next start finds.
 func TestLostAnswers(t *testing.T) {
 	other := newKeyFile(t)
 	otherSeal, err := other.Create(t.Context())
@@ -24,11 +24,18 @@ func TestLostAnswers(t *testing.T) {
 		by   seal.Source // what opens the data afterwards; nil is what did before
 		done func(k *Keyring) bool
 	}{
-		"another seal": {func(ctx context.Context, k *Keyring) error { return k.Reseal(ctx, otherSeal, time.Now()) }, other,
+		"another seal": {func(ctx context.Context, k *Keyring) error {
+			return k.Reseal(ctx, otherSeal, time.Now())
+		}, other,
 			func(k *Keyring) bool { _, keyID := k.SealedBy(); return keyID == otherSeal.KeyID() }},
-		"another root key": {func(ctx context.Context, k *Keyring) error { return k.Reseal(ctx, nil, time.Unix(1, 0)) }, nil,
+		"another root key": {func(ctx context.Context, k *Keyring) error {
+			return k.Reseal(ctx, nil, time.Unix(1, 0))
+		}, nil,
 			func(k *Keyring) bool { return k.RootSince().Equal(time.Unix(1, 0)) }},
-		"a rotation": {func(ctx context.Context, k *Keyring) error { _, err := k.Rotate(ctx, time.Now()); return err }, nil,
+		"a rotation": {func(ctx context.Context, k *Keyring) error {
+			_, err := k.Rotate(ctx, time.Now())
+			return err
+		}, nil,
 			func(k *Keyring) bool { return k.Term() == 3 }},
 		"the end of a rotation": {func(ctx context.Context, k *Keyring) error { return k.Retire(ctx, 2) }, nil,
 			func(k *Keyring) bool { return len(k.Terms()) == 1 }},
@@ -97,7 +104,8 @@ func TestLostFirstStart(t *testing.T) {
 	}
 }
 
-// failedSync carries out a transaction and fails as an engine does whose last sync failed: nobody knows what is on disk.
+// failedSync carries out a transaction and fails as an engine does whose last sync failed: nobody
+// knows what is on disk.
 type failedSync struct {
 	kv.Store
 	fails bool
@@ -111,8 +119,8 @@ func (f *failedSync) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int
 	return rev, err
 }
 
-// TestUnknownOutcome changes the seal on a disk that fails in that moment: the error says that it is not known, and memory
-// is as what can be read says, so that nobody is told that the old key is the one to keep.
+// TestUnknownOutcome changes the seal on a disk that fails in that moment: the error says that it is not known, and
+// memory is as what can be read says, so that nobody is told that the old key is the one to keep.
 func TestUnknownOutcome(t *testing.T) {
 	store, f, other := &failedSync{Store: openBolt(t)}, newKeyFile(t), newKeyFile(t)
 	k := openRing(t, store, f)

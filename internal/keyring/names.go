@@ -94,8 +94,8 @@ func (c *content) keepsNames(number uint32) bool {
 }
 
 // Index is what stands for a name in the keys of the organisation's records, in the form of the term: HMAC-SHA-256 of
-// the name under a key of the organisation and the term, in base64 (RFC 4648, section 5, without padding). The same name
-// always gives the same index; without the key nobody can tell which name an index is of, nor try names.
+// the name under a key of the organisation and the term, in base64 (RFC 4648, section 5, without padding). The same
+// name always gives the same index; without the key nobody can tell which name an index is of, nor try names.
 func (k *Keyring) Index(term uint32, org id.ID, name string) (string, error) {
 	keys, err := k.keysOf(term, org)
 	if err != nil {

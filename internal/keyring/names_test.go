@@ -32,7 +32,8 @@ func TestIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{ofB: true}
-	for _, index := range []string{mustIndex(t, k, 1, "foo"), mustIndex(t, k, 2, "foo"), mustIndex(t, k, 1, "fop"), mustIndex(t, k, 1, "")} {
+	for _, index := range []string{mustIndex(t, k, 1, "foo"), mustIndex(t, k, 2, "foo"), mustIndex(t, k, 1, "fop"),
+		mustIndex(t, k, 1, "")} {
 		if seen[index] || strings.ContainsAny(index, "/#") {
 			t.Errorf("the index %q is of something else, too", index)
 		}
@@ -131,8 +132,8 @@ func TestSealNames(t *testing.T) {
 	want("and the older term gone", Names{Form: 2}, 2)
 }
 
-// TestNamesFormatGuarded changes the format of the keyring's record, so that an older influxd would take it, or this one
-// would take names for being in clear.
+// TestNamesFormatGuarded changes the format of the keyring's record, so that an older influxd would take it, or this
+// one would take names for being in clear.
 func TestNamesFormatGuarded(t *testing.T) {
 	store, f := openBolt(t), newKeyFile(t)
 	k := openRing(t, store, f)

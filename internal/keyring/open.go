@@ -52,7 +52,8 @@ func OpenOrInit(ctx context.Context, store kv.Store, cfg Config) (*Keyring, erro
 			cfg.Seal = loaded{cfg.Seal, s}
 		}
 	}
-	return nil, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup", KeyringRecord, SealRecord)
+	return nil, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup",
+		KeyringRecord, SealRecord)
 }
 
 // initialise makes the two records in one transaction that only the first of several servers gets through; the others
@@ -111,7 +112,8 @@ func newRoot(ctx context.Context, s seal.Seal, now time.Time) (cipher.AEAD, []by
 	if err != nil {
 		return nil, nil, err
 	}
-	value, err := json.Marshal(sealRecord{Format: recordFormat, Seal: s.Type(), KeyID: s.KeyID(), Root: wrapped, Created: now})
+	value, err := json.Marshal(sealRecord{Format: recordFormat, Seal: s.Type(), KeyID: s.KeyID(), Root: wrapped,
+		Created: now})
 	return aead, value, err
 }
 
@@ -122,30 +124,35 @@ func open(ctx context.Context, store kv.Store, cfg Config, sealRec kv.Record) (*
 		return nil, err
 	}
 	if rec.Seal != cfg.Seal.Type() {
-		return nil, fmt.Errorf("the data are sealed by a %s (%s), and the configuration names the %s: name the one that sealed them with --seal",
+		return nil, fmt.Errorf("the data are sealed by a %s (%s), and the configuration names the %s: name the one "+
+			"that sealed them with --seal",
 			rec.Seal, rec.named(), cfg.Seal)
 	}
 	s, err := cfg.Seal.Load(ctx)
 	if errors.Is(err, seal.ErrNoKey) {
-		return nil, fmt.Errorf("the %s is missing, and the data are sealed with it (%s): put it back, or name where it is with %s; "+
-			"without it nothing can be read: %w", cfg.Seal, rec.named(), cfg.Seal.Setting(), seal.ErrNoKey)
+		return nil, fmt.Errorf("the %s is missing, and the data are sealed with it (%s): put it back, or name where "+
+			"it is with %s; without it nothing can be read: %w", cfg.Seal, rec.named(), cfg.Seal.Setting(),
+			seal.ErrNoKey)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if s.KeyID() != rec.KeyID {
-		return nil, fmt.Errorf("the %s is the wrong one: it holds key %s, and the data are sealed with key %s: put the right one back, or name it with %s",
+		return nil, fmt.Errorf("the %s is the wrong one: it holds key %s, and the data are sealed with key %s: put "+
+			"the right one back, or name it with %s",
 			cfg.Seal, s.KeyID(), rec.KeyID, cfg.Seal.Setting())
 	}
 	root, err := unwrap(ctx, s, rec)
 	if errors.Is(err, seal.ErrUnwrap) && rec.KeyID == "" {
-		return nil, fmt.Errorf("the %s is wrong, or the record %s is damaged: it does not open: %w", cfg.Seal, SealRecord, err)
+		return nil, fmt.Errorf("the %s is wrong, or the record %s is damaged: it does not open: %w", cfg.Seal,
+			SealRecord, err)
 	}
 	if errors.Is(err, seal.ErrUnwrap) && err != seal.ErrUnwrap { // the seal knows more than its key's name
 		return nil, fmt.Errorf("the record %s does not open: %w", SealRecord, err)
 	}
 	if errors.Is(err, seal.ErrUnwrap) {
-		return nil, fmt.Errorf("the %s is the right one (%s), and the record %s does not open with it: it is damaged; restore the data from a backup: %w",
+		return nil, fmt.Errorf("the %s is the right one (%s), and the record %s does not open with it: it is "+
+			"damaged; restore the data from a backup: %w",
 			cfg.Seal, rec.named(), SealRecord, err)
 	}
 	if err != nil {
@@ -186,8 +193,8 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	return nil
 }
 
-// read opens the keyring's record, with the root key of the seal's record where that is another by now. The caller holds
-// k.records.
+// read opens the keyring's record, with the root key of the seal's record where that is another by now. The
+// caller holds k.records.
 func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
 	sealRec, err := k.store.Get(ctx, SealRecord)
 	if err != nil && !errors.Is(err, kv.ErrNotFound) {
@@ -209,7 +216,8 @@ func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
 	}
 	rec, err := k.store.Get(ctx, KeyringRecord)
 	if errors.Is(err, kv.ErrNotFound) {
-		return nil, 0, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup", SealRecord, KeyringRecord)
+		return nil, 0, fmt.Errorf("the data have a record %s and no %s: they are damaged; restore them from a backup",
+			SealRecord, KeyringRecord)
 	}
 	if err != nil {
 		return nil, 0, err
@@ -218,8 +226,8 @@ func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
 	return c, rec.Rev, err
 }
 
-// reopen opens a seal's record that is new: with the present seal, or with the one that the latest Reseal offered, whose
-// outcome it did not learn.
+// reopen opens a seal's record that is new: with the present seal, or with the one that the latest Reseal offered,
+// whose outcome it did not learn.
 func (k *Keyring) reopen(ctx context.Context, rec sealRecord, present seal.Seal) (cipher.AEAD, seal.Seal, error) {
 	err := fmt.Errorf("another server has changed the seal to a %s (%s): start this one with it", rec.Seal, rec.named())
 	for _, s := range []seal.Seal{k.offered, present} {
@@ -234,7 +242,8 @@ func (k *Keyring) reopen(ctx context.Context, rec sealRecord, present seal.Seal)
 	return nil, nil, err
 }
 
-// adopt takes over what was read, unless something newer has been meanwhile. The keys made from terms that have gone go, too.
+// adopt takes over what was read, unless something newer has been meanwhile. The keys made from terms
+// that have gone go, too.
 func (k *Keyring) adopt(c *content, rev int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

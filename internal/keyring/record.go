@@ -22,8 +22,8 @@ const (
 )
 
 // The formats of the two records. The keyring's has the second one where names are sealed, or going to be or to be no
-// longer: an influxd that knows the first alone would take indexes for names, and refuses it. It has the third where the
-// records of users and tokens are sealed, which an older influxd can neither read nor write.
+// longer: an influxd that knows the first alone would take indexes for names, and refuses it. It has the third where
+// the records of users and tokens are sealed, which an older influxd can neither read nor write.
 const (
 	recordFormat           = 1
 	recordFormatNames      = 2
@@ -56,7 +56,8 @@ type content struct {
 	Names   *Names `json:"names,omitempty"` // nil where they are in clear
 	// Identities says that all records of users, tokens and organisations are sealed: one that is not is a forgery.
 	Identities bool `json:"identities,omitempty"`
-	// SetUp says that there has been a first user. The last operator cannot be deleted: data without one have lost records.
+	// SetUp says that there has been a first user. The last operator cannot be deleted: data without
+	// one have lost records.
 	SetUp bool `json:"setUp,omitempty"`
 }
 
@@ -109,7 +110,8 @@ func parseSealRecord(b []byte) (sealRecord, error) {
 		return rec, fmt.Errorf("the record %s is damaged; restore the data from a backup", SealRecord)
 	}
 	if rec.Format != recordFormat {
-		return rec, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", SealRecord, rec.Format, recordFormat)
+		return rec, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): "+
+			"start that one", SealRecord, rec.Format, recordFormat)
 	}
 	return rec, nil
 }
@@ -128,12 +130,14 @@ func sealContent(root cipher.AEAD, c *content) ([]byte, error) {
 }
 
 func openContent(root cipher.AEAD, value []byte) (*content, error) {
-	damaged := fmt.Errorf("the record %s is damaged, or does not belong to %s; restore the data from a backup", KeyringRecord, SealRecord)
+	damaged := fmt.Errorf("the record %s is damaged, or does not belong to %s; restore the data from a backup",
+		KeyringRecord, SealRecord)
 	if len(value) < 1+nonceLen+tagLen {
 		return nil, damaged
 	}
 	if value[0] < recordFormat || value[0] > recordFormatIdentities {
-		return nil, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): start that one", KeyringRecord, value[0], recordFormatIdentities)
+		return nil, fmt.Errorf("the record %s was written by a newer influxd (format %d; this one knows %d): "+
+			"start that one", KeyringRecord, value[0], recordFormatIdentities)
 	}
 	plaintext, err := root.Open(nil, value[1:1+nonceLen], value[1+nonceLen:], append([]byte{value[0]}, contentLabel...))
 	if err != nil {

@@ -6,21 +6,23 @@ import (
 	"strongroom/internal/errs"
 )
 
-// Coded gives an engine's error the code and the words that it has outside. An error that has a code, or is a context's,
-// stays as it is, and so do those that whoever made the transaction decides by.
+// Coded gives an engine's error the code and the words that it has outside. An error that has a code, or is a
+// context's, stays as it is, and so do those that whoever made the transaction decides by.
 func Coded(err error) error {
 	if coded := (*errs.Error)(nil); errors.As(err, &coded) {
 		return err
 	}
 	switch {
 	case errors.Is(err, ErrUnknown): // whatever the cause
-		return errs.Wrap(err, errs.Unavailable, "it is not known whether this was done; look at it again before you repeat it; the server's log says why")
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether this was done; look at it again before you "+
+			"repeat it; the server's log says why")
 	case errors.Is(err, ErrFull):
 		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full")
 	case errors.Is(err, ErrFault):
 		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
 	case errors.Is(err, ErrUnavailable):
-		return errs.Wrap(err, errs.Unavailable, "the server's data are out of reach at the moment; the server's log says why")
+		return errs.Wrap(err, errs.Unavailable, "the server's data are out of reach at the moment; the server's "+
+			"log says why")
 	case errors.Is(err, ErrClosed):
 		return errs.Wrap(err, errs.Unavailable, "the server is shutting down")
 	}

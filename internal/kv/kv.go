@@ -12,8 +12,8 @@ import (
 )
 
 // The limits of one transaction, those of an etcd server as it comes: --max-txn-ops (128, of conditions and of
-// operations each) and --max-request-bytes (1.5 MiB, of the whole request: what is left of it goes to the framing of 256
-// conditions and operations, and to the prefix of the keys).
+// operations each) and --max-request-bytes (1.5 MiB, of the whole request: what is left of it goes to the framing of
+// 256 conditions and operations, and to the prefix of the keys).
 const (
 	MaxOps      = 128
 	MaxTxnBytes = 3<<19 - 64<<10
@@ -29,15 +29,15 @@ var (
 	ErrTooLarge = errors.New("kv: the transaction is over the engine's limits")
 	ErrInvalid  = errors.New("kv: the transaction is malformed")
 	ErrClosed   = errors.New("kv: closed")
-	// ErrUnavailable is an engine that cannot serve now and is expected to again: its server is out of reach, or busy. A
-	// transaction that ended with it may have been carried out.
+	// ErrUnavailable is an engine that cannot serve now and is expected to again: its server is out of reach, or busy.
+	// A transaction that ended with it may have been carried out.
 	ErrUnavailable = errors.New("kv: unavailable")
 	// ErrFull is a transaction refused because there is no room left to write it; nothing of it was written.
 	ErrFull = errors.New("kv: no space left")
 	// ErrFault is a transaction that the disk failed, or that is refused since it did. Reading may go on.
 	ErrFault = errors.New("kv: the disk cannot be written to")
-	// ErrLagging ends a watch that cannot tell of all changes any more: the engine no longer has those that it should begin
-	// with, or more have come than wait for a watcher. Whoever watches reads anew, and watches from there.
+	// ErrLagging ends a watch that cannot tell of all changes any more: the engine no longer has those that it should
+	// begin with, or more have come than wait for a watcher. Whoever watches reads anew, and watches from there.
 	ErrLagging = errors.New("kv: the watch has fallen behind")
 )
 
@@ -92,13 +92,13 @@ type Event struct {
 	Deleted bool
 }
 
-// Update is what a watch tells: the changes of one transaction or of several, in their order, and that all up to Rev have
-// been told. One without events says that alone, and that the watch is alive.
+// Update is what a watch tells: the changes of one transaction or of several, in their order, and that all up to Rev
+// have been told. One without events says that alone, and that the watch is alive.
 type Update struct {
 	Events []Event
 	Rev    int64
-	// Known, where it is not zero, says that whatever had returned by then has been told. It is when the engine was asked, and
-	// not when its answer came: that may have waited for long in a process that stood still.
+	// Known, where it is not zero, says that whatever had returned by then has been told. It is when the engine was
+	// asked, and not when its answer came: that may have waited for long in a process that stood still.
 	Known time.Time
 }
 
@@ -120,21 +120,22 @@ type Store interface {
 
 	// Txn carries out all operations if all conditions hold, and otherwise none of them and gives ErrConflict. It
 	// returns the revision, which every put record now has and which is then above all earlier ones, once the change is
-	// on disk; where nothing was put it may be the last one. Limits and form are those of Validate. When ctx ends during the call, the transaction may have been carried out.
+	// on disk; where nothing was put it may be the last one. Limits and form are those of Validate. When ctx ends
+	// during the call, the transaction may have been carried out.
 	Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error)
 
-	// Watch tells of every change of records whose keys begin with prefix that came after the revision after, in order, and
-	// each once; with after 0, of those from now on. The first update comes at once and, with after 0, has no events: whoever
-	// reads after it misses nothing. Further ones come as changes do, and, where there is none, every WatchPulse. tell is
-	// called by one goroutine at a time, and should return soon.
+	// Watch tells of every change of records whose keys begin with prefix that came after the revision after, in order,
+	// and each once; with after 0, of those from now on. The first update comes at once and, with after 0, has no
+	// events: whoever reads after it misses nothing. Further ones come as changes do, and, where there is none, every
+	// WatchPulse. tell is called by one goroutine at a time, and should return soon.
 	//
 	// It ends with ctx's error, ErrClosed, ErrLagging or ErrUnavailable, and never with nil.
 	Watch(ctx context.Context, prefix string, after int64, tell func(Update)) error
 
-	// Hold waits until nobody else holds the name, on whichever server, and holds it until release is called. The context it
-	// returns is ctx, ended also when the hold is lost, as it is when the server cannot reach the engine for HoldTime. What
-	// must not be done by two at a time still has a condition for it in each transaction: a server that stood still may not
-	// know yet that it holds nothing any more.
+	// Hold waits until nobody else holds the name, on whichever server, and holds it until release is called. The
+	// context it returns is ctx, ended also when the hold is lost, as it is when the server cannot reach the engine for
+	// HoldTime. What must not be done by two at a time still has a condition for it in each transaction: a server that
+	// stood still may not know yet that it holds nothing any more.
 	Hold(ctx context.Context, name string) (held context.Context, release func(), err error)
 
 	// Close waits for the transactions under way and releases the engine. A second call does nothing.
@@ -148,7 +149,8 @@ func Validate(conds []Cond, ops []Op) error {
 		return fmt.Errorf("%w: no operation", ErrInvalid)
 	}
 	if len(conds) > MaxOps || len(ops) > MaxOps {
-		return fmt.Errorf("%w: %d conditions and %d operations, at most %d of each", ErrTooLarge, len(conds), len(ops), MaxOps)
+		return fmt.Errorf("%w: %d conditions and %d operations, at most %d of each", ErrTooLarge, len(conds),
+			len(ops), MaxOps)
 	}
 	size := 0
 	for _, c := range conds {

@@ -24,18 +24,19 @@ const (
 // Once is an engine to which a transaction can be sent again: it is carried out once at most, also where an earlier try
 // arrives late, and after others have changed the same records.
 type Once interface {
-	// Once gives the tries of one transaction, and what is called after the last. A try that gives ErrUnknown may have been
-	// carried out, or may be yet: only another can tell. What gives any other error was not carried out, and will not be.
+	// Once gives the tries of one transaction, and what is called after the last. A try that gives ErrUnknown
+	// may have been carried out, or may be yet: only another can tell. What gives any other error was not
+	// carried out, and will not be.
 	Once(conds []Cond, ops []Op) (try func(context.Context) (int64, error), end func())
 }
 
-// Settled gives, of an engine, one with transactions that tell the truth: what Txn gives as an error has not been carried out,
-// but for ErrUnknown. A transaction that has begun goes on when its caller's context ends. Where the engine's answer is
-// lost, the same transaction is put to it again: it is carried out then, or its conditions show that something has been
-// changed, and what it was to put shows by whom.
+// Settled gives, of an engine, one with transactions that tell the truth: what Txn gives as an error has not been
+// carried out, but for ErrUnknown. A transaction that has begun goes on when its caller's context ends. Where the
+// engine's answer is lost, the same transaction is put to it again: it is carried out then, or its conditions show that
+// something has been changed, and what it was to put shows by whom.
 //
-// Two transactions that put the same bytes cannot be told apart by that; either has then left what was wanted. Where others
-// write to the engine, too, that is not enough: it is a Once then, and asked as that.
+// Two transactions that put the same bytes cannot be told apart by that; either has then left what was wanted. Where
+// others write to the engine, too, that is not enough: it is a Once then, and asked as that.
 func Settled(s Store) Store {
 	if _, already := s.(interface{ Settled() }); already {
 		return s

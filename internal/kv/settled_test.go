@@ -21,7 +21,8 @@ func engine(t *testing.T) *kvtest.Lossy {
 	return &kvtest.Lossy{Store: db}
 }
 
-// TestSettledLostAnswers loses the answer to each kind of transaction, and the caller with it: what is told is what is so.
+// TestSettledLostAnswers loses the answer to each kind of transaction, and the caller with it: what
+// is told is what is so.
 func TestSettledLostAnswers(t *testing.T) {
 	put := func(k, v string) kv.Op { return kv.Put(k, []byte(v)) }
 	for name, c := range map[string]struct {
@@ -67,8 +68,8 @@ func TestSettledLostAnswers(t *testing.T) {
 	}
 }
 
-// TestSettledOvertaken changes what the lost transaction has put before it can be asked for: it is told as a conflict, after
-// which its maker reads everything again.
+// TestSettledOvertaken changes what the lost transaction has put before it can be asked for: it is told as a conflict,
+// after which its maker reads everything again.
 func TestSettledOvertaken(t *testing.T) {
 	lossy := engine(t)
 	lossy.Lose(1, func() {

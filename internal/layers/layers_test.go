@@ -1,4 +1,5 @@
-// Package layers checks who imports whom, and who takes a secret's value out of its wrapping. It has no code of its own.
+// Package layers checks who imports whom, and who takes a secret's value out of its wrapping. It
+// has no code of its own.
 package layers
 
 import (
@@ -77,7 +78,8 @@ var rules = []only{
 		"only the wiring chooses an implementation; the seal in Vault has its connection alone"},
 	{"internal/seal", []string{"internal/influxd", "internal/keyring", "internal/rotation"},
 		"the seal key stays with the keyring"},
-	{"internal/keyring", []string{"internal/influxd", "internal/secret/embedded", "internal/barrier", "internal/rotation"},
+	{"internal/keyring", []string{"internal/influxd", "internal/secret/embedded", "internal/barrier",
+		"internal/rotation"},
 		"keys stay with the stores that seal"},
 	{"internal/barrier", []string{"internal/influxd"}, "what is behind it does not know that it is sealed"},
 
@@ -105,7 +107,8 @@ func TestWhoImportsWhom(t *testing.T) {
 						continue
 					}
 					if !inside(p.ImportPath, r.by...) {
-						t.Errorf("%s imports %s, which only %s may: %s", p.ImportPath, imported, strings.Join(r.by, ", "), r.why)
+						t.Errorf("%s imports %s, which only %s may: %s", p.ImportPath, imported,
+							strings.Join(r.by, ", "), r.why)
 					}
 					note(used, p.ImportPath, r.by)
 				}
@@ -153,14 +156,15 @@ var closedPackages = []closed{
 		never: []string{"internal/identity", "internal/rotation", "internal/ui/accounts", "internal/ui/system"},
 		why:   "the pages of secrets reach no record of users"},
 	{root: "internal/ui/accounts",
-		never: []string{"internal/audit", "internal/secret", "internal/rotation", "internal/ui/secrets", "internal/ui/system",
-			"internal/ui/trail"},
+		never: []string{"internal/audit", "internal/secret", "internal/rotation", "internal/ui/secrets",
+			"internal/ui/system", "internal/ui/trail"},
 		why: "the pages of accounts reach no secret"},
 	{root: "internal/ui/system", never: []string{"internal/ui/accounts", "internal/ui/secrets"},
 		why: "a group of pages knows nothing of the others"},
 	{root: "internal/identity",
-		ours: []string{"internal/access", "internal/bounded", "internal/errs", "internal/id", "internal/kv", "internal/peer"},
-		why:  "users and tokens are kept on any engine, and know nothing of secrets nor of who asks for them"},
+		ours: []string{"internal/access", "internal/bounded", "internal/errs", "internal/id", "internal/kv",
+			"internal/peer"},
+		why: "users and tokens are kept on any engine, and know nothing of secrets nor of who asks for them"},
 	{root: "internal/secret", never: []string{"internal/identity"},
 		why: "secrets know callers and what they may do, and not how they are identified"},
 	{root: "internal/secret/vault", never: []string{"internal/kv", "internal/keyring", "internal/access"},
@@ -196,7 +200,8 @@ func TestClosedPackages(t *testing.T) {
 				}
 			}
 			wantUsed(t, used, []string{r.root}, "is no package: the rule checks nothing")
-			wantUsed(t, used, slices.Concat(r.ours, r.except), "is imported by none of them: the rule need not allow it")
+			wantUsed(t, used, slices.Concat(r.ours, r.except),
+				"is imported by none of them: the rule need not allow it")
 			there := make(map[string]bool)
 			for _, p := range pkgs {
 				note(there, p.ImportPath, r.never)
@@ -249,7 +254,8 @@ func TestPackageNames(t *testing.T) {
 			continue
 		}
 		for _, imported := range p.Imports {
-			if ours(imported) && forTests(imported) || imported == "testing" || strings.HasPrefix(imported, "net/http/httptest") {
+			if ours(imported) && forTests(imported) || imported == "testing" || strings.HasPrefix(imported,
+				"net/http/httptest") {
 				t.Errorf("%s imports %s, which is for tests", p.ImportPath, imported)
 			}
 		}

@@ -34,11 +34,14 @@ func TestWhoTakesValues(t *testing.T) {
 		exports[p.ImportPath] = p.Export
 	}
 	fset := token.NewFileSet()
-	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})
 	const secretPackage = module + "/internal/secret"
 	found := make(map[string]bool)
 	for _, p := range pkgs {
-		if p.DepOnly || p.ImportPath != secretPackage && !slices.Contains(p.Imports, secretPackage) || forTests(p.ImportPath) {
+		if p.DepOnly || p.ImportPath != secretPackage && !slices.Contains(p.Imports, secretPackage) ||
+			forTests(p.ImportPath) {
 			continue
 		}
 		var files []*ast.File

@@ -35,8 +35,8 @@ func TestSecret(t *testing.T) {
 		uid  uint32
 		want string // "" where it may be used
 	}{
-		{me, 0o644, me, "chmod 600"}, {me, 0o640, me, "chmod 600"}, {me, 0o660, me, "chmod 600"}, {me, 0o604, me, "chmod 600"},
-		{me, 0o600, me, ""}, {me, 0o400, me, ""},
+		{me, 0o644, me, "chmod 600"}, {me, 0o640, me, "chmod 600"}, {me, 0o660, me, "chmod 600"},
+		{me, 0o604, me, "chmod 600"}, {me, 0o600, me, ""}, {me, 0o400, me, ""},
 		{me, 0o644, 0, "defaultMode: 0440"}, {me, 0o660, 0, "chmod 640"}, {me, 0o444, 0, "chmod 640"},
 		{me, 0o440, 0, ""}, {me, 0o640, 0, ""}, {me, 0o400, 0, ""},
 		{me, 0o600, 1001, "chown 1000"}, {me, 0o640, 1001, "chown 1000"},
@@ -102,8 +102,8 @@ func TestGuard(t *testing.T) {
 		folder, file fs.FileMode
 		changed      int
 	}{
-		{0o700, 0o600, 0}, {0o750, 0o640, 0}, {0o770, 0o660, 0}, {0o770 | fs.ModeSetgid, 0o660, 0}, {0o777 | fs.ModeSticky, 0o600, 0},
-		{0o700, 0o666, 1}, {0o777, 0o600, 1}, {0o777 | fs.ModeSetgid, 0o606, 2},
+		{0o700, 0o600, 0}, {0o750, 0o640, 0}, {0o770, 0o660, 0}, {0o770 | fs.ModeSetgid, 0o660, 0},
+		{0o777 | fs.ModeSticky, 0o600, 0}, {0o700, 0o666, 1}, {0o777, 0o600, 1}, {0o777 | fs.ModeSetgid, 0o606, 2},
 	} {
 		set(tt.folder, tt.file)
 		changed, err := Guard(path)
@@ -117,7 +117,8 @@ func TestGuard(t *testing.T) {
 			t.Errorf("a second time: %q, %v", again, err)
 		}
 	}
-	if changed, err := Guard("/dev/null/audit.log"); err != nil || len(changed) != 0 { // it is left to those who open it
+	// it is left to those who open it
+	if changed, err := Guard("/dev/null/audit.log"); err != nil || len(changed) != 0 {
 		t.Errorf("below a device: %q, %v", changed, err)
 	}
 	as(t, os.Geteuid()+1)

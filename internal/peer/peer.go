@@ -1,5 +1,5 @@
-// Package peer tells who is at the other end of a connection: the client's address, also behind proxies that are trusted,
-// and what counts as one client.
+// Package peer tells who is at the other end of a connection: the client's address, also behind proxies that are
+// trusted, and what counts as one client.
 package peer
 
 import (
@@ -58,7 +58,8 @@ func ParseProxies(list []string) (Proxies, error) {
 			return nil, fmt.Errorf("%q: write a network of IPv4 as such", s)
 		}
 		if n.Bits() == 0 {
-			return nil, fmt.Errorf("%q trusts everybody, so that each client could choose its address; name the proxies", s)
+			return nil, fmt.Errorf("%q trusts everybody, so that each client could choose its address; name "+
+				"the proxies", s)
 		}
 		p = append(p, n.Masked())
 	}
@@ -84,8 +85,8 @@ func (p Proxies) Trusts(address string) bool {
 }
 
 // Client is the address of the client, without its port. Where the connection comes from a trusted proxy, that is the
-// rightmost address in X-Forwarded-For that is not a trusted proxy's: what stands left of it the client may have written
-// itself. From anybody else the header counts for nothing.
+// rightmost address in X-Forwarded-For that is not a trusted proxy's: what stands left of it the client may have
+// written itself. From anybody else the header counts for nothing.
 func (p Proxies) Client(r *http.Request) string {
 	address := Host(r.RemoteAddr)
 	if !p.Trusts(address) {
@@ -142,7 +143,8 @@ func ParseBase(s string) (string, error) {
 	for part := range strings.SplitSeq(base[1:], "/") {
 		plain := strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~") == ""
 		if !plain || part == "" || part == "." || part == ".." {
-			return "", fmt.Errorf("must be a path such as /strongroom, of letters, digits and - _ . ~ between the slashes")
+			return "", fmt.Errorf("must be a path such as /strongroom, of letters, digits and - _ . ~ between " +
+				"the slashes")
 		}
 	}
 	return base, nil

@@ -6,7 +6,8 @@ import (
 )
 
 func TestParseProxies(t *testing.T) {
-	for _, bad := range []string{"", "proxy", "10.0.0.0/33", "0.0.0.0/0", "::/0", "10.0.0.1:80", "::ffff:10.0.0.0/104"} {
+	for _, bad := range []string{"", "proxy", "10.0.0.0/33", "0.0.0.0/0", "::/0", "10.0.0.1:80",
+		"::ffff:10.0.0.0/104"} {
 		if p, err := ParseProxies([]string{bad}); err == nil {
 			t.Errorf("%q: taken as %v", bad, p)
 		}

@@ -1,6 +1,6 @@
-// Package pemfile keeps certificates, keys and authorities as their files have them. A file is looked at again when what
-// is in it is asked for, at most once a second. What cannot be used does not replace what was there before; it is logged,
-// and so is a certificate that has ended or ends soon.
+// Package pemfile keeps certificates, keys and authorities as their files have them. A file is looked at again when
+// what is in it is asked for, at most once a second. What cannot be used does not replace what was there before; it is
+// logged, and so is a certificate that has ended or ends soon.
 package pemfile
 
 import (
@@ -98,8 +98,8 @@ func Pool(name, where, path string, log *slog.Logger) (*Follower, error) {
 		}})
 }
 
-// Certificates reads all certificates in a folder and those below. In a folder that Kubernetes mounts, each file is a link
-// by way of ..data, a link to the folder that has them; what is named so, with two dots in front, is left alone.
+// Certificates reads all certificates in a folder and those below. In a folder that Kubernetes mounts, each file is a
+// link by way of ..data, a link to the folder that has them; what is named so, with two dots in front, is left alone.
 func Certificates(folder string) ([]byte, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -155,13 +155,15 @@ func (f *Follower) look(now time.Time) {
 		// Files that belong together are not replaced in one moment: what is bad at two looks is.
 		again := f.err != nil && sum == f.bad
 		if f.err = err; again {
-			f.say(now, slog.LevelError, "a file of certificates cannot be used; what it held before still is", "error", err)
+			f.say(now, slog.LevelError, "a file of certificates cannot be used; what it held before still is",
+				"error", err)
 		}
 		f.bad = sum
 		return
 	}
 	if f.version > 0 {
-		f.log.Info("a file of certificates has changed and is used", "setting", f.where, "ends", m.ends.UTC().Format(time.RFC3339))
+		f.log.Info("a file of certificates has changed and is used", "setting", f.where, "ends",
+			m.ends.UTC().Format(time.RFC3339))
 	}
 	f.content, f.made, f.err = sum, m, nil
 	f.version++
@@ -204,7 +206,8 @@ func (f *Follower) State(now time.Time) State {
 		f.say(now, slog.LevelError, "a certificate has ended: renew it in its file, which is read again", "ended", ends)
 	case f.err != nil:
 		s.OK, s.Message = false, "the file cannot be used, and what it held before is; that ends at "+ends
-		f.say(now, slog.LevelError, "a file of certificates cannot be used; what it held before still is", "error", f.err)
+		f.say(now, slog.LevelError, "a file of certificates cannot be used; what it held before still is",
+			"error", f.err)
 	case left < soon(f.made.ends.Sub(f.made.begins)):
 		s.OK, s.Message = false, "ends soon, at "+ends
 		f.say(now, slog.LevelWarn, "a certificate ends soon: renew it in its file, which is read again", "ends", ends)

@@ -24,7 +24,8 @@ func issue(t *testing.T, name string, lasts time.Duration) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now(), NotAfter: time.Now().Add(lasts)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now(), NotAfter: time.Now().Add(lasts)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +34,8 @@ func issue(t *testing.T, name string, lasts time.Duration) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kd})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kd})
 }
 
 func write(t *testing.T, path string, content []byte) {
@@ -65,7 +67,8 @@ func TestPairFollows(t *testing.T) {
 			time.Sleep(lookEvery)
 			pair, _, v := f.Get()
 			if pair.Leaf.Subject.CommonName != name || v != version {
-				t.Errorf("the certificate is %q, version %d; want %q, %d", pair.Leaf.Subject.CommonName, v, name, version)
+				t.Errorf("the certificate is %q, version %d; want %q, %d", pair.Leaf.Subject.CommonName, v,
+					name, version)
 			}
 		}
 		want("first", 1)
@@ -114,7 +117,8 @@ func TestEnds(t *testing.T) {
 		cert, key := issue(t, "c", 100*24*time.Hour)
 		write(t, filepath.Join(dir, "cert"), cert)
 		write(t, filepath.Join(dir, "key"), key)
-		f, err := Pair("c", "--tls-cert", filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.NewTextHandler(out, nil)))
+		f, err := Pair("c", "--tls-cert", filepath.Join(dir, "cert"), filepath.Join(dir, "key"),
+			slog.New(slog.NewTextHandler(out, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +126,8 @@ func TestEnds(t *testing.T) {
 			after time.Duration
 			ok    bool
 			says  string
-		}{{89 * 24 * time.Hour, true, "ends at"}, {91 * 24 * time.Hour, false, "ends soon"}, {101 * 24 * time.Hour, false, "has ended"}} {
+		}{{89 * 24 * time.Hour, true, "ends at"}, {91 * 24 * time.Hour, false, "ends soon"},
+			{101 * 24 * time.Hour, false, "has ended"}} {
 			for range 3 {
 				if s := f.State(time.Now().Add(tt.after)); s.OK != tt.ok || !strings.Contains(s.Message, tt.says) {
 					t.Errorf("after %v: %+v", tt.after, s)

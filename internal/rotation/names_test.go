@@ -54,11 +54,13 @@ func service(t *testing.T, want *bool) (*Service, *failing, *embedded.Store) {
 		t.Fatal(err)
 	}
 	store := embedded.New(embedded.Config{KV: db, Keyring: keys, History: 3})
-	if _, err := store.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{"foo": secret.NewValue([]byte("bar"))}}); err != nil {
+	if _, err := store.Apply(t.Context(), org,
+		secret.Change{Set: map[string]secret.Value{"foo": secret.NewValue([]byte("bar"))}}); err != nil {
 		t.Fatal(err)
 	}
 	f := &failing{Rewriter: store}
-	return New(Config{Keyring: keys, Rewriter: f, Guard: access.NewGuard(unheard{}), SealNames: want, Logger: slog.New(slog.DiscardHandler)}), f, store
+	return New(Config{Keyring: keys, Rewriter: f, Guard: access.NewGuard(unheard{}), SealNames: want,
+		Logger: slog.New(slog.DiscardHandler)}), f, store
 }
 
 var operator = &access.Caller{Principal: &access.Principal{UserID: 1, User: "ada", Permissions: access.Operator()}}
@@ -91,7 +93,8 @@ func TestSealNames(t *testing.T) {
 	wants("before", NamesClear, Idle, 1)
 	begin()
 	wants("begun", NamesSealing, Running, 1)
-	if _, err := s.Rotate(t.Context(), operator); !errs.Is(err, errs.Conflict) || !strings.Contains(errs.Message(err), "names of secrets") {
+	if _, err := s.Rotate(t.Context(), operator); !errs.Is(err, errs.Conflict) || !strings.Contains(errs.Message(err),
+		"names of secrets") {
 		t.Errorf("a rotation meanwhile: %v", err)
 	}
 	f.err = kv.ErrFull

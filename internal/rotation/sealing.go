@@ -27,9 +27,9 @@ type Target struct {
 	KeyFile string `json:"keyFile"`
 	// Passphrase is the new passphrase; without it, the one the server's configuration names.
 	Passphrase string `json:"passphrase"`
-	// TransitKey is the name of the key in Vault and TransitMount where its engine is mounted; without them, those that the
-	// server's configuration names. Which Vault, and how to log in there, is the configuration's alone to say: whoever could
-	// name another would be sent the server's token.
+	// TransitKey is the name of the key in Vault and TransitMount where its engine is mounted; without them, those that
+	// the server's configuration names. Which Vault, and how to log in there, is the configuration's alone to say:
+	// whoever could name another would be sent the server's token.
 	TransitKey   string `json:"transitKey"`
 	TransitMount string `json:"transitMount"`
 }
@@ -117,7 +117,8 @@ type Config struct {
 	Guard    *access.Guard
 	// Configured is the seal that the next start would use, as its String says it, and its type.
 	Configured seal.Source
-	// RotateAfter is how many values are sealed under a term before the next begins by itself; 0 is a half of what is safe.
+	// RotateAfter is how many values are sealed under a term before the next begins by itself; 0 is
+	// a half of what is safe.
 	RotateAfter uint64
 	// SealNames says whether the names of secrets are to be sealed; nil leaves them as they are.
 	SealNames *bool
@@ -158,8 +159,8 @@ func New(c Config) *Service {
 }
 
 // BeginNames has the names of secrets sealed from now on, or unsealed, as the configuration says, and what is there in
-// the background. While a rotation that an earlier process began is under way, it begins when that is done. Call it before
-// serving, so that what comes is of the right form from the first on.
+// the background. While a rotation that an earlier process began is under way, it begins when that is done. Call it
+// before serving, so that what comes is of the right form from the first on.
 func (s *Service) BeginNames(ctx context.Context) error {
 	begun, err := s.beginNames(ctx)
 	if begun {
@@ -214,11 +215,14 @@ func (s *Service) restart(by, keyID string) string {
 	case s.Configured == nil:
 		return ""
 	case s.Configured.Type() != by:
-		return "set --seal " + by + " and what belongs to it before the next start: the configuration still names the " + s.Configured.Type()
+		return "set --seal " + by +
+			" and what belongs to it before the next start: the configuration still names the " + s.Configured.Type()
 	case keyID != s.openedBy:
-		return "name the new key with " + s.Configured.Setting() + " before the next start: the configuration still names the " + s.Configured.String()
+		return "name the new key with " + s.Configured.Setting() +
+			" before the next start: the configuration still names the " + s.Configured.String()
 	case by == seal.TypePassphrase && s.passphrase:
-		return "put the new passphrase in the place of the former before the next start: the configuration names the " + s.Configured.String()
+		return "put the new passphrase in the place of the former before the next start: the configuration names the " +
+			s.Configured.String()
 	}
 	return ""
 }
@@ -244,10 +248,12 @@ func (s *Service) rotate(ctx context.Context) error {
 	}
 	term, err := s.Keyring.Rotate(ctx, s.Now())
 	if errors.Is(err, keyring.ErrMoving) {
-		return errs.Wrap(err, errs.Conflict, "the names of secrets are being sealed, or unsealed; GET /api/v2/seal tells how far that is")
+		return errs.Wrap(err, errs.Conflict, "the names of secrets are being sealed, or unsealed; GET /api/v2/seal "+
+			"tells how far that is")
 	}
 	if errors.Is(err, kv.ErrUnknown) {
-		return errs.Wrap(err, errs.Unavailable, "it is not known whether a rotation has begun, since the disk failed: GET /api/v2/seal tells it once the server has been started again")
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether a rotation has begun, since the disk "+
+			"failed: GET /api/v2/seal tells it once the server has been started again")
 	}
 	if err != nil {
 		return err
@@ -284,14 +290,16 @@ func (s *Service) change(ctx context.Context, to Target) error {
 	} else if to.Superfluous() != "" {
 		return errs.New(errs.Invalid, "type is missing: the seal to change to")
 	} else if err := s.Keyring.KeyKept(ctx); err != nil {
-		return errs.Wrap(err, errs.Unprocessable, "the present seal's key is lost, and a new root key would be with it: put the key back, "+
-			"or change to another seal (influx seal change --to key-file with a new path); the server's log says what is wrong")
+		return errs.Wrap(err, errs.Unprocessable, "the present seal's key is lost, and a new root key would be with "+
+			"it: put the key back, or change to another seal (influx seal change --to key-file with a new path); the "+
+			"server's log says what is wrong")
 	}
 	if err := s.Keyring.Reseal(ctx, next, s.Now()); errors.Is(err, seal.ErrWrap) {
 		return errs.Wrap(err, errs.Unprocessable, "the seal does not take a new root key; the server's log says why")
 	} else if errors.Is(err, kv.ErrUnknown) {
-		return errs.Wrap(err, errs.Unavailable, "it is not known whether the seal was changed, since the disk failed: keep the former key and the "+
-			"new one until the server has been started again and GET /api/v2/seal tells which of them is in use")
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether the seal was changed, since the disk "+
+			"failed: keep the former key and the new one until the server has been started again and GET "+
+			"/api/v2/seal tells which of them is in use")
 	} else if err != nil {
 		return err
 	}
@@ -389,6 +397,7 @@ func (s *Service) finish(ctx context.Context) error {
 		return err
 	}
 	s.set(Rotation{State: Idle, Rewritten: last})
-	s.Logger.InfoContext(ctx, "the data are sealed under the new term, and the old ones are gone", "term", term, "records", last.Records, "names", NamesOf(s.Keyring))
+	s.Logger.InfoContext(ctx, "the data are sealed under the new term, and the old ones are gone", "term", term,
+		"records", last.Records, "names", NamesOf(s.Keyring))
 	return nil
 }

@@ -16,13 +16,13 @@ const (
 	saveValues = 1 << 16
 )
 
-// rotateAfter is how many values are sealed under a term. With random nonces AES-GCM is safe for 2^32 of one key (NIST SP
-// 800-38D, 8.3), and a term has one for each organisation.
+// rotateAfter is how many values are sealed under a term. With random nonces AES-GCM is safe for 2^32 of one key (NIST
+// SP 800-38D, 8.3), and a term has one for each organisation.
 const rotateAfter = 1 << 31
 
-// Watch looks, until ctx ends, whether the seal's key is still where the next start will look for it, and counts what is
-// sealed. The server works without the key; but it cannot be started again, and there is time to do something as long as it
-// runs. A term under which much has been sealed is followed by the next by itself.
+// Watch looks, until ctx ends, whether the seal's key is still where the next start will look for it, and counts what
+// is sealed. The server works without the key; but it cannot be started again, and there is time to do something as
+// long as it runs. A term under which much has been sealed is followed by the next by itself.
 func (s *Service) Watch(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -60,7 +60,8 @@ func (s *Service) count(ctx context.Context) {
 		err = s.Guard.Done(ctx, c, act, s.rotate(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
-		s.Logger.ErrorContext(ctx, "so many values are sealed under one key that it has to be rotated, and that failed; it will be tried again", "error", err)
+		s.Logger.ErrorContext(ctx, "so many values are sealed under one key that it has to be rotated, and that "+
+			"failed; it will be tried again", "error", err)
 	}
 }
 
@@ -72,8 +73,8 @@ func (s *Service) look(ctx context.Context) {
 	s.mu.Unlock()
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		s.Logger.ErrorContext(ctx, "the seal's key is lost, and the data will not open at the next start: put it back, or change the seal "+
-			"while this server runs (influx seal change)", "error", err)
+		s.Logger.ErrorContext(ctx, "the seal's key is lost, and the data will not open at the next start: put it "+
+			"back, or change the seal while this server runs (influx seal change)", "error", err)
 	case err == nil && before != nil:
 		s.Logger.InfoContext(ctx, "the seal's key is there again")
 	}
@@ -86,5 +87,6 @@ func (s *Service) KeyLost() string {
 	if s.lost == nil {
 		return ""
 	}
-	return "the seal's key is not where the next start looks for it: put it back, or change the seal while the server runs; its log says more"
+	return "the seal's key is not where the next start looks for it: put it back, or change the seal while the " +
+		"server runs; its log says more"
 }

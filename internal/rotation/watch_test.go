@@ -15,8 +15,8 @@ import (
 	"strongroom/internal/secret"
 )
 
-// TestLostKey takes the key file away from a server that runs, and puts another one in its place. Health tells it, a new
-// root key under the lost one is refused, and one under a new key file saves the data.
+// TestLostKey takes the key file away from a server that runs, and puts another one in its place. Health tells it, a
+// new root key under the lost one is refused, and one under a new key file saves the data.
 func TestLostKey(t *testing.T) {
 	dir := t.TempDir()
 	db, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})

@@ -17,15 +17,17 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// FuzzUnwrap feeds both seals blobs that they have not made. The passphrase's costs are the fuzzer's only where the seal
-// refuses them at once.
+// FuzzUnwrap feeds both seals blobs that they have not made. The passphrase's costs are the fuzzer's only where the
+// seal refuses them at once.
 func FuzzUnwrap(f *testing.F) {
 	ctx := context.Background()
 	file, err := newKeySeal(make([]byte, keySize))
 	if err != nil {
 		f.Fatal(err)
 	}
-	phrase := &passphraseSeal{source: Passphrase{From: "test", Ask: func(context.Context, bool) ([]byte, error) { return []byte("six words at random or so"), nil }}}
+	phrase := &passphraseSeal{source: Passphrase{From: "test", Ask: func(context.Context, bool) ([]byte, error) {
+		return []byte("six words at random or so"), nil
+	}}}
 	plaintext, aad := []byte("the root key"), []byte("data")
 	byFile, err := file.Wrap(ctx, plaintext, aad)
 	if err != nil {

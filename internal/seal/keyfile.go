@@ -31,8 +31,8 @@ const TypeKeyFile = "key-file"
 const (
 	keyPrefix  = "strongroom-seal-key-1:"
 	keySize    = 32
-	keyComment = "# Strongroom's seal key. Whoever has it and the database can read every secret; without it nobody can.\n" +
-		"# Keep a copy apart from the database and its backups. Never change it.\n"
+	keyComment = "# Strongroom's seal key. Whoever has it and the database can read every secret; without it " +
+		"nobody can.\n# Keep a copy apart from the database and its backups. Never change it.\n"
 	maxKeyFile = 4096
 )
 
@@ -57,8 +57,8 @@ func (f KeyFile) Type() string { return TypeKeyFile }
 // Setting names the file.
 func (f KeyFile) Setting() string { return "--seal-key-file" }
 
-// Load reads the key file. It refuses one that is open to others (ownfile.Secret): a key that has been so is no longer a secret,
-// and its owner should hear of it. The file may be reached over a symbolic link.
+// Load reads the key file. It refuses one that is open to others (ownfile.Secret): a key that has been so is no longer
+// a secret, and its owner should hear of it. The file may be reached over a symbolic link.
 func (f KeyFile) Load(context.Context) (Seal, error) {
 	key, err := f.read()
 	if err != nil {
@@ -81,9 +81,9 @@ func (f KeyFile) seal(key []byte) (*keySeal, error) {
 // newName is what the temporary names of a key file begin with, while it is made.
 func (f KeyFile) newName() string { return filepath.Base(string(f)) + ".new-" }
 
-// tidy removes the temporary name of the file, where a process that was killed has left it: whoever keeps seal.key out of
-// a backup of the folder would have the key in it all the same. Others of that form are left: they are of a key that came
-// to nothing, or is just being made.
+// tidy removes the temporary name of the file, where a process that was killed has left it: whoever keeps seal.key out
+// of a backup of the folder would have the key in it all the same. Others of that form are left: they are of a key that
+// came to nothing, or is just being made.
 func (f KeyFile) tidy() {
 	dir := filepath.Dir(string(f))
 	entries, err := os.ReadDir(dir)
@@ -131,7 +131,8 @@ func (f KeyFile) read() ([]byte, error) {
 	defer clear(text)
 	key, ok := parseKey(text)
 	if !ok {
-		return nil, fmt.Errorf("the %s has not the form of one: it must hold one line `%s<base64 of %d bytes>`; restore it from a copy", f, keyPrefix, keySize)
+		return nil, fmt.Errorf("the %s has not the form of one: it must hold one line `%s<base64 of %d bytes>`; "+
+			"restore it from a copy", f, keyPrefix, keySize)
 	}
 	return key, nil
 }

@@ -50,11 +50,13 @@ func TestLoadRefuses(t *testing.T) {
 	} {
 		f := writeFile(t, text, 0o600)
 		_, err := f.Load(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "has not the form") || !strings.Contains(err.Error(), string(f)) {
+		if err == nil || !strings.Contains(err.Error(), "has not the form") || !strings.Contains(err.Error(),
+			string(f)) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if _, key, found := strings.Cut(text, keyPrefix); found && len(key) > 10 && strings.Contains(err.Error(), key[:10]) {
+		if _, key, found := strings.Cut(text, keyPrefix); found && len(key) > 10 &&
+			strings.Contains(err.Error(), key[:10]) {
 			t.Errorf("%s: the error holds the key", name)
 		}
 	}
@@ -65,7 +67,8 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}
 	missing := KeyFile(filepath.Join(t.TempDir(), "none"))
-	if _, err := missing.Load(t.Context()); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), string(missing)) {
+	if _, err := missing.Load(t.Context()); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(),
+		string(missing)) {
 		t.Errorf("a missing file: %v", err)
 	}
 	folder := KeyFile(t.TempDir())

@@ -123,7 +123,8 @@ func (s *passphraseSeal) Unwrap(ctx context.Context, blob, aad []byte) ([]byte, 
 			return nil, err
 		}
 	}
-	plaintext, err := s.aead.Open(nil, blob[passphraseHeader:passphraseHeader+gcmNonce], blob[passphraseHeader+gcmNonce:], passphraseAAD(header, aad))
+	plaintext, err := s.aead.Open(nil, blob[passphraseHeader:passphraseHeader+gcmNonce],
+		blob[passphraseHeader+gcmNonce:], passphraseAAD(header, aad))
 	if err != nil {
 		s.header, s.aead = nil, nil // made of a wrong passphrase, maybe: nothing may be wrapped with it
 		return nil, ErrUnwrap
@@ -140,13 +141,15 @@ func (s *passphraseSeal) derive(ctx context.Context, header []byte, fresh bool) 
 	defer clear(passphrase)
 	switch n := len(passphrase); {
 	case fresh && n < MinPassphrase:
-		return fmt.Errorf("the %s is %d bytes long; take at least %d, or better six words at random", s.source, n, MinPassphrase)
+		return fmt.Errorf("the %s is %d bytes long; take at least %d, or better six words at random", s.source, n,
+			MinPassphrase)
 	case n == 0:
 		return fmt.Errorf("the %s is empty", s.source)
 	case n > MaxPassphrase:
 		return fmt.Errorf("the %s is longer than %d bytes", s.source, MaxPassphrase)
 	}
-	key := argon2.IDKey(passphrase, header[10:passphraseHeader], binary.BigEndian.Uint32(header[1:]), binary.BigEndian.Uint32(header[5:]), header[9], keySize)
+	key := argon2.IDKey(passphrase, header[10:passphraseHeader], binary.BigEndian.Uint32(header[1:]),
+		binary.BigEndian.Uint32(header[5:]), header[9], keySize)
 	defer clear(key)
 	block, err := aes.NewCipher(key)
 	if err != nil {

@@ -29,7 +29,8 @@ func loaded(t *testing.T, s Source) Seal {
 
 func TestPassphraseRefused(t *testing.T) {
 	asked := 0
-	for name, text := range map[string]string{"empty": "", "short": "eleven byte", "long": strings.Repeat("x", MaxPassphrase+1)} {
+	for name, text := range map[string]string{"empty": "", "short": "eleven byte",
+		"long": strings.Repeat("x", MaxPassphrase+1)} {
 		if _, err := loaded(t, known(text, &asked)).Wrap(t.Context(), []byte("key"), nil); err == nil {
 			t.Errorf("a passphrase that is %s was taken", name)
 		} else if text != "" && strings.Contains(err.Error(), text) {
@@ -80,7 +81,8 @@ func TestPassphraseAskedOnce(t *testing.T) {
 	if err != nil || asked != 1 {
 		t.Fatalf("asked %d times, %v", asked, err)
 	}
-	if got, err := loaded(t, known("correct horse battery", &asked)).Unwrap(t.Context(), second, nil); err != nil || string(got) != "another key" {
+	if got, err := loaded(t, known("correct horse battery", &asked)).Unwrap(t.Context(), second, nil); err != nil ||
+		string(got) != "another key" {
 		t.Errorf("what was wrapped second: %v", err)
 	}
 }
@@ -94,7 +96,8 @@ func TestPassphraseFile(t *testing.T) {
 	if _, err := ask(false); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), path) {
 		t.Errorf("no file: %v", err)
 	}
-	for text, want := range map[string]string{"six words\n": "six words", "six words": "six words", "six words\r\nnote": "six words", "": ""} {
+	for text, want := range map[string]string{"six words\n": "six words", "six words": "six words",
+		"six words\r\nnote": "six words", "": ""} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

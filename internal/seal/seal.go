@@ -1,8 +1,8 @@
 // Package seal holds those who wrap the root key: the one key that opens everything else in the embedded data. What a
 // seal needs for that (a key file, a passphrase, a key in Vault) is kept apart from the data.
 //
-// A new seal is a type that implements Source and Seal, a test that runs the suite of package sealtest on it, and a case
-// in internal/influxd/sealing.go.
+// A new seal is a type that implements Source and Seal, a test that runs the suite of package sealtest on it, and a
+// case in internal/influxd/sealing.go.
 package seal
 
 import (
@@ -27,8 +27,8 @@ type Seal interface {
 	// Wrap encrypts plaintext so that Unwrap gives it back for the same aad only.
 	Wrap(ctx context.Context, plaintext, aad []byte) ([]byte, error)
 
-	// Unwrap opens what Wrap made. It gives ErrUnwrap where the blob is damaged, was made by another key or for other aad;
-	// one that wraps ErrUnwrap says more than that.
+	// Unwrap opens what Wrap made. It gives ErrUnwrap where the blob is damaged, was made by another key or for other
+	// aad; one that wraps ErrUnwrap says more than that.
 	Unwrap(ctx context.Context, blob, aad []byte) ([]byte, error)
 }
 

@@ -11,7 +11,9 @@ import (
 )
 
 func passphrase(text string) seal.Passphrase {
-	return seal.Passphrase{From: "test", Ask: func(context.Context, bool) ([]byte, error) { return bytes.Clone([]byte(text)), nil }}
+	return seal.Passphrase{From: "test", Ask: func(context.Context, bool) ([]byte, error) {
+		return bytes.Clone([]byte(text)), nil
+	}}
 }
 
 func keyFile(t *testing.T) seal.KeyFile {

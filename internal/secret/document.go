@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 )
 
-// documentMark is what a value begins with that is a JSON object, and was given as one. It stands in the value itself, so that
-// the two are one to every store, to its history, and to exports. No text that somebody types begins so.
+// documentMark is what a value begins with that is a JSON object, and was given as one. It stands in the value itself,
+// so that the two are one to every store, to its history, and to exports. No text that somebody types begins so.
 var documentMark = []byte("\x00document\x00")
 
-// NewDocument makes the value of a JSON object, which comes back by Document as it was given. To whoever asks for a text
-// (Shown), it is the text of the object.
+// NewDocument makes the value of a JSON object, which comes back by Document as it was given. To whoever asks for a
+// text (Shown), it is the text of the object.
 func NewDocument(object []byte) Value {
 	return NewValue(append(bytes.Clone(documentMark), object...))
 }
@@ -38,7 +38,8 @@ func (v Value) markedInVain() bool {
 	return !ok && bytes.HasPrefix(v.Bytes(), documentMark)
 }
 
-// maxForm is how much longer than a text an object may be, for its form: Strongroom's own entries in Vault name who set them.
+// maxForm is how much longer than a text an object may be, for its form: Strongroom's own entries in
+// Vault name who set them.
 const maxForm = 4 << 10
 
 // form is by how much the value may pass the limit of values.

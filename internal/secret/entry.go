@@ -22,9 +22,9 @@ type Entry struct {
 // About tells what the store can do for the organisation.
 func (s *Service) About(org id.ID) About { return s.store.About(org) }
 
-// Entry gives out one version of a secret, to be used: the present one where version is 0. It takes a token that may use
-// the secret, else it is errs.Unauthorized, whether there is such a secret or not. Of a version that is deleted or destroyed it
-// tells so; what is not there, or not kept any more, is errs.NotFound.
+// Entry gives out one version of a secret, to be used: the present one where version is 0. It takes a token that may
+// use the secret, else it is errs.Unauthorized, whether there is such a secret or not. Of a version that is deleted or
+// destroyed it tells so; what is not there, or not kept any more, is errs.NotFound.
 func (s *Service) Entry(ctx context.Context, c *access.Caller, org id.ID, key string, version int) (Entry, error) {
 	act := access.Act{Action: "secrets.use", Org: org, Keys: []string{key}}
 	if !c.AuthorizationID.Valid() {
@@ -100,7 +100,8 @@ func (i Info) entry(version int) (Entry, error) {
 
 // Mark deletes, undeletes or destroys versions of a secret. What is not there is no error.
 func (s *Service) Mark(ctx context.Context, c *access.Caller, org id.ID, key string, mark Mark, versions []int) error {
-	actions := map[Mark]string{DeleteVersion: "secrets.delete", UndeleteVersion: "secrets.restore", DestroyVersion: "secrets.destroy"}
+	actions := map[Mark]string{DeleteVersion: "secrets.delete", UndeleteVersion: "secrets.restore",
+		DestroyVersion: "secrets.destroy"}
 	act := access.Act{Action: actions[mark], Org: org, Keys: []string{key}}
 	return s.write(ctx, c, act, func() error {
 		_, err := s.store.Mark(ctx, org, key, mark, versions, c.User)
@@ -117,7 +118,8 @@ func (s *Service) Remove(ctx context.Context, c *access.Caller, org id.ID, key s
 	return s.write(ctx, c, act, func() error { return s.store.Remove(ctx, org, key) })
 }
 
-// PurgeAll removes all of an organisation's secrets with all their versions, for good. It takes the permission to write all.
+// PurgeAll removes all of an organisation's secrets with all their versions, for good. It takes the
+// permission to write all.
 func (s *Service) PurgeAll(ctx context.Context, c *access.Caller, org id.ID) error {
 	act := access.Act{Action: "secrets.remove", Org: org}
 	if err := s.guard.Allow(ctx, c, act, need(access.Write, org, "")); err != nil {
@@ -130,9 +132,10 @@ func (s *Service) PurgeAll(ctx context.Context, c *access.Caller, org id.ID) err
 	return s.guard.Done(ctx, c, act, err)
 }
 
-// Shape gives one version of a secret without what it says: the members of the object that it is, each leaf nil. Where depth is
-// not 0, nothing deeper is told. It takes the permission to read of the secret.
-func (s *Service) Shape(ctx context.Context, c *access.Caller, org id.ID, key string, version, depth int) (Entry, map[string]any, error) {
+// Shape gives one version of a secret without what it says: the members of the object that it is, each leaf nil. Where
+// depth is not 0, nothing deeper is told. It takes the permission to read of the secret.
+func (s *Service) Shape(ctx context.Context, c *access.Caller, org id.ID, key string,
+	version, depth int) (Entry, map[string]any, error) {
 	act := access.Act{Action: "secrets.info", Org: org, Keys: []string{key}}
 	if err := s.guard.Allow(ctx, c, act, need(access.Read, org, key)); err != nil {
 		return Entry{}, nil, err

@@ -107,7 +107,8 @@ func (s *Service) Describe(ctx context.Context, c *access.Caller, org id.ID, key
 	return s.write(ctx, c, act, func() error {
 		if len(d.Text) > MaxDescription || !utf8.ValidString(d.Text) ||
 			strings.ContainsFunc(d.Text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
-			return errs.New(errs.Invalid, "a description is at most %d bytes of text without control characters", MaxDescription)
+			return errs.New(errs.Invalid, "a description is at most %d bytes of text without control characters",
+				MaxDescription)
 		}
 		return s.store.Describe(ctx, org, key, d)
 	})

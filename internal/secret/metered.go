@@ -13,8 +13,8 @@ import (
 	"strongroom/internal/outage"
 )
 
-// metered is a store that counts and times the calls of another, and logs those that fail: each way to fail once a minute,
-// however many calls there are, and where the store was unavailable, the end of that. It is applied once, after
+// metered is a store that counts and times the calls of another, and logs those that fail: each way to fail once a
+// minute, however many calls there are, and where the store was unavailable, the end of that. It is applied once, after
 // the store has been chosen, so that all stores are seen alike.
 type metered struct {
 	Store
@@ -96,7 +96,8 @@ func (m *metered) goodOf(op string) *good {
 	if g, ok := m.good.Load(op); ok {
 		return g.(*good)
 	}
-	g, _ := m.good.LoadOrStore(op, &good{m.seconds.WithLabelValues(m.name, op), m.calls.WithLabelValues(m.name, op, "ok")})
+	g, _ := m.good.LoadOrStore(op, &good{m.seconds.WithLabelValues(m.name, op),
+		m.calls.WithLabelValues(m.name, op, "ok")})
 	return g.(*good)
 }
 
@@ -155,8 +156,11 @@ func (m *metered) Restore(ctx context.Context, org id.ID, key string, version in
 	return timed(ctx, m, "restore", org, func() (Outcome, error) { return m.Store.Restore(ctx, org, key, version, by) })
 }
 
-func (m *metered) Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int, by string) (Outcome, error) {
-	return timed(ctx, m, "mark", org, func() (Outcome, error) { return m.Store.Mark(ctx, org, key, mark, versions, by) })
+func (m *metered) Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int,
+	by string) (Outcome, error) {
+	return timed(ctx, m, "mark", org, func() (Outcome, error) {
+		return m.Store.Mark(ctx, org, key, mark, versions, by)
+	})
 }
 
 func (m *metered) Remove(ctx context.Context, org id.ID, key string) error {

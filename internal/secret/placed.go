@@ -25,7 +25,8 @@ func PlacedOf(s Store) Placed {
 	return placed
 }
 
-// As finds in a store, or in what it decorates, what can do T: what few stores can and Store therefore does not ask for.
+// As finds in a store, or in what it decorates, what can do T: what few stores can and Store
+// therefore does not ask for.
 func As[T any](s Store) (T, bool) {
 	for {
 		if t, ok := s.(T); ok {

@@ -21,8 +21,8 @@ type Replacement struct {
 	Values map[string]Value
 	// At is the version that the organisation must have; nil for any.
 	At *int64
-	// Merge, where it is set, lets through what was made of an earlier version, if what it changes of that version and what
-	// others have changed since are different secrets.
+	// Merge, where it is set, lets through what was made of an earlier version, if what it changes of that version and
+	// what others have changed since are different secrets.
 	Merge Merger
 }
 
@@ -33,10 +33,10 @@ type Merger interface {
 	Of(key string, v Value) Fingerprint
 }
 
-// Replace makes the secrets that the caller may use become what is given, in one change: it sets what differs and deletes
-// what is missing. What the caller may not use stays as it is. It takes a token that may use what it sets, and write what
-// changes. It gives errs.PreconditionFailed where the organisation has another version than it must have, and errs.Conflict
-// where others kept changing it.
+// Replace makes the secrets that the caller may use become what is given, in one change: it sets what differs and
+// deletes what is missing. What the caller may not use stays as it is. It takes a token that may use what it sets, and
+// write what changes. It gives errs.PreconditionFailed where the organisation has another version than it must have,
+// and errs.Conflict where others kept changing it.
 func (s *Service) Replace(ctx context.Context, c *access.Caller, org id.ID, r Replacement) (Outcome, error) {
 	act := access.Act{Action: "secrets.apply", Org: org, Keys: slices.Sorted(maps.Keys(r.Values))}
 	if err := s.mayReplace(c, org, act.Keys); err != nil {
@@ -100,7 +100,8 @@ func (s *Service) mayReplace(c *access.Caller, org id.ID, keys []string) error {
 }
 
 // difference is the change that makes of the secrets what is to be, at the version at which they were read.
-func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID, r Replacement) (Change, []string, error) {
+func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID,
+	r Replacement) (Change, []string, error) {
 	may := each(c, access.Use, org)
 	snap, err := s.store.Read(ctx, org, Query{Want: may})
 	if err != nil {
@@ -111,7 +112,8 @@ func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID, r
 	switch {
 	case !versions && r.At != nil:
 		return Change{}, nil, errs.New(errs.NotImplemented,
-			"where each secret is an entry of its own in Vault (--vault-layout secret), all of an organization's have no version that cas could name; write single secrets")
+			"where each secret is an entry of its own in Vault (--vault-layout secret), all of an organization's "+
+				"have no version that cas could name; write single secrets")
 	case versions:
 		change.At = &snap.Version
 	}
@@ -134,8 +136,9 @@ func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID, r
 	return change, change.names(), nil
 }
 
-// merged tells which secrets a replacement changes that was made of an earlier version. It gives errs.PreconditionFailed where
-// that version is not known, or where others have changed one of them to something else since.
+// merged tells which secrets a replacement changes that was made of an earlier version. It gives
+// errs.PreconditionFailed where that version is not known, or where others have changed one of them
+// to something else since.
 func (r Replacement) merged(c *access.Caller, org id.ID, now Snapshot) (changes func(string) bool, err error) {
 	mismatch := Change{At: r.At}.CheckAt(now.Version)
 	if r.Merge == nil || *r.At > now.Version || !c.May(need(access.Use, org, "")) {
@@ -166,10 +169,12 @@ func (r Replacement) merged(c *access.Caller, org id.ID, now Snapshot) (changes 
 	return func(k string) bool { return mine[k] }, nil
 }
 
-// Update makes a secret's next value of its present one: f is given that, and may be called again. It takes the permission to
-// write the secret, and to use it or read of it, since the outcome tells what is there. At is the version that the secret
-// must have, nil for any. What is not there, or deleted, is errs.NotFound; another version is errs.PreconditionFailed.
-func (s *Service) Update(ctx context.Context, c *access.Caller, org id.ID, key string, at *int, f func(Value) (Value, error)) (Outcome, error) {
+// Update makes a secret's next value of its present one: f is given that, and may be called again. It takes the
+// permission to write the secret, and to use it or read of it, since the outcome tells what is there. At is the version
+// that the secret must have, nil for any. What is not there, or deleted, is errs.NotFound; another version is
+// errs.PreconditionFailed.
+func (s *Service) Update(ctx context.Context, c *access.Caller, org id.ID, key string, at *int,
+	f func(Value) (Value, error)) (Outcome, error) {
 	act := access.Act{Action: "secrets.apply", Org: org, Keys: []string{key}}
 	read := need(access.Read, org, key)
 	if !c.May(read) && !c.May(need(access.Use, org, key)) {
@@ -182,7 +187,8 @@ func (s *Service) Update(ctx context.Context, c *access.Caller, org id.ID, key s
 	return out, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) update(ctx context.Context, c *access.Caller, org id.ID, key string, at *int, f func(Value) (Value, error)) (Outcome, error) {
+func (s *Service) update(ctx context.Context, c *access.Caller, org id.ID, key string, at *int,
+	f func(Value) (Value, error)) (Outcome, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return Outcome{}, err
 	}
@@ -232,7 +238,8 @@ type Outline struct {
 func (s *Service) Outline(ctx context.Context, c *access.Caller, org id.ID) (Outline, error) {
 	act := access.Act{Action: "secrets.list", Org: org}
 	if !c.MaySome(access.Read, org) {
-		return Outline{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Read, org, "")))
+		return Outline{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized",
+			need(access.Read, org, "")))
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return Outline{}, err

@@ -70,7 +70,8 @@ func open(t *testing.T, limits secret.Limits) *fixture {
 }
 
 func caller(ps ...access.Permission) *access.Caller {
-	return &access.Caller{Principal: &access.Principal{UserID: 1, User: "ann", AuthorizationID: 2, Permissions: ps}, Address: "127.0.0.1", RequestID: "r"}
+	return &access.Caller{Principal: &access.Principal{UserID: 1, User: "ann", AuthorizationID: 2, Permissions: ps},
+		Address: "127.0.0.1", RequestID: "r"}
 }
 
 func may(a access.Action, name string) access.Permission {
@@ -94,26 +95,34 @@ func TestApplyRefuses(t *testing.T) {
 		change secret.Change
 		code   errs.Code
 	}{
-		"nobody":               {caller(), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
-		"reader":               {caller(may(access.Read, "")), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
-		"reader deletes":       {caller(may(access.Read, "")), org, secret.Change{Delete: []string{"k"}}, errs.Unauthorized},
-		"other org":            {all, 0x0b, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
-		"unknown org":          {caller(access.Operator()...), 0x0b, secret.Change{Set: values("k", "v")}, errs.NotFound},
-		"one name too many":    {caller(may(access.Write, "db/*")), org, secret.Change{Set: values("db/a", "v", "x", "v")}, errs.Unauthorized},
-		"the prefix itself":    {caller(may(access.Write, "db/*")), org, secret.Change{Set: values("db", "v")}, errs.Unauthorized},
-		"deletes another name": {caller(may(access.Write, "db/*")), org, secret.Change{Delete: []string{"x"}}, errs.Unauthorized},
-		"empty key":            {all, org, secret.Change{Set: values("", "v")}, errs.Invalid},
-		"long key":             {all, org, secret.Change{Set: values("123456789", "v")}, errs.RequestTooLarge},
-		"control character":    {all, org, secret.Change{Set: values("a\nb", "v")}, errs.Invalid},
-		"NUL":                  {all, org, secret.Change{Set: values("a\x00", "v")}, errs.Invalid},
-		"key not UTF-8":        {all, org, secret.Change{Set: values("a\xff", "v")}, errs.Invalid},
-		"long value":           {all, org, secret.Change{Set: values("k", strings.Repeat("v", 17))}, errs.RequestTooLarge},
+		"nobody": {caller(), org, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
+		"reader": {caller(may(access.Read, "")), org, secret.Change{Set: values("k", "v")},
+			errs.Unauthorized},
+		"reader deletes": {caller(may(access.Read, "")), org, secret.Change{Delete: []string{"k"}},
+			errs.Unauthorized},
+		"other org": {all, 0x0b, secret.Change{Set: values("k", "v")}, errs.Unauthorized},
+		"unknown org": {caller(access.Operator()...), 0x0b, secret.Change{Set: values("k", "v")},
+			errs.NotFound},
+		"one name too many": {caller(may(access.Write, "db/*")), org,
+			secret.Change{Set: values("db/a", "v", "x", "v")}, errs.Unauthorized},
+		"the prefix itself": {caller(may(access.Write, "db/*")), org, secret.Change{Set: values("db", "v")},
+			errs.Unauthorized},
+		"deletes another name": {caller(may(access.Write, "db/*")), org, secret.Change{Delete: []string{"x"}},
+			errs.Unauthorized},
+		"empty key":         {all, org, secret.Change{Set: values("", "v")}, errs.Invalid},
+		"long key":          {all, org, secret.Change{Set: values("123456789", "v")}, errs.RequestTooLarge},
+		"control character": {all, org, secret.Change{Set: values("a\nb", "v")}, errs.Invalid},
+		"NUL":               {all, org, secret.Change{Set: values("a\x00", "v")}, errs.Invalid},
+		"key not UTF-8":     {all, org, secret.Change{Set: values("a\xff", "v")}, errs.Invalid},
+		"long value": {all, org, secret.Change{Set: values("k", strings.Repeat("v", 17))},
+			errs.RequestTooLarge},
 		"value not UTF-8":      {all, org, secret.Change{Set: values("k", "\xff")}, errs.Invalid},
 		"set and deleted":      {all, org, secret.Change{Set: values("k", "v"), Delete: []string{"k"}}, errs.Invalid},
 		"new, without reading": {all, org, secret.Change{Set: values("k", "v"), Only: secret.IfNew}, errs.Unauthorized},
-		"new, reading others": {caller(may(access.Write, ""), may(access.Read, "db/*")), org, secret.Change{Set: values("db/a", "v", "k", "v"), Only: secret.IfNew},
-			errs.Unauthorized},
-		"nothing to replace": {caller(may(access.Write, ""), may(access.Read, "")), org, secret.Change{Set: values("k", "v"), Only: secret.IfExisting}, errs.PreconditionFailed},
+		"new, reading others": {caller(may(access.Write, ""), may(access.Read, "db/*")), org,
+			secret.Change{Set: values("db/a", "v", "k", "v"), Only: secret.IfNew}, errs.Unauthorized},
+		"nothing to replace": {caller(may(access.Write, ""), may(access.Read, "")), org,
+			secret.Change{Set: values("k", "v"), Only: secret.IfExisting}, errs.PreconditionFailed},
 		"one bad among good": {all, org, secret.Change{Set: values("a", "v", "b", "v", "", "v")}, errs.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +144,8 @@ func TestApplyRefuses(t *testing.T) {
 func TestDeletingWhatCannotExist(t *testing.T) {
 	f := open(t, secret.Limits{})
 	all := caller(may(access.Write, ""))
-	_, err := f.Apply(t.Context(), all, org, secret.Change{Delete: []string{"", strings.Repeat("k", 100_000), "new\nline", "\xff", "nul\x00"}})
+	_, err := f.Apply(t.Context(), all, org,
+		secret.Change{Delete: []string{"", strings.Repeat("k", 100_000), "new\nline", "\xff", "nul\x00"}})
 	if err != nil {
 		t.Errorf("got %v", err)
 	}
@@ -143,7 +153,8 @@ func TestDeletingWhatCannotExist(t *testing.T) {
 
 func TestKeysShowWhatMayBeRead(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3", "dbx", "4")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org,
+		secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3", "dbx", "4")}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -189,7 +200,8 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 
 func TestRecordHasNoValue(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if _, err := f.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("the key", "the value")}); err != nil {
+	if _, err := f.Apply(t.Context(), caller(may(access.Write, "")), org,
+		secret.Change{Set: values("the key", "the value")}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := json.Marshal(f.trail.entries)
@@ -212,7 +224,8 @@ func TestValueIsRedacted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	printed := log.String() + string(b) + fmt.Sprintf("%v %+v %#v %s %q %x %d %v %+v %#v", v, v, v, v, v, v, v, holder, holder, holder) + fmt.Sprint(v, &v, []secret.Value{v})
+	printed := log.String() + string(b) + fmt.Sprintf("%v %+v %#v %s %q %x %d %v %+v %#v", v, v, v, v, v, v, v, holder,
+		holder, holder) + fmt.Sprint(v, &v, []secret.Value{v})
 	for _, leak := range []string{text, "68756e74657232", "104 117", "aHVudGVyMg"} {
 		if strings.Contains(printed, leak) {
 			t.Errorf("a printed value reads %q: %s", leak, printed)

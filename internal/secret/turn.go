@@ -7,8 +7,8 @@ import (
 	"strongroom/internal/id"
 )
 
-// turns lets those who replace one organisation's secrets go one after the other: each reads all of them first, and together
-// they would only make one another's reading void.
+// turns lets those who replace one organisation's secrets go one after the other: each reads all of them first, and
+// together they would only make one another's reading void.
 type turns struct {
 	mu   sync.Mutex
 	orgs map[id.ID]*turn

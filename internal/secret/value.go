@@ -12,8 +12,8 @@ const redacted = "[redacted]"
 // Value is a secret's value. Every way of printing or encoding one gives "[redacted]"; Bytes alone gives what it is,
 // and whoever calls it answers for where the bytes go.
 //
-// The bytes are behind a function, where package fmt does not follow: of a Value in an unexported field of another type it
-// calls no method, and prints what it finds by reflection.
+// The bytes are behind a function, where package fmt does not follow: of a Value in an unexported field of another type
+// it calls no method, and prints what it finds by reflection.
 type Value struct{ bytes func() []byte }
 
 // NewValue makes a value of b, which is the value's own from then on.

@@ -12,11 +12,13 @@ import (
 	"strongroom/internal/secret/lastuse"
 )
 
-// errTokensOnly keeps values out of browsers: a page that somebody's session is open in shows none, whatever runs in it.
-var errTokensOnly = errs.New(errs.Unauthorized, "values are given to API tokens only, not to sessions: make a token that may use secrets (influx auth create --use-secrets)")
+// errTokensOnly keeps values out of browsers: a page that somebody's session is open in shows
+// none, whatever runs in it.
+var errTokensOnly = errs.New(errs.Unauthorized, "values are given to API tokens only, not to sessions: make a token "+
+	"that may use secrets (influx auth create --use-secrets)")
 
-// Use gives out one value, to be used. It takes a token with the permission to use the secret, which no other permission
-// holds (access.Use). A secret that the token may not use is errs.NotFound, like one that is not there.
+// Use gives out one value, to be used. It takes a token with the permission to use the secret, which no other
+// permission holds (access.Use). A secret that the token may not use is errs.NotFound, like one that is not there.
 func (s *Service) Use(ctx context.Context, c *access.Caller, org id.ID, key string) (Value, error) {
 	values, err := s.UseAll(ctx, c, org, []string{key})
 	return values[key], err
@@ -40,21 +42,23 @@ func (s Snapshot) Values() map[string]Value {
 	return values
 }
 
-// Snapshot is UseAll for those who need the versions, too, or values that are not from memory. The query has Keys, or asks
-// for all.
+// Snapshot is UseAll for those who need the versions, too, or values that are not from memory. The query has
+// Keys, or asks for all.
 func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q Query) (Snapshot, error) {
 	return s.SnapshotUnless(ctx, c, org, q, func(Snapshot) bool { return false })
 }
 
-// SnapshotUnless is Snapshot for those who may have the values already: where known says so of what was read, nothing is to
-// be given out, and no use is put on record. A caller who may not use the secrets is refused first.
-func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.ID, q Query, known func(Snapshot) bool) (Snapshot, error) {
+// SnapshotUnless is Snapshot for those who may have the values already: where known says so of what was read, nothing
+// is to be given out, and no use is put on record. A caller who may not use the secrets is refused first.
+func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.ID, q Query,
+	known func(Snapshot) bool) (Snapshot, error) {
 	act := access.Act{Action: "secrets.use", Org: org, Keys: q.Keys}
 	if !c.AuthorizationID.Valid() {
 		return Snapshot{}, s.guard.Deny(ctx, c, act, errTokensOnly)
 	}
 	if !c.MaySome(access.Use, org) {
-		return Snapshot{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Use, org, "")))
+		return Snapshot{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized",
+			need(access.Use, org, "")))
 	}
 	may := each(c, access.Use, org)
 	snap, err := s.read(ctx, org, q, may)

@@ -40,7 +40,8 @@ func newUses(t *testing.T) *lastuse.Book {
 
 func TestUseRefuses(t *testing.T) {
 	f := open(t, secret.Limits{})
-	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "the value", "b", "the value")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org,
+		secret.Change{Set: values("a", "the value", "b", "the value")}); err != nil {
 		t.Fatal(err)
 	}
 	session := caller(may(access.Use, ""))
@@ -52,13 +53,16 @@ func TestUseRefuses(t *testing.T) {
 		code    errs.Code
 		outcome audit.Outcome
 	}{
-		"nobody":           {caller(), org, []string{"a"}, errs.Unauthorized, audit.Denied},
-		"reader":           {caller(may(access.Read, ""), may(access.Write, "")), org, []string{"a"}, errs.Unauthorized, audit.Denied},
-		"reader, all":      {caller(may(access.Read, ""), may(access.Write, "")), org, nil, errs.Unauthorized, audit.Denied},
-		"operator":         {caller(access.Operator()...), org, nil, errs.Unauthorized, audit.Denied},
-		"session":          {session, org, []string{"a"}, errs.Unauthorized, audit.Denied},
-		"other org":        {caller(may(access.Use, "")), 0x0b, nil, errs.Unauthorized, audit.Denied},
-		"unknown org":      {caller(access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: 0x0b})), 0x0b, nil, errs.NotFound, audit.Failed},
+		"nobody": {caller(), org, []string{"a"}, errs.Unauthorized, audit.Denied},
+		"reader": {caller(may(access.Read, ""), may(access.Write, "")), org, []string{"a"}, errs.Unauthorized,
+			audit.Denied},
+		"reader, all": {caller(may(access.Read, ""), may(access.Write, "")), org, nil, errs.Unauthorized,
+			audit.Denied},
+		"operator":  {caller(access.Operator()...), org, nil, errs.Unauthorized, audit.Denied},
+		"session":   {session, org, []string{"a"}, errs.Unauthorized, audit.Denied},
+		"other org": {caller(may(access.Use, "")), 0x0b, nil, errs.Unauthorized, audit.Denied},
+		"unknown org": {caller(access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: 0x0b})), 0x0b,
+			nil, errs.NotFound, audit.Failed},
 		"missing":          {caller(may(access.Use, "")), org, []string{"c"}, errs.NotFound, audit.Failed},
 		"one missing":      {caller(may(access.Use, "")), org, []string{"a", "c"}, errs.NotFound, audit.Failed},
 		"not permitted":    {caller(may(access.Use, "b")), org, []string{"a"}, errs.NotFound, audit.Denied},
@@ -70,14 +74,16 @@ func TestUseRefuses(t *testing.T) {
 			if !errs.Is(err, tc.code) || len(got) != 0 {
 				t.Errorf("got %d values and %v, want code %q", len(got), err, tc.code)
 			}
-			if last := f.trail.entries[len(f.trail.entries)-1]; last.Action != "secrets.use" || last.Outcome != tc.outcome {
+			if last := f.trail.entries[len(f.trail.entries)-1]; last.Action != "secrets.use" ||
+				last.Outcome != tc.outcome {
 				t.Errorf("on record is %+v", last)
 			}
 		})
 	}
 	broken := secret.NewService(away{f.store}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
 	for _, keys := range [][]string{nil, {"a"}, {"a", "b"}} {
-		if got, err := broken.UseAll(t.Context(), caller(may(access.Use, "")), org, keys); !errors.Is(err, errAway) || len(got) != 0 {
+		if got, err := broken.UseAll(t.Context(), caller(may(access.Use, "")), org, keys); !errors.Is(err, errAway) ||
+			len(got) != 0 {
 			t.Errorf("with the store away: %d values, %v", len(got), err)
 		}
 	}
@@ -87,7 +93,8 @@ func TestUse(t *testing.T) {
 	f := open(t, secret.Limits{})
 	uses := newUses(t)
 	s := secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
-	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org,
+		secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -97,9 +104,11 @@ func TestUse(t *testing.T) {
 	}{
 		{[]access.Permission{may(access.Use, "")}, nil, map[string]string{"a": "1", "db/a": "2", "db/b": "3"}},
 		{[]access.Permission{may(access.Use, "*")}, []string{"db/b"}, map[string]string{"db/b": "3"}},
-		{[]access.Permission{may(access.Use, "")}, []string{"db/b", "a", "a"}, map[string]string{"a": "1", "db/b": "3"}},
+		{[]access.Permission{may(access.Use, "")}, []string{"db/b", "a", "a"},
+			map[string]string{"a": "1", "db/b": "3"}},
 		{[]access.Permission{may(access.Use, "db/*")}, nil, map[string]string{"db/a": "2", "db/b": "3"}},
-		{[]access.Permission{may(access.Use, "a"), may(access.Use, "db/b")}, nil, map[string]string{"a": "1", "db/b": "3"}},
+		{[]access.Permission{may(access.Use, "a"), may(access.Use, "db/b")}, nil,
+			map[string]string{"a": "1", "db/b": "3"}},
 		{[]access.Permission{may(access.Use, "nothing")}, nil, map[string]string{}},
 	} {
 		values, err := s.UseAll(t.Context(), caller(tc.may...), org, tc.keys)
@@ -120,13 +129,15 @@ func TestUse(t *testing.T) {
 	if err != nil || info.Used.IsZero() {
 		t.Errorf("used, and not known of: %+v, %v", info, err)
 	}
-	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("new", "4"), Delete: []string{"db/a"}}); err != nil {
+	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("new", "4"),
+		Delete: []string{"db/a"}}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := s.Info(t.Context(), reader, org, "new"); err != nil || !info.Used.IsZero() {
 		t.Errorf("never used, and yet %v (%v)", info.Used, err)
 	}
-	if deleted, err := s.Deleted(t.Context(), reader, org); err != nil || len(deleted) != 1 || deleted[0].Used.IsZero() {
+	if deleted, err := s.Deleted(t.Context(), reader, org); err != nil || len(deleted) != 1 ||
+		deleted[0].Used.IsZero() {
 		t.Errorf("the deleted one: %+v, %v", deleted, err)
 	}
 	if names, err := s.Names(t.Context(), org); err != nil || len(names) != 4 {
@@ -149,7 +160,8 @@ func TestUseUnrecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.trail.err = errs.New(errs.Unavailable, "the audit log cannot be written")
-	if v, err := s.Use(t.Context(), caller(may(access.Use, "")), org, "a"); !errors.Is(err, f.trail.err) || v.Len() != 0 {
+	if v, err := s.Use(t.Context(), caller(may(access.Use, "")), org, "a"); !errors.Is(err, f.trail.err) ||
+		v.Len() != 0 {
 		t.Errorf("got a value of %d bytes and %v", v.Len(), err)
 	}
 	if at, err := uses.Last(t.Context(), org, "a"); err != nil || !at.IsZero() {

@@ -160,7 +160,8 @@ func TestCopyReadsBack(t *testing.T) {
 	from, to := newMemory(many(3)), newMemory(nil)
 	to.forgets = "key-0001"
 	_, err := Copy{From: from, To: to, ToName: "vault", DeleteSource: true}.Run(t.Context(), []Pair{{1, 1}})
-	if err == nil || !strings.Contains(err.Error(), `"key-0001" reads otherwise from vault`) || strings.Contains(err.Error(), "value 1") {
+	if err == nil || !strings.Contains(err.Error(), `"key-0001" reads otherwise from vault`) ||
+		strings.Contains(err.Error(), "value 1") {
 		t.Errorf("error %v", err)
 	}
 	if len(from.orgs[1]) != 3 {
@@ -169,7 +170,8 @@ func TestCopyReadsBack(t *testing.T) {
 }
 
 func TestCopyConflicts(t *testing.T) {
-	from, to := newMemory(many(4)), newMemory(map[string]string{"key-0000": "value 0", "key-0001": "theirs", "other": "stays"})
+	from, to := newMemory(many(4)), newMemory(map[string]string{"key-0000": "value 0", "key-0001": "theirs",
+		"other": "stays"})
 	r, err := Copy{From: from, To: to, DeleteSource: true}.Run(t.Context(), []Pair{{1, 1}})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +185,8 @@ func TestCopyConflicts(t *testing.T) {
 	if to.orgs[1]["key-0001"] != "theirs" || to.orgs[1]["other"] != "stays" {
 		t.Errorf("the target has %v", to.orgs[1])
 	}
-	if _, err := (Copy{From: from, To: to, Overwrite: true}).Run(t.Context(), []Pair{{1, 1}}); err != nil || to.orgs[1]["key-0001"] != "value 1" {
+	if _, err := (Copy{From: from, To: to, Overwrite: true}).Run(t.Context(), []Pair{{1, 1}}); err != nil ||
+		to.orgs[1]["key-0001"] != "value 1" {
 		t.Errorf("overwriting: %v, %v", to.orgs[1], err)
 	}
 }
@@ -200,7 +203,8 @@ func TestCopyDryRunAndAgain(t *testing.T) {
 		t.Errorf("%d steps, %d left, %v", steps, len(from.orgs[1]), err)
 	}
 	before := to.applied
-	if r, err = c.Run(t.Context(), []Pair{{1, 1}, {2, 2}}); err != nil || to.applied != before || r.Totals[0].Present != 700 {
+	if r, err = c.Run(t.Context(), []Pair{{1, 1}, {2, 2}}); err != nil || to.applied != before ||
+		r.Totals[0].Present != 700 {
 		t.Errorf("again: %+v, %d more changes, %v", r.Totals, to.applied-before, err)
 	}
 }

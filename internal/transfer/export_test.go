@@ -16,12 +16,14 @@ import (
 
 func TestReadExportRefuses(t *testing.T) {
 	for _, text := range []string{
-		"", "sesame", `{"format":"strongroom-secrets-2"}`, `{"format":"strongroom-secrets-1"`, `{"format":"strongroom-secrets-1"} sesame`,
+		"", "sesame", `{"format":"strongroom-secrets-2"}`, `{"format":"strongroom-secrets-1"`,
+		`{"format":"strongroom-secrets-1"} sesame`,
 		`{"format":"strongroom-secrets-1","organizations":[{"id":"sesame"}]}`,
 		`{"format":"strongroom-secrets-1","organizations":[{"secrets":{"a":"b"}}]}`,
 		`{"format":"strongroom-secrets-1","organizations":[{"id":"0000000000000001","secrets":{"a":{"sesame":1}}}]}`,
 	} {
-		if _, err := ReadExport(strings.NewReader(text)); !errors.Is(err, errExport) || strings.Contains(err.Error(), "sesame") {
+		if _, err := ReadExport(strings.NewReader(text)); !errors.Is(err, errExport) ||
+			strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -31,7 +33,8 @@ func TestReadExportRefuses(t *testing.T) {
 	}
 	away := newMemory(many(2))
 	away.fail = func(string, string) error { return errs.New(errs.Unavailable, "away") }
-	if _, err := Export(t.Context(), away, []identity.Org{{ID: 1}}, time.Now(), &bytes.Buffer{}); !errs.Is(err, errs.Unavailable) {
+	if _, err := Export(t.Context(), away, []identity.Org{{ID: 1}}, time.Now(), &bytes.Buffer{}); !errs.Is(err,
+		errs.Unavailable) {
 		t.Errorf("a store that is away: %v", err)
 	}
 }
@@ -65,7 +68,9 @@ func TestExport(t *testing.T) {
 }
 
 func FuzzReadExport(f *testing.F) {
-	f.Add([]byte(`{"format":"strongroom-secrets-1","exported":"2026-01-02T03:04:05Z","organizations":[{"id":"0000000000000001","secrets":{"a":"b"}}]}`))
+	f.Add(
+		[]byte(
+			`{"format":"strongroom-secrets-1","exported":"2026-01-02T03:04:05Z","organizations":[{"id":"0000000000000001","secrets":{"a":"b"}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := ReadExport(bytes.NewReader(b))
 		if err != nil {

@@ -25,8 +25,9 @@ const maxImportedCost = 16
 const importsAtOnce = 64
 
 // identities takes over who is not here yet. Who and what is here is never changed: the same thing is Present, another
-// thing of the same name or ID is a conflict, and what hangs on something that was not taken over is skipped. So a second
-// call with the same changes nothing. An error ends it; what has been brought by then stays, and the next call goes on.
+// thing of the same name or ID is a conflict, and what hangs on something that was not taken over is skipped.
+// So a second call with the same changes nothing. An error ends it; what has been brought by then stays, and
+// the next call goes on.
 func (im *importing) identities(ctx context.Context, in influxdb.Identities) error {
 	act := access.Act{Action: "import", Target: errs.Clip(im.From)}
 	var need []access.Permission
@@ -44,7 +45,9 @@ func (im *importing) identities(ctx context.Context, in influxdb.Identities) err
 		{len(in.Orgs), func(ctx context.Context, i int) (Item, error) { return im.org(ctx, in.Orgs[i]) }},
 		{len(in.Members), func(ctx context.Context, i int) (Item, error) { return im.member(ctx, in.Members[i]) }},
 		{len(in.Buckets), func(ctx context.Context, i int) (Item, error) { return im.bucket(ctx, in.Buckets[i]) }},
-		{len(in.Authorizations), func(ctx context.Context, i int) (Item, error) { return im.authorization(ctx, in.Authorizations[i]) }},
+		{len(in.Authorizations), func(ctx context.Context, i int) (Item, error) {
+			return im.authorization(ctx, in.Authorizations[i])
+		}},
 	} {
 		some := make([]Item, kind.n)
 		g, gctx := errgroup.WithContext(ctx)
@@ -61,7 +64,8 @@ func (im *importing) identities(ctx context.Context, in influxdb.Identities) err
 				continue
 			}
 			im.report.add(i)
-			if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != Brought && i.Result != Present {
+			if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != Brought &&
+				i.Result != Present {
 				im.left[org] = true
 			}
 		}
@@ -130,7 +134,8 @@ func (i *Item) present(what, here, there string) {
 
 func (im *importing) org(ctx context.Context, o identity.Org) (Item, error) {
 	item := Item{Kind: "organization", ID: o.ID.String(), Name: errs.Clip(o.Name), Count: 1}
-	if err := errors.Join(identity.ValidName("organization", o.Name), identity.ValidDescription(o.Description)); err != nil {
+	if err := errors.Join(identity.ValidName("organization", o.Name),
+		identity.ValidDescription(o.Description)); err != nil {
 		item.is(Skipped, "%s", errs.Message(err))
 		return item, nil
 	}
@@ -213,7 +218,8 @@ func (im *importing) bucket(ctx context.Context, b identity.Bucket) (Item, error
 		if err != nil || !ok {
 			return err
 		}
-		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("bucketname", b.OrgID, b.Name)); err != nil || ok {
+		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("bucketname", b.OrgID, b.Name)); err != nil ||
+			ok {
 			item.is(Conflicted, "the name belongs to bucket %s here", other)
 			return err
 		}
@@ -225,7 +231,8 @@ func (im *importing) bucket(ctx context.Context, b identity.Bucket) (Item, error
 
 func (im *importing) authorization(ctx context.Context, a identity.Authorization) (Item, error) {
 	item := Item{Kind: "authorization", ID: a.ID.String(), Name: errs.Clip(a.Description), Count: 1}
-	err := errors.Join(identity.ValidDescription(a.Description), a.Status.Valid(), identity.ValidPermissions(a.Permissions))
+	err := errors.Join(identity.ValidDescription(a.Description), a.Status.Valid(),
+		identity.ValidPermissions(a.Permissions))
 	switch {
 	case err != nil:
 		item.is(Skipped, "%s", errs.Message(err))
@@ -239,7 +246,8 @@ func (im *importing) authorization(ctx context.Context, a identity.Authorization
 	}
 	h := identity.Hash(a.Hash)
 	err = record.Update(ctx, func() error {
-		if have, _, ok, err := record.Find[identity.Authorization](ctx, im.KV, record.Key("auth", a.ID)); err != nil || ok {
+		if have, _, ok, err := record.Find[identity.Authorization](ctx, im.KV,
+			record.Key("auth", a.ID)); err != nil || ok {
 			if item.is(Present, ""); !bytes.Equal(have.Hash, a.Hash) {
 				item.is(Conflicted, "an authorization with this ID has another token here")
 			}
@@ -256,7 +264,8 @@ func (im *importing) authorization(ctx context.Context, a identity.Authorization
 		conds, ops := a.Creation()
 		err = im.bring(ctx, &item, append(conds, more...), ops)
 		if item.Result == Skipped {
-			item.Why = fmt.Sprintf("its %d permissions are too large together to be kept: make a token with fewer", len(a.Permissions))
+			item.Why = fmt.Sprintf("its %d permissions are too large together to be kept: make a token with fewer",
+				len(a.Permissions))
 		}
 		return err
 	})

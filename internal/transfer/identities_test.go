@@ -35,20 +35,25 @@ func imported(t *testing.T) influxdb.Identities {
 	h := identity.HashOf("a-token-of-theirs")
 	return influxdb.Identities{
 		Users: []influxdb.User{
-			{User: identity.User{ID: 0x10, Name: "theirs", Status: identity.Active, Operator: true}, PasswordHash: hashed},
+			{User: identity.User{ID: 0x10, Name: "theirs", Status: identity.Active, Operator: true},
+				PasswordHash: hashed},
 			{User: identity.User{ID: 0x11, Name: "second", Status: identity.Inactive}},
 		},
-		Orgs:    []identity.Org{{ID: 0x20, Name: "their org", Description: "d", CreatedAt: at, UpdatedAt: at}},
-		Members: []influxdb.Member{{OrgID: 0x20, UserID: 0x10, Role: identity.RoleOwner}, {OrgID: 0x20, UserID: 0x11, Role: identity.RoleMember}},
-		Buckets: []identity.Bucket{{ID: 0x30, OrgID: 0x20, Type: "system", Name: "_tasks", CreatedAt: at, UpdatedAt: at}},
-		Authorizations: []identity.Authorization{{ID: 0x40, Hash: h[:], Status: identity.Active, Description: "t", OrgID: 0x20, UserID: 0x10,
-			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: 0x20})}, CreatedAt: at, UpdatedAt: at}},
+		Orgs: []identity.Org{{ID: 0x20, Name: "their org", Description: "d", CreatedAt: at, UpdatedAt: at}},
+		Members: []influxdb.Member{{OrgID: 0x20, UserID: 0x10, Role: identity.RoleOwner},
+			{OrgID: 0x20, UserID: 0x11, Role: identity.RoleMember}},
+		Buckets: []identity.Bucket{{ID: 0x30, OrgID: 0x20, Type: "system", Name: "_tasks", CreatedAt: at,
+			UpdatedAt: at}},
+		Authorizations: []identity.Authorization{{ID: 0x40, Hash: h[:], Status: identity.Active, Description: "t",
+			OrgID: 0x20, UserID: 0x10, Permissions: []access.Permission{access.To(access.Read,
+				access.Resource{Type: access.Secrets, OrgID: 0x20})}, CreatedAt: at, UpdatedAt: at}},
 	}
 }
 
 // bring imports what InfluxDB kept.
 func bring(t *testing.T, f *identitytest.Fixture, c *access.Caller, in influxdb.Identities) ([]transfer.Item, error) {
-	report, err := transfer.Import{KV: f.KV, Guard: f.Guard, Caller: c, From: "file"}.Run(t.Context(), &influxdb.Contents{Identities: in, EachSecrets: influxdb.Whole(nil)})
+	report, err := transfer.Import{KV: f.KV, Guard: f.Guard, Caller: c, From: "file"}.Run(t.Context(),
+		&influxdb.Contents{Identities: in, EachSecrets: influxdb.Whole(nil)})
 	return report.Items, err
 }
 
@@ -68,7 +73,8 @@ func results(items []transfer.Item) string {
 func TestImportRefuses(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	u := f.AddUser(t, "weak")
-	_, err := bring(t, f, &access.Caller{Principal: &access.Principal{UserID: u.ID, Permissions: access.Self(u.ID)}}, imported(t))
+	_, err := bring(t, f, &access.Caller{Principal: &access.Principal{UserID: u.ID, Permissions: access.Self(u.ID)}},
+		imported(t))
 	identitytest.WantCode(t, err, errs.Unauthorized)
 	if e := f.Trail.Last(); e.Action != "import" || e.Outcome != audit.Denied || e.Target != "file" {
 		t.Errorf("on record: %+v", e)
@@ -90,23 +96,43 @@ func TestImportConflicts(t *testing.T) {
 		want   string // a line of the results
 		brings bool   // whatever depends on it comes too
 	}{
-		{"a user's name", func(f *identitytest.Fixture, in *influxdb.Identities) { f.AddUser(t, "theirs") }, "user conflict (the name belongs to user ", false},
-		{"an empty name", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].User = name("") }, "user skipped (user name is empty)", false},
-		{"a bad name", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].User = name("a\x00") }, "user skipped (user name must be valid UTF-8", false},
-		{"a status", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].Status = "gone" }, "user skipped (status must be", false},
-		{"no bcrypt", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users[0].PasswordHash = []byte("plain") }, "user brought (without a password: ", true},
+		{"a user's name", func(f *identitytest.Fixture, in *influxdb.Identities) {
+			f.AddUser(t, "theirs")
+		}, "user conflict (the name belongs to user ", false},
+		{"an empty name", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Users[0].User = name("")
+		}, "user skipped (user name is empty)", false},
+		{"a bad name", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Users[0].User = name("a\x00")
+		}, "user skipped (user name must be valid UTF-8", false},
+		{"a status", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Users[0].Status = "gone"
+		}, "user skipped (status must be", false},
+		{"no bcrypt", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Users[0].PasswordHash = []byte("plain")
+		}, "user brought (without a password: ", true},
 		{"a costly bcrypt", func(_ *identitytest.Fixture, in *influxdb.Identities) {
 			in.Users[0].PasswordHash = []byte("$2a$31$" + strings.Repeat("a", 53))
 		}, "user brought (without a password: ", true},
-		{"an organisation's name", func(f *identitytest.Fixture, in *influxdb.Identities) { f.NewOrg(t.Context(), f.Root, "their org", "") },
+		{"an organisation's name", func(f *identitytest.Fixture, in *influxdb.Identities) {
+			f.NewOrg(t.Context(), f.Root, "their org", "")
+		},
 			"organization conflict (the name belongs to organization ", false},
 		{"an organisation being deleted", func(f *identitytest.Fixture, in *influxdb.Identities) {
 			f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("deleting/org", id.ID(0x20)), f.Clock.Now())})
 		}, "organization skipped (it is just being deleted", false},
-		{"a missing user", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Users = in.Users[1:] }, "member skipped (its user 0000000000000010 is not here)", false},
-		{"a missing organisation", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Orgs = nil }, "bucket skipped (its organization 0000000000000020 is not here)", false},
-		{"no permission", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Authorizations[0].Permissions = nil }, "authorization skipped (it permits nothing)", false},
-		{"no token", func(_ *identitytest.Fixture, in *influxdb.Identities) { in.Authorizations[0].Hash = nil }, "authorization skipped (it has no token)", false},
+		{"a missing user", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Users = in.Users[1:]
+		}, "member skipped (its user 0000000000000010 is not here)", false},
+		{"a missing organisation", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Orgs = nil
+		}, "bucket skipped (its organization 0000000000000020 is not here)", false},
+		{"no permission", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Authorizations[0].Permissions = nil
+		}, "authorization skipped (it permits nothing)", false},
+		{"no token", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+			in.Authorizations[0].Hash = nil
+		}, "authorization skipped (it has no token)", false},
 		{"a token of another's", func(f *identitytest.Fixture, in *influxdb.Identities) {
 			h := identity.HashOf("a-token-of-theirs")
 			f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("authhash", h), id.ID(0x99))})
@@ -126,7 +152,9 @@ func TestImportConflicts(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := results(items)
-			if !slices.ContainsFunc(strings.Split(got, "\n"), func(l string) bool { return strings.HasPrefix(l, tt.want) }) {
+			if !slices.ContainsFunc(strings.Split(got, "\n"), func(l string) bool {
+				return strings.HasPrefix(l, tt.want)
+			}) {
 				t.Errorf("no line begins with %q:\n%s", tt.want, got)
 			}
 			if !tt.brings {

@@ -1,4 +1,5 @@
-// Package transfer moves things in from an InfluxDB and secrets from one store to another, and tells what became of each.
+// Package transfer moves things in from an InfluxDB and secrets from one store to another, and
+// tells what became of each.
 package transfer
 
 import (
@@ -31,8 +32,8 @@ type Import struct {
 	Told func(Item)
 }
 
-// The bounds of one change of secrets: the longer, the fewer commits, and the more that one refused has to be looked for
-// in.
+// The bounds of one change of secrets: the longer, the fewer commits, and the more that one refused
+// has to be looked for in.
 const (
 	importKeys  = 2048
 	importBytes = 2 << 20
@@ -173,7 +174,8 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 	result, why := Brought, ""
 	if !im.Unwritten {
 		_, err := im.Secrets.Apply(ctx, im.Caller, im.of, change)
-		switch refused := errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid) || errs.Is(err, errs.Unprocessable); {
+		switch refused := errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid) ||
+			errs.Is(err, errs.Unprocessable); {
 		case refused && len(batch) > 1:
 			half := len(batch) / 2
 			if err := im.apply(ctx, batch[:half]); err != nil {
@@ -187,7 +189,8 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 		}
 	}
 	for _, s := range batch {
-		im.report.add(Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Result: result, Why: why, Count: 1})
+		im.report.add(Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Result: result,
+			Why: why, Count: 1})
 		if result == Brought {
 			if err := im.describe(ctx, s); err != nil {
 				return err

@@ -84,7 +84,8 @@ func newWorld(t *testing.T, o stack.Options) *world {
 	w.must(t, "POST", "/api/v2/orgs/"+w.OrgID+"/members", `{"id":"`+bob+`"}`, 201, nil)
 	var umbrella struct{ ID string }
 	w.must(t, "POST", "/api/v2/orgs", `{"name":"umbrella"}`, 201, &umbrella)
-	mallory := w.newToken(t, `{"userID":"`+inactive+`","orgID":"`+w.OrgID+`","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`)
+	mallory := w.newToken(t, `{"userID":"`+inactive+`","orgID":"`+w.OrgID+
+		`","permissions":[{"action":"read","resource":{"type":"secrets"}}]}`)
 	w.must(t, "PATCH", "/api/v2/users/"+inactive, `{"status":"inactive"}`, 200, nil)
 	w.names = strings.NewReplacer("{org}", w.OrgID, "{umbrella}", umbrella.ID, "{user}", w.UserID, "{bob}", bob,
 		"{bucket}", w.BucketID, "{auth}", w.AuthID, "{nobody}", "0123456789abcdef", "{mallory's token}", mallory,
@@ -139,8 +140,10 @@ func (w *world) refuse(t *testing.T, c refusal) {
 		}
 		a := w.Do(t, q)
 		// That the body repeats the code is checked of every answer, see stack.Document.
-		if got := a.Header.Get("X-Platform-Error-Code"); a.Status != c.status || got != c.code || !strings.Contains(a.Body, c.message) {
-			t.Errorf("%s %s\n got %d %q %s\nwant %d %q with %q", q.Method, q.Path, a.Status, got, a.Body, c.status, c.code, c.message)
+		if got := a.Header.Get("X-Platform-Error-Code"); a.Status != c.status || got != c.code ||
+			!strings.Contains(a.Body, c.message) {
+			t.Errorf("%s %s\n got %d %q %s\nwant %d %q with %q", q.Method, q.Path, a.Status, got, a.Body, c.status,
+				c.code, c.message)
 		}
 	})
 }

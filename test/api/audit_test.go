@@ -13,20 +13,26 @@ func auditLog(t *testing.T, w *world) {
 	w.must(t, "PATCH", "/api/v2/orgs/{org}/secrets", `{"db/password":"x"}`, 204, nil)
 	w.must(t, "DELETE", "/api/v2/orgs/{org}/secrets/db%2Fpassword", "", 204, nil)
 	bob := w.SignIn(t, "bob", bobPassword)
-	w.refuse(t, refusal{"a member setting a secret", stack.Request{Method: "PATCH", Path: "/api/v2/orgs/{org}/secrets", Cookie: bob, Body: `{"db/password":"y"}`}, 401, "unauthorized", ""})
-	w.refuse(t, refusal{"a member asking for the record", stack.Request{Method: "GET", Path: "/api/v2/audit", Cookie: bob}, 401, "unauthorized", "read:instance"})
+	w.refuse(t, refusal{"a member setting a secret", stack.Request{Method: "PATCH", Path: "/api/v2/orgs/{org}/secrets",
+		Cookie: bob, Body: `{"db/password":"y"}`}, 401, "unauthorized", ""})
+	w.refuse(t, refusal{"a member asking for the record", stack.Request{Method: "GET", Path: "/api/v2/audit",
+		Cookie: bob}, 401, "unauthorized", "read:instance"})
 
 	// Who is turned away is on record too, and whose the token was where that is known.
-	w.refuse(t, refusal{"a token of nobody", stack.Request{Method: "GET", Path: "/api/v2/orgs/{org}/secrets", Token: "no such token"}, 401, "unauthorized", "unauthorized access"})
+	w.refuse(t, refusal{"a token of nobody", stack.Request{Method: "GET", Path: "/api/v2/orgs/{org}/secrets",
+		Token: "no such token"}, 401, "unauthorized", "unauthorized access"})
 	var made struct{ ID, Token string }
-	w.must(t, "POST", "/api/v2/authorizations", `{"orgID":"{org}","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"{org}"}}]}`, 201, &made)
+	w.must(t, "POST", "/api/v2/authorizations",
+		`{"orgID":"{org}","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"{org}"}}]}`, 201, &made)
 	w.must(t, "PATCH", "/api/v2/authorizations/"+made.ID, `{"status":"inactive"}`, 200, nil)
-	w.refuse(t, refusal{"an inactive token", stack.Request{Method: "GET", Path: "/api/v2/orgs/{org}/secrets", Token: made.Token}, 401, "unauthorized", "inactive"})
+	w.refuse(t, refusal{"an inactive token", stack.Request{Method: "GET", Path: "/api/v2/orgs/{org}/secrets",
+		Token: made.Token}, 401, "unauthorized", "inactive"})
 	var away struct {
 		Records []struct{ AuthorizationID, OrgID, Target, Outcome string }
 	}
 	w.must(t, "GET", "/api/v2/audit?action=authenticate", "", 200, &away)
-	if r := away.Records; len(r) != 2 || r[0].AuthorizationID != made.ID || r[1].AuthorizationID != "" || r[1].OrgID == "" ||
+	if r := away.Records; len(r) != 2 || r[0].AuthorizationID != made.ID || r[1].AuthorizationID != "" ||
+		r[1].OrgID == "" ||
 		r[0].Outcome != "denied" || r[0].Target != "GET /api/v2/orgs/{orgID}/secrets" {
 		t.Errorf("the record of who was turned away is %+v", r)
 	}
@@ -41,7 +47,8 @@ func auditLog(t *testing.T, w *world) {
 		Links   map[string]string
 	}
 	for query, want := range map[string]string{
-		"?key=db/password":                    "bob secrets.apply denied, admin secrets.delete allowed, admin secrets.apply allowed",
+		"?key=db/password": "bob secrets.apply denied, admin secrets.delete allowed, admin " +
+			"secrets.apply allowed",
 		"?key=db/password&outcome=denied":     "bob secrets.apply denied",
 		"?actor=bob&outcome=denied":           "bob audit.read denied, bob secrets.apply denied",
 		"?action=secrets.delete&orgID={org}":  "admin secrets.delete allowed",

@@ -16,15 +16,20 @@ func history(t *testing.T, w *world) {
 	bob := w.SignIn(t, "bob", bobPassword)
 	for _, c := range []refusal{
 		{"of nothing", get(path), 404, "not found", "not found"},
-		{"of an organisation that is not there", get("/api/v2/orgs/{nobody}/secrets/x"), 404, "not found", "organization not found"},
-		{"deleted of an organisation that is not there", get("/api/v2/orgs/{nobody}/deleted-secrets"), 404, "not found", ""},
+		{"of an organisation that is not there", get("/api/v2/orgs/{nobody}/secrets/x"), 404, "not found",
+			"organization not found"},
+		{"deleted of an organisation that is not there", get("/api/v2/orgs/{nobody}/deleted-secrets"), 404,
+			"not found", ""},
 		{"restoring nothing", send("POST", path+"/restore", `{}`), 404, "not found", "not found"},
 		{"restoring less than nothing", send("POST", path+"/restore", `{"version":-1}`), 400, "invalid", "version"},
 		{"describing nothing", send("PUT", path+"/description", `{"description":"x"}`), 404, "not found", "not found"},
-		{"a description that is long", send("PUT", path+"/description", `{"description":"`+strings.Repeat("x", 1025)+`"}`), 400, "invalid", "1024 bytes"},
+		{"a description that is long", send("PUT", path+"/description", `{"description":"`+strings.Repeat("x",
+			1025)+`"}`), 400, "invalid", "1024 bytes"},
 		{"a date that is none", send("PUT", path+"/description", `{"expiresAt":"tomorrow"}`), 400, "invalid", ""},
-		{"a member restoring", stack.Request{Method: "POST", Path: path + "/restore", Cookie: bob, Body: `{}`}, 401, "unauthorized", "write:orgs/{org}/secrets"},
-		{"a member describing", stack.Request{Method: "PUT", Path: path + "/description", Cookie: bob, Body: `{}`}, 401, "unauthorized", ""},
+		{"a member restoring", stack.Request{Method: "POST", Path: path + "/restore", Cookie: bob, Body: `{}`}, 401,
+			"unauthorized", "write:orgs/{org}/secrets"},
+		{"a member describing", stack.Request{Method: "PUT", Path: path + "/description", Cookie: bob, Body: `{}`}, 401,
+			"unauthorized", ""},
 	} {
 		c.message = w.names.Replace(c.message)
 		w.refuse(t, c)
@@ -54,11 +59,13 @@ func history(t *testing.T, w *world) {
 		return s
 	}
 	s := read()
-	if s.Key != "db/password" || s.Version != 12 || s.UpdatedBy != "admin" || len(s.Versions) != 10 || s.Versions[0].Version != 3 || !s.Versions[0].Restorable ||
+	if s.Key != "db/password" || s.Version != 12 || s.UpdatedBy != "admin" || len(s.Versions) != 10 ||
+		s.Versions[0].Version != 3 || !s.Versions[0].Restorable ||
 		!strings.HasSuffix(s.Links["self"], "/secrets/db%2Fpassword") {
 		t.Errorf("after twelve changes: %+v", s)
 	}
-	w.must(t, "PUT", path+"/description", `{"description":"the database's","expiresAt":"2030-01-31T12:00:00Z"}`, 204, nil)
+	w.must(t, "PUT", path+"/description",
+		`{"description":"the database's","expiresAt":"2030-01-31T12:00:00Z"}`, 204, nil)
 	w.must(t, "POST", path+"/restore", `{"version":3}`, 204, nil)
 	if s = read(); s.Version != 13 || s.Description != "the database's" || s.ExpiresAt != "2030-01-31T12:00:00Z" {
 		t.Errorf("described and restored: %+v", s)
@@ -74,7 +81,8 @@ func history(t *testing.T, w *world) {
 		}
 	}
 	wantValue("value-number-3")
-	w.refuse(t, refusal{"a version that has gone", send("POST", path+"/restore", `{"version":2}`), 404, "not found", "version 2"})
+	w.refuse(t, refusal{"a version that has gone", send("POST", path+"/restore", `{"version":2}`), 404, "not found",
+		"version 2"})
 
 	w.must(t, "DELETE", path, "", 204, nil)
 	if s = read(); s.DeletedAt == "" || s.DeletedBy != "admin" || s.KeptUntil <= s.DeletedAt {

@@ -74,7 +74,8 @@ type polity struct {
 func newPolity(t *testing.T) *polity {
 	w := &world{Stack: stack.Start(t, stack.Options{})}
 	w.Admin = w.Setup(t)
-	p := &polity{world: w, tokens: map[string]string{"operator": w.Token, "a token that is none": "no-such-token-at-all"},
+	p := &polity{world: w, tokens: map[string]string{"operator": w.Token,
+		"a token that is none": "no-such-token-at-all"},
 		cookies: map[string]string{"operator's session": w.SignIn(t, "admin", stack.AdminPassword)}}
 	var b struct{ ID string }
 	w.must(t, "POST", "/api/v2/orgs", `{"name":"umbrella"}`, 201, &b)
@@ -89,24 +90,29 @@ func newPolity(t *testing.T) *polity {
 	w.must(t, "POST", "/api/v2/orgs/{A}/members", `{"id":"{mel}"}`, 201, nil)
 	w.must(t, "PATCH", "/api/v2/orgs/{A}/secrets", `{"db/password":"1","db/user":"2","api/key":"3"}`, 204, nil)
 	w.must(t, "PATCH", "/api/v2/orgs/{B}/secrets", `{"db/b":"4","b/key":"5"}`, 204, nil)
-	for who, name := range map[string]string{"owner": "olive", "member": "mel", "stranger": "stan", "idle's session": "idle", "gone's session": "gone"} {
+	for who, name := range map[string]string{"owner": "olive", "member": "mel", "stranger": "stan",
+		"idle's session": "idle", "gone's session": "gone"} {
 		p.cookies[who] = w.SignIn(t, name, "the password of "+name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(grants)) {
-		p.tokens[name] = p.newToken(t, fmt.Sprintf(`{"orgID":"{A}","userID":"{stan}","description":%q,"permissions":%s}`, name, grants[name]))
+		p.tokens[name] = p.newToken(t,
+			fmt.Sprintf(`{"orgID":"{A}","userID":"{stan}","description":%q,"permissions":%s}`, name, grants[name]))
 	}
 	all := `"permissions":[{"action":"read","resource":{"type":"secrets"}},{"action":"write","resource":{"type":"secrets"}}]`
 	var off struct{ ID, Token string }
-	w.must(t, "POST", "/api/v2/authorizations", `{"orgID":"{A}","userID":"{stan}","status":"inactive","description":"inactive",`+all+`}`, 201, &off)
+	w.must(t, "POST", "/api/v2/authorizations",
+		`{"orgID":"{A}","userID":"{stan}","status":"inactive","description":"inactive",`+all+`}`, 201, &off)
 	p.tokens["inactive"] = off.Token
 	w.names = strings.NewReplacer(append(pairs, "{off}", off.ID)...)
 	p.tokens["idle's"] = p.newToken(t, `{"orgID":"{A}","userID":"{idle}","description":"idle's",`+all+`}`)
 	p.tokens["gone's"] = p.newToken(t, `{"orgID":"{A}","userID":"{gone}","description":"gone's",`+all+`}`)
-	p.tokens["expired"] = p.newToken(t, `{"orgID":"{A}","userID":"{stan}","description":"expired","expiresAt":"`+w.Clock.Now().Add(time.Minute).Format(time.RFC3339Nano)+`",`+all+`}`)
+	p.tokens["expired"] = p.newToken(t, `{"orgID":"{A}","userID":"{stan}","description":"expired","expiresAt":"`+
+		w.Clock.Now().Add(time.Minute).Format(time.RFC3339Nano)+`",`+all+`}`)
 	var revoked struct{ ID, Token string }
 	w.must(t, "POST", "/api/v2/authorizations", `{"orgID":"{A}","description":"revoked",`+all+`}`, 201, &revoked)
 	p.tokens["revoked"] = revoked.Token
-	for _, who := range []string{"idle's", "gone's", "expired", "revoked"} { // all of them were good, and are remembered
+	// all of them were good, and are remembered
+	for _, who := range []string{"idle's", "gone's", "expired", "revoked"} {
 		w.Must(t, stack.Request{Method: "GET", Path: "/api/v2/me", Token: p.tokens[who]}, 200, nil)
 	}
 	w.must(t, "PATCH", "/api/v2/users/{idle}", `{"status":"inactive"}`, 200, nil)
@@ -122,7 +128,8 @@ func (p *polity) one(t *testing.T, resource string) string {
 	for _, k := range []struct{ name, path, body string }{
 		{"{new user}", "/api/v2/users", `{"name":"new-made-%d"}`},
 		{"{new org}", "/api/v2/orgs", `{"name":"new-made-%d"}`},
-		{"{new token}", "/api/v2/authorizations", `{"orgID":"{A}","description":"new-made-%d","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"{A}"}}]}`},
+		{"{new token}", "/api/v2/authorizations",
+			`{"orgID":"{A}","description":"new-made-%d","permissions":[{"action":"read","resource":{"type":"secrets","orgID":"{A}"}}]}`},
 		{"{new bucket}", "/api/v2/buckets", `{"orgID":"{A}","name":"new-made-%d"}`},
 	} {
 		if strings.Contains(resource, k.name) {

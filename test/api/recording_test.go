@@ -156,7 +156,8 @@ func (o ours) learn(recorded, here any) {
 		}
 	case string:
 		h, _ := here.(string)
-		if _, known := o[r]; !known && (isID.MatchString(r) && isID.MatchString(h) || isToken.MatchString(r) && isToken.MatchString(h)) {
+		if _, known := o[r]; !known && (isID.MatchString(r) && isID.MatchString(h) || isToken.MatchString(r) &&
+			isToken.MatchString(h)) {
 			o[r] = h
 		}
 	}
@@ -193,7 +194,8 @@ func (o ours) differences(at string, recorded, here any) []string {
 		return o.listDifferences(at, r, h)
 	case string:
 		h, ok := here.(string)
-		if ok && (o.in(r) == h || isTime.MatchString(r) && isTime.MatchString(h) || isDuration.MatchString(r) && isDuration.MatchString(h)) {
+		if ok && (o.in(r) == h || isTime.MatchString(r) && isTime.MatchString(h) || isDuration.MatchString(r) &&
+			isDuration.MatchString(h)) {
 			return nil
 		}
 	default:

@@ -12,8 +12,8 @@ import (
 )
 
 // TestRecordings sends what was once sent to a real InfluxDB, with its embedded store and with Vault, and compares the
-// answers: status, the headers that clients read, and JSON. What differs must be in the table deliberately, and all of the
-// table must be needed.
+// answers: status, the headers that clients read, and JSON. What differs must be in the table deliberately, and all of
+// the table must be needed.
 func TestRecordings(t *testing.T) {
 	used := make([]int, len(deliberately))
 	for _, file := range []string{"responses-bolt.txt", "responses-vault.txt"} {
@@ -61,7 +61,8 @@ func matches(t *testing.T, pattern, s string) bool {
 // replay sends the exchange's request and lists how the answer differs.
 func replay(t *testing.T, s *stack.Stack, x exchange, o ours, listed *[]string) []string {
 	t.Helper()
-	q := stack.Request{Method: x.method, Path: o.in(x.path), Body: o.in(x.whole(t, *listed)), Header: make(map[string]string)}
+	q := stack.Request{Method: x.method, Path: o.in(x.path), Body: o.in(x.whole(t, *listed)),
+		Header: make(map[string]string)}
 	for k, v := range x.headers {
 		q.Header[k] = o.in(v)
 		if name, value, _ := strings.Cut(o.in(v), "="); k == "Cookie" && name == "session" {
@@ -79,8 +80,8 @@ func replay(t *testing.T, s *stack.Stack, x exchange, o ours, listed *[]string) 
 	if x.status != a.Status {
 		return []string{summary(x.status, x.answer) + " became " + summary(a.Status, a.Body)}
 	}
-	for _, h := range []string{"X-Platform-Error-Code", "Content-Type", "Allow", "Location", "Access-Control-Allow-Origin",
-		"Access-Control-Allow-Methods", "Access-Control-Allow-Headers"} {
+	for _, h := range []string{"X-Platform-Error-Code", "Content-Type", "Allow", "Location",
+		"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers"} {
 		differ(h, x.answered[h], a.Header.Get(h))
 	}
 	_, recordedSession, _ := strings.Cut(x.answered["Set-Cookie"], "=")

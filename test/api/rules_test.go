@@ -19,7 +19,8 @@ const (
 	dropMany  = secretsA + `/delete {"secrets":["db/gone","db/gone too"]}`
 	dropMixed = secretsA + `/delete {"secrets":["db/gone","gone"]}`
 
-	ownPassword = "403 your own password takes the old one: PUT /api/v2/me/password with it as Basic authentication, or the page Preferences"
+	ownPassword = "403 your own password takes the old one: PUT /api/v2/me/password with it as Basic authentication, " +
+		"or the page Preferences"
 )
 
 // token is the wish for a token in acme.
@@ -33,8 +34,10 @@ const (
 	useSecrets   = `{"action":"use","resource":{"type":"secrets","orgID":"{A}"}}`
 	useDB        = `{"action":"use","resource":{"type":"secrets","orgID":"{A}","name":"db/*"}}`
 	valuesA      = "/orgs/{A}/secret-values"
-	tokensOnly   = "values are given to API tokens only, not to sessions: make a token that may use secrets (influx auth create --use-secrets)"
-	useWhat      = "the action use is for secrets: type secrets, without id; with orgID those of one organization, without it, which only an operator may give, of all"
+	tokensOnly   = "values are given to API tokens only, not to sessions: make a token that may use secrets (influx " +
+		"auth create --use-secrets)"
+	useWhat = "the action use is for secrets: type secrets, without id; with orgID those of one organization, " +
+		"without it, which only an operator may give, of all"
 )
 
 // rules are the rows. Their outcomes are written by hand from InfluxDB's rules and the product's own, and from nothing
@@ -174,8 +177,10 @@ var rules = []rule{
 	{"orgs r of A", "GET", "/orgs/{B}", "401 read:orgs/{B} is unauthorized"},
 	{"orgs w A", "PATCH", `/orgs/{A} {"description":"ours"}`, "200"},
 	{"orgs w A", "GET", "/orgs", "200 nothing"},
-	{"orgs w A", "POST", `/orgs/{A}/owners {"id":"{stan}"}`, "403 permission read:orgs/{A}/authorizations is not allowed: the role would give it"},
-	{"orgs w A", "POST", `/orgs/{A}/members {"id":"{stan}"}`, "403 permission read:orgs/{A}/authorizations is not allowed: the role would give it"},
+	{"orgs w A", "POST", `/orgs/{A}/owners {"id":"{stan}"}`, "403 permission read:orgs/{A}/authorizations is not " +
+		"allowed: the role would give it"},
+	{"orgs w A", "POST", `/orgs/{A}/members {"id":"{stan}"}`, "403 permission read:orgs/{A}/authorizations is not " +
+		"allowed: the role would give it"},
 	{"orgs r A", "POST", `/orgs/{A}/owners {"id":"{stan}"}`, "401 write:orgs/{A} is unauthorized"},
 	{"orgs w A", "POST", `/orgs {"name":"new-{n}"}`, "401 write:orgs is unauthorized"},
 	{"orgs w A", "PATCH", `/orgs/{B} {"description":"ours"}`, "401 write:orgs/{B} is unauthorized"},
@@ -207,7 +212,8 @@ var rules = []rule{
 	{"owner", "GET", "/users/{mel}", "401 read:users/{mel} is unauthorized"},
 	{"owner", "GET", "/users?name=mel", "404 user not found"},
 	{"owner", "POST", `/users {"name":"new-{n}"}`, "401 write:users is unauthorized"},
-	{"owner", "POST", `/users/{admin}/password {"password":"mine from now on"}`, "401 write:users/{admin} is unauthorized"},
+	{"owner", "POST", `/users/{admin}/password {"password":"mine from now on"}`,
+		"401 write:users/{admin} is unauthorized"},
 	{"owner", "DELETE", "/users/{mel}", "401 write:users/{mel} is unauthorized"},
 	{"member", "GET", "/users/{mel}", "200"},
 	{"member", "PATCH", `/users/{mel} {"name":"mel"}`, "200"},
@@ -219,7 +225,8 @@ var rules = []rule{
 	{"secrets rw A", "GET", "/me", "200"},
 	{"secrets rw A", "GET", "/users", "200 nothing"},
 	{"secrets rw A", "GET", "/users/{stan}", "401 read:users/{stan} is unauthorized"},
-	{"secrets rw A", "POST", `/users/{stan}/password {"password":"mine from now on"}`, "401 write:users/{stan} is unauthorized"},
+	{"secrets rw A", "POST", `/users/{stan}/password {"password":"mine from now on"}`,
+		"401 write:users/{stan} is unauthorized"},
 	{"stranger", "POST", `/users/{stan}/password {"password":"mine from now on"}`, ownPassword},
 	{"operator's session", "POST", `/users/{admin}/password {"password":"mine from now on"}`, ownPassword},
 	{"users r", "GET", "/users", "200 admin,olive,mel,stan,idle"},
@@ -266,29 +273,51 @@ var rules = []rule{
 	{"tokens w A", "POST", token(readSecrets), "403 permission read:orgs/{A}/secrets is not allowed"},
 	{"tokens w, secrets", "POST", token(readSecrets), "201"},
 	{"tokens w, secrets", "POST", token(writeSecrets), "403 permission write:orgs/{A}/secrets is not allowed"},
-	{"tokens w, secrets", "POST", token(readSecrets + "," + writeSecrets), "403 permission write:orgs/{A}/secrets is not allowed"},
-	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{B}"}}`), "403 permission read:orgs/{B}/secrets is not allowed"},
-	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"secrets"}}`), "403 permission read:secrets is not allowed"},
-	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"instance"}}`), "403 permission read:instance is not allowed"},
-	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"instance","orgID":"{A}"}}`), "403 permission read:orgs/{A}/instance is not allowed"},
-	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"db/*"}}`), "201"},
-	{"tokens w, secrets", "POST", `/authorizations {"orgID":"{B}","permissions":[` + readSecrets + `]}`, "401 write:orgs/{B}/authorizations is unauthorized"},
-	{"tokens w, secrets", "POST", `/authorizations {"orgID":"{A}","userID":"{admin}","permissions":[` + readSecrets + `]}`, "401 write:users/{admin} is unauthorized"},
-	{"tokens w, secrets", "POST", `/authorizations {"orgID":"{A}","token":"a-token-of-mine","permissions":[` + readSecrets + `]}`, "401 write:authorizations is unauthorized"},
+	{"tokens w, secrets", "POST", token(readSecrets + "," + writeSecrets),
+		"403 permission write:orgs/{A}/secrets is not allowed"},
+	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{B}"}}`),
+		"403 permission read:orgs/{B}/secrets is not allowed"},
+	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"secrets"}}`),
+		"403 permission read:secrets is not allowed"},
+	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"instance"}}`),
+		"403 permission read:instance is not allowed"},
+	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"instance","orgID":"{A}"}}`),
+		"403 permission read:orgs/{A}/instance is not allowed"},
+	{"tokens w, secrets", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"db/*"}}`),
+		"201"},
+	{"tokens w, secrets", "POST", `/authorizations {"orgID":"{B}","permissions":[` + readSecrets + `]}`,
+		"401 write:orgs/{B}/authorizations is unauthorized"},
+	{"tokens w, secrets", "POST", `/authorizations {"orgID":"{A}","userID":"{admin}","permissions":[` + readSecrets +
+		`]}`, "401 write:users/{admin} is unauthorized"},
+	{"tokens w, secrets", "POST", `/authorizations {"orgID":"{A}","token":"a-token-of-mine","permissions":[` +
+		readSecrets + `]}`, "401 write:authorizations is unauthorized"},
 	{"tokens w, db/*", "POST", token(readSecrets), "403 permission read:orgs/{A}/secrets is not allowed"},
-	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"db/*"}}`), "201"},
-	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"db/password"}}`), "201"},
-	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"d*"}}`), "403 permission read:orgs/{A}/secrets is not allowed"},
-	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"*"}}`), "403 permission read:orgs/{A}/secrets is not allowed"},
-	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","name":"db/*"}}`), "403 permission read:secrets is not allowed"},
-	{"owner", "POST", token(`{"action":"read","resource":{"type":"secrets"}}`), "403 permission read:secrets is not allowed"},
-	{"owner", "POST", token(`{"action":"write","resource":{"type":"secrets","orgID":"{B}"}}`), "403 permission write:orgs/{B}/secrets is not allowed"},
-	{"owner", "POST", token(`{"action":"write","resource":{"type":"orgs"}}`), "403 permission write:orgs is not allowed"},
-	{"owner", "POST", token(`{"action":"write","resource":{"type":"users"}}`), "403 permission write:users is not allowed"},
-	{"owner", "POST", token(`{"action":"write","resource":{"type":"instance"}}`), "403 permission write:instance is not allowed"},
-	{"owner", "POST", `/authorizations {"orgID":"{A}","userID":"{admin}","permissions":[` + readSecrets + `]}`, "401 write:users/{admin} is unauthorized"},
-	{"owner", "POST", `/authorizations {"orgID":"{A}","token":"a-token-of-mine","permissions":[` + readSecrets + `]}`, "401 write:authorizations is unauthorized"},
-	{"owner", "POST", `/authorizations {"orgID":"{B}","permissions":[` + readSecrets + `]}`, "401 write:orgs/{B}/authorizations is unauthorized"},
+	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"db/*"}}`),
+		"201"},
+	{"tokens w, db/*", "POST",
+		token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"db/password"}}`), "201"},
+	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"d*"}}`),
+		"403 permission read:orgs/{A}/secrets is not allowed"},
+	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","orgID":"{A}","name":"*"}}`),
+		"403 permission read:orgs/{A}/secrets is not allowed"},
+	{"tokens w, db/*", "POST", token(`{"action":"read","resource":{"type":"secrets","name":"db/*"}}`),
+		"403 permission read:secrets is not allowed"},
+	{"owner", "POST", token(`{"action":"read","resource":{"type":"secrets"}}`),
+		"403 permission read:secrets is not allowed"},
+	{"owner", "POST", token(`{"action":"write","resource":{"type":"secrets","orgID":"{B}"}}`),
+		"403 permission write:orgs/{B}/secrets is not allowed"},
+	{"owner", "POST", token(`{"action":"write","resource":{"type":"orgs"}}`),
+		"403 permission write:orgs is not allowed"},
+	{"owner", "POST", token(`{"action":"write","resource":{"type":"users"}}`),
+		"403 permission write:users is not allowed"},
+	{"owner", "POST", token(`{"action":"write","resource":{"type":"instance"}}`),
+		"403 permission write:instance is not allowed"},
+	{"owner", "POST", `/authorizations {"orgID":"{A}","userID":"{admin}","permissions":[` + readSecrets + `]}`,
+		"401 write:users/{admin} is unauthorized"},
+	{"owner", "POST", `/authorizations {"orgID":"{A}","token":"a-token-of-mine","permissions":[` + readSecrets + `]}`,
+		"401 write:authorizations is unauthorized"},
+	{"owner", "POST", `/authorizations {"orgID":"{B}","permissions":[` + readSecrets + `]}`,
+		"401 write:orgs/{B}/authorizations is unauthorized"},
 	{"tokens rw", "POST", token(readSecrets), "403 permission read:orgs/{A}/secrets is not allowed"},
 	{"instance w", "POST", token(writeSecrets), "201"},
 
@@ -308,12 +337,15 @@ var rules = []rule{
 	{"operator", "POST", token(useSecrets), "201"},
 	{"operator's session", "POST", token(useSecrets), "201"},
 	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets"}}`), "201"},
-	{"owner", "POST", token(`{"action":"use","resource":{"type":"secrets"}}`), "403 permission use:secrets is not allowed"},
+	{"owner", "POST", token(`{"action":"use","resource":{"type":"secrets"}}`),
+		"403 permission use:secrets is not allowed"},
 	{"operator", "POST", token(`{"action":"use","resource":{"type":"buckets","orgID":"{A}"}}`), "400 " + useWhat},
 	{"operator", "POST", token(`{"action":"use","resource":{"type":"instance"}}`), "400 " + useWhat},
-	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets","orgID":"{A}","id":"{A}"}}`), "400 " + useWhat},
+	{"operator", "POST", token(`{"action":"use","resource":{"type":"secrets","orgID":"{A}","id":"{A}"}}`),
+		"400 " + useWhat},
 	{"owner", "POST", token(useSecrets), "201"},
-	{"owner", "POST", token(`{"action":"use","resource":{"type":"secrets","orgID":"{B}"}}`), "403 permission use:orgs/{B}/secrets is not allowed"},
+	{"owner", "POST", token(`{"action":"use","resource":{"type":"secrets","orgID":"{B}"}}`),
+		"403 permission use:orgs/{B}/secrets is not allowed"},
 	{"tokens w, secrets", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},
 	{"tokens w, secrets w", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},
 	{"tokens w, secrets rw db/*", "POST", token(useSecrets), "403 permission use:orgs/{A}/secrets is not allowed"},

@@ -11,11 +11,16 @@ import (
 func seal(t *testing.T, w *world) {
 	bob := w.SignIn(t, "bob", bobPassword)
 	for _, c := range []refusal{
-		{"a member asking", stack.Request{Method: "GET", Path: "/api/v2/seal", Cookie: bob}, 401, "unauthorized", "read:instance"},
-		{"a member rotating", stack.Request{Method: "POST", Path: "/api/v2/seal/rotate", Cookie: bob}, 401, "unauthorized", "write:instance"},
-		{"a member changing", stack.Request{Method: "POST", Path: "/api/v2/seal/change", Cookie: bob, Body: `{}`}, 401, "unauthorized", "write:instance"},
-		{"a key file without a type", send("POST", "/api/v2/seal/change", `{"keyFile":"/x"}`), 400, "invalid", "type is missing"},
-		{"a key file that cannot be", send("POST", "/api/v2/seal/change", `{"type":"key-file","keyFile":"/dev/null/x"}`), 422, "unprocessable entity", ""},
+		{"a member asking", stack.Request{Method: "GET", Path: "/api/v2/seal", Cookie: bob}, 401, "unauthorized",
+			"read:instance"},
+		{"a member rotating", stack.Request{Method: "POST", Path: "/api/v2/seal/rotate", Cookie: bob}, 401,
+			"unauthorized", "write:instance"},
+		{"a member changing", stack.Request{Method: "POST", Path: "/api/v2/seal/change", Cookie: bob, Body: `{}`}, 401,
+			"unauthorized", "write:instance"},
+		{"a key file without a type", send("POST", "/api/v2/seal/change", `{"keyFile":"/x"}`), 400, "invalid",
+			"type is missing"},
+		{"a key file that cannot be", send("POST", "/api/v2/seal/change",
+			`{"type":"key-file","keyFile":"/dev/null/x"}`), 422, "unprocessable entity", ""},
 	} {
 		w.refuse(t, c)
 	}
@@ -32,7 +37,8 @@ func seal(t *testing.T, w *world) {
 	if s.Term != 2 || s.Rotation.State != "running" {
 		t.Errorf("rotated: %+v", s)
 	}
-	w.refuse(t, refusal{"another rotation meanwhile", send("POST", "/api/v2/seal/rotate", ""), 422, "conflict", "under way"})
+	w.refuse(t, refusal{"another rotation meanwhile", send("POST", "/api/v2/seal/rotate", ""), 422, "conflict",
+		"under way"})
 	if err := w.Seals.Finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +47,8 @@ func seal(t *testing.T, w *world) {
 		t.Errorf("in the end: %+v", s)
 	}
 	before := s.Seal.KeyID
-	w.must(t, "POST", "/api/v2/seal/change", `{"type":"key-file","keyFile":"`+filepath.Join(t.TempDir(), "new.key")+`"}`, 200, &s)
+	w.must(t, "POST", "/api/v2/seal/change", `{"type":"key-file","keyFile":"`+filepath.Join(t.TempDir(),
+		"new.key")+`"}`, 200, &s)
 	if s.Seal.KeyID == before {
 		t.Error("the key is the same")
 	}

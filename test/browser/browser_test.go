@@ -47,7 +47,8 @@ var chromium struct {
 func findChromium() {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		chromium.err = fmt.Errorf("the browser tests need Chromium; install it (Debian: apt-get install chromium): %w", err)
+		chromium.err = fmt.Errorf("the browser tests need Chromium; install it (Debian: apt-get install chromium): %w",
+			err)
 		return
 	}
 	profile, err := os.MkdirTemp("", "strongroom-browser")
@@ -55,10 +56,11 @@ func findChromium() {
 		chromium.err = err
 		return
 	}
-	flags := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox,
-		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.DisableGPU}
-	for _, f := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync",
-		"disable-default-apps", "disable-extensions", "metrics-recording-only", "disable-dev-shm-usage", "hide-scrollbars"} {
+	flags := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless,
+		chromedp.NoSandbox, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.DisableGPU}
+	for _, f := range []string{"disable-quic", "disable-background-networking", "disable-component-update",
+		"disable-sync", "disable-default-apps", "disable-extensions", "metrics-recording-only", "disable-dev-shm-usage",
+		"hide-scrollbars"} {
 		flags = append(flags, chromedp.Flag(f, true))
 	}
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), flags...)
@@ -108,9 +110,11 @@ func (s *server) start(t *testing.T) {
 	var out strings.Builder
 	go func() {
 		ended <- influxd.Run(ctx, command.Process{
-			Args: append([]string{"--http-bind-address", strings.TrimPrefix(s.url, "http://"), "--bolt-path", filepath.Join(s.dir, "influxd.bolt"),
-				"--log-level", "error", "--shutdown-timeout", "2s"}, s.flags...),
-			Env: []string{"HOME=" + s.dir}, Stdout: &out, Stderr: os.Stderr, Listening: func(url string) { listening <- url },
+			Args: append([]string{"--http-bind-address", strings.TrimPrefix(s.url, "http://"), "--bolt-path",
+				filepath.Join(s.dir, "influxd.bolt"), "--log-level", "error", "--shutdown-timeout", "2s"}, s.flags...),
+			Env: []string{"HOME=" + s.dir}, Stdout: &out, Stderr: os.Stderr, Listening: func(url string) {
+				listening <- url
+			},
 		})
 	}()
 	select {
@@ -230,7 +234,8 @@ func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 
 // shown is what the page says, for failures.
 func (b *tab) shown() string {
-	s, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`location.href + '\n' + document.body.innerText.slice(0, 1500)`))
+	s, err := chromedp.Run(b.ctx,
+		chromedp.Evaluate[string](`location.href + '\n' + document.body.innerText.slice(0, 1500)`))
 	if err != nil {
 		return err.Error()
 	}

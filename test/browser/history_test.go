@@ -13,7 +13,8 @@ func TestRestoringAndBringingBack(t *testing.T) { restoreAndBringBack(t, startSe
 // TestRestoringInVault does the same where each secret is an entry of Vault's.
 func TestRestoringInVault(t *testing.T) {
 	v := vaulttest.Shared(t)
-	restoreAndBringBack(t, startServer(t, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken, "--vault-mount="+v.MountKV(t), "--vault-layout=secret"))
+	restoreAndBringBack(t, startServer(t, "--secret-store=vault", "--vault-addr="+v.Address,
+		"--vault-token="+v.RootToken, "--vault-mount="+v.MountKV(t), "--vault-layout=secret"))
 }
 
 func restoreAndBringBack(t *testing.T, s *server) {
@@ -31,7 +32,8 @@ func restoreAndBringBack(t *testing.T, s *server) {
 	b.see("Restore version 1?")
 	b.see("stays in the list as version 2")
 	b.click("#ask [data-close]")
-	b.until("!document.querySelector('#ask').open && !document.querySelector('#versions').innerText.includes('Version 3')")
+	b.until("!document.querySelector('#ask').open && " +
+		"!document.querySelector('#versions').innerText.includes('Version 3')")
 	b.click("#versions a.button")
 	b.until("document.querySelector('#ask').open")
 	b.click("#ask button.button")

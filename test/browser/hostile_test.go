@@ -14,9 +14,10 @@ import (
 
 // hostileNames are names that the API takes and that a page or a shell could trip over.
 var hostileNames = []string{
-	`quotes "double" 'single' ` + "`back`", `</script><script>window.hacked=1</script>`, `<img src=x onerror=window.hacked=1>`,
-	"..", "a/../b", "%2F", "%00", " spaces around ", "?q=1#part&key=other", `\back\slash`, `${HOME} $(touch /tmp/hacked)`, "constructor",
-	"שם/סוד", "\u202etxt.gnp", "🔑/schlüssel", "Case", "case", "{{.Page}}", strings.Repeat("long/", 204) + "last",
+	`quotes "double" 'single' ` + "`back`", `</script><script>window.hacked=1</script>`,
+	`<img src=x onerror=window.hacked=1>`, "..", "a/../b", "%2F", "%00", " spaces around ", "?q=1#part&key=other",
+	`\back\slash`, `${HOME} $(touch /tmp/hacked)`, "constructor", "שם/סוד", "\u202etxt.gnp", "🔑/schlüssel", "Case",
+	"case", "{{.Page}}", strings.Repeat("long/", 204) + "last",
 }
 
 // fill sets the server up with secrets, and gives the organisation's path.
@@ -110,7 +111,8 @@ func TestCopiedCurlRuns(t *testing.T) {
 		b.click("details:has([aria-label='Copy the curl call']) summary")
 		b.click("[aria-label='Copy the curl call']")
 		b.until("window.copied?.startsWith('curl ')")
-		shell := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(js[string](b, "window.copied"), "curl ", "curl --silent --fail-with-body ", 1))
+		shell := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(js[string](b, "window.copied"), "curl ",
+			"curl --silent --fail-with-body ", 1))
 		shell.Env = append(os.Environ(), "INFLUX_TOKEN="+token)
 		if out, err := shell.CombinedOutput(); err != nil {
 			t.Errorf("%q: the call that is copied fails: %v %s\n%s", name, err, out, js[string](b, "window.copied"))
@@ -153,7 +155,8 @@ func TestTooLargeFile(t *testing.T) {
 		if path == "/secrets/new" {
 			b.typeIn("#key", "large")
 		}
-		js[bool](b, `(() => { const d = new DataTransfer(); d.items.add(new File([new Uint8Array(40 << 20)], 'large.bin'));
+		js[bool](b,
+			`(() => { const d = new DataTransfer(); d.items.add(new File([new Uint8Array(40 << 20)], 'large.bin'));
 			document.querySelector('main form').dispatchEvent(new DragEvent('drop', { dataTransfer: d, bubbles: true, cancelable: true })); return true; })()`)
 		b.until("document.querySelector('#file').files.length === 1")
 		b.click("main form .row .button:last-of-type")
@@ -163,8 +166,8 @@ func TestTooLargeFile(t *testing.T) {
 	}
 }
 
-// TestDrafts: a description that is being edited is there after a reload, of its own secret alone, and does not overwrite
-// what another tab saved meanwhile.
+// TestDrafts: a description that is being edited is there after a reload, of its own secret alone, and does not
+// overwrite what another tab saved meanwhile.
 func TestDrafts(t *testing.T) {
 	b := openTab(t, startServer(t))
 	org := b.fill([]string{"one", "two"})
@@ -176,7 +179,8 @@ func TestDrafts(t *testing.T) {
 	js[bool](b, "leaving = true")
 	b.run(chromedp.Reload())
 	b.see("Not saved yet: what you had typed here.")
-	b.until("document.querySelector('#description').value === 'rings whoever is on call' && document.querySelector('#description').checkVisibility()")
+	b.until("document.querySelector('#description').value === 'rings whoever is on call' && " +
+		"document.querySelector('#description').checkVisibility()")
 	b.hides(secretValue)
 
 	other := b.another()

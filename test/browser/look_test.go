@@ -52,16 +52,20 @@ func stage(b *tab) map[string]string {
 	b.typeIn("#password", password)
 	b.click("main section .button")
 	b.see("grace can sign in now")
-	grace := js[string](b, "[...document.querySelectorAll('#people a')].find((a) => a.textContent === 'grace').pathname")
+	grace := js[string](b, "[...document.querySelectorAll('#people a')].find((a) => a.textContent === "+
+		"'grace').pathname")
 	b.open(org + "/members")
 	b.typeIn("#user", "grace")
 	b.click("main section .button")
 	b.see("grace is a member now")
 	for name, path := range map[string]string{
-		"secrets": "/secrets", "secret-new": "/secrets/new", "import": "/secrets/import", "secret": "/secret?key=db%2Fpassword",
-		"secret-long":     "/secret?key=" + "a-very-long-name/that-somebody-thought-up/to-keep-everything-in-one-place/and-which-does-not-end/at-all-it-seems/production/eu-west-1",
-		"secret-versions": "/secret?key=pager%2Frouting-key", "secret-restore": "/secret/restore?key=pager%2Frouting-key&version=1", "secrets-deleted": "/secrets/deleted",
-		"secret-delete": "/secrets/delete?key=db%2Fpassword", "tokens": "/tokens", "token-new": "/tokens/new", "members": "/members", "org": "", "org-delete": "/delete",
+		"secrets": "/secrets", "secret-new": "/secrets/new", "import": "/secrets/import",
+		"secret": "/secret?key=db%2Fpassword", "secret-long": "/secret?key=" +
+			"a-very-long-name/that-somebody-thought-up/to-keep-everything-in-one-place/and-which-does-not-end/at-all-it-seems/production/eu-west-1",
+		"secret-versions": "/secret?key=pager%2Frouting-key",
+		"secret-restore":  "/secret/restore?key=pager%2Frouting-key&version=1", "secrets-deleted": "/secrets/deleted",
+		"secret-delete": "/secrets/delete?key=db%2Fpassword", "tokens": "/tokens", "token-new": "/tokens/new",
+		"members": "/members", "org": "", "org-delete": "/delete",
 	} {
 		pages[name] = org + path
 	}
@@ -77,8 +81,9 @@ func stage(b *tab) map[string]string {
 	pages["tokens-none"] = odd + "/tokens"
 	pages["members-long"] = odd + "/members"
 	b.open(org + "/secrets") // the organisation that other pages stand in
-	for name, path := range map[string]string{"orgs": "/orgs", "users": "/users", "user": grace, "activity": "/activity", "store": "/store",
-		"preferences": "/preferences", "missing": "/nothing-here", "activity-none": "/activity?actor=nobody"} {
+	for name, path := range map[string]string{"orgs": "/orgs", "users": "/users", "user": grace,
+		"activity": "/activity", "store": "/store", "preferences": "/preferences", "missing": "/nothing-here",
+		"activity-none": "/activity?actor=nobody"} {
 		pages[name] = path
 	}
 	return pages
@@ -108,7 +113,8 @@ func readAxe(t *testing.T) string {
 }
 
 var axeCore = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline").CombinedOutput()
+	out, err := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
+		"--prefer-offline").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("axe-core is missing: %w (install Node.js, with npm)\n%s", err, out)
 	}
@@ -127,8 +133,8 @@ func (b *tab) lookAt(name, axe string) {
 	}
 }
 
-// TestLook makes a picture of every page at each width in each theme, lets axe-core look at it, and checks that nothing is
-// wider than the window.
+// TestLook makes a picture of every page at each width in each theme, lets axe-core look at it, and checks that nothing
+// is wider than the window.
 func TestLook(t *testing.T) {
 	axe := readAxe(t)
 	s := startServer(t)
@@ -217,7 +223,8 @@ func TestLook(t *testing.T) {
 		},
 		"state-unreachable": func() {
 			b.open(pages["secret"])
-			js[bool](b, "connection.ask = () => connection.gone(); connection.gone(); true") // or else it heals while it is looked at
+			// or else it heals while it is looked at
+			js[bool](b, "connection.ask = () => connection.gone(); connection.gone(); true")
 		},
 		"state-back": func() {
 			b.open(pages["secret"])
@@ -266,7 +273,8 @@ func TestLook(t *testing.T) {
 	// 10,000 secrets take some seconds to be sealed anew. The page is kept as it is at the beginning.
 	b.open("/store")
 	b.click("#seal .button")
-	b.until("document.querySelector('#seal[data-refresh]') && (renew($$('#seal')), /going on: [0-9]+ of [1-9]/.test(document.querySelector('#seal').innerText))")
+	b.until("document.querySelector('#seal[data-refresh]') && (renew($$('#seal')), /going on: [0-9]+ of " +
+		"[1-9]/.test(document.querySelector('#seal').innerText))")
 	js[bool](b, "window.renew = async () => {}; true")
 	b.lookAt("state-rotating", axe)
 	b.open("/preferences")
@@ -286,7 +294,8 @@ func (b *tab) examine(name, axe string) {
 	check(b.T, err)
 	check(b.T, os.MkdirAll(shots, 0o755))
 	check(b.T, os.WriteFile(filepath.Join(shots, name+".png"), png, 0o644))
-	if over := js[string](b, `[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest('.menu, pre, svg, .vh') && getComputedStyle(e).visibility !== 'hidden')
+	if over := js[string](b,
+		`[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest('.menu, pre, svg, .vh') && getComputedStyle(e).visibility !== 'hidden')
 		.map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 30)).slice(0, 3).join('; ')`); over != "" {
 		b.Errorf("%s: wider than the window: %s", name, over)
 	}
@@ -294,7 +303,8 @@ func (b *tab) examine(name, axe string) {
 		b.Errorf("%s: the page can be moved sideways by %d px", name, wide)
 	}
 	js[bool](b, axe+"; true")
-	for _, f := range js[[]string](b, `axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
+	for _, f := range js[[]string](b,
+		`axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
 		.flatMap((v) => v.nodes.map((n) => v.id + ': ' + n.target.join(' ') + ': ' + n.failureSummary)))`) {
 		b.Errorf("%s: %s", name, strings.ReplaceAll(f, "\n", " "))
 	}

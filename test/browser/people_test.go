@@ -42,7 +42,8 @@ func TestTokens(t *testing.T) {
 	b.until("document.querySelector('#description').value === 'nightly backup'")
 	// What is typed outlives a reload.
 	b.run(chromedp.Reload())
-	b.until("document.readyState === 'complete' && document.querySelector('#description').value === 'nightly backup' && !document.querySelector('[name=read]').checked")
+	b.until("document.readyState === 'complete' && document.querySelector('#description').value === 'nightly backup' " +
+		"&& !document.querySelector('[name=read]').checked")
 	b.click("[value=chosen]")
 	b.until("!document.querySelector('.of-secrets').checkVisibility()")
 	b.click("[value='read:buckets']")

@@ -41,7 +41,8 @@ func TestScreenReader(t *testing.T) {
 	b.tabTo("Save the secret")
 	b.keys(kb.Enter)
 	b.see("already")
-	if js[string](b, "document.querySelector('[role=alert]').parentElement.tagName + document.activeElement.textContent") != "FORMSave the secret" {
+	if js[string](b, "document.querySelector('[role=alert]').parentElement.tagName + "+
+		"document.activeElement.textContent") != "FORMSave the secret" {
 		t.Errorf("the focus is on %q", js[string](b, "document.activeElement.textContent"))
 	}
 	js[bool](b, "leaving = true")
@@ -72,10 +73,12 @@ func TestOutline(t *testing.T) {
 			return document.querySelectorAll('main h1').length === 1 ? '' : document.querySelectorAll('main h1').length + ' headings of the first level'; })()`); wrong != "" {
 			t.Errorf("%s: the headings: %s", name, wrong)
 		}
-		if bare := js[string](b, `[...document.querySelectorAll('input:not([type=hidden]), select, textarea')].filter((f) => !f.labels?.length && !f.ariaLabel).map((f) => f.id || f.name).join(' ')`); bare != "" {
+		if bare := js[string](b,
+			`[...document.querySelectorAll('input:not([type=hidden]), select, textarea')].filter((f) => !f.labels?.length && !f.ariaLabel).map((f) => f.id || f.name).join(' ')`); bare != "" {
 			t.Errorf("%s: fields without a name: %s", name, bare)
 		}
-		if other, ok := titles[js[string](b, "document.title")]; ok && path != pages[other] && name != "activity-none" && other != "activity-none" && name != "missing" {
+		if other, ok := titles[js[string](b, "document.title")]; ok && path != pages[other] &&
+			name != "activity-none" && other != "activity-none" && name != "missing" {
 			t.Errorf("%s and %s have the title %s", name, other, js[string](b, "document.title"))
 		}
 		titles[js[string](b, "document.title")] = name
@@ -93,14 +96,18 @@ func TestReader(t *testing.T) {
 	hers.typeIn("#password", password)
 	hers.click("main .button")
 	hers.see("change nothing")
-	for _, name := range []string{"secrets", "secret-versions", "secrets-deleted", "tokens", "members", "org", "orgs", "store", "preferences"} {
+	for _, name := range []string{"secrets", "secret-versions", "secrets-deleted", "tokens", "members", "org", "orgs",
+		"store", "preferences"} {
 		hers.open(pages[name])
-		for _, link := range js[[]string](hers, "[...document.querySelectorAll('nav a, main a, header a')].map((a) => a.href)") {
+		for _, link := range js[[]string](hers, "[...document.querySelectorAll('nav a, main a, header "+
+			"a')].map((a) => a.href)") {
 			if status := js[int](hers, fmt.Sprintf("fetch(%q).then((a) => a.status)", link)); status >= 400 {
 				t.Errorf("%s leads to %s, which is answered %d", name, link, status)
 			}
 		}
-		if forms := js[string](hers, "[...document.querySelectorAll('main form[method=post]')].filter((f) => f.querySelector('button:not(.copy, .quiet)')).map((f) => f.getAttribute('action')).filter((a) => !a.startsWith('/preferences')).join(' ')"); forms != "" {
+		if forms := js[string](hers, "[...document.querySelectorAll('main form[method=post]')].filter((f) => "+
+			"f.querySelector('button:not(.copy, .quiet)')).map((f) => f.getAttribute('action')).filter((a) => "+
+			"!a.startsWith('/preferences')).join(' ')"); forms != "" {
 			t.Errorf("%s offers %s", name, forms)
 		}
 	}

@@ -31,7 +31,8 @@ import (
 // TestVaultGoesAndComesBack seals Vault, takes it away, and brings it back, under pages that are being looked at.
 func TestVaultGoesAndComesBack(t *testing.T) {
 	v := vaulttest.Start(t, vaulttest.Persistent(t))
-	s := startServer(t, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.Token(t, vaulttest.Policy("secret"), time.Hour))
+	s := startServer(t, "--secret-store=vault", "--vault-addr="+v.Address,
+		"--vault-token="+v.Token(t, vaulttest.Policy("secret"), time.Hour))
 	b := openTab(t, s)
 	org := b.setUp()
 	b.add(org, "db/password", "x")
@@ -78,7 +79,8 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 func TestReadOnlyVault(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
-	s := startServer(t, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken, "--vault-mount="+mount, "--vault-read-only")
+	s := startServer(t, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken,
+		"--vault-mount="+mount, "--vault-read-only")
 	b := openTab(t, s)
 	org := b.setUp()
 	v.Write(t, mount, org[len("/orgs/"):], `{"db/password":"x"}`)
@@ -113,13 +115,16 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, data.Close()) })
-	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	keys, err := keyring.OpenOrInit(t.Context(), data,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	check(t, err)
 	t.Cleanup(keys.Close)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"file:" + filepath.Join(dir, "audit.log")}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log})
+	trail, err := audit.Open(audit.Config{Sinks: []string{"file:" + filepath.Join(dir, "audit.log")},
+		ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log})
 	check(t, err)
 	t.Cleanup(func() { check(t, trail.Close()) })
-	inVault, err := vault.New(t.Context(), vault.Config{Address: v.Address, Token: v.Token(t, vaulttest.Policy("secret"), time.Hour), Logger: log})
+	inVault, err := vault.New(t.Context(),
+		vault.Config{Address: v.Address, Token: v.Token(t, vaulttest.Policy("secret"), time.Hour), Logger: log})
 	check(t, err)
 	t.Cleanup(inVault.Close)
 	metrics := prometheus.NewRegistry()
@@ -128,13 +133,18 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	guard := access.NewGuard(trail)
 	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log})
 	check(t, err)
-	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: s.store, Logger: log})
+	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: s.store,
+		Logger: log})
 	check(t, err)
-	o, err := users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, directory.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
+	o, err := users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}},
+		directory.Setup{User: operator, Password: password, Org: acme, Bucket: "b"})
 	check(t, err)
 	s.org = o.Org.ID
-	s.ui, err = ui.New(ui.Config{Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store, Trail: trail,
-		StoreName: "vault", Gather: metrics, Logger: log, Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }})
+	s.ui, err = ui.New(ui.Config{Guard: guard, Authn: logins, Directory: users,
+		Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store, Trail: trail,
+		StoreName: "vault", Gather: metrics, Logger: log, Now: func() time.Time {
+			return time.Now().Add(time.Duration(s.ahead.Load()))
+		}})
 	check(t, err)
 	server := httptest.NewServer(s.ui)
 	t.Cleanup(server.Close)
@@ -148,7 +158,9 @@ func (s *site) live(t *testing.T, calls int) {
 	for i := range calls {
 		key := fmt.Sprintf("service-%d/password", i)
 		if i%5 == 0 {
-			_, _ = s.store.Apply(t.Context(), s.org, secret.Change{Set: map[string]secret.Value{key: secret.NewValue([]byte("x"))}}) // fails while Vault is away
+			// fails while Vault is away
+			_, _ = s.store.Apply(t.Context(), s.org,
+				secret.Change{Set: map[string]secret.Value{key: secret.NewValue([]byte("x"))}})
 		} else {
 			_, _ = s.store.Keys(t.Context(), s.org)
 		}

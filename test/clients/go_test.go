@@ -90,12 +90,14 @@ func goSetup(t *testing.T, w *walk) {
 	refused(t, err, 401, "unauthorized")
 	_, err = w.client.Setup(ctx, "ann", "short", "acme", "metrics", 24)
 	refused(t, err, 400, "invalid")
-	first := must[*domain.OnboardingResponse](t)(w.client.Setup(ctx, "ann", "ann's long password", "acme", "metrics", 24))
+	first := must[*domain.OnboardingResponse](t)(w.client.Setup(ctx, "ann", "ann's long password", "acme",
+		"metrics", 24))
 	_, err = connect(t, w.url, "").Setup(ctx, "eve", "eve's long password", "acme", "metrics", 0)
 	if err == nil {
 		t.Error("a second setup went through")
 	}
-	w.client, w.org, w.user = connect(t, w.url, *first.Auth.Token), first.Org, &domain.User{Id: first.User.Id, Name: first.User.Name}
+	w.client, w.org, w.user = connect(t, w.url, *first.Auth.Token), first.Org,
+		&domain.User{Id: first.User.Id, Name: first.User.Name}
 }
 
 // setSecrets does what programs do that use the client: it sends a request of its own through the client's service.
@@ -104,7 +106,8 @@ func setSecrets(ctx context.Context, c influxdb2.Client, org string, values map[
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, c.HTTPService().ServerAPIURL()+"orgs/"+org+"/secrets", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, c.HTTPService().ServerAPIURL()+"orgs/"+org+"/secrets",
+		bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -119,12 +122,14 @@ func goSecrets(t *testing.T, w *walk) {
 	ctx, c := t.Context(), w.client.APIClient()
 	keys := func() []string {
 		t.Helper()
-		return *must[*domain.SecretKeysResponse](t)(c.GetOrgsIDSecrets(ctx, &domain.GetOrgsIDSecretsAllParams{OrgID: *w.org.Id})).Secrets
+		return *must[*domain.SecretKeysResponse](t)(c.GetOrgsIDSecrets(ctx,
+			&domain.GetOrgsIDSecretsAllParams{OrgID: *w.org.Id})).Secrets
 	}
 	set := func(org string, values map[string]string) error { return setSecrets(ctx, w.client, org, values) }
 	// The client's own call sends {} whatever it is given, since its type for the body lost its MarshalJSON.
 	done(t, c.PatchOrgsIDSecrets(ctx, &domain.PatchOrgsIDSecretsAllParams{OrgID: *w.org.Id,
-		Body: domain.PatchOrgsIDSecretsJSONRequestBody{AdditionalProperties: map[string]string{"lost": "by the client"}}}))
+		Body: domain.PatchOrgsIDSecretsJSONRequestBody{AdditionalProperties: map[string]string{
+			"lost": "by the client"}}}))
 	refused(t, set("0123456789abcdef", map[string]string{"a": "b"}), 404, "not found")
 	refused(t, set(*w.org.Id, map[string]string{"": "b"}), 400, "invalid")
 	if k := keys(); k == nil || len(k) > 0 {
@@ -188,17 +193,20 @@ func goOrganizations(t *testing.T, w *walk) {
 	description := "rain"
 	org.Description = &description
 	org = must[*domain.Organization](t)(orgs.UpdateOrganization(ctx, org))
-	if o := must[*domain.Organization](t)(orgs.FindOrganizationByName(ctx, "umbrella")); *o.Id != *org.Id || *o.Description != "rain" {
+	if o := must[*domain.Organization](t)(orgs.FindOrganizationByName(ctx, "umbrella")); *o.Id != *org.Id ||
+		*o.Description != "rain" {
 		t.Errorf("umbrella is %v", o)
 	}
 	if all := must[*[]domain.Organization](t)(orgs.GetOrganizations(ctx)); len(*all) != 2 {
 		t.Errorf("there are %d organizations", len(*all))
 	}
 	must[*domain.ResourceMember](t)(orgs.AddMember(ctx, org, w.user))
-	if m := must[*[]domain.ResourceMember](t)(orgs.GetMembers(ctx, org)); len(*m) != 1 || *(*m)[0].Role != domain.ResourceMemberRoleMember {
+	if m := must[*[]domain.ResourceMember](t)(orgs.GetMembers(ctx, org)); len(*m) != 1 ||
+		*(*m)[0].Role != domain.ResourceMemberRoleMember {
 		t.Errorf("members are %v", *m)
 	}
-	if o := must[*[]domain.Organization](t)(orgs.FindOrganizationsByUserID(ctx, *w.user.Id)); len(*o) != 1 || (*o)[0].Name != "umbrella" {
+	if o := must[*[]domain.Organization](t)(orgs.FindOrganizationsByUserID(ctx, *w.user.Id)); len(*o) != 1 ||
+		(*o)[0].Name != "umbrella" {
 		t.Errorf("bob's are %v", *o)
 	}
 	done(t, orgs.RemoveMember(ctx, org, w.user))
@@ -215,7 +223,8 @@ func goOrganizations(t *testing.T, w *walk) {
 
 func goAuthorizations(t *testing.T, w *walk) {
 	ctx, auths := t.Context(), w.client.AuthorizationsAPI()
-	write := []domain.Permission{{Action: domain.PermissionActionWrite, Resource: domain.Resource{Type: domain.ResourceTypeSecrets, OrgID: w.org.Id}}}
+	write := []domain.Permission{{Action: domain.PermissionActionWrite,
+		Resource: domain.Resource{Type: domain.ResourceTypeSecrets, OrgID: w.org.Id}}}
 	auth := must[*domain.Authorization](t)(auths.CreateAuthorizationWithOrgID(ctx, *w.org.Id, write))
 	_, err := auths.CreateAuthorizationWithOrgID(ctx, "0123456789abcdef", write)
 	refused(t, err, 404, "not found")
@@ -227,24 +236,32 @@ func goAuthorizations(t *testing.T, w *walk) {
 	_, err = writer.APIClient().GetOrgsIDSecrets(ctx, &domain.GetOrgsIDSecretsAllParams{OrgID: *w.org.Id})
 	refused(t, err, 401, "unauthorized")
 	for name, list := range map[string]func() (*[]domain.Authorization, error){
-		"all":          func() (*[]domain.Authorization, error) { return auths.GetAuthorizations(ctx) },
-		"by user name": func() (*[]domain.Authorization, error) { return auths.FindAuthorizationsByUserName(ctx, "ann") },
-		"by org name":  func() (*[]domain.Authorization, error) { return auths.FindAuthorizationsByOrgName(ctx, "acme") },
-		"by org":       func() (*[]domain.Authorization, error) { return auths.FindAuthorizationsByOrgID(ctx, *w.org.Id) },
+		"all": func() (*[]domain.Authorization, error) { return auths.GetAuthorizations(ctx) },
+		"by user name": func() (*[]domain.Authorization, error) {
+			return auths.FindAuthorizationsByUserName(ctx, "ann")
+		},
+		"by org name": func() (*[]domain.Authorization, error) {
+			return auths.FindAuthorizationsByOrgName(ctx, "acme")
+		},
+		"by org": func() (*[]domain.Authorization, error) { return auths.FindAuthorizationsByOrgID(ctx, *w.org.Id) },
 	} {
 		if all := must[*[]domain.Authorization](t)(list()); len(*all) != 2 {
 			t.Errorf("%s: %d authorizations", name, len(*all))
 		}
 	}
 	// One with an action that the client does not know is listed and handed back like any other.
-	use := []domain.Permission{{Action: "use", Resource: domain.Resource{Type: domain.ResourceTypeSecrets, OrgID: w.org.Id}}}
+	use := []domain.Permission{{Action: "use", Resource: domain.Resource{Type: domain.ResourceTypeSecrets,
+		OrgID: w.org.Id}}}
 	agent := must[*domain.Authorization](t)(auths.CreateAuthorizationWithOrgID(ctx, *w.org.Id, use))
 	listed := *must[*[]domain.Authorization](t)(auths.FindAuthorizationsByOrgID(ctx, *w.org.Id))
-	if i := slices.IndexFunc(listed, func(a domain.Authorization) bool { return *a.Id == *agent.Id }); i < 0 || (*listed[i].Permissions)[0].Action != "use" {
+	if i := slices.IndexFunc(listed, func(a domain.Authorization) bool {
+		return *a.Id == *agent.Id
+	}); i < 0 || (*listed[i].Permissions)[0].Action != "use" {
 		t.Errorf("the agent's authorization is not listed as it was made: %v", listed)
 	}
 	done(t, auths.DeleteAuthorization(ctx, agent))
-	off := must[*domain.Authorization](t)(auths.UpdateAuthorizationStatus(ctx, auth, domain.AuthorizationUpdateRequestStatusInactive))
+	off := must[*domain.Authorization](t)(auths.UpdateAuthorizationStatus(ctx, auth,
+		domain.AuthorizationUpdateRequestStatusInactive))
 	if *off.Status != domain.AuthorizationUpdateRequestStatusInactive {
 		t.Errorf("it is %v", *off.Status)
 	}
@@ -255,13 +272,15 @@ func goAuthorizations(t *testing.T, w *walk) {
 
 func goBuckets(t *testing.T, w *walk) {
 	ctx, buckets := t.Context(), w.client.BucketsAPI()
-	bucket := must[*domain.Bucket](t)(buckets.CreateBucketWithName(ctx, w.org, "cpu", domain.RetentionRule{EverySeconds: 3600}))
+	bucket := must[*domain.Bucket](t)(buckets.CreateBucketWithName(ctx, w.org, "cpu",
+		domain.RetentionRule{EverySeconds: 3600}))
 	_, err := buckets.CreateBucketWithName(ctx, w.org, "cpu")
 	refused(t, err, 422, "conflict")
 	description := "of all machines"
 	bucket.Description = &description
 	bucket = must[*domain.Bucket](t)(buckets.UpdateBucket(ctx, bucket))
-	if b := must[*domain.Bucket](t)(buckets.FindBucketByName(ctx, "cpu")); *b.Id != *bucket.Id || *b.Description != description || b.RetentionRules[0].EverySeconds != 3600 {
+	if b := must[*domain.Bucket](t)(buckets.FindBucketByName(ctx, "cpu")); *b.Id != *bucket.Id ||
+		*b.Description != description || b.RetentionRules[0].EverySeconds != 3600 {
 		t.Errorf("cpu is %v", b)
 	}
 	if all := must[*[]domain.Bucket](t)(buckets.FindBucketsByOrgID(ctx, *w.org.Id)); len(*all) != 4 {

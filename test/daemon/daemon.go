@@ -35,7 +35,8 @@ func Start(t testing.TB, flags ...string) *Daemon {
 		t.Fatal("set STRONGROOM_BIN to the folder with influxd and influx (make test does)")
 	}
 	d := &Daemon{bin: bin, home: t.TempDir()}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "influxd"), append([]string{"--http-bind-address", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "influxd"),
+		append([]string{"--http-bind-address", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
 	cmd.Env = []string{"HOME=" + d.home, "PATH=" + os.Getenv("PATH")}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -80,7 +81,8 @@ func Start(t testing.TB, flags ...string) *Daemon {
 		Org  struct{ ID string }
 		Auth struct{ Token string }
 	}
-	d.Call(t, "", "POST", "/api/v2/setup", `{"username":"admin","password":"correct horse","org":"acme","bucket":"metrics"}`, &o)
+	d.Call(t, "", "POST", "/api/v2/setup",
+		`{"username":"admin","password":"correct horse","org":"acme","bucket":"metrics"}`, &o)
 	d.Token, d.OrgID = o.Auth.Token, o.Org.ID
 	return d
 }
@@ -124,7 +126,8 @@ func (d *Daemon) VaultToken(t testing.TB, everywhere bool) string {
 		ps = append(ps, `{"action":"`+a+`","resource":{"type":"secrets"`+org+`}}`)
 	}
 	var auth struct{ Token string }
-	d.Call(t, d.Token, "POST", "/api/v2/authorizations", `{"orgID":"`+d.OrgID+`","permissions":[`+strings.Join(ps, ",")+`]}`, &auth)
+	d.Call(t, d.Token, "POST", "/api/v2/authorizations", `{"orgID":"`+d.OrgID+`","permissions":[`+strings.Join(ps,
+		",")+`]}`, &auth)
 	return auth.Token
 }
 

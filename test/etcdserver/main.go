@@ -1,5 +1,5 @@
-// Command etcdserver runs one member of a real etcd cluster, for tests. It prints a line of JSON when it serves, and ends
-// when its standard input does, so that none outlives the test that started it. It is never part of the product.
+// Command etcdserver runs one member of a real etcd cluster, for tests. It prints a line of JSON when it serves, and
+// ends when its standard input does, so that none outlives the test that started it. It is never part of the product.
 //
 //	etcdserver -name a -dir DIR -client http://127.0.0.1:0 -peer http://127.0.0.1:4001 -cluster a=http://127.0.0.1:4001
 package main
@@ -33,7 +33,8 @@ func run() error {
 	flag.Int64Var(&c.QuotaBackendBytes, "quota", 0, "largest size of its data; 0 for etcd's default")
 	flag.StringVar(&c.ClientTLSInfo.CertFile, "cert", "", "certificate shown to clients")
 	flag.StringVar(&c.ClientTLSInfo.KeyFile, "key", "", "its key")
-	flag.StringVar(&c.ClientTLSInfo.TrustedCAFile, "client-ca", "", "authority of clients' certificates, which they must show")
+	flag.StringVar(&c.ClientTLSInfo.TrustedCAFile, "client-ca", "",
+		"authority of clients' certificates, which they must show")
 	wait := flag.Duration("wait", time.Minute, "longest time until it serves")
 	flag.Parse()
 	if c.Dir == "" {

@@ -16,7 +16,8 @@ import (
 func TestConsulTemplate(t *testing.T) {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "consul-template")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/hashicorp/consul-template").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin,
+		"github.com/hashicorp/consul-template").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	d := daemon.Start(t, "--vault-api-refresh", "1s")
@@ -24,7 +25,8 @@ func TestConsulTemplate(t *testing.T) {
 	d.Set(t, map[string]string{"db/password": "first", "db/user": "u"})
 	in, out := filepath.Join(dir, "in.tpl"), filepath.Join(dir, "out")
 	must(t, os.WriteFile(in, []byte(`{{ with secret "secret/acme/db/password" }}{{ .Data.data.value }}{{ end }}`+
-		`{{ range secrets "secret/acme/db" }} {{ . }}{{ end }}{{ with secret "secret/data/`+d.OrgID+`" }} {{ index .Data.data "db/user" }}{{ end }}`), 0o600))
+		`{{ range secrets "secret/acme/db" }} {{ . }}{{ end }}{{ with secret "secret/data/`+d.OrgID+
+		`" }} {{ index .Data.data "db/user" }}{{ end }}`), 0o600))
 	if said, err := d.Run(t, token, dir, bin, "-once", "-template", in+":"+out); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}

@@ -19,10 +19,12 @@ func TestJavaScript(t *testing.T) {
 	}
 	d := daemon.Start(t)
 	token := d.VaultToken(t, false)
-	if out, err := d.Run(t, token, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
+	if out, err := d.Run(t, token, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
+		"--prefer-offline"); err != nil {
 		t.Fatalf("npm ci: %v (install Node.js 20 or later, with npm)\n%s", err, out)
 	}
-	if out, err := d.Run(t, token, dir, "node", "walk.mjs", "acme"); err != nil || !strings.Contains(out, "walked to the end") {
+	if out, err := d.Run(t, token, dir, "node", "walk.mjs", "acme"); err != nil ||
+		!strings.Contains(out, "walked to the end") {
 		t.Errorf("it ended before the end: %v\n%s", err, out)
 	}
 }

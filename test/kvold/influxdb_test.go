@@ -13,8 +13,8 @@ import (
 	"strongroom/test/daemon"
 )
 
-// influxdb is the secret service of InfluxDB, as far as it talks to Vault: an organisation is one entry, which is read, changed
-// and written with the version that was read.
+// influxdb is the secret service of InfluxDB, as far as it talks to Vault: an organisation is one entry, which is read,
+// changed and written with the version that was read.
 type influxdb struct{ client *api.Client }
 
 func connect(t *testing.T, d *daemon.Daemon, token string) influxdb {
@@ -65,7 +65,8 @@ func (i influxdb) change(org string, f func(map[string]string)) error {
 	for k, v := range m {
 		data[k] = v
 	}
-	_, err = i.client.Logical().Write(path(org), map[string]interface{}{"data": data, "options": map[string]interface{}{"cas": version}})
+	_, err = i.client.Logical().Write(path(org), map[string]interface{}{"data": data,
+		"options": map[string]interface{}{"cas": version}})
 	return err
 }
 
@@ -110,7 +111,9 @@ func TestInfluxDB(t *testing.T) {
 	if m, v, err := i.load(elsewhere); err != nil || len(m) != 0 || v != 0 {
 		t.Errorf("an unknown organisation: %v, %d, %v", m, v, err)
 	}
-	if err := i.change(elsewhere, func(m map[string]string) { m["a"] = "b" }); err == nil || !strings.Contains(err.Error(), "--vault-api-new-orgs") {
+	if err := i.change(elsewhere, func(m map[string]string) {
+		m["a"] = "b"
+	}); err == nil || !strings.Contains(err.Error(), "--vault-api-new-orgs") {
 		t.Errorf("a write to an unknown organisation: %v", err)
 	}
 }
@@ -118,13 +121,17 @@ func TestInfluxDB(t *testing.T) {
 // TestNoRefusalLooksLikeSuccess: this client takes 429 for success, and loses the write.
 func TestNoRefusalLooksLikeSuccess(t *testing.T) {
 	d := daemon.Start(t)
-	for name, i := range map[string]influxdb{"no token": connect(t, d, ""), "a wrong one": connect(t, d, "nonsense"), "the operator's, which may not use secrets": connect(t, d, d.Token)} {
-		if err := i.change(d.OrgID, func(m map[string]string) { m["a"] = "b" }); err == nil || !strings.Contains(err.Error(), "Code: 403") {
+	for name, i := range map[string]influxdb{"no token": connect(t, d, ""), "a wrong one": connect(t, d, "nonsense"),
+		"the operator's, which may not use secrets": connect(t, d, d.Token)} {
+		if err := i.change(d.OrgID, func(m map[string]string) {
+			m["a"] = "b"
+		}); err == nil || !strings.Contains(err.Error(), "Code: 403") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	i := connect(t, d, d.VaultToken(t, false))
-	_, err := i.client.Logical().Write(path(d.OrgID), map[string]interface{}{"data": map[string]interface{}{"a": 1}, "options": map[string]interface{}{"cas": 0}})
+	_, err := i.client.Logical().Write(path(d.OrgID), map[string]interface{}{"data": map[string]interface{}{"a": 1},
+		"options": map[string]interface{}{"cas": 0}})
 	if err == nil || !strings.Contains(err.Error(), "must be a text") {
 		t.Errorf("a number: %v", err)
 	}

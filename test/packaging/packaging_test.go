@@ -1,5 +1,5 @@
-// Package packaging makes a release and uses it as a machine does that gets it: the Debian package is installed into a copy
-// of this machine's system that goes away with the test, started as its unit says, upgraded and removed.
+// Package packaging makes a release and uses it as a machine does that gets it: the Debian package is installed into a
+// copy of this machine's system that goes away with the test, started as its unit says, upgraded and removed.
 package packaging
 
 import (
@@ -117,7 +117,8 @@ func testUnit(t *testing.T, deb string) {
 	if err := os.WriteFile(unit, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := run(t, dir, nil, "systemd-analyze", "verify", "--man=no", unit); strings.Contains(out, "strongroom.service:") {
+	if out := run(t, dir, nil, "systemd-analyze", "verify", "--man=no", unit); strings.Contains(out,
+		"strongroom.service:") {
 		t.Errorf("systemd-analyze verify:\n%s", out)
 	}
 	// 20 of 100: what is left is the network.

@@ -94,7 +94,8 @@ func (s *Stack) Setup(t *testing.T) Admin {
 	}
 	s.Hide(AdminPassword)
 	s.Must(t, Request{Method: "POST", Path: "/api/v2/setup",
-		Body: `{"username":"admin","password":"` + AdminPassword + `","org":"acme","bucket":"metrics"}`}, http.StatusCreated, &o)
+		Body: `{"username":"admin","password":"` + AdminPassword + `","org":"acme","bucket":"metrics"}`},
+		http.StatusCreated, &o)
 	s.Hide(o.Auth.Token)
 	return Admin{Token: o.Auth.Token, UserID: o.User.ID, OrgID: o.Org.ID, BucketID: o.Bucket.ID, AuthID: o.Auth.ID}
 }

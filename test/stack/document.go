@@ -46,7 +46,8 @@ func ReadDocument(t *testing.T) *Document {
 	return &Document{spec: spec, router: router, seen: make(map[string]map[int]bool)}
 }
 
-// Watch passes requests on to the API and fails the test where one of them, or its answer, is not what the document says.
+// Watch passes requests on to the API and fails the test where one of them, or its answer, is not
+// what the document says.
 func (d *Document) Watch(t *testing.T, api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var sent bytes.Buffer
@@ -112,7 +113,8 @@ func (d *Document) check(r *http.Request, body []byte, answer *httptest.Response
 
 // validate holds the answer against the document, and, where it is a success, the request too: what the document
 // refuses, the server must refuse.
-func (d *Document) validate(r *http.Request, body []byte, answer *httptest.ResponseRecorder, route *routers.Route, params map[string]string) error {
+func (d *Document) validate(r *http.Request, body []byte, answer *httptest.ResponseRecorder, route *routers.Route,
+	params map[string]string) error {
 	if len(body) > 0 {
 		r.Header.Set("Content-Type", "application/json") // whatever it is called, as the document says
 	}
@@ -124,8 +126,8 @@ func (d *Document) validate(r *http.Request, body []byte, answer *httptest.Respo
 			return fmt.Errorf("the document would refuse the request: %w", err)
 		}
 	}
-	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: answer.Code, Header: answer.Header(),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true}}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: answer.Code,
+		Header: answer.Header(), Options: &openapi3filter.Options{IncludeResponseStatus: true}}
 	if err := openapi3filter.ValidateResponse(context.Background(), out.SetBodyBytes(answer.Body.Bytes())); err != nil {
 		return fmt.Errorf("the answer is not as documented: %w", err)
 	}
@@ -169,7 +171,8 @@ func checkError(r *http.Request, answer *httptest.ResponseRecorder) error {
 		return fmt.Errorf("an error without the form of errors: %w", err)
 	}
 	if e.Code == "" || e.Message == "" || answer.Header().Get("X-Platform-Error-Code") != e.Code {
-		return fmt.Errorf("code %q, message %q, header %q", e.Code, e.Message, answer.Header().Get("X-Platform-Error-Code"))
+		return fmt.Errorf("code %q, message %q, header %q", e.Code, e.Message,
+			answer.Header().Get("X-Platform-Error-Code"))
 	}
 	return nil
 }

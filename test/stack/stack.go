@@ -73,14 +73,16 @@ func Start(t *testing.T, o Options) *Stack {
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, data.Close()) })
-	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	keys, err := keyring.OpenOrInit(t.Context(), data,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	t.Cleanup(keys.Close)
 	sink := "file:" + s.audit
 	if o.NoAuditFile {
 		sink = "stdout"
 	}
-	trail, err := audit.Open(audit.Config{Sinks: []string{sink}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log, Stdout: &s.log})
+	trail, err := audit.Open(audit.Config{Sinks: []string{sink}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log,
+		Stdout: &s.log})
 	must(t, err)
 	t.Cleanup(func() { must(t, trail.Close()) })
 
@@ -101,12 +103,13 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	must(t, err)
 	users, err := directory.New(directory.Config{
-		KV: identities, Mark: keys, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses}, Logger: log, Now: s.Clock.Now,
+		KV: identities, Mark: keys, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses},
+		Logger: log, Now: s.Clock.Now,
 	})
 	must(t, err)
 	s.Seals = rotation.New(rotation.Config{
-		Keyring: keys, Rewriter: parts.Rewriter{Identities: identities, Secrets: embedded, Log: log}, Guard: guard, Logger: log,
-		Seal: func(ctx context.Context, to rotation.Target) (seal.Seal, error) {
+		Keyring: keys, Rewriter: parts.Rewriter{Identities: identities, Secrets: embedded, Log: log}, Guard: guard,
+		Logger: log, Seal: func(ctx context.Context, to rotation.Target) (seal.Seal, error) {
 			made, err := seal.KeyFile(to.KeyFile).Create(ctx)
 			if err != nil {
 				return nil, errs.Wrap(err, errs.Unprocessable, "no such key file")
@@ -116,8 +119,11 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	api, err := httpapi.New(httpapi.Config{
 		Seals: s.Seals, Data: data,
-		Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.Store, guard, users, uses, secret.Limits{}), Store: s.Store, Trail: trail,
-		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any { return map[string]any{"secret-store": "bolt"} },
+		Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.Store, guard, users, uses,
+			secret.Limits{}), Store: s.Store, Trail: trail,
+		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any {
+			return map[string]any{"secret-store": "bolt"}
+		},
 		Metrics: metrics, Gather: metrics, Logger: log,
 	})
 	must(t, err)

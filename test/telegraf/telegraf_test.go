@@ -1,5 +1,5 @@
-// Package telegraf runs Telegraf's own code that reads secrets over HTTP, configured as docs/agents.md says, against the
-// real API. It is a module of its own: Telegraf brings hundreds of others.
+// Package telegraf runs Telegraf's own code that reads secrets over HTTP, configured as docs/agents.md says, against
+// the real API. It is a module of its own: Telegraf brings hundreds of others.
 package telegraf
 
 import (
@@ -36,7 +36,8 @@ func TestTelegraf(t *testing.T) {
 	s.Must(t, stack.Request{Method: "PATCH", Path: "/api/v2/orgs/" + admin.OrgID + "/secrets", Token: admin.Token,
 		Body: `{"telegraf_db":"the password of the database","others":"not for agents"}`}, 204, nil)
 	var agent struct{ Token string }
-	s.Must(t, stack.Request{Method: "POST", Path: "/api/v2/authorizations", Token: admin.Token, Body: `{"orgID":"` + admin.OrgID + `",
+	s.Must(t, stack.Request{Method: "POST", Path: "/api/v2/authorizations", Token: admin.Token,
+		Body: `{"orgID":"` + admin.OrgID + `",
 		"permissions":[{"action":"use","resource":{"type":"secrets","orgID":"` + admin.OrgID + `","name":"telegraf_*"}}]}`}, 201, &agent)
 
 	resolve := func(t *testing.T, token, key string) (string, error) {
@@ -63,7 +64,8 @@ func TestTelegraf(t *testing.T) {
 		v, _, err := f()
 		return string(v), err
 	}
-	for name, token := range map[string]string{"no token": "nonsense", "a token that may not use secrets": admin.Token} {
+	for name, token := range map[string]string{"no token": "nonsense",
+		"a token that may not use secrets": admin.Token} {
 		if v, err := resolve(t, token, "telegraf_db"); err == nil || !strings.Contains(err.Error(), "401") {
 			t.Errorf("%s: %q, %v", name, v, err)
 		}

@@ -40,7 +40,8 @@ func TestTelegrafVault(t *testing.T) {
 	secretID := call("POST", "auth/approle/role/telegraf/secret-id", "{}")["secret_id"].(string)
 
 	store, _, _ := strings.Cut(text, "[[inputs.")
-	store = strings.NewReplacer("http://localhost:9999", d.URL, "<org-id>", d.OrgID, "<role-id>", roleID, "<secret-id>", secretID).Replace(store)
+	store = strings.NewReplacer("http://localhost:9999", d.URL, "<org-id>", d.OrgID, "<role-id>", roleID, "<secret-id>",
+		secretID).Replace(store)
 	c := config.NewConfig()
 	if err := c.LoadConfigData([]byte(store), ""); err != nil {
 		t.Fatal(err)

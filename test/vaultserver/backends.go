@@ -16,7 +16,8 @@ import (
 var (
 	logicalBackends    = map[string]logical.Factory{"kv": kv.Factory, "transit": transit.Factory}
 	credentialBackends = map[string]logical.Factory{
-		"approle": approle.Factory, "cert": cert.Factory, "jwt": jwt.Factory, "kubernetes": kubernetes.Factory, "userpass": userpass.Factory,
+		"approle": approle.Factory, "cert": cert.Factory, "jwt": jwt.Factory, "kubernetes": kubernetes.Factory,
+		"userpass": userpass.Factory,
 	}
 )
 

@@ -7,8 +7,8 @@
 // It is a module and a process of its own: its dependencies stay out of the product, and a test can kill it.
 //
 // It prints one line of JSON with its address, root token and unseal key when it is ready, and ends when its standard
-// input does, so that it never outlives a test. What else a test wants (seal, mounts, policies, auth methods) it does over
-// Vault's API.
+// input does, so that it never outlives a test. What else a test wants (seal, mounts, policies, auth methods) it
+// does over Vault's API.
 package main
 
 import (
@@ -62,7 +62,8 @@ func main() {
 	flag.StringVar(&o.tlsCert, "tls-cert", "", "serve TLS with this certificate (PEM)")
 	flag.StringVar(&o.tlsKey, "tls-key", "", "its key (PEM)")
 	flag.StringVar(&o.tlsClientCA, "tls-client-ca", "", "require client certificates that this authority signed (PEM)")
-	flag.IntVar(&o.maxValueSize, "max-value-size", 0, "what the storage takes in one entry, in bytes (in memory only); 0: anything")
+	flag.IntVar(&o.maxValueSize, "max-value-size", 0, "what the storage takes in one entry, in bytes (in memory "+
+		"only); 0: anything")
 	flag.BoolVar(&o.noMount, "no-mount", false, "do not mount KV version 2 at secret/")
 	flag.BoolVar(&o.verbose, "v", false, "log more than errors")
 	flag.Parse()
@@ -97,7 +98,8 @@ func run(o options) error {
 
 	server := &http.Server{
 		Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{
-			Core: core, ListenerConfig: &configutil.Listener{MaxRequestSize: vaulthttp.DefaultMaxRequestSize, MaxRequestDuration: 90 * time.Second},
+			Core: core, ListenerConfig: &configutil.Listener{MaxRequestSize: vaulthttp.DefaultMaxRequestSize,
+				MaxRequestDuration: 90 * time.Second},
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.StandardLogger(nil),
@@ -136,7 +138,8 @@ func listen(o options) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
 		ClientAuth: tls.RequestClientCert} // what the cert auth method needs to see one
 	if o.tlsClientCA != "" {
 		pem, err := os.ReadFile(o.tlsClientCA)
@@ -168,9 +171,9 @@ func open(ctx context.Context, o options, log hclog.Logger) (*vault.Core, keys, 
 		return nil, k, err
 	}
 	core, err := vault.NewCore(&vault.CoreConfig{
-		Physical: storage, Logger: log, DisableMlock: true, EnableUI: false, ClusterName: "test", RedirectAddr: "http://127.0.0.1:8200",
-		LogicalBackends: logicalBackends, CredentialBackends: credentialBackends, BuiltinRegistry: registry{},
-		DefaultLeaseTTL: 0, MaxLeaseTTL: 0,
+		Physical: storage, Logger: log, DisableMlock: true, EnableUI: false, ClusterName: "test",
+		RedirectAddr: "http://127.0.0.1:8200", LogicalBackends: logicalBackends, CredentialBackends: credentialBackends,
+		BuiltinRegistry: registry{}, DefaultLeaseTTL: 0, MaxLeaseTTL: 0,
 	})
 	if err != nil {
 		return nil, k, err
@@ -246,8 +249,10 @@ func awaitKV(ctx context.Context, core *vault.Core, token string) error {
 	}
 }
 
-func request(ctx context.Context, core *vault.Core, token string, op logical.Operation, path string, data map[string]any) error {
-	resp, err := core.HandleRequest(namespace.RootContext(ctx), &logical.Request{Operation: op, Path: path, ClientToken: token, Data: data})
+func request(ctx context.Context, core *vault.Core, token string, op logical.Operation, path string,
+	data map[string]any) error {
+	resp, err := core.HandleRequest(namespace.RootContext(ctx), &logical.Request{Operation: op, Path: path,
+		ClientToken: token, Data: data})
 	if err != nil {
 		return err
 	}

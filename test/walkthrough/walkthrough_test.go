@@ -27,8 +27,8 @@ type block struct {
 	cmds []command
 }
 
-// command is a line to type, with the lines that are expected back. In those, "…" stands for anything and <org-id> for the
-// organisation's ID.
+// command is a line to type, with the lines that are expected back. In those, "…" stands for anything and <org-id> for
+// the organisation's ID.
 type command struct {
 	line string
 	want []string
@@ -66,8 +66,10 @@ func TestREADME(t *testing.T) {
 	home := t.TempDir()
 	port := freePort(t)
 	w := &walk{t: t, home: home, fix: strings.NewReplacer(
-		"localhost:9999", "localhost:"+port, "VAULT_ADDR='http://127.0.0.1:8200'", "VAULT_ADDR='"+v.Address+"'", "VAULT_TOKEN='…'", "VAULT_TOKEN='"+v.RootToken+"'",
-	), env: append(goCaches(t), "HOME="+home, "INFLUXD_HTTP_BIND_ADDRESS=127.0.0.1:"+port, "INFLUX_HOST=http://localhost:"+port)}
+		"localhost:9999", "localhost:"+port, "VAULT_ADDR='http://127.0.0.1:8200'", "VAULT_ADDR='"+v.Address+"'",
+		"VAULT_TOKEN='…'", "VAULT_TOKEN='"+v.RootToken+"'",
+	), env: append(goCaches(t), "HOME="+home, "INFLUXD_HTTP_BIND_ADDRESS=127.0.0.1:"+port,
+		"INFLUX_HOST=http://localhost:"+port)}
 	w.startShell()
 	for _, blk := range blocks {
 		switch blk.kind {
@@ -84,8 +86,8 @@ func TestREADME(t *testing.T) {
 	w.stopServer()
 }
 
-// goCaches is the environment with Go's caches where they are, although HOME will be another: make run need not fetch and
-// compile everything again.
+// goCaches is the environment with Go's caches where they are, although HOME will be another: make run need not fetch
+// and compile everything again.
 func goCaches(t *testing.T) []string {
 	env := os.Environ()
 	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
@@ -212,8 +214,8 @@ func (w *walk) compare(line, got, want string) {
 	}
 }
 
-// startServer runs a block in the second terminal and waits for the first line it promises. Exports are typed in the first
-// one too, where the rest of the walk needs them.
+// startServer runs a block in the second terminal and waits for the first line it promises. Exports are typed in the
+// first one too, where the rest of the walk needs them.
 func (w *walk) startServer(blk block) {
 	w.t.Helper()
 	w.stopServer()

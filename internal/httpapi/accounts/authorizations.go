@@ -52,9 +52,10 @@ type resourceJSON struct {
 func authBody(a identity.Authorization, token, user string, orgs map[string]string) authJSON {
 	self := "/api/v2/authorizations/" + a.ID.String()
 	j := authJSON{
-		ID: a.ID, Token: token, Status: a.Status, Description: a.Description, OrgID: a.OrgID, Org: orgs[a.OrgID.String()],
-		UserID: a.UserID, User: user, Permissions: make([]permissionJSON, len(a.Permissions)),
-		Links:     map[string]string{"self": self, "user": "/api/v2/users/" + a.UserID.String()},
+		ID: a.ID, Token: token, Status: a.Status, Description: a.Description, OrgID: a.OrgID,
+		Org: orgs[a.OrgID.String()], UserID: a.UserID, User: user,
+		Permissions: make([]permissionJSON, len(a.Permissions)), Links: map[string]string{"self": self,
+			"user": "/api/v2/users/" + a.UserID.String()},
 		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, ExpiresAt: a.ExpiresAt, LastUsedAt: a.LastUsedAt,
 	}
 	for i, p := range a.Permissions {
@@ -117,7 +118,8 @@ func (n *names) body(auth identity.Authorization, token string) (authJSON, error
 	return authBody(auth, token, user, n.orgs), nil
 }
 
-// made is body for what has just been made or changed, which must be told though a name cannot be read: it is then missing.
+// made is body for what has just been made or changed, which must be told though a name cannot be
+// read: it is then missing.
 func (n *names) made(auth identity.Authorization, token string) authJSON {
 	j, err := n.body(auth, token)
 	if err != nil {

@@ -34,11 +34,13 @@ func bucketBody(b identity.Bucket) bucketJSON {
 	self := "/api/v2/buckets/" + b.ID.String()
 	org := b.OrgID.String()
 	return bucketJSON{
-		ID: b.ID, OrgID: b.OrgID, Type: b.Type, Name: b.Name, Description: b.Description, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt,
-		RetentionRules: []ruleJSON{{"expire", int64(b.Retention / time.Second), shardGroup(b.Retention)}},
-		Labels:         []struct{}{},
-		Links: map[string]string{"self": self, "org": "/api/v2/orgs/" + org, "members": self + "/members", "owners": self + "/owners",
-			"labels": self + "/labels", "write": "/api/v2/write?org=" + org + "&bucket=" + b.ID.String()},
+		ID: b.ID, OrgID: b.OrgID, Type: b.Type, Name: b.Name, Description: b.Description, CreatedAt: b.CreatedAt,
+		UpdatedAt: b.UpdatedAt, RetentionRules: []ruleJSON{{"expire", int64(b.Retention / time.Second),
+			shardGroup(b.Retention)}},
+		Labels: []struct{}{},
+		Links: map[string]string{"self": self, "org": "/api/v2/orgs/" + org, "members": self + "/members",
+			"owners": self + "/owners", "labels": self + "/labels", "write": "/api/v2/write?org=" + org + "&bucket=" +
+				b.ID.String()},
 	}
 }
 
@@ -88,7 +90,8 @@ func (h *handlers) getBuckets(w http.ResponseWriter, r *exchange.Request) error 
 	for i, b := range buckets {
 		list[i] = bucketBody(b)
 	}
-	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)), "buckets": list})
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r.URL, p, len(list)),
+		"buckets": list})
 }
 
 func (h *handlers) postBucket(w http.ResponseWriter, r *exchange.Request) error {

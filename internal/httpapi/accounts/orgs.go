@@ -24,8 +24,9 @@ func orgBody(o identity.Org) orgJSON {
 	self := "/api/v2/orgs/" + o.ID.String()
 	name := url.QueryEscape(o.Name)
 	return orgJSON{map[string]string{
-		"self": self, "secrets": self + "/secrets", "members": self + "/members", "owners": self + "/owners", "labels": self + "/labels",
-		"buckets": "/api/v2/buckets?org=" + name, "dashboards": "/api/v2/dashboards?org=" + name, "tasks": "/api/v2/tasks?org=" + name,
+		"self": self, "secrets": self + "/secrets", "members": self + "/members", "owners": self + "/owners",
+		"labels": self + "/labels", "buckets": "/api/v2/buckets?org=" + name, "dashboards": "/api/v2/dashboards?org=" +
+			name, "tasks": "/api/v2/tasks?org=" + name,
 	}, o.ID, o.Name, o.Description, o.CreatedAt, o.UpdatedAt}
 }
 
@@ -134,7 +135,8 @@ func (h *handlers) listMembers(role identity.Role) exchange.Handler {
 		for i, u := range users {
 			list[i] = memberJSON{role, userBody(u)}
 		}
-		return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": map[string]string{"self": r.URL.Path}, "users": list})
+		return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": map[string]string{"self": r.URL.Path},
+			"users": list})
 	}
 }
 

@@ -43,7 +43,8 @@ func (h *handlers) postSetup(w http.ResponseWriter, r *exchange.Request) error {
 		return err
 	}
 	o, err := h.directory.Onboard(r.Context(), r.Nobody(), directory.Setup{
-		User: body.Username, Password: body.Password, Org: body.Org, Bucket: body.Bucket, Retention: retention, Token: body.Token,
+		User: body.Username, Password: body.Password, Org: body.Org, Bucket: body.Bucket, Retention: retention,
+		Token: body.Token,
 	})
 	if err != nil {
 		return err
@@ -83,7 +84,8 @@ func (h *handlers) postSignin(w http.ResponseWriter, r *exchange.Request) error 
 
 func (h *handlers) postSignout(w http.ResponseWriter, r *exchange.Request) error {
 	if r.Session == "" {
-		return errs.New(errs.Invalid, "there is no session to end: the request carries a token; delete the authorization to revoke it")
+		return errs.New(errs.Invalid, "there is no session to end: the request carries a token; delete the "+
+			"authorization to revoke it")
 	}
 	if err := h.authn.SignOut(r.Context(), r.Caller, r.Session); err != nil {
 		return err

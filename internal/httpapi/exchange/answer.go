@@ -27,8 +27,8 @@ var (
 	nosniffHeader = []string{"nosniff"}
 )
 
-// WriteBytes answers with JSON that is written already. A client that has gone is no error of ours. A long answer counts for
-// what the request holds as long as it is sent: a client may take its time.
+// WriteBytes answers with JSON that is written already. A client that has gone is no error of ours. A long answer
+// counts for what the request holds as long as it is sent: a client may take its time.
 func WriteBytes(w http.ResponseWriter, status int, b []byte) {
 	if sw, ok := w.(*statusWriter); ok && sw.share != nil && len(b) > streamBuffer {
 		if err := sw.share.More(int64(len(b))); err != nil {

@@ -79,7 +79,8 @@ func refuseRebound(r *http.Request) error {
 	if !ok || !local.IP.IsLoopback() || namesMachine(r.Host) || peer.ViaOf(r).Proxied {
 		return nil
 	}
-	return errs.New(errs.Forbidden, "a browser may set this server up only as http://localhost:%d, on the server's own machine; or use `influx setup` there", local.Port)
+	return errs.New(errs.Forbidden, "a browser may set this server up only as http://localhost:%d, on the server's "+
+		"own machine; or use `influx setup` there", local.Port)
 }
 
 // namesMachine reports whether the Host header is one that no name server leads elsewhere: localhost or an address.
@@ -105,7 +106,8 @@ func tokenOf(h http.Header) (string, bool) {
 // of its own: the server knows when the session ends.
 func (r *Request) SetCookie(w http.ResponseWriter, token string) {
 	via := peer.ViaOf(r.Request)
-	c := &http.Cookie{Name: sessionCookie, Value: token, Path: via.Base + "/api/", HttpOnly: true, Secure: r.server.Secure || via.Secure, SameSite: http.SameSiteStrictMode}
+	c := &http.Cookie{Name: sessionCookie, Value: token, Path: via.Base + "/api/", HttpOnly: true,
+		Secure: r.server.Secure || via.Secure, SameSite: http.SameSiteStrictMode}
 	if token == "" {
 		c.MaxAge = -1
 	}

@@ -16,7 +16,8 @@ import (
 func (r *Request) ReadBody() ([]byte, error) {
 	tooLarge := errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes", r.maxBody)
 	if r.maxBody == r.server.MaxBody && r.Caller != nil {
-		tooLarge = errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)", r.maxBody)
+		tooLarge = errs.New(errs.RequestTooLarge,
+			"the request body is larger than %d bytes (--max-body-size)", r.maxBody)
 	}
 	if r.ContentLength > r.maxBody {
 		return nil, tooLarge // before anything of it is sent, where the client asks first (Expect: 100-continue)
@@ -39,8 +40,8 @@ func (r *Request) ReadBody() ([]byte, error) {
 // bodyCost is how much memory a byte of a body takes in all: as it is read, decoded, sealed and written.
 const bodyCost = 6
 
-// readAll reads the body into memory that the request holds, as it comes: what is announced and not sent takes none. The
-// buffers that it outgrew are wiped, since there may be values in them.
+// readAll reads the body into memory that the request holds, as it comes: what is announced and not sent takes none.
+// The buffers that it outgrew are wiped, since there may be values in them.
 func (r *Request) readAll() ([]byte, error) {
 	b := make([]byte, 0, 512)
 	if n := r.ContentLength; n > 0 && n < 4<<10 {
@@ -93,7 +94,8 @@ func decodeObject(b []byte, v any) error {
 	return AtEnd(dec)
 }
 
-// BadJSON words an error as InfluxDB does. The decoder's errors hold names of fields and types, and not what stood there.
+// BadJSON words an error as InfluxDB does. The decoder's errors hold names of fields and types,
+// and not what stood there.
 func BadJSON(err error) error {
 	var e *errs.Error
 	if errors.As(err, &e) { // an ID in it, say
@@ -101,7 +103,8 @@ func BadJSON(err error) error {
 	}
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field != "" {
-		return errs.New(errs.Invalid, "failed to unmarshal json: field %q cannot be a %s", wrong.Field, kindOf(wrong.Value))
+		return errs.New(errs.Invalid, "failed to unmarshal json: field %q cannot be a %s", wrong.Field,
+			kindOf(wrong.Value))
 	}
 	return errs.New(errs.Invalid, "failed to unmarshal json: %v", err)
 }

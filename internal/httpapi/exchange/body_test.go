@@ -13,7 +13,8 @@ var escape = regexp.MustCompile(`\\(?:u([0-9a-fA-F]{4})|.)`)
 
 // FuzzCheckText holds the check against what encoding/json does: it puts U+FFFD where text is broken.
 func FuzzCheckText(f *testing.F) {
-	for _, s := range []string{`a`, `\ud83d\udd11`, `\ud83d`, `\udd11`, `\ud83d\\udd11`, `\\ud83d`, `\ufffd`, "\ufffd", "\xff", `\ud800\ud800\udc00`, `\uD83D\uDD11\n`} {
+	for _, s := range []string{`a`, `\ud83d\udd11`, `\ud83d`, `\udd11`, `\ud83d\\udd11`, `\\ud83d`, `\ufffd`, "\ufffd",
+		"\xff", `\ud800\ud800\udc00`, `\uD83D\uDD11\n`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, s []byte) {

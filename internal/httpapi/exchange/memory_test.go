@@ -24,11 +24,13 @@ func (s *slowly) Read(b []byte) (int, error) {
 	return 1, nil
 }
 
-// TestBodyHoldsWhatCame: what is announced and not sent holds no memory; what is sent does, until the request is answered.
+// TestBodyHoldsWhatCame: what is announced and not sent holds no memory; what is sent does, until
+// the request is answered.
 func TestBodyHoldsWhatCame(t *testing.T) {
 	budget := inflight.New(100 << 10)
 	body := func(r io.Reader, announced int64) (*Request, error) {
-		q := &Request{Request: httptest.NewRequest("POST", "/", r), server: &Server{Config: Config{MaxBody: 1 << 20}}, maxBody: 1 << 20, share: budget.Share("ann")}
+		q := &Request{Request: httptest.NewRequest("POST", "/", r), server: &Server{Config: Config{MaxBody: 1 << 20}},
+			maxBody: 1 << 20, share: budget.Share("ann")}
 		q.ContentLength = announced
 		_, err := q.ReadBody()
 		return q, err
@@ -62,7 +64,8 @@ func TestAnswersAreBounded(t *testing.T) {
 		WriteBytes(w, http.StatusOK, answer)
 		codes[w.status()]++
 		open = append(open, w)
-		if w.status() == http.StatusServiceUnavailable && (rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), "try again")) {
+		if w.status() == http.StatusServiceUnavailable &&
+			(rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), "try again")) {
 			t.Errorf("refused with %v %s", rec.Header(), rec.Body)
 		}
 	}

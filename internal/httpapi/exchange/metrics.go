@@ -55,7 +55,8 @@ func (s *series) observe(method string, status int, took time.Duration) {
 	found, ok := s.found.Load(key)
 	if !ok {
 		found, _ = s.found.LoadOrStore(key, &counted{
-			s.requests.WithLabelValues(s.path, method, strconv.Itoa(status)), s.seconds.WithLabelValues(s.path, method)})
+			s.requests.WithLabelValues(s.path, method, strconv.Itoa(status)),
+			s.seconds.WithLabelValues(s.path, method)})
 	}
 	c := found.(*counted)
 	c.requests.Inc()

@@ -12,12 +12,15 @@ import (
 
 // FuzzPathKey sends keys through the routing: what a client escapes must arrive as it was.
 func FuzzPathKey(f *testing.F) {
-	for _, k := range []string{"a", "a/b c", ".", "..", "a/../b", "../../..", "%2F", "?#;", "/", "//", "a/", "/a", "ключ", "\x00\xff", "\x00", "\x00\x00", "delete", "{delete}", "...", ". ", "\\"} {
+	for _, k := range []string{"a", "a/b c", ".", "..", "a/../b", "../../..", "%2F", "?#;", "/", "//", "a/", "/a",
+		"ключ", "\x00\xff", "\x00", "\x00\x00", "delete", "{delete}", "...", ". ", "\\"} {
 		f.Add(k)
 	}
 	var got string
 	a := &Server{mux: http.NewServeMux()}
-	a.mux.HandleFunc("/api/v2/orgs/{orgID}/secrets/{key}", func(_ http.ResponseWriter, r *http.Request) { got = r.PathValue("orgID") + " " + PathKey(r) })
+	a.mux.HandleFunc("/api/v2/orgs/{orgID}/secrets/{key}", func(_ http.ResponseWriter, r *http.Request) {
+		got = r.PathValue("orgID") + " " + PathKey(r)
+	})
 	f.Fuzz(func(t *testing.T, key string) {
 		if key == "" {
 			return // there is no such secret, and its path is the list's

@@ -10,8 +10,8 @@ import (
 // streamBuffer is how much of a list is held before it is sent, in bytes. An answer that fits is sent whole.
 const streamBuffer = 64 << 10
 
-// Stream is a list that is sent while it is made, so that a long one is never in memory as a whole: an object whose first
-// member is the list.
+// Stream is a list that is sent while it is made, so that a long one is never in memory as a whole: an object whose
+// first member is the list.
 type Stream struct {
 	w     http.ResponseWriter
 	buf   []byte

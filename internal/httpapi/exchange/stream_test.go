@@ -56,7 +56,8 @@ func TestStream(t *testing.T) {
 		noError(t, err)
 		res, body, _, err := streamed(t, n, nil)
 		noError(t, err)
-		if !bytes.Equal(body, want) || res.StatusCode != 200 || res.Header.Get("Content-Type") != jsonHeader[0] || res.Header.Get("Cache-Control") != "no-store" {
+		if !bytes.Equal(body, want) || res.StatusCode != 200 || res.Header.Get("Content-Type") != jsonHeader[0] ||
+			res.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%d items: %s, %v, %d bytes, want %d", n, res.Status, res.Header, len(body), len(want))
 		}
 		if whole := len(want) < streamBuffer; whole != (res.ContentLength >= 0) {
@@ -74,7 +75,8 @@ func TestStreamFails(t *testing.T) {
 	}
 	res, body, log, err := streamed(t, 5000, errors.New("the disk is broken"))
 	if err == nil || res.StatusCode != 200 || len(body) == 0 {
-		t.Errorf("after the first byte: %s, %d bytes, %v; the client must see that it is cut off", res.Status, len(body), err)
+		t.Errorf("after the first byte: %s, %d bytes, %v; the client must see that it is cut off", res.Status,
+			len(body), err)
 	}
 	if !strings.Contains(log, "a list ended early") || !strings.Contains(log, "the disk is broken") {
 		t.Errorf("the log does not say why: %q", log)

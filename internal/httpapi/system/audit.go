@@ -52,7 +52,8 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 
 func auditFilter(r *exchange.Request) (audit.Filter, error) {
 	q := r.URL.Query()
-	f := audit.Filter{Key: q.Get("key"), Actor: q.Get("actor"), Action: q.Get("action"), Outcome: audit.Outcome(q.Get("outcome"))}
+	f := audit.Filter{Key: q.Get("key"), Actor: q.Get("actor"), Action: q.Get("action"),
+		Outcome: audit.Outcome(q.Get("outcome"))}
 	org, err := r.QueryID("orgID")
 	if err != nil {
 		return f, err
@@ -66,12 +67,14 @@ func auditFilter(r *exchange.Request) (audit.Filter, error) {
 		return f, errs.New(errs.Invalid, "outcome must be allowed, denied or failed")
 	}
 	if f.Action != "" && !audit.Chooses(f.Action) {
-		return f, errs.New(errs.Invalid, "action must be one of %s, or what begins some of them, such as secrets", strings.Join(audit.Actions, ", "))
+		return f, errs.New(errs.Invalid, "action must be one of %s, or what begins some of them, such as secrets",
+			strings.Join(audit.Actions, ", "))
 	}
 	for name, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
 		if s := q.Get(name); s != "" {
 			if *at, err = time.Parse(time.RFC3339, s); err != nil {
-				return f, errs.New(errs.Invalid, "%s must be a time as in RFC 3339, for example 2026-01-31T12:00:00Z", name)
+				return f, errs.New(errs.Invalid,
+					"%s must be a time as in RFC 3339, for example 2026-01-31T12:00:00Z", name)
 			}
 		}
 	}

@@ -25,7 +25,8 @@ type Data interface {
 // takes: the server's own limit on answers is for small ones.
 const backupPatience = time.Minute
 
-// getBackup streams the copy. A copy that ends early ends the connection, so that its reader does not take it for whole.
+// getBackup streams the copy. A copy that ends early ends the connection, so that its reader does
+// not take it for whole.
 func (h *handlers) getBackup(w http.ResponseWriter, r *exchange.Request) error {
 	act := access.Act{Action: "backup"}
 	if err := h.Guard.Allow(r.Context(), r.Caller, act, operator); err != nil {
@@ -40,7 +41,8 @@ func (h *handlers) getBackup(w http.ResponseWriter, r *exchange.Request) error {
 	switch {
 	case out.begun:
 	case errors.Is(err, kv.ErrUnavailable):
-		return errs.Wrap(err, errs.Unavailable, "others are reading backups now, as many as there may be at a time; try again when one of them has ended")
+		return errs.Wrap(err, errs.Unavailable, "others are reading backups now, as many as there may be at a time; "+
+			"try again when one of them has ended")
 	default:
 		return errs.Wrap(err, errs.Unavailable, "the data cannot be copied now; the server's log says why")
 	}

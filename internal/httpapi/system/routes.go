@@ -1,4 +1,5 @@
-// Package system is the part of the API about the server itself: its health, metrics, settings, audit log, seal and backup.
+// Package system is the part of the API about the server itself: its health, metrics, settings,
+// audit log, seal and backup.
 package system
 
 import (
@@ -29,7 +30,8 @@ type Config struct {
 	Seals    Seals                 // nil: there are no paths for them
 	Data     Data                  // nil: there is no path for a backup of it
 	Settings func() map[string]any // the effective configuration, nothing secret in it
-	// Unfinished says what of deleted organisations could not be removed yet, "" where nothing is left; nil: nobody knows.
+	// Unfinished says what of deleted organisations could not be removed yet, "" where nothing is
+	// left; nil: nobody knows.
 	Unfinished func() string
 	// Certificates are the states of the server's own; nil where it has none.
 	Certificates func() []pemfile.State

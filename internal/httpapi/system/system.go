@@ -70,8 +70,8 @@ type check struct {
 	Message string `json:"message,omitempty"`
 }
 
-// getHealth answers 200 with status "pass", or 503 with "fail" where the secret store cannot serve or no act can be put on
-// record.
+// getHealth answers 200 with status "pass", or 503 with "fail" where the secret store cannot serve or no
+// act can be put on record.
 func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 	body := struct {
 		Name    string  `json:"name"`
@@ -80,7 +80,8 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 		Checks  []check `json:"checks"`
 		Version string  `json:"version"`
 		Commit  string  `json:"commit"`
-	}{"influxdb", "ready for queries and writes", "pass", []check{{Name: "secret-store", Status: "pass"}}, h.Version, h.Commit}
+	}{"influxdb", "ready for queries and writes", "pass", []check{{Name: "secret-store", Status: "pass"}},
+		h.Version, h.Commit}
 	record, err := h.health.check(r.Context())
 	if err != nil {
 		body.Checks[0] = check{"secret-store", "fail", errs.Message(err)}
@@ -138,8 +139,8 @@ func unavailable(record audit.Health, store error) string {
 	return ""
 }
 
-// getReady answers 200 with status "ready", or 503 with "unavailable" where the secret store cannot serve or no act can be
-// put on record.
+// getReady answers 200 with status "ready", or 503 with "unavailable" where the secret store cannot serve or no
+// act can be put on record.
 func (h *handlers) getReady(w http.ResponseWriter, r *exchange.Request) error {
 	body := struct {
 		Status  string    `json:"status"`
@@ -166,10 +167,11 @@ func (h *handlers) getPing(w http.ResponseWriter, r *exchange.Request) error {
 // getIndex lists what is here, as InfluxDB's does.
 func (h *handlers) getIndex(w http.ResponseWriter, r *exchange.Request) error {
 	return exchange.WriteJSON(w, http.StatusOK, map[string]any{
-		"audit": "/api/v2/audit", "authorizations": "/api/v2/authorizations", "buckets": "/api/v2/buckets", "config": "/api/v2/config",
-		"me": "/api/v2/me", "orgs": "/api/v2/orgs", "resources": "/api/v2/resources", "setup": "/api/v2/setup",
-		"signin": "/api/v2/signin", "signout": "/api/v2/signout", "swagger": "/api/v2/swagger.json", "users": "/api/v2/users",
-		"system": map[string]string{"health": "/health", "metrics": "/metrics", "ready": "/ready"},
+		"audit": "/api/v2/audit", "authorizations": "/api/v2/authorizations", "buckets": "/api/v2/buckets",
+		"config": "/api/v2/config", "me": "/api/v2/me", "orgs": "/api/v2/orgs", "resources": "/api/v2/resources",
+		"setup": "/api/v2/setup", "signin": "/api/v2/signin", "signout": "/api/v2/signout",
+		"swagger": "/api/v2/swagger.json", "users": "/api/v2/users", "system": map[string]string{"health": "/health",
+			"metrics": "/metrics", "ready": "/ready"},
 	})
 }
 

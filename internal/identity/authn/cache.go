@@ -26,8 +26,8 @@ type entry struct {
 // A change elsewhere must be seen at the next request. A reader therefore takes the generation before it reads the
 // engine and hands it back with what it found: if anything was dropped in between, the result is not kept.
 //
-// A change that is seen here goes on to its end when its caller leaves, and drops what it touches also where it fails (see
-// Service.Change).
+// A change that is seen here goes on to its end when its caller leaves, and drops what it touches also where it
+// fails (see Service.Change).
 type cache struct {
 	mu      sync.RWMutex
 	entries *bounded.Map[identity.Hash, entry]

@@ -8,8 +8,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// setRight gives a token that was made under a clock that was ahead the length it was to have: it ends so long after it is
-// first seen in the past of its making, and not by as much later as the clock was wrong.
+// setRight gives a token that was made under a clock that was ahead the length it was to have: it ends so long after it
+// is first seen in the past of its making, and not by as much later as the clock was wrong.
 func (s *Service) setRight(ctx context.Context, a identity.Authorization) (identity.Authorization, error) {
 	if ahead := a.CreatedAt.Sub(s.now()); ahead <= clockSlack {
 		return a, nil
@@ -17,7 +17,8 @@ func (s *Service) setRight(ctx context.Context, a identity.Authorization) (ident
 	err := s.ChangeToken(ctx, identity.Hash(a.Hash), func(ctx context.Context) error {
 		var r kv.Record
 		var err error
-		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a.ID), ErrUnauthorized); err != nil {
+		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a.ID),
+			ErrUnauthorized); err != nil {
 			return err
 		}
 		now := s.now().UTC()
@@ -33,7 +34,8 @@ func (s *Service) setRight(ctx context.Context, a identity.Authorization) (ident
 			a.Lease = &lease
 		}
 		if _, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{record.Put(r.Key, a)}); err == nil {
-			s.log.WarnContext(ctx, "a token was made while the clock was ahead; its end is set right", "authorization", a.ID, "ahead", ahead, "ends", ends)
+			s.log.WarnContext(ctx, "a token was made while the clock was ahead; its end is set right", "authorization",
+				a.ID, "ahead", ahead, "ends", ends)
 		}
 		return err
 	})

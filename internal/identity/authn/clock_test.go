@@ -8,8 +8,8 @@ import (
 	"strongroom/internal/identity/identitytest"
 )
 
-// TestClockAhead opens a session and makes tokens while the clock is a year ahead. Set right, the clock lets none of them last
-// for longer than it was to.
+// TestClockAhead opens a session and makes tokens while the clock is a year ahead. Set right, the clock lets none of
+// them last for longer than it was to.
 func TestClockAhead(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	f := identitytest.Onboarded(t)
@@ -30,7 +30,8 @@ func TestClockAhead(t *testing.T) {
 	if err := f.SetAllRight(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := f.AuthorizationByID(t.Context(), f.Root, a.ID); err != nil || now.ExpiresAt.Sub(f.Clock.Now()) != time.Hour {
+	if now, err := f.AuthorizationByID(t.Context(), f.Root, a.ID); err != nil ||
+		now.ExpiresAt.Sub(f.Clock.Now()) != time.Hour {
 		t.Errorf("it ends at %v: %v", now.ExpiresAt, err)
 	}
 	f.Clock.Add(time.Hour)

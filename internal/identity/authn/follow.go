@@ -13,21 +13,22 @@ import (
 	"strongroom/internal/kv"
 )
 
-// followed are what the keys of all records begin with that say who a token or a session stands for, and what he may do.
+// followed are what the keys of all records begin with that say who a token or a session stands
+// for, and what he may do.
 var followed = []string{"auth/", "approle/", "user/", "org/", "member/", "memberof/", "deleting/", "session/"}
 
 // followPause is how long a watch that has ended waits before it begins again.
 const followPause = 200 * time.Millisecond
 
-// following is whether memory may be trusted although other servers change the data: it may as long as every watch has told
-// all that had happened until stale ago.
+// following is whether memory may be trusted although other servers change the data: it may as long as every watch has
+// told all that had happened until stale ago.
 type following struct {
 	stale time.Duration
 	known []atomic.Pointer[time.Time] // by watch: until when it has told all; nil where it has ended
 }
 
-// fresh reports whether what is in memory may be believed. Without other servers there is nothing to be behind. Both clocks
-// count: the one that nobody sets stands still while a machine sleeps.
+// fresh reports whether what is in memory may be believed. Without other servers there is nothing to be behind. Both
+// clocks count: the one that nobody sets stands still while a machine sleeps.
 func (f *following) fresh() bool {
 	if f == nil {
 		return true
@@ -46,8 +47,8 @@ func (f *following) fresh() bool {
 }
 
 // Follow keeps true what is in memory while other servers change the same data, until ctx ends: what they change is
-// forgotten here as soon as the engine tells of it. While it does not, for longer than Config.Stale, nothing is believed
-// that is in memory, and each request asks the engine.
+// forgotten here as soon as the engine tells of it. While it does not, for longer than Config.Stale, nothing is
+// believed that is in memory, and each request asks the engine.
 func (s *Service) Follow(ctx context.Context) {
 	if s.following == nil {
 		return

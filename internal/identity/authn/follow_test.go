@@ -108,7 +108,9 @@ func TestFollowsOtherServers(t *testing.T) {
 			_, err := f.UpdateAuthorization(t.Context(), f.Root, a.ID, &inactive, nil)
 			return err
 		},
-		"token deleted": func(a identity.Authorization) error { return f.DeleteAuthorization(t.Context(), f.Root, a.ID) },
+		"token deleted": func(a identity.Authorization) error {
+			return f.DeleteAuthorization(t.Context(), f.Root, a.ID)
+		},
 		"user off": func(identity.Authorization) error {
 			_, err := f.UpdateUser(t.Context(), f.Root, ada.ID, nil, &inactive)
 			return err

@@ -17,7 +17,8 @@ func TestGuessedTokens(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	given := "a-given-token-of-some-length"
 	_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, Token: given,
-		Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})}})
+		Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets,
+			OrgID: f.First.Org.ID})}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,8 +60,8 @@ func (u *usage) recent(a id.ID) int64 {
 	return u.dirty[a]
 }
 
-// writeUsage writes the last uses that memory holds, where they are later than what is written: a clock that was set back,
-// and another server, take none away. One that cannot be written is lost; the next use is written again.
+// writeUsage writes the last uses that memory holds, where they are later than what is written: a clock that was set
+// back, and another server, take none away. One that cannot be written is lost; the next use is written again.
 func (s *Service) writeUsage(ctx context.Context) error {
 	var conds []kv.Cond
 	var ops []kv.Op
@@ -80,7 +80,8 @@ func (s *Service) writeUsage(ctx context.Context) error {
 		return err
 	}
 	for a, at := range uses {
-		// A token deleted meanwhile would leave a stray record; the check narrows that to a moment, and no one reads it.
+		// A token deleted meanwhile would leave a stray record; the check narrows that to a
+		// moment, and no one reads it.
 		if _, err := s.kv.Get(ctx, record.Key("auth", a)); err != nil {
 			continue
 		}

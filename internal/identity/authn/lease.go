@@ -12,13 +12,15 @@ import (
 	"strongroom/internal/kv"
 )
 
-// parentsEnd is when a token ends that hangs on others: with the first of them, which it names. It is until where none ends
-// before, and ErrUnauthorized where one of them is no good any more.
-func (s *Service) parentsEnd(ctx context.Context, a identity.Authorization, until time.Time) (time.Time, []id.ID, error) {
+// parentsEnd is when a token ends that hangs on others: with the first of them, which it names. It is until where none
+// ends before, and ErrUnauthorized where one of them is no good any more.
+func (s *Service) parentsEnd(ctx context.Context, a identity.Authorization,
+	until time.Time) (time.Time, []id.ID, error) {
 	var parents []id.ID
 	for a.Lease != nil && a.Lease.Parent.Valid() {
 		parents = append(parents, a.Lease.Parent)
-		parent, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a.Lease.Parent), ErrUnauthorized)
+		parent, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a.Lease.Parent),
+			ErrUnauthorized)
 		if err != nil {
 			return until, nil, err
 		}
@@ -44,7 +46,8 @@ func (s *Service) parentsEnd(ctx context.Context, a identity.Authorization, unti
 func (s *Service) sweepLeases(ctx context.Context) error {
 	now := s.now()
 	return record.Scan(ctx, s.kv, "authlease/", "", func(r kv.Record) (bool, error) {
-		a, home, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)), ErrUnauthorized)
+		a, home, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)),
+			ErrUnauthorized)
 		if errs.Is(err, errs.Unauthorized) {
 			_, err := s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{kv.Delete(r.Key)})
 			if errors.Is(err, kv.ErrConflict) {

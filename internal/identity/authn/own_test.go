@@ -19,7 +19,8 @@ func TestOwnPassword(t *testing.T) {
 	operators := f.CallerBySession(t, f.MustSignIn(t, "admin", identitytest.AdminPassword))
 	token := identitytest.Holder(access.Self(ann.ID)...)
 	token.UserID = ann.ID
-	for who, c := range map[string]*access.Caller{"a session": session, "a token for oneself": token, "an operator's session": operators} {
+	for who, c := range map[string]*access.Caller{"a session": session, "a token for oneself": token,
+		"an operator's session": operators} {
 		err := f.SetPassword(t.Context(), c, c.UserID, "taken over now")
 		if !errs.Is(err, errs.Forbidden) {
 			t.Errorf("%s: %v", who, err)
@@ -32,12 +33,14 @@ func TestOwnPassword(t *testing.T) {
 	if err := f.SetPassword(t.Context(), f.Root, f.First.User.ID, "set by their token"); err != nil {
 		t.Errorf("an operator's token: %v", err)
 	}
-	if err := f.ChangePassword(t.Context(), identitytest.Nobody(), "ann", "set by an operator", "with the old one"); err != nil {
+	if err := f.ChangePassword(t.Context(), identitytest.Nobody(), "ann", "set by an operator",
+		"with the old one"); err != nil {
 		t.Errorf("with the old one: %v", err)
 	}
 }
 
-// TestFloodOfSignIns has many sign in as one user, from one address and from many. Few of them wait, and nobody else does.
+// TestFloodOfSignIns has many sign in as one user, from one address and from many. Few of them
+// wait, and nobody else does.
 func TestFloodOfSignIns(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	f.AddUser(t, "ann")
@@ -49,7 +52,8 @@ func TestFloodOfSignIns(t *testing.T) {
 		wg.Go(func() {
 			c := identitytest.Nobody()
 			c.Address = "192.0.2." + string(rune('0'+i%10))
-			if _, err := f.SignIn(t.Context(), c, "ann", identitytest.UserPassword); errs.Is(err, errs.TooManyRequests) {
+			if _, err := f.SignIn(t.Context(), c, "ann", identitytest.UserPassword); errs.Is(err,
+				errs.TooManyRequests) {
 				mu.Lock()
 				defer mu.Unlock()
 				refused++

@@ -56,7 +56,8 @@ func newPasswords(cost int) (*passwords, error) {
 	if _, err := bcrypt.Cost(dummy); err != nil {
 		return nil, fmt.Errorf("bcrypt: %w", err)
 	}
-	return &passwords{cost: cost, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), dummy: dummy, waiting: make(map[string]int)}, nil
+	return &passwords{cost: cost, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), dummy: dummy,
+		waiting: make(map[string]int)}, nil
 }
 
 // slot waits for a turn, or gives errs.TooManyRequests where too many wait already.
@@ -143,7 +144,8 @@ func (p *passwords) matches(ctx context.Context, w who, hash []byte, password st
 	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil, nil
 }
 
-// proof is that somebody knew a user's password: the one of this hash, whose record a rotation of the keys may write anew.
+// proof is that somebody knew a user's password: the one of this hash, whose record a rotation of
+// the keys may write anew.
 type proof struct {
 	user id.ID
 	hash []byte
@@ -167,8 +169,8 @@ func (s *Service) verify(ctx context.Context, w who, user id.ID, password string
 	return proof{user, r.Value}, ok, err
 }
 
-// holds refuses a proof whose password has been replaced since. A new password changes the user's record too: what is to
-// happen only under the proof reads that before, and has it as a condition.
+// holds refuses a proof whose password has been replaced since. A new password changes the user's record too: what is
+// to happen only under the proof reads that before, and has it as a condition.
 func (s *Service) holds(ctx context.Context, p proof) error {
 	r, err := s.kv.Get(ctx, record.Key("password", p.user))
 	if errors.Is(err, kv.ErrNotFound) || err == nil && !bytes.Equal(r.Value, p.hash) {
@@ -177,10 +179,10 @@ func (s *Service) holds(ctx context.Context, p proof) error {
 	return kv.Coded(err)
 }
 
-// SetPassword sets another user's password, and ends the user's sessions. Who sets an operator's can sign in as one: that
-// takes an operator, where for others the permission on users is enough. One's own takes the old one (ChangePassword): a
-// session that is left open, and what can be made in it, must not be enough to take the account over. Only a token that
-// may set every user's password sets its own user's, too.
+// SetPassword sets another user's password, and ends the user's sessions. Who sets an operator's can sign in as one:
+// that takes an operator, where for others the permission on users is enough. One's own takes the old one
+// (ChangePassword): a session that is left open, and what can be made in it, must not be enough to take the account
+// over. Only a token that may set every user's password sets its own user's, too.
 func (s *Service) SetPassword(ctx context.Context, c *access.Caller, user id.ID, password string) error {
 	act := access.Act{Action: "users.password", Target: user.String()}
 	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Users, ID: user})}
@@ -195,7 +197,8 @@ func (s *Service) SetPassword(ctx context.Context, c *access.Caller, user id.ID,
 	own := c.UserID.Valid() && c.UserID == user && (!c.AuthorizationID.Valid() || !c.May(everybodys))
 	if own && !slices.ContainsFunc(need, func(p access.Permission) bool { return !c.May(p) }) {
 		return s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden,
-			"your own password takes the old one: PUT /api/v2/me/password with it as Basic authentication, or the page Preferences"))
+			"your own password takes the old one: PUT /api/v2/me/password with it as Basic authentication, or the "+
+				"page Preferences"))
 	}
 	if err := s.guard.Allow(ctx, c, act, need...); err != nil {
 		return err
@@ -220,7 +223,8 @@ func (s *Service) ChangePassword(ctx context.Context, c *access.Caller, name, ol
 
 // checkPassword finds the active user whom name and password belong to, and makes them the caller. Whether the user
 // exists, has a password or is inactive shows neither in the refusal nor in its time.
-func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act access.Act, name, password string) (proof, error) {
+func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act access.Act,
+	name, password string) (proof, error) {
 	c.Principal = &access.Principal{User: errs.Clip(name)}
 	if err := s.throttle.allow(name, c.Address); err != nil {
 		return proof{}, s.guard.TurnAway(ctx, c, act, err)
@@ -264,7 +268,8 @@ func (s *Service) setPassword(ctx context.Context, c *access.Caller, user id.ID,
 		}
 		// After the one before, also where the clock was set back: the sessions of that one are void.
 		u.PasswordAt = later(s.now().UTC(), u.PasswordAt.Add(1))
-		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, []kv.Op{record.Put(r.Key, u), kv.Put(record.Key("password", user), h)})
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)},
+			[]kv.Op{record.Put(r.Key, u), kv.Put(record.Key("password", user), h)})
 		return err
 	})
 	if err != nil {

@@ -17,7 +17,8 @@ func TestUnknownUsersCostTheSame(t *testing.T) {
 			t.Errorf("the stand-in's cost is %d (%v), want %d", got, err, cost)
 		}
 		// One that is refused for its form would cost nothing.
-		if err := bcrypt.CompareHashAndPassword(p.dummy, []byte("a password")); err != bcrypt.ErrMismatchedHashAndPassword {
+		if err := bcrypt.CompareHashAndPassword(p.dummy,
+			[]byte("a password")); err != bcrypt.ErrMismatchedHashAndPassword {
 			t.Errorf("comparing with the stand-in: %v, want %v", err, bcrypt.ErrMismatchedHashAndPassword)
 		}
 	}

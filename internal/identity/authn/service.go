@@ -1,8 +1,8 @@
-// Package authn tells who somebody is: by an API token, by a session, or by a name and password. It opens and ends sessions,
-// sets passwords, slows down who guesses, and knows when tokens were last used.
+// Package authn tells who somebody is: by an API token, by a session, or by a name and password. It opens and ends
+// sessions, sets passwords, slows down who guesses, and knows when tokens were last used.
 //
-// Whatever takes something from what tokens or sessions may do goes through Service.Change, so that it holds at the next
-// request.
+// Whatever takes something from what tokens or sessions may do goes through Service.Change, so that it
+// holds at the next request.
 package authn
 
 import (
@@ -31,8 +31,8 @@ type Config struct {
 	BcryptCost    int           // 10 where 0
 	Now           func() time.Time
 
-	// Shared says that other servers change the same data. Run Follow then. Stale is for how long memory is believed after
-	// the engine has last told that nothing has changed; 0 for never.
+	// Shared says that other servers change the same data. Run Follow then. Stale is for how long memory is believed
+	// after the engine has last told that nothing has changed; 0 for never.
 	Shared bool
 	Stale  time.Duration
 }
@@ -79,8 +79,9 @@ func New(c Config) (*Service, error) {
 	return s, nil
 }
 
-// Maintain does the service's housekeeping until ctx ends: at once and then every minute it writes when tokens were last
-// used, and every hour it removes sessions and leases that have expired. At the end it writes the last uses once more.
+// Maintain does the service's housekeeping until ctx ends: at once and then every minute it writes when
+// tokens were last used, and every hour it removes sessions and leases that have expired. At the end it
+// writes the last uses once more.
 func (s *Service) Maintain(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -114,8 +115,8 @@ func (s *Service) report(ctx context.Context, what string, err error) {
 func (s *Service) Forget() { s.cache.flush() }
 
 // Change carries out f, a change of what many tokens or sessions may do, again while others change what it read (see
-// record.Update). It goes on to its end also when the caller leaves, and who is known is forgotten whatever comes of it: a
-// transaction whose context ended may be carried out all the same, at a moment that nobody waits for.
+// record.Update). It goes on to its end also when the caller leaves, and who is known is forgotten whatever comes of
+// it: a transaction whose context ended may be carried out all the same, at a moment that nobody waits for.
 func (s *Service) Change(ctx context.Context, f func(context.Context) error) error {
 	defer s.cache.flush()
 	ctx = context.WithoutCancel(ctx)

@@ -48,7 +48,8 @@ func (s *Service) openSession(ctx context.Context, proof proof) (string, error) 
 		if u.Status != identity.Active { // since the password was looked at
 			return ErrUnauthorized
 		}
-		// A clock that was set back must not make it void from the start: it is of the password that has just been proven.
+		// A clock that was set back must not make it void from the start: it is of the password
+		// that has just been proven.
 		n.CreatedAt = later(now, u.PasswordAt)
 		if err := s.holds(ctx, proof); err != nil {
 			return err
@@ -190,7 +191,8 @@ func (s *Service) SignOut(ctx context.Context, c *access.Caller, token string) e
 
 func (s *Service) endSession(ctx context.Context, user id.ID, h identity.Hash) error {
 	return s.ChangeToken(ctx, h, func(ctx context.Context) error {
-		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(sessionKey(h)), kv.Delete(record.Key("sessionuser", user, h.String()))})
+		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(sessionKey(h)),
+			kv.Delete(record.Key("sessionuser", user, h.String()))})
 		return err
 	})
 }

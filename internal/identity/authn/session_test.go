@@ -70,7 +70,8 @@ func TestSessionSlides(t *testing.T) {
 func TestSessionWithoutRenewal(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	var err error
-	f.Login, err = authn.New(authn.Config{KV: f.KV, Guard: f.Guard, KeepSession: true, BcryptCost: bcrypt.MinCost, Now: f.Clock.Now})
+	f.Login, err = authn.New(authn.Config{KV: f.KV, Guard: f.Guard, KeepSession: true, BcryptCost: bcrypt.MinCost,
+		Now: f.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,8 @@ func TestSessionsEnd(t *testing.T) {
 	for name, end := range map[string]func(token string) error{
 		"sign-out": func(token string) error { return f.SignOut(ctx, f.CallerBySession(t, token), token) },
 		"own password": func(string) error {
-			return f.ChangePassword(ctx, identitytest.Nobody(), "ann", identitytest.UserPassword, identitytest.UserPassword)
+			return f.ChangePassword(ctx, identitytest.Nobody(), "ann", identitytest.UserPassword,
+				identitytest.UserPassword)
 		},
 		"set password": func(string) error { return f.SetPassword(ctx, f.Root, u.ID, identitytest.UserPassword) },
 	} {
@@ -164,8 +166,8 @@ func TestSweepTakesExpiredSessions(t *testing.T) {
 	}
 }
 
-// TestSessionsAreBounded signs in more often than a user may have sessions: the oldest end, in memory and in the engine,
-// and nobody else's.
+// TestSessionsAreBounded signs in more often than a user may have sessions: the oldest end, in memory and in the
+// engine, and nobody else's.
 func TestSessionsAreBounded(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	ctx := t.Context()

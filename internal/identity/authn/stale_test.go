@@ -35,36 +35,45 @@ func (h *hasty) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, e
 	return rev, txnErr
 }
 
-// What takes rights away must hold at once, whether or not its caller waits for the answer: no token or session may live
-// on in memory after the change is on disk.
+// What takes rights away must hold at once, whether or not its caller waits for the answer: no token or session may
+// live on in memory after the change is on disk.
 func TestTakingAwayOutlivesTheCaller(t *testing.T) {
 	inactive := identity.Inactive
-	for name, take := range map[string]func(f *identitytest.Fixture, ctx context.Context, u identity.User, a identity.Authorization, session string) error{
-		"token deleted": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, a identity.Authorization, _ string) error {
+	for name, take := range map[string]func(f *identitytest.Fixture, ctx context.Context, u identity.User,
+		a identity.Authorization, session string) error{
+		"token deleted": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, a identity.Authorization,
+			_ string) error {
 			return f.DeleteAuthorization(ctx, f.Root, a.ID)
 		},
-		"token inactive": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, a identity.Authorization, _ string) error {
+		"token inactive": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, a identity.Authorization,
+			_ string) error {
 			_, err := f.UpdateAuthorization(ctx, f.Root, a.ID, &inactive, nil)
 			return err
 		},
-		"user inactive": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization, _ string) error {
+		"user inactive": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization,
+			_ string) error {
 			_, err := f.UpdateUser(ctx, f.Root, u.ID, nil, &inactive)
 			return err
 		},
-		"user deleted": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization, _ string) error {
+		"user deleted": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization,
+			_ string) error {
 			return f.DeleteUser(ctx, f.Root, u.ID)
 		},
-		"organization deleted": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, _ identity.Authorization, _ string) error {
+		"organization deleted": func(f *identitytest.Fixture, ctx context.Context, _ identity.User,
+			_ identity.Authorization, _ string) error {
 			_, err := f.DeleteOrg(ctx, f.Root, f.First.Org.ID)
 			return err
 		},
-		"owner removed": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization, _ string) error {
+		"owner removed": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization,
+			_ string) error {
 			return f.RemoveMember(ctx, f.Root, f.First.Org.ID, u.ID, identity.RoleOwner)
 		},
-		"new password": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization, _ string) error {
+		"new password": func(f *identitytest.Fixture, ctx context.Context, u identity.User, _ identity.Authorization,
+			_ string) error {
 			return f.SetPassword(ctx, f.Root, u.ID, identitytest.UserPassword)
 		},
-		"signed out": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, _ identity.Authorization, session string) error {
+		"signed out": func(f *identitytest.Fixture, ctx context.Context, _ identity.User, _ identity.Authorization,
+			session string) error {
 			return f.SignOut(ctx, &access.Caller{Principal: mustSession(f, session)}, session)
 		},
 	} {
@@ -95,7 +104,8 @@ func TestTakingAwayOutlivesTheCaller(t *testing.T) {
 			cached := rights(f, token, session, org)
 			f.Forget()
 			if stored := rights(f, token, session, org); cached != stored {
-				t.Errorf("memory gives the token and the session these rights: %v, and the engine these: %v", cached, stored)
+				t.Errorf("memory gives the token and the session these rights: %v, and the engine these: %v",
+					cached, stored)
 			} else if stored == [2]bool{true, true} {
 				t.Error("nothing was taken away")
 			}
@@ -115,7 +125,8 @@ func mustSession(f *identitytest.Fixture, session string) *access.Principal {
 func rights(f *identitytest.Fixture, token, session string, org id.ID) [2]bool {
 	_, err := f.ByToken(context.Background(), token)
 	p, sessionErr := f.BySession(context.Background(), session)
-	return [2]bool{err == nil, sessionErr == nil && (&access.Caller{Principal: p}).May(access.To(access.Write, access.Resource{Type: access.Secrets, OrgID: org}))}
+	return [2]bool{err == nil, sessionErr == nil && (&access.Caller{Principal: p}).May(access.To(access.Write,
+		access.Resource{Type: access.Secrets, OrgID: org}))}
 }
 
 // A session that is renewed while its user loses a role must not keep the role.
@@ -135,7 +146,8 @@ func TestRenewalKeepsNoOldRights(t *testing.T) {
 		}
 	}
 	f.CallerBySession(t, session)
-	if c := f.CallerBySession(t, session); c.May(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})) {
+	if c := f.CallerBySession(t, session); c.May(access.To(access.Read, access.Resource{Type: access.Secrets,
+		OrgID: f.First.Org.ID})) {
 		t.Error("the user is no owner any more, and the session still may read secrets")
 	}
 }
@@ -152,7 +164,8 @@ func TestOldPasswordLosesTheRace(t *testing.T) {
 			return err
 		},
 		"users.password": func() error {
-			return f.ChangePassword(ctx, identitytest.Nobody(), "ann", identitytest.UserPassword, "the thief's password")
+			return f.ChangePassword(ctx, identitytest.Nobody(), "ann", identitytest.UserPassword,
+				"the thief's password")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

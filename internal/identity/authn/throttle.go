@@ -11,8 +11,8 @@ import (
 
 // throttle slows down the guessing of passwords. Each account at one address has a budget of tries, and so have each
 // account and each address as a whole, larger ones, so that many addresses cannot share out the guessing of one
-// account, nor one address go through many accounts. A good sign-in gives its try back. Tokens are not affected, so that
-// nobody can lock out a machine.
+// account, nor one address go through many accounts. A good sign-in gives its try back. Tokens are not affected, so
+// that nobody can lock out a machine.
 type throttle struct {
 	mu     sync.Mutex
 	now    func() time.Time
@@ -71,7 +71,8 @@ func (b *budget) wait(why string) error {
 	return e
 }
 
-// allowToken takes an address's try at a token that is not known, or gives errs.TooManyRequests where there is none left.
+// allowToken takes an address's try at a token that is not known, or gives errs.TooManyRequests
+// where there is none left.
 func (t *throttle) allowToken(address string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -47,7 +47,8 @@ func (s *Service) ByToken(ctx context.Context, token string) (*access.Principal,
 	now := s.now()
 	if !e.until.IsZero() && !now.Before(e.until) {
 		s.cache.drop(h)
-		return &access.Principal{UserID: e.principal.UserID, User: e.principal.User, AuthorizationID: e.principal.AuthorizationID, MakerID: e.principal.MakerID}, errExpired
+		return &access.Principal{UserID: e.principal.UserID, User: e.principal.User,
+			AuthorizationID: e.principal.AuthorizationID, MakerID: e.principal.MakerID}, errExpired
 	}
 	s.used.mark(e, now)
 	return e.principal, nil
@@ -59,9 +60,9 @@ func made(token string) bool {
 	return err == nil && len(b) == 64
 }
 
-// ByTokenFrom is ByToken for a client at the address. A token that somebody has chosen may be one that can be guessed: an
-// address has a number of tries at tokens that are not known, then errs.TooManyRequests. Tokens that this server or an
-// InfluxDB has made, and those that were used not long ago, are not affected, so that nobody can lock out a machine.
+// ByTokenFrom is ByToken for a client at the address. A token that somebody has chosen may be one that can be guessed:
+// an address has a number of tries at tokens that are not known, then errs.TooManyRequests. Tokens that this server or
+// an InfluxDB has made, and those that were used not long ago, are not affected, so that nobody can lock out a machine.
 func (s *Service) ByTokenFrom(ctx context.Context, token, address string) (*access.Principal, error) {
 	if _, known := s.cache.get(identity.HashOf(token)); known || made(token) {
 		return s.ByToken(ctx, token)
@@ -105,7 +106,8 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 	} else if err != nil {
 		return entry{}, err
 	}
-	e := entry{principal: &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, MakerID: a.MadeBy, Permissions: a.Permissions}, used: &lastUse{}}
+	e := entry{principal: &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, MakerID: a.MadeBy,
+		Permissions: a.Permissions}, used: &lastUse{}}
 	if a.ExpiresAt != nil {
 		if a, err = s.setRight(ctx, a); err != nil {
 			return entry{}, err

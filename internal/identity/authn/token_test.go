@@ -95,7 +95,8 @@ func TestOperatorsPasswordTakesAnOperator(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	ctx := t.Context()
 	ann := f.AddUser(t, "ann")
-	users := identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Users}), access.To(access.Write, access.Resource{Type: access.Users}))
+	users := identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Users}),
+		access.To(access.Write, access.Resource{Type: access.Users}))
 	identitytest.WantCode(t, f.SetPassword(ctx, users, f.First.User.ID, identitytest.UserPassword), errs.Unauthorized)
 	if e := f.Trail.Last(); e.Action != "users.password" || e.Outcome != audit.Denied {
 		t.Errorf("the refusal is not on record: %+v", e)

@@ -39,8 +39,9 @@ const (
 
 var roleName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 
-// SetRole makes a role, or changes the one of that name, which keeps its ID. The caller must hold the permissions that it has,
-// or may grant them, and may write authorizations in the organisation of the caller's own token, which is the role's.
+// SetRole makes a role, or changes the one of that name, which keeps its ID. The caller must hold the
+// permissions that it has, or may grant them, and may write authorizations in the organisation of the caller's
+// own token, which is the role's.
 func (s *Service) SetRole(ctx context.Context, c *access.Caller, want identity.AppRole) (identity.AppRole, error) {
 	act := access.Act{Action: "approle.set", Target: errs.Clip(want.Name)}
 	own, _, err := s.self(ctx, c)
@@ -65,7 +66,8 @@ func writeAuths(org id.ID) access.Permission {
 	return access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: org})
 }
 
-func (s *Service) setRole(ctx context.Context, c *access.Caller, own identity.Authorization, want identity.AppRole) (identity.AppRole, error) {
+func (s *Service) setRole(ctx context.Context, c *access.Caller, own identity.Authorization,
+	want identity.AppRole) (identity.AppRole, error) {
 	if err := validRole(want); err != nil {
 		return want, err
 	}
@@ -119,7 +121,8 @@ func validNetworks(networks []string) error {
 }
 
 // role loads one that the caller may manage. What the caller may not is as if it were not there.
-func (s *Service) role(ctx context.Context, c *access.Caller, act *access.Act, name string) (identity.AppRole, kv.Record, error) {
+func (s *Service) role(ctx context.Context, c *access.Caller, act *access.Act,
+	name string) (identity.AppRole, kv.Record, error) {
 	r, rec, err := record.Load[identity.AppRole](ctx, s.kv, record.Key("approle", name), errRole)
 	if err == nil {
 		act.Org = r.OrgID
@@ -188,7 +191,8 @@ func (s *Service) deleteRoles(ctx context.Context, gone func(identity.AppRole) b
 
 // removed is what removes a role with its secret IDs.
 func removed(r identity.AppRole, rec kv.Record) []kv.Op {
-	return []kv.Op{kv.Delete(rec.Key), kv.Delete(record.Key("approleid", r.ID)), kv.DeletePrefix(record.Folder("secretid", r.ID))}
+	return []kv.Op{kv.Delete(rec.Key), kv.Delete(record.Key("approleid", r.ID)),
+		kv.DeletePrefix(record.Folder("secretid", r.ID))}
 }
 
 // NewSecretID is a wish for a secret ID of a role; what is zero is as the role says.
@@ -199,7 +203,8 @@ type NewSecretID struct {
 }
 
 // MakeSecretID makes a secret ID of a role and returns it, which is not kept and cannot be shown again.
-func (s *Service) MakeSecretID(ctx context.Context, c *access.Caller, name string, n NewSecretID) (identity.SecretID, string, error) {
+func (s *Service) MakeSecretID(ctx context.Context, c *access.Caller, name string,
+	n NewSecretID) (identity.SecretID, string, error) {
 	act := access.Act{Action: "approle.secret-id", Target: errs.Clip(name)}
 	role, rec, err := s.role(ctx, c, &act, name)
 	if err != nil {
@@ -207,14 +212,16 @@ func (s *Service) MakeSecretID(ctx context.Context, c *access.Caller, name strin
 	}
 	for _, p := range role.Permissions { // whoever has a secret ID has them
 		if !c.MayGrant(p) {
-			return identity.SecretID{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed", p))
+			return identity.SecretID{}, "",
+				s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed", p))
 		}
 	}
 	kept, secretID, err := s.makeSecretID(ctx, role, rec, n)
 	return kept, secretID, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) makeSecretID(ctx context.Context, role identity.AppRole, rec kv.Record, n NewSecretID) (identity.SecretID, string, error) {
+func (s *Service) makeSecretID(ctx context.Context, role identity.AppRole, rec kv.Record,
+	n NewSecretID) (identity.SecretID, string, error) {
 	if n.Uses < 0 || n.TTL < 0 {
 		return identity.SecretID{}, "", errs.New(errs.Invalid, "times and numbers of uses must not be negative")
 	}
@@ -231,7 +238,8 @@ func (s *Service) makeSecretID(ctx context.Context, role identity.AppRole, rec k
 		return identity.SecretID{}, "", kv.Coded(err)
 	}
 	if len(there) >= maxSecretIDs {
-		return identity.SecretID{}, "", errs.New(errs.Invalid, "a role has at most %d secret IDs; destroy some, or let them end", maxSecretIDs)
+		return identity.SecretID{}, "", errs.New(errs.Invalid,
+			"a role has at most %d secret IDs; destroy some, or let them end", maxSecretIDs)
 	}
 	now := s.now().UTC()
 	kept := identity.SecretID{ID: s.ids.Next(), Role: role.ID, CreatedAt: now, Uses: n.Uses, From: n.From}
@@ -295,9 +303,10 @@ func (s *Service) DestroySecretID(ctx context.Context, c *access.Caller, name st
 	return s.guard.Done(ctx, c, act, err)
 }
 
-// LogIn gives a token to whoever has a role's ID and one of its secret IDs, which may be bound to networks, uses and a time.
-// It returns whose the token is with a refusal, too, as far as that is known.
-func (s *Service) LogIn(ctx context.Context, from, roleID, secretID string) (identity.Authorization, string, *access.Caller, error) {
+// LogIn gives a token to whoever has a role's ID and one of its secret IDs, which may be bound to networks, uses and a
+// time. It returns whose the token is with a refusal, too, as far as that is known.
+func (s *Service) LogIn(ctx context.Context,
+	from, roleID, secretID string) (identity.Authorization, string, *access.Caller, error) {
 	known := &access.Caller{Principal: &access.Principal{}, Address: from}
 	if roleID == "" {
 		return identity.Authorization{}, "", known, errs.New(errs.Invalid, "missing role_id")
@@ -325,15 +334,16 @@ func (s *Service) LogIn(ctx context.Context, from, roleID, secretID string) (ide
 			return err
 		}
 		now := s.now().UTC()
-		lease := &identity.Lease{Role: role.Name, TTL: role.TTL, Until: now.Add(bounded(role.MaxTTL)), Renewable: true, Display: "approle",
-			Path: "auth/approle/login", Meta: map[string]string{"role_name": role.Name}}
+		lease := &identity.Lease{Role: role.Name, TTL: role.TTL, Until: now.Add(bounded(role.MaxTTL)), Renewable: true,
+			Display: "approle", Path: "auth/approle/login", Meta: map[string]string{"role_name": role.Name}}
 		if lease.TTL == 0 {
 			lease.TTL = defaultRoleTTL
 		}
 		ends := earlier(now.Add(lease.TTL), lease.Until)
 		h := identity.HashOf(token)
-		a = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, OrgID: role.OrgID, UserID: role.UserID,
-			Description: "log-in of the role " + role.Name, Permissions: role.Permissions, CreatedAt: now, UpdatedAt: now, ExpiresAt: &ends, Lease: lease}
+		a = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, OrgID: role.OrgID,
+			UserID: role.UserID, Description: "log-in of the role " + role.Name, Permissions: role.Permissions,
+			CreatedAt: now, UpdatedAt: now, ExpiresAt: &ends, Lease: lease}
 		known.Principal = &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID}
 		made, puts := a.Creation()
 		_, err = s.kv.Txn(ctx, append(append(conds, made...), kv.Unchanged(ur), kv.Unchanged(or)), append(ops, puts...))
@@ -342,8 +352,10 @@ func (s *Service) LogIn(ctx context.Context, from, roleID, secretID string) (ide
 	return a, token, known, err
 }
 
-// checkLogin finds the role and the secret ID, and gives the conditions under which they are good, and what uses one up.
-func (s *Service) checkLogin(ctx context.Context, from, roleID, secretID string) (role identity.AppRole, conds []kv.Cond, ops []kv.Op, err error) {
+// checkLogin finds the role and the secret ID, and gives the conditions under which they are
+// good, and what uses one up.
+func (s *Service) checkLogin(ctx context.Context,
+	from, roleID, secretID string) (role identity.AppRole, conds []kv.Cond, ops []kv.Op, err error) {
 	rid, err := id.Parse(roleID)
 	if err != nil {
 		return role, nil, nil, errRoleID
@@ -356,7 +368,8 @@ func (s *Service) checkLogin(ctx context.Context, from, roleID, secretID string)
 	if err != nil {
 		return role, nil, nil, err
 	}
-	kept, kr, err := record.Load[identity.SecretID](ctx, s.kv, record.Key("secretid", role.ID, identity.HashOf(secretID)), errSecretID)
+	kept, kr, err := record.Load[identity.SecretID](ctx, s.kv,
+		record.Key("secretid", role.ID, identity.HashOf(secretID)), errSecretID)
 	switch {
 	case err != nil:
 		return role, nil, nil, err
@@ -370,7 +383,8 @@ func (s *Service) checkLogin(ctx context.Context, from, roleID, secretID string)
 		return role, nil, nil, err
 	}
 	if len(there) >= maxLogins {
-		return role, nil, nil, errs.New(errs.Unavailable, "a role has at most %d tokens that have not ended; revoke some, or let them end sooner", maxLogins)
+		return role, nil, nil, errs.New(errs.Unavailable, "a role has at most %d tokens that have not ended; revoke "+
+			"some, or let them end sooner", maxLogins)
 	}
 	conds = []kv.Cond{kv.Unchanged(rr), kv.Unchanged(kr)}
 	switch kept.Uses {

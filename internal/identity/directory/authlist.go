@@ -21,7 +21,8 @@ type AuthorizationFilter struct {
 }
 
 // Authorizations lists those the caller may see, by ID. A name that does not exist is errs.NotFound.
-func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page) ([]identity.Authorization, error) {
+func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f AuthorizationFilter,
+	page Page) ([]identity.Authorization, error) {
 	as := []identity.Authorization{}
 	err := s.EachAuthorization(ctx, c, f, page, func(a identity.Authorization) error {
 		as = append(as, a)
@@ -33,9 +34,10 @@ func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f Author
 	return as, nil
 }
 
-// EachAuthorization is Authorizations for lists that may be long: it yields one after the other and holds few of them at a
-// time. An error of yield ends it and is given back.
-func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page, yield func(identity.Authorization) error) error {
+// EachAuthorization is Authorizations for lists that may be long: it yields one after the other and holds few of them
+// at a time. An error of yield ends it and is given back.
+func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page,
+	yield func(identity.Authorization) error) error {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
 		return err
 	}
@@ -51,7 +53,8 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Aut
 	err = each(func(a identity.Authorization) bool {
 		switch {
 		case f.UserID.Valid() && a.UserID != f.UserID, f.OrgID.Valid() && a.OrgID != f.OrgID,
-			!c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})), !page.reaches(a.ID):
+			!c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})),
+			!page.reaches(a.ID):
 			return true
 		case skip > 0:
 			skip--
@@ -79,7 +82,8 @@ func (p Page) reaches(i id.ID) bool {
 
 // source gives what yields the authorizations that may be in the list, in its order: from the indexes, or, where all of
 // them may be in it, from their records. Backwards goes only by what the indexes have, the IDs: 8 bytes of each.
-func (s *Service) source(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page) (func(yield func(identity.Authorization) bool) error, error) {
+func (s *Service) source(ctx context.Context, c *access.Caller, f AuthorizationFilter,
+	page Page) (func(yield func(identity.Authorization) bool) error, error) {
 	ids, some, err := s.candidates(ctx, c, f)
 	if err != nil {
 		return nil, err
@@ -115,7 +119,8 @@ func (s *Service) source(ctx context.Context, c *access.Caller, f AuthorizationF
 
 // candidates gives the IDs that the filter and the caller's permissions leave, in order, from the indexes: a caller who
 // may see little must not cost the reading of every authorization there is. It is not ok where all of them are left.
-func (s *Service) candidates(ctx context.Context, c *access.Caller, f AuthorizationFilter) (ids []id.ID, ok bool, err error) {
+func (s *Service) candidates(ctx context.Context, c *access.Caller,
+	f AuthorizationFilter) (ids []id.ID, ok bool, err error) {
 	var folders []string
 	all := c.May(access.To(access.Read, access.Resource{Type: access.Authorizations}))
 	switch {

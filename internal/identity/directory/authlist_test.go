@@ -39,8 +39,8 @@ func (s *counting) List(ctx context.Context, prefix, after string, limit int) ([
 	return rs, err
 }
 
-// Whoever asks gets what they may see in the same order and pages, whichever index it comes from, and costs no more than
-// that.
+// Whoever asks gets what they may see in the same order and pages, whichever index it comes from, and
+// costs no more than that.
 func TestAuthorizationsByIndex(t *testing.T) {
 	engine := new(counting)
 	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
@@ -52,12 +52,15 @@ func TestAuthorizationsByIndex(t *testing.T) {
 	}
 	ann := f.AddUser(t, "ann")
 	var all []identity.Authorization
-	if all, err = f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, directory.Page{}); err != nil || len(all) != 1 {
+	if all, err = f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, directory.Page{}); err != nil ||
+		len(all) != 1 {
 		t.Fatal(len(all), err)
 	}
 	for i := range 12 {
-		n := directory.NewAuthorization{OrgID: []id.ID{acme, other.ID}[i%2], UserID: []id.ID{ann.ID, f.First.User.ID, ann.ID}[i%3],
-			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: acme})}}
+		n := directory.NewAuthorization{OrgID: []id.ID{acme, other.ID}[i%2], UserID: []id.ID{ann.ID, f.First.User.ID,
+			ann.ID}[i%3],
+			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets,
+				OrgID: acme})}}
 		a, _, err := f.Authorize(ctx, f.Root, n)
 		if err != nil {
 			t.Fatal(err)
@@ -72,15 +75,20 @@ func TestAuthorizationsByIndex(t *testing.T) {
 		"of secrets": identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: acme})),
 		"of one org": identitytest.Holder(in(acme), in(acme)),
 		"of both":    identitytest.Holder(in(other.ID), in(acme)),
-		"of one":     identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Authorizations, ID: all[4].ID}), access.To(access.Read, access.Resource{Type: access.Authorizations, ID: 99})),
+		"of one": identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Authorizations,
+			ID: all[4].ID}), access.To(access.Read, access.Resource{Type: access.Authorizations, ID: 99})),
 		"who writes": identitytest.Holder(access.To(access.Write, access.Resource{Type: access.Authorizations})),
 	} {
-		for _, filter := range []directory.AuthorizationFilter{{}, {OrgID: acme}, {OrgID: other.ID}, {UserID: ann.ID}, {UserID: ann.ID, OrgID: acme}} {
-			for _, page := range []directory.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3}, {After: all[5].ID}, {After: all[5].ID, Descending: true}} {
+		for _, filter := range []directory.AuthorizationFilter{{}, {OrgID: acme}, {OrgID: other.ID}, {UserID: ann.ID},
+			{UserID: ann.ID, OrgID: acme}} {
+			for _, page := range []directory.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
+				{After: all[5].ID}, {After: all[5].ID, Descending: true}} {
 				var want, left []id.ID
 				for _, a := range all {
-					if c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})) &&
-						(filter.OrgID == 0 || a.OrgID == filter.OrgID) && (filter.UserID == 0 || a.UserID == filter.UserID) {
+					if c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: a.OrgID,
+						ID: a.ID})) &&
+						(filter.OrgID == 0 || a.OrgID == filter.OrgID) &&
+						(filter.UserID == 0 || a.UserID == filter.UserID) {
 						left = append(left, a.ID)
 					}
 				}

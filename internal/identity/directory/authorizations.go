@@ -40,8 +40,10 @@ type NewAuthorization struct {
 }
 
 // Authorize makes an authorization and returns it with its token, which is not kept and cannot be shown again. The
-// caller must hold every permission that the token is to have, or may grant it all the same (see access.Caller.MayGrant).
-func (s *Service) Authorize(ctx context.Context, c *access.Caller, n NewAuthorization) (identity.Authorization, string, error) {
+// caller must hold every permission that the token is to have, or may grant it all the same (see
+// access.Caller.MayGrant).
+func (s *Service) Authorize(ctx context.Context, c *access.Caller,
+	n NewAuthorization) (identity.Authorization, string, error) {
 	act := access.Act{Action: "authorizations.create", Org: n.OrgID, Target: errs.Clip(n.Description)}
 	if !n.OrgID.Valid() {
 		return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "org id required"))
@@ -52,7 +54,8 @@ func (s *Service) Authorize(ctx context.Context, c *access.Caller, n NewAuthoriz
 	} else {
 		n.UserID = c.UserID
 	}
-	act.Detail = "for user " + n.UserID.String() + ": " + access.Describe(n.Permissions[:min(len(n.Permissions), maxPermissions)])
+	act.Detail = "for user " + n.UserID.String() + ": " +
+		access.Describe(n.Permissions[:min(len(n.Permissions), maxPermissions)])
 	if n.ExpiresAt != nil {
 		act.Detail = "until " + n.ExpiresAt.UTC().Format(time.RFC3339) + " " + act.Detail
 	}
@@ -61,15 +64,18 @@ func (s *Service) Authorize(ctx context.Context, c *access.Caller, n NewAuthoriz
 	}
 	for _, p := range need {
 		if !c.May(p) {
-			return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
+			return identity.Authorization{}, "",
+				s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
 		}
 	}
 	if len(n.Permissions) > maxPermissions {
-		return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "an authorization has at most %d permissions", maxPermissions))
+		return identity.Authorization{}, "", s.guard.Deny(ctx, c, act,
+			errs.New(errs.Invalid, "an authorization has at most %d permissions", maxPermissions))
 	}
 	for _, p := range n.Permissions {
 		if !c.MayGrant(p) {
-			return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed", p))
+			return identity.Authorization{}, "",
+				s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed", p))
 		}
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
@@ -90,7 +96,8 @@ func (s *Service) authorize(ctx context.Context, by id.ID, n NewAuthorization) (
 	if err := identity.ValidPermissions(n.Permissions); err != nil {
 		return identity.Authorization{}, "", err
 	}
-	if err := errors.Join(n.Status.Valid(), identity.ValidDescription(n.Description), checkExpiry(n.ExpiresAt, now), checkGiven(n.Token)); err != nil {
+	if err := errors.Join(n.Status.Valid(), identity.ValidDescription(n.Description), checkExpiry(n.ExpiresAt, now),
+		checkGiven(n.Token)); err != nil {
 		return identity.Authorization{}, "", err
 	}
 	token := n.Token
@@ -98,8 +105,9 @@ func (s *Service) authorize(ctx context.Context, by id.ID, n NewAuthorization) (
 		token = authn.NewToken()
 	}
 	h := identity.HashOf(token)
-	a := identity.Authorization{Hash: h[:], Status: n.Status, Description: n.Description, OrgID: n.OrgID, UserID: n.UserID, MadeBy: by,
-		Permissions: n.Permissions, CreatedAt: now, UpdatedAt: now, ExpiresAt: n.ExpiresAt}
+	a := identity.Authorization{Hash: h[:], Status: n.Status, Description: n.Description, OrgID: n.OrgID,
+		UserID: n.UserID, MadeBy: by, Permissions: n.Permissions, CreatedAt: now, UpdatedAt: now,
+		ExpiresAt: n.ExpiresAt}
 	err := record.Update(ctx, func() error {
 		_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", n.OrgID), identity.ErrOrgNotFound)
 		if err != nil {
@@ -135,26 +143,29 @@ func checkGiven(token string) error {
 		return nil
 	}
 	if len(token) < minGivenToken || len(token) > maxGivenToken {
-		return errs.New(errs.Invalid, "a given token must be between %d and %d characters long, so that nobody guesses it; "+
-			"leave it out and the server makes one", minGivenToken, maxGivenToken)
+		return errs.New(errs.Invalid, "a given token must be between %d and %d characters long, so that nobody "+
+			"guesses it; leave it out and the server makes one", minGivenToken, maxGivenToken)
 	}
 	for _, b := range []byte(token) {
 		if b <= ' ' || b > '~' {
-			return errs.New(errs.Invalid, "a given token must be printable ASCII without spaces, so that it fits a header")
+			return errs.New(errs.Invalid, "a given token must be printable ASCII without spaces, so that it "+
+				"fits a header")
 		}
 	}
 	return nil
 }
 
 // authorization loads one for the caller, who needs the permission on it.
-func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action, action, detail string) (identity.Authorization, kv.Record, access.Act, error) {
+func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action,
+	action, detail string) (identity.Authorization, kv.Record, access.Act, error) {
 	act := access.Act{Action: action, Target: auth.String(), Detail: detail}
 	a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound)
 	if err != nil {
 		return a, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = a.OrgID
-	if err := s.guard.Allow(ctx, c, act, access.To(do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})); err != nil {
+	if err := s.guard.Allow(ctx, c, act, access.To(do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID,
+		ID: a.ID})); err != nil {
 		return identity.Authorization{}, r, act, err
 	}
 	return a, r, act, s.fillLastUse(ctx, &a)
@@ -172,13 +183,16 @@ func (s *Service) AuthorizationByID(ctx context.Context, c *access.Caller, auth 
 }
 
 // UpdateAuthorization changes the fields that are not nil.
-func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, auth id.ID, status *identity.Status, description *string) (identity.Authorization, error) {
-	a, r, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.update", changed("status", status, "description", description))
+func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, auth id.ID, status *identity.Status,
+	description *string) (identity.Authorization, error) {
+	a, r, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.update",
+		changed("status", status, "description", description))
 	if err != nil {
 		return a, err
 	}
 	err = s.changeToken(ctx, a, func(ctx context.Context) error {
-		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound); err != nil {
+		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth),
+			errAuthNotFound); err != nil {
 			return err
 		}
 		if status != nil {

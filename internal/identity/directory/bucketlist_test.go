@@ -31,8 +31,8 @@ func (s *countingBuckets) List(ctx context.Context, prefix, after string, limit 
 	return rs, err
 }
 
-// Whoever asks gets the buckets that they may see in the same order and pages, whichever index they come from, and a page
-// of one organisation's does not read all others'.
+// Whoever asks gets the buckets that they may see in the same order and pages, whichever index they come from, and a
+// page of one organisation's does not read all others'.
 func TestBucketsByIndex(t *testing.T) {
 	engine := new(countingBuckets)
 	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
@@ -43,7 +43,8 @@ func TestBucketsByIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 8 {
-		if _, err := f.NewBucket(ctx, f.Root, identity.Bucket{OrgID: []id.ID{acme, other.ID}[i%2], Name: fmt.Sprintf("b%d", 8-i)}); err != nil {
+		if _, err := f.NewBucket(ctx, f.Root, identity.Bucket{OrgID: []id.ID{acme, other.ID}[i%2],
+			Name: fmt.Sprintf("b%d", 8-i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,19 +60,24 @@ func TestBucketsByIndex(t *testing.T) {
 		"of secrets": identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: acme})),
 		"of one org": identitytest.Holder(in(acme), in(acme)),
 		"of both":    identitytest.Holder(in(other.ID), in(acme)),
-		"of one":     identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Buckets, ID: all[7].ID}), access.To(access.Read, access.Resource{Type: access.Buckets, ID: 99})),
+		"of one": identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Buckets, ID: all[7].ID}),
+			access.To(access.Read, access.Resource{Type: access.Buckets, ID: 99})),
 		"who writes": identitytest.Holder(access.To(access.Write, access.Resource{Type: access.Buckets})),
 	} {
-		for _, filter := range []directory.BucketFilter{{}, {Org: acme}, {Org: other.ID}, {ID: all[7].ID}, {ID: all[7].ID, Org: acme}, {Name: "b3"}, {Name: "_tasks", Org: other.ID}, {ID: 99}} {
-			for _, page := range []directory.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3}, {After: all[5].ID}, {After: all[5].ID, Descending: true}} {
+		for _, filter := range []directory.BucketFilter{{}, {Org: acme}, {Org: other.ID}, {ID: all[7].ID},
+			{ID: all[7].ID, Org: acme}, {Name: "b3"}, {Name: "_tasks", Org: other.ID}, {ID: 99}} {
+			for _, page := range []directory.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
+				{After: all[5].ID}, {After: all[5].ID, Descending: true}} {
 				var want []id.ID
 				for i := range all {
 					b := all[i]
 					if page.Descending {
 						b = all[len(all)-1-i]
 					}
-					if c.May(access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID})) && page.Reaches(b.ID) &&
-						(filter.Org == 0 || b.OrgID == filter.Org) && (filter.ID == 0 || b.ID == filter.ID) && (filter.Name == "" || b.Name == filter.Name) {
+					if c.May(access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID})) &&
+						page.Reaches(b.ID) &&
+						(filter.Org == 0 || b.OrgID == filter.Org) && (filter.ID == 0 || b.ID == filter.ID) &&
+						(filter.Name == "" || b.Name == filter.Name) {
 						want = append(want, b.ID)
 					}
 				}

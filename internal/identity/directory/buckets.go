@@ -26,10 +26,12 @@ func checkBucket(b identity.Bucket) error {
 		return err
 	}
 	if strings.HasPrefix(b.Name, "_") {
-		return errs.New(errs.Invalid, "bucket name %s is invalid. Buckets may not start with underscore", errs.Clip(b.Name))
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Buckets may not start with underscore",
+			errs.Clip(b.Name))
 	}
 	if strings.Contains(b.Name, `"`) {
-		return errs.New(errs.Invalid, "bucket name %s is invalid. Bucket names may not include quotation marks", errs.Clip(b.Name))
+		return errs.New(errs.Invalid, "bucket name %s is invalid. Bucket names may not include quotation marks",
+			errs.Clip(b.Name))
 	}
 	if b.Retention < 0 || b.Retention != 0 && b.Retention < time.Hour {
 		return errs.New(errs.Unprocessable, "retention policy duration must be at least 1h0m0s, or 0 to keep for ever")
@@ -40,7 +42,8 @@ func checkBucket(b identity.Bucket) error {
 // NewBucket makes a bucket record from the organisation, name, description and retention of b.
 func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bucket) (identity.Bucket, error) {
 	act := access.Act{Action: "buckets.create", Org: b.OrgID, Target: errs.Clip(b.Name)}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Buckets, OrgID: b.OrgID})); err != nil {
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Write, access.Resource{Type: access.Buckets, OrgID: b.OrgID})); err != nil {
 		return identity.Bucket{}, err
 	}
 	err := checkBucket(b)
@@ -55,7 +58,8 @@ func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bu
 			conds, ops := b.Creation()
 			_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or)), ops)
 			if errors.Is(err, kv.ErrConflict) {
-				return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID, "bucket with name %s already exists", b.Name)
+				return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID,
+					"bucket with name %s already exists", b.Name)
 			}
 			return err
 		})
@@ -65,14 +69,16 @@ func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bu
 
 // bucket loads a bucket for the caller, who needs the permission on it. What the caller may not touch is refused before
 // it is looked up only where the organisation is known; here the record tells it.
-func (s *Service) bucket(ctx context.Context, c *access.Caller, bucket id.ID, a access.Action, action string) (identity.Bucket, kv.Record, access.Act, error) {
+func (s *Service) bucket(ctx context.Context, c *access.Caller, bucket id.ID, a access.Action,
+	action string) (identity.Bucket, kv.Record, access.Act, error) {
 	act := access.Act{Action: action, Target: bucket.String()}
 	b, r, err := record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", bucket), errBucketNotFound)
 	if err != nil {
 		return b, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = b.OrgID
-	return b, r, act, s.guard.Allow(ctx, c, act, access.To(a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
+	return b, r, act, s.guard.Allow(ctx, c, act,
+		access.To(a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
 }
 
 // BucketByID returns one bucket.
@@ -91,7 +97,8 @@ type BucketFilter struct {
 
 // Buckets lists the buckets that the caller may see, by ID.
 func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter, page Page) ([]identity.Bucket, error) {
-	if err := s.guard.Allow(ctx, c, access.Act{Action: "buckets.list", Org: f.Org, Target: errs.Clip(f.Name)}); err != nil {
+	if err := s.guard.Allow(ctx, c, access.Act{Action: "buckets.list", Org: f.Org,
+		Target: errs.Clip(f.Name)}); err != nil {
 		return nil, err
 	}
 	if f.OrgName != "" {
@@ -105,8 +112,10 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter,
 		f.Org = named
 	}
 	keep := func(b identity.Bucket) (id.ID, bool) {
-		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) && (!f.Org.Valid() || b.OrgID == f.Org)
-		return b.ID, ok && c.May(access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
+		ok := (!f.ID.Valid() || b.ID == f.ID) && (f.Name == "" || b.Name == f.Name) &&
+			(!f.Org.Valid() || b.OrgID == f.Org)
+		return b.ID, ok && c.May(access.To(access.Read, access.Resource{Type: access.Buckets,
+			OrgID: b.OrgID, ID: b.ID}))
 	}
 	ids, some, err := s.bucketCandidates(ctx, c, f)
 	if err != nil {
@@ -114,7 +123,9 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter,
 	}
 	var bs []identity.Bucket
 	if some {
-		bs, err = paged(page, keep, func(yield func(identity.Bucket) bool) error { return s.eachBucket(ctx, ids, yield) })
+		bs, err = paged(page, keep, func(yield func(identity.Bucket) bool) error {
+			return s.eachBucket(ctx, ids, yield)
+		})
 	} else {
 		bs, err = list(ctx, s.kv, "bucket/", page, keep)
 	}
@@ -126,7 +137,8 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter,
 
 // bucketCandidates gives the IDs that the filter and the caller's permissions leave, in order: a page must not cost the
 // reading of every bucket there is. It is not ok where all of them are left.
-func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller, f BucketFilter) (ids []id.ID, ok bool, err error) {
+func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller,
+	f BucketFilter) (ids []id.ID, ok bool, err error) {
 	var folders []string
 	switch {
 	case f.ID.Valid():
@@ -177,13 +189,15 @@ func (s *Service) eachBucket(ctx context.Context, ids []id.ID, yield func(identi
 }
 
 // UpdateBucket changes the fields that are not nil.
-func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.ID, name, description *string, retention *time.Duration) (identity.Bucket, error) {
+func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.ID, name, description *string,
+	retention *time.Duration) (identity.Bucket, error) {
 	b, r, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.update")
 	if err != nil {
 		return b, err
 	}
 	err = record.Update(ctx, func() error {
-		if b, r, err = record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", bucket), errBucketNotFound); err != nil {
+		if b, r, err = record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", bucket),
+			errBucketNotFound); err != nil {
 			return err
 		}
 		if b.Type == "system" && name != nil && *name != b.Name {
@@ -192,7 +206,8 @@ func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.
 		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
 		if name != nil && *name != b.Name {
 			conds = append(conds, kv.Missing(record.Key("bucketname", b.OrgID, *name)))
-			ops = append(ops, kv.Delete(record.Key("bucketname", b.OrgID, b.Name)), record.Put(record.Key("bucketname", b.OrgID, *name), b.ID))
+			ops = append(ops, kv.Delete(record.Key("bucketname", b.OrgID, b.Name)),
+				record.Put(record.Key("bucketname", b.OrgID, *name), b.ID))
 			b.Name = *name
 		}
 		if description != nil {
@@ -209,7 +224,8 @@ func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.
 		b.UpdatedAt = s.now().UTC()
 		_, err := s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, b)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID, "bucket with name %s already exists", b.Name)
+			return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID,
+				"bucket with name %s already exists", b.Name)
 		}
 		return err
 	})

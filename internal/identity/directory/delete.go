@@ -140,7 +140,8 @@ func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
 	if err != nil {
 		return err
 	}
-	_ = s.finish(context.WithoutCancel(ctx), ended{"user", user}, s.finishUser) // what is left is of no use to anybody, and goes soon
+	// what is left is of no use to anybody, and goes soon
+	_ = s.finish(context.WithoutCancel(ctx), ended{"user", user}, s.finishUser)
 	return nil
 }
 
@@ -178,8 +179,8 @@ func (s *Service) deleteAuths(ctx context.Context, pre string) error {
 	})
 }
 
-// How many records inBatches takes for a transaction, and how many transactions it has under way, which an engine commits
-// together.
+// How many records inBatches takes for a transaction, and how many transactions it has under way, which an
+// engine commits together.
 const (
 	batchRecords = 16
 	batches      = 16

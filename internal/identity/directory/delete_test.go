@@ -68,7 +68,8 @@ func populated(t *testing.T, engine *failing) (*identitytest.Fixture, identity.O
 		t.Fatal(err)
 	}
 	for range 20 {
-		_, _, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: o.ID, UserID: u.ID, Permissions: access.Owner(o.ID)[:2]})
+		_, _, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: o.ID, UserID: u.ID,
+			Permissions: access.Owner(o.ID)[:2]})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,8 +8,8 @@ import (
 	"strongroom/internal/identity"
 )
 
-// changed says for the record which fields a change sets, and to what: pairs of a name and a *string or *identity.Status,
-// which is nil where the field stays.
+// changed says for the record which fields a change sets, and to what: pairs of a name and a *string or
+// *identity.Status, which is nil where the field stays.
 func changed(pairs ...any) string {
 	var b strings.Builder
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -10,20 +10,22 @@ import (
 	"strongroom/internal/identity/identitytest"
 )
 
-// TestRecordSaysWhatChanged: who made a token for whom and with what, who made the token that is used, and what a change of a
-// user or an organisation is.
+// TestRecordSaysWhatChanged: who made a token for whom and with what, who made the token that is used, and what a
+// change of a user or an organisation is.
 func TestRecordSaysWhatChanged(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	ctx := t.Context()
 	bob := f.AddUser(t, "bob")
 	use := access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})
 	use.Resource.Name = "db/password"
-	_, token, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, UserID: bob.ID, Permissions: []access.Permission{use}})
+	_, token, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, UserID: bob.ID,
+		Permissions: []access.Permission{use}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	made := f.Trail.Last()
-	for _, want := range []string{"for user " + bob.ID.String(), "use:orgs/" + f.First.Org.ID.String() + "/secrets", `"db/password"`} {
+	for _, want := range []string{"for user " + bob.ID.String(), "use:orgs/" + f.First.Org.ID.String() + "/secrets",
+		`"db/password"`} {
 		if !strings.Contains(made.Detail, want) {
 			t.Errorf("the making: %+v lacks %s", made, want)
 		}

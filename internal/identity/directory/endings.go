@@ -11,8 +11,8 @@ import (
 )
 
 // What is left of a user or an organisation that has ended is removed at once, or tried again: after a minute, and then
-// ever more rarely, since a refusal may last until somebody changes a policy. It is told in the log the first time, when it
-// fails otherwise, and once a day; health tells it as long as it lasts.
+// ever more rarely, since a refusal may last until somebody changes a policy. It is told in the log the first time,
+// when it fails otherwise, and once a day; health tells it as long as it lasts.
 const (
 	firstPause = time.Minute
 	lastPause  = time.Hour

@@ -30,13 +30,16 @@ func TestAuthorizeBoundsPermissions(t *testing.T) {
 	named := func(many, long int) error {
 		ps := make([]access.Permission, many)
 		for i := range ps {
-			ps[i] = access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID, Name: strings.Repeat("\x01", long)})
+			ps[i] = access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID,
+				Name: strings.Repeat("\x01", long)})
 		}
-		_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, Permissions: ps})
+		_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID,
+			Permissions: ps})
 		return err
 	}
 	identitytest.WantCode(t, named(1, 3<<20), errs.Invalid)
-	identitytest.WantCode(t, named(directory.MaxPermissions, identity.MaxPermissionNames/directory.MaxPermissions+1), errs.Invalid)
+	identitytest.WantCode(t, named(directory.MaxPermissions, identity.MaxPermissionNames/directory.MaxPermissions+1),
+		errs.Invalid)
 	if err := named(directory.MaxPermissions, identity.MaxPermissionNames/directory.MaxPermissions); err != nil {
 		t.Errorf("names as long as are allowed: %v", err)
 	}
@@ -46,8 +49,10 @@ func TestAuthorizeBoundsPermissions(t *testing.T) {
 func TestRefusedPermissionIsShort(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	long := strings.Repeat("x", 1<<20)
-	for _, p := range []access.Permission{access.To(access.Action(long), access.Resource{Type: access.Secrets}), access.To(access.Read, access.Resource{Type: access.ResourceType(long)})} {
-		_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, Permissions: []access.Permission{p}})
+	for _, p := range []access.Permission{access.To(access.Action(long), access.Resource{Type: access.Secrets}),
+		access.To(access.Read, access.Resource{Type: access.ResourceType(long)})} {
+		_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID,
+			Permissions: []access.Permission{p}})
 		if err == nil || len(err.Error()) > 300 {
 			t.Errorf("refused in %d bytes", len(fmt.Sprint(err)))
 		}
@@ -88,7 +93,8 @@ func TestListsTellNoNames(t *testing.T) {
 	}
 	// Whoever may see something under the name sees it.
 	c = identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: f.First.Org.ID}))
-	if as, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{User: "admin", Org: "acme"}, directory.Page{}); err != nil || len(as) != 1 {
+	if as, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{User: "admin", Org: "acme"},
+		directory.Page{}); err != nil || len(as) != 1 {
 		t.Errorf("the operator's token, by who may read the organization's: %d, %v", len(as), err)
 	}
 }

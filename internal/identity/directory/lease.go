@@ -57,7 +57,8 @@ func (s *Service) CreateChild(ctx context.Context, c *access.Caller, n Child) (i
 	act := access.Act{Action: "token.create", Target: errs.Clip(n.Display)}
 	for _, p := range n.Permissions {
 		if !c.May(p) {
-			return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
+			return identity.Authorization{}, "",
+				s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
 		}
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
@@ -79,13 +80,14 @@ func (s *Service) createChild(ctx context.Context, c *access.Caller, n Child) (i
 			return err
 		}
 		now := s.now().UTC()
-		lease := &identity.Lease{Parent: parent.ID, TTL: bounded(n.TTL), Until: now.Add(bounded(n.MaxTTL)), Max: n.MaxTTL, Renewable: n.Renewable,
-			Display: n.Display, Path: n.Path, Meta: n.Meta}
+		lease := &identity.Lease{Parent: parent.ID, TTL: bounded(n.TTL), Until: now.Add(bounded(n.MaxTTL)),
+			Max: n.MaxTTL, Renewable: n.Renewable, Display: n.Display, Path: n.Path, Meta: n.Meta}
 		if parent.Lease != nil {
 			lease.Depth = parent.Lease.Depth + 1
 		}
 		if lease.Depth >= maxDepth {
-			return errs.New(errs.Invalid, "a token that was made by a token that was made by a token … makes no other (%d at most)", maxDepth)
+			return errs.New(errs.Invalid, "a token that was made by a token that was made by a token … makes no "+
+				"other (%d at most)", maxDepth)
 		}
 		if at := parent.ExpiresAt; at != nil && at.Before(lease.Until) {
 			lease.Until = *at
@@ -95,12 +97,14 @@ func (s *Service) createChild(ctx context.Context, c *access.Caller, n Child) (i
 			return err
 		}
 		if len(children) >= maxChildren {
-			return errs.New(errs.Unavailable, "a token may have made %d others that have not ended; revoke some, or let them end sooner", maxChildren)
+			return errs.New(errs.Unavailable, "a token may have made %d others that have not ended; revoke some, or "+
+				"let them end sooner", maxChildren)
 		}
 		ends := earlier(now.Add(lease.TTL), lease.Until)
 		h := identity.HashOf(token)
-		a = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, OrgID: parent.OrgID, UserID: parent.UserID,
-			Description: "made by a token: " + n.Display, Permissions: n.Permissions, CreatedAt: now, UpdatedAt: now, ExpiresAt: &ends, Lease: lease}
+		a = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, OrgID: parent.OrgID,
+			UserID: parent.UserID, Description: "made by a token: " + n.Display, Permissions: n.Permissions,
+			CreatedAt: now, UpdatedAt: now, ExpiresAt: &ends, Lease: lease}
 		conds, ops := a.Creation()
 		_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(r)), ops)
 		return err
@@ -145,9 +149,10 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// RenewSelf gives the caller's token more time from now on: the increment, or as much as at first where it is 0. It tells
-// whether that was more than it may have. A token without a lease is errs.Invalid.
-func (s *Service) RenewSelf(ctx context.Context, c *access.Caller, increment time.Duration) (a identity.Authorization, capped bool, err error) {
+// RenewSelf gives the caller's token more time from now on: the increment, or as much as at first where it is 0. It
+// tells whether that was more than it may have. A token without a lease is errs.Invalid.
+func (s *Service) RenewSelf(ctx context.Context, c *access.Caller,
+	increment time.Duration) (a identity.Authorization, capped bool, err error) {
 	act := access.Act{Action: "token.renew", Target: c.AuthorizationID.String()}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return a, false, err
@@ -193,9 +198,9 @@ func (s *Service) RevokeSelf(ctx context.Context, c *access.Caller) error {
 	return s.guard.Done(ctx, c, act, err)
 }
 
-// changeToken carries out a change of one token (see authn.Service.ChangeToken). What hangs on the token must see it at its
-// next request, too: where anything does, all who are known are forgotten. Nothing can begin to hang on it in between,
-// since its record has changed.
+// changeToken carries out a change of one token (see authn.Service.ChangeToken). What hangs on the token must see it at
+// its next request, too: where anything does, all who are known are forgotten. Nothing can begin to hang on it in
+// between, since its record has changed.
 func (s *Service) changeToken(ctx context.Context, a identity.Authorization, f func(context.Context) error) error {
 	err := s.authn.ChangeToken(ctx, identity.Hash(a.Hash), f)
 	children, listErr := s.kv.List(context.WithoutCancel(ctx), identity.Children(a.ID), "", 1)

@@ -14,8 +14,9 @@ import (
 	"strongroom/internal/kv/kvtest"
 )
 
-// TestLostAnswers loses, for every change of the directory and of who is signed in, the answer to each of its transactions
-// in turn, and the caller with it. What is told must be what is so, and tokens must count at once as the change says.
+// TestLostAnswers loses, for every change of the directory and of who is signed in, the answer to each of its
+// transactions in turn, and the caller with it. What is told must be what is so, and tokens must count at
+// once as the change says.
 func TestLostAnswers(t *testing.T) {
 	inactive, active := identity.Inactive, identity.Active
 	for name, change := range map[string]struct {
@@ -26,7 +27,9 @@ func TestLostAnswers(t *testing.T) {
 			func(ctx context.Context, f *identitytest.Fixture, _ identity.User, _ identity.Authorization) error {
 				_, err := f.NewUser(ctx, f.Root, "new", active)
 				return err
-			}, func(t *testing.T, f *identitytest.Fixture, _ identity.User, _ string) bool { return named(t, f, "new") }},
+			}, func(t *testing.T, f *identitytest.Fixture, _ identity.User, _ string) bool {
+				return named(t, f, "new")
+			}},
 		"a user renamed": {
 			func(ctx context.Context, f *identitytest.Fixture, u identity.User, _ identity.Authorization) error {
 				other := "other"
@@ -55,8 +58,9 @@ func TestLostAnswers(t *testing.T) {
 			}},
 		"a token": {
 			func(ctx context.Context, f *identitytest.Fixture, u identity.User, _ identity.Authorization) error {
-				_, token, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, UserID: u.ID,
-					Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})}})
+				_, token, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID,
+					UserID: u.ID, Permissions: []access.Permission{access.To(access.Read,
+						access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})}})
 				if err == nil {
 					_, err = f.ByToken(context.WithoutCancel(ctx), token)
 				}
@@ -212,7 +216,8 @@ func TestLostSetup(t *testing.T) {
 				cancel()
 			}
 		})
-		o, err := f.Onboard(ctx, identitytest.Nobody(), directory.Setup{User: "ada", Password: "long enough", Org: "o", Bucket: "b"})
+		o, err := f.Onboard(ctx, identitytest.Nobody(), directory.Setup{User: "ada", Password: "long enough", Org: "o",
+			Bucket: "b"})
 		if err != nil || !lossy.Lost() {
 			t.Fatalf("the caller leaves: %v: %v", leaves, err)
 		}

@@ -15,9 +15,11 @@ import (
 var errNotMember = errs.New(errs.NotFound, "user to resource mapping not found")
 
 // Members lists the users who have the role in the organisation, by ID.
-func (s *Service) Members(ctx context.Context, c *access.Caller, org id.ID, role identity.Role) ([]identity.User, error) {
+func (s *Service) Members(ctx context.Context, c *access.Caller, org id.ID,
+	role identity.Role) ([]identity.User, error) {
 	act := access.Act{Action: "orgs.members", Org: org}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return nil, err
 	}
 	users, err := s.members(ctx, org, role)
@@ -34,7 +36,8 @@ func (s *Service) members(ctx context.Context, org id.ID, role identity.Role) ([
 		if err != nil || have != role {
 			return true, err
 		}
-		u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)), identity.ErrUserNotFound)
+		u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)),
+			identity.ErrUserNotFound)
 		if errs.Is(err, errs.NotFound) { // deleted since
 			return true, nil
 		}
@@ -44,10 +47,11 @@ func (s *Service) members(ctx context.Context, org id.ID, role identity.Role) ([
 	return users, err
 }
 
-// AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error. It
-// takes what the role gives, as making a token does: who may write the organisation's record alone must not become its
-// owner, and so get at its secrets.
-func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.ID, role identity.Role) (identity.User, error) {
+// AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error.
+// It takes what the role gives, as making a token does: who may write the organisation's record alone must not become
+// its owner, and so get at its secrets.
+func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.ID,
+	role identity.Role) (identity.User, error) {
 	act := access.Act{Action: "orgs." + string(role) + "s.add", Org: org, Target: user.String()}
 	writes := access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})
 	gives := access.Member(org)
@@ -55,7 +59,8 @@ func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.
 		gives = access.Owner(org)
 	}
 	if i := slices.IndexFunc(gives, func(p access.Permission) bool { return !c.May(p) }); i >= 0 && c.May(writes) {
-		return identity.User{}, s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "permission %s is not allowed: the role would give it", gives[i]))
+		return identity.User{}, s.guard.Deny(ctx, c, act,
+			errs.New(errs.Forbidden, "permission %s is not allowed: the role would give it", gives[i]))
 	}
 	if err := s.guard.Allow(ctx, c, act, writes); err != nil {
 		return identity.User{}, err
@@ -67,7 +72,8 @@ func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.
 			return err
 		}
 		var ur kv.Record
-		if u, ur, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound); err != nil {
+		if u, ur, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user),
+			identity.ErrUserNotFound); err != nil {
 			return err
 		}
 		have, mr, err := record.Load[identity.Role](ctx, s.kv, record.Key("member", org, user), errNotMember)
@@ -93,7 +99,8 @@ func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.
 // RemoveMember takes the role away; errs.NotFound where the user does not have it.
 func (s *Service) RemoveMember(ctx context.Context, c *access.Caller, org, user id.ID, role identity.Role) error {
 	act := access.Act{Action: "orgs." + string(role) + "s.remove", Org: org, Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return err
 	}
 	err := s.authn.Change(ctx, func(ctx context.Context) error {

@@ -48,7 +48,8 @@ func TestLastOperators(t *testing.T) {
 				})
 				ann := f.AddUser(t, "ann")
 				ann.Operator = true
-				if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("user", ann.ID), ann)}); err != nil {
+				if _, err := f.KV.Txn(t.Context(), nil,
+					[]kv.Op{record.Put(record.Key("user", ann.ID), ann)}); err != nil {
 					t.Fatal(err)
 				}
 				m.do = func() {

@@ -26,14 +26,15 @@ func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, descriptio
 	return o, s.guard.Done(ctx, c, act, err)
 }
 
-// AdoptOrg makes an organisation that another server knows by the ID, under a name that says so until that server's real
-// one is imported. One that is there already is no error. It takes the permission of NewOrg.
+// AdoptOrg makes an organisation that another server knows by the ID, under a name that says so until that server's
+// real one is imported. One that is there already is no error. It takes the permission of NewOrg.
 func (s *Service) AdoptOrg(ctx context.Context, c *access.Caller, org id.ID) (identity.Org, error) {
 	act := access.Act{Action: "orgs.create", Org: org}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 		return identity.Org{}, err
 	}
-	o, err := s.newOrg(ctx, c.UserID, org, "organization "+org.String()+" of an InfluxDB", "made by its first secret; import brings its real name")
+	o, err := s.newOrg(ctx, c.UserID, org, "organization "+org.String()+" of an InfluxDB",
+		"made by its first secret; import brings its real name")
 	if errs.Is(err, errs.Conflict) && s.OrgExists(ctx, org) == nil {
 		err = nil // somebody else was faster
 	}
@@ -43,7 +44,8 @@ func (s *Service) AdoptOrg(ctx context.Context, c *access.Caller, org id.ID) (id
 
 // newOrg makes an organisation with the ID, or with a new one where it is zero.
 func (s *Service) newOrg(ctx context.Context, owner, as id.ID, name, description string) (identity.Org, error) {
-	if err := errors.Join(identity.ValidName("organization", name), identity.ValidDescription(description)); err != nil {
+	if err := errors.Join(identity.ValidName("organization", name),
+		identity.ValidDescription(description)); err != nil {
 		return identity.Org{}, err
 	}
 	now := s.now().UTC()
@@ -63,7 +65,8 @@ func (s *Service) newOrg(ctx context.Context, owner, as id.ID, name, description
 			if err != nil {
 				return err
 			}
-			conds, ops = append(conds, kv.Unchanged(r)), append(ops, identity.GiveRole(o.ID, owner, identity.RoleOwner)...)
+			conds, ops = append(conds, kv.Unchanged(r)),
+				append(ops, identity.GiveRole(o.ID, owner, identity.RoleOwner)...)
 		}
 		for _, b := range s.systemBuckets(o.ID) {
 			bc, bo := b.Creation()
@@ -95,7 +98,8 @@ func (s *Service) OrgExists(ctx context.Context, org id.ID) error {
 	return identity.OrgExists(ctx, s.kv, org)
 }
 
-// OrgName is an organisation's name for display beside something that the caller was allowed to see; "" where it is gone.
+// OrgName is an organisation's name for display beside something that the caller was allowed to
+// see; "" where it is gone.
 func (s *Service) OrgName(ctx context.Context, org id.ID) (string, error) {
 	return identity.OrgName(ctx, s.kv, org)
 }
@@ -104,7 +108,8 @@ func (s *Service) OrgName(ctx context.Context, org id.ID) (string, error) {
 func (s *Service) OrgByID(ctx context.Context, c *access.Caller, org id.ID) (identity.Org, error) {
 	act := access.Act{Action: "orgs.read", Org: org}
 	if !c.MaySee(org) {
-		return identity.Org{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})))
+		return identity.Org{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized",
+			access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})))
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return identity.Org{}, err
@@ -184,20 +189,25 @@ func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page
 	for _, o := range ids {
 		wanted[o] = true
 	}
-	return list(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) { return o.ID, wanted[o.ID] && c.MaySee(o.ID) })
+	return list(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) {
+		return o.ID, wanted[o.ID] && c.MaySee(o.ID)
+	})
 }
 
 // UpdateOrg changes the fields that are not nil.
-func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, name, description *string) (identity.Org, error) {
+func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID,
+	name, description *string) (identity.Org, error) {
 	act := access.Act{Action: "orgs.update", Org: org, Detail: changed("name", name, "description", description)}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return identity.Org{}, err
 	}
 	var o identity.Org
 	err := record.Update(ctx, func() error {
 		var r kv.Record
 		var err error
-		if o, r, err = record.Load[identity.Org](ctx, s.kv, record.Key("org", org), identity.ErrOrgNotFound); err != nil {
+		if o, r, err = record.Load[identity.Org](ctx, s.kv, record.Key("org", org),
+			identity.ErrOrgNotFound); err != nil {
 			return err
 		}
 		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
@@ -215,7 +225,8 @@ func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID, na
 				return err
 			}
 			conds = append(append(conds, kv.Missing(record.Key("orgname", *name))), placed...)
-			ops = append(append(ops, changes...), kv.Delete(record.Key("orgname", o.Name)), record.Put(record.Key("orgname", *name), o.ID))
+			ops = append(append(ops, changes...), kv.Delete(record.Key("orgname", o.Name)),
+				record.Put(record.Key("orgname", *name), o.ID))
 			o.Name = *name
 		}
 		if description != nil {

@@ -1,8 +1,9 @@
-// Package directory is what callers see and change of users, organisations and their members, authorizations (API tokens)
-// and bucket records. It sets a server up, and deletes what hangs on a user or an organisation that is deleted.
+// Package directory is what callers see and change of users, organisations and their members, authorizations (API
+// tokens) and bucket records. It sets a server up, and deletes what hangs on a user or an organisation that is deleted.
 //
 // Every method that reads or changes something for somebody takes the caller first, checks the caller's permissions
-// and puts the act on record before any work (see access.Guard). Errors carry a code of package errs with InfluxDB's message.
+// and puts the act on record before any work (see access.Guard). Errors carry a code of package errs
+// with InfluxDB's message.
 package directory
 
 import (
@@ -89,7 +90,8 @@ func (s *Service) Maintain(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := s.markSetUp(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "noting that the server has been set up failed and will be tried again", "error", err)
+			s.log.WarnContext(ctx, "noting that the server has been set up failed and will be tried again",
+				"error", err)
 		}
 		if err := s.finishDeletions(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "finishing deletions failed and will be tried again", "error", err)

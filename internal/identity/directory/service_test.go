@@ -21,7 +21,8 @@ func TestNoTokenOrPasswordIsStored(t *testing.T) {
 		t.Fatalf("%d records, %v", len(rs), err)
 	}
 	for _, r := range rs {
-		for what, secret := range map[string]string{"the operator's token": f.First.Token, "a token": token, "a session's token": session, "a password": identitytest.UserPassword} {
+		for what, secret := range map[string]string{"the operator's token": f.First.Token, "a token": token,
+			"a session's token": session, "a password": identitytest.UserPassword} {
 			if strings.Contains(r.Key+string(r.Value), secret) {
 				t.Errorf("the record %s holds %s", r.Key, what)
 			}
@@ -61,18 +62,27 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 			_, err := f.AddMember(ctx, f.Root, f.First.Org.ID, u.ID, identity.RoleMember)
 			return err
 		},
-		"RemoveMember": func() error { return f.RemoveMember(ctx, f.Root, f.First.Org.ID, f.First.User.ID, identity.RoleOwner) },
+		"RemoveMember": func() error {
+			return f.RemoveMember(ctx, f.Root, f.First.Org.ID, f.First.User.ID, identity.RoleOwner)
+		},
 		"Authorize": func() error {
-			_, _, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: a.OrgID, Permissions: a.Permissions})
+			_, _, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: a.OrgID,
+				Permissions: a.Permissions})
 			return err
 		},
-		"UpdateAuthorization": func() error { _, err := f.UpdateAuthorization(ctx, f.Root, a.ID, &status, nil); return err },
+		"UpdateAuthorization": func() error {
+			_, err := f.UpdateAuthorization(ctx, f.Root, a.ID, &status, nil)
+			return err
+		},
 		"DeleteAuthorization": func() error { return f.DeleteAuthorization(ctx, f.Root, a.ID) },
 		"NewBucket": func() error {
 			_, err := f.NewBucket(ctx, f.Root, identity.Bucket{OrgID: a.OrgID, Name: "x"})
 			return err
 		},
-		"UpdateBucket":   func() error { _, err := f.UpdateBucket(ctx, f.Root, f.First.Bucket.ID, &name, nil, nil); return err },
+		"UpdateBucket": func() error {
+			_, err := f.UpdateBucket(ctx, f.Root, f.First.Bucket.ID, &name, nil, nil)
+			return err
+		},
 		"DeleteBucket":   func() error { return f.DeleteBucket(ctx, f.Root, f.First.Bucket.ID) },
 		"reading a list": func() error { _, err := f.Users(ctx, f.Root, "", directory.Page{}); return err },
 		"reading one":    func() error { _, err := f.OrgByID(ctx, f.Root, f.First.Org.ID); return err },

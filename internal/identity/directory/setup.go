@@ -74,7 +74,8 @@ func (s *Service) Onboard(ctx context.Context, c *access.Caller, w Setup) (Onboa
 		return Onboarded{}, s.guard.TurnAway(ctx, c, act, errSetupDone)
 	}
 	if w.User == "" || w.Org == "" || w.Bucket == "" {
-		return Onboarded{}, errs.New(errs.EmptyValue, "onboard failed, missing value: username, org and bucket are required")
+		return Onboarded{}, errs.New(errs.EmptyValue,
+			"onboard failed, missing value: username, org and bucket are required")
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return Onboarded{}, err
@@ -86,12 +87,14 @@ func (s *Service) Onboard(ctx context.Context, c *access.Caller, w Setup) (Onboa
 func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	now := s.now().UTC()
 	o := Onboarded{
-		User:   identity.User{ID: s.ids.Next(), Name: w.User, Status: identity.Active, Operator: true, PasswordAt: now},
-		Org:    identity.Org{ID: s.ids.Next(), Name: w.Org, CreatedAt: now, UpdatedAt: now},
-		Bucket: identity.Bucket{ID: s.ids.Next(), Type: "user", Name: w.Bucket, Retention: w.Retention, CreatedAt: now, UpdatedAt: now},
+		User: identity.User{ID: s.ids.Next(), Name: w.User, Status: identity.Active, Operator: true, PasswordAt: now},
+		Org:  identity.Org{ID: s.ids.Next(), Name: w.Org, CreatedAt: now, UpdatedAt: now},
+		Bucket: identity.Bucket{ID: s.ids.Next(), Type: "user", Name: w.Bucket, Retention: w.Retention, CreatedAt: now,
+			UpdatedAt: now},
 	}
 	o.Bucket.OrgID = o.Org.ID
-	err := errors.Join(identity.ValidNewUserName(w.User), identity.ValidName("organization", w.Org), checkBucket(o.Bucket), checkGiven(w.Token))
+	err := errors.Join(identity.ValidNewUserName(w.User), identity.ValidName("organization", w.Org),
+		checkBucket(o.Bucket), checkGiven(w.Token))
 	if err != nil {
 		return Onboarded{}, err
 	}
@@ -107,8 +110,9 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 		o.Token = authn.NewToken()
 	}
 	h := identity.HashOf(o.Token)
-	o.Authorization = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, Description: w.User + "'s Token",
-		OrgID: o.Org.ID, UserID: o.User.ID, MadeBy: o.User.ID, Permissions: access.Operator(), CreatedAt: now, UpdatedAt: now}
+	o.Authorization = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active,
+		Description: w.User + "'s Token", OrgID: o.Org.ID, UserID: o.User.ID, MadeBy: o.User.ID,
+		Permissions: access.Operator(), CreatedAt: now, UpdatedAt: now}
 
 	var conds []kv.Cond
 	add := func(c []kv.Cond, o []kv.Op) { conds, ops = append(conds, c...), append(ops, o...) }

@@ -20,14 +20,16 @@ func TestOnboardRefuses(t *testing.T) {
 		change func(*directory.Setup)
 		code   errs.Code
 	}{
-		"no user":            {func(s *directory.Setup) { s.User = "" }, errs.EmptyValue},
-		"no org":             {func(s *directory.Setup) { s.Org = "" }, errs.EmptyValue},
-		"no bucket":          {func(s *directory.Setup) { s.Bucket = "" }, errs.EmptyValue},
-		"short password":     {func(s *directory.Setup) { s.Password = "short" }, errs.Invalid},
-		"long password":      {func(s *directory.Setup) { s.Password = strings.Repeat("x", 73) }, errs.Invalid},
-		"blank org":          {func(s *directory.Setup) { s.Org = "  " }, errs.EmptyValue},
-		"control character":  {func(s *directory.Setup) { s.User = "a\nb" }, errs.Invalid},
-		"long name":          {func(s *directory.Setup) { s.Org = strings.Repeat("x", identity.MaxName+1) }, errs.Invalid},
+		"no user":           {func(s *directory.Setup) { s.User = "" }, errs.EmptyValue},
+		"no org":            {func(s *directory.Setup) { s.Org = "" }, errs.EmptyValue},
+		"no bucket":         {func(s *directory.Setup) { s.Bucket = "" }, errs.EmptyValue},
+		"short password":    {func(s *directory.Setup) { s.Password = "short" }, errs.Invalid},
+		"long password":     {func(s *directory.Setup) { s.Password = strings.Repeat("x", 73) }, errs.Invalid},
+		"blank org":         {func(s *directory.Setup) { s.Org = "  " }, errs.EmptyValue},
+		"control character": {func(s *directory.Setup) { s.User = "a\nb" }, errs.Invalid},
+		"long name": {func(s *directory.Setup) {
+			s.Org = strings.Repeat("x", identity.MaxName+1)
+		}, errs.Invalid},
 		"system bucket":      {func(s *directory.Setup) { s.Bucket = "_tasks" }, errs.Invalid},
 		"short retention":    {func(s *directory.Setup) { s.Retention = time.Minute }, errs.Unprocessable},
 		"token with a space": {func(s *directory.Setup) { s.Token = "not a token" }, errs.Invalid},
@@ -61,7 +63,8 @@ func TestOnboardOnlyOnce(t *testing.T) {
 	for i := range results {
 		wg.Go(func() {
 			name := string(rune('a' + i))
-			_, results[i] = f.Onboard(t.Context(), identitytest.Nobody(), directory.Setup{User: "user " + name, Password: "password", Org: "org " + name, Bucket: "b"})
+			_, results[i] = f.Onboard(t.Context(), identitytest.Nobody(), directory.Setup{User: "user " + name,
+				Password: "password", Org: "org " + name, Bucket: "b"})
 		})
 	}
 	wg.Wait()

@@ -13,7 +13,8 @@ import (
 )
 
 // NewUser makes an active user without a password.
-func (s *Service) NewUser(ctx context.Context, c *access.Caller, name string, status identity.Status) (identity.User, error) {
+func (s *Service) NewUser(ctx context.Context, c *access.Caller, name string,
+	status identity.Status) (identity.User, error) {
 	act := access.Act{Action: "users.create", Target: errs.Clip(name), Detail: changed("status", &status)}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users})); err != nil {
 		return identity.User{}, err
@@ -45,8 +46,8 @@ func (s *Service) newUser(ctx context.Context, name string, status identity.Stat
 	return u, err
 }
 
-// taken tells, after a conflict, whether a unique name is the reason: one that belongs to something else than own. If not,
-// the caller tries again.
+// taken tells, after a conflict, whether a unique name is the reason: one that belongs to something else than own. If
+// not, the caller tries again.
 func (s *Service) taken(ctx context.Context, nameKey string, own id.ID, format string, args ...any) error {
 	of, _, ok, err := record.Find[id.ID](ctx, s.kv, nameKey)
 	switch {
@@ -61,7 +62,8 @@ func (s *Service) taken(ctx context.Context, nameKey string, own id.ID, format s
 // UserByID returns one user.
 func (s *Service) UserByID(ctx context.Context, c *access.Caller, user id.ID) (identity.User, error) {
 	act := access.Act{Action: "users.read", Target: user.String()}
-	if err := s.guard.Allow(ctx, c, act, access.To(access.Read, access.Resource{Type: access.Users, ID: user})); err != nil {
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Read, access.Resource{Type: access.Users, ID: user})); err != nil {
 		return identity.User{}, err
 	}
 	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
@@ -105,7 +107,8 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page
 }
 
 // UpdateUser changes the fields that are not nil.
-func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string, status *identity.Status) (identity.User, error) {
+func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string,
+	status *identity.Status) (identity.User, error) {
 	act := access.Act{Action: "users.update", Target: user.String(), Detail: changed("name", name, "status", status)}
 	need, err := s.toChange(ctx, c, user)
 	if err != nil {
@@ -115,13 +118,15 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 		return identity.User{}, err
 	}
 	if status != nil && c.UserID == user && !c.May(access.To(access.Write, access.Resource{Type: access.Users})) {
-		return identity.User{}, s.guard.Deny(ctx, c, act, errs.New(errs.Forbidden, "users cannot change their own status"))
+		return identity.User{}, s.guard.Deny(ctx, c, act,
+			errs.New(errs.Forbidden, "users cannot change their own status"))
 	}
 	var u identity.User
 	err = s.authn.Change(ctx, func(ctx context.Context) error {
 		var r kv.Record
 		var err error
-		if u, r, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound); err != nil {
+		if u, r, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user),
+			identity.ErrUserNotFound); err != nil {
 			return err
 		}
 		conds, ops := []kv.Cond{kv.Unchanged(r)}, []kv.Op{}
@@ -130,7 +135,8 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 				return err
 			}
 			conds = append(conds, kv.Missing(record.Key("username", *name)))
-			ops = append(ops, kv.Delete(record.Key("username", u.Name)), record.Put(record.Key("username", *name), u.ID))
+			ops = append(ops, kv.Delete(record.Key("username", u.Name)),
+				record.Put(record.Key("username", *name), u.ID))
 			u.Name = *name
 		}
 		if status != nil {
@@ -179,7 +185,8 @@ func (s *Service) MakeOperator(ctx context.Context, c *access.Caller, user id.ID
 	err := s.authn.Change(ctx, func(ctx context.Context) error {
 		var r kv.Record
 		var err error
-		if u, r, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound); err != nil {
+		if u, r, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user),
+			identity.ErrUserNotFound); err != nil {
 			return err
 		}
 		if u.Status != identity.Active {

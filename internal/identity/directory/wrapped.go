@@ -44,7 +44,8 @@ func (s *Service) Wrap(ctx context.Context, data map[string]any, ttl time.Durati
 		return "", err
 	}
 	_, err = s.kv.Txn(ctx, []kv.Cond{kv.Missing(key)},
-		[]kv.Op{record.Put(key, wrapped{Sealed: box.Seal(nil, nil, plain, []byte(key)), ExpiresAt: s.now().UTC().Add(ttl)})})
+		[]kv.Op{record.Put(key, wrapped{Sealed: box.Seal(nil, nil, plain, []byte(key)),
+			ExpiresAt: s.now().UTC().Add(ttl)})})
 	return token, kv.Coded(err)
 }
 
@@ -79,7 +80,8 @@ func (s *Service) Unwrap(ctx context.Context, token string) (map[string]any, err
 
 func wrappedKey(token string) string { return record.Key("wrapped", identity.HashOf(token)) }
 
-// wrapping is the cipher of a wrapping token. The token is random, and its hash, by which the record is found, gives no key.
+// wrapping is the cipher of a wrapping token. The token is random, and its hash, by which the record
+// is found, gives no key.
 func wrapping(token string) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, []byte(token), nil, "strongroom/v1/wrapped", 32)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package identitytest sets up users, organisations and tokens over a real engine, for the tests of what stands on them.
+// Package identitytest sets up users, organisations and tokens over a real engine, for the tests
+// of what stands on them.
 package identitytest
 
 import (
@@ -145,11 +146,13 @@ func Open(t testing.TB, wrap func(kv.Store) kv.Store) *Fixture {
 	if wrap != nil {
 		store = wrap(store)
 	}
-	keys, err := keyring.OpenOrInit(t.Context(), store, keyring.Config{Seal: seal.KeyFile(filepath.Join(t.TempDir(), "seal.key"))})
+	keys, err := keyring.OpenOrInit(t.Context(), store,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(t.TempDir(), "seal.key"))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Fixture{Keys: keys, KV: barrier.New(store, keys, identity.Sealed), Trail: &Trail{}, Secrets: &Purger{}, Clock: &Clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
+	f := &Fixture{Keys: keys, KV: barrier.New(store, keys, identity.Sealed), Trail: &Trail{}, Secrets: &Purger{},
+		Clock: &Clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
 	f.Guard = access.NewGuard(f.Trail)
 	f.Start(t)
 	return f
@@ -180,7 +183,8 @@ func OnboardedOver(t testing.TB, wrap func(kv.Store) kv.Store) *Fixture {
 	t.Helper()
 	f := Open(t, wrap)
 	var err error
-	f.First, err = f.Onboard(t.Context(), Nobody(), directory.Setup{User: "admin", Password: AdminPassword, Org: "acme", Bucket: "b"})
+	f.First, err = f.Onboard(t.Context(), Nobody(), directory.Setup{User: "admin", Password: AdminPassword, Org: "acme",
+		Bucket: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,8 +233,9 @@ func (f *Fixture) MustSignIn(t testing.TB, name, password string) string {
 // AddToken makes an authorization for a user with the permission to read the first organisation's secrets.
 func (f *Fixture) AddToken(t testing.TB, user id.ID, expires *time.Time) (identity.Authorization, string) {
 	t.Helper()
-	a, token, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, UserID: user, ExpiresAt: expires,
-		Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})}})
+	a, token, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, UserID: user,
+		ExpiresAt: expires, Permissions: []access.Permission{access.To(access.Read,
+			access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,5 +262,6 @@ func (f *Fixture) CallerBySession(t testing.TB, token string) *access.Caller {
 
 // Holder is a caller with the permissions and nothing else, who is nobody in particular.
 func Holder(ps ...access.Permission) *access.Caller {
-	return &access.Caller{Principal: &access.Principal{UserID: 7, User: "mallory", AuthorizationID: 8, Permissions: ps}, Address: "127.0.0.1"}
+	return &access.Caller{Principal: &access.Principal{UserID: 7, User: "mallory", AuthorizationID: 8, Permissions: ps},
+		Address: "127.0.0.1"}
 }

@@ -1,5 +1,5 @@
-// Package record keeps values as JSON in an engine of package kv, under keys that are written like the paths of files, and
-// changes them under conditions. Errors of the engine get a code of package errs.
+// Package record keeps values as JSON in an engine of package kv, under keys that are written like the paths of files,
+// and changes them under conditions. Errors of the engine get a code of package errs.
 package record
 
 import (

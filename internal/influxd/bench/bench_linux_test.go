@@ -1,10 +1,11 @@
-// Package bench measures the server beside the least that could do the same, on the same machine at the same time: lists
-// beside a bare net/http handler that writes the same bytes, changes beside a bare bbolt update, and either beside direct
-// requests to Vault. It has no code of its own; `make bench` runs it, and docs/performance.md has what came out.
+// Package bench measures the server beside the least that could do the same, on the same machine at the same
+// time: lists beside a bare net/http handler that writes the same bytes, changes beside a bare bbolt update, and
+// either beside direct requests to Vault. It has no code of its own; `make bench` runs it, and
+// docs/performance.md has what came out.
 //
-// Only the ratio of the two says something: what a machine gives alone does not carry over. Each side is a process of its
-// own, the two take turns of a fraction of a second, and what is reported is the median of the turns' ratios, so that what
-// else the machine does falls on both.
+// Only the ratio of the two says something: what a machine gives alone does not carry over. Each side is a process of
+// its own, the two take turns of a fraction of a second, and what is reported is the median of the turns' ratios, so
+// that what else the machine does falls on both.
 package bench
 
 import (
@@ -47,7 +48,8 @@ func (f *figure) rates(b *testing.B, our, their, ratio float64) {
 	b.ReportMetric(our, "req/s")
 	b.ReportMetric(their, "beside-req/s")
 	b.ReportMetric(ratio, "ratio")
-	f.got, f.besideGot, f.ratio, f.reached = fmt.Sprintf("%.0f/s", our), fmt.Sprintf("%.0f/s", their), ratio, ratio >= f.wanted
+	f.got, f.besideGot, f.ratio, f.reached = fmt.Sprintf("%.0f/s", our), fmt.Sprintf("%.0f/s", their), ratio,
+		ratio >= f.wanted
 }
 
 // report puts the figure into the table. The benchmark has reported its metrics.
@@ -64,7 +66,8 @@ func table(w io.Writer) {
 	if len(figures) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n| | Strongroom | beside | | ratio | of CPU time | wanted | |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(w, "\n| | Strongroom | beside | | ratio | of CPU time | wanted | "+
+		"|\n|---|---|---|---|---|---|---|---|\n")
 	for _, f := range figures {
 		ratio, cpu, wanted, verdict := "", "", "", ""
 		if f.ratio > 0 {
@@ -79,7 +82,8 @@ func table(w io.Writer) {
 				verdict = "**not reached**"
 			}
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", f.what, f.got, f.beside, f.besideGot, ratio, cpu, wanted, verdict)
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", f.what, f.got, f.beside, f.besideGot, ratio, cpu,
+			wanted, verdict)
 	}
 	fmt.Fprintln(w)
 }

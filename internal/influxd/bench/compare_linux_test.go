@@ -59,8 +59,8 @@ func (s side) work(b *testing.B, length time.Duration) round {
 }
 
 // compare gives both sides their turns, ours and theirs first by turns, for as long as the benchmark is to last, and
-// reports the medians: of the rates' ratio, ours to theirs (1 is as fast), and, where theirs is a server that does the same
-// alone, of the ratio of the CPU time that one request costs the servers, theirs to ours.
+// reports the medians: of the rates' ratio, ours to theirs (1 is as fast), and, where theirs is a server that does the
+// same alone, of the ratio of the CPU time that one request costs the servers, theirs to ours.
 func compare(b *testing.B, f figure, length time.Duration, ours, theirs side) {
 	b.Helper()
 	ours.work(b, length) // caches and connections

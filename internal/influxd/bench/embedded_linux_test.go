@@ -98,7 +98,8 @@ func BenchmarkList(b *testing.B) {
 			other := bareList(b, size)
 			for _, clients := range []int{1, 8, 32} {
 				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-					compare(b, figure{what: fmt.Sprintf("list of %s, %s", plural(n, "secret"), plural(clients, "client")),
+					compare(b, figure{what: fmt.Sprintf("list of %s, %s", plural(n, "secret"),
+						plural(clients, "client")),
 						beside: "bare handler", wanted: 0.6, cpu: true}, roundTime,
 						asks(b, s, clients, all(t.list())), asks(b, other, clients, all(t.list())))
 				})
@@ -118,8 +119,8 @@ func updates(b *testing.B) side {
 	return side{clients: []func() error{update}}
 }
 
-// BenchmarkChange changes secrets of an organisation that has 100, beside one client's bare updates of a bbolt file on the
-// same disk, which is one sync for each.
+// BenchmarkChange changes secrets of an organisation that has 100, beside one client's bare updates of a bbolt file on
+// the same disk, which is one sync for each.
 func BenchmarkChange(b *testing.B) {
 	s := influxd(b, b.TempDir(), nil)
 	t := fill(b, s, 100)
@@ -131,7 +132,9 @@ func BenchmarkChange(b *testing.B) {
 	}{
 		{"clients=1", "change by 1 client", 1, keyName, 0.75},
 		{"clients=32/own-keys", "change by 32 clients, a secret each", 32, keyName, 5},
-		{"clients=32/same-key", "change by 32 clients, all of one secret", 32, func(int) string { return keyName(0) }, 5},
+		{"clients=32/same-key", "change by 32 clients, all of one secret", 32, func(int) string {
+			return keyName(0)
+		}, 5},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			f := figure{what: bm.what, beside: "bbolt updates by 1", wanted: bm.wanted}

@@ -35,7 +35,8 @@ func large(b *testing.B) (dir string, orgs []tenant) {
 	orgs = append(orgs, first)
 	for n := range largeOrgs - 1 {
 		var made struct{ ID string }
-		answer := do(b, "POST", s.url+"/api/v2/orgs", "Authorization", "Token "+first.token, map[string]string{"name": fmt.Sprint("org ", n)})
+		answer := do(b, "POST", s.url+"/api/v2/orgs", "Authorization", "Token "+first.token,
+			map[string]string{"name": fmt.Sprint("org ", n)})
 		if err := json.Unmarshal(answer, &made); err != nil {
 			b.Fatal(err)
 		}
@@ -68,7 +69,8 @@ func BenchmarkLarge(b *testing.B) {
 		for _, name := range []string{"VmRSS", "VmHWM", "RssAnon", "RssFile"} {
 			b.ReportMetric(m[name], name+"-"+strings.ReplaceAll(when, " ", "-")+"-MiB")
 		}
-		figure{what: "its memory " + when, got: fmt.Sprintf("%.0f MiB (%.0f its own, %.0f of files; at most %.0f)", m["VmRSS"], m["RssAnon"], m["RssFile"], m["VmHWM"]),
+		figure{what: "its memory " + when, got: fmt.Sprintf("%.0f MiB (%.0f its own, %.0f of files; at most %.0f)",
+			m["VmRSS"], m["RssAnon"], m["RssFile"], m["VmHWM"]),
 			wanted: 100, wantedSays: "under 100 MiB", reached: m["VmHWM"] < 100}.report(b)
 	}
 	memory("after the start")
@@ -101,7 +103,8 @@ func BenchmarkValue(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer data.Close()
-	keys, err := keyring.OpenOrInit(b.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	keys, err := keyring.OpenOrInit(b.Context(), data,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -137,6 +140,7 @@ func BenchmarkValue(b *testing.B) {
 	}
 	b.ReportMetric(median(lookups), "lookup-µs")
 	b.ReportMetric(median(added), "added-µs")
-	figure{what: "a value, decrypted: on top of the look-up", got: fmt.Sprintf("%.1f µs", median(added)), beside: "the look-up alone",
-		besideGot: fmt.Sprintf("%.1f µs", median(lookups)), wanted: 5, wantedSays: "under 5 µs", reached: median(added) < 5}.report(b)
+	figure{what: "a value, decrypted: on top of the look-up", got: fmt.Sprintf("%.1f µs", median(added)),
+		beside: "the look-up alone", besideGot: fmt.Sprintf("%.1f µs", median(lookups)), wanted: 5,
+		wantedSays: "under 5 µs", reached: median(added) < 5}.report(b)
 }

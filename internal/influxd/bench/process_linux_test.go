@@ -73,8 +73,8 @@ func influxd(b *testing.B, dir string, env []string, flags ...string) *server {
 	if err != nil {
 		b.Fatalf("there is no server to measure: %v; run make build", err)
 	}
-	cmd := exec.Command(path, append([]string{"--http-bind-address=127.0.0.1:0", "--bolt-path=" + filepath.Join(dir, "influxd.bolt"),
-		"--log-format=json"}, flags...)...)
+	cmd := exec.Command(path, append([]string{"--http-bind-address=127.0.0.1:0",
+		"--bolt-path=" + filepath.Join(dir, "influxd.bolt"), "--log-format=json"}, flags...)...)
 	cmd.Env = append(env, "HOME="+dir)
 	return run(b, cmd, func(line []byte) string {
 		var said struct{ Msg, URL string }
@@ -85,7 +85,8 @@ func influxd(b *testing.B, dir string, env []string, flags ...string) *server {
 	})
 }
 
-// bareEnv makes this test binary a bare handler. It names the size of the answers, the file to update, or the server to ask.
+// bareEnv makes this test binary a bare handler. It names the size of the answers, the file to
+// update, or the server to ask.
 const bareEnv = "STRONGROOM_BENCH_BARE"
 
 // bareList starts a handler that does nothing but write a list of so many bytes, on the same net/http.
@@ -190,8 +191,8 @@ func (s *server) cpu(b *testing.B) time.Duration {
 	if s == nil {
 		return 0
 	}
-	// The clock of another process, as clock_getcpuclockid(3) makes it: the complement of the process's number, and in the
-	// lowest bits CPUCLOCK_SCHED.
+	// The clock of another process, as clock_getcpuclockid(3) makes it: the complement of the process's number, and in
+	// the lowest bits CPUCLOCK_SCHED.
 	var at unix.Timespec
 	if err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|2), &at); err != nil {
 		b.Fatal(err)
@@ -200,8 +201,8 @@ func (s *server) cpu(b *testing.B) time.Duration {
 }
 
 // memory gives what the kernel says of the process's memory in MiB: VmRSS, VmHWM (the most it ever was), and of what is
-// there now RssAnon (its own) and RssFile (pages of files, the mapped data file's among them, which the kernel takes back
-// when it needs them).
+// there now RssAnon (its own) and RssFile (pages of files, the mapped data file's among them, which the kernel takes
+// back when it needs them).
 func (s *server) memory(b *testing.B) map[string]float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))

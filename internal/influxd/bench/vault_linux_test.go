@@ -32,7 +32,8 @@ func newOverVault(b *testing.B, secrets int, token func(v *vaulttest.Server, mou
 	mount := v.MountKV(b)
 	b.Cleanup(func() { v.Unmount(b, mount) })
 	log := token(v, mount)
-	s := influxd(b, b.TempDir(), []string{"VAULT_TOKEN=" + log}, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-mount="+mount)
+	s := influxd(b, b.TempDir(), []string{"VAULT_TOKEN=" + log}, "--secret-store=vault", "--vault-addr="+v.Address,
+		"--vault-mount="+mount)
 	o := overVault{tenant: fill(b, s, secrets), server: s, direct: &server{url: v.Address}}
 	body, err := json.Marshal(map[string]any{"data": values(secrets)})
 	if err != nil {
@@ -78,16 +79,19 @@ func BenchmarkVaultList(b *testing.B) {
 		compare(b, figure{what: "Vault: list of 1 secret, 1 client", beside: "bare handler that reads it"}, roundTime,
 			asks(b, o.server, 1, all(o.tenant.list())), between)
 	})
-	b.Run("secrets=100/clients=8/root-token", func(b *testing.B) { newOverVault(b, 100, root).list(b, 100, 8, ", root token") })
+	b.Run("secrets=100/clients=8/root-token", func(b *testing.B) {
+		newOverVault(b, 100, root).list(b, 100, 8, ", root token")
+	})
 }
 
 func (o overVault) list(b *testing.B, n, clients int, more string) {
-	compare(b, figure{what: fmt.Sprintf("Vault: list of %s, %s%s", plural(n, "secret"), plural(clients, "client"), more), beside: "direct reads", wanted: 0.65}, roundTime,
+	compare(b, figure{what: fmt.Sprintf("Vault: list of %s, %s%s", plural(n, "secret"), plural(clients, "client"),
+		more), beside: "direct reads", wanted: 0.65}, roundTime,
 		asks(b, o.server, clients, all(o.tenant.list())), o.directly(b, clients, o.read))
 }
 
-// BenchmarkVaultChange changes one secret of an organisation in Vault, beside direct writes of the same entry. One change
-// that is refused ends it.
+// BenchmarkVaultChange changes one secret of an organisation in Vault, beside direct writes of the same entry. One
+// change that is refused ends it.
 func BenchmarkVaultChange(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("secrets=%d", n), func(b *testing.B) {
@@ -101,10 +105,15 @@ func BenchmarkVaultChange(b *testing.B) {
 			}
 		})
 	}
-	b.Run("secrets=100/clients=1/root-token", func(b *testing.B) { newOverVault(b, 100, root).changes(b, 100, 1, 0.55, ", root token") })
+	b.Run("secrets=100/clients=1/root-token", func(b *testing.B) {
+		newOverVault(b, 100, root).changes(b, 100, 1, 0.55, ", root token")
+	})
 }
 
 func (o overVault) changes(b *testing.B, n, clients int, wanted float64, more string) {
-	compare(b, figure{what: fmt.Sprintf("Vault: change in %s by %s%s", plural(n, "secret"), plural(clients, "client"), more), beside: "direct writes", wanted: wanted}, roundTime,
-		asks(b, o.server, clients, func(client int) []call { return []call{o.change(keyName(client % n))} }), o.directly(b, clients, o.write))
+	compare(b, figure{what: fmt.Sprintf("Vault: change in %s by %s%s", plural(n, "secret"), plural(clients, "client"),
+		more), beside: "direct writes", wanted: wanted}, roundTime,
+		asks(b, o.server, clients, func(client int) []call {
+			return []call{o.change(keyName(client % n))}
+		}), o.directly(b, clients, o.write))
 }

@@ -33,13 +33,16 @@ func newAsVault(b *testing.B, secrets int) asVault {
 		ps = append(ps, permission{action, resource{"secrets", t.org}})
 	}
 	var made struct{ Token string }
-	answer := do(b, "POST", s.url+"/api/v2/authorizations", "Authorization", "Token "+t.token, map[string]any{"orgID": t.org, "permissions": ps})
+	answer := do(b, "POST", s.url+"/api/v2/authorizations", "Authorization", "Token "+t.token,
+		map[string]any{"orgID": t.org, "permissions": ps})
 	if err := json.Unmarshal(answer, &made); err != nil {
 		b.Fatal(err)
 	}
 	v := vaulttest.Shared(b)
-	do(b, "PUT", v.Address+"/v1/secret/data/"+t.org, "X-Vault-Token", v.RootToken, map[string]any{"data": values(secrets)})
-	return asVault{s, &server{url: v.Address}, "/v1/secret/data/" + t.org, "X-Vault-Token: " + made.Token, "X-Vault-Token: " + v.RootToken}
+	do(b, "PUT", v.Address+"/v1/secret/data/"+t.org, "X-Vault-Token", v.RootToken,
+		map[string]any{"data": values(secrets)})
+	return asVault{s, &server{url: v.Address}, "/v1/secret/data/" + t.org, "X-Vault-Token: " + made.Token,
+		"X-Vault-Token: " + v.RootToken}
 }
 
 // beside asks both the same.
@@ -64,8 +67,11 @@ func BenchmarkAsVault(b *testing.B) {
 			v := newAsVault(b, n)
 			for _, clients := range []int{1, 8, 32} {
 				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-					f := figure{what: fmt.Sprintf("as Vault: map of %s, %s", plural(n, "secret"), plural(clients, "client")), beside: "a real Vault", wanted: 2}
-					v.beside(b, f, clients, func(int) call { return call{method: "GET", path: v.path, status: http.StatusOK} })
+					f := figure{what: fmt.Sprintf("as Vault: map of %s, %s", plural(n, "secret"),
+						plural(clients, "client")), beside: "a real Vault", wanted: 2}
+					v.beside(b, f, clients, func(int) call {
+						return call{method: "GET", path: v.path, status: http.StatusOK}
+					})
 				})
 			}
 		})
@@ -74,8 +80,9 @@ func BenchmarkAsVault(b *testing.B) {
 		v := newAsVault(b, 32)
 		f := figure{what: "as Vault: patch of 1 of 32 secrets, 32 clients", beside: "a real Vault", wanted: 2}
 		v.beside(b, f, 32, func(client int) call {
-			return call{method: "PATCH", path: v.path, header: "\r\nContent-Type: application/merge-patch+json", status: http.StatusOK,
-				body: `{"data":{"` + keyName(client) + `":"a value of the usual size, another token or password"}}`}
+			return call{method: "PATCH", path: v.path, header: "\r\nContent-Type: application/merge-patch+json",
+				status: http.StatusOK, body: `{"data":{"` + keyName(client) +
+					`":"a value of the usual size, another token or password"}}`}
 		})
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// wire is a client: a connection that sends its requests one after the other, over and over, and reads the answers, with
-// as little work as that can be done, so that it is the server that is measured.
+// wire is a client: a connection that sends its requests one after the other, over and over, and reads the answers,
+// with as little work as that can be done, so that it is the server that is measured.
 type wire struct {
 	r        *bufio.Reader
 	conn     net.Conn

@@ -20,7 +20,8 @@ type Process struct {
 	// Hangup says when the log files may have been moved and are to be opened anew (SIGHUP); nil for never.
 	Hangup <-chan os.Signal
 
-	// Answers keeps what somebody at the terminal was asked for in this run, so that he is asked once; nil: nothing is kept.
+	// Answers keeps what somebody at the terminal was asked for in this run, so that he is asked
+	// once; nil: nothing is kept.
 	Answers *Answers
 
 	// Listening, where it is set, is called with the API's URL as soon as connections are taken.

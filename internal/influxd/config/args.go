@@ -194,7 +194,8 @@ func suggest[T any](name string, known map[string]T) string {
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 	best, bestDistance := "", max(2, len(name)/4)+1
 	for candidate := range known {
-		if d := levenshtein.ComputeDistance(name, candidate); d < bestDistance || d == bestDistance && candidate < best {
+		if d := levenshtein.ComputeDistance(name, candidate); d < bestDistance ||
+			d == bestDistance && candidate < best {
 			best, bestDistance = candidate, d
 		}
 	}

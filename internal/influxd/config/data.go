@@ -66,8 +66,8 @@ func (c *Config) dataSettings() group {
 	}}
 }
 
-// checkTransit checks the settings of the seal in Vault against each other. They may be there with another seal, too: as
-// what a change of the seal goes to.
+// checkTransit checks the settings of the seal in Vault against each other. They may be there with another seal, too:
+// as what a change of the seal goes to.
 func (c *Config) checkTransit() error {
 	t := c.Seal.Transit
 	switch {

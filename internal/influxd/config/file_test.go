@@ -12,7 +12,8 @@ func TestBadFiles(t *testing.T) {
 		name, file, content, want string
 	}{
 		{"unknown key", "c.toml", "bolt-pth = \"x\"\n", "bolt-pth: there is no such setting (did you mean bolt-path?)"},
-		{"underscores", "c.toml", "bolt_path = \"x\"\n", "bolt_path: there is no such setting (did you mean bolt-path?)"},
+		{"underscores", "c.toml", "bolt_path = \"x\"\n",
+			"bolt_path: there is no such setting (did you mean bolt-path?)"},
 		{"a section of InfluxDB 1", "c.toml", "[meta]\ndir = \"x\"\n", "meta: there is no such section"},
 		{"TOML's form", "c.toml", "vault-token = sesame\n", "line 1, column"},
 		{"TOML twice", "c.toml", "log-level = \"info\"\nlog-level = \"info\"\n", "log-level"},
@@ -25,15 +26,20 @@ func TestBadFiles(t *testing.T) {
 		{"JSON without keys", "c.json", "[\"sesame\"]", "must hold one JSON object"},
 		{"JSON twice", "c.json", `{"log-level":"info","log-level":"info"}`, "log-level: given twice"},
 		{"JSON and more", "c.json", `{} {}`, "something follows"},
-		{"number for a text", "c.yaml", "vault-token: 123\n", "vault-token: is a number and should be a text in quotes"},
-		{"number for a duration", "c.yaml", "http-read-timeout: 30\n", "http-read-timeout: is a number and should be a duration"},
-		{"fraction for a number", "c.toml", "session-length = 1.5\n", "session-length: is a number and should be a whole number"},
+		{"number for a text", "c.yaml", "vault-token: 123\n",
+			"vault-token: is a number and should be a text in quotes"},
+		{"number for a duration", "c.yaml", "http-read-timeout: 30\n",
+			"http-read-timeout: is a number and should be a duration"},
+		{"fraction for a number", "c.toml", "session-length = 1.5\n",
+			"session-length: is a number and should be a whole number"},
 		{"text for a number", "c.toml", "session-length = \"long\"\n", `session-length: "long" is not a whole number`},
-		{"number for a switch", "c.json", `{"metrics-disabled": 1}`, "metrics-disabled: is a number and should be true or false"},
+		{"number for a switch", "c.json", `{"metrics-disabled": 1}`,
+			"metrics-disabled: is a number and should be true or false"},
 		{"switch for a text", "c.json", `{"bolt-path": true}`, "bolt-path: is a switch and should be a text"},
 		{"list", "c.json", `{"bolt-path": ["x"]}`, "bolt-path: is a list"},
 		{"list of numbers", "c.json", `{"audit-sinks": [1]}`, "audit-sinks: is a list and should be a list of texts"},
-		{"list with a comma in an item", "c.json", `{"audit-sinks": ["a,b"]}`, "audit-sinks: is a list and should be a list of texts"},
+		{"list with a comma in an item", "c.json", `{"audit-sinks": ["a,b"]}`,
+			"audit-sinks: is a list and should be a list of texts"},
 		{"section", "c.toml", "[bolt-path]\nx = 1\n", "bolt-path: is a section"},
 		{"nothing", "c.yaml", "bolt-path:\n", "bolt-path: has no value"},
 		{"time", "c.toml", "session-length = 2020-01-01T00:00:00Z\n", "session-length: is a time"},
@@ -83,7 +89,8 @@ func TestFolder(t *testing.T) {
 }
 
 func TestEmptyFiles(t *testing.T) {
-	for name, content := range map[string]string{"c.toml": "", "c.yaml": "# nothing\n", "c.json": "{}", "c.conf": "session-length = 60\n"} {
+	for name, content := range map[string]string{"c.toml": "", "c.yaml": "# nothing\n", "c.json": "{}",
+		"c.conf": "session-length = 60\n"} {
 		if _, err := load([]string{"--config-path", writeFile(t, name, content)}, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -72,7 +72,8 @@ func Names() []string {
 	return all
 }
 
-// Shown is the value of one setting as it may be seen; "" where it is not set. It reports whether there is such a setting.
+// Shown is the value of one setting as it may be seen; "" where it is not set. It reports whether
+// there is such a setting.
 func (c *Config) Shown(name string) (string, bool) {
 	for _, s := range c.settings() {
 		if s.name == name {

@@ -16,8 +16,8 @@ func (c *Config) httpSettings() group {
 			help: "connections open at a time; where all are taken, idle ones are closed for those who come, and " +
 				"where none is idle they wait; 0 for no limit"},
 		{name: "http-max-client-connections", value: count(&c.HTTPMaxClientConnections), def: "512",
-			help: "connections of one client (an address, or a /64 of IPv6) that is none of --trusted-proxies, at most " +
-				"half of all; 0 for no limit"},
+			help: "connections of one client (an address, or a /64 of IPv6) that is none of " +
+				"--trusted-proxies, at most half of all; 0 for no limit"},
 		{name: "shutdown-timeout", value: duration(&c.ShutdownTimeout), def: "30s",
 			help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 " +
 				"cuts at once"},
@@ -58,8 +58,8 @@ func (c *Config) limitSettings() group {
 		{name: "max-secret-key-size", value: size(&c.MaxSecretKeySize), def: "1KiB",
 			help: "longest key of a secret"},
 		{name: "max-in-flight", value: size(&c.MaxInFlight), def: "256MiB",
-			help: "memory that the bodies and answers of all requests under way may take, half of it those of one user; " +
-				"what finds no room is answered 503 with Retry-After"},
+			help: "memory that the bodies and answers of all requests under way may take, half of it those " +
+				"of one user; what finds no room is answered 503 with Retry-After"},
 	}}
 }
 

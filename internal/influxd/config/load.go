@@ -181,7 +181,8 @@ func (l *loader) finish() error {
 	if c.BoltPath == "" {
 		if l.home == "" {
 			return errors.New(
-				"HOME is not set, so there is no default folder for the data: name the data file with --bolt-path (or INFLUXD_BOLT_PATH)",
+				"HOME is not set, so there is no default folder for the data: name the data file with --bolt-path " +
+					"(or INFLUXD_BOLT_PATH)",
 			)
 		}
 		c.BoltPath = filepath.Join(l.home, ".strongroom", "influxd.bolt")
@@ -248,7 +249,8 @@ func (l *loader) finish() error {
 				!slices.Contains(storeInVault, s.name) { // the seal goes to the same Vault
 				continue
 			}
-			if strings.HasPrefix(s.name, "vault-") && !strings.HasPrefix(s.name, vaultAPIPrefix) && c.sources[s.name] != "" {
+			if strings.HasPrefix(s.name, "vault-") && !strings.HasPrefix(s.name, vaultAPIPrefix) &&
+				c.sources[s.name] != "" {
 				l.notice(
 					fmt.Sprintf(
 						"%s has no effect: secrets are kept in the embedded store; --secret-store vault changes that",

@@ -2,7 +2,8 @@ package config
 
 import "time"
 
-// Vault is what was said of Vault. What was not said (nil, "") is Vault's own variables' to say, then Vault's defaults'.
+// Vault is what was said of Vault. What was not said (nil, "") is Vault's own variables' to say,
+// then Vault's defaults'.
 type Vault struct {
 	Addr          string
 	ClientTimeout *time.Duration

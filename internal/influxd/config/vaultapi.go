@@ -22,18 +22,21 @@ const vaultAPIPrefix = "vault-api-"
 
 func vaultAPIGroup(v *VaultAPI) group {
 	return group{"Vault's clients (the KV v2 HTTP API below /v1/)", []setting{
-		{name: vaultAPIPrefix + "disabled", value: yesNo(&v.Disabled), def: "false", help: "do not answer Vault's clients"},
+		{name: vaultAPIPrefix + "disabled", value: yesNo(&v.Disabled), def: "false",
+			help: "do not answer Vault's clients"},
 		{name: vaultAPIPrefix + "bind-address", value: address(&v.BindAddress),
 			help: "address that answers Vault's clients and nothing else; they are answered on the API's address, too"},
-		{name: vaultAPIPrefix + "mount", value: text(&v.Mount), def: "secret", help: "what the mount is called by them"},
+		{name: vaultAPIPrefix + "mount", value: text(&v.Mount), def: "secret",
+			help: "what the mount is called by them"},
 		{name: vaultAPIPrefix + "refresh", value: duration(&v.Refresh), def: "0",
-			help: "how soon consul-template, Vault Agent and others are told to read again (lease_duration); 0 leaves it to them"},
+			help: "how soon consul-template, Vault Agent and others are told to read again (lease_duration); 0 " +
+				"leaves it to them"},
 		{name: vaultAPIPrefix + "new-orgs", value: yesNo(&v.NewOrgs), def: "false",
-			help: "the first write to an organisation that is not there makes it, for a token that may write organisations: for an InfluxDB in which " +
-				"organisations are made"},
+			help: "the first write to an organisation that is not there makes it, for a token that may write " +
+				"organisations: for an InfluxDB in which organisations are made"},
 		{name: vaultAPIPrefix + "merge", value: yesNo(&v.Merge), def: "false",
-			help: "a write of a whole organisation that was made of an earlier version (cas) goes through where others have changed other secrets since, " +
-				"and is not refused as Vault does"},
+			help: "a write of a whole organisation that was made of an earlier version (cas) goes through where " +
+				"others have changed other secrets since, and is not refused as Vault does"},
 	}}
 }
 
@@ -44,7 +47,8 @@ func (c *Config) checkVaultAPI() error {
 	const name = vaultAPIPrefix + "mount"
 	first, _, _ := strings.Cut(c.VaultAPI.Mount, "/")
 	if !mountName.MatchString(c.VaultAPI.Mount) || len(c.VaultAPI.Mount) > 128 {
-		return fmt.Errorf("%s: a mount is called by letters, digits, and - _ . between slashes, such as secret or team/kv", c.Place(name))
+		return fmt.Errorf("%s: a mount is called by letters, digits, and - _ . between slashes, such as "+
+			"secret or team/kv", c.Place(name))
 	}
 	switch first {
 	case "sys", "auth", "identity", "cubbyhole":

@@ -11,12 +11,12 @@ import (
 	"strongroom/internal/peer"
 )
 
-// limitListener has so many connections open at a time, and so many of one client. Every connection takes a file descriptor,
-// and without any left the server could not open its own files.
+// limitListener has so many connections open at a time, and so many of one client. Every connection takes a file
+// descriptor, and without any left the server could not open its own files.
 //
-// Where all are taken, the one that does nothing is closed for one that comes: one without a request, of the client who has
-// most of them, the longest idle first. Where all are at work, whoever comes waits until one ends. A client who has its share
-// gives up its own idle ones, and is refused where it has none.
+// Where all are taken, the one that does nothing is closed for one that comes: one without a request, of the client who
+// has most of them, the longest idle first. Where all are at work, whoever comes waits until one ends. A client who has
+// its share gives up its own idle ones, and is refused where it has none.
 type limitListener struct {
 	net.Listener
 	limits
@@ -44,16 +44,18 @@ const fullEvery = time.Minute
 // ownFiles is how many of the process's file descriptors are not for clients: data, logs, connections to Vault.
 const ownFiles = 128
 
-// limited bounds the connections of the listener; without limits it leaves it as it is. A process that may open fewer files
-// has fewer.
+// limited bounds the connections of the listener; without limits it leaves it as it is. A process that may open
+// fewer files has fewer.
 func limited(l net.Listener, to limits, log *slog.Logger) net.Listener {
 	if to.connections == 0 && to.share == 0 {
 		return l
 	}
 	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && to.connections > 0 && uint64(files.Cur) < uint64(to.connections)+ownFiles {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && to.connections > 0 &&
+		uint64(files.Cur) < uint64(to.connections)+ownFiles {
 		fewer := max(int(files.Cur)-ownFiles, int(files.Cur)/2, 1)
-		log.Warn("this process may open few files, and takes fewer connections than --http-max-connections says; raise the limit (ulimit -n, LimitNOFILE)",
+		log.Warn("this process may open few files, and takes fewer connections than --http-max-connections says; "+
+			"raise the limit (ulimit -n, LimitNOFILE)",
 			"files", files.Cur, "connections", fewer)
 		to.connections = fewer
 	}
@@ -96,10 +98,12 @@ func (l *limitListener) admit(c *limitedConn) (bool, error) {
 		switch {
 		case crowded:
 			victim = l.idle(c.network)
-			l.say(&l.saidHalf, "a client has as many connections as one may have; its idle ones are closed for new ones, and others refused (--http-max-client-connections)", "client", c.network, "connections", l.share)
+			l.say(&l.saidHalf, "a client has as many connections as one may have; its idle ones are closed for new "+
+				"ones, and others refused (--http-max-client-connections)", "client", c.network, "connections", l.share)
 		case full:
 			victim = l.idle("")
-			l.say(&l.said, "as many connections are open as may be; idle ones are closed for new ones, which wait where there are none (--http-max-connections)", "connections", l.connections)
+			l.say(&l.said, "as many connections are open as may be; idle ones are closed for new ones, which wait "+
+				"where there are none (--http-max-connections)", "connections", l.connections)
 		}
 		if victim != nil {
 			l.forget(victim)
@@ -125,8 +129,8 @@ func (l *limitListener) admit(c *limitedConn) (bool, error) {
 	}
 }
 
-// idle is the connection that may be closed for another, nil where there is none: the longest idle one of the network, or,
-// where that is "", of the client who has most. The lock is held.
+// idle is the connection that may be closed for another, nil where there is none: the longest idle one of the network,
+// or, where that is "", of the client who has most. The lock is held.
 func (l *limitListener) idle(network string) (found *limitedConn) {
 	for c := range l.open {
 		if !c.waits || network != "" && c.network != network {

@@ -85,18 +85,20 @@ func TestLimitWithFewFiles(t *testing.T) {
 	var said bytes.Buffer
 	l := limited(inner, limits{connections: int(files.Cur)}, slog.New(slog.NewTextHandler(&said, nil)))
 	defer l.Close()
-	if n := l.(*limitListener).connections; n < 1 || n >= int(files.Cur) || !strings.Contains(said.String(), "raise the limit") {
+	if n := l.(*limitListener).connections; n < 1 || n >= int(files.Cur) || !strings.Contains(said.String(),
+		"raise the limit") {
 		t.Errorf("%d connections of %d files are left to clients, and the log says %q", n, files.Cur, said.String())
 	}
 }
 
-// TestIdleConnectionsMakeRoom has one client keep as many connections open as it can, without a request: others are served at
-// once, the client itself is too, and a request under way is not cut off.
+// TestIdleConnectionsMakeRoom has one client keep as many connections open as it can, without a request: others are
+// served at once, the client itself is too, and a request under way is not cut off.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	for name, flags := range map[string][]string{
-		"one client's share":       {"--http-max-connections=64", "--http-max-client-connections=16"},
-		"all of them":              {"--http-max-connections=16", "--http-max-client-connections=0"},
-		"a proxy has no share":     {"--http-max-connections=64", "--http-max-client-connections=16", "--trusted-proxies=127.0.0.1"},
+		"one client's share": {"--http-max-connections=64", "--http-max-client-connections=16"},
+		"all of them":        {"--http-max-connections=16", "--http-max-client-connections=0"},
+		"a proxy has no share": {"--http-max-connections=64", "--http-max-client-connections=16",
+			"--trusted-proxies=127.0.0.1"},
 		"there are no such limits": {"--http-max-connections=0", "--http-max-client-connections=0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +113,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 					_, _ = w.Write([]byte("ok"))
 				}))
 			get := func(path string) error {
-				res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}).Get(url + path)
+				res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true},
+					Timeout: 5 * time.Second}).Get(url + path)
 				if err != nil {
 					return err
 				}

@@ -20,8 +20,10 @@ const (
 	VaultAPI = "vault-api-bind-address"
 )
 
-// Listen opens the listener of a setting, with TLS where secure is not nil, and returns the URL for people on this machine.
-func Listen(ctx context.Context, cfg *config.Config, setting string, secure *tls.Config, log *slog.Logger) (net.Listener, string, error) {
+// Listen opens the listener of a setting, with TLS where secure is not nil, and returns the URL for
+// people on this machine.
+func Listen(ctx context.Context, cfg *config.Config, setting string, secure *tls.Config,
+	log *slog.Logger) (net.Listener, string, error) {
 	place, at := cfg.Place(setting), cfg.HTTPBindAddress
 	if setting == VaultAPI {
 		at = cfg.VaultAPI.BindAddress
@@ -29,7 +31,8 @@ func Listen(ctx context.Context, cfg *config.Config, setting string, secure *tls
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, "", fmt.Errorf("%s: %s is in use by another program, maybe an influxd; stop it or choose another port", place, at)
+		return nil, "", fmt.Errorf("%s: %s is in use by another program, maybe an influxd; stop it or choose "+
+			"another port", place, at)
 	case errors.Is(err, syscall.EACCES):
 		return nil, "", fmt.Errorf("%s: this user may not listen on %s; ports below 1024 need a privilege", place, at)
 	case err != nil:
@@ -37,7 +40,8 @@ func Listen(ctx context.Context, cfg *config.Config, setting string, secure *tls
 	}
 	addr := l.Addr().(*net.TCPAddr)
 	if !addr.IP.IsLoopback() && secure == nil {
-		log.Warn("the API is open to the network without TLS: tokens, passwords and secrets can be read on the way; set --tls-cert and --tls-key, or put a proxy with TLS in front",
+		log.Warn("the API is open to the network without TLS: tokens, passwords and secrets can be read on the way; "+
+			"set --tls-cert and --tls-key, or put a proxy with TLS in front",
 			"addr", addr.String())
 	}
 	l = limited(l, limits{cfg.HTTPMaxConnections, cfg.HTTPMaxClientConnections, cfg.Proxies}, log)
@@ -68,8 +72,8 @@ var strictCiphers = []uint16{
 	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-// TLS is nil where TLS is not configured. The certificate and its key are followed in their files: a handshake shows what
-// they hold then. certificate is what is known of them.
+// TLS is nil where TLS is not configured. The certificate and its key are followed in their files: a handshake shows
+// what they hold then. certificate is what is known of them.
 func TLS(cfg *config.Config, log *slog.Logger) (c *tls.Config, certificate *pemfile.Follower, err error) {
 	if !cfg.TLS() {
 		return nil, nil, nil

@@ -33,9 +33,11 @@ func TestListenErrors(t *testing.T) {
 		flags []string
 		want  []string
 	}{
-		{"in use", []string{"--http-bind-address", taken.Addr().String()}, []string{"flag --http-bind-address", taken.Addr().String(), "in use"}},
+		{"in use", []string{"--http-bind-address", taken.Addr().String()}, []string{"flag --http-bind-address",
+			taken.Addr().String(), "in use"}},
 		{"not ours", []string{"--http-bind-address", "192.0.2.1:0"}, []string{"flag --http-bind-address", "192.0.2.1"}},
-		{"no certificate", []string{"--tls-cert", "/nowhere/c.pem", "--tls-key", key}, []string{"flag --tls-cert", "/nowhere/c.pem"}},
+		{"no certificate", []string{"--tls-cert", "/nowhere/c.pem", "--tls-key", key},
+			[]string{"flag --tls-cert", "/nowhere/c.pem"}},
 		{"no certificate in the file", []string{"--tls-cert", key, "--tls-key", key}, []string{"flag --tls-cert"}},
 		{"no key in the file", []string{"--tls-cert", cert, "--tls-key", cert}, []string{"flag --tls-key"}},
 	} {
@@ -106,9 +108,10 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			flags := append(tt.flags, "--http-bind-address=127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
-			url, stop, wait := serving(t, settings(t, flags...), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				io.WriteString(w, "done")
-			}))
+			url, stop, wait := serving(t, settings(t, flags...),
+				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					io.WriteString(w, "done")
+				}))
 			tt.client.RootCAs, tt.client.ServerName = roots, "localhost"
 			transport := &http.Transport{TLSClientConfig: tt.client}
 			defer transport.CloseIdleConnections()
@@ -137,7 +140,8 @@ func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -165,8 +169,8 @@ func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
 	return cert, key, roots
 }
 
-// TestCertificateIsReplaced has the certificate's files replaced while the server listens: the next handshake shows the new
-// one, and what cannot be used changes nothing.
+// TestCertificateIsReplaced has the certificate's files replaced while the server listens: the next handshake shows the
+// new one, and what cannot be used changes nothing.
 func TestCertificateIsReplaced(t *testing.T) {
 	dir := t.TempDir()
 	put := func(from, to string) {
@@ -182,7 +186,8 @@ func TestCertificateIsReplaced(t *testing.T) {
 	cert, key, first := certificate(t)
 	put(cert, "cert")
 	put(key, "key")
-	cfg := settings(t, "--http-bind-address=127.0.0.1:0", "--tls-cert", filepath.Join(dir, "cert"), "--tls-key", filepath.Join(dir, "key"))
+	cfg := settings(t, "--http-bind-address=127.0.0.1:0", "--tls-cert", filepath.Join(dir, "cert"), "--tls-key",
+		filepath.Join(dir, "key"))
 	secure, follower, err := TLS(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

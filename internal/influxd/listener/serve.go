@@ -15,7 +15,8 @@ import (
 // fraction of it.
 const maxHeader = 64 << 10
 
-// The bounds of one connection of HTTP/2: its requests at a time, and how much of their bodies it may send ahead, in bytes.
+// The bounds of one connection of HTTP/2: its requests at a time, and how much of their bodies it
+// may send ahead, in bytes.
 const (
 	maxStreams  = 100
 	http2Buffer = 128 << 10
@@ -34,10 +35,11 @@ func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger, l net.List
 		WriteTimeout:      cfg.HTTPWriteTimeout,
 		IdleTimeout:       cfg.HTTPIdleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: http2Buffer, MaxReceiveBufferPerStream: http2Buffer},
-		ConnState:         connState,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return requests },
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams,
+			MaxReceiveBufferPerConnection: http2Buffer, MaxReceiveBufferPerStream: http2Buffer},
+		ConnState:   connState,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()

@@ -17,13 +17,14 @@ import (
 )
 
 var verifyFlags = []config.Flag{
-	{Name: "files", Value: "PATH,PATH", Help: "check these files as one log, in any order, and not those that --audit-sinks names; .gz is unpacked"},
+	{Name: "files", Value: "PATH,PATH", Help: "check these files as one log, in any order, and not those that " +
+		"--audit-sinks names; .gz is unpacked"},
 	{Name: "older-removed", Help: "the oldest files were put away on purpose: that they are not there is no problem"},
 }
 
 // verifyAudit checks the chain of the audit log's files, rotated ones beside them included: those of each sink by
-// themselves. The server may be running: the key of the chain is derived from the keyring, which is read past the server's
-// lock.
+// themselves. The server may be running: the key of the chain is derived from the keyring, which is read
+// past the server's lock.
 func verifyAudit(ctx context.Context, p command.Process, args config.Args) error {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {
@@ -42,7 +43,8 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 	expect := audit.Expect{OlderRemoved: args.Switch("older-removed")}
 	var failed []error
 	if mark == nil {
-		fmt.Fprintln(p.Stdout, "note: the data do not know how far the log goes; what was cut off its end does not show")
+		fmt.Fprintln(p.Stdout, "note: the data do not know how far the log goes; what was cut off its end "+
+			"does not show")
 	} else if m, err := audit.ParseMark(mark, chainKey); err != nil {
 		failed = append(failed, err)
 	} else {
@@ -86,12 +88,14 @@ func auditFiles(sinks []string) (logs [][]string, err error) {
 			}
 		}
 		if len(files) == 0 {
-			return nil, fmt.Errorf("the audit log %s is not there: it was removed, or is kept elsewhere; name it with --audit-sinks as the server has it, or with --files", path)
+			return nil, fmt.Errorf("the audit log %s is not there: it was removed, or is kept elsewhere; name it "+
+				"with --audit-sinks as the server has it, or with --files", path)
 		}
 		logs = append(logs, files)
 	}
 	if len(logs) == 0 {
-		return nil, fmt.Errorf("there is no file of the audit log: name it with --audit-sinks as the server has it, or with --files")
+		return nil, fmt.Errorf("there is no file of the audit log: name it with --audit-sinks as the server has it, " +
+			"or with --files")
 	}
 	return logs, nil
 }
@@ -123,7 +127,8 @@ func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (*k
 	mark := records[parts.AuditMark].Value
 	delete(records, parts.AuditMark)
 	if len(records) < 2 {
-		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one", cfg.Place("bolt-path"), cfg.BoltPath)
+		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one",
+			cfg.Place("bolt-path"), cfg.BoltPath)
 	}
 	keys, err := openKeys(ctx, p, cfg, peeked(records))
 	return keys, mark, err

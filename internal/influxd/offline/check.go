@@ -33,7 +33,8 @@ func checkFile(ctx context.Context, p command.Process, args config.Args) error {
 	}
 	found.write(p)
 	if n := len(found.problems); n > 0 {
-		return fmt.Errorf("%s has %d problems; restore a backup with influxd restore, or ask for help before anything is written to it", cfg.BoltPath, n)
+		return fmt.Errorf("%s has %d problems; restore a backup with influxd restore, or ask for help before "+
+			"anything is written to it", cfg.BoltPath, n)
 	}
 	fmt.Fprintf(p.Stdout, "%s is sound\n", cfg.BoltPath)
 	return nil
@@ -63,13 +64,14 @@ func (i *inspection) write(p command.Process) {
 		fmt.Fprintln(p.Stdout, what)
 	}
 	if i.clear {
-		fmt.Fprintln(p.Stdout, "the records of users and tokens are those of an older influxd: nothing shows who has written them; the server's next start seals them")
+		fmt.Fprintln(p.Stdout, "the records of users and tokens are those of an older influxd: nothing shows who has "+
+			"written them; the server's next start seals them")
 	}
 	fmt.Fprintf(p.Stdout, "%d records, %d organizations with secrets, sealed by %s\n", i.records, i.orgs, i.seal)
 }
 
-// inspect reads a whole file and opens everything in it with the configured seal. The error is for a file that cannot be
-// looked into at all; what is wrong inside is in the inspection.
+// inspect reads a whole file and opens everything in it with the configured seal. The error is for a file that cannot
+// be looked into at all; what is wrong inside is in the inspection.
 func inspect(ctx context.Context, p command.Process, cfg *config.Config, path string) (*inspection, error) {
 	data, problems, err := bolt.ReadFile(ctx, path)
 	if err != nil {
@@ -80,7 +82,8 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	// Without both records opening the keyring would make a new one.
 	for _, k := range []string{keyring.SealRecord, keyring.KeyringRecord} {
 		if _, err := data.Get(ctx, k); errors.Is(err, kv.ErrNotFound) {
-			return nil, fmt.Errorf("the database %s has no record %s: without it nothing of it opens; restore a backup%s", path, k, damage(problems))
+			return nil, fmt.Errorf("the database %s has no record %s: without it nothing of it opens; "+
+				"restore a backup%s", path, k, damage(problems))
 		}
 	}
 	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})

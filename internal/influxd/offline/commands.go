@@ -1,5 +1,5 @@
-// Package offline has the commands that are given on the machine itself: on data that no server has open, or that are only
-// read beside one.
+// Package offline has the commands that are given on the machine itself: on data that no server has open, or that
+// are only read beside one.
 package offline
 
 import (
@@ -13,39 +13,54 @@ import (
 // Commands are all of them.
 func Commands() []command.Spec {
 	return []command.Spec{
-		{Name: "audit verify", Summary: "check that no line of the audit log is missing or altered", Run: verifyAudit, Flags: verifyFlags},
+		{Name: "audit verify", Summary: "check that no line of the audit log is missing or altered", Run: verifyAudit,
+			Flags: verifyFlags},
 		{Name: "seal status", Summary: "show what the data are sealed with, and how old the keys are", Run: sealStatus},
 		{Name: "seal rotate", Summary: "seal everything anew with new data keys", Run: onFile(sealRotate)},
-		{Name: "seal change", Summary: "make a new root key, under the same seal or another", Run: onFile(sealChange), Flags: sealFlags},
-		{Name: "import", Summary: "take over what a real InfluxDB 2 keeps: users, tokens, secrets", Run: onFile(importInfluxDB), Flags: importFlags},
-		{Name: "check", Summary: "look at every record of the data file and tell what is wrong", Run: onFile(checkFile)},
-		{Name: "restore", Summary: "check a backup whole and put it in the place of the data file", Run: onFile(restoreFile), Flags: restoreFlags},
-		{Name: "store copy", Summary: "copy all data from a file to etcd or back, for servers to start on", Run: copyStore, Flags: storeCopyFlags},
-		{Name: "recovery auth create-operator", Summary: "make a token that may do everything, where all are lost", Run: recoverOperator, Flags: recoveryFlags},
+		{Name: "seal change", Summary: "make a new root key, under the same seal or another", Run: onFile(sealChange),
+			Flags: sealFlags},
+		{Name: "import", Summary: "take over what a real InfluxDB 2 keeps: users, tokens, secrets",
+			Run: onFile(importInfluxDB), Flags: importFlags},
+		{Name: "check", Summary: "look at every record of the data file and tell what is wrong",
+			Run: onFile(checkFile)},
+		{Name: "restore", Summary: "check a backup whole and put it in the place of the data file",
+			Run: onFile(restoreFile), Flags: restoreFlags},
+		{Name: "store copy", Summary: "copy all data from a file to etcd or back, for servers to start on",
+			Run: copyStore, Flags: storeCopyFlags},
+		{Name: "recovery auth create-operator", Summary: "make a token that may do everything, where all are lost",
+			Run: recoverOperator, Flags: recoveryFlags},
 		{Name: "recovery auth list", Summary: "list the tokens, without themselves", Run: recoverAuthList},
 		{Name: "recovery org list", Summary: "list the organizations", Run: recoverOrgList},
 		{Name: "recovery user create", Summary: "make a user", Run: recoverUserCreate, Flags: recoveryFlags},
 		{Name: "recovery user list", Summary: "list the users", Run: recoverUserList},
-		{Name: "recovery user update", Summary: "set a user's password, make them an operator, or active again", Run: recoverUserUpdate, Flags: recoveryFlags},
-		{Name: "vault check", Summary: "walk the settings for Vault step by step, and print the policy they need", Run: checkVault},
-		{Name: "secrets copy", Summary: "copy secrets from one store to another, and read them back", Run: onFile(copySecrets), Flags: copyFlags},
-		{Name: "secrets relayout", Summary: "convert secrets in Vault from one --vault-layout to the other, where they are", Run: onFile(relayout), Flags: relayoutFlags},
-		{Name: "secrets export", Summary: "write secrets to a file, encrypted by age", Run: onFile(exportSecrets), Flags: exportFlags},
-		{Name: "secrets import", Summary: "take secrets from such a file", Run: onFile(importSecrets), Flags: importSecretsFlags},
+		{Name: "recovery user update", Summary: "set a user's password, make them an operator, or active again",
+			Run: recoverUserUpdate, Flags: recoveryFlags},
+		{Name: "vault check", Summary: "walk the settings for Vault step by step, and print the policy they need",
+			Run: checkVault},
+		{Name: "secrets copy", Summary: "copy secrets from one store to another, and read them back",
+			Run: onFile(copySecrets), Flags: copyFlags},
+		{Name: "secrets relayout", Summary: "convert secrets in Vault from one --vault-layout to the other, " +
+			"where they are", Run: onFile(relayout), Flags: relayoutFlags},
+		{Name: "secrets export", Summary: "write secrets to a file, encrypted by age", Run: onFile(exportSecrets),
+			Flags: exportFlags},
+		{Name: "secrets import", Summary: "take secrets from such a file", Run: onFile(importSecrets),
+			Flags: importSecretsFlags},
 	}
 }
 
-// onFile is for a command that works on the data file alone. It would else look at the file that a machine had before its
-// data went to etcd.
-func onFile(run func(context.Context, command.Process, config.Args) error) func(context.Context, command.Process, config.Args) error {
+// onFile is for a command that works on the data file alone. It would else look at the file that a machine had before
+// its data went to etcd.
+func onFile(run func(context.Context, command.Process,
+	config.Args) error) func(context.Context, command.Process, config.Args) error {
 	return func(ctx context.Context, p command.Process, args config.Args) error {
 		cfg, err := config.Load(args, p.Env)
 		if err != nil {
 			return err
 		}
 		if cfg.Store == config.EngineEtcd {
-			return fmt.Errorf("%s: this command works on a data file: bring the data into one first (influxd store copy "+
-				"--from etcd --to bolt) and give it --store bolt, or ask a running server (influx help)", cfg.Place("store"))
+			return fmt.Errorf("%s: this command works on a data file: bring the data into one first (influxd "+
+				"store copy --from etcd --to bolt) and give it --store bolt, or ask a running server (influx help)",
+				cfg.Place("store"))
 		}
 		return run(ctx, p, args)
 	}

@@ -50,10 +50,11 @@ type side struct {
 	place func(id.ID) string // names where an organisation's secrets are
 	// foreign names what is kept among an organisation's secrets and is none; nil: nothing can be
 	foreign func(context.Context, id.ID) ([]string, error)
-	had     func(context.Context, id.ID) (bool, error) // whether an organisation has had secrets; nil: there is no doubt
-	data    *bolt.DB                                   // the data file, where it is open for writing
-	keys    *keyring.Keyring                           // of the data file
-	close   func() error
+	// whether an organisation has had secrets; nil: there is no doubt
+	had   func(context.Context, id.ID) (bool, error)
+	data  *bolt.DB         // the data file, where it is open for writing
+	keys  *keyring.Keyring // of the data file
+	close func() error
 }
 
 // copySecrets copies secrets between stores. A data file that is only read may be one that a server has open.
@@ -64,7 +65,8 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	if err != nil {
 		return err
 	}
-	dry, deletes, fromKind, toKind := args.Switch("dry-run"), args.Switch("delete-source"), args.Flag("from"), args.Flag("to")
+	dry, deletes, fromKind, toKind := args.Switch("dry-run"), args.Switch("delete-source"), args.Flag("from"),
+		args.Flag("to")
 	fromCfg, err := configOf(p, own, args.Flag("from-config"))
 	if err != nil {
 		return err
@@ -121,7 +123,8 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 // where it has not been opened.
 func runCopy(ctx context.Context, p command.Process, called string, args config.Args, own *config.Config,
 	keys *keyring.Keyring, c transfer.Copy, orgs []transfer.Pair) (err error) {
-	c.DryRun, c.Overwrite, c.DeleteSource = args.Switch("dry-run"), args.Switch("overwrite"), args.Switch("delete-source")
+	c.DryRun, c.Overwrite, c.DeleteSource = args.Switch("dry-run"), args.Switch("overwrite"),
+		args.Switch("delete-source")
 	c.Ended = args.Flag("org-id") == ""
 	c.Progress = func(done, orgs, secrets int) {
 		fmt.Fprintf(p.Stderr, "%d of %d organizations, %d secrets\n", done, orgs, secrets)

@@ -26,7 +26,8 @@ import (
 
 var exportFlags = []config.Flag{
 	{Name: "from", Value: "STORE", Help: "bolt or vault; without it, the store of --secret-store"},
-	{Name: "out", Value: "PATH", Help: "file to write to, which must not be there yet; - is standard output", Stream: true},
+	{Name: "out", Value: "PATH", Help: "file to write to, which must not be there yet; - is standard output",
+		Stream: true},
 	{Name: "recipient", Value: "KEY,KEY", Help: "age public keys (age1…) of those who can read the file"},
 	{Name: "passphrase-file", Value: "PATH", Help: "file with a passphrase that opens the file, instead"},
 	{Name: "plain", Help: "write the secrets in clear, for everyone who gets hold of the file to read"},

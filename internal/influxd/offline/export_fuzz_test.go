@@ -18,7 +18,8 @@ import (
 func FuzzExport(f *testing.F) {
 	dir := f.TempDir()
 	// One key for all the fuzzer's processes, so that they can open each other's seeds.
-	identity, err := age.ParseX25519Identity("AGE-SECRET-KEY-1YNMPY3GH6Z29UX65T70T7UP77H6SPDTDLAM8EKV59DQT65GC0L9SDXE945")
+	identity, err := age.ParseX25519Identity(
+		"AGE-SECRET-KEY-1YNMPY3GH6Z29UX65T70T7UP77H6SPDTDLAM8EKV59DQT65GC0L9SDXE945")
 	noError(f, err)
 	keyFile := filepath.Join(dir, "key")
 	noError(f, os.WriteFile(keyFile, []byte(identity.String()), 0o600))

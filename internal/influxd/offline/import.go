@@ -26,7 +26,8 @@ var importFlags = []config.Flag{
 	{Name: "json", Help: "write the report as JSON, with a line for everything brought"},
 }
 
-// importInfluxDB takes over what a real InfluxDB keeps. It opens the data as the server does, and so not while one runs.
+// importInfluxDB takes over what a real InfluxDB keeps. It opens the data as the server does, and
+// so not while one runs.
 func importInfluxDB(ctx context.Context, p command.Process, args config.Args) error {
 	path := args.Flag("influxdb")
 	if path == "" {

@@ -28,7 +28,8 @@ import (
 var recoveryFlags = []config.Flag{
 	{Name: "username", Value: "NAME", Help: "the user"},
 	{Name: "org", Value: "NAME", Help: "the organization of the token"},
-	{Name: "password-file", Value: "PATH", Help: "file with the user's new password in its first line; without it, it is asked for"},
+	{Name: "password-file", Value: "PATH", Help: "file with the user's new password in its first line; without it, " +
+		"it is asked for"},
 	{Name: "operator", Help: "make the user an operator, too"},
 	{Name: "active", Help: "make the user active again"},
 }
@@ -41,8 +42,8 @@ type recovery struct {
 	out    io.Writer
 }
 
-// recovers opens the data for a command that lets somebody in again. It takes the seal's key, and no server at work; what
-// it does is on record in the audit log, under the command's name.
+// recovers opens the data for a command that lets somebody in again. It takes the seal's key, and no server at work;
+// what it does is on record in the audit log, under the command's name.
 func recovers(ctx context.Context, p command.Process, args config.Args, do func(*recovery) error) (err error) {
 	cfg, log, err := offline(p, args)
 	if err != nil {
@@ -69,7 +70,8 @@ func recovers(ctx context.Context, p command.Process, args config.Args, do func(
 		return err
 	}
 	// The command's own output may be a token: what a sink on the standard output is told goes elsewhere.
-	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.MarksOf(cfg, data), Logger: log, Stdout: p.Stderr})
+	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.MarksOf(cfg, data),
+		Logger: log, Stdout: p.Stderr})
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}
@@ -100,11 +102,13 @@ func (noSecrets) Check(context.Context) error        { return errNoSecrets }
 func (r *recovery) user(ctx context.Context, args config.Args) (identity.User, error) {
 	name := args.Flag("username")
 	if name == "" {
-		return identity.User{}, errors.New("flag --username: name the user; influxd recovery user list shows all of them")
+		return identity.User{}, errors.New("flag --username: name the user; influxd recovery user list shows " +
+			"all of them")
 	}
 	users, err := r.Users(ctx, r.caller, name, directory.Page{})
 	if errs.Is(err, errs.NotFound) {
-		return identity.User{}, fmt.Errorf("flag --username: there is no user %q; influxd recovery user list shows all of them", name)
+		return identity.User{}, fmt.Errorf("flag --username: there is no user %q; influxd recovery user list shows "+
+			"all of them", name)
 	}
 	if err != nil {
 		return identity.User{}, err
@@ -148,7 +152,8 @@ func recoverOperator(ctx context.Context, p command.Process, args config.Args) e
 			return err
 		}
 		if u.Status != identity.Active {
-			return fmt.Errorf("the user %q is inactive, and so would the token be: influxd recovery user update --active makes them active", u.Name)
+			return fmt.Errorf("the user %q is inactive, and so would the token be: influxd recovery user update "+
+				"--active makes them active", u.Name)
 		}
 		name := args.Flag("org")
 		if name == "" {
@@ -156,7 +161,8 @@ func recoverOperator(ctx context.Context, p command.Process, args config.Args) e
 		}
 		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{Name: name}, directory.Page{})
 		if errs.Is(err, errs.NotFound) {
-			return fmt.Errorf("flag --org: there is no organization %q; influxd recovery org list shows all of them", name)
+			return fmt.Errorf("flag --org: there is no organization %q; influxd recovery org list shows all of them",
+				name)
 		}
 		if err != nil {
 			return err
@@ -183,7 +189,8 @@ func recoverUserCreate(ctx context.Context, p command.Process, args config.Args)
 			return said(err)
 		}
 		if err := r.setPassword(ctx, args, u); err != nil {
-			return fmt.Errorf("the user was made, and has no password yet: %w; influxd recovery user update sets one", err)
+			return fmt.Errorf("the user was made, and has no password yet: %w; influxd recovery user update sets one",
+				err)
 		}
 		if args.Switch("operator") {
 			if u, err = r.MakeOperator(ctx, r.caller, u.ID); err != nil {
@@ -260,15 +267,16 @@ func recoverOrgList(ctx context.Context, p command.Process, args config.Args) er
 func recoverAuthList(ctx context.Context, p command.Process, args config.Args) error {
 	return recovers(ctx, p, args, func(r *recovery) error {
 		var rows [][]string
-		err := r.EachAuthorization(ctx, r.caller, directory.AuthorizationFilter{}, directory.Page{}, func(a identity.Authorization) error {
-			user, err := r.UserName(ctx, a.UserID)
-			if err != nil {
+		err := r.EachAuthorization(ctx, r.caller, directory.AuthorizationFilter{}, directory.Page{},
+			func(a identity.Authorization) error {
+				user, err := r.UserName(ctx, a.UserID)
+				if err != nil {
+					return err
+				}
+				org, err := r.OrgName(ctx, a.OrgID)
+				rows = append(rows, []string{a.ID.String(), user, org, string(a.Status), a.Description})
 				return err
-			}
-			org, err := r.OrgName(ctx, a.OrgID)
-			rows = append(rows, []string{a.ID.String(), user, org, string(a.Status), a.Description})
-			return err
-		})
+			})
 		if err != nil {
 			return err
 		}

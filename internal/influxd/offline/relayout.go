@@ -27,8 +27,8 @@ var relayoutFlags = []config.Flag{
 	{Name: "json", Help: "write the report as JSON, with a line for every secret"},
 }
 
-// relayout converts secrets in Vault from one layout to the other, where they are: the two can lie side by side. It is a
-// copy between two stores that differ in their layout alone.
+// relayout converts secrets in Vault from one layout to the other, where they are: the two can lie side by side. It is
+// a copy between two stores that differ in their layout alone.
 func relayout(ctx context.Context, p command.Process, args config.Args) error {
 	p.Answers = new(command.Answers)
 	defer p.Answers.Forget()
@@ -74,7 +74,8 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 }
 
 // openLayout opens the configured Vault as if all secrets there lay in the layout.
-func openLayout(ctx context.Context, p command.Process, cfg *config.Config, log *slog.Logger, l vault.Layout) (*vault.Store, error) {
+func openLayout(ctx context.Context, p command.Process, cfg *config.Config, log *slog.Logger,
+	l vault.Layout) (*vault.Store, error) {
 	conf, err := parts.VaultConfig(cfg, log)
 	if err != nil {
 		return nil, err
@@ -92,8 +93,8 @@ func openLayout(ctx context.Context, p command.Process, cfg *config.Config, log 
 	return s, nil
 }
 
-// orgNamesOf finds the names of organisations in the data file, for paths with {orgName}. It reads the file when the first
-// one is asked for.
+// orgNamesOf finds the names of organisations in the data file, for paths with {orgName}. It reads the file when the
+// first one is asked for.
 func orgNamesOf(p command.Process, cfg *config.Config) func(context.Context, id.ID) (string, error) {
 	read := sync.OnceValues(func() (kv.Store, error) { return readIdentities(context.Background(), p, cfg) })
 	return func(ctx context.Context, org id.ID) (string, error) {

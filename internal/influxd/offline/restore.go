@@ -92,8 +92,8 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 	return nil
 }
 
-// raiseVersions raises the versions of the organisations' secrets, so that none is one that a client knows of changes that
-// the backup has not.
+// raiseVersions raises the versions of the organisations' secrets, so that none is one that a client knows of changes
+// that the backup has not.
 func raiseVersions(ctx context.Context, path string) (err error) {
 	data, err := bolt.OpenCandidate(path)
 	if err != nil {
@@ -103,9 +103,10 @@ func raiseVersions(ctx context.Context, path string) (err error) {
 	return embedded.RaiseVersions(ctx, data, time.Now())
 }
 
-// onRecord puts the restore on record, with the keys of the data that are to be restored, and returns what does so with its
-// outcome.
-func onRecord(ctx context.Context, p command.Process, cfg *config.Config, candidate, from string) (done func(error) error, err error) {
+// onRecord puts the restore on record, with the keys of the data that are to be restored, and returns what
+// does so with its outcome.
+func onRecord(ctx context.Context, p command.Process, cfg *config.Config,
+	candidate, from string) (done func(error) error, err error) {
 	chainKey, err := chainKeyOf(ctx, p, cfg, candidate)
 	if err != nil {
 		return nil, err
@@ -183,8 +184,9 @@ func (c ctxReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// put puts the candidate in its place, and gives the name under which what was there is kept; "" where there was nothing.
-// Nothing may be taken from under a program that does not know of our lock and has begun a file there meanwhile.
+// put puts the candidate in its place, and gives the name under which what was there is kept; "" where
+// there was nothing. Nothing may be taken from under a program that does not know of our lock and has begun
+// a file there meanwhile.
 func put(place, candidate string, fresh bool) (aside string, err error) {
 	if fresh {
 		err = disk.PutNew(candidate, place)
@@ -193,7 +195,8 @@ func put(place, candidate string, fresh bool) (aside string, err error) {
 		err = disk.Replace(place, candidate, aside)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("something is at %s by now, of a server that was started meanwhile perhaps; nothing was changed", place)
+		return "", fmt.Errorf("something is at %s by now, of a server that was started meanwhile perhaps; nothing "+
+			"was changed", place)
 	}
 	if err != nil {
 		return "", fmt.Errorf("putting the backup in place: %w", err)

@@ -14,12 +14,13 @@ import (
 
 var storeCopyFlags = []config.Flag{
 	{Name: "from", Value: "ENGINE", Help: "bolt or etcd, where the data are"},
-	{Name: "to", Value: "ENGINE", Help: "bolt or etcd, where they shall be; nothing may be there but what an earlier copy has begun"},
+	{Name: "to", Value: "ENGINE", Help: "bolt or etcd, where they shall be; nothing may be there but what an earlier " +
+		"copy has begun"},
 	{Name: "dry-run", Help: "report what would happen and change nothing"},
 }
 
-// copyStore copies everything from one engine to the other, as sealed as it is, and reads it back. Cut short, it goes on when
-// it is given again; until it has ended, no server starts on the copy.
+// copyStore copies everything from one engine to the other, as sealed as it is, and reads it back. Cut short, it goes
+// on when it is given again; until it has ended, no server starts on the copy.
 func copyStore(ctx context.Context, p command.Process, args config.Args) (err error) {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"strongroom/internal/secret/vault"
 )
 
-// checkVault tries the settings for Vault without starting a server. It does not ask for --secret-store vault: one wants
-// to know before one changes that.
+// checkVault tries the settings for Vault without starting a server. It does not ask for --secret-store vault: one
+// wants to know before one changes that.
 func checkVault(ctx context.Context, p command.Process, args config.Args) error {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {

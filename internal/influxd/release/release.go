@@ -8,8 +8,8 @@ var (
 	date    = "unknown"
 )
 
-// apiLevel is the release of InfluxDB whose API this one follows. Clients read it in the X-Influxdb-Version header and in
-// /health, and some take it apart; what follows the plus sign is ours (semver.org, build metadata).
+// apiLevel is the release of InfluxDB whose API this one follows. Clients read it in the X-Influxdb-Version header and
+// in /health, and some take it apart; what follows the plus sign is ours (semver.org, build metadata).
 const apiLevel = "2.7.0"
 
 // API is the version that the API tells.

@@ -13,8 +13,8 @@ const (
 	longestPause = 5 * time.Minute
 )
 
-// keepOn does what goes on in the background until it ends by itself or ctx does. Where it panics, the log has where, and it is
-// begun again: it must not take those down who are being served.
+// keepOn does what goes on in the background until it ends by itself or ctx does. Where it panics, the log has where,
+// and it is begun again: it must not take those down who are being served.
 func keepOn(ctx context.Context, log *slog.Logger, f func(context.Context)) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		if !panics(ctx, log, f) || ctx.Err() != nil {
@@ -32,7 +32,8 @@ func panics(ctx context.Context, log *slog.Logger, f func(context.Context)) (pan
 	defer func() {
 		if p := recover(); p != nil {
 			panicked = true
-			log.Error("something in the background panicked, and will be begun again", "panic", p, "stack", string(debug.Stack()))
+			log.Error("something in the background panicked, and will be begun again", "panic", p, "stack",
+				string(debug.Stack()))
 		}
 	}()
 	f(ctx)

@@ -7,15 +7,18 @@ import (
 )
 
 var (
-	auditLines = prometheus.NewDesc("strongroom_audit_lines_total", "Lines written to the audit log since the start.", nil, nil)
-	auditLost  = prometheus.NewDesc("strongroom_audit_refused_total",
+	auditLines = prometheus.NewDesc("strongroom_audit_lines_total",
+		"Lines written to the audit log since the start.", nil, nil)
+	auditLost = prometheus.NewDesc("strongroom_audit_refused_total",
 		"Acts that did not happen because no sink of the audit log took their entry.", nil, nil)
-	auditFailures = prometheus.NewDesc("strongroom_audit_sink_failures_total", "Lines a kind of sink did not take.", []string{"sink"}, nil)
-	auditFailing  = prometheus.NewDesc("strongroom_audit_sinks_failing", "Sinks of a kind that did not take the last line.", []string{"sink"}, nil)
+	auditFailures = prometheus.NewDesc("strongroom_audit_sink_failures_total", "Lines a kind of sink did not take.",
+		[]string{"sink"}, nil)
+	auditFailing = prometheus.NewDesc("strongroom_audit_sinks_failing",
+		"Sinks of a kind that did not take the last line.", []string{"sink"}, nil)
 )
 
-// auditMetrics shows the audit log's counters. A sink is shown by its kind: everybody may read the metrics, and paths and
-// addresses are not everybody's business.
+// auditMetrics shows the audit log's counters. A sink is shown by its kind: everybody may read the metrics, and paths
+// and addresses are not everybody's business.
 type auditMetrics struct{ log *audit.Log }
 
 // Describe sends the descriptions of all that Collect sends.

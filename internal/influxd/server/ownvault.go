@@ -16,7 +16,8 @@ import (
 // lookUpTime bounds the look-up of Vault's name.
 const lookUpTime = 3 * time.Second
 
-// refuseOwnVault refuses to keep secrets in a Vault whose address is the server's own: it would ask itself for each secret.
+// refuseOwnVault refuses to keep secrets in a Vault whose address is the server's own: it would ask
+// itself for each secret.
 func refuseOwnVault(ctx context.Context, cfg *config.Config) error {
 	if cfg.SecretStore != config.StoreVault || cfg.VaultAPI.Disabled {
 		return nil
@@ -26,13 +27,15 @@ func refuseOwnVault(ctx context.Context, cfg *config.Config) error {
 		return nil // which the store tells
 	}
 	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
-	for setting, bind := range map[string]string{"http-bind-address": cfg.HTTPBindAddress, "vault-api-bind-address": cfg.VaultAPI.BindAddress} {
+	for setting, bind := range map[string]string{"http-bind-address": cfg.HTTPBindAddress,
+		"vault-api-bind-address": cfg.VaultAPI.BindAddress} {
 		host, own, err := net.SplitHostPort(bind)
 		if err != nil || own != port || own == "0" {
 			continue
 		}
 		if leadsTo(ctx, u.Hostname(), host) {
-			return fmt.Errorf("%s: %s is this server's own address (--%s): it would be its own Vault; give the Vault's, or keep the secrets here (--secret-store bolt)",
+			return fmt.Errorf("%s: %s is this server's own address (--%s): it would be its own Vault; give the "+
+				"Vault's, or keep the secrets here (--secret-store bolt)",
 				cfg.Place("vault-addr"), u.Redacted(), setting)
 		}
 	}

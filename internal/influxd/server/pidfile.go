@@ -26,7 +26,8 @@ func writePIDFile(cfg *config.Config) (remove func() error, err error) {
 	err = errors.Join(err, f.Chmod(0o644), f.Close())
 	if err == nil && !cfg.OverwritePIDFile {
 		if _, err := os.Lstat(path); err == nil {
-			return nil, fmt.Errorf("%s: %s is there already; another influxd may be running, and if none is, remove the file or give --overwrite-pid-file",
+			return nil, fmt.Errorf("%s: %s is there already; another influxd may be running, and if none is, remove "+
+				"the file or give --overwrite-pid-file",
 				cfg.Place("pid-file"), path)
 		}
 	}

@@ -61,7 +61,8 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	if err := greet(ctx, greetingTo(p, cfg), cfg, s, url); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	log.Info("listening", "addr", l.Addr().String(), "url", url, "version", release.Version(), "secret-store", cfg.SecretStore)
+	log.Info("listening", "addr", l.Addr().String(), "url", url, "version", release.Version(), "secret-store",
+		cfg.SecretStore)
 	if p.Listening != nil {
 		p.Listening(url)
 	}
@@ -126,6 +127,7 @@ func greet(ctx context.Context, w io.Writer, cfg *config.Config, s *Server, url 
 	} else {
 		fmt.Fprintf(w, "Onboard:  done; the API is on %s\n", url)
 	}
-	fmt.Fprintf(w, "Next:     influx secret update -k KEY, then influx secret list; `influxd help` shows every setting\n")
+	fmt.Fprintf(w, "Next:     influx secret update -k KEY, then influx secret list; `influxd help` shows "+
+		"every setting\n")
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// tellSystemd tells systemd that the server serves, that it is well, and, when ctx ends, that it stops. Where no systemd
-// listens ($NOTIFY_SOCKET is not set), it does nothing.
+// tellSystemd tells systemd that the server serves, that it is well, and, when ctx ends, that it stops. Where no
+// systemd listens ($NOTIFY_SOCKET is not set), it does nothing.
 //
 // The unit's WatchdogSec makes systemd end a process that does not say in time that it is well. It says so as long as
 // probe returns nil: a server whose data can no longer be read is to be started again.

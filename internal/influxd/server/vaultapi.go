@@ -38,7 +38,8 @@ func (k kept) Purge(ctx context.Context, org id.ID) error {
 	return errors.Join(k.Remembered.Purge(ctx, org), k.noted.Purge(ctx, org))
 }
 
-// inFront answers what is below the prefix of Vault's clients by one handler, and the rest by the other, which has no path there.
+// inFront answers what is below the prefix of Vault's clients by one handler, and the rest by the other,
+// which has no path there.
 func inFront(own, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, vaultapi.Prefix) {

@@ -16,7 +16,8 @@ import (
 
 // The bounds of backups.
 const (
-	// maxCopies is how many backups are made at a time. Each has a copy of the file beside it as long as its reader takes.
+	// maxCopies is how many backups are made at a time. Each has a copy of the file beside it as
+	// long as its reader takes.
 	maxCopies = 4
 	// copyReserve is the room in bytes that a copy leaves to those who write.
 	copyReserve = 64 << 20
@@ -30,16 +31,17 @@ const (
 // errNoRoom is the reason why no copy is made.
 var errNoRoom = errors.New("there is no room for a copy beside the file")
 
-// Backup writes a copy of the file as it is at this moment, which Open can open, while reading and writing go on. The copy
-// is first made beside the file, which is quick, and goes to w from there: a slow w keeps nobody waiting and nothing from
-// being freed. It has no name and mode 0600, and goes with the call. Where there is no room for it, w is given the file
-// itself for directTime at most. kv.ErrUnavailable where too many are made already.
+// Backup writes a copy of the file as it is at this moment, which Open can open, while reading and writing go on. The
+// copy is first made beside the file, which is quick, and goes to w from there: a slow w keeps nobody waiting and
+// nothing from being freed. It has no name and mode 0600, and goes with the call. Where there is no room for it, w is
+// given the file itself for directTime at most. kv.ErrUnavailable where too many are made already.
 func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	select {
 	case db.copies <- struct{}{}:
 		defer func() { <-db.copies }()
 	default:
-		return fmt.Errorf("%w: %d backups are being read already; try again when one of them has ended", kv.ErrUnavailable, maxCopies)
+		return fmt.Errorf("%w: %d backups are being read already; try again when one of them has ended",
+			kv.ErrUnavailable, maxCopies)
 	}
 	to := &backupWriter{ctx: ctx, w: w}
 	copied, err := db.copyBeside(ctx)
@@ -53,7 +55,8 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	if !errors.Is(err, errNoRoom) && !isFull(err) {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, db.directTime, fmt.Errorf("%w, and reading the file itself took longer than %s: make room in %s, or read faster",
+	ctx, cancel := context.WithTimeoutCause(ctx, db.directTime, fmt.Errorf("%w, and reading the file itself took "+
+		"longer than %s: make room in %s, or read faster",
 		errNoRoom, db.directTime, filepath.Dir(db.path)))
 	defer cancel()
 	to.ctx = ctx

@@ -66,13 +66,14 @@ func (s *stopped) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// TestSlowBackup has a backup wait for its reader: others write as before, the file does not grow for it, and the reader
-// has the moment at which it began.
+// TestSlowBackup has a backup wait for its reader: others write as before, the file does not grow for it, and the
+// reader has the moment at which it began.
 func TestSlowBackup(t *testing.T) {
 	db := openNew(t)
 	put := func(n int) {
 		t.Helper()
-		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("n", fmt.Append(nil, n)), kv.Put("large", make([]byte, 200_000))}); err != nil {
+		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("n", fmt.Append(nil, n)),
+			kv.Put("large", make([]byte, 200_000))}); err != nil {
 			t.Fatal(err)
 		}
 	}

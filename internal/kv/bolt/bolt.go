@@ -99,7 +99,8 @@ func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.R
 	var recs []kv.Record
 	err := db.view(ctx, func(tx *bbolt.Tx) error {
 		from, cursor := max(prefix, after), tx.Bucket(dataBucket).Cursor()
-		for k, raw := cursor.Seek([]byte(from)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, raw = cursor.Next() {
+		for k, raw := cursor.Seek([]byte(from)); k != nil && bytes.HasPrefix(k,
+			[]byte(prefix)); k, raw = cursor.Next() {
 			if after != "" && string(k) <= after {
 				continue
 			}
@@ -187,7 +188,8 @@ func (db *DB) probe() {
 		}
 	case <-time.After(probeTime):
 	}
-	db.state.loses(fmt.Errorf("%w: the file %s cannot be read any more; restart influxd, and see influxd check", kv.ErrFault, db.path))
+	db.state.loses(fmt.Errorf("%w: the file %s cannot be read any more; restart influxd, and see influxd check",
+		kv.ErrFault, db.path))
 }
 
 // errMemory is a page of the file that cannot be read.

@@ -48,7 +48,8 @@ func TestReopen(t *testing.T) {
 				t.Fatalf("what opening %d wrote: %q, %v", j, rec.Value, err)
 			}
 		}
-		rev, err := db.Txn(t.Context(), []kv.Cond{kv.Missing(fmt.Sprint(i))}, []kv.Op{kv.Put(fmt.Sprint(i), []byte("value"))})
+		rev, err := db.Txn(t.Context(), []kv.Cond{kv.Missing(fmt.Sprint(i))},
+			[]kv.Op{kv.Put(fmt.Sprint(i), []byte("value"))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +65,8 @@ func TestReopen(t *testing.T) {
 
 func TestModes(t *testing.T) {
 	db := openNew(t)
-	for path, want := range map[string]os.FileMode{db.path: 0o600, db.path + ".pid": 0o600, filepath.Dir(db.path): 0o700} {
+	for path, want := range map[string]os.FileMode{db.path: 0o600, db.path + ".pid": 0o600,
+		filepath.Dir(db.path): 0o700} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyRange copies a part of a file to the same place of another. It may copy less than it is asked for, and not nothing.
+// copyRange copies a part of a file to the same place of another. It may copy less than it is
+// asked for, and not nothing.
 func copyRange(to, from *os.File, at, n int64) (int64, error) {
 	fromAt, toAt := at, at
 	done, err := unix.CopyFileRange(int(from.Fd()), &fromAt, int(to.Fd()), &toAt, int(n), 0)

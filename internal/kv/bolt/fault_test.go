@@ -91,7 +91,8 @@ func TestFaultAtTheCommit(t *testing.T) {
 			t.Errorf("a fault of the disk: %v", err)
 		}
 		db.update = db.bolt.Update
-		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("b", nil)}); !errors.Is(err, kv.ErrFault) || !strings.Contains(err.Error(), "restarted") {
+		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("b", nil)}); !errors.Is(err, kv.ErrFault) ||
+			!strings.Contains(err.Error(), "restarted") {
 			t.Errorf("writing after a failed sync: %v", err)
 		}
 		if _, err := db.List(t.Context(), "", "", 10); err != nil {
@@ -114,7 +115,8 @@ func TestBatchTooFull(t *testing.T) {
 		}
 		return r
 	}
-	small, large, other := ask(kv.Put("small", []byte("1"))), ask(kv.Put("large", make([]byte, kv.MaxTxnBytes))), ask(kv.Delete("x"))
+	small, large, other := ask(kv.Put("small", []byte("1"))), ask(kv.Put("large", make([]byte, kv.MaxTxnBytes))),
+		ask(kv.Delete("x"))
 	db.carryOut([]*request{small, large, other})
 	if small.err != nil || other.err != nil {
 		t.Errorf("transactions that fit: %v, %v", small.err, other.err)
@@ -149,7 +151,8 @@ func TestFillAndGoOn(t *testing.T) {
 	if err != nil || len(recs) != n {
 		t.Fatalf("%d records of %d, %v", len(recs), n, err)
 	}
-	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Delete("0"), kv.Delete("1"), kv.Delete("2"), kv.Delete("3")}); err != nil {
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Delete("0"), kv.Delete("1"), kv.Delete("2"),
+		kv.Delete("3")}); err != nil {
 		t.Fatalf("deleting from a full file: %v", err)
 	}
 	// bbolt frees the pages of a transaction with the next one.
@@ -180,7 +183,8 @@ func TestGoneCallers(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 10 {
 		wg.Go(func() {
-			if _, err := db.Txn(ctx, nil, []kv.Op{kv.Put(fmt.Sprintf("gone-%d", i), nil)}); !errors.Is(err, context.Canceled) {
+			if _, err := db.Txn(ctx, nil, []kv.Op{kv.Put(fmt.Sprintf("gone-%d", i), nil)}); !errors.Is(err,
+				context.Canceled) {
 				t.Errorf("a caller whose context has ended got %v", err)
 			}
 		})

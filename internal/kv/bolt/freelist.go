@@ -6,10 +6,10 @@ import (
 	"strongroom/internal/boltfile"
 )
 
-// The list of free pages is a part of the file, and bbolt writes it anew with each commit: eight bytes for each page that
-// is free, a megabyte where something large was deleted. Where it is long, it is left out, and written once, in the end. A
-// process that is killed before that leaves a file without it, whose next opening looks at every page for what is free,
-// which is a matter of parts of a second.
+// The list of free pages is a part of the file, and bbolt writes it anew with each commit: eight bytes for each page
+// that is free, a megabyte where something large was deleted. Where it is long, it is left out, and written once, in
+// the end. A process that is killed before that leaves a file without it, whose next opening looks at every page for
+// what is free, which is a matter of parts of a second.
 const (
 	maxFreelist   = 64 << 10 // bytes, above which it is left out
 	freelistEvery = 32       // commits, after which it is looked at

@@ -98,7 +98,8 @@ func TestKill(t *testing.T) {
 					if acked[w] == 0 {
 						continue
 					}
-					t.Fatalf("round %d, writer %d: transaction %d was acknowledged, and %q is gone: %v", round, w, acked[w], key, err)
+					t.Fatalf("round %d, writer %d: transaction %d was acknowledged, and %q is gone: %v", round, w,
+						acked[w], key, err)
 				}
 				stored = append(stored, string(rec.Value))
 			}
@@ -107,12 +108,14 @@ func TestKill(t *testing.T) {
 			}
 			for _, v := range stored {
 				if v != stored[0] || len(stored) != len(keysOf(w)) {
-					t.Fatalf("round %d, writer %d: a transaction is there in part: %.8q and %.8q", round, w, v, stored[0])
+					t.Fatalf("round %d, writer %d: a transaction is there in part: %.8q and %.8q", round, w,
+						v, stored[0])
 				}
 			}
 			n, err := strconv.Atoi(stored[0][:8])
 			if err != nil || n < acked[w] || n > acked[w]+1 {
-				t.Fatalf("round %d, writer %d: %d was acknowledged last, and %d is there (%v)", round, w, acked[w], n, err)
+				t.Fatalf("round %d, writer %d: %d was acknowledged last, and %d is there (%v)", round, w,
+					acked[w], n, err)
 			}
 			acked[w] = n
 		}
@@ -149,7 +152,8 @@ func killAfter(t *testing.T, path string, lines int, acked *[killWriters]int) {
 	}
 }
 
-// TestFileSizeLimit runs a child whose files may not grow beyond a limit, which is what a full disk looks like to bbolt.
+// TestFileSizeLimit runs a child whose files may not grow beyond a limit, which is what a full
+// disk looks like to bbolt.
 func TestFileSizeLimit(t *testing.T) {
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), limitEnv+"="+filepath.Join(t.TempDir(), "influxd.bolt"))

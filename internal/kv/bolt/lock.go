@@ -11,8 +11,9 @@ import (
 	"syscall"
 )
 
-// Whoever has a data file open also has a shared lock on its folder, which stays when the file is removed or replaced. One
-// who is about to replace the file takes it alone. Where a file system has no locks on folders, that on the file is all.
+// Whoever has a data file open also has a shared lock on its folder, which stays when the file is removed or
+// replaced. One who is about to replace the file takes it alone. Where a file system has no locks on folders,
+// that on the file is all.
 
 // Place is where the file of a path is, or would be: what the path leads to where it is a link.
 func Place(path string) (place string, fresh bool, err error) {
@@ -36,8 +37,9 @@ func Place(path string) (place string, fresh bool, err error) {
 	return path, true, nil
 }
 
-// Hold keeps every other process off a path, whether there is a file or not, until what it returns is called. ErrInUse where one
-// has the file open, or had when it was removed. A file that is damaged so that it cannot be opened is no error.
+// Hold keeps every other process off a path, whether there is a file or not, until what it returns is called.
+// ErrInUse where one has the file open, or had when it was removed. A file that is damaged so that it cannot
+// be opened is no error.
 func Hold(path string) (func() error, error) {
 	folder, err := lockFolder(path, syscall.LOCK_EX)
 	if err != nil {
@@ -107,7 +109,8 @@ func lockFolder(path string, how int) (*os.File, error) {
 		return nil, nil
 	}
 	if how == syscall.LOCK_EX {
-		return nil, fmt.Errorf("%s: %w by %s, which has data in this folder; stop that one first", filepath.Dir(place), ErrInUse, holder(path))
+		return nil, fmt.Errorf("%s: %w by %s, which has data in this folder; stop that one first", filepath.Dir(place),
+			ErrInUse, holder(path))
 	}
 	return nil, fmt.Errorf("%w: %s is being restored; start again when that is done", ErrInUse, place)
 }

@@ -10,8 +10,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// TestFaultInTheMap takes the pages away from below the map, as a disk does that fails: everything ends with an error, and
-// nothing waits for good, the end included.
+// TestFaultInTheMap takes the pages away from below the map, as a disk does that fails: everything ends with an error,
+// and nothing waits for good, the end included.
 func TestFaultInTheMap(t *testing.T) {
 	db, err := Open(filepath.Join(t.TempDir(), "influxd.bolt"), Options{})
 	if err != nil {

@@ -30,17 +30,17 @@ const (
 // lockTimeout is how long Open waits for a process that is just ending to let go of the file.
 const lockTimeout = time.Second
 
-// How much of the file is mapped from the start, in bytes, and how many times its size at least. That costs address space,
-// and no memory. A file that outgrows its map is mapped anew, and for that every write waits until those who read have
-// ended: the map is so large that it does not come to that.
+// How much of the file is mapped from the start, in bytes, and how many times its size at least. That costs address
+// space, and no memory. A file that outgrows its map is mapped anew, and for that every write waits until those who
+// read have ended: the map is so large that it does not come to that.
 const (
 	mapSize    = 64 << 30
 	mapTimes   = 4
 	minMapSize = 1 << 30
 )
 
-// mapSizes are the sizes of map to try for a file, the best first. Where the process may not use so much address space, or
-// the file system maps no more of a file than there is, a smaller one does.
+// mapSizes are the sizes of map to try for a file, the best first. Where the process may not use so much address space,
+// or the file system maps no more of a file than there is, a smaller one does.
 func mapSizes(file int64, addressSpace uint64) []int {
 	size := uint64(max(mapSize, mapTimes*file))
 	if addressSpace > 0 {
@@ -54,7 +54,8 @@ func mapSizes(file int64, addressSpace uint64) []int {
 }
 
 // influxBuckets are top-level buckets of a real InfluxDB 2's file; a file with one of them is InfluxDB's.
-var influxBuckets = []string{"organizationsv1", "usersv1", "authorizationsv1", "secretsv1", "bucketsv1", "onboardingv1", "migrationsv1"}
+var influxBuckets = []string{"organizationsv1", "usersv1", "authorizationsv1", "secretsv1", "bucketsv1", "onboardingv1",
+	"migrationsv1"}
 
 // ErrInUse is Open's for a file that another process has open.
 var ErrInUse = errors.New("it is in use")
@@ -128,8 +129,9 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		b.Close()
 		return nil, err
 	}
-	db := &DB{path: path, bolt: b, file: file, opened: opened, recent: newRecent(), copies: make(chan struct{}, maxCopies), directTime: directTime, room: roomFor,
-		update: b.Update, queue: make(chan *request, maxBatch), done: make(chan struct{}),
+	db := &DB{path: path, bolt: b, file: file, opened: opened, recent: newRecent(),
+		copies: make(chan struct{}, maxCopies), directTime: directTime, room: roomFor, update: b.Update,
+		queue: make(chan *request, maxBatch), done: make(chan struct{}),
 		watchers: watchers{all: make(map[*watcher]bool)}, holds: heldNames{held: make(map[string]chan struct{})}}
 	err = guard(func() error {
 		return b.View(func(tx *bbolt.Tx) (err error) {
@@ -183,7 +185,8 @@ func openBolt(path string, opts Options, readOnly bool) (b *bbolt.DB, file *os.F
 		if err != nil && file != nil {
 			file.Close() // again, unless bbolt has ended before it could
 		}
-		if !errors.Is(err, syscall.ENOMEM) && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENODEV) && !errors.Is(err, syscall.EAGAIN) {
+		if !errors.Is(err, syscall.ENOMEM) && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENODEV) &&
+			!errors.Is(err, syscall.EAGAIN) {
 			break
 		}
 	}
@@ -273,7 +276,8 @@ func checkFormat(names []string, format []byte, hasData bool) error {
 	case name != formatName || err != nil || version < 1 || !hasData:
 		return errors.New("the file is damaged: its format marker is not readable; restore it from a backup")
 	case version > formatVersion:
-		return fmt.Errorf("it was written by a newer influxd (format %d; this one reads up to %d): start that one, or restore a backup",
+		return fmt.Errorf("it was written by a newer influxd (format %d; this one reads up to %d): start that one, "+
+			"or restore a backup",
 			version, formatVersion)
 	}
 	return nil
@@ -308,10 +312,12 @@ func initialise(b *bbolt.DB) error {
 func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("%w by %s; stop that one first, or name another file with --bolt-path", ErrInUse, holder(path))
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
-		strings.Contains(err.Error(), "file size too small"):
-		return fmt.Errorf("it is not a database, or it is damaged (%w), and was left untouched; restore it from a backup, or name another file with --bolt-path", err)
+		return fmt.Errorf("%w by %s; stop that one first, or name another file with --bolt-path", ErrInUse,
+			holder(path))
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum),
+		errors.Is(err, berrors.ErrVersionMismatch), strings.Contains(err.Error(), "file size too small"):
+		return fmt.Errorf("it is not a database, or it is damaged (%w), and was left untouched; restore it from a "+
+			"backup, or name another file with --bolt-path", err)
 	}
 	return err
 }

@@ -94,7 +94,8 @@ func ours(t *testing.T, f func(*bbolt.Tx) error) []byte {
 	t.Helper()
 	db := openNew(t)
 	for i := range 50 {
-		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(fmt.Sprintf("key-%d", i), make([]byte, 1000))}); err != nil {
+		if _, err := db.Txn(t.Context(), nil,
+			[]kv.Op{kv.Put(fmt.Sprintf("key-%d", i), make([]byte, 1000))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +169,9 @@ func TestRefuseNewerAndDamagedMarker(t *testing.T) {
 		refused(t, writeOld(t, marker(s)), "format marker")
 	}
 	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error { return tx.DeleteBucket(dataBucket) })), "format marker")
-	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(revisionKey) })), "revision")
+	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error {
+		return tx.Bucket(metaBucket).Delete(revisionKey)
+	})), "revision")
 }
 
 // TestRefuseTruncated cuts a file at every page and inside pages. The cut is found when the file is opened; reading on
@@ -229,7 +232,8 @@ func TestInUse(t *testing.T) {
 	db := openAt(t, path)
 	// The lock is the process's own, but flock's locks belong to open files, so that one process can try both sides.
 	_, err := Open(path, Options{})
-	if want := fmt.Sprintf("in use by another influxd (process %d)", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+	if want := fmt.Sprintf("in use by another influxd (process %d)", os.Getpid()); err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("a second Open: %v, want %q", err, want)
 	}
 	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {

@@ -66,13 +66,14 @@ func (p *peeker) Record(path []string, key, value []byte) error {
 	if len(path) != 1 || !slices.Contains(p.keys, string(key)) || len(value) < revLen {
 		return nil
 	}
-	p.found[string(key)] = kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)), Value: slices.Clone(value[revLen:])}
+	p.found[string(key)] = kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
+		Value: slices.Clone(value[revLen:])}
 	if len(p.found) == len(p.keys) {
 		return errEnough
 	}
 	return nil
 }
 
-// Damaged is told of what cannot be read. In a file that is being written it may be a page that has since become another;
-// in one that is not, what was looked for is missing, and whoever asked says so.
+// Damaged is told of what cannot be read. In a file that is being written it may be a page that has since become
+// another; in one that is not, what was looked for is missing, and whoever asked says so.
 func (p *peeker) Damaged([]string, boltfile.Damage) {}

@@ -37,7 +37,8 @@ func TestPeek(t *testing.T) {
 			default:
 			}
 			v := fmt.Append(nil, i)
-			if _, err := db.Txn(ctx, nil, []kv.Op{kv.Put("a", v), kv.Put("b", v), kv.Put(fmt.Sprint("filler/", i), make([]byte, 3000))}); err != nil {
+			if _, err := db.Txn(ctx, nil, []kv.Op{kv.Put("a", v), kv.Put("b", v),
+				kv.Put(fmt.Sprint("filler/", i), make([]byte, 3000))}); err != nil {
 				t.Error(err)
 				return
 			}
@@ -50,7 +51,8 @@ func TestPeek(t *testing.T) {
 			continue // too busy: said so
 		}
 		seen++
-		if len(got) != 2 || string(got["a"].Value) != string(got["b"].Value) || got["a"].Rev != got["b"].Rev || got["a"].Rev == 0 {
+		if len(got) != 2 || string(got["a"].Value) != string(got["b"].Value) || got["a"].Rev != got["b"].Rev ||
+			got["a"].Rev == 0 {
 			t.Fatalf("got %v", got)
 		}
 	}

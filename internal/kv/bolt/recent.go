@@ -17,9 +17,9 @@ const (
 )
 
 // recent keeps records that were read, so that to read one again takes no transaction of bbolt's, which costs more than
-// the reading. What it gives is always what a transaction begun at that moment would have given: a commit first takes out
-// the records that it touches, and nothing that was read before its end comes in after it. What it has put goes in then:
-// whoever changes a record reads it before the next change.
+// the reading. What it gives is always what a transaction begun at that moment would have given: a commit first takes
+// out the records that it touches, and nothing that was read before its end comes in after it. What it has put goes in
+// then: whoever changes a record reads it before the next change.
 type recent struct {
 	mu      sync.RWMutex
 	records map[string]kv.Record // nil after close
@@ -89,7 +89,8 @@ func (c *recent) begin(batch []*request) {
 	}
 }
 
-// maxKept bounds in bytes what a commit may have put for that to be kept: a large one would drive out what is read often.
+// maxKept bounds in bytes what a commit may have put for that to be kept: a large one would drive
+// out what is read often.
 const maxKept = 64 << 10
 
 // end is the end of the commit. Where it was made, what it has put is kept, unless that is much.

@@ -67,7 +67,8 @@ func TestRecentForgets(t *testing.T) {
 	if _, ok := db.recent.get("b/1"); !ok {
 		t.Error("a record that was just put is not kept")
 	}
-	if _, err := db.Txn(t.Context(), []kv.Cond{kv.Missing("b/1")}, []kv.Op{kv.Put("b/1", []byte("refused"))}); !errors.Is(err, kv.ErrConflict) {
+	if _, err := db.Txn(t.Context(), []kv.Cond{kv.Missing("b/1")},
+		[]kv.Op{kv.Put("b/1", []byte("refused"))}); !errors.Is(err, kv.ErrConflict) {
 		t.Fatal(err)
 	}
 	if got := read("b/1"); got != "new" {
@@ -99,7 +100,8 @@ func TestRecentGivesCopies(t *testing.T) {
 	}
 }
 
-// TestRecentIsNoLaterThanReads ends a commit in every way while readers read: none may see what a later reader does not.
+// TestRecentIsNoLaterThanReads ends a commit in every way while readers read: none may see what a
+// later reader does not.
 func TestRecentIsNoLaterThanReads(t *testing.T) {
 	db := openRecent(t)
 	putAll(t, db, kv.Put("k", []byte("0")))

@@ -46,8 +46,8 @@ type cachedLeaf struct {
 
 var _ kv.Store = (*Snapshot)(nil)
 
-// ReadFile reads a file, which a server may have open. Problems are what is wrong with its structure, one line each; what
-// could be read in spite of them is in the snapshot, which has to be closed. The error says that nothing could be.
+// ReadFile reads a file, which a server may have open. Problems are what is wrong with its structure, one line each;
+// what could be read in spite of them is in the snapshot, which has to be closed. The error says that nothing could be.
 func ReadFile(ctx context.Context, path string) (s *Snapshot, problems []string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -78,7 +78,8 @@ func ReadFile(ctx context.Context, path string) (s *Snapshot, problems []string,
 		}
 	}
 	f.Close()
-	return nil, nil, fmt.Errorf("reading the database %s: it changes too fast; stop the server, or make a backup of it (influx backup) and look at that", path)
+	return nil, nil, fmt.Errorf("reading the database %s: it changes too fast; stop the server, or make a backup of "+
+		"it (influx backup) and look at that", path)
 }
 
 func readFile(ctx context.Context, f *os.File, path string) (s *Snapshot, problems []string, current bool, err error) {
@@ -202,7 +203,8 @@ func (r *reader) Record(path []string, key, value []byte) error {
 	case len(value) < revLen:
 		r.problem("record %q has no revision", key)
 	default:
-		rec := kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)), Value: slices.Clone(value[revLen:])}
+		rec := kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
+			Value: slices.Clone(value[revLen:])}
 		if r.last > 0 && (rec.Rev < 1 || rec.Rev > r.last) {
 			r.problem("record %q has revision %d, and the file is at %d", rec.Key, rec.Rev, r.last)
 		}
@@ -223,12 +225,14 @@ func (r *reader) problem(format string, args ...any) {
 // finish looks at what only the whole tells.
 func (r *reader) finish() error {
 	if !slices.Contains(r.buckets, string(metaBucket)) && r.broken > 0 {
-		return errors.New("it is damaged so far that nothing of Strongroom's can be found in it; restore it from a backup")
+		return errors.New("it is damaged so far that nothing of Strongroom's can be found in it; restore it " +
+			"from a backup")
 	}
 	if len(r.buckets) == 0 {
 		return errors.New("it is empty: no server has written to it yet")
 	}
-	if err := checkFormat(r.buckets, r.meta[string(formatKey)], slices.Contains(r.buckets, string(dataBucket))); err != nil {
+	if err := checkFormat(r.buckets, r.meta[string(formatKey)],
+		slices.Contains(r.buckets, string(dataBucket))); err != nil {
 		return err
 	}
 	for _, b := range r.strangers {
@@ -269,7 +273,9 @@ func clone(r kv.Record) kv.Record {
 
 // leafOf gives the leaf that a key would be on.
 func (s *Snapshot) leafOf(key string) int {
-	i, found := slices.BinarySearchFunc(s.leaves, key, func(l leaf, k string) int { return strings.Compare(l.first, k) })
+	i, found := slices.BinarySearchFunc(s.leaves, key, func(l leaf, k string) int {
+		return strings.Compare(l.first, k)
+	})
 	if !found && i > 0 {
 		i--
 	}
@@ -293,12 +299,14 @@ func (s *Snapshot) page(at int) ([]kv.Record, error) {
 	var recs []kv.Record
 	err := s.file.ReadLeaf(s.leaves[at].page, []byte(s.leaves[at].first), next, func(key, value []byte) bool {
 		if len(value) >= revLen {
-			recs = append(recs, kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)), Value: slices.Clone(value[revLen:])})
+			recs = append(recs, kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
+				Value: slices.Clone(value[revLen:])})
 		}
 		return true
 	})
 	if err == nil && !s.copied && !s.file.Current() {
-		err = fmt.Errorf("%w: the file is written to by now, and what is read of it is of different moments: begin anew", kv.ErrUnavailable)
+		err = fmt.Errorf("%w: the file is written to by now, and what is read of it is of different "+
+			"moments: begin anew", kv.ErrUnavailable)
 	}
 	if err != nil {
 		return nil, err

@@ -30,7 +30,10 @@ func TestReadFileRefuses(t *testing.T) {
 	if _, _, err := ReadFile(t.Context(), foreign); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("a file without a bucket: %v", err)
 	}
-	if err := b.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }); err != nil {
+	if err := b.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("theirs"))
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b.Close()
@@ -116,7 +119,8 @@ func TestReadFileTellsRecords(t *testing.T) {
 	}
 	if err := db.bolt.Update(func(tx *bbolt.Tx) error {
 		data := tx.Bucket(dataBucket)
-		return errors.Join(data.Put([]byte("short"), []byte("x")), data.Put([]byte("future"), []byte{0, 0, 0, 0, 0, 0, 1, 0}))
+		return errors.Join(data.Put([]byte("short"), []byte("x")),
+			data.Put([]byte("future"), []byte{0, 0, 0, 0, 0, 0, 1, 0}))
 	}); err != nil {
 		t.Fatal(err)
 	}

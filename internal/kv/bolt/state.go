@@ -17,8 +17,10 @@ const writeRoom = 16 << 20
 
 // The faults that last.
 var (
-	errReadOnly = fmt.Errorf("%w: its file system is read-only: nothing is written until it is not and influxd is restarted", kv.ErrFault)
-	errFailed   = fmt.Errorf("%w: writing to it has failed: nothing is written until influxd is restarted; the server's log says more", kv.ErrFault)
+	errReadOnly = fmt.Errorf("%w: its file system is read-only: nothing is written until it is not and influxd "+
+		"is restarted", kv.ErrFault)
+	errFailed = fmt.Errorf("%w: writing to it has failed: nothing is written until influxd is restarted; the "+
+		"server's log says more", kv.ErrFault)
 )
 
 // state is whether the file can be written to.
@@ -67,7 +69,8 @@ func (s *state) ended(err error) {
 }
 
 // Health says why transactions are refused, or will soon be: kv.ErrFault where the disk has failed, is read-only or has
-// lost the file, kv.ErrFull where there is no room, or hardly any. Reading goes on. It names no path: everybody may know.
+// lost the file, kv.ErrFull where there is no room, or hardly any. Reading goes on. It names no
+// path: everybody may know.
 func (db *DB) Health() error {
 	switch err := db.state.failure(); {
 	case errors.Is(err, errReadOnly):
@@ -90,15 +93,17 @@ func (db *DB) Health() error {
 	return nil
 }
 
-// present is kv.ErrFault where the path leads to the open file no more: it was removed, or another was put in its place.
-// What is written to it then is lost with the process.
+// present is kv.ErrFault where the path leads to the open file no more: it was removed, or another was put in its
+// place. What is written to it then is lost with the process.
 func (db *DB) present() error {
 	now, err := os.Stat(db.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%w: the data file was removed: nothing is written; put it back, or stop influxd and restore a backup", kv.ErrFault)
+		return fmt.Errorf("%w: the data file was removed: nothing is written; put it back, or stop influxd and "+
+			"restore a backup", kv.ErrFault)
 	case err == nil && !os.SameFile(now, db.opened):
-		return fmt.Errorf("%w: the data file was replaced by another: nothing is written; put it back, or restart influxd to use the other", kv.ErrFault)
+		return fmt.Errorf("%w: the data file was replaced by another: nothing is written; put it back, or restart "+
+			"influxd to use the other", kv.ErrFault)
 	}
 	return nil // another error is the disk's, and shows where it is written to
 }

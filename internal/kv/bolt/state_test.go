@@ -13,8 +13,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// TestLostFile takes the file away from below an open store, and puts another in its place: nothing is acknowledged that
-// would go with the process, reading goes on, and so does writing when the file is back.
+// TestLostFile takes the file away from below an open store, and puts another in its place: nothing is acknowledged
+// that would go with the process, reading goes on, and so does writing when the file is back.
 func TestLostFile(t *testing.T) {
 	for name, lose := range map[string]func(path, aside string) error{
 		"renamed": os.Rename,

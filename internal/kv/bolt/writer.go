@@ -220,7 +220,8 @@ func (db *DB) fault(err error, before int64) error {
 	})
 	switch {
 	case viewErr != nil || now != before:
-		db.state.fails(fmt.Errorf("%w: writing to %s failed earlier (%w): nothing is written until influxd is restarted; check the disk", kv.ErrFault, db.path, err))
+		db.state.fails(fmt.Errorf("%w: writing to %s failed earlier (%w): nothing is written until influxd is "+
+			"restarted; check the disk", kv.ErrFault, db.path, err))
 		return fmt.Errorf("%w: writing to %s: %w", kv.ErrFault, db.path, err)
 	case isFull(err):
 		return fmt.Errorf("%w: writing to %s: %w", kv.ErrFull, db.path, err)

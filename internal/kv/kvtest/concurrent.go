@@ -26,7 +26,8 @@ func testCounter(t *testing.T, s kv.Store) {
 					return
 				}
 				n, _ := strconv.Atoi(string(rec.Value))
-				switch _, err := s.Txn(t.Context(), []kv.Cond{kv.Unchanged(rec)}, []kv.Op{put("n", strconv.Itoa(n+1))}); {
+				switch _, err := s.Txn(t.Context(), []kv.Cond{kv.Unchanged(rec)},
+					[]kv.Op{put("n", strconv.Itoa(n+1))}); {
 				case err == nil:
 					done++
 				case !errors.Is(err, kv.ErrConflict):
@@ -106,7 +107,8 @@ func testConflictLeavesOthersAlone(t *testing.T, s kv.Store) {
 		wg.Go(func() {
 			key := fmt.Sprintf("k/%02d", i)
 			if i%2 == 0 {
-				if _, err := s.Txn(t.Context(), []kv.Cond{kv.Missing("there")}, []kv.Op{put(key, "x")}); !errors.Is(err, kv.ErrConflict) {
+				if _, err := s.Txn(t.Context(), []kv.Cond{kv.Missing("there")}, []kv.Op{put(key, "x")}); !errors.Is(err,
+					kv.ErrConflict) {
 					t.Errorf("%s: %v, want %v", key, err, kv.ErrConflict)
 				}
 			} else if _, err := s.Txn(t.Context(), []kv.Cond{kv.Missing(key)}, []kv.Op{put(key, "x")}); err != nil {

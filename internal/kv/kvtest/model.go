@@ -41,7 +41,8 @@ func testModel(t *testing.T, s kv.Store) {
 			}
 			var ops []kv.Op
 			for range rapid.IntRange(0, 4).Draw(t, "operations") {
-				op := kv.Op{Key: key.Draw(t, "operation on"), Kind: rapid.SampledFrom([]kv.OpKind{kv.OpPut, kv.OpPut, kv.OpDelete, kv.OpDeletePrefix}).Draw(t, "kind")}
+				op := kv.Op{Key: key.Draw(t, "operation on"), Kind: rapid.SampledFrom([]kv.OpKind{kv.OpPut, kv.OpPut,
+					kv.OpDelete, kv.OpDeletePrefix}).Draw(t, "kind")}
 				if op.Kind == kv.OpPut {
 					op.Value = rapid.SliceOfN(rapid.Byte(), 0, 10).Draw(t, "value")
 				}

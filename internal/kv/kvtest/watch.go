@@ -112,7 +112,8 @@ func testWatch(t *testing.T, s kv.Store) {
 	}
 	txn(t, s, nil, put("w/a", "1"), put("other", "x"), kv.Delete("w/missing"))
 	txn(t, s, nil, put("w/a", "2"), put("w/b", "1"))
-	if _, err := s.Txn(t.Context(), []kv.Cond{kv.Missing("w/a")}, []kv.Op{put("w/refused", "1")}); !errors.Is(err, kv.ErrConflict) {
+	if _, err := s.Txn(t.Context(), []kv.Cond{kv.Missing("w/a")}, []kv.Op{put("w/refused", "1")}); !errors.Is(err,
+		kv.ErrConflict) {
 		t.Fatal(err)
 	}
 	txn(t, s, nil, kv.Delete("w/a"))
@@ -135,7 +136,8 @@ func testWatch(t *testing.T, s kv.Store) {
 		}
 		for _, e := range us[i+1].Events {
 			if e.Rev <= us[i].Rev || e.Rev > us[i+1].Rev {
-				t.Errorf("an event of revision %d is told in an update up to %d, after one up to %d", e.Rev, us[i+1].Rev, us[i].Rev)
+				t.Errorf("an event of revision %d is told in an update up to %d, after one up to %d", e.Rev,
+					us[i+1].Rev, us[i].Rev)
 			}
 		}
 	}

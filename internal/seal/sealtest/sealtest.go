@@ -78,7 +78,8 @@ func (s Seals) refused(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %v", name, got, err, seal.ErrUnwrap)
 			return
 		}
-		if text := err.Error(); strings.Contains(text, root) || s.Key != "" && strings.Contains(text, s.Key) || strings.Contains(text, "\n") {
+		if text := err.Error(); strings.Contains(text, root) || s.Key != "" && strings.Contains(text, s.Key) ||
+			strings.Contains(text, "\n") {
 			t.Errorf("%s: the error holds a key or more than a line: %s", name, text)
 		}
 	}
@@ -118,7 +119,8 @@ func (s Seals) opens(t *testing.T) {
 		}
 	}
 	if mine.Type() != s.Source.Type() || mine.KeyID() != again.KeyID() {
-		t.Errorf("loaded a %s with %q and a %s with %q of a source of %s", mine.Type(), mine.KeyID(), again.Type(), again.KeyID(), s.Source.Type())
+		t.Errorf("loaded a %s with %q and a %s with %q of a source of %s", mine.Type(), mine.KeyID(), again.Type(),
+			again.KeyID(), s.Source.Type())
 	}
 	if other := load(t, s.Other).KeyID(); mine.KeyID() != "" && other == mine.KeyID() {
 		t.Errorf("two keys have the ID %s", other)

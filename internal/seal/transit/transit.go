@@ -1,6 +1,6 @@
 // Package transit is the seal whose key stays in Vault: HashiCorp Vault's or OpenBao's transit engine wraps and unwraps
-// the root key, and the key that does so never leaves it. Vault is asked at a start and when the seal or the root key is
-// changed, and at no other time: in between the root key is in this process's memory.
+// the root key, and the key that does so never leaves it. Vault is asked at a start and when the seal or the root key
+// is changed, and at no other time: in between the root key is in this process's memory.
 //
 // # What binds the wrapped key
 //
@@ -143,7 +143,8 @@ func (s Source) load(ctx context.Context) (*transitSeal, error) {
 			return nil, err
 		}
 		state := s.renamed(err).Error()
-		waiting.Failed(ctx, slog.LevelWarn, state, "waiting for the Vault that opens the data", "state", state, "left", left.Round(time.Second))
+		waiting.Failed(ctx, slog.LevelWarn, state, "waiting for the Vault that opens the data", "state", state, "left",
+			left.Round(time.Second))
 		select {
 		case <-ctx.Done():
 			return nil, err
@@ -158,7 +159,8 @@ func (s Source) Create(context.Context) (seal.Seal, error) {
 }
 
 func (s Source) noKey() string {
-	return fmt.Sprintf("there is no key %[1]s at %[2]s/ in Vault; make it with `vault write -f %[2]s/keys/%[1]s`, or name another with --seal-transit-key and --seal-transit-mount", s.Key, s.mount())
+	return fmt.Sprintf("there is no key %[1]s at %[2]s/ in Vault; make it with `vault write -f %[2]s/keys/%[1]s`, or "+
+		"name another with --seal-transit-key and --seal-transit-mount", s.Key, s.mount())
 }
 
 // missingKey is a seal.ErrNoKey that says what to do.
@@ -199,7 +201,8 @@ func (t *transitSeal) Wrap(ctx context.Context, plaintext, aad []byte) (blob []b
 		if err := t.look(ctx); err != nil {
 			return err
 		}
-		data, err := t.ask(ctx, "encrypt", map[string]any{"plaintext": base64.StdEncoding.EncodeToString(plaintext), "associated_data": associated(aad)})
+		data, err := t.ask(ctx, "encrypt", map[string]any{"plaintext": base64.StdEncoding.EncodeToString(plaintext),
+			"associated_data": associated(aad)})
 		if err != nil {
 			return err
 		}
@@ -219,7 +222,8 @@ func (t *transitSeal) Wrap(ctx context.Context, plaintext, aad []byte) (blob []b
 		switch other, err := t.decrypt(ctx, ciphertext, append([]byte("not "), aad...)); {
 		case err == nil:
 			clear(other)
-			return fmt.Errorf("the engine at %s/ in Vault ignores associated_data, as it did before Vault 1.13; use a newer Vault, or OpenBao", t.source.mount())
+			return fmt.Errorf("the engine at %s/ in Vault ignores associated_data, as it did before Vault 1.13; use "+
+				"a newer Vault, or OpenBao", t.source.mount())
 		case !errors.Is(err, seal.ErrUnwrap):
 			return err
 		}
@@ -309,7 +313,8 @@ func (t *transitSeal) look(ctx context.Context) error {
 	case f.status == 403:
 		return nil
 	case f.status == 405, f.status == 400:
-		return fmt.Errorf("what is mounted at %s/ in Vault is no transit engine (it answers %d: %s); name the engine's path with --seal-transit-mount", t.source.mount(), f.status, f.text)
+		return fmt.Errorf("what is mounted at %s/ in Vault is no transit engine (it answers %d: %s); name the "+
+			"engine's path with --seal-transit-mount", t.source.mount(), f.status, f.text)
 	default:
 		return t.conn.WhileAsking(ctx, at, err)
 	}
@@ -317,9 +322,11 @@ func (t *transitSeal) look(ctx context.Context) error {
 	derived, _ := info["derived"].(bool)
 	switch {
 	case !slices.Contains(aeads, kind):
-		return fmt.Errorf("the %s is of the type %q; a seal needs one of %s: vault write %s/keys/<another name> type=aes256-gcm96", t.source, kind, strings.Join(aeads, ", "), t.source.mount())
+		return fmt.Errorf("the %s is of the type %q; a seal needs one of %s: vault write %s/keys/<another name> "+
+			"type=aes256-gcm96", t.source, kind, strings.Join(aeads, ", "), t.source.mount())
 	case derived:
-		return fmt.Errorf("the %s was made with derived=true; a seal needs one without: vault write -f %s/keys/<another name>", t.source, t.source.mount())
+		return fmt.Errorf("the %s was made with derived=true; a seal needs one without: vault write -f "+
+			"%s/keys/<another name>", t.source, t.source.mount())
 	}
 	return nil
 }
@@ -330,17 +337,21 @@ func (t *transitSeal) path(kind string) string {
 
 // policy is the smallest that serves.
 func (t *transitSeal) policy() string {
-	return fmt.Sprintf(`path %q { capabilities = ["update"] } path %q { capabilities = ["update"] } path %q { capabilities = ["read"] }`,
+	return fmt.Sprintf(
+		`path %q { capabilities = ["update"] } path %q { capabilities = ["update"] } path %q { capabilities = ["read"] }`,
 		t.path("encrypt"), t.path("decrypt"), t.path("keys"))
 }
 
 func (t *transitSeal) noMount() error {
-	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable the engine with: vault secrets enable -path=%[1]s transit", t.source.mount())
+	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable the engine with: vault secrets enable "+
+		"-path=%[1]s transit", t.source.mount())
 }
 
 func (t *transitSeal) badToken() error {
 	if t.conn.Client.Token() == "" {
-		return errors.New("there is no token for the Vault that opens the data; give one with --vault-token-file, VAULT_TOKEN, or another --vault-auth-method")
+		return errors.New("there is no token for the Vault that opens the data; give one with --vault-token-file, " +
+			"VAULT_TOKEN, or another --vault-auth-method")
 	}
-	return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked; %s", t.conn.Address, t.conn.Session.Remedy())
+	return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked; %s", t.conn.Address,
+		t.conn.Session.Remedy())
 }

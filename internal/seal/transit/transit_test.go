@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 // newSource is a source with a fresh engine and key in v, for the root token.
 func newSource(t *testing.T, v *vaulttest.Server) Source {
 	t.Helper()
-	s := Source{Vault: conn.Config{Address: v.Address, Token: v.RootToken}, Mount: v.Mount(t, map[string]any{"type": "transit"}), Key: "strongroom"}
+	s := Source{Vault: conn.Config{Address: v.Address, Token: v.RootToken},
+		Mount: v.Mount(t, map[string]any{"type": "transit"}), Key: "strongroom"}
 	act(t, v, "keys/strongroom", s, nil)
 	return s
 }
@@ -89,7 +90,8 @@ func TestSuite(t *testing.T) {
 	missing.Key = "none"
 	sealtest.Test(t, sealtest.Seals{
 		Source: s, Other: other, Missing: missing, Key: v.RootToken, Every: 1,
-		Foreign: [][]byte{append([]byte{1}, bytes.Repeat([]byte{7}, 60)...), append([]byte{2}, bytes.Repeat([]byte{7}, 86)...)},
+		Foreign: [][]byte{append([]byte{1}, bytes.Repeat([]byte{7}, 60)...),
+			append([]byte{2}, bytes.Repeat([]byte{7}, 86)...)},
 	})
 }
 
@@ -97,7 +99,8 @@ func TestSuite(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	v := vaulttest.Shared(t)
 	good := newSource(t, v)
-	for name, body := range map[string]map[string]any{"rsa": {"type": "rsa-2048"}, "derived": {"derived": true}, "hmac": {"type": "hmac", "key_size": 32}} {
+	for name, body := range map[string]map[string]any{"rsa": {"type": "rsa-2048"}, "derived": {"derived": true},
+		"hmac": {"type": "hmac", "key_size": 32}} {
 		act(t, v, "keys/"+name, good, body)
 	}
 	revoked := v.Token(t, vaulttest.Policy("none"), time.Hour)
@@ -110,18 +113,28 @@ func TestLoadRefuses(t *testing.T) {
 		"no key":           {func(s *Source) { s.Key = "" }, []string{"needs --seal-transit-key"}},
 		"a path for a key": {func(s *Source) { s.Key = "../sys/seal" }, []string{"--seal-transit-key"}},
 		"a strange mount":  {func(s *Source) { s.Mount = "a/../b" }, []string{"--seal-transit-mount"}},
-		"a missing key":    {func(s *Source) { s.Key = "none" }, []string{"there is no key none", "vault write -f " + good.Mount + "/keys/none"}},
-		"nothing mounted":  {func(s *Source) { s.Mount = "nothing" }, []string{"nothing is mounted at nothing/", "vault secrets enable -path=nothing transit"}},
-		"another engine":   {func(s *Source) { s.Mount = kv }, []string{kv + "/", "--seal-transit-mount"}},
-		"an RSA key":       {func(s *Source) { s.Key = "rsa" }, []string{`"rsa-2048"`, "aes256-gcm96"}},
-		"a key for HMAC":   {func(s *Source) { s.Key = "hmac" }, []string{`"hmac"`}},
-		"a derived key":    {func(s *Source) { s.Key = "derived" }, []string{"derived=true"}},
-		"a wrong token":    {func(s *Source) { s.Vault.Token = "nonsense" }, []string{"refuses the token", "--vault-token"}},
-		"a revoked token":  {func(s *Source) { s.Vault.Token = revoked }, []string{"refuses the token"}},
-		"no token":         {func(s *Source) { s.Vault.Token = "" }, []string{"there is no token"}},
-		"no token file": {func(s *Source) { s.Vault.Token, s.Vault.Login = "", login.Config{TokenFile: "/nowhere/token"} },
+		"a missing key": {func(s *Source) {
+			s.Key = "none"
+		}, []string{"there is no key none", "vault write -f " + good.Mount + "/keys/none"}},
+		"nothing mounted": {func(s *Source) {
+			s.Mount = "nothing"
+		}, []string{"nothing is mounted at nothing/", "vault secrets enable -path=nothing transit"}},
+		"another engine": {func(s *Source) { s.Mount = kv }, []string{kv + "/", "--seal-transit-mount"}},
+		"an RSA key":     {func(s *Source) { s.Key = "rsa" }, []string{`"rsa-2048"`, "aes256-gcm96"}},
+		"a key for HMAC": {func(s *Source) { s.Key = "hmac" }, []string{`"hmac"`}},
+		"a derived key":  {func(s *Source) { s.Key = "derived" }, []string{"derived=true"}},
+		"a wrong token": {func(s *Source) {
+			s.Vault.Token = "nonsense"
+		}, []string{"refuses the token", "--vault-token"}},
+		"a revoked token": {func(s *Source) { s.Vault.Token = revoked }, []string{"refuses the token"}},
+		"no token":        {func(s *Source) { s.Vault.Token = "" }, []string{"there is no token"}},
+		"no token file": {func(s *Source) {
+			s.Vault.Token, s.Vault.Login = "", login.Config{TokenFile: "/nowhere/token"}
+		},
 			[]string{"/nowhere/token"}},
-		"TLS for none": {func(s *Source) { s.Vault.Address = strings.Replace(v.Address, "http:", "https:", 1) }, []string{"does not speak TLS"}},
+		"TLS for none": {func(s *Source) {
+			s.Vault.Address = strings.Replace(v.Address, "http:", "https:", 1)
+		}, []string{"does not speak TLS"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := good
@@ -136,11 +149,13 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	missing := good
 	missing.Key = "none"
-	if _, err := missing.Create(t.Context()); err == nil || !strings.Contains(err.Error(), "vault write -f "+good.Mount+"/keys/none") {
+	if _, err := missing.Create(t.Context()); err == nil || !strings.Contains(err.Error(),
+		"vault write -f "+good.Mount+"/keys/none") {
 		t.Errorf("making a key in Vault: %v", err)
 	}
 	renamed := good
-	renamed.Vault.Address, renamed.Rename = "http://127.0.0.1:1", []string{"--vault-addr or VAULT_ADDR", "--seal-transit-addr"}
+	renamed.Vault.Address, renamed.Rename = "http://127.0.0.1:1", []string{"--vault-addr or VAULT_ADDR",
+		"--seal-transit-addr"}
 	_, err := renamed.Load(t.Context())
 	says(t, err, "cannot be reached", "correct --seal-transit-addr")
 }
@@ -205,7 +220,8 @@ func TestKeyChangesInVault(t *testing.T) {
 
 	act(t, v, "keys/strongroom/config", s, map[string]any{"min_decryption_version": 2})
 	_, err := mine.Unwrap(t.Context(), first, []byte("aad"))
-	says(t, err, "version 1", "vault write "+s.Mount+"/keys/strongroom/config min_decryption_version=1", "influx seal change")
+	says(t, err, "version 1", "vault write "+s.Mount+"/keys/strongroom/config min_decryption_version=1",
+		"influx seal change")
 	if errors.Is(err, seal.ErrUnwrap) {
 		t.Errorf("a version that is forbidden is told as a wrong key: %v", err)
 	}
@@ -248,11 +264,14 @@ func TestWait(t *testing.T) {
 	says(t, err, "is sealed")
 
 	var log bytes.Buffer
-	s.Wait, s.Log = time.Minute, slog.New(slog.NewTextHandler(io.MultiWriter(&log, onceWritten(func() { v.Unseal(t) })), nil))
+	s.Wait, s.Log = time.Minute, slog.New(slog.NewTextHandler(io.MultiWriter(&log, onceWritten(func() {
+		v.Unseal(t)
+	})), nil))
 	if got, err := load(t, s).Unwrap(t.Context(), blob, nil); err != nil || string(got) != "root" {
 		t.Errorf("after the unsealing: %q, %v", got, err)
 	}
-	if !strings.Contains(log.String(), "waiting for the Vault that opens the data") || strings.Contains(log.String(), v.RootToken) {
+	if !strings.Contains(log.String(), "waiting for the Vault that opens the data") || strings.Contains(log.String(),
+		v.RootToken) {
 		t.Errorf("the log: %s", &log)
 	}
 	v.Kill()

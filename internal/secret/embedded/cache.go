@@ -51,8 +51,8 @@ func (c *cache) drop(org id.ID) {
 	c.lists.Drop(org)
 }
 
-// packed puts the names next to each other in one piece of memory. As parts of the records' keys, which are several times
-// as long, they would keep all of those.
+// packed puts the names next to each other in one piece of memory. As parts of the records' keys, which are several
+// times as long, they would keep all of those.
 func packed(keys []string) []string {
 	all := strings.Join(keys, "")
 	for i, k := range keys {

@@ -25,9 +25,9 @@ type change struct {
 	outcome secret.Outcome
 }
 
-// newQueue makes the queue of the organisations' changes: each builds on the versions before it. What waits while one is
-// written is then written together, in one transaction as far as it fits: many writers of one organisation, even of one
-// secret, cost one sync and not one each. The engine commits those of several organisations together.
+// newQueue makes the queue of the organisations' changes: each builds on the versions before it. What waits while one
+// is written is then written together, in one transaction as far as it fits: many writers of one organisation, even of
+// one secret, cost one sync and not one each. The engine commits those of several organisations together.
 func (s *Store) newQueue() *batch.Queue[*change] {
 	return batch.New(batch.Config[*change]{
 		Write: s.write,
@@ -61,7 +61,8 @@ func (s *Store) submit(ctx context.Context, org id.ID, plan func(*plan) error) (
 // for the changes that came before it, whose callers may have left.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
-		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(records.Prefix(org)), commitlog.Purge(org), kv.DeletePrefix(records.TrashPrefix(org))})
+		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(records.Prefix(org)), commitlog.Purge(org),
+			kv.DeletePrefix(records.TrashPrefix(org))})
 		if err == nil {
 			s.lists.drop(org)
 		}
@@ -69,14 +70,15 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	})
 }
 
-// write makes the first changes of a batch, as many as one transaction takes but at least one, and gives back the others.
-// What one transaction does not take goes into the next one with what has come meanwhile.
+// write makes the first changes of a batch, as many as one transaction takes but at least one, and gives back the
+// others. What one transaction does not take goes into the next one with what has come meanwhile.
 func (s *Store) write(ctx context.Context, org id.ID, items []*batch.Item[*change]) (left []*batch.Item[*change]) {
 	s.writes.RLock()
 	defer s.writes.RUnlock()
 	n, err := s.makeSome(ctx, org, batch.Changes(items))
 	if err != nil && ctx.Err() != nil {
-		err = errs.Wrap(err, errs.Unavailable, "the server's disk does not answer; whether the change was made will be seen when it does")
+		err = errs.Wrap(err, errs.Unavailable, "the server's disk does not answer; whether the change was made will "+
+			"be seen when it does")
 	}
 	batch.Answer(items[:n], translate(err))
 	return items[n:]
@@ -118,7 +120,8 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		if !errors.Is(err, kv.ErrConflict) {
 			return planned, err
 		}
-		// Somebody came between, or there is a journal that the head knows nothing of, or another server has changed the keys.
+		// Somebody came between, or there is a journal that the head knows nothing of, or another
+		// server has changed the keys.
 		if _, err := s.ring.Refused(ctx, fence); err != nil {
 			return len(changes), err
 		}

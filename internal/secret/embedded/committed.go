@@ -20,8 +20,10 @@ type committed struct {
 	keys   []string // the change's, sorted
 }
 
-// withCommitted reads the committed changes of these organisations. One that cannot be read is told to wrong and left out.
-func withCommitted(ctx context.Context, store kv.Store, log *commitlog.Log, orgs []id.ID, wrong func(key, format string, args ...any)) (committed, error) {
+// withCommitted reads the committed changes of these organisations. One that cannot be read is told
+// to wrong and left out.
+func withCommitted(ctx context.Context, store kv.Store, log *commitlog.Log, orgs []id.ID,
+	wrong func(key, format string, args ...any)) (committed, error) {
 	c := committed{Store: store, change: commitlog.Records{}}
 	for _, org := range orgs {
 		change, err := log.Pending(ctx, org)

@@ -22,8 +22,9 @@ import (
 	"strongroom/internal/secret/embedded/commitlog"
 )
 
-// TestVerifyDuringLargeChanges looks at many moments of a store in which large changes are made, among them such in which
-// one is committed and not yet, or in part, carried out: none of them is damaged, and each restored has one change whole.
+// TestVerifyDuringLargeChanges looks at many moments of a store in which large changes are made, among them
+// such in which one is committed and not yet, or in part, carried out: none of them is damaged, and each
+// restored has one change whole.
 func TestVerifyDuringLargeChanges(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -67,8 +67,8 @@ func (c *crashing) Get(ctx context.Context, key string) (kv.Record, error) {
 	return c.Store.Get(ctx, key)
 }
 
-// everyPoint is how far apart the points are at which tests crash or fail what they test. The race detector makes each ten
-// times as slow and finds nothing more at the next; a run without it takes every one (make test does both).
+// everyPoint is how far apart the points are at which tests crash or fail what they test. The race detector makes each
+// ten times as slow and finds nothing more at the next; a run without it takes every one (make test does both).
 var everyPoint = map[bool]int{true: 7, false: 1}[raceDetector]
 
 func setOf(pairs ...string) map[string]secret.Value {
@@ -192,7 +192,8 @@ func TestCrash(t *testing.T) {
 				_, err := newStore(t, c, key).Apply(t.Context(), org, change)
 				if err == nil && n > 0 && !c.dead {
 					if n < 20 || committed*everyPoint < 8 {
-						t.Errorf("the change took %d transactions, %d after its commit: it is not the test it should be", n/2, committed/2)
+						t.Errorf("the change took %d transactions, %d after its commit: it is not the test "+
+							"it should be", n/2, committed/2)
 					}
 					break
 				}

@@ -7,11 +7,12 @@ import (
 	"strongroom/internal/id"
 )
 
-// damaged is what is missing or does not open of a secret that is there. It names the secret to the caller, who is allowed
-// to use it, and says what to do.
+// damaged is what is missing or does not open of a secret that is there. It names the secret to the caller, who is
+// allowed to use it, and says what to do.
 func damaged(err error, what, name string, org id.ID, do string) error {
 	return errs.Wrap(fmt.Errorf("organisation %s: %w", org, err), errs.Internal,
-		"the secret %q: its %s cannot be read, since it was damaged or altered: %s; influxd check tells what else is", errs.Clip(name), what, do)
+		"the secret %q: its %s cannot be read, since it was damaged or altered: %s; influxd check tells what else is",
+		errs.Clip(name), what, do)
 }
 
 // What to do about it.

@@ -21,7 +21,8 @@ import (
 	"strongroom/internal/secret/embedded/commitlog"
 )
 
-var update = flag.Bool("update", false, "make the frozen data anew: only for a new folder beside the old one, which must open for ever")
+var update = flag.Bool("update", false, "make the frozen data anew: only for a new folder beside the old one, which "+
+	"must open for ever")
 
 // frozen are the data of each version of the format: 1 had values and the list of names, 2 has metadata and earlier
 // versions, too, and 3 has sealed names, on the way from one term's indexes to the next's.
@@ -32,7 +33,8 @@ var newestFrozen = frozen[len(frozen)-1]
 // frozenContent is what is in the frozen data: of org, under two terms; of otherOrg, in a large change that was
 // committed by a process that crashed before it had carried it out.
 func frozenContent() (ofOrg, ofOther map[string]secret.Value) {
-	ofOrg = setOf("foo", "bar", "hello", "world", "a/b ключ 🔑", "-----BEGIN PRIVATE KEY-----\nMIIE\n", "empty", "", "rotated", "under term 2")
+	ofOrg = setOf("foo", "bar", "hello", "world", "a/b ключ 🔑", "-----BEGIN PRIVATE KEY-----\nMIIE\n", "empty", "",
+		"rotated", "under term 2")
 	ofOther = map[string]secret.Value{}
 	for i := range 73 {
 		ofOther[fmt.Sprintf("key-%03d", i)] = secret.NewValue(fmt.Appendf(nil, "value %d", i))
@@ -168,7 +170,8 @@ func wantFrozen(t *testing.T, s *Store) {
 			t.Errorf("organisation %s: %d keys of %d, %v", org, len(keys), len(want), err)
 		}
 		for name, v := range want {
-			if got, err := secret.Get(t.Context(), s, org, name); err != nil || string(got.Bytes()) != string(v.Bytes()) {
+			if got, err := secret.Get(t.Context(), s, org, name); err != nil ||
+				string(got.Bytes()) != string(v.Bytes()) {
 				t.Errorf("organisation %s, %q: %v", org, name, err)
 			}
 		}

@@ -44,7 +44,8 @@ func (s *Store) Restore(ctx context.Context, org id.ID, name string, n int, by s
 }
 
 // Mark deletes, brings back or destroys versions of a secret.
-func (s *Store) Mark(ctx context.Context, org id.ID, name string, mark secret.Mark, versions []int, by string) (secret.Outcome, error) {
+func (s *Store) Mark(ctx context.Context, org id.ID, name string, mark secret.Mark, versions []int,
+	by string) (secret.Outcome, error) {
 	at, versions := s.now(), slices.Clone(versions)
 	return s.submit(ctx, org, func(p *plan) error { return p.mark(name, mark, versions, by, at) })
 }

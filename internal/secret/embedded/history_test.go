@@ -60,8 +60,10 @@ func testHistory(t *testing.T, s *Store) {
 		apply(t, s, secret.Change{Set: setOf("a", fmt.Sprint("value ", i+1)), By: fmt.Sprint("user ", i+1)})
 	}
 	got := info(t, s, "a")
-	if got.Version != 5 || got.By != "user 5" || !got.Updated.Equal(*now) || !got.Created.Equal(now.Add(-4*time.Hour)) || len(got.Versions) != 3 ||
-		got.Versions[0].Number != 3 || got.Versions[0].By != "user 3" || !got.Versions[0].At.Equal(now.Add(-2*time.Hour)) {
+	if got.Version != 5 || got.By != "user 5" || !got.Updated.Equal(*now) ||
+		!got.Created.Equal(now.Add(-4*time.Hour)) || len(got.Versions) != 3 ||
+		got.Versions[0].Number != 3 || got.Versions[0].By != "user 3" ||
+		!got.Versions[0].At.Equal(now.Add(-2*time.Hour)) {
 		t.Errorf("after five changes: %+v", got)
 	}
 	for _, n := range []int{1, 2, 6, -1} {
@@ -73,7 +75,8 @@ func testHistory(t *testing.T, s *Store) {
 		t.Fatal(err)
 	}
 	wantContent(t, s, setOf("a", "value 3"))
-	if got = info(t, s, "a"); got.Version != 6 || got.By != "ann" || len(got.Versions) != 3 || got.Versions[0].Number != 4 {
+	if got = info(t, s, "a"); got.Version != 6 || got.By != "ann" || len(got.Versions) != 3 ||
+		got.Versions[0].Number != 4 {
 		t.Errorf("after restoring version 3: %+v", got)
 	}
 	if _, err := s.Restore(t.Context(), org, "a", 5, "ann"); err != nil {
@@ -99,7 +102,8 @@ func testDeletedAndBroughtBack(t *testing.T, s *Store) {
 	apply(t, s, secret.Change{Delete: []string{"b", "a", "never"}, By: "bob"})
 	wantContent(t, s, setOf("c", "1"))
 	deleted, err := s.Deleted(t.Context(), org)
-	if err != nil || len(deleted) != 2 || deleted[0].Key != "a" || deleted[1].Key != "b" || deleted[0].DeletedBy != "bob" || !deleted[0].Deleted.Equal(*now) {
+	if err != nil || len(deleted) != 2 || deleted[0].Key != "a" || deleted[1].Key != "b" ||
+		deleted[0].DeletedBy != "bob" || !deleted[0].Deleted.Equal(*now) {
 		t.Errorf("deleted: %+v, %v", deleted, err)
 	}
 	if err := s.Describe(t.Context(), org, "a", secret.Description{Text: "x"}); !errs.Is(err, errs.NotFound) {
@@ -191,7 +195,8 @@ func TestHistoryOfOldData(t *testing.T) {
 func testHistoryOfOldData(t *testing.T, s *Store) {
 	now := clocked(s, 10)
 	apply(t, s, secret.Change{Set: setOf("a", "1", "b", "1")})
-	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(keyOf(t, s, org, "a", records.Meta)), kv.Delete(keyOf(t, s, org, "b", records.Meta))}); err != nil {
+	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(keyOf(t, s, org, "a", records.Meta)),
+		kv.Delete(keyOf(t, s, org, "b", records.Meta))}); err != nil {
 		t.Fatal(err)
 	}
 	if got := info(t, s, "a"); got.Version != 1 || !got.Created.Equal(*now) || got.By != "" {
@@ -216,8 +221,10 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 	clocked(s, 10)
 	apply(t, s, secret.Change{Set: setOf("a", "1", "b", "1")})
 	apply(t, s, secret.Change{Set: setOf("a", "2", "b", "2")})
-	// An earlier version in the place of the current value, and one secret's in another's, as whoever can write the file may try.
-	for from, to := range map[string]string{keyOf(t, s, org, "a", records.Version(1)): keyOf(t, s, org, "a", records.Value), keyOf(t, s, org, "b", records.Version(1)): keyOf(t, s, org, "a", records.Version(1))} {
+	// An earlier version in the place of the current value, and one secret's in another's, as whoever can
+	// write the file may try.
+	for from, to := range map[string]string{keyOf(t, s, org, "a", records.Version(1)): keyOf(t, s, org, "a",
+		records.Value), keyOf(t, s, org, "b", records.Version(1)): keyOf(t, s, org, "a", records.Version(1))} {
 		rec, err := s.kv.Get(t.Context(), from)
 		if err != nil {
 			t.Fatal(err)
@@ -251,7 +258,8 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 		"restore":  func() error { _, err := s.Restore(t.Context(), org, "b", 1, "ann"); return err },
 		"describe": func() error { return s.Describe(t.Context(), org, "b", secret.Description{Text: "x"}) },
 	} {
-		if err := act(); errs.CodeOf(err) != errs.Internal || !strings.Contains(errs.Message(err), `"b"`) || !strings.Contains(errs.Message(err), "remove the secret for good") {
+		if err := act(); errs.CodeOf(err) != errs.Internal || !strings.Contains(errs.Message(err), `"b"`) ||
+			!strings.Contains(errs.Message(err), "remove the secret for good") {
 			t.Errorf("%s over metadata that do not open: %v", name, err)
 		}
 	}
@@ -295,7 +303,8 @@ func testHistoryOfOne(t *testing.T, s *Store) {
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
-			if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", fmt.Sprint(i)), By: fmt.Sprint(i)}); err != nil {
+			if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", fmt.Sprint(i)),
+				By: fmt.Sprint(i)}); err != nil {
 				t.Errorf("Apply: %v", err)
 			}
 		})

@@ -59,7 +59,8 @@ func (s *Store) metaOf(ctx context.Context, org id.ID, record, current found) (*
 			return nil, nil
 		}
 		m := &meta{Versions: []version{{N: 1}}}
-		if plain, err := s.ring.OpenFresh(ctx, org, current.as, current.sealed); err == nil && len(plain) >= valueHeader {
+		if plain, err := s.ring.OpenFresh(ctx, org, current.as, current.sealed); err == nil &&
+			len(plain) >= valueHeader {
 			m.Created = int64(binary.BigEndian.Uint64(plain[1:]))
 			m.Versions[0].At = m.Created
 			clear(plain)
@@ -87,9 +88,9 @@ func fromMs(ms int64) time.Time {
 // maxMade bounds how many metadata are remembered, each some hundred bytes.
 const maxMade = 2000
 
-// made remembers the metadata that changes have sealed, for the next change of the same secret: to open and to read them
-// is a large part of what a change costs. They are known by the very record that was sealed, and by what it belongs to, so
-// that a record which was altered, moved or put back is opened and refused as ever.
+// made remembers the metadata that changes have sealed, for the next change of the same secret: to open and to read
+// them is a large part of what a change costs. They are known by the very record that was sealed, and by what it
+// belongs to, so that a record which was altered, moved or put back is opened and refused as ever.
 type made struct {
 	mu    sync.Mutex
 	metas map[sealedMeta]*meta
@@ -116,7 +117,8 @@ func (m *made) keep(org id.ID, as keyring.Belongs, sealed []byte, of *meta) {
 	m.metas[sealedMeta{org, as, string(sealed)}] = of
 }
 
-// take gives the metadata that the record was sealed from, nil where they are not remembered. They are the caller's then.
+// take gives the metadata that the record was sealed from, nil where they are not remembered. They
+// are the caller's then.
 func (m *made) take(org id.ID, f found) *meta {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -12,11 +12,11 @@ import (
 )
 
 // Names go from one form to another (keyring.Names): from clear to sealed, back, or, at a rotation, from one term's
-// indexes to the next's. The keyring says first that they do. From then on every change puts a secret's records where they
-// belong in the new form and removes them where they were, and every reader looks in both places. What no change
-// touches is moved here, a few records at a time, by changes like any other: in the organisation's queue, in one transaction
-// or by way of the journal. So a crash at any moment leaves each record in one of its two places, and the next
-// process goes on with what is left in the old ones. When there is nothing, the keyring says so.
+// indexes to the next's. The keyring says first that they do. From then on every change puts a secret's records where
+// they belong in the new form and removes them where they were, and every reader looks in both places. What no change
+// touches is moved here, a few records at a time, by changes like any other: in the organisation's queue, in one
+// transaction or by way of the journal. So a crash at any moment leaves each record in one of its two places, and the
+// next process goes on with what is left in the old ones. When there is nothing, the keyring says so.
 
 // moveNames does that; without a move under way, nothing.
 func (s *Store) moveNames(ctx context.Context, names keyring.Names, report func(Rewritten)) error {
@@ -158,7 +158,8 @@ func (m *mover) plan(p *plan, key string) error {
 		var ok bool
 		if name, ok = m.known[was.Name]; !ok {
 			if !kind.IsVersion() {
-				return fail(errors.New("its name is not among those of the organisation's secrets; restore a backup, or set the secret anew"))
+				return fail(errors.New("its name is not among those of the organisation's secrets; restore a backup, " +
+					"or set the secret anew"))
 			}
 			// What has neither value, metadata nor name any more is out of everybody's reach.
 			p.write(key, nil)

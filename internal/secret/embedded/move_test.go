@@ -114,7 +114,8 @@ func wantLived(t *testing.T, s *Store, all map[id.ID]*lived) {
 				t.Fatalf("%q of %s: %+v, %v", name, o, i, err)
 			}
 			got, err := secret.Get(t.Context(), s, o, name)
-			if l.deleted[name] != errs.Is(err, errs.NotFound) || !l.deleted[name] && string(got.Bytes()) != values[len(values)-1] {
+			if l.deleted[name] != errs.Is(err, errs.NotFound) ||
+				!l.deleted[name] && string(got.Bytes()) != values[len(values)-1] {
 				t.Fatalf("%q of %s: a value of %d bytes, %v", name, o, got.Len(), err)
 			}
 		}
@@ -179,7 +180,8 @@ func wantLastVersions(t *testing.T, s *Store, all map[id.ID]*lived) {
 			if _, err := s.Restore(t.Context(), o, name, len(values)-1, "eve"); err != nil {
 				t.Fatalf("restoring %q: %v", name, err)
 			}
-			if got, err := secret.Get(t.Context(), s, o, name); err != nil || string(got.Bytes()) != values[len(values)-2] {
+			if got, err := secret.Get(t.Context(), s, o, name); err != nil ||
+				string(got.Bytes()) != values[len(values)-2] {
 				t.Errorf("%q restored: %d bytes, %v", name, got.Len(), err)
 			}
 		}
@@ -282,8 +284,8 @@ func TestMoveTurnedRound(t *testing.T) {
 	wantLastVersions(t, s, all)
 }
 
-// TestMoveBesideWriters has secrets set, overwritten, deleted and read while their names go from one form to the next. No
-// change that was answered is lost, and every list has what its writer put there, once.
+// TestMoveBesideWriters has secrets set, overwritten, deleted and read while their names go from one form to the next.
+// No change that was answered is lost, and every list has what its writer put there, once.
 func TestMoveBesideWriters(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, openKV(t), keyFile(t))
@@ -320,7 +322,9 @@ func TestMoveBesideWriters(t *testing.T) {
 					t.Errorf("Keys: %v", err)
 					return
 				}
-				ours := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !strings.HasPrefix(k, prefix) })
+				ours := slices.DeleteFunc(slices.Clone(keys), func(k string) bool {
+					return !strings.HasPrefix(k, prefix)
+				})
 				if want := slices.Sorted(maps.Keys(mine)); !slices.Equal(ours, want) {
 					t.Errorf("a list has %q, want %q", ours, want)
 					return
@@ -334,7 +338,8 @@ func TestMoveBesideWriters(t *testing.T) {
 				if _, err := s.Info(t.Context(), org, "telltale-often"); err != nil {
 					t.Errorf("Info: %v", err)
 				}
-				if got, err := secret.Get(t.Context(), s, otherOrg, "telltale-many-07"); err != nil || string(got.Bytes()) != all[otherOrg].values["telltale-many-07"][0] {
+				if got, err := secret.Get(t.Context(), s, otherOrg, "telltale-many-07"); err != nil ||
+					string(got.Bytes()) != all[otherOrg].values["telltale-many-07"][0] {
 					t.Errorf("Get: %v", err)
 				}
 			}
@@ -376,8 +381,8 @@ func TestMoveBesideWriters(t *testing.T) {
 	}
 }
 
-// TestMoveDamaged has names moved past damaged records. The first one stops it and is named, all the others can be read;
-// when it is put right, the move goes on.
+// TestMoveDamaged has names moved past damaged records. The first one stops it and is named, all the others can be
+// read; when it is put right, the move goes on.
 func TestMoveDamaged(t *testing.T) {
 	t.Parallel()
 	flip := func(rec kv.Record) kv.Op {
@@ -419,12 +424,17 @@ func TestMoveDamaged(t *testing.T) {
 				if err == nil {
 					t.Fatal("it went over a record that does not open")
 				}
-				if got, err := secret.Get(t.Context(), s, org, "telltale-often"); err != nil || string(got.Bytes()) != "value 3" {
+				if got, err := secret.Get(t.Context(), s, org, "telltale-often"); err != nil ||
+					string(got.Bytes()) != "value 3" {
 					t.Errorf("another secret meanwhile: %v", err)
 				}
-				at := slices.IndexFunc(damaged, func(rec kv.Record) bool { return strings.Contains(err.Error(), fmt.Sprintf("%q", rec.Key)) })
+				at := slices.IndexFunc(damaged, func(rec kv.Record) bool {
+					return strings.Contains(err.Error(), fmt.Sprintf("%q", rec.Key))
+				})
 				if at < 0 { // the value whose name has gone is named in its place
-					at = slices.IndexFunc(damaged, func(rec kv.Record) bool { return strings.Contains(err.Error(), "its name is not among") })
+					at = slices.IndexFunc(damaged, func(rec kv.Record) bool {
+						return strings.Contains(err.Error(), "its name is not among")
+					})
 				}
 				if at < 0 {
 					t.Fatalf("the error names no record that is damaged: %v", err)

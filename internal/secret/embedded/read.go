@@ -27,7 +27,8 @@ type moment struct {
 
 // atOneMoment carries out a read while nobody changes what it reads: the head is the same before and after it, or it is
 // carried out again; where writers are faster than that, in a turn among them.
-func atOneMoment[T any](ctx context.Context, s *Store, org id.ID, read func(context.Context, moment) (T, error)) (T, error) {
+func atOneMoment[T any](ctx context.Context, s *Store, org id.ID,
+	read func(context.Context, moment) (T, error)) (T, error) {
 	var none T
 	once := func(ctx context.Context, n int) (got T, ok bool, err error) {
 		m := moment{s: s, org: org, names: s.ring.Names()}
@@ -76,14 +77,17 @@ func atOneMoment[T any](ctx context.Context, s *Store, org id.ID, read func(cont
 }
 
 // again reports whether a read is carried out once more that has ended with err, n times so far: where it found nothing
-// and the form of the names has changed meanwhile, and where the keys it needs were retired. What is there now is newer.
+// and the form of the names has changed meanwhile, and where the keys it needs were retired. What
+// is there now is newer.
 func again(err error, n int, sameNames bool) bool {
 	return n < attempts && errs.Is(err, errs.NotFound) && !sameNames || n == 0 && errors.Is(err, keyring.ErrTerm)
 }
 
 // Read reads values of one moment.
 func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
-	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Snapshot, error) { return m.read(ctx, q) })
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Snapshot, error) {
+		return m.read(ctx, q)
+	})
 }
 
 func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, error) {
@@ -140,7 +144,8 @@ var errNoValue = errors.New("its record is missing")
 type finder func(ctx context.Context, over commitlog.Records, at places, kind records.Kind) (found, error)
 
 // one reads one secret; ok is false where it is not there.
-func (m moment) one(ctx context.Context, key string, versions bool, find finder) (got secret.Secret, ok bool, err error) {
+func (m moment) one(ctx context.Context, key string, versions bool,
+	find finder) (got secret.Secret, ok bool, err error) {
 	at, err := m.s.places(m.org, key, m.names)
 	if err != nil {
 		return got, false, err
@@ -173,8 +178,8 @@ func (m moment) one(ctx context.Context, key string, versions bool, find finder)
 	return got, true, nil
 }
 
-// Many values are read as a range of records, in pages, if they are at least half of all: that is faster than to look for
-// each, and takes fewer calls of an engine elsewhere.
+// Many values are read as a range of records, in pages, if they are at least half of all: that is faster than to look
+// for each, and takes fewer calls of an engine elsewhere.
 const (
 	manyKeys   = 8
 	valuesPage = 64 // each may have the longest value
@@ -183,8 +188,8 @@ const (
 // pages are records that were read as a range, by their keys.
 type pages map[string][]byte
 
-// readAll reads the values, and with versions the metadata, of all the organisation's secrets. Those that nobody wants are
-// not kept.
+// readAll reads the values, and with versions the metadata, of all the organisation's secrets. Those that
+// nobody wants are not kept.
 func (m moment) readAll(ctx context.Context, keys []string, versions bool) (pages, error) {
 	kinds := []records.Kind{records.Value}
 	if versions {
@@ -221,7 +226,9 @@ func (p pages) find(_ context.Context, _ commitlog.Records, at places, kind reco
 
 // ReadVersion reads the value of one version.
 func (s *Store) ReadVersion(ctx context.Context, org id.ID, name string, n int) (secret.Secret, error) {
-	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Secret, error) { return m.version(ctx, name, n) })
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Secret, error) {
+		return m.version(ctx, name, n)
+	})
 }
 
 func (m moment) version(ctx context.Context, name string, n int) (secret.Secret, error) {
@@ -276,7 +283,9 @@ func (m moment) look(ctx context.Context, name string) (places, *meta, found, er
 
 // Info tells what is known of a secret.
 func (s *Store) Info(ctx context.Context, org id.ID, name string) (secret.Info, error) {
-	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Info, error) { return m.info(ctx, name) })
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Info, error) {
+		return m.info(ctx, name)
+	})
 }
 
 func (m moment) info(ctx context.Context, name string) (secret.Info, error) {

@@ -19,8 +19,8 @@ import (
 )
 
 // FuzzRecords writes to the engine behind the store's back: it changes, cuts, swaps and removes records. Whatever is
-// there, a value that is given out is one that was set under that very name in that very organisation, and nothing hangs
-// or panics.
+// there, a value that is given out is one that was set under that very name in that very organisation, and
+// nothing hangs or panics.
 func FuzzRecords(f *testing.F) {
 	const orgA, orgB id.ID = 0x0a, 0x0b
 	dir := f.TempDir()
@@ -126,7 +126,8 @@ func FuzzRecords(f *testing.F) {
 				}
 				_ = s.Describe(ctx, org, name, secret.Description{Text: "fuzz"})
 			}
-			set := secret.Change{Set: map[string]secret.Value{"new": secret.NewValue([]byte("new"))}, Delete: []string{"a"}}
+			set := secret.Change{Set: map[string]secret.Value{"new": secret.NewValue([]byte("new"))},
+				Delete: []string{"a"}}
 			if _, err := s.Apply(ctx, org, set); err == nil {
 				if v, err := secret.Get(ctx, s, org, "new"); err != nil || string(v.Bytes()) != "new" {
 					t.Errorf("what was just set is %q (%v)", v.Bytes(), err)

@@ -63,15 +63,16 @@ func (r *rewriting) damage() error {
 	for _, key := range r.Unopened {
 		names = append(names, fmt.Sprintf("%q", key))
 	}
-	return errs.New(errs.Internal, "all the rest is sealed anew, but %d records do not open, and the older keys are kept for them: %s%s; restore a backup from before they "+
-		"were damaged, or set or remove for good the secrets that they are of, and the rotation ends by itself",
+	return errs.New(errs.Internal, "all the rest is sealed anew, but %d records do not open, and the older keys are "+
+		"kept for them: %s%s; restore a backup from before they were damaged, or set or remove for good the secrets "+
+		"that they are of, and the rotation ends by itself",
 		r.Damaged, strings.Join(names, ", "), map[bool]string{true: " and others"}[r.Damaged > len(r.Unopened)])
 }
 
 // Rewrite seals anew what was sealed before the current term, and gives that term: when it returns, nothing in the
 // store is of an older one, and no name is of another form than the keyring wants them in. Reading and writing go on
-// meanwhile. Cut short, it goes on where it was when it is called again, by whichever process. Report hears how far it has
-// come after every page. Records that do not open are passed by, and told in the end by an error.
+// meanwhile. Cut short, it goes on where it was when it is called again, by whichever process. Report hears how far it
+// has come after every page. Records that do not open are passed by, and told in the end by an error.
 //
 // It is for data that this process alone writes to: another one may seal under an older term until it has heard of the
 // new one.
@@ -141,7 +142,8 @@ func (s *Store) resume(ctx context.Context, term uint32) (rewriting, error) {
 // that UTF-8 never has.
 const behindAll = "\xff"
 
-// rewritePage rewrites those of the records that need it, in as few transactions as they fit in, and moves at past them.
+// rewritePage rewrites those of the records that need it, in as few transactions as they fit in,
+// and moves at past them.
 func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record) error {
 	fence := s.ring.Fence()
 	var conds []kv.Cond

@@ -138,7 +138,8 @@ func TestRewriteDamaged(t *testing.T) {
 	}
 	var last Rewritten
 	term, err := s.Rewrite(t.Context(), func(r Rewritten) { last = r })
-	if err == nil || !strings.Contains(errs.Message(err), "key-42") || !strings.Contains(errs.Message(err), "restore a backup") || last.Damaged != 1 {
+	if err == nil || !strings.Contains(errs.Message(err), "key-42") || !strings.Contains(errs.Message(err),
+		"restore a backup") || last.Damaged != 1 {
 		t.Errorf("a record that does not open: %+v, %v", last, err)
 	}
 	// All the rest is of the new term.
@@ -179,7 +180,8 @@ func TestRewriteBesideWriters(t *testing.T) {
 	for w := range 4 {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				c := secret.Change{Set: setOf(fmt.Sprintf("writer-%d", w), fmt.Sprint(i)), Delete: []string{fmt.Sprintf("key-%02d", w)}}
+				c := secret.Change{Set: setOf(fmt.Sprintf("writer-%d", w), fmt.Sprint(i)),
+					Delete: []string{fmt.Sprintf("key-%02d", w)}}
 				if i%8 == 0 {
 					for j := range 68 {
 						c.Set[fmt.Sprintf("many-%d-%d", w, j)] = secret.NewValue([]byte("x"))
@@ -192,7 +194,8 @@ func TestRewriteBesideWriters(t *testing.T) {
 				if _, err := secret.Get(t.Context(), s, org, "key-42"); err != nil {
 					t.Errorf("Get: %v", err)
 				}
-				if _, err := secret.Get(t.Context(), s, otherOrg, "key-07"); err != nil && !errs.Is(err, errs.NotFound) {
+				if _, err := secret.Get(t.Context(), s, otherOrg, "key-07"); err != nil && !errs.Is(err,
+					errs.NotFound) {
 					t.Errorf("Get: %v", err)
 				}
 			}
@@ -245,8 +248,8 @@ func (g *gated) Get(ctx context.Context, key string) (kv.Record, error) {
 	return rec, err
 }
 
-// TestRewriteAwaitsReaders has a change that has read a record of the old term when that is sealed anew: the term is not over
-// before the change has opened it, or the secret would begin anew, without its history.
+// TestRewriteAwaitsReaders has a change that has read a record of the old term when that is sealed anew: the term is
+// not over before the change has opened it, or the secret would begin anew, without its history.
 func TestRewriteAwaitsReaders(t *testing.T) {
 	t.Parallel()
 	s, _ := rotated(t)
@@ -283,7 +286,8 @@ func TestRewriteAwaitsReaders(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if info, err := s.Info(t.Context(), org, "key-00"); err != nil || len(info.Versions) != 2 || !info.Versions[0].Restorable {
+	if info, err := s.Info(t.Context(), org, "key-00"); err != nil || len(info.Versions) != 2 ||
+		!info.Versions[0].Restorable {
 		t.Errorf("the secret's versions: %+v, %v; want two that can be restored", info.Versions, err)
 	}
 }

@@ -114,8 +114,8 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// TestSuiteSmallPages lists in pages smaller than the lists: of names in clear only where the race detector does not make
-// it slow.
+// TestSuiteSmallPages lists in pages smaller than the lists: of names in clear only where the race detector
+// does not make it slow.
 func TestSuiteSmallPages(t *testing.T) {
 	t.Parallel()
 	for _, f := range []form{inSeal, inClear} {

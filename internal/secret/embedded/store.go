@@ -6,9 +6,9 @@
 //	staged/<org>/…                a large change under way (package commitlog)
 //
 // A change reads the versions that are there and adds to them. The changes of one organisation are therefore made one
-// after the other, those that wait together (change.go); the head's revision tells a change of another server's that came
-// between. What does not fit one transaction is staged, committed by one small transaction, and carried out from there
-// (package commitlog).
+// after the other, those that wait together (change.go); the head's revision tells a change of another server's that
+// came between. What does not fit one transaction is staged, committed by one small transaction, and carried out from
+// there (package commitlog).
 //
 // Every change puts the head anew. So what was read while the head stayed the same is of one moment (read.go).
 package embedded
@@ -68,8 +68,8 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Store{kv: cfg.KV, ring: cfg.Keyring, log: commitlog.New(cfg.KV, cfg.Keyring), now: cfg.Now, history: cfg.History, page: namesPage,
-		lists: newCache(maxCached)}
+	s := &Store{kv: cfg.KV, ring: cfg.Keyring, log: commitlog.New(cfg.KV, cfg.Keyring), now: cfg.Now,
+		history: cfg.History, page: namesPage, lists: newCache(maxCached)}
 	s.queue = s.newQueue()
 	return s
 }
@@ -78,7 +78,8 @@ func New(cfg Config) *Store {
 // organisation anyway, so that an error here need not keep the server from starting.
 func (s *Store) Recover(ctx context.Context) error { return translate(s.log.Recover(ctx)) }
 
-// Close refuses changes that come later, and waits for those that are there. Reading goes on for as long as the engine's.
+// Close refuses changes that come later, and waits for those that are there. Reading goes on for
+// as long as the engine's.
 func (s *Store) Close() { s.queue.Close() }
 
 // About tells what the store can do, which is the same for every organisation.
@@ -98,8 +99,8 @@ func (s *Store) Check(ctx context.Context) error {
 	return errs.Wrap(err, errs.Unavailable, "the embedded store cannot be read")
 }
 
-// state is what a reader or writer starts from: the organisation's head, zero where there is none, its revision, and the
-// large change that is pending and could not be carried out because the disk is full.
+// state is what a reader or writer starts from: the organisation's head, zero where there is none, its revision, and
+// the large change that is pending and could not be carried out because the disk is full.
 type state struct {
 	commitlog.Head
 	rev     int64
@@ -124,7 +125,8 @@ func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 			return state{}, err
 		}
 	}
-	return state{}, errs.New(errs.Unavailable, "large changes of the organisation's secrets follow each other too fast; try again")
+	return state{}, errs.New(errs.Unavailable, "large changes of the organisation's secrets follow each other too "+
+		"fast; try again")
 }
 
 func (s *Store) head(ctx context.Context, org id.ID) (state, error) {
@@ -142,10 +144,10 @@ func (s *Store) head(ctx context.Context, org id.ID) (state, error) {
 // versionEpoch is where RaiseVersions counts seconds from.
 var versionEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// RaiseVersions raises the version of every organisation in data that have come back from a backup: changes that were made
-// after the backup and are gone had versions, which clients may hold and name as a condition, and other changes must not
-// come to the same. Each version becomes at least the number of seconds since 2026, which is more than any organisation has
-// reached that was changed less than once a second on average, and fits a client's 32 bits.
+// RaiseVersions raises the version of every organisation in data that have come back from a backup: changes that were
+// made after the backup and are gone had versions, which clients may hold and name as a condition, and other changes
+// must not come to the same. Each version becomes at least the number of seconds since 2026, which is more than any
+// organisation has reached that was changed less than once a second on average, and fits a client's 32 bits.
 func RaiseVersions(ctx context.Context, data kv.Store, now time.Time) error {
 	least := int64(now.Sub(versionEpoch) / time.Second)
 	for after := ""; ; {

@@ -83,11 +83,13 @@ func testRecordThatDoesNotOpen(t *testing.T, s *Store) {
 	}
 	for name, damaged := range map[string][]byte{
 		"a flipped bit": flipped, "another name's": record(org, "b"), "another organisation's": record(otherOrg, "a"),
-		"cut off": record(org, "a")[:10], "empty": {}, "a newer format": newer, "metadata that are not there": long, "too short": short,
+		"cut off": record(org, "a")[:10], "empty": {}, "a newer format": newer, "metadata that are not there": long,
+		"too short": short,
 	} {
 		overwrite(t, db, keyOf(t, s, org, "a", records.Value), damaged)
 		_, err := secret.Get(t.Context(), s, org, "a")
-		if err == nil || errs.CodeOf(err) != errs.Internal || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), org.String()) ||
+		if err == nil || errs.CodeOf(err) != errs.Internal || !strings.Contains(err.Error(), `"a"`) ||
+			!strings.Contains(err.Error(), org.String()) ||
 			strings.Contains(err.Error(), "value of") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -109,7 +111,8 @@ func TestTooLarge(t *testing.T) {
 
 func testTooLarge(t *testing.T, s *Store) {
 	c := secret.Change{Set: setOf("a", "1", "big", strings.Repeat("x", commitlog.MaxBytes))}
-	if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), `"big"`) {
+	if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.RequestTooLarge) ||
+		!strings.Contains(errs.Message(err), `"big"`) {
 		t.Errorf("a value no transaction holds: %v", err)
 	}
 	wantContent(t, s, nil)
@@ -131,7 +134,8 @@ func TestKeyTooLong(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, openKV(t), keyFile(t))
 	long := strings.Repeat("k", kv.MaxKey)
-	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "1", long, "2")}); !errs.Is(err, errs.RequestTooLarge) {
+	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "1", long, "2")}); !errs.Is(err,
+		errs.RequestTooLarge) {
 		t.Errorf("setting one: %v", err)
 	}
 	wantContent(t, s, nil)
@@ -147,7 +151,8 @@ func TestEngineErrors(t *testing.T) {
 	fault := errors.New("input/output error")
 	f := &failing{Store: db, err: fault, times: 1}
 	onto(s, f)
-	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}); !errors.Is(err, fault) || errs.CodeOf(err) != errs.Internal {
+	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")}); !errors.Is(err, fault) ||
+		errs.CodeOf(err) != errs.Internal {
 		t.Errorf("a fault: %v", err)
 	}
 	wantContent(t, s, setOf("a", "1"))
@@ -165,7 +170,8 @@ func TestEngineErrors(t *testing.T) {
 	}
 }
 
-// dropping is an engine beside which another server starts, and takes a batch that is being staged for an abandoned one.
+// dropping is an engine beside which another server starts, and takes a batch that is being
+// staged for an abandoned one.
 type dropping struct {
 	kv.Store
 	at   atomic.Int32 // transactions until then
@@ -229,7 +235,8 @@ func TestRecoverRefusesStrangeRecords(t *testing.T) {
 	apply(t, s, secret.Change{Set: setOf("a", "1")})
 	overwrite(t, db, commitlog.Key(org), []byte("nonsense"))
 	for name, err := range map[string]error{
-		"Recover": s.Recover(t.Context()), "Apply": errOf(s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")})),
+		"Recover": s.Recover(t.Context()),
+		"Apply":   errOf(s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "2")})),
 	} {
 		if err == nil || !strings.Contains(err.Error(), org.String()) {
 			t.Errorf("%s with a damaged journal: %v", name, err)
@@ -378,8 +385,8 @@ func (s *slowCarry) Get(ctx context.Context, key string) (kv.Record, error) {
 	return s.Store.Get(ctx, key)
 }
 
-// TestCallerLeavesWhileCarrying lets the caller of a large change leave after its commit: it is told so at once, and the
-// change is carried out all the same.
+// TestCallerLeavesWhileCarrying lets the caller of a large change leave after its commit: it is told so at once, and
+// the change is carried out all the same.
 func TestCallerLeavesWhileCarrying(t *testing.T) {
 	db := openKV(t)
 	slow := &slowCarry{Store: db, entered: make(chan struct{}), leave: make(chan struct{})}
@@ -407,8 +414,8 @@ func FuzzParseValue(f *testing.F) {
 	})
 }
 
-// TestListedWithoutAValue takes the record of a value away: whoever reads all, that one or some is told which is missing,
-// and not given fewer.
+// TestListedWithoutAValue takes the record of a value away: whoever reads all, that one or some is told which is
+// missing, and not given fewer.
 func TestListedWithoutAValue(t *testing.T) {
 	t.Parallel()
 	eachForm(t, func(t *testing.T, s *Store) {
@@ -417,7 +424,9 @@ func TestListedWithoutAValue(t *testing.T) {
 			set[fmt.Sprintf("name-%02d", i)] = secret.NewValue([]byte("x"))
 		}
 		apply(t, s, secret.Change{Set: set})
-		for _, q := range []secret.Query{{}, {Keys: []string{"name-07"}}, {Want: func(k string) bool { return k < "name-09" }}} {
+		for _, q := range []secret.Query{{}, {Keys: []string{"name-07"}}, {Want: func(k string) bool {
+			return k < "name-09"
+		}}} {
 			overwritten, err := s.kv.Get(t.Context(), keyOf(t, s, org, "name-07", records.Value))
 			if err != nil {
 				t.Fatal(err)
@@ -425,10 +434,12 @@ func TestListedWithoutAValue(t *testing.T) {
 			if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(overwritten.Key)}); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := s.Read(t.Context(), org, q); errs.CodeOf(err) != errs.Internal || !strings.Contains(errs.Message(err), `"name-07"`) {
+			if got, err := s.Read(t.Context(), org, q); errs.CodeOf(err) != errs.Internal ||
+				!strings.Contains(errs.Message(err), `"name-07"`) {
 				t.Errorf("%+v: %d secrets, %v", q.Keys, len(got.Secrets), err)
 			}
-			if got, err := s.Read(t.Context(), org, secret.Query{Keys: []string{"name-08", "nobody"}}); err != nil || len(got.Secrets) != 1 {
+			if got, err := s.Read(t.Context(), org, secret.Query{Keys: []string{"name-08", "nobody"}}); err != nil ||
+				len(got.Secrets) != 1 {
 				t.Errorf("another: %d secrets, %v", len(got.Secrets), err)
 			}
 			overwrite(t, s.kv, overwritten.Key, overwritten.Value)

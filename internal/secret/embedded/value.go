@@ -15,8 +15,8 @@ import (
 //
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) | length of metadata (uvarint) | metadata | value
 //
-// There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does not
-// know what is in it skips it.
+// There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does
+// not know what is in it skips it.
 const valueFormat = 1
 
 const valueHeader = 1 + 8
@@ -48,7 +48,8 @@ func parseValue(plain []byte) ([]byte, error) {
 		return nil, errors.New("the opened value is too short")
 	}
 	if plain[0] != valueFormat {
-		return nil, fmt.Errorf("the value was written by a newer influxd (format %d; this one knows %d)", plain[0], valueFormat)
+		return nil, fmt.Errorf("the value was written by a newer influxd (format %d; this one knows %d)", plain[0],
+			valueFormat)
 	}
 	rest := plain[valueHeader:]
 	meta, n := binary.Uvarint(rest)

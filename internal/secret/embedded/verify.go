@@ -17,9 +17,9 @@ import (
 var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewriteRecord}
 
 // Verify opens every record of this package, and looks whether each value has its name and each name its value, and
-// whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and never
-// given a value. A large change that is committed counts as carried out: it is, before anything is read. It gives the
-// organisations that have records. Nothing is written.
+// whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and
+// never given a value. A large change that is committed counts as carried out: it is, before anything is read. It gives
+// the organisations that have records. Nothing is written.
 func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
 	v := &verifier{ctx: ctx, report: report, names: s.ring.Names(), seen: map[id.ID]bool{}}
 	orgs, err := s.log.Verify(ctx, v.wrong)
@@ -143,8 +143,8 @@ func (v *verifier) record(root string, rec kv.Record) error {
 	return nil
 }
 
-// versions looks whether what metadata tell of is there: the value of each version that is kept, and, of a deleted secret,
-// the record by which it is found.
+// versions looks whether what metadata tell of is there: the value of each version that is kept, and, of a deleted
+// secret, the record by which it is found.
 func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) error {
 	m := &meta{}
 	if err := json.Unmarshal(plain, m); err != nil || len(m.Versions) == 0 {
@@ -199,7 +199,8 @@ func (v *verifier) name(rec kv.Record, place records.Place, kind records.Kind) e
 	}
 	record, err := v.s.find(v.ctx, nil, at, of)
 	if err == nil && record.sealed == nil {
-		v.wrong(rec.Key, "its %s missing", map[records.Kind]string{records.Value: "value is", records.Meta: "metadata are"}[of])
+		v.wrong(rec.Key, "its %s missing", map[records.Kind]string{records.Value: "value is",
+			records.Meta: "metadata are"}[of])
 	}
 	return err
 }

@@ -30,7 +30,8 @@ func verifiable(t testing.TB) (*Store, *bolt.DB) {
 	}
 	s := New(Config{KV: db, Keyring: ring})
 	for org := id.ID(1); org < 4; org++ {
-		change := secret.Change{Set: map[string]secret.Value{"a/b": secret.NewValue([]byte("sesame")), "c": secret.NewValue(nil)}}
+		change := secret.Change{Set: map[string]secret.Value{"a/b": secret.NewValue([]byte("sesame")),
+			"c": secret.NewValue(nil)}}
 		if _, err := s.Apply(t.Context(), org, change); err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +119,9 @@ func testVerifyFindsEveryLoss(t *testing.T, f form) {
 
 func TestVerifyStaged(t *testing.T) {
 	s, db := verifiable(t)
-	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(commitlog.Key(1), []byte("x")), kv.Put(commitlog.Root+id.ID(1).String()+"/ab/000000", []byte("y")), kv.Put(commitlog.Root+"z/journal", nil)}); err != nil {
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(commitlog.Key(1), []byte("x")),
+		kv.Put(commitlog.Root+id.ID(1).String()+"/ab/000000", []byte("y")),
+		kv.Put(commitlog.Root+"z/journal", nil)}); err != nil {
 		t.Fatal(err)
 	}
 	problems := verify(t, s)
@@ -132,7 +135,8 @@ func TestVerifyNames(t *testing.T) {
 	s := newStore(t, openKV(t), keyFile(t))
 	inSeal.begin(t, s)
 	for _, o := range []id.ID{org, otherOrg} {
-		for _, c := range []secret.Change{{Set: setOf("a", "1", "b", "1", "gone", "1", "gone too", "1")}, {Delete: []string{"gone", "gone too"}}} {
+		for _, c := range []secret.Change{{Set: setOf("a", "1", "b", "1", "gone", "1", "gone too", "1")},
+			{Delete: []string{"gone", "gone too"}}} {
 			if _, err := s.Apply(t.Context(), o, c); err != nil {
 				t.Fatal(err)
 			}
@@ -172,15 +176,23 @@ func TestVerifyNames(t *testing.T) {
 		told []string
 		list bool // goes on
 	}{
-		"one name in another's place":     {[]kv.Op{kv.Put(a.Key, b.Value)}, []string{a.Key, keyOf(t, s, org, "a", records.Value)}, false},
-		"two that are swapped":            {[]kv.Op{kv.Put(a.Key, b.Value), kv.Put(b.Key, a.Value)}, []string{a.Key, b.Key}, false},
-		"another organisation's":          {[]kv.Op{kv.Put(a.Key, get(keyOf(t, s, otherOrg, "a", records.Listed)).Value)}, []string{a.Key}, false},
-		"a deleted one in the list":       {[]kv.Op{kv.Put(a.Key, gone.Value)}, []string{a.Key}, false},
-		"a name of another index":         {[]kv.Op{kv.Put(a.Key, forged)}, []string{a.Key, keyOf(t, s, org, "a", records.Value)}, true},
-		"none":                            {[]kv.Op{kv.Delete(a.Key)}, []string{keyOf(t, s, org, "a", records.Value)}, true},
-		"none of a deleted one":           {[]kv.Op{kv.Delete(gone.Key)}, []string{keyOf(t, s, org, "gone", records.Meta)}, true},
-		"a deletion at another time":      {[]kv.Op{kv.Delete(gone.Key), kv.Put(later.Slot(records.Trash(1)).Key, gone.Value)}, []string{later.Slot(records.Trash(1)).Key}, true},
-		"a name in clear among the index": {[]kv.Op{kv.Put(records.Head(org)+"/c", nil)}, []string{records.Head(org) + "/c"}, true},
+		"one name in another's place": {[]kv.Op{kv.Put(a.Key, b.Value)},
+			[]string{a.Key, keyOf(t, s, org, "a", records.Value)}, false},
+		"two that are swapped": {[]kv.Op{kv.Put(a.Key, b.Value), kv.Put(b.Key, a.Value)},
+			[]string{a.Key, b.Key}, false},
+		"another organisation's": {[]kv.Op{kv.Put(a.Key,
+			get(keyOf(t, s, otherOrg, "a", records.Listed)).Value)}, []string{a.Key}, false},
+		"a deleted one in the list": {[]kv.Op{kv.Put(a.Key, gone.Value)}, []string{a.Key}, false},
+		"a name of another index": {[]kv.Op{kv.Put(a.Key, forged)},
+			[]string{a.Key, keyOf(t, s, org, "a", records.Value)}, true},
+		"none": {[]kv.Op{kv.Delete(a.Key)},
+			[]string{keyOf(t, s, org, "a", records.Value)}, true},
+		"none of a deleted one": {[]kv.Op{kv.Delete(gone.Key)},
+			[]string{keyOf(t, s, org, "gone", records.Meta)}, true},
+		"a deletion at another time": {[]kv.Op{kv.Delete(gone.Key), kv.Put(later.Slot(records.Trash(1)).Key,
+			gone.Value)}, []string{later.Slot(records.Trash(1)).Key}, true},
+		"a name in clear among the index": {[]kv.Op{kv.Put(records.Head(org)+"/c", nil)},
+			[]string{records.Head(org) + "/c"}, true},
 	} {
 		var undo []kv.Op
 		for _, op := range tt.ops {
@@ -201,7 +213,8 @@ func TestVerifyNames(t *testing.T) {
 			}
 		}
 		s.lists.drop(org)
-		if keys, err := s.Keys(t.Context(), org); (err == nil) != tt.list || err != nil && !strings.Contains(err.Error(), tt.told[0]) && !strings.Contains(err.Error(), tt.told[1]) {
+		if keys, err := s.Keys(t.Context(), org); (err == nil) != tt.list ||
+			err != nil && !strings.Contains(err.Error(), tt.told[0]) && !strings.Contains(err.Error(), tt.told[1]) {
 			t.Errorf("%s: a list of %q, %v", name, keys, err)
 		}
 		// Who knows the name has the value, and setting it anew puts it right.

@@ -36,7 +36,8 @@ func TestHeadsOfOlderServers(t *testing.T) {
 		t.Errorf("an older head is read as version %d", v)
 	}
 	one := int64(1)
-	if out, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("b", "1"), At: &one}); err != nil || out.Version != 2 {
+	if out, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("b", "1"), At: &one}); err != nil ||
+		out.Version != 2 {
 		t.Errorf("the next change: %+v, %v", out, err)
 	}
 	for _, malformed := range [][]byte{{}, {2}, {0, 0, 0}, {0, 1}, {0, 1, 1, 1}, {0, 0xff}, {1, 3, 0x80}} {
@@ -47,8 +48,8 @@ func TestHeadsOfOlderServers(t *testing.T) {
 	}
 }
 
-// TestRaiseVersions brings back an earlier state, as a backup does: what a client knows of the changes since is not taken
-// for a version of other changes.
+// TestRaiseVersions brings back an earlier state, as a backup does: what a client knows of the changes since is not
+// taken for a version of other changes.
 func TestRaiseVersions(t *testing.T) {
 	t.Parallel()
 	db := openKV(t)
@@ -73,7 +74,8 @@ func TestRaiseVersions(t *testing.T) {
 	for range 5 {
 		apply(t, s, secret.Change{Set: setOf("a", "other")})
 	}
-	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "lost"), At: &known}); !errs.Is(err, errs.PreconditionFailed) {
+	if _, err := s.Apply(t.Context(), org, secret.Change{Set: setOf("a", "lost"), At: &known}); !errs.Is(err,
+		errs.PreconditionFailed) {
 		t.Errorf("a change on the condition of a version before: %v", err)
 	}
 	if err := RaiseVersions(t.Context(), db, now); err != nil {
@@ -110,7 +112,8 @@ func (b *busy) Get(ctx context.Context, key string) (kv.Record, error) {
 	return b.Store.Get(ctx, key)
 }
 
-// TestReadBesideFastWriters reads while there is a change at each look: in its turn among the writers it gets its moment.
+// TestReadBesideFastWriters reads while there is a change at each look: in its turn among the
+// writers it gets its moment.
 func TestReadBesideFastWriters(t *testing.T) {
 	t.Parallel()
 	db := openKV(t)
@@ -122,7 +125,8 @@ func TestReadBesideFastWriters(t *testing.T) {
 		n++
 		rec, err := db.Get(t.Context(), records.Head(org))
 		if err == nil {
-			_, err = db.Txn(t.Context(), []kv.Cond{kv.Unchanged(rec)}, []kv.Op{commitlog.Head{Version: n + 10}.Put(rec.Key)})
+			_, err = db.Txn(t.Context(), []kv.Cond{kv.Unchanged(rec)},
+				[]kv.Op{commitlog.Head{Version: n + 10}.Put(rec.Key)})
 		}
 		if err != nil {
 			t.Error(err)
@@ -139,8 +143,8 @@ func TestReadBesideFastWriters(t *testing.T) {
 	}
 }
 
-// TestCommittedIsTold commits a large change whose commit fails for the store, or whose carrying out does: it is told as
-// made, since it is.
+// TestCommittedIsTold commits a large change whose commit fails for the store, or whose carrying out does: it is
+// told as made, since it is.
 func TestCommittedIsTold(t *testing.T) {
 	t.Parallel()
 	fault := errors.New("input/output error")

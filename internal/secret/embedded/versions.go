@@ -157,7 +157,8 @@ func (p *plan) set(name string, value secret.Value, by string, time time.Time) e
 	defer clear(plain)
 	// It must fit as an earlier version, too.
 	if size := len(at.now.Slot(records.Version(next)).Key) + len(plain) + keyring.Overhead; size > commitlog.MaxBytes {
-		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and value, at most %d", name, size, commitlog.MaxBytes)
+		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and "+
+			"value, at most %d", name, size, commitlog.MaxBytes)
 	}
 	if err := p.put(at, records.Value, plain); err != nil {
 		return err
@@ -224,8 +225,8 @@ func (p *plan) delete(name, by string, time time.Time) error {
 	return p.putMeta(at, m)
 }
 
-// trash plans that a secret is deleted, whose value has been taken care of and whose metadata are still to be put. Without
-// a history it is forgotten.
+// trash plans that a secret is deleted, whose value has been taken care of and whose metadata are still to be put.
+// Without a history it is forgotten.
 func (p *plan) trash(at places, m *meta, by string, time time.Time) error {
 	p.changed = time
 	p.drop(at, records.Value)

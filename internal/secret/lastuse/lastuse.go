@@ -1,10 +1,10 @@
 // Package lastuse keeps when each secret was last used, beside the store of the secrets, whichever that is.
 //
-// A use is noted in memory and written a minute later at most, together with all others of that minute: a read is never a
-// write. Memory is written once more at the end, so that only a crash loses what it held, a minute at most.
+// A use is noted in memory and written a minute later at most, together with all others of that minute: a read is never
+// a write. Memory is written once more at the end, so that only a crash loses what it held, a minute at most.
 //
-// A record is used/<org>/<mac> with a time, where mac is the HMAC-SHA-256 of the secret's name under a key of its own: the
-// records tell whoever has the file how many of an organisation's secrets were used, and when, and no name.
+// A record is used/<org>/<mac> with a time, where mac is the HMAC-SHA-256 of the secret's name under a key of its own:
+// the records tell whoever has the file how many of an organisation's secrets were used, and when, and no name.
 package lastuse
 
 import (
@@ -102,8 +102,8 @@ func parse(r kv.Record) (time.Time, error) {
 // maxTime is the end of the year 9999, after which a time has no form in JSON.
 const maxTime = 253402300799
 
-// Names lists the names that an organisation's secrets have, the deleted ones that can be brought back included, or gives
-// errs.NotFound where there is no such organisation.
+// Names lists the names that an organisation's secrets have, the deleted ones that can be brought back included, or
+// gives errs.NotFound where there is no such organisation.
 type Names func(ctx context.Context, org id.ID) ([]string, error)
 
 // Maintain writes what is noted every minute until ctx ends, and at the end once more. An hour after the start, and
@@ -169,7 +169,8 @@ func (b *Book) Write(ctx context.Context) error {
 				return err
 			}
 			// A clock that was set back takes no later use away.
-			if before, err := strconv.ParseInt(string(rec.Value), 10, 64); err == nil && before >= at && before <= maxTime {
+			if before, err := strconv.ParseInt(string(rec.Value), 10, 64); err == nil && before >= at &&
+				before <= maxTime {
 				delete(uses, n)
 				continue
 			}
@@ -204,8 +205,8 @@ func (b *Book) Purge(ctx context.Context, org id.ID) error {
 	return err
 }
 
-// Sweep removes the records of secrets, and of organisations, that are no more: what names does not name. An organisation
-// whose names cannot be had is left alone.
+// Sweep removes the records of secrets, and of organisations, that are no more: what names does not name. An
+// organisation whose names cannot be had is left alone.
 func (b *Book) Sweep(ctx context.Context, names Names) error {
 	var all []error
 	for after := ""; ; {
@@ -250,7 +251,8 @@ func (b *Book) sweep(ctx context.Context, org id.ID, names Names) error {
 		if len(ops) == 0 {
 			continue
 		}
-		// One that is written anew at this moment belongs to a secret that is new: it stays, for the next time to judge.
+		// One that is written anew at this moment belongs to a secret that is new: it stays, for
+		// the next time to judge.
 		if _, err := b.kv.Txn(ctx, conds, ops); err != nil && !errors.Is(err, kv.ErrConflict) {
 			return err
 		}

@@ -230,7 +230,10 @@ func TestMaintain(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			b.Maintain(ctx, func(context.Context, id.ID) ([]string, error) { swept.Add(1); return []string{"k", "l"}, nil },
+			b.Maintain(ctx, func(context.Context, id.ID) ([]string, error) {
+				swept.Add(1)
+				return []string{"k", "l"}, nil
+			},
 				func(err error) { t.Error(err) })
 		}()
 		b.Mark(org, "k")

@@ -64,8 +64,8 @@ func testConditionHolds(t *testing.T, s secret.Store) {
 
 func testConcurrentNew(t *testing.T, s secret.Store) { oneMakes(t, s) }
 
-// oneMakes has many make the same secret at once, and others change other secrets: one makes it, all others are told that
-// it exists.
+// oneMakes has many make the same secret at once, and others change other secrets: one makes it, all others
+// are told that it exists.
 func oneMakes(t *testing.T, stores ...secret.Store) {
 	const writers, rounds = 8, 3
 	for round := range rounds {

@@ -56,10 +56,11 @@ func testOverwrite(t *testing.T, s secret.Store) {
 // testKeyForms has the keys that break stores which build paths, splits or patterns from them.
 func testKeyForms(t *testing.T, s secret.Store) {
 	keys := []string{
-		" ", " leading", "trailing ", "two words", ".", "..", "../..", "a/../b", "/", "//", "/abs", "dir/", "dir/file", "dir//file",
-		"%2F", "a%2Fb", "a%252Fb", "%", "%zz", "%00", "a+b", "a?b=c", "a#b", "a&b", "a:b", "a;b", "a=b", "a*", "[a]", "{a}", "$a", "`a`", "~", "!",
-		`"quoted"`, `back\slash`, "'", "<b>", "data", "metadata", "delete", "{delete}", "null", "true", "0", "-1", "k", "head", "journal", "stage",
-		"031c8cbefe101000", "ключ", "鍵", "🔑", "👩‍👩‍👧", "é", "e\u0301", "\u00a0", "\u2028", "\ufeffbom", "\U0010ffff", "ａ",
+		" ", " leading", "trailing ", "two words", ".", "..", "../..", "a/../b", "/", "//", "/abs", "dir/", "dir/file",
+		"dir//file", "%2F", "a%2Fb", "a%252Fb", "%", "%zz", "%00", "a+b", "a?b=c", "a#b", "a&b", "a:b", "a;b", "a=b",
+		"a*", "[a]", "{a}", "$a", "`a`", "~", "!", `"quoted"`, `back\slash`, "'", "<b>", "data", "metadata", "delete",
+		"{delete}", "null", "true", "0", "-1", "k", "head", "journal", "stage", "031c8cbefe101000", "ключ", "鍵", "🔑",
+		"👩‍👩‍👧", "é", "e\u0301", "\u00a0", "\u2028", "\ufeffbom", "\U0010ffff", "ａ",
 	}
 	c := secret.Change{Set: map[string]secret.Value{}}
 	for _, key := range keys {
@@ -80,7 +81,8 @@ func testKeyForms(t *testing.T, s secret.Store) {
 }
 
 func testKeysSorted(t *testing.T, s secret.Store) {
-	// In the order of bytes, upper case comes before lower case and U+FFFF before U+10000 (in UTF-16's order it would not).
+	// In the order of bytes, upper case comes before lower case and U+FFFF before U+10000 (in
+	// UTF-16's order it would not).
 	want := []string{"!", "A", "B", "a", "a ", "a!", "a/b", "aa", "b", "z", "é", "\uff5e", "\U00010000"}
 	for _, i := range []int{5, 0, 12, 11, 3, 7, 1, 9, 2, 4, 10, 8, 6} {
 		apply(t, s, orgA, set(want[i], "x"))
@@ -90,8 +92,9 @@ func testKeysSorted(t *testing.T, s secret.Store) {
 
 func testValueForms(t *testing.T, s secret.Store) {
 	values := []string{
-		"", " ", "\n", "null", "true", "0", "{}", `"quoted"`, `{"data":{"a":1}}`, "line 1\r\nline 2\r\n", "tab\there", "\x00", "a\x00b", "\u2028\u2029",
-		"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n", "пароль", "🔑🔒", "<script>&amp;", "100%", "[redacted]", "\ufffd", "\ufeff",
+		"", " ", "\n", "null", "true", "0", "{}", `"quoted"`, `{"data":{"a":1}}`, "line 1\r\nline 2\r\n", "tab\there",
+		"\x00", "a\x00b", "\u2028\u2029", "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n", "пароль",
+		"🔑🔒", "<script>&amp;", "100%", "[redacted]", "\ufffd", "\ufeff",
 	}
 	for i, v := range values {
 		apply(t, s, orgA, set(fmt.Sprint(i), v))

@@ -44,8 +44,10 @@ func wantVersion(t *testing.T, s secret.Store, key string, n int, want string) {
 		}
 		return
 	}
-	if err != nil || string(got.Value.Bytes()) != want || got.Version != n || time.Since(got.Updated).Abs() > time.Hour {
-		t.Fatalf("version %d of %s: %q, version %d of %v, %v; want %q", n, key, got.Value.Bytes(), got.Version, got.Updated, err, want)
+	if err != nil || string(got.Value.Bytes()) != want || got.Version != n ||
+		time.Since(got.Updated).Abs() > time.Hour {
+		t.Fatalf("version %d of %s: %q, version %d of %v, %v; want %q", n, key, got.Value.Bytes(), got.Version,
+			got.Updated, err, want)
 	}
 }
 
@@ -108,7 +110,8 @@ func testDescribe(t *testing.T, s secret.Store) {
 	}
 	apply(t, s, orgA, set("a", "2"))
 	info := infoOf(t, s, "a")
-	if info.Description != want || info.Version != 2 || len(info.Versions) != 2 || info.Versions[0].By != "anna" || info.Versions[1].Number != 2 {
+	if info.Description != want || info.Version != 2 || len(info.Versions) != 2 || info.Versions[0].By != "anna" ||
+		info.Versions[1].Number != 2 {
 		t.Errorf("after a set: %+v", info)
 	}
 	if after := versionOf(t, s); after != before && after != before+1 {

@@ -131,7 +131,8 @@ func testSnapshot(t *testing.T, s secret.Store) {
 		{"none", secret.Query{Keys: []string{}}, 0},
 		{"one", secret.Query{Keys: []string{"key-0003"}}, 1},
 		{"an empty one", secret.Query{Keys: []string{"empty"}}, 1},
-		{"some, one twice, others missing", secret.Query{Keys: []string{"key-0003", "missing", "key-0003", "", "empty"}}, 2},
+		{"some, one twice, others missing",
+			secret.Query{Keys: []string{"key-0003", "missing", "key-0003", "", "empty"}}, 2},
 		{"one that cannot be", secret.Query{Keys: []string{"a\x00b"}}, 0},
 	} {
 		for _, versions := range []bool{false, true} {
@@ -140,13 +141,15 @@ func testSnapshot(t *testing.T, s secret.Store) {
 				q.Versions, q.ForUse = versions, forUse
 				snap := snapshotOf(t, s, q)
 				if len(snap.Secrets) != tt.want {
-					t.Errorf("%s (versions %v, for use %v): %d secrets, want %d", tt.name, versions, forUse, len(snap.Secrets), tt.want)
+					t.Errorf("%s (versions %v, for use %v): %d secrets, want %d", tt.name, versions, forUse,
+						len(snap.Secrets), tt.want)
 				}
 				for key, got := range snap.Secrets {
 					if !got.Value.Equal(c.Set[key]) {
 						t.Errorf("%s: %s has another value", tt.name, key)
 					}
-					if versions && s.About(orgA).SecretVersions && (got.Version != 1 || time.Since(got.Updated).Abs() > time.Hour) {
+					if versions && s.About(orgA).SecretVersions &&
+						(got.Version != 1 || time.Since(got.Updated).Abs() > time.Hour) {
 						t.Errorf("%s: %s is at version %d of %v", tt.name, key, got.Version, got.Updated)
 					}
 				}
@@ -217,7 +220,8 @@ func testSecretVersions(t *testing.T, s secret.Store) {
 		snap := snapshotOf(t, s, secret.Query{Versions: true})
 		for key, n := range want {
 			if out.Versions[key] != n || snap.Secrets[key].Version != n {
-				t.Errorf("%s is told to be at version %d and read at %d, want %d", key, out.Versions[key], snap.Secrets[key].Version, n)
+				t.Errorf("%s is told to be at version %d and read at %d, want %d", key, out.Versions[key],
+					snap.Secrets[key].Version, n)
 			}
 		}
 	}
@@ -226,15 +230,16 @@ func testSecretVersions(t *testing.T, s secret.Store) {
 	do(set("a", "3", "b", "1"), map[string]int{"a": 3, "b": 1})
 	do(set("b", "2"), map[string]int{"b": 2})
 	if about.ManyVersions {
-		do(secretsAt(map[string]int{"a": 3, "b": 2, "c": 0}, secret.Change{Set: set("a", "4", "c", "1").Set, Delete: []string{"b"}}), map[string]int{"a": 4, "c": 1})
+		do(secretsAt(map[string]int{"a": 3, "b": 2, "c": 0}, secret.Change{Set: set("a", "4", "c", "1").Set,
+			Delete: []string{"b"}}), map[string]int{"a": 4, "c": 1})
 	}
 }
 
 func testReadersSeeOneMoment(t *testing.T, s secret.Store) { oneMoment(t, s, s) }
 
-// oneMoment has a writer set several secrets to the same number while readers read them: every read is of one number. Where
-// the organisation has a version, that goes for changes of single secrets, too: what is set later is never read with a
-// higher number.
+// oneMoment has a writer set several secrets to the same number while readers read them: every read is of one
+// number. Where the organisation has a version, that goes for changes of single secrets, too: what is set later is
+// never read with a higher number.
 func oneMoment(t *testing.T, writer, reader secret.Store) {
 	const keys, rounds = 12, 25
 	all := func(n int) secret.Change {
@@ -250,7 +255,8 @@ func oneMoment(t *testing.T, writer, reader secret.Store) {
 	defer stop()
 	var readers sync.WaitGroup
 	for _, q := range []secret.Query{
-		{}, {Keys: []string{"k00", "k01"}}, {Keys: []string{"k11", "k00"}, ForUse: writer == reader}, {ForUse: writer == reader, Versions: true},
+		{}, {Keys: []string{"k00", "k01"}}, {Keys: []string{"k11", "k00"}, ForUse: writer == reader},
+		{ForUse: writer == reader, Versions: true},
 	} {
 		readers.Go(func() {
 			for ctx.Err() == nil {
@@ -288,8 +294,8 @@ func oneMoment(t *testing.T, writer, reader secret.Store) {
 	readers.Wait()
 }
 
-// torn reports whether a value cannot have been there beside the others: all have one number, and where some have the mark,
-// those whose keys come first have it.
+// torn reports whether a value cannot have been there beside the others: all have one number, and where some have the
+// mark, those whose keys come first have it.
 func torn(key, v string, seen map[string]string) bool {
 	number, marked := strings.CutSuffix(v, "+")
 	for other, w := range seen {
@@ -303,8 +309,8 @@ func torn(key, v string, seen map[string]string) bool {
 
 func testConcurrentVersion(t *testing.T, s secret.Store) { oneAtVersion(t, s) }
 
-// oneAtVersion has many change one organisation on the condition that it is at a version, each from what it has read: no
-// change is lost, and for each version one succeeds.
+// oneAtVersion has many change one organisation on the condition that it is at a version, each from what it has read:
+// no change is lost, and for each version one succeeds.
 func oneAtVersion(t *testing.T, stores ...secret.Store) {
 	if !stores[0].About(orgA).Versions {
 		return

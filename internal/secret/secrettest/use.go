@@ -17,8 +17,8 @@ func TestFromMemory(t *testing.T, open func(t *testing.T) secret.Store) {
 	t.Run("ReadersSeeOneMoment", func(t *testing.T) { testReadersSeeOneMoment(t, open(t)) })
 }
 
-// testForUse reads values for use, which every store gives, from memory or not. What was changed through the store itself
-// is seen at once.
+// testForUse reads values for use, which every store gives, from memory or not. What was changed through the store
+// itself is seen at once.
 func testForUse(t *testing.T, s secret.Store) {
 	use := func(want func(string) bool) map[string]string {
 		t.Helper()
@@ -36,7 +36,8 @@ func testForUse(t *testing.T, s secret.Store) {
 	if got := use(all); len(got) != 0 {
 		t.Errorf("of an organisation that has none: %v", got)
 	}
-	if snap, err := s.Read(t.Context(), orgA, secret.Query{Keys: []string{"a"}, ForUse: true}); err != nil || len(snap.Secrets) != 0 {
+	if snap, err := s.Read(t.Context(), orgA, secret.Query{Keys: []string{"a"}, ForUse: true}); err != nil ||
+		len(snap.Secrets) != 0 {
 		t.Errorf("a missing one: %d, %v", len(snap.Secrets), err)
 	}
 	apply(t, s, orgA, set("a", "1", "db/a", "2", "db/b", ""))
@@ -45,7 +46,9 @@ func testForUse(t *testing.T, s secret.Store) {
 		t.Errorf("all (-want +got):\n%s", diff)
 	}
 	apply(t, s, orgA, secret.Change{Set: set("a", "3").Set, Delete: []string{"db/b"}})
-	if diff := cmp.Diff(map[string]string{"db/a": "2"}, use(func(k string) bool { return strings.HasPrefix(k, "db/") })); diff != "" {
+	if diff := cmp.Diff(map[string]string{"db/a": "2"}, use(func(k string) bool {
+		return strings.HasPrefix(k, "db/")
+	})); diff != "" {
 		t.Errorf("some, after a change (-want +got):\n%s", diff)
 	}
 	snap, err := s.Read(t.Context(), orgA, secret.Query{Keys: []string{"a"}, ForUse: true})

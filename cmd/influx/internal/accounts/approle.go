@@ -18,13 +18,16 @@ import (
 func appRoleCmd(p *session.Process) *cli.Command {
 	name := &cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "The role's name (required)", Required: true}
 	own := []cli.Flag{name,
-		&cli.StringFlag{Name: "ttl", Usage: "How long a log-in lasts, such as 20m or 1h", DefaultText: "1h", Validator: validSeconds},
-		&cli.StringFlag{Name: "max-ttl", Usage: "How long it lasts with all its renewals", DefaultText: "32d", Validator: validSeconds},
+		&cli.StringFlag{Name: "ttl", Usage: "How long a log-in lasts, such as 20m or 1h", DefaultText: "1h",
+			Validator: validSeconds},
+		&cli.StringFlag{Name: "max-ttl", Usage: "How long it lasts with all its renewals", DefaultText: "32d",
+			Validator: validSeconds},
 	}
 	for _, action := range []string{permission.Use, "read", "write"} {
 		own = append(own,
 			&cli.BoolFlag{Name: action + "-secrets", Usage: "Grants to " + action + " all secrets of the organization"},
-			&cli.StringSliceFlag{Name: action + "-secret", Validator: someKey(action), Usage: "Grants to " + action + " one secret by its `key`, or those that begin so, such as db/*; may be given several times"})
+			&cli.StringSliceFlag{Name: action + "-secret", Validator: someKey(action), Usage: "Grants to " + action +
+				" one secret by its `key`, or those that begin so, such as db/*; may be given several times"})
 	}
 	return &cli.Command{
 		Name:  "approle",
@@ -44,10 +47,15 @@ func appRoleCmd(p *session.Process) *cli.Command {
 				Name:  "secret-id",
 				Usage: "Make a secret ID of a role and show it, this once",
 				Flags: session.CommonFlags(name,
-					&cli.IntFlag{Name: "uses", Usage: "How many log-ins it is good for", DefaultText: "any number", Validator: session.NotNegative},
-					&cli.StringFlag{Name: "good-for", Usage: "How long it is good for, such as 12h or 30d", DefaultText: "ever", Validator: validSeconds},
-					&cli.StringSliceFlag{Name: "network", Usage: "Where it is taken from, such as 10.0.0.0/8; may be given several times", DefaultText: "anywhere"},
-					&cli.StringFlag{Name: "wrap", Usage: "Shows, in its place, a token by which it is handed over once within this time, such as 10m", Validator: validSeconds}),
+					&cli.IntFlag{Name: "uses", Usage: "How many log-ins it is good for", DefaultText: "any number",
+						Validator: session.NotNegative},
+					&cli.StringFlag{Name: "good-for", Usage: "How long it is good for, such as 12h or 30d",
+						DefaultText: "ever", Validator: validSeconds},
+					&cli.StringSliceFlag{Name: "network",
+						Usage:       "Where it is taken from, such as 10.0.0.0/8; may be given several times",
+						DefaultText: "anywhere"},
+					&cli.StringFlag{Name: "wrap", Usage: "Shows, in its place, a token by which it is handed over " +
+						"once within this time, such as 10m", Validator: validSeconds}),
 				Action: p.Connected(session.Authenticated, createSecretID),
 			},
 			{

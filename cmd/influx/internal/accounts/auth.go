@@ -45,8 +45,8 @@ func Auth(p *session.Process) *cli.Command {
 				Name:    "list",
 				Aliases: []string{"find", "ls"},
 				Usage:   "List authorizations",
-				Description: "Tokens are shown when they are made and never again: the column Token is empty, or says REDACTED, " +
-					"afterwards.",
+				Description: "Tokens are shown when they are made and never again: the column Token is empty, or " +
+					"says REDACTED, afterwards.",
 				Flags: session.CommonFlags(session.OrgFlags(
 					id(false),
 					&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name"},
@@ -99,7 +99,8 @@ func listAuths(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 	}
 	// InfluxDB takes one filter of several and leaves the rest out.
 	auths = slices.DeleteFunc(auths, func(a client.Authorization) bool {
-		return differs(f.User, a.User) || differs(f.UserID, a.UserID) || differs(f.OrgID, a.OrgID) || differs(f.Org, a.Org)
+		return differs(f.User, a.User) || differs(f.UserID, a.UserID) || differs(f.OrgID, a.OrgID) ||
+			differs(f.Org, a.Org)
 	})
 	if s.Print.AsJSON {
 		rows := make([]authRow, len(auths))

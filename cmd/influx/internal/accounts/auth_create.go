@@ -18,7 +18,8 @@ import (
 
 func authCreateCmd(p *session.Process) *cli.Command {
 	own := []cli.Flag{
-		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name", DefaultText: "who makes the token"},
+		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "The user name",
+			DefaultText: "who makes the token"},
 		&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Token description"},
 		&cli.StringFlag{
 			Name:        "expires",
@@ -28,8 +29,9 @@ func authCreateCmd(p *session.Process) *cli.Command {
 		},
 		&cli.BoolFlag{Name: "operator", Usage: "Grants all permissions in all organizations"},
 		&cli.BoolFlag{Name: "all-access", Usage: "Grants all permissions in a single organization"},
-		&cli.BoolFlag{Name: "vault-client", Usage: "For a client of Vault's API, such as an InfluxDB with --secret-store vault: reads, uses and writes the secrets of the " +
-			"organization that --org names, or else of all, and shows the variables that such a client takes"},
+		&cli.BoolFlag{Name: "vault-client", Usage: "For a client of Vault's API, such as an InfluxDB with " +
+			"--secret-store vault: reads, uses and writes the secrets of the organization that --org names, or else " +
+			"of all, and shows the variables that such a client takes"},
 	}
 	for _, action := range slices.Backward(permission.Actions) {
 		own = append(
@@ -38,7 +40,8 @@ func authCreateCmd(p *session.Process) *cli.Command {
 			&cli.StringSliceFlag{
 				Name:      action + "-secret",
 				Validator: someKey(action),
-				Usage:     "The `key` of one secret, or the start of keys and a star, such as db/*; may be given several times",
+				Usage: "The `key` of one secret, or the start of keys and a star, such as db/*; may be given " +
+					"several times",
 			},
 		)
 	}
@@ -51,13 +54,14 @@ func authCreateCmd(p *session.Process) *cli.Command {
 		&cli.StringSliceFlag{
 			Name:      "use-secret",
 			Validator: someKey("use"),
-			Usage: "The same of one secret by its `key`, or of the keys that begin so, such as db/*; may be given several " +
-				"times",
+			Usage: "The same of one secret by its `key`, or of the keys that begin so, such as db/*; may be " +
+				"given several times",
 		},
 	)
 	for _, kind := range permission.Types {
 		for _, action := range permission.Actions {
-			f := &cli.BoolFlag{Name: action + "-" + kind, Usage: "Grants the permission to " + permissionUsage(action, kind)}
+			f := &cli.BoolFlag{Name: action + "-" + kind,
+				Usage: "Grants the permission to " + permissionUsage(action, kind)}
 			switch kind { // names of InfluxDB 2.0
 			case "users":
 				f.Aliases = []string{action + "-user"}

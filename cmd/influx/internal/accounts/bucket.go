@@ -28,7 +28,8 @@ func Bucket(p *session.Process) *cli.Command {
 					Usage:     "Total number of buckets to fetch from the server, or 0 to return all buckets",
 					Validator: session.NotNegative,
 				},
-				&cli.IntFlag{Name: "offset", Usage: "Number of buckets to skip over in the list", Validator: session.NotNegative},
+				&cli.IntFlag{Name: "offset", Usage: "Number of buckets to skip over in the list",
+					Validator: session.NotNegative},
 				&cli.IntFlag{
 					Name:  "page-size",
 					Usage: "Taken for compatibility; pages are as large as the server allows",

@@ -28,7 +28,8 @@ func orgMembersCmd(p *session.Process) *cli.Command {
 				Name:  "add",
 				Usage: "Add organization member",
 				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
-				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command,
+					s *session.Session) error {
 					return changeMember(ctx, cmd, s, true, func(ctx context.Context, orgID, userID string) error {
 						_, err := s.Client.AddMember(ctx, orgID, userID)
 						return err
@@ -46,7 +47,8 @@ func orgMembersCmd(p *session.Process) *cli.Command {
 				Name:  "remove",
 				Usage: "Remove organization member",
 				Flags: session.CommonFlags(session.NamedOrgFlags(member())...),
-				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+				Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command,
+					s *session.Session) error {
 					return changeMember(ctx, cmd, s, false, s.Client.RemoveMember)
 				}),
 			},

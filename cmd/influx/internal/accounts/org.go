@@ -29,7 +29,8 @@ func Org(p *session.Process) *cli.Command {
 						Usage:    "Name to set on the new organization",
 						Required: true,
 					},
-					&cli.StringFlag{Name: "description", Aliases: []string{"d"}, Usage: "Description to set on the new organization"},
+					&cli.StringFlag{Name: "description", Aliases: []string{"d"},
+						Usage: "Description to set on the new organization"},
 				),
 				Action: p.Connected(session.Authenticated, createOrg),
 			},
@@ -68,7 +69,8 @@ func Org(p *session.Process) *cli.Command {
 						Required:  true,
 						Validator: session.ValidID,
 					},
-					// Not from INFLUX_ORG, as the original has it: whoever set that to work in one organization would rename another.
+					// Not from INFLUX_ORG, as the original has it: whoever set that to work in one
+					// organization would rename another.
 					&cli.StringFlag{Name: "name", Aliases: []string{"n"}, Usage: "New name to set on the organization"},
 					&cli.StringFlag{
 						Name:    "description",

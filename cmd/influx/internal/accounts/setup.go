@@ -28,7 +28,8 @@ func Setup(p *session.Process) *cli.Command {
 		&cli.StringFlag{
 			Name:    "password",
 			Aliases: []string{"p"},
-			Usage:   "`Password` to set on initial user, which then shows in the process list and in the shell's history",
+			Usage: "`Password` to set on initial user, which then shows in the process list and in the " +
+				"shell's history",
 		},
 		passwordFileFlag(),
 		&cli.StringFlag{
@@ -48,9 +49,10 @@ func Setup(p *session.Process) *cli.Command {
 		},
 		&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "Ask for nothing and confirm nothing"},
 		&cli.StringFlag{
-			Name:        "name",
-			Aliases:     []string{"n"},
-			Usage:       "Name to set on CLI config generated for the InfluxDB instance, required if other configs exist",
+			Name:    "name",
+			Aliases: []string{"n"},
+			Usage: "Name to set on CLI config generated for the InfluxDB instance, required if other " +
+				"configs exist",
 			DefaultText: profile.DefaultName,
 		},
 	)
@@ -73,7 +75,8 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	}
 	if !allowed {
 		return exit.With(exit.Conflict, fmt.Errorf("the server at %s is set up already\n"+
-			"To use it, make a profile of a token: influx config create -n NAME -u %[1]s -o ORG -t TOKEN", s.Client.Host()))
+			"To use it, make a profile of a token: influx config create -n NAME -u %[1]s -o ORG -t TOKEN",
+			s.Client.Host()))
 	}
 	p := profile.Profile{Name: session.FirstOf(cmd.String("name"), profile.DefaultName), URL: s.Client.Host()}
 	// Set-up cannot be undone and its token is shown once: the profile must be sure to take it.
@@ -101,7 +104,8 @@ func setup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 		s.Term.Warn("The new config is %q; influx config %s makes it the one in use", p.Name, p.Name)
 	}
 	if s.Print.AsJSON {
-		return s.Print.JSON(map[string]string{"user": res.User.Name, "organization": res.Org.Name, "bucket": res.Bucket.Name})
+		return s.Print.JSON(map[string]string{"user": res.User.Name, "organization": res.Org.Name,
+			"bucket": res.Bucket.Name})
 	}
 	return s.Print.Table(
 		[]string{"User", "Organization", "Bucket"},

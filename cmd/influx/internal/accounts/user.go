@@ -96,14 +96,16 @@ func createUser(ctx context.Context, cmd *cli.Command, s *session.Session) error
 		return err
 	}
 	if _, err := s.Client.AddMember(ctx, orgID, user.ID); err != nil {
-		return fmt.Errorf("the user %q was made, but is no member of the organization yet; influx org members add tries again: %w", name, err)
+		return fmt.Errorf("the user %q was made, but is no member of the organization yet; influx org members add "+
+			"tries again: %w", name, err)
 	}
 	if password == "" {
 		s.Term.Warn("Warning: the user has no password yet; influx user password sets one")
 		return nil
 	}
 	if err := s.Client.SetPassword(ctx, user.ID, password); err != nil {
-		return fmt.Errorf("the user %q was made, but the password was not set; influx user password tries again: %w", name, err)
+		return fmt.Errorf("the user %q was made, but the password was not set; influx user password tries again: %w",
+			name, err)
 	}
 	return nil
 }

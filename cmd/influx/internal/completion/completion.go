@@ -1,5 +1,5 @@
-// Package completion completes what is typed in a shell: commands, flags, names of profiles, and files where a flag takes
-// one. A script for each shell asks the program itself, by a command that no help shows; it needs no server.
+// Package completion completes what is typed in a shell: commands, flags, names of profiles, and files where a flag
+// takes one. A script for each shell asks the program itself, by a command that no help shows; it needs no server.
 package completion
 
 import (
@@ -21,7 +21,8 @@ var scripts embed.FS
 // Files is the line that tells a shell to complete the name of a file.
 const Files = ":file"
 
-// Commands are influx completion, and the one that its scripts run. Root is the tree that is completed, once it is whole.
+// Commands are influx completion, and the one that its scripts run. Root is the tree that is
+// completed, once it is whole.
 func Commands(p *session.Process, root func() *cli.Command) []*cli.Command {
 	completion := &cli.Command{
 		Name:  "completion",

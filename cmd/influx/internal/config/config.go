@@ -38,19 +38,22 @@ the original influx CLI reads and writes, too. Tables do not show tokens; --json
 				Flags:        flags("Name for the new config", true),
 				ArgValidator: usage.NoArgs,
 				Action: func(_ context.Context, cmd *cli.Command) error {
-					return apply(p, cmd, "create", func(f *profile.File, made profile.Profile) (profile.Profile, error) {
-						return made, f.Create(made)
-					})
+					return apply(p, cmd, "create",
+						func(f *profile.File, made profile.Profile) (profile.Profile, error) {
+							return made, f.Create(made)
+						})
 				},
 			},
 			{
-				Name:        "rm",
-				Aliases:     []string{"delete", "remove"},
-				Usage:       "Delete config",
-				ArgsUsage:   "[config name]...",
-				Description: "The config in use goes with --force, or after a question: it may have the only copy of a token.",
+				Name:      "rm",
+				Aliases:   []string{"delete", "remove"},
+				Usage:     "Delete config",
+				ArgsUsage: "[config name]...",
+				Description: "The config in use goes with --force, or after a question: it may have the only copy " +
+					"of a token.",
 				Flags: append(append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
-					&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "Delete the config in use, too, and ask nothing"}),
+					&cli.BoolFlag{Name: "force", Aliases: []string{"f"},
+						Usage: "Delete the config in use, too, and ask nothing"}),
 				Action: remove(p),
 			},
 			{
@@ -85,7 +88,8 @@ func flags(nameUsage string, hostRequired bool) []cli.Flag {
 			Usage:    "Base URL of the InfluxDB server",
 			Required: hostRequired,
 		},
-		&cli.StringFlag{Name: "token", Aliases: []string{"t"}, Usage: "Auth token to use when communicating with the server"},
+		&cli.StringFlag{Name: "token", Aliases: []string{"t"},
+			Usage: "Auth token to use when communicating with the server"},
 		&cli.StringFlag{
 			Name:    "username-password",
 			Aliases: []string{"p"},
@@ -149,8 +153,8 @@ func apply(
 		}
 		if strings.Contains(login, ":") {
 			proc.Term.Warn(
-				"Warning: a password on the command line shows in the process list and in the shell's history; give the username " +
-					"alone to be asked",
+				"Warning: a password on the command line shows in the process list and in the shell's history; give " +
+					"the username alone to be asked",
 			)
 		}
 		up.Cookie = base64.StdEncoding.EncodeToString([]byte(login))

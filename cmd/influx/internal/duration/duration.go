@@ -1,5 +1,5 @@
-// Package duration reads durations and moments: durations the way InfluxDB writes them, with days and weeks, and moments
-// as a time, a date, or a duration from now.
+// Package duration reads durations and moments: durations the way InfluxDB writes them, with days and weeks, and
+// moments as a time, a date, or a duration from now.
 package duration
 
 import (
@@ -32,7 +32,8 @@ func Seconds(s string) (int64, error) {
 		return 0, nil
 	}
 	if !form.MatchString(s) {
-		return 0, fmt.Errorf("%q is not a duration in weeks, days, hours, minutes and seconds, such as 4w, 30d or 72h", s)
+		return 0, fmt.Errorf("%q is not a duration in weeks, days, hours, minutes and seconds, such as 4w, 30d or 72h",
+			s)
 	}
 	var total int64
 	for _, part := range parts.FindAllStringSubmatch(s, -1) {
@@ -91,7 +92,8 @@ func Since(s string, now time.Time) (time.Time, error) {
 	seconds, err := Seconds(s)
 	if err != nil {
 		return time.Time{}, fmt.Errorf(
-			"%q is neither a time such as 2026-01-31T12:00:00Z, nor a date such as 2026-01-31, nor an age such as 24h or 7d",
+			"%q is neither a time such as 2026-01-31T12:00:00Z, nor a date such as 2026-01-31, nor an age such "+
+				"as 24h or 7d",
 			s,
 		)
 	}

@@ -19,7 +19,8 @@ func TestSeconds(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]int64{
-		"": 0, "0": 0, "0s": 0, "72h": 259200, "30d": 2592000, "1w2d3h4m5s": 788645, "90m": 5400, "9223372036s": 9223372036,
+		"": 0, "0": 0, "0s": 0, "72h": 259200, "30d": 2592000, "1w2d3h4m5s": 788645, "90m": 5400,
+		"9223372036s": 9223372036,
 	} {
 		if got, err := duration.Seconds(in); err != nil || got != want {
 			t.Errorf("%q: %d, %v, want %d", in, got, err, want)
@@ -42,9 +43,11 @@ func TestMoments(t *testing.T) {
 		}
 	}
 	for in, want := range map[string][2]time.Time{ // until and since
-		"1d":                        {now.AddDate(0, 0, 1), now.AddDate(0, 0, -1)},
-		"2026-03-01":                {time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)},
-		"2026-03-01T01:00:00+01:00": {time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)},
+		"1d": {now.AddDate(0, 0, 1), now.AddDate(0, 0, -1)},
+		"2026-03-01": {time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
+			time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)},
+		"2026-03-01T01:00:00+01:00": {time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
+			time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)},
 	} {
 		until, errUntil := duration.Until(in, now)
 		since, errSince := duration.Since(in, now)

@@ -24,8 +24,8 @@ const (
 	Interrupted Code = 130
 )
 
-// Codes is the table of them, for the reference page. Word stands for the code in an error that is printed as JSON, where
-// the server has given no word of its own.
+// Codes is the table of them, for the reference page. Word stands for the code in an error that is printed as JSON,
+// where the server has given no word of its own.
 var Codes = []struct {
 	Code    Code
 	Word    string
@@ -39,7 +39,8 @@ var Codes = []struct {
 	{
 		Unreachable,
 		"unavailable",
-		"The server cannot be reached, did not answer in time, or cannot serve now. What was asked for may have happened.",
+		"The server cannot be reached, did not answer in time, or cannot serve now. What was asked for may " +
+			"have happened.",
 	},
 	{Conflict, "conflict", "It exists already, or somebody else has changed it meanwhile. Nothing was changed."},
 	{Interrupted, "interrupted", "Ctrl-C or SIGTERM ended the command."},
@@ -65,8 +66,8 @@ func (c coded) Unwrap() error { return c.error }
 // With gives the error a code.
 func With(code Code, err error) error { return coded{err, code} }
 
-// Passed is the end of a program that the command ran in its place: the code is the program's, which has said itself what
-// there is to say.
+// Passed is the end of a program that the command ran in its place: the code is the program's, which has said
+// itself what there is to say.
 func Passed(code int) error { return coded{errPassed, Code(code)} }
 
 var errPassed = errors.New("the program that was run has failed")

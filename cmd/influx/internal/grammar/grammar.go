@@ -21,8 +21,8 @@ import (
 	"strongroom/cmd/influx/internal/usage"
 )
 
-// Enforce puts the rules about values on every flag of the tree. It returns an error for a kind of flag that it does not
-// know, so that none is forgotten.
+// Enforce puts the rules about values on every flag of the tree. It returns an error for a kind of flag that it does
+// not know, so that none is forgotten.
 func Enforce(root *cli.Command) error {
 	return root.Walk(func(cmd *cli.Command) error {
 		for _, f := range cmd.Flags {
@@ -36,7 +36,8 @@ func Enforce(root *cli.Command) error {
 			case *cli.BoolFlag:
 				f.OnlyOnce, f.Sources = true, setVariables(f.Sources)
 			default:
-				return fmt.Errorf("%s: no rule about empty values for flags such as --%s (%T)", cmd.FullName(), f.Names()[0], f)
+				return fmt.Errorf("%s: no rule about empty values for flags such as --%s (%T)", cmd.FullName(),
+					f.Names()[0], f)
 			}
 		}
 		return nil
@@ -116,8 +117,8 @@ type line struct {
 }
 
 // Arrange brings a command line into the order that the library reads, in which flags follow the command, and checks
-// what the library would take: a flag in the place of a value, and --switch= with nothing behind it. Shared are the flags
-// that may stand before the command.
+// what the library would take: a flag in the place of a value, and --switch= with nothing behind it. Shared are the
+// flags that may stand before the command.
 func Arrange(root *cli.Command, shared []cli.Flag, args []string) ([]string, error) {
 	if len(args) == 0 {
 		return args, nil
@@ -201,7 +202,8 @@ func (l *line) own() ([]string, error) {
 			}
 			out = append(out, l.rest[i])
 		case !takesValue(f) && hasValue && value == "":
-			return nil, usage.Hint(l.name(), "flag --"+name+": its value is empty; write --"+name+", or --"+name+"=false")
+			return nil, usage.Hint(l.name(), "flag --"+name+": its value is empty; write --"+name+", or --"+
+				name+"=false")
 		}
 	}
 	return out, nil

@@ -16,8 +16,8 @@ const redacted = "[redacted]"
 // Transport prints each exchange to Out and passes it on to Next.
 //
 // Redacted are the headers that authenticate, every value of a body that sets secrets or gives them out, and in other
-// bodies every string whose name speaks of a token, password, passphrase, secret or cookie. A body that is not JSON is not
-// printed at all.
+// bodies every string whose name speaks of a token, password, passphrase, secret or cookie. A body that is not JSON
+// is not printed at all.
 type Transport struct {
 	Next http.RoundTripper
 	Out  io.Writer
@@ -54,7 +54,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(answer), failing{readErr}))
 	fmt.Fprintf(&b, "< %s\n", resp.Status)
 	headers(&b, '<', resp.Header)
-	printBody(&b, '<', answer, sets || gives && resp.StatusCode < 300) // an error has no value, and is what is looked for
+	// an error has no value, and is what is looked for
+	printBody(&b, '<', answer, sets || gives && resp.StatusCode < 300)
 	_, _ = t.Out.Write(b.Bytes())
 	return resp, nil
 }
@@ -76,7 +77,8 @@ func headers(b *bytes.Buffer, mark rune, h http.Header) {
 	slices.Sort(names)
 	for _, name := range names {
 		for _, v := range h[name] {
-			if secretName(name) || strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Proxy-Authorization") {
+			if secretName(name) || strings.EqualFold(name, "Authorization") ||
+				strings.EqualFold(name, "Proxy-Authorization") {
 				v = redacted
 			}
 			fmt.Fprintf(b, "%c %s: %s\n", mark, name, v)

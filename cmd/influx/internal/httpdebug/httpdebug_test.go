@@ -22,11 +22,14 @@ func TestHidesSecrets(t *testing.T) {
 	for _, tc := range []struct {
 		method, path, body, shows string
 	}{
-		{"PATCH", "/api/v2/orgs/1/secrets", `{"db":"sesame","nested":{"x":["sesame"]}}`, `{"db":"[redacted]","nested":{"x":["[redacted]"]}}`},
+		{"PATCH", "/api/v2/orgs/1/secrets", `{"db":"sesame","nested":{"x":["sesame"]}}`,
+			`{"db":"[redacted]","nested":{"x":["[redacted]"]}}`},
 		{"POST", "/api/v2/setup", `{"username":"admin","password":"sesame","token":"sesame"}`, `"username":"admin"`},
-		{"POST", "/api/v2/seal/change", `{"type":"passphrase","passphrase":"sesame"}`, `{"passphrase":"[redacted]","type":"passphrase"}`},
+		{"POST", "/api/v2/seal/change", `{"type":"passphrase","passphrase":"sesame"}`,
+			`{"passphrase":"[redacted]","type":"passphrase"}`},
 		{"POST", "/api/v2/authorizations", `[{"id":"1","token":"sesame"}]`, `[{"id":"1","token":"[redacted]"}]`},
-		{"GET", "/api/v2/config", `{"config":{"vault-token":"sesame","http-bind-address":":9999"}}`, `"http-bind-address":":9999"`},
+		{"GET", "/api/v2/config", `{"config":{"vault-token":"sesame","http-bind-address":":9999"}}`,
+			`"http-bind-address":":9999"`},
 		{"POST", "/api/v2/orgs/1/secrets/delete", `{"secrets":["a-name"]}`, `{"secrets":["a-name"]}`},
 		{"GET", "/api/v2/orgs/1/secret-values", `{"db":"sesame"}`, `{"db":"[redacted]"}`},
 		{"GET", "/api/v2/orgs/1/secret-values/db%2Fx", `{"value":"sesame"}`, `{"value":"[redacted]"}`},
@@ -53,7 +56,8 @@ func TestHidesSecrets(t *testing.T) {
 		if strings.Contains(text, hidden) {
 			t.Errorf("%s shows a secret:\n%s", tc.path, text)
 		}
-		for _, want := range []string{"> " + tc.method + " " + srv.URL + tc.path, "> Authorization: [redacted]", tc.shows} {
+		for _, want := range []string{"> " + tc.method + " " + srv.URL + tc.path,
+			"> Authorization: [redacted]", tc.shows} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is missing in:\n%s", tc.path, want, text)
 			}

@@ -31,8 +31,8 @@ type Program struct {
 	args []string // the name it was called by first
 }
 
-// Find looks for the program as a shell does. Its error has the exit code 127 where there is none, and 126 where it cannot
-// be run.
+// Find looks for the program as a shell does. Its error has the exit code 127 where there is none, and 126
+// where it cannot be run.
 func Find(args []string) (Program, error) {
 	path, err := exec.LookPath(args[0])
 	switch {
@@ -46,7 +46,8 @@ func Find(args []string) (Program, error) {
 
 func failed(name string, err error) error {
 	if errors.Is(err, syscall.E2BIG) {
-		err = errors.New("its arguments and variables are too long for the system; give long values as files, with --file")
+		err = errors.New("its arguments and variables are too long for the system; give long values as files, " +
+			"with --file")
 	}
 	var inFile *fs.PathError
 	var inSearch *exec.Error
@@ -70,8 +71,8 @@ type Running struct {
 	done chan error
 }
 
-// Start starts the program, which shares standard input, output and error, the terminal and the process group. Where this
-// process is killed, the system kills the program, too (on Linux).
+// Start starts the program, which shares standard input, output and error, the terminal and the process group. Where
+// this process is killed, the system kills the program, too (on Linux).
 func (p Program) Start(env []string) (*Running, error) {
 	r := &Running{done: make(chan error, 1), cmd: &exec.Cmd{
 		Path: p.path, Args: p.args, Env: env, SysProcAttr: diesWithUs(),
@@ -99,8 +100,8 @@ func (r *Running) Done() <-chan error { return r.done }
 // Signal sends the program a signal. One that has ended is no error.
 func (r *Running) Signal(s os.Signal) { _ = r.cmd.Process.Signal(s) }
 
-// Passed is what a command ends with whose program has ended so: nil for 0, or an error with the program's exit code. That
-// of a program that a signal ended is 128 and the signal's number, as shells have it.
+// Passed is what a command ends with whose program has ended so: nil for 0, or an error with the program's exit code.
+// That of a program that a signal ended is 128 and the signal's number, as shells have it.
 func Passed(err error) error {
 	var ended *exec.ExitError
 	switch {
@@ -123,8 +124,8 @@ var passedOn = []os.Signal{
 	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
-// Signals gives the signals that are to be passed on, until stop is called. Those that this process was told to ignore stay
-// ignored, and so does the program.
+// Signals gives the signals that are to be passed on, until stop is called. Those that this process was told to ignore
+// stay ignored, and so does the program.
 func Signals() (received <-chan os.Signal, stop func()) {
 	ch := make(chan os.Signal, 16)
 	for _, s := range passedOn {

@@ -1,5 +1,6 @@
-// Package output prints what commands found: tables with tabs between the columns, or JSON, in the original influx CLI's
-// layout, which scripts cut apart. Errors are a line that begins with "Error:", or JSON in the form of the API's errors.
+// Package output prints what commands found: tables with tabs between the columns, or JSON, in the original
+// influx CLI's layout, which scripts cut apart. Errors are a line that begins with "Error:", or JSON in the
+// form of the API's errors.
 package output
 
 import (

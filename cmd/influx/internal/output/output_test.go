@@ -25,7 +25,8 @@ func TestTable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
-			if err := (output.Printer{Out: &b, HideHeaders: tc.hide}).Table([]string{"Key", "Organization ID"}, tc.rows); err != nil {
+			if err := (output.Printer{Out: &b, HideHeaders: tc.hide}).Table([]string{"Key", "Organization ID"},
+				tc.rows); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, b.String()); diff != "" {

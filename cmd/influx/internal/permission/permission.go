@@ -6,9 +6,9 @@ import "strongroom/client"
 // Types are the types of resources that --read-TYPE and --write-TYPE exist for, in the original's order. (Its types of
 // InfluxData's cloud service, flows and functions, no server one can install knows.)
 var Types = []string{
-	"authorizations", "buckets", "dashboards", "orgs", "tasks", "telegrafs", "users", "variables", "secrets", "labels", "views",
-	"documents", "notificationRules", "notificationEndpoints", "checks", "dbrp", "annotations", "sources", "scrapers", "notebooks",
-	"remotes", "replications", "instance",
+	"authorizations", "buckets", "dashboards", "orgs", "tasks", "telegrafs", "users", "variables", "secrets",
+	"labels", "views", "documents", "notificationRules", "notificationEndpoints", "checks", "dbrp", "annotations",
+	"sources", "scrapers", "notebooks", "remotes", "replications", "instance",
 }
 
 // Actions are what one can be allowed to do.

@@ -1,5 +1,5 @@
-// Package privatedir makes a folder for values that a program reads as files. It is its user's alone, in memory and on no
-// disk, and goes with the command that made it, also where that is killed.
+// Package privatedir makes a folder for values that a program reads as files. It is its user's alone, in memory and on
+// no disk, and goes with the command that made it, also where that is killed.
 package privatedir
 
 import (
@@ -26,11 +26,11 @@ type Dir struct {
 	alive  io.Closer // the keeper ends when this is closed, by us or by our end
 }
 
-// New makes a folder below base, or in the first place that is in memory where base is empty. A base on a disk is refused,
-// unless disk is true.
+// New makes a folder below base, or in the first place that is in memory where base is empty. A base on a disk is
+// refused, unless disk is true.
 //
-// A second process, the keeper, waits for the end of this one and removes the folder. It is needed only where this one is
-// killed; only where the keeper is killed, too, is the folder left until the machine is restarted.
+// A second process, the keeper, waits for the end of this one and removes the folder. It is needed only where this one
+// is killed; only where the keeper is killed, too, is the folder left until the machine is restarted.
 func New(base string, disk bool) (*Dir, error) {
 	base, err := place(base, disk)
 	if err != nil {
@@ -56,8 +56,8 @@ func place(base string, disk bool) (string, error) {
 		if in, err := inMemory(base); err != nil {
 			return "", fmt.Errorf("cannot use the folder %s: %w", base, err)
 		} else if !in && !disk {
-			return "", fmt.Errorf("the folder %s is on a disk, where deleted values can be found again; name one in memory, "+
-				"or allow it with --disk", base)
+			return "", fmt.Errorf("the folder %s is on a disk, where deleted values can be found again; name one "+
+				"in memory, or allow it with --disk", base)
 		}
 		return filepath.Abs(base)
 	}
@@ -69,8 +69,8 @@ func place(base string, disk bool) (string, error) {
 			return candidate, nil
 		}
 	}
-	return "", errors.New("no folder in memory: neither XDG_RUNTIME_DIR nor /dev/shm is one that may be written to; name " +
-		"another with --dir, and add --disk where it is on a disk")
+	return "", errors.New("no folder in memory: neither XDG_RUNTIME_DIR nor /dev/shm is one that may be " +
+		"written to; name another with --dir, and add --disk where it is on a disk")
 }
 
 func (d *Dir) keep() error {
@@ -109,7 +109,8 @@ func Keep(args []string, in io.Reader) int {
 	return 0
 }
 
-// Write puts a file into the folder, in the place of one of that name, which is always whole. Only its user can read it.
+// Write puts a file into the folder, in the place of one of that name, which is always whole.
+// Only its user can read it.
 func (d *Dir) Write(name, value string) error {
 	if dir := filepath.Dir(name); dir != "." {
 		if err := d.root.MkdirAll(dir, 0o700); err != nil {

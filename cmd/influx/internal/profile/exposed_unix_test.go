@@ -28,11 +28,13 @@ func TestExposed(t *testing.T) {
 		info fileInfo
 		want string
 	}{
-		"mine alone":         {fileInfo{0o600, me, group}, ""},
-		"mine, read only":    {fileInfo{0o400, me, group}, ""},
-		"my group reads":     {fileInfo{0o640, me, group}, "its group can read /f, and it holds tokens; run: chmod 600 /f"},
-		"my group writes":    {fileInfo{0o660, me, group}, "its group can change /f, "},
-		"everybody reads":    {fileInfo{0o644, me, group}, "other users can read /f, and it holds tokens; run: chmod 600 /f"},
+		"mine alone":      {fileInfo{0o600, me, group}, ""},
+		"mine, read only": {fileInfo{0o400, me, group}, ""},
+		"my group reads": {fileInfo{0o640, me, group},
+			"its group can read /f, and it holds tokens; run: chmod 600 /f"},
+		"my group writes": {fileInfo{0o660, me, group}, "its group can change /f, "},
+		"everybody reads": {fileInfo{0o644, me, group},
+			"other users can read /f, and it holds tokens; run: chmod 600 /f"},
 		"everybody writes":   {fileInfo{0o666, me, group}, "other users can change /f, "},
 		"another user's own": {fileInfo{0o600, other, group}, ""},
 		"another user's": {fileInfo{0o644, other, group}, "other users can read /f, and it holds tokens; its owner " +

@@ -238,7 +238,8 @@ func (f *File) Switch(name string) (Profile, error) {
 	if name == "-" {
 		i := slices.IndexFunc(f.List(), func(p Profile) bool { return p.Previous })
 		if i < 0 {
-			return Profile{}, errors.New("there is no previous config to go back to; name one, as in: influx config NAME")
+			return Profile{}, errors.New("there is no previous config to go back to; name one, as in: influx " +
+				"config NAME")
 		}
 		name = f.List()[i].Name
 	}
@@ -269,7 +270,8 @@ func (f *File) Delete(name string) (Profile, error) {
 }
 
 func notFound(name string) error {
-	return exit.With(exit.NotFound, fmt.Errorf("config %q is not found; influx config list shows those there are", name))
+	return exit.With(exit.NotFound, fmt.Errorf("config %q is not found; influx config list shows those there are",
+		name))
 }
 
 // reserved are the names that "influx config NAME" could not switch to.

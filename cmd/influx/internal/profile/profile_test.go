@@ -134,7 +134,8 @@ func TestKeepsWhatItDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := saved(t, f)
-	for _, want := range []string{"# mine\n", "schema = 3\n", "colour = 'blue'\n", "[a.nested]\n", "x = [1, 2]\n", "org = 'o'\n", "# the end\n"} {
+	for _, want := range []string{"# mine\n", "schema = 3\n", "colour = 'blue'\n", "[a.nested]\n", "x = [1, 2]\n",
+		"org = 'o'\n", "# the end\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("lost %q in:\n%s", want, text)
 		}
@@ -144,8 +145,8 @@ func TestKeepsWhatItDoesNotKnow(t *testing.T) {
 	}
 	if !strings.HasSuffix(
 		saved(t, original(t)),
-		"# [us-central]\n#   url = \"https://us-central1-1.gcp.cloud2.influxdata.com\"\n#   token = \"XXX\"\n#   org = "+
-			"\"\"\n",
+		"# [us-central]\n#   url = \"https://us-central1-1.gcp.cloud2.influxdata.com\"\n#   token = "+
+			"\"XXX\"\n#   org = \"\"\n",
 	) {
 		t.Error("the original's comments are lost")
 	}
@@ -253,7 +254,8 @@ func TestSwitching(t *testing.T) {
 
 func TestTokenAndCookieReplaceEachOther(t *testing.T) {
 	f := write(t, "[a]\ntoken = \"t\"\n")
-	if p, err := f.Update(profile.Profile{Name: "a", Cookie: "dTpw"}); err != nil || p.Token != "" || p.Cookie != "dTpw" {
+	if p, err := f.Update(profile.Profile{Name: "a", Cookie: "dTpw"}); err != nil || p.Token != "" ||
+		p.Cookie != "dTpw" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if p, err := f.Update(profile.Profile{Name: "a", Token: "t2"}); err != nil || p.Token != "t2" || p.Cookie != "" {

@@ -24,8 +24,8 @@ func (s *Session) explain(err error) error {
 		return nil
 	case errors.As(err, &certificate):
 		return fmt.Errorf(
-			"%w\nTo trust the certificate, name its file or its authority's with SSL_CERT_FILE; --skip-verify takes any "+
-				"certificate",
+			"%w\nTo trust the certificate, name its file or its authority's with SSL_CERT_FILE; "+
+				"--skip-verify takes any certificate",
 			err,
 		)
 	case errors.Is(err, http.ErrSchemeMismatch):

@@ -1,5 +1,5 @@
-// Package session is what commands have in common: the flags that say where, as whom and about which organisation, and the
-// connection made of them.
+// Package session is what commands have in common: the flags that say where, as whom and about which organisation, and
+// the connection made of them.
 package session
 
 import (
@@ -111,7 +111,8 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 		"--token, INFLUX_TOKEN or influx config set"
 	if cfg.Username != "" {
 		s.unknown = fmt.Sprintf(
-			"The server does not take the username and password of config %q; set them with influx config set -n %[1]s -p USER",
+			"The server does not take the username and password of config %q; set them with influx config set -n "+
+				"%[1]s -p USER",
 			s.Profile.Name,
 		)
 	}
@@ -127,7 +128,8 @@ func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.P
 	}
 	if used.Cookie == "" {
 		return usage.Mistake(
-			"no token: give --token, set INFLUX_TOKEN, or make a profile with influx config create (a new server: influx setup)",
+			"no token: give --token, set INFLUX_TOKEN, or make a profile with influx config create (a new server: " +
+				"influx setup)",
 		)
 	}
 	var err error
@@ -159,7 +161,8 @@ func splitCookie(p profile.Profile) (user, password string, err error) {
 	raw, err := base64.StdEncoding.DecodeString(p.Cookie)
 	if err != nil {
 		return "", "", fmt.Errorf(
-			"config %q has a cookie that is not base64 of user:password; set it again with influx config set -n %s -p USER",
+			"config %q has a cookie that is not base64 of user:password; set it again with influx config set "+
+				"-n %s -p USER",
 			p.Name,
 			p.Name,
 		)

@@ -18,8 +18,9 @@ import (
 func Audit(p *session.Process) *cli.Command {
 	moment := func(name, usage string) cli.Flag {
 		return &cli.StringFlag{
-			Name:      name,
-			Usage:     usage + ": an age such as 24h or 7d, a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z",
+			Name: name,
+			Usage: usage + ": an age such as 24h or 7d, a date such as 2026-01-31, or a time such as " +
+				"2026-01-31T12:00:00Z",
 			Validator: duration.ValidSince,
 		}
 	}
@@ -37,7 +38,8 @@ A table shortens what an act was done to, where that is long; --json has all of 
 			&cli.StringFlag{Name: "org-id", Usage: "Acts on this organization", Validator: session.ValidID},
 			&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "Acts on the secret of this key"},
 			&cli.StringFlag{Name: "actor", Usage: "Acts of this user, by name or ID, or of this authorization, by ID"},
-			&cli.StringFlag{Name: "action", Usage: "Acts of this kind, such as secrets.list, or of a group, such as secrets"},
+			&cli.StringFlag{Name: "action",
+				Usage: "Acts of this kind, such as secrets.list, or of a group, such as secrets"},
 			&cli.StringFlag{Name: "outcome", Usage: "Acts with this outcome: allowed, denied or failed"},
 			moment("since", "Acts at or after this moment"),
 			moment("until", "Acts before this moment"),

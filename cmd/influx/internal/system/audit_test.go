@@ -18,11 +18,12 @@ func TestSubjectFits(t *testing.T) {
 		record client.AuditRecord
 		want   string
 	}{
-		"nothing":        {client.AuditRecord{}, ""},
-		"target":         {client.AuditRecord{Target: "my-org"}, "my-org"},
-		"keys":           {client.AuditRecord{Keys: []string{"a", "b"}}, "a b"},
-		"both":           {client.AuditRecord{Target: "t", Keys: []string{"a"}}, "t a"},
-		"many":           {client.AuditRecord{Keys: many}, strings.TrimSpace(strings.Repeat("bulk/00000 ", 5)) + " and 9995 more"},
+		"nothing": {client.AuditRecord{}, ""},
+		"target":  {client.AuditRecord{Target: "my-org"}, "my-org"},
+		"keys":    {client.AuditRecord{Keys: []string{"a", "b"}}, "a b"},
+		"both":    {client.AuditRecord{Target: "t", Keys: []string{"a"}}, "t a"},
+		"many": {client.AuditRecord{Keys: many}, strings.TrimSpace(strings.Repeat("bulk/00000 ", 5)) +
+			" and 9995 more"},
 		"omitted":        {client.AuditRecord{Keys: []string{"a"}, KeysOmitted: 7}, "a and 7 more"},
 		"one long key":   {client.AuditRecord{Keys: []string{long}}, strings.Repeat("ü", 63) + "…"},
 		"a long key too": {client.AuditRecord{Keys: []string{"a", long}}, "a and 1 more"},

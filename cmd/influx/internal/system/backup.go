@@ -58,7 +58,8 @@ func backup(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 // backupToStdout leaves standard output to the copy alone.
 func backupToStdout(ctx context.Context, s *session.Session) error {
 	if f, ok := s.Print.Out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return usage.Mistake("standard output is a terminal, and a backup is no text: name a file, or send it to a program")
+		return usage.Mistake("standard output is a terminal, and a backup is no text: name a file, or send it " +
+			"to a program")
 	}
 	n, err := s.Client.Backup(ctx, s.Print.Out)
 	if err != nil {

@@ -33,7 +33,8 @@ func Seal(p *session.Process) *cli.Command {
 				Name:  "rotate",
 				Usage: "Seal everything anew with new data keys, while the server runs",
 				Flags: session.CommonFlags(
-					&cli.BoolFlag{Name: "no-wait", Usage: "Do not wait for the end; influx seal status tells how far it is"},
+					&cli.BoolFlag{Name: "no-wait",
+						Usage: "Do not wait for the end; influx seal status tells how far it is"},
 				),
 				Action: p.Connected(session.Authenticated, sealRotate),
 			},
@@ -48,11 +49,13 @@ func Seal(p *session.Process) *cli.Command {
    influx seal change --to transit --transit-key strongroom     # a key in the Vault of the server's configuration`,
 				Flags: session.CommonFlags(
 					&cli.StringFlag{Name: "to", Usage: "The `seal` to change to: key-file, passphrase or transit"},
-					&cli.StringFlag{Name: "key-file", Usage: "The `path` of the key file on the server, made where it is missing"},
+					&cli.StringFlag{Name: "key-file",
+						Usage: "The `path` of the key file on the server, made where it is missing"},
 					&cli.StringFlag{
 						Name:      "passphrase-file",
 						TakesFile: true,
-						Usage:     "Read the passphrase from this `file`'s first line, or from standard input where it is -",
+						Usage: "Read the passphrase from this `file`'s first line, or from standard input " +
+							"where it is -",
 					},
 					&cli.StringFlag{
 						Name:  "transit-key",
@@ -60,8 +63,8 @@ func Seal(p *session.Process) *cli.Command {
 					},
 					&cli.StringFlag{
 						Name: "transit-mount",
-						Usage: "The `path` at which the transit engine is mounted in Vault; without it, as the server's configuration " +
-							"says",
+						Usage: "The `path` at which the transit engine is mounted in Vault; without it, as the " +
+							"server's configuration says",
 					},
 				),
 				Action: p.Connected(session.Authenticated, sealChange),
@@ -148,6 +151,7 @@ func printSeal(s *session.Session, status *client.SealStatus, err error) error {
 		rotation += " (" + r.Message + ")"
 	}
 	return s.Print.Table([]string{"Seal", "Key ID", "Since", "Term", "Names", "Rotation"}, [][]string{{
-		status.Seal.Type, status.Seal.KeyID, status.Seal.Since.UTC().Format(time.RFC3339), fmt.Sprint(status.Term), status.Names, rotation,
+		status.Seal.Type, status.Seal.KeyID, status.Seal.Since.UTC().Format(time.RFC3339), fmt.Sprint(status.Term),
+		status.Names, rotation,
 	}})
 }

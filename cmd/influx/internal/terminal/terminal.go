@@ -143,7 +143,8 @@ func await(ctx context.Context, t *Terminal, read func() (string, error)) (strin
 // ReadAll reads what is piped in, whole, up to a number of bytes.
 func (t *Terminal) ReadAll(limit int64) ([]byte, error) {
 	if t.Interactive() {
-		return nil, errors.New("standard input is a terminal; pipe the value in or leave the flag out to be asked for it")
+		return nil, errors.New("standard input is a terminal; pipe the value in or leave the flag out to be " +
+			"asked for it")
 	}
 	return readAll(t.buf, limit, "standard input")
 }

@@ -109,7 +109,8 @@ func TestNotInteractive(t *testing.T) {
 	_, secretErr := term.Secret(t.Context(), "secret")
 	_, newErr := term.NewSecret(t.Context(), "secret", func(string) error { return nil })
 	_, confirmErr := term.Confirm(t.Context(), "sure?")
-	for name, err := range map[string]error{"Line": lineErr, "Secret": secretErr, "NewSecret": newErr, "Confirm": confirmErr} {
+	for name, err := range map[string]error{"Line": lineErr, "Secret": secretErr, "NewSecret": newErr,
+		"Confirm": confirmErr} {
 		if !errors.Is(err, terminal.ErrNotInteractive) {
 			t.Errorf("%s: %v", name, err)
 		}

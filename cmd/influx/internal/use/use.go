@@ -1,5 +1,5 @@
-// Package use has the commands that give values of secrets to those who need them: a pipe, a program, a file. They take a
-// token that may use secrets, and put no value on a terminal, a command line or a disk unless that is asked for.
+// Package use has the commands that give values of secrets to those who need them: a pipe, a program, a file. They take
+// a token that may use secrets, and put no value on a terminal, a command line or a disk unless that is asked for.
 package use
 
 import (
@@ -39,7 +39,8 @@ With --json: an object {"key", "orgID", "value"}.`,
 			&cli.BoolFlag{Name: "show", Usage: "Show the value on a terminal, too"},
 		)...),
 		ArgValidator: atMostOne,
-		Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+		Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command,
+			s *session.Session) error {
 			return get(ctx, cmd, s, p.Out)
 		}),
 	}
@@ -97,8 +98,8 @@ func isTerminal(out io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// whoMay says what to do where the server gives no values to this token. A token that does not read is denied as one that
-// reads and does not use.
+// whoMay says what to do where the server gives no values to this token. A token that does not read is denied as one
+// that reads and does not use.
 func whoMay(err error) error {
 	var refused *client.Error
 	if errors.As(err, &refused) && refused.Code == client.CodeUnauthorized {

@@ -51,8 +51,9 @@ func wantedOf(cmd *cli.Command) (wanted, error) {
 		case !named:
 			w.unnamed = append(w.unnamed, text)
 		case !variableName.MatchString(name):
-			return w, usage.WithHint(cmd, fmt.Sprintf("flag --env: %q cannot be the name of a variable: letters, digits and _, "+
-				"and no digit first", name))
+			return w, usage.WithHint(cmd,
+				fmt.Sprintf("flag --env: %q cannot be the name of a variable: letters, digits and _, "+
+					"and no digit first", name))
 		case key == "":
 			return w, usage.WithHint(cmd, fmt.Sprintf("flag --env: no key behind %s=", name))
 		case w.env[name] != "":
@@ -67,7 +68,8 @@ func wantedOf(cmd *cli.Command) (wanted, error) {
 		case !named || key == "":
 			return w, usage.WithHint(cmd, fmt.Sprintf("flag --file: write PATH=key, as in --file tls.key=%s", text))
 		case !filepath.IsLocal(path) || filepath.Clean(path) != path || path == ".":
-			return w, usage.WithHint(cmd, fmt.Sprintf("flag --file: %q is no plain path inside the private folder", path))
+			return w, usage.WithHint(cmd,
+				fmt.Sprintf("flag --file: %q is no plain path inside the private folder", path))
 		case w.files[path] != "":
 			return w, usage.WithHint(cmd, fmt.Sprintf("flag --file: the file %s is named twice", path))
 		}
@@ -134,15 +136,16 @@ func (w wanted) names(values map[string]client.Secret, taken func(string) bool) 
 			return g, usage.Mistake("the secret %q would be the variable %s, which decides what is run; name it with "+
 				"--env NAME=key if that is meant", key, name)
 		case taken(name):
-			return g, usage.Mistake("the secret %q would be the variable %s, which is set already; name it with --env NAME=key",
+			return g, usage.Mistake("the secret %q would be the variable %s, which is set already; name it with "+
+				"--env NAME=key",
 				key, name)
 		}
 		g.env[name], from[name] = value, key
 	}
 	for name, value := range g.env {
 		if strings.ContainsRune(value.Reveal(), 0) {
-			return g, fmt.Errorf("the value for the variable %s has a zero byte, which no variable can hold; give it as a file, "+
-				"with --file", name)
+			return g, fmt.Errorf("the value for the variable %s has a zero byte, which no variable can hold; give it "+
+				"as a file, with --file", name)
 		}
 	}
 	return g, nil
@@ -178,12 +181,12 @@ func nameOf(key string) string {
 	return name
 }
 
-// What tells the system, a shell or a language's runtime which code to run. Whoever may set a secret must not come by that
-// because its key is a name.
+// What tells the system, a shell or a language's runtime which code to run. Whoever may set a secret must not come by
+// that because its key is a name.
 var (
 	commanding = []string{
-		"PATH", "SHELL", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "EDITOR", "VISUAL", "PAGER",
-		"GCONV_PATH", "GLIBC_TUNABLES", "HOSTALIASES", "LOCPATH", "TERMINFO", "CLASSPATH",
+		"PATH", "SHELL", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "EDITOR",
+		"VISUAL", "PAGER", "GCONV_PATH", "GLIBC_TUNABLES", "HOSTALIASES", "LOCPATH", "TERMINFO", "CLASSPATH",
 		"NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "PERLLIB", "RUBYLIB", "RUBYOPT",
 		"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS",
 	}

@@ -20,8 +20,8 @@ import (
 // stepsAtOnce is how many steps are read and carried out at the same time; each is at most a transaction's size.
 const stepsAtOnce = 8
 
-// carryTime bounds the carrying out of a change, which goes on when who began it leaves. A disk that hangs hangs everything
-// else too.
+// carryTime bounds the carrying out of a change, which goes on when who began it leaves. A disk that hangs
+// hangs everything else too.
 const carryTime = time.Minute
 
 // Finish carries out the organisation's pending change, if there is one. Those who meet it at the same time share the

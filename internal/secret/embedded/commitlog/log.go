@@ -11,8 +11,8 @@
 //  4. One transaction removes the journal and the batch, and puts the head to rest.
 //
 // Whoever meets the journal, reader or writer, does 3 and 4 before anything else; so does Recover at a start. What a
-// crash leaves behind in 1 is removed by Recover. Should Recover of another server take a batch that is still being staged for
-// such, its writer finds its first step gone by the condition it puts on it, and plans and stages anew.
+// crash leaves behind in 1 is removed by Recover. Should Recover of another server take a batch that is still being
+// staged for such, its writer finds its first step gone by the condition it puts on it, and plans and stages anew.
 //
 // Errors are the engine's (package kv), but for those that say otherwise.
 package commitlog
@@ -76,13 +76,14 @@ type entry struct {
 	Steps int    `json:"steps"`
 }
 
-// Apply makes the organisation's records what they are to be, and puts its head anew with the version and time. It gives
-// kv.ErrConflict, with nothing done, where a condition does not hold, that the head is as it was among them, or a large
-// change is pending. A record that no
-// transaction takes is errs.RequestTooLarge. After any other error the change may have been made.
+// Apply makes the organisation's records what they are to be, and puts its head anew with the version and time. It
+// gives kv.ErrConflict, with nothing done, where a condition does not hold, that the head is as it was among them, or
+// a large change is pending. A record that no transaction takes is errs.RequestTooLarge. After any other error the
+// change may have been made.
 func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, all Records) error {
 	if all.Fit() {
-		_, err := l.kv.Txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...), append(all.ops(), kv.Put(records.Head(org), head.encode())))
+		_, err := l.kv.Txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...),
+			append(all.ops(), kv.Put(records.Head(org), head.encode())))
 		return err
 	}
 	steps, err := all.steps()
@@ -110,8 +111,8 @@ func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, al
 			return errors.Join(err, dropErr)
 		}
 	}
-	// The change has been made, whatever comes now. Where it cannot be carried out, as on a full disk, readers look at what
-	// is staged, or wait for whoever carries it out.
+	// The change has been made, whatever comes now. Where it cannot be carried out, as on a full disk, readers look at
+	// what is staged, or wait for whoever carries it out.
 	_ = l.Finish(ctx, org)
 	return nil
 }
@@ -166,7 +167,8 @@ func (l *Log) stage(ctx context.Context, org id.ID, batch string, steps []Record
 }
 
 // commit puts the journal, where there is no other and the conditions hold.
-func (l *Log) commit(ctx context.Context, org id.ID, batch string, was []kv.Cond, head Head, first kv.Cond, steps int) error {
+func (l *Log) commit(ctx context.Context, org id.ID, batch string, was []kv.Cond, head Head, first kv.Cond,
+	steps int) error {
 	plain, err := json.Marshal(entry{batch, steps})
 	if err != nil {
 		return err

@@ -12,8 +12,9 @@ import (
 	"strongroom/internal/secret/embedded/records"
 )
 
-// The bounds of what one transaction carries out, a change or a step of it, so that it fits one transaction as it is and as a staged record: one operation is the head's,
-// and there is some room for the conditions, the head and the record's own overhead.
+// The bounds of what one transaction carries out, a change or a step of it, so that it fits one transaction as it is
+// and as a staged record: one operation is the head's, and there is some room for the conditions, the head and the
+// record's own overhead.
 const (
 	MaxRecords = kv.MaxOps - 1
 	MaxBytes   = kv.MaxTxnBytes - 8<<10
@@ -41,7 +42,8 @@ func (r Records) steps() ([]Records, error) {
 	for _, key := range slices.Sorted(maps.Keys(r)) {
 		more := len(key) + len(r[key])
 		if more > MaxBytes {
-			return nil, errs.New(errs.RequestTooLarge, "a secret's metadata are too large for the embedded store: %d bytes, at most %d", more, MaxBytes)
+			return nil, errs.New(errs.RequestTooLarge, "a secret's metadata are too large for the embedded store: %d "+
+				"bytes, at most %d", more, MaxBytes)
 		}
 		if n := len(steps); n == 0 || len(steps[n-1]) == MaxRecords || size+more > MaxBytes {
 			steps, size = append(steps, Records{}), 0

@@ -15,8 +15,8 @@ import (
 // verifyPage is how many records are read at a time.
 const verifyPage = 32
 
-// Verify looks at the large changes under way, and tells what is wrong with which record. One that was never committed is
-// no fault: the next start removes it. It gives the organisations that have a committed one with all its steps.
+// Verify looks at the large changes under way, and tells what is wrong with which record. One that was never committed
+// is no fault: the next start removes it. It gives the organisations that have a committed one with all its steps.
 func (l *Log) Verify(ctx context.Context, wrong func(key, format string, args ...any)) ([]id.ID, error) {
 	journals := make(map[id.ID]entry)
 	there := make(map[string]bool)
@@ -48,7 +48,8 @@ func (l *Log) Verify(ctx context.Context, wrong func(key, format string, args ..
 				continue
 			}
 			var e entry
-			if plain := opens(rec, org, keyring.Belongs{Kind: journalKind}); plain != nil && json.Unmarshal(plain, &e) != nil {
+			if plain := opens(rec, org, keyring.Belongs{Kind: journalKind}); plain != nil && json.Unmarshal(plain,
+				&e) != nil {
 				wrong(rec.Key, "it is malformed")
 			}
 			journals[org] = e

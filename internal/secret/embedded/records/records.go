@@ -10,13 +10,13 @@
 //	                              the newest
 //	trash/<org>/<time>/<name>     empty; the deleted secrets in the order of their deletion
 //
-// So it is with names in clear. Where they are sealed, a name's index (keyring.Index) stands in its place, and #<term>/ in
-// that of the slash before it:
+// So it is with names in clear. Where they are sealed, a name's index (keyring.Index) stands in its place, and #<term>/
+// in that of the slash before it:
 //
 //	secrets/<org>/k#<term>/<index>
 //
-// The records names#… and trash… then hold the name, sealed (name.go). What is sealed says which index it belongs to, as
-// it does with a name, and is told apart from what belongs to a name that reads like the index.
+// The records names#… and trash… then hold the name, sealed (name.go). What is sealed says which index it belongs to,
+// as it does with a name, and is told apart from what belongs to a name that reads like the index.
 package records
 
 import (
@@ -149,11 +149,12 @@ func (p Place) Slot(k Kind) Slot {
 	return Slot{string(append(b, as.Key...)), as}
 }
 
-// around is how many bytes the longest of a secret's keys in clear, one of a version or of a deletion, has beside the name.
+// around is how many bytes the longest of a secret's keys in clear, one of a version or of a
+// deletion, has beside the name.
 var around = max(len(Place{Name: "n"}.Slot(Version(0)).Key), len(Place{Name: "n"}.Slot(Trash(0)).Key)) - len("n")
 
-// Longest is the length of the longest key that a secret's records have with its name in clear. An index is shorter than any
-// name that is near the engine's limit.
+// Longest is the length of the longest key that a secret's records have with its name in clear. An index is shorter
+// than any name that is near the engine's limit.
 func Longest(name string) int { return around + len(name) }
 
 // As is what the secret's record of a kind is sealed as.
@@ -165,7 +166,8 @@ func (p Place) As(k Kind) keyring.Belongs {
 	case version:
 		// A name holds no control character, so that it ends where the NUL is.
 		var room [keyRoom]byte
-		return belongs(sealed, versionKind, versionKind+byIndex, string(appendNumber(append(append(room[:0], p.Name...), 0), k.n, versionDigits)))
+		return belongs(sealed, versionKind, versionKind+byIndex,
+			string(appendNumber(append(append(room[:0], p.Name...), 0), k.n, versionDigits)))
 	case listed:
 		return belongs(sealed, listedKind, listedKind+byIndex, p.Name)
 	case trash:
@@ -203,8 +205,8 @@ func Of(org id.ID, form Form, kind Kind) string { return Prefix(org) + kind.name
 // Names is what the keys of the list of names begin with.
 func Names(org id.ID, form Form) string { return Head(org) + form.mark() }
 
-// Prefixes are what the keys of all records of a form begin with, in the order in which they can be moved to another: the
-// names last, which say what an index is of. The deleted secrets are none of them: they are in the order of time.
+// Prefixes are what the keys of all records of a form begin with, in the order in which they can be moved to another:
+// the names last, which say what an index is of. The deleted secrets are none of them: they are in the order of time.
 func Prefixes(org id.ID, form Form) []string {
 	var all []string
 	for _, kind := range []string{value, metadata, version, listed} {
@@ -225,7 +227,8 @@ func OrgOf(root, key string) (org id.ID, rest string, err error) {
 // Parse takes the key of a secret's record apart. The head is none.
 func Parse(key string) (Place, Kind, error) {
 	unknown := func() (Place, Kind, error) {
-		return Place{}, Kind{}, fmt.Errorf("record %q: it is of a kind that this influxd does not know; start a newer one", key)
+		return Place{}, Kind{}, fmt.Errorf("record %q: it is of a kind that this influxd does not know; start "+
+			"a newer one", key)
 	}
 	root := Root
 	if strings.HasPrefix(key, TrashRoot) {

@@ -11,10 +11,12 @@ const org id.ID = 0x031c8cbefe101000
 
 func TestParseRefuses(t *testing.T) {
 	for _, key := range []string{
-		"", "secrets/", "secrets/x/k/a", "secrets/0000000000000000/k/a", Prefix(org), Prefix(org) + "k", Prefix(org) + "k/", Prefix(org) + "x/a", Head(org), Head(org) + "/",
-		Prefix(org) + "k#/a", Prefix(org) + "k#x/a", Prefix(org) + "k#0/a", Prefix(org) + "k#01/a", Prefix(org) + "k#1", Prefix(org) + "k#1/", Prefix(org) + "k#4294967296/a",
-		Prefix(org) + "h/a", Prefix(org) + "h/a\x001", Prefix(org) + "h/\x000000000001", Prefix(org) + "h#1/a\x00x",
-		TrashRoot, TrashPrefix(org), TrashPrefix(org) + "x/a", TrashPrefix(org) + "1/a", TrashPrefix(org) + "0000000000001/", TrashPrefix(org) + "0000000000001#1/",
+		"", "secrets/", "secrets/x/k/a", "secrets/0000000000000000/k/a", Prefix(org), Prefix(org) + "k",
+		Prefix(org) + "k/", Prefix(org) + "x/a", Head(org), Head(org) + "/", Prefix(org) + "k#/a",
+		Prefix(org) + "k#x/a", Prefix(org) + "k#0/a", Prefix(org) + "k#01/a", Prefix(org) + "k#1", Prefix(org) + "k#1/",
+		Prefix(org) + "k#4294967296/a", Prefix(org) + "h/a", Prefix(org) + "h/a\x001", Prefix(org) + "h/\x000000000001",
+		Prefix(org) + "h#1/a\x00x", TrashRoot, TrashPrefix(org), TrashPrefix(org) + "x/a", TrashPrefix(org) + "1/a",
+		TrashPrefix(org) + "0000000000001/", TrashPrefix(org) + "0000000000001#1/",
 	} {
 		if p, k, err := Parse(key); err == nil {
 			t.Errorf("%q is taken for %+v of %+v", key, k, p)
