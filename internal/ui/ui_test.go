@@ -74,6 +74,28 @@ func TestOtherOrigins(t *testing.T) {
 	}
 }
 
+// TestLinksFromOtherSites: a link from elsewhere is asked for anew from a page of this site, and leads nowhere else.
+func TestLinksFromOtherSites(t *testing.T) {
+	s, _ := setUp(t)
+	b := s.anonymous() // as a browser sends it
+	follow := func(path, dest string) page {
+		r, err := http.NewRequest("GET", s.url+path, nil)
+		s.must(err)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Dest", dest)
+		return b.do(r)
+	}
+	secret := s.at("/secret?key=a%2Fb%22%3Ec;d")
+	follow(secret, "document").leads(t, "/arrive?next="+url.QueryEscape(secret))
+	follow("/", "document").leads(t, "/arrive?next=%2F")
+	follow(secret, "iframe").leads(t, "/signin?next="+url.QueryEscape(secret))
+	follow("/arrive?next="+url.QueryEscape(secret), "document").wants(t, 200, `content="0; url=`+secret+`"`)
+	for _, next := range []string{"https://evil.example", "//evil.example", "javascript:alert(1)", `/\evil.example`} {
+		b.get("/arrive?next="+url.QueryEscape(next)).wants(t, 200, `content="0; url=/"`)
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	s, b := setUp(t)
 	s.put("db/password")

@@ -44,6 +44,7 @@ func Routes(c Config) visit.Table {
 		"GET /{$}":      visit.Open(h.home),
 		"GET /setup":    visit.Open(h.setupPage),
 		"POST /setup":   visit.Open(h.setup),
+		"GET /arrive":   visit.Open(h.arrive),
 		"GET /signin":   visit.Open(h.signInPage),
 		"POST /signin":  visit.Open(h.signIn),
 		"POST /signout": visit.SignedIn(h.signOut),

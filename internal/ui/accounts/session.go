@@ -134,6 +134,12 @@ func (h *handlers) signOut(v *visit.Visit) (visit.Answer, error) {
 	return visit.Answer{GoTo: "/signin", Note: "You are signed out."}, nil
 }
 
+// arrive sends a reader who comes by a link of another site on to where it leads. From here on the request is one of this
+// site, and the browser sends the session's cookie along.
+func (h *handlers) arrive(v *visit.Visit) (visit.Answer, error) {
+	return visit.Answer{Page: "arrive.html", Title: "One moment", Data: inside(v.URL.Query().Get("next"))}, nil
+}
+
 // inside lets through the paths of our own pages alone, so that a link with ?next= leads nowhere else.
 func inside(next string) string {
 	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {

@@ -32,8 +32,9 @@ func pageNumber(s string) int {
 // be typed again, and the page says so.
 type secretForm struct {
 	Key       string
-	Exists    bool // the name was found taken; the reader may choose to replace it
-	Gone      bool // the name was found gone; the reader may choose to set it anew
+	Exists    bool   // the name was found taken; the reader may choose to replace it
+	Refused   bool   // the secret was found gone or replaced by others; the reader may choose to save all the same
+	Version   string // the one that the reader saw, so that two do not replace it unawares; "" where it is not known
 	HadValue  bool
 	MayDelete bool
 }
@@ -46,7 +47,7 @@ func (h *handlers) newSecretPage(v *visit.Visit) (visit.Answer, error) {
 func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 	// Spaces belong to a name: the API takes them.
 	form := secretForm{Key: v.PostFormValue("key")}
-	page, err := h.saveSecret(v, visit.Answer{Page: "secret-new.html", Title: "Add a secret"}, form, only(v, secret.IfNew, form.Key))
+	page, err := h.saveSecret(v, visit.Answer{Page: "secret-new.html", Title: "Add a secret"}, form, secret.Change{Only: only(v, secret.IfNew, form.Key)})
 	if errs.Is(err, errs.PreconditionFailed) {
 		form.Exists, form.HadValue = true, true
 		page.Data = form
@@ -55,15 +56,40 @@ func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 	return page, err
 }
 
+// replaceSecret has the store itself see to it that the secret is still the one that the reader saw.
 func (h *handlers) replaceSecret(v *visit.Visit) (visit.Answer, error) {
-	form := secretForm{Key: v.PostFormValue("key")}
-	page, err := h.saveSecret(v, visit.Answer{Page: "secret-gone.html", Title: "Not saved"}, form, only(v, secret.IfExisting, form.Key))
+	form := secretForm{Key: v.PostFormValue("key"), Version: v.Field("version")}
+	page := visit.Answer{Page: "secret-gone.html", Title: "Not saved"}
+	change := secret.Change{Only: only(v, secret.IfExisting, form.Key)}
+	if change.Only != secret.Anyway && form.Version != "" {
+		n, err := strconv.Atoi(form.Version)
+		if err != nil {
+			page.Data = form
+			return page, errs.New(errs.Invalid, "the form could not be read; load the page again and repeat")
+		}
+		change.Versions = map[string]int{form.Key: n}
+	}
+	page, err := h.saveSecret(v, page, form, change)
 	if errs.Is(err, errs.PreconditionFailed) {
-		form.Gone, form.HadValue = true, true
+		form.Refused, form.HadValue = true, true
 		page.Data = form
-		err = errs.New(errs.Conflict, "the secret %q was deleted meanwhile; choose “set it again”, or go back", errs.Clip(form.Key))
+		err = h.whyNot(v, form.Key)
 	}
 	return page, err
+}
+
+// whyNot says what has become of a secret that could not be replaced.
+func (h *handlers) whyNot(v *visit.Visit, key string) error {
+	const choose = "; nothing was saved. Choose “save mine all the same”, or load the page again"
+	there, err := h.hasSecret(v, key)
+	if err == nil && !there {
+		return errs.New(errs.Conflict, "the secret %q was deleted meanwhile"+choose, errs.Clip(key))
+	}
+	by := "somebody"
+	if info, err := h.info(v, key); err == nil && info.By != "" {
+		by = info.By
+	}
+	return errs.New(errs.Conflict, "%s has replaced the value of %q since you opened this page"+choose, by, errs.Clip(key))
 }
 
 // only is the condition of setting the key, unless the reader has decided, or may not know whether it exists.
@@ -74,8 +100,8 @@ func only(v *visit.Visit, c secret.Condition, key string) secret.Condition {
 	return c
 }
 
-// saveSecret stores the form's value.
-func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm, only secret.Condition) (visit.Answer, error) {
+// saveSecret stores the form's value, where the conditions of the change hold.
+func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm, change secret.Change) (visit.Answer, error) {
 	value, given, err := formValue(v)
 	form.HadValue = given
 	page.Data = form
@@ -83,8 +109,8 @@ func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm
 		clear(value)
 		return page, err
 	}
-	_, err = h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: map[string]secret.Value{form.Key: secret.NewValue(value)}, Only: only})
-	if err != nil {
+	change.Set = map[string]secret.Value{form.Key: secret.NewValue(value)}
+	if _, err = h.Secrets.Apply(v.Context(), v.Caller, v.Org, change); err != nil {
 		return page, err
 	}
 	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(form.Key)), Note: "The value is saved (" + words.Size(len(value)) + ")."}, nil
@@ -141,6 +167,7 @@ func checkGiven(b []byte) error {
 type secretView struct {
 	Key       string
 	MayWrite  bool
+	Version   string // "" where it is not known, or cannot be a condition
 	Flux      string
 	Curl      string
 	Origin    string // the server's, as it stands in Curl: app.js puts in the one that the browser knows
@@ -163,6 +190,9 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 		return visit.Answer{}, err
 	}
 	p := secretView{Key: key, About: known, ReadOnly: h.Store.About(v.Org).ReadOnly, MayWrite: h.mayWrite(v), Flux: fluxCall(key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.Org.String()}
+	if known != nil && h.Store.About(v.Org).SecretVersions {
+		p.Version = strconv.Itoa(known.Version)
+	}
 	if known == nil {
 		p.NoHistory = cmp.Or(noHistory[h.StoreName], noHistory[""])
 	}

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -172,6 +173,9 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 	}()
 	if err := v.server.origin.Check(v.Request); err != nil {
 		return Answer{}, errs.Wrap(err, errs.Forbidden, "a page of another origin may not do this")
+	}
+	if v.fromElsewhere() {
+		return Answer{GoTo: arrivePath + "?next=" + url.QueryEscape(v.URL.RequestURI())}, nil
 	}
 	err = v.signedIn()
 	v.share = v.server.Budget.Share(cmp.Or(v.Session, v.Caller.Address))
