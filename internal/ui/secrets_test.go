@@ -2,7 +2,10 @@ package ui
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"testing"
 
 	"strongroom/internal/access"
+	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
 )
 
@@ -93,6 +97,33 @@ func TestTwoTabs(t *testing.T) {
 	if made != 1 {
 		t.Errorf("%d tabs have made the secret", made)
 	}
+}
+
+// TestTwoReplace: the second of two who replace a value is told of the first.
+func TestTwoReplace(t *testing.T) {
+	s, b := setUp(t)
+	grace := s.member("grace", identity.RoleOwner)
+	b.post(s.at("/secrets/new"), form("key", "k", "value", "first")).leads(t, s.at("/secret?key=k"))
+	seen := form("key", "k", "version", "1")
+	b.get(s.at("/secret?key=k")).wants(t, 200, `name="version" value="1"`)
+	seen.Set("value", "hers")
+	grace.post(s.at("/secret"), seen).leads(t, s.at("/secret?key=k"))
+	seen.Set("value", value)
+	for _, live := range []bool{false, true} {
+		b.live = live
+		b.post(s.at("/secret"), seen).wants(t, 422, "grace has replaced the value", "all the same")
+	}
+	b.live = false
+	b.post(s.at("/secret"), form("key", "k", "value", value, "version", "one")).wants(t, 400, "load the page again")
+	if got := s.stored("k"); got != "hers" {
+		t.Errorf("what somebody else had set was replaced by %q", got)
+	}
+	seen.Set("replace", "yes")
+	b.post(s.at("/secret"), seen).leads(t, s.at("/secret?key=k"))
+	if got := s.stored("k"); got != value {
+		t.Errorf("stored is %q", got)
+	}
+	s.hidesValue()
 }
 
 func TestSaving(t *testing.T) {
@@ -221,11 +252,65 @@ func TestLastUse(t *testing.T) {
 func TestPagesOfNames(t *testing.T) {
 	s, b := setUp(t)
 	s.put(many(250)...)
-	b.get(s.at("/secrets")).wants(t, 200, "250 secrets", "1 to 100 of 250", "?q=&amp;page=1", `"service-00249/password"`)
+	b.get(s.at("/secrets")).wants(t, 200, "250 secrets", "1 to 100 of 250", "?q=&amp;page=1")
 	b.get(s.at("/secrets?page=2")).wants(t, 200, "201 to 250 of 250", "Select service-00249/password")
 	b.get(s.at("/secrets?page=99")).wants(t, 200, "201 to 250 of 250")
 	b.get(s.at("/secrets?sort=down")).wants(t, 200, "1 to 100 of 250", "Select service-00249/password")
 	b.get(s.at("/secrets?sort=down&page=2")).wants(t, 200, "201 to 250 of 250", "Select service-00000/password")
 	b.get(s.at("/secrets?q=SERVICE-0001")).wants(t, 200, "1 to 10 of 10")
 	b.get(s.at("/secrets?q=nothing")).wants(t, 200, "None matches.")
+}
+
+// TestNamesAreCompressedAndKept: the list of all names comes once, compressed, and again when it has changed; a page that
+// repeats what its address says is not compressed.
+func TestNamesAreCompressedAndKept(t *testing.T) {
+	s, b := setUp(t)
+	s.put(many(10_000)...)
+	ask := func(path, tag string) (*http.Response, []byte) {
+		r, err := http.NewRequest("GET", s.url+path, nil)
+		s.must(err)
+		r.Header.Set("Accept-Encoding", "gzip")
+		r.Header.Set("If-None-Match", tag)
+		a, err := b.client.Do(r)
+		s.must(err)
+		defer a.Body.Close()
+		body, err := io.ReadAll(a.Body)
+		s.must(err)
+		return a, body
+	}
+	names := s.at("/secrets/names")
+	a, body := ask(names, "")
+	if a.StatusCode != 200 || a.Header.Get("Content-Encoding") != "gzip" || a.Header.Get("Cache-Control") != "private, no-cache" {
+		t.Errorf("the names come with %d and %v", a.StatusCode, a.Header)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	s.must(err)
+	var list []string
+	s.must(json.NewDecoder(z).Decode(&list))
+	if len(list) != 10_000 {
+		t.Errorf("%d names come", len(list))
+	}
+	tag := a.Header.Get("ETag")
+	again, nothing := ask(names, tag)
+	if again.StatusCode != http.StatusNotModified || len(nothing) > 0 {
+		t.Errorf("the names come again with %d and %d bytes", again.StatusCode, len(nothing))
+	}
+	s.put("one-more")
+	if changed, _ := ask(names, tag); changed.StatusCode != 200 || changed.Header.Get("ETag") == tag {
+		t.Errorf("names that have changed are answered by %d", changed.StatusCode)
+	}
+	page, html := ask(s.at("/secrets"), "")
+	if page.Header.Get("Content-Encoding") != "gzip" {
+		t.Error("the page is not compressed")
+	}
+	if over := 150_000; len(body)+len(html) > over {
+		t.Errorf("10,000 names take %d bytes, more than the %d that 400 kbit/s carry in three seconds", len(body)+len(html), over)
+	}
+	t.Logf("the page %d bytes, the names %d", len(html), len(body))
+	if p, _ := ask(s.at("/secrets?q=service"), ""); p.Header.Get("Content-Encoding") != "" {
+		t.Error("a page is compressed that repeats its address")
+	}
+	if a, _ := s.anonymous().client.Get(s.url + names); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("who is not signed in is answered by %d", a.StatusCode)
+	}
 }

@@ -31,6 +31,7 @@ func Routes(c Config) visit.Table {
 	h := &handlers{c}
 	return visit.Table{
 		"GET /orgs/{org}/secrets":         visit.SignedIn(h.secretsPage),
+		"GET /orgs/{org}/secrets/names":   visit.SignedIn(h.namesList),
 		"GET /orgs/{org}/secrets/new":     visit.SignedIn(h.newSecretPage),
 		"POST /orgs/{org}/secrets/new":    visit.SignedIn(h.createSecret),
 		"GET /orgs/{org}/secrets/import":  visit.SignedIn(h.importPage),

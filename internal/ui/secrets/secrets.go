@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"encoding/json"
-	"html/template"
 	"net/url"
 	"slices"
 	"strconv"
@@ -15,8 +14,8 @@ import (
 	"strongroom/internal/ui/words"
 )
 
-// secretsShown is how many names the page holds as HTML. The others come as one list of names, over which app.js searches;
-// without JavaScript the server does, a page at a time.
+// secretsShown is how many names the page holds. names.js fetches all of them as one list and searches in it; without
+// JavaScript the server does, a page at a time.
 const secretsShown = 100
 
 type secretList struct {
@@ -26,7 +25,6 @@ type secretList struct {
 	Descending      bool
 	From, To        int    // of the matching ones, counted from 1
 	Before, Next    string // links to the pages before and after, "" where there is none
-	Names           template.JS
 	MayWrite        bool
 	KeepsDeleted    bool
 	ReadOnly        bool // whoever asks
@@ -41,9 +39,6 @@ func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
 	q := v.URL.Query()
 	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: h.mayWrite(v), KeepsDeleted: h.keepsDeleted(v.Org),
 		ReadOnly: h.Store.About(v.Org).ReadOnly}
-	if l.Names, err = namesJSON(keys); err != nil {
-		return visit.Answer{}, err
-	}
 	l.page(keys, pageNumber(q.Get("page")))
 	return visit.Answer{Page: "secrets.html", Title: "Secrets", Data: l}, nil
 }
@@ -111,13 +106,14 @@ func (l *secretList) page(keys []string, n int) {
 	}
 }
 
-// namesJSON is the list of names as a block of data in the page. json.Marshal escapes what could end the block.
-func namesJSON(keys []string) (template.JS, error) {
-	if keys == nil {
-		keys = []string{}
+// namesList is the list of all names for names.js. Nothing of the request is in it, so that it can be compressed.
+func (h *handlers) namesList(v *visit.Visit) (visit.Answer, error) {
+	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
+	if err != nil {
+		return visit.Answer{}, err
 	}
-	b, err := json.Marshal(keys)
-	return template.JS(b), err
+	b, err := json.Marshal(slices.Concat([]string{}, alphabetical(keys)))
+	return visit.Answer{JSON: b}, err
 }
 
 func (h *handlers) mayWrite(v *visit.Visit) bool {

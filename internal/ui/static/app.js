@@ -61,7 +61,7 @@ function say(text) {
 
 // What the page says at its head was there before a screen reader listened.
 setTimeout(() => {
-  const told = $$('#main > .note').map((note) => note.textContent).join(' ');
+  const told = $$('#main > .note, #note > span').map((note) => note.textContent).join(' ');
   if (told) say(told);
 }, 300);
 
@@ -88,6 +88,17 @@ function freshTimes() {
   }
 }
 setInterval(freshTimes, 30000);
+
+// What was done can be put away once it is read.
+const note = $('#note');
+if (note) {
+  const put = document.createElement('button');
+  put.type = 'button';
+  put.className = 'link';
+  put.textContent = 'Close';
+  put.addEventListener('click', () => note.remove());
+  note.append(put);
+}
 
 // ---- the connection ------------------------------------------------------------------------------------------------
 
@@ -191,12 +202,11 @@ if (tabs) {
     if (event.data !== area(location.pathname) || $('#changed')) return;
     const note = document.createElement('p');
     note.id = 'changed';
-    note.className = 'note';
     note.setAttribute('role', 'status');
     const again = document.createElement('a');
     again.href = location.href;
     again.textContent = 'Show it as it is now';
     note.append('Something was changed here in another tab. ', again);
-    $('#main').prepend(note);
+    $('.notices').append(note);
   };
 }

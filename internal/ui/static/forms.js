@@ -44,6 +44,7 @@ async function send(form, submitter) {
   const large = tooLarge(form);
   if (large) return refuse(form, large);
   form.setAttribute('aria-busy', 'true');
+  $('#note')?.remove(); // it is of what was done before
   try {
     const answer = await fetch(form.action, { method: 'POST', body: body(form, submitter), headers: { 'Strongroom-Live': '1' }, redirect: 'error', cache: 'no-store' });
     await take(form, submitter, answer);
@@ -77,6 +78,7 @@ async function take(form, submitter, answer) {
   if (question) return ask(question);
   forget(form);
   $('#main').replaceChildren(...$('#main', page).childNodes);
+  $('#note')?.remove();
   document.title = page.title;
   if (!document.body.dataset.user) $('#main').classList.add('alone');
   $('#main h1').focus();
@@ -125,7 +127,11 @@ function ask(question) {
   dialog.replaceChildren(question);
   dialog.setAttribute('aria-label', $('h1', question).textContent);
   if (!dialog.open) dialog.showModal();
-  ($('input:not([type=hidden])', question) ?? $('[data-close]', question)).focus();
+  // Where not all of it fits, what is asked is read before what can be answered.
+  const asked = $('h1', question);
+  asked.tabIndex = -1;
+  (dialog.scrollHeight > dialog.clientHeight ? asked : $('input:not([type=hidden])', question) ?? $('[data-close]', question)).focus();
+  if (document.activeElement === asked) dialog.scrollTop = 0;
 }
 
 document.addEventListener('click', async (event) => {

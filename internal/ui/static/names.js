@@ -1,18 +1,16 @@
-// The list of secrets: search as you type over all names, which came with the page, and choose several.
+// The list of secrets: search as you type over all names, which are fetched behind the page, and choose several. Where they do
+// not come, the page works as it does without this file.
 'use strict';
 
 (() => {
-  const source = document.getElementById('all-names');
-  if (!source) return;
-  const names = JSON.parse(source.textContent);
-  const folded = names.map((n) => n.toLowerCase());
-  const list = $('#names'), found = $('#found'), more = $('#more'), form = $('#chosen');
+  const form = $('#chosen');
+  if (!form) return;
+  const list = $('#names'), found = $('#found'), more = $('#more');
   const search = $('#q'), order = $('#sort'), all = $('#all'), remove = $('#delete');
   const base = form.dataset.base, step = 100;
   const chosen = new Set();
   const number = (n) => n.toLocaleString('en');
-  let matching = names, shown = 0;
-  form.dataset.ready = '1';
+  let names = null, folded, matching, shown = 0; // names: null until they are there
 
   // The rows that the server made are the pattern for all.
   const pattern = list.firstElementChild?.cloneNode(true);
@@ -54,6 +52,10 @@
     list.hidden = !matching.length;
   }
   function look() {
+    if (!names) {
+      found.textContent = 'The names are on their way…';
+      return;
+    }
     const wanted = search.value.toLowerCase();
     matching = wanted ? names.filter((_, i) => folded[i].includes(wanted)) : names;
     if (order.value === 'down') matching = [...matching].reverse();
@@ -78,7 +80,7 @@
 
   search.addEventListener('input', look);
   order.addEventListener('change', look);
-  $('#search').addEventListener('submit', (event) => event.preventDefault());
+  $('#search').addEventListener('submit', (event) => { if (names) event.preventDefault(); }); // else the server searches
   document.addEventListener('keydown', (event) => {
     if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select, dialog')) return;
     event.preventDefault();
@@ -100,8 +102,24 @@
     event.formData.append('keys', JSON.stringify([...chosen]));
   });
 
-  shown = list.children.length;
-  tell();
-  if (location.search) look();
-  marks();
+  // begin takes over from the page as the server made it.
+  function begin(all) {
+    names = all;
+    folded = names.map((n) => n.toLowerCase());
+    matching = names;
+    form.dataset.ready = '1';
+    shown = list.children.length;
+    if (location.search || search.value || order.value) look(); else tell();
+    marks();
+  }
+
+  for (const box of $$('input[name=key]:checked', list)) chosen.add(box.value);
+  const rows = $$('a', list).map((a) => a.textContent);
+  if (rows.length === Number(list.dataset.total)) {
+    begin(order.value === 'down' ? rows.reverse() : rows);
+    return;
+  }
+  fetch(form.dataset.base + '/secrets/names', { redirect: 'error' })
+    .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(answer.status))))
+    .then(begin, () => { if (search.value) found.textContent = 'Press Enter to search.'; });
 })();

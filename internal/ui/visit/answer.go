@@ -8,6 +8,14 @@ type Answer struct {
 	Status int    // 200 where 0
 	GoTo   string // a path to redirect to instead
 	Note   string // what the page redirected to says first
+	Undo   *Undo  // what it offers to undo with it
+	JSON   []byte // data for a script, instead of a page; browsers keep them and ask whether they are still so
+}
+
+// Undo is a deletion of secrets that can be undone: those that the reader has deleted in a time, in milliseconds of the Unix
+// clock of the store.
+type Undo struct {
+	From, To int64
 }
 
 // Again shows the form's page once more with why it was refused.

@@ -50,8 +50,11 @@ func (v *Visit) KeepTheme(theme string) {
 // KeepSession signs the reader in with the token of authn.Service.SignIn, until the browser ends.
 func (v *Visit) KeepSession(token string) { v.setCookie(sessionCookie, token, 0) }
 
-// DropSession has the browser forget its session.
-func (v *Visit) DropSession() { v.setCookie(sessionCookie, "", -1) }
+// DropSession has the browser forget its session, and the names that it keeps.
+func (v *Visit) DropSession() {
+	v.setCookie(sessionCookie, "", -1)
+	v.w.Header().Set("Clear-Site-Data", `"cache"`)
+}
 
 // KeepOrg remembers the organisation for the pages that name none.
 func (v *Visit) KeepOrg(org id.ID) { v.setCookie(orgCookie, org.String(), longCookie) }

@@ -2,7 +2,9 @@ package visit
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"html/template"
 	"io/fs"
@@ -21,7 +23,7 @@ type view struct {
 	Place    string // the organisation that the page is of, for the title
 	Base     string // the path below which the server is, "" for the root
 	Theme    string
-	Note     string // of what was just done
+	Note     note   // of what was just done
 	Error    string // of what was just refused
 	User     string // "" where nobody is signed in
 	UserID   string
@@ -75,9 +77,12 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 	case err != nil:
 		setRetry(v.w.Header(), err)
 		s.show(v, a, errs.CodeOf(err).Status(), errs.Message(err))
+	case a.JSON != nil:
+		s.send(v, a.JSON)
 	case a.GoTo != "":
 		if a.Note != "" {
-			v.setCookie(noteCookie, base64.RawURLEncoding.EncodeToString([]byte(a.Note)), time.Minute)
+			b, _ := json.Marshal(note{a.Note, a.Undo}) // texts and numbers always encode
+			v.setCookie(noteCookie, base64.RawURLEncoding.EncodeToString(b), time.Minute)
 		}
 		to := a.GoTo
 		if strings.HasPrefix(to, "/") {
@@ -143,7 +148,7 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 	}
 	if c, err := v.Cookie(noteCookie); err == nil && v.Method == http.MethodGet {
 		if b, err := base64.RawURLEncoding.DecodeString(c.Value); err == nil {
-			d.Note = string(b)
+			_ = json.Unmarshal(b, &d.Note) // the browser's own: what it has spoilt is not shown
 		}
 		v.setCookie(noteCookie, "", -1)
 	}
@@ -160,9 +165,40 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 		return
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	// A page whose address has no query and that tells of nothing just done repeats no text of the request. One that answers a
+	// form may hold a token.
+	page = v.fit(page, v.Method == http.MethodGet && v.URL.RawQuery == "" && d.Note.Text == "")
 	v.w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(page) // the reader is gone where this fails
+}
+
+// send answers with data. A browser that has them already is told so.
+func (s *Server) send(v *Visit, b []byte) {
+	sum := sha256.Sum256(b)
+	tag := `W/"` + hex.EncodeToString(sum[:16]) + `"`
+	h := v.w.Header()
+	h.Set("ETag", tag)
+	h.Set("Cache-Control", "private, no-cache")
+	if v.Header.Get("If-None-Match") == tag {
+		v.w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if len(b) > heldPage && v.share.More(int64(len(b))) != nil {
+		h.Set("Retry-After", "1")
+		http.Error(v.w, "too much is under way just now; load the page again in a moment", http.StatusServiceUnavailable)
+		return
+	}
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	b = v.fit(b, v.URL.RawQuery == "")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	_, _ = v.w.Write(b) // the reader is gone where this fails
+}
+
+// note is what a page says first: what was just done.
+type note struct {
+	Text string
+	Undo *Undo `json:",omitempty"`
 }
 
 // heldPage is from which size on a page, in bytes, counts for what the request holds while it is sent.

@@ -16,12 +16,13 @@ import (
 // static are the static files under names that hold a hash of what is in them, so that browsers may keep them for ever.
 type static struct {
 	byHashed map[string][]byte
+	zipped   map[string][]byte
 	hashed   map[string]string // by plain name: the path
 }
 
 // openStatic reads the folder static.
 func openStatic(all fs.FS) (*static, error) {
-	f := &static{byHashed: make(map[string][]byte), hashed: make(map[string]string)}
+	f := &static{byHashed: make(map[string][]byte), zipped: make(map[string][]byte), hashed: make(map[string]string)}
 	entries, err := fs.ReadDir(all, "static")
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func openStatic(all fs.FS) (*static, error) {
 		sum := sha256.Sum256(b)
 		ext := path.Ext(e.Name())
 		name := strings.TrimSuffix(e.Name(), ext) + "-" + hex.EncodeToString(sum[:6]) + ext
-		f.byHashed[name], f.hashed[e.Name()] = b, "/static/"+name
+		f.byHashed[name], f.zipped[name], f.hashed[e.Name()] = b, zipped(b), "/static/"+name
 	}
 	return f, nil
 }
@@ -57,5 +58,10 @@ func (f *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header().Set("Vary", "Accept-Encoding")
+	if acceptsGzip(r) {
+		w.Header().Set("Content-Encoding", "gzip")
+		b = f.zipped[name]
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 }
