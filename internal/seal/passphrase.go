@@ -42,7 +42,8 @@ const (
 
 // A wrapped key is
 //
-//	format (1 byte, 2) | time (uint32) | memory in KiB (uint32) | threads (1 byte) | salt (16) | nonce (12) | ciphertext and tag
+//	format (1 byte, 2) | time (uint32) | memory in KiB (uint32) | threads (1 byte) |
+//	salt (16) | nonce (12) | ciphertext and tag
 //
 // in big-endian. All up to the nonce is part of the additional data.
 const (

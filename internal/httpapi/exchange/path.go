@@ -12,8 +12,8 @@ import (
 //
 //   - The mux would redirect a path with "." or ".." to the path they lead to: the request to delete the secret named
 //     ".." would become one to delete its organisation. They are escaped.
-//   - The mux takes "%2F" alone for a slash at the end. It becomes a NUL, which no key holds; so that nothing else does,
-//     NULs alone become one more of them. PathKey goes the way back.
+//   - The mux takes "%2F" alone for a slash at the end. It becomes a NUL, which no key holds; so that nothing else
+//     does, NULs alone become one more of them. PathKey goes the way back.
 func cleanURL(u *url.URL, escaped string) *url.URL {
 	special := strings.Contains(escaped, "/.") || strings.Contains(escaped, "/%")
 	if !special && !strings.HasSuffix(escaped, "/") {

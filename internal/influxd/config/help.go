@@ -15,8 +15,8 @@ func WriteHelp(w io.Writer) {
 	fmt.Fprint(
 		w,
 		wrap(
-			`Each setting is a flag (--bolt-path PATH), a variable (INFLUXD_BOLT_PATH) and a key of the configuration file `+
-				`(bolt-path = "PATH"). A flag counts before a variable, a variable before the file.`,
+			`Each setting is a flag (--bolt-path PATH), a variable (INFLUXD_BOLT_PATH) and a key of the `+
+				`configuration file (bolt-path = "PATH"). A flag counts before a variable, a variable before the file.`,
 			"",
 		),
 	)
@@ -38,8 +38,8 @@ func WriteHelp(w io.Writer) {
 	fmt.Fprint(
 		w,
 		"\n"+wrap(
-			`Settings of InfluxDB's storage and query engines (--engine-path, --storage-*, --query-*, --reporting-disabled and so on) are `+
-				`taken, so that existing units start, and have no effect.`,
+			`Settings of InfluxDB's storage and query engines (--engine-path, --storage-*, --query-*, `+
+				`--reporting-disabled and so on) are taken, so that existing units start, and have no effect.`,
 			"",
 		),
 	)

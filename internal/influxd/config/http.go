@@ -22,8 +22,8 @@ func (c *Config) httpSettings() group {
 			help: "how long requests in flight may go on after SIGTERM or SIGINT before they are cut off; 0 " +
 				"cuts at once"},
 		{name: "trusted-proxies", value: list(&c.TrustedProxies),
-			help: "addresses and networks (CIDR) of the proxies in front: the client is then the rightmost address of " +
-				"X-Forwarded-For that is none of theirs, and X-Forwarded-Proto and X-Forwarded-Prefix count; of " +
+			help: "addresses and networks (CIDR) of the proxies in front: the client is then the rightmost address " +
+				"of X-Forwarded-For that is none of theirs, and X-Forwarded-Proto and X-Forwarded-Prefix count; of " +
 				"anybody else these headers do not"},
 		{name: "base-path", value: text(&c.BasePath),
 			help: "path below which a proxy has the server, such as /strongroom, where it does not say so in " +

@@ -338,7 +338,8 @@ func (t *transitSeal) path(kind string) string {
 // policy is the smallest that serves.
 func (t *transitSeal) policy() string {
 	return fmt.Sprintf(
-		`path %q { capabilities = ["update"] } path %q { capabilities = ["update"] } path %q { capabilities = ["read"] }`,
+		`path %q { capabilities = ["update"] } path %q { capabilities = ["update"] } `+
+			`path %q { capabilities = ["read"] }`,
 		t.path("encrypt"), t.path("decrypt"), t.path("keys"))
 }
 

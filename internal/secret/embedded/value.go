@@ -13,7 +13,8 @@ import (
 
 // A value before it is sealed is
 //
-//	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) | length of metadata (uvarint) | metadata | value
+//	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) |
+//	length of metadata (uvarint) | metadata | value
 //
 // There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does
 // not know what is in it skips it.

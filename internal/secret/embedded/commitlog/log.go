@@ -6,8 +6,8 @@
 //  2. It is committed: one transaction puts the journal, staged/<org>/journal, which names the batch, and marks the
 //     organisation's head as pending. From here on it has happened. Until the journal is gone no other change of the
 //     organisation goes through (each has the condition that there is none), and no reader reads past the head.
-//  3. Each step is carried out in a transaction with the condition that the journal is still that one. Doing a step twice
-//     does no harm, so that several may be at it, and whoever comes after a crash starts from the first.
+//  3. Each step is carried out in a transaction with the condition that the journal is still that one. Doing a step
+//     twice does no harm, so that several may be at it, and whoever comes after a crash starts from the first.
 //  4. One transaction removes the journal and the batch, and puts the head to rest.
 //
 // Whoever meets the journal, reader or writer, does 3 and 4 before anything else; so does Recover at a start. What a
