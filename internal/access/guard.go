@@ -20,14 +20,14 @@ type Act struct {
 // Guard is the one place where acts are allowed or refused and put on record.
 type Guard struct {
 	log       audit.Recorder
-	strangers *audit.Strangers
+	strangers *strangers
 }
 
 // NewGuard makes a guard that records in log. Run its Maintain while it is used.
-func NewGuard(log audit.Recorder) *Guard { return &Guard{log, audit.NewStrangers(log)} }
+func NewGuard(log audit.Recorder) *Guard { return &Guard{log, newStrangers(log)} }
 
 // Maintain writes, now and then until ctx ends, how often strangers were turned away.
-func (g *Guard) Maintain(ctx context.Context) { g.strangers.Run(ctx) }
+func (g *Guard) Maintain(ctx context.Context) { g.strangers.run(ctx) }
 
 // Allow records the act and lets it go on when the caller holds every permission needed. When one is missing, it
 // records the refusal and gives errs.Unauthorized in InfluxDB's words. An act that cannot be recorded is refused.
@@ -51,7 +51,7 @@ func (g *Guard) Deny(ctx context.Context, c *Caller, act Act, why error) error {
 func (g *Guard) TurnAway(ctx context.Context, c *Caller, act Act, why error) error {
 	e := c.entry(act, audit.Denied, why)
 	e.Reserve = audit.ReserveNone
-	_ = g.strangers.Refused(ctx, e) // as in Deny
+	_ = g.strangers.refused(ctx, e) // as in Deny
 	return why
 }
 

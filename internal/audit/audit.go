@@ -46,7 +46,7 @@ type Entry struct {
 	Outcome Outcome `json:"outcome"`
 	// Code is the error code of a Denied or Failed act.
 	Code string `json:"code,omitempty"`
-	// Repeated counts further refusals like this one that were not written one by one (see Strangers).
+	// Repeated counts further refusals like this one that were not written one by one (see access.Guard.TurnAway).
 	Repeated int `json:"repeated,omitempty"`
 
 	// Reserve is what of the reserve on a full disk the entry may use. It is not written.

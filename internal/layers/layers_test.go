@@ -143,7 +143,7 @@ var closedPackages = []closed{
 	{root: "internal/disk", ours: []string{}, standard: true, why: "it is the ground"},
 	{root: "internal/outage", ours: []string{}, standard: true, why: "it is the ground"},
 	{root: "internal/peer", ours: []string{}, standard: true, why: "it is the ground"},
-	{root: "internal/access", ours: []string{"internal/audit", "internal/errs", "internal/id"},
+	{root: "internal/access", ours: []string{"internal/audit", "internal/errs", "internal/id", "internal/peer"},
 		why: "what permissions mean does not hang on what is kept of whom"},
 	{root: "internal/httpapi/exchange",
 		never: []string{"internal/httpapi", "internal/secret", "internal/rotation", "internal/identity/directory"},

@@ -1,4 +1,4 @@
-package audit
+package access
 
 import (
 	"context"
@@ -7,15 +7,17 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"strongroom/internal/audit"
 )
 
 // kept is a log in memory.
 type kept struct {
 	mu      sync.Mutex
-	entries []Entry
+	entries []audit.Entry
 }
 
-func (k *kept) Record(_ context.Context, e Entry) error {
+func (k *kept) Record(_ context.Context, e audit.Entry) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.entries = append(k.entries, e)
@@ -26,20 +28,20 @@ func (k *kept) Record(_ context.Context, e Entry) error {
 func TestStrangersAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &kept{}
-		s := NewStrangers(log)
+		s := newStrangers(log)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { s.Run(ctx); close(done) }()
+		go func() { s.run(ctx); close(done) }()
 		const each, minutes = 5_000, 3
 		for range minutes {
 			for i := range each {
-				for _, e := range []Entry{
+				for _, e := range []audit.Entry{
 					{Address: "203.0.113.9", Action: "setup", Code: "conflict"},
 					{Address: "203.0.113.9", Action: "signin", User: fmt.Sprint("user", i), Code: "too many requests"},
 					{Address: "198.51.100.1", Action: "authenticate", UserID: "031c8cbefe101000", Code: "unauthorized"},
 					{Address: fmt.Sprintf("2001:db8:0:%x::1", i), Action: "authenticate", Code: "unauthorized"},
 				} {
-					if err := s.Refused(t.Context(), e); err != nil {
+					if err := s.refused(t.Context(), e); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -53,7 +55,7 @@ func TestStrangersAreCounted(t *testing.T) {
 		}
 		told := make(map[string]int)
 		for _, e := range log.entries {
-			if e.Outcome != Denied {
+			if e.Outcome != audit.Denied {
 				t.Fatalf("outcome %q", e.Outcome)
 			}
 			if e.Repeated > 0 && e.User != "" {

@@ -1,4 +1,4 @@
-package audit
+package access
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"strongroom/internal/audit"
 	"strongroom/internal/peer"
 )
 
@@ -21,11 +22,11 @@ const (
 	maxStrangers    = 256
 )
 
-// Strangers puts on record that somebody was refused who has not shown who they are: with no token or a bad one, a wrong
+// strangers puts on record that somebody was refused who has not shown who they are: with no token or a bad one, a wrong
 // password, too many tries. Anybody can cause that as often as they like, so that it must not fill the disk. Run it while
 // it is used. It is safe for use by many goroutines.
-type Strangers struct {
-	to     Recorder
+type strangers struct {
+	to     audit.Recorder
 	all    *rate.Limiter
 	mu     sync.Mutex
 	turned map[stranger]*turned
@@ -37,17 +38,17 @@ type stranger struct{ network, user, action, code string }
 // turned is how often somebody was refused within the pause.
 type turned struct {
 	written, repeated int
-	first             Entry
+	first             audit.Entry
 }
 
-// NewStrangers makes one that writes to a log.
-func NewStrangers(to Recorder) *Strangers {
-	return &Strangers{to: to, all: rate.NewLimiter(strangersSecond, strangersAtOnce), turned: make(map[stranger]*turned)}
+// newStrangers makes one that writes to a log.
+func newStrangers(to audit.Recorder) *strangers {
+	return &strangers{to: to, all: rate.NewLimiter(strangersSecond, strangersAtOnce), turned: make(map[stranger]*turned)}
 }
 
-// Refused takes note of a refusal. It is written at once, or counted. The error is the log's.
-func (s *Strangers) Refused(ctx context.Context, e Entry) error {
-	e.Outcome = Denied
+// refused takes note of a refusal. It is written at once, or counted. The error is the log's.
+func (s *strangers) refused(ctx context.Context, e audit.Entry) error {
+	e.Outcome = audit.Denied
 	if !s.counts(e) {
 		return nil
 	}
@@ -55,7 +56,7 @@ func (s *Strangers) Refused(ctx context.Context, e Entry) error {
 }
 
 // counts reports whether the refusal is to be written.
-func (s *Strangers) counts(e Entry) bool {
+func (s *strangers) counts(e audit.Entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := stranger{peer.Network(e.Address), e.UserID, e.Action, e.Code}
@@ -66,7 +67,7 @@ func (s *Strangers) counts(e Entry) bool {
 		t, ok = s.turned[of]
 	}
 	if !ok {
-		t = &turned{first: Entry{Address: e.Address, Action: e.Action, Outcome: Denied, Code: e.Code,
+		t = &turned{first: audit.Entry{Address: e.Address, Action: e.Action, Outcome: audit.Denied, Code: e.Code,
 			UserID: e.UserID, User: e.User, AuthorizationID: e.AuthorizationID}}
 		if e.UserID == "" {
 			t.first.User = "" // a name that somebody gave
@@ -81,8 +82,8 @@ func (s *Strangers) counts(e Entry) bool {
 	return true
 }
 
-// Run writes what was counted, once a pause, until ctx ends, and then once more.
-func (s *Strangers) Run(ctx context.Context) {
+// run writes what was counted, once a pause, until ctx ends, and then once more.
+func (s *strangers) run(ctx context.Context) {
 	tick := time.NewTicker(strangersPause)
 	defer tick.Stop()
 	for {
@@ -96,7 +97,7 @@ func (s *Strangers) Run(ctx context.Context) {
 	}
 }
 
-func (s *Strangers) flush(ctx context.Context) {
+func (s *strangers) flush(ctx context.Context) {
 	s.mu.Lock()
 	counted := s.turned
 	s.turned = make(map[stranger]*turned)
