@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// AppRole is what a program logs in as over Vault's API, with a secret ID: it is given tokens with the role's permissions for a
-// time. Zero fields are the server's to say.
+// AppRole is what a program logs in as over Vault's API, with a secret ID: it is given tokens with the role's
+// permissions for a time. Zero fields are the server's to say.
 type AppRole struct {
 	Name string `json:"-"`
 	// Policies are permissions in the form of Permission.String.
@@ -15,8 +15,8 @@ type AppRole struct {
 	MaxTTL   int64    `json:"token_max_ttl,omitempty"` // seconds
 }
 
-// SecretID is a secret ID of a role. It is shown once; where it is handed over wrapped, the token that it is unwrapped with
-// stands in its place.
+// SecretID is a secret ID of a role. It is shown once; where it is handed over wrapped, the token that it is unwrapped
+// with stands in its place.
 type SecretID struct {
 	SecretID      string `json:"secret_id,omitempty"`
 	Accessor      string `json:"secret_id_accessor"`
@@ -59,7 +59,8 @@ func (c *Client) AppRoleID(ctx context.Context, name string) (string, error) {
 // AppRoles lists the names of the roles that the caller may manage.
 func (c *Client) AppRoles(ctx context.Context) ([]string, error) {
 	var out struct{ Data struct{ Keys []string } }
-	err := c.do(ctx, call{method: http.MethodGet, path: appRole(), query: params("list", "true"), out: &out, none: true})
+	err := c.do(ctx, call{method: http.MethodGet, path: appRole(), query: params("list", "true"), out: &out,
+		none: true})
 	return out.Data.Keys, err
 }
 
@@ -77,7 +78,8 @@ func (c *Client) NewSecretID(ctx context.Context, role string, o SecretIDOptions
 			Accessor string `json:"accessor"`
 		} `json:"wrap_info"`
 	}
-	err := c.do(ctx, call{method: http.MethodPost, path: appRole(role, "secret-id"), in: o, out: &out, wrapFor: o.WrapFor})
+	err := c.do(ctx, call{method: http.MethodPost, path: appRole(role, "secret-id"), in: o, out: &out,
+		wrapFor: o.WrapFor})
 	if out.Wrap.Token != "" {
 		return SecretID{Accessor: out.Wrap.Accessor, Uses: o.Uses, TTL: o.TTL, WrappingToken: out.Wrap.Token}, err
 	}

@@ -7,8 +7,9 @@ import (
 	"net/http"
 )
 
-// Backup writes a copy of the server's data to w, as it is at one moment, and gives its length. The copy is as sealed as
-// the data are. It takes an operator. Without an error, the copy is whole; the client's timeout does not count, ctx does.
+// Backup writes a copy of the server's data to w, as it is at one moment, and gives its length. The copy is
+// as sealed as the data are. It takes an operator. Without an error, the copy is whole; the client's timeout
+// does not count, ctx does.
 func (c *Client) Backup(ctx context.Context, w io.Writer) (int64, error) {
 	if c.user != "" {
 		// Something small first: a session that has expired is renewed by it.

@@ -1,5 +1,5 @@
-// Package client speaks the HTTP API of Strongroom, which is that of InfluxDB v2 as far as secrets, organisations, users
-// and tokens go; it works with either server. It needs the standard library only.
+// Package client speaks the HTTP API of Strongroom, which is that of InfluxDB v2 as far as secrets, organisations,
+// users and tokens go; it works with either server. It needs the standard library only.
 //
 //	c, err := client.New(client.Config{Host: "http://localhost:9999", Token: token})
 //	…
@@ -43,14 +43,15 @@ const (
 // Config is what New needs. Host is required; then either Token, or Username and Password, or neither for what needs no
 // authentication (Ping, Health, Ready, Setup).
 type Config struct {
-	// Host is the server's address with its scheme, such as http://localhost:9999, and with a path where a proxy adds one.
+	// Host is the server's address with its scheme, such as http://localhost:9999, and with a path
+	// where a proxy adds one.
 	Host string
 	// Token is sent with each request.
 	Token string
 	// Username and Password are exchanged for a session at the first request that needs one, and again once it expired.
 	Username, Password string
-	// HTTPClient carries TLS and proxy settings; nil means one like http.DefaultClient. It is copied: the client follows
-	// no redirect to another host, so that neither token nor secret ends up there.
+	// HTTPClient carries TLS and proxy settings; nil means one like http.DefaultClient. It is copied: the client
+	// follows no redirect to another host, so that neither token nor secret ends up there.
 	HTTPClient *http.Client
 	// UserAgent names the program to the server.
 	UserAgent string
@@ -283,8 +284,8 @@ func isHTML(resp *http.Response) bool {
 	return kind == "text/html"
 }
 
-// unreachable turns a transport's error into one that says where and what to do. The URL of the request stays out of it:
-// a query may name what its reader should not see.
+// unreachable turns a transport's error into one that says where and what to do. The URL of the request stays out of
+// it: a query may name what its reader should not see.
 func (c *Client) unreachable(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

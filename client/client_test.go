@@ -83,16 +83,19 @@ func TestErrors(t *testing.T) {
 	}{
 		"unauthorized": {401, `{"code":"unauthorized","message":"unauthorized access"}`, "",
 			client.Error{StatusCode: 401, Code: "unauthorized", Message: "unauthorized access"}},
-		"indented": {404, "{\n\t\"code\": \"not found\",\n\t\"message\": \"organization name \\\"x\\\" not found\"\n}", "",
+		"indented": {404, "{\n\t\"code\": \"not found\",\n\t\"message\": \"organization name \\\"x\\\" " +
+			"not found\"\n}", "",
 			client.Error{StatusCode: 404, Code: "not found", Message: `organization name "x" not found`}},
 		"header only": {503, ``, "unavailable",
 			client.Error{StatusCode: 503, Code: "unavailable", Message: "unavailable"}},
 		"a proxy's page": {502, `<html>Bad Gateway</html>`, "",
-			client.Error{StatusCode: 502, Message: "HOST answered 502 Bad Gateway, and not in the form of the InfluxDB API; " +
-				"is it the right address?"}},
+			client.Error{StatusCode: 502,
+				Message: "HOST answered 502 Bad Gateway, and not in the form of the InfluxDB API; " +
+					"is it the right address?"}},
 		"another kind of 200": {200, `<html>hello</html>`, "",
-			client.Error{StatusCode: 200, Message: "HOST answered 200 OK, and not in the form of the InfluxDB API; is it the " +
-				"right address?"}},
+			client.Error{StatusCode: 200,
+				Message: "HOST answered 200 OK, and not in the form of the InfluxDB API; is it the " +
+					"right address?"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -259,7 +262,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretsOfOtherBytes: JSON would put other characters in place of what is not UTF-8, and the server could not tell.
+// TestSecretsOfOtherBytes: JSON would put other characters in place of what is not UTF-8, and the
+// server could not tell.
 func TestSecretsOfOtherBytes(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("sent: %s %s", r.Method, r.URL)
@@ -422,11 +426,13 @@ func TestOrgByNameTakesNoOther(t *testing.T) {
 
 func TestPermissionString(t *testing.T) {
 	for want, p := range map[string]client.Permission{
-		"read:orgs/1/secrets":       {Action: "read", Resource: client.Resource{Type: "secrets", OrgID: "1", Org: "o"}},
-		"write:orgs/1/secrets/db/*": {Action: "write", Resource: client.Resource{Type: "secrets", OrgID: "1", Name: "db/*"}},
-		"read:orgs/1/buckets/2":     {Action: "read", Resource: client.Resource{Type: "buckets", OrgID: "1", ID: "2", Name: "b"}},
-		"read:orgs/1":               {Action: "read", Resource: client.Resource{Type: "orgs", ID: "1"}},
-		"write:authorizations":      {Action: "write", Resource: client.Resource{Type: "authorizations"}},
+		"read:orgs/1/secrets": {Action: "read", Resource: client.Resource{Type: "secrets", OrgID: "1", Org: "o"}},
+		"write:orgs/1/secrets/db/*": {Action: "write", Resource: client.Resource{Type: "secrets", OrgID: "1",
+			Name: "db/*"}},
+		"read:orgs/1/buckets/2": {Action: "read", Resource: client.Resource{Type: "buckets", OrgID: "1", ID: "2",
+			Name: "b"}},
+		"read:orgs/1":          {Action: "read", Resource: client.Resource{Type: "orgs", ID: "1"}},
+		"write:authorizations": {Action: "write", Resource: client.Resource{Type: "authorizations"}},
 	} {
 		if got := p.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -459,7 +465,8 @@ func TestAuditPages(t *testing.T) {
 			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				answer(w, 200, `{"links":{"next":"`+tc.next+`"},"records":[]}`)
 			})
-			if _, err := c.Audit(t.Context(), client.AuditFilter{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := c.Audit(t.Context(), client.AuditFilter{}); err == nil ||
+				!strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v", err)
 			}
 		})

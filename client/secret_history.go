@@ -43,7 +43,8 @@ func (c *Client) Secret(ctx context.Context, orgID, key string) (*SecretInfo, er
 // DeletedSecrets lists the deleted secrets that can be brought back.
 func (c *Client) DeletedSecrets(ctx context.Context, orgID string) ([]SecretInfo, error) {
 	var out struct{ Secrets []SecretInfo }
-	if err := c.do(ctx, call{method: http.MethodGet, path: api("orgs", orgID, "deleted-secrets"), out: &out}); err != nil {
+	if err := c.do(ctx, call{method: http.MethodGet, path: api("orgs", orgID, "deleted-secrets"),
+		out: &out}); err != nil {
 		return nil, err
 	}
 	return out.Secrets, nil
@@ -55,7 +56,8 @@ func (c *Client) RestoreSecret(ctx context.Context, orgID, key string, version i
 	return c.do(ctx, call{method: http.MethodPost, path: api("orgs", orgID, "secrets", key, "restore"), in: in})
 }
 
-// DescribeSecret replaces a secret's description and the date at which its value should have been replaced; zero is none.
+// DescribeSecret replaces a secret's description and the date at which its value should have been
+// replaced; zero is none.
 func (c *Client) DescribeSecret(ctx context.Context, orgID, key, description string, expires time.Time) error {
 	in := struct {
 		Description string     `json:"description"`

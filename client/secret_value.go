@@ -9,8 +9,8 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a secret's value. Every way of printing or encoding one gives "[redacted]"; Reveal alone gives what it is, and
-// whoever calls it answers for where the text goes. The zero Secret is the empty value.
+// Secret is a secret's value. Every way of printing or encoding one gives "[redacted]"; Reveal alone gives what it is,
+// and whoever calls it answers for where the text goes. The zero Secret is the empty value.
 type Secret struct{ text string }
 
 // NewSecret makes a value of a text.

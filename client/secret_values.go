@@ -6,9 +6,9 @@ import (
 	"net/url"
 )
 
-// SecretValues gives the values of the named secrets, all of them or none; without names, of all that the token may use.
-// It takes a token that may use secrets: influx auth create --use-secret. The Error of a secret that is not there, or that
-// the token may not use, has CodeNotFound. InfluxDB's own server gives no values.
+// SecretValues gives the values of the named secrets, all of them or none; without names, of all that the token may
+// use. It takes a token that may use secrets: influx auth create --use-secret. The Error of a secret that is not there,
+// or that the token may not use, has CodeNotFound. InfluxDB's own server gives no values.
 func (c *Client) SecretValues(ctx context.Context, orgID string, keys ...string) (map[string]Secret, error) {
 	if err := validKeys(keys...); err != nil {
 		return nil, err

@@ -16,14 +16,15 @@ func (c *Client) SecretKeys(ctx context.Context, orgID string) ([]string, error)
 	return out.Secrets, nil
 }
 
-// SetSecrets sets all the given secrets or, where it fails, none of them. Keys and values must be valid UTF-8, as JSON is;
-// anything else is refused before it is sent, since JSON would put other characters in its place.
+// SetSecrets sets all the given secrets or, where it fails, none of them. Keys and values must be valid UTF-8, as JSON
+// is; anything else is refused before it is sent, since JSON would put other characters in its place.
 func (c *Client) SetSecrets(ctx context.Context, orgID string, values map[string]string) error {
 	return c.setSecrets(ctx, orgID, values, "")
 }
 
 // CreateSecrets sets secrets of which none exists yet. Where one does, nothing is changed, and the Error has
-// CodePreconditionFailed. The token must be one that may read the keys, too. InfluxDB's own server ignores the condition.
+// CodePreconditionFailed. The token must be one that may read the keys, too. InfluxDB's own server
+// ignores the condition.
 func (c *Client) CreateSecrets(ctx context.Context, orgID string, values map[string]string) error {
 	return c.setSecrets(ctx, orgID, values, "If-None-Match")
 }
@@ -41,12 +42,14 @@ func (c *Client) setSecrets(ctx context.Context, orgID string, values map[string
 		}
 		if !utf8.ValidString(value) {
 			return fmt.Errorf(
-				"the value of %q is not text in UTF-8, which is all a secret can be; encode it, for example with base64",
+				"the value of %q is not text in UTF-8, which is all a secret can be; encode it, for example "+
+					"with base64",
 				key,
 			)
 		}
 	}
-	return c.do(ctx, call{method: http.MethodPatch, path: api("orgs", orgID, "secrets"), in: values, condition: condition})
+	return c.do(ctx, call{method: http.MethodPatch, path: api("orgs", orgID, "secrets"), in: values,
+		condition: condition})
 }
 
 // DeleteSecrets deletes the secrets of the given keys; one that does not exist is no error.

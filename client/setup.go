@@ -36,7 +36,8 @@ func (c *Client) SetupAllowed(ctx context.Context) (bool, error) {
 // Setup sets the server up. A second time gives an *Error of code "conflict".
 func (c *Client) Setup(ctx context.Context, req SetupRequest) (*SetupResult, error) {
 	var out SetupResult
-	if err := c.do(ctx, call{method: http.MethodPost, path: api("setup"), in: req, out: &out, anonymous: true}); err != nil {
+	if err := c.do(ctx, call{method: http.MethodPost, path: api("setup"), in: req, out: &out,
+		anonymous: true}); err != nil {
 		return nil, err
 	}
 	if out.Auth.Token == "" {

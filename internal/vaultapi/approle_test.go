@@ -49,7 +49,8 @@ func TestAppRole(t *testing.T) {
 	p.want(t, 200, token, "GET", "secret/data/acme/db/a", "")
 	p.want(t, 403, token, "GET", "secret/data/acme/other", "")
 	p.want(t, 403, token, "PUT", "secret/data/acme/db/a", `{"data":{"value":"x"}}`)
-	if a := p.want(t, 200, token, "PUT", "auth/token/renew-self", `{"increment":"10h"}`); a.Auth.LeaseDuration > 3600 || len(a.Warnings) != 1 {
+	if a := p.want(t, 200, token, "PUT", "auth/token/renew-self", `{"increment":"10h"}`); a.Auth.LeaseDuration > 3600 ||
+		len(a.Warnings) != 1 {
 		t.Errorf("renewed beyond its bound: %s", a.body)
 	}
 	// Each log-in has a token of its own: who revokes one leaves the others.
@@ -83,7 +84,8 @@ func TestAppRole(t *testing.T) {
 		t.Errorf("from its network: %s", a.body)
 	}
 	wait(t, 1100e6)
-	for name, a := range map[string]answer{"ended": p.logIn(t, roleID, brief), "wrong": p.logIn(t, roleID, "wrong"), "another role": p.logIn(t, "0000000000000001", good)} {
+	for name, a := range map[string]answer{"ended": p.logIn(t, roleID, brief), "wrong": p.logIn(t, roleID, "wrong"),
+		"another role": p.logIn(t, "0000000000000001", good)} {
 		if a.status != 400 || !strings.HasPrefix(a.said(), "invalid ") {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
@@ -129,11 +131,14 @@ func TestAppRolePermissions(t *testing.T) {
 	of := "orgs/" + p.org.String() + "/secrets"
 	user := p.token(t, p.root, may(p.org, "", access.Use, access.Read, access.Write)...)
 	p.want(t, 403, user, "POST", at, `{"token_policies":"read:`+of+`"}`)
-	maker := p.token(t, p.root, append(may(p.org, "", access.Read), access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: p.org}))...)
+	maker := p.token(t, p.root, append(may(p.org, "", access.Read),
+		access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: p.org}))...)
 	p.want(t, 204, maker, "POST", at, `{"token_policies":"read:`+of+`"}`)
 	p.want(t, 403, maker, "POST", at, `{"token_policies":"write:`+of+`"}`)
 	p.want(t, 403, maker, "POST", at, `{"token_policies":"use:`+of+`"}`)
-	for _, body := range []string{`{"token_policies":"reader"}`, `{"token_policies":"use:buckets"}`, `{"token_policies":""}`, `{"token_num_uses":3}`, `{"bind_secret_id":false}`, `{"secret_id_bound_cidrs":["x"]}`, `{"token_ttl":"-1s"}`} {
+	for _, body := range []string{`{"token_policies":"reader"}`, `{"token_policies":"use:buckets"}`,
+		`{"token_policies":""}`, `{"token_num_uses":3}`, `{"bind_secret_id":false}`, `{"secret_id_bound_cidrs":["x"]}`,
+		`{"token_ttl":"-1s"}`} {
 		if a := p.want(t, 400, maker, "POST", "auth/approle/role/other", body); a.said() == "" {
 			t.Errorf("%s is refused without a word", body)
 		}

@@ -19,21 +19,27 @@ func TestEntry(t *testing.T) {
 		t.Errorf("over the other API: %s, %v", v.Bytes(), err)
 	}
 	// An object comes back as it came, and is a text to the other API.
-	p.want(t, 200, p.root, "PUT", "secret/data/acme/db/object", `{"data":{"user":"u","n":12345678901234567890,"f":1.50,"<":["&"]}}`)
+	p.want(t, 200, p.root, "PUT", "secret/data/acme/db/object",
+		`{"data":{"user":"u","n":12345678901234567890,"f":1.50,"<":["&"]}}`)
 	a := p.want(t, 200, p.root, "GET", "secret/data/acme/db/object", "")
-	if want := `"data":{"\u003c":["\u0026"],"f":1.50,"n":12345678901234567890,"user":"u"}`; !strings.Contains(a.body, want) {
+	if want := `"data":{"\u003c":["\u0026"],"f":1.50,"n":12345678901234567890,"user":"u"}`; !strings.Contains(a.body,
+		want) {
 		t.Errorf("%s does not hold %s", a.body, want)
 	}
 	v, err := p.secrets.Use(t.Context(), caller, p.org, "db/object")
-	if want := `{"\u003c":["\u0026"],"f":1.50,"n":12345678901234567890,"user":"u"}`; err != nil || string(v.Bytes()) != want {
+	if want := `{"\u003c":["\u0026"],"f":1.50,"n":12345678901234567890,"user":"u"}`; err != nil ||
+		string(v.Bytes()) != want {
 		t.Errorf("over the other API: %s, %v", v.Bytes(), err)
 	}
 	// The organisation's map has both as texts; written back, the object stays one.
 	all := p.want(t, 200, p.root, "GET", "secret/data/acme", "")
-	if diff := cmp.Diff(map[string]any{"db/password": "one", "db/object": string(v.Bytes())}, all.Data.Data); diff != "" {
+	if diff := cmp.Diff(map[string]any{"db/password": "one", "db/object": string(v.Bytes())},
+		all.Data.Data); diff != "" {
 		t.Error(diff)
 	}
-	p.want(t, 200, p.root, "PUT", "secret/data/acme", strings.Replace(all.body[strings.Index(all.body, `"data":{"data"`)+7:strings.Index(all.body, `,"metadata"`)]+"}", `"one"`, `"two"`, 1))
+	p.want(t, 200, p.root, "PUT", "secret/data/acme",
+		strings.Replace(all.body[strings.Index(all.body, `"data":{"data"`)+7:strings.Index(all.body, `,"metadata"`)]+
+			"}", `"one"`, `"two"`, 1))
 	a = p.want(t, 200, p.root, "GET", "secret/data/acme/db/object", "")
 	if a.Data.Data["user"] != "u" || a.Data.Metadata.Version != 1 {
 		t.Errorf("the object after the map was written back: %s", a.body)
@@ -71,7 +77,8 @@ func TestMetadataFirst(t *testing.T) {
 		t.Error(diff)
 	}
 	p.want(t, 200, p.root, "PUT", "secret/data/"+at, `{"data":{"k":"v"},"options":{"cas":0}}`)
-	if a := p.want(t, 200, p.root, "GET", "secret/metadata/"+at, ""); a.Data.CustomMetadata["managed-by"] != "external-secrets" || a.Data.CurrentVersion != 1 {
+	if a := p.want(t, 200, p.root, "GET", "secret/metadata/"+at,
+		""); a.Data.CustomMetadata["managed-by"] != "external-secrets" || a.Data.CurrentVersion != 1 {
 		t.Errorf("the metadata: %s", a.body)
 	}
 	p.want(t, 204, p.root, "DELETE", "secret/data/"+at, "")
@@ -79,7 +86,8 @@ func TestMetadataFirst(t *testing.T) {
 	p.want(t, 404, p.root, "GET", "secret/metadata/"+at, "")
 }
 
-// What may be done by whom: read by use, list and metadata by read, writes by write; refused whether it is there or not.
+// What may be done by whom: read by use, list and metadata by read, writes by write; refused
+// whether it is there or not.
 func TestPermissions(t *testing.T) {
 	p := start(t, nil)
 	other := p.newOrg(t, "other")
@@ -88,8 +96,9 @@ func TestPermissions(t *testing.T) {
 	}
 	tokens := map[string]string{
 		"use": secrets("", access.Use), "read": secrets("", access.Read), "write": secrets("", access.Write),
-		"use x": secrets("x", access.Use), "write x": secrets("x", access.Write, access.Read), "elsewhere": p.token(t, p.root, may(other, "", access.Use, access.Read, access.Write)...),
-		"none": p.token(t, p.root, access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: p.org})),
+		"use x": secrets("x", access.Use), "write x": secrets("x", access.Write, access.Read),
+		"elsewhere": p.token(t, p.root, may(other, "", access.Use, access.Read, access.Write)...),
+		"none":      p.token(t, p.root, access.To(access.Read, access.Resource{Type: access.Buckets, OrgID: p.org})),
 	}
 	for _, tt := range []struct {
 		method, path, body string
@@ -135,12 +144,14 @@ func TestPermissions(t *testing.T) {
 				t.Errorf("%s: %s %s %s: %d, not %d: %s", name, tt.method, tt.path, tt.body, a.status, want, a.body)
 			}
 		}
-		if a := p.call(t, "", tt.method, "secret/"+tt.path, tt.body); a.status != 403 || a.said() != "permission denied" {
+		if a := p.call(t, "", tt.method, "secret/"+tt.path, tt.body); a.status != 403 ||
+			a.said() != "permission denied" {
 			t.Errorf("nobody: %s %s: %d: %s", tt.method, tt.path, a.status, a.body)
 		}
 	}
 	// What a token is told that it may do is what it may.
-	for name, want := range map[string]string{"use": "read", "read": "deny", "write": "create delete update", "use x": "read", "write x": "create delete patch update", "elsewhere": "deny"} {
+	for name, want := range map[string]string{"use": "read", "read": "deny", "write": "create delete update",
+		"use x": "read", "write x": "create delete patch update", "elsewhere": "deny"} {
 		a := p.want(t, 200, tokens[name], "POST", "sys/capabilities-self", `{"path":"secret/data/acme/x"}`)
 		if got := strings.Join(a.Data.Capabilities, " "); got != want {
 			t.Errorf("%s is told %q, not %q", name, got, want)

@@ -19,7 +19,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "strongroom_vault_api_requests_total", Help: "Requests of the KV v2 API by route and status.",
 		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "strongroom_vault_api_request_duration_seconds", Help: "Time from the request's head to the end of the answer.",
+			Name:    "strongroom_vault_api_request_duration_seconds",
+			Help:    "Time from the request's head to the end of the answer.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10), // 50 µs to 13 s
 		}, []string{"route"}),
 	}

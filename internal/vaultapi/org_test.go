@@ -19,23 +19,27 @@ import (
 func TestOrganisation(t *testing.T) {
 	p := start(t, nil)
 	at := "secret/data/" + p.org.String()
-	if a := p.want(t, 200, p.root, "GET", at, ""); a.Data.Data == nil || len(a.Data.Data) != 0 || a.Data.Metadata.Version != 0 {
+	if a := p.want(t, 200, p.root, "GET", at, ""); a.Data.Data == nil || len(a.Data.Data) != 0 ||
+		a.Data.Metadata.Version != 0 {
 		t.Errorf("an empty organisation: %s", a.body)
 	}
 	a := p.want(t, 200, p.root, "PUT", at, `{"data":{"foo":"bar","hello":"world"},"options":{"cas":0}}`)
 	if a.Data.Version != 1 {
 		t.Errorf("the first version: %s", a.body)
 	}
-	if a := p.want(t, 400, p.root, "PUT", at, `{"data":{"foo":"lost"},"options":{"cas":0}}`); a.said() != "check-and-set parameter did not match the current version" {
+	if a := p.want(t, 400, p.root, "PUT", at,
+		`{"data":{"foo":"lost"},"options":{"cas":0}}`); a.said() != "check-and-set parameter did not match the current version" {
 		t.Errorf("refused: %s", a.body)
 	}
 	p.want(t, 200, p.root, "PUT", at, `{"data":{"foo":"bar2","new":"n"},"options":{"cas":"1"}}`)
 	a = p.want(t, 200, p.root, "GET", "secret/data/acme", "")
-	if diff := cmp.Diff(map[string]any{"foo": "bar2", "new": "n"}, a.Data.Data); diff != "" || a.Data.Metadata.Version != 2 {
+	if diff := cmp.Diff(map[string]any{"foo": "bar2", "new": "n"}, a.Data.Data); diff != "" ||
+		a.Data.Metadata.Version != 2 {
 		t.Errorf("by its name, version %d: %s", a.Data.Metadata.Version, diff)
 	}
 	// What changes nothing makes no version, and tells the one there is.
-	if a := p.want(t, 200, p.root, "PUT", at, `{"data":{"foo":"bar2","new":"n"},"options":{"cas":2}}`); a.Data.Version != 2 {
+	if a := p.want(t, 200, p.root, "PUT", at,
+		`{"data":{"foo":"bar2","new":"n"},"options":{"cas":2}}`); a.Data.Version != 2 {
 		t.Errorf("no change: %s", a.body)
 	}
 	if a := p.want(t, 200, p.root, "PATCH", at, `{"data":{"foo":null,"two":"2"}}`); a.Data.Version != 3 {
@@ -47,7 +51,8 @@ func TestOrganisation(t *testing.T) {
 	if diff := cmp.Diff([]string{"new", "two"}, keys); diff != "" {
 		t.Error(diff)
 	}
-	_, err = p.secrets.Apply(t.Context(), p.caller(t, p.root), p.org, secret.Change{Set: map[string]secret.Value{"by-influx": secret.NewValue([]byte("x"))}})
+	_, err = p.secrets.Apply(t.Context(), p.caller(t, p.root), p.org,
+		secret.Change{Set: map[string]secret.Value{"by-influx": secret.NewValue([]byte("x"))}})
 	must(t, err)
 	p.want(t, 400, p.root, "PUT", at, `{"data":{},"options":{"cas":3}}`)
 	p.want(t, 200, p.root, "PUT", at, `{"data":{},"options":{"cas":4}}`)
@@ -67,10 +72,11 @@ func TestOrganisationRefuses(t *testing.T) {
 	at := "secret/data/acme"
 	p.want(t, 200, p.root, "PUT", at, `{"data":{"a":"1"}}`)
 	for _, body := range []string{
-		`{"data":{"a":"2","b":1}}`, `{"data":{"a":"2","b":null}}`, `{"data":{"a":"2","b":{"c":"d"}}}`, `{"data":{"a":"2","":"x"}}`,
-		`{"data":{"a":"2","b":"` + "\\u0000document\\u0000[" + `"}}`, `{"data":{"a":"2","\u0001":"x"}}`,
-		`{"data":{"a":"2"},"options":{"cas":1.5}}`, `{"data":{"a":"2"},"options":{"cas":-1}}`, `{"data":{"a":"2"},"options":[]}`, `{"data":"x"}`,
-		`{"a":"2"}`, `null`, `[]`, `{"data":{"a":"\ud800"}}`,
+		`{"data":{"a":"2","b":1}}`, `{"data":{"a":"2","b":null}}`, `{"data":{"a":"2","b":{"c":"d"}}}`,
+		`{"data":{"a":"2","":"x"}}`, `{"data":{"a":"2","b":"` + "\\u0000document\\u0000[" + `"}}`,
+		`{"data":{"a":"2","\u0001":"x"}}`, `{"data":{"a":"2"},"options":{"cas":1.5}}`,
+		`{"data":{"a":"2"},"options":{"cas":-1}}`, `{"data":{"a":"2"},"options":[]}`, `{"data":"x"}`, `{"a":"2"}`,
+		`null`, `[]`, `{"data":{"a":"\ud800"}}`,
 	} {
 		if a := p.want(t, 400, p.root, "PUT", at, body); a.said() == "" {
 			t.Errorf("%s is refused without a word", body)
@@ -81,7 +87,8 @@ func TestOrganisationRefuses(t *testing.T) {
 	for _, kind := range []string{"delete", "undelete", "destroy"} {
 		p.want(t, 400, p.root, "PUT", "secret/"+kind+"/acme", `{"versions":[1]}`)
 	}
-	if a := p.want(t, 200, p.root, "GET", at, ""); a.Data.Data["a"] != "1" || len(a.Data.Data) != 1 || a.Data.Metadata.Version != 1 {
+	if a := p.want(t, 200, p.root, "GET", at, ""); a.Data.Data["a"] != "1" || len(a.Data.Data) != 1 ||
+		a.Data.Metadata.Version != 1 {
 		t.Errorf("after the refusals: %s", a.body)
 	}
 }
@@ -113,12 +120,14 @@ func TestNewOrganisations(t *testing.T) {
 	const elsewhere = "00000000000000aa"
 	at := "secret/data/" + elsewhere
 	writer := func(p *parts) string {
-		return p.token(t, p.root, append(may(0, "", access.Use, access.Read, access.Write), access.To(access.Write, access.Resource{Type: access.Orgs}))...)
+		return p.token(t, p.root, append(may(0, "", access.Use, access.Read, access.Write),
+			access.To(access.Write, access.Resource{Type: access.Orgs}))...)
 	}
 	p := start(t, nil)
 	token := writer(p)
 	p.want(t, 404, token, "GET", at, "")
-	if a := p.want(t, 403, token, "PUT", at, `{"data":{"a":"1"},"options":{"cas":0}}`); !strings.Contains(a.said(), "--vault-api-new-orgs") {
+	if a := p.want(t, 403, token, "PUT", at, `{"data":{"a":"1"},"options":{"cas":0}}`); !strings.Contains(a.said(),
+		"--vault-api-new-orgs") {
 		t.Errorf("refused: %s", a.body)
 	}
 	p = start(t, func(c *vaultapi.Config) { c.NewOrgs = true })
@@ -132,13 +141,14 @@ func TestNewOrganisations(t *testing.T) {
 	p.want(t, 200, global, "GET", at, "")
 	org, err := id.Parse(elsewhere)
 	must(t, err)
-	if o, err := p.users.OrgByID(t.Context(), p.caller(t, p.root), org); err != nil || !strings.Contains(o.Name, elsewhere) {
+	if o, err := p.users.OrgByID(t.Context(), p.caller(t, p.root), org); err != nil || !strings.Contains(o.Name,
+		elsewhere) {
 		t.Errorf("made as %+v, %v", o, err)
 	}
 }
 
-// writers are clients that each add secrets of their own to one organisation as InfluxDB does: read, change, write with cas. It
-// tells how many writes were refused, and what is missing in the end.
+// writers are clients that each add secrets of their own to one organisation as InfluxDB does: read, change, write with
+// cas. It tells how many writes were refused, and what is missing in the end.
 func writers(t *testing.T, p *parts, clients, each int) (refused int, missing []string) {
 	t.Helper()
 	at := "secret/data/" + p.org.String()
@@ -153,7 +163,8 @@ func writers(t *testing.T, p *parts, clients, each int) (refused int, missing []
 				if a.Data.Data[k] = v; i > 0 {
 					delete(a.Data.Data, fmt.Sprintf("c%02d/%d", c, i-1))
 				}
-				body, err := json.Marshal(map[string]any{"data": a.Data.Data, "options": map[string]any{"cas": a.Data.Metadata.Version}})
+				body, err := json.Marshal(map[string]any{"data": a.Data.Data,
+					"options": map[string]any{"cas": a.Data.Metadata.Version}})
 				if err != nil {
 					t.Error(err)
 					return

@@ -66,22 +66,26 @@ func start(t testing.TB, change func(*vaultapi.Config)) *parts {
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, data.Close()) })
-	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	keys, err := keyring.OpenOrInit(t.Context(), data,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	t.Cleanup(keys.Close)
 	p := &parts{store: &sealable{Store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10})}}
 	log := slog.New(slog.DiscardHandler)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log, Stdout: io.Discard})
+	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
+		Logger: log, Stdout: io.Discard})
 	must(t, err)
 	guard := access.NewGuard(trail)
 	p.logins, err = authn.New(authn.Config{KV: data, Guard: guard, Logger: log, BcryptCost: 4})
 	must(t, err)
-	p.users, err = directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: p.logins, Secrets: p.store, Logger: log})
+	p.users, err = directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: p.logins, Secrets: p.store,
+		Logger: log})
 	must(t, err)
 	book, err := notes.New(data, bytes.Repeat([]byte("n"), 32), bytes.Repeat([]byte("c"), 32))
 	must(t, err)
 	p.secrets = secret.NewService(p.store, guard, p.users, nil, secret.Limits{})
-	c := vaultapi.Config{Guard: guard, Authn: p.logins, Directory: p.users, Secrets: p.secrets, Store: p.store, Notes: book, Logger: log}
+	c := vaultapi.Config{Guard: guard, Authn: p.logins, Directory: p.users, Secrets: p.secrets, Store: p.store,
+		Notes: book, Logger: log}
 	if change != nil {
 		change(&c)
 	}
@@ -91,10 +95,12 @@ func start(t testing.TB, change func(*vaultapi.Config)) *parts {
 	t.Cleanup(server.Close)
 	p.url = server.URL
 	nobody := &access.Caller{Principal: &access.Principal{}}
-	o, err := p.users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme", Bucket: "metrics"})
+	o, err := p.users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme",
+		Bucket: "metrics"})
 	must(t, err)
 	p.org = o.Org.ID
-	p.root = p.token(t, o.Token, append(access.Operator(), access.To(access.Use, access.Resource{Type: access.Secrets}))...)
+	p.root = p.token(t, o.Token, append(access.Operator(),
+		access.To(access.Use, access.Resource{Type: access.Secrets}))...)
 	return p
 }
 
@@ -109,7 +115,8 @@ func (p *parts) caller(t testing.TB, token string) *access.Caller {
 // token makes a token in the first organisation.
 func (p *parts) token(t testing.TB, by string, ps ...access.Permission) string {
 	t.Helper()
-	_, token, err := p.users.Authorize(t.Context(), p.caller(t, by), directory.NewAuthorization{OrgID: p.org, Permissions: ps})
+	_, token, err := p.users.Authorize(t.Context(), p.caller(t, by), directory.NewAuthorization{OrgID: p.org,
+		Permissions: ps})
 	must(t, err)
 	return token
 }

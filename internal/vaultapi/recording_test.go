@@ -118,7 +118,8 @@ func recordings(t *testing.T) []string {
 var placeholder = regexp.MustCompile(`\$\{(\w+)\}`)
 
 var forms = map[string]string{
-	"uuid": `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, "time": `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z`, "token": `\S+`,
+	"uuid": `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
+	"time": `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z`, "token": `\S+`,
 }
 
 // fits reports whether a text is what was recorded, placeholders filled in.

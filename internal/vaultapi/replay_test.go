@@ -25,8 +25,8 @@ type replay struct {
 	orgs  map[string]id.ID
 }
 
-// TestRecordings sends what was once sent to a real Vault and compares the answers: status, headers and JSON. What differs
-// must be in the table deliberately, and all of the table must be needed.
+// TestRecordings sends what was once sent to a real Vault and compares the answers: status, headers and JSON. What
+// differs must be in the table deliberately, and all of the table must be needed.
 func TestRecordings(t *testing.T) {
 	r := &replay{parts: start(t, nil), orgs: make(map[string]id.ID)}
 	r.saved = map[string]string{"root": r.root}
@@ -121,7 +121,8 @@ func (r *replay) mint(t *testing.T, x exchange) {
 	}
 	must(t, json.Unmarshal([]byte(x.body), &body))
 	app := r.orgs["app"]
-	n := directory.Child{Renewable: body.Renewable == nil || *body.Renewable, Display: "token", Path: "auth/token/create", Meta: body.Meta}
+	n := directory.Child{Renewable: body.Renewable == nil || *body.Renewable, Display: "token",
+		Path: "auth/token/create", Meta: body.Meta}
 	if body.Display != "" {
 		n.Display += "-" + body.Display
 	}
@@ -155,7 +156,9 @@ func (r *replay) filled(s string) string {
 	})
 }
 
-var noRedirect = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var noRedirect = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+	return http.ErrUseLastResponse
+}}
 
 func (r *replay) do(t *testing.T, x exchange) (*http.Response, string) {
 	t.Helper()

@@ -1,6 +1,6 @@
-// Package vaultapi serves the KV v2 HTTP API below /v1/: what Vault's clients ask to keep and read secrets, over the same
-// services of identity and secret as InfluxDB's API. It puts together its parts: mount has the secrets, system what is
-// asked of the server and of tokens, and dialect what all of them share.
+// Package vaultapi serves the KV v2 HTTP API below /v1/: what Vault's clients ask to keep and read secrets, over the
+// same services of identity and secret as InfluxDB's API. It puts together its parts: mount has the secrets, system
+// what is asked of the server and of tokens, and dialect what all of them share.
 package vaultapi
 
 import (
@@ -103,12 +103,14 @@ func New(c Config) (*Server, error) {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	s := &Server{Config: c, metrics: newMetrics(c.Metrics), strangers: rate.NewLimiter(strangersPerSecond, strangersAtOnce)}
+	s := &Server{Config: c, metrics: newMetrics(c.Metrics), strangers: rate.NewLimiter(strangersPerSecond,
+		strangersAtOnce)}
 	m := mount.New(mount.Config{Path: c.Mount, Secrets: c.Secrets, Orgs: c.Directory, Notes: c.Notes, Guard: c.Guard,
 		Refresh: c.Refresh, NewOrgs: c.NewOrgs, Merge: c.Merge})
-	sys := system.New(system.Config{Mount: c.Mount, Store: c.Store, Guard: c.Guard, Directory: c.Directory, Capabilities: m.Capabilities})
-	roles := approle.New(approle.Config{Directory: c.Directory, Guard: c.Guard, Strangers: s.strangers, AuthBody: sys.AuthBody,
-		Permission: system.Permission, Policies: system.Policies})
+	sys := system.New(system.Config{Mount: c.Mount, Store: c.Store, Guard: c.Guard, Directory: c.Directory,
+		Capabilities: m.Capabilities})
+	roles := approle.New(approle.Config{Directory: c.Directory, Guard: c.Guard, Strangers: s.strangers,
+		AuthBody: sys.AuthBody, Permission: system.Permission, Policies: system.Policies})
 	s.routes = []route{
 		{path: "sys/health", open: true, do: sys.Health},
 		{path: "sys/seal-status", open: true, do: sys.SealStatus},
@@ -164,7 +166,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve answers, and tells which route it was and with what it was answered.
-func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, id string) (asked string, status int, err error) {
+func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Request,
+	id string) (asked string, status int, err error) {
 	var share inflight.Share
 	defer func() { share.Close() }()
 	answer, asked, err := s.answer(ctx, w, r, id, &share)
@@ -186,14 +189,17 @@ func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 }
 
 // answer finds the route and who is asking, and runs the handler.
-func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, id string, share *inflight.Share) (a *dialect.Answer, asked string, err error) {
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, id string,
+	share *inflight.Share) (a *dialect.Answer, asked string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			s.Logger.Error("a handler panicked", "path", asked, "request", id, "panic", p, "stack", string(debug.Stack()))
-			err = errs.New(errs.Internal, "an internal error has occurred; the server's log has the details under request %s", id)
+			s.Logger.Error("a handler panicked", "path", asked, "request", id, "panic", p, "stack",
+				string(debug.Stack()))
+			err = errs.New(errs.Internal, "an internal error has occurred; the server's log has the details "+
+				"under request %s", id)
 		}
 	}()
 	below := strings.TrimPrefix(r.URL.Path, Prefix)
@@ -228,7 +234,8 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if r.Body != nil {
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 	}
-	if r.Header.Get("X-Vault-Wrap-TTL") != "" && !(found.wraps && strings.HasSuffix(below, "/secret-id") && op == dialect.Write) {
+	if r.Header.Get("X-Vault-Wrap-TTL") != "" && !(found.wraps && strings.HasSuffix(below,
+		"/secret-id") && op == dialect.Write) {
 		return nil, found.path, errWrapping
 	}
 	a, err = found.do(q)
@@ -270,7 +277,8 @@ func (s *Server) unknown(r *dialect.Request) (*dialect.Answer, error) {
 		return nil, dialect.NotAllowed(nil)
 	}
 	if strings.HasPrefix(r.Path, "sys/") {
-		return nil, &dialect.Error{Status: http.StatusNotFound, Errors: []string{"1 error occurred:\n\t* unsupported path\n\n"}}
+		return nil, &dialect.Error{Status: http.StatusNotFound,
+			Errors: []string{"1 error occurred:\n\t* unsupported path\n\n"}}
 	}
 	return nil, &dialect.Error{Status: http.StatusNotFound,
 		Errors: []string{fmt.Sprintf("no handler for route %q. route entry not found.", errs.Clip(r.Path))}}
@@ -296,7 +304,8 @@ func requestID() string {
 // log writes what happened: a fault of ours always, the rest only when asked for. Paths hold names, and are left out.
 func (s *Server) log(ctx context.Context, id, method, asked string, status int, took time.Duration, err error) {
 	switch {
-	case err != nil && (status == http.StatusInternalServerError || errors.Is(err, kv.ErrFault)) && !errors.Is(err, context.Canceled):
+	case err != nil && (status == http.StatusInternalServerError || errors.Is(err, kv.ErrFault)) && !errors.Is(err,
+		context.Canceled):
 		s.Logger.Error("a request failed", "request", id, "method", method, "path", Prefix+asked, "error", err)
 	case s.Logger.Enabled(ctx, slog.LevelDebug):
 		s.Logger.Debug("request", "request", id, "method", method, "path", Prefix+asked, "status", status, "took", took)

@@ -12,7 +12,8 @@ import (
 func TestChildToken(t *testing.T) {
 	p := start(t, nil)
 	p.want(t, 200, p.root, "PUT", "secret/data/acme", `{"data":{"a":"1","b":"2"}}`)
-	auth, parent, err := p.users.Authorize(t.Context(), p.caller(t, p.root), newAuth(p, append(may(p.org, "", access.Use), may(p.org, "a", access.Use)...)))
+	auth, parent, err := p.users.Authorize(t.Context(), p.caller(t, p.root),
+		newAuth(p, append(may(p.org, "", access.Use), may(p.org, "a", access.Use)...)))
 	must(t, err)
 	create := func(token, body string) string {
 		t.Helper()
@@ -31,7 +32,8 @@ func TestChildToken(t *testing.T) {
 	if a := p.want(t, 400, child, "PUT", "auth/token/renew-self", ""); a.said() != "lease is not renewable" {
 		t.Errorf("renewed: %s", a.body)
 	}
-	for _, body := range []string{`{"policies":["write:secrets"]}`, `{"num_uses":1}`, `{"type":"batch"}`, `{"period":"1h"}`, `{"id":"mine"}`, `{"ttl":"soon"}`, `{"ttl":"-1h"}`, `{"meta":"x"}`} {
+	for _, body := range []string{`{"policies":["write:secrets"]}`, `{"num_uses":1}`, `{"type":"batch"}`,
+		`{"period":"1h"}`, `{"id":"mine"}`, `{"ttl":"soon"}`, `{"ttl":"-1h"}`, `{"meta":"x"}`} {
 		p.want(t, 400, parent, "POST", "auth/token/create", body)
 	}
 	p.want(t, 403, parent, "POST", "auth/token/create", `{"no_parent":true}`)
@@ -81,7 +83,8 @@ func TestLastingToken(t *testing.T) {
 	p := start(t, nil)
 	token := p.token(t, p.root, may(p.org, "", access.Use)...)
 	a := p.want(t, 200, token, "GET", "auth/token/lookup-self", "")
-	if a.Data.TTL != 0 || !strings.Contains(a.body, `"expire_time":null`) || !strings.Contains(a.body, `"renewable":false`) {
+	if a.Data.TTL != 0 || !strings.Contains(a.body, `"expire_time":null`) || !strings.Contains(a.body,
+		`"renewable":false`) {
 		t.Errorf("it is told: %s", a.body)
 	}
 	if a := p.want(t, 400, token, "POST", "auth/token/renew-self", ""); a.said() != "lease is not renewable" {

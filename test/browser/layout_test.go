@@ -16,8 +16,8 @@ var windows = [][2]int64{{320, 256}, {768, 900}, {1024, 768}, {1440, 900}, {1920
 // texts are the sizes of text, in px, that a reader may have set in the browser.
 var texts = []int64{16, 32}
 
-// misplaced tells what is too wide, what is too small to be hit, and which entry of the menu lies outside it. A link within a
-// sentence may be as high as its line.
+// misplaced tells what is too wide, what is too small to be hit, and which entry of the menu lies outside it. A link
+// within a sentence may be as high as its line.
 const misplaced = `(() => {
 	const wrong = [], root = document.documentElement;
 	const of = (e) => e.tagName + ' ' + (e.textContent || e.getAttribute('aria-label') || e.name || '').trim().slice(0, 30);
@@ -45,7 +45,8 @@ const misplaced = `(() => {
 func (b *tab) eachSize(f func(name string)) {
 	b.Helper()
 	for _, text := range texts {
-		call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: text, Fixed: text * 13 / 16}})
+		call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: text,
+			Fixed: text * 13 / 16}})
 		for _, w := range windows {
 			b.run(chromedp.EmulateViewport(w[0], w[1]))
 			f(fmt.Sprintf("%dx%d-text-%d", w[0], w[1], text))
@@ -78,7 +79,8 @@ func TestLayout(t *testing.T) {
 	b.eachSize(func(size string) {
 		js[bool](b, "connection.banner.hidden = true")
 		before := js[string](b, place)
-		js[bool](b, "connection.show('The server cannot be reached. What you typed is still here; trying again…'); true")
+		js[bool](b, "connection.show('The server cannot be reached. What you typed is still here; trying "+
+			"again…'); true")
 		if after := js[string](b, place); after != before {
 			t.Errorf("at %s the banner moves the page: %s, then %s", size, before, after)
 		}
@@ -102,9 +104,11 @@ func TestLayout(t *testing.T) {
 
 	js[bool](b, "document.querySelector('header .me button').click(), true")
 	b.at("/signin")
-	js[bool](b, "document.querySelector('#username').value = 'ada', document.querySelector('#password').value = 'wrong', document.querySelector('main .button').click(), true")
+	js[bool](b, "document.querySelector('#username').value = 'ada', document.querySelector('#password').value = "+
+		"'wrong', document.querySelector('main .button').click(), true")
 	b.until("document.querySelector('main form .note')")
-	if gap := js[float64](b, "document.querySelector('main form .note').getBoundingClientRect().top - document.querySelector('main h1').getBoundingClientRect().bottom"); gap < 8 {
+	if gap := js[float64](b, "document.querySelector('main form .note').getBoundingClientRect().top - "+
+		"document.querySelector('main h1').getBoundingClientRect().bottom"); gap < 8 {
 		t.Errorf("what was refused lies %v px below the heading", gap)
 	}
 	look("state-signin-refused")

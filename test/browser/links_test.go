@@ -11,8 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestLinksFromOtherSites: who is signed in and follows a link on another site is there, and what that site sends or frames is
-// still refused.
+// TestLinksFromOtherSites: who is signed in and follows a link on another site is there, and what that site sends or
+// frames is still refused.
 func TestLinksFromOtherSites(t *testing.T) {
 	b := openTab(t, startServer(t))
 	org := b.setUp()
@@ -20,7 +20,8 @@ func TestLinksFromOtherSites(t *testing.T) {
 	path := org + "/secret?key=" + url.QueryEscape("db/password")
 	wiki := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, `<a href="%[1]s%[2]s">the password</a><form method="post" action="%[1]s/signout"><button>Away</button></form>`, b.srv.url, path)
+		fmt.Fprintf(w,
+			`<a href="%[1]s%[2]s">the password</a><form method="post" action="%[1]s/signout"><button>Away</button></form>`, b.srv.url, path)
 	}))
 	t.Cleanup(wiki.Close)
 	elsewhere := strings.Replace(wiki.URL, "127.0.0.1", "localhost", 1) // another site, as browsers see it

@@ -1,4 +1,5 @@
-// Package approle lets programs log in with a role's ID and a secret ID of it, and those who may make tokens manage the roles.
+// Package approle lets programs log in with a role's ID and a secret ID of it, and those who may make
+// tokens manage the roles.
 package approle
 
 import (
@@ -146,9 +147,10 @@ func (h *Handlers) read(r *dialect.Request, name string) (*dialect.Answer, error
 	}
 	policies := slices.DeleteFunc(h.Policies(role.Permissions), func(p string) bool { return p == "default" })
 	return &dialect.Answer{Data: map[string]any{
-		"bind_secret_id": true, "token_policies": policies, "token_ttl": seconds(role.TTL), "token_max_ttl": seconds(role.MaxTTL),
-		"secret_id_num_uses": role.SecretIDUses, "secret_id_ttl": seconds(role.SecretIDTTL), "secret_id_bound_cidrs": role.SecretIDFrom,
-		"token_type": "service", "token_num_uses": 0, "token_period": 0,
+		"bind_secret_id": true, "token_policies": policies, "token_ttl": seconds(role.TTL),
+		"token_max_ttl": seconds(role.MaxTTL), "secret_id_num_uses": role.SecretIDUses,
+		"secret_id_ttl": seconds(role.SecretIDTTL), "secret_id_bound_cidrs": role.SecretIDFrom, "token_type": "service",
+		"token_num_uses": 0, "token_period": 0,
 	}}, nil
 }
 
@@ -160,9 +162,10 @@ func (h *Handlers) set(r *dialect.Request, name string) error {
 	if err != nil {
 		return err
 	}
-	if others := body.Ignored("token_policies", "policies", "token_ttl", "token_max_ttl", "secret_id_num_uses", "secret_id_ttl",
-		"secret_id_bound_cidrs", "bind_secret_id"); others != nil {
-		return dialect.Refuse("a role here has token_policies, token_ttl, token_max_ttl, secret_id_num_uses, secret_id_ttl and secret_id_bound_cidrs: " + others[0])
+	if others := body.Ignored("token_policies", "policies", "token_ttl", "token_max_ttl", "secret_id_num_uses",
+		"secret_id_ttl", "secret_id_bound_cidrs", "bind_secret_id"); others != nil {
+		return dialect.Refuse("a role here has token_policies, token_ttl, token_max_ttl, secret_id_num_uses, " +
+			"secret_id_ttl and secret_id_bound_cidrs: " + others[0])
 	}
 	if body.Has("bind_secret_id") {
 		if bind, err := body.Bool("bind_secret_id"); err != nil || !bind {
@@ -194,7 +197,8 @@ func (h *Handlers) set(r *dialect.Request, name string) error {
 		}
 		role.Permissions = append(role.Permissions, p)
 	}
-	for field, d := range map[string]*time.Duration{"token_ttl": &role.TTL, "token_max_ttl": &role.MaxTTL, "secret_id_ttl": &role.SecretIDTTL} {
+	for field, d := range map[string]*time.Duration{"token_ttl": &role.TTL, "token_max_ttl": &role.MaxTTL,
+		"secret_id_ttl": &role.SecretIDTTL} {
 		if body.Has(field) {
 			if *d, err = body.Duration(field); err != nil {
 				return err
@@ -244,7 +248,8 @@ func (h *Handlers) makeSecretID(r *dialect.Request, name string) (*dialect.Answe
 	if !kept.ExpiresAt.IsZero() {
 		ttl = seconds(kept.ExpiresAt.Sub(kept.CreatedAt))
 	}
-	data := map[string]any{"secret_id": secretID, "secret_id_accessor": kept.ID.String(), "secret_id_num_uses": kept.Uses, "secret_id_ttl": ttl}
+	data := map[string]any{"secret_id": secretID, "secret_id_accessor": kept.ID.String(),
+		"secret_id_num_uses": kept.Uses, "secret_id_ttl": ttl}
 	if wrap == 0 {
 		return &dialect.Answer{Data: data}, nil
 	}
@@ -283,7 +288,8 @@ func (h *Handlers) destroy(r *dialect.Request, name string) error {
 	}
 	which, err := id.Parse(accessor)
 	if err != nil {
-		return &dialect.Error{Status: http.StatusBadRequest, Errors: []string{fmt.Sprintf("%q is no accessor of a secret ID", errs.Clip(accessor))}}
+		return &dialect.Error{Status: http.StatusBadRequest,
+			Errors: []string{fmt.Sprintf("%q is no accessor of a secret ID", errs.Clip(accessor))}}
 	}
 	return h.Directory.DestroySecretID(r.Context(), r.Caller, name, which)
 }

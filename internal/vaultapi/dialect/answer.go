@@ -1,5 +1,5 @@
-// Package dialect is what all requests and answers of the KV v2 HTTP API have in common: the operations, the envelope of
-// answers, the form of errors, and how loosely bodies are read.
+// Package dialect is what all requests and answers of the KV v2 HTTP API have in common: the operations, the envelope
+// of answers, the form of errors, and how loosely bodies are read.
 package dialect
 
 import (
@@ -33,7 +33,8 @@ type Answer struct {
 type Error struct {
 	Status int
 	Errors []string
-	// Answer, where it is not nil, is the body in the place of the texts: an entry whose version is deleted is 404 with data.
+	// Answer, where it is not nil, is the body in the place of the texts: an entry whose version is
+	// deleted is 404 with data.
 	Answer *Answer
 	// Empty leaves the body out.
 	Empty bool
@@ -76,8 +77,8 @@ func (e *Error) As(target any) bool {
 // Refuse makes an error of 400 with the sentence.
 func Refuse(text string) *Error { return &Error{Status: http.StatusBadRequest, Errors: []string{text}} }
 
-// NotFound is the answer where nothing is, to somebody who may know. It says nothing more: clients take any error text for
-// a failure.
+// NotFound is the answer where nothing is, to somebody who may know. It says nothing more: clients take any
+// error text for a failure.
 func NotFound() *Error { return &Error{Status: http.StatusNotFound} }
 
 // The texts that clients look for.
@@ -94,16 +95,18 @@ func NotKnown(cause error) *Error {
 
 // NotAllowed is the refusal of somebody known who may not do this.
 func NotAllowed(cause error) *Error {
-	return &Error{Status: http.StatusForbidden, Errors: []string{"1 error occurred:\n\t* " + Denied + "\n\n"}, cause: cause}
+	return &Error{Status: http.StatusForbidden, Errors: []string{"1 error occurred:\n\t* " + Denied + "\n\n"},
+		cause: cause}
 }
 
 // Unsupported is the refusal of an operation that the path lacks.
 func Unsupported() *Error {
-	return &Error{Status: http.StatusMethodNotAllowed, Errors: []string{"1 error occurred:\n\t* unsupported operation\n\n"}}
+	return &Error{Status: http.StatusMethodNotAllowed,
+		Errors: []string{"1 error occurred:\n\t* unsupported operation\n\n"}}
 }
 
-// ErrorOf gives any error the form it has outside. It is never 429, which old clients take for success, nor 412, which new
-// ones send again (a condition that does not hold is 400).
+// ErrorOf gives any error the form it has outside. It is never 429, which old clients take for success, nor 412, which
+// new ones send again (a condition that does not hold is 400).
 func ErrorOf(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

@@ -17,7 +17,8 @@ import (
 	"strongroom/internal/jsontext"
 )
 
-// Body is the members of a request's JSON object. What a member must be is for its reader to say: numbers may come as texts.
+// Body is the members of a request's JSON object. What a member must be is for its reader to say:
+// numbers may come as texts.
 type Body map[string]json.RawMessage
 
 const mergePatch = "application/merge-patch+json"
@@ -34,7 +35,8 @@ func (r *Request) ReadBody() (Body, error) {
 	var passed *http.MaxBytesError
 	switch {
 	case errors.As(err, &passed):
-		return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)", passed.Limit)
+		return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)",
+			passed.Limit)
 	case errs.Is(err, errs.Unavailable):
 		return nil, err
 	case err != nil:

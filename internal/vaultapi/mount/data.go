@@ -39,7 +39,8 @@ func (m *Mount) readData(r *dialect.Request, t target) (*dialect.Answer, error) 
 	}
 	about := versionData(int64(e.Version), e.At, e.Deleted, e.Destroyed, n.Custom)
 	if !e.Deleted.IsZero() || e.Destroyed {
-		return nil, &dialect.Error{Status: http.StatusNotFound, Answer: &dialect.Answer{Data: map[string]any{"data": nil, "metadata": about}}}
+		return nil, &dialect.Error{Status: http.StatusNotFound,
+			Answer: &dialect.Answer{Data: map[string]any{"data": nil, "metadata": about}}}
 	}
 	raw := append([]byte(`{"data":`), entryOf(e.Value)...)
 	return m.values(raw, about)
@@ -156,8 +157,9 @@ func texts(t target, data dialect.Body) (map[string]secret.Value, error) {
 	for k, raw := range data {
 		v, ok := text(raw)
 		if !ok {
-			return nil, dialect.Refuse(fmt.Sprintf("the secret %q must be a text and is a %s: an organization's map holds texts alone; "+
-				"write it as an entry of its own, %s/<name>; nothing was changed", errs.Clip(k), dialect.Kind(raw), errs.Clip(t.said)))
+			return nil, dialect.Refuse(fmt.Sprintf("the secret %q must be a text and is a %s: an organization's map "+
+				"holds texts alone; write it as an entry of its own, %s/<name>; nothing was changed", errs.Clip(k),
+				dialect.Kind(raw), errs.Clip(t.said)))
 		}
 		values[k] = v
 	}
@@ -259,7 +261,8 @@ func (m *Mount) patchData(r *dialect.Request, t target) (*dialect.Answer, error)
 	return a, err
 }
 
-func (m *Mount) patchOrg(r *dialect.Request, t target, data dialect.Body, cas *int, n notes.Note) (*dialect.Answer, error) {
+func (m *Mount) patchOrg(r *dialect.Request, t target, data dialect.Body, cas *int,
+	n notes.Note) (*dialect.Answer, error) {
 	change := secret.Change{At: wide(cas)}
 	for k, raw := range data {
 		if dialect.Kind(raw) == "null" {
@@ -278,17 +281,19 @@ func (m *Mount) patchOrg(r *dialect.Request, t target, data dialect.Body, cas *i
 	return written(out.Version, n), nil
 }
 
-func (m *Mount) patchSecret(r *dialect.Request, t target, data dialect.Body, cas *int, n notes.Note) (*dialect.Answer, error) {
-	out, err := m.Secrets.Update(r.Context(), r.Caller, t.org, t.name, cas, func(was secret.Value) (secret.Value, error) {
-		next := make(dialect.Body)
-		if err := json.Unmarshal(entryOf(was), &next); err != nil {
-			return secret.Value{}, err
-		}
-		if err := merge(next, data, 0); err != nil {
-			return secret.Value{}, err
-		}
-		return valueOf(next)
-	})
+func (m *Mount) patchSecret(r *dialect.Request, t target, data dialect.Body, cas *int,
+	n notes.Note) (*dialect.Answer, error) {
+	out, err := m.Secrets.Update(r.Context(), r.Caller, t.org, t.name, cas,
+		func(was secret.Value) (secret.Value, error) {
+			next := make(dialect.Body)
+			if err := json.Unmarshal(entryOf(was), &next); err != nil {
+				return secret.Value{}, err
+			}
+			if err := merge(next, data, 0); err != nil {
+				return secret.Value{}, err
+			}
+			return valueOf(next)
+		})
 	if errs.Is(err, errs.NotFound) {
 		return nil, m.unpatched(r, t, n, err)
 	}

@@ -26,11 +26,12 @@ type versionState struct {
 }
 
 // metadata is the answer about an entry.
-func metadata(current int64, created, updated time.Time, versions map[string]versionState, oldest int64, n notes.Note) *dialect.Answer {
+func metadata(current int64, created, updated time.Time, versions map[string]versionState, oldest int64,
+	n notes.Note) *dialect.Answer {
 	return &dialect.Answer{Data: map[string]any{
-		"cas_required": n.CASRequired, "created_time": created.UTC().Format(time.RFC3339Nano), "current_version": current,
-		"custom_metadata": n.Custom, "delete_version_after": "0s", "max_versions": 0, "oldest_version": oldest,
-		"updated_time": updated.UTC().Format(time.RFC3339Nano), "versions": versions,
+		"cas_required": n.CASRequired, "created_time": created.UTC().Format(time.RFC3339Nano),
+		"current_version": current, "custom_metadata": n.Custom, "delete_version_after": "0s", "max_versions": 0,
+		"oldest_version": oldest, "updated_time": updated.UTC().Format(time.RFC3339Nano), "versions": versions,
 	}}
 }
 
@@ -64,7 +65,8 @@ func (m *Mount) readMetadata(r *dialect.Request, t target) (*dialect.Answer, err
 	versions := make(map[string]versionState, len(info.Versions))
 	oldest := int64(0)
 	for _, v := range info.Versions {
-		e := versionState{Created: v.At.UTC().Format(time.RFC3339Nano), Deleted: stamp(v.Deleted), Destroyed: v.Destroyed}
+		e := versionState{Created: v.At.UTC().Format(time.RFC3339Nano), Deleted: stamp(v.Deleted),
+			Destroyed: v.Destroyed}
 		if v.Number == info.Version && !info.Deleted.IsZero() {
 			e.Deleted = stamp(info.Deleted)
 		}
@@ -147,7 +149,8 @@ func (m *Mount) note(r *dialect.Request, t target, body dialect.Body, required b
 			delete(custom, k)
 		}
 	}
-	if set, err = dialect.Body(map[string]json.RawMessage{"custom_metadata": encoded(custom)}).TextMap("custom_metadata"); err != nil {
+	if set, err = dialect.Body(map[string]json.RawMessage{"custom_metadata": encoded(custom)}).TextMap(
+		"custom_metadata"); err != nil {
 		return err
 	}
 	var refused error
@@ -198,7 +201,8 @@ const (
 
 func validCustom(custom map[string]string) error {
 	refuse := func(format string, args ...any) error {
-		return dialect.Refuse("1 error occurred:\n\t* custom_metadata validation failed: " + fmt.Sprintf(format, args...) + "\n\n")
+		return dialect.Refuse("1 error occurred:\n\t* custom_metadata validation failed: " + fmt.Sprintf(format,
+			args...) + "\n\n")
 	}
 	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
 	if len(custom) > maxCustom {
@@ -209,7 +213,8 @@ func validCustom(custom map[string]string) error {
 		case len(k) == 0 || len(k) > maxCustomKey:
 			return refuse("length of key %q is %d but must be 0 < len(key) <= %d", errs.Clip(k), len(k), maxCustomKey)
 		case len(v) == 0 || len(v) > maxCustomValue:
-			return refuse("length of value for key %q is %d but must be 0 < len(value) <= %d", errs.Clip(k), len(v), maxCustomValue)
+			return refuse("length of value for key %q is %d but must be 0 < len(value) <= %d", errs.Clip(k), len(v),
+				maxCustomValue)
 		case strings.ContainsFunc(k, unprintable):
 			return refuse("key %q contains unprintable characters", errs.Clip(k))
 		case strings.ContainsFunc(v, unprintable):
@@ -247,7 +252,8 @@ func (m *Mount) mark(mark secret.Mark) func(*dialect.Request, target) (*dialect.
 		case len(versions) == 0:
 			return nil, dialect.Refuse("No version number provided")
 		case t.whole():
-			return nil, dialect.Refuse("an organization's versions are not kept; the versions of each of its secrets are: " +
+			return nil, dialect.Refuse("an organization's versions are not kept; the versions of each of its " +
+				"secrets are: " +
 				t.kind + "/" + errs.Clip(t.said) + "/<name>")
 		}
 		return nil, m.Secrets.Mark(r.Context(), r.Caller, t.org, t.name, mark, versions)
@@ -295,8 +301,9 @@ func (m *Mount) list(r *dialect.Request, t target) (*dialect.Answer, error) {
 	}
 	a := &dialect.Answer{Data: map[string]any{"keys": slices.Sorted(maps.Keys(keys))}}
 	if left > 0 {
-		a.Warnings = []string{fmt.Sprintf("%d secrets of the organization have names that are no paths (they begin or end with a slash, "+
-			"or have empty parts or dots); they are among the data of %s", left, errs.Clip(t.said))}
+		a.Warnings = []string{fmt.Sprintf("%d secrets of the organization have names that are no paths (they begin "+
+			"or end with a slash, or have empty parts or dots); they are among the data of %s", left,
+			errs.Clip(t.said))}
 	}
 	return a, nil
 }
@@ -366,7 +373,8 @@ func (m *Mount) subkeys(r *dialect.Request, t target) (*dialect.Answer, error) {
 	for k := range o.Secrets {
 		keys[k] = nil
 	}
-	return &dialect.Answer{Data: map[string]any{"metadata": versionData(o.Version, o.Changed, time.Time{}, false, n.Custom), "subkeys": keys}}, err
+	return &dialect.Answer{Data: map[string]any{"metadata": versionData(o.Version, o.Changed, time.Time{}, false,
+		n.Custom), "subkeys": keys}}, err
 }
 
 func (m *Mount) subkeysOf(r *dialect.Request, t target, version, depth int) (*dialect.Answer, error) {

@@ -1,5 +1,5 @@
-// Package mount is the KV v2 mount: an organisation as one entry, the map of all its secrets, and each secret as an entry below
-// it. What these entries cannot be is refused with a sentence, and nothing half stored.
+// Package mount is the KV v2 mount: an organisation as one entry, the map of all its secrets, and each secret as an
+// entry below it. What these entries cannot be is refused with a sentence, and nothing half stored.
 package mount
 
 import (
@@ -113,7 +113,8 @@ func (m *Mount) top(r *dialect.Request, kind string, slash bool) (*dialect.Answe
 // entry answers what is asked of an organisation or of a secret.
 func (m *Mount) entry(r *dialect.Request, t target) (*dialect.Answer, error) {
 	handlers := map[string]map[dialect.Op]func(*dialect.Request, target) (*dialect.Answer, error){
-		"data": {dialect.Read: m.readData, dialect.Write: m.writeData, dialect.Patch: m.patchData, dialect.Delete: m.deleteData},
+		"data": {dialect.Read: m.readData, dialect.Write: m.writeData, dialect.Patch: m.patchData,
+			dialect.Delete: m.deleteData},
 		"metadata": {dialect.Read: m.readMetadata, dialect.Write: m.writeMetadata, dialect.Patch: m.writeMetadata,
 			dialect.Delete: m.deleteMetadata, dialect.List: m.list},
 		"delete":   {dialect.Write: m.mark(secret.DeleteVersion)},
@@ -138,8 +139,8 @@ func (m *Mount) entry(r *dialect.Request, t target) (*dialect.Answer, error) {
 	return a, m.unseen(r, t, err)
 }
 
-// unseen tells of an organisation that is not there. To read it is 404, for those who may read all there are; to write is
-// refused, since 404 would be taken for success by those who ask again.
+// unseen tells of an organisation that is not there. To read it is 404, for those who may read all there are; to write
+// is refused, since 404 would be taken for success by those who ask again.
 func (m *Mount) unseen(r *dialect.Request, t target, err error) error {
 	if err == nil || !errs.Is(err, errs.NotFound) || r.Op == dialect.Read || r.Op == dialect.List {
 		return err
@@ -153,18 +154,21 @@ func (m *Mount) unseen(r *dialect.Request, t target, err error) error {
 	}
 	text := fmt.Sprintf("%s: there is no organization %q here", dialect.Denied, errs.Clip(t.said))
 	if m.NewOrgs {
-		text += "; a token that may write organizations (influx auth create --vault-client --write-orgs) makes it with its first write, under its ID"
+		text += "; a token that may write organizations (influx auth create --vault-client --write-orgs) makes it " +
+			"with its first write, under its ID"
 	} else {
-		text += "; import it (influxd import), make it (influx org create), or let the first write make it (--vault-api-new-orgs)"
+		text += "; import it (influxd import), make it (influx org create), or let the first write make it " +
+			"(--vault-api-new-orgs)"
 	}
 	return &dialect.Error{Status: http.StatusForbidden, Errors: []string{text}}
 }
 
 // invalidPath is the answer for what is no path of version 2, in the words that clients show.
 func (m *Mount) invalidPath(r *dialect.Request) error {
-	command := map[dialect.Op]string{dialect.Read: "get", dialect.List: "list", dialect.Write: "put", dialect.Patch: "patch", dialect.Delete: "delete"}[r.Op]
-	return warned(r, "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. "+
-		"If using the Vault CLI, use 'vault kv "+command+"' for this operation.")
+	command := map[dialect.Op]string{dialect.Read: "get", dialect.List: "list", dialect.Write: "put",
+		dialect.Patch: "patch", dialect.Delete: "delete"}[r.Op]
+	return warned(r, "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API "+
+		"endpoints to use. If using the Vault CLI, use 'vault kv "+command+"' for this operation.")
 }
 
 // warned is 404 with a warning, for those who may do anything here.
@@ -172,7 +176,8 @@ func warned(r *dialect.Request, text string) error {
 	if !mayAny(r.Caller) {
 		return dialect.NotAllowed(nil)
 	}
-	return &dialect.Error{Status: http.StatusNotFound, Answer: &dialect.Answer{Raw: json.RawMessage("null"), Warnings: []string{text}}}
+	return &dialect.Error{Status: http.StatusNotFound, Answer: &dialect.Answer{Raw: json.RawMessage("null"),
+		Warnings: []string{text}}}
 }
 
 func mayAny(c *access.Caller) bool {
@@ -247,7 +252,8 @@ func (m *Mount) config(r *dialect.Request) (*dialect.Answer, error) {
 	}
 	switch r.Op {
 	case dialect.Read:
-		return &dialect.Answer{Data: map[string]any{"cas_required": false, "delete_version_after": "0s", "max_versions": 0}}, nil
+		return &dialect.Answer{Data: map[string]any{"cas_required": false, "delete_version_after": "0s",
+			"max_versions": 0}}, nil
 	case dialect.Write:
 		body, err := r.ReadBody()
 		if err != nil {
@@ -275,7 +281,8 @@ func settled(body dialect.Body) error {
 	}
 	after, err := body.Duration("delete_version_after")
 	if err == nil && after > 0 {
-		err = dialect.Refuse("delete_version_after is not known here: what is written stays until it is deleted; leave it at 0s")
+		err = dialect.Refuse("delete_version_after is not known here: what is written stays until it is deleted; " +
+			"leave it at 0s")
 	}
 	return err
 }
@@ -291,8 +298,8 @@ func stamp(t time.Time) string {
 // versionData is what answers say of one version.
 func versionData(version int64, at, deleted time.Time, destroyed bool, custom map[string]string) map[string]any {
 	return map[string]any{
-		"created_time": at.UTC().Format(time.RFC3339Nano), "custom_metadata": custom, "deletion_time": stamp(deleted), "destroyed": destroyed,
-		"version": version,
+		"created_time": at.UTC().Format(time.RFC3339Nano), "custom_metadata": custom, "deletion_time": stamp(deleted),
+		"destroyed": destroyed, "version": version,
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 // maxFingerprints bounds how many are kept of all organisations together: some 30 MB.
 const maxFingerprints = 1 << 18
 
-// recent remembers, of the versions that were read last, what their values were, by fingerprints under a key that lives in
-// memory alone.
+// recent remembers, of the versions that were read last, what their values were, by fingerprints under a key that
+// lives in memory alone.
 type recent struct {
 	key []byte
 

@@ -1,8 +1,8 @@
-// Package notes keeps what clients of the KV v2 HTTP API note of secrets beside them: their custom metadata, and whether writes need
-// a version. A secret may have notes before it has a value.
+// Package notes keeps what clients of the KV v2 HTTP API note of secrets beside them: their custom metadata, and
+// whether writes need a version. A secret may have notes before it has a value.
 //
-// A record is notes/<org>/<mac>, where mac is the HMAC-SHA-256 of the secret's name under one key, and its content is sealed
-// with AES-256-GCM under another: whoever has the file learns how many secrets have notes, and no name.
+// A record is notes/<org>/<mac>, where mac is the HMAC-SHA-256 of the secret's name under one key, and its content is
+// sealed with AES-256-GCM under another: whoever has the file learns how many secrets have notes, and no name.
 package notes
 
 import (
@@ -102,8 +102,8 @@ func (b *Book) find(ctx context.Context, org id.ID, name string) (Note, kv.Recor
 	return n, r, err == nil, err
 }
 
-// Change changes the note of a secret, or makes it. It goes on while others change the same one, and gives errs.Conflict
-// where that does not end.
+// Change changes the note of a secret, or makes it. It goes on while others change the same one, and gives
+// errs.Conflict where that does not end.
 func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*Note)) error {
 	for range 10 {
 		n, r, ok, err := b.find(ctx, org, name)

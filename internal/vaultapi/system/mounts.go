@@ -12,9 +12,11 @@ import (
 // described is what there is to say of a mount.
 func described(kind, accessor, description string, options map[string]string) map[string]any {
 	return map[string]any{
-		"accessor": accessor, "config": map[string]any{"default_lease_ttl": 0, "force_no_cache": false, "max_lease_ttl": 0},
-		"deprecation_status": "supported", "description": description, "external_entropy_access": false, "local": false, "options": options,
-		"plugin_version": "", "running_plugin_version": "", "running_sha256": "", "seal_wrap": false, "type": kind, "uuid": "",
+		"accessor": accessor, "config": map[string]any{"default_lease_ttl": 0, "force_no_cache": false,
+			"max_lease_ttl": 0},
+		"deprecation_status": "supported", "description": description, "external_entropy_access": false, "local": false,
+		"options": options, "plugin_version": "", "running_plugin_version": "", "running_sha256": "",
+		"seal_wrap": false, "type": kind, "uuid": "",
 	}
 }
 
@@ -91,8 +93,8 @@ func (s *System) UIMounts(r *dialect.Request) (*dialect.Answer, error) {
 	return &dialect.Answer{Data: map[string]any{"auth": auth, "secret": secrets}}, nil
 }
 
-// UIMount is the question that clients ask first: in which mount a path is, and of which version that is. What is not to be
-// seen is refused and never not found, which they would take for version 1.
+// UIMount is the question that clients ask first: in which mount a path is, and of which version that is. What is not
+// to be seen is refused and never not found, which they would take for version 1.
 func (s *System) UIMount(r *dialect.Request) (*dialect.Answer, error) {
 	if r.Op != dialect.Read {
 		return nil, dialect.Unsupported()
@@ -100,7 +102,8 @@ func (s *System) UIMount(r *dialect.Request) (*dialect.Answer, error) {
 	path := strings.TrimSuffix(strings.TrimPrefix(r.Path, "sys/internal/ui/mounts/"), "/") + "/"
 	if !mayAny(r.Caller) || !strings.HasPrefix(path, s.Mount+"/") {
 		return nil, &dialect.Error{Status: http.StatusForbidden, Errors: []string{fmt.Sprintf(
-			"preflight capability check returned 403, please ensure client's policies grant access to path %q", errs.Clip(path))}}
+			"preflight capability check returned 403, please ensure client's policies grant access to path %q",
+			errs.Clip(path))}}
 	}
 	m := s.kv()
 	m["path"] = s.Mount + "/"

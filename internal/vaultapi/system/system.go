@@ -1,4 +1,5 @@
-// Package system answers what clients of the KV v2 HTTP API ask of the server itself, of its mounts, and of their tokens.
+// Package system answers what clients of the KV v2 HTTP API ask of the server itself, of its
+// mounts, and of their tokens.
 package system
 
 import (
@@ -40,8 +41,8 @@ type System struct {
 // New makes the handlers.
 func New(c Config) *System { return &System{Config: c} }
 
-// checkTime bounds one check of the store, and checkAge is for how long its answer serves: a probe every few milliseconds
-// must not become load.
+// checkTime bounds one check of the store, and checkAge is for how long its answer serves: a probe every few
+// milliseconds must not become load.
 const (
 	checkTime = 3 * time.Second
 	checkAge  = time.Second
@@ -74,9 +75,11 @@ func (s *System) Health(r *dialect.Request) (*dialect.Answer, error) {
 		return nil, err
 	}
 	sealed := s.sealed(r.Context())
-	status := map[string]int{"activecode": http.StatusOK, "sealedcode": http.StatusServiceUnavailable, "uninitcode": http.StatusNotImplemented}
+	status := map[string]int{"activecode": http.StatusOK, "sealedcode": http.StatusServiceUnavailable,
+		"uninitcode": http.StatusNotImplemented}
 	query := r.URL.Query()
-	for _, name := range []string{"activecode", "sealedcode", "uninitcode", "standbycode", "drsecondarycode", "performancestandbycode"} {
+	for _, name := range []string{"activecode", "sealedcode", "uninitcode", "standbycode", "drsecondarycode",
+		"performancestandbycode"} {
 		asked := query.Get(name)
 		if asked == "" {
 			continue
@@ -116,8 +119,8 @@ func (s *System) SealStatus(r *dialect.Request) (*dialect.Answer, error) {
 		return nil, err
 	}
 	return &dialect.Answer{Bare: map[string]any{
-		"type": "strongroom", "initialized": initialized, "sealed": s.sealed(r.Context()), "t": 1, "n": 1, "progress": 0, "nonce": "",
-		"version": Version, "build_date": "", "migration": false, "recovery_seal": false,
+		"type": "strongroom", "initialized": initialized, "sealed": s.sealed(r.Context()), "t": 1, "n": 1,
+		"progress": 0, "nonce": "", "version": Version, "build_date": "", "migration": false, "recovery_seal": false,
 	}}, nil
 }
 
@@ -127,8 +130,8 @@ func (s *System) Leader(r *dialect.Request) (*dialect.Answer, error) {
 		return nil, dialect.Unsupported()
 	}
 	return &dialect.Answer{Bare: map[string]any{
-		"ha_enabled": false, "is_self": false, "active_time": "0001-01-01T00:00:00Z", "leader_address": "", "leader_cluster_address": "",
-		"performance_standby": false, "performance_standby_last_remote_wal": 0,
+		"ha_enabled": false, "is_self": false, "active_time": "0001-01-01T00:00:00Z", "leader_address": "",
+		"leader_cluster_address": "", "performance_standby": false, "performance_standby_last_remote_wal": 0,
 	}}, nil
 }
 

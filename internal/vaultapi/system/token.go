@@ -25,9 +25,10 @@ func (s *System) LookupSelf(r *dialect.Request) (*dialect.Answer, error) {
 	lease := leaseOf(a)
 	now := time.Now()
 	data := map[string]any{
-		"accessor": a.ID.String(), "creation_time": a.CreatedAt.Unix(), "creation_ttl": int64(0), "display_name": lease.Display,
-		"entity_id": "", "expire_time": nil, "explicit_max_ttl": seconds(lease.Max), "id": r.Token, "issue_time": a.CreatedAt.UTC(),
-		"meta": lease.Meta, "num_uses": 0, "orphan": !lease.Parent.Valid(), "path": lease.Path, "policies": Policies(a.Permissions),
+		"accessor": a.ID.String(), "creation_time": a.CreatedAt.Unix(), "creation_ttl": int64(0),
+		"display_name": lease.Display, "entity_id": "", "expire_time": nil, "explicit_max_ttl": seconds(lease.Max),
+		"id": r.Token, "issue_time": a.CreatedAt.UTC(), "meta": lease.Meta, "num_uses": 0,
+		"orphan": !lease.Parent.Valid(), "path": lease.Path, "policies": Policies(a.Permissions),
 		"renewable": lease.Renewable, "ttl": int64(0), "type": "service",
 	}
 	if a.ExpiresAt != nil {
@@ -81,13 +82,15 @@ func Permission(name string) (access.Permission, error) {
 	}
 	kind, key, narrowed := strings.Cut(rest, "/")
 	if !ok || kind != string(access.Secrets) || narrowed && key == "" {
-		return p, dialect.Refuse("a policy here is a permission, such as use:orgs/<org-id>/secrets or read:orgs/<org-id>/secrets/db/*")
+		return p, dialect.Refuse("a policy here is a permission, such as use:orgs/<org-id>/secrets or " +
+			"read:orgs/<org-id>/secrets/db/*")
 	}
 	p.Resource.Name = key
 	return p, p.Valid()
 }
 
-// policy is the name of a permission: use:orgs/031c8cbefe101000/secrets, with the name that it is narrowed to behind it.
+// policy is the name of a permission: use:orgs/031c8cbefe101000/secrets, with the name that it is
+// narrowed to behind it.
 func policy(p access.Permission) string {
 	if p.Resource.Name != "" {
 		return p.String() + "/" + p.Resource.Name
@@ -104,9 +107,9 @@ func (s *System) AuthBody(a identity.Authorization, token string) map[string]any
 	}
 	names := Policies(a.Permissions)
 	return map[string]any{
-		"client_token": token, "accessor": a.ID.String(), "policies": names, "token_policies": names, "metadata": lease.Meta,
-		"lease_duration": left, "renewable": lease.Renewable, "entity_id": "", "token_type": "service", "orphan": !lease.Parent.Valid(),
-		"mfa_requirement": nil, "num_uses": 0,
+		"client_token": token, "accessor": a.ID.String(), "policies": names, "token_policies": names,
+		"metadata": lease.Meta, "lease_duration": left, "renewable": lease.Renewable, "entity_id": "",
+		"token_type": "service", "orphan": !lease.Parent.Valid(), "mfa_requirement": nil, "num_uses": 0,
 	}
 }
 
@@ -187,8 +190,9 @@ func (s *System) CreateToken(r *dialect.Request) (*dialect.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dialect.Answer{Auth: s.AuthBody(a, token), Warnings: body.Ignored("ttl", "explicit_max_ttl", "renewable", "display_name",
-		"meta", "policies", "num_uses", "no_parent", "no_default_policy", "type", "period", "id", "entity_alias")}, nil
+	return &dialect.Answer{Auth: s.AuthBody(a, token), Warnings: body.Ignored("ttl", "explicit_max_ttl", "renewable",
+		"display_name", "meta", "policies", "num_uses", "no_parent", "no_default_policy", "type", "period", "id",
+		"entity_alias")}, nil
 }
 
 // refuseUnknown refuses what would make the token another than was asked for, if it were left out.
@@ -198,7 +202,8 @@ func refuseUnknown(body dialect.Body) error {
 	}
 	if orphan, err := body.Bool("no_parent"); err != nil || orphan {
 		return &dialect.Error{Status: http.StatusForbidden,
-			Errors: []string{"root or sudo privileges required to create orphan token: a token made here ends with the one that made it"}}
+			Errors: []string{"root or sudo privileges required to create orphan token: a token made here ends with " +
+				"the one that made it"}}
 	}
 	if kind, err := body.Text("type"); err != nil || kind != "" && kind != "service" {
 		return dialect.Refuse("the type of a token can only be service")
@@ -211,7 +216,8 @@ func refuseUnknown(body dialect.Body) error {
 	return nil
 }
 
-// narrowed are the permissions that are asked for by their names, as a look-up of the token gives them; all where none is.
+// narrowed are the permissions that are asked for by their names, as a look-up of the token gives
+// them; all where none is.
 func narrowed(have []access.Permission, asked []string) ([]access.Permission, error) {
 	all := true
 	var chosen []access.Permission
@@ -227,7 +233,8 @@ func narrowed(have []access.Permission, asked []string) ([]access.Permission, er
 			}
 		}
 		if !found {
-			return nil, dialect.Refuse("child policies must be subset of parent: this token has no such policy (auth/token/lookup-self names those it has)")
+			return nil, dialect.Refuse("child policies must be subset of parent: this token has no such policy " +
+				"(auth/token/lookup-self names those it has)")
 		}
 	}
 	if !all {
