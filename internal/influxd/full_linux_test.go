@@ -1,6 +1,7 @@
 package influxd
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -196,19 +197,24 @@ func TestReadOnlyFile(t *testing.T) {
 }
 
 // TestEndAfterAFaultInTheMap takes the pages away from below a server that runs: it answers with errors, and ends when it is
-// asked to.
+// asked to. A request that is inside bbolt when the fault comes may get no answer, for bbolt keeps its lock then.
 func TestEndAfterAFaultInTheMap(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
 	token, secrets := s.onboard(t)
 	s.end(t)
-	url, child := startChild(t, dir, "")
+	url, child := startChild(t, dir, "--shutdown-timeout=1s")
+	client := http.Client{Timeout: 5 * time.Second}
 	must(t, os.Truncate(filepath.Join(dir, "influxd.bolt"), 0))
 	for range 3 {
 		req, err := http.NewRequestWithContext(t.Context(), "PATCH", url+secrets, strings.NewReader(`{"a":"b"}`))
 		must(t, err)
 		req.Header.Set("Authorization", "Token "+token)
-		res, err := http.DefaultClient.Do(req)
+		res, err := client.Do(req)
+		var slow interface{ Timeout() bool }
+		if errors.As(err, &slow) && slow.Timeout() {
+			continue
+		}
 		must(t, err)
 		res.Body.Close()
 		if res.StatusCode < 500 {
