@@ -74,7 +74,11 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		for _, w := range warnings {
+		left, err := s.examineJournals(ctx, p)
+		if err != nil {
+			return err
+		}
+		for _, w := range append(warnings, left...) {
 			step("", "warning: "+w)
 		}
 		for _, n := range needs(at) {

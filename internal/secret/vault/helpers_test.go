@@ -37,5 +37,5 @@ func useQuery(ctx context.Context, s secret.Store, org id.ID, q secret.Query) (m
 	return values, nil
 }
 
-// errOf is how a change ended.
-func errOf(_ secret.Outcome, err error) error { return err }
+// errOf is how a call ended.
+func errOf[T any](_ T, err error) error { return err }

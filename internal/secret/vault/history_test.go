@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -244,17 +245,32 @@ func TestForGood(t *testing.T) {
 	}
 }
 
-// TestOrphans has a journal that was never committed.
+// TestOrphans has a journal that was never committed: it goes in some minutes, and until then a check tells of it.
 func TestOrphans(t *testing.T) {
 	v := vaulttest.Shared(t)
 	s, mount, _ := perSecret(t, v)
 	const part = "/%strongroom/journal/X-0"
 	v.Write(t, mount, org.String()+strings.ReplaceAll(part, "%", "%25"), `{"steps":[]}`)
 	wantKeys(t, s)
+	tells := func(ahead time.Duration) bool {
+		f := newFront(t, v)
+		f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+			vault.ServeHTTP(w, r)
+		})
+		var out bytes.Buffer
+		if err := Examine(t.Context(), Config{Place: Place{Mount: mount, Layout: LayoutSecret}, Token: v.RootToken, Address: f.URL}, &out); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(out.String(), "/metadata/"+org.String()+": Vault holds 1 parts, with values, of changes that were never made")
+	}
+	if tells(0) || !tells(10*time.Minute) {
+		t.Errorf("a check tells of it at once: %v, and later: %v", tells(0), tells(10*time.Minute))
+	}
 	for _, tt := range []struct {
 		after time.Duration
 		want  int
-	}{{time.Minute, http.StatusOK}, {2 * time.Hour, http.StatusNotFound}} {
+	}{{time.Minute, http.StatusOK}, {10 * time.Minute, http.StatusNotFound}} {
 		if err := s.secret.Sweep(t.Context(), org, time.Now().Add(tt.after)); err != nil {
 			t.Fatal(err)
 		}

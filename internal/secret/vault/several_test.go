@@ -183,7 +183,7 @@ func TestSweptByAnother(t *testing.T) {
 		want  map[string]int
 	}{
 		{2 * time.Minute, map[string]int{"/a": http.StatusOK, part: http.StatusOK}},
-		{2 * time.Hour, map[string]int{"/a": http.StatusOK, part: http.StatusNotFound}},
+		{15 * time.Minute, map[string]int{"/a": http.StatusOK, part: http.StatusNotFound}},
 		{8 * 24 * time.Hour, map[string]int{"/a": http.StatusNotFound, "/b": http.StatusOK}},
 	} {
 		other.secret.SweepKnown(t.Context(), time.Now().Add(tt.after))

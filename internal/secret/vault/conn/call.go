@@ -251,6 +251,13 @@ const (
 	saysUninitialised = "not initialized"
 )
 
+// saysLongName is what the machine says on which Vault keeps an entry in a file of its name.
+const saysLongName = "file name too long"
+
+// ErrLongName is of a path that Vault's storage does not take. Nothing is kept there.
+var ErrLongName = errs.New(errs.RequestTooLarge, "the name, or a part of it between two slashes, is longer than the secret store's storage takes "+
+	"(about 100 letters of ASCII with Vault's file storage); choose a shorter one")
+
 // classify makes of a client's error what it means: ErrMismatch, a *errs.Error, or a failure.
 func classify(err error) error {
 	if f := (failure{}); errors.As(err, &f) {
@@ -280,6 +287,8 @@ func classify(err error) error {
 	switch code := answer.StatusCode; {
 	case says("check-and-set parameter did not match"):
 		return ErrMismatch
+	case says(saysLongName):
+		return ErrLongName
 	case says("put failed due to value being too large", "request is too large"):
 		return tooLarge("the secret store's storage takes (max_entry_size, 1 MiB by default with Vault's integrated storage)")
 	case says("JSON string value exceeds"):

@@ -200,15 +200,23 @@ func (s *sending) ended(resp *http.Response, err error) {
 	}
 }
 
-// refuses reports whether an answer is that of a Vault which serves no request. Others of its status may be of what stands
-// before Vault, or of a Vault that has failed in the middle.
+// refuses reports whether an answer is that of a Vault which serves no request, or takes no such path. Others of its status may
+// be of what stands before Vault, or of a Vault that has failed in the middle.
 func refuses(resp *http.Response) bool {
-	if resp.StatusCode != http.StatusServiceUnavailable {
-		return false
+	switch resp.StatusCode {
+	case http.StatusServiceUnavailable:
+		return says(resp, saysSealed) || says(resp, saysUninitialised)
+	case http.StatusInternalServerError:
+		return says(resp, saysLongName)
 	}
-	body, err := io.ReadAll(resp.Body) // it is in memory
+	return false
+}
+
+// says reports whether the answer's body, which is in memory, has the words.
+func says(resp *http.Response, words string) bool {
+	body, err := io.ReadAll(resp.Body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return err == nil && (bytes.Contains(body, []byte(saysSealed)) || bytes.Contains(body, []byte(saysUninitialised)))
+	return err == nil && bytes.Contains(body, []byte(words))
 }
 
 // retryWithin has the client repeat requests with waits that leave the deadline room for an answer. Where it leaves
@@ -231,6 +239,9 @@ func retryWithin(conf *api.Config, timeout time.Duration, retried func()) {
 		}
 		if ctx.Value(once{}) != nil {
 			return false, ctx.Err()
+		}
+		if resp != nil && resp.StatusCode == http.StatusInternalServerError && says(resp, saysLongName) {
+			return false, nil
 		}
 		if d, ok := ctx.Deadline(); ok && time.Until(d) < longest {
 			return false, ctx.Err()

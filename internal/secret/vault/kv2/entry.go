@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,9 +34,19 @@ func (e Entry) Written() time.Time {
 // latter cases it has a version all the same, from which the next write goes on.
 func (l Location) Read(ctx context.Context) (Entry, error) { return l.read(ctx, nil) }
 
+// Look is Read, but that nothing is at a path which Vault's storage does not take, where Read gives conn.ErrLongName.
+func (l Location) Look(ctx context.Context) (Entry, error) { return orNone(l.Read(ctx)) }
+
+func orNone(e Entry, err error) (Entry, error) {
+	if errors.Is(err, conn.ErrLongName) {
+		return Entry{}, nil
+	}
+	return e, err
+}
+
 // ReadVersion gets the entry as an earlier version has it, without data where that is gone.
 func (l Location) ReadVersion(ctx context.Context, version int64) (Entry, error) {
-	return l.read(ctx, map[string][]string{"version": {strconv.FormatInt(version, 10)}})
+	return orNone(l.read(ctx, map[string][]string{"version": {strconv.FormatInt(version, 10)}}))
 }
 
 func (l Location) read(ctx context.Context, query map[string][]string) (Entry, error) {

@@ -3,6 +3,7 @@ package kv2
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"path"
 	"slices"
@@ -116,7 +117,10 @@ func (l Location) Metadata(ctx context.Context) (m Metadata, found bool, err err
 		}
 		return true
 	})
-	if err == nil && odd {
+	switch {
+	case errors.Is(err, conn.ErrLongName):
+		return Metadata{}, false, nil
+	case err == nil && odd:
 		err = l.Conn.Fail(conn.Strange, "the answer has not the form of an entry's metadata", r)
 	}
 	return m, found, err

@@ -38,11 +38,11 @@ func (s *Store) one(ctx context.Context, org id.ID, key string) (moment, error) 
 		var e kv2.Entry
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) { c, err = s.log.State(gctx, org, at); return err })
-		g.Go(func() (err error) { e, err = entry.Read(gctx); return err })
+		g.Go(func() (err error) { e, err = entry.Look(gctx); return err })
 		err := g.Wait()
 		if err == nil && !c.Same(before) {
 			// The entry may be of before a change that was carried out while the control entry was being read.
-			e, err = entry.Read(ctx)
+			e, err = entry.Look(ctx)
 		}
 		if err != nil {
 			return moment{}, conn.Known(ctx, err)
@@ -82,7 +82,7 @@ func (s *Store) several(ctx context.Context, org id.ID, keys []string, want func
 		}
 		entries := make([]kv2.Entry, len(names))
 		err := conn.Each(ctx, len(names), func(ctx context.Context, i int) (err error) {
-			entries[i], err = at.Below(paths.Path(names[i])).Read(ctx)
+			entries[i], err = at.Below(paths.Path(names[i])).Look(ctx)
 			return err
 		})
 		if err != nil {
@@ -315,7 +315,7 @@ func (s *Store) Foreign(ctx context.Context, org id.ID) ([]string, error) {
 	}
 	is := make([]bool, len(keys))
 	err = conn.Each(ctx, len(keys), func(ctx context.Context, i int) error {
-		e, err := at.Below(paths.Path(keys[i])).Read(ctx)
+		e, err := at.Below(paths.Path(keys[i])).Look(ctx)
 		if _, ok, _ := paths.Value(e); err == nil && e.Data != nil {
 			is[i] = !ok
 		}

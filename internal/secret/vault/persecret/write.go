@@ -302,7 +302,11 @@ func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]int
 	err := conn.Each(ctx, len(wishes), func(ctx context.Context, i int) error {
 		w := wishes[i]
 		path := paths.Path(w.key)
-		e, err := at.Below(path).Read(ctx)
+		read := at.Below(path).Read
+		if w.remove {
+			read = at.Below(path).Look
+		}
+		e, err := read(ctx)
 		if err != nil {
 			return err
 		}

@@ -30,14 +30,14 @@ import (
 // against how long a set relies on having seen the secret alive (package persecret's fresh).
 const removable = 10 * time.Minute
 
-// orphaned is after what time a journal that is not pending was never committed.
-const orphaned = time.Hour
+// orphaned is after what time a journal that is not pending was never committed. It holds values, so this is not long; nor
+// need it be: removeOrphans sees to it that a commit which comes later is refused.
+const orphaned = 5 * time.Minute
 
-// sweepEvery is how often an organisation with deleted secrets is swept, and sweepOthers how often one without, in which a
-// journal may have been left behind.
+// sweepEvery is how often an organisation is swept, and looks is how often it is looked which of them it is time for.
 const (
-	sweepEvery  = time.Hour
-	sweepOthers = 24 * time.Hour
+	sweepEvery = 10 * time.Minute
+	looks      = time.Minute
 )
 
 // overdue is a hint whose entry may go, if it has been deleted for so long.
@@ -93,7 +93,7 @@ func (l *Log) watch(org id.ID) {
 
 // sweepNowAndThen sweeps the organisations that this process has come to know.
 func (l *Log) sweepNowAndThen() {
-	tick := time.NewTicker(sweepEvery)
+	tick := time.NewTicker(looks)
 	defer tick.Stop()
 	for {
 		select {
@@ -122,12 +122,7 @@ func (l *Log) toSweep(now time.Time) (orgs []id.ID) {
 	l.sweeps.mu.Lock()
 	defer l.sweeps.mu.Unlock()
 	for org, last := range l.sweeps.last {
-		every := sweepOthers
-		if c := l.states.of(org); c != nil && len(c.kept.Deleted) > 0 {
-			every = sweepEvery
-		}
-		// The ticks are not quite so far apart.
-		if now.Sub(last) > every-time.Minute {
+		if now.Sub(last) > sweepEvery-looks { // the ticks are not quite so far apart
 			l.sweeps.last[org] = now
 			orgs = append(orgs, org)
 		}
