@@ -13,6 +13,7 @@ import (
 type AuditRecord struct {
 	Seq       uint64    `json:"seq"`
 	Time      time.Time `json:"time"`
+	Server    string    `json:"server,omitempty"` // whose log it is, where there are several servers
 	RequestID string    `json:"requestID,omitempty"`
 
 	UserID          string `json:"userID,omitempty"`

@@ -28,6 +28,7 @@ func appendBody(b []byte, r *Record) []byte {
 	b = append(b, `,"time":"`...)
 	b = r.Time.UTC().AppendFormat(b, time.RFC3339Nano)
 	b = append(b, '"')
+	b = appendField(b, `,"server":`, r.Server)
 	b = appendField(b, `,"requestID":`, r.RequestID)
 	b = appendField(b, `,"userID":`, r.UserID)
 	b = appendField(b, `,"user":`, r.User)

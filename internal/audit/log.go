@@ -30,6 +30,7 @@ type Config struct {
 	// ChainKey is the secret that the lines are chained with, at least 32 bytes. It has no other use.
 	ChainKey []byte
 	Marks    Marks        // where it is kept how far the log goes; nil: nowhere, and what is cut off does not show
+	Server   string       // the server's name among several, on each line; "" where it is the only one
 	Logger   *slog.Logger // nil: none
 	Stdout   io.Writer    // what the sink stdout is; nil: os.Stdout
 }
@@ -38,6 +39,7 @@ type Config struct {
 type Log struct {
 	logger  *slog.Logger
 	outputs []*output
+	server  string
 
 	lock     chan struct{} // holds one while somebody has the lock
 	chain    *chain
@@ -66,7 +68,7 @@ type Log struct {
 // that of the file put aside last, left it. Close ends the log.
 func Open(cfg Config) (*Log, error) {
 	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf), scanLimit: defaultScanLimit,
-		marks: cfg.Marks, chainKey: slices.Clone(cfg.ChainKey)}
+		marks: cfg.Marks, chainKey: slices.Clone(cfg.ChainKey), server: cfg.Server}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
@@ -197,7 +199,7 @@ func (l *Log) appendParts(e Entry) error {
 
 // append makes the line, sends it to every sink and, where one took it, moves the chain on. The lock is held.
 func (l *Log) append(r *Record) error {
-	r.Seq = l.seq.Load() + 1
+	r.Seq, r.Server = l.seq.Load()+1, l.server
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}

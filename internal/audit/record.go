@@ -15,6 +15,8 @@ type Record struct {
 	// Seq counts the lines of the log from 1, over restarts and rotated files.
 	Seq uint64 `json:"seq"`
 	Entry
+	// Server is the name of the server whose log it is, where there are several. Each has a log of its own.
+	Server string `json:"server,omitempty"`
 	// Part numbers the lines of a change with so many keys that it takes several: 2 on the second. Query puts them together.
 	Part int `json:"part,omitempty"`
 	// MayInclude is set by a query for a key, where the record is of a list or a use of so many that it may be among those

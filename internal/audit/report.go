@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -160,25 +161,56 @@ func (r Report) print(files []string, out io.Writer) error {
 func inOrder(paths []string) ([]string, error) {
 	first := make(map[string]uint64)
 	for _, path := range paths {
-		f, err := openLog(path)
+		l, ok, err := beginning(path)
 		if err != nil {
 			return nil, err
 		}
-		buf := make([]byte, 2*maxLine)
-		n, err := io.ReadFull(f, buf)
-		f.Close()
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return nil, fmt.Errorf("reading %s: %w", path, err)
-		}
 		first[path] = math.MaxUint64
-		// firstLine passes over a piece: an empty one is put before.
-		if _, l, ok := firstLine(slices.Concat([]byte{'\n'}, buf[:n])); ok {
+		if ok {
 			first[path] = l.seq
 		}
 	}
 	sorted := slices.Clone(paths)
 	slices.SortStableFunc(sorted, func(a, b string) int { return cmp.Compare(first[a], first[b]) })
 	return sorted, nil
+}
+
+// beginning is the first line of a file that has one.
+func beginning(path string) (l line, ok bool, err error) {
+	f, err := openLog(path)
+	if err != nil {
+		return l, false, err
+	}
+	defer f.Close()
+	buf := make([]byte, 2*maxLine)
+	n, err := io.ReadFull(f, buf)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return l, false, fmt.Errorf("reading %s: %w", path, err)
+	}
+	// firstLine passes over a piece: an empty one is put before.
+	_, l, ok = firstLine(slices.Concat([]byte{'\n'}, buf[:n]))
+	return l, ok, nil
+}
+
+// OfServers tells which server's each of the files is, by the line that it begins with: "" where there is only one server,
+// and where the file has no line.
+func OfServers(paths []string) (map[string][]string, error) {
+	of := make(map[string][]string)
+	for _, path := range paths {
+		l, ok, err := beginning(path)
+		if err != nil {
+			return nil, err
+		}
+		var r struct{ Server string }
+		if ok {
+			// The body is the line up to its hash, and ends as no JSON does.
+			if err := json.Unmarshal(append(slices.Clone(l.body), '}'), &r); err != nil {
+				r.Server = "" // its chain will not hold either
+			}
+		}
+		of[r.Server] = append(of[r.Server], path)
+	}
+	return of, nil
 }
 
 func openLog(path string) (io.ReadCloser, error) {

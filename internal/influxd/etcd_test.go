@@ -227,3 +227,45 @@ func (r *running) saveBackup(t *testing.T, token, path string) {
 	must(t, err)
 	must(t, f.Close())
 }
+
+// TestAuditOfSeveralServers has each server name itself in its log, and the logs verified together, each against what the data
+// know of it.
+func TestAuditOfSeveralServers(t *testing.T) {
+	c := etcdtest.Shared(t)
+	keys, prefix := t.TempDir(), etcdtest.Prefix(t)
+	dirs := map[string]string{"a": t.TempDir(), "b": t.TempDir()}
+	a := start(t, dirs["a"], onEtcd(c, keys, prefix, "--server-name=a")...)
+	b := start(t, dirs["b"], onEtcd(c, keys, prefix, "--server-name=b")...)
+	token, secrets := a.onboard(t)
+	b.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
+	for name, r := range map[string]*running{"a": a, "b": b} {
+		var page struct{ Records []struct{ Server, Action string } }
+		r.call(t, "GET", "/api/v2/audit", token, "", 200, &page)
+		for _, rec := range page.Records {
+			if rec.Server != name || name == "a" && rec.Action == "secrets.apply" {
+				t.Errorf("at %s: %+v", name, rec)
+			}
+		}
+		if len(page.Records) == 0 {
+			t.Errorf("at %s there is no record", name)
+		}
+	}
+	a.end(t)
+	b.end(t)
+	logs := []string{filepath.Join(dirs["b"], "audit.log"), filepath.Join(dirs["a"], "audit.log")}
+	check := func() (string, error) {
+		return run(t, append([]string{"audit", "verify", "--files", strings.Join(logs, ",")}, onEtcd(c, keys, prefix)...)...)
+	}
+	out, err := check()
+	if err != nil || strings.Count(out, "is whole") != 2 || !strings.Contains(out, `server "a"`) || !strings.Contains(out, `server "b"`) ||
+		strings.Contains(out, "do not know") {
+		t.Errorf("two logs: %s%v", out, err)
+	}
+	whole, err := os.ReadFile(logs[0])
+	must(t, err)
+	cut := whole[:bytes.LastIndexByte(whole[:len(whole)-1], '\n')+1]
+	must(t, os.WriteFile(logs[0], cut, 0o600))
+	if out, err := check(); err == nil || strings.Count(out, "is whole") != 1 {
+		t.Errorf("the end of one is cut off: %s%v", out, err)
+	}
+}

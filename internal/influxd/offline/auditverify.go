@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"strongroom/internal/audit"
@@ -17,8 +19,8 @@ import (
 )
 
 var verifyFlags = []config.Flag{
-	{Name: "files", Value: "PATH,PATH", Help: "check these files as one log, in any order, and not those that " +
-		"--audit-sinks names; .gz is unpacked"},
+	{Name: "files", Value: "PATH,PATH", Help: "check these files as one log, or as one of each server that " +
+		"they name, in any order, and not those that --audit-sinks names; .gz is unpacked"},
 	{Name: "older-removed", Help: "the oldest files were put away on purpose: that they are not there is no problem"},
 }
 
@@ -30,7 +32,7 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 	if err != nil {
 		return err
 	}
-	keys, mark, err := peekKeyring(ctx, p, cfg)
+	keys, marks, err := peekKeyring(ctx, p, cfg)
 	if err != nil {
 		return err
 	}
@@ -40,28 +42,42 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 		return err
 	}
 	defer clear(chainKey)
-	expect := audit.Expect{OlderRemoved: args.Switch("older-removed")}
+	verify := func(server string, files []string) error {
+		expect := audit.Expect{OlderRemoved: args.Switch("older-removed")}
+		var failed error
+		if mark := marks[server]; mark == nil {
+			fmt.Fprintln(p.Stdout, "note: the data do not know how far the log goes; what was cut off its end "+
+				"does not show")
+		} else if m, err := audit.ParseMark(mark, chainKey); err != nil {
+			failed = err
+		} else {
+			expect.Mark = &m
+		}
+		return errors.Join(failed, audit.VerifyFiles(ctx, files, chainKey, expect, p.Stdout))
+	}
 	var failed []error
-	if mark == nil {
-		fmt.Fprintln(p.Stdout, "note: the data do not know how far the log goes; what was cut off its end "+
-			"does not show")
-	} else if m, err := audit.ParseMark(mark, chainKey); err != nil {
-		failed = append(failed, err)
-	} else {
-		expect.Mark = &m
+	if s := args.Flag("files"); s != "" {
+		of, err := audit.OfServers(strings.Split(s, ","))
+		if err != nil {
+			return err
+		}
+		for _, server := range slices.Sorted(maps.Keys(of)) {
+			if len(of) > 1 {
+				fmt.Fprintf(p.Stdout, "server %q:\n", server)
+			}
+			failed = append(failed, verify(server, of[server]))
+		}
+		return errors.Join(failed...)
 	}
 	logs, err := auditFiles(cfg.AuditSinks)
-	if s := args.Flag("files"); s != "" {
-		logs, err = [][]string{strings.Split(s, ",")}, nil
-	}
 	if err != nil {
-		return errors.Join(append(failed, err)...)
+		return err
 	}
 	for _, files := range logs {
 		if len(logs) > 1 {
 			fmt.Fprintf(p.Stdout, "%s:\n", files[0])
 		}
-		failed = append(failed, audit.VerifyFiles(ctx, files, chainKey, expect, p.Stdout))
+		failed = append(failed, verify(parts.AmongSeveral(cfg), files))
 	}
 	return errors.Join(failed...)
 }
@@ -105,33 +121,33 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// peekKeyring opens the keyring of a file that a server may have open, and gives what the file knows of the audit log.
-func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (*keyring.Keyring, []byte, error) {
+// peekKeyring opens the keyring of a file that a server may have open, and gives what the file knows of the audit log, or what
+// is known of that of each of several servers, by their names.
+func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (_ *keyring.Keyring, marks map[string][]byte, err error) {
 	if cfg.Store == config.EngineEtcd {
 		data, err := parts.OpenData(ctx, cfg, p.Log())
 		if err != nil {
 			return nil, nil, err
 		}
 		defer data.Close()
-		mark, err := parts.MarksOf(cfg, data).Load(ctx)
-		if err != nil {
+		if marks, err = parts.MarksOfAll(ctx, data); err != nil {
 			return nil, nil, err
 		}
 		keys, err := openKeys(ctx, p, cfg, data)
-		return keys, mark, err
+		return keys, marks, err
 	}
 	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
-	mark := records[parts.AuditMark].Value
+	marks = map[string][]byte{"": records[parts.AuditMark].Value}
 	delete(records, parts.AuditMark)
 	if len(records) < 2 {
 		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one",
 			cfg.Place("bolt-path"), cfg.BoltPath)
 	}
 	keys, err := openKeys(ctx, p, cfg, peeked(records))
-	return keys, mark, err
+	return keys, marks, err
 }
 
 // peeked is a kv.Store of a few records, for reading.

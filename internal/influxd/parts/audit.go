@@ -1,9 +1,11 @@
 package parts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
+	"strings"
 
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv"
@@ -18,17 +20,38 @@ type AuditMarks struct {
 	Key string
 }
 
-// MarksOf are the server's own. Of several servers each has its own log, and its mark below the name it goes by.
-func MarksOf(cfg *config.Config, data kv.Store) AuditMarks {
+// MarksOf are the server's own, where server is empty. Of several servers each has its own log, and its mark below the name it
+// goes by.
+func MarksOf(cfg *config.Config, data kv.Store, server string) AuditMarks {
 	m := AuditMarks{KV: data, Key: AuditMark}
 	if cfg.Store == config.EngineEtcd {
-		m.Key += "/" + ServerName(cfg)
+		m.Key += "/" + cmp.Or(server, AmongSeveral(cfg))
 	}
 	return m
 }
 
-// ServerName is what the server is called among several.
-func ServerName(cfg *config.Config) string {
+// MarksOfAll are what the data know of the logs of several servers, by the servers' names, and of that of one with the name "".
+func MarksOfAll(ctx context.Context, data kv.Store) (map[string][]byte, error) {
+	all := make(map[string][]byte)
+	for after := ""; ; {
+		recs, err := data.List(ctx, AuditMark, after, 100)
+		if err != nil || len(recs) == 0 {
+			return all, err
+		}
+		for _, r := range recs {
+			after = r.Key
+			if server, ok := strings.CutPrefix(r.Key, AuditMark+"/"); ok || r.Key == AuditMark {
+				all[strings.TrimPrefix(server, AuditMark)] = r.Value
+			}
+		}
+	}
+}
+
+// AmongSeveral is what the server is called among several, and empty where it is the only one.
+func AmongSeveral(cfg *config.Config) string {
+	if cfg.Store != config.EngineEtcd {
+		return ""
+	}
 	if cfg.Etcd.ServerName != "" {
 		return cfg.Etcd.ServerName
 	}

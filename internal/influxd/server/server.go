@@ -153,7 +153,10 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	s.trail, err = audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.MarksOf(cfg, data), Logger: log, Stdout: p.Stdout})
+	s.trail, err = audit.Open(audit.Config{
+		Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.MarksOf(cfg, data, ""), Server: parts.AmongSeveral(cfg),
+		Logger: log, Stdout: p.Stdout,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}

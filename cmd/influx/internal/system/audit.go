@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,7 +33,9 @@ func Audit(p *session.Process) *cli.Command {
    influx audit --since 24h --outcome denied
    influx audit --key db/password --json
 
-A table shortens what an act was done to, where that is long; --json has all of it.`,
+A table shortens what an act was done to, where that is long; --json has all of it.
+
+Of several servers over the same data each has its own log: the acts are those of the server that --host names, and say so.`,
 		Flags: session.CommonFlags(
 			// Not from INFLUX_ORG_ID: a list that silently leaves acts out would mislead.
 			&cli.StringFlag{Name: "org-id", Usage: "Acts on this organization", Validator: session.ValidID},
@@ -77,6 +80,11 @@ func listAudit(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 		}
 		return s.Print.JSON(records)
 	}
+	columns := []string{"Time", "Outcome", "Action", "Organization ID", "Subject", "User", "Authorization ID", "Address"}
+	several := slices.ContainsFunc(records, func(r client.AuditRecord) bool { return r.Server != "" })
+	if several {
+		columns = append(columns, "Server")
+	}
 	rows := make([][]string, len(records))
 	for i, r := range records {
 		outcome := r.Outcome
@@ -87,11 +95,11 @@ func listAudit(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 			r.Time.UTC().Format(time.RFC3339), outcome, r.Action, r.OrgID, subject(r),
 			session.FirstOf(r.User, r.UserID), r.AuthorizationID, r.Address,
 		}
+		if several {
+			rows[i] = append(rows[i], r.Server)
+		}
 	}
-	return s.Print.Table(
-		[]string{"Time", "Outcome", "Action", "Organization ID", "Subject", "User", "Authorization ID", "Address"},
-		rows,
-	)
+	return s.Print.Table(columns, rows)
 }
 
 // subjectWidth is about how many characters of a table are spent on what an act was done to.
