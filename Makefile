@@ -142,6 +142,8 @@ soak: test-tools ## ten minutes of mixed load on the Vault store with a fault ev
 	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_SOAK=$(or $(SOAK),10m) go test -count=1 -v -timeout 24h -run '^Test(Soak|Linearizable)$$' ./internal/secret/vault
 	@# The store for Vault, an entry for each secret, with our own server for the Vault.
 	STRONGROOM_SOAK=1 go test -count=1 -timeout 1h -run '^TestOwnVaultStore$$' ./internal/influxd
+	@# Three servers over three members of etcd, one fault after the other, their history checked.
+	STRONGROOM_FAULTS=$(or $(SOAK),10m) go test -count=1 -v -timeout 24h -run '^TestFaults$$' ./internal/influxd
 
 .PHONY: backups
 backups: ## 500 backups under large changes, rotation and seal changes, each restored and compared; BACKUPS=50 makes fewer
