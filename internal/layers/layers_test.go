@@ -135,7 +135,7 @@ var closedPackages = []closed{
 		why: "the client is the standard library's alone, so that importing it brings nothing else"},
 	{root: "cmd/influx", ours: []string{"client", "internal/disk"},
 		why: "the CLI is a user of the public client and needs nothing a user has not"},
-	{root: "internal/kv", ours: []string{"internal/boltfile", "internal/disk", "internal/errs"},
+	{root: "internal/kv", ours: []string{"internal/boltfile", "internal/bounded", "internal/disk", "internal/errs"},
 		why: "an engine knows nothing of what is kept in it"},
 	{root: "internal/id", ours: []string{"internal/errs"}, standard: true, why: "it is the ground"},
 	{root: "internal/errs", ours: []string{}, standard: true, why: "it is the ground"},

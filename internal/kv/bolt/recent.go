@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/kv"
 )
 
@@ -22,18 +23,18 @@ const (
 // then: whoever changes a record reads it before the next change.
 type recent struct {
 	mu      sync.RWMutex
-	records map[string]kv.Record // nil after close
-	size    int
+	records *bounded.Map[string, kv.Record]
+	closed  bool
 	ended   uint64 // commits, so that a reader can tell whether one came between
 	writing bool   // a commit is under way: what is read now may be of before or after it
 }
 
-func newRecent() *recent { return &recent{records: make(map[string]kv.Record)} }
+func newRecent() *recent { return &recent{records: bounded.New[string, kv.Record](maxRecent, nil)} }
 
 // get gives the record, its value a copy.
 func (c *recent) get(key string) (kv.Record, bool) {
 	c.mu.RLock()
-	rec, ok := c.records[key]
+	rec, ok := c.records.Get(key)
 	c.mu.RUnlock()
 	rec.Value = slices.Clone(rec.Value)
 	return rec, ok
@@ -51,26 +52,19 @@ func (c *recent) add(rec kv.Record, moment uint64) {
 	rec.Value = slices.Clone(rec.Value)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.records != nil && !c.writing && c.ended == moment {
+	if !c.closed && !c.writing && c.ended == moment {
 		c.keep(rec)
 	}
 }
 
 // keep puts a record in, unless it is too large. The lock is held.
 func (c *recent) keep(rec kv.Record) {
-	c.remove(rec.Key)
-	size := recentSize(rec)
+	size := len(rec.Key) + len(rec.Value) + recentOverhead
 	if size > maxRecentRecord {
+		c.records.Drop(rec.Key)
 		return
 	}
-	for other := range c.records { // any: map order is as good as random
-		if c.size+size <= maxRecent {
-			break
-		}
-		c.remove(other)
-	}
-	c.records[rec.Key] = rec
-	c.size += size
+	c.records.Put(rec.Key, rec, size)
 }
 
 // begin takes out what the transactions touch. Until end, nothing comes in.
@@ -81,7 +75,7 @@ func (c *recent) begin(batch []*request) {
 	for _, r := range batch {
 		for _, op := range r.ops {
 			if op.kind != kv.OpDeletePrefix {
-				c.remove(op.key)
+				c.records.Drop(op.key)
 				continue
 			}
 			c.removePrefix(op.key)
@@ -103,7 +97,7 @@ func (c *recent) end(batch []*request, made bool) {
 	for _, r := range batch {
 		size += r.size
 	}
-	if !made || c.records == nil || size > maxKept {
+	if !made || c.closed || size > maxKept {
 		return
 	}
 	for _, r := range batch {
@@ -115,7 +109,7 @@ func (c *recent) end(batch []*request, made bool) {
 			case kv.OpPut: // its bytes are the request's own, and nobody changes them any more
 				c.keep(kv.Record{Key: op.key, Value: op.raw[revLen:], Rev: r.rev})
 			case kv.OpDelete:
-				c.remove(op.key) // an earlier one of the batch may have put it
+				c.records.Drop(op.key) // an earlier one of the batch may have put it
 			case kv.OpDeletePrefix:
 				c.removePrefix(op.key)
 			}
@@ -127,24 +121,15 @@ func (c *recent) end(batch []*request, made bool) {
 func (c *recent) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.records, c.size = nil, 0
-}
-
-// remove takes a record out. The lock is held.
-func (c *recent) remove(key string) {
-	if rec, ok := c.records[key]; ok {
-		c.size -= recentSize(rec)
-		delete(c.records, key)
-	}
+	c.closed = true
+	c.records.Clear()
 }
 
 // removePrefix takes out the records below a prefix. The lock is held.
 func (c *recent) removePrefix(prefix string) {
-	for key := range c.records {
+	for key := range c.records.Keys() {
 		if strings.HasPrefix(key, prefix) {
-			c.remove(key)
+			c.records.Drop(key)
 		}
 	}
 }
-
-func recentSize(rec kv.Record) int { return len(rec.Key) + len(rec.Value) + recentOverhead }

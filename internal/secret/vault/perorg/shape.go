@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/id"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
@@ -36,17 +37,17 @@ type shape struct {
 	base kv2.Version
 }
 
-// maxShapes bounds how many are kept, and maxNames the bytes of their keys, all together.
+// maxNames bounds the bytes that the shapes' keys take, all together. Each counts as leastNames at least, which bounds
+// how many are kept.
 const (
-	maxShapes = 10_000
-	maxNames  = 32 << 20
+	maxNames   = 32 << 20
+	leastNames = 3 << 10
 )
 
 // shapes are those last seen, by organisation, and which of the calls were refused where.
 type shapes struct {
 	mu      sync.Mutex
-	known   map[id.ID]shape
-	size    int
+	known   *bounded.Map[id.ID, shape]
 	refused map[refusal]time.Time
 }
 
@@ -59,14 +60,13 @@ type refusal struct {
 const anew = 5 * time.Minute
 
 func newShapes() *shapes {
-	return &shapes{known: make(map[id.ID]shape), refused: make(map[refusal]time.Time)}
+	return &shapes{known: bounded.New[id.ID, shape](maxNames, nil), refused: make(map[refusal]time.Time)}
 }
 
 func (s *shapes) of(org id.ID) (shape, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, ok := s.known[org]
-	return k, ok
+	return s.known.Get(org)
 }
 
 // learnt is the shape of a version that was read or written in full. Of one that is deleted there is no data, and nothing
@@ -96,29 +96,13 @@ func (s *shapes) learnt(org id.ID, version int64, created string, data map[strin
 }
 
 func (s *shapes) learn(org id.ID, k shape) {
-	size := k.size()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.remove(org)
-	if k.version == 0 || k.created == "" || size > maxNames {
+	if k.version == 0 || k.created == "" {
+		s.known.Drop(org)
 		return
 	}
-	for other := range s.known { // any
-		if len(s.known) < maxShapes && s.size+size <= maxNames {
-			break
-		}
-		s.remove(other)
-	}
-	s.known[org] = k
-	s.size += size
-}
-
-// remove forgets one. The lock is held.
-func (s *shapes) remove(org id.ID) {
-	if k, ok := s.known[org]; ok {
-		s.size -= k.size()
-		delete(s.known, org)
-	}
+	s.known.Put(org, k, max(k.size(), leastNames))
 }
 
 // size is about what a shape takes in memory.
