@@ -28,7 +28,7 @@ func TestCopyRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "they are the same store"},
+		{nil, "flag --from: name a store"},
 		{[]string{"--from", "bolt"}, "flag --to: name a store"},
 		{[]string{"--from", "etcd", "--to", "vault"}, "flag --from: must be bolt or vault"},
 		{[]string{"--from", "bolt", "--to", "bolt"}, "they are the same store"},

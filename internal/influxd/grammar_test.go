@@ -76,6 +76,44 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%q: %v, %s, want %q", tt.args, err, out, tt.want)
 		}
 	}
+	// A command that lacks a flag, or has one that it cannot use, has opened nothing and made nothing.
+	for line, want := range map[string]string{
+		"seal change --to nothing":                       "flag --to: must be one of",
+		"seal change --to key-file":                      "flag --to: key-file needs --key-file, too",
+		"import":                                         "flag --influxdb: name InfluxDB's influxd.bolt",
+		"restore":                                        "flag --from: name the backup",
+		"store copy":                                     "flag --from: must be one of bolt, etcd",
+		"store copy --from bolt --to bolt":               "they are the same engine",
+		"store copy --from bolt --to etcd":               "--etcd-endpoints is missing",
+		"recovery auth create-operator --org x":          "flag --username: name the user; influxd recovery user list",
+		"recovery auth create-operator --username x":     "flag --org: name the organization; influxd recovery org list",
+		"recovery user create":                           "flag --username: name the user",
+		"recovery user update --active":                  "flag --username: name the user",
+		"recovery user create --username x --active":     "the command recovery user create has no such flag",
+		"secrets copy":                                   "flag --from: name a store, bolt or vault",
+		"secrets copy --from bolt":                       "flag --to: name a store, bolt or vault",
+		"secrets copy --from bolt --to vualt":            "flag --to: must be bolt or vault",
+		"secrets copy --from bolt --to bolt":             "they are the same store",
+		"secrets relayout --all":                         "flag --to: name a layout, org or secret",
+		"secrets relayout --to org":                      "flag --org-id: name an organization, or give --all",
+		"secrets export --plain":                         "flag --out: name the file to write to",
+		"secrets export --out x":                         "say how the file is protected",
+		"secrets import":                                 "flag --file: name what influxd secrets export has written",
+		"secrets export --out x --recipient y":           "flag --recipient: it is not an age public key",
+		"secrets export --out x --plain --org-id my-org": "flag --org-id: ",
+	} {
+		home := t.TempDir()
+		var out bytes.Buffer
+		err := Run(t.Context(), command.Process{
+			Args: strings.Fields(line), Env: []string{"HOME=" + home}, Stdout: &out, Stderr: &out,
+		})
+		if command.Code(err) != command.CodeUsage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: code %d, %v, want %q", line, command.Code(err), err, want)
+		}
+		if made, err := os.ReadDir(home); err != nil || len(made) > 0 {
+			t.Errorf("%s: made %v, %v", line, made, err)
+		}
+	}
 	for _, args := range [][]string{{"help", "seal", "change"}, {"seal", "change", "--help"},
 		{"seal", "change", "help"}, {"-h", "seal", "change"}} {
 		out, err := runWith(t, args...)

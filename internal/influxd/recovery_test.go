@@ -62,6 +62,11 @@ func TestRecovery(t *testing.T) {
 			passwordFile(t, "")}},
 		{"between 8 and 72", []string{"user", "update", "--username", me.Name, "--password-file",
 			passwordFile(t, "short")}},
+		// Nobody is made who cannot sign in: deputy is made below.
+		{"between 8 and 72", []string{"user", "create", "--username", "deputy", "--password-file",
+			passwordFile(t, "short")}},
+		{"no such file", []string{"user", "create", "--username", "deputy", "--password-file",
+			filepath.Join(dir, "none")}},
 		{"password", []string{"user", "update", "--username", me.Name, "--password", "in the arguments"}},
 		{"already exists", []string{"user", "create", "--username", me.Name, "--password-file",
 			passwordFile(t, "long enough")}},

@@ -106,7 +106,8 @@ func (p *passwords) join(w who) (leave func(), err error) {
 	}, nil
 }
 
-func validPassword(password string) error {
+// CheckPassword says what is wrong with a password that is to be set (errs.Invalid).
+func CheckPassword(password string) error {
 	if len(password) < minPassword || len(password) > maxPassword {
 		return errs.New(errs.Invalid, "passwords must be between %d and %d bytes long", minPassword, maxPassword)
 	}
@@ -117,7 +118,7 @@ func validPassword(password string) error {
 }
 
 func (p *passwords) hash(ctx context.Context, w who, password string) ([]byte, error) {
-	if err := validPassword(password); err != nil {
+	if err := CheckPassword(password); err != nil {
 		return nil, err
 	}
 	release, err := p.slot(ctx, w)

@@ -67,6 +67,15 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	}
 	dry, deletes, fromKind, toKind := args.Switch("dry-run"), args.Switch("delete-source"), args.Flag("from"),
 		args.Flag("to")
+	for _, flag := range []string{"from", "to"} {
+		switch args.Flag(flag) {
+		case config.StoreBolt, config.StoreVault:
+		case "":
+			return command.Usage(fmt.Errorf("flag --%s: name a store, bolt or vault", flag))
+		default:
+			return command.Usage(fmt.Errorf("flag --%s: must be bolt or vault", flag))
+		}
+	}
 	fromCfg, err := configOf(p, own, args.Flag("from-config"))
 	if err != nil {
 		return err
@@ -77,11 +86,11 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	}
 	if fromKind == toKind && (args.Flag("from-config") == args.Flag("to-config") || fromKind == config.StoreBolt &&
 		sameFile(fromCfg, toCfg)) {
-		return errors.New("flags --from and --to: they are the same store; another one of the kind needs " +
-			"--to-config or --from-config")
+		return command.Usage(errors.New("flags --from and --to: they are the same store; another one of the " +
+			"kind needs --to-config or --from-config"))
 	}
 	if args.Switch("create-orgs") && toKind != config.StoreBolt {
-		return errors.New("flag --create-orgs: organizations are made in a data file, and so with --to bolt only")
+		return command.Usage(errors.New("flag --create-orgs: organizations are made in a data file, and so with --to bolt only"))
 	}
 	fromHome, toHome := home(own, fromCfg, fromKind), home(own, toCfg, toKind)
 	pairs, missing, err := matched(ctx, p, args, fromHome, toHome)
@@ -260,10 +269,8 @@ func openSide(ctx context.Context, p command.Process, home, cfg *config.Config, 
 			place: func(org id.ID) string { return s.Where(ctx, org) },
 			close: func() error { s.Close(); return nil },
 		}, nil
-	case "":
-		return side{}, fmt.Errorf("flag --%s: name a store, bolt or vault", flag)
 	default:
-		return side{}, fmt.Errorf("flag --%s: must be bolt or vault", flag)
+		return side{}, command.Usage(fmt.Errorf("flag --%s: must be bolt or vault", flag))
 	}
 }
 

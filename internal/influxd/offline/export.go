@@ -63,7 +63,7 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 		kind = cfg.SecretStore
 	}
 	if path == "" {
-		return errors.New("flag --out: name the file to write to")
+		return command.Usage(errors.New("flag --out: name the file to write to"))
 	}
 	orgs, err := orgsOf(ctx, p, cfg, args.Flag("org-id"))
 	if err != nil {
@@ -127,8 +127,8 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 	}
 	switch {
 	case given != 1:
-		return nil, errors.New("say how the file is protected: one of --recipient, --passphrase-file and, for a " +
-			"file in clear, --plain")
+		return nil, command.Usage(errors.New("say how the file is protected: one of --recipient, --passphrase-file " +
+			"and, for a file in clear, --plain"))
 	case plain:
 		return nil, nil
 	case file != "":
@@ -141,7 +141,7 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 	}
 	recipients, err := age.ParseRecipients(strings.NewReader(strings.ReplaceAll(keys, ",", "\n")))
 	if err != nil {
-		return nil, errors.New("flag --recipient: it is not an age public key, such as age1…; age-keygen makes one")
+		return nil, command.Usage(errors.New("flag --recipient: it is not an age public key, such as age1…; age-keygen makes one"))
 	}
 	return recipients, nil
 }
@@ -150,7 +150,7 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 func readPassphrase(path string) (string, error) {
 	line, err := firstLine(path)
 	if err != nil {
-		return "", fmt.Errorf("flag --passphrase-file: %w", err)
+		return "", command.Usage(fmt.Errorf("flag --passphrase-file: %w", err))
 	}
 	return line, nil
 }
@@ -183,11 +183,11 @@ func writeExport(recipients []age.Recipient, f io.Writer, write func(io.Writer) 
 func importSecrets(ctx context.Context, p command.Process, args config.Args) error {
 	path := args.Flag("file")
 	if path == "" {
-		return errors.New("flag --file: name what influxd secrets export has written")
+		return command.Usage(errors.New("flag --file: name what influxd secrets export has written"))
 	}
 	f, err := source(p, path)
 	if err != nil {
-		return fmt.Errorf("flag --file: %w", err)
+		return command.Usage(fmt.Errorf("flag --file: %w", err))
 	}
 	defer f.Close()
 	r, err := opened(args, f)
@@ -201,7 +201,7 @@ func importSecrets(ctx context.Context, p command.Process, args config.Args) err
 	var named []transfer.Named
 	if text := args.Flag("org"); text != "" {
 		if named, err = transfer.ParseNamed(text); err != nil {
-			return err
+			return command.Usage(err)
 		}
 	}
 	report, err := bring(ctx, p, args, path, func(ctx context.Context, s *server.Server) (*influxdb.Contents, error) {
@@ -282,11 +282,11 @@ func opened(args config.Args, f io.Reader) (io.Reader, error) {
 	if path := args.Flag("identity-file"); path != "" {
 		keys, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("flag --identity-file: %w", err)
+			return nil, command.Usage(fmt.Errorf("flag --identity-file: %w", err))
 		}
 		defer keys.Close()
 		if identities, err = age.ParseIdentities(keys); err != nil {
-			return nil, errors.New("flag --identity-file: it holds no age key (AGE-SECRET-KEY-…)")
+			return nil, command.Usage(errors.New("flag --identity-file: it holds no age key (AGE-SECRET-KEY-…)"))
 		}
 	}
 	if path := args.Flag("passphrase-file"); path != "" {

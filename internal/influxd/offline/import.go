@@ -13,8 +13,10 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/parts"
 	"strongroom/internal/influxd/server"
 	"strongroom/internal/influxdb"
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/transfer"
 )
@@ -31,7 +33,7 @@ var importFlags = []config.Flag{
 func importInfluxDB(ctx context.Context, p command.Process, args config.Args) error {
 	path := args.Flag("influxdb")
 	if path == "" {
-		return errors.New("flag --influxdb: name InfluxDB's influxd.bolt, or the folder it is in")
+		return command.Usage(errors.New("flag --influxdb: name InfluxDB's influxd.bolt, or the folder it is in"))
 	}
 	contents, err := influxdb.Read(ctx, path)
 	if err != nil {
@@ -151,7 +153,22 @@ func onCopy(ctx context.Context, cfg *config.Config) (_ *config.Config, remove f
 		copied.SealKeyFile = filepath.Join(dir, "seal.key") // nothing is there yet: a first start would make both
 		return &copied, remove, nil
 	}
-	return &copied, remove, copyData(ctx, cfg, copied.BoltPath)
+	if err := copyData(ctx, cfg, copied.BoltPath); err != nil {
+		return nil, remove, err
+	}
+	return &copied, remove, forgetMark(ctx, copied.BoltPath)
+}
+
+// forgetMark has a copy of the data begin an audit log of its own: how far the server's goes is nothing that the copy's
+// lacks.
+func forgetMark(ctx context.Context, path string) (err error) {
+	data, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	_, err = data.Txn(ctx, nil, []kv.Op{kv.Delete(parts.AuditMark)})
+	return err
 }
 
 // copyData copies the data file as it is at this moment.

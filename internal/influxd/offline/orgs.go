@@ -62,7 +62,7 @@ func orgsOf(ctx context.Context, p command.Process, cfg *config.Config, named st
 	if named != "" {
 		var err error
 		if org, err = id.Parse(named); err != nil {
-			return nil, fmt.Errorf("flag --org-id: %w", err)
+			return nil, command.Usage(fmt.Errorf("flag --org-id: %w", err))
 		}
 	}
 	data, err := readIdentities(ctx, p, cfg)
@@ -99,7 +99,7 @@ func matched(ctx context.Context, p command.Process, args config.Args, from, to 
 	var named []transfer.Named
 	if text := args.Flag("org"); text != "" {
 		if named, err = transfer.ParseNamed(text); err != nil {
-			return nil, nil, err
+			return nil, nil, command.Usage(err)
 		}
 	}
 	orgs, err := orgsOf(ctx, p, from, args.Flag("org-id"))

@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,14 +26,20 @@ import (
 	"strongroom/internal/kv/bolt"
 )
 
-var recoveryFlags = []config.Flag{
-	{Name: "username", Value: "NAME", Help: "the user"},
-	{Name: "org", Value: "NAME", Help: "the organization of the token"},
-	{Name: "password-file", Value: "PATH", Help: "file with the user's new password in its first line; without it, " +
-		"it is asked for"},
-	{Name: "operator", Help: "make the user an operator, too"},
-	{Name: "active", Help: "make the user active again"},
-}
+var (
+	usernameFlag = config.Flag{Name: "username", Value: "NAME", Help: "the user"}
+	passwordFlag = config.Flag{Name: "password-file", Value: "PATH",
+		Help: "file with the user's new password in its first line; without it, it is asked for"}
+	operatorFlag = config.Flag{Name: "operator", Help: "make the user an operator, too"}
+
+	recoveryTokenFlags = []config.Flag{
+		usernameFlag, {Name: "org", Value: "NAME", Help: "the organization of the token"},
+	}
+	recoveryCreateFlags = []config.Flag{usernameFlag, passwordFlag, operatorFlag}
+	recoveryUpdateFlags = []config.Flag{
+		usernameFlag, passwordFlag, operatorFlag, {Name: "active", Help: "make the user active again"},
+	}
+)
 
 // recovery is the records of users, organisations and tokens, open for a command that is given on the machine itself.
 type recovery struct {
@@ -98,13 +105,22 @@ var errNoSecrets = errors.New("the secrets are not open")
 func (noSecrets) Purge(context.Context, id.ID) error { return errNoSecrets }
 func (noSecrets) Check(context.Context) error        { return errNoSecrets }
 
+// needs says which of a command's flags is missing, before anything is opened.
+func needs(args config.Args, flag, what string) error {
+	if args.Flag(flag) != "" {
+		return nil
+	}
+	return command.Usage(fmt.Errorf("flag --%s: name the %s", flag, what))
+}
+
+const (
+	theUser = "user; influxd recovery user list shows all of them"
+	theOrg  = "organization; influxd recovery org list shows all of them"
+)
+
 // user is whom the flag names.
 func (r *recovery) user(ctx context.Context, args config.Args) (identity.User, error) {
 	name := args.Flag("username")
-	if name == "" {
-		return identity.User{}, errors.New("flag --username: name the user; influxd recovery user list shows " +
-			"all of them")
-	}
 	users, err := r.Users(ctx, r.caller, name, directory.Page{})
 	if errs.Is(err, errs.NotFound) {
 		return identity.User{}, fmt.Errorf("flag --username: there is no user %q; influxd recovery user list shows "+
@@ -116,24 +132,21 @@ func (r *recovery) user(ctx context.Context, args config.Args) (identity.User, e
 	return users[0], nil
 }
 
-// setPassword sets the password in the file, or what is typed.
-func (r *recovery) setPassword(ctx context.Context, args config.Args, u identity.User) error {
-	var password string
+// newPassword is the password in the file, or what is typed. It is asked for before anything is changed.
+func newPassword(ctx context.Context, args config.Args, user string) (string, error) {
 	if path := args.Flag("password-file"); path != "" {
 		line, err := firstLine(path)
 		if err != nil {
-			return fmt.Errorf("flag --password-file: %w", err)
+			return "", command.Usage(fmt.Errorf("flag --password-file: %w", err))
 		}
-		password = line
-	} else {
-		typed, err := parts.AskPassword(ctx, u.Name)
-		if err != nil {
-			return err
-		}
-		password = string(typed)
-		clear(typed)
+		return line, authn.CheckPassword(line)
 	}
-	return said(r.logins.SetPassword(ctx, r.caller, u.ID, password))
+	typed, err := parts.AskPassword(ctx, user)
+	if err != nil {
+		return "", err
+	}
+	defer clear(typed)
+	return string(typed), authn.CheckPassword(string(typed))
 }
 
 // said gives an error in its own words.
@@ -146,6 +159,9 @@ func said(err error) error {
 
 // recoverOperator makes a token that may do everything, for a user who may do so, too.
 func recoverOperator(ctx context.Context, p command.Process, args config.Args) error {
+	if err := cmp.Or(needs(args, "username", theUser), needs(args, "org", theOrg)); err != nil {
+		return err
+	}
 	return recovers(ctx, p, args, func(r *recovery) error {
 		u, err := r.user(ctx, args)
 		if err != nil {
@@ -156,9 +172,6 @@ func recoverOperator(ctx context.Context, p command.Process, args config.Args) e
 				"--active makes them active", u.Name)
 		}
 		name := args.Flag("org")
-		if name == "" {
-			return errors.New("flag --org: name the organization; influxd recovery org list shows all of them")
-		}
 		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{Name: name}, directory.Page{})
 		if errs.Is(err, errs.NotFound) {
 			return fmt.Errorf("flag --org: there is no organization %q; influxd recovery org list shows all of them",
@@ -179,16 +192,20 @@ func recoverOperator(ctx context.Context, p command.Process, args config.Args) e
 }
 
 func recoverUserCreate(ctx context.Context, p command.Process, args config.Args) error {
+	if err := needs(args, "username", "user"); err != nil {
+		return err
+	}
 	return recovers(ctx, p, args, func(r *recovery) error {
 		name := args.Flag("username")
-		if name == "" {
-			return errors.New("flag --username: name the user")
+		password, err := newPassword(ctx, args, name)
+		if err != nil {
+			return said(err)
 		}
 		u, err := r.NewUser(ctx, r.caller, name, identity.Active)
 		if err != nil {
 			return said(err)
 		}
-		if err := r.setPassword(ctx, args, u); err != nil {
+		if err := said(r.logins.SetPassword(ctx, r.caller, u.ID, password)); err != nil {
 			return fmt.Errorf("the user was made, and has no password yet: %w; influxd recovery user update sets one",
 				err)
 		}
@@ -202,10 +219,21 @@ func recoverUserCreate(ctx context.Context, p command.Process, args config.Args)
 }
 
 func recoverUserUpdate(ctx context.Context, p command.Process, args config.Args) error {
+	if err := needs(args, "username", theUser); err != nil {
+		return err
+	}
 	return recovers(ctx, p, args, func(r *recovery) error {
 		u, err := r.user(ctx, args)
 		if err != nil {
 			return err
+		}
+		// Without anything else to do, it is about the password, as InfluxDB's is.
+		sets := args.Flag("password-file") != "" || !args.Switch("active") && !args.Switch("operator")
+		var password string
+		if sets {
+			if password, err = newPassword(ctx, args, u.Name); err != nil {
+				return said(err)
+			}
 		}
 		if args.Switch("active") {
 			status := identity.Active
@@ -218,9 +246,8 @@ func recoverUserUpdate(ctx context.Context, p command.Process, args config.Args)
 				return said(err)
 			}
 		}
-		// Without anything else to do, it is about the password, as InfluxDB's is.
-		if args.Flag("password-file") != "" || !args.Switch("active") && !args.Switch("operator") {
-			if err := r.setPassword(ctx, args, u); err != nil {
+		if sets {
+			if err := said(r.logins.SetPassword(ctx, r.caller, u.ID, password)); err != nil {
 				return err
 			}
 		}

@@ -43,10 +43,10 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 	case vault.LayoutSecret:
 		from = vault.LayoutOrg
 	default:
-		return errors.New("flag --to: name a layout, org or secret")
+		return command.Usage(errors.New("flag --to: name a layout, org or secret"))
 	}
 	if (args.Flag("org-id") == "") == !args.Switch("all") {
-		return errors.New("flag --org-id: name an organization, or give --all")
+		return command.Usage(errors.New("flag --org-id: name an organization, or give --all"))
 	}
 	orgs, err := orgsOf(ctx, p, cfg, args.Flag("org-id"))
 	if err != nil {

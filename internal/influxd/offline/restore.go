@@ -37,10 +37,10 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 	}
 	from := args.Flag("from")
 	if from == "" {
-		return errors.New("flag --from: name the backup")
+		return command.Usage(errors.New("flag --from: name the backup"))
 	}
 	if same(from, cfg.BoltPath) {
-		return errors.New("flag --from: it is the data file itself")
+		return command.Usage(errors.New("flag --from: it is the data file itself"))
 	}
 	dir := filepath.Dir(cfg.BoltPath)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

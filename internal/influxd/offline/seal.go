@@ -160,17 +160,17 @@ func sealChange(ctx context.Context, p command.Process, args config.Args) error 
 	inVault := parts.TransitTo(cfg, args.Flag("transit-key"), args.Flag("transit-mount"), p.Log())
 	switch {
 	case to != "" && !slices.Contains(seal.Types, to):
-		return fmt.Errorf("flag --to: must be one of %s", strings.Join(seal.Types, ", "))
+		return command.Usage(fmt.Errorf("flag --to: must be one of %s", strings.Join(seal.Types, ", ")))
 	case keyFile != "" && to != seal.TypeKeyFile:
-		return errors.New("flag --key-file: needs --to key-file")
+		return command.Usage(errors.New("flag --key-file: needs --to key-file"))
 	case passphraseFile != "" && to != seal.TypePassphrase:
-		return errors.New("flag --passphrase-file: needs --to passphrase")
+		return command.Usage(errors.New("flag --passphrase-file: needs --to passphrase"))
 	case to == seal.TypeKeyFile && keyFile == "":
-		return errors.New("flag --to: key-file needs --key-file, too")
+		return command.Usage(errors.New("flag --to: key-file needs --key-file, too"))
 	case args.Flag("transit-key")+args.Flag("transit-mount") != "" && to != seal.TypeTransit:
-		return errors.New("flags --transit-key and --transit-mount: need --to transit")
+		return command.Usage(errors.New("flags --transit-key and --transit-mount: need --to transit"))
 	case to == seal.TypeTransit && inVault.Key == "":
-		return errors.New("flag --to: transit needs --transit-key, too")
+		return command.Usage(errors.New("flag --to: transit needs --transit-key, too"))
 	}
 	return withData(ctx, p, cfg, func(_ *bolt.DB, keys *keyring.Keyring) error {
 		var next seal.Seal

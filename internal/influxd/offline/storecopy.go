@@ -27,16 +27,16 @@ func copyStore(ctx context.Context, p command.Process, args config.Args) (err er
 		return err
 	}
 	from, to := args.Flag("from"), args.Flag("to")
-	for flag, name := range map[string]string{"from": from, "to": to} {
-		if name != config.EngineBolt && name != config.EngineEtcd {
-			return fmt.Errorf("flag --%s: must be one of bolt, etcd", flag)
+	for _, flag := range []string{"from", "to"} {
+		if name := args.Flag(flag); name != config.EngineBolt && name != config.EngineEtcd {
+			return command.Usage(fmt.Errorf("flag --%s: must be one of bolt, etcd", flag))
 		}
 	}
 	if from == to {
-		return errors.New("flags --from and --to: they are the same engine")
+		return command.Usage(errors.New("flags --from and --to: they are the same engine"))
 	}
 	if len(cfg.Etcd.Endpoints) == 0 {
-		return errors.New("--etcd-endpoints is missing: it says where etcd is")
+		return command.Usage(errors.New("--etcd-endpoints is missing: it says where etcd is"))
 	}
 	_, statErr := os.Stat(cfg.BoltPath)
 	missing := errors.Is(statErr, fs.ErrNotExist)

@@ -144,7 +144,7 @@ func apply(
 	}
 	if up.URL != "" {
 		if _, err := client.New(client.Config{Host: up.URL}); err != nil {
-			return err
+			return usage.Mistake("%w", err)
 		}
 	}
 	if login := cmd.String("username-password"); login != "" {

@@ -108,7 +108,7 @@ func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (str
 	}
 	raw, err := s.Term.ReadFile(session.FirstOf(path, "-"), maxValue)
 	if err != nil {
-		return "", fmt.Errorf("cannot read the value: %w", err)
+		return "", usage.Mistake("cannot read the value: %w", err)
 	}
 	if !cmd.Bool("keep-newline") {
 		raw = terminal.TrimSingleLine(raw)

@@ -116,8 +116,10 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 			s.Profile.Name,
 		)
 	}
-	s.Client, err = client.New(cfg)
-	return s, err
+	if s.Client, err = client.New(cfg); err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	return s, nil
 }
 
 // identify chooses the token of the flag, the environment or the profile, or else the profile's user and password.

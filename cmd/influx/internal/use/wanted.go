@@ -1,6 +1,7 @@
 package use
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/usage"
 )
 
@@ -97,10 +99,31 @@ type given struct {
 	files map[string]client.Secret
 }
 
+func anyBegins(values map[string]client.Secret, prefix string) bool {
+	for key := range values {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // names gives each value its variables and files. Taken says of a variable that it has a value already.
 func (w wanted) names(values map[string]client.Secret, taken func(string) bool) (given, error) {
 	g := given{env: map[string]client.Secret{}, files: map[string]client.Secret{}}
-	missing := func(key string) error { return fmt.Errorf("there is no secret %q that this token may use", key) }
+	missing := func(key string) error {
+		return exit.With(exit.NotFound, fmt.Errorf("there is no secret %q that this token may use", key))
+	}
+	// A program that is run without what it was to have fails later, and less clearly.
+	if w.all && len(values) == 0 {
+		return g, exit.With(exit.NotFound, errors.New("there is no secret that this token may use"))
+	}
+	for _, prefix := range w.prefixes {
+		if !anyBegins(values, prefix) {
+			return g, exit.With(exit.NotFound,
+				fmt.Errorf("there is no secret whose key begins with %q that this token may use", prefix))
+		}
+	}
 	named := map[string]bool{} // by --env with a name, which then is the only one
 	for name, key := range w.env {
 		value, ok := values[key]
