@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"regexp"
 	"strings"
@@ -80,12 +81,12 @@ func TestHistoryIsRefused(t *testing.T) {
 		says   string
 	}{
 		"restore what is missing":         {b, "/secret/restore", form("key", "none", "version", "1", "sure", "yes"), 404, "there is no secret named"},
-		"restore a deleted one":           {b, "/secret/restore", form("key", "gone", "version", "1", "sure", "yes"), 404, "can be brought back among the deleted secrets"},
+		"restore a deleted one":           {b, "/secret/restore", form("key", "gone", "version", "1", "sure", "yes"), 404, "can be restored among the deleted secrets"},
 		"restore no version":              {b, "/secret/restore", form("key", "k", "sure", "yes"), 404, "that could be restored"},
 		"restore a version that is not":   {b, "/secret/restore", form("key", "k", "version", "9", "sure", "yes"), 404, "that could be restored"},
 		"restore without being asked":     {b, "/secret/restore", form("key", "k", "version", "1"), 200, "Restore version 1?"},
 		"restore as a reader":             {reader, "/secret/restore", form("key", "k", "version", "1", "sure", "yes"), 401, "unauthorized"},
-		"bring back what is missing":      {b, "/secrets/deleted", form("key", "none"), 404, "cannot be brought back any more"},
+		"bring back what is missing":      {b, "/secrets/deleted", form("key", "none"), 404, "cannot be restored any more"},
 		"bring back as a reader":          {reader, "/secrets/deleted", form("key", "gone"), 401, "unauthorized"},
 		"describe what is missing":        {b, "/secret/describe", form("key", "none"), 404, "there is no secret named"},
 		"describe as a reader":            {reader, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description", "x"), 401, "unauthorized"},
@@ -108,7 +109,7 @@ func TestHistoryIsRefused(t *testing.T) {
 	}
 	s.use(unkept{s.store})
 	b.post(s.at("/secret/restore"), form("key", "k", "version", "1", "sure", "yes")).wants(t, 503, "the store is sealed", "Restore version 1?")
-	b.post(s.at("/secrets/deleted"), form("key", "gone")).wants(t, 503, "the store is sealed", "Bring back")
+	b.post(s.at("/secrets/deleted"), form("key", "gone")).wants(t, 503, "the store is sealed", "Restore")
 	s.hidesValue()
 }
 
@@ -170,32 +171,81 @@ func TestDescribing(t *testing.T) {
 func TestBringingBack(t *testing.T) {
 	s, b := setUp(t)
 	list := s.at("/secrets/deleted")
-	b.get(list).wants(t, 200, "Nothing to bring back")
+	b.get(list).wants(t, 200, "Nothing to restore")
 	b.get(s.at("/secrets")).wants(t, 200, `/secrets/deleted">Deleted<`)
 	s.put("a/b", "c")
-	b.get(s.at("/secret?key=c")).wants(t, 200, "It can be brought back for 7 days.")
+	b.get(s.at("/secret?key=c")).wants(t, 200, "It can be restored for 7 days.")
 	b.post(s.at("/secrets/delete"), form("key", "a/b", "key", "c", "sure", "yes")).leads(t, s.at("/secrets"))
-	b.get(s.at("/secrets")).wants(t, 200, "2 secrets deleted. Deleted secrets can be brought back for 7 days.")
+	b.get(s.at("/secrets")).wants(t, 200, "2 secrets deleted. Deleted secrets can be restored for 7 days.")
 	p := b.get(list)
-	p.wants(t, 200, "<code>a/b</code>", "by ada", "gone for good", "in 7 days", "Bring back<span")
+	p.wants(t, 200, "<code>a/b</code>", "by ada", "gone for good", "in 7 days", "Restore<span")
 	if strings.Contains(p.body, value) {
 		t.Error("the page holds the value")
 	}
-	if p := s.member("rita", identity.RoleMember).get(list); p.status != 200 || !strings.Contains(p.body, "a/b") || strings.Contains(p.body, "Bring back<") {
+	if p := s.member("rita", identity.RoleMember).get(list); p.status != 200 || !strings.Contains(p.body, "a/b") || strings.Contains(p.body, "Restore<") {
 		t.Errorf("a reader gets: %s", clipped(p.body))
 	}
 	b.post(list, form("key", "a/b")).leads(t, s.at("/secret?key=a%2Fb"))
 	if s.stored("a/b") != value {
 		t.Error("it is not back")
 	}
-	b.get(s.at("/secret?key=a%2Fb")).wants(t, 200, "“a/b” is back, with the value that it had.")
+	b.get(s.at("/secret?key=a%2Fb")).wants(t, 200, "“a/b” is restored, with the value that it had.")
 	// What another tab has set meanwhile stays.
 	b.post(s.at("/secrets/new"), form("key", "c", "value", "newer"))
 	b.post(list, form("key", "c")).leads(t, list)
-	b.get(list).wants(t, 200, "“c” is there already", "Nothing to bring back")
+	b.get(list).wants(t, 200, "“c” is there already", "Nothing to restore")
 	if s.stored("c") != "newer" {
 		t.Error("what was set since is gone")
 	}
+	s.hidesValue()
+}
+
+// TestRestoringMany: what was deleted at once is restored at once, by Undo, by choice or by a search.
+func TestRestoringMany(t *testing.T) {
+	s, b := setUp(t)
+	list := s.at("/secrets/deleted")
+	there := func(want int, when string) {
+		t.Helper()
+		keys, err := s.store.Keys(t.Context(), s.org)
+		s.must(err)
+		if len(keys) != want {
+			t.Errorf("%s %d secrets are there, want %d", when, len(keys), want)
+		}
+	}
+	s.put("early")
+	b.post(s.at("/secrets/delete"), form("key", "early", "sure", "yes"))
+	time.Sleep(2 * time.Millisecond) // a deletion's time is in milliseconds
+	keys := many(417)
+	s.put(keys...)
+	names, err := json.Marshal(append(keys, "never-there"))
+	s.must(err)
+	b.post(s.at("/secrets/delete"), form("keys", string(names), "sure", "yes")).leads(t, s.at("/secrets"))
+	p := b.get(s.at("/secrets"))
+	p.wants(t, 200, "417 secrets deleted.", ">Undo</button>")
+	undo := regexp.MustCompile(`name="from" value="(\d+)"><input type="hidden" name="to" value="(\d+)"`).FindStringSubmatch(p.body)
+	if undo == nil {
+		t.Fatal("the page offers no undo")
+	}
+	there(0, "after the deletion")
+	s.member("rita", identity.RoleOwner).post(list, form("from", undo[1], "to", undo[2])).leads(t, list) // they deleted nothing
+	there(0, "after somebody else's undo")
+	b.post(list, form("from", undo[1], "to", "x")).wants(t, 400, "load the page again")
+	b.post(list, form("from", undo[1], "to", undo[2])).leads(t, s.at("/secrets"))
+	b.get(s.at("/secrets")).wants(t, 200, "417 secrets restored.", "417 secrets in")
+	there(417, "after Undo")
+	b.post(s.at("/secrets/delete"), form("keys", string(names), "sure", "yes"))
+	b.post(list, form("key", keys[0], "key", keys[1])).leads(t, s.at("/secrets"))
+	there(2, "after two were chosen")
+	b.post(list, form("all", "yes", "q", "SERVICE-0001")).leads(t, s.at("/secrets"))
+	there(12, "after a search")
+	b.post(list, form("all", "yes", "q", "")).leads(t, s.at("/secrets"))
+	there(418, "after all")
+	b.post(list, form("all", "yes", "q", "")).leads(t, list)
+	b.post(s.at("/secrets/delete"), form("key", "gone", "key", "too", "sure", "yes")).leads(t, s.at("/secrets"))
+	b.get(s.at("/secrets")).wants(t, 200, "Nothing was deleted")
+	b.post(s.at("/secrets/delete"), form("keys", string(names), "sure", "yes"))
+	s.use(unkept{s.store})
+	b.post(list, form("key", keys[0], "key", keys[1])).wants(t, 503, "the store is sealed")
 	s.hidesValue()
 }
 
@@ -203,7 +253,7 @@ func TestStoreWithoutHistory(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
 	s.change(func(c *Config) { c.NoHistory = true })
-	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be brought back")
+	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be restored")
 	if p := b.get(s.at("/secret?key=k")); strings.Contains(p.body, `id="versions"`) || !strings.Contains(p.body, `id="about"`) {
 		t.Errorf("without earlier versions the page shows: %s", clipped(p.body))
 	}
@@ -218,7 +268,7 @@ func TestStoreWithoutHistory(t *testing.T) {
 	}
 	b.get(s.at("/secret?key=none")).wants(t, 404, "there is no secret named")
 	b.get(s.at("/secrets/deleted")).wants(t, 200, "what is deleted is gone at once")
-	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be brought back")
+	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be restored")
 	b.post(s.at("/secret/restore"), form("key", "k", "version", "1", "sure", "yes")).wants(t, 501, "keeps no history")
 	if p := b.get(s.at("/secrets")); strings.Contains(p.body, "/secrets/deleted") {
 		t.Error("the list leads to what is not kept")

@@ -2,7 +2,10 @@ package ui
 
 import (
 	"context"
+	"html"
 	"net/http"
+	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -78,11 +81,11 @@ func TestTokens(t *testing.T) {
 	}
 	path := s.at("/tokens/" + who.AuthorizationID.String())
 	b.post(path, form("status", "inactive")).leads(t, s.at("/tokens"))
-	b.get(s.at("/tokens")).wants(t, 200, "it is refused from now on", "switched off")
+	b.get(s.at("/tokens")).wants(t, 200, "it is refused from now on", "disabled")
 	if _, err := s.logins.ByToken(t.Context(), m[1]); err == nil {
-		t.Error("a token that is switched off works")
+		t.Error("a token that is disabled works")
 	}
-	b.get(path+"/delete").wants(t, 200, "nightly backup", "cannot be brought back", "It was last used just now")
+	b.get(path+"/delete").wants(t, 200, "nightly backup", "cannot be restored", "It was last used just now")
 	b.post(path+"/delete", form("sure", "yes")).leads(t, s.at("/tokens"))
 	b.get(path+"/delete").wants(t, 404)
 
@@ -144,8 +147,8 @@ func TestUsers(t *testing.T) {
 	b.post(her+"/password", form("password", password+"2")).leads(t, her)
 	hers.get("/store").wants(t, http.StatusSeeOther)
 	b.post(her, form("status", "inactive")).leads(t, her)
-	b.get(her).wants(t, 200, "Switched off", "cannot sign in any more")
-	b.get(her+"/delete").wants(t, 200, "Grace Hopper", "cannot be brought back")
+	b.get(her).wants(t, 200, "Disabled", "cannot sign in any more")
+	b.get(her+"/delete").wants(t, 200, "Grace Hopper", "cannot be restored")
 	b.post(her+"/delete", form("sure", "yes")).leads(t, "/users")
 	s.hidesValue()
 }
@@ -242,6 +245,89 @@ func TestQuestionsHaveAPlace(t *testing.T) {
 	rita := regexp.MustCompile(`/users/([0-9a-f]{16})"><b>rita`).FindStringSubmatch(b.get("/users").body)[1]
 	for path, place := range map[string]string{s.at("/secrets/delete?key=k"): s.at("/secrets"), s.at("/delete"): s.at(""),
 		s.at("/members/" + rita + "/remove"): s.at("/members"), "/users/" + rita + "/delete": "/users"} {
-		b.get(path).wants(t, 200, "This will go", `href="`+place+`" aria-current="page"`)
+		b.get(path).wants(t, 200, "This will be deleted", `href="`+place+`" aria-current="page"`)
+	}
+}
+
+// TestWhoCanUse: a secret's page leads to those whose permissions cover it, and to no others.
+func TestWhoCanUse(t *testing.T) {
+	s, b := setUp(t)
+	s.put("db/password")
+	make := func(description string, ps ...access.Permission) identity.Authorization {
+		t.Helper()
+		a, _, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org, Description: description, Permissions: ps})
+		s.must(err)
+		return a
+	}
+	to := func(a access.Action, name string) access.Permission {
+		return access.To(a, access.Resource{Type: access.Secrets, OrgID: s.org, Name: name})
+	}
+	make("agent of db", to(access.Use, "db/*"))
+	make("agent of mail", to(access.Use, "mail/*"))
+	make("lister", to(access.Read, ""))
+	off := make("switched-off agent", to(access.Use, "db/*"))
+	inactive := identity.Inactive
+	_, err := s.users.UpdateAuthorization(t.Context(), s.op, off.ID, &inactive, nil)
+	s.must(err)
+	grace, rita := s.member("grace", identity.RoleOwner), s.member("rita", identity.RoleMember)
+	who := s.at("/secret/who?key=db%2Fpassword")
+	b.get(s.at("/secret?key=db%2Fpassword")).wants(t, 200, `href="`+strings.Replace(who, "%2F", "%2f", 1)+`"`)
+	p := b.get(who)
+	p.wants(t, 200, "agent of db", "May get the value.", "lister", "May see its name.", "<b>grace</b>", "<b>rita</b>")
+	for _, not := range []string{"agent of mail", "switched-off agent", "You do not see all"} {
+		if strings.Contains(p.body, not) {
+			t.Errorf("the page says %q", not)
+		}
+	}
+	if strings.Index(p.body, "agent of db") > strings.Index(p.body, "lister") {
+		t.Error("who gets the value does not come first")
+	}
+	grace.get(who).wants(t, 200, "agent of db", "Tokens of operators may be of other organisations")
+	rita.get(who).wants(t, 200, "You do not see all tokens")
+	b.get(s.at("/secret/who?key=mail%2Fx")).wants(t, 200, "agent of mail")
+	b.get(s.at("/secret/who")).wants(t, 404, "there is no secret named")
+	s.member("nobody", "").get(who).wants(t, 401, "unauthorized")
+}
+
+// TestPastes: whoever has made a token is shown what to do with it, for what it may do and without the token itself.
+func TestPastes(t *testing.T) {
+	s, b := setUp(t)
+	shown := func(f url.Values) (text, token string) {
+		t.Helper()
+		f.Set("description", "d")
+		f.Set("days", "1")
+		p := b.post(s.at("/tokens/new"), f)
+		p.wants(t, 200, "Your new token")
+		_, after, _ := strings.Cut(p.body, "<code>")
+		token, _, _ = strings.Cut(after, "</code>")
+		_, text, _ = strings.Cut(p.body, `id="pastes"`)
+		if strings.Contains(text, token) {
+			t.Error("a text to paste holds the token")
+		}
+		return html.UnescapeString(text), token
+	}
+	agent, _ := shown(form("kind", "secrets", "use", "1"))
+	doc, err := os.ReadFile("../../docs/agents.md")
+	s.must(err)
+	example := strings.NewReplacer("http://localhost:9999", s.url, "https://strongroom.example.com", s.url,
+		"<org-id>", s.org.String()).Replace(string(doc))
+	for _, begins := range []string{"[[secretstores.http]]", "apiVersion: external-secrets.io/v1\nkind: SecretStore"} {
+		_, after, _ := strings.Cut(agent, begins)
+		paste, _, ok := strings.Cut(begins+after, "</code>")
+		if !ok || !strings.Contains(example, paste+"\n") {
+			t.Errorf("not as in docs/agents.md, where it is tried: %s", paste)
+		}
+	}
+	for _, want := range []string{"influx secret exec --all", s.url + "/api/v2/orgs/" + s.org.String() + "/secret-values'", "INFLUX_HOST='" + s.url} {
+		if !strings.Contains(agent, want) {
+			t.Errorf("nothing says %s", want)
+		}
+	}
+	if reader, _ := shown(form("kind", "secrets", "read", "1")); !strings.Contains(reader, "influx secret list") ||
+		strings.Contains(reader, "secret exec") || strings.Contains(reader, "secret update") {
+		t.Errorf("for a token that lists names: %s", reader)
+	}
+	if other, _ := shown(form("kind", "chosen", "may", "read:buckets")); other != "" {
+		t.Errorf("for a token without secrets: %s", other)
 	}
 }

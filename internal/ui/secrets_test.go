@@ -190,7 +190,7 @@ func TestDeleting(t *testing.T) {
 	s, b := setUp(t)
 	s.put("a", "b", "c", "d")
 	b.post(s.at("/secrets/delete"), nil).leads(t, s.at("/secrets"))
-	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "can be brought back for 7 days", `name="keys" value="[&#34;a&#34;,&#34;b&#34;]"`)
+	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "can be restored for 7 days", `name="keys" value="[&#34;a&#34;,&#34;b&#34;]"`)
 	if s.stored("a") == "" {
 		t.Fatal("deleted without being asked")
 	}
@@ -200,7 +200,7 @@ func TestDeleting(t *testing.T) {
 		t.Error("not just those were deleted")
 	}
 	b.get(s.at("/secrets/delete?key=c")).wants(t, 200, "Delete this secret?")
-	b.get(s.at("/secret?key=a")).wants(t, 404, "there is no secret named", "can be brought back")
+	b.get(s.at("/secret?key=a")).wants(t, 404, "there is no secret named", "can be restored")
 
 	b.post(s.at("/delete"), form("typed", "not Acme")).wants(t, 400, "type the name", "2 secrets with their values")
 	b.post(s.at("/delete"), form("typed", "Acme")).leads(t, "/orgs")

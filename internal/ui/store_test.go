@@ -17,7 +17,7 @@ func (sick) Check(context.Context) error { return errs.New(errs.Unavailable, "Va
 
 func TestStorePage(t *testing.T) {
 	s, b := setUp(t)
-	b.get("/store").wants(t, 200, "is well", "nothing to draw")
+	b.get("/store").wants(t, 200, "is healthy", "nothing to draw")
 	s.ui.Look(t.Context())
 	for i := range 3 {
 		s.put(fmt.Sprintf("k%d", i))

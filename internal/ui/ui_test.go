@@ -180,7 +180,7 @@ func TestSignIn(t *testing.T) {
 	s, b := setUp(t)
 	stranger := s.anonymous()
 	wrong := form("username", ada, "password", "not the password")
-	stranger.post("/signin", wrong).wants(t, http.StatusUnauthorized, "do not belong together", `value="ada"`)
+	stranger.post("/signin", wrong).wants(t, http.StatusUnauthorized, "rong name or password", `value="ada"`)
 	for range 12 {
 		stranger.post("/signin", wrong)
 	}

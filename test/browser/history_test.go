@@ -59,13 +59,13 @@ func restoreAndBringBack(t *testing.T, s *server) {
 	b.until("document.querySelector('#about .text')?.innerText === 'mine'")
 
 	b.click("main a.button.bad")
-	b.see("can be brought back for 7 days")
+	b.see("can be restored for 7 days")
 	b.click("#ask .button.bad")
 	b.see("“db/password” is deleted.")
 	b.open(org + "/secrets/deleted")
 	b.see("gone for good")
 	b.click("main .list .button")
-	b.see("is back, with the value that it had")
+	b.see("is restored, with the value that it had")
 	b.see("Version 3")
 	b.hides(secretValue)
 	if strings.Contains(js[string](b, "document.body.innerText"), "somebody") {

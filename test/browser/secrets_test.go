@@ -117,6 +117,31 @@ func TestFiles(t *testing.T) {
 	b.see("The value is saved (9 bytes)")
 }
 
+// TestLargePaste: a long line that is pasted becomes a file, for a field would stand still with it at each key. It arrives as it
+// was; what is short stays in the field.
+func TestLargePaste(t *testing.T) {
+	b := openTab(t, startServer(t))
+	org := b.setUp()
+	b.open(org + "/secrets/new")
+	b.typeIn("#key", "large")
+	paste := func(text string) bool { // false where the page has taken it itself
+		return js[bool](b, `(() => { const d = new DataTransfer(); d.setData('text/plain', `+text+`);
+			return document.querySelector('#value').dispatchEvent(new ClipboardEvent('paste', { clipboardData: d, bubbles: true, cancelable: true })); })()`)
+	}
+	if !paste("'short'") {
+		t.Error("a short text is not left to the browser")
+	}
+	if paste("'x'.repeat(500 * 1024 - 1) + '\\n'") {
+		t.Error("a long line is left to the field")
+	}
+	b.until("document.querySelector('#value').disabled && !document.querySelector('#value').value")
+	b.click("main form .button")
+	b.see("The value is saved (500.0 KiB)")
+	b.run(chromedp.NavigateBack())
+	b.at(org + "/secrets/new")
+	b.until("!document.querySelector('#value').disabled && !document.querySelector('#file').files.length")
+}
+
 func TestImport(t *testing.T) {
 	b := openTab(t, startServer(t))
 	org := b.setUp()
@@ -210,7 +235,7 @@ func TestSessionEndsInMidEdit(t *testing.T) {
 	b.see("Your session has ended")
 	b.typeIn("#session-password", "not the password")
 	b.click("#session .button")
-	b.see("do not belong together")
+	b.see("rong name or password")
 	b.typeIn("#session-password", password)
 	b.click("#session .button")
 	b.see("The value is saved (19 bytes)")
@@ -339,12 +364,12 @@ func TestWithoutJavaScript(t *testing.T) {
 	b.click("main form .button")
 	b.see("The value is saved")
 	b.click("main a.button.bad")
-	b.see("can be brought back for 7 days")
+	b.see("can be restored for 7 days")
 	b.click("main .button.bad")
 	b.see("“plain” is deleted.")
 	b.open(org + "/secrets/deleted")
 	b.click("main .list .button")
-	b.see("“plain” is back")
+	b.see("“plain” is restored")
 	b.open(org + "/tokens/new")
 	b.typeIn("#description", "plain")
 	b.click("main form .button")

@@ -40,7 +40,7 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 	b.open(org + "/secrets/deleted")
 	b.see("what is deleted is gone at once")
 	b.open("/store")
-	b.see("is well")
+	b.see("is healthy")
 	b.see("is renewed in time")
 
 	form := b.another()
@@ -61,7 +61,7 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 	list.see("sealed")
 
 	v.Unseal(t)
-	b.see("is well")
+	b.see("is healthy")
 	form.click("main form .button")
 	form.see("The value is saved")
 	list.click("main a.button")
@@ -70,7 +70,7 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 	v.Kill()
 	b.see("cannot be reached")
 	v.Restart(t)
-	b.see("is well")
+	b.see("is healthy")
 	b.hides(secretValue)
 	form.hides(secretValue)
 }

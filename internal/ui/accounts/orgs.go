@@ -103,7 +103,7 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 	return visit.Ask(visit.Confirm{
 		Question: "Delete the organisation “" + v.OrgName + "”?",
 		Goes:     []string{secrets, words.Count(len(tokens), "token") + ", refused from then on", "its memberships and buckets"},
-		Back:     "None of this can be brought back.",
+		Back:     "None of this can be restored.",
 		Action:   v.At("/delete"), Button: "Delete the organisation", Cancel: v.At(""), Type: v.OrgName,
 	}), nil
 }

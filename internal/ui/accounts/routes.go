@@ -64,6 +64,8 @@ func Routes(c Config) visit.Table {
 		"GET /orgs/{org}/tokens/{auth}/delete":  visit.SignedIn(h.deleteTokenPage),
 		"POST /orgs/{org}/tokens/{auth}/delete": visit.SignedIn(h.deleteToken),
 
+		"GET /orgs/{org}/secret/who": visit.SignedIn(h.whoPage),
+
 		"GET /orgs/{org}/members":                visit.SignedIn(h.membersPage),
 		"POST /orgs/{org}/members":               visit.SignedIn(h.addMember),
 		"POST /orgs/{org}/members/{user}":        visit.SignedIn(h.changeRole),

@@ -117,7 +117,7 @@ func (h *handlers) signIn(v *visit.Visit) (visit.Answer, error) {
 	form := signInForm{User: v.PostFormValue("username"), Next: inside(v.PostFormValue("next"))}
 	token, err := h.Authn.SignIn(v.Context(), v.Caller, form.User, v.PostFormValue("password"))
 	if errs.Is(err, errs.Unauthorized) {
-		err = errs.Wrap(err, errs.Unauthorized, "name and password do not belong together, or the account is switched off")
+		err = errs.Wrap(err, errs.Unauthorized, "wrong name or password, or the account is disabled")
 	}
 	if err != nil {
 		return visit.Answer{Page: "signin.html", Title: "Sign in", Data: form}, err

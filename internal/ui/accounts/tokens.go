@@ -99,7 +99,9 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 		Token, Description string
 		May                []string
 		ExpiresAt          *time.Time
-	}{token, a.Description, inWords(v, a.Permissions), a.ExpiresAt}}, nil
+		Pastes             []paste
+		Origin             string // as it stands in Pastes: app.js puts in the one that the browser knows
+	}{token, a.Description, inWords(v, a.Permissions), a.ExpiresAt, pastes(v, a.Permissions), v.Origin()}}, nil
 }
 
 func (h *handlers) updateToken(v *visit.Visit) (visit.Answer, error) {
@@ -113,7 +115,7 @@ func (h *handlers) updateToken(v *visit.Visit) (visit.Answer, error) {
 	}
 	note := "The token works again."
 	if status == identity.Inactive {
-		note = "The token is switched off: it is refused from now on."
+		note = "The token is disabled: it is refused from now on."
 	}
 	return visit.Answer{GoTo: v.At("/tokens"), Note: note}, nil
 }
@@ -137,7 +139,7 @@ func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
 	}
 	return visit.Ask(visit.Confirm{
 		Question: "Revoke this token?", Goes: []string{"the token “" + errs.Clip(name) + "”"},
-		Back:   used + " Whatever uses it is refused from the next request on. It cannot be brought back; to stop it for a while, switch it off instead.",
+		Back:   used + " Whatever uses it is refused from the next request on. It cannot be restored; to stop it for a while, disable it instead.",
 		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token", Cancel: v.At("/tokens"),
 	}), nil
 }

@@ -19,7 +19,7 @@ import (
 // day is how a date field of a form writes a day.
 const day = "2006-01-02"
 
-// keepsDeleted says whether what is deleted can be brought back.
+// keepsDeleted says whether what is deleted can be restored.
 func (h *handlers) keepsDeleted(org id.ID) bool {
 	return h.Store.About(org).History && !h.NoHistory
 }
@@ -95,7 +95,7 @@ func (h *handlers) info(v *visit.Visit, key string) (secret.Info, error) {
 	case errs.Is(err, errs.NotFound), errs.Is(err, errs.Unauthorized):
 		return info, noSecret(key)
 	case err == nil && !info.Deleted.IsZero():
-		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be brought back among the deleted secrets",
+		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be restored among the deleted secrets",
 			errs.Clip(key), words.Ago(info.Deleted, h.Now()))
 	}
 	return info, err
@@ -228,24 +228,4 @@ func (l *deletedList) page(infos []secret.Info, n int) {
 	if to < len(infos) {
 		l.Next = rest + strconv.Itoa(from/deletedShown+1)
 	}
-}
-
-// bringBack undoes a deletion. It takes nothing away, so nobody is asked: what was set under the name since stays.
-func (h *handlers) bringBack(v *visit.Visit) (visit.Answer, error) {
-	key := v.PostFormValue("key")
-	info, err := h.Secrets.Info(v.Context(), v.Caller, v.Org, key)
-	there := err == nil && info.Deleted.IsZero()
-	if err == nil && !there {
-		err = h.Secrets.Restore(v.Context(), v.Caller, v.Org, key, 0)
-	}
-	if errs.Is(err, errs.NotFound) {
-		err = errs.New(errs.NotFound, "%q cannot be brought back any more: a deleted secret is kept for %s", errs.Clip(key), keptDays())
-	}
-	if err != nil {
-		return visit.Again(err)(h.deletedPage(v))
-	}
-	if there {
-		return visit.Answer{GoTo: v.At("/secrets/deleted"), Note: "“" + errs.Clip(key) + "” is there already, and was left as it is."}, nil
-	}
-	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: "“" + errs.Clip(key) + "” is back, with the value that it had."}, nil
 }

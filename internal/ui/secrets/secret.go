@@ -175,7 +175,7 @@ type secretView struct {
 	About     *about // nil where the store keeps nothing but values
 	NoHistory string // why that is so
 	ReadOnly  bool   // whoever asks
-	Days      string // how long it can be brought back; "" where it cannot
+	Days      string // how long it can be restored; "" where it cannot
 	Activity  []audit.Record
 	NoRecords string // why the audit log was not asked, "" where it was
 }

@@ -135,7 +135,7 @@ func (h *handlers) askDeleteSecrets(v *visit.Visit, keys []string) (visit.Answer
 	c := visit.Confirm{
 		Question: "Delete " + words.Count(len(keys), "secret") + "?",
 		Goes:     keys[:min(len(keys), confirmShown)], More: max(0, len(keys)-confirmShown),
-		Back:   "The values cannot be brought back from this page, and whatever uses them will fail.",
+		Back:   "The values cannot be restored from this page, and whatever uses them will fail.",
 		Action: v.At("/secrets/delete"), Button: "Delete " + words.Count(len(keys), "secret"), Cancel: v.At("/secrets"),
 	}
 	list, err := json.Marshal(keys)
@@ -144,13 +144,13 @@ func (h *handlers) askDeleteSecrets(v *visit.Visit, keys []string) (visit.Answer
 	}
 	c.Keys = string(list)
 	if h.keepsDeleted(v.Org) {
-		c.Back = "Whatever uses them will fail. They can be brought back for " + keptDays() + ", from the page of deleted secrets."
+		c.Back = "Whatever uses them will fail. They can be restored for " + keptDays() + ", from the page of deleted secrets."
 	}
 	if len(keys) == 1 {
 		c.Question, c.Button = "Delete this secret?", "Delete the secret"
-		c.Back = "The value cannot be brought back from this page, and whatever uses it will fail."
+		c.Back = "The value cannot be restored from this page, and whatever uses it will fail."
 		if h.keepsDeleted(v.Org) {
-			c.Back = "Whatever uses it will fail. It can be brought back for " + keptDays() + ", from the page of deleted secrets."
+			c.Back = "Whatever uses it will fail. It can be restored for " + keptDays() + ", from the page of deleted secrets."
 		}
 	}
 	return visit.Ask(c), nil
@@ -179,15 +179,35 @@ func (h *handlers) deleteSecrets(v *visit.Visit) (visit.Answer, error) {
 	if v.Field("sure") != "yes" {
 		return h.askDeleteSecrets(v, keys)
 	}
-	if _, err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Delete: keys}); err != nil {
+	there, err := h.thereOf(v, keys)
+	if err == nil {
+		_, err = h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Delete: keys})
+	}
+	if err != nil {
 		return visit.Again(err)(h.askDeleteSecrets(v, keys))
 	}
+	if len(there) == 0 {
+		return visit.Answer{GoTo: v.At("/secrets"), Note: "Nothing was deleted: it was gone already."}, nil
+	}
+	keys = there
 	note := words.Count(len(keys), "secret") + " deleted."
 	if len(keys) == 1 {
 		note = "“" + errs.Clip(keys[0]) + "” is deleted."
 	}
 	if h.keepsDeleted(v.Org) {
-		note += " Deleted secrets can be brought back for " + keptDays() + "."
+		note += " Deleted secrets can be restored for " + keptDays() + "."
 	}
-	return visit.Answer{GoTo: v.At("/secrets"), Note: note}, nil
+	return visit.Answer{GoTo: v.At("/secrets"), Note: note, Undo: h.undoOf(v, keys)}, nil
+}
+
+// thereOf are those of the keys that name a secret, in their order. Who may not read names is told of all of them.
+func (h *handlers) thereOf(v *visit.Visit, keys []string) ([]string, error) {
+	if !v.Caller.MaySome(access.Read, v.Org) {
+		return keys, nil
+	}
+	all, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
+	return slices.DeleteFunc(slices.Clone(keys), func(k string) bool {
+		_, is := slices.BinarySearch(all, k)
+		return !is && v.Caller.May(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: v.Org, Name: k}))
+	}), err
 }

@@ -66,7 +66,10 @@ setTimeout(() => {
 }, 300);
 
 // Behind a proxy that speaks TLS, the server does not know its own address as the browser does.
-for (const code of $$('[data-origin]')) code.textContent = code.textContent.replace(code.dataset.origin, () => location.origin + root);
+function trueOrigin() {
+  for (const code of $$('[data-origin]')) code.textContent = code.textContent.replace(code.dataset.origin, () => location.origin + root);
+}
+trueOrigin();
 
 // ---- times, as in Go (ago) -----------------------------------------------------------------------------------------
 

@@ -80,6 +80,7 @@ async function take(form, submitter, answer) {
   $('#main').replaceChildren(...$('#main', page).childNodes);
   $('#note')?.remove();
   document.title = page.title;
+  trueOrigin();
   if (!document.body.dataset.user) $('#main').classList.add('alone');
   $('#main h1').focus();
   window.scrollTo(0, 0);
@@ -161,7 +162,7 @@ function fileChosen(box) {
   const chosen = input.files.length > 0;
   $('textarea', box).disabled = chosen;
   $('[data-nofile]', box).hidden = !chosen;
-  if (chosen) say('The file ' + input.files[0].name + ' is taken as the value.');
+  if (chosen) say(input.files[0].name + ' is taken as the value.');
 }
 for (const box of $$('.value')) {
   const input = $('input[type=file]', box);
@@ -176,9 +177,26 @@ for (const box of $$('.value')) {
       input.files = event.dataTransfer.files;
       fileChosen(box);
     } else if (event.dataTransfer.types.includes('text/plain')) {
-      $('textarea', box).setRangeText(event.dataTransfer.getData('text/plain'));
+      const text = event.dataTransfer.getData('text/plain');
+      if (!putHeavy(box, text)) $('textarea', box).setRangeText(text);
     }
   });
+  $('textarea', box).addEventListener('paste', (event) => {
+    if (putHeavy(box, event.clipboardData.getData('text/plain'))) event.preventDefault();
+  });
+}
+
+// putHeavy takes a text as a file where a field would stand still for seconds at each key: one line of 500 kB does that.
+function putHeavy(box, text) {
+  const field = $('textarea', box), input = $('input[type=file]', box);
+  const whole = field.value.slice(0, field.selectionStart) + text.replace(/\r\n?/g, '\n') + field.value.slice(field.selectionEnd);
+  if (whole.length < 65536 && !/[^\n]{10000}/.test(whole)) return false;
+  const files = new DataTransfer();
+  files.items.add(new File([whole], 'the pasted text'));
+  field.value = '';
+  input.files = files.files;
+  input.dispatchEvent(new Event('change', { bubbles: true }));
+  return true;
 }
 
 // A value must not lie in the browser's storage, so a reload would lose it: the browser asks first.
@@ -187,10 +205,13 @@ window.addEventListener('beforeunload', (event) => {
   const unsaved = $$('.value').some((box) => $('textarea', box).value || $('input[type=file]', box).files.length);
   if (unsaved && !leaving) event.preventDefault();
 });
-window.addEventListener('pageshow', () => { leaving = false; });
+window.addEventListener('pageshow', () => {
+  leaving = false;
+  $$('.value').forEach(fileChosen);
+});
 // Nor must it lie in what the browser keeps to go back to, where the next one at this desk finds it.
 window.addEventListener('pagehide', () => {
-  for (const field of $$('.value textarea, [type=password]')) field.value = '';
+  for (const field of $$('.value textarea, .value [type=file], [type=password]')) field.value = '';
   for (const shown of $$('.token code')) shown.textContent = 'shown once, and gone';
 });
 

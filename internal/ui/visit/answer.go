@@ -33,7 +33,7 @@ type Confirm struct {
 	Question string
 	Goes     []string // each a line
 	More     int      // lines that are not shown
-	Back     string   // whether it can be brought back
+	Back     string   // whether it can be restored
 	Action   string   // where the form goes
 	Button   string
 	Cancel   string
