@@ -20,7 +20,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/keyring"
-	"strongroom/internal/kv/bolt"
+	datafile "strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/kv/etcd/etcdtest"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
@@ -187,7 +187,7 @@ func startCommand(t *testing.T, dir, flag string, child *exec.Cmd) (string, *exe
 // verifyKilled reads through the store what the killed server has left.
 func verifyKilled(t *testing.T, dir string, org id.ID, round int, writers []*killWriter) {
 	t.Helper()
-	data, problems, err := bolt.ReadFile(t.Context(), filepath.Join(dir, "influxd.bolt"))
+	data, problems, err := datafile.Read(t.Context(), filepath.Join(dir, "influxd.bolt"))
 	must(t, err)
 	if len(problems) > 0 {
 		t.Fatalf("round %d: the file is damaged: %q", round, problems)

@@ -15,7 +15,7 @@ import (
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/bolt/snapshot"
 )
 
 var verifyFlags = []config.Flag{
@@ -136,7 +136,7 @@ func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (_ 
 		keys, err := openKeys(ctx, p, cfg, data)
 		return keys, marks, err
 	}
-	records, err := bolt.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark)
+	records, err := snapshot.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}

@@ -15,7 +15,7 @@ import (
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/vaultapi/notes"
@@ -73,7 +73,7 @@ func (i *inspection) write(p command.Process) {
 // inspect reads a whole file and opens everything in it with the configured seal. The error is for a file that cannot
 // be looked into at all; what is wrong inside is in the inspection.
 func inspect(ctx context.Context, p command.Process, cfg *config.Config, path string) (*inspection, error) {
-	data, problems, err := bolt.ReadFile(ctx, path)
+	data, problems, err := snapshot.Read(ctx, path)
 	if err != nil {
 		return nil, err
 	}

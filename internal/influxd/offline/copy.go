@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/vault"
@@ -208,7 +209,7 @@ func openCommon(ctx context.Context, own *config.Config, keys *keyring.Keyring, 
 	path := parts.CopiedPath(own)
 	var data kv.Store
 	if dry {
-		snapshot, problems, err := bolt.ReadFile(ctx, path)
+		file, problems, err := snapshot.Read(ctx, path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, func() error { return nil }, nil
@@ -218,7 +219,7 @@ func openCommon(ctx context.Context, own *config.Config, keys *keyring.Keyring, 
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s, which remembers what was copied before: %w", path, err)
 		}
-		data = snapshot
+		data = file
 	} else if data, err = bolt.Open(path, bolt.Options{}); err != nil {
 		return nil, nil, fmt.Errorf("%s, which remembers what was copied before: %w", path, err)
 	}

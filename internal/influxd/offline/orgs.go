@@ -15,7 +15,7 @@ import (
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/transfer"
 )
 
@@ -29,8 +29,8 @@ func home(own, cfg *config.Config, kind string) *config.Config {
 }
 
 // readData reads a data file, which a server may have open.
-func readData(ctx context.Context, cfg *config.Config) (*bolt.Snapshot, error) {
-	data, problems, err := bolt.ReadFile(ctx, cfg.BoltPath)
+func readData(ctx context.Context, cfg *config.Config) (*snapshot.Snapshot, error) {
+	data, problems, err := snapshot.Read(ctx, cfg.BoltPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: there is no file %s, and no organization is known without it; the server's "+

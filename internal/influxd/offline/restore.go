@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/secret/embedded"
 )
 
@@ -129,7 +130,7 @@ func onRecord(ctx context.Context, p command.Process, cfg *config.Config,
 
 // chainKeyOf gives the key of the audit log's chain of a data file.
 func chainKeyOf(ctx context.Context, p command.Process, cfg *config.Config, path string) ([]byte, error) {
-	data, _, err := bolt.ReadFile(ctx, path)
+	data, _, err := snapshot.Read(ctx, path)
 	if err != nil {
 		return nil, err
 	}

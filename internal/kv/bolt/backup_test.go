@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/copying"
 )
 
 func TestBackup(t *testing.T) {
@@ -113,7 +114,7 @@ func TestBackupWithoutRoom(t *testing.T) {
 	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("large", make([]byte, 200_000))}); err != nil {
 		t.Fatal(err)
 	}
-	db.room = func(*os.File) (int64, error) { return copyReserve, nil }
+	db.room = func(*os.File) (int64, error) { return copying.Reserve, nil }
 	var b bytes.Buffer
 	if err := db.Backup(t.Context(), &b); err != nil {
 		t.Fatal(err)
@@ -129,7 +130,7 @@ func TestBackupWithoutRoom(t *testing.T) {
 	<-to.taken
 	time.Sleep(10 * db.directTime)
 	close(to.goOn)
-	if err := <-done; !errors.Is(err, errNoRoom) || !strings.Contains(err.Error(), "make room") {
+	if err := <-done; !errors.Is(err, copying.ErrNoRoom) || !strings.Contains(err.Error(), "make room") {
 		t.Errorf("a slow one: %v", err)
 	}
 }

@@ -9,13 +9,11 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,18 +21,8 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/format"
 )
-
-// The buckets of the file and the keys in the meta bucket.
-var (
-	dataBucket  = []byte("strongroom-data")
-	metaBucket  = []byte("strongroom-meta")
-	formatKey   = []byte("format")   // "strongroom <format version>"
-	revisionKey = []byte("revision") // 8 bytes, big-endian
-)
-
-// revLen is the length of the revision in front of each value.
-const revLen = 8
 
 // DB is an open file. It is a kv.Store.
 type DB struct {
@@ -51,7 +39,7 @@ type DB struct {
 
 	copies     chan struct{}                 // has one for each backup that is being made
 	directTime time.Duration                 // the constant, and
-	room       func(*os.File) (int64, error) // roomFor; a test puts others in their place
+	room       func(*os.File) (int64, error) // copying.Room; a test puts others in their place
 
 	// update is bolt.Update; a test puts a failing one in its place.
 	update func(func(*bbolt.Tx) error) error
@@ -76,12 +64,12 @@ func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
 	moment := db.recent.moment()
 	rec := kv.Record{Key: key}
 	err := db.view(ctx, func(tx *bbolt.Tx) error {
-		raw := tx.Bucket(dataBucket).Get([]byte(key))
+		raw := tx.Bucket(format.DataBucket).Get([]byte(key))
 		if raw == nil {
 			return kv.ErrNotFound
 		}
 		var err error
-		rec.Rev, rec.Value, err = decode(raw)
+		rec.Rev, rec.Value, err = format.Decode(raw)
 		return err
 	})
 	if err != nil {
@@ -98,7 +86,7 @@ func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.R
 	}
 	var recs []kv.Record
 	err := db.view(ctx, func(tx *bbolt.Tx) error {
-		from, cursor := max(prefix, after), tx.Bucket(dataBucket).Cursor()
+		from, cursor := max(prefix, after), tx.Bucket(format.DataBucket).Cursor()
 		for k, raw := cursor.Seek([]byte(from)); k != nil && bytes.HasPrefix(k,
 			[]byte(prefix)); k, raw = cursor.Next() {
 			if after != "" && string(k) <= after {
@@ -110,7 +98,7 @@ func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.R
 			if len(recs)%1024 == 1023 && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			rev, value, err := decode(raw)
+			rev, value, err := format.Decode(raw)
 			if err != nil {
 				return err
 			}
@@ -210,12 +198,4 @@ func guard(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// decode reads a stored record; the value is a copy.
-func decode(raw []byte) (int64, []byte, error) {
-	if len(raw) < revLen {
-		return 0, nil, errors.New("the file is damaged: a record without a revision")
-	}
-	return int64(binary.BigEndian.Uint64(raw)), slices.Clone(raw[revLen:]), nil
 }

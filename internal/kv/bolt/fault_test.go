@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/format"
 )
 
 // failing makes the next commits of db end with err: before they are made, or, where committed is set, after.
@@ -111,7 +112,7 @@ func TestBatchTooFull(t *testing.T) {
 	ask := func(ops ...kv.Op) *request {
 		r := &request{ctx: t.Context(), done: make(chan struct{})}
 		for _, op := range ops {
-			r.ops = append(r.ops, operation{op.Kind, op.Key, append(make([]byte, revLen), op.Value...)})
+			r.ops = append(r.ops, operation{op.Kind, op.Key, append(make([]byte, format.RevLen), op.Value...)})
 		}
 		return r
 	}

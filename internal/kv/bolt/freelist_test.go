@@ -8,6 +8,7 @@ import (
 
 	"strongroom/internal/boltfile"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/snapshot"
 )
 
 // TestLongFreelist frees so many pages that their list is left out of the file: what is copied out, or left by a killed
@@ -82,7 +83,7 @@ func TestLongFreelist(t *testing.T) {
 		t.Errorf("closed, the file has a list of %d bytes", n)
 	}
 	for _, p := range []string{path, left} {
-		if _, problems, err := ReadFile(t.Context(), p); err != nil || len(problems) > 0 {
+		if _, problems, err := snapshot.Read(t.Context(), p); err != nil || len(problems) > 0 {
 			t.Errorf("%s: %v, %q", p, err, problems)
 		}
 	}

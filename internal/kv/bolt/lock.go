@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"strongroom/internal/kv/bolt/copying"
 )
 
 // Whoever has a data file open also has a shared lock on its folder, which stays when the file is removed or
@@ -79,7 +81,7 @@ func removeLeftovers(path string) {
 	if err != nil {
 		return
 	}
-	for _, pattern := range []string{CandidatePattern(place), copyPattern(place)} {
+	for _, pattern := range []string{CandidatePattern(place), copying.Pattern(place)} {
 		before, _ := strings.CutSuffix(pattern, "*")
 		for _, e := range entries {
 			number, ok := strings.CutPrefix(e.Name(), before)

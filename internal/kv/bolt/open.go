@@ -8,8 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,13 +16,8 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"strongroom/internal/disk"
-)
-
-// formatName and formatVersion make the marker of our files, "strongroom 1". A version is raised when an older program
-// could misread what a newer one writes.
-const (
-	formatName    = "strongroom"
-	formatVersion = 1
+	"strongroom/internal/kv/bolt/copying"
+	"strongroom/internal/kv/bolt/format"
 )
 
 // lockTimeout is how long Open waits for a process that is just ending to let go of the file.
@@ -52,10 +45,6 @@ func mapSizes(file int64, addressSpace uint64) []int {
 	}
 	return append(sizes, 0) // as much as there is
 }
-
-// influxBuckets are top-level buckets of a real InfluxDB 2's file; a file with one of them is InfluxDB's.
-var influxBuckets = []string{"organizationsv1", "usersv1", "authorizationsv1", "secretsv1", "bucketsv1", "onboardingv1",
-	"migrationsv1"}
 
 // ErrInUse is Open's for a file that another process has open.
 var ErrInUse = errors.New("it is in use")
@@ -130,12 +119,12 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{path: path, bolt: b, file: file, opened: opened, recent: newRecent(),
-		copies: make(chan struct{}, maxCopies), directTime: directTime, room: roomFor, update: b.Update,
+		copies: make(chan struct{}, maxCopies), directTime: directTime, room: copying.Room, update: b.Update,
 		queue: make(chan *request, maxBatch), done: make(chan struct{}),
 		watchers: watchers{all: make(map[*watcher]bool)}, holds: heldNames{held: make(map[string]chan struct{})}}
 	err = guard(func() error {
 		return b.View(func(tx *bbolt.Tx) (err error) {
-			db.watchers.rev, err = revision(tx.Bucket(metaBucket))
+			db.watchers.rev, err = revision(tx.Bucket(format.MetaBucket))
 			return err
 		})
 	})
@@ -246,41 +235,16 @@ func identify(tx *bbolt.Tx) (fresh bool, err error) {
 	if len(names) == 0 {
 		return true, nil
 	}
-	var format []byte
-	meta := tx.Bucket(metaBucket)
+	var marker []byte
+	meta := tx.Bucket(format.MetaBucket)
 	if meta != nil {
-		format = meta.Get(formatKey)
+		marker = meta.Get(format.FormatKey)
 	}
-	if err := checkFormat(names, format, tx.Bucket(dataBucket) != nil); err != nil {
+	if err := format.Check(names, marker, tx.Bucket(format.DataBucket) != nil); err != nil {
 		return false, err
 	}
 	_, err = revision(meta)
 	return false, err
-}
-
-// checkFormat tells whether a file with these top-level buckets is one that we can read.
-func checkFormat(names []string, format []byte, hasData bool) error {
-	if !slices.Contains(names, string(metaBucket)) {
-		for _, name := range influxBuckets {
-			if slices.Contains(names, name) {
-				return errors.New("it is the database of a real InfluxDB, not Strongroom's, and was left untouched; " +
-					"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
-			}
-		}
-		return errors.New("it is a bbolt database of another program, not Strongroom's, and was left untouched; " +
-			"name another file with --bolt-path (or INFLUXD_BOLT_PATH)")
-	}
-	name, number, _ := strings.Cut(string(format), " ")
-	version, err := strconv.Atoi(number)
-	switch {
-	case name != formatName || err != nil || version < 1 || !hasData:
-		return errors.New("the file is damaged: its format marker is not readable; restore it from a backup")
-	case version > formatVersion:
-		return fmt.Errorf("it was written by a newer influxd (format %d; this one reads up to %d): start that one, "+
-			"or restore a backup",
-			version, formatVersion)
-	}
-	return nil
 }
 
 // initialise makes the buckets of a fresh file and leaves one that is ours as it is. It looks again, now that the file
@@ -294,17 +258,17 @@ func initialise(b *bbolt.DB) error {
 		return err
 	}
 	return b.Update(func(tx *bbolt.Tx) error {
-		if _, err := tx.CreateBucket(dataBucket); err != nil {
+		if _, err := tx.CreateBucket(format.DataBucket); err != nil {
 			return err
 		}
-		meta, err := tx.CreateBucket(metaBucket)
+		meta, err := tx.CreateBucket(format.MetaBucket)
 		if err != nil {
 			return err
 		}
-		if err := meta.Put(formatKey, fmt.Appendf(nil, "%s %d", formatName, formatVersion)); err != nil {
+		if err := meta.Put(format.FormatKey, format.Marker()); err != nil {
 			return err
 		}
-		return meta.Put(revisionKey, binary.BigEndian.AppendUint64(nil, 0))
+		return meta.Put(format.RevisionKey, binary.BigEndian.AppendUint64(nil, 0))
 	})
 }
 

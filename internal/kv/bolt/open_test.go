@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/format"
 )
 
 // influxdbFile is a database made by a real InfluxDB.
@@ -126,7 +127,7 @@ func TestRefuseInfluxDB(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, writeOld(t, real), "real InfluxDB", "left untouched", "--bolt-path")
-	for _, name := range influxBuckets {
+	for _, name := range format.InfluxBuckets {
 		b := boltFile(t, func(tx *bbolt.Tx) error {
 			_, err := tx.CreateBucket([]byte(name))
 			return err
@@ -162,15 +163,15 @@ func TestRefuseForeign(t *testing.T) {
 func TestRefuseNewerAndDamagedMarker(t *testing.T) {
 	t.Parallel()
 	marker := func(s string) []byte {
-		return ours(t, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte(s)) })
+		return ours(t, func(tx *bbolt.Tx) error { return tx.Bucket(format.MetaBucket).Put(format.FormatKey, []byte(s)) })
 	}
 	refused(t, writeOld(t, marker("strongroom 2")), "newer influxd", "format 2")
 	for _, s := range []string{"", "strongroom", "strongroom x", "strongroom 0", "vault 1"} {
 		refused(t, writeOld(t, marker(s)), "format marker")
 	}
-	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error { return tx.DeleteBucket(dataBucket) })), "format marker")
+	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error { return tx.DeleteBucket(format.DataBucket) })), "format marker")
 	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error {
-		return tx.Bucket(metaBucket).Delete(revisionKey)
+		return tx.Bucket(format.MetaBucket).Delete(format.RevisionKey)
 	})), "revision")
 }
 

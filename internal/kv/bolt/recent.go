@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/bounded"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/format"
 )
 
 // The bounds of what recent keeps, in bytes: of all records, and of one. The records that every request reads (that an
@@ -107,7 +108,7 @@ func (c *recent) end(batch []*request, made bool) {
 		for _, op := range r.ops {
 			switch op.kind {
 			case kv.OpPut: // its bytes are the request's own, and nobody changes them any more
-				c.keep(kv.Record{Key: op.key, Value: op.raw[revLen:], Rev: r.rev})
+				c.keep(kv.Record{Key: op.key, Value: op.raw[format.RevLen:], Rev: r.rev})
 			case kv.OpDelete:
 				c.records.Drop(op.key) // an earlier one of the batch may have put it
 			case kv.OpDeletePrefix:

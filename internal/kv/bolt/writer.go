@@ -14,6 +14,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/format"
 )
 
 // The bounds of one commit. More transactions than that wait for the next one; a commit this large takes as long as
@@ -55,7 +56,7 @@ func (db *DB) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, err
 	for i, op := range ops {
 		r.ops[i] = operation{kind: op.Kind, key: op.Key}
 		if op.Kind == kv.OpPut {
-			r.ops[i].raw = append(make([]byte, revLen, revLen+len(op.Value)), op.Value...)
+			r.ops[i].raw = append(make([]byte, format.RevLen, format.RevLen+len(op.Value)), op.Value...)
 		}
 		r.size += len(op.Key) + len(op.Value)
 	}
@@ -149,7 +150,7 @@ func (db *DB) commit(batch []*request) error {
 	var before, after int64
 	err := db.guard(func() error {
 		return db.update(func(tx *bbolt.Tx) error {
-			meta, data := tx.Bucket(metaBucket), tx.Bucket(dataBucket)
+			meta, data := tx.Bucket(format.MetaBucket), tx.Bucket(format.DataBucket)
 			var err error
 			if before, err = revision(meta); err != nil {
 				return err
@@ -177,7 +178,7 @@ func (db *DB) commit(batch []*request) error {
 			if after == before {
 				return errNothing
 			}
-			return meta.Put(revisionKey, binary.BigEndian.AppendUint64(nil, uint64(after)))
+			return meta.Put(format.RevisionKey, binary.BigEndian.AppendUint64(nil, uint64(after)))
 		})
 	})
 	if err == nil || errors.Is(err, errNothing) {
@@ -214,7 +215,7 @@ func (db *DB) fault(err error, before int64) error {
 	}
 	viewErr := db.guard(func() error {
 		return db.bolt.View(func(tx *bbolt.Tx) (err error) {
-			now, err = revision(tx.Bucket(metaBucket))
+			now, err = revision(tx.Bucket(format.MetaBucket))
 			return err
 		})
 	})
@@ -251,7 +252,7 @@ func holds(data *bbolt.Bucket, conds []kv.Cond) (bool, error) {
 			if c.Rev != 0 {
 				return false, nil
 			}
-		case len(raw) < revLen:
+		case len(raw) < format.RevLen:
 			return false, errors.New("the file is damaged: a record without a revision")
 		case int64(binary.BigEndian.Uint64(raw)) != c.Rev:
 			return false, nil
@@ -269,7 +270,7 @@ func apply(data *bbolt.Bucket, ops []operation, rev int64) (events []kv.Event, e
 		case kv.OpPut:
 			binary.BigEndian.PutUint64(op.raw, uint64(rev))
 			err = data.Put(key, op.raw)
-			events = append(events, kv.Event{Record: kv.Record{Key: op.key, Value: op.raw[revLen:], Rev: rev}})
+			events = append(events, kv.Event{Record: kv.Record{Key: op.key, Value: op.raw[format.RevLen:], Rev: rev}})
 		case kv.OpDelete:
 			if data.Get(key) == nil {
 				continue
@@ -303,7 +304,7 @@ func deletePrefix(data *bbolt.Bucket, prefix []byte, events []kv.Event, rev int6
 
 // revision reads the revision of the last transaction.
 func revision(meta *bbolt.Bucket) (int64, error) {
-	raw := meta.Get(revisionKey)
+	raw := meta.Get(format.RevisionKey)
 	if len(raw) != 8 {
 		return 0, errors.New("the file is damaged: it has no revision")
 	}

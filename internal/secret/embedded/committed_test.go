@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
 )
@@ -64,7 +65,7 @@ func TestVerifyDuringLargeChanges(t *testing.T) {
 		if err := errors.Join(db.Backup(t.Context(), f), f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		file, problems, err := bolt.ReadFile(t.Context(), path)
+		file, problems, err := snapshot.Read(t.Context(), path)
 		if err != nil || len(problems) > 0 {
 			t.Fatal(err, problems)
 		}

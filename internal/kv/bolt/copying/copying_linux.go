@@ -1,4 +1,4 @@
-package bolt
+package copying
 
 import (
 	"errors"
@@ -25,8 +25,8 @@ func copyRange(to, from *os.File, at, n int64) (int64, error) {
 	return 0, err
 }
 
-// roomFor is how much room there is where the file is, for those who are not root.
-func roomFor(f *os.File) (int64, error) {
+// Room is how much room there is where the file is, for those who are not root.
+func Room(f *os.File) (int64, error) {
 	var s unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &s); err != nil {
 		return 0, err
@@ -35,13 +35,4 @@ func roomFor(f *os.File) (int64, error) {
 		return math.MaxInt64, nil
 	}
 	return int64(s.Bavail) * s.Bsize, nil
-}
-
-// addressSpace is how much of it the process may use; 0 where nothing limits it.
-func addressSpace() uint64 {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur == unix.RLIM_INFINITY {
-		return 0
-	}
-	return limit.Cur
 }

@@ -1,4 +1,5 @@
-package bolt
+// Package snapshot reads a data file without its lock, also while a server has it open.
+package snapshot
 
 import (
 	"context"
@@ -16,6 +17,8 @@ import (
 
 	"strongroom/internal/boltfile"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/copying"
+	"strongroom/internal/kv/bolt/format"
 )
 
 // Snapshot is a file's content as it was at one moment, read without the file's lock. It is a kv.Store that takes no
@@ -46,9 +49,9 @@ type cachedLeaf struct {
 
 var _ kv.Store = (*Snapshot)(nil)
 
-// ReadFile reads a file, which a server may have open. Problems are what is wrong with its structure, one line each;
+// Read reads a file, which a server may have open. Problems are what is wrong with its structure, one line each;
 // what could be read in spite of them is in the snapshot, which has to be closed. The error says that nothing could be.
-func ReadFile(ctx context.Context, path string) (s *Snapshot, problems []string, err error) {
+func Read(ctx context.Context, path string) (s *Snapshot, problems []string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -111,7 +114,7 @@ func readFile(ctx context.Context, f *os.File, path string) (s *Snapshot, proble
 	}
 	r := &reader{ctx: ctx, meta: make(map[string][]byte)}
 	// What the file says of itself stands behind its records, and tells whether they can be what it says.
-	if err := s.file.WalkAfter(r, string(metaBucket), nil); err != nil {
+	if err := s.file.WalkAfter(r, string(format.MetaBucket), nil); err != nil {
 		return s, nil, s.file.Current() || ctx.Err() != nil, err
 	}
 	*r = reader{ctx: ctx, meta: r.meta, last: r.revision()}
@@ -137,14 +140,13 @@ func isOpen(f *os.File) bool {
 func copyOf(ctx context.Context, f *os.File, path string, size int64) (_ *os.File, err error) {
 	for _, at := range []string{path, filepath.Join(os.TempDir(), filepath.Base(path))} {
 		var own *os.File
-		if own, err = nameless(at); err != nil {
+		if own, err = copying.Nameless(at); err != nil {
 			continue
 		}
-		if room, roomErr := roomFor(own); roomErr == nil && room < size+copyReserve {
-			err = errNoRoom
+		if room, roomErr := copying.Room(own); roomErr == nil && room < size+copying.Reserve {
+			err = copying.ErrNoRoom
 		} else {
-			c := &copier{ctx: ctx, to: own, from: f}
-			_, err = c.ReadFrom(&io.LimitedReader{N: size})
+			_, err = copying.New(ctx, own, f).ReadFrom(&io.LimitedReader{N: size})
 		}
 		if err == nil {
 			return own, nil
@@ -169,7 +171,7 @@ type reader struct {
 
 // revision is that of the last transaction; 0 where the file has none.
 func (r *reader) revision() int64 {
-	if raw := r.meta[string(revisionKey)]; len(raw) == 8 {
+	if raw := r.meta[string(format.RevisionKey)]; len(raw) == 8 {
 		return int64(binary.BigEndian.Uint64(raw))
 	}
 	return 0
@@ -177,7 +179,7 @@ func (r *reader) revision() int64 {
 
 // Leaf takes note of a page.
 func (r *reader) Leaf(path []string, page uint64, first []byte) {
-	if path[0] == string(dataBucket) {
+	if path[0] == string(format.DataBucket) {
 		r.leaves = append(r.leaves, leaf{string(first), page})
 		r.recs = nil
 	}
@@ -187,7 +189,7 @@ func (r *reader) Bucket(path []string) bool {
 	if len(path) == 1 {
 		r.buckets = append(r.buckets, path[0])
 	}
-	if len(path) == 1 && (path[0] == string(dataBucket) || path[0] == string(metaBucket)) {
+	if len(path) == 1 && (path[0] == string(format.DataBucket) || path[0] == string(format.MetaBucket)) {
 		return true
 	}
 	r.strangers = append(r.strangers, strings.Join(path, "/"))
@@ -198,13 +200,13 @@ func (r *reader) Record(path []string, key, value []byte) error {
 	switch {
 	case len(path) == 0:
 		r.problem("a record %q stands outside of every bucket", key)
-	case path[0] == string(metaBucket):
+	case path[0] == string(format.MetaBucket):
 		r.meta[string(key)] = slices.Clone(value)
-	case len(value) < revLen:
+	case len(value) < format.RevLen:
 		r.problem("record %q has no revision", key)
 	default:
 		rec := kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
-			Value: slices.Clone(value[revLen:])}
+			Value: slices.Clone(value[format.RevLen:])}
 		if r.last > 0 && (rec.Rev < 1 || rec.Rev > r.last) {
 			r.problem("record %q has revision %d, and the file is at %d", rec.Key, rec.Rev, r.last)
 		}
@@ -224,21 +226,21 @@ func (r *reader) problem(format string, args ...any) {
 
 // finish looks at what only the whole tells.
 func (r *reader) finish() error {
-	if !slices.Contains(r.buckets, string(metaBucket)) && r.broken > 0 {
+	if !slices.Contains(r.buckets, string(format.MetaBucket)) && r.broken > 0 {
 		return errors.New("it is damaged so far that nothing of Strongroom's can be found in it; restore it " +
 			"from a backup")
 	}
 	if len(r.buckets) == 0 {
 		return errors.New("it is empty: no server has written to it yet")
 	}
-	if err := checkFormat(r.buckets, r.meta[string(formatKey)],
-		slices.Contains(r.buckets, string(dataBucket))); err != nil {
+	if err := format.Check(r.buckets, r.meta[string(format.FormatKey)],
+		slices.Contains(r.buckets, string(format.DataBucket))); err != nil {
 		return err
 	}
 	for _, b := range r.strangers {
 		r.problem("there is a bucket %q, which no influxd makes", b)
 	}
-	if len(r.meta[string(revisionKey)]) != 8 {
+	if len(r.meta[string(format.RevisionKey)]) != 8 {
 		r.problem("the file has no revision")
 	}
 	return nil
@@ -298,9 +300,9 @@ func (s *Snapshot) page(at int) ([]kv.Record, error) {
 	}
 	var recs []kv.Record
 	err := s.file.ReadLeaf(s.leaves[at].page, []byte(s.leaves[at].first), next, func(key, value []byte) bool {
-		if len(value) >= revLen {
+		if len(value) >= format.RevLen {
 			recs = append(recs, kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
-				Value: slices.Clone(value[revLen:])})
+				Value: slices.Clone(value[format.RevLen:])})
 		}
 		return true
 	})

@@ -1,4 +1,4 @@
-package bolt
+package snapshot
 
 import (
 	"bytes"
@@ -16,10 +16,12 @@ import (
 
 	"strongroom/internal/boltfile"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/bolt/format"
 )
 
-func TestReadFileRefuses(t *testing.T) {
-	if _, _, err := ReadFile(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+func TestReadRefuses(t *testing.T) {
+	if _, _, err := Read(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 	foreign := filepath.Join(t.TempDir(), "foreign")
@@ -27,7 +29,7 @@ func TestReadFileRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ReadFile(t.Context(), foreign); err == nil || !strings.Contains(err.Error(), "empty") {
+	if _, _, err := Read(t.Context(), foreign); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("a file without a bucket: %v", err)
 	}
 	if err := b.Update(func(tx *bbolt.Tx) error {
@@ -37,22 +39,23 @@ func TestReadFileRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Close()
-	if _, _, err := ReadFile(t.Context(), foreign); err == nil || !strings.Contains(err.Error(), "of another program") {
+	if _, _, err := Read(t.Context(), foreign); err == nil || !strings.Contains(err.Error(), "of another program") {
 		t.Errorf("another program's: %v", err)
 	}
-	if _, _, err := ReadFile(t.Context(), writeOld(t, bytes.Repeat([]byte("text\n"), 4000))); err == nil {
+	if _, _, err := Read(t.Context(), written(t, bytes.Repeat([]byte("text\n"), 4000))); err == nil {
 		t.Error("a text was read")
 	}
-	db := openNew(t)
+	path := filepath.Join(t.TempDir(), "influxd.bolt")
+	db := openAt(t, path)
 	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := ReadFile(ctx, db.path); !errors.Is(err, context.Canceled) {
+	if _, _, err := Read(ctx, path); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end of its context: %v", err)
 	}
-	s, _, err := ReadFile(t.Context(), db.path)
+	s, _, err := Read(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +64,10 @@ func TestReadFileRefuses(t *testing.T) {
 	}
 }
 
-// TestReadFileTellsDamage damages each page of a file: everything is read, or the damage is told.
-func TestReadFileTellsDamage(t *testing.T) {
-	db, err := Open(filepath.Join(t.TempDir(), "influxd.bolt"), Options{})
+// TestReadTellsDamage damages each page of a file: everything is read, or the damage is told.
+func TestReadTellsDamage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "influxd.bolt")
+	db, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +83,7 @@ func TestReadFileTellsDamage(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(db.path)
+	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +97,7 @@ func TestReadFileTellsDamage(t *testing.T) {
 	for page := 2; page < pages; page++ {
 		b := bytes.Clone(whole)
 		clear(b[page*os.Getpagesize():][:64])
-		path := writeOld(t, b)
-		s, problems, err := ReadFile(t.Context(), path)
+		s, problems, err := Read(t.Context(), written(t, b))
 		switch {
 		case err != nil || len(problems) > 0:
 			told++
@@ -109,22 +112,31 @@ func TestReadFileTellsDamage(t *testing.T) {
 	}
 }
 
-func TestReadFileTellsRecords(t *testing.T) {
-	db, err := Open(filepath.Join(t.TempDir(), "influxd.bolt"), Options{})
+func TestReadTellsRecords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "influxd.bolt")
+	db, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.bolt.Update(func(tx *bbolt.Tx) error {
-		data := tx.Bucket(dataBucket)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if err := raw.Update(func(tx *bbolt.Tx) error {
+		data := tx.Bucket(format.DataBucket)
 		return errors.Join(data.Put([]byte("short"), []byte("x")),
 			data.Put([]byte("future"), []byte{0, 0, 0, 0, 0, 0, 1, 0}))
 	}); err != nil {
 		t.Fatal(err)
 	}
-	_, problems, err := ReadFile(t.Context(), db.path) // while it is open
+	_, problems, err := Read(t.Context(), path) // while it is open
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,21 +144,19 @@ func TestReadFileTellsRecords(t *testing.T) {
 	if diff := cmp.Diff(want, problems); diff != "" {
 		t.Error(diff)
 	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestSnapshotReads compares every read of a snapshot with the open file's.
 func TestSnapshotReads(t *testing.T) {
-	db := openNew(t)
+	path := filepath.Join(t.TempDir(), "influxd.bolt")
+	db := openAt(t, path)
 	ctx := t.Context()
 	for _, k := range []string{"a", "a/1", "a/2", "b", "b/1", "c"} {
 		if _, err := db.Txn(ctx, nil, []kv.Op{kv.Put(k, []byte("value of "+k))}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s, problems, err := ReadFile(ctx, db.path)
+	s, problems, err := Read(ctx, path)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
@@ -178,7 +188,8 @@ func TestSnapshotReads(t *testing.T) {
 
 // TestSnapshotOfManyPages reads a file that is being written to, page by page: it stays as it was.
 func TestSnapshotOfManyPages(t *testing.T) {
-	db := openNew(t)
+	path := filepath.Join(t.TempDir(), "influxd.bolt")
+	db := openAt(t, path)
 	put := func(value string) {
 		t.Helper()
 		for i := range 20 {
@@ -192,7 +203,7 @@ func TestSnapshotOfManyPages(t *testing.T) {
 		}
 	}
 	put("1")
-	s, problems, err := ReadFile(t.Context(), db.path)
+	s, problems, err := Read(t.Context(), path)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
@@ -225,8 +236,8 @@ func TestSnapshotOfManyPages(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	at := openAtRest(t, db.path)
-	again := openAt(t, db.path)
+	at := openAtRest(t, path)
+	again := openAt(t, path)
 	if _, err := again.Txn(t.Context(), nil, []kv.Op{kv.Put("k/0000", nil)}); err != nil {
 		t.Fatal(err)
 	}
@@ -235,9 +246,28 @@ func TestSnapshotOfManyPages(t *testing.T) {
 	}
 }
 
+func openAt(t *testing.T, path string) *bolt.DB {
+	t.Helper()
+	db, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func written(t *testing.T, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "influxd.bolt")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func openAtRest(t *testing.T, path string) *Snapshot {
 	t.Helper()
-	s, problems, err := ReadFile(t.Context(), path)
+	s, problems, err := Read(t.Context(), path)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}

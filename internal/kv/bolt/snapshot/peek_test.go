@@ -1,4 +1,4 @@
-package bolt
+package snapshot
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"errors"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
 )
 
 func TestPeek(t *testing.T) {
@@ -17,7 +18,7 @@ func TestPeek(t *testing.T) {
 	if _, err := Peek(path, "a"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
-	db, err := Open(path, Options{})
+	db, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

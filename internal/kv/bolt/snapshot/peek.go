@@ -1,4 +1,4 @@
-package bolt
+package snapshot
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 
 	"strongroom/internal/boltfile"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/format"
 )
 
 // peekTries bounds how often Peek starts again because the server has committed meanwhile.
@@ -60,14 +61,16 @@ type peeker struct {
 	found map[string]kv.Record
 }
 
-func (p *peeker) Bucket(path []string) bool { return len(path) == 1 && path[0] == string(dataBucket) }
+func (p *peeker) Bucket(path []string) bool {
+	return len(path) == 1 && path[0] == string(format.DataBucket)
+}
 
 func (p *peeker) Record(path []string, key, value []byte) error {
-	if len(path) != 1 || !slices.Contains(p.keys, string(key)) || len(value) < revLen {
+	if len(path) != 1 || !slices.Contains(p.keys, string(key)) || len(value) < format.RevLen {
 		return nil
 	}
 	p.found[string(key)] = kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
-		Value: slices.Clone(value[revLen:])}
+		Value: slices.Clone(value[format.RevLen:])}
 	if len(p.found) == len(p.keys) {
 		return errEnough
 	}
