@@ -88,6 +88,8 @@ func TestErrors(t *testing.T) {
 			client.Error{StatusCode: 404, Code: "not found", Message: `organization name "x" not found`}},
 		"header only": {503, ``, "unavailable",
 			client.Error{StatusCode: 503, Code: "unavailable", Message: "unavailable"}},
+		"what Vault's API does not find": {404, `{"errors":[]}`, "",
+			client.Error{StatusCode: 404, Code: "not found", Message: "not found"}},
 		"a proxy's page": {502, `<html>Bad Gateway</html>`, "",
 			client.Error{StatusCode: 502,
 				Message: "HOST answered 502 Bad Gateway, and not in the form of the InfluxDB API; " +

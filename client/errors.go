@@ -67,6 +67,9 @@ func newError(resp *http.Response, raw []byte) *Error {
 	if body.Code == "" && body.Message == "" && len(body.Errors) > 0 {
 		e.Message = strings.Join(body.Errors, "; ")
 	}
+	if body.Errors != nil && e.Message == "" && resp.StatusCode == http.StatusNotFound { // as Vault says it
+		e.Code, e.Message = "not found", "not found"
+	}
 	if e.Code == "" {
 		e.Code = resp.Header.Get("X-Platform-Error-Code")
 	}

@@ -55,6 +55,10 @@ func TestSeveralServers(t *testing.T) {
 	keys := t.TempDir()
 	a := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=a")...)
 	b := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=b")...)
+	if said := a.stdout.String(); !strings.Contains(said, "Data:     etcd at "+c.Endpoints()[0]) ||
+		strings.Contains(said, "influxd.bolt") {
+		t.Errorf("it says of its data: %s", said)
+	}
 	token, secrets := a.onboard(t)
 	if got := b.status(t, "POST", "/api/v2/setup", "",
 		`{"username":"eve","password":"correct horse","org":"o","bucket":"b"}`); got != 422 {
@@ -239,7 +243,9 @@ func TestAuditOfSeveralServers(t *testing.T) {
 	token, secrets := a.onboard(t)
 	b.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
 	for name, r := range map[string]*running{"a": a, "b": b} {
-		var page struct{ Records []struct{ Server, Action string } }
+		var page struct {
+			Records []struct{ Server, Action string }
+		}
 		r.call(t, "GET", "/api/v2/audit", token, "", 200, &page)
 		for _, rec := range page.Records {
 			if rec.Server != name || name == "a" && rec.Action == "secrets.apply" {

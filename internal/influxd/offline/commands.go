@@ -58,9 +58,9 @@ func onFile(run func(context.Context, command.Process,
 			return err
 		}
 		if cfg.Store == config.EngineEtcd {
-			return fmt.Errorf("%s: this command works on a data file: bring the data into one first (influxd "+
-				"store copy --from etcd --to bolt) and give it --store bolt, or ask a running server (influx help)",
-				cfg.Place("store"))
+			return command.Usage(fmt.Errorf("%s: this command works on a data file: bring the data into one first "+
+				"(influxd store copy --from etcd --to bolt) and give it --store bolt, or ask a running server "+
+				"(influx help)", cfg.Place("store")))
 		}
 		return run(ctx, p, args)
 	}

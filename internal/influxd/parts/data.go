@@ -138,6 +138,9 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 		}
 	}
 	store, err := etcd.Open(ctx, c)
+	if errors.Is(err, kv.ErrUnavailable) {
+		return nil, fmt.Errorf("%w; start etcd, or correct --etcd-endpoints", err)
+	}
 	if err != nil {
 		return nil, err
 	}

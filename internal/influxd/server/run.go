@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
@@ -117,7 +118,11 @@ func greet(ctx context.Context, w io.Writer, cfg *config.Config, s *Server, url 
 	case seal.TypeTransit:
 		opened = "the key " + cfg.Seal.Transit.Key + " in Vault"
 	}
-	fmt.Fprintf(w, "Data:     %s, opened by %s; %s\n", cfg.BoltPath, opened, kept)
+	where := cfg.BoltPath
+	if cfg.Store == config.EngineEtcd {
+		where = "etcd at " + strings.Join(cfg.Etcd.Endpoints, ",") + ", below " + cfg.Etcd.Prefix
+	}
+	fmt.Fprintf(w, "Data:     %s, opened by %s; %s\n", where, opened, kept)
 	otherwise := "open " + url + " in a browser"
 	if cfg.UIDisabled {
 		otherwise = "POST " + url + "/api/v2/setup"

@@ -126,7 +126,7 @@ func createSecretID(ctx context.Context, cmd *cli.Command, s *session.Session) e
 	}
 	made, err := s.Client.NewSecretID(ctx, cmd.String("name"), o)
 	if err != nil {
-		return fmt.Errorf("could not make a secret ID: %w", err)
+		return fmt.Errorf("could not make a secret ID of the role %q: %w", cmd.String("name"), err)
 	}
 	if s.Print.AsJSON {
 		return s.Print.JSON(made)
