@@ -275,3 +275,46 @@ func TestAuditOfSeveralServers(t *testing.T) {
 		t.Errorf("the end of one is cut off: %s%v", out, err)
 	}
 }
+
+// TestEtcdFull has etcd reach its quota below a server: what writes is answered 507, and it is told; what reads goes on, also at
+// a server that starts then.
+func TestEtcdFull(t *testing.T) {
+	c := etcdtest.Start(t, 1, "-quota", fmt.Sprint(4<<20))
+	keys := t.TempDir()
+	r := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=a")...)
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
+	big := strings.Repeat("x", 30<<10)
+	full := false
+	for n := 0; n < 1000 && !full; n++ {
+		switch got := r.status(t, "PATCH", secrets, token, fmt.Sprintf(`{"k":%q}`, big)); got {
+		case 204:
+		case 507:
+			full = true
+		default:
+			t.Fatalf("a write is answered %d", got)
+		}
+	}
+	if !full {
+		t.Fatal("etcd's space is never used up")
+	}
+	other := start(t, t.TempDir(), onEtcd(c, keys, "x/", "--server-name=b")...)
+	for _, r := range []*running{r, other} {
+		if got := r.keys(t, token, secrets); got != "[foo k]" {
+			t.Errorf("the keys: %s", got)
+		}
+		r.call(t, "PATCH", secrets, token, `{"foo":"baz"}`, 507, nil)
+		r.eventually(t, 200, "GET", "/ready", "", "")
+		var health struct {
+			Checks []struct{ Name, Status, Message string }
+		}
+		r.call(t, "GET", "/health", "", "", 200, &health)
+		told := false
+		for _, check := range health.Checks {
+			told = told || check.Name == "data" && check.Status == "fail"
+		}
+		if !told {
+			t.Errorf("its health is %+v", health)
+		}
+	}
+}

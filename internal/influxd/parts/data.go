@@ -1,14 +1,17 @@
 package parts
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -86,7 +89,8 @@ type etcdData struct {
 	stop    func()
 
 	mu     sync.Mutex
-	health error
+	health error // of the last probe
+	full   error // of the last write, where etcd had no room for it
 }
 
 var _ prometheus.Collector = (*etcdData)(nil)
@@ -121,7 +125,10 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 			if err != nil {
 				return nil, err
 			}
-			_, c.TLS.RootCAs, _ = authorities.Get()
+			c.Roots = func() *x509.CertPool {
+				_, pool, _ := authorities.Get()
+				return pool
+			}
 			followers = append(followers, authorities)
 		}
 		if e.Cert != "" {
@@ -157,7 +164,16 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 
 // Txn is etcd's, settled.
 func (d *etcdData) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
-	return d.settled.Txn(ctx, conds, ops)
+	rev, err := d.settled.Txn(ctx, conds, ops)
+	puts := slices.ContainsFunc(ops, func(op kv.Op) bool { return op.Kind == kv.OpPut })
+	if full := errors.Is(err, kv.ErrFull); full || err == nil && puts {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.full = nil; full {
+			d.full = err
+		}
+	}
+	return rev, err
 }
 
 // Settled says so to kv.Settled.
@@ -188,11 +204,11 @@ func (d *etcdData) probe(ctx context.Context) {
 	}
 }
 
-// Health is what the last probe found.
+// Health is what the last probe found, or that the last write found no room.
 func (d *etcdData) Health() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.health
+	return cmp.Or(d.health, d.full)
 }
 
 // Close ends the probes and the connections.

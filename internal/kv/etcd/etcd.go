@@ -15,6 +15,7 @@ package etcd
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,9 +36,10 @@ import (
 // The bounds of one call. A member that does not answer a read within readTry has another ask; what nobody answers within
 // callTime is unavailable.
 const (
-	readTry  = 1 * time.Second
-	callTime = 5 * time.Second
-	dialTime = 2 * time.Second
+	readTry   = 1 * time.Second
+	readTries = 3
+	callTime  = 5 * time.Second
+	dialTime  = 2 * time.Second
 	// keepAlive is how long a connection may be silent before it is asked whether the other end is there, and
 	// keepAliveWait how long that may take. An etcd as it comes ends connections that ask more often than that.
 	keepAlive     = 5 * time.Second
@@ -48,9 +50,11 @@ const (
 type Config struct {
 	Endpoints []string // URLs, http or https, all of one kind
 	TLS       *tls.Config
-	Username  string
-	Password  string
-	Prefix    string // what all keys begin with; it ends with a slash
+	// Roots, where it is not nil, gives at each handshake the authorities to trust then.
+	Roots    func() *x509.CertPool
+	Username string
+	Password string
+	Prefix   string // what all keys begin with; it ends with a slash
 }
 
 // Store is an etcd cluster. It is a kv.Store.
@@ -76,12 +80,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of etcd is given")
 	}
+	options := []grpc.DialOption{grpc.WithUserAgent("strongroom")}
+	if c.TLS != nil && c.Roots != nil {
+		options = append(options, grpc.WithTransportCredentials(newFollowing(c.TLS, c.Roots)))
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints, TLS: c.TLS, Username: c.Username, Password: c.Password,
 		DialTimeout: dialTime, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveWait,
 		PermitWithoutStream: true,
 		Logger:              zap.NewNop(), // what is wrong is told by the calls' errors
-		DialOptions:         []grpc.DialOption{grpc.WithUserAgent("strongroom")},
+		DialOptions:         options,
 	})
 	if err != nil {
 		return nil, fault(ctx, err)
@@ -119,7 +127,8 @@ func (s *Store) begin(ctx context.Context) (context.Context, func(), error) {
 	return bounded, func() { cancel(); leave() }, nil
 }
 
-// read does a read until it has an answer, each try for readTry at most.
+// read does a read until it has an answer. The first tries are short: where a member stands still, the next answers. The last
+// one takes what time is left, for an answer that is large.
 func (s *Store) read(ctx context.Context, op string, do func(context.Context) error) error {
 	bounded, done, err := s.begin(ctx)
 	if err != nil {
@@ -127,8 +136,12 @@ func (s *Store) read(ctx context.Context, op string, do func(context.Context) er
 	}
 	defer done()
 	start := time.Now()
-	for {
-		try, cancel := context.WithTimeout(bounded, readTry)
+	for n := range readTries {
+		each := readTry
+		if n == readTries-1 {
+			each = callTime
+		}
+		try, cancel := context.WithTimeout(bounded, each)
 		err = do(try)
 		slow := err != nil && try.Err() != nil && bounded.Err() == nil
 		cancel()

@@ -17,12 +17,14 @@ import (
 const silence = 4 * kv.WatchPulse
 
 // Watch tells of changes; see kv.Store. It needs a member that has a leader: one that is cut off from the others ends it.
-func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
+func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) (err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
+	knows, over := s.metrics.watching()
+	defer func() { over(err) }()
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
@@ -110,6 +112,9 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			}
 			rev, told = u.Rev, true
 			tell(u)
+			if !u.Known.IsZero() {
+				knows(u.Known)
+			}
 		}
 	}
 }
@@ -181,11 +186,16 @@ func (s *Store) Hold(ctx context.Context, name string) (held context.Context, re
 		return fail(err)
 	}
 	held, lost := context.WithCancel(ctx)
+	s.metrics.held.Inc()
 	go func() {
 		select {
 		case <-session.Done(): // the lease has ended, or the store
+			if s.ending.Err() == nil {
+				s.metrics.lost.Inc()
+			}
 		case <-held.Done():
 		}
+		s.metrics.held.Dec()
 		lost()
 	}()
 	return held, func() { lost(); end() }, nil
