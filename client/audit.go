@@ -27,10 +27,11 @@ type AuditRecord struct {
 	OrgID       string   `json:"orgID,omitempty"`
 	Keys        []string `json:"keys,omitempty"`
 	KeysOmitted int      `json:"keysOmitted,omitempty"` // how many more keys there were than the record has room for
-	Part        int      `json:"part,omitempty"`        // of a change whose keys take several lines, and only some of them were asked for
-	MayInclude  bool     `json:"mayInclude,omitempty"`  // the key that was asked for may be among those omitted
-	Target      string   `json:"target,omitempty"`
-	Detail      string   `json:"detail,omitempty"` // what a change of a user, a token or an organization is
+	// of a change whose keys take several lines, and only some of them were asked for
+	Part       int    `json:"part,omitempty"`
+	MayInclude bool   `json:"mayInclude,omitempty"` // the key that was asked for may be among those omitted
+	Target     string `json:"target,omitempty"`
+	Detail     string `json:"detail,omitempty"` // what a change of a user, a token or an organization is
 
 	Outcome string `json:"outcome"` // allowed, denied or failed
 	Code    string `json:"code,omitempty"`

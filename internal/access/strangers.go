@@ -22,9 +22,9 @@ const (
 	maxStrangers    = 256
 )
 
-// strangers puts on record that somebody was refused who has not shown who they are: with no token or a bad one, a wrong
-// password, too many tries. Anybody can cause that as often as they like, so that it must not fill the disk. Run it while
-// it is used. It is safe for use by many goroutines.
+// strangers puts on record that somebody was refused who has not shown who they are: with no token or a bad one, a
+// wrong password, too many tries. Anybody can cause that as often as they like, so that it must not fill the disk. Run
+// it while it is used. It is safe for use by many goroutines.
 type strangers struct {
 	to     audit.Recorder
 	all    *rate.Limiter
@@ -43,7 +43,8 @@ type turned struct {
 
 // newStrangers makes one that writes to a log.
 func newStrangers(to audit.Recorder) *strangers {
-	return &strangers{to: to, all: rate.NewLimiter(strangersSecond, strangersAtOnce), turned: make(map[stranger]*turned)}
+	return &strangers{to: to, all: rate.NewLimiter(strangersSecond, strangersAtOnce),
+		turned: make(map[stranger]*turned)}
 }
 
 // refused takes note of a refusal. It is written at once, or counted. The error is the log's.

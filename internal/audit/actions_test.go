@@ -9,16 +9,18 @@ import (
 	"testing"
 )
 
-// TestActions finds every action that the source puts on record among Actions: a filter by one that is missing there would
-// be refused.
+// TestActions finds every action that the source puts on record among Actions: a filter by one that is missing
+// there would be refused.
 func TestActions(t *testing.T) {
 	if !slices.IsSorted(Actions) {
 		t.Error("not sorted")
 	}
-	written := regexp.MustCompile(`Action:\s+"([a-z]+(?:\.[a-z]+)*)"|"((?:authorizations|buckets|orgs|users|secrets)\.[a-z]+(?:\.[a-z]+)*)"`)
+	written := regexp.MustCompile(
+		`Action:\s+"([a-z]+(?:\.[a-z]+)*)"|"((?:authorizations|buckets|orgs|users|secrets)\.[a-z]+(?:\.[a-z]+)*)"`)
 	found := 0
 	err := fs.WalkDir(os.DirFS(".."), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "ui/") || strings.Contains(path, "test/") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.HasPrefix(path, "ui/") || strings.Contains(path, "test/") {
 			return err
 		}
 		source, err := os.ReadFile("../" + path)

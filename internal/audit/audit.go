@@ -1,5 +1,6 @@
 // Package audit keeps the record of who did what: one JSON line an act, in sinks that are written before the act is
-// carried out. The lines are chained by a keyed hash (chain.go), so that a line that was changed, taken out or moved shows.
+// carried out. The lines are chained by a keyed hash (chain.go), so that a line that was changed,
+// taken out or moved shows.
 package audit
 
 import (
@@ -28,9 +29,10 @@ type Entry struct {
 	UserID          string `json:"userID,omitempty"`
 	User            string `json:"user,omitempty"`
 	AuthorizationID string `json:"authorizationID,omitempty"`
-	MadeBy          string `json:"madeBy,omitempty"` // the ID of the user who made the authorization, where that is another
-	Session         bool   `json:"session,omitempty"`
-	Address         string `json:"address,omitempty"`
+	// the ID of the user who made the authorization, where that is another
+	MadeBy  string `json:"madeBy,omitempty"`
+	Session bool   `json:"session,omitempty"`
+	Address string `json:"address,omitempty"`
 
 	// What: an action such as "secrets.list", "secrets.apply", "authorizations.create", "users.password", and what it
 	// was done to.

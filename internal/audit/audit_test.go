@@ -36,14 +36,14 @@ func record(t testing.TB, l *Log, entries ...Entry) {
 // applied is an entry as most are; n tells it from others.
 func applied(n int) Entry {
 	return Entry{
-		Time: time.Unix(1_700_000_000+int64(n), 0), RequestID: fmt.Sprint("r", n), UserID: "031c8cbefe101000", User: "alice",
-		AuthorizationID: "031c8cbefe102000", Address: "127.0.0.1:5000", Action: "secrets.apply", OrgID: "031c8cbefe103000",
-		Keys: []string{fmt.Sprint("key", n)}, Outcome: Allowed,
+		Time: time.Unix(1_700_000_000+int64(n), 0), RequestID: fmt.Sprint("r", n), UserID: "031c8cbefe101000",
+		User: "alice", AuthorizationID: "031c8cbefe102000", Address: "127.0.0.1:5000", Action: "secrets.apply",
+		OrgID: "031c8cbefe103000", Keys: []string{fmt.Sprint("key", n)}, Outcome: Allowed,
 	}
 }
 
-// written makes a log of the entries applied(1) to applied(n), in order ended, and returns its file. With the lines that
-// open and close it, it has n+2.
+// written makes a log of the entries applied(1) to applied(n), in order ended, and returns its file. With the lines
+// that open and close it, it has n+2.
 func written(t testing.TB, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.log")

@@ -11,12 +11,12 @@ import (
 	"strconv"
 )
 
-// The chain: hash(n) = HMAC-SHA-256(key, hash(n-1) ‖ body(n)), where body(n) is the bytes of line n up to `,"hash":`, and
-// hash(0) is 32 zero bytes. It is the hash chain of Schneier and Kelsey, "Secure Audit Logs to Support Computer
-// Forensics" (ACM TISSEC 2(2), 1999, section 3), with the keyed hash of RFC 2104 in the place of their plain one, and
-// without their evolving key: whoever reads the key from the server can build a chain of lies, and the last lines of a
-// log can be cut off without a trace in the file itself. Sending the lines to a second sink, on another machine, is
-// the answer to both.
+// The chain: hash(n) = HMAC-SHA-256(key, hash(n-1) ‖ body(n)), where body(n) is the bytes of line n up to
+// `,"hash":`, and hash(0) is 32 zero bytes. It is the hash chain of Schneier and Kelsey, "Secure Audit Logs to
+// Support Computer Forensics" (ACM TISSEC 2(2), 1999, section 3), with the keyed hash of RFC 2104 in the place of
+// their plain one, and without their evolving key: whoever reads the key from the server can build a chain of lies,
+// and the last lines of a log can be cut off without a trace in the file itself. Sending the lines to a second sink,
+// on another machine, is the answer to both.
 
 const (
 	seqPrefix  = `{"seq":`

@@ -86,7 +86,8 @@ func TestCrash(t *testing.T) {
 func TestOtherKey(t *testing.T) {
 	path := written(t, 3)
 	var log strings.Builder
-	l, err := Open(Config{Sinks: []string{path}, ChainKey: bytes.Repeat([]byte{8}, 32), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	l, err := Open(Config{Sinks: []string{path}, ChainKey: bytes.Repeat([]byte{8}, 32),
+		Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,11 +139,13 @@ func TestRotation(t *testing.T) {
 	if r := check(t, read(t, path+".1")); r.OK() || r.Verified != 3 || fmt.Sprint(kinds(r)) != "[beginning 4-4 at 1]" {
 		t.Errorf("one file alone: %+v", r)
 	}
-	r, err := Verify(t.Context(), testKey, Expect{OlderRemoved: true}, Source{"a", strings.NewReader(read(t, path+".1"))})
+	r, err := Verify(t.Context(), testKey, Expect{OlderRemoved: true},
+		Source{"a", strings.NewReader(read(t, path+".1"))})
 	if err != nil || !r.OK() || fmt.Sprint(kinds(r)) != "[continues 4-4 at 1]" {
 		t.Errorf("where the older ones were put away: %+v, %v", r, err)
 	}
-	if err := VerifyFiles(t.Context(), []string{path, path + ".1", path + ".2"}, testKey, Expect{}, &strings.Builder{}); err != nil {
+	if err := VerifyFiles(t.Context(), []string{path, path + ".1", path + ".2"}, testKey, Expect{},
+		&strings.Builder{}); err != nil {
 		t.Errorf("in the order of their names: %v", err)
 	}
 	if r := check(t, read(t, path+".2"), read(t, path)); r.OK() {

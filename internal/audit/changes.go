@@ -8,10 +8,10 @@ import (
 	"strongroom/internal/audit/lines"
 )
 
-// Most lines are of acts that changed nothing: a list, a look at a page, a use. Whoever asks for the others would have to
-// read through all of them. The log therefore remembers where the others are (package lines), which it learns from the file
-// itself when it is asked. As long as somebody asks now and then, it reads on behind the writing, so that a query has little
-// left to read; where nobody does, an entry costs nothing more than its line.
+// Most lines are of acts that changed nothing: a list, a look at a page, a use. Whoever asks for the others would have
+// to read through all of them. The log therefore remembers where the others are (package lines), which it learns from
+// the file itself when it is asked. As long as somebody asks now and then, it reads on behind the writing, so that a
+// query has little left to read; where nobody does, an entry costs nothing more than its line.
 const (
 	followBytes = 1 << 20
 	followTime  = time.Hour // since somebody asked
@@ -66,7 +66,8 @@ func quoted(b []byte) int {
 
 // changesOnly reports whether the filter chooses nothing else, whether it says so or not.
 func (f *Filter) changesOnly() bool {
-	return f.Changes || f.Outcome == Denied || f.Outcome == Failed || strings.Contains(f.Action, ".") && !looksOnly([]byte(f.Action))
+	return f.Changes || f.Outcome == Denied || f.Outcome == Failed || strings.Contains(f.Action, ".") &&
+		!looksOnly([]byte(f.Action))
 }
 
 // follow has the book read on, once so much has been written. The lock is held.

@@ -40,9 +40,12 @@ func plainly(t testing.TB, path string, f Filter) []uint64 {
 			}
 			seen = r.Seq
 			_, act, _ := strings.Cut(r.Action, ".")
-			look := r.Outcome == Allowed && slices.Contains([]string{"list", "read", "info", "deleted", "members", "use"}, act)
-			if (look && f.Changes) || f.Key != "" && r.KeysOmitted == 0 && !slices.Contains(r.Keys, f.Key) || f.OrgID != "" && r.OrgID != f.OrgID ||
-				f.Outcome != "" && r.Outcome != f.Outcome || f.Action != "" && r.Action != f.Action && !strings.HasPrefix(r.Action, f.Action+".") {
+			look := r.Outcome == Allowed && slices.Contains([]string{"list", "read", "info", "deleted", "members",
+				"use"}, act)
+			if (look && f.Changes) || f.Key != "" && r.KeysOmitted == 0 && !slices.Contains(r.Keys, f.Key) ||
+				f.OrgID != "" && r.OrgID != f.OrgID ||
+				f.Outcome != "" && r.Outcome != f.Outcome || f.Action != "" && r.Action != f.Action &&
+				!strings.HasPrefix(r.Action, f.Action+".") {
 				continue
 			}
 			found = append(found, r.Seq)
@@ -81,8 +84,10 @@ func TestChangesAsPlainly(t *testing.T) {
 			for i := range many {
 				many[i] = fmt.Sprintf("many-%030d", i)
 			}
-			keys := []string{"a", "b", `with "signs" \`, "ü\n", strings.Repeat("long", 600), "many-" + strings.Repeat("0", 30)}
-			actions := []string{"secrets.list", "secrets.info", "secrets.use", "orgs.members", "orgs.members.add", "secrets.apply", "secrets.delete", "signin", "secrets"}
+			keys := []string{"a", "b", `with "signs" \`, "ü\n", strings.Repeat("long", 600),
+				"many-" + strings.Repeat("0", 30)}
+			actions := []string{"secrets.list", "secrets.info", "secrets.use", "orgs.members", "orgs.members.add",
+				"secrets.apply", "secrets.delete", "signin", "secrets"}
 			for range 20 {
 				switch rnd.IntN(12) {
 				case 0: // rename, and a new file
@@ -117,7 +122,8 @@ func TestChangesAsPlainly(t *testing.T) {
 					record(t, l, Entry{Action: "secrets.use", Keys: many, Outcome: Denied})
 				}
 				for range rnd.IntN(50) {
-					e := Entry{Action: actions[rnd.IntN(min(len(actions), 3+rnd.IntN(10)))], Outcome: Allowed, User: `x","action":"secrets.list`, OrgID: fmt.Sprintf("%016x", 1+rnd.IntN(2))}
+					e := Entry{Action: actions[rnd.IntN(min(len(actions), 3+rnd.IntN(10)))], Outcome: Allowed,
+						User: `x","action":"secrets.list`, OrgID: fmt.Sprintf("%016x", 1+rnd.IntN(2))}
 					if rnd.IntN(20) == 0 {
 						e.Outcome = []Outcome{Denied, Failed}[rnd.IntN(2)]
 					}
@@ -232,7 +238,8 @@ func BenchmarkChanges(b *testing.B) {
 		}
 		record(b, l, e)
 	}
-	for name, f := range map[string]Filter{"newest": {Changes: true, Limit: 50}, "key": {Changes: true, Key: "key20", Limit: 8}, "no such key": {Changes: true, Key: "none"}} {
+	for name, f := range map[string]Filter{"newest": {Changes: true, Limit: 50}, "key": {Changes: true, Key: "key20",
+		Limit: 8}, "no such key": {Changes: true, Key: "none"}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := l.Query(b.Context(), f); err != nil {

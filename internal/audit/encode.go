@@ -20,8 +20,8 @@ const (
 
 const hexDigits = "0123456789abcdef"
 
-// appendBody appends the line of a record up to its hash: what the hash is made of. It writes by hand what encoding/json
-// would, in a tenth of the time: every request waits for it.
+// appendBody appends the line of a record up to its hash: what the hash is made of. It writes by hand what
+// encoding/json would, in a tenth of the time: every request waits for it.
 func appendBody(b []byte, r *Record) []byte {
 	b = append(b, seqPrefix...)
 	b = strconv.AppendUint(b, r.Seq, 10)

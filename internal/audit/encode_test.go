@@ -31,8 +31,9 @@ func TestEncodeBounds(t *testing.T) {
 		keys = append(keys, long)
 	}
 	r := Record{Seq: 1<<64 - 1, Torn: 1<<63 - 1, Part: 1<<63 - 1, Previous: long, Entry: Entry{
-		Time: time.Now(), RequestID: long, UserID: long, User: long, AuthorizationID: long, Session: true, Address: long,
-		Action: long, OrgID: long, Keys: keys, Target: long, Detail: long, MadeBy: long, Repeated: 1<<63 - 1, Outcome: Outcome(long), Code: long,
+		Time: time.Now(), RequestID: long, UserID: long, User: long, AuthorizationID: long, Session: true,
+		Address: long, Action: long, OrgID: long, Keys: keys, Target: long, Detail: long, MadeBy: long,
+		Repeated: 1<<63 - 1, Outcome: Outcome(long), Code: long,
 	}}
 	b := appendEnd(appendBody(nil, &r), &sum{})
 	if len(b) > maxLine {
@@ -69,8 +70,9 @@ func FuzzEncode(f *testing.F) {
 	f.Add("<&>", "𝄞\U000e0001", strings.Repeat("\x01", 3000), uint64(1<<63), false)
 	f.Fuzz(func(t *testing.T, a, b, c string, seq uint64, session bool) {
 		r := Record{Seq: seq, Torn: int64(seq >> 1), Previous: c, Entry: Entry{
-			Time: time.Unix(int64(seq>>34), int64(seq%1e9)).UTC(), RequestID: b, UserID: a, User: c, AuthorizationID: a, Session: session,
-			Address: b, Action: a, OrgID: c, Keys: []string{a, b, c}, KeysOmitted: int(seq % 3), Target: b, Outcome: Outcome(c), Code: a,
+			Time: time.Unix(int64(seq>>34), int64(seq%1e9)).UTC(), RequestID: b, UserID: a, User: c, AuthorizationID: a,
+			Session: session, Address: b, Action: a, OrgID: c, Keys: []string{a, b, c}, KeysOmitted: int(seq % 3),
+			Target: b, Outcome: Outcome(c), Code: a,
 		}}
 		body := appendBody(nil, &r)
 		if !utf8.Valid(body) {

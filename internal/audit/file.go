@@ -34,8 +34,8 @@ type file interface {
 	Truncate(size int64) error
 }
 
-// openFile opens the file for appending, or makes it with mode 0600 and its folder with 0700, and locks it: lines of two
-// writers would make two chains of one.
+// openFile opens the file for appending, or makes it with mode 0600 and its folder with 0700, and locks it: lines of
+// two writers would make two chains of one.
 func openFile(path string) (*fileSink, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err

@@ -30,12 +30,13 @@ type Health struct {
 	Problems []string
 }
 
-// Health tells how the sinks are. Where none took the last line it tries them again, since nobody may ask for an act of a
-// server that is not healthy.
+// Health tells how the sinks are. Where none took the last line it tries them again, since nobody may ask for an act of
+// a server that is not healthy.
 func (l *Log) Health(ctx context.Context) Health {
 	s := l.Stats()
 	if s.failing() == len(s.Sinks) && l.probed.CompareAndSwap(false, true) {
-		_ = l.Record(ctx, Entry{Action: actionCheck, Outcome: Allowed, Reserve: ReserveAll}) // the sinks keep what came of it
+		// the sinks keep what came of it
+		_ = l.Record(ctx, Entry{Action: actionCheck, Outcome: Allowed, Reserve: ReserveAll})
 		l.probed.Store(false)
 		s = l.Stats()
 	}
@@ -56,7 +57,8 @@ func (l *Log) Health(ctx context.Context) Health {
 	}
 	for _, sink := range s.Sinks {
 		if sink.Full {
-			h.Problems = append(h.Problems, "the disk of the audit log is full: from a reserve operators act, and names and values are read; all else is refused")
+			h.Problems = append(h.Problems, "the disk of the audit log is full: from a reserve operators act, and "+
+				"names and values are read; all else is refused")
 		}
 		if sink.Failing && !sink.Full {
 			h.Problems = append(h.Problems, fmt.Sprintf("a sink of the kind %s takes no lines; others do", sink.Kind()))
@@ -89,7 +91,8 @@ func (l *Log) Stats() Stats {
 		if f, ok := o.sink.(*fileSink); ok {
 			full = f.room.full.Load()
 		}
-		s.Sinks = append(s.Sinks, SinkStats{Name: o.name, Failures: o.failures.Load(), Failing: o.failing.Load(), Full: full})
+		s.Sinks = append(s.Sinks, SinkStats{Name: o.name, Failures: o.failures.Load(), Failing: o.failing.Load(),
+			Full: full})
 	}
 	return s
 }

@@ -67,8 +67,8 @@ type Log struct {
 // Open opens every sink and writes the line that the server started. The chain goes on where the file's last line, or
 // that of the file put aside last, left it. Close ends the log.
 func Open(cfg Config) (*Log, error) {
-	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf), scanLimit: defaultScanLimit,
-		marks: cfg.Marks, chainKey: slices.Clone(cfg.ChainKey), server: cfg.Server}
+	l := &Log{logger: cfg.Logger, lock: make(chan struct{}, 1), book: lines.NewBook(signOf),
+		scanLimit: defaultScanLimit, marks: cfg.Marks, chainKey: slices.Clone(cfg.ChainKey), server: cfg.Server}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
@@ -119,7 +119,8 @@ func (l *Log) open(cfg Config) error {
 			l.chain.last = t.line.hash
 		}
 		if t.found && !l.genuine(t) {
-			l.logger.Warn("the last line of the audit log does not fit the chain key: it was altered, or written with another key; see influxd audit verify", "path", f.path)
+			l.logger.Warn("the last line of the audit log does not fit the chain key: it was altered, or written "+
+				"with another key; see influxd audit verify", "path", f.path)
 		}
 	}
 	if err := l.compare(context.Background()); err != nil {

@@ -63,7 +63,8 @@ func TestOpenErrors(t *testing.T) {
 	if got := read(t, foreign); got != "127.0.0.1 - GET /\n" {
 		t.Errorf("the other file was changed: %q", got)
 	}
-	if _, err := Open(Config{Sinks: []string{free}, ChainKey: testKey[:31]}); err == nil || !strings.Contains(err.Error(), "at least 32") {
+	if _, err := Open(Config{Sinks: []string{free}, ChainKey: testKey[:31]}); err == nil ||
+		!strings.Contains(err.Error(), "at least 32") {
 		t.Errorf("a short key: %v", err)
 	}
 	start(t, free) // nothing above holds it
@@ -85,21 +86,24 @@ func (f *failing) Write(b []byte) (int, error) {
 func TestRecordRefused(t *testing.T) {
 	out := &failing{}
 	var log strings.Builder
-	l, err := Open(Config{Sinks: []string{"stdout"}, ChainKey: testKey, Stdout: out, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	l, err := Open(Config{Sinks: []string{"stdout"}, ChainKey: testKey, Stdout: out,
+		Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out.err = errors.New("the pipe is broken")
 	for range 3 {
 		err := l.Record(t.Context(), applied(1))
-		if !errs.Is(err, errs.Unavailable) || errs.Message(err) != "the audit log cannot be written; see the server's log" {
+		if !errs.Is(err, errs.Unavailable) ||
+			errs.Message(err) != "the audit log cannot be written; see the server's log" {
 			t.Fatalf("got %v", err)
 		}
 	}
 	if n := strings.Count(log.String(), "the pipe is broken"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, log.String())
 	}
-	if s := l.Stats(); s.Refused != 3 || s.Written != 1 || s.Seq != 1 || s.Sinks[0] != (SinkStats{Name: "stdout", Failures: 3, Failing: true}) {
+	if s := l.Stats(); s.Refused != 3 || s.Written != 1 || s.Seq != 1 ||
+		s.Sinks[0] != (SinkStats{Name: "stdout", Failures: 3, Failing: true}) {
 		t.Errorf("stats %+v", s)
 	}
 	out.err = nil
@@ -123,7 +127,8 @@ func TestOneOfTwoFails(t *testing.T) {
 	out := &failing{}
 	var log strings.Builder
 	path := filepath.Join(t.TempDir(), "audit.log")
-	l, err := Open(Config{Sinks: []string{path, "stdout"}, ChainKey: testKey, Stdout: out, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	l, err := Open(Config{Sinks: []string{path, "stdout"}, ChainKey: testKey, Stdout: out,
+		Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +191,8 @@ func TestSyslog(t *testing.T) {
 			t.Fatal(err)
 		}
 		head, line, ok := strings.Cut(string(buf[:n]), ": {")
-		if !ok || !strings.HasPrefix(head, "<86>") || !strings.HasSuffix(head, fmt.Sprintf(" influxd[%d]", os.Getpid())) {
+		if !ok || !strings.HasPrefix(head, "<86>") ||
+			!strings.HasSuffix(head, fmt.Sprintf(" influxd[%d]", os.Getpid())) {
 			t.Fatalf("message %q", buf[:n])
 		}
 		text.WriteString("{" + line)
@@ -208,7 +214,8 @@ func TestSyslog(t *testing.T) {
 	record(t, l, applied(2))
 }
 
-// TestConcurrent: whatever the order in which entries come, the file is one chain, also while it is rotated and searched.
+// TestConcurrent: whatever the order in which entries come, the file is one chain, also while it
+// is rotated and searched.
 func TestConcurrent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
 	l := start(t, path)

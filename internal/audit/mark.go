@@ -14,9 +14,9 @@ import (
 	"strings"
 )
 
-// Mark is what the data know of the log: how far it went. What is cut off the log's end, or the whole file, is missed by it.
-// It is kept under a keyed hash, so that nobody can make one; one that was written earlier can be put back by whoever can
-// write the data, and then shows less.
+// Mark is what the data know of the log: how far it went. What is cut off the log's end, or the whole file, is missed
+// by it. It is kept under a keyed hash, so that nobody can make one; one that was written earlier can be put back by
+// whoever can write the data, and then shows less.
 type Mark struct {
 	Seq  uint64 // a line that was written, and has reached the disk
 	Hash string // and its hash
@@ -102,7 +102,8 @@ func (l *Log) compare(ctx context.Context) error {
 	}
 	if b == nil {
 		if l.seq.Load() > 0 {
-			l.logger.Warn("the data know nothing of the audit log's end: they are from before that was kept, or were put back; what was cut off until now does not show")
+			l.logger.Warn("the data know nothing of the audit log's end: they are from before that was kept, or were " +
+				"put back; what was cut off until now does not show")
 		}
 		return nil
 	}
@@ -123,7 +124,8 @@ func (l *Log) compare(ctx context.Context) error {
 	}
 	switch last := l.seq.Load(); {
 	case last < m.Seq:
-		l.lose(fmt.Sprintf("lines %d to %d of the audit log are gone: its file was removed or cut off while the server was not running", last+1, m.Seq))
+		l.lose(fmt.Sprintf("lines %d to %d of the audit log are gone: its file was removed or cut off while the "+
+			"server was not running", last+1, m.Seq))
 		l.seq.Store(m.Seq)
 		l.chain.last = h
 	case last == m.Seq && l.chain.last != h:

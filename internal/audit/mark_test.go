@@ -37,8 +37,8 @@ func marked(t *testing.T, m *marks, sinks ...string) (*Log, *strings.Builder) {
 	return l, &said
 }
 
-// TestWhatIsCutOffShows: whatever is taken off the log's end while the server is down, the file itself among it, is missed by
-// the next start and by those who verify before or after it.
+// TestWhatIsCutOffShows: whatever is taken off the log's end while the server is down, the file itself among it, is
+// missed by the next start and by those who verify before or after it.
 func TestWhatIsCutOffShows(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(path string) error

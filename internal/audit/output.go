@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The pauses of a sink that makes those wait who try it. Each is twice as long as the one before. Where no other sink takes
-// lines, it is tried once a firstPause. One that fails at once is tried with every line.
+// The pauses of a sink that makes those wait who try it. Each is twice as long as the one before. Where no other sink
+// takes lines, it is tried once a firstPause. One that fails at once is tried with every line.
 const (
 	firstPause   = time.Second
 	longestPause = time.Minute
@@ -31,8 +31,8 @@ const (
 	taken
 )
 
-// output is a sink with its name and its health. Where it is not the only one, or may hang, a goroutine of its own writes,
-// so that nobody waits for it longer than they want.
+// output is a sink with its name and its health. Where it is not the only one, or may hang, a goroutine of its own
+// writes, so that nobody waits for it longer than they want.
 type output struct {
 	sink
 	name     string

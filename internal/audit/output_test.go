@@ -40,14 +40,15 @@ func (s *stuck) String() string {
 	return s.buf.String()
 }
 
-// TestHangingSinkHoldsNobodyUp: with another sink that works, the first line waits for the one that hangs, and the rest go
-// on. When it takes lines again, it is used again, and what it lacks shows.
+// TestHangingSinkHoldsNobodyUp: with another sink that works, the first line waits for the one that hangs, and the rest
+// go on. When it takes lines again, it is used again, and what it lacks shows.
 func TestHangingSinkHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{}
 		path := filepath.Join(t.TempDir(), "audit.log")
 		var log strings.Builder
-		l, err := Open(Config{Sinks: []string{path, "stdout"}, ChainKey: testKey, Stdout: out, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		l, err := Open(Config{Sinks: []string{path, "stdout"}, ChainKey: testKey, Stdout: out,
+			Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,8 +85,8 @@ func TestHangingSinkHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// TestOnlySinkHangs: the acts are refused, the first after a wait and those behind it at once. What the sink writes late of
-// the first is followed by the line that it failed.
+// TestOnlySinkHangs: the acts are refused, the first after a wait and those behind it at once. What the sink writes
+// late of the first is followed by the line that it failed.
 func TestOnlySinkHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{}
@@ -122,7 +123,8 @@ func TestOnlySinkHangs(t *testing.T) {
 // TestCloseLeavesHangingSink: the end of the server does not wait for it for good.
 func TestCloseLeavesHangingSink(t *testing.T) {
 	out := &stuck{}
-	l, err := Open(Config{Sinks: []string{filepath.Join(t.TempDir(), "audit.log"), "stdout"}, ChainKey: testKey, Stdout: out})
+	l, err := Open(Config{Sinks: []string{filepath.Join(t.TempDir(), "audit.log"), "stdout"}, ChainKey: testKey,
+		Stdout: out})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,11 +25,12 @@ const defaultScanLimit = 64 << 20
 // line that is older than Since by more ends the search.
 const clockSlack = time.Hour
 
-// Query returns the records that the filter chooses, newest first, from the first file sink and the files rotated from it
-// (name.1, name.2, … until one is missing). It gives errs.NotImplemented where no sink is a file.
+// Query returns the records that the filter chooses, newest first, from the first file sink and the files rotated from
+// it (name.1, name.2, … until one is missing). It gives errs.NotImplemented where no sink is a file.
 func (l *Log) Query(ctx context.Context, f Filter) (Page, error) {
 	if l.path == "" {
-		return Page{}, errs.New(errs.NotImplemented, "the audit log cannot be searched here, as it is not kept in a file: start influxd with an audit sink file:/path")
+		return Page{}, errs.New(errs.NotImplemented, "the audit log cannot be searched here, as it is not kept in a "+
+			"file: start influxd with an audit sink file:/path")
 	}
 	if f.Limit <= 0 {
 		f.Limit = DefaultLimit
@@ -96,7 +97,8 @@ func (l *Log) newQuery(f Filter) *query {
 	if q.key != nil && q.want != 0 {
 		q.want |= lines.Word(q.key)
 	}
-	q.filter.Actor, q.filter.Action, q.filter.Key = stored(f.Actor, maxString), stored(f.Action, maxString), stored(f.Key, maxKey)
+	q.filter.Actor, q.filter.Action, q.filter.Key = stored(f.Actor, maxString), stored(f.Action, maxString),
+		stored(f.Key, maxKey)
 	return q
 }
 
@@ -241,7 +243,8 @@ func (q *query) line(b []byte) {
 		return
 	}
 	var r Record
-	if json.Unmarshal(b, &r) != nil || !q.chooses(&r) || r.Outcome == Allowed && len(q.failed) > 0 && q.failed[idOf(&r)] {
+	if json.Unmarshal(b, &r) != nil || !q.chooses(&r) || r.Outcome == Allowed && len(q.failed) > 0 &&
+		q.failed[idOf(&r)] {
 		return
 	}
 	r.MayInclude = q.filter.Key != "" && !slices.Contains(r.Keys, q.filter.Key)

@@ -28,7 +28,8 @@ func TestQueryErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Query(t.Context(), Filter{}); !errs.Is(err, errs.NotImplemented) || !strings.Contains(errs.Message(err), "file:/path") {
+	if _, err := l.Query(t.Context(), Filter{}); !errs.Is(err, errs.NotImplemented) ||
+		!strings.Contains(errs.Message(err), "file:/path") {
 		t.Errorf("without a file: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -49,10 +50,14 @@ func TestQueryFilter(t *testing.T) {
 		many[i] = fmt.Sprintf("key-%030d", i)
 	}
 	record(t, l,
-		Entry{Time: at(2), User: "alice", UserID: "0000000000000001", Action: "secrets.apply", OrgID: "00000000000000aa", Keys: []string{"a", "b"}, Outcome: Allowed},
-		Entry{Time: at(3), User: "bob", AuthorizationID: "0000000000000002", Action: "secrets.list", OrgID: "00000000000000aa", Outcome: Denied},
-		Entry{Time: at(4), User: "al\"ice\xff", Action: "secrets.delete", OrgID: "00000000000000bb", Keys: []string{"b/ü\n"}, Outcome: Allowed},
-		Entry{Time: at(5), User: "alice", Action: "users.password", Target: "0000000000000001", Outcome: Failed, Code: "internal error"},
+		Entry{Time: at(2), User: "alice", UserID: "0000000000000001", Action: "secrets.apply",
+			OrgID: "00000000000000aa", Keys: []string{"a", "b"}, Outcome: Allowed},
+		Entry{Time: at(3), User: "bob", AuthorizationID: "0000000000000002", Action: "secrets.list",
+			OrgID: "00000000000000aa", Outcome: Denied},
+		Entry{Time: at(4), User: "al\"ice\xff", Action: "secrets.delete", OrgID: "00000000000000bb",
+			Keys: []string{"b/ü\n"}, Outcome: Allowed},
+		Entry{Time: at(5), User: "alice", Action: "users.password", Target: "0000000000000001", Outcome: Failed,
+			Code: "internal error"},
 		Entry{Time: at(6), Action: "secrets.apply", Keys: []string{long}, Outcome: Allowed},
 		Entry{Time: at(7), Action: "secrets.use", Keys: many, Outcome: Allowed},
 		Entry{Time: at(8), Action: "secretsother", User: `x","outcome":"denied`, Outcome: Allowed},
@@ -94,11 +99,13 @@ func TestQueryFilter(t *testing.T) {
 			}
 		})
 	}
-	if p, err := l.Query(t.Context(), Filter{Key: "b"}); err != nil || !p.Records[0].MayInclude || p.Records[1].MayInclude {
+	if p, err := l.Query(t.Context(), Filter{Key: "b"}); err != nil || !p.Records[0].MayInclude ||
+		p.Records[1].MayInclude {
 		t.Errorf("which may include it: %+v, %v", p.Records, err)
 	}
 	p, err := l.Query(t.Context(), Filter{Outcome: Failed})
-	want := Record{Seq: 5, Entry: Entry{Time: at(5), User: "alice", Action: "users.password", Target: "0000000000000001", Outcome: Failed, Code: "internal error"}}
+	want := Record{Seq: 5, Entry: Entry{Time: at(5), User: "alice", Action: "users.password",
+		Target: "0000000000000001", Outcome: Failed, Code: "internal error"}}
 	if err != nil || len(p.Records) != 1 || len(p.Records[0].Hash) != hashChars {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -190,7 +197,8 @@ func BenchmarkQuery(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, f := range map[string]Filter{"last page": {}, "key not found": {Key: "none"}, "first page": {Before: 101}} {
+	for name, f := range map[string]Filter{"last page": {}, "key not found": {Key: "none"},
+		"first page": {Before: 101}} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(info.Size())
 			b.ReportAllocs()
@@ -222,7 +230,8 @@ func TestLargeChangeNamesAllKeys(t *testing.T) {
 			}
 		}
 	}
-	if p, err := l.Query(t.Context(), Filter{Key: "key0"}); err != nil || len(p.Records) != 1 || p.Records[0].RequestID != "r0" {
+	if p, err := l.Query(t.Context(), Filter{Key: "key0"}); err != nil || len(p.Records) != 1 ||
+		p.Records[0].RequestID != "r0" {
 		t.Errorf("another key: %+v, %v", seqs(p), err)
 	}
 	for limit := 1; limit < 6; limit++ {
@@ -237,7 +246,8 @@ func TestLargeChangeNamesAllKeys(t *testing.T) {
 				break
 			}
 		}
-		if len(all) != 3 || all[1].Part != 0 || len(all[1].Keys)+all[1].KeysOmitted != len(many) || all[1].Keys[0] != many[0] {
+		if len(all) != 3 || all[1].Part != 0 || len(all[1].Keys)+all[1].KeysOmitted != len(many) ||
+			all[1].Keys[0] != many[0] {
 			t.Errorf("pages of %d: %d records", limit, len(all))
 		}
 	}
@@ -266,7 +276,8 @@ func TestFailedActIsOneRecord(t *testing.T) {
 				break
 			}
 		}
-		want := []string{"key6 allowed", "key3 failed", "key5 allowed", "key4 allowed", "another allowed", "key2 allowed", "key1 allowed"}
+		want := []string{"key6 allowed", "key3 failed", "key5 allowed", "key4 allowed", "another allowed",
+			"key2 allowed", "key1 allowed"}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("pages of %d (-want +got):\n%s", limit, d)
 		}

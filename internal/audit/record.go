@@ -17,10 +17,11 @@ type Record struct {
 	Entry
 	// Server is the name of the server whose log it is, where there are several. Each has a log of its own.
 	Server string `json:"server,omitempty"`
-	// Part numbers the lines of a change with so many keys that it takes several: 2 on the second. Query puts them together.
+	// Part numbers the lines of a change with so many keys that it takes several: 2 on the second.
+	// Query puts them together.
 	Part int `json:"part,omitempty"`
-	// MayInclude is set by a query for a key, where the record is of a list or a use of so many that it may be among those
-	// left out.
+	// MayInclude is set by a query for a key, where the record is of a list or a use of so many that it may
+	// be among those left out.
 	MayInclude bool `json:"mayInclude,omitempty"`
 
 	// Previous is the hash of the line before, on the lines that begin a run of the server or a file.
@@ -59,7 +60,7 @@ type Filter struct {
 // Page is a part of the answer to a query, newest first.
 type Page struct {
 	Records []Record
-	// Next is the Before of the next page, 0 at the end. A page may be shorter than the limit, even empty, and still have
-	// a next one: the work on one page is bounded.
+	// Next is the Before of the next page, 0 at the end. A page may be shorter than the limit, even empty, and still
+	// have a next one: the work on one page is bounded.
 	Next uint64
 }

@@ -66,15 +66,19 @@ func (f Finding) String() string {
 	case Foreign:
 		return fmt.Sprintf("%d bytes that are no line of the log", f.Bytes)
 	case Restarted:
-		return "the log begins anew: the server was started without what it had written before; is this another log's file?"
+		return "the log begins anew: the server was started without what it had written before; is this another " +
+			"log's file?"
 	case WrongKey:
 		return "no line fits the key: was the log written with another one?"
 	case Torn:
-		return fmt.Sprintf("%d bytes of a line that was never finished: a crash, a full disk, or a line that is just being written", f.Bytes)
+		return fmt.Sprintf("%d bytes of a line that was never finished: a crash, a full disk, or a line that is just "+
+			"being written", f.Bytes)
 	case Unclean:
-		return fmt.Sprintf("before %s the server ended without closing the log: a crash, a kill, or the last lines were cut off", lines)
+		return fmt.Sprintf("before %s the server ended without closing the log: a crash, a kill, or the last lines "+
+			"were cut off", lines)
 	case Beginning:
-		return fmt.Sprintf("lines 1 to %d are not there: the log goes on here from an older file, which must end in the hash %s; where older files were put away on purpose, say so with --older-removed", f.Seq-1, f.Hash)
+		return fmt.Sprintf("lines 1 to %d are not there: the log goes on here from an older file, which must end in "+
+			"the hash %s; where older files were put away on purpose, say so with --older-removed", f.Seq-1, f.Hash)
 	case CutOff:
 		return fmt.Sprintf("%s %s missing at the end: the data know of them", lines, are)
 	case Continues:
@@ -99,8 +103,8 @@ type Report struct {
 func (r Report) OK() bool { return r.Problems == 0 }
 
 // VerifyFiles verifies the files as one log, in the order of their lines whatever the order of their names, and prints
-// what it found. Files whose names end in .gz are unpacked. The error says that a file cannot be read or that the log is
-// not whole.
+// what it found. Files whose names end in .gz are unpacked. The error says that a file cannot be read or
+// that the log is not whole.
 func VerifyFiles(ctx context.Context, paths []string, key []byte, x Expect, out io.Writer) error {
 	if len(paths) == 0 {
 		return errors.New("name the files of the audit log to verify")
@@ -192,8 +196,8 @@ func beginning(path string) (l line, ok bool, err error) {
 	return l, ok, nil
 }
 
-// OfServers tells which server's each of the files is, by the line that it begins with: "" where there is only one server,
-// and where the file has no line.
+// OfServers tells which server's each of the files is, by the line that it begins with: "" where there is only one
+// server, and where the file has no line.
 func OfServers(paths []string) (map[string][]string, error) {
 	of := make(map[string][]string)
 	for _, path := range paths {

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// The reserve: room on the disk that a file has beyond its end, so that nobody else can take it. It is asked for ahead of
-// need, in steps. What is left of it when the disk is full is for those who can do something about that.
+// The reserve: room on the disk that a file has beyond its end, so that nobody else can take it. It is asked for ahead
+// of need, in steps. What is left of it when the disk is full is for those who can do something about that.
 const (
 	reserveSize = 4 << 20
 	reserveStep = 1 << 20
 	leastStep   = 64 << 10
 )
 
-// room is what a file of the log has before its disk is full. Where the file system cannot keep room for a file, there is
-// no reserve: a line is written as long as there is room.
+// room is what a file of the log has before its disk is full. Where the file system cannot keep room for a file, there
+// is no reserve: a line is written as long as there is room.
 type room struct {
 	file  preallocated
 	none  bool

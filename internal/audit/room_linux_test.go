@@ -37,8 +37,8 @@ func onSmallDisk(t *testing.T, run func(t *testing.T, dir string)) {
 	}
 }
 
-// TestReserveOnFullDisk: when the disk is full, changes are refused at once, reading goes on for a while, and operators can
-// act after that. Health tells it. When there is room again, all goes on.
+// TestReserveOnFullDisk: when the disk is full, changes are refused at once, reading goes on for a while, and operators
+// can act after that. Health tells it. When there is room again, all goes on.
 func TestReserveOnFullDisk(t *testing.T) {
 	onSmallDisk(t, func(t *testing.T, dir string) {
 		path := filepath.Join(dir, "audit.log")

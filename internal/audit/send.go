@@ -25,8 +25,8 @@ func (l *Log) settle() {
 	}
 }
 
-// send gives the line to every sink, and reports how many took it, and whether one has it that has not said so. A sink that
-// makes others wait is left out for growing pauses while others take lines. The lock is held.
+// send gives the line to every sink, and reports how many took it, and whether one has it that has not said so. A sink
+// that makes others wait is left out for growing pauses while others take lines. The lock is held.
 func (l *Log) send(line []byte, r Reserve) (took int, unsure bool, failed error) {
 	now := time.Now()
 	var later []*output

@@ -36,7 +36,8 @@ func newOutput(text string, stdout io.Writer) (*output, error) {
 	case kind == "syslog":
 		u, err := url.Parse(rest)
 		if err != nil {
-			return nil, fmt.Errorf("the audit sink %q is not a syslog address: use syslog:udp://host:514, syslog:tcp://host:514 or syslog:unix:///path", text)
+			return nil, fmt.Errorf("the audit sink %q is not a syslog address: use syslog:udp://host:514, "+
+				"syslog:tcp://host:514 or syslog:unix:///path", text)
 		}
 		switch {
 		case (u.Scheme == "udp" || u.Scheme == "tcp") && u.Port() != "" && strings.Trim(u.Path, "/") == "":
@@ -44,7 +45,8 @@ func newOutput(text string, stdout io.Writer) (*output, error) {
 		case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 			return syslogOutput(text, "unixgram", u.Path)
 		}
-		return nil, fmt.Errorf("the audit sink %q is not a syslog address: use syslog:udp://host:514, syslog:tcp://host:514 or syslog:unix:///path", text)
+		return nil, fmt.Errorf("the audit sink %q is not a syslog address: use syslog:udp://host:514, "+
+			"syslog:tcp://host:514 or syslog:unix:///path", text)
 	case kind == "file" && rest != "":
 		return fileOutput(rest)
 	case strings.Contains(kind, "/"):

@@ -75,8 +75,8 @@ func unfinished(b []byte) bool {
 	return string(b[:n]) == seqPrefix[:n] || len(bytes.Trim(b, "\x00\n")) == 0
 }
 
-// asideTail is the tail of the latest file beside path that is named after it, for a log that was rotated while the server was
-// down. Those who rotate logs name them by number or by date.
+// asideTail is the tail of the latest file beside path that is named after it, for a log that was rotated while the
+// server was down. Those who rotate logs name them by number or by date.
 func asideTail(path string) (best tail) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {

@@ -61,7 +61,8 @@ type verifier struct {
 	started bool
 	seq     uint64 // of the line before
 	prev    sum    // hash of the line before
-	// would is the hash that the line before should have had: where that hash itself was altered, the chain goes on here.
+	// would is the hash that the line before should have had: where that hash itself was altered,
+	// the chain goes on here.
 	would  sum
 	closed bool // the line before ended a run of the server in order
 
@@ -274,7 +275,8 @@ func parseHead(body []byte) head {
 		return head{}
 	}
 	h := head{action: r.Action, torn: r.Torn}
-	if n, err := hex.Decode(h.previous[:], []byte(r.Previous[:min(len(r.Previous), hashChars)])); err == nil && n == len(h.previous) {
+	if n, err := hex.Decode(h.previous[:], []byte(r.Previous[:min(len(r.Previous), hashChars)])); err == nil &&
+		n == len(h.previous) {
 		h.stated = true
 	}
 	return h

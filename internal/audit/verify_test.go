@@ -28,14 +28,23 @@ func TestVerifyTampered(t *testing.T) {
 		change func(l []string) []string
 		want   []string
 	}{
-		{"a field", func(l []string) []string { flip(at(l, 5), "alice", "mallo"); return l }, []string{"altered 5-5 at 5"}},
-		{"an outcome", func(l []string) []string { flip(at(l, 5), "allowed", "denied"); return l }, []string{"altered 5-5 at 5"}},
+		{"a field", func(l []string) []string {
+			flip(at(l, 5), "alice", "mallo")
+			return l
+		}, []string{"altered 5-5 at 5"}},
+		{"an outcome", func(l []string) []string {
+			flip(at(l, 5), "allowed", "denied")
+			return l
+		}, []string{"altered 5-5 at 5"}},
 		{"two lines", func(l []string) []string {
 			flip(at(l, 5), "alice", "mallo")
 			flip(at(l, 6), "alice", "mallo")
 			return l
 		}, []string{"altered 5-6 at 5"}},
-		{"a space", func(l []string) []string { flip(at(l, 5), `,"user"`, `, "user"`); return l }, []string{"altered 5-5 at 5"}},
+		{"a space", func(l []string) []string {
+			flip(at(l, 5), `,"user"`, `, "user"`)
+			return l
+		}, []string{"altered 5-5 at 5"}},
 		{"a hash", func(l []string) []string {
 			i := strings.Index(l[4], hashPrefix) + len(hashPrefix)
 			c := "0"
@@ -50,14 +59,23 @@ func TestVerifyTampered(t *testing.T) {
 			l[4] = l[4][:i] + strings.ToUpper(l[4][i:i+hashChars]) + l[4][i+hashChars:]
 			return l
 		}, []string{"foreign 0-0 at 5", "missing 5-5 at 6"}},
-		{"a number", func(l []string) []string { flip(at(l, 5), `"seq":5`, `"seq":50`); return l }, []string{"altered 5-5 at 5"}},
+		{"a number", func(l []string) []string {
+			flip(at(l, 5), `"seq":5`, `"seq":50`)
+			return l
+		}, []string{"altered 5-5 at 5"}},
 		{"a number and a field", func(l []string) []string {
 			flip(at(l, 5), `"seq":5`, `"seq":50`)
 			flip(at(l, 5), "alice", "mallo")
 			return l
 		}, []string{"missing 5-49 at 5"}},
-		{"the first line", func(l []string) []string { flip(at(l, 1), "allowed", "denied"); return l }, []string{"altered 1-1 at 1"}},
-		{"the last line", func(l []string) []string { flip(at(l, 10), "allowed", "denied"); return l }, []string{"altered 10-10 at 10"}},
+		{"the first line", func(l []string) []string {
+			flip(at(l, 1), "allowed", "denied")
+			return l
+		}, []string{"altered 1-1 at 1"}},
+		{"the last line", func(l []string) []string {
+			flip(at(l, 10), "allowed", "denied")
+			return l
+		}, []string{"altered 10-10 at 10"}},
 		{"a line taken out", func(l []string) []string { return slices.Delete(l, 4, 5) }, []string{"missing 5-5 at 5"}},
 		{"lines taken out", func(l []string) []string { return slices.Delete(l, 4, 7) }, []string{"missing 5-7 at 5"}},
 		{"the first lines taken out", func(l []string) []string { return l[3:] }, []string{"missing 1-3 at 1"}},
@@ -65,20 +83,32 @@ func TestVerifyTampered(t *testing.T) {
 			flip(at(l, 6), `"seq":6`, `"seq":5`)
 			return slices.Delete(l, 4, 5)
 		}, []string{"altered 5-5 at 5"}},
-		{"lines swapped", func(l []string) []string { l[4], l[5] = l[5], l[4]; return l }, []string{"missing 5-5 at 5", "out of order 5-5 at 6"}},
-		{"a line doubled", func(l []string) []string { return slices.Insert(l, 5, l[4]) }, []string{"out of order 5-5 at 6"}},
+		{"lines swapped", func(l []string) []string {
+			l[4], l[5] = l[5], l[4]
+			return l
+		}, []string{"missing 5-5 at 5", "out of order 5-5 at 6"}},
+		{"a line doubled", func(l []string) []string {
+			return slices.Insert(l, 5, l[4])
+		}, []string{"out of order 5-5 at 6"}},
 		{"a line added", func(l []string) []string {
 			forged := strings.Replace(l[4], "alice", "mallo", 1)
 			return slices.Insert(l, 5, forged)
 		}, []string{"out of order 5-5 at 6"}},
-		{"text added", func(l []string) []string { return slices.Insert(l, 5, "hello\n") }, []string{"foreign 0-0 at 6"}},
-		{"a line garbled", func(l []string) []string { l[4] = l[4][9:]; return l }, []string{"foreign 0-0 at 5", "missing 5-5 at 6"}},
+		{"text added", func(l []string) []string {
+			return slices.Insert(l, 5, "hello\n")
+		}, []string{"foreign 0-0 at 6"}},
+		{"a line garbled", func(l []string) []string {
+			l[4] = l[4][9:]
+			return l
+		}, []string{"foreign 0-0 at 5", "missing 5-5 at 6"}},
 		{"a line too long", func(l []string) []string {
 			l[4] = strings.Repeat("x", 9*maxLine) + l[4]
 			return l
 		}, []string{"foreign 0-0 at 5", "missing 5-5 at 6"}},
 		{"an empty line", func(l []string) []string { return slices.Insert(l, 5, "\n") }, []string{"foreign 0-0 at 6"}},
-		{"another log of the same key", func(l []string) []string { return append(l, linesOf(t, other)...) }, []string{"restarted 1-1 at 11"}},
+		{"another log of the same key", func(l []string) []string {
+			return append(l, linesOf(t, other)...)
+		}, []string{"restarted 1-1 at 11"}},
 		{"the last line cut", func(l []string) []string { l[9] = l[9][:40]; return l }, []string{"torn 0-0 at 10"}},
 		{"nothing", func(l []string) []string { return l }, nil},
 	} {
@@ -170,7 +200,8 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(text))
 	f.Add([]byte(text[:len(text)/2]))
 	f.Add([]byte(`{"seq":1,"hash":"`))
-	f.Add([]byte("{\"seq\":18446744073709551615,\"action\":\"audit.open\"" + hashPrefix + strings.Repeat("0", 64) + "\"}\n"))
+	f.Add([]byte("{\"seq\":18446744073709551615,\"action\":\"audit.open\"" + hashPrefix + strings.Repeat("0",
+		64) + "\"}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if l, err := parseLine(b); err == nil {
 			if got := string(appendEnd(bytes.Clone(l.body), &l.hash)); got != string(b)+"\n" {

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// How often the files are looked at, and the mark is saved; and how long a file may have another name before that is told:
-// whoever rotates logs renames it and then sends SIGHUP.
+// How often the files are looked at, and the mark is saved; and how long a file may have another name before that is
+// told: whoever rotates logs renames it and then sends SIGHUP.
 const (
 	watchTime  = time.Second
 	markTime   = 10 * time.Second
 	renameTime = time.Minute
 )
 
-// Maintain looks, until ctx ends, whether the files are still the ones that are written, and saves now and then how far the
-// log goes.
+// Maintain looks, until ctx ends, whether the files are still the ones that are written, and saves now and
+// then how far the log goes.
 func (l *Log) Maintain(ctx context.Context) {
 	tick := time.NewTicker(watchTime)
 	defer tick.Stop()
@@ -32,7 +32,8 @@ func (l *Log) Maintain(ctx context.Context) {
 			if time.Since(marked) >= markTime {
 				marked = time.Now()
 				if err := l.mark(ctx); err != nil && ctx.Err() == nil {
-					l.logger.Warn("how far the audit log goes could not be kept with the data, and will be tried again", "error", err)
+					l.logger.Warn("how far the audit log goes could not be kept with the data, and will be "+
+						"tried again", "error", err)
 				}
 			}
 		}
@@ -69,7 +70,8 @@ func (l *Log) watch() {
 	}
 }
 
-// look compares the file that is written with the one that has its name. It says what is lost, and is then ready to go on.
+// look compares the file that is written with the one that has its name. It says what is lost, and
+// is then ready to go on.
 func (s *fileSink) look() (lost string, err error) {
 	own, err := s.f.Stat()
 	if err != nil {
@@ -79,7 +81,8 @@ func (s *fileSink) look() (lost string, err error) {
 	if err == nil && os.SameFile(own, named) {
 		s.renamed = time.Time{}
 		if own.Size() < s.size {
-			lost = fmt.Sprintf("the file of the audit log was cut from %d to %d bytes while the server ran", s.size, own.Size())
+			lost = fmt.Sprintf("the file of the audit log was cut from %d to %d bytes while the server ran",
+				s.size, own.Size())
 			s.size, s.rest = own.Size(), 0
 			s.room.begin(s.f, s.size)
 		}
@@ -103,7 +106,8 @@ func (s *fileSink) look() (lost string, err error) {
 	return fmt.Sprintf("the file of the audit log was removed while the server ran, with %d bytes in it", size), nil
 }
 
-var errRenamed = errors.New("the file has another name, and lines go on being written there; send SIGHUP once it has been renamed")
+var errRenamed = errors.New("the file has another name, and lines go on being written there; send SIGHUP once it has " +
+	"been renamed")
 
 var errGone = errors.New("the file was removed, and a new one cannot be made")
 

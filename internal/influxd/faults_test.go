@@ -22,8 +22,8 @@ import (
 	"strongroom/internal/kv/etcd/etcdtest"
 )
 
-// act is one operation on one thing of the history: a secret, a large change, a token or an organisation's name. What a thing
-// is, is told by a text that no two writes have in common; "" is that it is not there.
+// act is one operation on one thing of the history: a secret, a large change, a token or an organisation's name. What a
+// thing is, is told by a text that no two writes have in common; "" is that it is not there.
 type act struct {
 	thing, kind string // put, create, delete, remove (what delete does to the one that is value), read
 	value       string
@@ -36,8 +36,8 @@ const (
 	unknown = "unknown" // it may have been carried out, or will be
 )
 
-// things says what acts do. A history is right if its acts can be put in one order, each somewhere between its call and its
-// answer, in which every answer is true.
+// things says what acts do. A history is right if its acts can be put in one order, each somewhere between its call and
+// its answer, in which every answer is true.
 var things = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		by := make(map[string][]porcupine.Operation)
@@ -172,8 +172,8 @@ func newFleet(t *testing.T, n int) *fleet {
 			p := etcdtest.NewProxy(t, m)
 			one.proxies, endpoints = append(one.proxies, p), append(endpoints, p.Endpoint)
 		}
-		one.flags = strings.Join([]string{"--store=etcd", "--etcd-endpoints=" + strings.Join(endpoints, ","), "--seal-key-file=" + keys + "/seal.key",
-			fmt.Sprintf("--server-name=s%d", i), "--store-stale=0"}, " ")
+		one.flags = strings.Join([]string{"--store=etcd", "--etcd-endpoints=" + strings.Join(endpoints, ","),
+			"--seal-key-file=" + keys + "/seal.key", fmt.Sprintf("--server-name=s%d", i), "--store-stale=0"}, " ")
 		one.start(t)
 		f.nodes = append(f.nodes, one)
 	}
@@ -188,7 +188,8 @@ type madeToken struct{ ID, Token string }
 func (f *fleet) newToken(t *testing.T, r *running, action string) (made madeToken) {
 	org := strings.Split(f.secrets, "/")[4]
 	r.call(t, "POST", "/api/v2/authorizations", f.token,
-		fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":%q,"resource":{"type":"secrets","orgID":%[1]q}}]}`, org, action), 201, &made)
+		fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":%q,"resource":{"type":"secrets","orgID":%[1]q}}]}`, org,
+			action), 201, &made)
 	return made
 }
 
@@ -280,20 +281,24 @@ func (f *fleet) work(t *testing.T, client int, tokens []madeToken, stop <-chan s
 		value := fmt.Sprintf("%d-%d", client, n)
 		switch key := fmt.Sprintf("k%d", rand.IntN(smallKeys)); rand.IntN(12) {
 		case 0, 1, 2:
-			f.change(t, client, node, act{key, "put", value}, "PATCH", f.secrets, fmt.Sprintf(`{%q:%q}`, key, value), 204, -1)
+			f.change(t, client, node, act{key, "put", value}, "PATCH", f.secrets,
+				fmt.Sprintf(`{%q:%q}`, key, value), 204, -1)
 		case 3:
-			f.change(t, client, node, act{key, "put", ""}, "DELETE", f.secrets+"/"+key, "", 204, -1) // also where there is none
+			// also where there is none
+			f.change(t, client, node, act{key, "put", ""}, "DELETE", f.secrets+"/"+key, "", 204, -1)
 		case 4:
 			var all []string
 			for i := range largeKeys {
 				all = append(all, fmt.Sprintf(`"l%03d":%q`, i, value))
 			}
-			f.change(t, client, node, act{"large", "put", value}, "PATCH", f.secrets, "{"+strings.Join(all, ",")+"}", 204, -1)
+			f.change(t, client, node, act{"large", "put", value}, "PATCH", f.secrets,
+				"{"+strings.Join(all, ",")+"}", 204, -1)
 		case 5, 6, 7:
 			f.readSecrets(t, client, node)
 		case 8:
 			name := fmt.Sprintf("org-%d", rand.IntN(orgNames))
-			f.change(t, client, node, act{name, "create", value}, "POST", "/api/v2/orgs", fmt.Sprintf(`{"name":%q,"description":%q}`, name, value), 201, 422)
+			f.change(t, client, node, act{name, "create", value}, "POST", "/api/v2/orgs",
+				fmt.Sprintf(`{"name":%q,"description":%q}`, name, value), 201, 422)
 		case 9:
 			name := fmt.Sprintf("org-%d", rand.IntN(orgNames))
 			if id, description, ok := f.readOrg(t, client, node, name); ok && id != "" {
@@ -302,7 +307,8 @@ func (f *fleet) work(t *testing.T, client int, tokens []madeToken, stop <-chan s
 		default:
 			token := tokens[rand.IntN(len(tokens))]
 			if rand.IntN(6) == 0 {
-				f.change(t, client, node, act{"token " + token.ID, "delete", ""}, "DELETE", "/api/v2/authorizations/"+token.ID, "", 204, 404)
+				f.change(t, client, node, act{"token " + token.ID, "delete", ""}, "DELETE",
+					"/api/v2/authorizations/"+token.ID, "", 204, 404)
 			} else {
 				f.readToken(t, client, node, token)
 			}
@@ -365,10 +371,11 @@ func (f *fleet) faults(t *testing.T) map[string]func() (heal func()) {
 	}
 }
 
-// TestFaults has three servers over three members of etcd, a proxy between each two, and clients that change and read the same
-// secrets, organisations and tokens through all of them, while keys are rotated and one fault comes after the other. Whatever
-// was answered is true in one order of all that was done: nothing that was acknowledged is lost, nothing that was deleted
-// comes back, and a token that was revoked is good nowhere. STRONGROOM_FAULTS=10m goes on for so long.
+// TestFaults has three servers over three members of etcd, a proxy between each two, and clients that change and
+// read the same secrets, organisations and tokens through all of them, while keys are rotated and one fault comes
+// after the other. Whatever was answered is true in one order of all that was done: nothing that was acknowledged
+// is lost, nothing that was deleted comes back, and a token that was revoked is good nowhere.
+// STRONGROOM_FAULTS=10m goes on for so long.
 func TestFaults(t *testing.T) {
 	long, err := time.ParseDuration(os.Getenv("STRONGROOM_FAULTS"))
 	if os.Getenv("STRONGROOM_FAULTS") != "" {
@@ -445,7 +452,8 @@ func faultsOnce(t *testing.T) {
 			slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 			var b strings.Builder
 			for _, op := range ops {
-				fmt.Fprintf(&b, "%9.3f to %9.3f ms: %s %q: %q\n", float64(op.Call)/1e6, float64(op.Return)/1e6, op.Input.(act).kind, op.Input.(act).value, op.Output)
+				fmt.Fprintf(&b, "%9.3f to %9.3f ms: %s %q: %q\n", float64(op.Call)/1e6, float64(op.Return)/1e6,
+					op.Input.(act).kind, op.Input.(act).value, op.Output)
 			}
 			t.Errorf("what was done to %s is in no order true (%s):\n%s", ops[0].Input.(act).thing, result, b.String())
 		}

@@ -29,7 +29,8 @@ func TestFullDisk(t *testing.T) {
 	}()
 	patch := func(key, value string) int {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), "PATCH", url+secrets, strings.NewReader(`{"`+key+`":"`+value+`"}`))
+		req, err := http.NewRequestWithContext(t.Context(), "PATCH", url+secrets,
+			strings.NewReader(`{"`+key+`":"`+value+`"}`))
 		must(t, err)
 		req.Header.Set("Authorization", "Token "+token)
 		res, err := http.DefaultClient.Do(req)
@@ -107,7 +108,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	token, secrets := s.onboard(t)
 	s.call(t, "PATCH", secrets, token, `{"before":"x"}`, 204, nil)
 	s.end(t)
-	url, child := startCommand(t, dir, "--audit-sinks=stdout", exec.Command("unshare", "-rm", "sh", "-c", `mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2"`, "sh", dir, os.Args[0]))
+	url, child := startCommand(t, dir, "--audit-sinks=stdout", exec.Command("unshare", "-rm", "sh", "-c",
+		`mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2"`, "sh", dir, os.Args[0]))
 	defer func() {
 		must(t, child.Process.Kill())
 		child.Wait()
@@ -140,7 +142,8 @@ func TestLostDataFile(t *testing.T) {
 	if status, message := s.dataHealth(t); status != "fail" || !strings.Contains(message, "removed") {
 		t.Errorf("the health: %s, %q", status, message)
 	}
-	if _, _, err := influxdOn(t, dir, "restore", "--from", backup); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, _, err := influxdOn(t, dir, "restore", "--from", backup); err == nil ||
+		!strings.Contains(err.Error(), "in use") {
 		t.Errorf("a restore beside it: %v", err)
 	}
 	for range 50 {
@@ -196,8 +199,8 @@ func TestReadOnlyFile(t *testing.T) {
 	}
 }
 
-// TestEndAfterAFaultInTheMap takes the pages away from below a server that runs: it answers with errors, and ends when it is
-// asked to. A request that is inside bbolt when the fault comes may get no answer, for bbolt keeps its lock then.
+// TestEndAfterAFaultInTheMap takes the pages away from below a server that runs: it answers with errors, and ends when
+// it is asked to. A request that is inside bbolt when the fault comes may get no answer, for bbolt keeps its lock then.
 func TestEndAfterAFaultInTheMap(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)

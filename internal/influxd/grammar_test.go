@@ -78,15 +78,16 @@ func TestUsage(t *testing.T) {
 	}
 	// A command that lacks a flag, or has one that it cannot use, has opened nothing and made nothing.
 	for line, want := range map[string]string{
-		"seal change --to nothing":                       "flag --to: must be one of",
-		"seal change --to key-file":                      "flag --to: key-file needs --key-file, too",
-		"import":                                         "flag --influxdb: name InfluxDB's influxd.bolt",
-		"restore":                                        "flag --from: name the backup",
-		"store copy":                                     "flag --from: must be one of bolt, etcd",
-		"store copy --from bolt --to bolt":               "they are the same engine",
-		"store copy --from bolt --to etcd":               "--etcd-endpoints is missing",
-		"recovery auth create-operator --org x":          "flag --username: name the user; influxd recovery user list",
-		"recovery auth create-operator --username x":     "flag --org: name the organization; influxd recovery org list",
+		"seal change --to nothing":              "flag --to: must be one of",
+		"seal change --to key-file":             "flag --to: key-file needs --key-file, too",
+		"import":                                "flag --influxdb: name InfluxDB's influxd.bolt",
+		"restore":                               "flag --from: name the backup",
+		"store copy":                            "flag --from: must be one of bolt, etcd",
+		"store copy --from bolt --to bolt":      "they are the same engine",
+		"store copy --from bolt --to etcd":      "--etcd-endpoints is missing",
+		"recovery auth create-operator --org x": "flag --username: name the user; influxd recovery user list",
+		"recovery auth create-operator --username x": "flag --org: name the organization; influxd " +
+			"recovery org list",
 		"recovery user create":                           "flag --username: name the user",
 		"recovery user update --active":                  "flag --username: name the user",
 		"recovery user create --username x --active":     "the command recovery user create has no such flag",

@@ -19,7 +19,8 @@ type Change struct {
 	// Only says what must be so of the secrets that are set for the change to be made.
 	Only Condition
 	// Was says of keys that the change names what they hold at the moment when it is made, nil for one that does not
-	// exist. Where that is not so, nothing is changed: a change that builds on what was read goes over nobody's later one.
+	// exist. Where that is not so, nothing is changed: a change that builds on what was read goes
+	// over nobody's later one.
 	Was map[string]*Value
 	// At is the version that the organisation must have, 0 where nothing of it must be there; nil for any.
 	At *int64
@@ -38,14 +39,15 @@ func (c Change) Depends() bool {
 	return c.Only != Anyway || len(c.Was) > 0 || c.At != nil || len(c.Versions) > 0
 }
 
-// Built says why the change may not be made, for what a key holds now; nil where it may. A key that is there and holds no
-// value of ours has now nil and exists true.
+// Built says why the change may not be made, for what a key holds now; nil where it may. A key that is there and holds
+// no value of ours has now nil and exists true.
 func (c Change) Built(key string, now *Value, exists bool) error {
 	was, says := c.Was[key]
 	if !says || was == nil && !exists || was != nil && now != nil && was.Equal(*now) {
 		return nil
 	}
-	return errs.New(errs.PreconditionFailed, "the secret %q has been changed since it was read; nothing was changed", errs.Clip(key))
+	return errs.New(errs.PreconditionFailed, "the secret %q has been changed since it was read; nothing was changed",
+		errs.Clip(key))
 }
 
 // Condition is what must be so of the keys that a change sets, all of them, at the moment when it is made.
@@ -74,7 +76,8 @@ func (c Change) CheckAt(version int64) error {
 	if c.At == nil || *c.At == version {
 		return nil
 	}
-	return errs.New(errs.PreconditionFailed, "the organization's secrets are at version %d and not %d; nothing was changed", version, *c.At)
+	return errs.New(errs.PreconditionFailed, "the organization's secrets are at version %d and not %d; nothing "+
+		"was changed", version, *c.At)
 }
 
 // CheckVersion says why a change may not be made where the secret is at the version; nil where it may.
@@ -83,7 +86,8 @@ func (c Change) CheckVersion(key string, version int) error {
 	if !ok || want == version {
 		return nil
 	}
-	return errs.New(errs.PreconditionFailed, "the secret %q is at version %d and not %d; nothing was changed", errs.Clip(key), version, want)
+	return errs.New(errs.PreconditionFailed, "the secret %q is at version %d and not %d; nothing was changed",
+		errs.Clip(key), version, want)
 }
 
 // Clone copies what the caller of Apply may change once it has returned.
@@ -137,12 +141,12 @@ type About struct {
 	History bool
 	// ReadOnly says that every change is refused with errs.Forbidden, because others manage the secrets.
 	ReadOnly bool
-	// Versions says that the organisation has a version, which Change.At can name. Without one, a snapshot shows changes of
-	// several secrets whole; of changes of single secrets, each made after the other, it may show a later one and not the
-	// earlier.
+	// Versions says that the organisation has a version, which Change.At can name. Without one, a snapshot shows
+	// changes of several secrets whole; of changes of single secrets, each made after the other, it may show a later
+	// one and not the earlier.
 	Versions bool
-	// SecretVersions says that secrets have versions, and ManyVersions that Change.Versions may name those of several, or of
-	// deletions. Without the latter it may name that of a secret which is all that the change sets.
+	// SecretVersions says that secrets have versions, and ManyVersions that Change.Versions may name those of several,
+	// or of deletions. Without the latter it may name that of a secret which is all that the change sets.
 	SecretVersions, ManyVersions bool
 	// Details are what the store tells of itself beyond Check, for health checks. They name no address.
 	Details []Detail
@@ -155,9 +159,10 @@ type Detail struct {
 	Message string
 }
 
-// Store keeps secrets. What it is given has been checked by the service: IDs are valid, keys to set are not empty, valid
-// UTF-8, free of control characters and within the limits, as are the values. Keys to delete, to read and to describe may
-// be any text: others may have stored what this server would refuse. It is safe for use by many goroutines.
+// Store keeps secrets. What it is given has been checked by the service: IDs are valid, keys to set are not
+// empty, valid UTF-8, free of control characters and within the limits, as are the values. Keys to delete, to
+// read and to describe may be any text: others may have stored what this server would refuse. It is safe for
+// use by many goroutines.
 //
 // Every method but About ends when ctx ends, with ctx's error. Errors carry a code of package errs:
 //
@@ -175,17 +180,18 @@ type Detail struct {
 //
 // # The organisation's version
 //
-// The version tells whether an organisation's secrets are still those that somebody has seen. It is 1 after the first change,
-// and one higher after each later one that sets a value or deletes or brings back a secret, also where the store writes
-// several changes together. What changes nothing, such as the deletion of what is not there, does not raise it, nor does a
-// description. Purge ends it: the next change begins at 1. Where the data are Vault's, it is Vault's version of the entry.
+// The version tells whether an organisation's secrets are still those that somebody has seen. It is 1 after the first
+// change, and one higher after each later one that sets a value or deletes or brings back a secret, also where the
+// store writes several changes together. What changes nothing, such as the deletion of what is not there, does not
+// raise it, nor does a description. Purge ends it: the next change begins at 1. Where the data are Vault's, it is
+// Vault's version of the entry.
 //
 // A backup brings back an earlier version, from which other changes would lead to the same numbers again. Restoring one
 // therefore raises all versions beyond any that were given out after the backup (package embedded).
 type Store interface {
-	// Keys returns the names of the organisation's secrets in the order of their bytes. Nobody may change the list: where
-	// nothing has changed, it may be that of the last call. An organisation that has none, or of which the store has never
-	// heard, gives an empty list that is not nil.
+	// Keys returns the names of the organisation's secrets in the order of their bytes. Nobody may change the list:
+	// where nothing has changed, it may be that of the last call. An organisation that has none, or of which the store
+	// has never heard, gives an empty list that is not nil.
 	Keys(ctx context.Context, org id.ID) ([]string, error)
 
 	// Read returns the values that q names, all as they were at one moment (About.Versions says of which changes).
@@ -193,8 +199,8 @@ type Store interface {
 
 	// Apply carries out the whole change or none of it. Keys to delete that do not exist are no error. After it has
 	// returned nil, every Keys and Read on any client of the same data sees the change. When it returns ctx's error or
-	// errs.Unavailable, the change may or may not have been made, but never half of it: it comes once, at any time after the
-	// call, or never. Conditions are judged in the write's own transaction.
+	// errs.Unavailable, the change may or may not have been made, but never half of it: it comes once, at any time
+	// after the call, or never. Conditions are judged in the write's own transaction.
 	Apply(ctx context.Context, org id.ID, change Change) (Outcome, error)
 
 	// Purge removes everything the store keeps for the organisation, earlier versions included. It is safe to repeat.
@@ -210,8 +216,8 @@ type Store interface {
 	History
 }
 
-// History is what a Store does with earlier versions and descriptions. For all that changes something, the rules of Apply
-// hold.
+// History is what a Store does with earlier versions and descriptions. For all that changes something,
+// the rules of Apply hold.
 type History interface {
 	// Info tells what is known of a secret, also of one that is deleted and can be brought back.
 	Info(ctx context.Context, org id.ID, key string) (Info, error)
@@ -230,13 +236,13 @@ type History interface {
 	// the newest: it brings back what is deleted at that moment, and leaves a secret that is there as it is.
 	Restore(ctx context.Context, org id.ID, key string, version int, by string) (Outcome, error)
 
-	// Mark deletes, brings back or destroys single versions, as KV version 2 means that. Versions that are not kept are no
-	// error. Deleting or destroying the present version deletes the secret; undeleting the newest version of a deleted
-	// secret brings it back, under the same number where the store can.
+	// Mark deletes, brings back or destroys single versions, as KV version 2 means that. Versions that are not kept are
+	// no error. Deleting or destroying the present version deletes the secret; undeleting the newest version of a
+	// deleted secret brings it back, under the same number where the store can.
 	Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int, by string) (Outcome, error)
 
-	// Remove removes one secret for good: its versions, its description, and that it was there. The secret may be deleted.
-	// What is not there is no error.
+	// Remove removes one secret for good: its versions, its description, and that it was there. The secret may be
+	// deleted. What is not there is no error.
 	Remove(ctx context.Context, org id.ID, key string) error
 }
 

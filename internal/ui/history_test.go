@@ -36,7 +36,8 @@ func (s plainStore) About(org id.ID) secret.About {
 type telling struct{ secret.Store }
 
 func (telling) About(id.ID) secret.About {
-	return secret.About{Details: []secret.Detail{{Name: "vault-token", Message: "has ended"}, {Name: "other", OK: true, Message: "fares well"}}}
+	return secret.About{Details: []secret.Detail{{Name: "vault-token", Message: "has ended"},
+		{Name: "other", OK: true, Message: "fares well"}}}
 }
 
 // unkept is a store whose history fails.
@@ -80,19 +81,30 @@ func TestHistoryIsRefused(t *testing.T) {
 		status int
 		says   string
 	}{
-		"restore what is missing":         {b, "/secret/restore", form("key", "none", "version", "1", "sure", "yes"), 404, "there is no secret named"},
-		"restore a deleted one":           {b, "/secret/restore", form("key", "gone", "version", "1", "sure", "yes"), 404, "can be restored among the deleted secrets"},
-		"restore no version":              {b, "/secret/restore", form("key", "k", "sure", "yes"), 404, "that could be restored"},
-		"restore a version that is not":   {b, "/secret/restore", form("key", "k", "version", "9", "sure", "yes"), 404, "that could be restored"},
-		"restore without being asked":     {b, "/secret/restore", form("key", "k", "version", "1"), 200, "Restore version 1?"},
-		"restore as a reader":             {reader, "/secret/restore", form("key", "k", "version", "1", "sure", "yes"), 401, "unauthorized"},
-		"bring back what is missing":      {b, "/secrets/deleted", form("key", "none"), 404, "cannot be restored any more"},
-		"bring back as a reader":          {reader, "/secrets/deleted", form("key", "gone"), 401, "unauthorized"},
-		"describe what is missing":        {b, "/secret/describe", form("key", "none"), 404, "there is no secret named"},
-		"describe as a reader":            {reader, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description", "x"), 401, "unauthorized"},
-		"describe over another's change":  {b, "/secret/describe", stale, 422, "somebody changed the description"},
-		"describe with a date that is no": {b, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description", "mine", "expires", "2027-02-30"), 400, "the date is not complete"},
-		"describe at length":              {b, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description", strings.Repeat("x", 1025)), 400, "at most 1024 bytes"},
+		"restore what is missing": {b, "/secret/restore", form("key", "none", "version", "1", "sure", "yes"),
+			404, "there is no secret named"},
+		"restore a deleted one": {b, "/secret/restore", form("key", "gone", "version", "1", "sure", "yes"),
+			404, "can be restored among the deleted secrets"},
+		"restore no version": {b, "/secret/restore", form("key", "k", "sure", "yes"), 404,
+			"that could be restored"},
+		"restore a version that is not": {b, "/secret/restore", form("key", "k", "version", "9", "sure", "yes"), 404,
+			"that could be restored"},
+		"restore without being asked": {b, "/secret/restore", form("key", "k", "version", "1"), 200,
+			"Restore version 1?"},
+		"restore as a reader": {reader, "/secret/restore", form("key", "k", "version", "1", "sure", "yes"),
+			401, "unauthorized"},
+		"bring back what is missing": {b, "/secrets/deleted", form("key", "none"), 404,
+			"cannot be restored any more"},
+		"bring back as a reader": {reader, "/secrets/deleted", form("key", "gone"), 401, "unauthorized"},
+		"describe what is missing": {b, "/secret/describe", form("key", "none"), 404,
+			"there is no secret named"},
+		"describe as a reader": {reader, "/secret/describe", form("key", "k", "seen", b.seen("k"),
+			"description", "x"), 401, "unauthorized"},
+		"describe over another's change": {b, "/secret/describe", stale, 422, "somebody changed the description"},
+		"describe with a date that is no": {b, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description",
+			"mine", "expires", "2027-02-30"), 400, "the date is not complete"},
+		"describe at length": {b, "/secret/describe", form("key", "k", "seen", b.seen("k"), "description",
+			strings.Repeat("x", 1025)), 400, "at most 1024 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, live := range []bool{true, false} {
@@ -108,7 +120,8 @@ func TestHistoryIsRefused(t *testing.T) {
 		t.Errorf("something was changed: %+v", info)
 	}
 	s.use(unkept{s.store})
-	b.post(s.at("/secret/restore"), form("key", "k", "version", "1", "sure", "yes")).wants(t, 503, "the store is sealed", "Restore version 1?")
+	b.post(s.at("/secret/restore"), form("key", "k", "version", "1", "sure", "yes")).wants(t, 503,
+		"the store is sealed", "Restore version 1?")
 	b.post(s.at("/secrets/deleted"), form("key", "gone")).wants(t, 503, "the store is sealed", "Restore")
 	s.hidesValue()
 }
@@ -116,17 +129,20 @@ func TestHistoryIsRefused(t *testing.T) {
 func TestRestoring(t *testing.T) {
 	s, b := setUp(t)
 	for _, v := range []string{value + "1", value + "2", value + "3"} {
-		b.post(s.at("/secret"), form("key", "db/pass", "value", v, "replace", "yes")).leads(t, s.at("/secret?key=db%2Fpass"))
+		b.post(s.at("/secret"), form("key", "db/pass", "value", v, "replace", "yes")).leads(t,
+			s.at("/secret?key=db%2Fpass"))
 	}
 	page := s.at("/secret?key=db%2Fpass")
 	p := b.get(page)
-	p.wants(t, 200, "<dt>Version</dt><dd>3</dd>", "by <b>ada</b>", "by ada", "Restore…<span class=\"vh\"> version 2</span>", "no date")
+	p.wants(t, 200, "<dt>Version</dt><dd>3</dd>", "by <b>ada</b>", "by ada",
+		"Restore…<span class=\"vh\"> version 2</span>", "no date")
 	if strings.Contains(p.body, `version=3"`) {
 		t.Error("the current version can be restored")
 	}
 	b.get(s.at("/secret/restore?key=db%2Fpass&version=3")).leads(t, page)
 	q := b.get(s.at("/secret/restore?key=db%2Fpass&version=1"))
-	q.wants(t, 200, "Restore version 1?", "by <b>ada</b>", "as version 4", "stays in the list as version 3", "data-dialog")
+	q.wants(t, 200, "Restore version 1?", "by <b>ada</b>", "as version 4", "stays in the list as version 3",
+		"data-dialog")
 	b.post(s.at("/secret/restore"), form("key", "db/pass", "version", "1", "sure", "yes")).leads(t, page)
 	if got := s.stored("db/pass"); got != value+"1" {
 		t.Error("another value is current")
@@ -149,20 +165,24 @@ func TestDescribing(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
 	page := s.at("/secret?key=k")
-	b.post(s.at("/secret/describe"), form("key", "k", "seen", b.seen("k"), "description", "ask\r\n<Grace>", "expires", "2099-01-31")).leads(t, page)
-	b.get(page).wants(t, 200, "The description is saved.", "ask\n&lt;Grace&gt;", "31 January 2099", `value="2099-01-31"`)
+	b.post(s.at("/secret/describe"), form("key", "k", "seen", b.seen("k"), "description", "ask\r\n<Grace>", "expires",
+		"2099-01-31")).leads(t, page)
+	b.get(page).wants(t, 200, "The description is saved.", "ask\n&lt;Grace&gt;", "31 January 2099",
+		`value="2099-01-31"`)
 	history := s.store
 	// The time of day that the API gave stays where the day does; a day that is over shows.
 	at := time.Date(2020, 5, 6, 7, 8, 9, 0, time.UTC)
 	s.must(history.Describe(t.Context(), s.org, "k", secret.Description{Text: "old", Expires: at}))
 	b.get(page).wants(t, 200, ">due<")
-	b.post(s.at("/secret/describe"), form("key", "k", "seen", b.seen("k"), "description", "new", "expires", "2020-05-06")).leads(t, page)
+	b.post(s.at("/secret/describe"), form("key", "k", "seen", b.seen("k"), "description", "new", "expires",
+		"2020-05-06")).leads(t, page)
 	info, err := history.Info(t.Context(), s.org, "k")
 	s.must(err)
 	if !info.Expires.Equal(at) || info.Text != "new" {
 		t.Errorf("after a change of the text alone: %+v", info.Description)
 	}
-	b.post(s.at("/secret/describe"), form("key", "k", "seen", "stale", "replace", "yes", "description", "")).leads(t, page)
+	b.post(s.at("/secret/describe"), form("key", "k", "seen", "stale", "replace", "yes", "description",
+		"")).leads(t, page)
 	if info, err = history.Info(t.Context(), s.org, "k"); err != nil || info.Description != (secret.Description{}) {
 		t.Errorf("after it was emptied: %+v, %v", info.Description, err)
 	}
@@ -182,7 +202,8 @@ func TestBringingBack(t *testing.T) {
 	if strings.Contains(p.body, value) {
 		t.Error("the page holds the value")
 	}
-	if p := s.member("rita", identity.RoleMember).get(list); p.status != 200 || !strings.Contains(p.body, "a/b") || strings.Contains(p.body, "Restore<") {
+	if p := s.member("rita", identity.RoleMember).get(list); p.status != 200 || !strings.Contains(p.body, "a/b") ||
+		strings.Contains(p.body, "Restore<") {
 		t.Errorf("a reader gets: %s", clipped(p.body))
 	}
 	b.post(list, form("key", "a/b")).leads(t, s.at("/secret?key=a%2Fb"))
@@ -222,12 +243,14 @@ func TestRestoringMany(t *testing.T) {
 	b.post(s.at("/secrets/delete"), form("keys", string(names), "sure", "yes")).leads(t, s.at("/secrets"))
 	p := b.get(s.at("/secrets"))
 	p.wants(t, 200, "417 secrets deleted.", ">Undo</button>")
-	undo := regexp.MustCompile(`name="from" value="(\d+)"><input type="hidden" name="to" value="(\d+)"`).FindStringSubmatch(p.body)
+	undo := regexp.MustCompile(
+		`name="from" value="(\d+)"><input type="hidden" name="to" value="(\d+)"`).FindStringSubmatch(p.body)
 	if undo == nil {
 		t.Fatal("the page offers no undo")
 	}
 	there(0, "after the deletion")
-	s.member("rita", identity.RoleOwner).post(list, form("from", undo[1], "to", undo[2])).leads(t, list) // they deleted nothing
+	// they deleted nothing
+	s.member("rita", identity.RoleOwner).post(list, form("from", undo[1], "to", undo[2])).leads(t, list)
 	there(0, "after somebody else's undo")
 	b.post(list, form("from", undo[1], "to", "x")).wants(t, 400, "load the page again")
 	b.post(list, form("from", undo[1], "to", undo[2])).leads(t, s.at("/secrets"))
@@ -254,7 +277,8 @@ func TestStoreWithoutHistory(t *testing.T) {
 	s.put("k")
 	s.change(func(c *Config) { c.NoHistory = true })
 	b.get(s.at("/secrets/delete?key=k")).wants(t, 200, "cannot be restored")
-	if p := b.get(s.at("/secret?key=k")); strings.Contains(p.body, `id="versions"`) || !strings.Contains(p.body, `id="about"`) {
+	if p := b.get(s.at("/secret?key=k")); strings.Contains(p.body, `id="versions"`) || !strings.Contains(p.body,
+		`id="about"`) {
 		t.Errorf("without earlier versions the page shows: %s", clipped(p.body))
 	}
 	s.change(func(c *Config) { c.NoHistory = false })
@@ -278,5 +302,6 @@ func TestStoreWithoutHistory(t *testing.T) {
 func TestStoreTellsOfItself(t *testing.T) {
 	s, b := setUp(t)
 	s.use(telling{s.store})
-	b.get("/store").wants(t, 200, "<dt>Vault’s token</dt><dd>has ended <span class=\"badge bad\">needs attention</span>", "<dt>other</dt><dd>fares well</dd>")
+	b.get("/store").wants(t, 200, "<dt>Vault’s token</dt><dd>has ended <span class=\"badge bad\">needs "+
+		"attention</span>", "<dt>other</dt><dd>fares well</dd>")
 }

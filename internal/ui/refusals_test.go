@@ -46,7 +46,8 @@ func TestStoreIsAway(t *testing.T) {
 func TestBrokenForms(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
-	for name, body := range map[string]string{"bad escape": "sure=yes&key=%zz", "too many fields": "sure=yes" + strings.Repeat("&key=k", 10_001)} {
+	for name, body := range map[string]string{"bad escape": "sure=yes&key=%zz",
+		"too many fields": "sure=yes" + strings.Repeat("&key=k", 10_001)} {
 		r, err := http.NewRequest("POST", s.url+s.at("/secrets/delete"), strings.NewReader(body))
 		s.must(err)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -64,7 +65,8 @@ type managed struct{ secret.Store }
 
 func (managed) About(id.ID) secret.About { return secret.About{History: true, ReadOnly: true} }
 func (managed) Apply(context.Context, id.ID, secret.Change) (secret.Outcome, error) {
-	return secret.Outcome{}, errs.New(errs.Forbidden, "the organisation's secrets are managed in the secret store itself; this server only reads them")
+	return secret.Outcome{}, errs.New(errs.Forbidden, "the organisation's secrets are managed in the secret store "+
+		"itself; this server only reads them")
 }
 
 func TestReadOnlyStore(t *testing.T) {
@@ -74,22 +76,26 @@ func TestReadOnlyStore(t *testing.T) {
 	for _, path := range []string{"/secrets", "/secret?key=db%2Fpassword"} {
 		p := b.get(s.at(path))
 		p.wants(t, 200, "managed in the secret store itself")
-		for _, not := range []string{"/secrets/new", "/secrets/import", "Delete selected", "Delete the secret", "Replace the value", "/secret/describe"} {
+		for _, not := range []string{"/secrets/new", "/secrets/import", "Delete selected", "Delete the secret",
+			"Replace the value", "/secret/describe"} {
 			if strings.Contains(p.body, not) {
 				t.Errorf("%s offers %q, which the store refuses", path, not)
 			}
 		}
 	}
-	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, 403, "this server only reads them", `value="k"`)
+	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, 403, "this server only reads them",
+		`value="k"`)
 	b.get(s.at("/delete")).wants(t, 200, "sight of 1 secret, whose values stay in the secret store")
-	b.post(s.at("/secrets/delete"), form("key", "db/password", "sure", "yes")).wants(t, 403, "this server only reads them")
+	b.post(s.at("/secrets/delete"), form("key", "db/password", "sure", "yes")).wants(t, 403,
+		"this server only reads them")
 	s.hidesValue()
 }
 
 func TestAuditLogElsewhere(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
-	elsewhere, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32), Stdout: io.Discard, Logger: slog.New(slog.DiscardHandler)})
+	elsewhere, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
+		Stdout: io.Discard, Logger: slog.New(slog.DiscardHandler)})
 	s.must(err)
 	t.Cleanup(func() { s.must(elsewhere.Close()) })
 	s.change(func(c *Config) { c.Trail = elsewhere })

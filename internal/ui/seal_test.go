@@ -31,12 +31,16 @@ func TestRotating(t *testing.T) {
 	s, b := setUp(t)
 	b.post("/store/rotate", nil).wants(t, 404)
 	r := &rotating{}
-	r.status.Seal.Type, r.status.Term, r.status.Terms, r.status.Rotation.State = "key-file", 1, []rotation.Term{{Term: 1}}, rotation.Idle
+	r.status.Seal.Type, r.status.Term, r.status.Terms, r.status.Rotation.State = "key-file", 1,
+		[]rotation.Term{{Term: 1}}, rotation.Idle
 	s.change(func(c *Config) { c.Seals = r })
 	b.get("/store").wants(t, 200, "all data are of the current term", "Rotate the data keys")
 	b.post("/store/rotate", nil).leads(t, "/store")
-	b.get("/store").wants(t, 200, "Term 2 has begun", "0 of 4 organisations done, 17 records sealed anew", "Names of secrets", "sealed, too", "data-refresh", "disabled")
+	b.get("/store").wants(t, 200, "Term 2 has begun", "0 of 4 organisations done, 17 records sealed anew",
+		"Names of secrets", "sealed, too", "data-refresh", "disabled")
 	b.post("/store/rotate", nil).wants(t, 422, "a rotation is going on")
-	r.status.Seal.Type, r.status.Seal.KeyID, r.status.Seal.Restart = "transit", "transit/strongroom", "start influxd with other settings"
-	b.get("/store").wants(t, 200, "Vault’s transit engine <code", ">transit/strongroom</code>", "start influxd with other settings")
+	r.status.Seal.Type, r.status.Seal.KeyID, r.status.Seal.Restart = "transit", "transit/strongroom",
+		"start influxd with other settings"
+	b.get("/store").wants(t, 200, "Vault’s transit engine <code", ">transit/strongroom</code>",
+		"start influxd with other settings")
 }

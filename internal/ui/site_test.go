@@ -66,10 +66,12 @@ func newSite(t testing.TB) *site {
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	s.must(err)
 	t.Cleanup(func() { s.must(data.Close()) })
-	keys, err := keyring.OpenOrInit(t.Context(), data, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	keys, err := keyring.OpenOrInit(t.Context(), data,
+		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	s.must(err)
 	t.Cleanup(keys.Close)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"file:" + s.audit}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log})
+	trail, err := audit.Open(audit.Config{Sinks: []string{"file:" + s.audit}, ChainKey: bytes.Repeat([]byte("k"), 32),
+		Logger: log})
 	s.must(err)
 	t.Cleanup(func() { s.must(trail.Close()) })
 	metrics := prometheus.NewRegistry()
@@ -79,12 +81,16 @@ func newSite(t testing.TB) *site {
 	s.guard = access.NewGuard(trail)
 	s.logins, err = authn.New(authn.Config{KV: data, Guard: s.guard, Logger: log, BcryptCost: 4, Now: now})
 	s.must(err)
-	s.users, err = directory.New(directory.Config{KV: data, Mark: keys, Guard: s.guard, Authn: s.logins, Secrets: s.store, Logger: log, Now: now})
+	s.users, err = directory.New(directory.Config{KV: data, Mark: keys, Guard: s.guard, Authn: s.logins,
+		Secrets: s.store, Logger: log, Now: now})
 	s.must(err)
-	s.config = Config{Guard: s.guard, Authn: s.logins, Directory: s.users, Secrets: secret.NewService(s.store, s.guard, s.users, s.uses, secret.Limits{}), Store: s.store,
+	s.config = Config{Guard: s.guard, Authn: s.logins, Directory: s.users, Secrets: secret.NewService(s.store, s.guard,
+		s.users, s.uses, secret.Limits{}), Store: s.store,
 		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now}
 	s.change(func(*Config) {})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ui.ServeHTTP(w, r) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ui.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
@@ -103,7 +109,8 @@ func (s *site) change(how func(*Config)) {
 func setUp(t testing.TB) (*site, *browser) {
 	t.Helper()
 	s := newSite(t)
-	o, err := s.users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}}, directory.Setup{User: ada, Password: password, Org: "Acme", Bucket: "b"})
+	o, err := s.users.Onboard(t.Context(), &access.Caller{Principal: &access.Principal{}},
+		directory.Setup{User: ada, Password: password, Org: "Acme", Bucket: "b"})
 	s.must(err)
 	s.org = o.Org.ID
 	s.op = &access.Caller{Principal: &access.Principal{UserID: o.User.ID, User: ada, Permissions: access.Operator()}}
@@ -163,7 +170,9 @@ type browser struct {
 func (s *site) anonymous() *browser {
 	jar, err := cookiejar.New(nil)
 	s.must(err)
-	return &browser{s, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, false}
+	return &browser{s, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}, false}
 }
 
 func (s *site) signIn(name string) *browser {

@@ -1,11 +1,12 @@
 // Package ui is the web page: HTML made by the server over the same services that the API uses, called in this process.
-// It puts together its parts: secrets, accounts and system have the paths and their pages, and visit what all of them share.
+// It puts together its parts: secrets, accounts and system have the paths and their pages, and visit
+// what all of them share.
 //
-// A request goes through visit.Server (headers, the origin's check, who is asking), a handler that returns an answer or an
-// error, and the template. Every form works without JavaScript: it is posted, and answered by a redirect or by the same
-// page with the error and what was typed. app.js sends the same forms with the header Strongroom-Live and leaves the page
-// as it stands when something goes wrong. A secret's value goes in and never comes out: no answer holds one, not even the
-// answer to a form that was refused.
+// A request goes through visit.Server (headers, the origin's check, who is asking), a handler that returns an answer or
+// an error, and the template. Every form works without JavaScript: it is posted, and answered by a redirect or by the
+// same page with the error and what was typed. app.js sends the same forms with the header Strongroom-Live and leaves
+// the page as it stands when something goes wrong. A secret's value goes in and never comes out: no answer holds one,
+// not even the answer to a form that was refused.
 package ui
 
 import (
@@ -92,14 +93,18 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 	log := trail.New(c.Guard, c.Trail)
 	return []visit.Table{
 		secrets.Routes(secrets.Config{
-			Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log, Logger: c.Logger, Now: c.Now,
+			Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log,
+			Logger: c.Logger, Now: c.Now,
 		}),
 		accounts.Routes(accounts.Config{
-			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool { return c.Store.About(org).ReadOnly },
+			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool {
+				return c.Store.About(org).ReadOnly
+			},
 			Logger: c.Logger, Now: c.Now,
 		}),
 		system.Routes(system.Config{
-			Directory: c.Directory, Trail: log, Store: c.Store, StoreName: c.StoreName, Hour: h, Seals: c.Seals, Now: c.Now,
+			Directory: c.Directory, Trail: log, Store: c.Store, StoreName: c.StoreName, Hour: h,
+			Seals: c.Seals, Now: c.Now,
 		}),
 	}
 }

@@ -25,7 +25,8 @@ func (s *site) paths(method string) visit.Table {
 		if !ok || m != method {
 			continue
 		}
-		path = strings.NewReplacer("{$}", "", "{org}", s.org.String(), "{auth}", "0000000000000001", "{user}", s.op.UserID.String()).Replace(path)
+		path = strings.NewReplacer("{$}", "", "{org}", s.org.String(), "{auth}", "0000000000000001", "{user}",
+			s.op.UserID.String()).Replace(path)
 		all[path] = rt
 	}
 	return all
@@ -64,7 +65,8 @@ func TestNobodyIsLetIn(t *testing.T) {
 func TestOtherOrigins(t *testing.T) {
 	s, b := setUp(t)
 	for path := range s.paths("POST") {
-		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
+		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
+			{"Origin", "https://evil.example"}} {
 			r, err := http.NewRequest("POST", s.url+path, strings.NewReader("theme=dark"))
 			s.must(err)
 			r.Header.Set(header[0], header[1])
@@ -99,11 +101,13 @@ func TestLinksFromOtherSites(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	s, b := setUp(t)
 	s.put("db/password")
-	for _, path := range []string{"/", "/signin", "/orgs", "/store", "/nothing", s.at("/secrets"), s.at("/secret?key=db%2Fpassword"), "/orgs/x/secrets"} {
+	for _, path := range []string{"/", "/signin", "/orgs", "/store", "/nothing", s.at("/secrets"),
+		s.at("/secret?key=db%2Fpassword"), "/orgs/x/secrets"} {
 		p := b.get(path)
-		for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-			"Cross-Origin-Opener-Policy": "same-origin", "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-				"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"} {
+		for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+			"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+				"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"} {
 			if got := p.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
@@ -136,7 +140,8 @@ func TestStaticFiles(t *testing.T) {
 		if !strings.Contains(p.header.Get("Cache-Control"), "immutable") {
 			t.Errorf("%s may not be kept", name)
 		}
-		if !strings.Contains(p.header.Get("Content-Type"), map[string]string{".css": "text/css", "s.js": "javascript", "p.js": "javascript", ".svg": "svg"}[name[len(name)-4:]]) {
+		if !strings.Contains(p.header.Get("Content-Type"), map[string]string{".css": "text/css", "s.js": "javascript",
+			"p.js": "javascript", ".svg": "svg"}[name[len(name)-4:]]) {
 			t.Errorf("%s has the type %s", name, p.header.Get("Content-Type"))
 		}
 	}
@@ -152,7 +157,8 @@ func TestSetUp(t *testing.T) {
 	b.get("/").leads(t, "/setup")
 	b.get("/signin").leads(t, "/setup")
 	good := form("username", ada, "password", password, "again", password, "org", "Acme", "bucket", "b")
-	for name, change := range map[string][2]string{"no password": {"password", ""}, "two passwords": {"again", "another"}, "no organisation": {"org", " "}} {
+	for name, change := range map[string][2]string{"no password": {"password", ""},
+		"two passwords": {"again", "another"}, "no organisation": {"org", " "}} {
 		t.Run(name, func(t *testing.T) {
 			bad := url.Values{}
 			for k, v := range good {
@@ -166,7 +172,8 @@ func TestSetUp(t *testing.T) {
 			}
 		})
 	}
-	short := b.post("/setup", form("username", ada, "password", "short", "again", "short", "org", "Acme", "bucket", "b"))
+	short := b.post("/setup", form("username", ada, "password", "short", "again", "short", "org", "Acme",
+		"bucket", "b"))
 	short.wants(t, http.StatusBadRequest, "between 8 and 72", `value="Acme"`)
 
 	b.post("/setup", good).wants(t, http.StatusOK, "shown this once")
@@ -189,7 +196,8 @@ func TestSignIn(t *testing.T) {
 	if p.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	for next, want := range map[string]string{"https://evil.example": "/", "//evil.example": "/", `/\evil.example`: "/", "javascript:x": "/", "/orgs?q=a": "/orgs?q=a"} {
+	for next, want := range map[string]string{"https://evil.example": "/", "//evil.example": "/", `/\evil.example`: "/",
+		"javascript:x": "/", "/orgs?q=a": "/orgs?q=a"} {
 		b.get("/signin?next="+url.QueryEscape(next)).leads(t, want)
 	}
 
@@ -234,10 +242,14 @@ func TestMembersReadOnly(t *testing.T) {
 	if strings.Contains(p.body, "Delete selected") || strings.Contains(p.body, "/secrets/new") {
 		t.Error("a member is shown what they may not do")
 	}
-	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, http.StatusUnauthorized, "is unauthorized", `value="k"`)
-	b.post(s.at("/secrets/delete"), form("key", "db/password", "sure", "yes")).wants(t, http.StatusUnauthorized, "is unauthorized")
-	b.post(s.at("/tokens/new"), form("description", "x", "kind", "operator", "days", "1")).wants(t, http.StatusUnauthorized, "is unauthorized")
-	b.post(s.at("/members"), form("user", "grace", "role", "owner")).wants(t, http.StatusUnauthorized, "is unauthorized")
+	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, http.StatusUnauthorized, "is unauthorized",
+		`value="k"`)
+	b.post(s.at("/secrets/delete"), form("key", "db/password", "sure", "yes")).wants(t, http.StatusUnauthorized,
+		"is unauthorized")
+	b.post(s.at("/tokens/new"), form("description", "x", "kind", "operator", "days", "1")).wants(t,
+		http.StatusUnauthorized, "is unauthorized")
+	b.post(s.at("/members"), form("user", "grace", "role", "owner")).wants(t, http.StatusUnauthorized,
+		"is unauthorized")
 	b.post(s.at("/delete"), form("typed", "Acme")).wants(t, http.StatusUnauthorized)
 	if s.stored("db/password") != value {
 		t.Error("the secret was changed")

@@ -10,8 +10,8 @@ import (
 // Block is how much of a file is read at a time. A longer line is read in pieces.
 const Block = 256 << 10
 
-// Backwards reads the lines of a file from the last to the first, in memory of about two blocks. A piece without its end
-// at the end of the file is a line that is just being written, and left out.
+// Backwards reads the lines of a file from the last to the first, in memory of about two blocks. A piece without its
+// end at the end of the file is a line that is just being written, and left out.
 type Backwards struct {
 	f    io.ReaderAt
 	end  int64 // of the last whole line

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// The bounds of what a book remembers, of 16 bytes a mark: the newest marks of each file, of those files that were used last.
-// What is older than the marks is read line by line.
+// The bounds of what a book remembers, of 16 bytes a mark: the newest marks of each file, of those files that were used
+// last. What is older than the marks is read line by line.
 const (
 	maxMarks = 1 << 17
 	maxFiles = 4
@@ -19,13 +19,13 @@ const (
 // maxAhead is how much a file may have grown since it was read last for that to be read in one go.
 const maxAhead = 64 << 20
 
-// tailLen is how much of what lies before a place is kept to know the place again. It must hold something of a line that no
-// other line has.
+// tailLen is how much of what lies before a place is kept to know the place again. It must hold something of a line
+// that no other line has.
 const tailLen = 96
 
-// Book remembers where in files the lines are that a Sign was made for. It learns from reading alone, so that it is right
-// about whatever is in a file, whoever wrote it and whenever: those who append have nothing to tell it. It is safe for use
-// by many goroutines.
+// Book remembers where in files the lines are that a Sign was made for. It learns from reading alone, so that it is
+// right about whatever is in a file, whoever wrote it and whenever: those who append have nothing to tell it. It is
+// safe for use by many goroutines.
 type Book struct {
 	sign func(line []byte) Sign
 
@@ -45,8 +45,8 @@ type mark struct {
 	sign Sign
 }
 
-// file is what is known of one. All lines with a sign that begin at from or after it, and before to, have their marks, in
-// order. Both are where a line begins. The marks themselves are never changed, so that walks can go along them.
+// file is what is known of one. All lines with a sign that begin at from or after it, and before to, have their marks,
+// in order. Both are where a line begins. The marks themselves are never changed, so that walks can go along them.
 type file struct {
 	info     os.FileInfo
 	from, to int64
@@ -67,8 +67,8 @@ func (b *Book) Follow(path string) error {
 	return err
 }
 
-// read gives what is known of the file, all lines that have come lately among it. A file that is not what it was, because
-// it was emptied or another one has got its number, is begun anew.
+// read gives what is known of the file, all lines that have come lately among it. A file that is not what it was,
+// because it was emptied or another one has got its number, is begun anew.
 func (b *Book) read(f *os.File) (*file, error) {
 	info, err := f.Stat()
 	if err != nil {

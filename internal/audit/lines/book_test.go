@@ -24,8 +24,8 @@ func signed(line []byte) Sign {
 	return s
 }
 
-// walk goes through the lines before end and gives those that are wanted, but for very long ones: in which pieces those are
-// read depends on where the reading began.
+// walk goes through the lines before end and gives those that are wanted, but for very long ones: in which pieces those
+// are read depends on where the reading began.
 func walk(t *testing.T, b *Book, path string, end int64, want Sign) (got []string, visited int) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -67,8 +67,8 @@ func TestWalkErrors(t *testing.T) {
 	}
 }
 
-// TestWalk compares with reading the whole file, as it grows, is emptied, gets lines without an end and very long ones, with
-// room for few marks and for many.
+// TestWalk compares with reading the whole file, as it grows, is emptied, gets lines without an end and very long ones,
+// with room for few marks and for many.
 func TestWalk(t *testing.T) {
 	for n := range 4 {
 		rnd := rand.New(rand.NewPCG(2, uint64(n)))
@@ -92,7 +92,8 @@ func TestWalk(t *testing.T) {
 				if rnd.IntN(3) == 0 {
 					mark = "+"
 				}
-				text = fmt.Appendf(text, "%s %d %d %s\n", mark, step*100+i, rnd.IntN(4), strings.Repeat(".", rnd.IntN(5)*rnd.IntN(5000)))
+				text = fmt.Appendf(text, "%s %d %d %s\n", mark, step*100+i, rnd.IntN(4),
+					strings.Repeat(".", rnd.IntN(5)*rnd.IntN(5000)))
 			}
 			if err := os.WriteFile(path, text, 0o600); err != nil {
 				t.Fatal(err)
@@ -119,7 +120,8 @@ func TestWalk(t *testing.T) {
 				}
 			}
 			if got, _ := walk(t, b, path, int64(end), want); !slices.Equal(got, plain) {
-				t.Fatalf("file %d, step %d, before %d of %d: %d lines, want %d", n, step, end, len(text), len(got), len(plain))
+				t.Fatalf("file %d, step %d, before %d of %d: %d lines, want %d", n, step, end, len(text),
+					len(got), len(plain))
 			}
 		}
 	}

@@ -2,9 +2,9 @@ package lines
 
 import "hash/maphash"
 
-// Sign stands for what a line may be wanted for: a line may have what a sign stands for if it has all of the sign's bits.
-// The signs of several words are put together by "or". It is the superimposed coding of C. S. Roberts, "Partial-Match
-// Retrieval via the Method of Superimposed Codes" (Proceedings of the IEEE 67(12), 1979).
+// Sign stands for what a line may be wanted for: a line may have what a sign stands for if it has all of the sign's
+// bits. The signs of several words are put together by "or". It is the superimposed coding of C. S. Roberts,
+// "Partial-Match Retrieval via the Method of Superimposed Codes" (Proceedings of the IEEE 67(12), 1979).
 type Sign uint64
 
 // Kind is a bit that stands for a kind of line, and is in no word's sign.

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Walk is a way through the lines of a file, from the last to the first, that leaves out as many as it can of those that
-// are not wanted.
+// Walk is a way through the lines of a file, from the last to the first, that leaves out as many as it can of
+// those that are not wanted.
 type Walk struct {
 	book *Book
 	want Sign
@@ -34,8 +34,11 @@ func (b *Book) Walk(f *os.File, end int64, want Sign) (*Walk, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Walk{book: b, want: want, f: f, known: known, from: known.from, below: min(known.from, end), downTo: known.from, room: b.maxMarks - len(known.marks)}
-	n, _ := slices.BinarySearchFunc(known.marks, end, func(m mark, end int64) int { return int(min(1, max(-1, m.at-end))) })
+	w := &Walk{book: b, want: want, f: f, known: known, from: known.from, below: min(known.from, end),
+		downTo: known.from, room: b.maxMarks - len(known.marks)}
+	n, _ := slices.BinarySearchFunc(known.marks, end, func(m mark, end int64) int {
+		return int(min(1, max(-1, m.at-end)))
+	})
 	w.marks = known.marks[:n]
 	return w, nil
 }

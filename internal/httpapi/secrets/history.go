@@ -43,8 +43,8 @@ func bodyOf(org id.ID, info secret.Info) secretBody {
 		Links: map[string]string{"org": path, "self": path + "/secrets/" + url.PathEscape(info.Key)},
 		Key:   info.Key, OrgID: org.String(), Version: info.Version,
 		CreatedAt: info.Created, UpdatedAt: info.Updated, UpdatedBy: info.By, LastUsedAt: timeOrNil(info.Used),
-		Description: info.Text, ExpiresAt: timeOrNil(info.Expires), DeletedAt: timeOrNil(info.Deleted), DeletedBy: info.DeletedBy,
-		Versions: []versionBody{},
+		Description: info.Text, ExpiresAt: timeOrNil(info.Expires), DeletedAt: timeOrNil(info.Deleted),
+		DeletedBy: info.DeletedBy, Versions: []versionBody{},
 	}
 	if !info.Deleted.IsZero() {
 		b.KeptUntil = timeOrNil(info.Deleted.Add(secret.KeepDeleted))

@@ -51,8 +51,8 @@ func sameKeys(a, b []string) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
-// names is the list on the wire. The link to the list itself is there under two names, because the first readers knew it
-// as "secrets" and InfluxDB sends "self".
+// names is the list on the wire. The link to the list itself is there under two names, because the first readers knew
+// it as "secrets" and InfluxDB sends "self".
 type names struct {
 	Links struct {
 		Org     string `json:"org"`

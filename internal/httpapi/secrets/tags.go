@@ -15,9 +15,10 @@ import (
 	"strongroom/internal/secret"
 )
 
-// Entity tags, as RFC 9110 has them. That of a secret is its version: "7". That of values is made from the names, versions
-// and times of what is in the answer, and from no value, so that it is the same on each server of the same data, and is
-// never another answer's: a secret that was removed for good and made anew may have the same version, and another time.
+// Entity tags, as RFC 9110 has them. That of a secret is its version: "7". That of values is made from the names,
+// versions and times of what is in the answer, and from no value, so that it is the same on each server of the
+// same data, and is never another answer's: a secret that was removed for good and made anew may have the same
+// version, and another time.
 
 // versionTag is the tag of a secret at the version.
 func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
@@ -94,14 +95,15 @@ func condition(r *http.Request) (only secret.Condition, version *int, err error)
 			return secret.Anyway, &n, err
 		}
 	}
-	return 0, nil, errs.New(errs.Invalid, "give one of If-None-Match: * (none of the secrets may exist), If-Match: * (each must exist) and "+
-		"If-Match: \"7\" (the one secret is at this version); nothing was changed")
+	return 0, nil, errs.New(errs.Invalid, "give one of If-None-Match: * (none of the secrets may exist), If-Match: * "+
+		"(each must exist) and If-Match: \"7\" (the one secret is at this version); nothing was changed")
 }
 
 // onlyVersion is the condition that the one secret is at the version.
 func onlyVersion(keys []string, version int) (map[string]int, error) {
 	if len(keys) != 1 {
-		return nil, errs.New(errs.Invalid, "If-Match with a version is for a change of one secret, and this one names %d; nothing was changed", len(keys))
+		return nil, errs.New(errs.Invalid, "If-Match with a version is for a change of one secret, and this one "+
+			"names %d; nothing was changed", len(keys))
 	}
 	return map[string]int{keys[0]: version}, nil
 }

@@ -11,7 +11,8 @@ import (
 // TestTagOf: a tag is another where a caller may see another value, and the same where nothing has changed.
 func TestTagOf(t *testing.T) {
 	at := time.UnixMilli(1_800_000_000_000)
-	first := secret.Snapshot{Version: 7, Changed: at, Secrets: map[string]secret.Secret{"a": {Version: 1, Updated: at}, "b": {Version: 2, Updated: at}}}
+	first := secret.Snapshot{Version: 7, Changed: at, Secrets: map[string]secret.Secret{"a": {Version: 1, Updated: at},
+		"b": {Version: 2, Updated: at}}}
 	with := func(key string, s secret.Secret) secret.Snapshot {
 		changed := first
 		changed.Secrets = maps.Clone(first.Secrets)
@@ -21,7 +22,8 @@ func TestTagOf(t *testing.T) {
 	tag := tagOf(first)
 	for name, other := range map[string]secret.Snapshot{
 		"another version": with("a", secret.Secret{Version: 2, Updated: at}),
-		"the same version of a secret that was made anew": with("a", secret.Secret{Version: 1, Updated: at.Add(time.Millisecond)}),
+		"the same version of a secret that was made anew": with("a",
+			secret.Secret{Version: 1, Updated: at.Add(time.Millisecond)}),
 		"one more": with("c", secret.Secret{Version: 1, Updated: at}),
 		"none":     {},
 	} {

@@ -121,9 +121,10 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// peekKeyring opens the keyring of a file that a server may have open, and gives what the file knows of the audit log, or what
-// is known of that of each of several servers, by their names.
-func peekKeyring(ctx context.Context, p command.Process, cfg *config.Config) (_ *keyring.Keyring, marks map[string][]byte, err error) {
+// peekKeyring opens the keyring of a file that a server may have open, and gives what the file knows of the audit log,
+// or what is known of that of each of several servers, by their names.
+func peekKeyring(ctx context.Context, p command.Process,
+	cfg *config.Config) (_ *keyring.Keyring, marks map[string][]byte, err error) {
 	if cfg.Store == config.EngineEtcd {
 		data, err := parts.OpenData(ctx, cfg, p.Log())
 		if err != nil {

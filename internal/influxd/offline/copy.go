@@ -91,7 +91,8 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 			"kind needs --to-config or --from-config"))
 	}
 	if args.Switch("create-orgs") && toKind != config.StoreBolt {
-		return command.Usage(errors.New("flag --create-orgs: organizations are made in a data file, and so with --to bolt only"))
+		return command.Usage(errors.New("flag --create-orgs: organizations are made in a data file, and so with " +
+			"--to bolt only"))
 	}
 	fromHome, toHome := home(own, fromCfg, fromKind), home(own, toCfg, toKind)
 	pairs, missing, err := matched(ctx, p, args, fromHome, toHome)

@@ -141,7 +141,8 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 	}
 	recipients, err := age.ParseRecipients(strings.NewReader(strings.ReplaceAll(keys, ",", "\n")))
 	if err != nil {
-		return nil, command.Usage(errors.New("flag --recipient: it is not an age public key, such as age1…; age-keygen makes one"))
+		return nil, command.Usage(errors.New("flag --recipient: it is not an age public key, such as age1…; " +
+			"age-keygen makes one"))
 	}
 	return recipients, nil
 }

@@ -24,8 +24,9 @@ type target struct {
 func newTarget(p command.Process, path string) (*target, error) {
 	if path == "-" {
 		if f, ok := p.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-			return nil, command.Usage(errors.New("flag --out: standard output is a terminal, and an export is not for " +
-				"reading: name a file, or send it to a program"))
+			return nil,
+				command.Usage(errors.New("flag --out: standard output is a terminal, and an export is not for " +
+					"reading: name a file, or send it to a program"))
 		}
 		return &target{Writer: p.Stdout, Name: "standard output", Told: p.Stderr}, nil
 	}

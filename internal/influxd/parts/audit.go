@@ -20,8 +20,8 @@ type AuditMarks struct {
 	Key string
 }
 
-// MarksOf are the server's own, where server is empty. Of several servers each has its own log, and its mark below the name it
-// goes by.
+// MarksOf are the server's own, where server is empty. Of several servers each has its own log, and its mark
+// below the name it goes by.
 func MarksOf(cfg *config.Config, data kv.Store, server string) AuditMarks {
 	m := AuditMarks{KV: data, Key: AuditMark}
 	if cfg.Store == config.EngineEtcd {
@@ -30,7 +30,8 @@ func MarksOf(cfg *config.Config, data kv.Store, server string) AuditMarks {
 	return m
 }
 
-// MarksOfAll are what the data know of the logs of several servers, by the servers' names, and of that of one with the name "".
+// MarksOfAll are what the data know of the logs of several servers, by the servers' names, and of that
+// of one with the name "".
 func MarksOfAll(ctx context.Context, data kv.Store) (map[string][]byte, error) {
 	all := make(map[string][]byte)
 	for after := ""; ; {

@@ -14,8 +14,8 @@ import (
 var errNoTerminal = errors.New("the data are sealed by a passphrase, and there is no terminal to ask for it: " +
 	"name a file with --seal-passphrase-file, or give systemd's credential " + credential)
 
-// askTerminal asks whoever sits there, without echo; for a new passphrase twice, until both entries are the same. The end
-// of ctx ends it, and the terminal has its echo back.
+// askTerminal asks whoever sits there, without echo; for a new passphrase twice, until both entries are the same. The
+// end of ctx ends it, and the terminal has its echo back.
 func askTerminal(ctx context.Context, fresh bool) ([]byte, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
@@ -68,8 +68,8 @@ func askTwice(ctx context.Context, tty *os.File, prompt string) ([]byte, error) 
 	}
 }
 
-// readSecret reads a line without echo. No context ends such a read: where ctx ends first, the read is left behind, which
-// is fine in a process that is about to exit.
+// readSecret reads a line without echo. No context ends such a read: where ctx ends first, the read is left behind,
+// which is fine in a process that is about to exit.
 func readSecret(ctx context.Context, tty *os.File, prompt string) ([]byte, error) {
 	fd := int(tty.Fd())
 	state, err := term.GetState(fd)

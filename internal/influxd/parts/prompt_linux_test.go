@@ -67,9 +67,11 @@ func TestAskOn(t *testing.T) {
 		want  string
 		asked string
 	}{
-		"one that there is":   {false, []string{"sesame"}, "sesame", "Passphrase of the data: |"},
-		"a new one":           {true, []string{"sesame", "sesame"}, "sesame", "New passphrase of the data: |\r\nThe same once more: |"},
-		"two that differ":     {true, []string{"a", "b", "c", "c"}, "c", "The two differ; try again\r\nNew passphrase of the data: |"},
+		"one that there is": {false, []string{"sesame"}, "sesame", "Passphrase of the data: |"},
+		"a new one": {true, []string{"sesame", "sesame"}, "sesame",
+			"New passphrase of the data: |\r\nThe same once more: |"},
+		"two that differ": {true, []string{"a", "b", "c", "c"}, "c",
+			"The two differ; try again\r\nNew passphrase of the data: |"},
 		"an empty one is one": {false, []string{""}, "", "Passphrase of the data: |"},
 	} {
 		t.Run(name, func(t *testing.T) {

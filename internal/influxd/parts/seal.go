@@ -1,5 +1,5 @@
-// Package parts makes what the configuration names: the seal of the data, the store of the secrets, the way to Vault. With
-// package server it is the one that knows which implementation stands behind an interface.
+// Package parts makes what the configuration names: the seal of the data, the store of the secrets, the way to Vault.
+// With package server it is the one that knows which implementation stands behind an interface.
 package parts
 
 import (
@@ -68,7 +68,8 @@ func Passphrase(file string, p command.Process) seal.Passphrase {
 }
 
 // Sealing makes the service that changes seal and keys of the data.
-func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, all Rewriter, keys *keyring.Keyring, configured seal.Source, log *slog.Logger) *rotation.Service {
+func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, all Rewriter, keys *keyring.Keyring,
+	configured seal.Source, log *slog.Logger) *rotation.Service {
 	return rotation.New(rotation.Config{
 		Keyring: keys, Rewriter: all, Guard: guard, Configured: configured, SealNames: cfg.SealKeys, Logger: log,
 		Seal: func(ctx context.Context, to rotation.Target) (seal.Seal, error) { return sealFor(ctx, cfg, p, to, log) },
@@ -77,7 +78,8 @@ func Sealing(cfg *config.Config, p command.Process, guard *access.Guard, all Rew
 
 // sealFor makes the seal that somebody asks for over the API. What it shows of the server's files is nothing: the log
 // has the rest.
-func sealFor(ctx context.Context, cfg *config.Config, p command.Process, to rotation.Target, log *slog.Logger) (seal.Seal, error) {
+func sealFor(ctx context.Context, cfg *config.Config, p command.Process, to rotation.Target,
+	log *slog.Logger) (seal.Seal, error) {
 	if field := to.Superfluous(); field != "" && slices.Contains(seal.Types, to.Type) {
 		return nil, errs.New(errs.Invalid, "%s is not for the seal %s", field, to.Type)
 	}
@@ -92,26 +94,32 @@ func sealFor(ctx context.Context, cfg *config.Config, p command.Process, to rota
 		}
 		s, err := KeyFileSeal(ctx, path)
 		if err != nil {
-			return nil, errs.Wrap(err, errs.Unprocessable, "the key file can be neither read nor made; the server's log says why")
+			return nil, errs.Wrap(err, errs.Unprocessable,
+				"the key file can be neither read nor made; the server's log says why")
 		}
 		return s, nil
 	case seal.TypePassphrase:
 		if n := len(to.Passphrase); n > 0 && n < seal.MinPassphrase || n > seal.MaxPassphrase {
-			return nil, errs.New(errs.Invalid, "a passphrase must be between %d and %d bytes long", seal.MinPassphrase, seal.MaxPassphrase)
+			return nil, errs.New(errs.Invalid, "a passphrase must be between %d and %d bytes long", seal.MinPassphrase,
+				seal.MaxPassphrase)
 		}
 		if to.Passphrase != "" {
-			from := seal.Passphrase{From: "request", Ask: func(context.Context, bool) ([]byte, error) { return []byte(to.Passphrase), nil }}
+			from := seal.Passphrase{From: "request", Ask: func(context.Context, bool) ([]byte, error) {
+				return []byte(to.Passphrase), nil
+			}}
 			return from.Load(ctx)
 		}
 		source := Passphrase(cfg.Seal.PassphraseFile, p)
 		if source.From == "terminal" { // nobody is to be asked in the middle of a request
-			return nil, errs.New(errs.Invalid, "passphrase is missing, and the server's configuration names no file with one")
+			return nil, errs.New(errs.Invalid, "passphrase is missing, and the server's configuration names no "+
+				"file with one")
 		}
 		return source.Load(ctx)
 	case seal.TypeTransit:
 		source := TransitTo(cfg, to.TransitKey, to.TransitMount, log)
 		if source.Key == "" {
-			return nil, errs.New(errs.Invalid, "transitKey is missing, and the server's configuration names no key in Vault")
+			return nil, errs.New(errs.Invalid, "transitKey is missing, and the server's configuration names no "+
+				"key in Vault")
 		}
 		source.Wait = 0 // whoever asks can ask again
 		s, err := source.Load(ctx)

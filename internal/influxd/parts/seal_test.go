@@ -22,7 +22,8 @@ func TestPassphraseFromCredential(t *testing.T) {
 	if from := Passphrase("/x", p).From; from != "file /x" {
 		t.Errorf("a file that is named goes before it: %s", from)
 	}
-	if from := Passphrase("", command.Process{Env: []string{"CREDENTIALS_DIRECTORY=/nowhere"}}).From; from != "terminal" {
+	if from := Passphrase("",
+		command.Process{Env: []string{"CREDENTIALS_DIRECTORY=/nowhere"}}).From; from != "terminal" {
 		t.Errorf("without either: %s", from)
 	}
 }

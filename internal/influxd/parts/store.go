@@ -15,8 +15,10 @@ import (
 	"strongroom/internal/secret/vault/login"
 )
 
-// OpenStore opens the secret store that --secret-store chooses, and says how it is closed. A new store is one case here.
-func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store, data kv.Store, log *slog.Logger) (_ secret.Store, closes func(), err error) {
+// OpenStore opens the secret store that --secret-store chooses, and says how it is closed. A new
+// store is one case here.
+func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store, data kv.Store,
+	log *slog.Logger) (_ secret.Store, closes func(), err error) {
 	switch cfg.SecretStore {
 	case config.StoreBolt:
 		if err := embedded.Recover(ctx); err != nil {
@@ -30,7 +32,9 @@ func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store
 			return nil, nil, err
 		}
 		conf.OrgName = func(ctx context.Context, org id.ID) (string, error) { return identity.OrgName(ctx, data, org) }
-		conf.EndedNames = func(ctx context.Context, org id.ID) ([]string, error) { return identity.EndingNames(ctx, data, org) }
+		conf.EndedNames = func(ctx context.Context, org id.ID) ([]string, error) {
+			return identity.EndingNames(ctx, data, org)
+		}
 		s, err := vault.New(ctx, conf)
 		if err != nil {
 			return nil, nil, fmt.Errorf("the secret store: %w", err)
@@ -51,7 +55,8 @@ func VaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 			return vault.Config{}, fmt.Errorf("%s: %w", cfg.Place("vault-routes"), err)
 		}
 		if _, twice := routes[org]; twice {
-			return vault.Config{}, fmt.Errorf("%s: there are two routes for the organisation %s", cfg.Place("vault-routes"), org)
+			return vault.Config{}, fmt.Errorf("%s: there are two routes for the organisation %s",
+				cfg.Place("vault-routes"), org)
 		}
 		routes[org] = place
 	}
@@ -60,8 +65,9 @@ func VaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
 		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
 		SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
-		Login:  vaultLogin(v),
-		Place:  vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly, Layout: vault.Layout(v.Layout)},
+		Login: vaultLogin(v),
+		Place: vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly,
+			Layout: vault.Layout(v.Layout)},
 		Routes: routes, CacheTTL: v.CacheTTL, CacheStale: v.CacheStale,
 		Wait: v.Wait, Logger: log,
 	}, nil

@@ -33,20 +33,24 @@ func settings(t *testing.T, flags ...string) *config.Config {
 func TestVaultSettingsReachTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	log := slog.New(slog.DiscardHandler)
-	got, err := VaultConfig(settings(t, "--secret-store=vault", "--vault-addr=https://vault.example.com", "--vault-token=t",
-		"--vault-client-timeout=7s", "--vault-max-retries=0", "--vault-cacert="+path+"1", "--vault-capath="+path+"2",
-		"--vault-wait=3s", "--vault-client-cert="+path+"3", "--vault-client-key="+path+"4", "--vault-skip-verify=false", "--vault-tls-server-name=n",
-		"--vault-token-file="+path+"5", "--vault-auth-method=approle", "--vault-auth-mount=m", "--vault-auth-role=r", "--vault-auth-role-id=ri", "--vault-auth-role-id-file="+path+"6",
-		"--vault-auth-secret-id=si", "--vault-auth-secret-id-file="+path+"7", "--vault-auth-jwt-file="+path+"8", "--vault-auth-username=u", "--vault-auth-password-file="+path+"9",
-		"--vault-mount=m", "--vault-path=p/{org}", "--vault-namespace=n", "--vault-layout=secret", "--vault-read-only=true", "--vault-cache-ttl=6s", "--vault-cache-stale=1h", "--vault-routes=031c8cbefe101000 mount=r,031c8cbefe101001 read-only"), log)
+	got, err := VaultConfig(settings(t, "--secret-store=vault", "--vault-addr=https://vault.example.com",
+		"--vault-token=t", "--vault-client-timeout=7s", "--vault-max-retries=0", "--vault-cacert="+path+"1",
+		"--vault-capath="+path+"2", "--vault-wait=3s", "--vault-client-cert="+path+"3", "--vault-client-key="+path+"4",
+		"--vault-skip-verify=false", "--vault-tls-server-name=n", "--vault-token-file="+path+"5",
+		"--vault-auth-method=approle", "--vault-auth-mount=m", "--vault-auth-role=r", "--vault-auth-role-id=ri",
+		"--vault-auth-role-id-file="+path+"6", "--vault-auth-secret-id=si", "--vault-auth-secret-id-file="+path+"7",
+		"--vault-auth-jwt-file="+path+"8", "--vault-auth-username=u", "--vault-auth-password-file="+path+"9",
+		"--vault-mount=m", "--vault-path=p/{org}", "--vault-namespace=n", "--vault-layout=secret",
+		"--vault-read-only=true", "--vault-cache-ttl=6s", "--vault-cache-stale=1h",
+		"--vault-routes=031c8cbefe101000 mount=r,031c8cbefe101001 read-only"), log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	timeout, retries, skip := 7*time.Second, 0, false
 	want := vault.Config{
-		Address: "https://vault.example.com", Token: "t", ClientTimeout: &timeout, MaxRetries: &retries, CACert: path + "1", CAPath: path + "2",
-		ClientCert: path + "3", ClientKey: path + "4", SkipVerify: &skip, TLSServerName: "n", Wait: 3 * time.Second, Logger: log,
-		Login: login.Config{
+		Address: "https://vault.example.com", Token: "t", ClientTimeout: &timeout, MaxRetries: &retries,
+		CACert: path + "1", CAPath: path + "2", ClientCert: path + "3", ClientKey: path + "4", SkipVerify: &skip,
+		TLSServerName: "n", Wait: 3 * time.Second, Logger: log, Login: login.Config{
 			TokenFile: path + "5", Method: "approle", Mount: "m", Role: "r", RoleID: "ri", RoleIDFile: path + "6",
 			SecretID: "si", SecretIDFile: path + "7", JWTFile: path + "8", Username: "u", PasswordFile: path + "9",
 		},

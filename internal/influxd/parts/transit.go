@@ -9,21 +9,21 @@ import (
 	"strongroom/internal/secret/vault/conn"
 )
 
-// anotherVault are the names that messages about the Vault of --seal-transit-addr have, in pairs of old and new. What it
-// has no setting for is its variables' to say.
+// anotherVault are the names that messages about the Vault of --seal-transit-addr have, in pairs of old and new. What
+// it has no setting for is its variables' to say.
 var anotherVault = []string{
 	"--vault-addr or VAULT_ADDR", "--seal-transit-addr",
 	"--vault-addr", "--seal-transit-addr",
 	"--vault-cacert or VAULT_CACERT", "--seal-transit-cacert",
 	"--vault-cacert", "--seal-transit-cacert",
 	"--vault-tls-server-name or VAULT_TLS_SERVER_NAME", "VAULT_TLS_SERVER_NAME",
-	"--vault-client-cert and --vault-client-key or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
-	"--vault-token-file", "--seal-transit-token-file",
+	"--vault-client-cert and --vault-client-key or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
+	"VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", "--vault-token-file", "--seal-transit-token-file",
 	"--vault-token", "--seal-transit-token-file",
 }
 
-// transitSource is the key in Vault that the configuration names. It is reached as the secrets in Vault are, unless it is
-// in a Vault of its own, which gets no token that is for the other.
+// transitSource is the key in Vault that the configuration names. It is reached as the secrets in Vault are, unless it
+// is in a Vault of its own, which gets no token that is for the other.
 func transitSource(cfg *config.Config, log *slog.Logger) transit.Source {
 	v, t := cfg.Vault, cfg.Seal.Transit
 	s := transit.Source{Mount: t.Mount, Key: t.Key, Wait: v.Wait, Log: log}
@@ -34,7 +34,8 @@ func transitSource(cfg *config.Config, log *slog.Logger) transit.Source {
 		return s
 	}
 	s.Vault.Address, s.Vault.Token, s.Vault.Login = v.Addr, v.Token, vaultLogin(v)
-	s.Vault.CACert, s.Vault.CAPath, s.Vault.ClientCert, s.Vault.ClientKey = v.CACert, v.CAPath, v.ClientCert, v.ClientKey
+	s.Vault.CACert, s.Vault.CAPath, s.Vault.ClientCert, s.Vault.ClientKey = v.CACert, v.CAPath,
+		v.ClientCert, v.ClientKey
 	s.Vault.SkipVerify, s.Vault.TLSServerName = v.SkipVerify, v.TLSServerName
 	return s
 }

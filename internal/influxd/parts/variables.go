@@ -21,13 +21,14 @@ var settingsFor = map[string][]string{
 	"VAULT_ADDR": {"vault-addr"}, "VAULT_AGENT_ADDR": {"vault-addr"}, "VAULT_NAMESPACE": {"vault-namespace"},
 	"VAULT_TOKEN":          {"vault-token", "vault-token-file"},
 	"VAULT_CLIENT_TIMEOUT": {"vault-client-timeout"}, "VAULT_MAX_RETRIES": {"vault-max-retries"},
-	"VAULT_CACERT": {"vault-cacert", "vault-capath"}, "VAULT_CAPATH": {"vault-capath", "vault-cacert"}, "VAULT_CACERT_BYTES": {"vault-cacert", "vault-capath"},
-	"VAULT_CLIENT_CERT": {"vault-client-cert"}, "VAULT_CLIENT_KEY": {"vault-client-key"},
-	"VAULT_SKIP_VERIFY": {"vault-skip-verify"}, "VAULT_TLS_SERVER_NAME": {"vault-tls-server-name"},
+	"VAULT_CACERT": {"vault-cacert", "vault-capath"}, "VAULT_CAPATH": {"vault-capath", "vault-cacert"},
+	"VAULT_CACERT_BYTES": {"vault-cacert", "vault-capath"}, "VAULT_CLIENT_CERT": {"vault-client-cert"},
+	"VAULT_CLIENT_KEY": {"vault-client-key"}, "VAULT_SKIP_VERIFY": {"vault-skip-verify"},
+	"VAULT_TLS_SERVER_NAME": {"vault-tls-server-name"},
 }
 
-// VaultVariables are those that count in an environment, as os.Environ gives it: none where nothing is in Vault, and none
-// that a setting, or another variable, goes before.
+// VaultVariables are those that count in an environment, as os.Environ gives it: none where nothing is in Vault, and
+// none that a setting, or another variable, goes before.
 func VaultVariables(cfg *config.Config, environ []string) (all []Variable) {
 	if cfg.SecretStore != config.StoreVault && cfg.Seal.Type != seal.TypeTransit {
 		return nil

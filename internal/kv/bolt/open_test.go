@@ -163,13 +163,17 @@ func TestRefuseForeign(t *testing.T) {
 func TestRefuseNewerAndDamagedMarker(t *testing.T) {
 	t.Parallel()
 	marker := func(s string) []byte {
-		return ours(t, func(tx *bbolt.Tx) error { return tx.Bucket(format.MetaBucket).Put(format.FormatKey, []byte(s)) })
+		return ours(t, func(tx *bbolt.Tx) error {
+			return tx.Bucket(format.MetaBucket).Put(format.FormatKey, []byte(s))
+		})
 	}
 	refused(t, writeOld(t, marker("strongroom 2")), "newer influxd", "format 2")
 	for _, s := range []string{"", "strongroom", "strongroom x", "strongroom 0", "vault 1"} {
 		refused(t, writeOld(t, marker(s)), "format marker")
 	}
-	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error { return tx.DeleteBucket(format.DataBucket) })), "format marker")
+	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error {
+		return tx.DeleteBucket(format.DataBucket)
+	})), "format marker")
 	refused(t, writeOld(t, ours(t, func(tx *bbolt.Tx) error {
 		return tx.Bucket(format.MetaBucket).Delete(format.RevisionKey)
 	})), "revision")

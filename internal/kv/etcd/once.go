@@ -20,10 +20,10 @@ const turnLease = 60
 // errLease is a transaction that etcd refused because its turn's lease has ended.
 var errLease = errors.New("the server was out of etcd's reach for so long that its lease has ended")
 
-// turns are records by which a transaction is carried out once however often it is sent. Each has the condition that its turn
-// is unchanged, and changes it: what has been carried out is not carried out again, whatever became of its other records, and
-// the turn's revision tells that, and when, it was. One turn is used by one transaction at a time. They go with a lease, and
-// etcd carries out nothing that names a lease which has ended.
+// turns are records by which a transaction is carried out once however often it is sent. Each has the condition that
+// its turn is unchanged, and changes it: what has been carried out is not carried out again, whatever became of its
+// other records, and the turn's revision tells that, and when, it was. One turn is used by one transaction at a time.
+// They go with a lease, and etcd carries out nothing that names a lease which has ended.
 type turns struct {
 	store  *Store
 	folder string
@@ -119,7 +119,8 @@ func (t *turns) leased(ctx context.Context) (*turnsOf, error) {
 	return l, nil
 }
 
-// close removes the turns. Where etcd is out of reach, it does so itself when it has not heard of the server for a minute.
+// close removes the turns. Where etcd is out of reach, it does so itself when it has not heard of
+// the server for a minute.
 func (t *turns) close() {
 	t.mu.Lock()
 	l := t.lease
@@ -133,8 +134,9 @@ func (t *turns) close() {
 	l.end()
 }
 
-// Once gives the tries of one transaction; see kv.Once. One that puts nothing has no turn: it can be sent where there is no
-// room left, and what it leaves is the same however often it is. So has one of as many conditions or operations as etcd takes.
+// Once gives the tries of one transaction; see kv.Once. One that puts nothing has no turn: it can be sent where
+// there is no room left, and what it leaves is the same however often it is. So has one of as many conditions or
+// operations as etcd takes.
 func (s *Store) Once(conds []kv.Cond, ops []kv.Op) (try func(context.Context) (int64, error), end func()) {
 	puts := false
 	for _, op := range ops {
@@ -170,7 +172,8 @@ func (o *once) try(ctx context.Context) (int64, error) {
 		}
 		t := o.turn
 		compares, changes := o.s.form(o.conds, o.ops)
-		res, err := o.s.send(ctx, "txn", append(compares, t.unchanged()), append(changes, t.put(turnDone)), clientv3.OpGet(t.key))
+		res, err := o.s.send(ctx, "txn", append(compares, t.unchanged()), append(changes, t.put(turnDone)),
+			clientv3.OpGet(t.key))
 		switch {
 		case err == nil:
 			t.rev, o.lost = res.Header.Revision, false
@@ -193,12 +196,14 @@ func (o *once) try(ctx context.Context) (int64, error) {
 	}
 }
 
-// refused tells why a try was refused, by what its turn is: an earlier one was carried out, or none was and none will be.
+// refused tells why a try was refused, by what its turn is: an earlier one was carried out, or
+// none was and none will be.
 func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, error) {
 	t := o.turn
 	found := res.Responses[0].GetResponseRange().Kvs
 	if o.lost && revision(found) == t.rev { // an earlier try may still come, and find that the conditions hold by then
-		fence, err := o.s.send(ctx, "fence", []clientv3.Cmp{t.unchanged()}, []clientv3.Op{t.put(turnRefused)}, clientv3.OpGet(t.key))
+		fence, err := o.s.send(ctx, "fence", []clientv3.Cmp{t.unchanged()}, []clientv3.Op{t.put(turnRefused)},
+			clientv3.OpGet(t.key))
 		switch {
 		case err == nil:
 			t.rev, o.lost = fence.Header.Revision, false

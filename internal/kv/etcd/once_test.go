@@ -14,13 +14,14 @@ func TestSettledSuite(t *testing.T) {
 	kvtest.Test(t, func(t *testing.T) kv.Store { return kv.Settled(open(t, c, etcdtest.Prefix(t))) })
 }
 
-// TestOnce loses the answers of transactions that were carried out, and has others change what they put before they are sent
-// again: each was carried out once, and is told as that.
+// TestOnce loses the answers of transactions that were carried out, and has others change what they put before they are
+// sent again: each was carried out once, and is told as that.
 func TestOnce(t *testing.T) {
 	c := etcdtest.Shared(t)
 	put := func(k, v string) []kv.Op { return []kv.Op{kv.Put(k, []byte(v))} }
 	for name, conds := range map[string][]kv.Cond{"without a condition": nil, "for a new record": {kv.Missing("k")}} {
-		for what, others := range map[string][]kv.Op{"removed": {kv.Delete("k")}, "overwritten": put("k", "theirs"), "untouched": put("other", "x")} {
+		for what, others := range map[string][]kv.Op{"removed": {kv.Delete("k")}, "overwritten": put("k", "theirs"),
+			"untouched": put("other", "x")} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				s := open(t, c, etcdtest.Prefix(t))
 				for range 2 { // of a new turn, and of one that was used
@@ -47,7 +48,8 @@ func TestOnce(t *testing.T) {
 					}
 					o.end()
 					r, err := s.Get(t.Context(), "k")
-					if got := string(r.Value); what == "removed" && !errors.Is(err, kv.ErrNotFound) || what == "overwritten" && got != "theirs" ||
+					if got := string(r.Value); what == "removed" && !errors.Is(err, kv.ErrNotFound) ||
+						what == "overwritten" && got != "theirs" ||
 						what == "untouched" && got != "ours" {
 						t.Errorf("it was carried out twice: %q, %v", got, err)
 					}
@@ -70,7 +72,8 @@ func TestOnceLate(t *testing.T) {
 			t.Fatal(err)
 		}
 		copied := *turn
-		o := &once{s: s, conds: []kv.Cond{kv.Missing("k")}, ops: []kv.Op{kv.Put("k", []byte("ours"))}, turn: turn, lost: true}
+		o := &once{s: s, conds: []kv.Cond{kv.Missing("k")}, ops: []kv.Op{kv.Put("k", []byte("ours"))},
+			turn: turn, lost: true}
 		late := &once{s: s, conds: o.conds, ops: o.ops, turn: &copied}
 		if _, err := o.try(t.Context()); !errors.Is(err, kv.ErrConflict) || errors.Is(err, kv.ErrUnknown) {
 			t.Errorf("refused: %v", err)
@@ -91,8 +94,8 @@ func TestOnceLate(t *testing.T) {
 	}
 }
 
-// TestOnceLeaseEnds takes the lease away below a server: what it sends next is carried out with another, and not told as a
-// conflict; what was sent before, and has no answer, is not known.
+// TestOnceLeaseEnds takes the lease away below a server: what it sends next is carried out with another, and not told
+// as a conflict; what was sent before, and has no answer, is not known.
 func TestOnceLeaseEnds(t *testing.T) {
 	s := open(t, etcdtest.Shared(t), etcdtest.Prefix(t))
 	settled := kv.Settled(s)

@@ -22,7 +22,8 @@ func (s *Store) Each(ctx context.Context, take func([]kv.Record) error) error {
 	for {
 		var recs []kv.Record
 		err := s.read(ctx, "snapshot", func(ctx context.Context) error {
-			res, err := s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(snapshotPage), clientv3.WithRev(rev))
+			res, err := s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(snapshotPage),
+				clientv3.WithRev(rev))
 			if errors.Is(err, rpctypes.ErrCompacted) {
 				return kv.ErrLagging
 			}

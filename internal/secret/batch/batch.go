@@ -3,8 +3,8 @@
 // other.
 //
 // A caller who leaves before his change was begun takes it with him. What was begun is seen through, also when nobody
-// waits for it any more, so that what comes after it in the queue comes after it in the store. An outcome that is known is
-// told, also to a caller whose context has ended.
+// waits for it any more, so that what comes after it in the queue comes after it in the store. An outcome that is known
+// is told, also to a caller whose context has ended.
 package batch
 
 import (
@@ -64,8 +64,8 @@ func (q *Queue[T]) Close() {
 	q.running.Wait()
 }
 
-// Do has a change made, and gives the answer to its item. Where ctx ends before there is one, the error is ctx's, or what
-// Config.Left makes of it: a change that was not begun is then not made, any other may be.
+// Do has a change made, and gives the answer to its item. Where ctx ends before there is one, the error is ctx's, or
+// what Config.Left makes of it: a change that was not begun is then not made, any other may be.
 func (q *Queue[T]) Do(ctx context.Context, org id.ID, change T) error {
 	return q.submit(ctx, org, &Item[T]{Change: change})
 }
@@ -164,8 +164,8 @@ func (q *Queue[T]) work(org id.ID) {
 	}
 }
 
-// next takes what goes out together: a job alone, or the changes up to the next job. Where nothing waits it gives nil, and
-// the organisation has no entry any more.
+// next takes what goes out together: a job alone, or the changes up to the next job. Where nothing waits it gives nil,
+// and the organisation has no entry any more.
 func (q *Queue[T]) next(org id.ID) []*Item[T] {
 	q.mu.Lock()
 	defer q.mu.Unlock()

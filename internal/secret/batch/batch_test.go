@@ -134,8 +134,8 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// What waits goes out together up to the next job, which runs alone and in its turn. What a batch leaves comes first in the
-// next one, but not where its caller has left.
+// What waits goes out together up to the next job, which runs alone and in its turn. What a batch leaves comes first in
+// the next one, but not where its caller has left.
 func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGated(3)

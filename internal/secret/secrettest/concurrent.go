@@ -143,7 +143,8 @@ func testConcurrentSetAndDelete(t *testing.T, s secret.Store) {
 			small, large := fmt.Sprintf("small-%d", w), numbered(fmt.Sprintf("large-%d", w), mixed)
 			for range rounds {
 				for _, c := range []secret.Change{
-					set(small, "1"), large, {Delete: []string{small}}, {Set: set(small, "2").Set, Delete: sortedKeys(large)},
+					set(small, "1"), large, {Delete: []string{small}},
+					{Set: set(small, "2").Set, Delete: sortedKeys(large)},
 				} {
 					if _, err := s.Apply(t.Context(), orgA, c); err != nil {
 						t.Errorf("writer %d: %v", w, err)

@@ -12,8 +12,8 @@ import (
 	"strongroom/internal/secret/vault/kv2"
 )
 
-// acl is what a token's policies give, as Vault tells: by exact path, and by the beginnings of paths. (It leaves out what
-// policies say with + in the middle of a path.)
+// acl is what a token's policies give, as Vault tells: by exact path, and by the beginnings of paths. (It leaves out
+// what policies say with + in the middle of a path.)
 type acl struct {
 	Root  bool
 	Exact map[string]grant `json:"exact_paths"`
@@ -33,8 +33,8 @@ func granted(ctx context.Context, client *api.Client) (a acl, known bool) {
 	return a, json.NewDecoder(resp.Body).Decode(&answer) == nil
 }
 
-// somewhere reports whether all the capabilities are given on some path of the pattern, whose + stands for any one segment,
-// and whose * at its end for whatever follows.
+// somewhere reports whether all the capabilities are given on some path of the pattern, whose + stands for any one
+// segment, and whose * at its end for whatever follows.
 func (a acl) somewhere(pattern string, capabilities []string) bool {
 	if a.Root {
 		return true

@@ -28,9 +28,11 @@ func carryOut(t *testing.T, v *vaulttest.Server, advice string) {
 		form *regexp.Regexp
 		do   func(m []string) (method, path string, body any)
 	}{
-		{regexp.MustCompile(`vault secrets enable -path=([\w/-]+) -version=2 kv`), func(m []string) (string, string, any) {
-			return "POST", "sys/mounts/" + m[1], map[string]any{"type": "kv", "options": map[string]string{"version": "2"}}
-		}},
+		{regexp.MustCompile(`vault secrets enable -path=([\w/-]+) -version=2 kv`),
+			func(m []string) (string, string, any) {
+				return "POST", "sys/mounts/" + m[1],
+					map[string]any{"type": "kv", "options": map[string]string{"version": "2"}}
+			}},
 		{regexp.MustCompile(`vault kv enable-versioning ([\w-]+)/`), func(m []string) (string, string, any) {
 			return "POST", "sys/mounts/" + m[1] + "/tune", map[string]any{"options": map[string]string{"version": "2"}}
 		}},
@@ -106,7 +108,8 @@ type broken struct {
 func TestUnprotected(t *testing.T) {
 	for address, want := range map[string]bool{
 		"http://vault:8200": true, "http://192.0.2.1:8200": true, "https://vault:8200": false,
-		"http://127.0.0.1:8200": false, "http://localhost": false, "http://[::1]:8200": false, "unix:///run/vault": false,
+		"http://127.0.0.1:8200": false, "http://localhost": false, "http://[::1]:8200": false,
+		"unix:///run/vault": false,
 	} {
 		if got := (&conn.Conn{Address: address}).Unprotected(); got != want {
 			t.Errorf("%s: %t", address, got)
@@ -114,8 +117,8 @@ func TestUnprotected(t *testing.T) {
 	}
 }
 
-// TestAdviceLeadsToAStart has the set-ups in which people find themselves. What the check says of each, once followed, makes
-// a start that keeps secrets; and a start says the same where it fails.
+// TestAdviceLeadsToAStart has the set-ups in which people find themselves. What the check says of each, once followed,
+// makes a start that keeps secrets; and a start says the same where it fails.
 func TestAdviceLeadsToAStart(t *testing.T) {
 	v := vaulttest.Shared(t)
 	servers, clients := vaulttest.NewAuthority(t, "servers"), vaulttest.NewAuthority(t, "clients")
@@ -124,7 +127,9 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 	cert, key := clients.Issue(t, dir, "us")
 	strangeCert, strangeKey := vaulttest.NewAuthority(t, "strangers").Issue(t, dir, "stranger")
 	secured := vaulttest.Start(t, vaulttest.WithTLS(t, servers, clients))
-	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }))
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<html>")
+	}))
 	t.Cleanup(page.Close)
 	json := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
 	t.Cleanup(json.Close)
@@ -155,12 +160,20 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		change(&c)
 		return c
 	}
-	all["no token"] = broken{conf: spoilt(func(c *Config) { c.Token = "" }), error: "there is no token for Vault; give one with --vault-token or VAULT_TOKEN", mend: give(&good)}
-	all["a wrong token"] = broken{conf: spoilt(func(c *Config) { c.Token = "nonsense" }), error: "refuses the token: it is wrong, expired or revoked, or has no policy", mend: give(&good)}
-	all["half a token"] = broken{conf: spoilt(func(c *Config) { c.Token = c.Token[:20] }), error: "give another with --vault-token or VAULT_TOKEN", mend: give(&good)}
+	all["no token"] = broken{conf: spoilt(func(c *Config) {
+		c.Token = ""
+	}), error: "there is no token for Vault; give one with --vault-token or VAULT_TOKEN", mend: give(&good)}
+	all["a wrong token"] = broken{conf: spoilt(func(c *Config) {
+		c.Token = "nonsense"
+	}), error: "refuses the token: it is wrong, expired or revoked, or has no policy", mend: give(&good)}
+	all["half a token"] = broken{conf: spoilt(func(c *Config) {
+		c.Token = c.Token[:20]
+	}), error: "give another with --vault-token or VAULT_TOKEN", mend: give(&good)}
 	revoked := token(vaulttest.Policy(m))
 	v.Revoke(t, revoked)
-	all["a revoked token"] = broken{conf: spoilt(func(c *Config) { c.Token = revoked }), error: "refuses the token", mend: give(&good)}
+	all["a revoked token"] = broken{conf: spoilt(func(c *Config) {
+		c.Token = revoked
+	}), error: "refuses the token", mend: give(&good)}
 	file := func(text string) (conf Config, mend func(*testing.T, *Config, string, error)) {
 		path := vaulttest.File(t, "token", text)
 		conf = spoilt(func(c *Config) { c.Token, c.Login.TokenFile = "", path })
@@ -177,7 +190,9 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		conf, mend := file(tt.text)
 		all[name] = broken{conf: conf, error: tt.error, never: "--vault-token or|VAULT_TOKEN", mend: mend}
 	}
-	all["no token file"] = broken{conf: spoilt(func(c *Config) { c.Token, c.Login.TokenFile = "", "/nowhere/token" }), error: "--vault-token-file: ", mend: give(&good)}
+	all["no token file"] = broken{conf: spoilt(func(c *Config) {
+		c.Token, c.Login.TokenFile = "", "/nowhere/token"
+	}), error: "--vault-token-file: ", mend: give(&good)}
 
 	// Policies, by what the token has and in which layout. The policy that is written serves.
 	for title, tt := range map[string]struct {
@@ -186,23 +201,35 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		error, says string
 		works       bool
 	}{
-		"no policy":                  {has: func(string) string { return vaulttest.Policy("elsewhere") }, error: "or the token's policies do not show it"},
-		"a policy without update":    {has: func(m string) string { return vaulttest.PolicyOf(m, "create", "read") }, error: "MISSING", says: "update on "},
-		"a policy without metadata":  {has: func(m string) string { return vaulttest.PolicyOf(m, "create", "read", "update") }, error: "MISSING", says: "delete on "},
-		"a policy to read with":      {has: func(m string) string { return vaulttest.PolicyOf(m, "read") }, error: "MISSING", says: "create, update on "},
-		"a policy of another layout": {has: vaulttest.Policy, layout: LayoutSecret, error: "MISSING", says: "list, read on "},
+		"no policy": {has: func(string) string {
+			return vaulttest.Policy("elsewhere")
+		}, error: "or the token's policies do not show it"},
+		"a policy without update": {has: func(m string) string {
+			return vaulttest.PolicyOf(m, "create", "read")
+		}, error: "MISSING", says: "update on "},
+		"a policy without metadata": {has: func(m string) string {
+			return vaulttest.PolicyOf(m, "create", "read", "update")
+		}, error: "MISSING", says: "delete on "},
+		"a policy to read with": {has: func(m string) string {
+			return vaulttest.PolicyOf(m, "read")
+		}, error: "MISSING", says: "create, update on "},
+		"a policy of another layout": {has: vaulttest.Policy, layout: LayoutSecret, error: "MISSING",
+			says: "list, read on "},
 		"no look at itself": {has: func(m string) string {
 			return vaulttest.Policy(m) + "\n" + `path "auth/token/lookup-self" { capabilities = ["deny"] }`
 		}, says: "its end is not known", works: true},
 		"no question after capabilities": {has: func(m string) string {
 			return vaulttest.Policy(m) + "\n" + `path "sys/capabilities-self" { capabilities = ["deny"] }`
-		}, says: "create, read, update on %s/data/0000000000000001: not known, since the token may not ask", works: true},
+		}, says: "create, read, update on %s/data/0000000000000001: not known, since the token may not ask",
+			works: true},
 		"no question after the mount": {has: func(m string) string {
 			return vaulttest.Policy(m) + "\n" + `path "sys/internal/ui/mounts/*" { capabilities = ["deny"] }`
 		}, says: "create, read, update on %s/data/0000000000000001: yes", works: true},
 		"single organisations": {has: func(m string) string {
-			return fmt.Sprintf(`path "%[1]s/data/%[2]s" { capabilities = ["create", "read", "update"] } path "%[1]s/metadata/%[2]s" { capabilities = ["delete"] }`, m, org)
-		}, says: "create, read, update on %s/data/0000000000000001: no, but for organisations that the policies name one by one", works: true},
+			return fmt.Sprintf(
+				`path "%[1]s/data/%[2]s" { capabilities = ["create", "read", "update"] } path "%[1]s/metadata/%[2]s" { capabilities = ["delete"] }`, m, org)
+		}, says: "create, read, update on %s/data/0000000000000001: no, but for organisations that the policies " +
+			"name one by one", works: true},
 	} {
 		m := mounts()
 		p := Place{Mount: m, Path: "{org}", Layout: tt.layout}
@@ -212,25 +239,32 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		if strings.Contains(says, "%s") {
 			says = fmt.Sprintf(says, m)
 		}
-		all[title] = broken{conf: conf, error: tt.error, says: says, works: tt.works, never: "nothing is mounted at " + m + "/ in Vault; ",
-			mend: func(t *testing.T, _ *Config, out string, err error) {
+		all[title] = broken{conf: conf, error: tt.error, says: says, works: tt.works,
+			never: "nothing is mounted at " + m + "/ in Vault; ", mend: func(t *testing.T, _ *Config, out string,
+				err error) {
 				if err != nil && strings.Contains(err.Error(), "give the token a policy: ") {
 					_, out, _ = strings.Cut(err.Error(), "give the token a policy")
-					out = "The smallest policy that serves\n" + strings.ReplaceAll(strings.TrimPrefix(out, ": "), "} path", "}\npath")
+					out = "The smallest policy that serves\n" + strings.ReplaceAll(strings.TrimPrefix(out, ": "),
+						"} path", "}\npath")
 				}
 				v.ConfigurePolicy(t, policy, printedPolicy(t, out))
 			}}
 	}
 
 	// Mounts.
-	all["nothing is mounted"] = broken{conf: Config{Place: Place{Mount: "t" + id.ID(7).String()}, Token: v.RootToken}, error: "nothing is mounted at", mend: follow}
-	all["KV version 1"] = broken{conf: Config{Place: Place{Mount: v.Mount(t, map[string]any{"type": "kv"})}, Token: v.RootToken}, error: "KV version 1", mend: follow}
-	all["another engine"] = broken{conf: Config{Place: Place{Mount: "cubbyhole"}, Token: v.RootToken}, error: `of the type "cubbyhole"`,
-		mend: func(t *testing.T, c *Config, out string, err error) {
+	all["nothing is mounted"] = broken{conf: Config{Place: Place{Mount: "t" + id.ID(7).String()}, Token: v.RootToken},
+		error: "nothing is mounted at", mend: follow}
+	all["KV version 1"] = broken{conf: Config{Place: Place{Mount: v.Mount(t, map[string]any{"type": "kv"})},
+		Token: v.RootToken}, error: "KV version 1", mend: follow}
+	all["another engine"] = broken{conf: Config{Place: Place{Mount: "cubbyhole"}, Token: v.RootToken},
+		error: `of the type "cubbyhole"`, mend: func(t *testing.T, c *Config, out string, err error) {
 			c.Place.Mount = "t" + id.ID(8).String()
 			carryOut(t, v, strings.ReplaceAll(err.Error(), "<another path>", c.Place.Mount))
 		}}
-	all["below the mount"] = broken{conf: spoilt(func(c *Config) { c.Place.Mount += "/team"; c.Token = v.RootToken }), error: "name the mount as it is, and what follows it in --vault-path",
+	all["below the mount"] = broken{conf: spoilt(func(c *Config) {
+		c.Place.Mount += "/team"
+		c.Token = v.RootToken
+	}), error: "name the mount as it is, and what follows it in --vault-path",
 		mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Place.Mount, c.Place.Path = m, "team/{org}" }}
 	for name, tt := range map[string]struct{ setting, value, says string }{
 		"values end":  {"delete_version_after", "1h", "Vault deletes a value 1 hour after it was written"},
@@ -238,12 +272,18 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 	} {
 		m := mounts()
 		v.ConfigureMount(t, m, tt.setting, tt.value)
-		all[name] = broken{conf: Config{Place: Place{Mount: m, Layout: LayoutSecret}, Token: v.RootToken}, says: tt.says, works: true, mend: follow}
+		all[name] = broken{conf: Config{Place: Place{Mount: m, Layout: LayoutSecret}, Token: v.RootToken},
+			says: tt.says, works: true, mend: follow}
 	}
 	uses := mounts()
-	all["a token for some uses"] = broken{conf: Config{Place: Place{Mount: uses}, Token: v.NewToken(t, map[string]any{"policies": []string{v.WritePolicy(t, vaulttest.Policy(uses))}, "num_uses": 1000})},
-		says: "more uses", works: true, mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Token = token(vaulttest.Policy(uses)) }}
-	all["a namespace that there is not"] = broken{conf: spoilt(func(c *Config) { c.Place.Namespace = "team" }), says: "has no namespaces", works: true, mend: give(&good)}
+	all["a token for some uses"] = broken{conf: Config{Place: Place{Mount: uses}, Token: v.NewToken(t,
+		map[string]any{"policies": []string{v.WritePolicy(t, vaulttest.Policy(uses))}, "num_uses": 1000})},
+		says: "more uses", works: true, mend: func(_ *testing.T, c *Config, _ string, _ error) {
+			c.Token = token(vaulttest.Policy(uses))
+		}}
+	all["a namespace that there is not"] = broken{conf: spoilt(func(c *Config) {
+		c.Place.Namespace = "team"
+	}), says: "has no namespaces", works: true, mend: give(&good)}
 
 	// Log-ins.
 	for name, change := range map[string]func(*login.Config){
@@ -252,34 +292,44 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		"a wrong mount":     func(c *login.Config) { c.Mount = "approle-elsewhere" },
 	} {
 		fine, bad := approle(m, vaulttest.Policy(m), change)
-		all[name] = broken{conf: Config{Place: Place{Mount: m}, Login: bad}, error: "check --vault-auth-role-id, --vault-auth-secret-id (or the files) and --vault-auth-mount", never: tokens,
-			mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Login = fine }}
+		all[name] = broken{conf: Config{Place: Place{Mount: m}, Login: bad},
+			error: "check --vault-auth-role-id, --vault-auth-secret-id (or the files) and --vault-auth-mount",
+			never: tokens, mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Login = fine }}
 	}
 	weak, _ := approle(m, vaulttest.Policy("elsewhere"), func(*login.Config) {})
-	all["a role without a policy"] = broken{conf: Config{Place: Place{Mount: m}, Login: weak}, error: "or the token's policies do not show it", never: tokens,
-		mend: func(t *testing.T, _ *Config, _ string, err error) {
+	all["a role without a policy"] = broken{conf: Config{Place: Place{Mount: m}, Login: weak},
+		error: "or the token's policies do not show it", never: tokens, mend: func(t *testing.T, _ *Config, _ string,
+			err error) {
 			_, text, _ := strings.Cut(err.Error(), "give the token a policy: ")
-			v.ConfigureAuth(t, weak.Mount, "role/r", map[string]any{"token_policies": v.WritePolicy(t, strings.ReplaceAll(text, "} path", "}\npath"))})
+			v.ConfigureAuth(t, weak.Mount, "role/r",
+				map[string]any{"token_policies": v.WritePolicy(t, strings.ReplaceAll(text, "} path", "}\npath"))})
 		}}
 	few, _ := approle(m, vaulttest.Policy(m), func(*login.Config) {})
 	v.ConfigureAuth(t, few.Mount, "role/r", map[string]any{"token_num_uses": 500})
-	all["a role whose tokens have uses"] = broken{conf: Config{Place: Place{Mount: m}, Login: few}, says: "token_num_uses", never: tokens + "|lose its secrets", works: true,
+	all["a role whose tokens have uses"] = broken{conf: Config{Place: Place{Mount: m}, Login: few},
+		says: "token_num_uses", never: tokens + "|lose its secrets", works: true,
 		mend: func(t *testing.T, _ *Config, _ string, _ error) {
 			v.ConfigureAuth(t, few.Mount, "role/r", map[string]any{"token_num_uses": 0})
 		}}
 	wrap := func(c login.Config) string { return v.Wrap(t, "POST", "auth/"+c.Mount+"/role/r/secret-id") }
 	fresh, _ := approle(m, vaulttest.Policy(m), func(*login.Config) {})
 	fresh.SecretID = wrap(fresh)
-	all["a wrapped secret ID"] = broken{conf: Config{Place: Place{Mount: m}, Login: fresh}, says: "it can be unwrapped once, which is left to the start", never: tokens}
+	all["a wrapped secret ID"] = broken{conf: Config{Place: Place{Mount: m}, Login: fresh},
+		says: "it can be unwrapped once, which is left to the start", never: tokens}
 	used, _ := approle(m, vaulttest.Policy(m), func(*login.Config) {})
 	used.SecretID = wrap(used)
 	v.DoAs(t, used.SecretID, "POST", "sys/wrapping/unwrap", nil)
-	all["a wrapped secret ID that was unwrapped"] = broken{conf: Config{Place: Place{Mount: m}, Login: used}, error: "has been unwrapped before, or has expired", never: tokens,
-		mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Login.SecretID = wrap(c.Login) }}
+	all["a wrapped secret ID that was unwrapped"] = broken{conf: Config{Place: Place{Mount: m}, Login: used},
+		error: "has been unwrapped before, or has expired", never: tokens,
+		mend: func(_ *testing.T, c *Config, _ string, _ error) {
+			c.Login.SecretID = wrap(c.Login)
+		}}
 	users := v.EnableAuth(t, "userpass")
-	v.ConfigureAuth(t, users, "users/u", map[string]any{"password": "right", "token_policies": v.WritePolicy(t, vaulttest.Policy(m))})
+	v.ConfigureAuth(t, users, "users/u",
+		map[string]any{"password": "right", "token_policies": v.WritePolicy(t, vaulttest.Policy(m))})
 	password := vaulttest.File(t, "password", "wrong")
-	all["a wrong password"] = broken{conf: Config{Place: Place{Mount: m}, Login: login.Config{Method: login.Userpass, Mount: users, Username: "u", PasswordFile: password}},
+	all["a wrong password"] = broken{conf: Config{Place: Place{Mount: m}, Login: login.Config{Method: login.Userpass,
+		Mount: users, Username: "u", PasswordFile: password}},
 		error: "check --vault-auth-username, --vault-auth-password-file", never: tokens,
 		mend: func(t *testing.T, _ *Config, _ string, _ error) {
 			if err := os.WriteFile(password, []byte("right"), 0o600); err != nil {
@@ -288,34 +338,57 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		}}
 
 	// Addresses.
-	all["TLS for none"] = broken{conf: spoilt(func(c *Config) { c.Address = strings.Replace(v.Address, "http:", "https:", 1) }), error: "write http:// in --vault-addr", mend: give(&good)}
-	all["a page"] = broken{conf: spoilt(func(c *Config) { c.Address = page.URL }), error: "correct --vault-addr", never: "initialise", mend: give(&good)}
-	all["a server of other JSON"] = broken{conf: spoilt(func(c *Config) { c.Address = json.URL }), error: "correct --vault-addr", never: "initialise", mend: give(&good)}
-	all["not found"] = broken{conf: spoilt(func(c *Config) { c.Address = missing.URL }), error: "status 404", mend: give(&good)}
-	for status, says := range map[int]string{429: "takes no more requests for now", 502: "does not reach Vault", 503: "does not reach Vault"} {
+	all["TLS for none"] = broken{conf: spoilt(func(c *Config) {
+		c.Address = strings.Replace(v.Address, "http:", "https:", 1)
+	}), error: "write http:// in --vault-addr", mend: give(&good)}
+	all["a page"] = broken{conf: spoilt(func(c *Config) {
+		c.Address = page.URL
+	}), error: "correct --vault-addr", never: "initialise", mend: give(&good)}
+	all["a server of other JSON"] = broken{conf: spoilt(func(c *Config) {
+		c.Address = json.URL
+	}), error: "correct --vault-addr", never: "initialise", mend: give(&good)}
+	all["not found"] = broken{conf: spoilt(func(c *Config) {
+		c.Address = missing.URL
+	}), error: "status 404", mend: give(&good)}
+	for status, says := range map[int]string{429: "takes no more requests for now", 502: "does not reach Vault",
+		503: "does not reach Vault"} {
 		f := newFront(t, v)
 		f.set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { http.Error(w, "<html>", status) })
-		all[fmt.Sprintf("a balancer's %d", status)] = broken{conf: spoilt(func(c *Config) { c.Address = f.URL }), error: says, never: "initialise",
+		all[fmt.Sprintf("a balancer's %d", status)] = broken{conf: spoilt(func(c *Config) {
+			c.Address = f.URL
+		}), error: says, never: "initialise",
 			mend: func(*testing.T, *Config, string, error) { f.set(nil) }}
 	}
 	gone := vaulttest.Start(t, vaulttest.Persistent(t))
-	all["nobody there"] = broken{conf: Config{Address: gone.Address, Token: gone.RootToken}, error: "start it, or correct --vault-addr", mend: func(t *testing.T, _ *Config, _ string, _ error) { gone.Restart(t) }}
+	all["nobody there"] = broken{conf: Config{Address: gone.Address, Token: gone.RootToken},
+		error: "start it, or correct --vault-addr", mend: func(t *testing.T, _ *Config, _ string, _ error) {
+			gone.Restart(t)
+		}}
 	gone.Kill()
 	shut := vaulttest.Start(t)
 	shut.Seal(t)
-	all["sealed"] = broken{conf: Config{Address: shut.Address, Token: shut.RootToken}, error: "unseal it with: vault operator unseal",
-		mend: func(t *testing.T, _ *Config, out string, err error) {
+	all["sealed"] = broken{conf: Config{Address: shut.Address, Token: shut.RootToken},
+		error: "unseal it with: vault operator unseal", mend: func(t *testing.T, _ *Config, out string, err error) {
 			carryOut(t, shut, err.Error())
 			shut.Unseal(t)
 		}}
 	socket := onSocket(t, v)
-	all["no socket"] = broken{conf: spoilt(func(c *Config) { c.Address = socket + "-elsewhere" }), error: "Vault at " + socket + "-elsewhere cannot be reached", never: "http://localhost|network",
+	all["no socket"] = broken{conf: spoilt(func(c *Config) {
+		c.Address = socket + "-elsewhere"
+	}), error: "Vault at " + socket + "-elsewhere cannot be reached", never: "http://localhost|network",
 		mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Address = socket }}
-	all["a wrong token at a socket"] = broken{conf: spoilt(func(c *Config) { c.Address, c.Token = socket, "nonsense" }), error: "Vault at " + socket + " refuses the token", never: "http://localhost|network",
+	all["a wrong token at a socket"] = broken{conf: spoilt(func(c *Config) {
+		c.Address, c.Token = socket, "nonsense"
+	}), error: "Vault at " + socket + " refuses the token", never: "http://localhost|network",
 		mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Token = good.Token }}
-	_, badSecret := approle(m, vaulttest.Policy(m), func(c *login.Config) { c.SecretID = "11111111-2222-3333-4444-555555555555" })
-	all["a wrong secret ID at a socket"] = broken{conf: Config{Address: socket, Place: Place{Mount: m}, Login: badSecret}, error: "Vault at " + socket + " refuses the log-in", never: "http://localhost|network|" + tokens,
-		mend: func(_ *testing.T, c *Config, _ string, _ error) { c.Token, c.Login = good.Token, login.Config{} }}
+	_, badSecret := approle(m, vaulttest.Policy(m), func(c *login.Config) {
+		c.SecretID = "11111111-2222-3333-4444-555555555555"
+	})
+	all["a wrong secret ID at a socket"] = broken{conf: Config{Address: socket, Place: Place{Mount: m},
+		Login: badSecret}, error: "Vault at " + socket + " refuses the log-in",
+		never: "http://localhost|network|" + tokens, mend: func(_ *testing.T, c *Config, _ string, _ error) {
+			c.Token, c.Login = good.Token, login.Config{}
+		}}
 
 	// Certificates.
 	tls := Config{Address: secured.Address, Token: secured.RootToken, CACert: ca, ClientCert: cert, ClientKey: key}
@@ -324,11 +397,21 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		change(&c)
 		return c
 	}
-	all["no TLS for some"] = broken{conf: tlsWith(func(c *Config) { c.Address = strings.Replace(c.Address, "https:", "http:", 1) }), error: "write https:// in --vault-addr", mend: give(&tls)}
-	all["an unknown authority"] = broken{conf: tlsWith(func(c *Config) { c.CACert = clients.File(t, dir) }), error: "name its file with --vault-cacert or VAULT_CACERT", mend: give(&tls)}
-	all["another name"] = broken{conf: tlsWith(func(c *Config) { c.TLSServerName = "elsewhere" }), error: "--vault-tls-server-name or VAULT_TLS_SERVER_NAME", mend: give(&tls)}
-	all["no client certificate"] = broken{conf: tlsWith(func(c *Config) { c.ClientCert, c.ClientKey = "", "" }), error: "name one with --vault-client-cert and --vault-client-key", never: "start it", mend: give(&tls)}
-	all["a stranger's certificate"] = broken{conf: tlsWith(func(c *Config) { c.ClientCert, c.ClientKey = strangeCert, strangeKey }), error: "does not take our certificate", never: "start it", mend: give(&tls)}
+	all["no TLS for some"] = broken{conf: tlsWith(func(c *Config) {
+		c.Address = strings.Replace(c.Address, "https:", "http:", 1)
+	}), error: "write https:// in --vault-addr", mend: give(&tls)}
+	all["an unknown authority"] = broken{conf: tlsWith(func(c *Config) {
+		c.CACert = clients.File(t, dir)
+	}), error: "name its file with --vault-cacert or VAULT_CACERT", mend: give(&tls)}
+	all["another name"] = broken{conf: tlsWith(func(c *Config) {
+		c.TLSServerName = "elsewhere"
+	}), error: "--vault-tls-server-name or VAULT_TLS_SERVER_NAME", mend: give(&tls)}
+	all["no client certificate"] = broken{conf: tlsWith(func(c *Config) {
+		c.ClientCert, c.ClientKey = "", ""
+	}), error: "name one with --vault-client-cert and --vault-client-key", never: "start it", mend: give(&tls)}
+	all["a stranger's certificate"] = broken{conf: tlsWith(func(c *Config) {
+		c.ClientCert, c.ClientKey = strangeCert, strangeKey
+	}), error: "does not take our certificate", never: "start it", mend: give(&tls)}
 
 	for name, b := range all {
 		t.Run(name, func(t *testing.T) { t.Parallel(); b.test(t, v) })

@@ -25,7 +25,8 @@ func BenchmarkVault(b *testing.B) {
 	v := vaulttest.Shared(b)
 	mount := v.MountKV(b)
 	token := v.Token(b, full(mount), time.Hour)
-	s, err := New(b.Context(), Config{Address: v.Address, Token: token, Place: Place{Mount: mount}, CacheTTL: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	s, err := New(b.Context(), Config{Address: v.Address, Token: token, Place: Place{Mount: mount}, CacheTTL: time.Hour,
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -49,24 +50,32 @@ func BenchmarkVault(b *testing.B) {
 		if _, err := s.Apply(b.Context(), org, secret.Change{Set: values(secrets)}); err != nil {
 			b.Fatal(err)
 		}
-		run(b, "direct-read", clients, func(ctx context.Context, _ int) error { return direct(ctx, client, token, "GET", theirs, nil) })
+		run(b, "direct-read", clients, func(ctx context.Context, _ int) error {
+			return direct(ctx, client, token, "GET", theirs, nil)
+		})
 		run(b, "keys", clients, func(ctx context.Context, _ int) error { _, err := s.Keys(ctx, org); return err })
-		run(b, "direct-write", clients, func(ctx context.Context, _ int) error { return direct(ctx, client, token, "PUT", theirs, body) })
+		run(b, "direct-write", clients, func(ctx context.Context, _ int) error {
+			return direct(ctx, client, token, "PUT", theirs, body)
+		})
 		run(b, "change", clients, func(ctx context.Context, i int) error {
 			_, err := s.Apply(ctx, org, set("key-000", fmt.Sprint(i)))
 			return err
 		})
-		run(b, "use", clients, func(ctx context.Context, _ int) error { _, err := useOne(ctx, s, org, "key-000"); return err })
+		run(b, "use", clients, func(ctx context.Context, _ int) error {
+			_, err := useOne(ctx, s, org, "key-000")
+			return err
+		})
 	})
 }
 
-// BenchmarkRatio alternates direct calls and the store's by one client, so that what else the machine does falls on both.
-// keys/read and change/write are ratios of rates: 1 is as fast as Vault itself.
+// BenchmarkRatio alternates direct calls and the store's by one client, so that what else the machine does falls on
+// both. keys/read and change/write are ratios of rates: 1 is as fast as Vault itself.
 func BenchmarkRatio(b *testing.B) {
 	v := vaulttest.Shared(b)
 	mount := v.MountKV(b)
 	token := v.Token(b, full(mount), time.Hour)
-	s, err := New(b.Context(), Config{Address: v.Address, Token: token, Place: Place{Mount: mount}, Logger: slog.New(slog.DiscardHandler)})
+	s, err := New(b.Context(), Config{Address: v.Address, Token: token, Place: Place{Mount: mount},
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -133,7 +142,9 @@ func direct(ctx context.Context, client *http.Client, token, method, url string,
 func each(b *testing.B, f func(b *testing.B, secrets, clients int, org id.ID)) {
 	for i, secrets := range []int{1, 100, 1000} {
 		for j, clients := range []int{1, 8, 32} {
-			b.Run(fmt.Sprintf("secrets=%d/clients=%d", secrets, clients), func(b *testing.B) { f(b, secrets, clients, org+id.ID(10*i+j)) })
+			b.Run(fmt.Sprintf("secrets=%d/clients=%d", secrets, clients), func(b *testing.B) {
+				f(b, secrets, clients, org+id.ID(10*i+j))
+			})
 		}
 	}
 }
@@ -164,7 +175,8 @@ func run(b *testing.B, name string, clients int, call func(ctx context.Context, 
 func values(n int) map[string]secret.Value {
 	all := make(map[string]secret.Value, n)
 	for i := range n {
-		all[fmt.Sprintf("key-%03d", i)] = secret.NewValue(fmt.Appendf(nil, "value of forty bytes or so, number %05d", i))
+		all[fmt.Sprintf("key-%03d", i)] = secret.NewValue(fmt.Appendf(nil,
+			"value of forty bytes or so, number %05d", i))
 	}
 	return all
 }

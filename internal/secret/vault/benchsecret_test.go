@@ -13,8 +13,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// BenchmarkSecretLayout is BenchmarkVault for the layout "secret": beside a list, a read and a write of one entry by bare
-// HTTP, the store's list, read and set of one secret, and a change of ten, by so many clients.
+// BenchmarkSecretLayout is BenchmarkVault for the layout "secret": beside a list, a read and a write of one entry by
+// bare HTTP, the store's list, read and set of one secret, and a change of ten, by so many clients.
 func BenchmarkSecretLayout(b *testing.B) {
 	each(b, func(b *testing.B, secrets, clients int, org id.ID) {
 		s, client, calls := secretCalls(b, secrets, org)
@@ -26,8 +26,8 @@ func BenchmarkSecretLayout(b *testing.B) {
 	})
 }
 
-// BenchmarkSecretRatio alternates the calls by one client, so that what else the machine does falls on all. What it reports
-// is the direct call's time by the store's: 1 is as fast as Vault itself.
+// BenchmarkSecretRatio alternates the calls by one client, so that what else the machine does falls on all. What it
+// reports is the direct call's time by the store's: 1 is as fast as Vault itself.
 func BenchmarkSecretRatio(b *testing.B) {
 	for i, secrets := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("secrets=%d", secrets), func(b *testing.B) {
@@ -46,7 +46,8 @@ func BenchmarkSecretRatio(b *testing.B) {
 					took[c.name] += time.Since(at)
 				}
 			}
-			for _, pair := range [][2]string{{"direct-list", "keys"}, {"direct-read", "get"}, {"direct-write", "set"}, {"direct-write", "change-of-10"}} {
+			for _, pair := range [][2]string{{"direct-list", "keys"}, {"direct-read", "get"}, {"direct-write", "set"},
+				{"direct-write", "change-of-10"}} {
 				b.ReportMetric(float64(took[pair[0]])/float64(took[pair[1]]), pair[1]+"/"+pair[0])
 			}
 		})
@@ -62,7 +63,8 @@ func secretCalls(b *testing.B, secrets int, org id.ID) (*Store, *http.Client, []
 	v := vaulttest.Shared(b)
 	p := Place{Mount: v.MountKV(b), Layout: LayoutSecret}
 	token := v.Token(b, hcl(p), time.Hour)
-	s, err := New(b.Context(), Config{Address: v.Address, Token: token, Place: p, ClientTimeout: new(time.Minute), Logger: slog.New(slog.DiscardHandler)})
+	s, err := New(b.Context(), Config{Address: v.Address, Token: token, Place: p, ClientTimeout: new(time.Minute),
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -72,14 +74,17 @@ func secretCalls(b *testing.B, secrets int, org id.ID) (*Store, *http.Client, []
 	}
 	at := func(kind string) string { return v.Address + "/v1/" + p.Mount + "/" + kind + "/" + org.String() }
 	return s, client, []namedCall{
-		{"direct-list", func(ctx context.Context, _ int) error { return direct(ctx, client, token, "LIST", at("metadata"), nil) }},
+		{"direct-list", func(ctx context.Context, _ int) error {
+			return direct(ctx, client, token, "LIST", at("metadata"), nil)
+		}},
 		{"keys", func(ctx context.Context, _ int) error { _, err := s.Keys(ctx, org); return err }},
 		{"direct-read", func(ctx context.Context, _ int) error {
 			return direct(ctx, client, token, "GET", at("data")+"/key-000", nil)
 		}},
 		{"get", func(ctx context.Context, _ int) error { _, err := secret.Get(ctx, s, org, "key-000"); return err }},
 		{"direct-write", func(ctx context.Context, i int) error {
-			return direct(ctx, client, token, "PUT", fmt.Sprint(at("data"), "/theirs-", i%32), fmt.Appendf(nil, `{"data":{"value":"%d"}}`, i))
+			return direct(ctx, client, token, "PUT", fmt.Sprint(at("data"), "/theirs-", i%32),
+				fmt.Appendf(nil, `{"data":{"value":"%d"}}`, i))
 		}},
 		{"set", func(ctx context.Context, i int) error {
 			return errOf(s.Apply(ctx, org, set(fmt.Sprint("ours-", i%32), fmt.Sprint(i))))

@@ -61,8 +61,8 @@ func TestAuthorityIsReplaced(t *testing.T) {
 	l.want(t, "Vault's certificate is not taken here", "signed by unknown authority", "Vault serves again")
 }
 
-// TestClientCertificateIsReplaced has a Vault that wants client certificates, and ours replaced: by one that it refuses,
-// and by a good one. A refusal is told as such and not as an outage.
+// TestClientCertificateIsReplaced has a Vault that wants client certificates, and ours replaced: by one that it
+// refuses, and by a good one. A refusal is told as such and not as an outage.
 func TestClientCertificateIsReplaced(t *testing.T) {
 	t.Parallel()
 	servers, clients := vaulttest.NewAuthority(t, "servers"), vaulttest.NewAuthority(t, "clients")
@@ -107,8 +107,8 @@ func certificateTold(s *Store) bool {
 	return false
 }
 
-// TestRefusedByReset has a server that wants a client certificate and resets the connection where there is none, so that its
-// alert may not arrive: it is told as what it is all the same.
+// TestRefusedByReset has a server that wants a client certificate and resets the connection where there is none, so
+// that its alert may not arrive: it is told as what it is all the same.
 func TestRefusedByReset(t *testing.T) {
 	t.Parallel()
 	files := newPlace(t)
@@ -124,7 +124,8 @@ func TestRefusedByReset(t *testing.T) {
 	_, err := New(t.Context(), quiet(Config{Address: p.URL, CACert: files.ca, ClientTimeout: new(10 * time.Second)}))
 	wantError(t, err, "does not take our certificate, or lack of one")
 	wantError(t, err, "--vault-client-cert")
-	s, err := New(t.Context(), quiet(Config{Address: p.URL, CACert: files.ca, ClientCert: files.cert, ClientKey: files.key}))
+	s, err := New(t.Context(), quiet(Config{Address: p.URL, CACert: files.ca, ClientCert: files.cert,
+		ClientKey: files.key}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestSweptTooEarly has a server that stands still before it commits a change, whose journal another one takes for one that was
-// left behind: the commit is refused, and the change made anew.
+// TestSweptTooEarly has a server that stands still before it commits a change, whose journal another one takes for one
+// that was left behind: the commit is refused, and the change made anew.
 func TestSweptTooEarly(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
@@ -61,13 +61,14 @@ func TestSweptTooEarly(t *testing.T) {
 		t.Errorf("the commits were answered %v; the first was of a journal that is gone", commits)
 	}
 	wantKeys(t, other, "b", "c")
-	if status, answer := v.Do(t, "LIST", p.Mount+"/metadata/"+org.String()+"/%25strongroom/journal", nil); status != http.StatusNotFound {
+	if status, answer := v.Do(t, "LIST", p.Mount+"/metadata/"+org.String()+"/%25strongroom/journal",
+		nil); status != http.StatusNotFound {
 		t.Errorf("journals are left: %d, %s", status, answer)
 	}
 }
 
-// TestClocksApart has more secrets deleted than are kept, by a server whose clock is slow by hours: they stay for ten minutes of
-// Vault's clock all the same, since a set that knows of no deletion may be on its way.
+// TestClocksApart has more secrets deleted than are kept, by a server whose clock is slow by hours: they stay for ten
+// minutes of Vault's clock all the same, since a set that knows of no deletion may be on its way.
 func TestClocksApart(t *testing.T) {
 	v := vaulttest.Shared(t)
 	p := Place{Mount: v.MountKV(t), Layout: LayoutSecret}
@@ -115,8 +116,8 @@ func TestClocksApart(t *testing.T) {
 	}
 }
 
-// TestVaultAhead has a Vault whose clock is fast by an hour: what was deleted there is deleted, though by the server's own clock
-// that is still to come.
+// TestVaultAhead has a Vault whose clock is fast by an hour: what was deleted there is deleted, though by the server's
+// own clock that is still to come.
 func TestVaultAhead(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
@@ -130,7 +131,8 @@ func TestVaultAhead(t *testing.T) {
 		fast := time.Now().Add(time.Hour).UTC()
 		w.Header().Set("Date", fast.Format(http.TimeFormat))
 		w.WriteHeader(answer.Code)
-		_, _ = w.Write(deletion.ReplaceAll(answer.Body.Bytes(), []byte(`"deletion_time":"`+fast.Format(time.RFC3339Nano)+`"`)))
+		_, _ = w.Write(deletion.ReplaceAll(answer.Body.Bytes(),
+			[]byte(`"deletion_time":"`+fast.Format(time.RFC3339Nano)+`"`)))
 	})
 	apply(t, s, secret.Change{Delete: []string{"a"}})
 	wantKeys(t, s, "b")

@@ -93,7 +93,8 @@ func newPlace(t *testing.T) place {
 	t.Helper()
 	dir := t.TempDir()
 	authority := vaulttest.NewAuthority(t, "test")
-	p := place{ca: authority.File(t, dir), otherCA: vaulttest.NewAuthority(t, "other").File(t, dir), caDir: filepath.Join(dir, "cas")}
+	p := place{ca: authority.File(t, dir), otherCA: vaulttest.NewAuthority(t, "other").File(t, dir),
+		caDir: filepath.Join(dir, "cas")}
 	if err := os.Mkdir(p.caDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,8 @@ func newPlace(t *testing.T) place {
 		}
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(authority.PEM)
-		return &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.VerifyClientCertIfGiven}
+		return &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: pool,
+			ClientAuth: tls.VerifyClientCertIfGiven}
 	}
 	p.server, p.named = load("server", "127.0.0.1"), load("named", "vault.internal")
 	return p
@@ -172,8 +174,10 @@ func TestSettings(t *testing.T) {
 	}{
 		{"address, field", plain, Config{Address: plain.URL}, nil, "", reached},
 		{"address, variable", plain, Config{}, []string{"VAULT_ADDR=" + plain.URL}, "", reached},
-		{"address, both", plain, Config{Address: plain.URL}, []string{"VAULT_ADDR=" + unreached, "VAULT_AGENT_ADDR=" + unreached}, "", reached},
-		{"address, agent", plain, Config{}, []string{"VAULT_ADDR=" + unreached, "VAULT_AGENT_ADDR=" + plain.URL}, "", reached},
+		{"address, both", plain, Config{Address: plain.URL},
+			[]string{"VAULT_ADDR=" + unreached, "VAULT_AGENT_ADDR=" + unreached}, "", reached},
+		{"address, agent", plain, Config{}, []string{"VAULT_ADDR=" + unreached, "VAULT_AGENT_ADDR=" + plain.URL},
+			"", reached},
 		{"address, none", plain, Config{}, nil, "https://127.0.0.1:8200 cannot be reached", nil},
 		{"address with a path", plain, Config{Address: plain.URL + "/below"}, nil, "", func(t *testing.T, p *pretend) {
 			if got := p.requests()[0]; got != "/below/v1/sys/health" {
@@ -181,60 +185,95 @@ func TestSettings(t *testing.T) {
 			}
 		}},
 
-		{"token, field", plain, Config{Address: plain.URL, Token: "sesame"}, nil, "", header("X-Vault-Token", "sesame")},
-		{"token, variable", plain, Config{Address: plain.URL}, []string{"VAULT_TOKEN=open"}, "", header("X-Vault-Token", "open")},
-		{"token, both", plain, Config{Address: plain.URL, Token: "sesame"}, []string{"VAULT_TOKEN=open"}, "", header("X-Vault-Token", "sesame")},
+		{"token, field", plain, Config{Address: plain.URL, Token: "sesame"}, nil, "",
+			header("X-Vault-Token", "sesame")},
+		{"token, variable", plain, Config{Address: plain.URL}, []string{"VAULT_TOKEN=open"}, "",
+			header("X-Vault-Token", "open")},
+		{"token, both", plain, Config{Address: plain.URL, Token: "sesame"}, []string{"VAULT_TOKEN=open"}, "",
+			header("X-Vault-Token", "sesame")},
 		{"token, none", plain, Config{Address: plain.URL}, nil, "", header("X-Vault-Token", "")},
 
-		{"namespace, field", plain, Config{Address: plain.URL, Place: Place{Namespace: "team"}}, nil, "", header("X-Vault-Namespace", "team")},
-		{"namespace, variable", plain, Config{Address: plain.URL}, []string{"VAULT_NAMESPACE=other"}, "", header("X-Vault-Namespace", "other")},
-		{"namespace, both", plain, Config{Address: plain.URL, Place: Place{Namespace: "team"}}, []string{"VAULT_NAMESPACE=other"}, "", header("X-Vault-Namespace", "team")},
+		{"namespace, field", plain, Config{Address: plain.URL, Place: Place{Namespace: "team"}}, nil, "",
+			header("X-Vault-Namespace", "team")},
+		{"namespace, variable", plain, Config{Address: plain.URL}, []string{"VAULT_NAMESPACE=other"}, "",
+			header("X-Vault-Namespace", "other")},
+		{"namespace, both", plain, Config{Address: plain.URL, Place: Place{Namespace: "team"}},
+			[]string{"VAULT_NAMESPACE=other"}, "", header("X-Vault-Namespace", "team")},
 
 		{"cacert, none", secured, Config{Address: secured.URL}, nil, fails("--vault-cacert or VAULT_CACERT"), nil},
 		{"cacert, field", secured, Config{Address: secured.URL, CACert: files.ca}, nil, "", reached},
 		{"cacert, variable", secured, Config{Address: secured.URL}, []string{"VAULT_CACERT=" + files.ca}, "", reached},
-		{"cacert, both", secured, Config{Address: secured.URL, CACert: files.ca}, []string{"VAULT_CACERT=" + files.otherCA}, "", reached},
-		{"cacert, another", secured, Config{Address: secured.URL, CACert: files.otherCA}, []string{"VAULT_CACERT=" + files.ca}, "--vault-cacert", nil},
-		{"cacert, field over the folder's variable", secured, Config{Address: secured.URL, CACert: files.ca}, []string{"VAULT_CAPATH=" + files.caDir}, "", reached},
-		{"cacert, bytes", secured, Config{Address: secured.URL}, []string{"VAULT_CACERT_BYTES=" + read(t, files.ca)}, "", reached},
+		{"cacert, both", secured, Config{Address: secured.URL, CACert: files.ca},
+			[]string{"VAULT_CACERT=" + files.otherCA}, "", reached},
+		{"cacert, another", secured, Config{Address: secured.URL, CACert: files.otherCA},
+			[]string{"VAULT_CACERT=" + files.ca}, "--vault-cacert", nil},
+		{"cacert, field over the folder's variable", secured, Config{Address: secured.URL, CACert: files.ca},
+			[]string{"VAULT_CAPATH=" + files.caDir}, "", reached},
+		{"cacert, bytes", secured, Config{Address: secured.URL}, []string{"VAULT_CACERT_BYTES=" + read(t, files.ca)},
+			"", reached},
 		{"capath, field", secured, Config{Address: secured.URL, CAPath: files.caDir}, nil, "", reached},
-		{"capath, as Kubernetes mounts it", secured, Config{Address: secured.URL, CAPath: mounted(t, files.ca)}, nil, "", reached},
-		{"capath, variable", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + files.caDir}, "", reached},
-		{"capath, variable, as Kubernetes mounts it", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + mounted(t, files.ca)}, "", reached},
-		{"capath, field over its variable", secured, Config{Address: secured.URL, CAPath: files.caDir}, []string{"VAULT_CAPATH=" + mounted(t, files.otherCA)}, "", reached},
-		{"cacert, variable over the folder's", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + mounted(t, files.otherCA), "VAULT_CACERT=" + files.ca}, "", reached},
-		{"capath, field over the file's variable", secured, Config{Address: secured.URL, CAPath: files.caDir}, []string{"VAULT_CACERT=" + files.otherCA}, "", reached},
+		{"capath, as Kubernetes mounts it", secured, Config{Address: secured.URL, CAPath: mounted(t, files.ca)}, nil,
+			"", reached},
+		{"capath, variable", secured, Config{Address: secured.URL}, []string{"VAULT_CAPATH=" + files.caDir},
+			"", reached},
+		{"capath, variable, as Kubernetes mounts it", secured, Config{Address: secured.URL},
+			[]string{"VAULT_CAPATH=" + mounted(t, files.ca)}, "", reached},
+		{"capath, field over its variable", secured, Config{Address: secured.URL, CAPath: files.caDir},
+			[]string{"VAULT_CAPATH=" + mounted(t, files.otherCA)}, "", reached},
+		{"cacert, variable over the folder's", secured, Config{Address: secured.URL},
+			[]string{"VAULT_CAPATH=" + mounted(t, files.otherCA), "VAULT_CACERT=" + files.ca}, "", reached},
+		{"capath, field over the file's variable", secured, Config{Address: secured.URL, CAPath: files.caDir},
+			[]string{"VAULT_CACERT=" + files.otherCA}, "", reached},
 
 		{"client certificate, none", secured, Config{Address: secured.URL, CACert: files.ca}, nil, "", client("")},
-		{"client certificate, fields", secured, Config{Address: secured.URL, CACert: files.ca, ClientCert: files.cert, ClientKey: files.key}, nil, "", client("client")},
-		{"client certificate, variables", secured, Config{Address: secured.URL, CACert: files.ca}, []string{"VAULT_CLIENT_CERT=" + files.cert, "VAULT_CLIENT_KEY=" + files.key}, "", client("client")},
+		{"client certificate, fields", secured, Config{Address: secured.URL, CACert: files.ca, ClientCert: files.cert,
+			ClientKey: files.key}, nil, "", client("client")},
+		{"client certificate, variables", secured, Config{Address: secured.URL, CACert: files.ca},
+			[]string{"VAULT_CLIENT_CERT=" + files.cert, "VAULT_CLIENT_KEY=" + files.key}, "", client("client")},
 
 		{"skip verify, field", secured, Config{Address: secured.URL, SkipVerify: new(true)}, nil, "", reached},
 		{"skip verify, variable", secured, Config{Address: secured.URL}, []string{"VAULT_SKIP_VERIFY=1"}, "", reached},
-		{"skip verify, both", secured, Config{Address: secured.URL, SkipVerify: new(false)}, []string{"VAULT_SKIP_VERIFY=1"}, "--vault-cacert", nil},
+		{"skip verify, both", secured, Config{Address: secured.URL, SkipVerify: new(false)},
+			[]string{"VAULT_SKIP_VERIFY=1"}, "--vault-cacert", nil},
 
-		{"server name, none", named, Config{Address: named.URL, CACert: files.ca}, nil, fails("--vault-tls-server-name or VAULT_TLS_SERVER_NAME"), nil},
-		{"server name, field", named, Config{Address: named.URL, CACert: files.ca, TLSServerName: "vault.internal"}, nil, "", func(t *testing.T, p *pretend) {
-			if got := p.last(t).TLS.ServerName; got != "vault.internal" {
-				t.Errorf("SNI %q", got)
-			}
-		}},
-		{"server name, variable", named, Config{Address: named.URL, CACert: files.ca}, []string{"VAULT_TLS_SERVER_NAME=vault.internal"}, "", reached},
-		{"server name, both", named, Config{Address: named.URL, CACert: files.ca, TLSServerName: "vault.internal"}, []string{"VAULT_TLS_SERVER_NAME=other"}, "", reached},
+		{"server name, none", named, Config{Address: named.URL, CACert: files.ca}, nil,
+			fails("--vault-tls-server-name or VAULT_TLS_SERVER_NAME"), nil},
+		{"server name, field", named, Config{Address: named.URL, CACert: files.ca, TLSServerName: "vault.internal"},
+			nil, "", func(t *testing.T, p *pretend) {
+				if got := p.last(t).TLS.ServerName; got != "vault.internal" {
+					t.Errorf("SNI %q", got)
+				}
+			}},
+		{"server name, variable", named, Config{Address: named.URL, CACert: files.ca},
+			[]string{"VAULT_TLS_SERVER_NAME=vault.internal"}, "", reached},
+		{"server name, both", named, Config{Address: named.URL, CACert: files.ca, TLSServerName: "vault.internal"},
+			[]string{"VAULT_TLS_SERVER_NAME=other"}, "", reached},
 
-		{"OpenBao's address", plain, Config{}, []string{"BAO_ADDR=" + plain.URL, "VAULT_ADDR=" + unreached}, "", reached},
-		{"OpenBao's address, field over it", plain, Config{Address: plain.URL}, []string{"BAO_ADDR=" + unreached}, "", reached},
-		{"OpenBao's token", plain, Config{Address: plain.URL}, []string{"BAO_TOKEN=bao", "VAULT_TOKEN=open"}, "", header("X-Vault-Token", "bao")},
-		{"OpenBao's token, empty", plain, Config{Address: plain.URL}, []string{"BAO_TOKEN=", "VAULT_TOKEN=open"}, "", header("X-Vault-Token", "")},
-		{"OpenBao's namespace", plain, Config{Address: plain.URL}, []string{"BAO_NAMESPACE=bao"}, "", header("X-Vault-Namespace", "bao")},
-		{"OpenBao's authority", secured, Config{Address: secured.URL}, []string{"BAO_CACERT=" + files.ca, "VAULT_CACERT=" + files.otherCA}, "", reached},
-		{"OpenBao's folder", secured, Config{Address: secured.URL}, []string{"BAO_CAPATH=" + mounted(t, files.ca)}, "", reached},
-		{"OpenBao's client certificate", secured, Config{Address: secured.URL, CACert: files.ca}, []string{"BAO_CLIENT_CERT=" + files.cert, "BAO_CLIENT_KEY=" + files.key}, "", client("client")},
+		{"OpenBao's address", plain, Config{}, []string{"BAO_ADDR=" + plain.URL, "VAULT_ADDR=" + unreached},
+			"", reached},
+		{"OpenBao's address, field over it", plain, Config{Address: plain.URL}, []string{"BAO_ADDR=" + unreached},
+			"", reached},
+		{"OpenBao's token", plain, Config{Address: plain.URL}, []string{"BAO_TOKEN=bao", "VAULT_TOKEN=open"}, "",
+			header("X-Vault-Token", "bao")},
+		{"OpenBao's token, empty", plain, Config{Address: plain.URL}, []string{"BAO_TOKEN=", "VAULT_TOKEN=open"}, "",
+			header("X-Vault-Token", "")},
+		{"OpenBao's namespace", plain, Config{Address: plain.URL}, []string{"BAO_NAMESPACE=bao"}, "",
+			header("X-Vault-Namespace", "bao")},
+		{"OpenBao's authority", secured, Config{Address: secured.URL},
+			[]string{"BAO_CACERT=" + files.ca, "VAULT_CACERT=" + files.otherCA}, "", reached},
+		{"OpenBao's folder", secured, Config{Address: secured.URL}, []string{"BAO_CAPATH=" + mounted(t, files.ca)},
+			"", reached},
+		{"OpenBao's client certificate", secured, Config{Address: secured.URL, CACert: files.ca},
+			[]string{"BAO_CLIENT_CERT=" + files.cert, "BAO_CLIENT_KEY=" + files.key}, "", client("client")},
 
-		{"headers", plain, Config{Address: plain.URL}, []string{`VAULT_HEADERS={"X-Team":"data"}`}, "", header("X-Team", "data")},
-		{"proxy", proxied, Config{Address: "http://vault.invalid"}, []string{"VAULT_HTTP_PROXY=" + proxied.URL}, "", reached},
-		{"proxy, newer", proxied, Config{Address: "http://vault.invalid"}, []string{"VAULT_PROXY_ADDR=" + proxied.URL, "VAULT_HTTP_PROXY=" + unreached}, "", reached},
-		{"wrapping, refused", plain, Config{Address: plain.URL}, []string{"VAULT_WRAP_TTL=60"}, "", header("X-Vault-Wrap-TTL", "")},
+		{"headers", plain, Config{Address: plain.URL}, []string{`VAULT_HEADERS={"X-Team":"data"}`}, "",
+			header("X-Team", "data")},
+		{"proxy", proxied, Config{Address: "http://vault.invalid"}, []string{"VAULT_HTTP_PROXY=" + proxied.URL},
+			"", reached},
+		{"proxy, newer", proxied, Config{Address: "http://vault.invalid"}, []string{"VAULT_PROXY_ADDR=" + proxied.URL,
+			"VAULT_HTTP_PROXY=" + unreached}, "", reached},
+		{"wrapping, refused", plain, Config{Address: plain.URL}, []string{"VAULT_WRAP_TTL=60"}, "",
+			header("X-Vault-Wrap-TTL", "")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.server.mu.Lock()
@@ -306,7 +345,8 @@ func TestMaxRetries(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			environment(t, tt.env...)
 			p := newPretend(t, nil)
-			s, err := New(t.Context(), quiet(Config{Address: p.URL, MaxRetries: tt.field, ClientTimeout: new(time.Minute)}))
+			s, err := New(t.Context(), quiet(Config{Address: p.URL, MaxRetries: tt.field,
+				ClientTimeout: new(time.Minute)}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -355,7 +395,8 @@ func TestBadSettings(t *testing.T) {
 		want string
 	}{
 		{Config{}, "VAULT_ADDR=vault.example.com", "variable VAULT_ADDR: is not the URL"},
-		{Config{}, "VAULT_ADDR=https://user:sesame@vault", "variable VAULT_ADDR: is not the URL of a server without a user's name"},
+		{Config{}, "VAULT_ADDR=https://user:sesame@vault",
+			"variable VAULT_ADDR: is not the URL of a server without a user's name"},
 		{Config{}, "BAO_ADDR=bao.example.com", "variable BAO_ADDR: is not the URL"},
 		{Config{}, "BAO_CACERT=/nowhere.pem", "variable BAO_CACERT"},
 		{Config{}, "VAULT_AGENT_ADDR=%", "variable VAULT_AGENT_ADDR"},

@@ -16,8 +16,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestCrash cuts a server off Vault for good between any two requests of an act, once before Vault has got the request and
-// once before the answer comes back. Another server then finds all of the act or nothing of it, and goes on.
+// TestCrash cuts a server off Vault for good between any two requests of an act, once before Vault has got the request
+// and once before the answer comes back. Another server then finds all of the act or nothing of it, and goes on.
 func TestCrash(t *testing.T) {
 	v := vaulttest.Shared(t)
 	acts := map[string]struct {
@@ -65,7 +65,8 @@ func TestCrash(t *testing.T) {
 					for at := int64(1); ; at++ {
 						f := newFront(t, v)
 						p := Place{Mount: v.MountKV(t), Layout: l}
-						a, _ := open(t, v, Config{Address: f.URL, Place: p, MaxRetries: new(0), ClientTimeout: new(2 * time.Second)})
+						a, _ := open(t, v, Config{Address: f.URL, Place: p, MaxRetries: new(0),
+							ClientTimeout: new(2 * time.Second)})
 						b, _ := open(t, v, Config{Place: p})
 						apply(t, b, set("a", "old", "b", "old", "c", "old", "d/e", "old", "gone", "old"))
 						apply(t, b, secret.Change{Delete: []string{"gone"}})
@@ -97,7 +98,8 @@ func TestCrash(t *testing.T) {
 						// The other goes on, and what it does stays.
 						apply(t, b, set("a", "later", "z", "later"))
 						apply(t, b, secret.Change{Delete: []string{"d/e", "f"}})
-						if found := contents(t, b); !strings.Contains(found, "a=later") || !strings.Contains(found, "z=later") || strings.Contains(found, "d/e") {
+						if found := contents(t, b); !strings.Contains(found, "a=later") || !strings.Contains(found,
+							"z=later") || strings.Contains(found, "d/e") {
 							t.Fatalf("cut off at request %d, after changes of the other server: %s", at, found)
 						}
 						if !cut {

@@ -23,7 +23,8 @@ func TestForeignValues(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	v.Write(t, mount, org.String(), `{"a":"1",`+foreign+`}`)
-	v.Do(t, "POST", mount+"/metadata/"+org.String(), map[string]any{"custom_metadata": map[string]string{"owner": "team"}})
+	v.Do(t, "POST", mount+"/metadata/"+org.String(),
+		map[string]any{"custom_metadata": map[string]string{"owner": "team"}})
 	before := v.Read(t, mount, org.String())
 	s, _ := open(t, v, Config{Place: Place{Mount: mount}})
 	wantKeys(t, s, "a")
@@ -50,10 +51,13 @@ func TestForeignValues(t *testing.T) {
 	// To set one is refused, by whatever change, and what it says next to it is not done.
 	for range 2 {
 		for name, c := range map[string]secret.Change{
-			"one": set("number", "one"), "with another": set("null", "n", "d", "4"), "with a deletion": {Set: set("list", "l").Set, Delete: []string{"b"}},
-			"if it exists": {Set: set("true", "t").Set, Only: secret.IfExisting}, "if it is new": {Set: set("object", "o").Set, Only: secret.IfNew},
+			"one": set("number", "one"), "with another": set("null", "n", "d", "4"),
+			"with a deletion": {Set: set("list", "l").Set, Delete: []string{"b"}},
+			"if it exists":    {Set: set("true", "t").Set, Only: secret.IfExisting},
+			"if it is new":    {Set: set("object", "o").Set, Only: secret.IfNew},
 		} {
-			if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.Conflict) || !strings.Contains(errs.Message(err), "choose another name") {
+			if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.Conflict) ||
+				!strings.Contains(errs.Message(err), "choose another name") {
 				t.Errorf("%s: %v (%s), want a conflict", name, err, errs.CodeOf(err))
 			}
 		}
@@ -83,7 +87,8 @@ func TestDeletedVersions(t *testing.T) {
 		"metadata removed": func(t *testing.T, path string) { v.Do(t, "DELETE", fmt.Sprintf(path, "metadata"), nil) },
 		"metadata alone": func(t *testing.T, path string) {
 			v.Do(t, "DELETE", fmt.Sprintf(path, "metadata"), nil)
-			v.Do(t, "POST", fmt.Sprintf(path, "metadata"), map[string]any{"custom_metadata": map[string]string{"owner": "team"}})
+			v.Do(t, "POST", fmt.Sprintf(path, "metadata"),
+				map[string]any{"custom_metadata": map[string]string{"owner": "team"}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +153,8 @@ func TestWhereItIs(t *testing.T) {
 	v := vaulttest.Start(t)
 	s, _ := open(t, v, Config{})
 	apply(t, s, set("foo", "bar", "hello", "world"))
-	if diff := cmp.Diff(map[string]string{"foo": `"bar"`, "hello": `"world"`}, texts(v.Read(t, "secret", "031c8cbefe101000").Data)); diff != "" {
+	if diff := cmp.Diff(map[string]string{"foo": `"bar"`, "hello": `"world"`},
+		texts(v.Read(t, "secret", "031c8cbefe101000").Data)); diff != "" {
 		t.Errorf("secret/data/<org-id> (-want +got):\n%s", diff)
 	}
 	v.Write(t, "secret", "031c8cbefe101000", `{"from":"InfluxDB"}`)

@@ -13,8 +13,9 @@ import (
 )
 
 // Examine walks a configuration step by step as a start does, and writes each step's outcome, then the smallest policy
-// that serves. It writes nothing to Vault, revokes the token that it has logged in for, leaves a wrapped secret ID as it is, and goes on after what a start would only warn of. The error is that of the
-// step that a start would end at, or says that permissions are missing.
+// that serves. It writes nothing to Vault, revokes the token that it has logged in for, leaves a wrapped secret ID as
+// it is, and goes on after what a start would only warn of. The error is that of the step that a start would end at, or
+// says that permissions are missing.
 func Examine(ctx context.Context, c Config, w io.Writer) error {
 	c.Logger = slog.New(slog.DiscardHandler) // what it would warn of is written here
 	c.Login.KeepWrapped = true
@@ -39,8 +40,10 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 	lookedUp, err := s.conn.CheckToken(ctx)
 	if wrapped := (login.Wrapped{}); errors.As(err, &wrapped) {
 		// To unwrap it would leave none for the start.
-		step("log-in", "not tried: the wrapped secret ID is as it was handed out, and good for "+login.Words(wrapped.Left)+"; it can be unwrapped once, which is left to the start")
-		fmt.Fprintf(w, "\nWhat comes after the log-in cannot be looked at without it. The smallest policy that serves:\n\n")
+		step("log-in", "not tried: the wrapped secret ID is as it was handed out, and good for "+
+			login.Words(wrapped.Left)+"; it can be unwrapped once, which is left to the start")
+		fmt.Fprintf(w, "\nWhat comes after the log-in cannot be looked at without it. The smallest policy that "+
+			"serves:\n\n")
 		for _, p := range s.places.All() {
 			fmt.Fprint(w, hcl(p))
 		}
@@ -89,11 +92,13 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 			}
 			switch {
 			case !known:
-				step("", fmt.Sprintf("%s on %s: not known, since the token may not ask (sys/capabilities-self)", what, n.path))
+				step("", fmt.Sprintf("%s on %s: not known, since the token may not ask (sys/capabilities-self)",
+					what, n.path))
 			case len(missed) == 0:
 				step("", fmt.Sprintf("%s on %s: yes", what, n.path))
 			case forSome(ctx, at, missed[0]):
-				step("", fmt.Sprintf("%s on %s: no, but for organisations that the policies name one by one; the others are answered 503", what, n.path))
+				step("", fmt.Sprintf("%s on %s: no, but for organisations that the policies name one by one; the "+
+					"others are answered 503", what, n.path))
 			case n.optional:
 				step("", fmt.Sprintf("%s on %s: no; %s", what, n.path, n.without))
 			default:

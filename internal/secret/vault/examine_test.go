@@ -22,14 +22,20 @@ func TestExamine(t *testing.T) {
 		want []string
 	}{
 		"a start would end": {Config{Token: "wrong"}, "refuses the token", []string{"reachable    yes"}},
-		"a log-in that fails": {Config{Login: login.Config{Method: login.AppRole, RoleID: "x", SecretID: "y", Mount: v.EnableAuth(t, "approle")}},
+		"a log-in that fails": {Config{Login: login.Config{Method: login.AppRole, RoleID: "x", SecretID: "y",
+			Mount: v.EnableAuth(t, "approle")}},
 			"refuses the log-in", []string{"reachable    yes"}},
 		"missing": {Config{Token: v.Token(t, vaulttest.PolicyOf(mount, "read", "create"), time.Hour)}, "MISSING",
-			[]string{"update on " + mount + "/data/0000000000000001: MISSING", "delete on " + mount + "/metadata/0000000000000001: MISSING", "; the token lasts for ", " and is renewed"}},
+			[]string{"update on " + mount + "/data/0000000000000001: MISSING",
+				"delete on " + mount + "/metadata/0000000000000001: MISSING", "; the token lasts for ",
+				" and is renewed"}},
 		"enough": {Config{Token: v.Token(t, vaulttest.Policy(mount), time.Hour)}, "",
-			[]string{"create, read, update on " + mount + "/data/0000000000000001: yes", "patch on " + mount + "/data/0000000000000001: no; works without"}},
-		"read only": {Config{Token: v.Token(t, vaulttest.PolicyOf(mount, "read"), time.Hour), Place: Place{ReadOnly: true}}, "", []string{"read on " + mount + "/data/0000000000000001: yes"}},
-		"a route":   {Config{Token: v.RootToken, Routes: map[id.ID]Place{org: {Path: "team/a"}}}, "", []string{`path "` + mount + `/data/team/a" {`, "does not end"}},
+			[]string{"create, read, update on " + mount + "/data/0000000000000001: yes",
+				"patch on " + mount + "/data/0000000000000001: no; works without"}},
+		"read only": {Config{Token: v.Token(t, vaulttest.PolicyOf(mount, "read"), time.Hour),
+			Place: Place{ReadOnly: true}}, "", []string{"read on " + mount + "/data/0000000000000001: yes"}},
+		"a route": {Config{Token: v.RootToken, Routes: map[id.ID]Place{org: {Path: "team/a"}}}, "",
+			[]string{`path "` + mount + `/data/team/a" {`, "does not end"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.conf.Address, tt.conf.Place.Mount, tt.conf.ClientTimeout = v.Address, mount, new(30*time.Second)
@@ -50,7 +56,8 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// The policy that is printed serves, and is the smallest: without any of its lines that may not be left out, it does not.
+// The policy that is printed serves, and is the smallest: without any of its lines that may not be
+// left out, it does not.
 func TestPolicyServes(t *testing.T) {
 	v := vaulttest.Shared(t)
 	eachLayout(t, func(t *testing.T, l kv2.Layout) {

@@ -40,7 +40,8 @@ func TestMissingCapability(t *testing.T) {
 			mount := v.MountKV(t)
 			v.Write(t, mount, org.String(), `{"a":"old"}`)
 			metadata := fmt.Sprintf("\npath %q { capabilities = [\"delete\"] }", mount+"/metadata/*")
-			s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, tt.has...)+metadata, time.Hour)})
+			s, log := open(t, v, Config{Place: Place{Mount: mount},
+				Token: v.Token(t, vaulttest.PolicyOf(mount, tt.has...)+metadata, time.Hour)})
 			log.want(t, "may not suffice", "lacks=", mount+"/data/*")
 			for call, err := range everyCall(t.Context(), s) {
 				if tt.fails(call) {
@@ -54,13 +55,15 @@ func TestMissingCapability(t *testing.T) {
 	}
 	t.Run("create", func(t *testing.T) {
 		mount := v.MountKV(t)
-		s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, "read", "update"), time.Hour)})
+		s, log := open(t, v, Config{Place: Place{Mount: mount},
+			Token: v.Token(t, vaulttest.PolicyOf(mount, "read", "update"), time.Hour)})
 		wantUnavailable(t, "Apply", errOf(s.Apply(t.Context(), org, set("a", "1"))), "permission denied", v)
 		log.want(t, `\"create\" on`)
 	})
 	t.Run("delete of metadata", func(t *testing.T) {
 		mount := v.MountKV(t)
-		s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update", "delete"), time.Hour)})
+		s, log := open(t, v, Config{Place: Place{Mount: mount},
+			Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update", "delete"), time.Hour)})
 		apply(t, s, set("a", "1"))
 		wantUnavailable(t, "Purge", s.Purge(t.Context(), org), "refused to remove their earlier versions", v)
 		wantKeys(t, s) // what could be deleted, was
@@ -68,7 +71,8 @@ func TestMissingCapability(t *testing.T) {
 	})
 	t.Run("delete of all", func(t *testing.T) {
 		mount := v.MountKV(t)
-		s, _ := open(t, v, Config{Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update"), time.Hour)})
+		s, _ := open(t, v, Config{Place: Place{Mount: mount},
+			Token: v.Token(t, vaulttest.PolicyOf(mount, "create", "read", "update"), time.Hour)})
 		apply(t, s, set("a", "1"))
 		wantUnavailable(t, "Purge", s.Purge(t.Context(), org), "permission denied", v)
 		wantKeys(t, s, "a")
@@ -240,7 +244,8 @@ func TestSilent(t *testing.T) {
 	f := newFront(t, v)
 	released := make(chan struct{})
 	t.Cleanup(func() { close(released) })
-	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)}, ClientTimeout: new(500 * time.Millisecond)})
+	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t)},
+		ClientTimeout: new(500 * time.Millisecond)})
 	silent := func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 		select {
 		case <-r.Context().Done():
@@ -279,7 +284,8 @@ func TestListenerNeverAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = New(t.Context(), Config{Address: "http://" + l.Addr().String(), ClientTimeout: new(100 * time.Millisecond)})
+	_, err = New(t.Context(), Config{Address: "http://" + l.Addr().String(),
+		ClientTimeout: new(100 * time.Millisecond)})
 	if err == nil || !strings.Contains(err.Error(), "did not answer within 100ms (--vault-client-timeout)") {
 		t.Errorf("New: %v", err)
 	}
@@ -291,8 +297,10 @@ func TestLostAnswer(t *testing.T) {
 	v := vaulttest.Shared(t)
 	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	for name, lose := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"connection":               cut,
-		"gateway":                  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		"connection": cut,
+		"gateway": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
 		"silence":                  func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"a new secret":             cut,
 		"a new secret, sent again": cut,
@@ -305,7 +313,8 @@ func TestLostAnswer(t *testing.T) {
 			if strings.HasSuffix(name, "sent again") {
 				retries = 2
 			}
-			s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, ClientTimeout: new(4 * time.Second), MaxRetries: &retries})
+			s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, ClientTimeout: new(4 * time.Second),
+				MaxRetries: &retries})
 			apply(t, s, set("a", "1"))
 			c := set("b", "2")
 			if strings.HasPrefix(name, "a new secret") {
@@ -326,7 +335,8 @@ func TestLostAnswer(t *testing.T) {
 				t.Errorf("version %d, want 2", got)
 			}
 			if want := int64(1 + min(retries, 1)); writes.Load() != want {
-				t.Errorf("%d writes, want %d: the one whose answer was lost, and the client's own repetition", writes.Load(), want)
+				t.Errorf("%d writes, want %d: the one whose answer was lost, and the client's own repetition",
+					writes.Load(), want)
 			}
 		})
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // errNoHistory answers where an organisation's secrets have their versions together.
-var errNoHistory = errs.New(errs.NotImplemented, "the organisation's secrets are kept in one entry of Vault, which has no history of a single one; with --vault-layout secret each has its own")
+var errNoHistory = errs.New(errs.NotImplemented, "the organisation's secrets are kept in one entry of Vault, which "+
+	"has no history of a single one; with --vault-layout secret each has its own")
 
 // keepsHistory says whether the organisation's layout is one that keeps a history of each secret.
 func (s *Store) keepsHistory(org id.ID) bool { return s.places.Layout(org) == kv2.LayoutSecret }
@@ -62,7 +63,8 @@ func (s *Store) ReadVersion(ctx context.Context, org id.ID, key string, version 
 }
 
 // Mark deletes, brings back or destroys versions of a secret.
-func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int, by string) (secret.Outcome, error) {
+func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int,
+	by string) (secret.Outcome, error) {
 	if err := s.mayRewrite(org); err != nil {
 		return secret.Outcome{}, err
 	}

@@ -117,7 +117,8 @@ func TestHistory(t *testing.T) {
 		back func()
 	}{
 		{"undelete in Vault", func() {
-			if status, b := v.Do(t, "PUT", mount+"/undelete/"+org.String()+"/"+key, map[string]any{"versions": []int{4}}); status >= 300 {
+			if status, b := v.Do(t, "PUT", mount+"/undelete/"+org.String()+"/"+key,
+				map[string]any{"versions": []int{4}}); status >= 300 {
 				t.Fatalf("%d %s", status, b)
 			}
 		}},
@@ -146,17 +147,20 @@ func TestHistory(t *testing.T) {
 			t.Errorf("%s: still deleted: %+v, %v", tt.name, deleted, err)
 		}
 	}
-	if got, want := shape(info()), `v5 by "fay": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true 5 "fay" true`; got != want {
+	if got, want := shape(info()),
+		`v5 by "fay": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true 5 "fay" true`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	apply(t, s, remove)
 	if _, err := s.Restore(t.Context(), org, key, 2, "eve"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := shape(info()), `v6 by "eve": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true 5 "" false 6 "eve" true`; got != want {
+	if got, want := shape(info()),
+		`v6 by "eve": 1 "ann" true 2 "bob" true 3 "" true 4 "eve" true 5 "" false 6 "eve" true`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if status, b := v.Do(t, "PUT", mount+"/destroy/"+org.String()+"/"+key, map[string]any{"versions": []int{1, 6}}); status >= 300 {
+	if status, b := v.Do(t, "PUT", mount+"/destroy/"+org.String()+"/"+key,
+		map[string]any{"versions": []int{1, 6}}); status >= 300 {
 		t.Fatalf("%d %s", status, b)
 	}
 	if _, err := s.Restore(t.Context(), org, key, 1, "eve"); !errs.Is(err, errs.NotFound) {
@@ -191,7 +195,8 @@ func TestDescribe(t *testing.T) {
 		if diff := cmp.Diff(d, info.Description); diff != "" || err != nil {
 			t.Errorf("(-want +got):\n%s%v", diff, err)
 		}
-		if e := v.Read(t, mount, org.String()+"/a"); e.Metadata.CustomMetadata["owner"] != "team" || e.Metadata.Version != 1 {
+		if e := v.Read(t, mount, org.String()+"/a"); e.Metadata.CustomMetadata["owner"] != "team" ||
+			e.Metadata.Version != 1 {
 			t.Errorf("the entry's metadata: %+v", e.Metadata)
 		}
 	}
@@ -205,8 +210,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestForGood has secrets that were deleted too long ago, and more than are kept: both go, with all their versions, and what was set
-// anew or undeleted in Vault itself meanwhile stays.
+// TestForGood has secrets that were deleted too long ago, and more than are kept: both go, with all their versions, and
+// what was set anew or undeleted in Vault itself meanwhile stays.
 func TestForGood(t *testing.T) {
 	v := vaulttest.Shared(t)
 	s, mount, _ := perSecret(t, v)
@@ -259,10 +264,12 @@ func TestOrphans(t *testing.T) {
 			vault.ServeHTTP(w, r)
 		})
 		var out bytes.Buffer
-		if err := Examine(t.Context(), Config{Place: Place{Mount: mount, Layout: LayoutSecret}, Token: v.RootToken, Address: f.URL}, &out); err != nil {
+		if err := Examine(t.Context(), Config{Place: Place{Mount: mount, Layout: LayoutSecret}, Token: v.RootToken,
+			Address: f.URL}, &out); err != nil {
 			t.Fatal(err)
 		}
-		return strings.Contains(out.String(), "/metadata/"+org.String()+": Vault holds 1 parts, with values, of changes that were never made")
+		return strings.Contains(out.String(),
+			"/metadata/"+org.String()+": Vault holds 1 parts, with values, of changes that were never made")
 	}
 	if tells(0) || !tells(10*time.Minute) {
 		t.Errorf("a check tells of it at once: %v, and later: %v", tells(0), tells(10*time.Minute))
@@ -274,7 +281,8 @@ func TestOrphans(t *testing.T) {
 		if err := s.secret.Sweep(t.Context(), org, time.Now().Add(tt.after)); err != nil {
 			t.Fatal(err)
 		}
-		if status, _ := v.Do(t, "GET", mount+"/data/"+org.String()+strings.ReplaceAll(part, "%", "%25"), nil); status != tt.want {
+		if status, _ := v.Do(t, "GET", mount+"/data/"+org.String()+strings.ReplaceAll(part, "%", "%25"),
+			nil); status != tt.want {
 			t.Errorf("after %s: %d, want %d", tt.after, status, tt.want)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 // maxExamined bounds how many entries of a place are looked at one by one.
 const maxExamined = 200
 
-// examineKeeping warns of what Vault deletes by itself: after a time, or since it keeps one version and no more. The mount
-// may say so, and any entry for itself.
+// examineKeeping warns of what Vault deletes by itself: after a time, or since it keeps one version and no more. The
+// mount may say so, and any entry for itself.
 func (s *Store) examineKeeping(ctx context.Context, p Place) (warnings []string, err error) {
 	at := p.Example(s.conn)
 	mount, known, err := at.Keeping(ctx)
@@ -25,7 +25,8 @@ func (s *Store) examineKeeping(ctx context.Context, p Place) (warnings []string,
 	case err != nil:
 		return nil, err
 	case !known:
-		warnings = append(warnings, fmt.Sprintf("whether Vault deletes secrets by itself after a time is not known: the token may not read %s/config", p.Mount))
+		warnings = append(warnings, fmt.Sprintf("whether Vault deletes secrets by itself after a time is not known: "+
+			"the token may not read %s/config", p.Mount))
 	default:
 		warnings = append(warnings, mountKeeping(p, mount)...)
 	}
@@ -47,7 +48,8 @@ func (s *Store) examineKeeping(ctx context.Context, p Place) (warnings []string,
 		}
 		if found {
 			set := "vault kv metadata put -mount=" + p.Mount + " %s " + e
-			warnings = append(warnings, keeping(p, m.Keeping, at.In("data"), fmt.Sprintf(set, "-delete-version-after=0s"), fmt.Sprintf(set, "-max-versions=10"))...)
+			warnings = append(warnings, keeping(p, m.Keeping, at.In("data"),
+				fmt.Sprintf(set, "-delete-version-after=0s"), fmt.Sprintf(set, "-max-versions=10"))...)
 		}
 	}
 	return warnings, nil
@@ -70,14 +72,17 @@ func mountKeeping(p Place, k kv2.Keeping) []string {
 // keeping is what to say of the settings of a mount or an entry, and how to change them.
 func keeping(p Place, k kv2.Keeping, where, noEnd, more string) (warnings []string) {
 	if after, ends := k.Ends(); ends {
-		w := fmt.Sprintf("%s: Vault deletes a value %s after it was written (delete_version_after), whether or not it is in use", where, login.Words(after))
+		w := fmt.Sprintf("%s: Vault deletes a value %s after it was written (delete_version_after), whether or not "+
+			"it is in use", where, login.Words(after))
 		if p.Layout == kv2.LayoutSecret {
 			w += ", and with it what tells of changes under way and of deleted secrets"
 		}
-		warnings = append(warnings, w+"; turn that off with: "+noEnd+"; and set anew what was written before, which ends all the same")
+		warnings = append(warnings, w+"; turn that off with: "+noEnd+
+			"; and set anew what was written before, which ends all the same")
 	}
 	if k.MaxVersions == 1 && p.Layout == kv2.LayoutSecret {
-		warnings = append(warnings, fmt.Sprintf("%s: Vault keeps one version of a secret (max_versions), so that no earlier one can be brought back; keep more with: %s", where, more))
+		warnings = append(warnings, fmt.Sprintf("%s: Vault keeps one version of a secret (max_versions), so that no "+
+			"earlier one can be brought back; keep more with: %s", where, more))
 	}
 	return warnings
 }
@@ -95,8 +100,9 @@ func (s *Store) examineJournals(ctx context.Context, p Place) (warnings []string
 			break
 		}
 		if left > 0 {
-			warnings = append(warnings, fmt.Sprintf("%s: Vault holds %d parts, with values, of changes that were never made, since a server ended in them; "+
-				"an influxd that serves the organisation removes them within a quarter of an hour", at.In("metadata"), left))
+			warnings = append(warnings, fmt.Sprintf("%s: Vault holds %d parts, with values, of changes that were "+
+				"never made, since a server ended in them; an influxd that serves the organisation removes them "+
+				"within a quarter of an hour", at.In("metadata"), left))
 		}
 	}
 	if conn.Is(err, conn.Denied) {

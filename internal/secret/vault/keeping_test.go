@@ -10,8 +10,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestKeeping has Vault delete by itself, for a mount and for an entry: the examination finds that out, and what it says to
-// do about it helps.
+// TestKeeping has Vault delete by itself, for a mount and for an entry: the examination finds that out, and what it
+// says to do about it helps.
 func TestKeeping(t *testing.T) {
 	v := vaulttest.Shared(t)
 	eachLayout(t, func(t *testing.T, l kv2.Layout) {
@@ -59,7 +59,8 @@ func TestKeeping(t *testing.T) {
 		if strings.Contains(log.String(), "WARN") {
 			t.Errorf("the first start warned:\n%s", log)
 		}
-		if _, log := open(t, v, Config{Place: p}); !strings.Contains(log.String(), "Vault deletes a value 26 hours after") {
+		if _, log := open(t, v, Config{Place: p}); !strings.Contains(log.String(),
+			"Vault deletes a value 26 hours after") {
 			t.Errorf("a start does not warn:\n%s", log)
 		}
 		// As it says.
@@ -73,12 +74,14 @@ func TestKeeping(t *testing.T) {
 			t.Errorf("it does not know:\n%s", out)
 		}
 		apply(t, s, set("db", "2"))
-		if status, answer := v.Do(t, "GET", mount+"/data/"+entry, nil); !strings.Contains(string(answer), `"deletion_time":""`) {
+		if status, answer := v.Do(t, "GET", mount+"/data/"+entry, nil); !strings.Contains(string(answer),
+			`"deletion_time":""`) {
 			t.Errorf("what is written now ends all the same: %d, %s", status, answer)
 		}
 
 		// Who may not look is told so.
-		if out := examined(v.Token(t, policy(p), time.Hour)); !strings.Contains(out, "the token may not read "+mount+"/config") {
+		if out := examined(v.Token(t, policy(p), time.Hour)); !strings.Contains(out,
+			"the token may not read "+mount+"/config") {
 			t.Errorf("it does not say that it does not know:\n%s", out)
 		}
 	})

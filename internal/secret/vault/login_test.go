@@ -26,7 +26,8 @@ func appRole(t *testing.T, v *vaulttest.Server, mount, ttl string) login.Config 
 func appRoleWith(t *testing.T, v *vaulttest.Server, policy, ttl string) login.Config {
 	t.Helper()
 	at := v.EnableAuth(t, "approle")
-	roleID, secretID := v.AppRole(t, at, map[string]any{"token_policies": v.WritePolicy(t, policy), "token_ttl": ttl, "token_max_ttl": "1h"})
+	roleID, secretID := v.AppRole(t, at, map[string]any{"token_policies": v.WritePolicy(t, policy), "token_ttl": ttl,
+		"token_max_ttl": "1h"})
 	return login.Config{Method: login.AppRole, Mount: at, RoleID: roleID, SecretID: secretID}
 }
 
@@ -63,12 +64,14 @@ func TestLogInRefusedAtStart(t *testing.T) {
 		"half a setting":  {login.Config{Method: login.AppRole}, "--vault-auth-role-id"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := New(t.Context(), Config{Address: v.Address, Place: Place{Mount: mount}, Login: tt.conf, Wait: time.Minute, Logger: new(logs).logger()})
+			s, err := New(t.Context(), Config{Address: v.Address, Place: Place{Mount: mount}, Login: tt.conf,
+				Wait: time.Minute, Logger: new(logs).logger()})
 			if err == nil {
 				s.Close()
 				t.Fatal("it started")
 			}
-			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), wrong.SecretID) || strings.Contains(err.Error(), "\n") {
+			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), wrong.SecretID) ||
+				strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
 			}
 		})
@@ -98,7 +101,8 @@ func TestDeniedWithAMethod(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	conf := appRole(t, v, "elsewhere", "1h")
-	v.ConfigureAuth(t, conf.Mount, "role/r", map[string]any{"token_policies": v.WritePolicy(t, vaulttest.PolicyOf(mount, "update"))})
+	v.ConfigureAuth(t, conf.Mount, "role/r",
+		map[string]any{"token_policies": v.WritePolicy(t, vaulttest.PolicyOf(mount, "update"))})
 	s, _ := openAs(t, v, Config{Place: Place{Mount: mount}, Login: conf})
 	for range 5 {
 		if _, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Unavailable) {
@@ -151,8 +155,8 @@ func TestResetConnections(t *testing.T) {
 	}
 }
 
-// TestRenewedWithMountedCAPath has VAULT_CAPATH name a folder that Kubernetes mounts. The client that renews the token is a
-// copy, for which Vault's own library reads its variables anew.
+// TestRenewedWithMountedCAPath has VAULT_CAPATH name a folder that Kubernetes mounts. The client that renews the token
+// is a copy, for which Vault's own library reads its variables anew.
 func TestRenewedWithMountedCAPath(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
@@ -176,7 +180,8 @@ func TestRevokedInANamespace(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
 	mount := v.MountKV(t)
-	conf := Config{Address: f.URL, Place: Place{Mount: mount}, Login: appRole(t, v, mount, "1h"), Routes: map[id.ID]Place{org: {Namespace: "eu"}}}
+	conf := Config{Address: f.URL, Place: Place{Mount: mount}, Login: appRole(t, v, mount, "1h"),
+		Routes: map[id.ID]Place{org: {Namespace: "eu"}}}
 	l := new(logs)
 	conf.Logger = l.logger()
 	s, err := New(t.Context(), conf)

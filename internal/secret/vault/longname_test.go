@@ -10,8 +10,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestLongNames has a Vault that keeps its entries in files, whose names are longer than those of the secrets and bounded. What does
-// not fit is refused, and is no fault of Vault's; others go on.
+// TestLongNames has a Vault that keeps its entries in files, whose names are longer than those of the secrets and
+// bounded. What does not fit is refused, and is no fault of Vault's; others go on.
 func TestLongNames(t *testing.T) {
 	v := vaulttest.Start(t, vaulttest.Persistent(t))
 	s, _ := open(t, v, Config{Place: Place{Layout: kv2.LayoutSecret}})
@@ -22,9 +22,11 @@ func TestLongNames(t *testing.T) {
 			t.Errorf("%s: %v (%s), want %q", what, err, errs.CodeOf(err), errs.RequestTooLarge)
 		}
 	}
-	for _, long := range []string{strings.Repeat("n", 120), strings.Repeat("é", 100), "db/" + strings.Repeat("n", 300) + "/password"} {
+	for _, long := range []string{strings.Repeat("n", 120), strings.Repeat("é", 100),
+		"db/" + strings.Repeat("n", 300) + "/password"} {
 		refused("a set", errOf(s.Apply(t.Context(), org, set(long, "1"))))
-		refused("a change with others", errOf(s.Apply(t.Context(), org, secret.Change{Set: set(long, "1", "other", "1").Set, Delete: []string{"kept"}})))
+		refused("a change with others", errOf(s.Apply(t.Context(), org,
+			secret.Change{Set: set(long, "1", "other", "1").Set, Delete: []string{"kept"}})))
 		wantKeys(t, s, "kept")
 		for call, err := range map[string]error{
 			"Get": errOf(secret.Get(t.Context(), s, org, long)), "Info": errOf(s.Info(t.Context(), org, long)),

@@ -14,8 +14,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestLostToAnother loses a write's answer, or the write, and has another server write the same secret before anybody looks.
-// What was made is not made again over it, and what was not is made on top of it.
+// TestLostToAnother loses a write's answer, or the write, and has another server write the same secret before anybody
+// looks. What was made is not made again over it, and what was not is made on top of it.
 func TestLostToAnother(t *testing.T) { eachLayout(t, lostToAnother) }
 
 func lostToAnother(t *testing.T, l kv2.Layout) {
@@ -30,18 +30,19 @@ func lostToAnother(t *testing.T, l kv2.Layout) {
 		want    string // the value in the end
 		unsure  bool
 	}{
-		"made":                       {made: true, want: "theirs"},
-		"made, known":                {known: true, made: true, want: "theirs"},
-		"made, sent again":           {made: true, retries: 2, want: "theirs"},
-		"made, known, sent again":    {known: true, made: true, retries: 2, want: "theirs"},
-		"not made":                   {want: "ours"},
-		"not made, known":            {known: true, want: "ours"},
-		"not made, sent again":       {retries: 2, want: "ours"},
-		"removed":                    {made: true, remove: true, want: "theirs"},
-		"removed, sent again":        {made: true, remove: true, retries: 2, want: "theirs"},
-		"made, not to be seen":       {made: true, after: "destroy", want: "theirs", unsure: true},
-		"made, deleted in Vault":     {known: true, made: true, after: "delete", want: "theirs", unsure: true},
-		"made, not to be seen again": {known: true, made: true, retries: 2, after: "destroy", want: "theirs", unsure: true},
+		"made":                    {made: true, want: "theirs"},
+		"made, known":             {known: true, made: true, want: "theirs"},
+		"made, sent again":        {made: true, retries: 2, want: "theirs"},
+		"made, known, sent again": {known: true, made: true, retries: 2, want: "theirs"},
+		"not made":                {want: "ours"},
+		"not made, known":         {known: true, want: "ours"},
+		"not made, sent again":    {retries: 2, want: "ours"},
+		"removed":                 {made: true, remove: true, want: "theirs"},
+		"removed, sent again":     {made: true, remove: true, retries: 2, want: "theirs"},
+		"made, not to be seen":    {made: true, after: "destroy", want: "theirs", unsure: true},
+		"made, deleted in Vault":  {known: true, made: true, after: "delete", want: "theirs", unsure: true},
+		"made, not to be seen again": {known: true, made: true, retries: 2, after: "destroy", want: "theirs",
+			unsure: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.remove && l == kv2.LayoutSecret {
@@ -71,7 +72,8 @@ func lostToAnother(t *testing.T, l kv2.Layout) {
 				}
 				apply(t, other, set("k", "theirs"))
 				if tt.after != "" {
-					v.Do(t, "PUT", strings.Replace(path, "/data/", "/"+tt.after+"/", 1), map[string]any{"versions": []int{2}})
+					v.Do(t, "PUT", strings.Replace(path, "/data/", "/"+tt.after+"/", 1),
+						map[string]any{"versions": []int{2}})
 				}
 				panic(http.ErrAbortHandler)
 			})

@@ -19,7 +19,8 @@ import (
 // requests go by one connection (HTTP/2).
 func TestDeadConnections(t *testing.T) {
 	authority := vaulttest.NewAuthority(t, "servers")
-	for name, v := range map[string]*vaulttest.Server{"HTTP/1.1": vaulttest.Shared(t), "TLS": vaulttest.Start(t, vaulttest.WithTLS(t, authority, nil))} {
+	for name, v := range map[string]*vaulttest.Server{"HTTP/1.1": vaulttest.Shared(t),
+		"TLS": vaulttest.Start(t, vaulttest.WithTLS(t, authority, nil))} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := vaulttest.Network(t, v)
@@ -57,8 +58,8 @@ func wantKeysOf(t *testing.T, s *Store, want string) {
 	}
 }
 
-// TestWaitersAreReleased has calls under way while Vault falls silent. They end when that has been found out, and do not
-// wait for their own time, which here is more than the test has.
+// TestWaitersAreReleased has calls under way while Vault falls silent. They end when that has been found out, and do
+// not wait for their own time, which here is more than the test has.
 func TestWaitersAreReleased(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.Shared(t)
@@ -73,7 +74,8 @@ func TestWaitersAreReleased(t *testing.T) {
 			wantUnavailable(t, "Get", err, "the secret store did not answer in time", v)
 		})
 		wg.Go(func() {
-			wantUnavailable(t, "Apply", errOf(s.Apply(t.Context(), org, set(fmt.Sprint(i), "1"))), "the secret store did not answer in time", v)
+			wantUnavailable(t, "Apply", errOf(s.Apply(t.Context(), org, set(fmt.Sprint(i), "1"))),
+				"the secret store did not answer in time", v)
 		})
 	}
 	wg.Wait()
@@ -87,7 +89,8 @@ func TestWaitersAreReleased(t *testing.T) {
 // once, until Vault is reached again.
 func TestBalancer(t *testing.T) {
 	v := vaulttest.Shared(t)
-	for status, says := range map[int]string{502: "cannot be reached", 503: "cannot be reached", 504: "cannot be reached", 429: "is busy"} {
+	for status, says := range map[int]string{502: "cannot be reached", 503: "cannot be reached",
+		504: "cannot be reached", 429: "is busy"} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
 			f := newFront(t, v)

@@ -18,8 +18,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestMissingCapabilities takes each capability out of the policy in turn. What needs it is refused and nothing else is, the
-// log names the path and the capability, and no change is made by half.
+// TestMissingCapabilities takes each capability out of the policy in turn. What needs it is refused and nothing else
+// is, the log names the path and the capability, and no change is made by half.
 func TestMissingCapabilities(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for _, tt := range []struct {
@@ -43,12 +43,15 @@ func TestMissingCapabilities(t *testing.T) {
 			apply(t, whole, secret.Change{Delete: []string{"gone"}})
 			var policy strings.Builder
 			for _, n := range rules(p, true) {
-				has := slices.DeleteFunc(slices.Clone(n.capabilities), func(c string) bool { return n.kind == tt.kind && c == tt.lacks })
+				has := slices.DeleteFunc(slices.Clone(n.capabilities), func(c string) bool {
+					return n.kind == tt.kind && c == tt.lacks
+				})
 				if len(has) > 0 {
 					fmt.Fprintf(&policy, "path %q { capabilities = [%s] }\n", n.path, quoted(has))
 				}
 			}
-			s, log := open(t, v, Config{Place: p, Token: v.Token(t, policy.String(), time.Hour), ClientTimeout: new(5 * time.Second)})
+			s, log := open(t, v, Config{Place: p, Token: v.Token(t, policy.String(), time.Hour),
+				ClientTimeout: new(5 * time.Second)})
 			_, list := s.Keys(t.Context(), org)
 			_, get := secret.Get(t.Context(), s, org, "old")
 			_, info := s.Info(t.Context(), org, "old")
@@ -114,7 +117,8 @@ func TestOthersEntries(t *testing.T) {
 	apply(t, s, secret.Change{Delete: []string{"theirs", "number", "bad", "b%61d", "%strongroom/note"}})
 	wantKeys(t, s, "db/plain", "number", "theirs")
 	apply(t, s, set("number", "one"))
-	if got := texts(v.Read(t, mount, org.String()+"/number").Data); cmp.Diff(map[string]string{"value": `"one"`}, got) != "" {
+	if got := texts(v.Read(t, mount, org.String()+"/number").Data); cmp.Diff(map[string]string{"value": `"one"`},
+		got) != "" {
 		t.Errorf("a foreign entry that was set holds %v", got)
 	}
 
@@ -143,7 +147,8 @@ func TestOthersEntries(t *testing.T) {
 	}
 }
 
-// TestVersionsOfSecrets wants no new version where nothing changes, on mounts that take no write without check-and-set too.
+// TestVersionsOfSecrets wants no new version where nothing changes, on mounts that take no write
+// without check-and-set too.
 func TestVersionsOfSecrets(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for _, required := range []bool{false, true} {
@@ -165,15 +170,16 @@ func TestVersionsOfSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretTooLarge has a Vault that takes entries of 64 KiB. What does not fit is refused with the limit, also in a change of
-// several names, of which nothing is made; many secrets that fit do, where one entry would be too large.
+// TestSecretTooLarge has a Vault that takes entries of 64 KiB. What does not fit is refused with the limit, also in a
+// change of several names, of which nothing is made; many secrets that fit do, where one entry would be too large.
 func TestSecretTooLarge(t *testing.T) {
 	v := vaulttest.Start(t, vaulttest.WithValueLimit(64<<10))
 	s, _ := open(t, v, Config{Place: Place{Layout: LayoutSecret}, MaxRetries: new(0)})
 	large, fits := strings.Repeat("x", 100<<10), strings.Repeat("x", 60<<10)
 	for _, c := range []secret.Change{set("large", large), set("large", large, "small", "1")} {
 		_, err := s.Apply(t.Context(), org, c)
-		if !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "max_entry_size") || strings.Contains(errs.Message(err), "vault-layout") {
+		if !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "max_entry_size") ||
+			strings.Contains(errs.Message(err), "vault-layout") {
 			t.Errorf("%d names: %v (%s)", len(c.Set), err, errs.CodeOf(err))
 		}
 		wantKeys(t, s)
@@ -183,7 +189,8 @@ func TestSecretTooLarge(t *testing.T) {
 	// At the limit, to the byte: a change of several names that is taken is carried out.
 	for n := 65<<10 - 300; n < 65<<10; n += 37 {
 		value := strings.Repeat("x", n)
-		if _, err := s.Apply(t.Context(), org, set("edge", value, "beside", fmt.Sprint(n))); errs.Is(err, errs.RequestTooLarge) {
+		if _, err := s.Apply(t.Context(), org, set("edge", value, "beside", fmt.Sprint(n))); errs.Is(err,
+			errs.RequestTooLarge) {
 			continue
 		} else if err != nil {
 			t.Fatalf("%d bytes: %v", n, err)
@@ -192,11 +199,13 @@ func TestSecretTooLarge(t *testing.T) {
 			t.Fatalf("%d bytes were taken and are not in the entry", n)
 		}
 	}
-	if status, body := v.Do(t, "LIST", "secret/metadata/"+org.String()+"/%25strongroom/journal", nil); status != http.StatusNotFound {
+	if status, body := v.Do(t, "LIST", "secret/metadata/"+org.String()+"/%25strongroom/journal",
+		nil); status != http.StatusNotFound {
 		t.Errorf("journals are left: %d %s", status, body)
 	}
 	one, _ := open(t, v, Config{MaxRetries: new(0)})
-	if _, err := one.Apply(t.Context(), org, set("a", fits, "b", fits)); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), "--vault-layout secret") {
+	if _, err := one.Apply(t.Context(), org, set("a", fits, "b", fits)); !errs.Is(err, errs.RequestTooLarge) ||
+		!strings.Contains(errs.Message(err), "--vault-layout secret") {
 		t.Errorf("in one entry: %v", err)
 	}
 }
@@ -236,8 +245,8 @@ func TestRequestsOfSecrets(t *testing.T) {
 	}
 }
 
-// TestSetsTogether has single sets that wait together: they go out at once, each with an outcome of its own, and of the same
-// name the last one is there in the end.
+// TestSetsTogether has single sets that wait together: they go out at once, each with an outcome of its own, and of the
+// same name the last one is there in the end.
 func TestSetsTogether(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
@@ -247,7 +256,8 @@ func TestSetsTogether(t *testing.T) {
 	wg.Go(func() { apply(t, s, set("first", "1")) })
 	<-hold
 	for i, c := range []secret.Change{
-		set("a", "1"), set("b", "1"), set("same", "1"), set("same", "2"), set("same", "3", "with", "3"), {Delete: []string{"b"}},
+		set("a", "1"), set("b", "1"), set("same", "1"), set("same", "2"), set("same", "3", "with", "3"),
+		{Delete: []string{"b"}},
 	} {
 		wg.Go(func() { apply(t, s, c) })
 		waitFor(t, func() bool { return s.layout(org).Waiting(org) == i+1 })
@@ -260,8 +270,8 @@ func TestSetsTogether(t *testing.T) {
 	}
 }
 
-// TestLargeChangeInTime has a change that is committed in its caller's time and takes longer to be carried out: he is told in
-// time that it is made, and so it is, for everybody.
+// TestLargeChangeInTime has a change that is committed in its caller's time and takes longer to be carried out: he is
+// told in time that it is made, and so it is, for everybody.
 func TestLargeChangeInTime(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)

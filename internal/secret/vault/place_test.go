@@ -20,23 +20,31 @@ func TestPlacesRefused(t *testing.T) {
 		conf Config
 		want string
 	}{
-		"one entry for all":     {Config{Place: Place{Path: "influxdb"}}, "puts all organisations into one entry"},
-		"another brace":         {Config{Place: Place{Path: "{org}/{bucket}"}}, "braces"},
-		"an empty segment":      {Config{Place: Place{Path: "a//{org}"}}, "--vault-path"},
-		"a line break":          {Config{Place: Place{Path: "a\n/{org}"}}, "--vault-path"},
-		"a route's bad mount":   {Config{Routes: map[id.ID]Place{org: {Mount: "a/../b"}}}, "031c8cbefe101000"},
-		"names without names":   {Config{Place: Place{Path: "{orgName}"}}, "{orgName} cannot be used"},
-		"no such layout":        {Config{Place: Place{Layout: "flat"}}, "--vault-layout"},
-		"all below one":         {Config{Place: Place{Path: "x/{org}", Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: "x"}}}, "lies below"},
-		"one below another":     {Config{Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret}, otherOrg: {Path: "x/y"}}}, "lies below"},
-		"below a folder of IDs": {Config{Place: Place{Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: otherOrg.String() + "/x"}}}, "lies below"},
-		"two routes, one path":  {Config{Routes: map[id.ID]Place{org: {Path: "x"}, otherOrg: {Path: "x", ReadOnly: true}}}, "can be one place"},
-		"two routes, one path, two layouts": {Config{Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret}, otherOrg: {Path: "/x/"}}},
+		"one entry for all":   {Config{Place: Place{Path: "influxdb"}}, "puts all organisations into one entry"},
+		"another brace":       {Config{Place: Place{Path: "{org}/{bucket}"}}, "braces"},
+		"an empty segment":    {Config{Place: Place{Path: "a//{org}"}}, "--vault-path"},
+		"a line break":        {Config{Place: Place{Path: "a\n/{org}"}}, "--vault-path"},
+		"a route's bad mount": {Config{Routes: map[id.ID]Place{org: {Mount: "a/../b"}}}, "031c8cbefe101000"},
+		"names without names": {Config{Place: Place{Path: "{orgName}"}}, "{orgName} cannot be used"},
+		"no such layout":      {Config{Place: Place{Layout: "flat"}}, "--vault-layout"},
+		"all below one": {Config{Place: Place{Path: "x/{org}", Layout: LayoutSecret},
+			Routes: map[id.ID]Place{org: {Path: "x"}}}, "lies below"},
+		"one below another": {Config{Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret},
+			otherOrg: {Path: "x/y"}}}, "lies below"},
+		"below a folder of IDs": {Config{Place: Place{Layout: LayoutSecret},
+			Routes: map[id.ID]Place{org: {Path: otherOrg.String() + "/x"}}}, "lies below"},
+		"two routes, one path": {Config{Routes: map[id.ID]Place{org: {Path: "x"},
+			otherOrg: {Path: "x", ReadOnly: true}}}, "can be one place"},
+		"two routes, one path, two layouts": {Config{Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret},
+			otherOrg: {Path: "/x/"}}},
 			"can be one place"},
-		"another's ID":           {Config{Routes: map[id.ID]Place{org: {Path: otherOrg.String()}}}, "can be one place"},
-		"another's ID, deeper":   {Config{Place: Place{Path: "a/{org}/b"}, Routes: map[id.ID]Place{org: {Path: "a/" + otherOrg.String() + "/b"}}}, "can be one place"},
-		"another's ID in a word": {Config{Place: Place{Path: "a/x-{org}-y"}, Routes: map[id.ID]Place{org: {Path: "a/x-" + otherOrg.String() + "-y"}}}, "can be one place"},
-		"the ID of a route":      {Config{Routes: map[id.ID]Place{org: {Path: otherOrg.String()}, otherOrg: {Path: "{org}"}}}, "can be one place"},
+		"another's ID": {Config{Routes: map[id.ID]Place{org: {Path: otherOrg.String()}}}, "can be one place"},
+		"another's ID, deeper": {Config{Place: Place{Path: "a/{org}/b"},
+			Routes: map[id.ID]Place{org: {Path: "a/" + otherOrg.String() + "/b"}}}, "can be one place"},
+		"another's ID in a word": {Config{Place: Place{Path: "a/x-{org}-y"},
+			Routes: map[id.ID]Place{org: {Path: "a/x-" + otherOrg.String() + "-y"}}}, "can be one place"},
+		"the ID of a route": {Config{Routes: map[id.ID]Place{org: {Path: otherOrg.String()},
+			otherOrg: {Path: "{org}"}}}, "can be one place"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.conf.Address, tt.conf.Token = "http://127.0.0.1:1", "t"
@@ -52,12 +60,15 @@ func TestPlacesApart(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
 	for name, c := range map[string]Config{
-		"one's own folder":  {Place: Place{Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: "{org}/x"}}},
-		"a longer name":     {Place: Place{Path: "x/{org}"}, Routes: map[id.ID]Place{org: {Path: "xx", Layout: LayoutSecret}}},
-		"its own ID":        {Routes: map[id.ID]Place{org: {Path: org.String()}}},
-		"no ID":             {Routes: map[id.ID]Place{org: {Path: "team"}, otherOrg: {Path: "{org}"}}},
-		"names, which tell": {Place: Place{Path: "{orgName}"}, Routes: map[id.ID]Place{org: {Path: "team"}}, OrgName: named(nil)},
-		"another namespace": {Place: Place{Path: "x/{org}"}, Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret, Mount: "other"}}},
+		"one's own folder": {Place: Place{Layout: LayoutSecret}, Routes: map[id.ID]Place{org: {Path: "{org}/x"}}},
+		"a longer name": {Place: Place{Path: "x/{org}"},
+			Routes: map[id.ID]Place{org: {Path: "xx", Layout: LayoutSecret}}},
+		"its own ID": {Routes: map[id.ID]Place{org: {Path: org.String()}}},
+		"no ID":      {Routes: map[id.ID]Place{org: {Path: "team"}, otherOrg: {Path: "{org}"}}},
+		"names, which tell": {Place: Place{Path: "{orgName}"}, Routes: map[id.ID]Place{org: {Path: "team"}},
+			OrgName: named(nil)},
+		"another namespace": {Place: Place{Path: "x/{org}"},
+			Routes: map[id.ID]Place{org: {Path: "x", Layout: LayoutSecret, Mount: "other"}}},
 	} {
 		c.Address, c.Token, c.Place.Mount = v.Address, v.RootToken, mount
 		if s, err := c.store(); err != nil {
@@ -78,7 +89,8 @@ func TestNamespacesThatAreNone(t *testing.T) {
 	v := vaulttest.Shared(t)
 	c := Config{Address: v.Address, Token: v.RootToken, Place: Place{Mount: v.MountKV(t), Path: "x/{org}"},
 		Routes: map[id.ID]Place{org: {Path: "team", Namespace: "a"}, otherOrg: {Path: "team", Namespace: "b"}}}
-	if _, err := New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "without them") || !strings.Contains(err.Error(), "can be one place") {
+	if _, err := New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "without them") ||
+		!strings.Contains(err.Error(), "can be one place") {
 		t.Errorf("it starts: %v", err)
 	}
 }
@@ -87,9 +99,10 @@ func TestNamespacesThatAreNone(t *testing.T) {
 func TestPlacesMeet(t *testing.T) {
 	v := vaulttest.Shared(t)
 	const third id.ID = 0x031c8cbefe101002
-	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t), Path: "t/{orgName}"}, OrgName: named(nil), Routes: map[id.ID]Place{
-		org: {Path: "t/team"}, otherOrg: {Path: "t/{orgName}/x", Layout: LayoutOrg},
-	}})
+	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t), Path: "t/{orgName}"}, OrgName: named(nil),
+		Routes: map[id.ID]Place{
+			org: {Path: "t/team"}, otherOrg: {Path: "t/{orgName}/x", Layout: LayoutOrg},
+		}})
 	for _, tt := range []struct {
 		a     id.ID
 		aName string
@@ -144,7 +157,8 @@ func TestNamesInPaths(t *testing.T) {
 		t.Errorf("Purge of an organisation that is gone: %v", err)
 	}
 	for _, name := range []string{"100%25", "a%20b"} {
-		if status, body := v.Do(t, "GET", mount+"/metadata/db/"+name+"/"+org.String(), nil); status != http.StatusNotFound {
+		if status, body := v.Do(t, "GET", mount+"/metadata/db/"+name+"/"+org.String(),
+			nil); status != http.StatusNotFound {
 			t.Errorf("its secrets are still there: %d %s", status, body)
 		}
 	}
@@ -165,7 +179,8 @@ func TestRoutes(t *testing.T) {
 	mount, other := v.MountKV(t), v.MountKV(t)
 	v.Write(t, other, "team/a", `{"theirs":"x"}`)
 	token := v.Token(t, vaulttest.Policy(mount)+"\n"+vaulttest.PolicyOf(other, "read"), time.Hour)
-	s, log := open(t, v, Config{Token: token, Place: Place{Mount: mount, Path: "p/{org}"}, Routes: map[id.ID]Place{otherOrg: {Mount: other, Path: "team/a", ReadOnly: true}}})
+	s, log := open(t, v, Config{Token: token, Place: Place{Mount: mount, Path: "p/{org}"},
+		Routes: map[id.ID]Place{otherOrg: {Mount: other, Path: "team/a", ReadOnly: true}}})
 	if strings.Contains(log.String(), "may not suffice") {
 		t.Errorf("policies that suffice are doubted:\n%s", log)
 	}
@@ -194,7 +209,8 @@ func TestNamespaces(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
 	mount := v.MountKV(t)
-	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount, Namespace: "/team/"}, Routes: map[id.ID]Place{otherOrg: {Namespace: "team/b"}}})
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount, Namespace: "/team/"},
+		Routes: map[id.ID]Place{otherOrg: {Namespace: "team/b"}}})
 	seen := make(map[string]string)
 	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
 		seen[r.URL.Path] = r.Header.Get("X-Vault-Namespace") + " " + r.Header.Get("X-Vault-Token")
@@ -237,13 +253,15 @@ func TestPolicyOfPlaces(t *testing.T) {
 }
 
 func TestParseRoute(t *testing.T) {
-	for _, text := range []string{"", "031c8cbefe101000", "x mount=a", "031c8cbefe101000 mount=", "031c8cbefe101000 mount", "031c8cbefe101000 readonly", "031c8cbefe101000 layout=flat"} {
+	for _, text := range []string{"", "031c8cbefe101000", "x mount=a", "031c8cbefe101000 mount=",
+		"031c8cbefe101000 mount", "031c8cbefe101000 readonly", "031c8cbefe101000 layout=flat"} {
 		if _, _, err := ParseRoute(text); err == nil {
 			t.Errorf("%q is taken for a route", text)
 		}
 	}
 	o, p, err := ParseRoute(" 031c8cbefe101000  mount=a/b path=c/{org} namespace=d layout=secret read-only ")
-	if want := (Place{Mount: "a/b", Path: "c/{org}", Namespace: "d", ReadOnly: true, Layout: LayoutSecret}); err != nil || o != org || p != want {
+	if want := (Place{Mount: "a/b", Path: "c/{org}", Namespace: "d", ReadOnly: true,
+		Layout: LayoutSecret}); err != nil || o != org || p != want {
 		t.Errorf("got %s %+v, %v", o, p, err)
 	}
 }

@@ -27,30 +27,41 @@ func needs(l kv2.Location) []needed {
 	case l.Layout == kv2.LayoutSecret && l.ReadOnly:
 		list = []needed{
 			{kind: "data", capabilities: []string{"read"}},
-			{kind: "metadata", capabilities: []string{"list", "read"}, why: "Lists names; tells which are deleted, and of earlier versions."},
+			{kind: "metadata", capabilities: []string{"list", "read"},
+				why: "Lists names; tells which are deleted, and of earlier versions."},
 		}
 	case l.Layout == kv2.LayoutSecret:
 		list = []needed{
 			{kind: "data", capabilities: []string{"create", "read", "update"}},
-			{kind: "metadata", capabilities: []string{"list", "read", "delete"}, why: "Lists names; tells which are deleted, and of earlier versions; removes what is to be gone for good."},
+			{kind: "metadata", capabilities: []string{"list", "read", "delete"},
+				why: "Lists names; tells which are deleted, and of earlier versions; removes what is to be " +
+					"gone for good."},
 			{kind: "delete", capabilities: []string{"update"}, why: "Deletes a secret so that it can be brought back."},
-			{kind: "undelete", capabilities: []string{"update"}, optional: true, without: "deleted secrets cannot be brought back", why: "Brings it back; may be left out."},
-			{kind: "destroy", capabilities: []string{"update"}, optional: true, without: "single versions cannot be destroyed", why: "Destroys a single version; may be left out."},
-			{kind: "metadata", capabilities: []string{"update"}, optional: true, without: "secrets cannot be described"},
+			{kind: "undelete", capabilities: []string{"update"}, optional: true,
+				without: "deleted secrets cannot be brought back", why: "Brings it back; may be left out."},
+			{kind: "destroy", capabilities: []string{"update"}, optional: true,
+				without: "single versions cannot be destroyed", why: "Destroys a single version; may be left out."},
+			{kind: "metadata", capabilities: []string{"update"}, optional: true,
+				without: "secrets cannot be described"},
 		}
 	case l.ReadOnly:
 		list = []needed{{kind: "data", capabilities: []string{"read"}}}
 	default:
 		list = []needed{
-			{kind: "data", capabilities: []string{"create", "read", "update"}, why: "Without \"patch\", each change reads the whole entry first."},
-			{kind: "metadata", capabilities: []string{"delete"}, why: "An organisation's end removes its secrets with all their versions. \"read\", which may be left out, makes lists faster."},
+			{kind: "data", capabilities: []string{"create", "read", "update"},
+				why: "Without \"patch\", each change reads the whole entry first."},
+			{kind: "metadata", capabilities: []string{"delete"}, why: "An organisation's end removes its secrets " +
+				"with all their versions. \"read\", which may be left out, makes lists faster."},
 			{kind: "data", capabilities: []string{"patch"}, optional: true, without: slower},
 		}
 	}
 	if l.Layout != kv2.LayoutSecret {
 		list = append(list,
-			needed{kind: "metadata", capabilities: []string{"read"}, optional: true, without: slower, why: "Tells whether a list is still right; may be left out."},
-			needed{kind: "subkeys", capabilities: []string{"read"}, optional: true, without: slower, why: "Tells whether a list is still right without the former, and without fetching values; may be left out."})
+			needed{kind: "metadata", capabilities: []string{"read"}, optional: true, without: slower,
+				why: "Tells whether a list is still right; may be left out."},
+			needed{kind: "subkeys", capabilities: []string{"read"}, optional: true, without: slower,
+				why: "Tells whether a list is still right without the former, and without fetching values; may " +
+					"be left out."})
 	}
 	for i := range list {
 		list[i].path = l.In(list[i].kind)

@@ -12,9 +12,9 @@ import (
 // maxReady bounds the places that are looked at for whether requests are served.
 const maxReady = 8
 
-// Check reports whether a request now would be served: Vault is there, the engine is mounted, and the token may read. It
-// reads the entry of an organisation that nobody has, or, where the policies name organisations one by one, asks what they
-// give. Of several places one must serve; the others' organisations are told by their own requests.
+// Check reports whether a request now would be served: Vault is there, the engine is mounted, and the token may read.
+// It reads the entry of an organisation that nobody has, or, where the policies name organisations one by one, asks
+// what they give. Of several places one must serve; the others' organisations are told by their own requests.
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()

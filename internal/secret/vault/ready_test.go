@@ -14,7 +14,8 @@ import (
 func TestReady(t *testing.T) {
 	v := vaulttest.Shared(t)
 	single := func(mount string) string {
-		return fmt.Sprintf(`path "%[1]s/data/%[2]s*" { capabilities = ["create", "read", "update"] } path "%[1]s/metadata/%[2]s*" { capabilities = ["delete", "list", "read"] }`, mount, org)
+		return fmt.Sprintf(
+			`path "%[1]s/data/%[2]s*" { capabilities = ["create", "read", "update"] } path "%[1]s/metadata/%[2]s*" { capabilities = ["delete", "list", "read"] }`, mount, org)
 	}
 	for name, tt := range map[string]struct {
 		policy func(mount string) string // vaulttest.Policy where nil

@@ -15,8 +15,9 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestOneNameRefused has a token that may not ask what it may do, and may not write one name. A change of that and others is
-// refused before anything is done of it, and where the policy becomes so in the middle of it, it is undone. Others go on.
+// TestOneNameRefused has a token that may not ask what it may do, and may not write one name. A change of that
+// and others is refused before anything is done of it, and where the policy becomes so in the middle of it, it
+// is undone. Others go on.
 func TestOneNameRefused(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for name, tt := range map[string]struct {
@@ -24,15 +25,18 @@ func TestOneNameRefused(t *testing.T) {
 		change secret.Change
 		gone   bool // "gone" is deleted before
 	}{
-		"new":                       {change: set("a", "1", "locked", "1", "z", "1")},
-		"over":                      {change: set("old", "2", "locked", "1")},
-		"deleted":                   {change: secret.Change{Delete: []string{"old", "locked"}}},
-		"new, later":                {late: true, change: set("a", "1", "locked", "1", "z", "1")},
-		"over, later":               {late: true, change: set("old", "2", "locked", "1", "z", "1")},
-		"deleted, later":            {late: true, change: secret.Change{Set: set("z", "1").Set, Delete: []string{"old", "locked"}}},
-		"what was deleted, later":   {late: true, gone: true, change: set("gone", "2", "locked", "1")},
-		"on a condition, later":     {late: true, change: secret.Change{Set: set("locked", "2", "old", "2").Set, Only: secret.IfExisting}},
-		"deleted and others, later": {late: true, change: secret.Change{Set: set("a", "1", "old", "3").Set, Delete: []string{"locked"}}},
+		"new":         {change: set("a", "1", "locked", "1", "z", "1")},
+		"over":        {change: set("old", "2", "locked", "1")},
+		"deleted":     {change: secret.Change{Delete: []string{"old", "locked"}}},
+		"new, later":  {late: true, change: set("a", "1", "locked", "1", "z", "1")},
+		"over, later": {late: true, change: set("old", "2", "locked", "1", "z", "1")},
+		"deleted, later": {late: true, change: secret.Change{Set: set("z", "1").Set,
+			Delete: []string{"old", "locked"}}},
+		"what was deleted, later": {late: true, gone: true, change: set("gone", "2", "locked", "1")},
+		"on a condition, later": {late: true, change: secret.Change{Set: set("locked", "2", "old", "2").Set,
+			Only: secret.IfExisting}},
+		"deleted and others, later": {late: true, change: secret.Change{Set: set("a", "1", "old", "3").Set,
+			Delete: []string{"locked"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,7 +55,8 @@ func TestOneNameRefused(t *testing.T) {
 			s, log := open(t, v, Config{Address: f.URL, Place: p, Token: token})
 			var committed atomic.Bool
 			f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
-				if tt.late && isWrite(r) && strings.HasSuffix(r.URL.Path, "/%strongroom/state") && committed.CompareAndSwap(false, true) {
+				if tt.late && isWrite(r) && strings.HasSuffix(r.URL.Path, "/%strongroom/state") &&
+					committed.CompareAndSwap(false, true) {
 					lock()
 				}
 				vault.ServeHTTP(w, r)
@@ -70,7 +75,8 @@ func TestOneNameRefused(t *testing.T) {
 			if tt.late != committed.Load() || tt.late != strings.Contains(log.String(), "it is undone") {
 				t.Errorf("committed: %v, want %v\n%s", committed.Load(), tt.late, log)
 			}
-			if status, answer := v.Do(t, "LIST", p.Mount+"/metadata/"+org.String()+"/%25strongroom/journal", nil); status != http.StatusNotFound {
+			if status, answer := v.Do(t, "LIST", p.Mount+"/metadata/"+org.String()+"/%25strongroom/journal",
+				nil); status != http.StatusNotFound {
 				t.Errorf("journals are left: %d %s", status, answer)
 			}
 		})
@@ -98,7 +104,8 @@ func TestRefusedToAnother(t *testing.T) {
 	s, log := open(t, v, Config{Place: p, Token: token})
 	apply(t, s, set("b", "1", "c", "1"))
 	log.want(t, "it is undone", "permission denied")
-	if diff := cmp.Diff(map[string]string{"old": "1", "locked": "0", "b": "1", "c": "1"}, everything(t, s)); diff != "" {
+	if diff := cmp.Diff(map[string]string{"old": "1", "locked": "0", "b": "1", "c": "1"},
+		everything(t, s)); diff != "" {
 		t.Errorf("the secrets (-want +got):\n%s", diff)
 	}
 }
@@ -107,15 +114,18 @@ func TestRefusedToAnother(t *testing.T) {
 func lockable(t *testing.T, v *vaulttest.Server, p Place) (token string, lock func()) {
 	name := "lockable-" + p.Mount
 	write := func(more string) {
-		if status, answer := v.Do(t, "PUT", "sys/policies/acl/"+name, map[string]string{"policy": hcl(p) + more}); status >= 300 {
+		if status, answer := v.Do(t, "PUT", "sys/policies/acl/"+name,
+			map[string]string{"policy": hcl(p) + more}); status >= 300 {
 			t.Errorf("the policy: %d %s", status, answer)
 		}
 	}
 	write("")
-	token = v.NewToken(t, map[string]any{"policies": []string{name}, "no_default_policy": true, "ttl": time.Hour.String()})
+	token = v.NewToken(t, map[string]any{"policies": []string{name}, "no_default_policy": true,
+		"ttl": time.Hour.String()})
 	return token, func() {
 		at := org.String() + "/locked"
-		write(`path "` + p.Mount + `/data/` + at + `" { capabilities = ["read"] } path "` + p.Mount + `/delete/` + at + `" { capabilities = ["deny"] }`)
+		write(`path "` + p.Mount + `/data/` + at + `" { capabilities = ["read"] } path "` + p.Mount + `/delete/` + at +
+			`" { capabilities = ["deny"] }`)
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestSweptAndSetAnew has a secret set anew that has just been removed for good, where the answer to the removal is lost: it is
-// not removed once more.
+// TestSweptAndSetAnew has a secret set anew that has just been removed for good, where the answer to the removal is
+// lost: it is not removed once more.
 func TestSweptAndSetAnew(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
@@ -46,8 +46,8 @@ func TestSweptAndSetAnew(t *testing.T) {
 	}
 }
 
-// TestSweepInTime has more to be removed than an operation has time for: what it has not come to is left to the next sweep, and the
-// organisation's other changes do not wait for it.
+// TestSweepInTime has more to be removed than an operation has time for: what it has not come to is left to the next
+// sweep, and the organisation's other changes do not wait for it.
 func TestSweepInTime(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
@@ -78,8 +78,8 @@ func TestSweepInTime(t *testing.T) {
 	}
 }
 
-// TestDeletedTwice has a server that stands still in a deletion, which another one finishes. When it goes on, what has been brought
-// back since stays.
+// TestDeletedTwice has a server that stands still in a deletion, which another one finishes. When it goes on, what has
+// been brought back since stays.
 func TestDeletedTwice(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
@@ -114,7 +114,8 @@ func TestDeletedTwice(t *testing.T) {
 	}
 }
 
-// TestReadsInOrder has a value read while a change that others have seen is being carried out: the reader never gets what was before.
+// TestReadsInOrder has a value read while a change that others have seen is being carried out: the reader
+// never gets what was before.
 func TestReadsInOrder(t *testing.T) {
 	v := vaulttest.Shared(t)
 	writes, reads := newFront(t, v), newFront(t, v)
@@ -158,14 +159,16 @@ func TestReadsInOrder(t *testing.T) {
 	}
 	close(carryOut)
 	waitFor(t, func() bool {
-		return string(v.Read(t, p.Mount, org.String()+"/b").Data["value"]) == `"new"` && string(v.Read(t, p.Mount, org.String()+"/a").Data["value"]) == `"new"` && !strings.Contains(string(v.Read(t, p.Mount, org.String()+"/%25strongroom/state").Data["state"]), "pending")
+		return string(v.Read(t, p.Mount, org.String()+"/b").Data["value"]) == `"new"` &&
+			string(v.Read(t, p.Mount, org.String()+"/a").Data["value"]) == `"new"` &&
+			!strings.Contains(string(v.Read(t, p.Mount, org.String()+"/%25strongroom/state").Data["state"]), "pending")
 	})
 	close(done)
 	wg.Wait()
 }
 
-// TestSweptByAnother has what a server deleted, and a journal that it left behind, when it has ended: another one that comes to know
-// of the organisation removes both in their time.
+// TestSweptByAnother has what a server deleted, and a journal that it left behind, when it has ended: another one that
+// comes to know of the organisation removes both in their time.
 func TestSweptByAnother(t *testing.T) {
 	v := vaulttest.Shared(t)
 	p := Place{Mount: v.MountKV(t), Layout: LayoutSecret}
@@ -195,8 +198,8 @@ func TestSweptByAnother(t *testing.T) {
 	}
 }
 
-// TestFinishedOnce has many reads meet a change that is not finished: it is finished once, and changes do not queue behind as many
-// looks whether it is.
+// TestFinishedOnce has many reads meet a change that is not finished: it is finished once, and changes do not queue
+// behind as many looks whether it is.
 func TestFinishedOnce(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f := newFront(t, v)
@@ -227,8 +230,8 @@ func TestFinishedOnce(t *testing.T) {
 	wantKeys(t, reader, "a", "b")
 }
 
-// TestListsTogether has many ask for a list while Vault does not answer: they get one that was begun after they asked, and
-// so shows what somebody had set by then, for a few requests altogether.
+// TestListsTogether has many ask for a list while Vault does not answer: they get one that was begun after they asked,
+// and so shows what somebody had set by then, for a few requests altogether.
 func TestListsTogether(t *testing.T) {
 	v := vaulttest.Shared(t)
 	eachLayout(t, func(t *testing.T, l kv2.Layout) {

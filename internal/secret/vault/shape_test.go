@@ -62,7 +62,8 @@ func TestWithoutReading(t *testing.T) {
 		t.Run(look, func(t *testing.T) {
 			defer v.Do(t, "DELETE", mount+"/metadata/"+org.String(), nil)
 			f, calls := recorded(t, v)
-			s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, policy, time.Hour)})
+			s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount},
+				Token: v.Token(t, policy, time.Hour)})
 			calls()
 			look := "GET " + look
 			patched := look // what a list asks for after a patch of ours
@@ -91,7 +92,8 @@ func TestWithoutReading(t *testing.T) {
 			apply(t, s, secret.Change{Delete: []string{"ours", "o"}})
 			wantKeys(t, s, "theirs")
 			wantCalls(t, "a deletion", calls(), "GET data, PUT data, "+look)
-			if got := v.Read(t, mount, org.String()); string(got.Data["o"]) != `{"a":"b"}` || string(got.Data["z"]) != "null" || len(got.Data) != 6 {
+			if got := v.Read(t, mount, org.String()); string(got.Data["o"]) != `{"a":"b"}` ||
+				string(got.Data["z"]) != "null" || len(got.Data) != 6 {
 				t.Errorf("the entry holds %s", got.Data)
 			}
 
@@ -126,7 +128,8 @@ func TestWithoutReading(t *testing.T) {
 			wantKeys(t, s, "b", "c", "d")
 			wantKeys(t, s, "b", "c", "d")
 
-			// The latest version is deleted, and comes back: a version that says no more than before, and holds other keys.
+			// The latest version is deleted, and comes back: a version that says no more than
+			// before, and holds other keys.
 			v.Write(t, mount, org.String(), `{"b":"1","theirs":{"x":1}}`)
 			wantKeys(t, s, "b")
 			undelete := map[string]any{"versions": []int{v.Read(t, mount, org.String()).Metadata.Version}}
@@ -154,7 +157,8 @@ func TestAlwaysReading(t *testing.T) {
 	v := vaulttest.Shared(t)
 	f, calls := recorded(t, v)
 	mount := v.MountKV(t)
-	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.Policy(mount), time.Hour)})
+	s, log := open(t, v, Config{Address: f.URL, Place: Place{Mount: mount}, Token: v.Token(t, vaulttest.Policy(mount),
+		time.Hour)})
 	calls()
 	apply(t, s, set("a", "1"))
 	for range 3 {

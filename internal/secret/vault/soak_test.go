@@ -19,8 +19,8 @@ import (
 )
 
 // TestSoak puts mixed load on a store whose token lasts 20 s, with a fault at intervals, for a few seconds here and for
-// STRONGROOM_SOAK (10m by make soak) on request. Each of its workers owns a key and knows what it may hold: the value of
-// the last change that was acknowledged, or of one since then whose outcome was not told.
+// STRONGROOM_SOAK (10m by make soak) on request. Each of its workers owns a key and knows what it may hold: the value
+// of the last change that was acknowledged, or of one since then whose outcome was not told.
 func TestSoak(t *testing.T) { eachLayout(t, soak) }
 
 func soak(t *testing.T, l kv2.Layout) {
@@ -39,7 +39,8 @@ func soak(t *testing.T, l kv2.Layout) {
 	p := Place{Mount: mount, Path: kv2.DefaultPath, Layout: l}
 	conf := appRoleWith(t, v, policy(p), ttl)
 	before := runtime.NumGoroutine()
-	s, err := New(t.Context(), Config{Address: n.Address, Place: p, Login: conf, ClientTimeout: new(2 * time.Second), CacheTTL: 100 * time.Millisecond, Logger: new(logs).logger()})
+	s, err := New(t.Context(), Config{Address: n.Address, Place: p, Login: conf, ClientTimeout: new(2 * time.Second),
+		CacheTTL: 100 * time.Millisecond, Logger: new(logs).logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,8 @@ func soak(t *testing.T, l kv2.Layout) {
 	var wg sync.WaitGroup
 	workers := make([]*worker, 16)
 	for i := range workers {
-		workers[i] = &worker{store: s, org: org + id.ID(i%4), key: fmt.Sprintf("key-%02d", i), may: map[string]bool{"": true}}
+		workers[i] = &worker{store: s, org: org + id.ID(i%4), key: fmt.Sprintf("key-%02d", i),
+			may: map[string]bool{"": true}}
 		wg.Go(func() { workers[i].work(ctx, t) })
 	}
 	faults := []func(){
@@ -86,7 +88,8 @@ func soak(t *testing.T, l kv2.Layout) {
 	}
 	s.Close()
 	waitFor(t, func() bool { return runtime.NumGoroutine() <= before+2 })
-	t.Logf("%d calls served, %d refused; %d log-ins, %d renewals; the breaker opened %d times", done, refused, state.LogIns, state.Renewals, s.conn.Opened())
+	t.Logf("%d calls served, %d refused; %d log-ins, %d renewals; the breaker opened %d times", done, refused,
+		state.LogIns, state.Renewals, s.conn.Opened())
 }
 
 func heapInUse() uint64 {

@@ -20,7 +20,8 @@ func (s *Store) start(ctx context.Context, wait time.Duration) error {
 	for pause := time.Second; ; pause = min(pause*2, 5*time.Second) {
 		err := s.check(ctx)
 		if err == nil {
-			s.conn.Log.Info("secrets are kept in Vault", "address", s.conn.Address, "path", s.places.Everywhere.Mount+"/data/"+s.places.Everywhere.Path)
+			s.conn.Log.Info("secrets are kept in Vault", "address", s.conn.Address, "path",
+				s.places.Everywhere.Mount+"/data/"+s.places.Everywhere.Path)
 			return nil
 		}
 		left := wait - time.Since(began)
@@ -32,7 +33,8 @@ func (s *Store) start(ctx context.Context, wait time.Duration) error {
 			}
 			return err
 		}
-		waiting.Failed(ctx, slog.LevelWarn, err.Error(), "waiting for Vault", "state", err.Error(), "left", left.Round(time.Second))
+		waiting.Failed(ctx, slog.LevelWarn, err.Error(), "waiting for Vault", "state", err.Error(), "left",
+			left.Round(time.Second))
 		select {
 		case <-ctx.Done():
 			return err
@@ -70,8 +72,8 @@ func (s *Store) check(ctx context.Context) error {
 		}
 	}
 	if lookedUp != nil {
-		s.conn.Log.Warn("Vault does not let the token look itself up, so that its end will not be told from a missing permission; "+
-			"Vault's default policy allows it", "path", "auth/token/lookup-self")
+		s.conn.Log.Warn("Vault does not let the token look itself up, so that its end will not be told from a "+
+			"missing permission; Vault's default policy allows it", "path", "auth/token/lookup-self")
 	}
 	for _, p := range s.places.All() {
 		s.checkPolicy(ctx, p)
@@ -83,8 +85,9 @@ func (s *Store) check(ctx context.Context) error {
 func (s *Store) noNamespaces(ctx context.Context) string {
 	for _, p := range s.places.All() {
 		if p.Namespace != "" && s.conn.IgnoresNamespaces(ctx) {
-			return fmt.Sprintf("Vault at %s has no namespaces and takes no heed of the namespace %q: secrets are kept as if none were set; "+
-				"unset --vault-namespace or VAULT_NAMESPACE (or the route's), or name a server that has them (Vault Enterprise, OpenBao 2.3)", s.conn.Address, p.Namespace)
+			return fmt.Sprintf("Vault at %s has no namespaces and takes no heed of the namespace %q: secrets are "+
+				"kept as if none were set; unset --vault-namespace or VAULT_NAMESPACE (or the route's), or name a "+
+				"server that has them (Vault Enterprise, OpenBao 2.3)", s.conn.Address, p.Namespace)
 		}
 	}
 	return ""
@@ -99,6 +102,7 @@ func (s *Store) checkPolicy(ctx context.Context, p Place) {
 		if forSome(ctx, at, c) {
 			continue
 		}
-		s.conn.Log.Warn("the token's policies in Vault may not suffice; influxd vault check tells what they need", "path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", policy(p))
+		s.conn.Log.Warn("the token's policies in Vault may not suffice; influxd vault check tells what they need",
+			"path", path.Dir(c.path)+"/*", "lacks", c.capabilities, "policy", policy(p))
 	}
 }

@@ -26,7 +26,9 @@ func TestStartRefused(t *testing.T) {
 	revoked := v.Token(t, vaulttest.Policy(mount), time.Hour)
 	v.Revoke(t, revoked)
 	v1 := v.Mount(t, map[string]any{"type": "kv"})
-	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) }))
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte("<html>"))
+	}))
 	defer page.Close()
 	missing := httptest.NewServer(http.NotFoundHandler())
 	defer missing.Close()
@@ -40,15 +42,25 @@ func TestStartRefused(t *testing.T) {
 		{"no token", Config{}, []string{"there is no token for Vault", "--vault-token or VAULT_TOKEN"}},
 		{"bad token", Config{Token: "nonsense"}, []string{"refuses the token", "--vault-token"}},
 		{"revoked token", Config{Token: revoked}, []string{"refuses the token", "--vault-token"}},
-		{"KV version 1", Config{Token: v.RootToken, Place: Place{Mount: v1}}, []string{"KV version 1", "vault kv enable-versioning " + v1 + "/"}},
-		{"another engine", Config{Token: v.RootToken, Place: Place{Mount: "cubbyhole"}}, []string{`of the type "cubbyhole"`, "-version=2 kv"}},
-		{"nothing mounted", Config{Token: v.RootToken, Place: Place{Mount: "nothing"}}, []string{"nothing is mounted at nothing/ in Vault; enable KV version 2 with: vault secrets enable -path=nothing -version=2 kv"}},
-		{"nothing shown", Config{Token: v.Token(t, vaulttest.Policy("elsewhere"), time.Hour), Place: Place{Mount: mount}},
-			[]string{"nothing is mounted at " + mount + "/", "or the token's policies do not show it", `path "` + mount + `/data/*" { capabilities = ["create", "read", "update"] }`}},
-		{"below the mount", Config{Token: v.RootToken, Place: Place{Mount: mount + "/team"}}, []string{"mounted at " + mount + "/, not at " + mount + "/team/"}},
-		{"TLS for none", Config{Address: strings.Replace(v.Address, "http:", "https:", 1)}, []string{"does not speak TLS", "--vault-addr or VAULT_ADDR"}},
-		{"no TLS for some", Config{Address: strings.Replace(tlsServer.URL, "https:", "http:", 1)}, []string{"speaks TLS", "--vault-addr or VAULT_ADDR"}},
-		{"a web page", Config{Address: page.URL}, []string{"does not answer as Vault does", "--vault-addr or VAULT_ADDR"}},
+		{"KV version 1", Config{Token: v.RootToken, Place: Place{Mount: v1}},
+			[]string{"KV version 1", "vault kv enable-versioning " + v1 + "/"}},
+		{"another engine", Config{Token: v.RootToken, Place: Place{Mount: "cubbyhole"}},
+			[]string{`of the type "cubbyhole"`, "-version=2 kv"}},
+		{"nothing mounted", Config{Token: v.RootToken, Place: Place{Mount: "nothing"}},
+			[]string{"nothing is mounted at nothing/ in Vault; enable KV version 2 with: vault secrets enable " +
+				"-path=nothing -version=2 kv"}},
+		{"nothing shown", Config{Token: v.Token(t, vaulttest.Policy("elsewhere"), time.Hour),
+			Place: Place{Mount: mount}},
+			[]string{"nothing is mounted at " + mount + "/", "or the token's policies do not show it",
+				`path "` + mount + `/data/*" { capabilities = ["create", "read", "update"] }`}},
+		{"below the mount", Config{Token: v.RootToken, Place: Place{Mount: mount + "/team"}},
+			[]string{"mounted at " + mount + "/, not at " + mount + "/team/"}},
+		{"TLS for none", Config{Address: strings.Replace(v.Address, "http:", "https:", 1)},
+			[]string{"does not speak TLS", "--vault-addr or VAULT_ADDR"}},
+		{"no TLS for some", Config{Address: strings.Replace(tlsServer.URL, "https:", "http:", 1)},
+			[]string{"speaks TLS", "--vault-addr or VAULT_ADDR"}},
+		{"a web page", Config{Address: page.URL}, []string{"does not answer as Vault does",
+			"--vault-addr or VAULT_ADDR"}},
 		{"not found", Config{Address: missing.URL}, []string{"does not answer as Vault does", "status 404"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,7 +83,8 @@ func TestStartRefused(t *testing.T) {
 func TestStartWaits(t *testing.T) {
 	v := vaulttest.Start(t, vaulttest.Persistent(t))
 	v.Seal(t)
-	for wait, want := range map[time.Duration]string{0: "is sealed; unseal it with: vault operator unseal", time.Millisecond: "(waited 1ms for it)"} {
+	for wait, want := range map[time.Duration]string{0: "is sealed; unseal it with: vault operator unseal",
+		time.Millisecond: "(waited 1ms for it)"} {
 		_, err := New(t.Context(), quiet(Config{Address: v.Address, Token: v.RootToken, Wait: wait}))
 		wantError(t, err, want)
 	}
@@ -82,7 +95,8 @@ func TestStartWaits(t *testing.T) {
 	// Waiting ends with its context.
 	ctx, cancel := context.WithCancel(t.Context())
 	l := new(logs)
-	conf := Config{Address: v.Address, Token: v.RootToken, Wait: time.Hour, MaxRetries: new(0), Logger: slog.New(slog.NewTextHandler(l, nil))}
+	conf := Config{Address: v.Address, Token: v.RootToken, Wait: time.Hour, MaxRetries: new(0),
+		Logger: slog.New(slog.NewTextHandler(l, nil))}
 	go func() {
 		waitFor(t, func() bool { return strings.Contains(l.String(), "waiting for Vault") })
 		cancel()
@@ -110,7 +124,8 @@ func TestStartWaits(t *testing.T) {
 func TestStartWarns(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.MountKV(t)
-	ending := v.NewToken(t, map[string]any{"policies": []string{v.WritePolicy(t, vaulttest.PolicyOf(mount, "read"))}, "ttl": "90m", "renewable": false})
+	ending := v.NewToken(t, map[string]any{"policies": []string{v.WritePolicy(t, vaulttest.PolicyOf(mount, "read"))},
+		"ttl": "90m", "renewable": false})
 	_, log := open(t, v, Config{Place: Place{Mount: mount}, Token: ending})
 	log.want(t, "Vault's token ends", " minutes\"", "lacks=\"[create update]\"", "lacks=[delete]")
 
@@ -122,7 +137,8 @@ func TestStartWarns(t *testing.T) {
 	}
 
 	// A policy may deny the token to look itself up.
-	token := v.Token(t, vaulttest.Policy(mount)+"\n"+`path "auth/token/lookup-self" { capabilities = ["deny"] }`, time.Hour)
+	token := v.Token(t, vaulttest.Policy(mount)+"\n"+`path "auth/token/lookup-self" { capabilities = ["deny"] }`,
+		time.Hour)
 	s, log := open(t, v, Config{Place: Place{Mount: mount}, Token: token})
 	log.want(t, "does not let the token look itself up")
 	if strings.Contains(log.String(), "may not suffice") {

@@ -29,7 +29,8 @@ func (s *Store) details() []secret.Detail {
 	case !state.Failing.IsZero():
 		d.OK, d.Message = false, "logging in to Vault has failed since "+state.Failing.UTC().Format(time.RFC3339)
 	case !state.Untaken.IsZero():
-		d.OK, d.Message = false, "the token file holds another since "+state.Untaken.UTC().Format(time.RFC3339)+", which cannot be taken; the one before goes on"
+		d.OK, d.Message = false, "the token file holds another since "+state.Untaken.UTC().Format(time.RFC3339)+
+			", which cannot be taken; the one before goes on"
 	case !ends:
 		d.Message = "does not end, as far as Vault tells"
 	case life == 0:
@@ -50,8 +51,9 @@ func (s *Store) details() []secret.Detail {
 
 // The metrics of what Use gives out; those of requests are the connection's.
 var (
-	cacheReads = prometheus.NewDesc("strongroom_vault_cache_reads_total", "Values read for use: hit, stale (in an outage), or miss.", []string{"outcome"}, nil)
-	cacheKept  = prometheus.NewDesc("strongroom_vault_cache_entries", "Entries whose secrets are in memory.", nil, nil)
+	cacheReads = prometheus.NewDesc("strongroom_vault_cache_reads_total",
+		"Values read for use: hit, stale (in an outage), or miss.", []string{"outcome"}, nil)
+	cacheKept = prometheus.NewDesc("strongroom_vault_cache_entries", "Entries whose secrets are in memory.", nil, nil)
 )
 
 // Metrics are the store's own, to be registered.

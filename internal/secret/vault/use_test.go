@@ -27,7 +27,8 @@ func TestUseInAnOutage(t *testing.T) {
 	v := vaulttest.Shared(t)
 	n := vaulttest.Network(t, v)
 	mount := v.MountKV(t)
-	with, _ := open(t, v, Config{Address: n.Address, Place: Place{Mount: mount}, CacheTTL: time.Millisecond, CacheStale: time.Hour})
+	with, _ := open(t, v, Config{Address: n.Address, Place: Place{Mount: mount}, CacheTTL: time.Millisecond,
+		CacheStale: time.Hour})
 	without, _ := open(t, v, Config{Address: n.Address, Place: Place{Mount: mount}, CacheTTL: time.Millisecond})
 	apply(t, with, set("a", "1"))
 	wantUse(t, with, "a", "1")
@@ -39,7 +40,8 @@ func TestUseInAnOutage(t *testing.T) {
 		t.Errorf("a key that was not there: %v", err)
 	}
 	all := func(string) bool { return true }
-	if values, err := useAll(t.Context(), with, org, all); err != nil || len(values) != 1 || string(values["a"].Bytes()) != "1" {
+	if values, err := useAll(t.Context(), with, org, all); err != nil || len(values) != 1 ||
+		string(values["a"].Bytes()) != "1" {
 		t.Errorf("all for use: %d, %v", len(values), err)
 	}
 	if _, err := useAll(t.Context(), without, org, all); !errs.Is(err, errs.Unavailable) {
@@ -60,7 +62,8 @@ func TestUseInAnOutage(t *testing.T) {
 	}
 }
 
-// TestUseAfterARefusal has Vault refuse the server: what is in memory bridges absence, not that, nor an absence after it.
+// TestUseAfterARefusal has Vault refuse the server: what is in memory bridges absence, not that,
+// nor an absence after it.
 func TestUseAfterARefusal(t *testing.T) {
 	v := vaulttest.Shared(t)
 	eachLayout(t, func(t *testing.T, l kv2.Layout) {
@@ -68,7 +71,8 @@ func TestUseAfterARefusal(t *testing.T) {
 		n := vaulttest.Network(t, v)
 		p := Place{Mount: v.MountKV(t), Path: "{org}", Layout: l}
 		token := v.Token(t, policy(p), time.Hour)
-		s, _ := open(t, v, Config{Address: n.Address, Place: p, Token: token, CacheTTL: time.Millisecond, CacheStale: time.Hour})
+		s, _ := open(t, v, Config{Address: n.Address, Place: p, Token: token, CacheTTL: time.Millisecond,
+			CacheStale: time.Hour})
 		apply(t, s, set("a", "1"))
 		wantUse(t, s, "a", "1")
 		all := func(string) bool { return true }

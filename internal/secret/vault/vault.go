@@ -5,9 +5,9 @@
 //
 // New does not return a store that cannot work. A mistake in the settings ends the start at once, with one line that
 // says what to change: a wrong CA file, a certificate that is not trusted, a token that Vault refuses, no engine at the
-// mount, KV of version 1. A Vault that cannot be reached, is sealed or not yet initialised is no mistake: machines start
-// in any order. New waits for it for Config.Wait, saying so in the log, and then fails, so that systemd or Kubernetes
-// shows the state and starts the process again.
+// mount, KV of version 1. A Vault that cannot be reached, is sealed or not yet initialised is no mistake: machines
+// start in any order. New waits for it for Config.Wait, saying so in the log, and then fails, so that systemd or
+// Kubernetes shows the state and starts the process again.
 package vault
 
 import (
@@ -41,8 +41,8 @@ const (
 // ParseRoute reads a route as the configuration gives it.
 func ParseRoute(text string) (id.ID, Place, error) { return kv2.ParseRoute(text) }
 
-// Config says which Vault, and how. Fields up to TLSServerName are those of conn.Config, where Vault's own variables that
-// stand in for them are told.
+// Config says which Vault, and how. Fields up to TLSServerName are those of conn.Config, where Vault's own variables
+// that stand in for them are told.
 type Config struct {
 	Address       string
 	Token         string
@@ -56,16 +56,16 @@ type Config struct {
 	SkipVerify    *bool
 	TLSServerName string
 
-	// Place is where secrets are, and Routes where those of single organisations are; what a route does not say is as Place
-	// says. OrgName is for paths with {orgName}; its errors go to callers, and "" is for one that is gone.
+	// Place is where secrets are, and Routes where those of single organisations are; what a route does not say is as
+	// Place says. OrgName is for paths with {orgName}; its errors go to callers, and "" is for one that is gone.
 	Place   Place
 	Routes  map[id.ID]Place
 	OrgName func(ctx context.Context, org id.ID) (string, error)
 	// EndedNames are the names of an organisation whose end is under way, as kv2.Names has it.
 	EndedNames func(ctx context.Context, org id.ID) ([]string, error)
 
-	// CacheTTL is how long Use gives out what was read; 0 for not at all. CacheStale is how much longer it does so while
-	// Vault is away; 0 for not at all.
+	// CacheTTL is how long Use gives out what was read; 0 for not at all. CacheStale is how much longer it does so
+	// while Vault is away; 0 for not at all.
 	CacheTTL, CacheStale time.Duration
 
 	// Wait is how long New waits for a Vault that cannot be reached or is sealed; 0 for not at all.
@@ -142,8 +142,9 @@ func (c Config) store() (*Store, error) {
 	}
 	s := &Store{
 		conn: to, places: places,
-		org:    perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
-		secret: persecret.New(persecret.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
+		org: perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
+		secret: persecret.New(persecret.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL,
+			CacheStale: c.CacheStale}),
 	}
 	to.Session.Proves = s.proves
 	return s, nil
@@ -183,7 +184,8 @@ func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.O
 	return s.layout(org).Apply(ctx, org, c)
 }
 
-// Purge removes the organisation's secrets with all their versions. What is managed elsewhere is left to who manages it.
+// Purge removes the organisation's secrets with all their versions. What is managed elsewhere is
+// left to who manages it.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	if s.places.ReadOnly(org) {
 		s.conn.Log.Info("secrets that are managed in Vault stay there after the end of their organisation", "org", org)

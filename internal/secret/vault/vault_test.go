@@ -54,7 +54,8 @@ func TestStore(t *testing.T) {
 	eachLayout(t, func(t *testing.T, l kv2.Layout) {
 		secrettest.Test(t, func(t *testing.T) secret.Store {
 			p := Place{Mount: v.MountKV(t), Layout: l, Path: "team/{org}"}
-			s, _ := open(t, v, Config{Place: p, Token: v.Token(t, hcl(p), time.Hour), ClientTimeout: new(3 * time.Minute)})
+			s, _ := open(t, v, Config{Place: p, Token: v.Token(t, hcl(p), time.Hour),
+				ClientTimeout: new(3 * time.Minute)})
 			return s
 		})
 	})
@@ -186,7 +187,8 @@ func wantUnavailable(t *testing.T, call string, err error, message string, v *va
 		t.Errorf("%s: %v (%s), want %q with %q", call, err, errs.CodeOf(err), errs.Unavailable, message)
 	}
 	if err != nil {
-		for _, hidden := range []string{strings.TrimPrefix(v.Address, "http://"), "127.0.0.1", v.RootToken, "/v1/", "secret/data"} {
+		for _, hidden := range []string{strings.TrimPrefix(v.Address, "http://"), "127.0.0.1", v.RootToken, "/v1/",
+			"secret/data"} {
 			if strings.Contains(err.Error(), hidden) {
 				t.Errorf("%s: the error says %q: %v", call, hidden, err)
 			}

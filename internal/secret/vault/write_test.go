@@ -98,7 +98,8 @@ func TestNewerLimits(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprintf(w, `{"errors":[%q]}`, words)
 		})
-		if _, err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.RequestTooLarge) || !strings.Contains(errs.Message(err), want) {
+		if _, err := s.Apply(t.Context(), org, set("a", "1")); !errs.Is(err, errs.RequestTooLarge) ||
+			!strings.Contains(errs.Message(err), want) {
 			t.Errorf("%s: %v (%s), want %s", words, err, errs.CodeOf(err), want)
 		}
 	}

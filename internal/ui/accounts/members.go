@@ -34,7 +34,9 @@ func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, e
 		if err != nil {
 			return visit.Answer{}, err
 		}
-		slices.SortFunc(users, func(a, b identity.User) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+		slices.SortFunc(users, func(a, b identity.User) int {
+			return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+		})
 		for _, m := range users {
 			in[m.ID] = true
 			l.Members = append(l.Members, identity.Membership{User: m, Role: role})
@@ -78,7 +80,8 @@ func (h *handlers) addMember(v *visit.Visit) (visit.Answer, error) {
 	case form.User == "":
 		err = errs.New(errs.EmptyValue, "name the user to add")
 	case errs.Is(err, errs.NotFound):
-		err = errs.New(errs.NotFound, "there is no user named %q, or you may not see them; an operator can add users under People", errs.Clip(form.User))
+		err = errs.New(errs.NotFound, "there is no user named %q, or you may not see them; an operator can add users "+
+			"under People", errs.Clip(form.User))
 	}
 	if err == nil {
 		_, err = h.Directory.AddMember(v.Context(), v.Caller, v.Org, users[0].ID, r)
@@ -96,7 +99,8 @@ func aRole(r identity.Role) string {
 	return "a member"
 }
 
-// changeRole makes a member an owner, or the other way round, which takes two steps: an owner is removed and added again.
+// changeRole makes a member an owner, or the other way round, which takes two steps: an owner is
+// removed and added again.
 func (h *handlers) changeRole(v *visit.Visit) (visit.Answer, error) {
 	who, err := v.PathID("user")
 	if err != nil {
@@ -162,7 +166,8 @@ func (h *handlers) askRemoveMember(v *visit.Visit, m identity.Membership) (visit
 		Question: "Remove " + m.User.Name + " from “" + v.OrgName + "”?",
 		Goes:     []string{goes + ": their sign-ins see nothing of it any more"},
 		Back:     "Tokens that they made go on working until they are revoked. They can be added again at any time.",
-		Action:   v.At("/members/" + m.User.ID.String() + "/remove"), Button: "Remove " + m.User.Name, Cancel: v.At("/members"),
+		Action:   v.At("/members/" + m.User.ID.String() + "/remove"), Button: "Remove " + m.User.Name,
+		Cancel: v.At("/members"),
 	}), nil
 }
 

@@ -52,7 +52,8 @@ func (h *handlers) createOrg(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Again(err)(h.listOrgs(v, form))
 	}
-	return visit.Answer{GoTo: "/orgs/" + o.ID.String() + "/secrets", Note: "The organisation “" + o.Name + "” is made. Its secrets go here."}, nil
+	return visit.Answer{GoTo: "/orgs/" + o.ID.String() + "/secrets",
+		Note: "The organisation “" + o.Name + "” is made. Its secrets go here."}, nil
 }
 
 type orgPage struct {
@@ -92,7 +93,8 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org}, directory.Page{})
+	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org},
+		directory.Page{})
 	if err != nil {
 		return visit.Answer{}, err
 	}
@@ -102,9 +104,10 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 	}
 	return visit.Ask(visit.Confirm{
 		Question: "Delete the organisation “" + v.OrgName + "”?",
-		Goes:     []string{secrets, words.Count(len(tokens), "token") + ", refused from then on", "its memberships and buckets"},
-		Back:     "None of this can be restored.",
-		Action:   v.At("/delete"), Button: "Delete the organisation", Cancel: v.At(""), Type: v.OrgName,
+		Goes: []string{secrets, words.Count(len(tokens), "token") + ", refused from then on",
+			"its memberships and buckets"},
+		Back:   "None of this can be restored.",
+		Action: v.At("/delete"), Button: "Delete the organisation", Cancel: v.At(""), Type: v.OrgName,
 	}), nil
 }
 
@@ -112,7 +115,8 @@ func (h *handlers) deleteOrgPage(v *visit.Visit) (visit.Answer, error) { return 
 
 func (h *handlers) deleteOrg(v *visit.Visit) (visit.Answer, error) {
 	if v.Field("typed") != strings.TrimSpace(v.OrgName) {
-		return visit.Again(errs.New(errs.Invalid, "type the name of the organisation as it stands there, to show that you mean it"))(h.askDeleteOrg(v))
+		return visit.Again(errs.New(errs.Invalid, "type the name of the organisation as it stands there, to show "+
+			"that you mean it"))(h.askDeleteOrg(v))
 	}
 	left, err := h.Directory.DeleteOrg(v.Context(), v.Caller, v.Org)
 	if err != nil {

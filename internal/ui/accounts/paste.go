@@ -7,13 +7,15 @@ import (
 	"strongroom/internal/ui/visit"
 )
 
-// paste is a text that puts a new token to use. None holds the token: it would get into a shell's history or a repository.
+// paste is a text that puts a new token to use. None holds the token: it would get into a shell's
+// history or a repository.
 type paste struct{ For, Text string }
 
 // pastes are those for which the permissions suffice.
 func pastes(v *visit.Visit, ps []access.Permission) []paste {
 	held := access.Caller{Principal: &access.Principal{Permissions: ps}}
-	read, write, use := held.MaySome(access.Read, v.Org), held.MaySome(access.Write, v.Org), held.MaySome(access.Use, v.Org)
+	read, write, use := held.MaySome(access.Read, v.Org), held.MaySome(access.Write, v.Org),
+		held.MaySome(access.Use, v.Org)
 	var all []paste
 	add := func(what, text string) {
 		text = strings.NewReplacer("ORIGIN", v.Origin(), "ORG", v.Org.String()).Replace(text)

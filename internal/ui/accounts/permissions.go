@@ -45,8 +45,9 @@ func (f *tokenForm) fill(v *visit.Visit) {
 }
 
 func readTokenForm(v *visit.Visit) (tokenForm, error) {
-	f := tokenForm{Description: v.Field("description"), Kind: v.Field("kind"), Read: v.Field("read") != "", Write: v.Field("write") != "", Use: v.Field("use") != "",
-		Names: v.Field("names"), Chosen: make(map[string]bool)}
+	f := tokenForm{Description: v.Field("description"), Kind: v.Field("kind"), Read: v.Field("read") != "",
+		Write: v.Field("write") != "", Use: v.Field("use") != "", Names: v.Field("names"),
+		Chosen: make(map[string]bool)}
 	for _, c := range v.PostForm["may"] {
 		f.Chosen[c] = true
 	}
@@ -67,8 +68,11 @@ func (f *tokenForm) permissions(org id.ID) []access.Permission {
 	case kindOperator:
 		return access.Operator()
 	case kindOrg:
-		// Without what concerns all organisations, which an owner's session holds and a token of one organisation must not.
-		return slices.DeleteFunc(access.Owner(org), func(p access.Permission) bool { return p.Resource.Type == access.Instance })
+		// Without what concerns all organisations, which an owner's session holds and a token of one
+		// organisation must not.
+		return slices.DeleteFunc(access.Owner(org), func(p access.Permission) bool {
+			return p.Resource.Type == access.Instance
+		})
 	case kindSecrets:
 		return f.secretPermissions(org)
 	}

@@ -38,7 +38,8 @@ func (h *handlers) whoPage(v *visit.Visit) (visit.Answer, error) {
 	r := reach{Key: v.URL.Query().Get("key"), AllOrgs: v.Operator(), AllHere: mayWriteTokens(v)}
 	about := access.Resource{Type: access.Secrets, OrgID: v.Org, Name: r.Key}
 	if r.Key == "" || !v.Caller.May(access.To(access.Read, about)) {
-		return visit.Answer{}, errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it",
+		return visit.Answer{}, errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, "+
+			"or you may not see it",
 			errs.Clip(r.Key))
 	}
 	if err := h.tokensThatReach(v, &r, about); err != nil {
@@ -53,7 +54,8 @@ func (h *handlers) whoPage(v *visit.Visit) (visit.Answer, error) {
 			r.Roles = append(r.Roles, reachRow{Name: role.Name, May: may, Uses: uses})
 		}
 	}
-	for role, names := range map[identity.Role]*[]string{identity.RoleOwner: &r.Owners, identity.RoleMember: &r.Members} {
+	for role, names := range map[identity.Role]*[]string{identity.RoleOwner: &r.Owners,
+		identity.RoleMember: &r.Members} {
 		users, err := h.Directory.Members(v.Context(), v.Caller, v.Org, role)
 		if err != nil && !errs.Is(err, errs.Unauthorized) { // who may not see members is shown none
 			return visit.Answer{}, err
@@ -72,15 +74,16 @@ func (h *handlers) tokensThatReach(v *visit.Visit, r *reach, about access.Resour
 	if r.AllOrgs {
 		f.OrgID = 0
 	}
-	err := h.Directory.EachAuthorization(v.Context(), v.Caller, f, directory.Page{}, func(a identity.Authorization) error {
-		if a.Status != identity.Active || a.ExpiresAt != nil && !a.ExpiresAt.After(h.Now()) {
+	err := h.Directory.EachAuthorization(v.Context(), v.Caller, f, directory.Page{},
+		func(a identity.Authorization) error {
+			if a.Status != identity.Active || a.ExpiresAt != nil && !a.ExpiresAt.After(h.Now()) {
+				return nil
+			}
+			if may, uses := mayWith(a.Permissions, about); may != "" {
+				r.Tokens = append(r.Tokens, reachRow{Name: a.Description, May: may, Uses: uses, Authorization: a})
+			}
 			return nil
-		}
-		if may, uses := mayWith(a.Permissions, about); may != "" {
-			r.Tokens = append(r.Tokens, reachRow{Name: a.Description, May: may, Uses: uses, Authorization: a})
-		}
-		return nil
-	})
+		})
 	if err != nil && !errs.Is(err, errs.Unauthorized) && !errs.Is(err, errs.NotFound) { // none that the reader may see
 		return err
 	}

@@ -22,7 +22,8 @@ func (h *handlers) needsSetup(ctx context.Context) (bool, error) {
 	return allowed, err
 }
 
-// home sends everybody where they want to go: the set-up, the sign-in, or the secrets of the organisation they were in last.
+// home sends everybody where they want to go: the set-up, the sign-in, or the secrets of the
+// organisation they were in last.
 func (h *handlers) home(v *visit.Visit) (visit.Answer, error) {
 	fresh, err := h.needsSetup(v.Context())
 	switch {
@@ -72,7 +73,8 @@ func (h *handlers) setup(v *visit.Visit) (visit.Answer, error) {
 	if password != v.PostFormValue("again") {
 		return again, errs.New(errs.Invalid, "the two passwords are not the same")
 	}
-	o, err := h.Directory.Onboard(v.Context(), v.Caller, directory.Setup{User: form.User, Password: password, Org: form.Org, Bucket: form.Bucket})
+	o, err := h.Directory.Onboard(v.Context(), v.Caller, directory.Setup{User: form.User, Password: password,
+		Org: form.Org, Bucket: form.Bucket})
 	if err != nil {
 		return again, err
 	}
@@ -109,7 +111,8 @@ func (h *handlers) signInPage(v *visit.Visit) (visit.Answer, error) {
 
 // SignInAgain answers a form that came without JavaScript and without a session.
 func SignInAgain(*visit.Visit) (visit.Answer, error) {
-	return visit.Answer{Page: "signin.html", Title: "Sign in", Status: http.StatusUnauthorized, Data: signInForm{Next: "/", Lost: true}}, nil
+	return visit.Answer{Page: "signin.html", Title: "Sign in", Status: http.StatusUnauthorized,
+		Data: signInForm{Next: "/", Lost: true}}, nil
 }
 
 func (h *handlers) signIn(v *visit.Visit) (visit.Answer, error) {
@@ -134,8 +137,8 @@ func (h *handlers) signOut(v *visit.Visit) (visit.Answer, error) {
 	return visit.Answer{GoTo: "/signin", Note: "You are signed out."}, nil
 }
 
-// arrive sends a reader who comes by a link of another site on to where it leads. From here on the request is one of this
-// site, and the browser sends the session's cookie along.
+// arrive sends a reader who comes by a link of another site on to where it leads. From here on the request is one of
+// this site, and the browser sends the session's cookie along.
 func (h *handlers) arrive(v *visit.Visit) (visit.Answer, error) {
 	return visit.Answer{Page: "arrive.html", Title: "One moment", Data: inside(v.URL.Query().Get("next"))}, nil
 }

@@ -42,25 +42,28 @@ func (h *handlers) listUsers(v *visit.Visit, typed string) (visit.Answer, error)
 
 func (h *handlers) usersPage(v *visit.Visit) (visit.Answer, error) { return h.listUsers(v, "") }
 
-// createUser makes a user with a password. A password that is refused takes the user away again, so that the form can be
-// sent once more.
+// createUser makes a user with a password. A password that is refused takes the user away again, so that the form
+// can be sent once more.
 func (h *handlers) createUser(v *visit.Visit) (visit.Answer, error) {
 	name, password := v.Field("name"), v.PostFormValue("password")
 	if password == "" {
-		return visit.Again(errs.New(errs.EmptyValue, "give a first password, which they can change when they have signed in"))(h.listUsers(v, name))
+		return visit.Again(errs.New(errs.EmptyValue,
+			"give a first password, which they can change when they have signed in"))(h.listUsers(v, name))
 	}
 	made, err := h.Directory.NewUser(v.Context(), v.Caller, name, identity.Active)
 	if err == nil {
 		if err = h.Authn.SetPassword(v.Context(), v.Caller, made.ID, password); err != nil {
 			if undo := h.Directory.DeleteUser(v.Context(), v.Caller, made.ID); undo != nil {
-				h.Logger.Warn("a user was made whose password could not be set", "request", v.ID, "user", made.ID, "error", undo)
+				h.Logger.Warn("a user was made whose password could not be set", "request", v.ID, "user", made.ID,
+					"error", undo)
 			}
 		}
 	}
 	if err != nil {
 		return visit.Again(err)(h.listUsers(v, name))
 	}
-	return visit.Answer{GoTo: "/users", Note: made.Name + " can sign in now. Add them to an organisation under Members."}, nil
+	return visit.Answer{GoTo: "/users", Note: made.Name +
+		" can sign in now. Add them to an organisation under Members."}, nil
 }
 
 type userView struct {
@@ -82,9 +85,11 @@ func (h *handlers) theUser(v *visit.Visit) (identity.User, error) {
 }
 
 func (h *handlers) showUser(v *visit.Visit, m identity.User, typed string) (visit.Answer, error) {
-	p := userView{User: m, Name: typed, Self: m.ID == v.Caller.UserID, MayStatus: v.Caller.May(writeUsers), MayDelete: v.Caller.May(writeUsers)}
+	p := userView{User: m, Name: typed, Self: m.ID == v.Caller.UserID, MayStatus: v.Caller.May(writeUsers),
+		MayDelete: v.Caller.May(writeUsers)}
 	var err error
-	p.Orgs, err = h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{User: m.ID}, directory.Page{Limit: maxListed})
+	p.Orgs, err = h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{User: m.ID},
+		directory.Page{Limit: maxListed})
 	return visit.Answer{Page: "user.html", Title: m.Name, Data: p}, err
 }
 
@@ -129,19 +134,23 @@ func (h *handlers) setPassword(v *visit.Visit) (visit.Answer, error) {
 	if err := h.Authn.SetPassword(v.Context(), v.Caller, m.ID, v.PostFormValue("password")); err != nil {
 		return visit.Again(err)(h.showUser(v, m, m.Name))
 	}
-	return visit.Answer{GoTo: "/users/" + m.ID.String(), Note: "The password of " + m.Name + " is set, and all their sessions are ended."}, nil
+	return visit.Answer{GoTo: "/users/" + m.ID.String(),
+		Note: "The password of " + m.Name + " is set, and all their sessions are ended."}, nil
 }
 
 func (h *handlers) askDeleteUser(v *visit.Visit, m identity.User) (visit.Answer, error) {
-	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{UserID: m.ID}, directory.Page{})
+	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{UserID: m.ID},
+		directory.Page{})
 	if err != nil {
 		return visit.Answer{}, err
 	}
 	return visit.Ask(visit.Confirm{
 		Question: "Delete the user “" + m.Name + "”?",
-		Goes:     []string{"their password and sessions", "their membership of organisations", words.Count(len(tokens), "token") + " of theirs, refused from then on"},
-		Back:     "This cannot be restored. The organisations and secrets stay. To keep somebody out for a while, disable the account instead.",
-		Action:   "/users/" + m.ID.String() + "/delete", Button: "Delete " + m.Name, Cancel: "/users/" + m.ID.String(),
+		Goes: []string{"their password and sessions", "their membership of organisations",
+			words.Count(len(tokens), "token") + " of theirs, refused from then on"},
+		Back: "This cannot be restored. The organisations and secrets stay. To keep somebody out for a while, " +
+			"disable the account instead.",
+		Action: "/users/" + m.ID.String() + "/delete", Button: "Delete " + m.Name, Cancel: "/users/" + m.ID.String(),
 	}), nil
 }
 

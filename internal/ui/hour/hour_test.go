@@ -77,10 +77,13 @@ func TestScales(t *testing.T) {
 			t.Errorf("%v: %v", ps, ticks)
 		}
 	}
-	if got := strings.Join(linearTicks(20, func(f float64) string { return words.Number(int(f)) }), " "); got != "20 10 0" {
+	if got := strings.Join(linearTicks(20, func(f float64) string {
+		return words.Number(int(f))
+	}), " "); got != "20 10 0" {
 		t.Errorf("the labels are %s", got)
 	}
-	if got := (Chart{Ticks: []string{"2", "1", "0"}}).Grid(); !strings.HasPrefix(got, "M0 0.0H600.0M0 60.0H600.0M0 120.0H600.0M150.0 0V120.0") {
+	if got := (Chart{Ticks: []string{"2", "1", "0"}}).Grid(); !strings.HasPrefix(got,
+		"M0 0.0H600.0M0 60.0H600.0M0 120.0H600.0M150.0 0V120.0") {
 		t.Errorf("the grid is %s", got)
 	}
 }

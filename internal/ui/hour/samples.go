@@ -58,8 +58,8 @@ type Hour struct {
 	checked time.Time
 }
 
-// New makes the memory of a store that the metrics know under a name. Without gather it knows whether the store can serve,
-// and no more.
+// New makes the memory of a store that the metrics know under a name. Without gather it knows whether the store
+// can serve, and no more.
 func New(store secret.Store, gather prometheus.Gatherer, name string, now func() time.Time) *Hour {
 	return &Hour{store: store, gather: gather, name: name, now: now}
 }

@@ -37,7 +37,8 @@ func (s *Hour) Summary() Summary {
 
 // plus is both spans together.
 func (s sample) plus(other sample) sample {
-	sum := sample{at: other.at, calls: s.calls + other.calls, failed: s.failed + other.failed, token: other.token, within: append([]bucket(nil), other.within...)}
+	sum := sample{at: other.at, calls: s.calls + other.calls, failed: s.failed + other.failed, token: other.token,
+		within: append([]bucket(nil), other.within...)}
 	for i := range sum.within {
 		if i < len(s.within) {
 			sum.within[i].count += s.within[i].count
@@ -54,9 +55,12 @@ func latencyChart(hour []sample) Chart {
 		p, ok := s.quantile(0.95)
 		slow = append(slow, point{p, ok})
 	}
-	at, ticks := logarithmic(func(s float64) string { return strings.Replace(words.Duration(s), ".0 ", " ", 1) }, median, slow)
+	at, ticks := logarithmic(func(s float64) string {
+		return strings.Replace(words.Duration(s), ".0 ", " ", 1)
+	}, median, slow)
 	c := Chart{Name: "Time a call takes", Ticks: ticks, Empty: highest(slow) == 0,
-		Curves: []Curve{newCurve("95 of 100 calls are done by", slow, at), newCurve("half of the calls are done by", median, at)}}
+		Curves: []Curve{newCurve("95 of 100 calls are done by", slow, at), newCurve("half of the calls are done by",
+			median, at)}}
 	c.Rows = minutes(hour, func(s sample) []string {
 		m, ok := s.quantile(0.5)
 		if !ok {
@@ -66,7 +70,8 @@ func latencyChart(hour []sample) Chart {
 		return []string{words.Duration(p), words.Duration(m)}
 	})
 	if !c.Empty {
-		c.Summary = fmt.Sprintf("Time a call of the store takes over the last hour. The slowest twentieth took %s at most in any ten seconds.", words.Duration(highest(slow)))
+		c.Summary = fmt.Sprintf("Time a call of the store takes over the last hour. The slowest twentieth took %s at "+
+			"most in any ten seconds.", words.Duration(highest(slow)))
 	}
 	return c
 }
@@ -78,16 +83,21 @@ func callsChart(hour []sample) Chart {
 		failed = append(failed, point{s.failed, true})
 	}
 	top := roundUp(max(2, highest(calls)))
-	c := Chart{Name: "Calls in ten seconds", Ticks: linearTicks(top, func(n float64) string { return words.Number(int(n)) }), Empty: highest(calls) == 0,
+	c := Chart{Name: "Calls in ten seconds", Ticks: linearTicks(top, func(n float64) string {
+		return words.Number(int(n))
+	}), Empty: highest(calls) == 0,
 		Curves: []Curve{newCurve("all", calls, linear(top)), newCurve("failed", failed, linear(top))}}
-	c.Rows = minutes(hour, func(s sample) []string { return []string{words.Number(int(s.calls)), words.Number(int(s.failed))} })
-	c.Summary = fmt.Sprintf("Calls of the store over the last hour, at most %.0f in ten seconds, of which at most %.0f failed.", highest(calls), highest(failed))
+	c.Rows = minutes(hour, func(s sample) []string {
+		return []string{words.Number(int(s.calls)), words.Number(int(s.failed))}
+	})
+	c.Summary = fmt.Sprintf("Calls of the store over the last hour, at most %.0f in ten seconds, of which at most "+
+		"%.0f failed.", highest(calls), highest(failed))
 	return c
 }
 
 // tokenEdges are the upper edges of the token's chart, for the round numbers of a clock are not those of ten fingers.
-var tokenEdges = []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour,
-	12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 32 * 24 * time.Hour}
+var tokenEdges = []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
+	2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 32 * 24 * time.Hour}
 
 // tokenChart shows how long Vault's token lasted: a saw, as it is renewed, until it is not any more.
 func tokenChart(hour []sample) Chart {
@@ -103,7 +113,8 @@ func tokenChart(hour []sample) Chart {
 			break
 		}
 	}
-	c := Chart{Name: "What is left of Vault’s token", Ticks: linearTicks(top, words.Lasting), Empty: most == 0, Curves: []Curve{newCurve("until it ends", left, linear(top))}}
+	c := Chart{Name: "What is left of Vault’s token", Ticks: linearTicks(top, words.Lasting), Empty: most == 0,
+		Curves: []Curve{newCurve("until it ends", left, linear(top))}}
 	c.Rows = minutes(hour, func(s sample) []string {
 		if !s.token.ok {
 			return []string{"–"}

@@ -19,8 +19,8 @@ type Pair struct {
 	Value []byte
 }
 
-// Parse reads JSON where the text begins with a brace, and dotenv otherwise. The pairs come in the order of the text; a name
-// that comes twice is an error, since it is not known which value was meant.
+// Parse reads JSON where the text begins with a brace, and dotenv otherwise. The pairs come in the order of the text; a
+// name that comes twice is an error, since it is not known which value was meant.
 func Parse(text []byte) ([]Pair, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if !utf8.Valid(text) {
@@ -75,10 +75,10 @@ func parseJSON(text []byte) ([]Pair, error) {
 	return pairs, nil
 }
 
-// parseDotenv reads lines NAME=value, as the dotenv libraries of Ruby, JavaScript and Python agree on them: an "export "
-// before the name and lines that begin with # are passed over; a value in single quotes stands as it is, one in double
-// quotes may have \n, \r, \t, \", \\ and \$; both may go over several lines; one without quotes ends at " #" or the line's
-// end and loses the spaces around it. Nothing is expanded: $NAME stays as it is.
+// parseDotenv reads lines NAME=value, as the dotenv libraries of Ruby, JavaScript and Python agree on them: an "export
+// " before the name and lines that begin with # are passed over; a value in single quotes stands as it is, one in
+// double quotes may have \n, \r, \t, \", \\ and \$; both may go over several lines; one without quotes ends at " #" or
+// the line's end and loses the spaces around it. Nothing is expanded: $NAME stays as it is.
 func parseDotenv(text string) ([]Pair, error) {
 	var pairs []Pair
 	seen := make(map[string]bool)

@@ -48,10 +48,13 @@ func TestParse(t *testing.T) {
 	}{
 		"nothing":  {"", nil},
 		"comments": {"# a\n\n  # b\n", nil},
-		"plain":    {"A=1\nexport B = two words # note\r\nC=a=b#c\nD=", []Pair{{"A", []byte("1")}, {"B", []byte("two words")}, {"C", []byte("a=b#c")}, {"D", []byte("")}}},
-		"quotes":   {"A='it\\n $B' # x\nB=\"a\\n\\\"b\\\" \\$c \\q\"", []Pair{{"A", []byte(`it\n $B`)}, {"B", []byte("a\n\"b\" $c \\q")}}},
-		"lines":    {"KEY=\"-----BEGIN-----\nabc\n-----END-----\n\"\nB=2", []Pair{{"KEY", []byte("-----BEGIN-----\nabc\n-----END-----\n")}, {"B", []byte("2")}}},
-		"JSON":     {"\ufeff {\"a/b\": \"x\\ny\", \"c\": \"\"}\n", []Pair{{"a/b", []byte("x\ny")}, {"c", []byte("")}}},
+		"plain": {"A=1\nexport B = two words # note\r\nC=a=b#c\nD=",
+			[]Pair{{"A", []byte("1")}, {"B", []byte("two words")}, {"C", []byte("a=b#c")}, {"D", []byte("")}}},
+		"quotes": {"A='it\\n $B' # x\nB=\"a\\n\\\"b\\\" \\$c \\q\"",
+			[]Pair{{"A", []byte(`it\n $B`)}, {"B", []byte("a\n\"b\" $c \\q")}}},
+		"lines": {"KEY=\"-----BEGIN-----\nabc\n-----END-----\n\"\nB=2",
+			[]Pair{{"KEY", []byte("-----BEGIN-----\nabc\n-----END-----\n")}, {"B", []byte("2")}}},
+		"JSON": {"\ufeff {\"a/b\": \"x\\ny\", \"c\": \"\"}\n", []Pair{{"a/b", []byte("x\ny")}, {"c", []byte("")}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Parse([]byte(tt.text))

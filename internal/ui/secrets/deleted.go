@@ -17,14 +17,15 @@ import (
 )
 
 const (
-	// restoreTime bounds how long one request restores deleted secrets: what is left is told, and can be asked for again.
+	// restoreTime bounds how long one request restores deleted secrets: what is left is told, and
+	// can be asked for again.
 	restoreTime = 20 * time.Second
 	// restoresAtOnce lets a store write several restorations together.
 	restoresAtOnce = 16
 )
 
-// bringBack undoes deletions: of the secrets that are chosen, of all that match a search, or of those that the reader deleted
-// in a time (visit.Undo). It takes nothing away, so nobody is asked: what was set under a name since stays.
+// bringBack undoes deletions: of the secrets that are chosen, of all that match a search, or of those that the reader
+// deleted in a time (visit.Undo). It takes nothing away, so nobody is asked: what was set under a name since stays.
 func (h *handlers) bringBack(v *visit.Visit) (visit.Answer, error) {
 	if one := v.PostFormValue("one"); one != "" {
 		return h.bringBackOne(v, one)
@@ -46,7 +47,8 @@ func (h *handlers) bringBack(v *visit.Visit) (visit.Answer, error) {
 	}
 	deleted = slices.DeleteFunc(deleted, func(i secret.Info) bool { return !wanted(i) })
 	if len(deleted) == 0 {
-		return visit.Answer{GoTo: v.At("/secrets/deleted"), Note: "Nothing was restored: none of it is among the deleted secrets."}, nil
+		return visit.Answer{GoTo: v.At("/secrets/deleted"),
+			Note: "Nothing was restored: none of it is among the deleted secrets."}, nil
 	}
 	return h.bringBackMany(v, deleted)
 }
@@ -71,8 +73,8 @@ func wantedBack(v *visit.Visit, keys []string) (func(secret.Info) bool, error) {
 	return func(i secret.Info) bool { _, is := slices.BinarySearch(keys, i.Key); return is }, nil
 }
 
-// bringBackMany restores secrets, each by itself, and then looks how many are still deleted: a restoration whose answer was
-// lost may have been made.
+// bringBackMany restores secrets, each by itself, and then looks how many are still deleted: a restoration whose answer
+// was lost may have been made.
 func (h *handlers) bringBackMany(v *visit.Visit, deleted []secret.Info) (visit.Answer, error) {
 	ctx, cancel := context.WithTimeout(v.Context(), restoreTime)
 	defer cancel()
@@ -114,7 +116,8 @@ func (h *handlers) bringBackMany(v *visit.Visit, deleted []secret.Info) (visit.A
 		return visit.Again(why)(h.deletedPage(v))
 	}
 	return visit.Answer{GoTo: v.At("/secrets/deleted"),
-		Note: words.Count(done, "secret") + " restored. " + words.Number(left) + " could not be restored in the time that one request has: they are still here."}, nil
+		Note: words.Count(done, "secret") + " restored. " + words.Number(left) +
+			" could not be restored in the time that one request has: they are still here."}, nil
 }
 
 func (h *handlers) bringBackOne(v *visit.Visit, key string) (visit.Answer, error) {
@@ -124,15 +127,18 @@ func (h *handlers) bringBackOne(v *visit.Visit, key string) (visit.Answer, error
 		err = h.Secrets.Restore(v.Context(), v.Caller, v.Org, key, 0)
 	}
 	if errs.Is(err, errs.NotFound) {
-		err = errs.New(errs.NotFound, "%q cannot be restored any more: a deleted secret is kept for %s", errs.Clip(key), keptDays())
+		err = errs.New(errs.NotFound, "%q cannot be restored any more: a deleted secret is kept for %s",
+			errs.Clip(key), keptDays())
 	}
 	if err != nil {
 		return visit.Again(err)(h.deletedPage(v))
 	}
 	if there {
-		return visit.Answer{GoTo: v.At("/secrets/deleted"), Note: "“" + errs.Clip(key) + "” is there already, and was left as it is."}, nil
+		return visit.Answer{GoTo: v.At("/secrets/deleted"),
+			Note: "“" + errs.Clip(key) + "” is there already, and was left as it is."}, nil
 	}
-	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: "“" + errs.Clip(key) + "” is restored, with the value that it had."}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)),
+		Note: "“" + errs.Clip(key) + "” is restored, with the value that it had."}, nil
 }
 
 // undoOf finds when the reader's deletion of the keys was made, by the store's clock; nil where it cannot be undone.

@@ -35,8 +35,8 @@ type about struct {
 	Form    describeForm
 }
 
-// describeForm is what a reader notes of a secret. Seen tells what the form was filled with, so that of two tabs the later
-// one does not undo the other unknowingly.
+// describeForm is what a reader notes of a secret. Seen tells what the form was filled with, so that of two tabs the
+// later one does not undo the other unknowingly.
 type describeForm struct {
 	Text, Expires, Seen string
 	Changed             bool // others changed it meanwhile; the reader may choose to replace it
@@ -66,13 +66,15 @@ func seen(d secret.Description) string {
 
 // noSecret tells no difference between what is missing and what the reader may not see.
 func noSecret(key string) error {
-	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you may not see it", errs.Clip(key))
+	return errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, or you "+
+		"may not see it", errs.Clip(key))
 }
 
 // noHistory says why a store knows nothing but values, by its name in the configuration; "" is for all others.
 var noHistory = map[string]string{
-	"":      "This store keeps the current value alone: no dates, no description and no earlier versions.",
-	"vault": "The organisation’s secrets are one entry of Vault, which knows no dates, description or earlier versions of a single one; with --vault-layout secret each has its own.",
+	"": "This store keeps the current value alone: no dates, no description and no earlier versions.",
+	"vault": "The organisation’s secrets are one entry of Vault, which knows no dates, description or earlier " +
+		"versions of a single one; with --vault-layout secret each has its own.",
 }
 
 // known is what the store knows of a secret that is there; nil where it knows nothing but the value.
@@ -95,7 +97,8 @@ func (h *handlers) info(v *visit.Visit, key string) (secret.Info, error) {
 	case errs.Is(err, errs.NotFound), errs.Is(err, errs.Unauthorized):
 		return info, noSecret(key)
 	case err == nil && !info.Deleted.IsZero():
-		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be restored among the deleted secrets",
+		return info, errs.New(errs.NotFound, "there is no secret named %q here: it was deleted %s, and can be "+
+			"restored among the deleted secrets",
 			errs.Clip(key), words.Ago(info.Deleted, h.Now()))
 	}
 	return info, err
@@ -107,7 +110,8 @@ func (h *handlers) describeSecret(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	form := describeForm{Text: plainLines(v.PostFormValue("description")), Expires: v.Field("expires"), Seen: v.Field("seen")}
+	form := describeForm{Text: plainLines(v.PostFormValue("description")), Expires: v.Field("expires"),
+		Seen: v.Field("seen")}
 	d := secret.Description{Text: form.Text, Expires: info.Expires}
 	// A day that is left as it was keeps the time of day that the API may have given it.
 	if form.Expires != dateOf(info.Expires) {
@@ -118,10 +122,12 @@ func (h *handlers) describeSecret(v *visit.Visit) (visit.Answer, error) {
 	}
 	switch {
 	case err != nil:
-		err = errs.New(errs.Invalid, "the date is not complete; write it as year-month-day, for example 2027-01-31, or leave it empty")
+		err = errs.New(errs.Invalid, "the date is not complete; write it as year-month-day, for example 2027-01-31, "+
+			"or leave it empty")
 	case form.Seen != seen(info.Description) && v.Field("replace") != "yes":
 		form.Changed = true
-		err = errs.New(errs.Conflict, "somebody changed the description or the date meanwhile; choose “save mine instead”, or load the page again to see theirs")
+		err = errs.New(errs.Conflict, "somebody changed the description or the date meanwhile; choose “save mine "+
+			"instead”, or load the page again to see theirs")
 	default:
 		err = h.Secrets.Describe(v.Context(), v.Caller, v.Org, key, d)
 	}
@@ -157,10 +163,12 @@ func (h *handlers) askRestore(v *visit.Visit, key, version string) (visit.Answer
 	n, err := strconv.Atoi(version)
 	i := slices.IndexFunc(info.Versions, func(of secret.Version) bool { return of.Number == n })
 	if err != nil || i < 0 || !info.Versions[i].Restorable {
-		return visit.Answer{}, errs.New(errs.NotFound, "there is no version %q of %q that could be restored; it may be too old by now", errs.Clip(version), errs.Clip(key))
+		return visit.Answer{}, errs.New(errs.NotFound, "there is no version %q of %q that could be restored; it may "+
+			"be too old by now", errs.Clip(version), errs.Clip(key))
 	}
 	if n == info.Version {
-		return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: fmt.Sprintf("Version %d is the current one already.", n)}, nil
+		return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)),
+			Note: fmt.Sprintf("Version %d is the current one already.", n)}, nil
 	}
 	return visit.Answer{Page: "secret-restore.html", Title: fmt.Sprintf("Restore version %d?", n),
 		Data: restoring{Key: key, Version: info.Versions[i], Current: info.Version}}, nil
@@ -176,7 +184,8 @@ func (h *handlers) restoreSecret(v *visit.Visit) (visit.Answer, error) {
 	if err := h.Secrets.Restore(v.Context(), v.Caller, v.Org, key, n); err != nil {
 		return a, err
 	}
-	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)), Note: fmt.Sprintf("The value of version %d is the current one again.", n)}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(key)),
+		Note: fmt.Sprintf("The value of version %d is the current one again.", n)}, nil
 }
 
 // deletedShown bounds the deleted secrets that one page lists.

@@ -28,7 +28,8 @@ func TestPagesOfDeleted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := deletedList{Search: tt.search}
 			l.page(append([]secret.Info(nil), infos...), tt.page)
-			if l.Total != 250 || len(l.Shown) != tt.shown || l.Shown[0].Key != tt.first || l.Before != tt.before || l.Next != tt.next {
+			if l.Total != 250 || len(l.Shown) != tt.shown || l.Shown[0].Key != tt.first || l.Before != tt.before ||
+				l.Next != tt.next {
 				t.Errorf("%d of %d shown, before %q, next %q", len(l.Shown), l.Total, l.Before, l.Next)
 			}
 		})

@@ -1,5 +1,5 @@
-// Package secrets are the pages of an organisation's secrets: the list, a secret and its history, the import, and what was
-// deleted. A value goes in and never comes out.
+// Package secrets are the pages of an organisation's secrets: the list, a secret and its history, the import, and what
+// was deleted. A value goes in and never comes out.
 package secrets
 
 import (

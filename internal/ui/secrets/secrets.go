@@ -37,15 +37,15 @@ func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
 	}
 	keys = alphabetical(keys)
 	q := v.URL.Query()
-	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: h.mayWrite(v), KeepsDeleted: h.keepsDeleted(v.Org),
-		ReadOnly: h.Store.About(v.Org).ReadOnly}
+	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: h.mayWrite(v),
+		KeepsDeleted: h.keepsDeleted(v.Org), ReadOnly: h.Store.About(v.Org).ReadOnly}
 	l.page(keys, pageNumber(q.Get("page")))
 	return visit.Answer{Page: "secrets.html", Title: "Secrets", Data: l}, nil
 }
 
-// alphabetical is the order in which people look for a name: capital and small letters are the same, unless nothing else
-// differs. A store gives the order of the bytes, in which Z comes before a; where all letters are small they are the same,
-// and the list is given back as it is.
+// alphabetical is the order in which people look for a name: capital and small letters are the same, unless nothing
+// else differs. A store gives the order of the bytes, in which Z comes before a; where all letters are small they are
+// the same, and the list is given back as it is.
 func alphabetical(keys []string) []string {
 	if slices.IsSortedFunc(keys, compareFolded) {
 		return keys
@@ -144,20 +144,22 @@ func (h *handlers) askDeleteSecrets(v *visit.Visit, keys []string) (visit.Answer
 	}
 	c.Keys = string(list)
 	if h.keepsDeleted(v.Org) {
-		c.Back = "Whatever uses them will fail. They can be restored for " + keptDays() + ", from the page of deleted secrets."
+		c.Back = "Whatever uses them will fail. They can be restored for " + keptDays() +
+			", from the page of deleted secrets."
 	}
 	if len(keys) == 1 {
 		c.Question, c.Button = "Delete this secret?", "Delete the secret"
 		c.Back = "The value cannot be restored from this page, and whatever uses it will fail."
 		if h.keepsDeleted(v.Org) {
-			c.Back = "Whatever uses it will fail. It can be restored for " + keptDays() + ", from the page of deleted secrets."
+			c.Back = "Whatever uses it will fail. It can be restored for " + keptDays() +
+				", from the page of deleted secrets."
 		}
 	}
 	return visit.Ask(c), nil
 }
 
-// chosen are the names that a form has: each in a field of its own, as ticked boxes send them, or all in one as JSON, for
-// net/url reads 10,000 fields at most.
+// chosen are the names that a form has: each in a field of its own, as ticked boxes send them, or all in one as JSON,
+// for net/url reads 10,000 fields at most.
 func chosen(v *visit.Visit) ([]string, error) {
 	keys := slices.Clone(v.PostForm["key"])
 	if list := v.PostFormValue("keys"); list != "" {

@@ -25,9 +25,12 @@ type activityRow struct {
 
 // same reports whether the entries differ in nothing but when.
 func same(a, b audit.Record) bool {
-	return a.User == b.User && a.Action == b.Action && a.OrgID == b.OrgID && a.Target == b.Target && a.Outcome == b.Outcome && a.Code == b.Code &&
-		a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session && slices.Equal(a.Keys, b.Keys) &&
-		a.KeysOmitted == b.KeysOmitted && a.Detail == b.Detail && a.MadeBy == b.MadeBy && a.Repeated == 0 && b.Repeated == 0
+	return a.User == b.User && a.Action == b.Action && a.OrgID == b.OrgID && a.Target == b.Target &&
+		a.Outcome == b.Outcome && a.Code == b.Code &&
+		a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session &&
+		slices.Equal(a.Keys, b.Keys) &&
+		a.KeysOmitted == b.KeysOmitted && a.Detail == b.Detail && a.MadeBy == b.MadeBy && a.Repeated == 0 &&
+		b.Repeated == 0
 }
 
 // More is how many keys are not shown.
@@ -53,8 +56,8 @@ type span struct {
 	length      time.Duration
 }
 
-// everything is the filter's word for acts that change nothing too. Whoever comes to see who did what is not shown, unasked,
-// every look at every page, this one's included.
+// everything is the filter's word for acts that change nothing too. Whoever comes to see who did what is not shown,
+// unasked, every look at every page, this one's included.
 const everything = "all"
 
 // actsShown is how many acts a page holds.
@@ -62,9 +65,11 @@ const actsShown = 50
 
 // actions are the groups that the filter offers.
 var actions = []action{
-	{"", "changes and refusals"}, {everything, "everything"}, {"secrets", "secrets: all"}, {"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"}, {"secrets.use", "secrets: used"},
-	{"secrets.delete", "secrets: deleted"}, {"secrets.restore", "secrets: restored"}, {"authorizations", "tokens"}, {"orgs", "organisations and members"},
-	{"users", "people and passwords"}, {"signin", "sign-ins"}, {"seal", "the seal and keys"}, {"audit", "the audit log"},
+	{"", "changes and refusals"}, {everything, "everything"}, {"secrets", "secrets: all"},
+	{"secrets.list", "secrets: names listed"}, {"secrets.apply", "secrets: set"}, {"secrets.use", "secrets: used"},
+	{"secrets.delete", "secrets: deleted"}, {"secrets.restore", "secrets: restored"}, {"authorizations", "tokens"},
+	{"orgs", "organisations and members"}, {"users", "people and passwords"}, {"signin", "sign-ins"},
+	{"seal", "the seal and keys"}, {"audit", "the audit log"},
 }
 
 var spans = []span{{"", "ever", 0}, {"1h", "the last hour", time.Hour}, {"24h", "the last day", 24 * time.Hour},
@@ -72,8 +77,9 @@ var spans = []span{{"", "ever", 0}, {"1h", "the last hour", time.Hour}, {"24h", 
 
 func (h *handlers) activityPage(v *visit.Visit) (visit.Answer, error) {
 	q := v.URL.Query()
-	p := activity{Actions: actions, Spans: spans, Outcomes: []string{"allowed", "denied", "failed"}, Filter: activityForm{Actor: strings.TrimSpace(q.Get("actor")), Key: q.Get("key"),
-		Action: q.Get("action"), Outcome: q.Get("outcome"), Org: q.Get("org"), Since: q.Get("since")}}
+	p := activity{Actions: actions, Spans: spans, Outcomes: []string{"allowed", "denied", "failed"},
+		Filter: activityForm{Actor: strings.TrimSpace(q.Get("actor")), Key: q.Get("key"),
+			Action: q.Get("action"), Outcome: q.Get("outcome"), Org: q.Get("org"), Since: q.Get("since")}}
 	page := visit.Answer{Page: "activity.html", Title: "Activity"}
 	f, err := p.Filter.filter(h.Now())
 	p.Filtered = p.Filter != activityForm{}
@@ -132,7 +138,8 @@ func (h *handlers) orgNamed(v *visit.Visit, names map[string]string, org string)
 // targetNamed is the target as a reader knows it: a user who is still there by name, all else as it stands on record.
 func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.Record) (string, error) {
 	user, err := id.Parse(r.Target)
-	if err != nil || !strings.HasPrefix(r.Action, "users.") && !strings.HasPrefix(r.Action, "orgs.members.") && !strings.HasPrefix(r.Action, "orgs.owners.") {
+	if err != nil || !strings.HasPrefix(r.Action, "users.") && !strings.HasPrefix(r.Action, "orgs.members.") &&
+		!strings.HasPrefix(r.Action, "orgs.owners.") {
 		return r.Target, nil
 	}
 	if _, ok := names[r.Target]; !ok {
@@ -144,7 +151,8 @@ func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.
 }
 
 func (f activityForm) filter(now time.Time) (audit.Filter, error) {
-	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome), Limit: actsShown}
+	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome),
+		Limit: actsShown}
 	switch f.Action {
 	case "":
 		a.Changes = true
@@ -170,7 +178,8 @@ func (f activityForm) filter(now time.Time) (audit.Filter, error) {
 // Link is the filter with one more thing chosen, for the rows' links.
 func (f activityForm) Link(field, value string) string {
 	q := url.Values{}
-	for k, v := range map[string]string{"actor": f.Actor, "key": f.Key, "action": f.Action, "outcome": f.Outcome, "org": f.Org, "since": f.Since, field: value} {
+	for k, v := range map[string]string{"actor": f.Actor, "key": f.Key, "action": f.Action, "outcome": f.Outcome,
+		"org": f.Org, "since": f.Since, field: value} {
 		if v != "" || k == field {
 			q.Set(k, v)
 		}
@@ -179,25 +188,31 @@ func (f activityForm) Link(field, value string) string {
 }
 
 var past = map[string]string{
-	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted", "secrets.read": "read",
-	"secrets.info": "looked at", "secrets.use": "used", "secrets.describe": "described", "secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
+	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted",
+	"secrets.read": "read", "secrets.info": "looked at", "secrets.use": "used", "secrets.describe": "described",
+	"secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
 	"secrets.destroy": "destroyed versions of", "secrets.remove": "removed for good",
-	"approle.list": "listed roles to log in with", "approle.read": "looked at a role to log in with", "approle.set": "set a role to log in with",
-	"approle.delete": "deleted a role to log in with", "approle.secret-id": "made a secret ID of a role", "approle.destroy-secret-id": "destroyed a secret ID of a role",
-	"token.capabilities": "asked what its token may do", "token.create": "made a token by its own", "token.lookup": "looked at its own token",
-	"token.renew": "renewed its own token", "token.revoke": "revoked its own token",
-	"authenticate": "came with a token or session that is no good", "signin": "signed in", "signout": "signed out", "setup": "set the server up",
-	"authorizations.create": "created a token", "authorizations.delete": "revoked a token", "authorizations.update": "changed a token",
-	"authorizations.list": "listed tokens", "authorizations.read": "looked at a token",
-	"orgs.create": "created an organisation", "orgs.update": "changed an organisation", "orgs.delete": "deleted an organisation",
+	"approle.list": "listed roles to log in with", "approle.read": "looked at a role to log in with",
+	"approle.set": "set a role to log in with", "approle.delete": "deleted a role to log in with",
+	"approle.secret-id": "made a secret ID of a role", "approle.destroy-secret-id": "destroyed a secret ID of a role",
+	"token.capabilities": "asked what its token may do", "token.create": "made a token by its own",
+	"token.lookup": "looked at its own token", "token.renew": "renewed its own token",
+	"token.revoke": "revoked its own token", "authenticate": "came with a token or session that is no good",
+	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
+	"authorizations.create": "created a token", "authorizations.delete": "revoked a token",
+	"authorizations.update": "changed a token", "authorizations.list": "listed tokens",
+	"authorizations.read": "looked at a token", "orgs.create": "created an organisation",
+	"orgs.update": "changed an organisation", "orgs.delete": "deleted an organisation",
 	"orgs.list": "listed organisations", "orgs.read": "looked at an organisation", "orgs.members": "listed members",
-	"orgs.members.add": "added a member", "orgs.members.remove": "removed a member", "orgs.owners.add": "added an owner", "orgs.owners.remove": "removed an owner",
-	"users.create": "added a user", "users.update": "changed a user", "users.delete": "deleted a user", "users.list": "listed users",
-	"users.read": "looked at a user", "users.password": "set a password",
-	"audit.read": "read the audit log", "audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
+	"orgs.members.add": "added a member", "orgs.members.remove": "removed a member",
+	"orgs.owners.add": "added an owner", "orgs.owners.remove": "removed an owner", "users.create": "added a user",
+	"users.update": "changed a user", "users.delete": "deleted a user", "users.list": "listed users",
+	"users.read": "looked at a user", "users.password": "set a password", "audit.read": "read the audit log",
+	"audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
 	"seal.read": "looked at the seal", "seal.rotate": "rotated the data keys", "seal.change": "changed the seal",
 	"config.read": "read the configuration", "backup": "took a backup", "import": "imported data",
-	"buckets.create": "created a bucket", "buckets.update": "changed a bucket", "buckets.delete": "deleted a bucket", "buckets.list": "listed buckets", "buckets.read": "looked at a bucket",
+	"buckets.create": "created a bucket", "buckets.update": "changed a bucket", "buckets.delete": "deleted a bucket",
+	"buckets.list": "listed buckets", "buckets.read": "looked at a bucket",
 }
 
 // inPast says an action in words; one that is not known here by its own name.

@@ -12,8 +12,8 @@ type Answer struct {
 	JSON   []byte // data for a script, instead of a page; browsers keep them and ask whether they are still so
 }
 
-// Undo is a deletion of secrets that can be undone: those that the reader has deleted in a time, in milliseconds of the Unix
-// clock of the store.
+// Undo is a deletion of secrets that can be undone: those that the reader has deleted in a time, in milliseconds of the
+// Unix clock of the store.
 type Undo struct {
 	From, To int64
 }

@@ -39,8 +39,8 @@ func zipped(b []byte) []byte {
 	return out.Bytes()
 }
 
-// fit compresses what is sent where the browser reads that. The length of what is compressed tells something of it to those who
-// watch the line and choose a text in it: the caller says whether that can be.
+// fit compresses what is sent where the browser reads that. The length of what is compressed tells something of it to
+// those who watch the line and choose a text in it: the caller says whether that can be.
 func (v *Visit) fit(b []byte, may bool) []byte {
 	if !may || len(b) < smallest {
 		return b

@@ -7,8 +7,8 @@ import (
 	"strongroom/internal/id"
 )
 
-// The cookies. The session's holds the token of authn.Service.SignIn under a name and path of its own: the API's has the path
-// /api/, which pages are not below.
+// The cookies. The session's holds the token of authn.Service.SignIn under a name and path of its own: the API's has
+// the path /api/, which pages are not below.
 const (
 	sessionCookie = "strongroom-session"
 	orgCookie     = "strongroom-org"
@@ -20,7 +20,8 @@ const (
 
 // setCookie sets a cookie for a while, until the browser ends where that is 0, or removes it where it is negative.
 func (v *Visit) setCookie(name, value string, d time.Duration) {
-	c := &http.Cookie{Name: name, Value: value, Path: v.via.Base + "/", HttpOnly: true, Secure: v.server.Secure || v.via.Secure, SameSite: http.SameSiteStrictMode}
+	c := &http.Cookie{Name: name, Value: value, Path: v.via.Base + "/", HttpOnly: true,
+		Secure: v.server.Secure || v.via.Secure, SameSite: http.SameSiteStrictMode}
 	switch {
 	case d < 0:
 		c.MaxAge = -1

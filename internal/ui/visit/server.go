@@ -1,5 +1,5 @@
-// Package visit is what the pages have in common: who is asking, which organisation they are in, what a form holds, and how
-// an answer or an error is shown. It knows nothing of what a page is about.
+// Package visit is what the pages have in common: who is asking, which organisation they are in, what a form holds, and
+// how an answer or an error is shown. It knows nothing of what a page is about.
 package visit
 
 import (
@@ -46,8 +46,8 @@ const (
 	defaultMaxBody = 4 << 20
 	// requestTime bounds the work on one request.
 	requestTime = 30 * time.Second
-	// maxOpenBody bounds, in bytes, what is read from somebody who is not signed in, and formCost is how much memory a byte of
-	// a form takes in all.
+	// maxOpenBody bounds, in bytes, what is read from somebody who is not signed in, and formCost is how much memory a
+	// byte of a form takes in all.
 	maxOpenBody = 64 << 10
 	formCost    = 6
 )
@@ -64,8 +64,8 @@ type Server struct {
 	idNext   atomic.Uint64
 }
 
-// Handler does what one request asks for. An answer given together with an error is the form's page, which shows the error
-// and what was typed.
+// Handler does what one request asks for. An answer given together with an error is the form's page, which shows the
+// error and what was typed.
 type Handler func(*Visit) (Answer, error)
 
 // Route is what one pattern does.
@@ -86,7 +86,8 @@ func SignedIn(do Handler) Route { return Route{Do: do} }
 
 // New makes the handler of everything that the tables have, and of the static files.
 func New(c Config, tables ...Table) (*Server, error) {
-	if c.Authn == nil || c.Directory == nil || c.Files == nil || c.SignInAgain == nil || c.Logger == nil || c.Now == nil {
+	if c.Authn == nil || c.Directory == nil || c.Files == nil || c.SignInAgain == nil || c.Logger == nil ||
+		c.Now == nil {
 		return nil, errors.New("visit: Authn, Directory, Files, SignInAgain, Logger and Now must be set")
 	}
 	if c.MaxBody == 0 {
@@ -98,7 +99,8 @@ func New(c Config, tables ...Table) (*Server, error) {
 	}
 	var prefix [6]byte
 	rand.Read(prefix[:]) // never fails since Go 1.24
-	s := &Server{Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), static: f, idPrefix: "ui" + hex.EncodeToString(prefix[:])}
+	s := &Server{Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), static: f,
+		idPrefix: "ui" + hex.EncodeToString(prefix[:])}
 	if s.templates, err = s.parseTemplates(); err != nil {
 		return nil, err
 	}
@@ -131,7 +133,8 @@ func setHeaders(h http.Header, secure bool) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), clipboard-write=(self), clipboard-read=()")
+	h.Set("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), "+
+		"clipboard-write=(self), clipboard-read=()")
 	h.Set("Cache-Control", "no-store")
 	if secure {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
@@ -148,8 +151,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 	defer cancel()
-	v := &Visit{Request: r.WithContext(ctx), w: w, server: s, via: peer.ViaOf(r), live: r.Header.Get("Strongroom-Live") != "",
-		ID: s.idPrefix + strconv.FormatUint(s.idNext.Add(1), 36)}
+	v := &Visit{Request: r.WithContext(ctx), w: w, server: s, via: peer.ViaOf(r),
+		live: r.Header.Get("Strongroom-Live") != "", ID: s.idPrefix + strconv.FormatUint(s.idNext.Add(1), 36)}
 	v.Caller = &access.Caller{Principal: &access.Principal{}, Address: peer.Host(r.RemoteAddr), RequestID: v.ID}
 	defer v.share.Close()
 	a, err := v.do(rt)
@@ -167,8 +170,10 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			v.server.Logger.Error("a page panicked", "pattern", v.Pattern, "request", v.ID, "panic", p, "stack", string(debug.Stack()))
-			a, err = Answer{}, errs.New(errs.Internal, "an internal error has occurred; the server's log has the details under request %s", v.ID)
+			v.server.Logger.Error("a page panicked", "pattern", v.Pattern, "request", v.ID, "panic", p, "stack",
+				string(debug.Stack()))
+			a, err = Answer{}, errs.New(errs.Internal, "an internal error has occurred; the server's log has the "+
+				"details under request %s", v.ID)
 		}
 	}()
 	if err := v.server.origin.Check(v.Request); err != nil {

@@ -163,8 +163,8 @@ func wantedPermissions(
 		if len(listed) == 0 {
 			return nil, usage.WithHint(
 				cmd,
-				"the token would be allowed nothing: give --use-…, --read-… or --write-… flags, --all-access, --operator or "+
-					"--vault-client",
+				"the token would be allowed nothing: give --use-…, --read-… or --write-… flags, --all-access, "+
+					"--operator or --vault-client",
 			)
 		}
 		return listed, nil

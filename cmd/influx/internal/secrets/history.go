@@ -45,7 +45,8 @@ secret is kept for 7 days. With --version, sets the value that this version had,
 				return nil
 			},
 		})...),
-		Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+		Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command,
+			s *session.Session) error {
 			return restoreSecret(ctx, cmd, s, cmd.Int("version"))
 		}),
 	}

@@ -1,5 +1,5 @@
-// Package secrets has the commands about an organisation's secrets. None of them shows a value; those that use values are in
-// package use.
+// Package secrets has the commands about an organisation's secrets. None of them shows a value; those that use
+// values are in package use.
 package secrets
 
 import (

@@ -51,8 +51,9 @@ Values are text in UTF-8; encode anything else, for example with base64.`,
 			&cli.BoolFlag{Name: "keep-newline", Usage: "Keep the line break at the end of a value of one line"},
 			&cli.BoolFlag{Name: "empty", Usage: "Store an empty value"},
 			&cli.BoolFlag{
-				Name:  "new",
-				Usage: "Only create: fail and change nothing where the secret exists (InfluxDB's own server ignores this)",
+				Name: "new",
+				Usage: "Only create: fail and change nothing where the secret exists (InfluxDB's own server " +
+					"ignores this)",
 			},
 		)...),
 		Action: p.Connected(session.Authenticated, updateSecret),
@@ -80,8 +81,8 @@ func updateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) err
 	return printSecret(s, secretRow{Key: key, OrgID: orgID})
 }
 
-// secretValue is what the flags, standard input or the person at the terminal give as a value. One that is empty must be
-// asked for by --empty: it comes from a variable that is not set, or a program that failed, nearly always.
+// secretValue is what the flags, standard input or the person at the terminal give as a value. One that is empty must
+// be asked for by --empty: it comes from a variable that is not set, or a program that failed, nearly always.
 func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (string, error) {
 	path := cmd.String("value-file")
 	given := 0
@@ -98,8 +99,8 @@ func secretValue(ctx context.Context, cmd *cli.Command, s *session.Session) (str
 	}
 	if cmd.IsSet("value") {
 		s.Term.Warn(
-			"Warning: a value on the command line shows in the process list and in the shell's history; prefer --value-file " +
-				"or standard input",
+			"Warning: a value on the command line shows in the process list and in the shell's history; prefer " +
+				"--value-file or standard input",
 		)
 		return cmd.String("value"), utf8Only([]byte(cmd.String("value")))
 	}

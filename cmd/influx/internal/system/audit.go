@@ -80,7 +80,8 @@ func listAudit(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 		}
 		return s.Print.JSON(records)
 	}
-	columns := []string{"Time", "Outcome", "Action", "Organization ID", "Subject", "User", "Authorization ID", "Address"}
+	columns := []string{"Time", "Outcome", "Action", "Organization ID", "Subject", "User",
+		"Authorization ID", "Address"}
 	several := slices.ContainsFunc(records, func(r client.AuditRecord) bool { return r.Server != "" })
 	if several {
 		columns = append(columns, "Server")

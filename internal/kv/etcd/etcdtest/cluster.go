@@ -112,8 +112,8 @@ func start(t testing.TB, dir string, n int, args ...string) *Cluster {
 		c := &Cluster{}
 		for i := range n {
 			name := fmt.Sprintf("m%d", i)
-			m := &Member{name: name, dir: filepath.Join(dir, name), client: "http://" + freeAddress(t), peer: "http://" + freeAddress(t),
-				args: args, cluster: c}
+			m := &Member{name: name, dir: filepath.Join(dir, name), client: "http://" + freeAddress(t),
+				peer: "http://" + freeAddress(t), args: args, cluster: c}
 			if strings.Contains(strings.Join(args, " "), "-cert") {
 				m.client = "https" + strings.TrimPrefix(m.client, "http")
 			}
@@ -231,10 +231,12 @@ func root(t testing.TB) string {
 		t.Fatal(err)
 	}
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(b, []byte("module strongroom\n")) {
+		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(b,
+			[]byte("module strongroom\n")) {
 			return dir
 		}
 	}
-	t.Fatal("no go.mod of the module strongroom above the working folder; set STRONGROOM_TEST_ETCD to the server's binary")
+	t.Fatal("no go.mod of the module strongroom above the working folder; set STRONGROOM_TEST_ETCD to the " +
+		"server's binary")
 	return ""
 }

@@ -32,7 +32,8 @@ func NewProxy(t testing.TB, m *Member) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Endpoint: u.Scheme + "://" + l.Addr().String(), listener: l, target: u.Host, conns: make(map[net.Conn]bool)}
+	p := &Proxy{Endpoint: u.Scheme + "://" + l.Addr().String(), listener: l, target: u.Host,
+		conns: make(map[net.Conn]bool)}
 	for i := range p.open {
 		p.open[i] = make(chan struct{})
 		close(p.open[i])

@@ -1,6 +1,6 @@
 // Package breaker keeps callers from waiting for a server that is not there. After a failure it asks the server itself,
-// by a probe of its own; when that fails too it opens, and callers get the reason at once. Probes go on in the background
-// until one succeeds, so no caller is sent ahead to find out, and service resumes within a probe's interval.
+// by a probe of its own; when that fails too it opens, and callers get the reason at once. Probes go on in the
+// background until one succeeds, so no caller is sent ahead to find out, and service resumes within a probe's interval.
 package breaker
 
 import (
@@ -14,8 +14,8 @@ import (
 type Config struct {
 	// Probe asks whether the server serves: nil, or the reason, which callers are given.
 	Probe func(ctx context.Context) error
-	// Interval is the longest time between the beginnings of two probes, and Timeout the longest a probe may take, which may
-	// be more: a probe that hangs holds up none that would succeed.
+	// Interval is the longest time between the beginnings of two probes, and Timeout the longest a probe may take,
+	// which may be more: a probe that hangs holds up none that would succeed.
 	Interval, Timeout time.Duration
 	// Hopeless, where set, tells of which reasons for opening the calls under way will not be answered either.
 	Hopeless func(reason error) bool
@@ -72,8 +72,8 @@ func (b *Breaker) Opened() int {
 	return b.opened
 }
 
-// Failed reports that a call failed as it does when the server is not there. Just after a probe has succeeded that is not
-// looked into: a server that fails some calls is not asked at each.
+// Failed reports that a call failed as it does when the server is not there. Just after a probe has succeeded that is
+// not looked into: a server that fails some calls is not asked at each.
 func (b *Breaker) Failed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,7 +98,8 @@ func (b *Breaker) probe() {
 			default:
 			}
 		})
-		next := time.After(b.conf.Interval/2 + rand.N(b.conf.Interval/2)) // jitter: many servers wait for the same Vault
+		// jitter: many servers wait for the same Vault
+		next := time.After(b.conf.Interval/2 + rand.N(b.conf.Interval/2))
 		for waiting := true; waiting; {
 			select {
 			case <-b.ctx.Done():

@@ -14,7 +14,10 @@ var errDown = errors.New("down")
 func TestClosedWhileProbesSucceed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var probes atomic.Int32
-		b := New(Config{Probe: func(context.Context) error { probes.Add(1); return nil }, Interval: time.Second, Timeout: time.Second})
+		b := New(Config{Probe: func(context.Context) error {
+			probes.Add(1)
+			return nil
+		}, Interval: time.Second, Timeout: time.Second})
 		defer b.Close()
 		for range 3 {
 			for range 10 { // just after a probe there is none
@@ -76,7 +79,10 @@ func TestOpensAndCloses(t *testing.T) {
 // A probe that hangs ends with its time, and Close does not wait for longer than that.
 func TestProbeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := New(Config{Probe: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, Interval: time.Second, Timeout: time.Second})
+		b := New(Config{Probe: func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, Interval: time.Second, Timeout: time.Second})
 		b.Failed()
 		time.Sleep(1500 * time.Millisecond)
 		if !errors.Is(b.Reason(), context.DeadlineExceeded) {
@@ -87,7 +93,8 @@ func TestProbeThatHangs(t *testing.T) {
 	})
 }
 
-// TestLive has calls under way end when the breaker opens, where the reason says that they are hopeless, and not later ones.
+// TestLive has calls under way end when the breaker opens, where the reason says that they are
+// hopeless, and not later ones.
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Pointer[error]

@@ -17,8 +17,8 @@ type Config[K comparable, V any] struct {
 	Read func(ctx context.Context, key K) (V, error)
 	// TTL is how long what was read is given out; 0 for not at all.
 	TTL time.Duration
-	// Stale is how long beyond that it is given out where a read fails in a way for which Outage is true. Another failure is
-	// an answer: what was read before it is not given out any more.
+	// Stale is how long beyond that it is given out where a read fails in a way for which Outage is true. Another
+	// failure is an answer: what was read before it is not given out any more.
 	Stale  time.Duration
 	Outage func(error) bool
 	// Max is how many things are kept.

@@ -34,7 +34,9 @@ func (s *source) read(ctx context.Context, _ id.ID) (int64, error) {
 }
 
 func (s *source) cache(ttl, stale time.Duration, most int) *Cache[id.ID, int64] {
-	return New(Config[id.ID, int64]{Read: s.read, TTL: ttl, Stale: stale, Max: most, Outage: func(err error) bool { return errors.Is(err, errOutage) }})
+	return New(Config[id.ID, int64]{Read: s.read, TTL: ttl, Stale: stale, Max: most, Outage: func(err error) bool {
+		return errors.Is(err, errOutage)
+	}})
 }
 
 func want(t *testing.T, c *Cache[id.ID, int64], org id.ID, value int64, wantErr error) {

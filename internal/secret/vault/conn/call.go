@@ -21,7 +21,8 @@ type Request struct {
 	Method, Kind, Path, Needs string
 	// Optional requests are those that Vault need not allow or know, since there is another way.
 	Optional bool
-	// Entry is what is kept in an entry, for the message where Vault takes none so large, and Remedy what to do about it.
+	// Entry is what is kept in an entry, for the message where Vault takes none so large, and
+	// Remedy what to do about it.
 	Entry, Remedy string
 }
 
@@ -48,8 +49,8 @@ func (k Kind) outage() bool {
 }
 
 // ErrKeptVersions is an organisation's end that the policy allows in part only.
-var ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but refused to remove "+
-	"their earlier versions (permission denied)")
+var ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but "+
+	"refused to remove their earlier versions (permission denied)")
 
 // doubtful reports whether a request that ended so is a reason to ask for Vault's state.
 func (k Kind) doubtful() bool { return k.outage() || k == Busy || k == Failing }
@@ -63,9 +64,10 @@ var told = [Kinds]*errs.Error{
 	Denied:        errs.New(errs.Unavailable, "the secret store refused the server's token (permission denied)"),
 	Busy:          errs.New(errs.Unavailable, "the secret store is busy"),
 	Failing:       errs.New(errs.Unavailable, "the secret store has a fault of its own"),
-	Unmounted:     errs.New(errs.Unavailable, "the secret store is not set up: nothing is mounted where secrets are kept"),
-	Strange:       errs.New(errs.Unavailable, "the secret store gave an answer that is not understood"),
-	Untrusted:     errs.New(errs.Unavailable, "the secret store and this server do not take each other's certificates"),
+	Unmounted: errs.New(errs.Unavailable,
+		"the secret store is not set up: nothing is mounted where secrets are kept"),
+	Strange:   errs.New(errs.Unavailable, "the secret store gave an answer that is not understood"),
+	Untrusted: errs.New(errs.Unavailable, "the secret store and this server do not take each other's certificates"),
 }
 
 // What the write path deals with itself.
@@ -178,7 +180,8 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 	}
 	err = c.meaning(ctx, err)
 	if limit := tooLarge(""); errors.As(err, &limit) {
-		return errs.New(errs.RequestTooLarge, "%s would be larger than %s%s", cmp.Or(r.Entry, "the entry"), string(limit), r.Remedy)
+		return errs.New(errs.RequestTooLarge, "%s would be larger than %s%s", cmp.Or(r.Entry, "the entry"),
+			string(limit), r.Remedy)
 	}
 	var f failure
 	if !errors.As(err, &f) {
@@ -255,8 +258,8 @@ const (
 const saysLongName = "file name too long"
 
 // ErrLongName is of a path that Vault's storage does not take. Nothing is kept there.
-var ErrLongName = errs.New(errs.RequestTooLarge, "the name, or a part of it between two slashes, is longer than the secret store's storage takes "+
-	"(about 100 letters of ASCII with Vault's file storage); choose a shorter one")
+var ErrLongName = errs.New(errs.RequestTooLarge, "the name, or a part of it between two slashes, is longer than the "+
+	"secret store's storage takes (about 100 letters of ASCII with Vault's file storage); choose a shorter one")
 
 // classify makes of a client's error what it means: ErrMismatch, a *errs.Error, or a failure.
 func classify(err error) error {
@@ -290,18 +293,22 @@ func classify(err error) error {
 	case says(saysLongName):
 		return ErrLongName
 	case says("put failed due to value being too large", "request is too large"):
-		return tooLarge("the secret store's storage takes (max_entry_size, 1 MiB by default with Vault's integrated storage)")
+		return tooLarge("the secret store's storage takes (max_entry_size, 1 MiB by default with Vault's " +
+			"integrated storage)")
 	case says("JSON string value exceeds"):
-		return errs.New(errs.RequestTooLarge, "a value or key is longer than the secret store takes (max_json_string_value_length, 1 MiB by default)")
+		return errs.New(errs.RequestTooLarge, "a value or key is longer than the secret store takes "+
+			"(max_json_string_value_length, 1 MiB by default)")
 	case says("JSON") && says("exceeds"):
-		return errs.New(errs.RequestTooLarge, "the organisation would have more secrets than the secret store takes in one entry (max_json_object_entry_count, 10,000 by default)")
+		return errs.New(errs.RequestTooLarge, "the organisation would have more secrets than the secret store takes "+
+			"in one entry (max_json_object_entry_count, 10,000 by default)")
 	case code == http.StatusRequestEntityTooLarge, says("request body too large"):
 		return tooLarge("the secret store takes in one request (max_request_size, 32 MiB by default)")
 	case says(saysSealed):
 		return failure{Sealed, detail}
 	case says(saysUninitialised):
 		return failure{Uninitialised, detail}
-	case (code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout) &&
+	case (code == http.StatusBadGateway || code == http.StatusServiceUnavailable ||
+		code == http.StatusGatewayTimeout) &&
 		(answer.RawError || len(answer.Errors) == 0): // Vault gives a reason
 		return failure{Unreachable, "status " + strconv.Itoa(code) + " of what stands before Vault"}
 	case code == http.StatusForbidden:
@@ -332,5 +339,6 @@ func IsStatus(err error, code int) bool {
 // NoRoute reports whether Vault answers that nothing is mounted where the request goes.
 func NoRoute(err error) bool {
 	var answer *api.ResponseError
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && strings.Contains(strings.Join(answer.Errors, " "), "no handler for route")
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound &&
+		strings.Contains(strings.Join(answer.Errors, " "), "no handler for route")
 }

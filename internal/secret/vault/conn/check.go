@@ -27,7 +27,8 @@ func (c *Conn) CheckAddress(ctx context.Context) error {
 	}
 	addr := c.Address
 	if errors.Is(Ended(ctx), ErrTooSlow) {
-		return Temporary{fmt.Errorf("Vault at %s did not answer within %s (--vault-client-timeout); is the address right (--vault-addr or VAULT_ADDR)?", addr, c.Timeout)}
+		return Temporary{fmt.Errorf("Vault at %s did not answer within %s (--vault-client-timeout); is the address "+
+			"right (--vault-addr or VAULT_ADDR)?", addr, c.Timeout)}
 	}
 	text := err.Error()
 	says := func(part string) bool { return strings.Contains(text, part) }
@@ -53,23 +54,28 @@ func (c *Conn) CheckAddress(ctx context.Context) error {
 	case Busy:
 		return Temporary{fmt.Errorf("what is at %s takes no more requests for now (%s)", addr, f.detail)}
 	case Strange:
-		return fmt.Errorf("what is at %s does not answer as Vault does (%s); correct --vault-addr or VAULT_ADDR", addr, f.detail)
+		return fmt.Errorf("what is at %s does not answer as Vault does (%s); correct --vault-addr or VAULT_ADDR",
+			addr, f.detail)
 	case Untrusted:
 		return c.untrusted(f.detail)
 	}
 	if c.overSocket() && errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("this user may not use Vault's socket at %s; give it the permission, or correct --vault-addr or VAULT_ADDR", addr)
+		return fmt.Errorf("this user may not use Vault's socket at %s; give it the permission, or correct "+
+			"--vault-addr or VAULT_ADDR", addr)
 	}
-	return Temporary{fmt.Errorf("Vault at %s cannot be reached (%s); start it, or correct --vault-addr or VAULT_ADDR", addr, last(err))}
+	return Temporary{fmt.Errorf("Vault at %s cannot be reached (%s); start it, or correct --vault-addr or VAULT_ADDR",
+		addr, last(err))}
 }
 
 // notHealthy says what to do about an answer to sys/health that is none of Vault's states.
 func (c *Conn) notHealthy(answer *api.ResponseError) error {
 	switch code := answer.StatusCode; {
 	case code < 500:
-		return fmt.Errorf("what is at %s does not answer as Vault does (status %d for sys/health); correct --vault-addr or VAULT_ADDR", c.Address, code)
+		return fmt.Errorf("what is at %s does not answer as Vault does (status %d for sys/health); correct "+
+			"--vault-addr or VAULT_ADDR", c.Address, code)
 	case answer.RawError || len(answer.Errors) == 0:
-		return Temporary{fmt.Errorf("what is at %s does not reach Vault (status %d for sys/health); start Vault behind it, or correct --vault-addr or VAULT_ADDR", c.Address, code)}
+		return Temporary{fmt.Errorf("what is at %s does not reach Vault (status %d for sys/health); start Vault "+
+			"behind it, or correct --vault-addr or VAULT_ADDR", c.Address, code)}
 	default:
 		return Temporary{fmt.Errorf("Vault at %s has a fault of its own (status %d for sys/health)", c.Address, code)}
 	}
@@ -83,13 +89,18 @@ func (c *Conn) untrusted(why string) error {
 	_, detail, _ := strings.Cut(why, ": ")
 	switch {
 	case says("does not take our certificate"):
-		return fmt.Errorf("Vault at %s does not take our certificate, or lack of one (%s); name one with --vault-client-cert and --vault-client-key or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", c.Address, detail)
-	case says("certificate is valid for", "not valid for any names", "doesn't contain any IP SANs", "certificate is not valid for"):
-		return fmt.Errorf("Vault at %s shows a certificate for another name (%s); give the name in it with --vault-tls-server-name or VAULT_TLS_SERVER_NAME", c.Address, detail)
+		return fmt.Errorf("Vault at %s does not take our certificate, or lack of one (%s); name one with "+
+			"--vault-client-cert and --vault-client-key or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", c.Address, detail)
+	case says("certificate is valid for", "not valid for any names", "doesn't contain any IP SANs",
+		"certificate is not valid for"):
+		return fmt.Errorf("Vault at %s shows a certificate for another name (%s); give the name in it with "+
+			"--vault-tls-server-name or VAULT_TLS_SERVER_NAME", c.Address, detail)
 	case says("certificate has expired"):
-		return fmt.Errorf("Vault at %s shows a certificate that is not valid now (%s); renew it, or set the clock", c.Address, detail)
+		return fmt.Errorf("Vault at %s shows a certificate that is not valid now (%s); renew it, or set the clock",
+			c.Address, detail)
 	default:
-		return fmt.Errorf("Vault at %s shows a certificate of an authority that is not known here; name its file with --vault-cacert or VAULT_CACERT", c.Address)
+		return fmt.Errorf("Vault at %s shows a certificate of an authority that is not known here; name its file "+
+			"with --vault-cacert or VAULT_CACERT", c.Address)
 	}
 }
 
@@ -117,8 +128,8 @@ func last(err error) string {
 	}
 }
 
-// CheckToken looks the token up. lookedUp is the refusal of that, which says nothing until the mount has been asked for:
-// a policy may forbid it.
+// CheckToken looks the token up. lookedUp is the refusal of that, which says nothing until the mount has been asked
+// for: a policy may forbid it.
 func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 	if !c.Session.State().LoggedIn {
 		if err := c.Session.LogIn(ctx); err != nil {
@@ -138,7 +149,8 @@ func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 		c.Log.Warn(c.uses)
 	}
 	if renewable, _ := info.TokenIsRenewable(); ttl > 0 && !renewable && !c.Session.Lasting() {
-		c.Log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, or another --vault-auth-method", "in", login.Words(ttl))
+		c.Log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, "+
+			"or another --vault-auth-method", "in", login.Words(ttl))
 	}
 	return nil, nil
 }
@@ -153,9 +165,11 @@ func (c *Conn) usesWarning(info *api.Secret) string {
 	case err != nil || uses <= 0:
 		return ""
 	case !c.Session.Lasting():
-		return fmt.Sprintf("Vault's token ends after %d more uses, which are a moment's; the server will lose its secrets then: %s", uses, c.Session.Remedy())
+		return fmt.Sprintf("Vault's token ends after %d more uses, which are a moment's; the server will lose its "+
+			"secrets then: %s", uses, c.Session.Remedy())
 	default:
-		return fmt.Sprintf("Vault's token ends after %d more uses, and each end costs the time of another log-in; give out tokens without that limit (num_uses, or token_num_uses of the role)", uses)
+		return fmt.Sprintf("Vault's token ends after %d more uses, and each end costs the time of another log-in; "+
+			"give out tokens without that limit (num_uses, or token_num_uses of the role)", uses)
 	}
 }
 
@@ -170,7 +184,8 @@ func (c *Conn) IgnoresNamespaces(ctx context.Context) bool {
 func (c *Conn) whyNoToken(ctx context.Context, err error) error {
 	var answer *api.ResponseError
 	if errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
-		return fmt.Errorf("Vault at %s refuses the log-in; %s: %s", c.Address, c.Session.LogInRemedy(), login.OneLine(err))
+		return fmt.Errorf("Vault at %s refuses the log-in; %s: %s", c.Address, c.Session.LogInRemedy(),
+			login.OneLine(err))
 	}
 	if answer == nil && !errors.As(err, new(*url.Error)) && !errors.Is(err, context.DeadlineExceeded) {
 		return err // of a file, say
@@ -181,7 +196,8 @@ func (c *Conn) whyNoToken(ctx context.Context, err error) error {
 // WhileAsking is a failure of a check for no reason that it knows.
 func (c *Conn) WhileAsking(ctx context.Context, what string, err error) error {
 	if errors.Is(Ended(ctx), ErrTooSlow) {
-		return Temporary{fmt.Errorf("Vault at %s did not answer %s within %s (--vault-client-timeout)", c.Address, what, c.Timeout)}
+		return Temporary{fmt.Errorf("Vault at %s did not answer %s within %s (--vault-client-timeout)", c.Address,
+			what, c.Timeout)}
 	}
 	err = classify(err)
 	if f := (failure{}); errors.As(err, &f) && f.kind != Strange && f.kind != Denied {

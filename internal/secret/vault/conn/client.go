@@ -27,8 +27,8 @@ import (
 )
 
 // connect makes the client from the settings. Each is set on what the variables have said before, so that it wins;
-// ConfigureTLS changes only what it is given, which is why it can be called after the variables and must be told nothing
-// twice.
+// ConfigureTLS changes only what it is given, which is why it can be called after the variables and must
+// be told nothing twice.
 func (c Config) connect(s *Conn) error {
 	if err := checkVariables(); err != nil {
 		return err
@@ -46,7 +46,8 @@ func (c Config) connect(s *Conn) error {
 		s.Timeout = *c.ClientTimeout
 	}
 	if s.Timeout <= 0 {
-		return fmt.Errorf("%s: must be more than 0", Either(c.ClientTimeout != nil, "--vault-client-timeout", login.VariableName(api.EnvVaultClientTimeout)))
+		return fmt.Errorf("%s: must be more than 0", Either(c.ClientTimeout != nil, "--vault-client-timeout",
+			login.VariableName(api.EnvVaultClientTimeout)))
 	}
 	if c.Address != "" {
 		if err := checkAddress(c.Address); err != nil {
@@ -132,7 +133,8 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire.Wire, error) {
 	cert := Either(c.ClientCert != "", c.ClientCert, login.Variable(api.EnvVaultClientCert))
 	key := Either(c.ClientKey != "", c.ClientKey, login.Variable(api.EnvVaultClientKey))
 	if cert != "" || key != "" {
-		where := Either(c.ClientCert+c.ClientKey != "", "--vault-client-cert", "variable "+login.VariableName(api.EnvVaultClientCert))
+		where := Either(c.ClientCert+c.ClientKey != "", "--vault-client-cert",
+			"variable "+login.VariableName(api.EnvVaultClientCert))
 		if cert == "" || key == "" {
 			return nil, fmt.Errorf("%s: a certificate and its key belong together; the other is missing", where)
 		}
@@ -146,15 +148,17 @@ func (c Config) transport(conf *api.Config, s *Conn) (*wire.Wire, error) {
 	if c.SkipVerify != nil {
 		tr.TLSClientConfig.InsecureSkipVerify = *c.SkipVerify
 	}
-	// A connection that has died without a word is found out, rather than used until every request on it has timed out. The
-	// standard library's HTTP/2 takes the place of the client's, which would keep one set of connections for all copies.
+	// A connection that has died without a word is found out, rather than used until every request on it has
+	// timed out. The standard library's HTTP/2 takes the place of the client's, which would keep one set of
+	// connections for all copies.
 	tr.TLSNextProto, tr.ForceAttemptHTTP2 = nil, true
 	tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: time.Second, PingTimeout: time.Second}
 	tr.MaxIdleConnsPerHost = 64
 	return w, nil
 }
 
-// configureTLS is the client's own, but for folders (see pemfile.Certificates); one without certificates would trust nobody.
+// configureTLS is the client's own, but for folders (see pemfile.Certificates); one without
+// certificates would trust nobody.
 func configureTLS(conf *api.Config, t api.TLSConfig) error {
 	if folder := t.CAPath; folder != "" {
 		pem, err := pemfile.Certificates(folder)
@@ -175,8 +179,8 @@ func configureTLS(conf *api.Config, t api.TLSConfig) error {
 // once marks contexts made by Once.
 type once struct{}
 
-// Once has the requests of a context sent no second time where their answers are lost: by then, others may count on what
-// the first has done.
+// Once has the requests of a context sent no second time where their answers are lost: by then, others may count on
+// what the first has done.
 func Once(ctx context.Context) context.Context { return context.WithValue(ctx, once{}, true) }
 
 // watched marks contexts made by Watched.
@@ -185,8 +189,9 @@ type watched struct{}
 // sending is what has become of a context's requests.
 type sending struct{ begun, lost atomic.Bool }
 
-// Watched is a context that tells whether a request of it was sent and not answered, so that what it asked for may have been
-// done all the same. Those count that the client sent again by itself: what the second finds may be what the first has done.
+// Watched is a context that tells whether a request of it was sent and not answered, so that what it asked for
+// may have been done all the same. Those count that the client sent again by itself: what the second finds may be
+// what the first has done.
 func Watched(ctx context.Context) (sent context.Context, lost func() bool) {
 	s := new(sending)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { s.begun.Store(true) }})
@@ -200,8 +205,8 @@ func (s *sending) ended(resp *http.Response, err error) {
 	}
 }
 
-// refuses reports whether an answer is that of a Vault which serves no request, or takes no such path. Others of its status may
-// be of what stands before Vault, or of a Vault that has failed in the middle.
+// refuses reports whether an answer is that of a Vault which serves no request, or takes no such path. Others of its
+// status may be of what stands before Vault, or of a Vault that has failed in the middle.
 func refuses(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusServiceUnavailable:
@@ -261,7 +266,8 @@ func checkVariables() error {
 		return func(v string) error {
 			var t api.TLSConfig
 			set(&t, v)
-			return configureTLS(&api.Config{HttpClient: &http.Client{Transport: &http.Transport{TLSClientConfig: new(tls.Config)}}}, t)
+			return configureTLS(&api.Config{
+				HttpClient: &http.Client{Transport: &http.Transport{TLSClientConfig: new(tls.Config)}}}, t)
 		}
 	}
 	isBool := func(v string) error {
@@ -288,7 +294,9 @@ func checkVariables() error {
 		{api.EnvVaultCACert, tlsWith(func(t *api.TLSConfig, v string) { t.CACert = v })},
 		{api.EnvVaultCACertBytes, tlsWith(func(t *api.TLSConfig, v string) { t.CACertBytes = []byte(v) })},
 		{api.EnvVaultCAPath, tlsWith(func(t *api.TLSConfig, v string) { t.CAPath = v })},
-		{api.EnvVaultClientCert, tlsWith(func(t *api.TLSConfig, v string) { t.ClientCert, t.ClientKey = v, login.Variable(api.EnvVaultClientKey) })},
+		{api.EnvVaultClientCert, tlsWith(func(t *api.TLSConfig, v string) {
+			t.ClientCert, t.ClientKey = v, login.Variable(api.EnvVaultClientKey)
+		})},
 		{api.EnvVaultClientKey, tlsWith(func(t *api.TLSConfig, v string) {
 			t.ClientCert, t.ClientKey = login.Variable(api.EnvVaultClientCert), v
 		})},

@@ -1,5 +1,5 @@
-// Package conn is the connection to Vault: how it is made and secured, who logs in, and how requests are sent, repeated,
-// refused for a while, measured and reported. It knows nothing of secrets or where they are.
+// Package conn is the connection to Vault: how it is made and secured, who logs in, and how requests are sent,
+// repeated, refused for a while, measured and reported. It knows nothing of secrets or where they are.
 //
 // # Errors
 //
@@ -8,11 +8,12 @@
 //
 // # Outages
 //
-// After a request that found no Vault, or one that has waited for a second while nothing came back, the connection asks for
-// Vault's state itself, on a connection of its own. If that fails too, calls are answered at once, also those that wait,
-// until Vault is back, which is asked for two to four times a second (package breaker). If it succeeds, the connections on
-// which nothing came back are not used any more, and what only reads is sent again (package wire). A token that ends is renewed
-// or replaced in time, and one that is refused is replaced and the request repeated (package login).
+// After a request that found no Vault, or one that has waited for a second while nothing came back, the connection
+// asks for Vault's state itself, on a connection of its own. If that fails too, calls are answered at once, also
+// those that wait, until Vault is back, which is asked for two to four times a second (package breaker). If it
+// succeeds, the connections on which nothing came back are not used any more, and what only reads is sent again
+// (package wire). A token that ends is renewed or replaced in time, and one that is refused is replaced and the
+// request repeated (package login).
 package conn
 
 import (
@@ -42,8 +43,8 @@ const DefaultTimeout = 4500 * time.Millisecond
 // Config says which Vault, and how. A field that is set wins over the variable beside it; one that is not takes the
 // variable, then the default. The variables that have no field act too: VAULT_AGENT_ADDR (in place of VAULT_ADDR),
 // VAULT_CACERT_BYTES, VAULT_RATE_LIMIT, VAULT_HTTP_PROXY and VAULT_PROXY_ADDR, VAULT_HEADERS, VAULT_SRV_LOOKUP,
-// VAULT_DISABLE_REDIRECTS. So do OpenBao's, which are named BAO_ and go before Vault's. VAULT_WRAP_TTL does not: wrapped answers would be of no use. A variable that cannot be read
-// ends the start, also where a field wins over it.
+// VAULT_DISABLE_REDIRECTS. So do OpenBao's, which are named BAO_ and go before Vault's. VAULT_WRAP_TTL does not:
+// wrapped answers would be of no use. A variable that cannot be read ends the start, also where a field wins over it.
 type Config struct {
 	Address string // VAULT_ADDR; https://127.0.0.1:8200
 	Token   string // VAULT_TOKEN; none is right for a Vault Agent that adds its own
@@ -52,12 +53,12 @@ type Config struct {
 	// Namespace is where requests go that are for no other; VAULT_NAMESPACE.
 	Namespace string
 
-	// ClientTimeout (VAULT_CLIENT_TIMEOUT) bounds an operation of the store: all requests it takes, their repetitions and
-	// the waiting for other changes of the same organisation. DefaultTimeout, not Vault's 60 s.
+	// ClientTimeout (VAULT_CLIENT_TIMEOUT) bounds an operation of the store: all requests it takes, their repetitions
+	// and the waiting for other changes of the same organisation. DefaultTimeout, not Vault's 60 s.
 	ClientTimeout *time.Duration
 
-	// MaxRetries (VAULT_MAX_RETRIES) is how often a request is repeated that found no answer, a server error (5xx) or too
-	// many requests (429); 2. The waits between grow from 0.1 s to at most 1 s, and none goes beyond the timeout.
+	// MaxRetries (VAULT_MAX_RETRIES) is how often a request is repeated that found no answer, a server error (5xx) or
+	// too many requests (429); 2. The waits between grow from 0.1 s to at most 1 s, and none goes beyond the timeout.
 	MaxRetries *int
 
 	CACert        string // VAULT_CACERT; a PEM file. Without CACert and CAPath, the machine's own authorities.
@@ -160,7 +161,9 @@ func (c *Conn) In(namespace string) *api.Client {
 	if namespace == c.Client.Namespace() {
 		return c.Client
 	}
-	return c.Root.WithNamespace(namespace).WithRequestCallbacks(func(r *api.Request) { r.ClientToken = c.Client.Token() })
+	return c.Root.WithNamespace(namespace).WithRequestCallbacks(func(r *api.Request) {
+		r.ClientToken = c.Client.Token()
+	})
 }
 
 // DeniedLast reports whether Vault refused the last request for data that it answered.
@@ -170,7 +173,8 @@ func (c *Conn) DeniedLast() bool { return c.denied.Load() }
 func (c *Conn) health(ctx context.Context) error {
 	// Each state has a status that is an answer, not an error.
 	query := map[string][]string{}
-	for _, state := range []string{"uninit", "sealed", "standby", "drsecondary", "performancestandby", "removed", "haunhealthy"} {
+	for _, state := range []string{"uninit", "sealed", "standby", "drsecondary", "performancestandby", "removed",
+		"haunhealthy"} {
 		query[state+"code"] = []string{"299"}
 	}
 	resp, err := c.Root.Logical().ReadRawWithDataWithContext(ctx, "sys/health", query)
@@ -181,7 +185,8 @@ func (c *Conn) health(ctx context.Context) error {
 	var h struct{ Initialized, Sealed *bool }
 	err = json.NewDecoder(resp.Body).Decode(&h)
 	switch {
-	case resp.StatusCode == http.StatusTooManyRequests && (err != nil || h.Initialized == nil): // which the client takes for a standby's state
+	// which the client takes for a standby's state
+	case resp.StatusCode == http.StatusTooManyRequests && (err != nil || h.Initialized == nil):
 		return failure{Busy, "status 429 for sys/health"}
 	case err != nil:
 		return failure{Strange, "sys/health gives no JSON"}
@@ -241,7 +246,8 @@ func Unsure(err error) error {
 	if IsUnsure(err) {
 		return err
 	}
-	return errs.Wrap(unsure{err}, errs.Unavailable, "%s; the change may have been made: look before you make it again", errs.Message(err))
+	return errs.Wrap(unsure{err}, errs.Unavailable, "%s; the change may have been made: look before you make it again",
+		errs.Message(err))
 }
 
 // IsUnsure reports whether the error is one that Unsure gave.

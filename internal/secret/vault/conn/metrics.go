@@ -19,10 +19,12 @@ func newMetrics() metrics {
 	return metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strongroom_vault_requests_total",
-			Help: "Requests to Vault by what they do and how they ended: ok, mismatch (check-and-set), too large, cancelled, or the kind of failure.",
+			Help: "Requests to Vault by what they do and how they ended: ok, mismatch (check-and-set), too large, " +
+				"cancelled, or the kind of failure.",
 		}, []string{"request", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "strongroom_vault_request_duration_seconds", Help: "Time that requests to Vault took, repetitions included.",
+			Name:    "strongroom_vault_request_duration_seconds",
+			Help:    "Time that requests to Vault took, repetitions included.",
 			Buckets: prometheus.ExponentialBuckets(100e-6, 4, 9), // 100 µs to 6.5 s
 		}, []string{"request"}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
@@ -59,15 +61,19 @@ func (r Request) name() string {
 
 // String names the kind as metrics do.
 func (k Kind) String() string {
-	return [Kinds]string{"unreachable", "slow", "sealed", "uninitialised", "denied", "busy", "failing", "unmounted", "strange", "untrusted"}[k]
+	return [Kinds]string{"unreachable", "slow", "sealed", "uninitialised", "denied", "busy", "failing", "unmounted",
+		"strange", "untrusted"}[k]
 }
 
 // What is read off when metrics are asked for.
 var (
-	tokenSeconds = prometheus.NewDesc("strongroom_vault_token_remaining_seconds", "How long Vault's token still lasts; absent where it does not end.", nil, nil)
-	logIns       = prometheus.NewDesc("strongroom_vault_logins_total", "Log-ins to Vault by how they ended.", []string{"outcome"}, nil)
-	renewals     = prometheus.NewDesc("strongroom_vault_token_renewals_total", "Renewals of Vault's token.", nil, nil)
-	breakerOpen  = prometheus.NewDesc("strongroom_vault_breaker_open", "1 while calls are answered at once because Vault is away.", nil, nil)
+	tokenSeconds = prometheus.NewDesc("strongroom_vault_token_remaining_seconds",
+		"How long Vault's token still lasts; absent where it does not end.", nil, nil)
+	logIns = prometheus.NewDesc("strongroom_vault_logins_total", "Log-ins to Vault by how they ended.",
+		[]string{"outcome"}, nil)
+	renewals    = prometheus.NewDesc("strongroom_vault_token_renewals_total", "Renewals of Vault's token.", nil, nil)
+	breakerOpen = prometheus.NewDesc("strongroom_vault_breaker_open",
+		"1 while calls are answered at once because Vault is away.", nil, nil)
 	breakerTimes = prometheus.NewDesc("strongroom_vault_breaker_opened_total", "How often that began.", nil, nil)
 )
 

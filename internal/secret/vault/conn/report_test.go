@@ -12,12 +12,13 @@ import (
 func TestReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(strings.Builder)
-		r := newReports(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}})))
+		r := newReports(slog.New(slog.NewTextHandler(l,
+			&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey {
+					return slog.Attr{}
+				}
+				return a
+			}})))
 		lines := func() (out []string) {
 			return strings.Split(strings.TrimSuffix(l.String(), "\n"), "\n")
 		}
@@ -39,7 +40,8 @@ func TestReports(t *testing.T) {
 		}
 
 		for range 1000 {
-			r.failed(failure{Unreachable, "connection refused"}, Request{Method: "GET", Path: "secret/data/1", Needs: "read"})
+			r.failed(failure{Unreachable, "connection refused"}, Request{Method: "GET", Path: "secret/data/1",
+				Needs: "read"})
 			r.recovered()
 		}
 		if got := len(lines()) - len(want); got != 2 {

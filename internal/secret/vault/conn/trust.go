@@ -21,7 +21,8 @@ func distrust(err error) string {
 		host         x509.HostnameError
 		invalid      x509.CertificateInvalidError
 	)
-	if errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) {
+	if errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) ||
+		errors.As(err, &invalid) {
 		return "Vault's certificate is not taken here: " + last(err)
 	}
 	if _, alert, is := strings.Cut(err.Error(), "remote error: tls: "); is && refusesUs(alert) {
@@ -33,17 +34,19 @@ func distrust(err error) string {
 // refusesUs reports whether an alert is about the certificate that we show.
 func refusesUs(alert string) bool {
 	for _, a := range []string{"certificate", "unknown certificate authority", "access denied"} {
-		if strings.HasPrefix(alert, a) || strings.HasPrefix(alert, "bad "+a) || strings.HasPrefix(alert, "unknown "+a) ||
-			strings.HasPrefix(alert, "expired "+a) || strings.HasPrefix(alert, "revoked "+a) || strings.HasPrefix(alert, "unsupported "+a) {
+		if strings.HasPrefix(alert, a) || strings.HasPrefix(alert, "bad "+a) ||
+			strings.HasPrefix(alert, "unknown "+a) ||
+			strings.HasPrefix(alert, "expired "+a) || strings.HasPrefix(alert, "revoked "+a) ||
+			strings.HasPrefix(alert, "unsupported "+a) {
 			return true
 		}
 	}
 	return false
 }
 
-// refusedBy finds out whether the server ends connections since it does not take our certificate, or lack of one; "" where
-// that is not so. It tells by an alert after the handshake, and HTTP/2 keeps that to itself. Where the other side resets
-// the connection at once, the alert may not arrive; then that it has asked for a certificate is the reason.
+// refusedBy finds out whether the server ends connections since it does not take our certificate, or lack of one; ""
+// where that is not so. It tells by an alert after the handshake, and HTTP/2 keeps that to itself. Where the other side
+// resets the connection at once, the alert may not arrive; then that it has asked for a certificate is the reason.
 func (c *Conn) refusedBy(ctx context.Context) string {
 	u, err := url.Parse(c.Client.Address())
 	if err != nil || u.Scheme != "https" || c.wire.ThroughProxy(u) {
@@ -61,7 +64,8 @@ func (c *Conn) refusedBy(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), Either(u.Port() != "", u.Port(), "443")))
+	conn, err := (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp",
+		net.JoinHostPort(u.Hostname(), Either(u.Port() != "", u.Port(), "443")))
 	if err == nil {
 		defer conn.Close()
 		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
@@ -73,7 +77,8 @@ func (c *Conn) refusedBy(ctx context.Context) string {
 	case distrust(err) != "":
 		return distrust(err)
 	case asked && show == nil:
-		return "Vault does not take our certificate, or lack of one: it asks for one, there is none, and it ends the connection"
+		return "Vault does not take our certificate, or lack of one: it asks for one, there is none, and it ends " +
+			"the connection"
 	case asked:
 		return "Vault does not take our certificate, or lack of one: it ends the connection once that was shown"
 	}

@@ -14,8 +14,9 @@ import (
 	"strongroom/internal/secret/vault/conn"
 )
 
-// atOnce is how many of one organisation are being made at a time. Fewer are less work for Vault, and more are less to wait
-// for where it is far away: with one, those who ask again and again wait for the rest of another's and then for their own.
+// atOnce is how many of one organisation are being made at a time. Fewer are less work for Vault, and more are
+// less to wait for where it is far away: with one, those who ask again and again wait for the rest of another's
+// and then for their own.
 const atOnce = 2
 
 // Group makes things of one kind, such as lists. Make it with New.
@@ -44,7 +45,8 @@ type flight[T any] struct {
 }
 
 // New makes a group of what make makes. bound gives the context of what nobody alone has asked for.
-func New[T any](bound func() (context.Context, context.CancelFunc), make func(ctx context.Context, org id.ID) (T, error)) *Group[T] {
+func New[T any](bound func() (context.Context, context.CancelFunc),
+	make func(ctx context.Context, org id.ID) (T, error)) *Group[T] {
 	return &Group[T]{make: make, bound: bound, turns: map[id.ID]*turn[T]{}}
 }
 

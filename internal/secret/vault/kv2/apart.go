@@ -11,12 +11,12 @@ import (
 	"strongroom/internal/id"
 )
 
-// Two organisations must not be kept in one place, nor one in the other's: each would list, overwrite and destroy what is
-// the other's. What the settings alone tell is refused when they are read. What depends on organisations' names is
+// Two organisations must not be kept in one place, nor one in the other's: each would list, overwrite and destroy what
+// is the other's. What the settings alone tell is refused when they are read. What depends on organisations' names is
 // told by Meet, for whoever makes and renames organisations.
 
-// apart refuses places of which one is another, or lies below another that has the layout "secret": what is below such a
-// path are its organisation's secrets. Without namespaces they count as one.
+// apart refuses places of which one is another, or lies below another that has the layout "secret": what is below such
+// a path are its organisation's secrets. Without namespaces they count as one.
 func (s *Places) apart(namespaces bool) error {
 	places := []routed{{s.Everywhere, 0}}
 	for _, org := range slices.Sorted(maps.Keys(s.routes)) {

@@ -16,8 +16,8 @@ import (
 	"strongroom/internal/secret/vault/conn"
 )
 
-// Entry is an entry as it was read. The values stay in the form Vault gave them, so that what is not ours goes back as it
-// came, also numbers that no Go type holds.
+// Entry is an entry as it was read. The values stay in the form Vault gave them, so that what is not ours goes back as
+// it came, also numbers that no Go type holds.
 type Entry struct {
 	Version int64  // of the latest; what check-and-set must name. 0: none was ever written
 	Created string // when that was, as Vault gives it: versions begin anew after an entry's removal
@@ -70,8 +70,8 @@ type Answer struct {
 	Header http.Header
 }
 
-// At is when the answer was given, by the clock of whoever gave it, and at most a second later: times that Vault has noted
-// must not be compared with another machine's clock.
+// At is when the answer was given, by the clock of whoever gave it, and at most a second later: times that Vault has
+// noted must not be compared with another machine's clock.
 func (a Answer) At() time.Time {
 	at, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {
@@ -80,8 +80,8 @@ func (a Answer) At() time.Time {
 	return at.Add(time.Second) // the header has no parts of seconds
 }
 
-// Raw makes a request that reads, and gives take the answer, also one of status 404. Where take does not know that, it is
-// the error it is elsewhere.
+// Raw makes a request that reads, and gives take the answer, also one of status 404. Where take does not know that, it
+// is the error it is elsewhere.
 func (l Location) Raw(ctx context.Context, r conn.Request, query map[string][]string, take func(Answer) bool) error {
 	return l.Conn.Do(ctx, r, func(ctx context.Context) error {
 		resp, err := l.Client.Logical().ReadRawWithDataWithContext(ctx, r.Path, query)
@@ -164,7 +164,8 @@ func (l Location) Put(ctx context.Context, version int64, data map[string]json.R
 // Written is the version that Vault's answer to a write names.
 func (l Location) Written(written *api.Secret, r conn.Request) (Version, error) {
 	if written == nil || written.Data["version"] == nil {
-		return Version{}, l.Conn.Fail(conn.Strange, "the answer to a write has no version: the mount is not KV version 2", r)
+		return Version{}, l.Conn.Fail(conn.Strange,
+			"the answer to a write has no version: the mount is not KV version 2", r)
 	}
 	version, _ := written.Data["version"].(json.Number)
 	n, err := version.Int64()
@@ -183,8 +184,8 @@ func (l Location) Remove(ctx context.Context, kind string) error {
 	})
 }
 
-// RemoveOnce removes everything of the entry. Where the answer is lost it is not done again, since who finds no entry any more
-// writes a new one: it is seen to be gone, or the error is conn.Unsure's.
+// RemoveOnce removes everything of the entry. Where the answer is lost it is not done again, since who finds no entry
+// any more writes a new one: it is seen to be gone, or the error is conn.Unsure's.
 func (l Location) RemoveOnce(ctx context.Context) error {
 	watched, lost := conn.Watched(conn.Once(ctx))
 	err := l.Remove(watched, "metadata")

@@ -30,10 +30,11 @@ const (
 	never // it was not made, and cannot be any more
 )
 
-// Surely makes a write and finds out what became of it where its answer was lost, also one that the client sent again by
-// itself: the version after the one that it builds on is its own, or else it was not made. It is sent again only while that
-// version is not there. The error is conn.ErrMismatch where the write was not made, and conn.Unsure's where that is not known:
-// the version that would tell is deleted or not kept any more, or the entry was removed and made anew.
+// Surely makes a write and finds out what became of it where its answer was lost, also one that the client sent
+// again by itself: the version after the one that it builds on is its own, or else it was not made. It is sent again
+// only while that version is not there. The error is conn.ErrMismatch where the write was not made, and
+// conn.Unsure's where that is not known: the version that would tell is deleted or not kept any more, or the entry
+// was removed and made anew.
 func (l Location) Surely(ctx context.Context, w Write) (Version, error) {
 	sending, cancel := l.Conn.Shorten(ctx)
 	defer cancel()
@@ -58,7 +59,8 @@ func (l Location) Surely(ctx context.Context, w Write) (Version, error) {
 			sending = ctx // with what was left for this
 			continue
 		case err == conn.ErrMismatch:
-			return Version{}, conn.Unsure(errs.New(errs.Unavailable, "the secret store did not answer, and others have changed the same since"))
+			return Version{}, conn.Unsure(errs.New(errs.Unavailable,
+				"the secret store did not answer, and others have changed the same since"))
 		}
 		return Version{}, conn.Unsure(err)
 	}

@@ -9,7 +9,8 @@ import (
 	"strongroom/internal/secret/vault/conn"
 )
 
-// Keeping is how long Vault keeps what is written, and how many versions of it, as the settings of a mount or an entry say.
+// Keeping is how long Vault keeps what is written, and how many versions of it, as the settings of a
+// mount or an entry say.
 type Keeping struct {
 	After       string `json:"delete_version_after"` // a duration; 0s where Vault deletes nothing by itself
 	MaxVersions int    `json:"max_versions"`         // 0: not said

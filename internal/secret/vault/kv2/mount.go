@@ -29,19 +29,21 @@ func (p Place) Check(ctx context.Context, c *conn.Conn, tokenGood bool, policy s
 		if c.Client.Token() == "" {
 			return errors.New("there is no token for Vault; give one with --vault-token or VAULT_TOKEN")
 		}
-		return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked, or has no policy for %s/; %s", c.Address, p.Mount, c.Session.Remedy())
+		return fmt.Errorf("Vault at %s refuses the token: it is wrong, expired or revoked, or has no policy "+
+			"for %s/; %s", c.Address, p.Mount, c.Session.Remedy())
 	}
 	if conn.IsStatus(err, http.StatusForbidden) {
-		// Vault answers so for what does not exist and for what it does not show. A token may see what is there and not ask
-		// what it is.
+		// Vault answers so for what does not exist and for what it does not show. A token may see what is there
+		// and not ask what it is.
 		switch _, err := client.Logical().ReadRawWithContext(ctx, p.Example(c).In("data")); {
 		case conn.NoRoute(err):
 			return p.noMount()
 		case err == nil, conn.IsStatus(err, http.StatusNotFound):
 			return nil
 		}
-		return fmt.Errorf("nothing is mounted at %s/ in Vault, or the token's policies do not show it; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv; "+
-			"and give the token a policy: %s", p.Mount, p.Mount, policy)
+		return fmt.Errorf("nothing is mounted at %s/ in Vault, or the token's policies do not show it; enable KV "+
+			"version 2 with: vault secrets enable -path=%s -version=2 kv; and give the token a policy: %s", p.Mount,
+			p.Mount, policy)
 	}
 	if err != nil {
 		return c.WhileAsking(ctx, at, err)
@@ -54,21 +56,25 @@ func (p Place) Check(ctx context.Context, c *conn.Conn, tokenGood bool, policy s
 	mounted, _ := info.Data["path"].(string)
 	switch {
 	case mounted != p.Mount+"/":
-		return fmt.Errorf("the engine in Vault is mounted at %s, not at %s/; name the mount as it is, and what follows it in --vault-path", mounted, p.Mount)
+		return fmt.Errorf("the engine in Vault is mounted at %s, not at %s/; name the mount as it is, and what "+
+			"follows it in --vault-path", mounted, p.Mount)
 	case kind != "kv" && kind != "generic":
-		return fmt.Errorf("what is mounted at %s/ in Vault is of the type %q; secrets need KV version 2: vault secrets enable -path=<another path> -version=2 kv", p.Mount, kind)
+		return fmt.Errorf("what is mounted at %s/ in Vault is of the type %q; secrets need KV version 2: vault "+
+			"secrets enable -path=<another path> -version=2 kv", p.Mount, kind)
 	case options["version"] != "2":
-		return fmt.Errorf("the engine at %s/ in Vault is KV version 1, which cannot guard against lost writes; enable version 2 with: vault kv enable-versioning %s/", p.Mount, p.Mount)
+		return fmt.Errorf("the engine at %s/ in Vault is KV version 1, which cannot guard against lost writes; "+
+			"enable version 2 with: vault kv enable-versioning %s/", p.Mount, p.Mount)
 	}
 	return nil
 }
 
 func (p Place) noMount() error {
-	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable KV version 2 with: vault secrets enable -path=%s -version=2 kv", p.Mount, p.Mount)
+	return fmt.Errorf("nothing is mounted at %s/ in Vault; enable KV version 2 with: vault secrets enable -path=%s "+
+		"-version=2 kv", p.Mount, p.Mount)
 }
 
-// Serves reads the entry to find out whether Vault serves such requests: nil, or the reason, which is reported where it is an
-// outage alone.
+// Serves reads the entry to find out whether Vault serves such requests: nil, or the reason, which is reported where
+// it is an outage alone.
 func (l Location) Serves(ctx context.Context) error {
 	r := l.Request(http.MethodGet, "ready", "read")
 	r.Path, r.Optional = l.In("data"), true

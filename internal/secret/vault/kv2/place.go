@@ -1,5 +1,5 @@
-// Package kv2 is what Vault keeps at a place: where an organisation's secrets are in a KV engine of version 2, and how an
-// entry there is read and written.
+// Package kv2 is what Vault keeps at a place: where an organisation's secrets are in a KV engine of version 2, and how
+// an entry there is read and written.
 package kv2
 
 import (
@@ -15,8 +15,8 @@ import (
 // Place says where in Vault an organisation's secrets are.
 type Place struct {
 	Mount string // of a KV engine, version 2; DefaultMount
-	// Path is the entry's, below the mount. {org} in it is the organisation's ID and {orgName} its name, which is then part
-	// of where its secrets are: a new name is another entry. DefaultPath.
+	// Path is the entry's, below the mount. {org} in it is the organisation's ID and {orgName} its name, which is then
+	// part of where its secrets are: a new name is another entry. DefaultPath.
 	Path      string
 	Namespace string // VAULT_NAMESPACE
 	// ReadOnly is for trees that others write: changes are refused, and the end of an organisation leaves its secrets.
@@ -78,7 +78,8 @@ func ParseRoute(text string) (id.ID, Place, error) {
 	var p Place
 	words := strings.Fields(text)
 	if len(words) < 2 {
-		return 0, p, fmt.Errorf("the route %q is not an organisation's ID and mount=, path=, namespace=, layout= or read-only", text)
+		return 0, p, fmt.Errorf("the route %q is not an organisation's ID and mount=, path=, namespace=, layout= "+
+			"or read-only", text)
 	}
 	org, err := id.Parse(words[0])
 	if err != nil {
@@ -98,7 +99,8 @@ func ParseRoute(text string) (id.ID, Place, error) {
 		case name == "namespace" && value != "":
 			p.Namespace = value
 		default:
-			return 0, p, fmt.Errorf("the route %q has %q, which is none of mount=…, path=…, namespace=…, layout=org, layout=secret and read-only", text, w)
+			return 0, p, fmt.Errorf("the route %q has %q, which is none of mount=…, path=…, namespace=…, layout=org, "+
+				"layout=secret and read-only", text, w)
 		}
 	}
 	return org, p, nil

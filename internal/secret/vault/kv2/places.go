@@ -46,8 +46,8 @@ type Places struct {
 type Names struct {
 	// Of is an organisation's name; "" for one that has ended.
 	Of func(ctx context.Context, org id.ID) (string, error)
-	// Ended are the names that an organisation had whose end is under way, and that no other can have before that is over.
-	// nil where none is told of.
+	// Ended are the names that an organisation had whose end is under way, and that no other can have before that is
+	// over. nil where none is told of.
 	Ended func(ctx context.Context, org id.ID) ([]string, error)
 }
 
@@ -99,8 +99,8 @@ func (s *Places) At(ctx context.Context, org id.ID) (Location, error) {
 	return s.location(p, org, name), nil
 }
 
-// AtEnd are the places that keep secrets of an organisation whose end is under way: where they lie by a name, one for each
-// that it had. It is ErrNoName where none is known, or not any more: whoever has the name by now is somebody else.
+// AtEnd are the places that keep secrets of an organisation whose end is under way: where they lie by a name, one for
+// each that it had. It is ErrNoName where none is known, or not any more: whoever has the name by now is somebody else.
 func (s *Places) AtEnd(ctx context.Context, org id.ID) ([]Location, error) {
 	at, err := s.At(ctx, org)
 	if !errors.Is(err, ErrNoName) {

@@ -20,8 +20,8 @@ func (l Location) Below(rest string) Location {
 	return l
 }
 
-// List names what is directly below: entries, and folders with a slash at the end. It tells nothing of whether the latest
-// version of an entry is deleted.
+// List names what is directly below: entries, and folders with a slash at the end. It tells nothing of whether the
+// latest version of an entry is deleted.
 func (l Location) List(ctx context.Context) ([]string, error) {
 	r := l.Request("LIST", "metadata", "list")
 	var names []string
@@ -156,7 +156,8 @@ func (l Location) May(ctx context.Context, requests []conn.Request) error {
 	for i, r := range requests {
 		paths[i] = r.Path
 	}
-	ask := conn.Request{Method: http.MethodPut, Kind: "capabilities", Path: "sys/capabilities-self", Needs: "update", Optional: true}
+	ask := conn.Request{Method: http.MethodPut, Kind: "capabilities", Path: "sys/capabilities-self", Needs: "update",
+		Optional: true}
 	var has map[string]any
 	err := l.Conn.Do(ctx, ask, func(ctx context.Context) error {
 		s, err := l.Client.Logical().WriteWithContext(ctx, ask.Path, map[string]any{"paths": paths})
@@ -183,8 +184,8 @@ func (l Location) May(ctx context.Context, requests []conn.Request) error {
 // noVersion is one that no entry comes to.
 const noVersion = 1<<31 - 1
 
-// try makes a request so that Vault looks at the policies and then does nothing: a write by a check-and-set that does not
-// hold, a mark of no version.
+// try makes a request so that Vault looks at the policies and then does nothing: a write by a check-and-set that does
+// not hold, a mark of no version.
 func (l Location) try(ctx context.Context, r conn.Request) error {
 	body := map[string]any{"versions": []int64{}}
 	if r.Kind == "data" {
@@ -206,7 +207,8 @@ func (l Location) try(ctx context.Context, r conn.Request) error {
 }
 
 func (l Location) denied(r conn.Request) error {
-	return l.Conn.Fail(conn.Denied, "the token's policies lack the capability "+strconv.Quote(r.Needs)+" on "+strconv.Quote(r.Path), r)
+	return l.Conn.Fail(conn.Denied, "the token's policies lack the capability "+strconv.Quote(r.Needs)+" on "+
+		strconv.Quote(r.Path), r)
 }
 
 // Describe replaces an entry's custom metadata.

@@ -8,18 +8,21 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Variables are those of Vault's that its client reads. OpenBao's client reads each by a name that begins with BAO_ first.
+// Variables are those of Vault's that its client reads. OpenBao's client reads each by a name that
+// begins with BAO_ first.
 var Variables = []string{
-	api.EnvVaultAddress, api.EnvVaultAgentAddr, api.EnvVaultToken, api.EnvVaultNamespace, api.EnvVaultClientTimeout, api.EnvVaultMaxRetries,
-	api.EnvVaultCACert, api.EnvVaultCACertBytes, api.EnvVaultCAPath, api.EnvVaultClientCert, api.EnvVaultClientKey,
-	api.EnvVaultSkipVerify, api.EnvVaultTLSServerName, api.EnvRateLimit, api.EnvHTTPProxy, api.EnvVaultProxyAddr, api.EnvVaultHeaders,
-	api.EnvVaultSRVLookup, api.EnvVaultDisableRedirects, api.EnvVaultWrapTTL,
+	api.EnvVaultAddress, api.EnvVaultAgentAddr, api.EnvVaultToken, api.EnvVaultNamespace, api.EnvVaultClientTimeout,
+	api.EnvVaultMaxRetries, api.EnvVaultCACert, api.EnvVaultCACertBytes, api.EnvVaultCAPath, api.EnvVaultClientCert,
+	api.EnvVaultClientKey, api.EnvVaultSkipVerify, api.EnvVaultTLSServerName, api.EnvRateLimit, api.EnvHTTPProxy,
+	api.EnvVaultProxyAddr, api.EnvVaultHeaders, api.EnvVaultSRVLookup, api.EnvVaultDisableRedirects,
+	api.EnvVaultWrapTTL,
 }
 
 // openBaos is the variable's name for OpenBao's client.
 func openBaos(name string) string { return "BAO_" + strings.TrimPrefix(name, "VAULT_") }
 
-// variables is held by whoever reads or changes the environment: Vault's client reads it whenever one is made or copied.
+// variables is held by whoever reads or changes the environment: Vault's client reads it whenever
+// one is made or copied.
 var variables sync.Mutex
 
 // Variable is one of Vault's variables, by Vault's name for it. OpenBao's goes before it, also one that is empty.

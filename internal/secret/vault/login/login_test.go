@@ -85,20 +85,25 @@ func TestSettingsThatDoNotFit(t *testing.T) {
 		conf login.Config
 		want string
 	}{
-		"nothing":                  {login.Config{}, "VAULT_TOKEN"},
-		"a method that is none":    {login.Config{Method: "ldap"}, `--vault-auth-method: "ldap"`},
-		"approle alone":            {login.Config{Method: login.AppRole}, "needs --vault-auth-role-id or"},
-		"two role IDs":             {login.Config{Method: login.AppRole, RoleID: "a", RoleIDFile: "b"}, "exclude each other"},
-		"two secret IDs":           {login.Config{Method: login.AppRole, RoleID: "a", SecretID: "b", SecretIDFile: "c"}, "exclude each other"},
-		"kubernetes without role":  {login.Config{Method: login.Kubernetes}, "needs --vault-auth-role"},
-		"jwt without role":         {login.Config{Method: login.JWT, JWTFile: "f"}, "needs --vault-auth-role"},
-		"jwt without file":         {login.Config{Method: login.JWT, Role: "r"}, "needs --vault-auth-jwt-file"},
-		"userpass without name":    {login.Config{Method: login.Userpass, PasswordFile: "f"}, "needs --vault-auth-username"},
-		"userpass without file":    {login.Config{Method: login.Userpass, Username: "u"}, "needs --vault-auth-password-file"},
-		"another method's setting": {login.Config{Method: login.Userpass, Username: "u", PasswordFile: "f", RoleID: "x"}, "--vault-auth-role-id is for --vault-auth-method approle"},
-		"a token for a method":     {login.Config{Token: "t", Method: login.Cert}, "--vault-token is for"},
-		"two tokens":               {login.Config{Token: "t", TokenFile: "f"}, "exclude each other"},
-		"a role for tokens":        {login.Config{Token: "t", Role: "x"}, "--vault-auth-role is for"},
+		"nothing":               {login.Config{}, "VAULT_TOKEN"},
+		"a method that is none": {login.Config{Method: "ldap"}, `--vault-auth-method: "ldap"`},
+		"approle alone":         {login.Config{Method: login.AppRole}, "needs --vault-auth-role-id or"},
+		"two role IDs": {login.Config{Method: login.AppRole, RoleID: "a", RoleIDFile: "b"},
+			"exclude each other"},
+		"two secret IDs": {login.Config{Method: login.AppRole, RoleID: "a", SecretID: "b", SecretIDFile: "c"},
+			"exclude each other"},
+		"kubernetes without role": {login.Config{Method: login.Kubernetes}, "needs --vault-auth-role"},
+		"jwt without role":        {login.Config{Method: login.JWT, JWTFile: "f"}, "needs --vault-auth-role"},
+		"jwt without file":        {login.Config{Method: login.JWT, Role: "r"}, "needs --vault-auth-jwt-file"},
+		"userpass without name": {login.Config{Method: login.Userpass, PasswordFile: "f"},
+			"needs --vault-auth-username"},
+		"userpass without file": {login.Config{Method: login.Userpass, Username: "u"},
+			"needs --vault-auth-password-file"},
+		"another method's setting": {login.Config{Method: login.Userpass, Username: "u", PasswordFile: "f",
+			RoleID: "x"}, "--vault-auth-role-id is for --vault-auth-method approle"},
+		"a token for a method": {login.Config{Token: "t", Method: login.Cert}, "--vault-token is for"},
+		"two tokens":           {login.Config{Token: "t", TokenFile: "f"}, "exclude each other"},
+		"a role for tokens":    {login.Config{Token: "t", Role: "x"}, "--vault-auth-role is for"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := login.NewMethod(tt.conf); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -125,14 +130,19 @@ func TestLogInsThatFail(t *testing.T) {
 		conf login.Config
 		want string
 	}{
-		"a wrong secret ID":            {approle("11111111-2222-3333-4444-555555555555"), "invalid"},
-		"a wrong role ID":              {login.Config{Method: login.AppRole, Mount: mount, RoleID: "nobody", SecretID: secretID}, "invalid"},
-		"an unwrapped secret ID":       {approle(used), "has been unwrapped before"},
-		"a wrapping token of others":   {approle(v.Wrap(t, "POST", "auth/"+other+"/role/r/secret-id")), "take it as an attack"},
-		"a wrapped role ID":            {approle(v.Wrap(t, "GET", "auth/"+mount+"/role/r/role-id")), "take it as an attack"},
-		"no such file":                 {login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID, SecretIDFile: "/nowhere"}, "--vault-auth-secret-id-file"},
-		"an empty file":                {login.Config{TokenFile: vaulttest.File(t, "token", "\n")}, "is empty"},
-		"nothing mounted":              {login.Config{Method: login.AppRole, Mount: "nothing", RoleID: roleID, SecretID: secretID}, "approle"},
+		"a wrong secret ID": {approle("11111111-2222-3333-4444-555555555555"), "invalid"},
+		"a wrong role ID": {login.Config{Method: login.AppRole, Mount: mount, RoleID: "nobody",
+			SecretID: secretID}, "invalid"},
+		"an unwrapped secret ID": {approle(used), "has been unwrapped before"},
+		"a wrapping token of others": {approle(v.Wrap(t, "POST", "auth/"+other+"/role/r/secret-id")),
+			"take it as an attack"},
+		"a wrapped role ID": {approle(v.Wrap(t, "GET", "auth/"+mount+"/role/r/role-id")),
+			"take it as an attack"},
+		"no such file": {login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID,
+			SecretIDFile: "/nowhere"}, "--vault-auth-secret-id-file"},
+		"an empty file": {login.Config{TokenFile: vaulttest.File(t, "token", "\n")}, "is empty"},
+		"nothing mounted": {login.Config{Method: login.AppRole, Mount: "nothing", RoleID: roleID,
+			SecretID: secretID}, "approle"},
 		"no pod's account":             {login.Config{Method: login.Kubernetes, Role: "r"}, "--vault-auth-jwt-file"},
 		"a certificate where none was": {login.Config{Method: login.Cert, Mount: v.EnableAuth(t, "cert")}, "cert"},
 	} {
@@ -175,38 +185,47 @@ func TestMethods(t *testing.T) {
 		"approle by files": func(t *testing.T) login.Config {
 			mount := v.EnableAuth(t, "approle")
 			roleID, secretID := v.AppRole(t, mount, role)
-			return login.Config{Method: login.AppRole, Mount: mount, RoleIDFile: vaulttest.File(t, "role", roleID+"\n"), SecretIDFile: vaulttest.File(t, "secret", secretID+"\n")}
+			return login.Config{Method: login.AppRole, Mount: mount, RoleIDFile: vaulttest.File(t, "role", roleID+"\n"),
+				SecretIDFile: vaulttest.File(t, "secret", secretID+"\n")}
 		},
 		"approle wrapped": func(t *testing.T) login.Config {
 			mount := v.EnableAuth(t, "approle")
 			roleID, _ := v.AppRole(t, mount, role)
-			return login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID, SecretID: v.Wrap(t, "POST", "auth/"+mount+"/role/r/secret-id")}
+			return login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID,
+				SecretID: v.Wrap(t, "POST", "auth/"+mount+"/role/r/secret-id")}
 		},
 		"approle without secret": func(t *testing.T) login.Config {
 			mount := v.EnableAuth(t, "approle")
-			roleID, _ := v.AppRole(t, mount, map[string]any{"token_policies": name, "bind_secret_id": false, "token_bound_cidrs": "127.0.0.0/8"})
+			roleID, _ := v.AppRole(t, mount, map[string]any{"token_policies": name, "bind_secret_id": false,
+				"token_bound_cidrs": "127.0.0.0/8"})
 			return login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID}
 		},
 		"userpass": func(t *testing.T) login.Config {
 			mount := v.EnableAuth(t, "userpass")
 			v.ConfigureAuth(t, mount, "users/anna", map[string]any{"password": "pass word", "token_policies": name})
-			return login.Config{Method: login.Userpass, Mount: mount, Username: "anna", PasswordFile: vaulttest.File(t, "password", "pass word\n")}
+			return login.Config{Method: login.Userpass, Mount: mount, Username: "anna",
+				PasswordFile: vaulttest.File(t, "password", "pass word\n")}
 		},
 		"jwt": func(t *testing.T) login.Config {
 			mount, signer := v.EnableAuth(t, "jwt"), vaulttest.NewSigner(t)
 			v.ConfigureAuth(t, mount, "config", map[string]any{"jwt_validation_pubkeys": signer.PublicKey(t)})
-			v.ConfigureAuth(t, mount, "role/r", map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": "vault", "token_policies": name})
-			return login.Config{Method: login.JWT, Mount: mount, Role: "r", JWTFile: vaulttest.File(t, "jwt", signer.Sign(t, map[string]any{"sub": "influxd", "aud": "vault"})+"\n")}
+			v.ConfigureAuth(t, mount, "role/r", map[string]any{"role_type": "jwt", "user_claim": "sub",
+				"bound_audiences": "vault", "token_policies": name})
+			return login.Config{Method: login.JWT, Mount: mount, Role: "r", JWTFile: vaulttest.File(t, "jwt",
+				signer.Sign(t, map[string]any{"sub": "influxd", "aud": "vault"})+"\n")}
 		},
 		"kubernetes": func(t *testing.T) login.Config {
 			mount, signer := v.EnableAuth(t, "kubernetes"), vaulttest.NewSigner(t)
-			jwt := signer.Sign(t, map[string]any{"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:db:influxd",
-				"kubernetes.io": map[string]any{"namespace": "db", "serviceaccount": map[string]any{"name": "influxd", "uid": "uid-1"}}})
+			jwt := signer.Sign(t, map[string]any{"iss": "kubernetes/serviceaccount",
+				"sub": "system:serviceaccount:db:influxd", "kubernetes.io": map[string]any{"namespace": "db",
+					"serviceaccount": map[string]any{"name": "influxd", "uid": "uid-1"}}})
 			k := vaulttest.Kubernetes(t, "db", "influxd", func() string { return jwt })
-			v.ConfigureAuth(t, mount, "config", map[string]any{"kubernetes_host": k.URL, "token_reviewer_jwt": jwt, "disable_local_ca_jwt": true,
-				"kubernetes_ca_cert": string(vaulttest.NewAuthority(t, "cluster").PEM)})
-			v.ConfigureAuth(t, mount, "role/r", map[string]any{"bound_service_account_names": "influxd", "bound_service_account_namespaces": "db", "token_policies": name})
-			return login.Config{Method: login.Kubernetes, Mount: mount, Role: "r", JWTFile: vaulttest.File(t, "jwt", jwt+"\n")}
+			v.ConfigureAuth(t, mount, "config", map[string]any{"kubernetes_host": k.URL, "token_reviewer_jwt": jwt,
+				"disable_local_ca_jwt": true, "kubernetes_ca_cert": string(vaulttest.NewAuthority(t, "cluster").PEM)})
+			v.ConfigureAuth(t, mount, "role/r", map[string]any{"bound_service_account_names": "influxd",
+				"bound_service_account_namespaces": "db", "token_policies": name})
+			return login.Config{Method: login.Kubernetes, Mount: mount, Role: "r",
+				JWTFile: vaulttest.File(t, "jwt", jwt+"\n")}
 		},
 	} {
 		t.Run(method, func(t *testing.T) {
@@ -246,7 +265,8 @@ func TestCertificate(t *testing.T) {
 	ca, clients := vaulttest.NewAuthority(t, "servers"), vaulttest.NewAuthority(t, "clients")
 	v := vaulttest.Start(t, vaulttest.WithTLS(t, ca, clients))
 	mount := v.EnableAuth(t, "cert")
-	v.ConfigureAuth(t, mount, "certs/r", map[string]any{"certificate": string(clients.PEM), "token_policies": v.WritePolicy(t, policy)})
+	v.ConfigureAuth(t, mount, "certs/r", map[string]any{"certificate": string(clients.PEM),
+		"token_policies": v.WritePolicy(t, policy)})
 	dir := t.TempDir()
 	certFile, keyFile := clients.Issue(t, dir, "influxd")
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
@@ -265,7 +285,8 @@ func TestCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer transport.CloseIdleConnections()
-	s := login.NewSession(c, method(t, login.Config{Method: login.Cert, Mount: mount, Role: "r"}), 5*time.Second, quiet())
+	s := login.NewSession(c, method(t, login.Config{Method: login.Cert, Mount: mount, Role: "r"}),
+		5*time.Second, quiet())
 	if err := s.LogIn(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +300,8 @@ func TestOneLogInAtATime(t *testing.T) {
 	mount := v.EnableAuth(t, "approle")
 	roleID, secretID := v.AppRole(t, mount, map[string]any{"token_policies": v.WritePolicy(t, policy)})
 	c := client(t, v.Address)
-	s := login.NewSession(c, method(t, login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID, SecretID: secretID}), 5*time.Second, quiet())
+	s := login.NewSession(c, method(t, login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID,
+		SecretID: secretID}), 5*time.Second, quiet())
 	var wg sync.WaitGroup
 	var failed atomic.Int32
 	for range 32 {
@@ -303,7 +325,8 @@ func TestOneLogInAtATime(t *testing.T) {
 	if n := failed.Load(); n > 0 {
 		t.Errorf("%d were not given a token", n)
 	}
-	if got := s.State().LogIns; got > 3 { // one that asks after the first has ended finds a token that is not "" or the old one
+	// one that asks after the first has ended finds a token that is not "" or the old one
+	if got := s.State().LogIns; got > 3 {
 		t.Errorf("%d log-ins for two tokens", got)
 	}
 }
@@ -315,7 +338,8 @@ func TestWrappedSecretIDLasts(t *testing.T) {
 	roleID, _ := v.AppRole(t, mount, map[string]any{"token_policies": v.WritePolicy(t, policy)})
 	c := client(t, v.Address)
 	s := login.NewSession(c, method(t, login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID,
-		SecretIDFile: vaulttest.File(t, "wrapped", v.Wrap(t, "POST", "auth/"+mount+"/role/r/secret-id"))}), 5*time.Second, quiet())
+		SecretIDFile: vaulttest.File(t, "wrapped", v.Wrap(t, "POST", "auth/"+mount+"/role/r/secret-id"))}),
+		5*time.Second, quiet())
 	for range 3 {
 		if err := s.LogIn(t.Context()); err != nil {
 			t.Fatal(err)

@@ -49,8 +49,8 @@ type Config struct {
 	Role   string // of kubernetes, jwt and (its certificate role) cert; approle has RoleID
 
 	RoleID, RoleIDFile string
-	// SecretID may be the token of a wrapped answer (sys/wrapping), in which Vault handed out the secret ID. It is unwrapped
-	// once, and the secret ID kept in memory.
+	// SecretID may be the token of a wrapped answer (sys/wrapping), in which Vault handed out the secret ID. It is
+	// unwrapped once, and the secret ID kept in memory.
 	SecretID, SecretIDFile string
 	// KeepWrapped has a log-in with such a token end with Wrapped where it is good: somebody else is to unwrap it.
 	KeepWrapped  bool
@@ -97,7 +97,8 @@ func NewMethod(c Config) (*Method, error) {
 			if err != nil {
 				return nil, err
 			}
-			a, err := kubernetes.NewKubernetesAuth(c.Role, kubernetes.WithMountPath(mount), kubernetes.WithServiceAccountToken(jwt))
+			a, err := kubernetes.NewKubernetesAuth(c.Role, kubernetes.WithMountPath(mount),
+				kubernetes.WithServiceAccountToken(jwt))
 			if err != nil {
 				return nil, err
 			}
@@ -109,7 +110,8 @@ func NewMethod(c Config) (*Method, error) {
 			if err != nil {
 				return nil, err
 			}
-			return client.Logical().WriteWithContext(ctx, "auth/"+mount+"/login", map[string]any{"role": c.Role, "jwt": jwt})
+			return client.Logical().WriteWithContext(ctx, "auth/"+mount+"/login",
+				map[string]any{"role": c.Role, "jwt": jwt})
 		}
 	case Cert:
 		m.login = func(ctx context.Context, client *api.Client) (*api.Secret, error) {
@@ -125,7 +127,8 @@ func NewMethod(c Config) (*Method, error) {
 			if err != nil {
 				return nil, err
 			}
-			a, err := userpass.NewUserpassAuth(c.Username, &userpass.Password{FromString: password}, userpass.WithMountPath(mount))
+			a, err := userpass.NewUserpassAuth(c.Username, &userpass.Password{FromString: password},
+				userpass.WithMountPath(mount))
 			if err != nil {
 				return nil, err
 			}
@@ -154,7 +157,8 @@ func (c Config) check(name string) error {
 		{"--vault-auth-password-file", c.PasswordFile, []string{Userpass}},
 	} {
 		if f.value != "" && !slices.Contains(f.of, name) {
-			return fmt.Errorf("%s is for --vault-auth-method %s; the method is %s", f.flag, strings.Join(f.of, " or "), name)
+			return fmt.Errorf("%s is for --vault-auth-method %s; the method is %s", f.flag,
+				strings.Join(f.of, " or "), name)
 		}
 	}
 	missing := func(flag string) error {
@@ -178,7 +182,8 @@ func (c Config) check(name string) error {
 	case name == Token && c.Token != "" && c.TokenFile != "":
 		return errors.New("--vault-token and --vault-token-file exclude each other; set one")
 	case name == Token && c.Token == "" && c.TokenFile == "" && !c.NoToken:
-		return errors.New("there is no Vault token; set VAULT_TOKEN, --vault-token or --vault-token-file, or another --vault-auth-method")
+		return errors.New("there is no Vault token; set VAULT_TOKEN, --vault-token or --vault-token-file, or another " +
+			"--vault-auth-method")
 	}
 	return nil
 }

@@ -8,7 +8,8 @@ func (s *Session) Remedy() string {
 	case m.name == Token:
 		return "give another with --vault-token or VAULT_TOKEN"
 	default:
-		return "it is from a log-in by " + m.name + ": look at the policies, and at the life, of what " + m.at + " gives out"
+		return "it is from a log-in by " + m.name + ": look at the policies, and at the life, of what " + m.at +
+			" gives out"
 	}
 }
 
@@ -18,12 +19,15 @@ func (s *Session) LogInRemedy() string {
 	case Token:
 		return s.Remedy()
 	case AppRole:
-		return "check --vault-auth-role-id, --vault-auth-secret-id (or the files) and --vault-auth-mount against the role at " + m.at
+		return "check --vault-auth-role-id, --vault-auth-secret-id (or the files) and --vault-auth-mount against " +
+			"the role at " + m.at
 	case Kubernetes, JWT:
 		return "check --vault-auth-role, --vault-auth-jwt-file and --vault-auth-mount against the role at " + m.at
 	case Cert:
-		return "check that the certificate of --vault-client-cert is one that " + m.at + " knows (--vault-auth-mount, --vault-auth-role)"
+		return "check that the certificate of --vault-client-cert is one that " + m.at +
+			" knows (--vault-auth-mount, --vault-auth-role)"
 	default:
-		return "check --vault-auth-username, --vault-auth-password-file and --vault-auth-mount against the user at " + m.at
+		return "check --vault-auth-username, --vault-auth-password-file and --vault-auth-mount against the user at " +
+			m.at
 	}
 }

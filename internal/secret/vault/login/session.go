@@ -17,8 +17,8 @@ import (
 	"strongroom/internal/outage"
 )
 
-// How long the next log-in waits after one that failed. An unreachable Vault is asked again soon, since requests wait for
-// its return. One that refuses the credentials is not: it may lock the account, and only a person can mend it.
+// How long the next log-in waits after one that failed. An unreachable Vault is asked again soon, since requests wait
+// for its return. One that refuses the credentials is not: it may lock the account, and only a person can mend it.
 const (
 	soonest      = 100 * time.Millisecond
 	unreachable  = 2 * time.Second
@@ -63,8 +63,8 @@ type Session struct {
 	back    chan struct{} // Vault is back; holds one notice
 	outages *outage.Log
 
-	// Proves reports whether Vault serves a client's token, for tokens that may not look themselves up; nil where that is not
-	// known. It is set before the session is used.
+	// Proves reports whether Vault serves a client's token, for tokens that may not look themselves up; nil where that
+	// is not known. It is set before the session is used.
 	Proves func(ctx context.Context, client *api.Client) bool
 
 	mu       sync.Mutex
@@ -104,8 +104,8 @@ func (s *Session) State() State {
 // Lasting reports whether the session can obtain another token when this one ends.
 func (s *Session) Lasting() bool { return s.method.again }
 
-// LogIn obtains a token. However many ask, one log-in is under way at a time and all wait for it. Within the pause after
-// one that failed it gives that one's error.
+// LogIn obtains a token. However many ask, one log-in is under way at a time and all wait for it. Within the pause
+// after one that failed it gives that one's error.
 func (s *Session) LogIn(ctx context.Context) error { return s.another(ctx, s.client.Token(), false) }
 
 // Back is told that Vault is there again: a log-in that failed for want of it is tried again at once.
@@ -134,8 +134,8 @@ func (s *Session) Refused(ctx context.Context, token string) bool {
 	return s.another(ctx, token, false) == nil && s.client.Token() != token
 }
 
-// good asks Vault whether the token is. Where its policies forbid to ask, a new one is not obtained at each request that
-// they forbid, but once in a while.
+// good asks Vault whether the token is. Where its policies forbid to ask, a new one is not obtained at each request
+// that they forbid, but once in a while.
 func (s *Session) good(ctx context.Context, token string) bool {
 	c := s.own()
 	c.SetToken(token)
@@ -220,7 +220,8 @@ func (s *Session) obtain(ctx context.Context) (_ *api.Secret, mayLookUp bool, er
 		return nil, false, fmt.Errorf("logging in to Vault by %s: %w", s.method.name, err)
 	}
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" && s.method.name != Token {
-		return nil, false, fmt.Errorf("logging in to Vault by %s: the answer holds no token (does the role ask for a second factor?)", s.method.name)
+		return nil, false, fmt.Errorf("logging in to Vault by %s: the answer holds no token (does the role ask for a "+
+			"second factor?)", s.method.name)
 	}
 	if s.method.name == Token { // which has looked it up already
 		return secret, secret.Auth.Accessor != "", nil
@@ -230,8 +231,8 @@ func (s *Session) obtain(ctx context.Context) (_ *api.Secret, mayLookUp bool, er
 	return secret, err == nil, nil
 }
 
-// proved reports why a token of the file that may not look itself up is not taken: Vault serves it nothing, and it does serve
-// the one before. A file may have been written by half.
+// proved reports why a token of the file that may not look itself up is not taken: Vault serves it nothing, and it does
+// serve the one before. A file may have been written by half.
 func (s *Session) proved(ctx context.Context, token string) error {
 	old := s.client.Token()
 	if token == old || !s.State().LoggedIn {
@@ -259,7 +260,8 @@ func (s *Session) untaken(err error) {
 		s.state.Untaken = time.Now()
 	}
 	s.outages.Failed(context.Background(), slog.LevelError, "token file",
-		"the token file has changed and its token cannot be taken; the one before goes on, and the file is tried again", "flag", "--vault-token-file", "error", OneLine(err))
+		"the token file has changed and its token cannot be taken; the one before goes on, and the file is "+
+			"tried again", "flag", "--vault-token-file", "error", OneLine(err))
 }
 
 // own is a client for the session's own requests, without the token, which would be sent along with a log-in.
@@ -293,7 +295,8 @@ func (s *Session) failed(err error) {
 
 // pauseAfter is how long at most the next log-in waits.
 func pauseAfter(err error) time.Duration {
-	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
+	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode < 500 &&
+		answer.StatusCode != http.StatusTooManyRequests {
 		return refused
 	}
 	return unreachable
@@ -311,17 +314,19 @@ func forbidden(err error) bool {
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden
 }
 
-// OneLine is for errors of Vault's client, which are lists over several lines and name an address that may be a stand-in.
+// OneLine is for errors of Vault's client, which are lists over several lines and name an address
+// that may be a stand-in.
 func OneLine(err error) string {
 	text := err.Error()
 	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) {
-		text = strings.Replace(text, answer.Error(), fmt.Sprintf("status %d: %s", answer.StatusCode, strings.Join(answer.Errors, "; ")), 1)
+		text = strings.Replace(text, answer.Error(), fmt.Sprintf("status %d: %s", answer.StatusCode,
+			strings.Join(answer.Errors, "; ")), 1)
 	}
 	return errs.ClipTo(500, strings.Join(strings.Fields(text), " "))
 }
 
-// GiveBack revokes the token that a log-in has given, where one has been: for a session that ends at once. Vault's default
-// policy lets a token do so; where it may not, the token ends in its time.
+// GiveBack revokes the token that a log-in has given, where one has been: for a session that ends at once. Vault's
+// default policy lets a token do so; where it may not, the token ends in its time.
 func (s *Session) GiveBack(ctx context.Context) {
 	if s.method.name == Token || !s.State().LoggedIn {
 		return

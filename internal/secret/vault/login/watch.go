@@ -7,9 +7,9 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Run keeps the session until ctx ends: it renews the token when two thirds of its time are over, logs in again where it
-// cannot be renewed further, and takes the token file's content when that changes. Vault's own LifetimeWatcher does the
-// renewing.
+// Run keeps the session until ctx ends: it renews the token when two thirds of its time are over, logs in again
+// where it cannot be renewed further, and takes the token file's content when that changes. Vault's own
+// LifetimeWatcher does the renewing.
 func (s *Session) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.mu.Lock()
@@ -58,7 +58,8 @@ func (s *Session) watch(ctx context.Context, secret *api.Secret) {
 				return
 			}
 			ended = nil // nothing to be done but to say so, while there is time
-			s.log.Warn("Vault's token cannot be renewed any further and ends soon; "+s.Remedy()+", or let the server log in by itself with --vault-token-file or --vault-auth-method",
+			s.log.Warn("Vault's token cannot be renewed any further and ends soon; "+s.Remedy()+
+				", or let the server log in by itself with --vault-token-file or --vault-auth-method",
 				"ends", s.State().Expires.Format(time.RFC3339))
 		case <-poll.C:
 			file.look(ctx)
@@ -118,8 +119,8 @@ func (s *Session) renewed(of, secret *api.Secret) {
 	s.state.Expires = time.Now().Add(time.Duration(secret.Auth.LeaseDuration) * time.Second)
 }
 
-// sleepUntilNext waits for the end of the pause after a failed log-in, for Vault's return where it was away, or for the token
-// file to change. It reports false when ctx has ended.
+// sleepUntilNext waits for the end of the pause after a failed log-in, for Vault's return where it was away, or for the
+// token file to change. It reports false when ctx has ended.
 func (s *Session) sleepUntilNext(ctx context.Context) bool {
 	before := s.fileToken()
 	for {
@@ -155,8 +156,8 @@ func (s *Session) fileToken() string {
 	return token
 }
 
-// successor is the next token, as the token file has it. It is tried until it is taken or the file holds yet another: it may
-// be written by half, or Vault be away.
+// successor is the next token, as the token file has it. It is tried until it is taken or the file holds yet another:
+// it may be written by half, or Vault be away.
 type successor struct {
 	session *Session
 	old     string // the present one

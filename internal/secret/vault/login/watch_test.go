@@ -17,7 +17,8 @@ func TestTokenFileNotWritten(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.Shared(t)
 	name := v.WritePolicy(t, policy)
-	file := vaulttest.File(t, "token", v.NewToken(t, map[string]any{"policies": []string{name}, "ttl": "3s", "renewable": false}))
+	file := vaulttest.File(t, "token", v.NewToken(t, map[string]any{"policies": []string{name}, "ttl": "3s",
+		"renewable": false}))
 	c := client(t, v.Address)
 	s := login.NewSession(c, method(t, login.Config{TokenFile: file}), 5*time.Second, quiet())
 	if err := s.LogIn(t.Context()); err != nil {
@@ -42,10 +43,17 @@ func TestRenewal(t *testing.T) {
 		role map[string]any
 		done func(login.State) bool
 	}{
-		"renewed in time":        {map[string]any{"token_ttl": "2s", "token_max_ttl": "1h"}, func(s login.State) bool { return s.Renewals >= 3 && s.LogIns == 1 }},
-		"at the maximal life":    {map[string]any{"token_ttl": "2s", "token_max_ttl": "4s"}, func(s login.State) bool { return s.LogIns >= 3 }},
-		"batch tokens":           {map[string]any{"token_ttl": "3s", "token_type": "batch"}, func(s login.State) bool { return s.LogIns >= 3 }},
-		"a fixed number of uses": {map[string]any{"token_ttl": "1h", "token_explicit_max_ttl": "3s"}, func(s login.State) bool { return s.LogIns >= 3 }},
+		"renewed in time": {map[string]any{"token_ttl": "2s", "token_max_ttl": "1h"}, func(s login.State) bool {
+			return s.Renewals >= 3 && s.LogIns == 1
+		}},
+		"at the maximal life": {map[string]any{"token_ttl": "2s", "token_max_ttl": "4s"}, func(s login.State) bool {
+			return s.LogIns >= 3
+		}},
+		"batch tokens": {map[string]any{"token_ttl": "3s", "token_type": "batch"}, func(s login.State) bool {
+			return s.LogIns >= 3
+		}},
+		"a fixed number of uses": {map[string]any{"token_ttl": "1h", "token_explicit_max_ttl": "3s"},
+			func(s login.State) bool { return s.LogIns >= 3 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,19 +61,22 @@ func TestRenewal(t *testing.T) {
 			tt.role["token_policies"] = v.WritePolicy(t, policy)
 			roleID, secretID := v.AppRole(t, mount, tt.role)
 			c := client(t, v.Address)
-			s := login.NewSession(c, method(t, login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID, SecretID: secretID}), 5*time.Second, quiet())
+			s := login.NewSession(c, method(t, login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID,
+				SecretID: secretID}), 5*time.Second, quiet())
 			if err := s.LogIn(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			run(t, s)
 			eventually(t, name, func() bool {
-				// On a busy machine a token may end before its successor is there; then the request that met it is told.
+				// On a busy machine a token may end before its successor is there; then the
+				// request that met it is told.
 				if token := c.Token(); !allowed(t, c) && !(s.Refused(t.Context(), token) && allowed(t, c)) {
 					t.Errorf("no good token meanwhile: %+v", s.State())
 				}
 				return t.Failed() || tt.done(s.State())
 			})
-			if life, ok := s.State().Life(time.Now()); !ok || life <= 0 || life > 5*time.Second && name != "a fixed number of uses" {
+			if life, ok := s.State().Life(time.Now()); !ok || life <= 0 ||
+				life > 5*time.Second && name != "a fixed number of uses" {
 				t.Errorf("remaining life %v, %t", life, ok)
 			}
 		})
@@ -77,9 +88,11 @@ func TestAwayAndBack(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.Start(t, vaulttest.Persistent(t))
 	mount := v.EnableAuth(t, "approle")
-	roleID, secretID := v.AppRole(t, mount, map[string]any{"token_policies": v.WritePolicy(t, policy), "token_ttl": "2s", "token_type": "batch"})
+	roleID, secretID := v.AppRole(t, mount, map[string]any{"token_policies": v.WritePolicy(t, policy),
+		"token_ttl": "2s", "token_type": "batch"})
 	c := client(t, v.Address)
-	s := login.NewSession(c, method(t, login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID, SecretID: secretID}), time.Second, quiet())
+	s := login.NewSession(c, method(t, login.Config{Method: login.AppRole, Mount: mount, RoleID: roleID,
+		SecretID: secretID}), time.Second, quiet())
 	if err := s.LogIn(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +103,13 @@ func TestAwayAndBack(t *testing.T) {
 	eventually(t, "it is logged in again", func() bool { return s.State().Failing.IsZero() && allowed(t, c) })
 }
 
-// TestTokenFileHalfWritten has the file hold half a token, nothing, and then the whole one: the first is used until the last
-// is taken, also where tokens may not look themselves up.
+// TestTokenFileHalfWritten has the file hold half a token, nothing, and then the whole one: the first is used until the
+// last is taken, also where tokens may not look themselves up.
 func TestTokenFileHalfWritten(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.Shared(t)
-	for name, more := range map[string]string{"": "", "without a look at itself": "\n" + `path "auth/token/lookup-self" { capabilities = ["deny"] }`} {
+	for name, more := range map[string]string{"": "",
+		"without a look at itself": "\n" + `path "auth/token/lookup-self" { capabilities = ["deny"] }`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			first, next := v.Token(t, policy+more, time.Hour), v.Token(t, policy+more, time.Hour)

@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// unwrapper takes secret IDs out of wrapped answers, each once: Vault gives it out once, and a log-in needs it each time.
-// A session logs in once at a time.
+// unwrapper takes secret IDs out of wrapped answers, each once: Vault gives it out once, and a log-in needs it each
+// time. A session logs in once at a time.
 type unwrapper struct {
 	keep      bool   // give Wrapped in place of unwrapping
 	prefix    string // of the path that the answer must come from
@@ -43,7 +43,8 @@ func (u *unwrapper) secretID(ctx context.Context, client *api.Client, given stri
 	about, err := client.Logical().WriteWithContext(ctx, "sys/wrapping/lookup", map[string]any{"token": given})
 	var refused *api.ResponseError
 	if errors.As(err, &refused) && refused.StatusCode < 500 {
-		return "", errors.New("the wrapped secret ID has been unwrapped before, or has expired; if it was not this server that unwrapped it, somebody else has it: revoke it, and give another with --vault-auth-secret-id")
+		return "", errors.New("the wrapped secret ID has been unwrapped before, or has expired; if it was not this " +
+			"server that unwrapped it, somebody else has it: revoke it, and give another with --vault-auth-secret-id")
 	}
 	if err != nil {
 		return "", err
@@ -51,7 +52,8 @@ func (u *unwrapper) secretID(ctx context.Context, client *api.Client, given stri
 	// Who can put a wrapping token in its place could have us log in as somebody else.
 	path, _ := about.Data["creation_path"].(string)
 	if !strings.HasPrefix(path, u.prefix) || !strings.HasSuffix(path, "/secret-id") {
-		return "", fmt.Errorf("the wrapping token of --vault-auth-secret-id was not made for a secret ID of this mount (%s<role>/secret-id) but by %q; take it as an attack until you know better", u.prefix, path)
+		return "", fmt.Errorf("the wrapping token of --vault-auth-secret-id was not made for a secret ID of this "+
+			"mount (%s<role>/secret-id) but by %q; take it as an attack until you know better", u.prefix, path)
 	}
 	if u.keep {
 		created, _ := about.Data["creation_time"].(string)

@@ -18,7 +18,8 @@ func TestRawKept(t *testing.T) {
 		t.Fatalf("version %d, odd %v", read.Version, odd)
 	}
 	e := entry{read}
-	next, changed := e.with([]*queue.Change{{Change: secret.Change{Set: map[string]secret.Value{"s": secret.NewValue([]byte("y"))}}}})
+	next, changed := e.with([]*queue.Change{
+		{Change: secret.Change{Set: map[string]secret.Value{"s": secret.NewValue([]byte("y"))}}}})
 	const want = `{"d":1.00000000000000000000000000000001,"n":1e400,"s":"y"}`
 	if got := string(kv2.Encode(next)); got != want || !changed {
 		t.Errorf("written %s, want %s", got, want)

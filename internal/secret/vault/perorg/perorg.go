@@ -1,9 +1,10 @@
-// Package perorg is the layout in which an organisation's secrets are one entry, as InfluxDB has it: the entry's data map
-// holds key -> value. Both can work on the same entries. Values that are not strings are someone else's: they are not
-// listed, not read, and every write keeps them as they are.
+// Package perorg is the layout in which an organisation's secrets are one entry, as InfluxDB has it: the entry's data
+// map holds key -> value. Both can work on the same entries. Values that are not strings are someone else's: they are
+// not listed, not read, and every write keeps them as they are.
 //
 // A change reads the entry, merges, and writes with check-and-set. The changes of one organisation in this process go
-// one after the other, those that wait together in one write (package batch); against other writers a write is repeated.
+// one after the other, those that wait together in one write (package batch); against other
+// writers a write is repeated.
 package perorg
 
 import (
@@ -75,7 +76,8 @@ func (s *Store) at(ctx context.Context, org id.ID) (kv2.Location, error) {
 	return at, err
 }
 
-// Keys lists the keys whose values are strings. Nobody may change the list: where nothing has changed, it is the last one.
+// Keys lists the keys whose values are strings. Nobody may change the list: where nothing has
+// changed, it is the last one.
 func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) { return s.lists.Get(ctx, org) }
 
 func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
@@ -86,8 +88,8 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 	return k.keys, err
 }
 
-// Read reads values from the organisation's entry, which is one moment; for use, from the entry in memory. What is not a
-// string is nobody's secret here.
+// Read reads values from the organisation's entry, which is one moment; for use, from the entry in memory. What is not
+// a string is nobody's secret here.
 func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
 	read := s.read
 	if q.ForUse {
@@ -122,7 +124,8 @@ func (s *Store) Cached() cache.Counts { return s.cache.Counts() }
 // Waiting is how many changes wait for the organisation's next write.
 func (s *Store) Waiting(org id.ID) int { return s.queue.Len(org) }
 
-var errNoVersions = errs.New(errs.NotImplemented, "the organisation's secrets are kept in one entry of Vault, where a single one has no version; with --vault-layout secret each has its own")
+var errNoVersions = errs.New(errs.NotImplemented, "the organisation's secrets are kept in one entry of Vault, where "+
+	"a single one has no version; with --vault-layout secret each has its own")
 
 // Apply changes the organisation's secrets.
 func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
@@ -144,8 +147,8 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 func (s *Store) purge(ctx context.Context, org id.ID) error {
 	places, err := s.places.AtEnd(ctx, org)
 	if errors.Is(err, kv2.ErrNoName) {
-		s.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; "+
-			"remove them in Vault by hand", "org", org)
+		s.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not "+
+			"known any more; remove them in Vault by hand", "org", org)
 		return nil
 	}
 	if err != nil {

@@ -21,10 +21,10 @@ import (
 )
 
 // Three of Vault's calls do with less than an entry: metadata and subkeys tell which version of it is the present one
-// without fetching a value, and a JSON merge patch changes some values without sending the others. None tells strings from
-// what is someone else's, so they need to know the shape of that version: it is learned from what was read and written in
-// full, and good for exactly that version, since Vault never changes one. Where it is not known, or policies do not allow
-// these calls, the whole entry is read and written.
+// without fetching a value, and a JSON merge patch changes some values without sending the others. None tells strings
+// from what is someone else's, so they need to know the shape of that version: it is learned from what was read and
+// written in full, and good for exactly that version, since Vault never changes one. Where it is not known, or policies
+// do not allow these calls, the whole entry is read and written.
 
 // shape is what is known of one version of an entry without its values.
 type shape struct {
@@ -32,8 +32,9 @@ type shape struct {
 	created string              // when, as Vault gives it: versions begin anew after an entry's removal
 	keys    []string            // of the values that are strings, sorted; nobody may change them
 	foreign map[string]struct{} // the keys of other values
-	// base is the version that was last seen, where this one is what our patches have made of it since. A patch names that by its
-	// number alone: should the entry have been removed meanwhile and come again, it was made of another version of that number.
+	// base is the version that was last seen, where this one is what our patches have made of it since. A patch names
+	// that by its number alone: should the entry have been removed meanwhile and come again, it was made of another
+	// version of that number.
 	base kv2.Version
 }
 
@@ -69,8 +70,8 @@ func (s *shapes) of(org id.ID) (shape, bool) {
 	return s.known.Get(org)
 }
 
-// learnt is the shape of a version that was read or written in full. Of one that is deleted there is no data, and nothing
-// to be learned: it may be undeleted.
+// learnt is the shape of a version that was read or written in full. Of one that is deleted there is no data, and
+// nothing to be learned: it may be undeleted.
 func (s *shapes) learnt(org id.ID, version int64, created string, data map[string]json.RawMessage) shape {
 	if data == nil {
 		s.forget(org)
@@ -189,8 +190,8 @@ var looks = []look{
 	}},
 }
 
-// still gives the shape of the organisation's entry where it is known and still that of the present version. ok is false
-// where the entry must be read.
+// still gives the shape of the organisation's entry where it is known and still that of the present version. ok is
+// false where the entry must be read.
 func (s *Store) still(ctx context.Context, org id.ID) (k shape, ok bool, err error) {
 	k, known := s.shapes.of(org)
 	if !known {
@@ -234,8 +235,8 @@ func (s *Store) still(ctx context.Context, org id.ID) (k shape, ok bool, err err
 	return shape{}, false, nil
 }
 
-// patch makes changes that only set values by a JSON merge patch against the version whose shape is known. sent is false
-// where that cannot be done; then nothing has happened.
+// patch makes changes that only set values by a JSON merge patch against the version whose shape is known. sent is
+// false where that cannot be done; then nothing has happened.
 func (s *Store) patch(ctx context.Context, org id.ID, changes []*queue.Change) (version int64, sent bool, err error) {
 	k, known := s.shapes.of(org)
 	if !known {
@@ -291,12 +292,14 @@ var (
 	errNothing = errors.New("the latest version is deleted, or all are gone")
 )
 
-func (s *Store) sendPatch(ctx context.Context, at kv2.Location, version int64, data map[string]json.RawMessage) (kv2.Version, error) {
+func (s *Store) sendPatch(ctx context.Context, at kv2.Location, version int64,
+	data map[string]json.RawMessage) (kv2.Version, error) {
 	r := at.Request(http.MethodPatch, "data", "patch")
 	r.Optional = true
 	var written *api.Secret
 	err := s.conn.Do(ctx, r, func(ctx context.Context) (err error) {
-		written, err = at.Client.Logical().JSONMergePatch(ctx, r.Path, map[string]any{"data": data, "options": map[string]int64{"cas": version}})
+		written, err = at.Client.Logical().JSONMergePatch(ctx, r.Path,
+			map[string]any{"data": data, "options": map[string]int64{"cas": version}})
 		return err
 	})
 	switch {

@@ -18,7 +18,8 @@ func TestLooks(t *testing.T) {
 		return fmt.Sprintf(`{"created_time":%q,"deletion_time":%q,"destroyed":%t}`, at, deleted, destroyed)
 	}
 	metadata := func(current int, versions string) string {
-		return fmt.Sprintf(`{"data":{"current_version":%d,"custom_metadata":{"current_version":"9"},"versions":{%s}}}`, current, versions)
+		return fmt.Sprintf(`{"data":{"current_version":%d,"custom_metadata":{"current_version":"9"},"versions":{%s}}}`,
+			current, versions)
 	}
 	good := kv2.Version{Version: 2, Created: at}
 	for _, tt := range []struct {
@@ -40,7 +41,8 @@ func TestLooks(t *testing.T) {
 		{"subkeys", ``, kv2.Version{}, true},
 		{"subkeys", `{"data":{"metadata":7}}`, kv2.Version{}, true},
 		{"subkeys", `{"data":null}`, kv2.Version{}, false},
-		{"subkeys", `{"data":{"subkeys":{"a":null,"o":{"b":null}},"metadata":{"version":2,"created_time":"` + at + `"}}}`, good, false},
+		{"subkeys", `{"data":{"subkeys":{"a":null,"o":{"b":null}},"metadata":{"version":2,"created_time":"` + at +
+			`"}}}`, good, false},
 	} {
 		for _, l := range looks {
 			if l.call != tt.call {
@@ -94,12 +96,14 @@ func TestShapesBounded(t *testing.T) {
 // TestShapePatched is the shape of what a patch makes: the very list where no name is new.
 func TestShapePatched(t *testing.T) {
 	s := newShapes()
-	k := s.learnt(1, 1, "t1", map[string]json.RawMessage{"b": json.RawMessage(`"1"`), "d": json.RawMessage(`"1"`), "n": json.RawMessage(`1`)})
+	k := s.learnt(1, 1, "t1", map[string]json.RawMessage{"b": json.RawMessage(`"1"`), "d": json.RawMessage(`"1"`),
+		"n": json.RawMessage(`1`)})
 	same := k.with(kv2.Version{Version: 2, Created: "t2"}, map[string]json.RawMessage{"b": json.RawMessage(`"2"`)})
 	if &same.keys[0] != &k.keys[0] || same.version != 2 || same.created != "t2" || len(same.foreign) != 1 {
 		t.Errorf("after a set of what is there: %+v", same)
 	}
-	more := same.with(kv2.Version{Version: 3, Created: "t3"}, map[string]json.RawMessage{"n": json.RawMessage(`"2"`), "a": json.RawMessage(`"2"`)})
+	more := same.with(kv2.Version{Version: 3, Created: "t3"}, map[string]json.RawMessage{"n": json.RawMessage(`"2"`),
+		"a": json.RawMessage(`"2"`)})
 	if diff := cmp.Diff([]string{"a", "b", "d", "n"}, more.keys); diff != "" || len(more.foreign) != 0 {
 		t.Errorf("after sets of what is new and of what was another's: %s %v", diff, more.foreign)
 	}

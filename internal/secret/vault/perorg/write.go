@@ -32,7 +32,8 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*queue.Item) (left
 	return append(s.writeTogether(ctx, org, items[:n]), items[n:]...)
 }
 
-// writeTogether is the one place that writes. It gives back what is to be judged once the changes before it have been made.
+// writeTogether is the one place that writes. It gives back what is to be judged once the changes
+// before it have been made.
 func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Item) (left []*queue.Item) {
 	for try := 1; ; try++ {
 		if items = batch.Waiting(items); len(items) == 0 {
@@ -49,7 +50,8 @@ func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Ite
 			stop()
 			if err != nil {
 				if ctx.Err() == nil {
-					items = batch.Waiting(items) // a read that ended because the last caller left has no outcome for them
+					// a read that ended because the last caller left has no outcome for them
+					items = batch.Waiting(items)
 				}
 				s.settle(org, items, 0, queue.ForCallers(err))
 				return left
@@ -78,16 +80,17 @@ func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Ite
 			}
 			// The time is up.
 		case errors.Is(err, conn.ErrMismatch):
-			err = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
+			err = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and "+
+				"again; nothing was changed, try again")
 		}
 		s.settle(org, items, version, queue.ForCallers(err))
 		return left
 	}
 }
 
-// admit gives those changes that may be made, and refuses those whose conditions do not hold or that would replace what is
-// somebody else's. One that is refused for what a change before it would make of the entry is given back as later, with all
-// that come after it: whether that change is made is not known yet.
+// admit gives those changes that may be made, and refuses those whose conditions do not hold or that would replace what
+// is somebody else's. One that is refused for what a change before it would make of the entry is given back as later,
+// with all that come after it: whether that change is made is not known yet.
 func (s *Store) admit(org id.ID, items []*queue.Item, e entry) (admitted, later []*queue.Item) {
 	for i, it := range items {
 		if err := cmp.Or(it.Change.CheckAt(e.Version), e.leaves(it.Change)); err != nil {
@@ -114,8 +117,9 @@ func (s *Store) admit(org id.ID, items []*queue.Item, e entry) (admitted, later 
 func (e entry) leaves(c *queue.Change) error {
 	for _, key := range slices.Sorted(maps.Keys(c.Set)) {
 		if raw, exists := e.Data[key]; exists && !isString(raw) {
-			return errs.New(errs.Conflict, "under the name %q another program keeps something in the secret store that is not a text, "+
-				"and no secret; choose another name, or remove it there first; nothing was changed", errs.Clip(key))
+			return errs.New(errs.Conflict, "under the name %q another program keeps something in the secret store "+
+				"that is not a text, and no secret; choose another name, or remove it there first; nothing "+
+				"was changed", errs.Clip(key))
 		}
 	}
 	return nil

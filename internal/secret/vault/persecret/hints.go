@@ -8,8 +8,8 @@ import (
 )
 
 // hints are the deleted secrets whose entries were found deleted, so that a list need not ask for each of some
-// hundreds every time. A set by a server that has not heard of the deletion can come for a while after it; after that, all
-// servers take the hint away with the set, and only what is done in Vault itself has to be looked for now and then.
+// hundreds every time. A set by a server that has not heard of the deletion can come for a while after it; after that,
+// all servers take the hint away with the set, and only what is done in Vault itself has to be looked for now and then.
 type hints struct {
 	mu    sync.Mutex
 	found map[hint]foundDeleted
@@ -24,8 +24,8 @@ type hint struct {
 type foundDeleted struct{ first, last time.Time }
 
 const (
-	// unheard is for how long a set may come that has not heard of a deletion: what was seen is relied on for as long as
-	// fresh, and then an operation takes its time.
+	// unheard is for how long a set may come that has not heard of a deletion: what was seen is relied on for as long
+	// as fresh, and then an operation takes its time.
 	unheard = 2 * time.Minute
 	// again is how often a deleted entry is looked at after that.
 	again = 15 * time.Second

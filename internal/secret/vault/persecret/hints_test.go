@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A deleted entry is looked at in every list at first, then now and then, and again in every list once it was found alive.
+// A deleted entry is looked at in every list at first, then now and then, and again in every list
+// once it was found alive.
 func TestHints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h hints

@@ -22,7 +22,8 @@ import (
 // maxAuthors is of how many versions, the latest, Info reads who set them: that stands beside the value.
 const maxAuthors = 20
 
-// Info tells what is known of a secret. How many versions there are is what Vault keeps (max_versions of the mount or entry).
+// Info tells what is known of a secret. How many versions there are is what Vault keeps (max_versions
+// of the mount or entry).
 func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, error) {
 	at, c, err := s.atRest(ctx, org)
 	if err != nil {
@@ -76,7 +77,8 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *intent.State, key 
 		return secret.Info{}, secret.NotFound(key)
 	}
 	current, _ := m.Version(m.Current)
-	info := secret.Info{Key: key, Version: int(m.Current), Created: m.Created.UTC(), Updated: current.Created.UTC(), Description: paths.Described(m.Custom)}
+	info := secret.Info{Key: key, Version: int(m.Current), Created: m.Created.UTC(), Updated: current.Created.UTC(),
+		Description: paths.Described(m.Custom)}
 	if !m.Alive() {
 		info.Deleted = cmp.Or(current.DeletedAt(), current.Created).UTC()
 		if d, ok := c.Deletion(paths.Path(key)); ok && d.Version == m.Current {
@@ -90,7 +92,8 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *intent.State, key 
 		}
 		// The version that was deleted comes back by being undeleted.
 		restorable := m.Readable(v) || !v.Destroyed && int64(number) == m.Current
-		info.Versions = append(info.Versions, secret.Version{Number: number, At: v.Created.UTC(), Restorable: restorable, Destroyed: v.Destroyed})
+		info.Versions = append(info.Versions, secret.Version{Number: number, At: v.Created.UTC(),
+			Restorable: restorable, Destroyed: v.Destroyed})
 		if last := &info.Versions[len(info.Versions)-1]; !m.Readable(v) && !v.Destroyed && int64(number) != m.Current {
 			last.Deleted = v.DeletedAt().UTC()
 		}
@@ -151,15 +154,16 @@ func (s *Store) Describe(ctx context.Context, org id.ID, key string, d secret.De
 		}
 		custom := paths.Describe(m.Custom, d)
 		if len(custom) > paths.MaxCustom {
-			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description goes beside it (the secret store takes %d)", key, paths.MaxCustom)
+			return errs.New(errs.Invalid, "the entry of secret %q has so much custom metadata that no description "+
+				"goes beside it (the secret store takes %d)", key, paths.MaxCustom)
 		}
 		return once(ctx, entry, func(ctx context.Context) error { return entry.Describe(ctx, custom) },
 			func(m kv2.Metadata) bool { return maps.Equal(m.Custom, custom) })
 	})
 }
 
-// once does to an entry what has no check-and-set. Where the answer is lost it is not done again, since by then others may have
-// done otherwise: either it is seen to be so, or its caller hears that it is not known.
+// once does to an entry what has no check-and-set. Where the answer is lost it is not done again, since by then others
+// may have done otherwise: either it is seen to be so, or its caller hears that it is not known.
 func once(ctx context.Context, entry kv2.Location, do func(context.Context) error, is func(kv2.Metadata) bool) error {
 	watched, lost := conn.Watched(conn.Once(ctx))
 	err := do(watched)
@@ -186,7 +190,8 @@ func (s *Store) Restore(ctx context.Context, org id.ID, key string, version int,
 }
 
 // inTurn does something to a secret in the organisation's queue, and again where somebody else was faster.
-func (s *Store) inTurn(ctx context.Context, org id.ID, key string, do func(ctx context.Context, at kv2.Location) error) error {
+func (s *Store) inTurn(ctx context.Context, org id.ID, key string,
+	do func(ctx context.Context, at kv2.Location) error) error {
 	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
 		at, err := paths.At(ctx, s.places, org)
 		if err != nil {
@@ -209,7 +214,8 @@ func (s *Store) inTurn(ctx context.Context, org id.ID, key string, do func(ctx c
 	})
 }
 
-func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key string, version int64, by string) (int64, error) {
+func (s *Store) restore(ctx context.Context, org id.ID, at kv2.Location, key string, version int64,
+	by string) (int64, error) {
 	c, err := s.log.Settled(ctx, org, at)
 	if err != nil {
 		return 0, err
@@ -272,9 +278,10 @@ func (s *Store) ReadVersion(ctx context.Context, org id.ID, key string, version 
 	return secret.Secret{Value: secret.NewValue([]byte(v)), Version: version, Updated: e.Written()}, nil
 }
 
-// Mark deletes, brings back or destroys versions. The present one is deleted by way of the journal, as every deletion, and
-// comes back as a new version.
-func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int, by string) (secret.Outcome, error) {
+// Mark deletes, brings back or destroys versions. The present one is deleted by way of the journal, as every deletion,
+// and comes back as a new version.
+func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int,
+	by string) (secret.Outcome, error) {
 	versions = slices.Clone(versions)
 	var out secret.Outcome
 	err := s.inTurn(ctx, org, key, func(ctx context.Context, at kv2.Location) error {
@@ -296,7 +303,8 @@ func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mar
 }
 
 // mark marks one version, and gives the version that the secret has come back as.
-func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string, mark secret.Mark, version int64, by string) (int64, error) {
+func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string, mark secret.Mark, version int64,
+	by string) (int64, error) {
 	c, err := s.log.Settled(ctx, org, at)
 	if err != nil {
 		return 0, err

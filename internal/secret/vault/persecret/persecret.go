@@ -5,20 +5,22 @@
 // # Changes
 //
 // A change that sets one secret is one write with check-and-set. Everything else, a change of several names or one that
-// deletes, goes by a journal (package intent): it is committed by one write of the organisation's control entry and then
-// carried out, entry by entry, by whoever finds it so.
+// deletes, goes by a journal (package intent): it is committed by one write of the organisation's control entry and
+// then carried out, entry by entry, by whoever finds it so.
 //
 // # Readers
 //
 // Readers look at the control entry too, and see a committed journal as carried out, a purge as done. A list is one
 // moment as far as changes of several names go: the control entry is the same before and after it, or the list is made
-// again. Vault reads one folder at a time, so of single sets in several folders a list may have a later and not an earlier.
+// again. Vault reads one folder at a time, so of single sets in several folders a list may have a
+// later and not an earlier.
 //
 // # Deletions
 //
-// A deletion deletes the entry's latest version as Vault does, so that it can be brought back, also by Vault's own means.
-// Vault lists such entries as before; the control entry therefore tells which names were deleted. That is a hint: whether
-// a name is still deleted, its entry tells. Entries go for good after secret.KeepDeleted, in a sweep of the journal's.
+// A deletion deletes the entry's latest version as Vault does, so that it can be brought back, also by Vault's
+// own means. Vault lists such entries as before; the control entry therefore tells which names were deleted. That
+// is a hint: whether a name is still deleted, its entry tells. Entries go for good after secret.KeepDeleted, in a
+// sweep of the journal's.
 package persecret
 
 import (
@@ -68,7 +70,8 @@ func New(c Config) *Store {
 	s.queue = queue.New(c.Conn, s.write)
 	s.lists = flight.New(c.Conn.Bounded, s.list)
 	s.cache, s.names = c.caches(s)
-	s.log = intent.New(intent.Config{Conn: c.Conn, Places: c.Places, Queue: s.queue, Forget: s.forget, ForgetAll: s.forgetAll})
+	s.log = intent.New(intent.Config{Conn: c.Conn, Places: c.Places, Queue: s.queue, Forget: s.forget,
+		ForgetAll: s.forgetAll})
 	return s
 }
 
@@ -89,8 +92,10 @@ func (s *Store) Waiting(org id.ID) int { return s.queue.Len(org) }
 
 // The conditions that this layout cannot keep.
 var (
-	errNoVersion = errs.New(errs.NotImplemented, "the organisation's secrets have no version together where each is an entry of Vault's; with --vault-layout org they have one")
-	errOneOnly   = errs.New(errs.NotImplemented, "the version of a secret can be a condition only of a change that sets that secret and nothing else")
+	errNoVersion = errs.New(errs.NotImplemented, "the organisation's secrets have no version together where each is "+
+		"an entry of Vault's; with --vault-layout org they have one")
+	errOneOnly = errs.New(errs.NotImplemented, "the version of a secret can be a condition only of a change that "+
+		"sets that secret and nothing else")
 )
 
 // Apply changes the organisation's secrets.

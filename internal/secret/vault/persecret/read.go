@@ -24,8 +24,8 @@ type moment struct {
 	state   *intent.State
 }
 
-// one reads one secret: its entry, and beside it whether a change is under way. Where that is not as this process last saw
-// it, the entry is read once more, after it.
+// one reads one secret: its entry, and beside it whether a change is under way. Where that is not as this process last
+// saw it, the entry is read once more, after it.
 func (s *Store) one(ctx context.Context, org id.ID, key string) (moment, error) {
 	at, err := paths.At(ctx, s.places, org)
 	if err != nil {
@@ -116,9 +116,10 @@ func (s *Store) wait(ctx context.Context, began time.Time) error {
 	return nil
 }
 
-// seenAs gives what entries hold that were read while the control entry was c: a change that is pending counts as carried
-// out. ok is false where that cannot be told now.
-func (s *Store) seenAs(ctx context.Context, org id.ID, at kv2.Location, c *intent.State, keys []string, entries []kv2.Entry, try int) (m moment, ok bool, err error) {
+// seenAs gives what entries hold that were read while the control entry was c: a change that is pending counts as
+// carried out. ok is false where that cannot be told now.
+func (s *Store) seenAs(ctx context.Context, org id.ID, at kv2.Location, c *intent.State, keys []string,
+	entries []kv2.Entry, try int) (m moment, ok bool, err error) {
 	m = moment{secrets: make(map[string]secret.Secret, len(keys)), state: c}
 	if c.Purging() {
 		return m, true, nil
@@ -160,7 +161,8 @@ func (s *Store) seenAs(ctx context.Context, org id.ID, at kv2.Location, c *inten
 			return m, false, err
 		}
 		if ours {
-			m.secrets[key] = secret.Secret{Value: secret.NewValue([]byte(v)), Version: int(e.Version), Updated: e.Written()}
+			m.secrets[key] = secret.Secret{Value: secret.NewValue([]byte(v)), Version: int(e.Version),
+				Updated: e.Written()}
 		}
 	}
 	return m, true, nil
@@ -241,7 +243,8 @@ func (s *Store) list(ctx context.Context, org id.ID) (listing, error) {
 }
 
 // seen makes the list of what Vault listed at the moment of a control entry. ok is false where that moment has passed.
-func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *intent.State, listed map[string]bool) (keys []string, ok bool, err error) {
+func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *intent.State,
+	listed map[string]bool) (keys []string, ok bool, err error) {
 	removing := make(map[string]bool) // what the pending change deletes and has not yet
 	if c.Changing() {
 		steps, ok, err := s.log.Steps(ctx, at, c)

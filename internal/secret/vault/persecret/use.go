@@ -19,8 +19,8 @@ const (
 	maxLists  = 1000
 )
 
-// request is a read for use: of which names, in their order, each between two NULs, which no name holds. What is asked for
-// together is kept together, so that what is given out is of one moment.
+// request is a read for use: of which names, in their order, each between two NULs, which no name holds. What is asked
+// for together is kept together, so that what is given out is of one moment.
 type request struct {
 	org  id.ID
 	keys string
@@ -65,7 +65,9 @@ func (c Config) caches(s *Store) (*cache.Cache[request, moment], *cache.Cache[id
 func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
 	keys := q.Keys
 	if keys != nil {
-		keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == "" || strings.Contains(key, sep) })
+		keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+			return key == "" || strings.Contains(key, sep)
+		})
 		slices.Sort(keys)
 		keys = slices.Compact(keys)
 	}

@@ -26,11 +26,12 @@ type seen struct {
 
 var seed = maphash.MakeSeed()
 
-// fresh is how long what was seen is relied on. A deleted entry stays for longer before it is removed (intent/sweep.go),
-// so a set that relies on it never writes to an entry that is being removed.
+// fresh is how long what was seen is relied on. A deleted entry stays for longer before it is removed
+// (intent/sweep.go), so a set that relies on it never writes to an entry that is being removed.
 const fresh = 30 * time.Second
 
-// of gives the entry's version for a set of the value. Where that seems to be the value it has, the entry must be looked at.
+// of gives the entry's version for a set of the value. Where that seems to be the value it has, the
+// entry must be looked at.
 func (v *versions) of(n name, value string) (kv2.Version, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -87,7 +87,8 @@ func only(c secret.Change) (key string, single bool) {
 	return key, len(c.Set) == 1 && len(c.Delete) == 0
 }
 
-// setOne sets one secret by one write and gives its version, where its entry was seen a moment ago or has never been; else it looks first.
+// setOne sets one secret by one write and gives its version, where its entry was seen a moment ago or has never
+// been; else it looks first.
 func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) (int64, error) {
 	n, value := name{org, w.key}, w.value
 	defer s.changed(n)
@@ -163,7 +164,8 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 		}
 		s.versions.forget(n)
 		if e.Version > 0 && e.Data == nil {
-			err = s.log.Change(ctx, org, at, state, []intent.Step{{Op: intent.Set, Path: paths.Path(key), Base: base, Value: value, By: c.By}})
+			err = s.log.Change(ctx, org, at, state,
+				[]intent.Step{{Op: intent.Set, Path: paths.Path(key), Base: base, Value: value, By: c.By}})
 		} else {
 			_, err = entry.PutSurely(ctx, kv2.Version{Version: base, Created: e.Created}, paths.Data(value, c.By))
 		}
@@ -179,7 +181,8 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 	}
 }
 
-var errConflict = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and again; nothing was changed, try again")
+var errConflict = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and "+
+	"again; nothing was changed, try again")
 
 // writeJoint carries out changes together and answers their callers.
 func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) {
@@ -217,9 +220,10 @@ func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, item
 // change makes one journal of the items' changes and has it carried out.
 func (s *Store) change(ctx context.Context, org id.ID, at kv2.Location, items []*queue.Item) error {
 	wishes := merged(items)
-	// A condition holds at the journal's commit, since what it is about changes by a journal, or by a set that is taken to
-	// have come after it.
-	if len(wishes) == 1 && !wishes[0].remove && !wishes[0].change.Depends() { // several that set the same: the last is what stays
+	// A condition holds at the journal's commit, since what it is about changes by a journal, or by a set that is taken
+	// to have come after it.
+	// several that set the same: the last is what stays
+	if len(wishes) == 1 && !wishes[0].remove && !wishes[0].change.Depends() {
 		if version, err := s.setOne(ctx, org, at, wishes[0]); err != errDeleted {
 			tell(items, map[string]int{wishes[0].key: int(version)})
 			return err
@@ -295,8 +299,9 @@ func allowed(w wish, old string, ours, exists bool) error {
 	return w.change.Built(w.key, now, exists)
 }
 
-// plan looks at the entries and gives the steps from what they hold to what is wished, and the versions that come of it. What is so already needs none, and
-// deletions leave entries alone whose value is not a string: they are somebody else's.
+// plan looks at the entries and gives the steps from what they hold to what is wished, and the versions that
+// come of it. What is so already needs none, and deletions leave entries alone whose value is not a string:
+// they are somebody else's.
 func (s *Store) plan(ctx context.Context, at kv2.Location, wishes []wish) ([]intent.Step, map[string]int, error) {
 	steps, versions := make([]intent.Step, len(wishes)), make([]int64, len(wishes))
 	err := conn.Each(ctx, len(wishes), func(ctx context.Context, i int) error {

@@ -1,5 +1,5 @@
-// Package queue is the write queue of package batch as the layouts in Vault use it. What has been sent is seen through, also
-// when nobody waits for it any more; what is left to check-and-set are writers elsewhere.
+// Package queue is the write queue of package batch as the layouts in Vault use it. What has been sent is seen through,
+// also when nobody waits for it any more; what is left to check-and-set are writers elsewhere.
 package queue
 
 import (

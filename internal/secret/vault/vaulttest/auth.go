@@ -46,7 +46,8 @@ func (s *Server) ConfigurePolicy(t testing.TB, name, policy string) {
 	s.must(t, "PUT", "sys/policies/acl/"+name, map[string]string{"policy": policy}, nil)
 }
 
-// AppRole makes a role from what Vault's API takes (token_policies, token_ttl and so on) and a secret ID for it, where it takes one.
+// AppRole makes a role from what Vault's API takes (token_policies, token_ttl and so on) and a secret ID for
+// it, where it takes one.
 func (s *Server) AppRole(t testing.TB, mount string, role map[string]any) (roleID, secretID string) {
 	t.Helper()
 	s.must(t, "POST", "auth/"+mount+"/role/r", role, nil)
@@ -110,7 +111,8 @@ func (s *Signer) PublicKey(t testing.TB) string {
 // Sign makes a JWT (ES256) that is good for an hour.
 func (s *Signer) Sign(t testing.TB, claims map[string]any) string {
 	t.Helper()
-	all := map[string]any{"exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(), "nbf": time.Now().Add(-time.Minute).Unix()}
+	all := map[string]any{"exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(),
+		"nbf": time.Now().Add(-time.Minute).Unix()}
 	for k, v := range claims {
 		all[k] = v
 	}
@@ -137,7 +139,8 @@ func Kubernetes(t testing.TB, namespace, account string, accepted func() string)
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var review struct{ Spec struct{ Token string } }
-		if r.URL.Path != "/apis/authentication.k8s.io/v1/tokenreviews" || json.NewDecoder(r.Body).Decode(&review) != nil {
+		if r.URL.Path != "/apis/authentication.k8s.io/v1/tokenreviews" ||
+			json.NewDecoder(r.Body).Decode(&review) != nil {
 			http.Error(w, `{"kind":"Status","status":"Failure"}`, http.StatusNotFound)
 			return
 		}
@@ -150,7 +153,8 @@ func Kubernetes(t testing.TB, namespace, account string, accepted func() string)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusCreated)
-		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "status": status})
+		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1",
+			"status": status})
 	}))
 	t.Cleanup(server.Close)
 	return server

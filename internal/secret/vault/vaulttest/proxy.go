@@ -45,7 +45,8 @@ func Network(t testing.TB, v *Server) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Address: u.Scheme + "://" + l.Addr().String(), listener: l, target: u.Host, conns: make(map[net.Conn]bool)}
+	p := &Proxy{Address: u.Scheme + "://" + l.Addr().String(), listener: l, target: u.Host,
+		conns: make(map[net.Conn]bool)}
 	p.wake = sync.NewCond(&p.mu)
 	p.running.Go(p.accept)
 	t.Cleanup(p.close)

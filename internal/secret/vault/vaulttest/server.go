@@ -176,7 +176,8 @@ func root(t testing.TB) string {
 			return dir
 		}
 		if dir == filepath.Dir(dir) {
-			t.Fatalf("no go.mod of the module strongroom above %s; set STRONGROOM_TEST_VAULT to the server's binary", start)
+			t.Fatalf("no go.mod of the module strongroom above %s; set STRONGROOM_TEST_VAULT to the server's binary",
+				start)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package wire is how requests get to Vault: it finds out connections that have died without a word, reads answers whole, and
-// follows the files of certificates. It knows nothing of what is asked.
+// Package wire is how requests get to Vault: it finds out connections that have died without a word, reads answers
+// whole, and follows the files of certificates. It knows nothing of what is asked.
 package wire
 
 import (
@@ -23,9 +23,9 @@ import (
 // maxAnswer bounds what is read of an answer: the largest entry that Vault takes by default, in its longest JSON form.
 const maxAnswer = 256 << 20
 
-// Wire is an http.RoundTripper. It reads an answer whole, so that one that is cut off is a failure of the request and not of
-// who reads it. Where nothing is heard for a while, the connections are given up: later requests go out on new ones. So they
-// do where a certificate's file has changed. Its fields are set before it is used.
+// Wire is an http.RoundTripper. It reads an answer whole, so that one that is cut off is a failure of the request and
+// not of who reads it. Where nothing is heard for a while, the connections are given up: later requests go out on new
+// ones. So they do where a certificate's file has changed. Its fields are set before it is used.
 type Wire struct {
 	Base *http.Transport // what connections are made with; it makes none itself
 	// Pair is the client's certificate, and Pool the authorities; nil where they are not from files.
@@ -60,8 +60,8 @@ var errDead = errors.New("the connection does not answer while new ones do")
 
 type patient struct{}
 
-// Operation is a context for the requests of one operation, of which one at most is sent again since its connection was taken
-// for dead: the next slow answer is waited for.
+// Operation is a context for the requests of one operation, of which one at most is sent again since its connection was
+// taken for dead: the next slow answer is waited for.
 func Operation(ctx context.Context) context.Context {
 	return context.WithValue(ctx, patient{}, new(atomic.Bool))
 }
@@ -86,10 +86,11 @@ func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	})
 	defer timer.Stop()
-	ctx, cancel := context.WithCancelCause(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
-		secure, is := c.Conn.(*tls.Conn)
-		alone.Store(c.Reused && !(is && secure.ConnectionState().NegotiatedProtocol == "h2"))
-	}}))
+	ctx, cancel := context.WithCancelCause(httptrace.WithClientTrace(r.Context(),
+		&httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+			secure, is := c.Conn.(*tls.Conn)
+			alone.Store(c.Reused && !(is && secure.ConnectionState().NegotiatedProtocol == "h2"))
+		}}))
 	defer cancel(nil)
 	// Only what reads is given up: a write that is slow must not begin again and again.
 	if waited, ok := ctx.Value(patient{}).(*atomic.Bool); ok && reads(r) && !waited.Load() {

@@ -34,8 +34,8 @@ func getIn(ctx context.Context, t *testing.T, w *Wire, url string) (string, erro
 	return string(body), resp.Body.Close()
 }
 
-// TestDeadConnection has the connection that is there fall silent: the request on it ends as dead once a new one is answered,
-// and later ones go out on new connections.
+// TestDeadConnection has the connection that is there fall silent: the request on it ends as dead once a new one is
+// answered, and later ones go out on new connections.
 func TestDeadConnection(t *testing.T) {
 	var mu sync.Mutex
 	var dead string
@@ -80,10 +80,12 @@ func TestDeadConnection(t *testing.T) {
 	}
 }
 
-// TestSlow has a server that answers slowly, and always: what was given up once is waited for when it is sent again, and then
-// so is what comes later.
+// TestSlow has a server that answers slowly, and always: what was given up once is waited for when it is sent again,
+// and then so is what comes later.
 func TestSlow(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(60 * time.Millisecond) }))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(60 * time.Millisecond)
+	}))
 	defer s.Close()
 	w := &Wire{Base: new(http.Transport), Patience: 20 * time.Millisecond}
 	w.Doubt = w.Answered // its state is told at once

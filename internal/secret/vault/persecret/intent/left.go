@@ -9,8 +9,8 @@ import (
 	"strongroom/internal/secret/vault/kv2"
 )
 
-// LeftBehind counts an organisation's entries that are parts of changes which were never committed, and by now will not be. They hold
-// values.
+// LeftBehind counts an organisation's entries that are parts of changes which were never committed, and by now will
+// not be. They hold values.
 func LeftBehind(ctx context.Context, at kv2.Location) (int, error) {
 	names, err := at.Below(journals).List(ctx)
 	if err != nil || len(names) == 0 {

@@ -3,17 +3,17 @@
 //
 // # The control entry
 //
-// Such an act is committed by one check-and-set write of the organisation's control entry; then it is carried out; then the
-// control entry is put to rest. Until it is, no other act is committed, and any instance that finds one can finish it. The
-// entry is read as a State, which also tells which names were deleted lately.
+// Such an act is committed by one check-and-set write of the organisation's control entry; then it is carried out; then
+// the control entry is put to rest. Until it is, no other act is committed, and any instance that finds one can finish
+// it. The entry is read as a State, which also tells which names were deleted lately.
 //
 // # Changes
 //
 // A change is a journal: its steps, each with the version of the entry that it builds on, are written into entries that
-// nobody else knows of, before the commit. Since a step names the version it builds on, carrying it out again does nothing.
-// One that finds a later version is left out: that was written by somebody else meanwhile, and the change counts as made
-// before. A deletion has no check-and-set and may be carried out late, by a server that stood still; a secret is therefore
-// brought back as a new version.
+// nobody else knows of, before the commit. Since a step names the version it builds on, carrying it out again does
+// nothing. One that finds a later version is left out: that was written by somebody else meanwhile, and the change
+// counts as made before. A deletion has no check-and-set and may be carried out late, by a server that stood still; a
+// secret is therefore brought back as a new version.
 //
 // # Purges and sweeps
 //
@@ -42,13 +42,14 @@ type Config struct {
 	Conn   *conn.Conn
 	Places *kv2.Places
 	Queue  *queue.Queue // in which what an organisation needs done waits for its turn
-	// Forget is told of an entry that is about to be changed, and ForgetAll of an organisation that is being purged: what
-	// the store has in memory of them is not to be relied on.
+	// Forget is told of an entry that is about to be changed, and ForgetAll of an organisation that is being purged:
+	// what the store has in memory of them is not to be relied on.
 	Forget    func(org id.ID, path string)
 	ForgetAll func(org id.ID)
 }
 
-// Log makes changes of several secrets, purges and sweeps, each written down before it is carried out. It is safe for use by many goroutines.
+// Log makes changes of several secrets, purges and sweeps, each written down before it is carried out. It is safe for
+// use by many goroutines.
 type Log struct {
 	conn      *conn.Conn
 	places    *kv2.Places
@@ -58,7 +59,8 @@ type Log struct {
 
 	states states
 	sweeps sweeps
-	// finishing are the organisations for which a change that was found unfinished waits for its turn to be carried out.
+	// finishing are the organisations for which a change that was found unfinished waits for its
+	// turn to be carried out.
 	finishing sync.Map
 	running   sync.WaitGroup
 }
@@ -73,10 +75,11 @@ func New(c Config) *Log {
 // Close waits for the sweeps; for what is in the queue, its own Close does.
 func (l *Log) Close() { l.running.Wait() }
 
-// Change commits steps and carries them out. c is the state, with nothing pending, that was there before the versions were
-// read that the steps build on; conn.ErrMismatch, with nothing done, where it is not so any more. From the commit on the
-// change is made, so that nil is the outcome also where Vault is away before all of it has been carried out: everybody sees
-// it, and somebody finishes it. What Vault refuses to carry out is undone (undo.go), and the error is Vault's.
+// Change commits steps and carries them out. c is the state, with nothing pending, that was there before the
+// versions were read that the steps build on; conn.ErrMismatch, with nothing done, where it is not so any more.
+// From the commit on the change is made, so that nil is the outcome also where Vault is away before all of it has
+// been carried out: everybody sees it, and somebody finishes it. What Vault refuses to carry out is undone
+// (undo.go), and the error is Vault's.
 func (l *Log) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step) error {
 	next := c.next()
 	next.kept.Pending = &pending{ID: rand.Text(), Kind: changing}
@@ -91,7 +94,9 @@ func (l *Log) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, 
 	next.hint(func(path string) bool { return touched[path] }, gone)
 	if len(gone) > 0 && !next.fits() {
 		l.sweepSoon(org)
-		return errs.New(errs.RequestTooLarge, "too many secrets were deleted at once or within the last %d minutes: the secret store keeps their names (%d KiB) until they can be removed for good; delete fewer at once, or wait", int(removable.Minutes()), maxControl>>10)
+		return errs.New(errs.RequestTooLarge, "too many secrets were deleted at once or within the last %d minutes: "+
+			"the secret store keeps their names (%d KiB) until they can be removed for good; delete fewer at "+
+			"once, or wait", int(removable.Minutes()), maxControl>>10)
 	}
 	if err := mayCarryOut(ctx, at, steps); err != nil {
 		return err
@@ -129,8 +134,8 @@ func (l *Log) Change(ctx context.Context, org id.ID, at kv2.Location, c *State, 
 	return nil
 }
 
-// commit writes the control entry that makes a journal valid, and gives the state since. The error is ErrMismatch where it was
-// not committed and will not be, and conn.Unsure's where that is not known.
+// commit writes the control entry that makes a journal valid, and gives the state since. The error is ErrMismatch where
+// it was not committed and will not be, and conn.Unsure's where that is not known.
 func (l *Log) commit(ctx context.Context, org id.ID, at kv2.Location, next *State) (*State, error) {
 	ours := next.kept.Pending.ID
 	var written *State
@@ -183,8 +188,8 @@ func (l *Log) roll(ctx context.Context, org id.ID, at kv2.Location, c *State, st
 	return l.rest(ctx, org, at, c)
 }
 
-// eachStep does something for each step, and ends at the first error that is not impossible. Where it gives that one, all steps
-// have come to an end and the others have been made.
+// eachStep does something for each step, and ends at the first error that is not impossible. Where it gives that one,
+// all steps have come to an end and the others have been made.
 func eachStep(ctx context.Context, steps []Step, backwards bool, do func(context.Context, Step) error) error {
 	cannot, failed := make([]error, len(steps)), make([]error, len(steps))
 	var stopped atomic.Bool

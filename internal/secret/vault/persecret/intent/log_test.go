@@ -33,7 +33,8 @@ func TestCut(t *testing.T) {
 		{"one more", small(partSteps + 1), partSteps, []int{partSteps, 1}},
 		{"one at a time", small(3), 1, []int{1, 1, 1}},
 		{"a long one alone", slices.Concat(small(2), []Step{long}, small(1)), partSteps, []int{2, 1, 1}},
-		{"that escapes make long", []Step{{Op: Set, Path: "a", Value: strings.Repeat("<", partBytes/6)}, {Op: Delete, Path: "b"}}, partSteps, []int{1, 1}},
+		{"that escapes make long", []Step{{Op: Set, Path: "a", Value: strings.Repeat("<", partBytes/6)},
+			{Op: Delete, Path: "b"}}, partSteps, []int{1, 1}},
 	} {
 		parts := cut(tt.steps, tt.most)
 		var got []int
@@ -73,8 +74,8 @@ func TestDue(t *testing.T) {
 	}
 }
 
-// Who lost the answer to a commit finds his journal among the last that were carried out, and a state that was read stays
-// as it was.
+// Who lost the answer to a commit finds his journal among the last that were carried out, and a state that
+// was read stays as it was.
 func TestRested(t *testing.T) {
 	c := &State{}
 	for n := range maxDone + 1 {
@@ -85,7 +86,8 @@ func TestRested(t *testing.T) {
 			t.Fatal("a change is pending and not seen")
 		}
 		if c = c.rested(); !c.Settled() || !c.finished(fmt.Sprint(n)) || before.finished(fmt.Sprint(n)) {
-			t.Fatalf("journal %d: settled %v, finished %v, before %v", n, c.Settled(), c.finished(fmt.Sprint(n)), before.finished(fmt.Sprint(n)))
+			t.Fatalf("journal %d: settled %v, finished %v, before %v", n, c.Settled(), c.finished(fmt.Sprint(n)),
+				before.finished(fmt.Sprint(n)))
 		}
 	}
 	if c.finished("0") || !c.finished("1") {

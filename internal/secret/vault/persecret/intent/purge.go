@@ -18,8 +18,8 @@ func (l *Log) Purge(ctx context.Context, org id.ID) error {
 	return l.queue.Alone(ctx, org, func(ctx context.Context) error {
 		places, err := l.places.AtEnd(ctx, org)
 		if errors.Is(err, kv2.ErrNoName) {
-			l.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not known any more; "+
-				"remove them in Vault by hand", "org", org)
+			l.conn.Log.Error("an organisation has ended whose secrets are kept under its name, which is not "+
+				"known any more; remove them in Vault by hand", "org", org)
 			return nil
 		}
 		for _, at := range places {
@@ -58,8 +58,8 @@ func (l *Log) forget(org id.ID) {
 	l.forgetAll(org)
 }
 
-// removeAll carries out a purge. Where the policy forbids to remove entries, their latest versions at least are deleted, as
-// far as that goes.
+// removeAll carries out a purge. Where the policy forbids to remove entries, their latest versions at least are
+// deleted, as far as that goes.
 func (l *Log) removeAll(ctx context.Context, org id.ID, at kv2.Location) error {
 	defer l.forget(org)
 	for range 3 { // what others set meanwhile goes too

@@ -13,7 +13,8 @@ import (
 	"strongroom/internal/secret/vault/queue"
 )
 
-// Patience is how often the control entry is asked whether those who committed a journal have carried it out themselves.
+// Patience is how often the control entry is asked whether those who committed a journal have
+// carried it out themselves.
 const Patience = 5
 
 // Settled gives the state with nothing pending. What others committed and did not carry out, it carries out.
@@ -33,7 +34,8 @@ func (l *Log) Settled(ctx context.Context, org id.ID, at kv2.Location) (*State, 
 		switch {
 		case c.is(sweeping) && !l.sweeps.stalled(org, c.kept.Pending.ID):
 			if try >= 2*Patience { // a sweep is a matter of a moment, unless its influxd has ended in it
-				return nil, errs.New(errs.Unavailable, "the organisation's deleted secrets are being removed; try again in a minute")
+				return nil, errs.New(errs.Unavailable, "the organisation's deleted secrets are being removed; try "+
+					"again in a minute")
 			}
 		case try >= Patience || c.is(sweeping):
 			if err := l.finish(ctx, org, at, c); err != nil {
@@ -60,7 +62,8 @@ func (l *Log) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) 
 			if err != nil || !now.Same(c) {
 				return err // it has been carried out
 			}
-			l.conn.Log.Error("a change was committed and its journal has been removed from Vault by hand: what of it was not carried out is lost", "org", org)
+			l.conn.Log.Error("a change was committed and its journal has been removed from Vault by hand: what of it "+
+				"was not carried out is lost", "org", org)
 		}
 		if c.Undoing() {
 			return l.undo(ctx, org, at, c, steps)
@@ -84,7 +87,8 @@ func (l *Log) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) 
 
 var errNewer = errs.New(errs.Unavailable, "what is under way for the organisation was begun by a newer server")
 
-// AtRest gives the state once nothing is pending that readers would have to know of, but for a purge; after a while as it is.
+// AtRest gives the state once nothing is pending that readers would have to know of, but for a purge;
+// after a while as it is.
 func (l *Log) AtRest(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
 	began := time.Now()
 	for waited := 1; ; waited++ {
@@ -101,8 +105,8 @@ func (l *Log) AtRest(ctx context.Context, org id.ID, at kv2.Location) (*State, e
 	}
 }
 
-// FinishSoon has what is pending carried out in its turn, for which nobody waits: what this process committed and could not
-// finish, or what a reader found so.
+// FinishSoon has what is pending carried out in its turn, for which nobody waits: what this process committed and could
+// not finish, or what a reader found so.
 func (l *Log) FinishSoon(org id.ID) {
 	if l.places.ReadOnly(org) {
 		return

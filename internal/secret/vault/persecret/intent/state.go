@@ -12,8 +12,8 @@ import (
 	"strongroom/internal/secret/vault/persecret/paths"
 )
 
-// State is what an organisation's control entry says at a moment: what is being carried out, and what was deleted lately. It
-// holds no value.
+// State is what an organisation's control entry says at a moment: what is being carried out, and what was deleted
+// lately. It holds no value.
 type State struct {
 	version int64  // of the entry; 0: there is none
 	created string // when: versions begin anew after a purge
@@ -69,7 +69,8 @@ const (
 // Settled reports whether nothing is being carried out.
 func (c *State) Settled() bool { return c.kept.Pending == nil }
 
-// AtRest reports whether nothing is being carried out that readers would have to know of. A sweep removes what is deleted.
+// AtRest reports whether nothing is being carried out that readers would have to know of. A sweep
+// removes what is deleted.
 func (c *State) AtRest() bool { return c.Settled() || c.is(sweeping) }
 
 // Undoing reports whether a change is being undone.
@@ -106,7 +107,8 @@ func (c *State) pending(p *pending) bool { return c.kept.Pending != nil && *c.ke
 // next is a copy to be changed and written.
 func (c *State) next() *State {
 	n := *c
-	n.kept.Done, n.kept.Undone, n.kept.Deleted = slices.Clone(c.kept.Done), slices.Clone(c.kept.Undone), slices.Clone(c.kept.Deleted)
+	n.kept.Done, n.kept.Undone, n.kept.Deleted = slices.Clone(c.kept.Done), slices.Clone(c.kept.Undone),
+		slices.Clone(c.kept.Deleted)
 	return &n
 }
 
@@ -142,7 +144,8 @@ func (c *State) undone(journal string) error {
 	return nil
 }
 
-var errUndone = errs.New(errs.Unavailable, "the secret store refused a part of the change, which was undone; nothing was changed")
+var errUndone = errs.New(errs.Unavailable, "the secret store refused a part of the change, which was undone; nothing "+
+	"was changed")
 
 // State reads the organisation's control entry.
 func (l *Log) State(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
@@ -153,8 +156,9 @@ func (l *Log) State(ctx context.Context, org id.ID, at kv2.Location) (*State, er
 	}
 	c, ok := parse(e)
 	if !ok {
-		l.conn.Log.Error("the entry in which influxd keeps what is under way is not readable; it was written by a newer influxd or changed by hand; "+
-			"bring back an earlier version of it with vault kv rollback", "path", at.In("data"))
+		l.conn.Log.Error("the entry in which influxd keeps what is under way is not readable; it was written by a "+
+			"newer influxd or changed by hand; bring back an earlier version of it with vault kv rollback", "path",
+			at.In("data"))
 		return nil, errs.New(errs.Unavailable, "the secret store's entry of what is under way cannot be read")
 	}
 	l.states.learn(org, c)
@@ -176,7 +180,8 @@ func parse(e kv2.Entry) (c *State, ok bool) {
 // put writes a control entry in place of the version it was made from, and gives the state as it then is.
 func (l *Log) put(ctx context.Context, org id.ID, at kv2.Location, c *State) (*State, error) {
 	l.states.forget(org)
-	v, err := at.Below(StateEntry).Put(ctx, c.version, map[string]json.RawMessage{"format": kv2.Encode(format), "state": kv2.Encode(c.kept)})
+	v, err := at.Below(StateEntry).Put(ctx, c.version, map[string]json.RawMessage{"format": kv2.Encode(format),
+		"state": kv2.Encode(c.kept)})
 	if err != nil {
 		return nil, err
 	}

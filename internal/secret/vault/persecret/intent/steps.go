@@ -33,8 +33,9 @@ const (
 	Undelete = "undelete" // and set the value anew, which only Vault knows
 )
 
-// A journal is cut into parts that any Vault takes. A value that is longer has a part of its own, and since that is larger
-// than the value's entry will be, what is committed can be carried out: no entry is refused for its size after that.
+// A journal is cut into parts that any Vault takes. A value that is longer has a part of its own, and since
+// that is larger than the value's entry will be, what is committed can be carried out: no entry is refused
+// for its size after that.
 const (
 	partBytes = 128 << 10
 	partSteps = 500
@@ -62,8 +63,8 @@ func partAt(at kv2.Location, journal string, n int) kv2.Location {
 	return at.Below(fmt.Sprintf("%s/%s-%d", journals, journal, n))
 }
 
-// prepare writes a journal, which nobody sees before the commit nor misses where there is none, and gives the number of its
-// parts.
+// prepare writes a journal, which nobody sees before the commit nor misses where there is none, and gives
+// the number of its parts.
 func (l *Log) prepare(ctx context.Context, at kv2.Location, p *pending, steps []Step, most int) (int, error) {
 	parts := cut(steps, most)
 	p.ID, p.Parts = rand.Text(), len(parts)
@@ -74,8 +75,8 @@ func (l *Log) prepare(ctx context.Context, at kv2.Location, p *pending, steps []
 	return len(parts), err
 }
 
-// mayCarryOut asks whether the token's policies allow every step: what is committed and may not be carried out would keep
-// the organisation's other changes waiting until it is undone.
+// mayCarryOut asks whether the token's policies allow every step: what is committed and may not be carried out would
+// keep the organisation's other changes waiting until it is undone.
 func mayCarryOut(ctx context.Context, at kv2.Location, steps []Step) error {
 	requests := make([]conn.Request, 0, len(steps))
 	for _, st := range steps {
@@ -98,8 +99,8 @@ func mayCarryOut(ctx context.Context, at kv2.Location, steps []Step) error {
 	return nil
 }
 
-// writeParts writes what the commit of a journal needs to be there. Where one fails no more are begun, but those under way
-// are left to end: a write that is cut off may still arrive, after the parts have been removed.
+// writeParts writes what the commit of a journal needs to be there. Where one fails no more are begun, but those under
+// way are left to end: a write that is cut off may still arrive, after the parts have been removed.
 func (l *Log) writeParts(ctx context.Context, at kv2.Location, journal string, parts [][]Step) error {
 	at.Holds = "a secret, with its name,"
 	outcomes := make([]error, len(parts))
@@ -118,8 +119,8 @@ func (l *Log) writeParts(ctx context.Context, at kv2.Location, journal string, p
 	return cmp.Or(outcomes...)
 }
 
-// Steps gives those of the change that is pending, or being undone; ok is false where its journal is not all there, as when it has been
-// carried out meanwhile.
+// Steps gives those of the change that is pending, or being undone; ok is false where its journal is not all there, as
+// when it has been carried out meanwhile.
 func (l *Log) Steps(ctx context.Context, at kv2.Location, c *State) (steps []Step, ok bool, err error) {
 	if !c.Changing() && !c.Undoing() {
 		return nil, false, errNewer

@@ -16,22 +16,22 @@ import (
 )
 
 // A sweep removes for good what was deleted secret.KeepDeleted ago, or earlier where more than keptDeleted names are
-// deleted, and the journals that were never committed. It is announced in the control entry: who would set or bring back
-// a deleted secret goes by a journal, and so waits for its end. A set that knows of no deletion relies on what the store saw
-// a moment ago, and nothing is removed before it has been deleted for as long as removable.
+// deleted, and the journals that were never committed. It is announced in the control entry: who would set or bring
+// back a deleted secret goes by a journal, and so waits for its end. A set that knows of no deletion relies on what the
+// store saw a moment ago, and nothing is removed before it has been deleted for as long as removable.
 //
-// KV has no check-and-set for a removal. What somebody else writes to a deleted entry in Vault itself, between the look at it
-// and its removal, goes with it.
+// KV has no check-and-set for a removal. What somebody else writes to a deleted entry in Vault itself, between the look
+// at it and its removal, goes with it.
 //
-// The servers' clocks may differ. They decide when something is looked at; whether its time is over, Vault's clock does,
-// which has noted it.
+// The servers' clocks may differ. They decide when something is looked at; whether its time is over, Vault's clock
+// does, which has noted it.
 
 // removable is the least time between a deletion and the removal. It is long against the timeout of an operation, and
 // against how long a set relies on having seen the secret alive (package persecret's fresh).
 const removable = 10 * time.Minute
 
-// orphaned is after what time a journal that is not pending was never committed. It holds values, so this is not long; nor
-// need it be: removeOrphans sees to it that a commit which comes later is refused.
+// orphaned is after what time a journal that is not pending was never committed. It holds values, so this is not long;
+// nor need it be: removeOrphans sees to it that a commit which comes later is refused.
 const orphaned = 5 * time.Minute
 
 // sweepEvery is how often an organisation is swept, and looks is how often it is looked which of them it is time for.
@@ -74,8 +74,8 @@ func (l *Log) sweepSoon(org id.ID) {
 	l.queue.Go(org, func(ctx context.Context) error { return l.sweep(ctx, org, time.Now()) })
 }
 
-// watch has the organisation swept now and then from the next time on: what another process deleted, or left behind when
-// it ended, goes as well.
+// watch has the organisation swept now and then from the next time on: what another process deleted, or left behind
+// when it ended, goes as well.
 func (l *Log) watch(org id.ID) {
 	if l.places.ReadOnly(org) {
 		return
@@ -105,7 +105,8 @@ func (l *Log) sweepNowAndThen() {
 	}
 }
 
-// SweepKnown sweeps those of the organisations that this process has come to know whose time it is, one after the other.
+// SweepKnown sweeps those of the organisations that this process has come to know whose time it
+// is, one after the other.
 func (l *Log) SweepKnown(ctx context.Context, now time.Time) {
 	for _, org := range l.toSweep(now) {
 		if ctx.Err() != nil {
@@ -160,8 +161,8 @@ func (l *Log) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	}
 	var mu sync.Mutex
 	over := make(map[string]bool)
-	// Half of the time is for removals to begin in. What is under way then ends, the sweep is said to be over, and what is
-	// left is due at the next.
+	// Half of the time is for removals to begin in. What is under way then ends, the sweep is said to be over, and what
+	// is left is due at the next.
 	began := time.Now()
 	err = conn.Each(ctx, len(due), func(ctx context.Context, i int) error {
 		if time.Since(began) > l.conn.Timeout/2 {
@@ -191,10 +192,11 @@ func (l *Log) sweep(ctx context.Context, org id.ID, now time.Time) error {
 	return l.rest(ctx, org, at, done)
 }
 
-// removeOrphans removes the journals that were written and never committed, once none of them can be any more: the control
-// entry is written anew, and a commit names the version of it that was there before its journal was written. It gives
-// the control entry as it then is.
-func (l *Log) removeOrphans(ctx context.Context, org id.ID, at kv2.Location, c *State, later time.Duration) (*State, error) {
+// removeOrphans removes the journals that were written and never committed, once none of them can be any more: the
+// control entry is written anew, and a commit names the version of it that was there before its journal was written. It
+// gives the control entry as it then is.
+func (l *Log) removeOrphans(ctx context.Context, org id.ID, at kv2.Location, c *State,
+	later time.Duration) (*State, error) {
 	names, err := at.Below(journals).List(ctx)
 	if err != nil {
 		return nil, err
@@ -220,8 +222,8 @@ func (l *Log) removeOrphans(ctx context.Context, org id.ID, at kv2.Location, c *
 	})
 }
 
-// sweeps are those of other processes that were found under way, and when this process began its own: zero where it has come
-// to know the organisation and not swept it yet.
+// sweeps are those of other processes that were found under way, and when this process began its own: zero where it has
+// come to know the organisation and not swept it yet.
 type sweeps struct {
 	mu    sync.Mutex
 	found map[id.ID]foundSweep
@@ -240,8 +242,8 @@ func (s *sweeps) forget(org id.ID) {
 	delete(s.last, org)
 }
 
-// stall is after what time a sweep that does not end is taken for one whose process has ended. No request of it is under
-// way any more then.
+// stall is after what time a sweep that does not end is taken for one whose process has ended. No request of it is
+// under way any more then.
 const stall = time.Minute
 
 func (s *sweeps) stalled(org id.ID, sweep string) bool {

@@ -13,9 +13,9 @@ import (
 	"strongroom/internal/secret/vault/persecret/paths"
 )
 
-// A committed change that Vault refuses to carry out would keep the organisation's other changes waiting for good. It is
-// undone: that is committed as the change was, and readers wait meanwhile. What cannot be undone either stays, and the log
-// names it.
+// A committed change that Vault refuses to carry out would keep the organisation's other changes waiting for good.
+// It is undone: that is committed as the change was, and readers wait meanwhile. What cannot be undone either
+// stays, and the log names it.
 
 // impossible is the error of a step that Vault refuses, and will refuse again.
 type impossible struct{ error }
@@ -27,8 +27,8 @@ func refused(err error) bool {
 	return conn.Is(err, conn.Denied) || conn.Is(err, conn.Strange) || errs.Is(err, errs.RequestTooLarge)
 }
 
-// giveUp undoes a change that cannot be carried out for the reason, and gives that; nil where somebody else has carried it out,
-// and conn.Unsure's error where it is not known what became of it.
+// giveUp undoes a change that cannot be carried out for the reason, and gives that; nil where somebody else has carried
+// it out, and conn.Unsure's error where it is not known what became of it.
 func (l *Log) giveUp(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step, reason error) error {
 	var cause impossible
 	errors.As(reason, &cause)
@@ -46,7 +46,8 @@ func (l *Log) giveUp(ctx context.Context, org id.ID, at kv2.Location, c *State, 
 		l.FinishSoon(org)
 		return conn.Unsure(err)
 	}
-	l.conn.Log.Error("a change of several secrets was committed, and Vault refuses a part of it: it is undone", "org", org, "reason", cause.error)
+	l.conn.Log.Error("a change of several secrets was committed, and Vault refuses a part of it: it is undone", "org",
+		org, "reason", cause.error)
 	if !now.pending(&p) {
 		return cause.error
 	}
@@ -67,7 +68,8 @@ func (l *Log) undo(ctx context.Context, org id.ID, at kv2.Location, c *State, st
 		l.forgetOne(org, st.Path)
 		deleted, err := undoStep(ctx, at.Below(st.Path), st)
 		if refused(err) || errors.Is(err, errNotKept) || hopeless && conn.Is(err, conn.Failing) {
-			l.conn.Log.Error("a part of a change that is undone stays, since Vault refuses that too; look at the secret, and set it again",
+			l.conn.Log.Error("a part of a change that is undone stays, since Vault refuses that too; look at the "+
+				"secret, and set it again",
 				"org", org, "path", at.Below(st.Path).In("data"), "error", err)
 			return nil
 		}
@@ -89,8 +91,8 @@ func (l *Log) undo(ctx context.Context, org id.ID, at kv2.Location, c *State, st
 
 var errNotKept = errors.New("the version before it is not kept any more")
 
-// undoStep undoes a step where it was made and nobody has written since. Where that deletes the secret, which was not there
-// before, it gives the version that it has deleted.
+// undoStep undoes a step where it was made and nobody has written since. Where that deletes the secret, which was not
+// there before, it gives the version that it has deleted.
 func undoStep(ctx context.Context, at kv2.Location, st Step) (deleted int64, err error) {
 	e, err := at.Read(ctx)
 	if err != nil {

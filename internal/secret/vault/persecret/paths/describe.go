@@ -10,8 +10,8 @@ import (
 	"strongroom/internal/secret"
 )
 
-// What people note of a secret is among its entry's custom metadata, which Vault takes with values of up to 512 bytes of
-// printable text: the description stands there in the form of a Go string of ASCII, in several where it is longer.
+// What people note of a secret is among its entry's custom metadata, which Vault takes with values of up to 512 bytes
+// of printable text: the description stands there in the form of a Go string of ASCII, in several where it is longer.
 const (
 	descriptionKey = "strongroom_description"
 	expiresKey     = "strongroom_expires"
@@ -49,7 +49,8 @@ func Describe(custom map[string]string, d secret.Description) map[string]string 
 	return next
 }
 
-// Described is the description in custom metadata. What somebody has changed by hand and is not of its form is shown as it is.
+// Described is the description in custom metadata. What somebody has changed by hand and is not of its
+// form is shown as it is.
 func Described(custom map[string]string) secret.Description {
 	var text strings.Builder
 	for n := 0; ; n++ {

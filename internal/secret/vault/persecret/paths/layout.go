@@ -1,5 +1,5 @@
-// Package paths says where secrets lie in Vault that are an entry each: the paths of their names, what their entries hold,
-// and what stands in the entries' custom metadata.
+// Package paths says where secrets lie in Vault that are an entry each: the paths of their names, what their entries
+// hold, and what stands in the entries' custom metadata.
 package paths
 
 import (

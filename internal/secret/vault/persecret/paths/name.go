@@ -4,8 +4,9 @@ import (
 	"strings"
 )
 
-// A secret's name is its path below the organisation's, as it stands wherever that is a path in Vault: db/password lies at
-// …/db/password. What Vault would refuse, clean away or list otherwise is percent-encoded (RFC 3986, the bytes of UTF-8):
+// A secret's name is its path below the organisation's, as it stands wherever that is a path in Vault:
+// db/password lies at …/db/password. What Vault would refuse, clean away or list otherwise is percent-encoded
+// (RFC 3986, the bytes of UTF-8):
 //
 //   - the sign % itself;
 //   - all but printable ASCII: Vault asks its release's Unicode tables what is printable, and a name must not change its

@@ -8,11 +8,12 @@ import (
 
 func TestPath(t *testing.T) {
 	for name, want := range map[string]string{
-		"password": "password", "db/password": "db/password", "a b": "a b", "a.b.c": "a.b.c", ".env": ".env", "a/.b": "a/.b",
-		"%": "%25", "a%2Fb": "a%252Fb", "ключ": "%D0%BA%D0%BB%D1%8E%D1%87", "a\nb": "a%0Ab", "\xff": "%FF",
-		"/": "%2F", "//": "%2F%2F", "/a": "%2Fa", "a/": "a%2F", "a//": "a/%2F", "a//b": "a/%2Fb", "a///b": "a/%2F%2Fb",
-		".": "%2E", "..": ".%2E", "...": ".%2E%2E", "a/../b": "a/.%2E/b", "a/./b": "a/%2E/b", "a..b": "a.%2Eb",
-		" ": "%20", " a": "%20a", "a /b": "a%20/b", "a/ b ": "a/%20b%20",
+		"password": "password", "db/password": "db/password", "a b": "a b", "a.b.c": "a.b.c", ".env": ".env",
+		"a/.b": "a/.b", "%": "%25", "a%2Fb": "a%252Fb", "ключ": "%D0%BA%D0%BB%D1%8E%D1%87", "a\nb": "a%0Ab",
+		"\xff": "%FF",
+		"/":    "%2F", "//": "%2F%2F", "/a": "%2Fa", "a/": "a%2F", "a//": "a/%2F", "a//b": "a/%2Fb",
+		"a///b": "a/%2F%2Fb", ".": "%2E", "..": ".%2E", "...": ".%2E%2E", "a/../b": "a/.%2E/b", "a/./b": "a/%2E/b",
+		"a..b": "a.%2Eb", " ": "%20", " a": "%20a", "a /b": "a%20/b", "a/ b ": "a/%20b%20",
 		"%strongroom/state":             "%25strongroom/state",
 		strings.Repeat("a/", 16) + "b":  strings.Repeat("a/", 16) + "b",
 		strings.Repeat("a/", 17) + "b":  strings.Repeat("a%2F", 17) + "b",
@@ -31,7 +32,8 @@ func TestPath(t *testing.T) {
 }
 
 func TestNotOurs(t *testing.T) {
-	for _, p := range []string{"", Control, Control + "/state", "%", "%4", "%zz", "%2f", "%41", "a%2Fb", "é", "a/", "/a", "a//b", "..", "a b ", "%20%"} {
+	for _, p := range []string{"", Control, Control + "/state", "%", "%4", "%zz", "%2f", "%41", "a%2Fb", "é", "a/",
+		"/a", "a//b", "..", "a b ", "%20%"} {
 		if name, ok := NameAt(p); ok {
 			t.Errorf("%q is taken for the path of %q", p, name)
 		}
@@ -39,7 +41,8 @@ func TestNotOurs(t *testing.T) {
 }
 
 func FuzzNames(f *testing.F) {
-	for _, s := range []string{"a", "../..", "a/../b", "//", "%2F", "é", "\x00", strings.Repeat("/%", 511), " . ", "a/./", "%strongroom/state"} {
+	for _, s := range []string{"a", "../..", "a/../b", "//", "%2F", "é", "\x00", strings.Repeat("/%", 511), " . ",
+		"a/./", "%strongroom/state"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -50,7 +53,8 @@ func FuzzNames(f *testing.F) {
 		if back, ok := NameAt(p); !ok || back != s {
 			t.Fatalf("%q lies at %q, which is the path of %q (%v)", s, p, back, ok)
 		}
-		if strings.Contains(p, "..") || path.Clean(p) != p || strings.HasPrefix(p, "/") || strings.HasPrefix(p, Control) {
+		if strings.Contains(p, "..") || path.Clean(p) != p || strings.HasPrefix(p, "/") ||
+			strings.HasPrefix(p, Control) {
 			t.Fatalf("%q lies at %q", s, p)
 		}
 		for segment := range strings.SplitSeq(p, "/") {
