@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/secret/notice"
 )
 
 // Limits bound what a caller may store, in bytes. Zero fields take the defaults.
@@ -34,12 +35,13 @@ type Orgs interface {
 // Service is what the API uses: every method checks the caller's permission and puts the act on record first, then the
 // input and that the organisation exists, and only then asks the store. (UseAll can make its record only in the end.)
 type Service struct {
-	store  Store
-	guard  *access.Guard
-	orgs   Orgs
-	uses   *lastuse.Book
-	limits Limits
-	turns  turns
+	store   Store
+	guard   *access.Guard
+	orgs    Orgs
+	uses    *lastuse.Book
+	limits  Limits
+	notices *notice.Hub[Snapshot] // nil: nobody is told of changes
+	turns   turns
 }
 
 // NewService makes the service over a store. Where uses is nil, nothing is known of when secrets were used.

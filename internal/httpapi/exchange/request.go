@@ -3,8 +3,10 @@ package exchange
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"strongroom/internal/access"
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/inflight"
 	"strongroom/internal/peer"
@@ -21,6 +23,8 @@ type Request struct {
 	maxBody int64
 	share   inflight.Share // what it holds of the server's memory
 	server  *Server
+	waits   bool          // Endpoint.Waits
+	worked  time.Duration // how much of its time was not waiting
 }
 
 // Context is the context of the work on the request. (http.Request.WithContext would copy all of it to say the same.)
@@ -28,6 +32,23 @@ func (r *Request) Context() context.Context { return r.ctx }
 
 // Address is the client's address without its port.
 func (r *Request) Address() string { return peer.Host(r.RemoteAddr) }
+
+// Work does some of the work on a request that waits, within the time that a request may take, after the caller has been
+// asked for again: one who waited may not be known any more.
+func (r *Request) Work(do func() error) error {
+	begun, whole := time.Now(), r.ctx
+	ctx, cancel := context.WithTimeout(whole, requestTime)
+	r.ctx = ctx
+	defer func() {
+		cancel()
+		r.ctx = whole
+		r.worked += time.Since(begun)
+	}()
+	if err := r.server.identify(r); err != nil {
+		return err
+	}
+	return errs.Ended(do(), whole, ctx)
+}
 
 // Nobody is the caller before anybody is known.
 func (r *Request) Nobody() *access.Caller {

@@ -91,6 +91,9 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(sw, err)
 	}
 	took := time.Since(start)
+	if q.waits {
+		took = min(took, q.worked)
+	}
 	rt.series.observe(r.Method, sw.status(), took)
 	rt.log(q, sw, took, err)
 }
@@ -121,7 +124,8 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 			return errs.New(errs.Invalid, "the query is not well formed: separate parameters by &, and escape them")
 		}
 	}
-	if !e.Long {
+	q.waits = e.Waits != nil && e.Waits(q.Request)
+	if !e.Long && !q.waits {
 		ctx, cancel := context.WithTimeout(q.ctx, requestTime)
 		defer cancel() // the deadline's reason stays to be asked for
 		q.ctx = ctx

@@ -70,6 +70,8 @@ type Endpoint struct {
 	Open bool
 	// Long may take longer than requestTime.
 	Long bool
+	// Waits says of which requests this is so, where it is not of all. What they wait is none of the time that is measured.
+	Waits func(r *http.Request) bool
 	// Body is how long a body it takes, in bytes, within Config.MaxBody; maxPlainBody where 0, LargeBody for all of MaxBody.
 	Body int64
 }

@@ -25,6 +25,13 @@ func (h *handlers) getSecretValues(w http.ResponseWriter, r *exchange.Request) e
 	if len(keys) > maxNamed {
 		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered", maxNamed)
 	}
+	if watches(r.Request) {
+		return h.watch(w, r, org, keys)
+	}
+	return h.answerValues(w, r, org, keys)
+}
+
+func (h *handlers) answerValues(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string) error {
 	snap, tag, err := h.use(r, org, keys)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,6 +96,10 @@ func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyrin
 		"sealed from now on; if this server has started with them sealed before, an old file has been put back: see docs/backup.md", "records", n)
 	return b, nil
 }
+
+// lookEvery is how often Vault is looked at for changes that somebody waits for, where no value is kept in memory: as often as
+// it is where values are kept for the usual time.
+const lookEvery = 5 * time.Second
 
 // Open opens the parts, each over those before it. When one fails, those before it are closed again.
 func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.Logger) (_ *Server, err error) {
@@ -237,6 +242,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
 	})
 	s.Secrets = secrets
+	// Requests that wait for changes end when the server begins to stop, and keep it from nothing.
+	context.AfterFunc(ctx, secrets.Notices(cmp.Or(cfg.Vault.CacheTTL, lookEvery)).End)
 	s.runs(ctx, func(ctx context.Context) {
 		uses.Maintain(ctx, secrets.Names, func(err error) {
 			log.Warn("noting when secrets were used failed and will be tried again", "error", err)

@@ -1,0 +1,190 @@
+package influxd
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/secret/vault/vaulttest"
+)
+
+// poll waits for an answer that differs from the tag's.
+func (r *running) poll(t *testing.T, token, path, tag string) (status int, next, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+path, http.NoBody)
+	must(t, err)
+	req.Header.Set("Authorization", "Token "+token)
+	req.Header.Set("If-None-Match", tag)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	must(t, err)
+	return res.StatusCode, res.Header.Get("Etag"), string(b)
+}
+
+// events reads the data of server-sent events; the channel is closed at their end.
+func (r *running) events(t *testing.T, token, path string) <-chan string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+path, http.NoBody)
+	must(t, err)
+	req.Header.Set("Authorization", "Token "+token)
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%s: %s %s", path, res.Status, res.Header)
+	}
+	data := make(chan string, 100)
+	go func() {
+		defer close(data)
+		defer res.Body.Close()
+		lines := bufio.NewScanner(res.Body)
+		for lines.Scan() {
+			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				data <- text
+			}
+		}
+	}()
+	return data
+}
+
+// soon gives the next event, or "" at their end.
+func soon(t *testing.T, events <-chan string) string {
+	t.Helper()
+	select {
+	case text := <-events:
+		return text
+	case <-time.After(time.Minute):
+		t.Fatal("nothing came")
+		return ""
+	}
+}
+
+// Those who watch are told of changes at once, beyond the time that an answer may take, and of nothing that is not theirs.
+func TestWatch(t *testing.T) {
+	r := start(t, t.TempDir(), "--http-write-timeout=500ms", "--http-read-timeout=500ms")
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"db":"sesame","other":"sesame"}`, 204, nil)
+	agent, values := r.agent(t, token, secrets)
+	_, tag, _ := r.poll(t, agent, values+"?key=db", "")
+
+	if status, same, body := r.poll(t, agent, values+"?key=db&watch=1s", tag); status != 304 || same != tag || body != "" {
+		t.Errorf("without a change: %d %s %q", status, same, body)
+	}
+	events, both := r.events(t, agent, values+"?watch&key=db"), r.events(t, agent, values+"?watch")
+	if got := soon(t, events); got != `{"versions":{"db":1}}` {
+		t.Errorf("the first event is %s", got)
+	}
+	if got := soon(t, both); got != `{"versions":{"db":1,"other":1}}` {
+		t.Errorf("the first event of all is %s", got)
+	}
+	polled := make(chan string, 1)
+	go func() {
+		status, _, body := r.poll(t, agent, values+"?key=db&watch=1m", tag)
+		polled <- fmt.Sprint(status, body)
+	}()
+	r.call(t, "PATCH", secrets, token, `{"other":"sesame 2"}`, 204, nil) // nothing to those who watch db
+	if got := soon(t, both); got != `{"versions":{"db":1,"other":2}}` {
+		t.Errorf("after a change of other: %s", got)
+	}
+	time.Sleep(600 * time.Millisecond) // beyond what an answer may take
+	r.call(t, "PATCH", secrets, token, `{"db":"sesame 2"}`, 204, nil)
+	if got := soon(t, events); got != `{"versions":{"db":2}}` {
+		t.Errorf("after a change: %s", got)
+	}
+	if got := <-polled; got != `200{"db":"sesame 2"}` {
+		t.Errorf("the poll was answered %s", got)
+	}
+	r.call(t, "DELETE", secrets+"/db", token, "", 204, nil)
+	if got := soon(t, events); got != `{"versions":{}}` {
+		t.Errorf("after a deletion: %s", got)
+	}
+	if status, _, body := r.poll(t, agent, values+"?key=db&watch", tag); status != 404 {
+		t.Errorf("a poll of what is not there: %d %s", status, body)
+	}
+	for query, want := range map[string]int{"?watch=x": 400, "?watch=-1s": 400, "?watch=2m": 400} {
+		if status, _, body := r.poll(t, agent, values+query, tag); status != want {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
+	}
+	if status, _, body := r.poll(t, token, values+"?watch", tag); status != 401 {
+		t.Errorf("by who may not use secrets: %d %s", status, body)
+	}
+
+	// What ends a watch: the end of the token, of the organisation, of the server.
+	revoked, _ := r.agent(t, token, secrets)
+	events = r.events(t, revoked, values+"?watch")
+	soon(t, events)
+	var list struct {
+		Authorizations []struct {
+			ID          string
+			Permissions []struct{ Action string }
+		}
+	}
+	r.call(t, "GET", "/api/v2/authorizations?limit=100", token, "", 200, &list)
+	newest := list.Authorizations[len(list.Authorizations)-1]
+	if newest.Permissions[0].Action != "use" {
+		t.Fatalf("the last token is %+v", newest)
+	}
+	r.call(t, "DELETE", "/api/v2/authorizations/"+newest.ID, token, "", 204, nil)
+	r.call(t, "PATCH", secrets, token, `{"db":"sesame 3"}`, 204, nil)
+	if got := soon(t, events); got != "" {
+		t.Errorf("who has no token any more is told %s", got)
+	}
+	for got := range both {
+		if strings.Contains(got, "sesame") {
+			t.Errorf("an event has a value: %s", got)
+		}
+		if strings.Contains(got, `"db":3`) {
+			break
+		}
+	}
+	begun := time.Now()
+	r.stop()
+	must(t, r.wait())
+	if got, ok := <-both; ok && got != "" {
+		t.Errorf("at the server's end: %s", got)
+	}
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("watchers held the server's end up for %v", took)
+	}
+	if strings.Contains(r.stderr.String()+r.stdout.String(), "sesame") {
+		t.Error("a value is in the log")
+	}
+}
+
+func tagOfNow(t *testing.T, r *running, agent, values string) string {
+	t.Helper()
+	_, tag, _ := r.poll(t, agent, values, "")
+	return tag
+}
+
+// Over Vault changes are found by looking, also those that others make.
+func TestWatchOverVault(t *testing.T) {
+	v := vaulttest.Shared(t)
+	path := fmt.Sprintf("watch-%d-%d/{org}", os.Getpid(), time.Now().UnixNano())
+	flags := []string{"--secret-store=vault", "--vault-addr=" + v.Address, "--vault-token=" + v.RootToken, "--vault-path=" + path, "--vault-cache-ttl=200ms"}
+	r := start(t, t.TempDir(), flags...)
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"db":"sesame"}`, 204, nil)
+	agent, values := r.agent(t, token, secrets)
+	tag := tagOfNow(t, r, agent, values)
+	if status, _, _ := r.poll(t, agent, values+"?watch=1s", tag); status != 304 {
+		t.Errorf("without a change: %d", status)
+	}
+	polled := make(chan string, 1)
+	go func() {
+		status, _, body := r.poll(t, agent, values+"?watch=1m", tag)
+		polled <- fmt.Sprint(status, body)
+	}()
+	r.call(t, "PATCH", secrets, token, `{"db":"sesame 2"}`, 204, nil)
+	if got := <-polled; got != `200{"db":"sesame 2"}` {
+		t.Errorf("the poll was answered %s", got)
+	}
+}
