@@ -129,7 +129,7 @@ type SecretID struct {
 	From      []string  `json:"from,omitempty"`
 }
 
-// Hash is the SHA-256 of a token. Tokens are 256 random bits, so that a plain hash cannot be reversed, and looking one
+// Hash is the SHA-256 of a token. Tokens are 512 random bits, so that a plain hash cannot be reversed, and looking one
 // up by its hash takes a time that tells nothing of any token.
 type Hash [sha256.Size]byte
 
