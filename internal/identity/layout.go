@@ -28,7 +28,7 @@ var Prefixes = []string{
 	"session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
 }
 
-// Sealed are those of Prefixes whose values are sealed by the keyring (package barrier): all but the times of last use,
+// Sealed lists the prefixes whose values are sealed by the keyring (package barrier): all but the times of last use,
 // which are written often, and tell an operator something and permit nothing.
 var Sealed = slices.DeleteFunc(slices.Clone(Prefixes), func(p string) bool { return p == "authused/" })
 

@@ -86,7 +86,7 @@ func (c *content) valid() bool {
 	return current && len(c.Secret) == keyLen && c.StoreID != "" && (names.Moving || names.From == Clear)
 }
 
-// format is that of the content's record.
+// format returns the format byte of the content's record.
 func (c *content) format() byte {
 	switch {
 	case c.Identities:

@@ -38,7 +38,7 @@ func Host(address string) string {
 	return host
 }
 
-// Proxies are those whose word about a client counts. The zero value trusts nobody.
+// Proxies lists the networks of the proxies whose word about a client counts. The zero value trusts nobody.
 type Proxies []netip.Prefix
 
 // ParseProxies reads addresses and networks (CIDR).

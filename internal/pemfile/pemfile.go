@@ -74,8 +74,8 @@ func Pair(name, where, cert, key string, log *slog.Logger) (*Follower, error) {
 		}})
 }
 
-// Pool follows authorities: a file of certificates, or a folder of such files, as it may be mounted by Kubernetes. The
-// error is that of the first reading.
+// Pool follows authorities: a file of certificates, or a folder of such files, as it may be mounted by Kubernetes. It
+// returns an error if the first reading fails.
 func Pool(name, where, path string, log *slog.Logger) (*Follower, error) {
 	return follow(&Follower{name: name, where: where, log: log,
 		read: func() ([]byte, error) {
@@ -215,7 +215,7 @@ func (f *Follower) State(now time.Time) State {
 	return s
 }
 
-// States are those of several, as they are now.
+// States returns the present state of each follower.
 func States(followers ...*Follower) (states []State) {
 	for _, f := range followers {
 		states = append(states, f.State(time.Now()))

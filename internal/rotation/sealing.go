@@ -72,7 +72,8 @@ type Config struct {
 	Now    func() time.Time // nil is the wall clock
 }
 
-// Service does it. Run must run for a rotation to get anywhere.
+// Service shows what the data are sealed with, changes the seal and rotates the keys. Run must run for a rotation to
+// get anywhere.
 type Service struct {
 	Config
 	wake     chan struct{}

@@ -33,7 +33,7 @@ func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID, keys 
 	return snap.Values(), err
 }
 
-// Values are those of the snapshot's secrets.
+// Values returns the values of the snapshot's secrets.
 func (s Snapshot) Values() map[string]Value {
 	values := make(map[string]Value, len(s.Secrets))
 	for k, got := range s.Secrets {
@@ -133,7 +133,7 @@ func (r Remembered) Purge(ctx context.Context, org id.ID) error {
 	return errors.Join(r.Store.Purge(ctx, org), r.Uses.Purge(ctx, org))
 }
 
-// Names are those that an organisation's secrets have, the deleted ones that can be brought back included.
+// Names returns the names of an organisation's secrets, the deleted ones that can be brought back included.
 func (s *Service) Names(ctx context.Context, org id.ID) ([]string, error) {
 	names, err := s.keys(ctx, org)
 	if err != nil {

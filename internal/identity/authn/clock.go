@@ -42,7 +42,7 @@ func (s *Service) setRight(ctx context.Context, a identity.Authorization) (ident
 	return a, err
 }
 
-// setAllRight does so with all tokens.
+// setAllRight sets the time right at which each token ends, as setRight does for one.
 func (s *Service) setAllRight(ctx context.Context) error {
 	return record.Scan(ctx, s.kv, "auth/", "", func(r kv.Record) (bool, error) {
 		a, err := record.Decode[identity.Authorization](r)

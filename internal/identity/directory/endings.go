@@ -25,7 +25,7 @@ type ended struct {
 	id   id.ID
 }
 
-// endings are those of which something is left.
+// endings holds the organisations, users and tokens whose removal has left something behind, which is tried again.
 type endings struct {
 	mu   sync.Mutex
 	left map[ended]*attempt

@@ -20,7 +20,7 @@ import (
 	"strongroom/internal/ownfile"
 )
 
-// extensions are those of a configuration file; in a folder, the first that is there counts.
+// extensions lists how a configuration file's name may end; in a folder, the first that is there counts.
 var extensions = []string{".toml", ".yaml", ".yml", ".json"}
 
 // maxFile bounds what is read of a configuration file, which has a few hundred bytes.

@@ -27,8 +27,8 @@ var settingsFor = map[string][]string{
 	"VAULT_TLS_SERVER_NAME": {"vault-tls-server-name"},
 }
 
-// VaultVariables are those that count in an environment, as os.Environ gives it: none where nothing is in Vault, and
-// none that a setting, or another variable, goes before.
+// VaultVariables returns the variables of Vault's that count in an environment, as os.Environ gives it: none where
+// nothing is in Vault, and none that a setting, or another variable, goes before.
 func VaultVariables(cfg *config.Config, environ []string) (all []Variable) {
 	if cfg.SecretStore != config.StoreVault && cfg.Seal.Type != seal.TypeTransit {
 		return nil

@@ -21,5 +21,5 @@ func Version() string { return version }
 // Commit is the source it was made of.
 func Commit() string { return commit }
 
-// Date is that of the commit.
+// Date returns the date of the commit.
 func Date() string { return date }

@@ -270,7 +270,7 @@ func associated(aad []byte) string {
 	return base64.StdEncoding.EncodeToString(append([]byte{wrapFormat}, aad...))
 }
 
-// bounded does it all within the time that one act at Vault may take. Vault's connections are not kept for the next,
+// bounded runs do within the time that one act at Vault may take. Vault's connections are not kept for the next,
 // which may be months away.
 func (t *transitSeal) bounded(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := t.conn.Bound(ctx)

@@ -197,7 +197,7 @@ func Answer[T any](items []*Item[T], err error) {
 	}
 }
 
-// Changes are those of the items.
+// Changes returns the change of each item.
 func Changes[T any](items []*Item[T]) []T {
 	changes := make([]T, len(items))
 	for i, it := range items {

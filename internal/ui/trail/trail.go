@@ -26,8 +26,8 @@ func New(guard *access.Guard, log Log) *Reader { return &Reader{guard, log} }
 // Kept reports whether there is a log.
 func (r *Reader) Kept() bool { return r.log != nil }
 
-// Acts are those that the filter chooses, the newest first, and where the next page of them begins. Errors:
-// Unauthorized where the caller is no operator, NotImplemented where there is no log that could be read.
+// Acts returns the acts that the filter chooses, the newest first, and where the next page of them begins. It returns
+// errs.Unauthorized if the caller is no operator, and errs.NotImplemented if there is no log that could be read.
 func (r *Reader) Acts(ctx context.Context, c *access.Caller, f audit.Filter) (audit.Page, error) {
 	act := access.Act{Action: "audit.read"}
 	operator := access.ReadServer

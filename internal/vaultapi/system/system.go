@@ -187,7 +187,7 @@ func (s *System) CapabilitiesSelf(r *dialect.Request) (*dialect.Answer, error) {
 
 const maxPaths = 1000
 
-// capabilities are those of a path, "deny" where there are none.
+// capabilities returns what the caller may do at a path, "deny" where that is nothing.
 func (s *System) capabilities(ctx context.Context, c *access.Caller, path string) ([]string, error) {
 	switch path {
 	case "auth/token/lookup-self":

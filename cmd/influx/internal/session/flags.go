@@ -36,7 +36,7 @@ func ConfigsPathFlag() cli.Flag {
 	}
 }
 
-// ConnectFlags are those of every command that speaks to the server.
+// ConnectFlags returns the flags of every command that speaks to the server.
 func ConnectFlags() []cli.Flag {
 	return shared(
 		&cli.StringFlag{
@@ -70,7 +70,7 @@ func ConnectFlags() []cli.Flag {
 	)
 }
 
-// PrintFlags are those of every command that prints a table.
+// PrintFlags returns the flags of every command that prints a table.
 func PrintFlags() []cli.Flag {
 	return shared(
 		&cli.BoolFlag{Name: "json", Usage: "Output data as JSON", Sources: cli.EnvVars("INFLUX_OUTPUT_JSON")},
@@ -91,7 +91,7 @@ func tokenFlag() cli.Flag {
 	}
 }
 
-// CommonFlags are those of a command that needs a token and prints a table, and then its own.
+// CommonFlags returns the flags of a command that needs a token and prints a table, followed by its own.
 func CommonFlags(own ...cli.Flag) []cli.Flag {
 	flags := append(ConnectFlags(), PrintFlags()...)
 	return append(append(flags, shared(tokenFlag())...), own...)
@@ -135,7 +135,7 @@ func NamedOrgFlags(own ...cli.Flag) []cli.Flag {
 	}, own...)
 }
 
-// SharedFlags are those that are understood before a command, too.
+// SharedFlags returns the flags that are understood before a command, too.
 func SharedFlags() []cli.Flag { return CommonFlags(OrgFlags()...) }
 
 // WantsJSON says whether a command line, which may be a wrong one, asks for JSON.

@@ -169,7 +169,7 @@ type reader struct {
 	broken    int
 }
 
-// revision is that of the last transaction; 0 where the file has none.
+// revision returns the revision of the last transaction; 0 where the file has none.
 func (r *reader) revision() int64 {
 	if raw := r.meta[string(format.RevisionKey)]; len(raw) == 8 {
 		return int64(binary.BigEndian.Uint64(raw))

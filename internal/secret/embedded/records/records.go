@@ -77,7 +77,7 @@ func (k Kind) HoldsName() bool { return k.name == listed || k.name == trash }
 // IsVersion reports whether the kind is an earlier version's.
 func (k Kind) IsVersion() bool { return k.name == version }
 
-// Number is that of a version's kind.
+// Number returns the version's number of a kind that is a version.
 func (k Kind) Number() int { return int(k.n) }
 
 // Deleted gives the time of the deletion (Unix ms) of a kind made by Trash.

@@ -157,7 +157,7 @@ func (c *Cache[K, V]) Clear() {
 	clear(c.flights)
 }
 
-// Counts are those since the start.
+// Counts returns what was counted since the start.
 func (c *Cache[K, V]) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()

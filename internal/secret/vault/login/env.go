@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Variables are those of Vault's that its client reads. OpenBao's client reads each by a name that
+// Variables lists the environment variables that Vault's client reads. OpenBao's client reads each by a name that
 // begins with BAO_ first.
 var Variables = []string{
 	api.EnvVaultAddress, api.EnvVaultAgentAddr, api.EnvVaultToken, api.EnvVaultNamespace, api.EnvVaultClientTimeout,

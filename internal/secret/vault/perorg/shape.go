@@ -45,7 +45,7 @@ const (
 	leastNames = 3 << 10
 )
 
-// shapes are those last seen, by organisation, and which of the calls were refused where.
+// shapes keeps the shape last seen of each organisation's entry, and which of the calls were refused where.
 type shapes struct {
 	mu      sync.Mutex
 	known   *bounded.Map[id.ID, shape]

@@ -151,7 +151,7 @@ func (w *Wire) now() *line {
 	return w.line
 }
 
-// Files are those that are followed.
+// Files returns the followers of the files that the connection is made with.
 func (w *Wire) Files() (all []*pemfile.Follower) {
 	for _, f := range []*pemfile.Follower{w.Pair, w.Pool} {
 		if f != nil {

@@ -194,7 +194,7 @@ func (l *Log) put(ctx context.Context, org id.ID, at kv2.Location, c *State) (*S
 // Seen is the organisation's state as this process last saw it, or nil.
 func (l *Log) Seen(org id.ID) *State { return l.states.of(org) }
 
-// states are those last seen, of organisations with hints a few KiB each.
+// states keeps the states last seen, a few KiB for each organisation with hints.
 type states struct {
 	mu    sync.Mutex
 	known map[id.ID]*State

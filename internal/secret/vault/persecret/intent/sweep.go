@@ -222,8 +222,8 @@ func (l *Log) removeOrphans(ctx context.Context, org id.ID, at kv2.Location, c *
 	})
 }
 
-// sweeps are those of other processes that were found under way, and when this process began its own: zero where it has
-// come to know the organisation and not swept it yet.
+// sweeps holds the sweeps of other processes that were found under way, and when this process began its own: zero where
+// it has come to know the organisation and not swept it yet.
 type sweeps struct {
 	mu    sync.Mutex
 	found map[id.ID]foundSweep
