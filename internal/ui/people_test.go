@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
@@ -232,7 +233,7 @@ func TestActivity(t *testing.T) {
 	}
 	s.member("rita", identity.RoleMember).get("/activity").wants(t, 401)
 	b.get("/activity").wants(t, 200, `added a member <span class="hint in">rita</span>`)
-	b.get("/activity").wants(t, 200, "<b>rita</b> read the audit log", "denied")
+	b.get("/activity").wants(t, 200, "<b>rita</b> tried to read the audit log", "denied")
 	b.get("/activity?key=db%2Fpassword&action=secrets.apply&since=1h&actor=ada&outcome=allowed").wants(t, 200, "set <a", "db/password")
 	s.hidesValue()
 }
@@ -246,6 +247,47 @@ func TestQuestionsHaveAPlace(t *testing.T) {
 	for path, place := range map[string]string{s.at("/secrets/delete?key=k"): s.at("/secrets"), s.at("/delete"): s.at(""),
 		s.at("/members/" + rita + "/remove"): s.at("/members"), "/users/" + rita + "/delete": "/users"} {
 		b.get(path).wants(t, 200, "This will be deleted", `href="`+place+`" aria-current="page"`)
+	}
+}
+
+// TestFormsOfNoUse: who may change nothing is shown no form to change it.
+func TestFormsOfNoUse(t *testing.T) {
+	s, _ := setUp(t)
+	rita := s.member("rita", identity.RoleMember)
+	for _, path := range []string{"/secrets/new", "/secrets/import", "/tokens/new"} {
+		if p := rita.get(s.at(path)); p.status != 401 || strings.Contains(p.body, "<textarea") {
+			t.Errorf("%s: %d", path, p.status)
+		}
+	}
+}
+
+// TestOrderOfTokens: the newest token comes first, and one that ends soon says so.
+func TestOrderOfTokens(t *testing.T) {
+	s, b := setUp(t)
+	for _, days := range []string{"1", "365", "0"} {
+		b.post(s.at("/tokens/new"), form("kind", "secrets", "read", "1", "description", "for "+days, "days", days))
+	}
+	p := b.get(s.at("/tokens"))
+	p.wants(t, 200, "ends soon")
+	if n := strings.Count(p.body, "ends soon"); n != 1 {
+		t.Errorf("%d tokens end soon", n)
+	}
+	if strings.Index(p.body, "for 0") > strings.Index(p.body, "for 365") || strings.Index(p.body, "for 365") > strings.Index(p.body, "for 1<") {
+		t.Error("the newest token is not the first")
+	}
+	s.ahead = 48 * time.Hour
+	s.signIn(ada).get(s.at("/tokens")).wants(t, 200, ">expired<")
+}
+
+// TestSessionHasEnded: whoever comes with a session that is over is told so, once.
+func TestSessionHasEnded(t *testing.T) {
+	s, b := setUp(t)
+	s.ahead = 48 * time.Hour
+	b.get(s.at("/secrets")).leads(t, "/signin?next="+url.QueryEscape(s.at("/secrets")))
+	b.get("/signin").wants(t, 200, "Your session has ended.")
+	b.get(s.at("/secrets"))
+	if p := b.get("/signin"); strings.Contains(p.body, "has ended") {
+		t.Error("it is told again to somebody who has no session")
 	}
 }
 

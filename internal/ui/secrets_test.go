@@ -39,6 +39,7 @@ func TestSavingIsRefused(t *testing.T) {
 		"deleted meanwhile":  {"/secret", form("key", "gone"), []byte(value), 422, "was deleted meanwhile"},
 		"broken import":      {"/secrets/import", form("do", "import"), []byte("A=1\n" + value), 400, "line 2 has no ="},
 		"empty import":       {"/secrets/import", form("do", "import"), []byte("# nothing"), 400, "no name with a value"},
+		"empty in import":    {"/secrets/import", form("do", "import"), []byte("A=\nB=" + value), 400, "&#34;A&#34; has an empty value"},
 		"bad name in import": {"/secrets/import", form("do", "import"), []byte("A=1\nB\x01=" + value), 400, "without control"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +201,7 @@ func TestDeleting(t *testing.T) {
 		t.Error("not just those were deleted")
 	}
 	b.get(s.at("/secrets/delete?key=c")).wants(t, 200, "Delete this secret?")
-	b.get(s.at("/secret?key=a")).wants(t, 404, "there is no secret named", "can be restored")
+	b.get(s.at("/secret?key=a")).wants(t, 404, "This secret was deleted", "It can be restored", `name="one" value="a"`)
 
 	b.post(s.at("/delete"), form("typed", "not Acme")).wants(t, 400, "type the name", "2 secrets with their values")
 	b.post(s.at("/delete"), form("typed", "Acme")).leads(t, "/orgs")

@@ -73,6 +73,33 @@ func TestTokens(t *testing.T) {
 	b.until("!(" + row + ")")
 }
 
+// TestTokenIsNotLostUnawares: the browser asks before it leaves a new token that nobody has copied.
+func TestTokenIsNotLostUnawares(t *testing.T) {
+	b := openTab(t, startServer(t))
+	org := b.setUp()
+	asked := func() int {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.dialogs)
+	}
+	before := asked()
+	for i, copied := range []bool{false, true} {
+		b.open(org + "/tokens/new")
+		b.typeIn("#description", "nightly backup")
+		b.click("main form .button")
+		b.see("Your new token")
+		if copied {
+			b.click(".token .copy")
+			b.see("Copied")
+		}
+		b.run(chromedp.Reload())
+		b.until("document.readyState === 'complete' && document.querySelector('#description')")
+		if n := asked() - before; n != 1 {
+			t.Errorf("after %d tokens the browser has asked %d times, want once", i+1, n)
+		}
+	}
+}
+
 func TestPeople(t *testing.T) {
 	s := startServer(t)
 	b := openTab(t, s)

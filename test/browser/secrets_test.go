@@ -142,6 +142,32 @@ func TestLargePaste(t *testing.T) {
 	b.until("!document.querySelector('#value').disabled && !document.querySelector('#file').files.length")
 }
 
+// TestGeneratedValue makes a value by a button and saves it by Ctrl and Enter, under a name with a character that nobody sees.
+func TestGeneratedValue(t *testing.T) {
+	b := openTab(t, startServer(t))
+	org := b.setUp()
+	values := map[string]bool{}
+	for _, key := range []string{"'a\\u200bb'", "'ab'"} {
+		b.open(org + "/secrets/new")
+		js[bool](b, "document.querySelector('#key').value = "+key+"; true")
+		b.click("[data-generate]")
+		b.until("document.querySelector('#value').value.length === 43")
+		values[js[string](b, "document.querySelector('#value').value")] = true
+		js[bool](b, `document.querySelector('#value').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', ctrlKey: true, bubbles: true, cancelable: true })), true`)
+		b.see("The value is saved (43 bytes)")
+	}
+	if len(values) != 2 {
+		t.Error("the same value was generated twice")
+	}
+	b.open(org + "/secrets")
+	b.see("has U+200B")
+	js[bool](b, "document.querySelector('#q').value = 'b', document.querySelector('#q').dispatchEvent(new Event('input')), true")
+	b.see("2 found")
+	if n := js[int](b, "document.querySelectorAll('#names .unseen').length"); n != 1 {
+		t.Errorf("%d names are said to have a character that nobody sees", n)
+	}
+}
+
 func TestImport(t *testing.T) {
 	b := openTab(t, startServer(t))
 	org := b.setUp()

@@ -17,6 +17,7 @@ type tokenRow struct {
 	User    string
 	May     []string // what it may do, in words
 	Expired bool
+	Soon    bool // it ends within the next days
 }
 
 type tokenList struct {
@@ -25,8 +26,11 @@ type tokenList struct {
 	MayCreate bool
 }
 
-// tokensShown is how many tokens a page lists.
-const tokensShown = 100
+// tokensShown is how many tokens a page lists, the newest first. One that ends within soon is marked.
+const (
+	tokensShown = 100
+	soon        = 14 * 24 * time.Hour
+)
 
 func mayWriteTokens(v *visit.Visit) bool {
 	return v.Caller.May(access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: v.Org}))
@@ -34,7 +38,7 @@ func mayWriteTokens(v *visit.Visit) bool {
 
 func (h *handlers) tokensPage(v *visit.Visit) (visit.Answer, error) {
 	l := tokenList{MayCreate: mayWriteTokens(v)}
-	page := directory.Page{Limit: tokensShown + 1}
+	page := directory.Page{Limit: tokensShown + 1, Descending: true}
 	if s := v.URL.Query().Get("after"); s != "" {
 		after, err := id.Parse(s)
 		if err != nil {
@@ -57,8 +61,12 @@ func (h *handlers) tokensPage(v *visit.Visit) (visit.Answer, error) {
 				return visit.Answer{}, err
 			}
 		}
-		l.Tokens = append(l.Tokens, tokenRow{Authorization: a, User: names[a.UserID], May: inWords(v, a.Permissions),
-			Expired: a.ExpiresAt != nil && a.ExpiresAt.Before(h.Now())})
+		row := tokenRow{Authorization: a, User: names[a.UserID], May: inWords(v, a.Permissions)}
+		if a.ExpiresAt != nil {
+			row.Expired = !a.ExpiresAt.After(h.Now())
+			row.Soon = !row.Expired && a.ExpiresAt.Before(h.Now().Add(soon))
+		}
+		l.Tokens = append(l.Tokens, row)
 	}
 	return visit.Answer{Page: "tokens.html", Title: "API tokens", Data: l}, nil
 }
@@ -70,6 +78,9 @@ var lives = []struct {
 }{{0, "until it is revoked"}, {1, "1 day"}, {7, "7 days"}, {30, "30 days"}, {90, "90 days"}, {365, "1 year"}}
 
 func (h *handlers) newTokenPage(v *visit.Visit) (visit.Answer, error) {
+	if !mayWriteTokens(v) {
+		return visit.Answer{}, errs.New(errs.Unauthorized, "you may not make tokens in this organisation; ask one of its owners")
+	}
 	return showTokenForm(v, tokenForm{Kind: kindSecrets, Read: true, Days: 90}), nil
 }
 

@@ -33,7 +33,10 @@ type importRow struct {
 // Found is how many names the text has.
 func (f importForm) Found() int { return f.New + f.Replace }
 
-func (h *handlers) importPage(*visit.Visit) (visit.Answer, error) {
+func (h *handlers) importPage(v *visit.Visit) (visit.Answer, error) {
+	if err := h.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
+		return visit.Answer{}, err
+	}
 	return visit.Answer{Page: "import.html", Title: "Import secrets", Data: importForm{}}, nil
 }
 
@@ -51,6 +54,12 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	}
 	if len(found) == 0 {
 		return page(), errs.New(errs.Invalid, "there is no name with a value in this text; nothing was imported")
+	}
+	for _, p := range found {
+		if len(p.Value) == 0 {
+			return page(), errs.New(errs.EmptyValue, "%q has an empty value; give it one, or leave it out. Nothing was imported",
+				errs.Clip(p.Name))
+		}
 	}
 	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
 	if err != nil {

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
@@ -40,6 +42,9 @@ type secretForm struct {
 }
 
 func (h *handlers) newSecretPage(v *visit.Visit) (visit.Answer, error) {
+	if err := h.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
+		return visit.Answer{}, err
+	}
 	return visit.Answer{Page: "secret-new.html", Title: "Add a secret", Data: secretForm{Key: v.URL.Query().Get("key")}}, nil
 }
 
@@ -180,12 +185,23 @@ type secretView struct {
 	NoRecords string // why the audit log was not asked, "" where it was
 }
 
+// deletedView is the page of a secret that is deleted and can be restored.
+type deletedView struct {
+	secret.Info
+	Until    time.Time // when it is gone for good
+	MayWrite bool
+}
+
 func (h *handlers) secretPage(v *visit.Visit) (visit.Answer, error) {
 	return h.showSecret(v, v.URL.Query().Get("key"))
 }
 
 func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) {
 	known, err := h.known(v, key)
+	if err != nil && known != nil && !known.Deleted.IsZero() {
+		return visit.Answer{Page: "secret-deleted.html", Title: "Deleted", Status: http.StatusNotFound,
+			Data: deletedView{known.Info, known.Deleted.Add(secret.KeepDeleted), h.mayWrite(v)}}, nil
+	}
 	if err != nil {
 		return visit.Answer{}, err
 	}

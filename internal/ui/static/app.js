@@ -38,6 +38,7 @@ document.addEventListener('click', async (event) => {
   const was = button.dataset.was ??= label.textContent;
   try {
     await copyText(text);
+    button.dataset.taken = '';
     label.textContent = 'Copied';
     button.classList.add('done');
     say('Copied.');

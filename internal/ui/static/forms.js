@@ -161,6 +161,8 @@ function fileChosen(box) {
   const input = $('input[type=file]', box);
   const chosen = input.files.length > 0;
   $('textarea', box).disabled = chosen;
+  const generate = $('[data-generate]', box);
+  if (generate) generate.hidden = chosen;
   $('[data-nofile]', box).hidden = !chosen;
   if (chosen) say(input.files[0].name + ' is taken as the value.');
 }
@@ -186,6 +188,24 @@ for (const box of $$('.value')) {
   });
 }
 
+// A value that nobody has thought up: 256 bits, in letters, digits, - and _.
+for (const button of $$('[data-generate]')) {
+  button.addEventListener('click', () => {
+    const field = $('textarea', button.closest('.value'));
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    field.value = btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    say('A value of 43 characters was generated.');
+  });
+}
+
+// Ctrl and Enter send a form from a field of several lines, in which Enter begins a new one.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.matches('form textarea')) return;
+  event.preventDefault();
+  event.target.form.requestSubmit($('.button:not(.quiet):not([type=button])', event.target.form));
+});
+
 // putHeavy takes a text as a file where a field would stand still for seconds at each key: one line of 500 kB does that.
 function putHeavy(box, text) {
   const field = $('textarea', box), input = $('input[type=file]', box);
@@ -199,12 +219,14 @@ function putHeavy(box, text) {
   return true;
 }
 
-// A value must not lie in the browser's storage, so a reload would lose it: the browser asks first.
+// A value must not lie in the browser's storage, nor a new token, so a reload would lose them: the browser asks first.
 let leaving = false;
 window.addEventListener('beforeunload', (event) => {
   const unsaved = $$('.value').some((box) => $('textarea', box).value || $('input[type=file]', box).files.length);
-  if (unsaved && !leaving) event.preventDefault();
+  const shownOnce = $('.code.token .copy:not([data-taken])'); // a token that nobody has copied
+  if ((unsaved || shownOnce) && !leaving) event.preventDefault();
 });
+document.addEventListener('click', (event) => { if (event.target.closest('[data-leave]')) leaving = true; });
 window.addEventListener('pageshow', () => {
   leaving = false;
   $$('.value').forEach(fileChosen);

@@ -9,6 +9,9 @@
   const search = $('#q'), order = $('#sort'), all = $('#all'), remove = $('#delete');
   const base = form.dataset.base, step = 100;
   const chosen = new Set();
+  // As in Go (words.Unseen): characters that nobody sees, or that turn what is beside them.
+  const unseen = (name) => [...new Set(name.match(/[\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u2800\u3164\uffa0]|(?! )\p{Zs}/gu))]
+    .map((c) => 'U+' + c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')).join(', ');
   const number = (n) => n.toLocaleString('en');
   let names = null, folded, matching, shown = 0; // names: null until they are there
 
@@ -19,6 +22,14 @@
     const li = pattern.cloneNode(true);
     const link = $('a', li), box = $('input', li), [copyName, copyFlux] = $$('.copy', li);
     link.textContent = name;
+    $('.unseen', li)?.remove();
+    const odd = unseen(name);
+    if (odd) {
+      const badge = document.createElement('span');
+      badge.className = 'badge warn unseen';
+      badge.textContent = 'has ' + odd;
+      link.after(badge);
+    }
     link.href = base + '/secret?key=' + encodeURIComponent(name);
     copyName.setAttribute('aria-label', 'Copy the name ' + name);
     copyFlux.setAttribute('aria-label', 'Copy the Flux call for ' + name);

@@ -2,6 +2,7 @@ package system
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"strongroom/internal/errs"
@@ -15,6 +16,7 @@ type storeView struct {
 	Name, What string
 	Healthy    bool
 	Reason     string
+	Next       string // what to do about it
 	Checked    time.Time
 	Hour       hour.Summary
 	Details    []detail         // what the store tells of itself
@@ -27,6 +29,13 @@ type storeView struct {
 var storeNames = map[string][2]string{
 	"bolt":  {"Embedded store", "Values are sealed with AES-256-GCM in the server’s own file."},
 	"vault": {"Vault", "Values are in Vault’s KV version 2 engine; this server keeps none of them."},
+}
+
+// whatNext says what an operator does about a store that does not serve.
+var whatNext = map[string]string{
+	"bolt": "The server’s log says why. Values that are stored stay stored.",
+	"vault": "Look with “vault status” whether Vault runs and is unsealed, and with “vault token lookup” whether the token is good. " +
+		"This server goes on by itself as soon as Vault does; its log has the details.",
 }
 
 // detail is a secret.Detail in words.
@@ -52,7 +61,7 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 	}
 	var err error
 	if p.Checked, err = h.Hour.State(v.Context()); err != nil {
-		p.Healthy, p.Reason = false, errs.Message(err)
+		p.Healthy, p.Reason, p.Next = false, strings.TrimSuffix(errs.Message(err), "."), whatNext[h.StoreName]
 	}
 	for _, d := range h.Store.About(0).Details {
 		called, ok := detailNames[d.Name]

@@ -82,7 +82,12 @@ func (v *Visit) askToSignIn() (Answer, error) {
 	if v.URL.Path != "/" {
 		next = "?next=" + url.QueryEscape(v.URL.RequestURI())
 	}
-	return Answer{GoTo: "/signin" + next}, nil
+	a := Answer{GoTo: "/signin" + next}
+	if _, err := v.Cookie(sessionCookie); err == nil {
+		v.DropSession()
+		a.Note = "Your session has ended. Sign in again to go on."
+	}
+	return a, nil
 }
 
 // enterOrg reads the organisation that the path names, and remembers it for the pages that name none.

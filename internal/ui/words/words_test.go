@@ -32,3 +32,21 @@ func TestContains(t *testing.T) {
 		}
 	}
 }
+
+func TestUnseen(t *testing.T) {
+	for text, want := range map[string]string{"": "", "db/password é 密码": "", "a\u200bb": "U+200B", "a\u202e\u200b\u202eb": "U+202E, U+200B",
+		"no\u00a0break": "U+00A0", "\u3164": "U+3164", "\U000e0041": "U+E0041"} {
+		if got := Unseen(text); got != want {
+			t.Errorf("%q has %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestTried(t *testing.T) {
+	for did, want := range map[string]string{"deleted it": "tried to delete it", "set": "tried to set", "looked at a user": "tried to look at a user",
+		"came with a token": "came with a token", "secrets.new": "secrets.new", "": ""} {
+		if got := Tried(did); got != want {
+			t.Errorf("of %q it says %q, want %q", did, got, want)
+		}
+	}
+}
