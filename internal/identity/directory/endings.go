@@ -25,7 +25,7 @@ type ended struct {
 	id   id.ID
 }
 
-// endings holds the organisations, users and tokens whose removal has left something behind, which is tried again.
+// endings holds the users and organisations of which something is left.
 type endings struct {
 	mu   sync.Mutex
 	left map[ended]*attempt

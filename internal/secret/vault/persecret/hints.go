@@ -4,15 +4,20 @@ import (
 	"sync"
 	"time"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/id"
 )
 
-// hints are the deleted secrets whose entries were found deleted, so that a list need not ask for each of some
+// hints keeps the deleted secrets whose entries were found deleted, so that a list need not ask for each of some
 // hundreds every time. A set by a server that has not heard of the deletion can come for a while after it; after that,
 // all servers take the hint away with the set, and only what is done in Vault itself has to be looked for now and then.
 type hints struct {
 	mu    sync.Mutex
-	found map[hint]foundDeleted
+	found *bounded.Map[hint, foundDeleted]
+}
+
+func newHints() hints {
+	return hints{found: bounded.New[hint, foundDeleted](10*maxKnown, nil)}
 }
 
 type hint struct {
@@ -35,7 +40,7 @@ const (
 func (h *hints) holds(n hint) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	f, ok := h.found[n]
+	f, ok := h.found.Get(n)
 	return ok && time.Since(f.first) >= unheard && time.Since(f.last) < again
 }
 
@@ -44,16 +49,13 @@ func (h *hints) learn(n hint, deleted bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !deleted {
-		delete(h.found, n)
+		h.found.Drop(n)
 		return
 	}
-	if h.found == nil || len(h.found) >= 10*maxKnown {
-		h.found = make(map[hint]foundDeleted)
-	}
-	f, ok := h.found[n]
+	f, ok := h.found.Get(n)
 	if !ok {
 		f.first = time.Now()
 	}
 	f.last = time.Now()
-	h.found[n] = f
+	h.found.Put(n, f, 1)
 }

@@ -10,7 +10,7 @@ import (
 // once it was found alive.
 func TestHints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var h hints
+		h := newHints()
 		n := hint{1, "a", 3}
 		want := func(when string, holds bool) {
 			t.Helper()

@@ -66,7 +66,7 @@ type name struct {
 
 // New makes the store.
 func New(c Config) *Store {
-	s := &Store{conn: c.Conn, places: c.Places}
+	s := &Store{conn: c.Conn, places: c.Places, versions: newVersions(), hints: newHints()}
 	s.queue = queue.New(c.Conn, s.write)
 	s.lists = flight.New(c.Conn.Bounded, s.list)
 	s.cache, s.names = c.caches(s)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/id"
 	"strongroom/internal/secret/vault/kv2"
 )
@@ -12,10 +13,14 @@ import (
 // maxKnown bounds how much is kept of what was seen.
 const maxKnown = 10_000
 
-// versions are the entries that were seen alive a moment ago, so that a set of one need not read it first.
+// versions keeps the entries that were seen alive a moment ago, so that a set of one need not read it first.
 type versions struct {
 	mu    sync.Mutex
-	known map[name]seen
+	known *bounded.Map[name, seen]
+}
+
+func newVersions() versions {
+	return versions{known: bounded.New[name, seen](maxKnown, nil)}
 }
 
 type seen struct {
@@ -35,31 +40,28 @@ const fresh = 30 * time.Second
 func (v *versions) of(n name, value string) (kv2.Version, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	k, ok := v.known[n]
+	k, ok := v.known.Get(n)
 	return k.version, ok && time.Since(k.at) < fresh && k.sum != maphash.String(seed, value)
 }
 
 func (v *versions) learn(n name, version kv2.Version, value string, at time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.known == nil || len(v.known) >= maxKnown {
-		v.known = make(map[name]seen)
-	}
-	v.known[n] = seen{version, maphash.String(seed, value), at}
+	v.known.Put(n, seen{version, maphash.String(seed, value), at}, 1)
 }
 
 func (v *versions) forget(n name) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.known, n)
+	v.known.Drop(n)
 }
 
 func (v *versions) forgetAll(org id.ID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for n := range v.known {
+	for n := range v.known.Keys() {
 		if n.org == org {
-			delete(v.known, n)
+			v.known.Drop(n)
 		}
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret/vault/conn"
@@ -67,7 +68,8 @@ type Log struct {
 
 // New makes a log, which sweeps now and then until the connection's end.
 func New(c Config) *Log {
-	l := &Log{conn: c.Conn, places: c.Places, queue: c.Queue, forgetOne: c.Forget, forgetAll: c.ForgetAll}
+	l := &Log{conn: c.Conn, places: c.Places, queue: c.Queue, forgetOne: c.Forget, forgetAll: c.ForgetAll,
+		states: states{known: bounded.New[id.ID, *State](maxKnown, nil)}}
 	l.running.Go(l.sweepNowAndThen)
 	return l
 }

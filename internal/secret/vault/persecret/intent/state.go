@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret/vault/kv2"
@@ -197,7 +198,7 @@ func (l *Log) Seen(org id.ID) *State { return l.states.of(org) }
 // states keeps the states last seen, a few KiB for each organisation with hints.
 type states struct {
 	mu    sync.Mutex
-	known map[id.ID]*State
+	known *bounded.Map[id.ID, *State]
 }
 
 // maxKnown bounds how much is kept of what was seen.
@@ -206,20 +207,18 @@ const maxKnown = 10_000
 func (k *states) of(org id.ID) *State {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.known[org]
+	c, _ := k.known.Get(org)
+	return c
 }
 
 func (k *states) learn(org id.ID, c *State) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.known == nil || len(k.known) >= maxKnown {
-		k.known = make(map[id.ID]*State)
-	}
-	k.known[org] = c
+	k.known.Put(org, c, 1)
 }
 
 func (k *states) forget(org id.ID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.known, org)
+	k.known.Drop(org)
 }
