@@ -380,6 +380,12 @@ func TestDataLost(t *testing.T) {
 	must(t, os.Remove(data))
 	start(t, dir, "--new-data").end(t)
 	start(t, dir).end(t)
+
+	// Data and key gone together leave the record of what was done with them.
+	must(t, os.Remove(data))
+	must(t, os.Remove(filepath.Join(dir, "seal.key")))
+	refused()
+	start(t, dir, "--new-data").end(t)
 }
 
 // TestStopDuringARequest stops the server when it has begun to read the body of a PATCH.

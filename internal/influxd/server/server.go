@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,18 +63,26 @@ type Server struct {
 	closers      []func() error // in the order of opening
 }
 
-// keyWithoutData reports whether there is a key file and nothing that it opens. A first start makes both, so the data are
-// lost, or in a volume that is not mounted, or somebody has put the key there before. Only he can tell; and a server that
-// begins anew by itself answers every client 401, and makes the next who asks for set-up its operator.
-func keyWithoutData(cfg *config.Config) bool {
-	if cfg.Seal.Type != seal.TypeKeyFile {
-		return false
+// orphaned names what there is of a server whose data are missing: the key file, or the record of what it did. A first start
+// makes all of them, so the data are lost, or in a volume that is not mounted, or somebody has put the file there before.
+// Only he can tell; and a server that begins anew by itself answers every client 401, and makes the next who asks for set-up
+// its operator. It is "" where there are data, or nothing at all.
+func orphaned(cfg *config.Config) string {
+	if info, err := os.Stat(cfg.BoltPath); !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) {
+		return ""
 	}
-	if _, err := os.Stat(cfg.SealKeyFile); err != nil {
-		return false
+	if cfg.Seal.Type == seal.TypeKeyFile {
+		if _, err := os.Stat(cfg.SealKeyFile); err == nil {
+			return "the key file " + cfg.SealKeyFile
+		}
 	}
-	info, err := os.Stat(cfg.BoltPath)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+	for _, sink := range cfg.AuditSinks {
+		path := strings.TrimPrefix(sink, "file:")
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+			return "the audit log " + path
+		}
+	}
+	return ""
 }
 
 // takeIn puts the barrier before the records of users, tokens and organisations. Data that an older influxd has made have
@@ -116,9 +125,10 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, err
 	}
 	shared := cfg.Store == config.EngineEtcd
-	if !shared && !cfg.NewData && keyWithoutData(cfg) {
-		return nil, fmt.Errorf("%s: there are no data in %s, but the key file %s is there: if there were data, put the file back or name it with --bolt-path; "+
-			"if the key was put there for a first start, start once with --new-data", cfg.Place("bolt-path"), cfg.BoltPath, cfg.SealKeyFile)
+	if left := orphaned(cfg); left != "" && !shared && !cfg.NewData {
+		return nil, fmt.Errorf("%s: there are no data in %s, but %s is there: if there were data, put the file back or name it "+
+			"with --bolt-path; if this is to be a first start all the same, start once with --new-data",
+			cfg.Place("bolt-path"), cfg.BoltPath, left)
 	}
 	if err := parts.GuardFiles(cfg, log); err != nil {
 		return nil, err
