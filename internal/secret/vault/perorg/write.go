@@ -117,9 +117,9 @@ func (s *Store) admit(org id.ID, items []*queue.Item, e entry) (admitted, later 
 func (e entry) leaves(c *queue.Change) error {
 	for _, key := range slices.Sorted(maps.Keys(c.Set)) {
 		if raw, exists := e.Data[key]; exists && !isString(raw) {
-			return errs.New(errs.Conflict, "under the name %q another program keeps something in the secret store "+
-				"that is not a text, and no secret; choose another name, or remove it there first; nothing "+
-				"was changed", errs.Clip(key))
+			return errs.New(errs.Conflict, "in the secret store another program keeps something under the name %q "+
+				"that is not a text; choose another name, or remove it there first; nothing was changed",
+				errs.Clip(key))
 		}
 	}
 	return nil
