@@ -163,6 +163,8 @@ type call struct {
 	query        url.Values
 	in, out      any
 	condition    string    // the name of a header that says "*"
+	known        string    // the entity tag of what the caller has: errNotModified where that is what there is
+	tag          *string   // where the answer's entity tag goes; nil: nowhere
 	wrapFor      int64     // seconds; 0 for an answer as it is
 	none         bool      // 404 is an empty answer
 	anonymous    bool      // no token, no session
@@ -216,6 +218,9 @@ func (c *Client) send(ctx context.Context, r call, body []byte) error {
 	if r.wrapFor > 0 {
 		req.Header.Set("X-Vault-Wrap-TTL", strconv.FormatInt(r.wrapFor, 10))
 	}
+	if r.known != "" {
+		req.Header.Set("If-None-Match", r.known)
+	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
 	if err := c.authenticate(ctx, req, r); err != nil {
@@ -228,6 +233,12 @@ func (c *Client) send(ctx context.Context, r call, body []byte) error {
 	defer func() { _ = resp.Body.Close() }()
 	if r.none && resp.StatusCode == http.StatusNotFound {
 		return nil
+	}
+	if resp.StatusCode == http.StatusNotModified && r.known != "" {
+		return errNotModified
+	}
+	if r.tag != nil {
+		*r.tag = resp.Header.Get("ETag")
 	}
 	if resp.StatusCode >= 300 && !r.anyStatus {
 		return c.answerError(resp)

@@ -4,10 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -189,4 +195,86 @@ func TestExecKilled(t *testing.T) {
 	_ = cmd.Wait()
 	eventually(t, "the folder is gone", gone(dir))
 	eventually(t, "the program is gone", func() bool { return !alive(pid) })
+}
+
+// lines gives what a program has written so far.
+func lines(path string) []string {
+	text, _ := os.ReadFile(path) // not there yet: none
+	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
+}
+
+// TestExecWatch: a change restarts the program, and while the server is away it goes on with what it has.
+func TestExecWatch(t *testing.T) {
+	u := newUser(t, map[string]string{"db/password": "first", "other": "x"})
+	host, err := url.Parse(u.admin.Host())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var away atomic.Bool
+	proxy := httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(host) }}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	out := filepath.Join(t.TempDir(), "out")
+	cmd := u.influx("secret", "exec", "--host", front.URL, "--watch", "--env", "db/password", "--", "sh", "-c",
+		`echo "$DB_PASSWORD" >> `+out+`; trap 'exit 0' TERM; trap 'exit 21' USR1; while :; do sleep 0.05; done`)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := func(want ...string) func() bool {
+		return func() bool { return slices.Equal(lines(out), want) }
+	}
+	set := func(key, value string) {
+		t.Helper()
+		if err := u.admin.SetSecrets(t.Context(), u.org, map[string]string{key: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the program has begun", seen("first"))
+	set("other", "y") // none of the program's
+	set("db/password", "second")
+	eventually(t, "the program was restarted", seen("first", "second"))
+	away.Store(true)
+	front.CloseClientConnections()
+	set("db/password", "third")
+	time.Sleep(300 * time.Millisecond)
+	if !seen("first", "second")() {
+		t.Errorf("while the server is away: %q", lines(out))
+	}
+	away.Store(false)
+	eventually(t, "the program was restarted again", seen("first", "second", "third"))
+	if err := cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	var ended *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != 21 {
+		t.Errorf("it ended with %v, and the program's code is 21", err)
+	}
+}
+
+// TestExecSignal: a change writes the file, and sends the signal.
+func TestExecSignal(t *testing.T) {
+	u := newUser(t, map[string]string{"tls/key": "first"})
+	out := filepath.Join(t.TempDir(), "out")
+	cmd := u.influx("secret", "exec", "--watch", "--signal", "HUP", "--file", "key=tls/key", "--", "sh", "-c",
+		`show() { cat "$SECRETS_DIRECTORY/key" >> `+out+`; echo >> `+out+`; }; trap show HUP; trap 'exit 0' TERM; show; `+
+			`while :; do sleep 0.05; done`)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the program has begun", func() bool { return slices.Equal(lines(out), []string{"first"}) })
+	if err := u.admin.SetSecrets(t.Context(), u.org, map[string]string{"tls/key": "second"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the program has read it again", func() bool { return slices.Equal(lines(out), []string{"first", "second"}) })
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
 }

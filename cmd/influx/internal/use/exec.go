@@ -2,7 +2,6 @@ package use
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -41,6 +40,10 @@ says.
 Files are in a folder of their own, in memory, for this user alone; SECRETS_DIRECTORY is its path. The folder goes with the
 program, also where this command is killed: the program then is killed, too (on Linux).
 
+With --watch, a change of a secret writes the files anew and restarts the program: it is sent SIGTERM, and SIGKILL after ten
+seconds. With --signal HUP it is sent that instead, and reads its files. While the server is away, or a secret is gone, the
+program goes on with what it has.
+
 A program that is not found ends with 127, one that cannot be run with 126.`,
 		Flags: session.CommonFlags(session.OrgFlags(append(wantedFlags(),
 			&cli.StringFlag{
@@ -48,6 +51,12 @@ A program that is not found ends with 127, one that cannot be run with 126.`,
 				TakesFile:   true,
 				Usage:       "The `folder` in memory in which the private folder is made",
 				DefaultText: "XDG_RUNTIME_DIR or /dev/shm",
+			},
+			&cli.BoolFlag{Name: "watch", Usage: "When one of the secrets changes, write the files and restart the program, or send it --signal"},
+			&cli.StringFlag{
+				Name:      "signal",
+				Usage:     "With --watch: send the program this `signal` (HUP, INT, TERM, USR1 or USR2) instead, once the files are written",
+				Validator: validSignal,
 			},
 			&cli.BoolFlag{Name: "disk", Usage: "Let the folder of --dir be on a disk"},
 		)...)...),
@@ -70,6 +79,9 @@ func execute(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	if len(w.files) == 0 && (cmd.IsSet("dir") || cmd.IsSet("disk")) {
 		return usage.WithHint(cmd, "--dir and --disk are for --file")
 	}
+	if err := watchFlags(cmd, w); err != nil {
+		return err
+	}
 	program, err := launch.Find(cmd.Args().Slice())
 	if err != nil {
 		return err
@@ -78,54 +90,39 @@ func execute(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	values, err := s.Client.SecretValues(ctx, orgID, w.keys()...)
+	set, err := s.Client.SecretSet(ctx, orgID, w.keys()...)
 	if err != nil {
 		return fmt.Errorf("failed to get the secrets: %w", whoMay(err))
 	}
 	base := inherited(cmd.String("token"))
-	got, err := w.names(values, func(name string) bool { return base[name] != "" })
+	taken := func(name string) bool { return base[name] != "" }
+	got, err := w.names(set.Values, taken)
 	if err != nil {
 		return err
 	}
-	if len(w.files) == 0 {
+	if len(w.files) == 0 && !cmd.Bool("watch") {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return program.Replace(environment(base, got.env, ""))
 	}
-	dir, err := privatedir.New(cmd.String("dir"), cmd.Bool("disk"))
-	if err != nil {
-		return err
-	}
-	if err := writeAll(dir, got.files); err != nil {
-		return errors.Join(err, dir.Remove())
-	}
-	err = attend(ctx, program, environment(base, got.env, dir.Path))
-	if gone := dir.Remove(); gone != nil {
-		s.Term.Warn("Warning: cannot remove the folder %s: %s", dir.Path, gone)
-	}
-	return err
-}
-
-// attend runs the program to its end, and passes signals on. Where ctx has ended before, it is not run.
-func attend(ctx context.Context, program launch.Program, env []string) error {
-	signals, stop := launch.Signals()
-	defer stop()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	running, err := program.Start(env)
-	if err != nil {
-		return err
-	}
-	for {
-		select {
-		case err := <-running.Done():
-			return launch.Passed(err)
-		case sent := <-signals:
-			running.Pass(sent)
+	a := &attendant{program: program, base: base, signal: signals[cmd.String("signal")], warn: s.Term.Warn}
+	if len(w.files) > 0 {
+		if a.dir, err = privatedir.New(cmd.String("dir"), cmd.Bool("disk")); err != nil {
+			return err
 		}
+		defer func() {
+			if err := a.dir.Remove(); err != nil {
+				s.Term.Warn("Warning: cannot remove the folder %s: %s", a.dir.Path, err)
+			}
+		}()
 	}
+	if cmd.Bool("watch") {
+		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		a.changes = follow(watching, s, orgID, w, taken, set, got)
+	}
+	return a.attend(ctx, got)
 }
 
 func writeAll(dir *privatedir.Dir, files map[string]client.Secret) error {

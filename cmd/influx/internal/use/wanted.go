@@ -108,6 +108,9 @@ func anyBegins(values map[string]client.Secret, prefix string) bool {
 	return false
 }
 
+// equal reports whether a program would see no difference.
+func (g given) equal(o given) bool { return maps.Equal(g.env, o.env) && maps.Equal(g.files, o.files) }
+
 // names gives each value its variables and files. Taken says of a variable that it has a value already.
 func (w wanted) names(values map[string]client.Secret, taken func(string) bool) (given, error) {
 	g := given{env: map[string]client.Secret{}, files: map[string]client.Secret{}}
