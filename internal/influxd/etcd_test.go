@@ -232,8 +232,8 @@ func (r *running) saveBackup(t *testing.T, token, path string) {
 	must(t, f.Close())
 }
 
-// TestAuditOfSeveralServers has each server name itself in its log, and the logs verified together, each against what the data
-// know of it.
+// TestAuditOfSeveralServers has each server name itself in its log, and the logs verified together, each against
+// what the data know of it.
 func TestAuditOfSeveralServers(t *testing.T) {
 	c := etcdtest.Shared(t)
 	keys, prefix := t.TempDir(), etcdtest.Prefix(t)
@@ -260,10 +260,12 @@ func TestAuditOfSeveralServers(t *testing.T) {
 	b.end(t)
 	logs := []string{filepath.Join(dirs["b"], "audit.log"), filepath.Join(dirs["a"], "audit.log")}
 	check := func() (string, error) {
-		return run(t, append([]string{"audit", "verify", "--files", strings.Join(logs, ",")}, onEtcd(c, keys, prefix)...)...)
+		return run(t, append([]string{"audit", "verify", "--files", strings.Join(logs, ",")},
+			onEtcd(c, keys, prefix)...)...)
 	}
 	out, err := check()
-	if err != nil || strings.Count(out, "is whole") != 2 || !strings.Contains(out, `server "a"`) || !strings.Contains(out, `server "b"`) ||
+	if err != nil || strings.Count(out, "is whole") != 2 || !strings.Contains(out, `server "a"`) ||
+		!strings.Contains(out, `server "b"`) ||
 		strings.Contains(out, "do not know") {
 		t.Errorf("two logs: %s%v", out, err)
 	}
@@ -276,8 +278,8 @@ func TestAuditOfSeveralServers(t *testing.T) {
 	}
 }
 
-// TestEtcdFull has etcd reach its quota below a server: what writes is answered 507, and it is told; what reads goes on, also at
-// a server that starts then.
+// TestEtcdFull has etcd reach its quota below a server: what writes is answered 507, and it is told; what reads goes
+// on, also at a server that starts then.
 func TestEtcdFull(t *testing.T) {
 	c := etcdtest.Start(t, 1, "-quota", fmt.Sprint(4<<20))
 	keys := t.TempDir()

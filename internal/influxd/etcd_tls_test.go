@@ -10,8 +10,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestEtcdTLS has etcd ask for certificates of its clients, and then replaces all certificates and the authority below a
-// server that runs.
+// TestEtcdTLS has etcd ask for certificates of its clients, and then replaces all certificates and the authority
+// below a server that runs.
 func TestEtcdTLS(t *testing.T) {
 	dir, keys := t.TempDir(), t.TempDir()
 	before, after := vaulttest.NewAuthority(t, "before"), vaulttest.NewAuthority(t, "after")
@@ -23,7 +23,8 @@ func TestEtcdTLS(t *testing.T) {
 
 	secure := []string{"--etcd-cacert=" + trusted, "--etcd-cert=" + own, "--etcd-key=" + ownKey}
 	for name, flags := range map[string][]string{"no certificate": secure[:1], "another authority": secure[1:]} {
-		if _, err := launch(t, t.TempDir(), onEtcd(c, keys, "x/", flags...)...); err == nil || !strings.Contains(err.Error(), "etcd") {
+		if _, err := launch(t, t.TempDir(), onEtcd(c, keys, "x/", flags...)...); err == nil ||
+			!strings.Contains(err.Error(), "etcd") {
 			t.Errorf("with %s: %v", name, err)
 		}
 	}

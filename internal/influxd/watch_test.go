@@ -66,7 +66,8 @@ func soon(t *testing.T, events <-chan string) string {
 	}
 }
 
-// Those who watch are told of changes at once, beyond the time that an answer may take, and of nothing that is not theirs.
+// Those who watch are told of changes at once, beyond the time that an answer may take, and of
+// nothing that is not theirs.
 func TestWatch(t *testing.T) {
 	r := start(t, t.TempDir(), "--http-write-timeout=500ms", "--http-read-timeout=500ms")
 	token, secrets := r.onboard(t)
@@ -74,7 +75,8 @@ func TestWatch(t *testing.T) {
 	agent, values := r.agent(t, token, secrets)
 	_, tag, _ := r.poll(t, agent, values+"?key=db", "")
 
-	if status, same, body := r.poll(t, agent, values+"?key=db&watch=1s", tag); status != 304 || same != tag || body != "" {
+	if status, same, body := r.poll(t, agent, values+"?key=db&watch=1s", tag); status != 304 || same != tag ||
+		body != "" {
 		t.Errorf("without a change: %d %s %q", status, same, body)
 	}
 	events, both := r.events(t, agent, values+"?watch&key=db"), r.events(t, agent, values+"?watch")
@@ -169,7 +171,8 @@ func tagOfNow(t *testing.T, r *running, agent, values string) string {
 func TestWatchOverVault(t *testing.T) {
 	v := vaulttest.Shared(t)
 	path := fmt.Sprintf("watch-%d-%d/{org}", os.Getpid(), time.Now().UnixNano())
-	flags := []string{"--secret-store=vault", "--vault-addr=" + v.Address, "--vault-token=" + v.RootToken, "--vault-path=" + path, "--vault-cache-ttl=200ms"}
+	flags := []string{"--secret-store=vault", "--vault-addr=" + v.Address, "--vault-token=" + v.RootToken,
+		"--vault-path=" + path, "--vault-cache-ttl=200ms"}
 	r := start(t, t.TempDir(), flags...)
 	token, secrets := r.onboard(t)
 	r.call(t, "PATCH", secrets, token, `{"db":"sesame"}`, 204, nil)

@@ -80,7 +80,8 @@ func (s *Service) Keys(ctx context.Context, c *access.Caller, org id.ID) ([]stri
 
 // Versions returns the versions of the organisation's secrets that the caller may read of, by their names, and how many
 // bytes were read for that. It gives errs.NotImplemented where the store's secrets have none.
-func (s *Service) Versions(ctx context.Context, c *access.Caller, org id.ID) (versions map[string]int, size int64, err error) {
+func (s *Service) Versions(ctx context.Context, c *access.Caller,
+	org id.ID) (versions map[string]int, size int64, err error) {
 	act := access.Act{Action: "secrets.list", Org: org}
 	var needed []access.Permission
 	if !c.MaySome(access.Read, org) {
@@ -93,12 +94,14 @@ func (s *Service) Versions(ctx context.Context, c *access.Caller, org id.ID) (ve
 	return versions, size, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) versions(ctx context.Context, c *access.Caller, org id.ID) (versions map[string]int, size int64, err error) {
+func (s *Service) versions(ctx context.Context, c *access.Caller,
+	org id.ID) (versions map[string]int, size int64, err error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, 0, err
 	}
 	if !s.store.About(org).SecretVersions {
-		return nil, 0, errs.New(errs.NotImplemented, "the secrets of this organization have no versions of their own, because they are kept in one entry; leave versions out")
+		return nil, 0, errs.New(errs.NotImplemented, "the secrets of this organization have no versions of their "+
+			"own, because they are kept in one entry; leave versions out")
 	}
 	may := func(k string) bool { return c.May(need(access.Read, org, k)) }
 	snap, err := s.store.Read(ctx, org, Query{Want: may, Versions: true})
@@ -125,7 +128,8 @@ func (s *Service) MayApply(ctx context.Context, c *access.Caller, org id.ID) err
 	if c.MaySome(access.Write, org) {
 		return nil
 	}
-	return s.guard.Deny(ctx, c, access.Act{Action: "secrets.apply", Org: org}, errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Write, org, "")))
+	return s.guard.Deny(ctx, c, access.Act{Action: "secrets.apply", Org: org},
+		errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Write, org, "")))
 }
 
 // Apply carries out a change, all of it or nothing. The caller needs the permission to write every key named; to set
@@ -228,7 +232,8 @@ func (s *Service) check(change Change) error {
 	}
 	for k := range change.Versions {
 		if _, set := change.Set[k]; !set && !slices.Contains(change.Delete, k) {
-			return errs.New(errs.Invalid, "the change names the version of the key %q and neither sets nor deletes it", errs.Clip(k))
+			return errs.New(errs.Invalid, "the change names the version of the key %q and neither sets "+
+				"nor deletes it", errs.Clip(k))
 		}
 	}
 	return nil
@@ -240,15 +245,20 @@ func (s *Service) Valid(k string, v Value) error {
 	case k == "":
 		return errs.New(errs.Invalid, "a secret's key must not be empty")
 	case len(k) > s.limits.MaxKey:
-		return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed (--max-secret-key-size)", len(k), s.limits.MaxKey)
+		return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed "+
+			"(--max-secret-key-size)", len(k), s.limits.MaxKey)
 	case !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl):
-		return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters", errs.Clip(k))
+		return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters",
+			errs.Clip(k))
 	case v.Len() > s.limits.MaxValue+v.form():
-		return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed (--max-secret-value-size)", errs.Clip(k), v.Len(), s.limits.MaxValue)
+		return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed "+
+			"(--max-secret-value-size)", errs.Clip(k), v.Len(), s.limits.MaxValue)
 	case v.markedInVain():
-		return errs.New(errs.Invalid, "the value of %q begins like an object of the KV v2 API and is none", errs.Clip(k))
+		return errs.New(errs.Invalid, "the value of %q begins like an object of the KV v2 API and is none",
+			errs.Clip(k))
 	case !utf8.Valid(v.Bytes()):
-		return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example with base64", errs.Clip(k))
+		return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example "+
+			"with base64", errs.Clip(k))
 	}
 	return nil
 }
@@ -264,8 +274,8 @@ func (c Change) names() []string {
 	return names
 }
 
-// each tells of each secret of an organisation whether the caller may do the action. Who may do so with all, as most may, is
-// asked about once: with a thousand secrets that was an eighth of the time.
+// each tells of each secret of an organisation whether the caller may do the action. Who may do so with all, as most
+// may, is asked about once: with a thousand secrets that was an eighth of the time.
 func each(c *access.Caller, a access.Action, org id.ID) func(key string) bool {
 	if c.May(need(a, org, "")) {
 		return func(string) bool { return true }

@@ -13,8 +13,8 @@ import (
 
 // Watched is a store that tells of changes.
 type Watched interface {
-	// Watch calls tell once it has begun, and after each change of the organisation's secrets, whichever server made it. It
-	// ends with ctx's error, or when it cannot tell of all any more.
+	// Watch calls tell once it has begun, and after each change of the organisation's secrets, whichever server made
+	// it. It ends with ctx's error, or when it cannot tell of all any more.
 	Watch(ctx context.Context, org id.ID, tell func()) error
 }
 
@@ -78,8 +78,8 @@ type Watch struct {
 	keys   []string
 }
 
-// Watch begins to watch the secrets of the keys, or all that the token may use; Close ends it. Like values, notices are given
-// to tokens that may use secrets. Names says that the caller is told names, which is put on record. It gives
+// Watch begins to watch the secrets of the keys, or all that the token may use; Close ends it. Like values, notices are
+// given to tokens that may use secrets. Names says that the caller is told names, which is put on record. It gives
 // errs.TooManyRequests where too many watch.
 func (s *Service) Watch(ctx context.Context, c *access.Caller, org id.ID, keys []string, names bool) (*Watch, error) {
 	act := access.Act{Action: "secrets.list", Org: org, Keys: keys}
@@ -121,8 +121,8 @@ func (w *Watch) Close() { w.member.Leave() }
 // Ended is closed when the server ends.
 func (w *Watch) Ended() <-chan struct{} { return w.ended }
 
-// Now is what the caller may know now; changed is closed when there is something else. It waits for the first look at the
-// organisation, which may end with the store's error.
+// Now is what the caller may know now; changed is closed when there is something else. It waits for the first look at
+// the organisation, which may end with the store's error.
 func (w *Watch) Now(ctx context.Context, c *access.Caller) (snap Snapshot, changed <-chan struct{}, err error) {
 	for {
 		all, known, changed, err := w.member.State()

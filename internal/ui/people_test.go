@@ -23,10 +23,11 @@ func TestTokensRefused(t *testing.T) {
 		form []string
 		says string
 	}{
-		"nothing chosen": {[]string{"description", "backup", "kind", "secrets", "days", "1"}, "choose at least one thing"},
-		"no kind":        {[]string{"description", "backup", "days", "1"}, "choose what the token may do"},
-		"no life":        {[]string{"description", "backup", "kind", "org", "days", "soon"}, "choose how long"},
-		"negative life":  {[]string{"description", "backup", "kind", "org", "days", "-1"}, "choose how long"},
+		"nothing chosen": {[]string{"description", "backup", "kind", "secrets", "days", "1"},
+			"choose at least one thing"},
+		"no kind":       {[]string{"description", "backup", "days", "1"}, "choose what the token may do"},
+		"no life":       {[]string{"description", "backup", "kind", "org", "days", "soon"}, "choose how long"},
+		"negative life": {[]string{"description", "backup", "kind", "org", "days", "-1"}, "choose how long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b.post(s.at("/tokens/new"), form(tt.form...)).wants(t, 400, tt.says, `value="backup"`)
@@ -38,15 +39,18 @@ func TestTokensRefused(t *testing.T) {
 
 	// An owner's session may not make what the owner does not hold.
 	owner := s.member("grace", identity.RoleOwner)
-	owner.post(s.at("/tokens/new"), form("description", "x", "kind", "operator", "days", "1")).wants(t, 403, "is not allowed")
-	owner.post(s.at("/tokens/new"), form("description", "x", "kind", "org", "days", "1")).wants(t, 200, "shown this once")
+	owner.post(s.at("/tokens/new"), form("description", "x", "kind", "operator", "days", "1")).wants(t, 403,
+		"is not allowed")
+	owner.post(s.at("/tokens/new"), form("description", "x", "kind", "org", "days", "1")).wants(t, 200,
+		"shown this once")
 }
 
 var tokenShown = regexp.MustCompile(`<code>([A-Za-z0-9_=-]{88})</code>`)
 
 func TestTokens(t *testing.T) {
 	s, b := setUp(t)
-	p := b.post(s.at("/tokens/new"), form("description", "nightly backup", "kind", "secrets", "read", "1", "write", "1", "names", "db/*\r\n\r\nslack", "days", "30"))
+	p := b.post(s.at("/tokens/new"), form("description", "nightly backup", "kind", "secrets", "read", "1", "write", "1",
+		"names", "db/*\r\n\r\nslack", "days", "30"))
 	p.wants(t, 200, "shown this once", "read and write secrets named db/*; read and write secrets named slack")
 	m := tokenShown.FindStringSubmatch(p.body)
 	if m == nil {
@@ -68,7 +72,8 @@ func TestTokens(t *testing.T) {
 	if strings.Contains(list.body, m[1]) {
 		t.Error("the list shows the token")
 	}
-	p = b.post(s.at("/tokens/new"), form("description", "agent", "kind", "secrets", "use", "1", "names", "db/*", "days", "1"))
+	p = b.post(s.at("/tokens/new"), form("description", "agent", "kind", "secrets", "use", "1", "names", "db/*",
+		"days", "1"))
 	p.wants(t, 200, "use secrets named db/*")
 	made := tokenShown.FindStringSubmatch(p.body)
 	if made == nil {
@@ -90,7 +95,8 @@ func TestTokens(t *testing.T) {
 	b.post(path+"/delete", form("sure", "yes")).leads(t, s.at("/tokens"))
 	b.get(path+"/delete").wants(t, 404)
 
-	b.post(s.at("/tokens/new"), form("description", "kinds", "kind", "chosen", "may", "read:buckets", "may", "write:instance", "may", "read:orgs", "days", "0")).
+	b.post(s.at("/tokens/new"), form("description", "kinds", "kind", "chosen", "may", "read:buckets", "may",
+		"write:instance", "may", "read:orgs", "days", "0")).
 		wants(t, 200, "read buckets; read orgs", "until it is revoked")
 	b.get("/activity?action=authorizations").wants(t, 200, "created a token", "revoked a token")
 }
@@ -157,10 +163,14 @@ func TestUsers(t *testing.T) {
 func TestOwnPassword(t *testing.T) {
 	s, b := setUp(t)
 	other := s.signIn(ada)
-	b.post("/preferences/password", form("old", "not it", "password", password+"2", "again", password+"2")).wants(t, 400, "the old password is not right")
-	b.post("/preferences/password", form("old", password, "password", password+"2", "again", "else")).wants(t, 400, "not the same")
-	b.post("/preferences/password", form("old", password, "password", "short", "again", "short")).wants(t, 400, "between 8 and 72")
-	b.post("/preferences/password", form("old", password, "password", password+"2", "again", password+"2")).leads(t, "/preferences")
+	b.post("/preferences/password", form("old", "not it", "password", password+"2", "again", password+"2")).wants(t,
+		400, "the old password is not right")
+	b.post("/preferences/password", form("old", password, "password", password+"2", "again", "else")).wants(t, 400,
+		"not the same")
+	b.post("/preferences/password", form("old", password, "password", "short", "again", "short")).wants(t, 400,
+		"between 8 and 72")
+	b.post("/preferences/password", form("old", password, "password", password+"2", "again", password+"2")).leads(t,
+		"/preferences")
 	b.get("/preferences").wants(t, 200, "your other sessions are ended")
 	other.get("/preferences").wants(t, http.StatusSeeOther)
 	s.hidesValue()
@@ -225,7 +235,8 @@ func TestActivity(t *testing.T) {
 	for range 3 {
 		b.get(s.at("/secrets"))
 	}
-	b.get("/activity?action=all").wants(t, 200, "listed the names of secrets", "3 times", "db/password", "from 127.0.0.1 in a session")
+	b.get("/activity?action=all").wants(t, 200, "listed the names of secrets", "3 times", "db/password",
+		"from 127.0.0.1 in a session")
 	p := b.get("/activity")
 	p.wants(t, 200, "db/password", "set the server up")
 	if strings.Contains(p.body, "listed the names") || strings.Contains(p.body, "read the audit log") {
@@ -234,7 +245,8 @@ func TestActivity(t *testing.T) {
 	s.member("rita", identity.RoleMember).get("/activity").wants(t, 401)
 	b.get("/activity").wants(t, 200, `added a member <span class="hint in">rita</span>`)
 	b.get("/activity").wants(t, 200, "<b>rita</b> tried to read the audit log", "denied")
-	b.get("/activity?key=db%2Fpassword&action=secrets.apply&since=1h&actor=ada&outcome=allowed").wants(t, 200, "set <a", "db/password")
+	b.get("/activity?key=db%2Fpassword&action=secrets.apply&since=1h&actor=ada&outcome=allowed").wants(t, 200, "set <a",
+		"db/password")
 	s.hidesValue()
 }
 
@@ -244,8 +256,9 @@ func TestQuestionsHaveAPlace(t *testing.T) {
 	s.put("k")
 	s.member("rita", identity.RoleMember)
 	rita := regexp.MustCompile(`/users/([0-9a-f]{16})"><b>rita`).FindStringSubmatch(b.get("/users").body)[1]
-	for path, place := range map[string]string{s.at("/secrets/delete?key=k"): s.at("/secrets"), s.at("/delete"): s.at(""),
-		s.at("/members/" + rita + "/remove"): s.at("/members"), "/users/" + rita + "/delete": "/users"} {
+	for path, place := range map[string]string{s.at("/secrets/delete?key=k"): s.at("/secrets"),
+		s.at("/delete"): s.at(""), s.at("/members/" + rita + "/remove"): s.at("/members"),
+		"/users/" + rita + "/delete": "/users"} {
 		b.get(path).wants(t, 200, "This will be deleted", `href="`+place+`" aria-current="page"`)
 	}
 }
@@ -272,7 +285,8 @@ func TestOrderOfTokens(t *testing.T) {
 	if n := strings.Count(p.body, "ends soon"); n != 1 {
 		t.Errorf("%d tokens end soon", n)
 	}
-	if strings.Index(p.body, "for 0") > strings.Index(p.body, "for 365") || strings.Index(p.body, "for 365") > strings.Index(p.body, "for 1<") {
+	if strings.Index(p.body, "for 0") > strings.Index(p.body, "for 365") ||
+		strings.Index(p.body, "for 365") > strings.Index(p.body, "for 1<") {
 		t.Error("the newest token is not the first")
 	}
 	s.ahead = 48 * time.Hour
@@ -297,7 +311,8 @@ func TestWhoCanUse(t *testing.T) {
 	s.put("db/password")
 	make := func(description string, ps ...access.Permission) identity.Authorization {
 		t.Helper()
-		a, _, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org, Description: description, Permissions: ps})
+		a, _, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org,
+			Description: description, Permissions: ps})
 		s.must(err)
 		return a
 	}
@@ -360,7 +375,8 @@ func TestPastes(t *testing.T) {
 			t.Errorf("not as in docs/agents.md, where it is tried: %s", paste)
 		}
 	}
-	for _, want := range []string{"influx secret exec --all", s.url + "/api/v2/orgs/" + s.org.String() + "/secret-values'", "INFLUX_HOST='" + s.url} {
+	for _, want := range []string{"influx secret exec --all",
+		s.url + "/api/v2/orgs/" + s.org.String() + "/secret-values'", "INFLUX_HOST='" + s.url} {
 		if !strings.Contains(agent, want) {
 			t.Errorf("nothing says %s", want)
 		}

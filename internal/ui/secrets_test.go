@@ -28,19 +28,25 @@ func TestSavingIsRefused(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no value":           {"/secrets/new", form("key", "k"), nil, 400, "the value is empty"},
-		"no name":            {"/secrets/new", form("key", ""), []byte(value), 400, "must not be empty"},
-		"control in name":    {"/secrets/new", form("key", "a\x01b"), []byte(value), 400, "without control characters"},
-		"long name":          {"/secrets/new", form("key", strings.Repeat("k", 1025)), []byte(value), 413, "at most 1024"},
-		"not UTF-8":          {"/secrets/new", form("key", "k"), []byte(value + "\xff"), 400, "not valid UTF-8"},
-		"too large":          {"/secrets/new", form("key", "k"), large, 413, "at most 1048576"},
-		"request too large":  {"/secrets/new", form("key", "k"), bytes.Repeat([]byte("x"), 5<<20), 413, "larger than"},
-		"name is taken":      {"/secrets/new", form("key", "taken"), []byte(value + "2"), 422, "named &#34;taken&#34; already"},
-		"deleted meanwhile":  {"/secret", form("key", "gone"), []byte(value), 422, "was deleted meanwhile"},
-		"broken import":      {"/secrets/import", form("do", "import"), []byte("A=1\n" + value), 400, "line 2 has no ="},
-		"empty import":       {"/secrets/import", form("do", "import"), []byte("# nothing"), 400, "no name with a value"},
-		"empty in import":    {"/secrets/import", form("do", "import"), []byte("A=\nB=" + value), 400, "&#34;A&#34; has an empty value"},
-		"bad name in import": {"/secrets/import", form("do", "import"), []byte("A=1\nB\x01=" + value), 400, "without control"},
+		"no value":        {"/secrets/new", form("key", "k"), nil, 400, "the value is empty"},
+		"no name":         {"/secrets/new", form("key", ""), []byte(value), 400, "must not be empty"},
+		"control in name": {"/secrets/new", form("key", "a\x01b"), []byte(value), 400, "without control characters"},
+		"long name": {"/secrets/new", form("key", strings.Repeat("k", 1025)), []byte(value), 413,
+			"at most 1024"},
+		"not UTF-8":         {"/secrets/new", form("key", "k"), []byte(value + "\xff"), 400, "not valid UTF-8"},
+		"too large":         {"/secrets/new", form("key", "k"), large, 413, "at most 1048576"},
+		"request too large": {"/secrets/new", form("key", "k"), bytes.Repeat([]byte("x"), 5<<20), 413, "larger than"},
+		"name is taken": {"/secrets/new", form("key", "taken"), []byte(value + "2"), 422,
+			"named &#34;taken&#34; already"},
+		"deleted meanwhile": {"/secret", form("key", "gone"), []byte(value), 422, "was deleted meanwhile"},
+		"broken import": {"/secrets/import", form("do", "import"), []byte("A=1\n" + value), 400,
+			"line 2 has no ="},
+		"empty import": {"/secrets/import", form("do", "import"), []byte("# nothing"), 400,
+			"no name with a value"},
+		"empty in import": {"/secrets/import", form("do", "import"), []byte("A=\nB=" + value), 400,
+			"&#34;A&#34; has an empty value"},
+		"bad name in import": {"/secrets/import", form("do", "import"), []byte("A=1\nB\x01=" + value), 400,
+			"without control"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, live := range []bool{false, true} {
@@ -54,7 +60,8 @@ func TestSavingIsRefused(t *testing.T) {
 				if strings.Contains(p.body, value) {
 					t.Error("the value comes back")
 				}
-				if k := tt.form.Get("key"); !live && tt.status != 413 && k != "" && !strings.Contains(k, "\x01") && !strings.Contains(p.body, `value="`+k+`"`) {
+				if k := tt.form.Get("key"); !live && tt.status != 413 && k != "" && !strings.Contains(k, "\x01") &&
+					!strings.Contains(p.body, `value="`+k+`"`) {
 					t.Error("the name that was typed is gone")
 				}
 			}
@@ -142,7 +149,8 @@ func TestSaving(t *testing.T) {
 	if got := s.stored("typed"); got != "a\nb\n" {
 		t.Errorf("typed lines arrive as %q", got)
 	}
-	b.post(s.at("/secrets/new"), form("key", "typed", "value", "new", "replace", "yes")).leads(t, s.at("/secret?key=typed"))
+	b.post(s.at("/secrets/new"), form("key", "typed", "value", "new", "replace", "yes")).leads(t,
+		s.at("/secret?key=typed"))
 	b.post(s.at("/secret"), form("key", "tls/key", "value", "new")).leads(t, s.at("/secret?key=tls%2Fkey"))
 	b.post(s.at("/secret"), form("key", "gone", "value", "new", "replace", "yes")).leads(t, s.at("/secret?key=gone"))
 	for _, k := range []string{"typed", "tls/key", "gone"} {
@@ -191,7 +199,8 @@ func TestDeleting(t *testing.T) {
 	s, b := setUp(t)
 	s.put("a", "b", "c", "d")
 	b.post(s.at("/secrets/delete"), nil).leads(t, s.at("/secrets"))
-	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?", "can be restored for 7 days", `name="keys" value="[&#34;a&#34;,&#34;b&#34;]"`)
+	b.post(s.at("/secrets/delete"), form("key", "a", "key", "b")).wants(t, 200, "Delete 2 secrets?",
+		"can be restored for 7 days", `name="keys" value="[&#34;a&#34;,&#34;b&#34;]"`)
 	if s.stored("a") == "" {
 		t.Fatal("deleted without being asked")
 	}
@@ -215,7 +224,8 @@ func TestNamesAreText(t *testing.T) {
 	s, b := setUp(t)
 	evil := `</script><script>alert(1)</script><img src=x onerror="alert(1)">`
 	s.put(evil, `a"b'c & ${d} \ <e>`)
-	for _, path := range []string{"/secrets", "/secret?key=" + url.QueryEscape(evil), "/secrets/delete?key=" + url.QueryEscape(evil), "/secrets/new?key=" + url.QueryEscape(evil)} {
+	for _, path := range []string{"/secrets", "/secret?key=" + url.QueryEscape(evil),
+		"/secrets/delete?key=" + url.QueryEscape(evil), "/secrets/new?key=" + url.QueryEscape(evil)} {
 		p := b.get(s.at(path))
 		p.wants(t, 200)
 		for _, raw := range []string{"<script>alert", "<img", "</script><script>"} {
@@ -224,7 +234,8 @@ func TestNamesAreText(t *testing.T) {
 			}
 		}
 	}
-	b.get(s.at("/secret?key="+url.QueryEscape(`a"b'c & ${d} \ <e>`))).wants(t, 200, `secrets.get(key: &#34;a\&#34;b&#39;c &amp; \${d} \\ &lt;e&gt;&#34;)`)
+	b.get(s.at("/secret?key="+url.QueryEscape(`a"b'c & ${d} \ <e>`))).wants(t, 200,
+		`secrets.get(key: &#34;a\&#34;b&#39;c &amp; \${d} \\ &lt;e&gt;&#34;)`)
 }
 
 func TestLastUse(t *testing.T) {
@@ -262,8 +273,8 @@ func TestPagesOfNames(t *testing.T) {
 	b.get(s.at("/secrets?q=nothing")).wants(t, 200, "None matches.")
 }
 
-// TestNamesAreCompressedAndKept: the list of all names comes once, compressed, and again when it has changed; a page that
-// repeats what its address says is not compressed.
+// TestNamesAreCompressedAndKept: the list of all names comes once, compressed, and again when it has changed; a page
+// that repeats what its address says is not compressed.
 func TestNamesAreCompressedAndKept(t *testing.T) {
 	s, b := setUp(t)
 	s.put(many(10_000)...)
@@ -281,7 +292,8 @@ func TestNamesAreCompressedAndKept(t *testing.T) {
 	}
 	names := s.at("/secrets/names")
 	a, body := ask(names, "")
-	if a.StatusCode != 200 || a.Header.Get("Content-Encoding") != "gzip" || a.Header.Get("Cache-Control") != "private, no-cache" {
+	if a.StatusCode != 200 || a.Header.Get("Content-Encoding") != "gzip" ||
+		a.Header.Get("Cache-Control") != "private, no-cache" {
 		t.Errorf("the names come with %d and %v", a.StatusCode, a.Header)
 	}
 	z, err := gzip.NewReader(bytes.NewReader(body))
@@ -305,7 +317,8 @@ func TestNamesAreCompressedAndKept(t *testing.T) {
 		t.Error("the page is not compressed")
 	}
 	if over := 150_000; len(body)+len(html) > over {
-		t.Errorf("10,000 names take %d bytes, more than the %d that 400 kbit/s carry in three seconds", len(body)+len(html), over)
+		t.Errorf("10,000 names take %d bytes, more than the %d that 400 kbit/s carry in three seconds",
+			len(body)+len(html), over)
 	}
 	t.Logf("the page %d bytes, the names %d", len(html), len(body))
 	if p, _ := ask(s.at("/secrets?q=service"), ""); p.Header.Get("Content-Encoding") != "" {

@@ -64,7 +64,8 @@ func stage(b *tab) map[string]string {
 			"a-very-long-name/that-somebody-thought-up/to-keep-everything-in-one-place/and-which-does-not-end/at-all-it-seems/production/eu-west-1",
 		"secret-versions": "/secret?key=pager%2Frouting-key",
 		"secret-restore":  "/secret/restore?key=pager%2Frouting-key&version=1", "secrets-deleted": "/secrets/deleted",
-		"secret-delete": "/secrets/delete?key=db%2Fpassword", "secret-who": "/secret/who?key=db%2Fpassword", "secret-deleted": "/secret?key=old%2Fwebhook", "tokens": "/tokens", "token-new": "/tokens/new",
+		"secret-delete": "/secrets/delete?key=db%2Fpassword", "secret-who": "/secret/who?key=db%2Fpassword",
+		"secret-deleted": "/secret?key=old%2Fwebhook", "tokens": "/tokens", "token-new": "/tokens/new",
 		"members": "/members", "org": "", "org-delete": "/delete",
 	} {
 		pages[name] = org + path

@@ -33,8 +33,8 @@ func (r *Request) Context() context.Context { return r.ctx }
 // Address is the client's address without its port.
 func (r *Request) Address() string { return peer.Host(r.RemoteAddr) }
 
-// Work does some of the work on a request that waits, within the time that a request may take, after the caller has been
-// asked for again: one who waited may not be known any more.
+// Work does some of the work on a request that waits, within the time that a request may take, after the caller has
+// been asked for again: one who waited may not be known any more.
 func (r *Request) Work(do func() error) error {
 	begun, whole := time.Now(), r.ctx
 	ctx, cancel := context.WithTimeout(whole, requestTime)
@@ -55,8 +55,8 @@ func (r *Request) Nobody() *access.Caller {
 	return &access.Caller{Principal: &access.Principal{}, Address: r.Address(), RequestID: r.ID}
 }
 
-// Hold has the request hold so many bytes more of what all may, until it is answered. It gives errs.Unavailable where there
-// is no room.
+// Hold has the request hold so many bytes more of what all may, until it is answered. It gives errs.Unavailable
+// where there is no room.
 func (r *Request) Hold(bytes int64) error { return r.share.More(bytes) }
 
 // PathID reads an ID from the path.

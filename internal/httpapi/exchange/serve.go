@@ -26,8 +26,8 @@ func randomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// What is the same in every answer is made once. A header's values may be shared: whoever adds one to them gets a list of
-// their own, since these are full.
+// What is the same in every answer is made once. A header's values may be shared: whoever adds one to them gets a list
+// of their own, since these are full.
 var (
 	buildHeader = []string{"OSS"}
 	closeHeader = []string{"close"}
@@ -45,7 +45,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Add("Vary", "Origin")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "POST, GET, OPTIONS, PUT, PATCH, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Accept, Content-Type, Content-Length, Accept-Encoding, Authorization, User-Agent")
+			h.Set("Access-Control-Allow-Headers", "Accept, Content-Type, Content-Length, Accept-Encoding, "+
+				"Authorization, User-Agent")
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -84,7 +85,8 @@ type route struct {
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	sw := &statusWriter{ResponseWriter: w}
-	q := &Request{Request: r, ctx: r.Context(), server: rt.server, ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
+	q := &Request{Request: r, ctx: r.Context(), server: rt.server,
+		ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
 	w.Header()["X-Request-Id"] = []string{q.ID}
 	err := errs.Ended(rt.serve(sw, q), r.Context(), q.ctx)
 	if err != nil && !sw.written {
@@ -105,8 +107,10 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			rt.server.Logger.Error("a handler panicked", "path", rt.path, "request", q.ID, "panic", p, "stack", string(debug.Stack()))
-			err = errs.New(errs.Internal, "an internal error has occurred; the server's log has the details under request %s", q.ID)
+			rt.server.Logger.Error("a handler panicked", "path", rt.path, "request", q.ID, "panic", p, "stack",
+				string(debug.Stack()))
+			err = errs.New(errs.Internal, "an internal error has occurred; the server's log has the details "+
+				"under request %s", q.ID)
 		}
 	}()
 	e, ok := rt.methods[q.Method]
@@ -158,8 +162,10 @@ func (rt *route) log(q *Request, w *statusWriter, took time.Duration, err error)
 	log := rt.server.Logger
 	switch {
 	case err != nil && errs.CodeOf(err) != errs.Internal && errors.Is(err, kv.ErrFault):
-		rt.server.outages.Failed(q.Context(), slog.LevelError, "disk", "a request failed", "request", q.ID, "method", q.Method, "path", rt.path, "error", err)
-	case err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled): // the answer points to this line
+		rt.server.outages.Failed(q.Context(), slog.LevelError, "disk", "a request failed", "request", q.ID, "method",
+			q.Method, "path", rt.path, "error", err)
+	// the answer points to this line
+	case err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled):
 		log.Error("a request failed", "request", q.ID, "method", q.Method, "path", rt.path, "error", err)
 	case log.Enabled(q.Context(), -4):
 		log.Debug("request", "request", q.ID, "method", q.Method, "path", rt.path, "status", w.status(), "took", took)

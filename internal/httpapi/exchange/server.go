@@ -1,6 +1,7 @@
-// Package exchange is what the API's requests and answers have in common: who is asking, what a body, a path and an answer
-// look like, how long the work may take, and what is counted and logged of it. A request goes through Server.ServeHTTP
-// (headers, routing), route.serve (request ID, who is asking), a handler that returns an error, and, where it did, writeError.
+// Package exchange is what the API's requests and answers have in common: who is asking, what a body, a path and an
+// answer look like, how long the work may take, and what is counted and logged of it. A request goes through
+// Server.ServeHTTP (headers, routing), route.serve (request ID, who is asking), a handler that returns an error, and,
+// where it did, writeError.
 package exchange
 
 import (
@@ -22,8 +23,8 @@ import (
 // defaultMaxBody is the size in bytes of the largest request body taken where the Config names none.
 const defaultMaxBody = 4 << 20
 
-// maxPlainBody is the size in bytes of the largest body taken where the endpoint does not need more. Nobody who is not known
-// yet is let send more.
+// maxPlainBody is the size in bytes of the largest body taken where the endpoint does not need more. Nobody who is not
+// known yet is let send more.
 const maxPlainBody = 64 << 10
 
 // LargeBody is for endpoints that take a body as large as any may be.
@@ -70,9 +71,11 @@ type Endpoint struct {
 	Open bool
 	// Long may take longer than requestTime.
 	Long bool
-	// Waits says of which requests this is so, where it is not of all. What they wait is none of the time that is measured.
+	// Waits says of which requests this is so, where it is not of all. What they wait is none of the
+	// time that is measured.
 	Waits func(r *http.Request) bool
-	// Body is how long a body it takes, in bytes, within Config.MaxBody; maxPlainBody where 0, LargeBody for all of MaxBody.
+	// Body is how long a body it takes, in bytes, within Config.MaxBody; maxPlainBody where 0,
+	// LargeBody for all of MaxBody.
 	Body int64
 }
 
@@ -103,12 +106,13 @@ func New(c Config, tables ...Table) (*Server, error) {
 		c.Metrics = prometheus.NewRegistry()
 	}
 	s := &Server{
-		Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), metrics: newMetrics(c.Metrics), outages: outage.New(c.Logger),
-		idPrefix: randomHex(6), versionHeader: []string{c.Version},
+		Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), metrics: newMetrics(c.Metrics),
+		outages: outage.New(c.Logger), idPrefix: randomHex(6), versionHeader: []string{c.Version},
 	}
 	for _, t := range tables {
 		for path, methods := range t {
-			s.mux.Handle(path, &route{server: s, path: path, methods: methods, series: &series{metrics: s.metrics, path: path}})
+			s.mux.Handle(path, &route{server: s, path: path, methods: methods,
+				series: &series{metrics: s.metrics, path: path}})
 		}
 	}
 	if c.Elsewhere != nil {

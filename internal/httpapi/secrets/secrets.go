@@ -1,5 +1,5 @@
-// Package secrets is the part of the API about an organisation's secrets: their names, changes, values for those who may use
-// them, and history.
+// Package secrets is the part of the API about an organisation's secrets: their names, changes, values for those who
+// may use them, and history.
 package secrets
 
 import (
@@ -28,8 +28,10 @@ type handlers struct {
 func Routes(s *secret.Service) exchange.Table {
 	h := &handlers{secrets: s, lists: newListCache(), sizes: sizes{unknown: make(chan struct{}, maxUnknown)}}
 	return exchange.Table{
-		"/api/v2/orgs/{orgID}/secrets":                   {"GET": exchange.Auth(h.getSecrets), "PATCH": {Do: h.patchSecrets, Body: exchange.LargeBody}},
-		"/api/v2/orgs/{orgID}/secrets/{key}":             {"GET": exchange.Auth(h.getSecret), "DELETE": exchange.Auth(h.deleteSecret), "POST": {Do: h.postSecretsDelete, Body: exchange.LargeBody}},
+		"/api/v2/orgs/{orgID}/secrets": {"GET": exchange.Auth(h.getSecrets),
+			"PATCH": {Do: h.patchSecrets, Body: exchange.LargeBody}},
+		"/api/v2/orgs/{orgID}/secrets/{key}": {"GET": exchange.Auth(h.getSecret),
+			"DELETE": exchange.Auth(h.deleteSecret), "POST": {Do: h.postSecretsDelete, Body: exchange.LargeBody}},
 		"/api/v2/orgs/{orgID}/secrets/{key}/description": {"PUT": exchange.Auth(h.putSecretDescription)},
 		"/api/v2/orgs/{orgID}/secrets/{key}/restore":     {"POST": exchange.Auth(h.postSecretRestore)},
 		"/api/v2/orgs/{orgID}/deleted-secrets":           {"GET": exchange.Auth(h.getDeletedSecrets)},
@@ -116,8 +118,8 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	return nil
 }
 
-// readFirst is how long a body may be, in bytes, that is read before it is asked whether the caller may change anything: the
-// record of the refusal then has the names.
+// readFirst is how long a body may be, in bytes, that is read before it is asked whether the caller may change
+// anything: the record of the refusal then has the names.
 const readFirst = 64 << 10
 
 // beforeBody refuses who may not change any secret, before a long body is read.
@@ -140,7 +142,9 @@ func decodeSecrets(body []byte) (map[string]secret.Value, error) {
 		return nil, exchange.BadJSON(err)
 	}
 	if t != json.Delim('{') {
-		return nil, exchange.BadJSON(errors.New(`the body must be a JSON object of keys and values, for example {"key":"value"}`))
+		return nil,
+			exchange.BadJSON(errors.New(
+				`the body must be a JSON object of keys and values, for example {"key":"value"}`))
 	}
 	set := make(map[string]secret.Value)
 	for dec.More() {
@@ -157,7 +161,8 @@ func decodeSecrets(body []byte) (map[string]secret.Value, error) {
 		}
 		value, ok := t.(string)
 		if !ok {
-			return nil, errs.New(errs.Invalid, "failed to unmarshal json: the value of %q must be a string; nothing was changed", errs.Clip(key))
+			return nil, errs.New(errs.Invalid, "failed to unmarshal json: the value of %q must be a string; nothing "+
+				"was changed", errs.Clip(key))
 		}
 		set[key] = secret.NewValue([]byte(value))
 	}
@@ -186,7 +191,8 @@ func (h *handlers) deleteSecret(w http.ResponseWriter, r *exchange.Request) erro
 	case err != nil:
 		return err
 	case only != secret.Anyway:
-		return errs.New(errs.Invalid, "a deletion depends on a version, as in If-Match: \"7\", or on nothing; nothing was changed")
+		return errs.New(errs.Invalid, "a deletion depends on a version, as in If-Match: \"7\", or on nothing; "+
+			"nothing was changed")
 	case version == nil:
 		return h.deleteKeys(w, r, secret.Change{Delete: keys}, org)
 	}
@@ -209,7 +215,8 @@ func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request)
 		return err
 	}
 	if only, version, err := condition(r.Request); err != nil || only != secret.Anyway || version != nil {
-		return errs.New(errs.Invalid, "If-Match and If-None-Match are for PATCH, and for the DELETE of one secret; nothing was changed")
+		return errs.New(errs.Invalid, "If-Match and If-None-Match are for PATCH, and for the DELETE of one secret; "+
+			"nothing was changed")
 	}
 	if err := h.beforeBody(r, org); err != nil {
 		return err
@@ -223,7 +230,8 @@ func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request)
 	keys := make([]string, 0, len(body.Secrets))
 	for _, k := range body.Secrets {
 		if k == nil {
-			return errs.New(errs.Invalid, "failed to unmarshal json: secrets must be a list of strings; nothing was changed")
+			return errs.New(errs.Invalid, "failed to unmarshal json: secrets must be a list of strings; nothing "+
+				"was changed")
 		}
 		keys = append(keys, *k)
 	}

@@ -23,7 +23,8 @@ func (h *handlers) getSecretValues(w http.ResponseWriter, r *exchange.Request) e
 	}
 	keys := r.URL.Query()["key"]
 	if len(keys) > maxNamed {
-		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered", maxNamed)
+		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered",
+			maxNamed)
 	}
 	if watches(r.Request) {
 		return h.watch(w, r, org, keys)
@@ -60,8 +61,8 @@ func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (snap secr
 	return snap, tag, err
 }
 
-// holdValues reads values into memory that the request holds. How much they are is known when they have been read: until then
-// they count for what they were last time. Those whose size nobody knows yet are read a few at a time.
+// holdValues reads values into memory that the request holds. How much they are is known when they have been read:
+// until then they count for what they were last time. Those whose size nobody knows yet are read a few at a time.
 func (h *handlers) holdValues(r *exchange.Request, org id.ID, named int, read func() (size int64, err error)) error {
 	held, known := h.sizes.last(org, named)
 	if !known {
@@ -91,8 +92,8 @@ func (h *handlers) holdValues(r *exchange.Request, org id.ID, named int, read fu
 // valuesBuffer is how much of the values is written at a time, in bytes. An answer that fits is sent whole.
 const valuesBuffer = 64 << 10
 
-// sendValues writes an object of names and values, lets go of each value that it has written, and wipes what it wrote them in.
-// A client that has gone is no error of ours.
+// sendValues writes an object of names and values, lets go of each value that it has written, and wipes what it wrote
+// them in. A client that has gone is no error of ours.
 func sendValues(w http.ResponseWriter, values map[string]secret.Value) error {
 	b := append(make([]byte, 0, valuesBuffer), '{')
 	defer func() { clear(b[:cap(b)]) }()
@@ -136,9 +137,9 @@ type sizes struct {
 	size    map[id.ID]int64 // of all values
 }
 
-// maxSizes bounds what is remembered. firstSize is what an answer counts for whose size is not known, of which maxUnknown are
-// made at a time, and namedSize is for each value of one that names them. valuesCost is how much memory a byte of a value
-// takes: sealed, open, and written.
+// maxSizes bounds what is remembered. firstSize is what an answer counts for whose size is not known, of which
+// maxUnknown are made at a time, and namedSize is for each value of one that names them. valuesCost is how much memory
+// a byte of a value takes: sealed, open, and written.
 const (
 	maxSizes   = 10_000
 	maxUnknown = 2

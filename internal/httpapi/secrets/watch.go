@@ -38,7 +38,8 @@ func (h *handlers) watch(w http.ResponseWriter, r *exchange.Request, org id.ID, 
 	if text := r.URL.Query().Get("watch"); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil || d <= 0 || d > patience && d > maxPoll {
-			return errs.New(errs.Invalid, "watch says how long to wait, such as 20s, and at most a minute (events: ten)")
+			return errs.New(errs.Invalid, "watch says how long to wait, such as 20s, and at most a minute "+
+				"(events: ten)")
 		}
 		patience = d
 	}
@@ -56,7 +57,8 @@ func (h *handlers) watch(w http.ResponseWriter, r *exchange.Request, org id.ID, 
 	defer watch.Close()
 	control := http.NewResponseController(w)
 	// The bounds of the connection are those of an answer that nobody waits for.
-	if err := errors.Join(control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Now().Add(patience+writeTime))); err != nil {
+	if err := errors.Join(control.SetReadDeadline(time.Time{}),
+		control.SetWriteDeadline(time.Now().Add(patience+writeTime))); err != nil {
 		return err
 	}
 	end := time.NewTimer(patience)
@@ -68,7 +70,8 @@ func (h *handlers) watch(w http.ResponseWriter, r *exchange.Request, org id.ID, 
 }
 
 // see is what the caller may know now, and the tag of it.
-func (h *handlers) see(r *exchange.Request, watch *secret.Watch) (snap secret.Snapshot, tag string, changed <-chan struct{}, err error) {
+func (h *handlers) see(r *exchange.Request,
+	watch *secret.Watch) (snap secret.Snapshot, tag string, changed <-chan struct{}, err error) {
 	err = r.Work(func() error {
 		snap, changed, err = watch.Now(r.Context(), r.Caller)
 		return err
@@ -77,7 +80,8 @@ func (h *handlers) see(r *exchange.Request, watch *secret.Watch) (snap secret.Sn
 }
 
 // poll answers when there is something else than what the caller has, or 304 in the end.
-func (h *handlers) poll(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string, watch *secret.Watch, end <-chan time.Time) error {
+func (h *handlers) poll(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string, watch *secret.Watch,
+	end <-chan time.Time) error {
 	for {
 		snap, tag, changed, err := h.see(r, watch)
 		if err != nil {
@@ -111,7 +115,8 @@ func missing(snap secret.Snapshot, keys []string) string {
 
 // stream sends an event with what there is, and one after each change. A key that is not there any more is not in it.
 func (h *handlers) stream(
-	w http.ResponseWriter, r *exchange.Request, watch *secret.Watch, keys []string, control *http.ResponseController, end <-chan time.Time,
+	w http.ResponseWriter, r *exchange.Request, watch *secret.Watch, keys []string, control *http.ResponseController,
+	end <-chan time.Time,
 ) error {
 	pulse := time.NewTicker(pulseTime)
 	defer pulse.Stop()

@@ -38,7 +38,8 @@ type Data interface {
 const Copying = "core/copying"
 
 // errCopying keeps servers off such data.
-var errCopying = errors.New("a copy to these data was begun and has not ended: run influxd store copy once more, to its end")
+var errCopying = errors.New("a copy to these data was begun and has not ended: run influxd store copy once " +
+	"more, to its end")
 
 // OpenData opens the engine that the configuration names.
 func OpenData(ctx context.Context, cfg *config.Config, log *slog.Logger) (Data, error) {
@@ -81,8 +82,8 @@ func DataPlace(cfg *config.Config, engine string) string {
 
 // etcdData is etcd as the server's engine.
 //
-// Its transactions are settled (kv.Settled), for all that stands on it: the answer of a member that is lost meanwhile, or of
-// a leader, is no rarity, and another server may have changed the same records before it is asked for.
+// Its transactions are settled (kv.Settled), for all that stands on it: the answer of a member that is lost meanwhile,
+// or of a leader, is no rarity, and another server may have changed the same records before it is asked for.
 type etcdData struct {
 	*etcd.Store
 	settled kv.Store
@@ -217,8 +218,8 @@ func (d *etcdData) Close() error {
 	return d.Store.Close()
 }
 
-// Backup makes a data file of the records of one moment, and writes that: what restores and checks a backup of one server
-// does so with this one. The file is of mode 0600 in a folder of its own, and goes with the call.
+// Backup makes a data file of the records of one moment, and writes that: what restores and checks a backup of one
+// server does so with this one. The file is of mode 0600 in a folder of its own, and goes with the call.
 func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "strongroom-backup-")
 	if err != nil {
@@ -230,7 +231,9 @@ func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(d.Each(ctx, func(recs []kv.Record) error { return put(ctx, file, recs) }), file.Close()); err != nil {
+	if err := errors.Join(d.Each(ctx, func(recs []kv.Record) error {
+		return put(ctx, file, recs)
+	}), file.Close()); err != nil {
 		return err
 	}
 	f, err := os.Open(path)
@@ -265,9 +268,9 @@ func put(ctx context.Context, to kv.Store, recs []kv.Record) error {
 // Copied says what CopyData did, or would do.
 type Copied struct{ Records, Same, Removed int }
 
-// CopyData makes the records of to those of from. It takes data that are empty, or that an earlier copy of the same data has
-// begun; until it has ended, no server starts on them. What is already the same is not written again. Nobody may be at work
-// on either.
+// CopyData makes the records of to those of from. It takes data that are empty, or that an earlier copy of the same
+// data has begun; until it has ended, no server starts on them. What is already the same is not written again. Nobody
+// may be at work on either.
 func CopyData(ctx context.Context, from, to kv.Store, dry bool) (done Copied, err error) {
 	mark, err := from.Get(ctx, "core/seal")
 	if errors.Is(err, kv.ErrNotFound) {
@@ -280,14 +283,16 @@ func CopyData(ctx context.Context, from, to kv.Store, dry bool) (done Copied, er
 	case errors.Is(err, kv.ErrNotFound):
 		if recs, err := to.List(ctx, "", "", 1); err != nil || len(recs) > 0 {
 			if err == nil {
-				err = errors.New("there are data already where the copy is to be; for a new copy, name another --etcd-prefix or --bolt-path")
+				err = errors.New("there are data already where the copy is to be; for a new copy, name another " +
+					"--etcd-prefix or --bolt-path")
 			}
 			return done, err
 		}
 	case err != nil:
 		return done, err
 	case string(begun.Value) != string(mark.Value):
-		return done, errors.New("there is the beginning of a copy of other data where the copy is to be; name another --etcd-prefix or --bolt-path")
+		return done, errors.New("there is the beginning of a copy of other data where the copy is to be; name " +
+			"another --etcd-prefix or --bolt-path")
 	}
 	if !dry {
 		if _, err := to.Txn(ctx, nil, []kv.Op{kv.Put(Copying, mark.Value)}); err != nil {
@@ -371,7 +376,8 @@ func verify(ctx context.Context, from, to kv.Store) error {
 			_, err := to.Txn(ctx, nil, []kv.Op{kv.Delete(Copying)})
 			return err
 		case s == nil || t == nil || s.Key != t.Key || string(s.Value) != string(t.Value):
-			return errors.New("the copy is not what was copied: somebody has written to one of the two meanwhile; end the servers on both, and copy once more")
+			return errors.New("the copy is not what was copied: somebody has written to one of the two meanwhile; " +
+				"end the servers on both, and copy once more")
 		}
 	}
 }

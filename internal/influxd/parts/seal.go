@@ -118,8 +118,8 @@ func sealFor(ctx context.Context, cfg *config.Config, p command.Process, to rota
 	case seal.TypeTransit:
 		source := TransitTo(cfg, to.TransitKey, to.TransitMount, log)
 		if source.Key == "" {
-			return nil, errs.New(errs.Invalid, "transitKey (influx: --transit-key) is missing, and the server's configuration names no "+
-				"key in Vault")
+			return nil, errs.New(errs.Invalid, "transitKey (influx: --transit-key) is missing, and the server's "+
+				"configuration names no key in Vault")
 		}
 		source.Wait = 0 // whoever asks can ask again
 		s, err := source.Load(ctx)

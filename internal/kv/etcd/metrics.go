@@ -29,7 +29,8 @@ func newMetrics() *metrics {
 		known: make(map[*time.Time]bool),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "strongroom_etcd_calls_total",
-			Help: "Calls of etcd by what they do and how they ended: ok, conflict, full, unavailable, cancelled or error.",
+			Help: "Calls of etcd by what they do and how they ended: ok, conflict, full, unavailable, " +
+				"cancelled or error.",
 		}, []string{"op", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "strongroom_etcd_call_duration_seconds",
@@ -51,7 +52,8 @@ func newMetrics() *metrics {
 	}
 	m.behind = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "strongroom_etcd_watch_behind_seconds",
-		Help: "How long ago all was known that other servers had changed, by the watch that is furthest behind; 0 without a watch.",
+		Help: "How long ago all was known that other servers had changed, by the watch that is furthest behind; 0 " +
+			"without a watch.",
 	}, m.furthest)
 	return m
 }

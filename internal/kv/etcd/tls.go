@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// following are gRPC's own TLS credentials, made at each handshake with the authorities that are to be trusted then. Those
-// that the client is made with would be trusted until it ends.
+// following are gRPC's own TLS credentials, made at each handshake with the authorities that are to be trusted then.
+// Those that the client is made with would be trusted until it ends.
 type following struct {
 	credentials.TransportCredentials
 	config *tls.Config
@@ -22,7 +22,8 @@ func newFollowing(config *tls.Config, roots func() *x509.CertPool) *following {
 }
 
 // ClientHandshake is gRPC's with the authorities of now.
-func (f *following) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (f *following) ClientHandshake(ctx context.Context, authority string,
+	conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	now := f.config.Clone()
 	now.RootCAs = f.roots()
 	return credentials.NewTLS(now).ClientHandshake(ctx, authority, conn)

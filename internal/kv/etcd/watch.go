@@ -16,7 +16,8 @@ import (
 // silence is after how long without a word from etcd a watch counts as broken. It asks for one every kv.WatchPulse.
 const silence = 4 * kv.WatchPulse
 
-// Watch tells of changes; see kv.Store. It needs a member that has a leader: one that is cut off from the others ends it.
+// Watch tells of changes; see kv.Store. It needs a member that has a leader: one that is cut off
+// from the others ends it.
 func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) (err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -99,7 +100,8 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 				if told && e.Kv.ModRevision <= rev { // told before the client's connection broke
 					continue
 				}
-				u.Events = append(u.Events, kv.Event{Record: s.record(e.Kv), Deleted: e.Type == clientv3.EventTypeDelete})
+				u.Events = append(u.Events,
+					kv.Event{Record: s.record(e.Kv), Deleted: e.Type == clientv3.EventTypeDelete})
 			}
 			if n := len(res.Events); n > 0 { // the header may be ahead of what is told
 				u.Rev = res.Events[n-1].Kv.ModRevision
@@ -125,7 +127,8 @@ type moment struct {
 	rev int64
 }
 
-// askProgress has the watch told how far it is, and tells before at which revision all is told that had returned by now.
+// askProgress has the watch told how far it is, and tells before at which revision all is told
+// that had returned by now.
 func (s *Store) askProgress(ctx context.Context, asked chan<- moment) {
 	bounded, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

@@ -32,8 +32,8 @@ const (
 type Config[T any] struct {
 	// Look reads what there is of an organisation now.
 	Look func(ctx context.Context, org id.ID) (T, error)
-	// Changes calls tell once at its start and then soon after each change, until ctx or what it listens to ends. It is nil
-	// where nothing tells of changes.
+	// Changes calls tell once at its start and then soon after each change, until ctx or what it listens to ends. It is
+	// nil where nothing tells of changes.
 	Changes func(ctx context.Context, org id.ID, tell func()) error
 	// Every is the interval at which to look where Changes is nil.
 	Every time.Duration
@@ -67,7 +67,9 @@ type topic[T any] struct {
 func New[T any](c Config[T]) *Hub[T] {
 	ended := make(chan struct{})
 	return &Hub[T]{
-		Config: c, ended: ended, end: sync.OnceFunc(func() { close(ended) }), topics: make(map[id.ID]*topic[T]), callers: make(map[string]int),
+		Config: c, ended: ended, end: sync.OnceFunc(func() {
+			close(ended)
+		}), topics: make(map[id.ID]*topic[T]), callers: make(map[string]int),
 	}
 }
 
@@ -96,8 +98,8 @@ func (h *Hub[T]) Join(org id.ID, caller string) (*Member[T], error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.count >= MaxWatchers || h.callers[caller] >= MaxPerCaller {
-		return nil, errs.New(errs.TooManyRequests, "too many requests wait for changes: at most %d of one token, and %d of all; "+
-			"have one watcher for several programs, or ask at an interval", MaxPerCaller, MaxWatchers)
+		return nil, errs.New(errs.TooManyRequests, "too many requests wait for changes: at most %d of one token, and "+
+			"%d of all; have one watcher for several programs, or ask at an interval", MaxPerCaller, MaxWatchers)
 	}
 	t := h.topics[org]
 	if t == nil {
@@ -128,8 +130,8 @@ func (h *Hub[T]) left(org id.ID, t *topic[T], caller string) {
 // Leave ends the watch.
 func (m *Member[T]) Leave() { m.leave() }
 
-// State is what there is, or the error of the last look where there has been no other; changed is closed when that is no
-// longer so. Known is false as long as nothing has been looked at.
+// State is what there is, or the error of the last look where there has been no other; changed is closed when that is
+// no longer so. Known is false as long as nothing has been looked at.
 func (m *Member[T]) State() (state T, known bool, changed <-chan struct{}, err error) {
 	m.hub.mu.Lock()
 	defer m.hub.mu.Unlock()

@@ -83,7 +83,8 @@ func TestHub(t *testing.T) {
 		}
 		synctest.Wait()
 		if h.Watchers() != 0 || listeners != 0 || len(h.topics)+len(h.callers) != 0 {
-			t.Errorf("%d watchers, %d listeners, %d topics, %d callers are left", h.Watchers(), listeners, len(h.topics), len(h.callers))
+			t.Errorf("%d watchers, %d listeners, %d topics, %d callers are left", h.Watchers(), listeners,
+				len(h.topics), len(h.callers))
 		}
 	})
 }

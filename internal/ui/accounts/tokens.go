@@ -79,7 +79,8 @@ var lives = []struct {
 
 func (h *handlers) newTokenPage(v *visit.Visit) (visit.Answer, error) {
 	if !mayWriteTokens(v) {
-		return visit.Answer{}, errs.New(errs.Unauthorized, "you may not make tokens in this organisation; ask one of its owners")
+		return visit.Answer{}, errs.New(errs.Unauthorized,
+			"you may not make tokens in this organisation; ask one of its owners")
 	}
 	return showTokenForm(v, tokenForm{Kind: kindSecrets, Read: true, Days: 90}), nil
 }
@@ -150,7 +151,8 @@ func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
 	}
 	return visit.Ask(visit.Confirm{
 		Question: "Revoke this token?", Goes: []string{"the token “" + errs.Clip(name) + "”"},
-		Back:   used + " Whatever uses it is refused from the next request on. It cannot be restored; to stop it for a while, disable it instead.",
+		Back: used + " Whatever uses it is refused from the next request on. It cannot be restored; to stop it for " +
+			"a while, disable it instead.",
 		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token", Cancel: v.At("/tokens"),
 	}), nil
 }

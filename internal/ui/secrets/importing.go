@@ -10,8 +10,8 @@ import (
 	"strongroom/internal/ui/words"
 )
 
-// importForm is the page for several secrets at once. It shows names and sizes; the values stay in the reader's browser until
-// they are saved.
+// importForm is the page for several secrets at once. It shows names and sizes; the values stay in the reader's
+// browser until they are saved.
 type importForm struct {
 	Seen    bool // the text was looked at: Rows say what is in it
 	Rows    []importRow
@@ -57,8 +57,8 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	}
 	for _, p := range found {
 		if len(p.Value) == 0 {
-			return page(), errs.New(errs.EmptyValue, "%q has an empty value; give it one, or leave it out. Nothing was imported",
-				errs.Clip(p.Name))
+			return page(), errs.New(errs.EmptyValue,
+				"%q has an empty value; give it one, or leave it out. Nothing was imported", errs.Clip(p.Name))
 		}
 	}
 	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
@@ -98,7 +98,8 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	}
 	note := words.Count(form.New, "secret") + " added, " + words.Number(form.Replace) + " replaced."
 	if form.Keep {
-		note = words.Count(form.New, "secret") + " added; " + words.Number(form.Replace) + " of these names were there and stay as they are."
+		note = words.Count(form.New, "secret") + " added; " + words.Number(form.Replace) +
+			" of these names were there and stay as they are."
 	}
 	return visit.Answer{GoTo: v.At("/secrets"), Note: note}, nil
 }

@@ -30,8 +30,8 @@ func pageNumber(s string) int {
 	return n
 }
 
-// secretForm is a secret being set. The value is never sent back: where the form is refused without JavaScript it has to
-// be typed again, and the page says so.
+// secretForm is a secret being set. The value is never sent back: where the form is refused without JavaScript it has
+// to be typed again, and the page says so.
 type secretForm struct {
 	Key       string
 	Exists    bool   // the name was found taken; the reader may choose to replace it
@@ -45,18 +45,21 @@ func (h *handlers) newSecretPage(v *visit.Visit) (visit.Answer, error) {
 	if err := h.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
 		return visit.Answer{}, err
 	}
-	return visit.Answer{Page: "secret-new.html", Title: "Add a secret", Data: secretForm{Key: v.URL.Query().Get("key")}}, nil
+	return visit.Answer{Page: "secret-new.html", Title: "Add a secret",
+		Data: secretForm{Key: v.URL.Query().Get("key")}}, nil
 }
 
 // createSecret has the store itself see to it that the name is new: in another tab somebody may be as far as this one.
 func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 	// Spaces belong to a name: the API takes them.
 	form := secretForm{Key: v.PostFormValue("key")}
-	page, err := h.saveSecret(v, visit.Answer{Page: "secret-new.html", Title: "Add a secret"}, form, secret.Change{Only: only(v, secret.IfNew, form.Key)})
+	page, err := h.saveSecret(v, visit.Answer{Page: "secret-new.html", Title: "Add a secret"}, form,
+		secret.Change{Only: only(v, secret.IfNew, form.Key)})
 	if errs.Is(err, errs.PreconditionFailed) {
 		form.Exists, form.HadValue = true, true
 		page.Data = form
-		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name", errs.Clip(form.Key))
+		err = errs.New(errs.Conflict, "there is a secret named %q already; choose “replace it”, or another name",
+			errs.Clip(form.Key))
 	}
 	return page, err
 }
@@ -94,19 +97,22 @@ func (h *handlers) whyNot(v *visit.Visit, key string) error {
 	if info, err := h.info(v, key); err == nil && info.By != "" {
 		by = info.By
 	}
-	return errs.New(errs.Conflict, "%s has replaced the value of %q since you opened this page"+choose, by, errs.Clip(key))
+	return errs.New(errs.Conflict, "%s has replaced the value of %q since you opened this page"+choose, by,
+		errs.Clip(key))
 }
 
 // only is the condition of setting the key, unless the reader has decided, or may not know whether it exists.
 func only(v *visit.Visit, c secret.Condition, key string) secret.Condition {
-	if v.Field("replace") == "yes" || !v.Caller.May(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: v.Org, Name: key})) {
+	if v.Field("replace") == "yes" || !v.Caller.May(access.To(access.Read, access.Resource{Type: access.Secrets,
+		OrgID: v.Org, Name: key})) {
 		return secret.Anyway
 	}
 	return c
 }
 
 // saveSecret stores the form's value, where the conditions of the change hold.
-func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm, change secret.Change) (visit.Answer, error) {
+func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm,
+	change secret.Change) (visit.Answer, error) {
 	value, given, err := formValue(v)
 	form.HadValue = given
 	page.Data = form
@@ -118,7 +124,8 @@ func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm
 	if _, err = h.Secrets.Apply(v.Context(), v.Caller, v.Org, change); err != nil {
 		return page, err
 	}
-	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(form.Key)), Note: "The value is saved (" + words.Size(len(value)) + ")."}, nil
+	return visit.Answer{GoTo: v.At("/secret?key=" + url.QueryEscape(form.Key)),
+		Note: "The value is saved (" + words.Size(len(value)) + ")."}, nil
 }
 
 // hasSecret asks for all names: the service has no question about one. Who may not read names cannot be told.
@@ -134,8 +141,8 @@ func (h *handlers) hasSecret(v *visit.Visit, key string) (bool, error) {
 	return found, nil
 }
 
-// formValue is what the form carries: the bytes of a file as they are, or else the text field, whose line ends browsers write as
-// CRLF, whatever was typed. app.js sends the typed text as a file, so that it arrives as it was.
+// formValue is what the form carries: the bytes of a file as they are, or else the text field, whose line ends browsers
+// write as CRLF, whatever was typed. app.js sends the typed text as a file, so that it arrives as it was.
 func formValue(v *visit.Visit) (value []byte, given bool, err error) {
 	if v.MultipartForm != nil {
 		for _, f := range v.MultipartForm.File["file"] {
@@ -205,7 +212,9 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	p := secretView{Key: key, About: known, ReadOnly: h.Store.About(v.Org).ReadOnly, MayWrite: h.mayWrite(v), Flux: fluxCall(key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " + shellQuote(key) + " --org-id " + v.Org.String()}
+	p := secretView{Key: key, About: known, ReadOnly: h.Store.About(v.Org).ReadOnly, MayWrite: h.mayWrite(v),
+		Flux: fluxCall(key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " +
+			shellQuote(key) + " --org-id " + v.Org.String()}
 	if known != nil && h.Store.About(v.Org).SecretVersions {
 		p.Version = strconv.Itoa(known.Version)
 	}
@@ -227,17 +236,19 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 	return visit.Answer{Page: "secret.html", Title: key, Data: p}, nil
 }
 
-// lately is what was done with a secret last, and what was refused. Every look at its page and every use by an agent is on
-// record too, and would fill it.
+// lately is what was done with a secret last, and what was refused. Every look at its page and every use by an agent is
+// on record too, and would fill it.
 func (h *handlers) lately(v *visit.Visit, key string) ([]audit.Record, error) {
-	page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Key: key, Changes: true, Limit: 8})
+	page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Key: key,
+		Changes: true, Limit: 8})
 	return page.Records, err
 }
 
 // fluxCall is how a Flux script uses the secret.
 func fluxCall(key string) string { return "secrets.get(key: " + fluxString(key) + ")" }
 
-// fluxString writes a string literal of Flux, in which only these have a meaning (Flux's specification, "String literals").
+// fluxString writes a string literal of Flux, in which only these have a meaning (Flux's
+// specification, "String literals").
 func fluxString(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `${`, `\${`).Replace(s) + `"`
 }
@@ -248,7 +259,8 @@ func curl(v *visit.Visit, key string) string {
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(map[string]string{key: "NEW VALUE"}) // strings always encode
-	return fmt.Sprintf("curl --request PATCH %s \\\n  --header \"Authorization: Token $INFLUX_TOKEN\" \\\n  --data @- <<'END'\n%sEND",
+	return fmt.Sprintf("curl --request PATCH %s \\\n  --header \"Authorization: Token $INFLUX_TOKEN\" \\\n  --data "+
+		"@- <<'END'\n%sEND",
 		shellQuote(v.Origin()+"/api/v2/orgs/"+v.Org.String()+"/secrets"), body.String())
 }
 

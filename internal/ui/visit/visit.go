@@ -38,7 +38,8 @@ type Visit struct {
 // errSession is what somebody is told whose session is over.
 var errSession = errs.New(errs.Unauthorized, "your session has ended; sign in again")
 
-// parseForm reads the whole form into memory: a part that were put into a temporary file would leave a value on the disk.
+// parseForm reads the whole form into memory: a part that were put into a temporary file would
+// leave a value on the disk.
 func (v *Visit) parseForm() error {
 	err := v.ParseForm()
 	// Only where it must: for other forms it says that they are not multipart, and not that they could not be read.
@@ -50,7 +51,8 @@ func (v *Visit) parseForm() error {
 	case err == nil:
 		return nil
 	case errors.As(err, &large):
-		return errs.New(errs.RequestTooLarge, "that is larger than the %s that one request may have", words.Size(int(large.Limit)))
+		return errs.New(errs.RequestTooLarge, "that is larger than the %s that one request may have",
+			words.Size(int(large.Limit)))
 	}
 	return errs.Wrap(err, errs.Invalid, "the form could not be read; load the page again and repeat")
 }
@@ -149,8 +151,8 @@ func (v *Visit) At(rest string) string { return "/orgs/" + v.Org.String() + rest
 // PathID reads an ID from the path.
 func (v *Visit) PathID(name string) (id.ID, error) { return id.Parse(v.PathValue(name)) }
 
-// Origin is the server as the reader's browser knows it, with the path below which it is, unless a proxy that is not trusted
-// speaks TLS for it. A Host header that names no machine is not repeated.
+// Origin is the server as the reader's browser knows it, with the path below which it is, unless a proxy that is not
+// trusted speaks TLS for it. A Host header that names no machine is not repeated.
 func (v *Visit) Origin() string {
 	scheme, host := "http://", v.Host
 	if v.server.Secure || v.via.Secure {
