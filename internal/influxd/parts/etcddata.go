@@ -1,0 +1,191 @@
+package parts
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/etcd"
+	"strongroom/internal/pemfile"
+)
+
+// etcdData is etcd as the server's engine.
+//
+// Its transactions are settled (kv.Settled), for all that stands on it: the answer of a member that is lost meanwhile,
+// or of a leader, is no rarity, and another server may have changed the same records before it is asked for.
+type etcdData struct {
+	*etcd.Store
+	settled kv.Store
+	stop    func()
+
+	mu     sync.Mutex
+	health error // of the last probe
+	full   error // of the last write, where etcd had no room for it
+}
+
+var _ prometheus.Collector = (*etcdData)(nil)
+
+// probeEvery is how often etcd is asked whether it serves, and probeTime how long that may take.
+const (
+	probeEvery = time.Second
+	probeTime  = 3 * time.Second
+)
+
+func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdData, error) {
+	e := &cfg.Etcd
+	c := etcd.Config{Endpoints: e.Endpoints, Username: e.Username, Prefix: e.Prefix}
+	if !strings.HasSuffix(c.Prefix, "/") {
+		c.Prefix += "/"
+	}
+	if e.PasswordFile != "" {
+		b, err := os.ReadFile(e.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", cfg.Place("etcd-password-file"), err)
+		}
+		c.Password = strings.TrimRight(string(b), "\r\n")
+		if c.Password == "" {
+			return nil, fmt.Errorf("%s: the file %s is empty", cfg.Place("etcd-password-file"), e.PasswordFile)
+		}
+	}
+	var followers []*pemfile.Follower
+	if strings.HasPrefix(e.Endpoints[0], "https://") {
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		if e.CACert != "" {
+			authorities, err := pemfile.Pool("etcd-authorities", cfg.Place("etcd-cacert"), e.CACert, log)
+			if err != nil {
+				return nil, err
+			}
+			c.Roots = func() *x509.CertPool {
+				_, pool, _ := authorities.Get()
+				return pool
+			}
+			followers = append(followers, authorities)
+		}
+		if e.Cert != "" {
+			own, err := pemfile.Pair("etcd-certificate", cfg.Place("etcd-cert"), e.Cert, e.Key, log)
+			if err != nil {
+				return nil, err
+			}
+			// Asked for at each handshake, so that a renewed file counts.
+			c.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				pair, _, _ := own.Get()
+				return pair, nil
+			}
+			followers = append(followers, own)
+		}
+	}
+	store, err := etcd.Open(ctx, c)
+	if errors.Is(err, kv.ErrUnavailable) {
+		return nil, fmt.Errorf("%w; start etcd, or correct --etcd-endpoints", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d := &etcdData{Store: store, settled: kv.Settled(store)}
+	var wg sync.WaitGroup
+	wg.Go(func() { d.probe(running) })
+	if len(followers) > 0 {
+		wg.Go(func() { pemfile.Watch(running, followers...) })
+	}
+	d.stop = func() { stop(); wg.Wait() }
+	return d, nil
+}
+
+// Txn is etcd's, settled.
+func (d *etcdData) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	rev, err := d.settled.Txn(ctx, conds, ops)
+	puts := slices.ContainsFunc(ops, func(op kv.Op) bool { return op.Kind == kv.OpPut })
+	if full := errors.Is(err, kv.ErrFull); full || err == nil && puts {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.full = nil; full {
+			d.full = err
+		}
+	}
+	return rev, err
+}
+
+// Settled says so to kv.Settled.
+func (d *etcdData) Settled() {}
+
+// probe asks etcd now and then whether it serves.
+func (d *etcdData) probe(ctx context.Context) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for {
+		asking, cancel := context.WithTimeout(ctx, probeTime)
+		_, err := d.List(asking, "core/", "", 1)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: etcd does not serve", kv.ErrUnavailable)
+		}
+		d.mu.Lock()
+		d.health = err
+		d.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Health is what the last probe found, or that the last write found no room.
+func (d *etcdData) Health() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return cmp.Or(d.health, d.full)
+}
+
+// Close ends the probes and the connections.
+func (d *etcdData) Close() error {
+	d.stop()
+	return d.Store.Close()
+}
+
+// Backup makes a data file of the records of one moment, and writes that: what restores and checks a backup of one
+// server does so with this one. The file is of mode 0600 in a folder of its own, and goes with the call.
+func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "strongroom-backup-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "influxd.bolt")
+	file, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(d.Each(ctx, func(recs []kv.Record) error {
+		return put(ctx, file, recs)
+	}), file.Close()); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
