@@ -3,10 +3,12 @@ package ui
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 )
 
@@ -32,4 +34,19 @@ func TestStorePage(t *testing.T) {
 	s.use(sick{s.store})
 	s.ahead += time.Minute
 	b.get("/store").wants(t, 200, "cannot serve", "Vault is sealed")
+}
+
+// TestAttention: what an operator should see to stands on the first page, for operators.
+func TestAttention(t *testing.T) {
+	s, b := setUp(t)
+	rita := s.member("rita", identity.RoleMember)
+	s.use(telling{s.store})
+	p := b.get(s.at("/secrets"))
+	p.wants(t, 200, "Vault’s token: has ended.", `href="/store"`)
+	if strings.Contains(p.body, "fares well") {
+		t.Error("what is well needs no attention")
+	}
+	if p := rita.get(s.at("/secrets")); p.status != 200 || strings.Contains(p.body, "Vault’s token") {
+		t.Errorf("a member is shown it too, or nothing: %d", p.status)
+	}
 }

@@ -28,6 +28,8 @@ type secretList struct {
 	MayWrite        bool
 	KeepsDeleted    bool
 	ReadOnly        bool // whoever asks
+	// Attention is what an operator should see to in the store.
+	Attention []secret.Detail
 }
 
 func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
@@ -40,6 +42,9 @@ func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
 	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: h.mayWrite(v),
 		KeepsDeleted: h.keepsDeleted(v.Org), ReadOnly: h.Store.About(v.Org).ReadOnly}
 	l.page(keys, pageNumber(q.Get("page")))
+	if v.Operator() {
+		l.Attention = slices.DeleteFunc(slices.Clone(h.Store.About(v.Org).Details), func(d secret.Detail) bool { return d.OK })
+	}
 	return visit.Answer{Page: "secrets.html", Title: "Secrets", Data: l}, nil
 }
 

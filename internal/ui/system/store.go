@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/hour"
 	"strongroom/internal/ui/visit"
+	"strongroom/internal/ui/words"
 )
 
 type storeView struct {
@@ -44,11 +45,6 @@ type detail struct {
 	Called string
 }
 
-// detailNames say what a detail is about.
-var detailNames = map[string]string{
-	"vault-token": "Vault’s token", "vault-client-certificate": "The certificate shown to Vault", "vault-ca": "The authorities of Vault’s certificate",
-}
-
 // sealNames say how the root key is kept.
 var sealNames = map[string]string{
 	"key-file": "a key file", "passphrase": "a passphrase", "transit": "Vault’s transit engine",
@@ -64,11 +60,7 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 		p.Healthy, p.Reason, p.Next = false, strings.TrimSuffix(errs.Message(err), "."), whatNext[h.StoreName]
 	}
 	for _, d := range h.Store.About(0).Details {
-		called, ok := detailNames[d.Name]
-		if !ok {
-			called = d.Name
-		}
-		p.Details = append(p.Details, detail{d, called})
+		p.Details = append(p.Details, detail{d, words.Detail(d.Name)})
 	}
 	p.Hour = h.Hour.Summary()
 	if h.Seals != nil && v.Operator() {

@@ -40,7 +40,7 @@ type view struct {
 func (s *Server) parseTemplates() (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
 		"static": s.static.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return words.Ago(t, s.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
-		"count": words.Count, "number": words.Number, "bytes": words.Size, "unseen": words.Unseen, "tried": words.Tried, "maxBody": func() int64 { return s.MaxBody },
+		"count": words.Count, "number": words.Number, "bytes": words.Size, "unseen": words.Unseen, "detail": words.Detail, "tried": words.Tried, "maxBody": func() int64 { return s.MaxBody },
 	}
 	base, err := template.New("base").Funcs(funcs).ParseFS(s.Files, "templates/base.html", "templates/parts.html")
 	if err != nil {
