@@ -137,7 +137,7 @@ func printHelp(_ context.Context, p command.Process, args config.Args) error {
 	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, "+
 		"behind InfluxDB's API.\n\nUsage: influxd [command] [flags]\n\nCommands:\n")
 	for _, c := range commands() {
-		fmt.Fprintf(p.Stdout, "  %-17s %s\n", c.Name, c.Summary)
+		fmt.Fprintf(p.Stdout, "  %-31s %s\n", c.Name, c.Summary)
 		writeFlags(p.Stdout, c.Flags)
 	}
 	fmt.Fprintln(p.Stdout)
