@@ -1,9 +1,11 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -64,6 +66,7 @@ func linearizable(t *testing.T, l kv2.Layout) {
 		for _, f := range fronts {
 			f.set(nil)
 		}
+		h.late.Wait()
 		for i := range stores { // and what is so in the end
 			h.look(t, i, stores[i])
 		}
@@ -91,6 +94,7 @@ type history struct {
 	stores []secret.Store
 	names  []string
 	clock  atomic.Int64
+	late   sync.WaitGroup // requests that arrive after their client has given up
 
 	mu     sync.Mutex
 	ops    []porcupine.Operation
@@ -169,7 +173,19 @@ func (h *history) lossy(w http.ResponseWriter, r *http.Request, vault http.Handl
 		arrives()
 		time.Sleep(rand.N(40 * time.Millisecond))
 		lose()
-	case 3:
+	case 3: // the request, which arrives all the same, later
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			lose()
+		}
+		late := r.Clone(context.Background())
+		late.Body = io.NopCloser(bytes.NewReader(body))
+		h.late.Go(func() {
+			time.Sleep(rand.N(80 * time.Millisecond))
+			vault.ServeHTTP(httptest.NewRecorder(), late)
+		})
+		lose()
+	case 4:
 		time.Sleep(rand.N(20 * time.Millisecond))
 		vault.ServeHTTP(w, r)
 	default:
