@@ -136,7 +136,7 @@ func testConcurrentSameKey(t *testing.T, s secret.Store) {
 // testConcurrentSetAndDelete mixes large and small changes of one organisation. Each writer owns its keys, so that
 // what must be there in the end is known.
 func testConcurrentSetAndDelete(t *testing.T, s secret.Store) {
-	const writers, rounds = 6, 4
+	const writers, rounds = 4, 2
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {

@@ -133,8 +133,10 @@ func (s *Store) seenAs(ctx context.Context, org id.ID, at kv2.Location, c *inten
 		if err != nil {
 			return m, false, err
 		}
-		if !ok && try < intent.Patience { // carried out meanwhile
-			return m, false, nil
+		if !ok { // carried out meanwhile, or else its journal is gone by somebody's hand
+			if now, err := s.log.State(ctx, org, at); err != nil || !now.Same(c) {
+				return m, false, err
+			}
 		}
 		if try == 1 {
 			s.log.FinishSoon(org)
