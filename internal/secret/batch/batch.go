@@ -9,6 +9,8 @@ package batch
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -148,19 +150,38 @@ func (q *Queue[T]) work(org id.ID) {
 		if batch == nil {
 			return
 		}
-		ctx, cancel := q.conf.Context()
-		if job := batch[0].job; job != nil {
-			err := job(ctx)
-			if q.conf.Told != nil {
-				err = q.conf.Told(err)
-			}
-			batch[0].Answer(err)
-		} else if left := q.conf.Write(ctx, org, batch); len(left) > 0 {
-			q.mu.Lock()
-			q.waiting[org] = slices.Concat(left, q.waiting[org])
-			q.mu.Unlock()
+		q.carryOut(org, batch)
+	}
+}
+
+// carryOut makes a batch. One that panics is answered with an error, which has where for the log: the server goes on, and so
+// do the organisation's other changes.
+func (q *Queue[T]) carryOut(org id.ID, batch []*Item[T]) {
+	ctx, cancel := q.conf.Context()
+	defer cancel()
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
 		}
-		cancel()
+		err := fmt.Errorf("a change of organisation %s panicked: %v\n%s", org, p, debug.Stack())
+		for _, it := range batch {
+			select {
+			case it.done <- err:
+			default: // it has its answer
+			}
+		}
+	}()
+	if job := batch[0].job; job != nil {
+		err := job(ctx)
+		if q.conf.Told != nil {
+			err = q.conf.Told(err)
+		}
+		batch[0].Answer(err)
+	} else if left := q.conf.Write(ctx, org, batch); len(left) > 0 {
+		q.mu.Lock()
+		q.waiting[org] = slices.Concat(left, q.waiting[org])
+		q.mu.Unlock()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -191,4 +192,30 @@ func TestWhileAnyWaits(t *testing.T) {
 			t.Error("it goes on while nobody waits")
 		}
 	})
+}
+
+// TestPanic answers a batch that panics with an error, and goes on with the next.
+func TestPanic(t *testing.T) {
+	q := New(Config[string]{
+		Write: func(_ context.Context, _ id.ID, batch []*Item[string]) []*Item[string] {
+			for _, c := range Changes(batch) {
+				if c == "bad" {
+					panic("a fault of ours")
+				}
+			}
+			Answer(batch, nil)
+			return nil
+		},
+		Context: func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) },
+		Closed:  errClosed,
+	})
+	defer q.Close()
+	for range 3 {
+		if err := q.Do(t.Context(), org, "bad"); err == nil || !strings.Contains(err.Error(), "a fault of ours") {
+			t.Errorf("a change that panics: %v", err)
+		}
+		if err := q.Do(t.Context(), org, "good"); err != nil {
+			t.Errorf("the next change: %v", err)
+		}
+	}
 }
