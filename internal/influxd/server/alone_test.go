@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"strongroom/internal/background"
 	"strongroom/internal/kv/bolt"
 )
 
@@ -18,7 +19,7 @@ func TestAloneLetsGo(t *testing.T) {
 	defer db.Close()
 	log := slog.New(slog.DiscardHandler)
 	begun := 0
-	keepOn(t.Context(), log, func(ctx context.Context) {
+	background.KeepOn(t.Context(), log, func(ctx context.Context) {
 		alone(ctx, db, log, "x", func(context.Context) {
 			if begun++; begun == 1 {
 				panic("for the test")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom/internal/background"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/listener"
@@ -69,7 +70,7 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	}
 	hangups, done := context.WithCancel(ctx)
 	defer done()
-	go keepOn(hangups, log, func(ctx context.Context) { s.reopenOn(ctx, p.Hangup) })
+	go background.KeepOn(hangups, log, func(ctx context.Context) { s.reopenOn(ctx, p.Hangup) })
 	tellSystemd(ctx, log, func(ctx context.Context) error {
 		_, err := s.identity.SetupAllowed(ctx)
 		return err

@@ -21,6 +21,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/audit/notes"
+	"strongroom/internal/background"
 	"strongroom/internal/barrier"
 	"strongroom/internal/clock"
 	"strongroom/internal/httpapi"
@@ -311,7 +312,7 @@ func (s *Server) closes(f func() error) { s.closers = append(s.closers, f) }
 func (s *Server) runs(ctx context.Context, f func(context.Context)) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { keepOn(ctx, s.log, f) })
+	wg.Go(func() { background.KeepOn(ctx, s.log, f) })
 	s.closes(func() error {
 		stop()
 		wg.Wait()

@@ -29,6 +29,7 @@ import (
 	"github.com/hashicorp/vault/api"
 	"golang.org/x/sync/errgroup"
 
+	"strongroom/internal/background"
 	"strongroom/internal/errs"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/secret/vault/breaker"
@@ -125,8 +126,9 @@ func (c *Conn) probeTime() time.Duration { return min(time.Second, c.Timeout/2) 
 
 // Run keeps the session, and looks after the files of certificates, until Close.
 func (c *Conn) Run() {
-	c.running.Go(func() { c.Session.Run(c.base) })
-	c.running.Go(func() { pemfile.Watch(c.base, c.wire.Files()...) })
+	keep := func(f func(context.Context)) { c.running.Go(func() { background.KeepOn(c.base, c.Log, f) }) }
+	keep(c.Session.Run)
+	keep(func(ctx context.Context) { pemfile.Watch(ctx, c.wire.Files()...) })
 }
 
 // Certificates are the states of the files of certificates that the connection has.

@@ -8,6 +8,8 @@ package flight
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"strongroom/internal/id"
@@ -86,11 +88,22 @@ func (g *Group[T]) Get(ctx context.Context, org id.ID) (T, error) {
 
 // known makes one, and tells an error for what it is.
 func (g *Group[T]) known(ctx context.Context, org id.ID) (T, error) {
-	v, err := g.make(ctx, org)
+	v, err := g.made(ctx, org)
 	if err != nil {
 		err = conn.Known(ctx, err)
 	}
 	return v, err
+}
+
+// made makes one. Where that panics, it is an error, which has where for the log: it goes on in the background as well, and
+// must not take the server down.
+func (g *Group[T]) made(ctx context.Context, org id.ID) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reading from Vault panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return g.make(ctx, org)
 }
 
 // join gives the organisation's next flight; nil where it is the caller's turn.

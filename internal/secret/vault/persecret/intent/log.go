@@ -30,6 +30,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"strongroom/internal/background"
 	"strongroom/internal/bounded"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -70,7 +71,7 @@ type Log struct {
 func New(c Config) *Log {
 	l := &Log{conn: c.Conn, places: c.Places, queue: c.Queue, forgetOne: c.Forget, forgetAll: c.ForgetAll,
 		states: states{known: bounded.New[id.ID, *State](maxKnown, nil)}}
-	l.running.Go(l.sweepNowAndThen)
+	l.running.Go(func() { background.KeepOn(c.Conn.Base(), c.Conn.Log, l.sweepNowAndThen) })
 	return l
 }
 

@@ -92,15 +92,15 @@ func (l *Log) watch(org id.ID) {
 }
 
 // sweepNowAndThen sweeps the organisations that this process has come to know.
-func (l *Log) sweepNowAndThen() {
+func (l *Log) sweepNowAndThen(ctx context.Context) {
 	tick := time.NewTicker(looks)
 	defer tick.Stop()
 	for {
 		select {
-		case <-l.conn.Base().Done():
+		case <-ctx.Done():
 			return
 		case <-tick.C:
-			l.SweepKnown(l.conn.Base(), time.Now())
+			l.SweepKnown(ctx, time.Now())
 		}
 	}
 }

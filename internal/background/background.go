@@ -1,4 +1,5 @@
-package server
+// Package background keeps what goes on in the background from taking the server down.
+package background
 
 import (
 	"context"
@@ -13,9 +14,9 @@ const (
 	longestPause = 5 * time.Minute
 )
 
-// keepOn does what goes on in the background until it ends by itself or ctx does. Where it panics, the log has where,
+// KeepOn does what goes on in the background until it ends by itself or ctx does. Where it panics, the log has where,
 // and it is begun again: it must not take those down who are being served.
-func keepOn(ctx context.Context, log *slog.Logger, f func(context.Context)) {
+func KeepOn(ctx context.Context, log *slog.Logger, f func(context.Context)) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		if !panics(ctx, log, f) || ctx.Err() != nil {
 			return
