@@ -134,8 +134,8 @@ func printHelp(_ context.Context, p command.Process, args config.Args) error {
 	if len(words) > 0 && words[0] != "run" {
 		return printCommandHelp(p, words)
 	}
-	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own or in Vault, "+
-		"behind InfluxDB's API.\n\nUsage: influxd [command] [flags]\n\nCommands:\n")
+	fmt.Fprint(p.Stdout, "influxd keeps the secrets of organisations, encrypted in a file of its own, in etcd or in "+
+		"Vault, behind InfluxDB's API and Vault's.\n\nUsage: influxd [command] [flags]\n\nCommands:\n")
 	for _, c := range commands() {
 		fmt.Fprintf(p.Stdout, "  %-31s %s\n", c.Name, c.Summary)
 		writeFlags(p.Stdout, c.Flags)
