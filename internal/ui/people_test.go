@@ -376,7 +376,7 @@ func TestPastes(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"influx secret exec --all",
-		s.url + "/api/v2/orgs/" + s.org.String() + "/secret-values'", "INFLUX_HOST='" + s.url} {
+		s.url + "/api/v2/orgs/" + s.org.String() + "/secret-values'", "INFLUX_HOST='" + s.url, "INFLUX_ORG_ID=" + s.org.String()} {
 		if !strings.Contains(agent, want) {
 			t.Errorf("nothing says %s", want)
 		}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,6 +126,32 @@ func TestCopiedCurlRuns(t *testing.T) {
 	}
 	if _, err := os.Stat("/tmp/hacked"); err == nil {
 		t.Error("a name ran as a command")
+	}
+}
+
+// TestPastesRun runs what a new token's page says to paste.
+func TestPastesRun(t *testing.T) {
+	b := openTab(t, startServer(t))
+	org := b.setUp()
+	b.add(org, "db/password", secretValue)
+	b.open(org + "/tokens/new")
+	b.typeIn("#description", "agent")
+	b.click("[name=use]")
+	b.click("main form .button")
+	b.see("Your new token")
+	token := js[string](b, "document.querySelector('.token code').textContent")
+	texts := js[[]string](b, "[...document.querySelectorAll('#pastes pre code')].map((c) => c.textContent)")
+	i := slices.IndexFunc(texts, func(s string) bool { return strings.HasPrefix(s, "curl ") })
+	if i < 0 || !strings.HasPrefix(texts[0], "read ") {
+		t.Fatalf("the page says to paste %q", texts)
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-c", texts[0]+"\n"+strings.Replace(texts[i], "curl ", "curl --silent --fail-with-body ", 1)+
+		"\necho \"$INFLUX_HOST $INFLUX_ORG_ID\"")
+	shell.Stdin = strings.NewReader(token + "\n")
+	out, err := shell.Output()
+	if err != nil || !strings.Contains(string(out), secretValue) ||
+		!strings.HasSuffix(string(out), b.srv.url+" "+strings.TrimPrefix(org, "/orgs/")+"\n") {
+		t.Errorf("what is pasted gives %q, %v", out, err)
 	}
 }
 

@@ -18,7 +18,7 @@ func pastes(v *visit.Visit, ps []access.Permission) []paste {
 		held.MaySome(access.Use, v.Org)
 	var all []paste
 	add := func(what, text string) {
-		text = strings.NewReplacer("ORIGIN", v.Origin(), "ORG", v.Org.String()).Replace(text)
+		text = strings.NewReplacer("<origin>", v.Origin(), "<org>", v.Org.String()).Replace(text)
 		all = append(all, paste{what, strings.TrimSpace(text)})
 	}
 	if read || write || use {
@@ -42,9 +42,9 @@ func pastes(v *visit.Visit, ps []access.Permission) []paste {
 const (
 	pasteFirst = `
 read -rsp 'Token: ' INFLUX_TOKEN
-export INFLUX_TOKEN INFLUX_HOST='ORIGIN' INFLUX_ORG_ID=ORG`
+export INFLUX_TOKEN INFLUX_HOST='<origin>' INFLUX_ORG_ID=<org>`
 	pasteExec   = "influx secret exec --all -- ./app"
-	pasteValues = `curl --header "Authorization: Token $INFLUX_TOKEN" 'ORIGIN/api/v2/orgs/ORG/secret-values'`
+	pasteValues = `curl --header "Authorization: Token $INFLUX_TOKEN" '<origin>/api/v2/orgs/<org>/secret-values'`
 	pasteList   = "influx secret list"
 	pasteSet    = "influx secret update --key NAME"
 
@@ -52,7 +52,7 @@ export INFLUX_TOKEN INFLUX_HOST='ORIGIN' INFLUX_ORG_ID=ORG`
 	pasteTelegraf = `
 [[secretstores.http]]
   id = "strongroom"
-  url = "ORIGIN/api/v2/orgs/ORG/secret-values"
+  url = "<origin>/api/v2/orgs/<org>/secret-values"
   token = "${STRONGROOM_TOKEN}"`
 	pasteExternal = `
 apiVersion: external-secrets.io/v1
@@ -62,7 +62,7 @@ metadata:
 spec:
   provider:
     webhook:
-      url: "ORIGIN/api/v2/orgs/ORG/secret-values/{{ .remoteRef.key }}"
+      url: "<origin>/api/v2/orgs/<org>/secret-values/{{ .remoteRef.key }}"
       headers:
         Authorization: "Bearer {{ .auth.token }}"
       result:
