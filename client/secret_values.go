@@ -49,9 +49,9 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// NextSecretSet waits until the values are not those of last any more, and gives the new ones. As long as the server cannot
-// be reached or is unavailable it goes on trying. It returns ctx's error, and the Error of any other refusal: CodeNotFound
-// where one of the secrets is not there any more.
+// NextSecretSet waits until the values are not those of last any more, and gives the new ones. As long as the server
+// cannot be reached or is unavailable it goes on trying. It returns ctx's error, and the Error of any other refusal:
+// CodeNotFound where one of the secrets is not there any more.
 func (c *Client) NextSecretSet(ctx context.Context, orgID string, last SecretSet, keys ...string) (SecretSet, error) {
 	pause := firstPause
 	for {
@@ -99,7 +99,8 @@ func (c *Client) secretSet(
 	}
 	var out map[string]string
 	set := SecretSet{}
-	r := call{method: http.MethodGet, path: api("orgs", orgID, "secret-values"), out: &out, query: url.Values{}, known: known, tag: &set.tag}
+	r := call{method: http.MethodGet, path: api("orgs", orgID, "secret-values"), out: &out, query: url.Values{},
+		known: known, tag: &set.tag}
 	if len(keys) > 0 {
 		r.query["key"] = keys
 	}

@@ -261,7 +261,8 @@ func TestExecSignal(t *testing.T) {
 	u := newUser(t, map[string]string{"tls/key": "first"})
 	out := filepath.Join(t.TempDir(), "out")
 	cmd := u.influx("secret", "exec", "--watch", "--signal", "HUP", "--file", "key=tls/key", "--", "sh", "-c",
-		`show() { cat "$SECRETS_DIRECTORY/key" >> `+out+`; echo >> `+out+`; }; trap show HUP; trap 'exit 0' TERM; show; `+
+		`show() { cat "$SECRETS_DIRECTORY/key" >> `+out+`; echo >> `+out+
+			`; }; trap show HUP; trap 'exit 0' TERM; show; `+
 			`while :; do sleep 0.05; done`)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -270,7 +271,9 @@ func TestExecSignal(t *testing.T) {
 	if err := u.admin.SetSecrets(t.Context(), u.org, map[string]string{"tls/key": "second"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the program has read it again", func() bool { return slices.Equal(lines(out), []string{"first", "second"}) })
+	eventually(t, "the program has read it again", func() bool {
+		return slices.Equal(lines(out), []string{"first", "second"})
+	})
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,8 @@ func (c *Config) dataSettings() group {
 		{name: "bolt-path", value: path(&c.BoltPath), def: "~/.strongroom/influxd.bolt",
 			help: "file with the server's data; made at the first start"},
 		{name: "new-data", value: yesNo(&c.NewData), def: "false",
-			help: "begin new data although the seal's key file or an audit log is there already; for a first start with " +
-				"a key that was put there, not for good, since a lost data file is then not noticed"},
+			help: "begin new data although the seal's key file or an audit log is there already; for a first " +
+				"start with a key that was put there, not for good, since a lost data file is then not noticed"},
 		{name: "seal-key-file", value: path(&c.SealKeyFile), def: "seal.key beside the file of --bolt-path",
 			help: "file with the key that opens the data; made at the first start, to be kept apart from " +
 				"backups of the data"},

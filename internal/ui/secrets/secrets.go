@@ -43,7 +43,9 @@ func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
 		KeepsDeleted: h.keepsDeleted(v.Org), ReadOnly: h.Store.About(v.Org).ReadOnly}
 	l.page(keys, pageNumber(q.Get("page")))
 	if v.Operator() {
-		l.Attention = slices.DeleteFunc(slices.Clone(h.Store.About(v.Org).Details), func(d secret.Detail) bool { return d.OK })
+		l.Attention = slices.DeleteFunc(slices.Clone(h.Store.About(v.Org).Details), func(d secret.Detail) bool {
+			return d.OK
+		})
 	}
 	return visit.Answer{Page: "secrets.html", Title: "Secrets", Data: l}, nil
 }

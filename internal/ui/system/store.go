@@ -35,8 +35,8 @@ var storeNames = map[string][2]string{
 // whatNext says what an operator does about a store that does not serve.
 var whatNext = map[string]string{
 	"bolt": "The server’s log says why. Values that are stored stay stored.",
-	"vault": "Look with “vault status” whether Vault runs and is unsealed, and with “vault token lookup” whether the token is good. " +
-		"This server goes on by itself as soon as Vault does; its log has the details.",
+	"vault": "Look with “vault status” whether Vault runs and is unsealed, and with “vault token lookup” whether the " +
+		"token is good. This server goes on by itself as soon as Vault does; its log has the details.",
 }
 
 // detail is a secret.Detail in words.
@@ -86,5 +86,6 @@ func (h *handlers) rotate(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Again(err)(h.storePage(v))
 	}
-	return visit.Answer{GoTo: "/store", Note: fmt.Sprintf("Term %d has begun. What older terms sealed is sealed anew in the background.", s.Term)}, nil
+	return visit.Answer{GoTo: "/store", Note: fmt.Sprintf("Term %d has begun. What older terms sealed is sealed anew "+
+		"in the background.", s.Term)}, nil
 }

@@ -39,8 +39,11 @@ type view struct {
 
 func (s *Server) parseTemplates() (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
-		"static": s.static.path, "date": func(t time.Time) string { return t.UTC().Format("2 January 2006") }, "ago": func(t time.Time) string { return words.Ago(t, s.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
-		"count": words.Count, "number": words.Number, "bytes": words.Size, "unseen": words.Unseen, "detail": words.Detail, "tried": words.Tried, "maxBody": func() int64 { return s.MaxBody },
+		"static": s.static.path, "date": func(t time.Time) string {
+			return t.UTC().Format("2 January 2006")
+		}, "ago": func(t time.Time) string { return words.Ago(t, s.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
+		"count": words.Count, "number": words.Number, "bytes": words.Size, "unseen": words.Unseen,
+		"detail": words.Detail, "tried": words.Tried, "maxBody": func() int64 { return s.MaxBody },
 	}
 	base, err := template.New("base").Funcs(funcs).ParseFS(s.Files, "templates/base.html", "templates/parts.html")
 	if err != nil {
@@ -105,8 +108,9 @@ func writeLiveError(w http.ResponseWriter, err error) {
 	setRetry(w.Header(), err)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(errs.CodeOf(err).Status())
-	b, _ := json.Marshal(map[string]string{"code": string(errs.CodeOf(err)), "message": errs.Message(err)}) // strings always encode
-	_, _ = w.Write(b)                                                                                       // the reader is gone where this fails
+	// strings always encode
+	b, _ := json.Marshal(map[string]string{"code": string(errs.CodeOf(err)), "message": errs.Message(err)})
+	_, _ = w.Write(b) // the reader is gone where this fails
 }
 
 // failure is the page of an error that has no page of its own.
@@ -136,7 +140,8 @@ func errorTitle(err error) string {
 }
 
 func (s *Server) show(v *Visit, a Answer, status int, refused string) {
-	d := view{Title: a.Title, Base: v.via.Base, Theme: v.Theme(), Error: refused, Section: section(a.Page, v.URL.Path), Version: s.Version, Now: s.Now(), Page: a.Data}
+	d := view{Title: a.Title, Base: v.via.Base, Theme: v.Theme(), Error: refused, Section: section(a.Page, v.URL.Path),
+		Version: s.Version, Now: s.Now(), Page: a.Data}
 	if v.Session != "" {
 		d.User, d.UserID, d.Operator = v.Caller.User, v.Caller.UserID.String(), v.Operator()
 		if v.Org.Valid() {
@@ -155,18 +160,20 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 	var b bytes.Buffer
 	if err := s.templates[a.Page].ExecuteTemplate(&b, "base", d); err != nil {
 		s.Logger.Error("a page could not be made", "request", v.ID, "page", a.Page, "error", err)
-		http.Error(v.w, "an internal error has occurred; the server's log has the details", http.StatusInternalServerError)
+		http.Error(v.w, "an internal error has occurred; the server's log has the details",
+			http.StatusInternalServerError)
 		return
 	}
 	page := below(b.Bytes(), v.via.Base)
 	if len(page) > heldPage && v.share.More(int64(len(page))) != nil {
 		v.w.Header().Set("Retry-After", "1")
-		http.Error(v.w, "too much is under way just now; load the page again in a moment", http.StatusServiceUnavailable)
+		http.Error(v.w, "too much is under way just now; load the page again in a moment",
+			http.StatusServiceUnavailable)
 		return
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	// A page whose address has no query and that tells of nothing just done repeats no text of the request. One that answers a
-	// form may hold a token.
+	// A page whose address has no query and that tells of nothing just done repeats no text of the request. One that
+	// answers a form may hold a token.
 	page = v.fit(page, v.Method == http.MethodGet && v.URL.RawQuery == "" && d.Note.Text == "")
 	v.w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	v.w.WriteHeader(status)
@@ -186,7 +193,8 @@ func (s *Server) send(v *Visit, b []byte) {
 	}
 	if len(b) > heldPage && v.share.More(int64(len(b))) != nil {
 		h.Set("Retry-After", "1")
-		http.Error(v.w, "too much is under way just now; load the page again in a moment", http.StatusServiceUnavailable)
+		http.Error(v.w, "too much is under way just now; load the page again in a moment",
+			http.StatusServiceUnavailable)
 		return
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
@@ -204,8 +212,8 @@ type note struct {
 // heldPage is from which size on a page, in bytes, counts for what the request holds while it is sent.
 const heldPage = 64 << 10
 
-// below has all links of a page lead to where the server is. The templates write them as from the root. What a page shows has
-// no quotation mark as such (html/template escapes it), so that nothing but an attribute looks like one.
+// below has all links of a page lead to where the server is. The templates write them as from the root. What a page
+// shows has no quotation mark as such (html/template escapes it), so that nothing but an attribute looks like one.
 func below(page []byte, base string) []byte {
 	if base == "" {
 		return page

@@ -20,7 +20,8 @@ import (
 const stopTime = 10 * time.Second
 
 var signals = map[string]os.Signal{
-	"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2,
+	"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "USR1": syscall.SIGUSR1,
+	"USR2": syscall.SIGUSR2,
 }
 
 func validSignal(name string) error {
@@ -35,14 +36,16 @@ func watchFlags(cmd *cli.Command, w wanted) error {
 	case cmd.IsSet("signal") && !cmd.Bool("watch"):
 		return usage.WithHint(cmd, "--signal is for --watch")
 	case cmd.IsSet("signal") && (len(w.env)+len(w.unnamed)+len(w.prefixes) > 0 || w.all):
-		return usage.WithHint(cmd, "--signal is for --file alone: the variables of a program that runs cannot be changed")
+		return usage.WithHint(cmd, "--signal is for --file alone: the variables of a program that runs "+
+			"cannot be changed")
 	}
 	return nil
 }
 
 // follow gives what the program is to have, each time that it changes. What keeps it from knowing is told once.
 func follow(
-	ctx context.Context, s *session.Session, orgID string, w wanted, taken func(string) bool, set client.SecretSet, now given,
+	ctx context.Context, s *session.Session, orgID string, w wanted, taken func(string) bool,
+	set client.SecretSet, now given,
 ) <-chan given {
 	changes := make(chan given)
 	go func() {
@@ -108,8 +111,8 @@ func (a *attendant) start(now given) (*launch.Running, error) {
 	return a.program.Start(environment(a.base, now.env, path))
 }
 
-// attend runs the program, passes signals on, and sees to it that it has what has changed. Where ctx has ended before, it is
-// not run.
+// attend runs the program, passes signals on, and sees to it that it has what has changed. Where ctx has ended
+// before, it is not run.
 func (a *attendant) attend(ctx context.Context, now given) error {
 	received, stop := launch.Signals()
 	defer stop()
@@ -134,7 +137,8 @@ func (a *attendant) attend(ctx context.Context, now given) error {
 			}
 		case sent := <-received:
 			// Of Ctrl-C the program may make something else than its end.
-			asked = asked || sent == syscall.SIGTERM || restarting && (sent == syscall.SIGINT || sent == syscall.SIGQUIT)
+			asked = asked || sent == syscall.SIGTERM ||
+				restarting && (sent == syscall.SIGINT || sent == syscall.SIGQUIT)
 			running.Pass(sent)
 		case now = <-a.changes:
 			if a.signal != nil {

@@ -52,10 +52,12 @@ A program that is not found ends with 127, one that cannot be run with 126.`,
 				Usage:       "The `folder` in memory in which the private folder is made",
 				DefaultText: "XDG_RUNTIME_DIR or /dev/shm",
 			},
-			&cli.BoolFlag{Name: "watch", Usage: "When one of the secrets changes, write the files and restart the program, or send it --signal"},
+			&cli.BoolFlag{Name: "watch", Usage: "When one of the secrets changes, write the files and restart the " +
+				"program, or send it --signal"},
 			&cli.StringFlag{
-				Name:      "signal",
-				Usage:     "With --watch: send the program this `signal` (HUP, INT, TERM, USR1 or USR2) instead, once the files are written",
+				Name: "signal",
+				Usage: "With --watch: send the program this `signal` (HUP, INT, TERM, USR1 or USR2) instead, " +
+					"once the files are written",
 				Validator: validSignal,
 			},
 			&cli.BoolFlag{Name: "disk", Usage: "Let the folder of --dir be on a disk"},
