@@ -26,9 +26,10 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestLinearizable has clients of two servers change and read the same few secrets, each server over a network that loses
-// requests and answers, and looks for an order, for each name, in which all that they were told is true: a change whose outcome
-// was not told may come at any time after its call, or never. It does so for a few seconds, and for STRONGROOM_SOAK on request.
+// TestLinearizable has clients of two servers change and read the same few secrets, each server over a network that
+// loses requests and answers, and looks for an order, for each name, in which all that they were told is true: a change
+// whose outcome was not told may come at any time after its call, or never. It does so for a few seconds, and for
+// STRONGROOM_SOAK on request.
 func TestLinearizable(t *testing.T) { eachLayout(t, linearizable) }
 
 func linearizable(t *testing.T, l kv2.Layout) {
@@ -45,7 +46,8 @@ func linearizable(t *testing.T, l kv2.Layout) {
 	var fronts []*front
 	for retries := range 2 {
 		f := newFront(t, v)
-		s, _ := open(t, v, Config{Address: f.URL, Place: p, MaxRetries: new(2 * retries), ClientTimeout: new(5 * time.Second)})
+		conf := Config{Address: f.URL, Place: p, MaxRetries: new(2 * retries), ClientTimeout: new(5 * time.Second)}
+		s, _ := open(t, v, conf)
 		stores, fronts = append(stores, s), append(fronts, f)
 	}
 	var told, unsure, undecided int
@@ -79,13 +81,15 @@ func linearizable(t *testing.T, l kv2.Layout) {
 			if err == nil {
 				err = errors.Join(porcupine.Visualize(oneSecret, info, shown), shown.Close())
 			}
-			t.Fatalf("round %d: there is no order in which what was told is true; it is drawn in %s (%v)", round, shown.Name(), err)
+			t.Fatalf("round %d: there is no order in which what was told is true; it is drawn in %s (%v)",
+				round, shown.Name(), err)
 		}
 	}
 	if told == 0 || unsure == 0 {
 		t.Errorf("%d operations and %d without an outcome: nothing was lost", told, unsure)
 	}
-	t.Logf("%d operations, %d without an outcome; of their histories %d were too long to be judged", told, unsure, undecided)
+	t.Logf("%d operations, %d without an outcome; of their histories %d were too long to be judged",
+		told, unsure, undecided)
 }
 
 // history is what the clients have done and been told.
@@ -141,7 +145,8 @@ var oneSecret = porcupine.Model{
 		case a.lists:
 			return o.there == (now != ""), now
 		}
-		holds := (a.only != secret.IfNew || now == "") && (a.only != secret.IfExisting || now != "") && (a.was == nil || *a.was == now)
+		holds := (a.only != secret.IfNew || now == "") && (a.only != secret.IfExisting || now != "") &&
+			(a.was == nil || *a.was == now)
 		switch {
 		case o.refused:
 			return !holds, now

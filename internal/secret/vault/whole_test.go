@@ -12,8 +12,8 @@ import (
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
-// TestNeverHalf has a reader who always comes as a change of two secrets is half carried out, and whose question for its journal
-// is answered when it is over and the next is half carried out: however often that is, he sees no change by half.
+// TestNeverHalf has a reader who always comes as a change of two secrets is half carried out, and whose question for its
+// journal is answered when it is over and the next is half carried out: however often that is, he sees no change by half.
 func TestNeverHalf(t *testing.T) {
 	v := vaulttest.Shared(t)
 	p := Place{Mount: v.MountKV(t), Layout: kv2.LayoutSecret}
