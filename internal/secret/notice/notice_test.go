@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,16 +17,25 @@ import (
 // However many watch, each change is looked at once; an error leaves what was known; the last to leave ends it.
 func TestHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		value, looks, failing := "first", 0, error(nil)
-		changes, listeners := make(chan struct{}), 0
+		become := func(v string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			value, failing = v, err
+		}
+		changes := make(chan struct{})
+		var listeners atomic.Int32
 		h := New(Config[string]{
 			Look: func(context.Context, id.ID) (string, error) {
+				mu.Lock()
+				defer mu.Unlock()
 				looks++
 				return value, failing
 			},
 			Changes: func(ctx context.Context, _ id.ID, tell func()) error {
-				listeners++
-				defer func() { listeners-- }()
+				listeners.Add(1)
+				defer listeners.Add(-1)
 				for {
 					select {
 					case <-changes:
@@ -57,21 +68,25 @@ func TestHub(t *testing.T) {
 			return changed
 		}
 		changed := see("first")
-		value = "second"
+		become("second", nil)
+		mu.Lock()
 		before := looks
+		mu.Unlock()
 		changes <- struct{}{}
 		<-changed
 		changed = see("second")
+		mu.Lock()
 		if looks != before+1 {
 			t.Errorf("%d looks at one change", looks-before)
 		}
-		failing = errors.New("away")
+		mu.Unlock()
+		become("second", errors.New("away"))
 		changes <- struct{}{}
 		see("second")
-		value, failing = "third", nil
+		become("third", nil)
 		<-changed
 		changed = see("third")
-		failing = errs.New(errs.NotFound, "organization not found")
+		become("", errs.New(errs.NotFound, "organization not found"))
 		changes <- struct{}{}
 		<-changed
 		if _, _, _, err := members[0].State(); !errs.Is(err, errs.NotFound) {
@@ -82,8 +97,8 @@ func TestHub(t *testing.T) {
 			m.Leave()
 		}
 		synctest.Wait()
-		if h.Watchers() != 0 || listeners != 0 || len(h.topics)+len(h.callers) != 0 {
-			t.Errorf("%d watchers, %d listeners, %d topics, %d callers are left", h.Watchers(), listeners,
+		if h.Watchers() != 0 || listeners.Load() != 0 || len(h.topics)+len(h.callers) != 0 {
+			t.Errorf("%d watchers, %d listeners, %d topics, %d callers are left", h.Watchers(), listeners.Load(),
 				len(h.topics), len(h.callers))
 		}
 	})
