@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -103,4 +104,64 @@ func lostToAnother(t *testing.T, l kv2.Layout) {
 			t.Errorf("what was never sent: %v", err)
 		}
 	})
+}
+
+// TestDoneOnce loses the answers to what has no check-and-set. It is done once, also where the client would send it
+// again: it is seen to be so, or another has done otherwise since, which stays.
+func TestDoneOnce(t *testing.T) {
+	v := vaulttest.Shared(t)
+	for _, other := range []bool{false, true} {
+		t.Run(fmt.Sprint("another ", other), func(t *testing.T) {
+			f := newFront(t, v)
+			p := Place{Mount: v.MountKV(t), Layout: kv2.LayoutSecret}
+			s, _ := open(t, v, Config{Address: f.URL, Place: p})
+			apply(t, s, set("k", "1"))
+			apply(t, s, set("k", "2"))
+			entry := org.String() + "/k"
+			for name, tt := range map[string]struct {
+				do   func() error
+				undo func()
+				kept func() bool // what another has done
+			}{
+				"description": {
+					func() error { return s.Describe(t.Context(), org, "k", secret.Description{Text: "ours"}) },
+					func() {
+						theirs := map[string]any{"custom_metadata": map[string]string{"strongroom_description": "theirs"}}
+						v.Do(t, "PUT", p.Mount+"/metadata/"+entry, theirs)
+					},
+					func() bool {
+						i, err := s.Info(t.Context(), org, "k")
+						return err == nil && i.Description.Text == "theirs"
+					},
+				},
+				"deletion of a version": {
+					func() error {
+						return errOf(s.Mark(t.Context(), org, "k", secret.DeleteVersion, []int{1}, "ann"))
+					},
+					func() { v.Do(t, "PUT", p.Mount+"/undelete/"+entry, map[string]any{"versions": []int{1}}) },
+					func() bool { _, err := s.ReadVersion(t.Context(), org, "k", 1); return err == nil },
+				},
+			} {
+				var lost atomic.Bool
+				f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+					if !isWrite(r) || !lost.CompareAndSwap(false, true) {
+						vault.ServeHTTP(w, r)
+						return
+					}
+					vault.ServeHTTP(httptest.NewRecorder(), r.Clone(context.WithoutCancel(r.Context())))
+					if other {
+						tt.undo()
+					}
+					panic(http.ErrAbortHandler)
+				})
+				err := tt.do()
+				switch {
+				case !other && err != nil:
+					t.Errorf("%s: %v", name, err)
+				case other && (!errs.Is(err, errs.Unavailable) || !tt.kept()):
+					t.Errorf("%s: %v, and what another did since stays: %v", name, err, tt.kept())
+				}
+			}
+		})
+	}
 }
