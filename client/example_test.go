@@ -34,3 +34,19 @@ func Example() {
 	}
 	fmt.Println(keys)
 }
+
+// Uses a secret, and takes each new value of it. The token is one that may use secrets.
+func ExampleClient_NextSecretSet() {
+	ctx, orgID := context.Background(), os.Getenv("INFLUX_ORG_ID")
+	c, err := client.New(client.Config{Host: "http://localhost:9999", Token: os.Getenv("INFLUX_TOKEN")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	set, err := c.SecretSet(ctx, orgID, "db/password")
+	for ; err == nil; set, err = c.NextSecretSet(ctx, orgID, set, "db/password") {
+		connect(set.Values["db/password"].Reveal())
+	}
+	log.Fatal(err)
+}
+
+func connect(string) {}
