@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -14,10 +13,10 @@ import (
 )
 
 // placesOf is where secrets are, as far as that depends on organisations' names.
-type placesOf struct {
-	Places
-	mu sync.Mutex // held while an organisation comes to a place
-}
+type placesOf struct{ Places }
+
+// comes is held while an organisation comes to a place, by one server of all.
+const comes = "places"
 
 func (p *placesOf) named(org id.ID) bool { return p.Places != nil && p.Named(org) }
 
@@ -29,7 +28,10 @@ func (s *Service) come(ctx context.Context, org id.ID, name string) (leave func(
 	if !s.places.routed() {
 		return func() {}, nil
 	}
-	s.places.mu.Lock()
+	_, leave, err = s.kv.Hold(ctx, comes)
+	if err != nil {
+		return nil, kv.Coded(err)
+	}
 	err = record.Scan(ctx, s.kv, "org/", "", func(r kv.Record) (bool, error) {
 		o, err := record.Decode[identity.Org](r)
 		if err == nil && o.ID != org && s.places.Meet(org, name, o.ID, o.Name) {
@@ -40,10 +42,10 @@ func (s *Service) come(ctx context.Context, org id.ID, name string) (leave func(
 		return err == nil, err
 	})
 	if err != nil {
-		s.places.mu.Unlock()
+		leave()
 		return nil, err
 	}
-	return s.places.mu.Unlock, nil
+	return leave, nil
 }
 
 // CheckPlaces refuses settings by which the secrets of two of the organisations are in one place.
