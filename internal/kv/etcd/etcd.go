@@ -63,6 +63,7 @@ type Store struct {
 	data   string // what the keys of records begin with
 	names  string // those of holds
 	turns  turns
+	gets   gets
 
 	mu      sync.RWMutex // held for reading while a call begins, for writing by Close
 	closed  bool
@@ -130,11 +131,18 @@ func (s *Store) begin(ctx context.Context) (context.Context, func(), error) {
 // read does a read until it has an answer. The first tries are short: where a member stands still, the next answers. The last
 // one takes what time is left, for an answer that is large.
 func (s *Store) read(ctx context.Context, op string, do func(context.Context) error) error {
-	bounded, done, err := s.begin(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer leave()
+	return s.ask(ctx, op, do)
+}
+
+// ask is read for a call that has begun.
+func (s *Store) ask(ctx context.Context, op string, do func(context.Context) error) (err error) {
+	bounded, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
 	start := time.Now()
 	for n := range readTries {
 		each := readTry
@@ -152,27 +160,6 @@ func (s *Store) read(ctx context.Context, op string, do func(context.Context) er
 	err = s.outcome(ctx, err)
 	s.metrics.observe(op, start, err)
 	return err
-}
-
-// Get returns one record.
-func (s *Store) Get(ctx context.Context, key string) (rec kv.Record, err error) {
-	if key == "" || len(key) > kv.MaxKey { // what no record has; etcd would refuse to look for it
-		if err := ctx.Err(); err != nil {
-			return kv.Record{}, err
-		}
-		return kv.Record{}, kv.ErrNotFound
-	}
-	err = s.read(ctx, "get", func(ctx context.Context) error {
-		res, err := s.client.Get(ctx, s.data+key)
-		if err == nil && len(res.Kvs) == 0 {
-			return kv.ErrNotFound
-		}
-		if err == nil {
-			rec = s.record(res.Kvs[0])
-		}
-		return err
-	})
-	return rec, err
 }
 
 // List returns one page of the records whose keys begin with prefix.

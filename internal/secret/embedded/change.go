@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ const carryTime = time.Minute
 // change is one that waits in the queue: how it is planned, and what it has come to once it is made.
 type change struct {
 	plan    func(*plan) error
+	names   []string // of secrets that it reads, as far as they are known before
 	outcome secret.Outcome
 }
 
@@ -45,12 +47,13 @@ func (s *Store) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.O
 		return secret.Outcome{}, ctx.Err()
 	}
 	at := s.now()
-	return s.submit(ctx, org, func(p *plan) error { return p.apply(c, at) })
+	names := slices.AppendSeq(slices.Clone(c.Delete), maps.Keys(c.Set))
+	return s.submit(ctx, org, func(p *plan) error { return p.apply(c, at) }, names...)
 }
 
 // submit has a change planned and made in its turn.
-func (s *Store) submit(ctx context.Context, org id.ID, plan func(*plan) error) (secret.Outcome, error) {
-	c := &change{plan: plan}
+func (s *Store) submit(ctx context.Context, org id.ID, plan func(*plan) error, names ...string) (secret.Outcome, error) {
+	c := &change{plan: plan, names: names}
 	if err := s.queue.Do(ctx, org, c); err != nil {
 		return secret.Outcome{}, err
 	}
@@ -99,6 +102,11 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		fence := s.ring.Fence()
 		was := append([]kv.Cond{{Key: records.Head(org), Rev: at.rev}}, fence...)
 		p := &plan{s: s, ctx: ctx, org: org, names: s.ring.Names(), records: commitlog.Records{}, head: at.Head}
+		if s.far {
+			if p.ahead, err = s.readAhead(ctx, org, p.names, changes); err != nil {
+				return len(changes), err
+			}
+		}
 		planned := 0
 		for _, c := range changes {
 			before := p.begin()
@@ -143,6 +151,7 @@ type plan struct {
 	records commitlog.Records
 	size    int // how much they take in a transaction, in bytes
 	undo    []before
+	ahead   map[string][]byte // what was read before it is asked for; nil for what is not there
 
 	// Of the change that is being planned:
 	changed  time.Time      // when it sets a value or deletes or brings back a secret; zero where it does not
@@ -209,11 +218,16 @@ func (p *plan) fits() bool {
 	return len(p.records) <= commitlog.MaxRecords && p.size <= commitlog.MaxBytes
 }
 
-func (p *plan) read(key string) ([]byte, error) { return p.s.read(p.ctx, p.records, key) }
-
-func (p *plan) find(at places, kind records.Kind) (found, error) {
-	return p.s.find(p.ctx, p.records, at, kind)
+func (p *plan) read(key string) ([]byte, error) {
+	if _, planned := p.records[key]; !planned {
+		if value, ok := p.ahead[key]; ok {
+			return value, nil
+		}
+	}
+	return p.s.read(p.ctx, p.records, key)
 }
+
+func (p *plan) find(at places, kind records.Kind) (found, error) { return find(at, kind, p.read) }
 
 func (p *plan) at(name string) (places, error) { return p.s.places(p.org, name, p.names) }
 
@@ -281,17 +295,21 @@ type found struct {
 	sealed []byte
 }
 
-// find looks for a record of a secret over a pending change: first where it may still be, which it only ever leaves for
-// where it is put now.
+// find looks for a record of a secret over a pending change.
 func (s *Store) find(ctx context.Context, over commitlog.Records, at places, kind records.Kind) (found, error) {
+	return find(at, kind, func(key string) ([]byte, error) { return s.read(ctx, over, key) })
+}
+
+// find looks for a record of a secret: first where it may still be, which it only ever leaves for where it is put now.
+func find(at places, kind records.Kind, read func(key string) ([]byte, error)) (found, error) {
 	if at.was != nil {
 		slot := at.was.Slot(kind)
-		if sealed, err := s.read(ctx, over, slot.Key); err != nil || sealed != nil {
+		if sealed, err := read(slot.Key); err != nil || sealed != nil {
 			return found{slot.As, sealed}, err
 		}
 	}
 	slot := at.now.Slot(kind)
-	sealed, err := s.read(ctx, over, slot.Key)
+	sealed, err := read(slot.Key)
 	return found{slot.As, sealed}, err
 }
 

@@ -108,7 +108,9 @@ func TestSuite(t *testing.T) {
 				db, key := openKV(t), keyFile(t)
 				s := newStore(t, db, key)
 				f.begin(t, s)
-				return s, newStore(t, db, key)
+				other := newStore(t, db, key)
+				s.far, other.far = true, true // as where there are two servers
+				return s, other
 			})
 		})
 	}
@@ -127,7 +129,7 @@ func TestSuiteSmallPages(t *testing.T) {
 			secrettest.Test(t, func(t *testing.T) secret.Store {
 				s := newStore(t, openKV(t), keyFile(t))
 				f.begin(t, s)
-				s.page = 150
+				s.page, s.far = 150, true
 				return s
 			})
 		})

@@ -43,6 +43,8 @@ type Config struct {
 	// History is how many versions of a secret are kept, the current one included. With 0, there is none but that one,
 	// and what is deleted is gone at once.
 	History int
+	// Far says that each read of the engine is a way over the network: what a change reads is asked for at the same time.
+	Far bool
 	// Now gives the time of a change; nil is the wall clock.
 	Now func() time.Time
 }
@@ -54,6 +56,7 @@ type Store struct {
 	log     *commitlog.Log
 	now     func() time.Time
 	history int
+	far     bool
 	page    int // namesPage; a test makes it small
 	lists   cache
 	made    made
@@ -69,7 +72,7 @@ func New(cfg Config) *Store {
 		cfg.Now = time.Now
 	}
 	s := &Store{kv: cfg.KV, ring: cfg.Keyring, log: commitlog.New(cfg.KV, cfg.Keyring), now: cfg.Now,
-		history: cfg.History, page: namesPage, lists: newCache(maxCached)}
+		history: cfg.History, far: cfg.Far, page: namesPage, lists: newCache(maxCached)}
 	s.queue = s.newQueue()
 	return s
 }
