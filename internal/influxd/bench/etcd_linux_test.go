@@ -11,11 +11,12 @@ import (
 	"strongroom/internal/kv/etcd/etcdtest"
 )
 
-// etcdOps is how many records a change of one secret puts: its value, its history, its name and the organisation's head.
+// etcdOps is how many records a change of one secret puts: its value, its history, its name and the organisation's
+// head.
 const etcdOps = 4
 
-// transactions is a side whose clients do transactions of etcd, of as many operations as a change of one secret has, each of
-// records of its own.
+// transactions is a side whose clients do transactions of etcd, of as many operations as a change of one secret has,
+// each of records of its own.
 func transactions(b *testing.B, c *etcdtest.Cluster, clients int) side {
 	b.Helper()
 	s, err := etcd.Open(b.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: etcdtest.Prefix(b)})
@@ -40,8 +41,8 @@ func transactions(b *testing.B, c *etcdtest.Cluster, clients int) side {
 	return all
 }
 
-// BenchmarkEtcd measures a server over three members of etcd beside the same over a bbolt file, and its changes beside direct
-// transactions of etcd. All are on one machine: a network would be one more time for each round trip.
+// BenchmarkEtcd measures a server over three members of etcd beside the same over a bbolt file, and its changes beside
+// direct transactions of etcd. All are on one machine: a network would be one more time for each round trip.
 func BenchmarkEtcd(b *testing.B) {
 	c := etcdtest.Start(b, 3)
 	keys := b.TempDir()

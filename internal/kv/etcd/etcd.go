@@ -7,9 +7,9 @@
 //	<prefix>hold/<name>/…  who holds a name (Hold)
 //	<prefix>turn/<n>       the turns by which a transaction that is sent again is carried out once (Once)
 //
-// Reads are linearizable. A read that one member does not answer in time is sent again, to the next; a transaction is sent
-// once by Txn, for nobody can know whether one without an answer was carried out, and as often as needed by Once. Errors name
-// no address.
+// Reads are linearizable. A read that one member does not answer in time is sent again, to the next; a transaction is
+// sent once by Txn, for nobody can know whether one without an answer was carried out, and as often as needed by Once.
+// Errors name no address.
 package etcd
 
 import (
@@ -33,8 +33,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// The bounds of one call. A member that does not answer a read within readTry has another ask; what nobody answers within
-// callTime is unavailable.
+// The bounds of one call. A member that does not answer a read within readTry has another ask; what nobody answers
+// within callTime is unavailable.
 const (
 	readTry   = 1 * time.Second
 	readTries = 3
@@ -75,8 +75,8 @@ type Store struct {
 
 var _ kv.Store = (*Store)(nil)
 
-// Open connects to the cluster and reads from it once. It returns kv.ErrUnavailable where no member answers, and an error
-// that says what is wrong where the cluster refuses the caller.
+// Open connects to the cluster and reads from it once. It returns kv.ErrUnavailable where no member answers, and an
+// error that says what is wrong where the cluster refuses the caller.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of etcd is given")
@@ -128,8 +128,8 @@ func (s *Store) begin(ctx context.Context) (context.Context, func(), error) {
 	return bounded, func() { cancel(); leave() }, nil
 }
 
-// read does a read until it has an answer. The first tries are short: where a member stands still, the next answers. The last
-// one takes what time is left, for an answer that is large.
+// read does a read until it has an answer. The first tries are short: where a member stands still, the next answers.
+// The last one takes what time is left, for an answer that is large.
 func (s *Store) read(ctx context.Context, op string, do func(context.Context) error) error {
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -198,8 +198,8 @@ func (s *Store) record(r *mvccpb.KeyValue) kv.Record {
 	return kv.Record{Key: string(r.Key[len(s.data):]), Value: value, Rev: r.ModRevision}
 }
 
-// Txn carries out a transaction. One whose conditions were found not to hold, or that etcd refused, was not carried out;
-// after any other error that is not known.
+// Txn carries out a transaction. One whose conditions were found not to hold, or that etcd refused, was not carried
+// out; after any other error that is not known.
 func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
 	if err := kv.Validate(conds, ops); err != nil {
 		if ended := ctx.Err(); ended != nil {
@@ -236,7 +236,8 @@ func (s *Store) form(conds []kv.Cond, ops []kv.Op) ([]clientv3.Cmp, []clientv3.O
 }
 
 // send sends a transaction once. With kv.ErrConflict it gives what the otherwise operations answered.
-func (s *Store) send(ctx context.Context, op string, ifs []clientv3.Cmp, then []clientv3.Op, otherwise ...clientv3.Op) (*clientv3.TxnResponse, error) {
+func (s *Store) send(ctx context.Context, op string, ifs []clientv3.Cmp, then []clientv3.Op,
+	otherwise ...clientv3.Op) (*clientv3.TxnResponse, error) {
 	bounded, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -281,8 +282,8 @@ func (s *Store) outcome(ctx context.Context, err error) error {
 	return fault(ctx, err)
 }
 
-// fault makes of etcd's error one of package kv's. It keeps what etcd said where that is etcd's own words, and nothing of
-// what the network's errors say, which name addresses.
+// fault makes of etcd's error one of package kv's. It keeps what etcd said where that is etcd's own words, and nothing
+// of what the network's errors say, which name addresses.
 func fault(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended

@@ -17,9 +17,10 @@ const (
 	aheadReads = 64
 )
 
-// readAhead reads at the same time what the changes will ask for one by one, from an engine for which each is a way over the
-// network. Like all that a plan reads it counts only if the head is then as it was before.
-func (s *Store) readAhead(ctx context.Context, org id.ID, names keyring.Names, changes []*change) (map[string][]byte, error) {
+// readAhead reads at the same time what the changes will ask for one by one, from an engine for which each is a way
+// over the network. Like all that a plan reads it counts only if the head is then as it was before.
+func (s *Store) readAhead(ctx context.Context, org id.ID, names keyring.Names, changes []*change) (
+	map[string][]byte, error) {
 	var keys []string
 	asked := make(map[string]bool)
 	secrets := 0

@@ -33,7 +33,8 @@ func TestReadAhead(t *testing.T) {
 		s := newStore(t, engine, keyFile(t))
 		s.far = far
 		engine.most.Store(0)
-		change := secret.Change{Set: map[string]secret.Value{"a": secret.NewValue([]byte("1")), "b": secret.NewValue([]byte("2"))}}
+		change := secret.Change{Set: map[string]secret.Value{"a": secret.NewValue([]byte("1")),
+			"b": secret.NewValue([]byte("2"))}}
 		if _, err := s.Apply(t.Context(), id.ID(1), change); err != nil {
 			t.Fatal(err)
 		}
