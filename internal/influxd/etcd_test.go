@@ -320,3 +320,21 @@ func TestEtcdFull(t *testing.T) {
 		}
 	}
 }
+
+// TestStartsBeforeEtcd starts a server whose etcd is not there: it waits, as long as it is told to, and then says so.
+func TestStartsBeforeEtcd(t *testing.T) {
+	c := etcdtest.Start(t, 1)
+	c.Members[0].Kill()
+	dir := t.TempDir()
+	if _, err := launch(t, dir, onEtcd(c, dir, "x/", "--etcd-wait=0")...); err == nil || !strings.Contains(err.Error(), "start etcd, or correct --etcd-endpoints") {
+		t.Errorf("without etcd, and without waiting: %v", err)
+	}
+	begun := make(chan struct{})
+	go func() {
+		close(begun)
+		c.Members[0].Restart(t)
+	}()
+	<-begun
+	r := start(t, dir, onEtcd(c, dir, "x/", "--etcd-wait=5m")...)
+	r.onboard(t)
+}

@@ -14,7 +14,7 @@ type Etcd struct {
 	Prefix                 string
 	CACert, Cert, Key      string
 	Username, PasswordFile string
-	Stale                  time.Duration
+	Wait, Stale            time.Duration
 	ServerName             string
 }
 
@@ -35,6 +35,8 @@ func (c *Config) etcdSettings() group {
 			help: "user of etcd, where it asks for one"},
 		{name: "etcd-password-file", value: path(&e.PasswordFile),
 			help: "file with that user's password"},
+		{name: "etcd-wait", value: duration(&e.Wait), def: "30s",
+			help: "how long a start waits for an etcd that cannot be reached or has no leader"},
 		{name: "store-stale", value: duration(&e.Stale), def: "10s",
 			help: "how long users and tokens are believed from memory when etcd does not say that they are as " +
 				"they were; 0 to ask it at each request"},

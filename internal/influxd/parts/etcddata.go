@@ -90,7 +90,7 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 			followers = append(followers, own)
 		}
 	}
-	store, err := etcd.Open(ctx, c)
+	store, err := awaitEtcd(ctx, c, e.Wait, log)
 	if errors.Is(err, kv.ErrUnavailable) {
 		return nil, fmt.Errorf("%w; start etcd, or correct --etcd-endpoints", err)
 	}
@@ -124,6 +124,25 @@ func (d *etcdData) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64
 
 // Settled says so to kv.Settled.
 func (d *etcdData) Settled() {}
+
+// awaitEtcd opens the cluster, and waits for one that is not there yet: machines start in any order.
+func awaitEtcd(ctx context.Context, c etcd.Config, wait time.Duration, log *slog.Logger) (*etcd.Store, error) {
+	end := time.Now().Add(wait)
+	for told := false; ; told = true {
+		store, err := etcd.Open(ctx, c)
+		if !errors.Is(err, kv.ErrUnavailable) || !time.Now().Before(end) {
+			return store, err
+		}
+		if !told {
+			log.Warn("etcd does not serve yet; the start waits for it", "wait", wait.String(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(min(probeEvery, time.Until(end))):
+		}
+	}
+}
 
 // probe asks etcd now and then whether it serves.
 func (d *etcdData) probe(ctx context.Context) {
