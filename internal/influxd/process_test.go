@@ -49,8 +49,8 @@ func TestCommands(t *testing.T) {
 		want []string
 	}{
 		{[]string{"version"}, []string{"Strongroom dev (git: unknown) build_date: unknown\n"}},
-		{[]string{"help"}, []string{"Usage: influxd [command] [flags]", "  print-config      show",
-			"  secrets relayout  convert", "--passphrase-file PATH      file", "--http-bind-address HOST:PORT"}},
+		{[]string{"help"}, []string{"Usage: influxd [command] [flags]", " show every setting, its value and where it comes from",
+			"  secrets relayout ", "--passphrase-file PATH      file", "--http-bind-address HOST:PORT"}},
 		{[]string{"run", "--help"}, []string{"Usage: influxd [command] [flags]"}},
 		{[]string{"-h"}, []string{"Usage: influxd [command] [flags]"}},
 		{[]string{"print-config", "--secret-store", "vault"},

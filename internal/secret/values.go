@@ -33,11 +33,11 @@ func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID, keys 
 	return snap.Values(), err
 }
 
-// Values returns the values of the snapshot's secrets.
+// Values returns the values of the snapshot's secrets as texts, which is what all but Vault's API give out.
 func (s Snapshot) Values() map[string]Value {
 	values := make(map[string]Value, len(s.Secrets))
 	for k, got := range s.Secrets {
-		values[k] = got.Value
+		values[k] = got.Value.Shown()
 	}
 	return values
 }

@@ -145,8 +145,9 @@ func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 		return nil, c.WhileAsking(ctx, "auth/token/lookup-self", err)
 	}
 	ttl, _ := info.TokenTTL()
-	if c.uses = c.usesWarning(info); c.uses != "" {
-		c.Log.Warn(c.uses)
+	uses := c.usesWarning(info)
+	if c.uses.Store(&uses); uses != "" {
+		c.Log.Warn(uses)
 	}
 	if renewable, _ := info.TokenIsRenewable(); ttl > 0 && !renewable && !c.Session.Lasting() {
 		c.Log.Warn("Vault's token ends and cannot be renewed; give the server one that does not, --vault-token-file, "+
@@ -156,7 +157,12 @@ func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 }
 
 // UsesWarning is what CheckToken has found to say of a token that ends after a number of uses; "" where it does not.
-func (c *Conn) UsesWarning() string { return c.uses }
+func (c *Conn) UsesWarning() string {
+	if uses := c.uses.Load(); uses != nil {
+		return *uses
+	}
+	return ""
+}
 
 // usesWarning says what a token means that ends after a number of uses; "" for one that does not.
 func (c *Conn) usesWarning(info *api.Secret) string {

@@ -83,9 +83,9 @@ type Conn struct {
 	Timeout time.Duration // of an operation
 	Log     *slog.Logger
 
-	wire    *wire.Wire  // the client's
-	denied  atomic.Bool // the last request for data
-	uses    string      // see UsesWarning
+	wire    *wire.Wire             // the client's
+	denied  atomic.Bool            // the last request for data
+	uses    atomic.Pointer[string] // see UsesWarning
 	reports reports
 	breaker *breaker.Breaker
 	metrics metrics
