@@ -24,7 +24,7 @@ func Command(p *session.Process) *cli.Command {
 		Usage: "Secret management commands",
 		Commands: append([]*cli.Command{
 			listCmd(p), showCmd(p), historyCmd(p),
-			updateCmd(p), generateCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
+			updateCmd(p), generateCmd(p), importCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
 		}, use.Commands(p)...),
 	}
 }

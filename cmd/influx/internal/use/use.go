@@ -19,7 +19,7 @@ import (
 
 // Commands are those of influx secret.
 func Commands(p *session.Process) []*cli.Command {
-	return []*cli.Command{getCmd(p), execCmd(p)}
+	return []*cli.Command{getCmd(p), execCmd(p), exportCmd(p)}
 }
 
 func getCmd(p *session.Process) *cli.Command {
