@@ -329,12 +329,10 @@ func TestStartsBeforeEtcd(t *testing.T) {
 	if _, err := launch(t, dir, onEtcd(c, dir, "x/", "--etcd-wait=0")...); err == nil || !strings.Contains(err.Error(), "start etcd, or correct --etcd-endpoints") {
 		t.Errorf("without etcd, and without waiting: %v", err)
 	}
-	begun := make(chan struct{})
-	go func() {
-		close(begun)
-		c.Members[0].Restart(t)
-	}()
-	<-begun
-	r := start(t, dir, onEtcd(c, dir, "x/", "--etcd-wait=5m")...)
+	flags := onEtcd(c, dir, "x/", "--etcd-wait=5m")
+	var etcd sync.WaitGroup
+	etcd.Go(func() { c.Members[0].Restart(t) })
+	defer etcd.Wait()
+	r := start(t, dir, flags...)
 	r.onboard(t)
 }
