@@ -12,13 +12,22 @@ import (
 	"strongroom/internal/errs"
 )
 
+// lacks leaves a test out where the machine has not what it takes; in CI that is a failure.
+func lacks(t *testing.T, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("this needs %s: %v", what, err)
+	}
+	t.Skipf("this needs %s: %v", what, err)
+}
+
 // onSmallDisk runs the test once more in a child that has a file system of its own at the folder it is given.
 func onSmallDisk(t *testing.T, run func(t *testing.T, dir string)) {
 	const env = "STRONGROOM_TEST_SMALL_DISK"
 	dir := os.Getenv(env)
 	if dir != "" {
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
-			t.Skip("no file system of one's own here: ", err)
+			lacks(t, "a file system of one's own", err)
 		}
 		run(t, dir)
 		return
@@ -30,7 +39,7 @@ func onSmallDisk(t *testing.T, run func(t *testing.T, dir string)) {
 		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}}
 	out, err := child.CombinedOutput()
 	if err != nil && strings.Contains(err.Error(), "operation not permitted") {
-		t.Skip("no namespace of one's own here: ", err)
+		lacks(t, "a namespace of one's own", err)
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v\n%s", err, out)

@@ -160,6 +160,9 @@ func (v *victim) memory(t *testing.T) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", v.pid))
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("there is no /proc here: %v", err)
+		}
 		t.Skip("there is no /proc here")
 	}
 	for line := range strings.Lines(string(b)) {

@@ -15,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"strongroom/internal/kv/etcd/etcdtest"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -24,13 +25,14 @@ type metric struct {
 	labels     map[string]bool
 }
 
-// metrics are those of a server over Vault, which has the most, once each kind has been counted.
+// metrics are those of a server over Vault and etcd, which has the most, once each kind has been counted.
 func metrics(t *testing.T) map[string]*metric {
 	t.Helper()
 	v := vaulttest.Shared(t)
 	// A token that ends, for there is a metric of that.
 	ends := v.Token(t, vaulttest.PolicyOf("secret", "create", "read", "update", "delete", "patch"), time.Hour)
-	r := start(t, t.TempDir(), "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+ends)
+	r := start(t, t.TempDir(), onEtcd(etcdtest.Shared(t), t.TempDir(), etcdtest.Prefix(t),
+		"--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+ends)...)
 	token, secrets := r.onboard(t)
 	r.call(t, "PATCH", secrets, token, `{"a":"1"}`, 204, nil)
 	r.call(t, "GET", secrets, token, "", 200, nil)

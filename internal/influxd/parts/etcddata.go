@@ -33,6 +33,7 @@ type etcdData struct {
 	*etcd.Store
 	settled kv.Store
 	stop    func()
+	backups chan struct{} // has one for each that is being made
 
 	mu     sync.Mutex
 	health error // of the last probe
@@ -40,6 +41,9 @@ type etcdData struct {
 }
 
 var _ prometheus.Collector = (*etcdData)(nil)
+
+// maxBackups is how many backups are made at a time, as with a data file.
+const maxBackups = 4
 
 // probeEvery is how often etcd is asked whether it serves, and probeTime how long that may take.
 const (
@@ -98,7 +102,7 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d := &etcdData{Store: store, settled: kv.Settled(store)}
+	d := &etcdData{Store: store, settled: kv.Settled(store), backups: make(chan struct{}, maxBackups)}
 	var wg sync.WaitGroup
 	wg.Go(func() { d.probe(running) })
 	if len(followers) > 0 {
@@ -184,7 +188,16 @@ func (d *etcdData) Close() error {
 
 // Backup makes a data file of the records of one moment, and writes that: what restores and checks a backup of one
 // server does so with this one. The file is of mode 0600 in a folder of its own, and goes with the call.
+//
+// It returns kv.ErrUnavailable where maxBackups are being read already: each takes as much room as the data.
 func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
+	select {
+	case d.backups <- struct{}{}:
+		defer func() { <-d.backups }()
+	default:
+		return fmt.Errorf("%w: %d backups are being read already; try again when one of them has ended",
+			kv.ErrUnavailable, maxBackups)
+	}
 	dir, err := os.MkdirTemp("", "strongroom-backup-")
 	if err != nil {
 		return err

@@ -1,0 +1,64 @@
+package parts
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"strongroom/internal/influxd/config"
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/etcdtest"
+)
+
+// TestTooManyBackupsOfEtcd has as many readers of backups as there may be, none of which reads: one more is refused, and
+// others go on when they have ended.
+func TestTooManyBackupsOfEtcd(t *testing.T) {
+	c := etcdtest.Start(t, 1)
+	args, err := config.ParseArgs([]string{"--store=etcd", "--etcd-endpoints=" + c.Endpoints()[0], "--bolt-path=" + t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(args, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := OpenData(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	if _, err := data.Txn(t.Context(), nil, []kv.Op{kv.Put("a", []byte("1"))}); err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	var readers []*io.PipeReader
+	for range maxBackups {
+		r, w := io.Pipe()
+		reading.Go(func() {
+			if err := data.Backup(t.Context(), w); err != nil {
+				t.Error(err)
+			}
+			w.Close()
+		})
+		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		readers = append(readers, r)
+	}
+	if err := data.Backup(t.Context(), io.Discard); !errors.Is(err, kv.ErrUnavailable) {
+		t.Errorf("one more: %v", err)
+	}
+	for _, r := range readers {
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Error(err)
+		}
+	}
+	reading.Wait()
+	var whole bytes.Buffer
+	if err := data.Backup(t.Context(), &whole); err != nil || whole.Len() == 0 {
+		t.Errorf("after that: %d bytes, %v", whole.Len(), err)
+	}
+}
