@@ -107,20 +107,24 @@ func importSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) er
 		case had && cmd.Bool("new"):
 			rows = append(rows, importRow{key, orgID, "exists, left out"})
 			continue
+		case had && cmd.Bool("replace"):
+			status = "replaced"
 		case had:
-			exist, status = append(exist, key), "replaced"
+			exist, status = append(exist, key), "exists"
 		}
 		values[key] = found[name]
 		rows = append(rows, importRow{key, orgID, status})
 	}
-	if len(exist) > 0 && !cmd.Bool("replace") {
-		return usage.Mistake(
-			"%d of these secrets exist, the first is %q; --new leaves them out, --replace replaces them",
-			len(exist),
-			exist[0],
-		)
+	var refused error
+	if len(exist) > 0 {
+		refused = usage.Mistake("%d of these secrets exist, the first is %q; --new leaves them out, --replace replaces them",
+			len(exist), exist[0])
 	}
-	if !cmd.Bool("dry-run") && len(values) > 0 {
+	switch {
+	case cmd.Bool("dry-run"):
+	case refused != nil:
+		return refused
+	case len(values) > 0:
 		set := s.Client.CreateSecrets
 		if cmd.Bool("replace") {
 			set = s.Client.SetSecrets
@@ -129,14 +133,15 @@ func importSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) er
 			return fmt.Errorf("failed to import secrets: %w", err)
 		}
 	}
+	// A dry run shows all names, and ends as the import would.
 	if s.Print.AsJSON {
-		return s.Print.JSON(rows)
+		return errors.Join(s.Print.JSON(rows), refused)
 	}
 	cells := make([][]string, len(rows))
 	for i, r := range rows {
 		cells[i] = []string{r.Key, r.OrgID, r.Status}
 	}
-	return s.Print.Table([]string{"Key", "Organization ID", "Status"}, cells)
+	return errors.Join(s.Print.Table([]string{"Key", "Organization ID", "Status"}, cells), refused)
 }
 
 // formatOf tells a file's format by its name, "" where it does not.
