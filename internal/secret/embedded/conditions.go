@@ -43,11 +43,7 @@ func (p *plan) version(name string) (int, error) {
 	if !fits(name) {
 		return 0, nil
 	}
-	at, err := p.at(name)
-	if err != nil {
-		return 0, err
-	}
-	m, _, err := p.look(at)
+	_, m, _, err := p.look(name)
 	if err != nil || m == nil {
 		return 0, err
 	}

@@ -17,11 +17,7 @@ import (
 // Describe replaces a secret's description.
 func (s *Store) Describe(ctx context.Context, org id.ID, name string, d secret.Description) error {
 	_, err := s.submit(ctx, org, func(p *plan) error {
-		at, err := p.at(name)
-		if err != nil {
-			return err
-		}
-		m, current, err := p.look(at)
+		at, m, current, err := p.look(name)
 		if err != nil {
 			return err
 		}
@@ -110,11 +106,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 // expire ends one deleted secret, unless it has been brought back or deleted anew.
 func (s *Store) expire(ctx context.Context, org id.ID, rec kv.Record, kind records.Kind, name string) error {
 	_, err := s.submit(ctx, org, func(p *plan) error {
-		at, err := p.at(name)
-		if err != nil {
-			return err
-		}
-		m, current, err := p.look(at)
+		at, m, current, err := p.look(name)
 		if err != nil {
 			return err
 		}

@@ -52,35 +52,34 @@ func (p *plan) apply(change secret.Change, at time.Time) error {
 	return nil
 }
 
-// look reads a secret: its metadata, nil where there is nothing of it, and the record of its value, which is not found
-// where that has been deleted. Metadata that do not open are an error: whoever went on without would lose the earlier
-// versions, and give their numbers to others.
-func (p *plan) look(at places) (m *meta, current found, err error) {
+// look reads a secret: where it lies, its metadata, nil where there is nothing of it, and the record of its value, which is
+// not found where that has been deleted. Metadata that do not open are an error: whoever went on without would lose the
+// earlier versions, and give their numbers to others.
+func (p *plan) look(name string) (at places, m *meta, current found, err error) {
+	if at, err = p.at(name); err != nil {
+		return at, nil, found{}, err
+	}
 	if current, err = p.find(at, records.Value); err != nil {
-		return nil, found{}, err
+		return at, nil, found{}, err
 	}
 	record, err := p.find(at, records.Meta)
 	if err != nil {
-		return nil, found{}, err
+		return at, nil, found{}, err
 	}
 	if m = p.s.made.take(p.org, record); m != nil {
-		return m, current, nil
+		return at, m, current, nil
 	}
 	if m, err = p.s.metaOf(p.ctx, p.org, record, current); err != nil {
 		err = damagedMeta(err, at.name, p.org)
 	}
-	return m, current, err
+	return at, m, current, err
 }
 
 func (p *plan) set(name string, value secret.Value, by string, time time.Time) error {
 	if !fits(name) {
 		return errs.New(errs.RequestTooLarge, "a key of %d bytes is too long for the embedded store", len(name))
 	}
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
+	at, m, current, err := p.look(name)
 	if err != nil {
 		return err
 	}
@@ -157,11 +156,7 @@ func (p *plan) delete(name, by string, time time.Time) error {
 	if !fits(name) {
 		return nil
 	}
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
+	at, m, current, err := p.look(name)
 	if err != nil || current.sealed == nil {
 		return err
 	}
@@ -201,11 +196,7 @@ func (p *plan) forget(at places, m *meta) {
 
 // restore plans a new version with the value of an earlier one; n is 0 for the newest of a deleted secret.
 func (p *plan) restore(name string, n int, by string, time time.Time) error {
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
+	at, m, current, err := p.look(name)
 	if err != nil {
 		return err
 	}
@@ -235,11 +226,7 @@ func (p *plan) restore(name string, n int, by string, time time.Time) error {
 
 // mark plans that versions of a secret are deleted, brought back or destroyed.
 func (p *plan) mark(name string, mark secret.Mark, numbers []int, by string, time time.Time) error {
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
+	at, m, current, err := p.look(name)
 	if err != nil {
 		return err
 	}
@@ -321,11 +308,7 @@ func (p *plan) remove(name string, time time.Time) error {
 	if !fits(name) {
 		return nil
 	}
-	at, err := p.at(name)
-	if err != nil {
-		return err
-	}
-	m, current, err := p.look(at)
+	at, m, current, err := p.look(name)
 	if errs.Is(err, errs.Internal) { // what is known of it does not open: all that there is of it goes
 		m, err = p.traces(at)
 	}
