@@ -39,7 +39,7 @@ func (c *Client) Backup(ctx context.Context, w io.Writer) (int64, error) {
 	}
 	n, err := io.Copy(w, resp.Body)
 	if err != nil {
-		return n, fmt.Errorf("the copy from %s ended early, after %d bytes: %w", c.base, n, err)
+		return n, fmt.Errorf("the copy from %s ended early, after %d bytes: %w", c.host, n, err)
 	}
 	return n, nil
 }

@@ -44,14 +44,15 @@ const (
 // authentication (Ping, Health, Ready, Setup).
 type Config struct {
 	// Host is the server's address with its scheme, such as http://localhost:9999, and with a path
-	// where a proxy adds one.
+	// where a proxy adds one; or the path of its Unix socket, as in unix:///run/strongroom/influxd.sock.
 	Host string
 	// Token is sent with each request.
 	Token string
 	// Username and Password are exchanged for a session at the first request that needs one, and again once it expired.
 	Username, Password string
 	// HTTPClient carries TLS and proxy settings; nil means one like http.DefaultClient. It is copied: the client
-	// follows no redirect to another host, so that neither token nor secret ends up there.
+	// follows no redirect to another host, so that neither token nor secret ends up there. Its transport is used for
+	// a Unix socket, too, where it is an *http.Transport; any other must know the way there by itself (DialSocket).
 	HTTPClient *http.Client
 	// UserAgent names the program to the server.
 	UserAgent string
@@ -62,6 +63,7 @@ type Config struct {
 // Client is a connection to one server. It is safe for concurrent use.
 type Client struct {
 	base      string // scheme, host and path, without a trailing slash
+	host      string // the same for people; of a Unix socket its own
 	token     string
 	user      string
 	password  string
@@ -75,7 +77,7 @@ type Client struct {
 
 // New returns a client that has not spoken to the server yet.
 func New(cfg Config) (*Client, error) {
-	base, err := parseHost(cfg.Host)
+	host, socket, err := parseHost(cfg.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +88,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("the token holds a line break or another control character; copy it again")
 	}
 	c := &Client{
-		base: base, token: cfg.Token, user: cfg.Username, password: cfg.Password,
+		base: host, host: host, token: cfg.Token, user: cfg.Username, password: cfg.Password,
 		userAgent: cfg.UserAgent, timeout: cfg.Timeout,
 	}
 	if c.userAgent == "" {
@@ -99,28 +101,68 @@ func New(cfg Config) (*Client, error) {
 	if cfg.HTTPClient != nil {
 		hc = *cfg.HTTPClient
 	}
+	if socket != "" {
+		c.base = "http://local"
+		overSocket(&hc, socket)
+	}
 	hc.CheckRedirect = sameOriginOnly
 	c.http = &hc
 	return c, nil
 }
 
 // Host is the server's address, as requests use it.
-func (c *Client) Host() string { return c.base }
+func (c *Client) Host() string { return c.host }
 
-func parseHost(host string) (string, error) {
+// parseHost reads the address of a server. socket is the path of its Unix socket, where it is one.
+func parseHost(host string) (address, socket string, err error) {
 	u, err := url.Parse(host)
 	// The address is not repeated in the first messages: one with a password in it is a likely reason to be here.
 	switch {
 	case err != nil || host == "":
-		return "", errors.New("the host is not a URL; give one such as http://localhost:9999")
+		return "", "", errors.New("the host is not a URL; give one such as http://localhost:9999")
 	case u.User != nil:
-		return "", errors.New("the host must not hold a username or password; give those on their own")
+		return "", "", errors.New("the host must not hold a username or password; give those on their own")
+	case u.Scheme == "unix":
+		if u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
+			return "", "", fmt.Errorf("host %q is not a socket's path; give one such as "+
+				"unix:///run/strongroom/influxd.sock", host)
+		}
+		return "unix://" + u.Path, u.Path, nil
 	case u.Scheme != "http" && u.Scheme != "https":
-		return "", fmt.Errorf("host %q needs a scheme of http or https, such as http://localhost:9999", host)
+		return "", "", fmt.Errorf("host %q needs a scheme of http or https, such as http://localhost:9999", host)
 	case u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		return "", fmt.Errorf("host %q is not a server's address; give one such as http://localhost:9999", host)
+		return "", "", fmt.Errorf("host %q is not a server's address; give one such as http://localhost:9999", host)
 	}
-	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
+	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), "", nil
+}
+
+// DialSocket is what makes a transport's connections to the Unix socket of a host, and nil where the host is another.
+func DialSocket(host string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	_, socket, err := parseHost(host)
+	if err != nil || socket == "" {
+		return nil
+	}
+	return dialSocket(socket)
+}
+
+func dialSocket(path string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
+}
+
+// overSocket has the client's connections go to a Unix socket.
+func overSocket(hc *http.Client, path string) {
+	transport, ok := hc.Transport.(*http.Transport)
+	if hc.Transport == nil {
+		transport, ok = http.DefaultTransport.(*http.Transport)
+	}
+	if !ok {
+		return
+	}
+	transport = transport.Clone()
+	transport.Proxy, transport.DialContext = nil, dialSocket(path)
+	hc.Transport = transport
 }
 
 // sameOriginOnly lets a redirect through only to the address the caller named. net/http would drop the Authorization
@@ -279,7 +321,7 @@ func (c *Client) decode(resp *http.Response, r call) error {
 		return c.unreachable(err)
 	}
 	if len(raw) > maxAnswer {
-		return fmt.Errorf("the answer of %s is over %d MiB", c.base, maxAnswer>>20)
+		return fmt.Errorf("the answer of %s is over %d MiB", c.host, maxAnswer>>20)
 	}
 	if err := json.Unmarshal(raw, r.out); err != nil {
 		return c.notOurs(resp)
@@ -308,11 +350,11 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
-		text = c.base + " did not answer in time"
+		text = c.host + " did not answer in time"
 	case errors.As(err, &op) && op.Op == "dial":
-		text = fmt.Sprintf("cannot reach %s: %v; is influxd running there?", c.base, err)
+		text = fmt.Sprintf("cannot reach %s: %v; is influxd running there?", c.host, err)
 	default:
-		text = fmt.Sprintf("request to %s failed: %v", c.base, err)
+		text = fmt.Sprintf("request to %s failed: %v", c.host, err)
 	}
 	return &noAnswer{text: text, cause: err}
 }

@@ -86,7 +86,7 @@ func (c *Client) notOurs(resp *http.Response) *Error {
 		StatusCode: resp.StatusCode,
 		Message: fmt.Sprintf(
 			"%s answered %s, and not in the form of the InfluxDB API; is it the right address?",
-			c.base,
+			c.host,
 			status,
 		),
 	}

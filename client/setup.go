@@ -41,7 +41,7 @@ func (c *Client) Setup(ctx context.Context, req SetupRequest) (*SetupResult, err
 		return nil, err
 	}
 	if out.Auth.Token == "" {
-		return nil, fmt.Errorf("%s answered the set-up without a token; is it an InfluxDB server?", c.base)
+		return nil, fmt.Errorf("%s answered the set-up without a token; is it an InfluxDB server?", c.host)
 	}
 	return &out, nil
 }

@@ -16,6 +16,8 @@ import (
 // Config is the effective configuration. Every field is one setting of the table.
 type Config struct {
 	HTTPBindAddress          string
+	HTTPSocket               string
+	HTTPSocketMode           string
 	HTTPReadHeaderTimeout    time.Duration
 	HTTPReadTimeout          time.Duration
 	HTTPWriteTimeout         time.Duration
@@ -31,6 +33,7 @@ type Config struct {
 	TLSCert          string
 	TLSKey           string
 	TLSMinVersion    string
+	TLSClientCACert  string
 	TLSStrictCiphers bool
 
 	MaxBodySize        int64

@@ -4,6 +4,11 @@ func (c *Config) httpSettings() group {
 	return group{"HTTP", []setting{
 		{name: "http-bind-address", value: address(&c.HTTPBindAddress), def: "127.0.0.1:9999",
 			help: "address the API listens on; :8086 means port 8086 on every interface, port 0 a free one"},
+		{name: "http-socket", value: path(&c.HTTPSocket),
+			help: "Unix socket that the API is served on too, without TLS; influx reaches it with --host " +
+				"unix:///path/of/the/socket"},
+		{name: "http-socket-mode", value: oneOf(&c.HTTPSocketMode, "0600", "0660", "0666"), def: "0660",
+			help: "who may connect to the socket: its owner, its group too, or everybody on the machine"},
 		{name: "http-read-header-timeout", value: duration(&c.HTTPReadHeaderTimeout), def: "10s",
 			help: "longest time a request's header may take to arrive; 0 for no limit"},
 		{name: "http-read-timeout", value: duration(&c.HTTPReadTimeout), def: "1m",
@@ -42,10 +47,14 @@ func (c *Config) tlsSettings() group {
 				"https"},
 		{name: "tls-key", value: path(&c.TLSKey),
 			help: "file with the certificate's private key (PEM)"},
-		{name: "tls-min-version", value: oneOf(&c.TLSMinVersion, "1.2", "1.3"), def: "1.2",
+		{name: "tls-min-version", value: oneOf(&c.TLSMinVersion, "1.2", "1.3"), def: "1.3",
 			help: "oldest TLS version a client may use"},
+		{name: "tls-client-cacert", value: path(&c.TLSClientCACert),
+			help: "file with authorities (PEM), or a folder of such files: every client of the API then shows a " +
+				"certificate of theirs, beside its token; followed in its files"},
 		{name: "tls-strict-ciphers", value: yesNo(&c.TLSStrictCiphers), def: "false",
-			help: "TLS 1.2 with ECDHE key exchange and AES-GCM or ChaCha20-Poly1305 only"},
+			help: "TLS 1.2, where --tls-min-version=1.2 lets it in, with ECDHE key exchange and AES-GCM or " +
+				"ChaCha20-Poly1305 only"},
 	}}
 }
 

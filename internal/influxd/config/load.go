@@ -15,6 +15,9 @@ import (
 
 const prefix = "INFLUXD_"
 
+// maxSocketPath is how long the path of a Unix socket may be everywhere: macOS has 104 bytes for it, one of them the end.
+const maxSocketPath = 103
+
 // variable is the setting's name in the environment.
 func variable(name string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
@@ -211,6 +214,12 @@ func (l *loader) finish() error {
 		return fmt.Errorf("%s: needs --tls-key too", c.Place("tls-cert"))
 	case c.TLSKey != "" && c.TLSCert == "":
 		return fmt.Errorf("%s: needs --tls-cert too", c.Place("tls-key"))
+	case c.TLSClientCACert != "" && c.TLSCert == "":
+		return fmt.Errorf("%s: needs --tls-cert and --tls-key too: a client shows its certificate over TLS alone",
+			c.Place("tls-client-cacert"))
+	case len(c.HTTPSocket) > maxSocketPath:
+		return fmt.Errorf("%s: is longer than %d characters, which the path of a socket may have",
+			c.Place("http-socket"), maxSocketPath)
 	}
 	for _, limit := range []struct {
 		name string

@@ -20,6 +20,7 @@ import (
 type limitListener struct {
 	net.Listener
 	limits
+	form dialect       // of what net/http refuses by itself; nil leaves it as it is
 	done chan struct{} // closed with the listener
 	once sync.Once
 	log  *slog.Logger
@@ -44,12 +45,8 @@ const fullEvery = time.Minute
 // ownFiles is how many of the process's file descriptors are not for clients: data, logs, connections to Vault.
 const ownFiles = 128
 
-// limited bounds the connections of the listener; without limits it leaves it as it is. A process that may open
-// fewer files has fewer.
-func limited(l net.Listener, to limits, log *slog.Logger) net.Listener {
-	if to.connections == 0 && to.share == 0 {
-		return l
-	}
+// limited bounds the connections of the listener. A process that may open fewer files has fewer.
+func limited(l net.Listener, to limits, form dialect, log *slog.Logger) net.Listener {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && to.connections > 0 &&
 		uint64(files.Cur) < uint64(to.connections)+ownFiles {
@@ -62,7 +59,7 @@ func limited(l net.Listener, to limits, log *slog.Logger) net.Listener {
 	if to.connections > 0 && to.share > 0 {
 		to.share = min(to.share, max(to.connections/2, 1))
 	}
-	return &limitListener{Listener: l, limits: to, done: make(chan struct{}), log: log,
+	return &limitListener{Listener: l, limits: to, form: form, done: make(chan struct{}), log: log,
 		open: make(map[*limitedConn]bool), of: make(map[string]int), freed: make(chan struct{}, 1)}
 }
 
@@ -74,7 +71,10 @@ func (l *limitListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &limitedConn{Conn: conn, l: l, since: time.Now(), waits: true}
-		if host := peer.Host(conn.RemoteAddr().String()); !l.proxies.Trusts(host) {
+		host := peer.Host(conn.RemoteAddr().String())
+		if conn.LocalAddr().Network() == "unix" {
+			c.remote = local{} // the file's mode says who connects, and they have no address to count by
+		} else if !l.proxies.Trusts(host) {
 			c.network = peer.Network(host)
 		}
 		switch admitted, err := l.admit(c); {
@@ -180,11 +180,26 @@ func (l *limitListener) Close() error {
 type limitedConn struct {
 	net.Conn
 	l       *limitListener
-	network string // whose it is; "" of a trusted proxy
+	network string // whose it is; "" of a trusted proxy, and of a Unix socket
+	remote  net.Addr
 
 	// Below: guarded by the listener's lock.
 	waits bool      // for a request
 	since time.Time // when that began
+}
+
+// local is who comes over a Unix socket, in throttles and in the audit log.
+type local struct{}
+
+func (local) Network() string { return "unix" }
+func (local) String() string  { return "local" }
+
+// RemoteAddr is the client's address.
+func (c *limitedConn) RemoteAddr() net.Addr {
+	if c.remote != nil {
+		return c.remote
+	}
+	return c.Conn.RemoteAddr()
 }
 
 func (c *limitedConn) Close() error {

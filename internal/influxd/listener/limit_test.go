@@ -19,7 +19,7 @@ func TestLimitListener(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	succeed(t, err)
 	var said bytes.Buffer
-	l := limited(inner, limits{connections: 2}, slog.New(slog.NewTextHandler(&said, nil)))
+	l := limited(inner, limits{connections: 2}, nil, slog.New(slog.NewTextHandler(&said, nil)))
 	type accepted struct {
 		conn net.Conn
 		err  error
@@ -83,7 +83,7 @@ func TestLimitWithFewFiles(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	succeed(t, err)
 	var said bytes.Buffer
-	l := limited(inner, limits{connections: int(files.Cur)}, slog.New(slog.NewTextHandler(&said, nil)))
+	l := limited(inner, limits{connections: int(files.Cur)}, nil, slog.New(slog.NewTextHandler(&said, nil)))
 	defer l.Close()
 	if n := l.(*limitListener).connections; n < 1 || n >= int(files.Cur) || !strings.Contains(said.String(),
 		"raise the limit") {
@@ -154,7 +154,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 func TestBusyClientIsRefused(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	succeed(t, err)
-	l := limited(inner, limits{connections: 8, share: 2}, slog.New(slog.DiscardHandler))
+	l := limited(inner, limits{connections: 8, share: 2}, nil, slog.New(slog.DiscardHandler))
 	defer l.Close()
 	accepted := make(chan net.Conn)
 	go func() {

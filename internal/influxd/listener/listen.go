@@ -18,12 +18,21 @@ import (
 const (
 	API      = "http-bind-address"
 	VaultAPI = "vault-api-bind-address"
+	Socket   = "http-socket"
 )
 
 // Listen opens the listener of a setting, with TLS where secure is not nil, and returns the URL for
-// people on this machine.
+// people on this machine. A socket has no TLS.
 func Listen(ctx context.Context, cfg *config.Config, setting string, secure *tls.Config,
 	log *slog.Logger) (net.Listener, string, error) {
+	bounds := limits{cfg.HTTPMaxConnections, cfg.HTTPMaxClientConnections, cfg.Proxies}
+	if setting == Socket {
+		l, err := listenSocket(ctx, cfg)
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", cfg.Place(Socket), err)
+		}
+		return limited(l, bounds, dialects[API], log), "unix://" + cfg.HTTPSocket, nil
+	}
 	place, at := cfg.Place(setting), cfg.HTTPBindAddress
 	if setting == VaultAPI {
 		at = cfg.VaultAPI.BindAddress
@@ -44,7 +53,7 @@ func Listen(ctx context.Context, cfg *config.Config, setting string, secure *tls
 			"set --tls-cert and --tls-key, or put a proxy with TLS in front",
 			"addr", addr.String())
 	}
-	l = limited(l, limits{cfg.HTTPMaxConnections, cfg.HTTPMaxClientConnections, cfg.Proxies}, log)
+	l = limited(l, bounds, dialects[setting], log)
 	scheme := "http"
 	if secure != nil {
 		scheme = "https"
@@ -72,30 +81,50 @@ var strictCiphers = []uint16{
 	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-// TLS is nil where TLS is not configured. The certificate and its key are followed in their files: a handshake shows
-// what they hold then. certificate is what is known of them.
-func TLS(cfg *config.Config, log *slog.Logger) (c *tls.Config, certificate *pemfile.Follower, err error) {
+// TLS is nil where TLS is not configured. The certificate, its key and the authorities of the clients' certificates are
+// followed in their files: a handshake goes by what they hold then. files are what is known of them.
+func TLS(cfg *config.Config, log *slog.Logger) (c *tls.Config, files []*pemfile.Follower, err error) {
 	if !cfg.TLS() {
 		return nil, nil, nil
 	}
 	where := cfg.Place("tls-cert") + ", " + cfg.Place("tls-key")
-	certificate, err = pemfile.Pair("tls-certificate", where, cfg.TLSCert, cfg.TLSKey, log)
+	certificate, err := pemfile.Pair("tls-certificate", where, cfg.TLSCert, cfg.TLSKey, log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", where, err)
 	}
+	files = append(files, certificate)
 	c = &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			pair, _, _ := certificate.Get()
 			return pair, nil
 		},
-		MinVersion: tls.VersionTLS12,
+		MinVersion: tls.VersionTLS13,
 		NextProtos: []string{"h2", "http/1.1"},
 	}
-	if cfg.TLSMinVersion == "1.3" {
-		c.MinVersion = tls.VersionTLS13
+	if cfg.TLSMinVersion == "1.2" {
+		c.MinVersion = tls.VersionTLS12
 	}
 	if cfg.TLSStrictCiphers {
 		c.CipherSuites = strictCiphers
 	}
-	return c, certificate, nil
+	if cfg.TLSClientCACert == "" {
+		return c, files, nil
+	}
+	where = cfg.Place("tls-client-cacert")
+	authorities, err := pemfile.Pool("tls-client-authorities", where, cfg.TLSClientCACert, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", where, err)
+	}
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	_, c.ClientCAs, _ = authorities.Get()
+	asked := c.Clone()
+	// The tickets of a session are sealed by keys of the configuration that is cloned, so that a session which began under
+	// an authority that is gone would go on: each connection shows its certificate.
+	asked.SessionTicketsDisabled = true
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := asked.Clone()
+		_, now.ClientCAs, _ = authorities.Get()
+		return now, nil
+	}
+	return c, append(files, authorities), nil
 }

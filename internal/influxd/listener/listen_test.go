@@ -39,6 +39,10 @@ func TestListenErrors(t *testing.T) {
 		{"no certificate", []string{"--tls-cert", "/nowhere/c.pem", "--tls-key", key},
 			[]string{"flag --tls-cert", "/nowhere/c.pem"}},
 		{"no certificate in the file", []string{"--tls-cert", key, "--tls-key", key}, []string{"flag --tls-cert"}},
+		{"no authorities", []string{"--tls-cert", cert, "--tls-key", key, "--tls-client-cacert", "/nowhere/ca.pem"},
+			[]string{"flag --tls-client-cacert", "/nowhere/ca.pem"}},
+		{"no authority in the file", []string{"--tls-cert", cert, "--tls-key", key, "--tls-client-cacert", key},
+			[]string{"flag --tls-client-cacert"}},
 		{"no key in the file", []string{"--tls-cert", cert, "--tls-key", cert}, []string{"flag --tls-key"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,12 +103,12 @@ func TestTLS(t *testing.T) {
 		client *tls.Config
 		fails  bool
 	}{
-		{"too old for the server", []string{"--tls-min-version=1.3"}, &tls.Config{MaxVersion: tls.VersionTLS12}, true},
-		{"a suite that is not strict", []string{"--tls-strict-ciphers"}, &tls.Config{MaxVersion: tls.VersionTLS12,
+		{"too old for the server", nil, &tls.Config{MaxVersion: tls.VersionTLS12}, true},
+		{"a suite that is not strict", []string{"--tls-min-version=1.2", "--tls-strict-ciphers"}, &tls.Config{MaxVersion: tls.VersionTLS12,
 			CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}}, true},
 		{"the newest", nil, &tls.Config{}, false},
-		{"1.2", nil, &tls.Config{MaxVersion: tls.VersionTLS12}, false},
-		{"1.2, strict", []string{"--tls-strict-ciphers"}, &tls.Config{MaxVersion: tls.VersionTLS12}, false},
+		{"1.2", []string{"--tls-min-version=1.2"}, &tls.Config{MaxVersion: tls.VersionTLS12}, false},
+		{"1.2, strict", []string{"--tls-min-version=1.2", "--tls-strict-ciphers"}, &tls.Config{MaxVersion: tls.VersionTLS12}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			flags := append(tt.flags, "--http-bind-address=127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
@@ -188,7 +192,7 @@ func TestCertificateIsReplaced(t *testing.T) {
 	put(key, "key")
 	cfg := settings(t, "--http-bind-address=127.0.0.1:0", "--tls-cert", filepath.Join(dir, "cert"), "--tls-key",
 		filepath.Join(dir, "key"))
-	secure, follower, err := TLS(cfg, slog.New(slog.DiscardHandler))
+	secure, files, err := TLS(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,12 +231,64 @@ func TestCertificateIsReplaced(t *testing.T) {
 		}
 	}
 	put(key, "cert")
-	for end := time.Now().Add(time.Minute); follower.State(time.Now()).OK; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); files[0].State(time.Now()).OK; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a file that cannot be used is not told")
 		}
 	}
 	if !shown(second) {
 		t.Error("a file that cannot be used is")
+	}
+}
+
+// TestClientCertificates has the server ask for certificates: who shows none, or one of others, is not heard; and when the
+// authorities change in their file, the next connection goes by the new ones, a session that began under the old
+// ones included.
+func TestClientCertificates(t *testing.T) {
+	cert, key, roots := certificate(t)
+	theirs, theirKey, _ := certificate(t)
+	other, otherKey, _ := certificate(t)
+	authorities := filepath.Join(t.TempDir(), "ca.pem")
+	put := func(from string) {
+		t.Helper()
+		b, err := os.ReadFile(from)
+		succeed(t, err)
+		succeed(t, os.WriteFile(authorities, b, 0o600))
+	}
+	put(theirs)
+	url, _, _ := serving(t, settings(t, "--http-bind-address=127.0.0.1:0", "--tls-cert", cert, "--tls-key", key,
+		"--tls-client-cacert", authorities), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "done")
+	}))
+	sessions := tls.NewLRUClientSessionCache(8)
+	heard := func(cert, key string) bool {
+		secure := &tls.Config{RootCAs: roots, ServerName: "localhost", ClientSessionCache: sessions}
+		if cert != "" {
+			pair, err := tls.LoadX509KeyPair(cert, key)
+			succeed(t, err)
+			secure.Certificates = []tls.Certificate{pair}
+		}
+		transport := &http.Transport{TLSClientConfig: secure}
+		defer transport.CloseIdleConnections()
+		res, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get(url)
+		if err != nil {
+			return false
+		}
+		return res.Body.Close() == nil
+	}
+	if heard("", "") || heard(other, otherKey) {
+		t.Error("somebody without a certificate of the authority is heard")
+	}
+	if !heard(theirs, theirKey) {
+		t.Fatal("a certificate of the authority is refused")
+	}
+	put(other)
+	for end := time.Now().Add(time.Minute); !heard(other, otherKey); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the new authority is not looked at")
+		}
+	}
+	if heard(theirs, theirKey) {
+		t.Error("a certificate of the authority that is gone is taken")
 	}
 }

@@ -32,7 +32,7 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	for _, n := range cfg.Notices() {
 		log.Warn(n)
 	}
-	secure, certificate, err := listener.TLS(cfg, log)
+	secure, certificates, err := listener.TLS(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -41,9 +41,9 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if certificate != nil {
-		s.certificates = append(s.certificates, certificate)
-		s.runs(ctx, func(ctx context.Context) { pemfile.Watch(ctx, certificate) })
+	if len(certificates) > 0 {
+		s.certificates = append(s.certificates, certificates...)
+		s.runs(ctx, func(ctx context.Context) { pemfile.Watch(ctx, certificates...) })
 	}
 
 	l, url, err := listener.Listen(ctx, cfg, listener.API, secure, log)
@@ -59,6 +59,15 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 		log.Info("listening for Vault's clients", "addr", own.Addr().String(), "url", at)
 		serve = both(serve, func(ctx context.Context) error { return listener.Serve(ctx, cfg, log, own, s.vaultAPI) })
 		defer own.Close() // where nothing is served; else it is closed already
+	}
+	if cfg.HTTPSocket != "" {
+		socket, at, err := listener.Listen(ctx, cfg, listener.Socket, nil, log)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		log.Info("listening on a socket", "url", at)
+		serve = both(serve, func(ctx context.Context) error { return listener.Serve(ctx, cfg, log, socket, s.handler) })
+		defer socket.Close() // where nothing is served; else it is closed, and removed, already
 	}
 	if err := greet(ctx, greetingTo(p, cfg), cfg, s, url); err != nil {
 		return errors.Join(err, l.Close())

@@ -50,6 +50,19 @@ func ConnectFlags() []cli.Flag {
 			Usage:   "Skip TLS certificate chain and host name verification",
 			Sources: cli.EnvVars("INFLUX_SKIP_VERIFY"),
 		},
+		&cli.StringFlag{
+			Name: "client-cert",
+			Usage: "File with a certificate (PEM) to show to a server that asks its clients for one; with " +
+				"--client-key",
+			Sources:   cli.EnvVars("INFLUX_CLIENT_CERT"),
+			TakesFile: true,
+		},
+		&cli.StringFlag{
+			Name:      "client-key",
+			Usage:     "File with the private key of --client-cert (PEM)",
+			Sources:   cli.EnvVars("INFLUX_CLIENT_KEY"),
+			TakesFile: true,
+		},
 		ConfigsPathFlag(),
 		&cli.StringFlag{
 			Name:    "active-config",

@@ -96,10 +96,12 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 		s.Profile, _ = profiles.Active()
 	}
 	cfg := client.Config{
-		Host:       FirstOf(cmd.String("host"), s.Profile.URL, DefaultHost),
-		UserAgent:  p.UserAgent,
-		HTTPClient: p.httpClient(cmd),
-		Timeout:    timeout(cmd),
+		Host:      FirstOf(cmd.String("host"), s.Profile.URL, DefaultHost),
+		UserAgent: p.UserAgent,
+		Timeout:   timeout(cmd),
+	}
+	if cfg.HTTPClient, err = p.httpClient(cmd, cfg.Host); err != nil {
+		return nil, err
 	}
 	if who == Authenticated || who == IfKnown && hasIdentity(cmd, s.Profile) {
 		if err := p.identify(ctx, cmd, s.Profile, &cfg); err != nil {
@@ -194,15 +196,29 @@ func (p *Process) Printer(cmd *cli.Command) output.Printer {
 	return output.Printer{Out: p.Out, AsJSON: cmd.Bool("json"), HideHeaders: cmd.Bool("hide-headers")}
 }
 
-func (p *Process) httpClient(cmd *cli.Command) *http.Client {
+// httpClient has the TLS of the flags, and the way to the host.
+func (p *Process) httpClient(cmd *cli.Command, host string) (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if cmd.Bool("skip-verify") {
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for by its name
+	secure := &tls.Config{InsecureSkipVerify: cmd.Bool("skip-verify")} // asked for by its name
+	cert, key := cmd.String("client-cert"), cmd.String("client-key")
+	switch {
+	case (cert == "") != (key == ""):
+		return nil, usage.Mistake("--client-cert and --client-key go together: give both, or neither")
+	case cert != "":
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, usage.Mistake("the client's certificate of --client-cert and --client-key: %v", err)
+		}
+		secure.Certificates = []tls.Certificate{pair}
+	}
+	transport.TLSClientConfig = secure
+	if dial := client.DialSocket(host); dial != nil {
+		transport.Proxy, transport.DialContext = nil, dial
 	}
 	if cmd.Bool("http-debug") {
-		return &http.Client{Transport: &httpdebug.Transport{Next: transport, Out: p.Err}}
+		return &http.Client{Transport: &httpdebug.Transport{Next: transport, Out: p.Err}}, nil
 	}
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: transport}, nil
 }
 
 // FirstOf is the first of the values that is not empty.
