@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -38,6 +39,29 @@ func (c *Client) Secret(ctx context.Context, orgID, key string) (*SecretInfo, er
 		return nil, err
 	}
 	return &out, nil
+}
+
+// SecretInfos tells what is known of all secrets that the token may read of, without their versions. Where the server's
+// store keeps no history, that is the names and the last uses. InfluxDB's own server does not answer this.
+func (c *Client) SecretInfos(ctx context.Context, orgID string) ([]SecretInfo, error) {
+	return c.secretInfos(ctx, orgID, nil)
+}
+
+// ExpiringSecrets tells of the secrets whose values should be replaced before a time, as SecretInfos does.
+func (c *Client) ExpiringSecrets(ctx context.Context, orgID string, before time.Time) ([]SecretInfo, error) {
+	return c.secretInfos(ctx, orgID, url.Values{"expiringBefore": {before.UTC().Format(time.RFC3339)}})
+}
+
+func (c *Client) secretInfos(ctx context.Context, orgID string, query url.Values) ([]SecretInfo, error) {
+	var out struct{ Secrets []SecretInfo }
+	if err := c.do(ctx, call{method: http.MethodGet, path: api("orgs", orgID, "secret-infos"), query: query,
+		out: &out}); err != nil {
+		return nil, err
+	}
+	for i := range out.Secrets {
+		out.Secrets[i].OrgID = orgID
+	}
+	return out.Secrets, nil
 }
 
 // DeletedSecrets lists the deleted secrets that can be brought back.

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -69,6 +70,52 @@ func (s *Service) info(ctx context.Context, org id.ID, key string) (Info, error)
 		err = s.lastUsed(ctx, org, &info)
 	}
 	return info, err
+}
+
+// Infos tells what is known of the organisation's secrets that the caller may read of, in the order of their names,
+// without their versions. Where the store keeps no history, that is when they were last used, and Version is zero.
+// Where before is not zero, it is those whose values should be replaced before that time, and errs.NotImplemented where
+// the store keeps no such dates.
+func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before time.Time) ([]Info, error) {
+	act := access.Act{Action: "secrets.list", Org: org}
+	var needed []access.Permission
+	if !c.MaySome(access.Read, org) {
+		needed = append(needed, need(access.Read, org, ""))
+	}
+	if err := s.guard.Allow(ctx, c, act, needed...); err != nil {
+		return nil, err
+	}
+	infos, err := s.infos(ctx, org, each(c, access.Read, org), before)
+	return infos, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) bool, before time.Time) ([]Info, error) {
+	if err := s.orgs.OrgExists(ctx, org); err != nil {
+		return nil, err
+	}
+	infos, err := s.store.Infos(ctx, org, may)
+	if !before.IsZero() {
+		infos = slices.DeleteFunc(infos, func(i Info) bool { return i.Expires.IsZero() || !i.Expires.Before(before) })
+	} else if errs.Is(err, errs.NotImplemented) {
+		var keys []string
+		keys, err = s.store.Keys(ctx, org)
+		for _, key := range keys {
+			if may(key) {
+				infos = append(infos, Info{Key: key})
+			}
+		}
+	}
+	if err != nil || s.uses == nil || len(infos) == 0 {
+		return infos, err
+	}
+	last, err := s.uses.All(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	for i := range infos {
+		infos[i].Used = last(infos[i].Key)
+	}
+	return infos, nil
 }
 
 // Deleted lists the deleted secrets that the caller may read of and that can be brought back.

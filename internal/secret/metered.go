@@ -140,6 +140,10 @@ func (m *metered) Info(ctx context.Context, org id.ID, key string) (Info, error)
 	return timed(ctx, m, "info", org, func() (Info, error) { return m.Store.Info(ctx, org, key) })
 }
 
+func (m *metered) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]Info, error) {
+	return timed(ctx, m, "infos", org, func() ([]Info, error) { return m.Store.Infos(ctx, org, want) })
+}
+
 func (m *metered) Deleted(ctx context.Context, org id.ID) ([]Info, error) {
 	return timed(ctx, m, "deleted", org, func() ([]Info, error) { return m.Store.Deleted(ctx, org) })
 }

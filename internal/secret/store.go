@@ -222,6 +222,11 @@ type History interface {
 	// Info tells what is known of a secret, also of one that is deleted and can be brought back.
 	Info(ctx context.Context, org id.ID, key string) (Info, error)
 
+	// Infos tells what is known of the organisation's secrets that are there and whose keys want takes (nil takes all),
+	// in the order of their names, in as few requests as the store needs to read their values. Versions is nil, and
+	// Created may be zero.
+	Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]Info, error)
+
 	// Deleted lists the secrets that can be brought back, in the order of their names.
 	Deleted(ctx context.Context, org id.ID) ([]Info, error)
 

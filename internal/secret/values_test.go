@@ -6,8 +6,10 @@ import (
 	"errors"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
@@ -177,6 +179,80 @@ func (forgetful) Deleted(context.Context, id.ID) ([]secret.Info, error) {
 }
 
 // What is not told is no reason to keep the last uses of secrets that are gone for ever.
+// Infos shows what may be read, and without a history what is known all the same: names, and when they were used.
+func TestInfos(t *testing.T) {
+	f := open(t, secret.Limits{})
+	uses := newUses(t)
+	change := secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}
+	if _, err := f.store.Apply(t.Context(), org, change); err != nil {
+		t.Fatal(err)
+	}
+	soon := time.Now().Add(time.Hour).Truncate(time.Second)
+	for key, at := range map[string]time.Time{"a": soon, "db/a": soon.Add(time.Hour)} {
+		if err := f.store.Describe(t.Context(), org, key, secret.Description{Expires: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	uses.Mark(org, "db/b")
+	for _, history := range []bool{true, false} {
+		store := f.store
+		if !history {
+			store = without{f.store}
+		}
+		s := secret.NewService(store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+		all := caller(may(access.Read, ""))
+		for what, call := range map[string]struct {
+			caller *access.Caller
+			org    id.ID
+			code   errs.Code
+		}{
+			"may use alone": {caller(may(access.Use, "")), org, errs.Unauthorized},
+			"another":       {all, 0x0b, errs.Unauthorized},
+			"none":          {caller(access.Operator()...), 0x0b, errs.NotFound},
+		} {
+			if _, err := s.Infos(t.Context(), call.caller, call.org, time.Time{}); !errs.Is(err, call.code) {
+				t.Errorf("%s: %v, want %q", what, err, call.code)
+			}
+		}
+		for _, tc := range []struct {
+			caller *access.Caller
+			before time.Time
+			want   []string
+		}{
+			{all, time.Time{}, []string{"a", "db/a", "db/b"}},
+			{caller(may(access.Read, "db/*")), time.Time{}, []string{"db/a", "db/b"}},
+			{all, soon.Add(time.Minute), []string{"a"}},
+			{all, soon, nil},
+			{all, soon.Add(24 * time.Hour), []string{"a", "db/a"}},
+		} {
+			infos, err := s.Infos(t.Context(), tc.caller, org, tc.before)
+			if !history && !tc.before.IsZero() {
+				if !errs.Is(err, errs.NotImplemented) {
+					t.Errorf("dates without a history: %v", err)
+				}
+				continue
+			}
+			var got []string
+			for _, i := range infos {
+				got = append(got, i.Key)
+				if i.Used.IsZero() == (i.Key == "db/b") || (i.Version == 1) != history {
+					t.Errorf("history %v: %+v", history, i)
+				}
+			}
+			if err != nil || !slices.Equal(got, tc.want) {
+				t.Errorf("before %v: %q, %v; want %q", tc.before, got, err, tc.want)
+			}
+		}
+	}
+}
+
+// without is a store that keeps no history.
+type without struct{ secret.Store }
+
+func (without) Infos(context.Context, id.ID, func(string) bool) ([]secret.Info, error) {
+	return nil, errs.New(errs.NotImplemented, "no history")
+}
+
 func TestNamesWithoutHistory(t *testing.T) {
 	f := open(t, secret.Limits{})
 	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {

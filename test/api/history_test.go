@@ -20,6 +20,11 @@ func history(t *testing.T, w *world) {
 			"organization not found"},
 		{"deleted of an organisation that is not there", get("/api/v2/orgs/{nobody}/deleted-secrets"), 404,
 			"not found", ""},
+		{"all of an organisation that is not there", get("/api/v2/orgs/{nobody}/secret-infos"), 404, "not found", ""},
+		{"those before no time", get("/api/v2/orgs/{org}/secret-infos?expiringBefore=tomorrow"), 400, "invalid",
+			"expiringBefore"},
+		{"those before two times", get("/api/v2/orgs/{org}/secret-infos?expiringBefore=2030-01-31T00:00:00Z&" +
+			"expiringBefore=2030-01-31T00:00:00Z"), 400, "invalid", "expiringBefore"},
 		{"restoring nothing", send("POST", path+"/restore", `{}`), 404, "not found", "not found"},
 		{"restoring less than nothing", send("POST", path+"/restore", `{"version":-1}`), 400, "invalid", "version"},
 		{"describing nothing", send("PUT", path+"/description", `{"description":"x"}`), 404, "not found", "not found"},
@@ -69,6 +74,23 @@ func history(t *testing.T, w *world) {
 	w.must(t, "POST", path+"/restore", `{"version":3}`, 204, nil)
 	if s = read(); s.Version != 13 || s.Description != "the database's" || s.ExpiresAt != "2030-01-31T12:00:00Z" {
 		t.Errorf("described and restored: %+v", s)
+	}
+	for query, want := range map[string]int{"": 1, "?expiringBefore=2030-02-01T00:00:00Z": 1,
+		"?expiringBefore=2030-01-31T12:00:00Z": 0} {
+		var all struct{ Secrets []secretInfo }
+		w.must(t, "GET", "/api/v2/orgs/{org}/secret-infos"+query, "", 200, &all)
+		got := 0
+		for _, one := range all.Secrets {
+			if one.Key == "db/password" {
+				got++
+				if one.Version != 13 || one.UpdatedBy != "admin" || one.ExpiresAt != "2030-01-31T12:00:00Z" {
+					t.Errorf("among all: %+v", one)
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%q: it is there %d times, want %d", query, got, want)
+		}
 	}
 	org, err := id.Parse(w.OrgID)
 	if err != nil {

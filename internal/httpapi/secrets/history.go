@@ -55,6 +55,53 @@ func bodyOf(org id.ID, info secret.Info) secretBody {
 	return b
 }
 
+// infoBody is what is told of one secret among all of an organisation.
+type infoBody struct {
+	Key         string     `json:"key"`
+	Version     int        `json:"version,omitempty"`
+	UpdatedAt   *time.Time `json:"updatedAt,omitempty"`
+	UpdatedBy   string     `json:"updatedBy,omitempty"`
+	LastUsedAt  *time.Time `json:"lastUsedAt,omitempty"`
+	Description string     `json:"description"`
+	ExpiresAt   *time.Time `json:"expiresAt,omitempty"`
+}
+
+// infoCost is about what one secret's line takes in memory, its texts excepted, in bytes.
+const infoCost = 1 << 10
+
+// getSecretInfos tells what is known of all secrets, or of those whose values should be replaced before a time.
+func (h *handlers) getSecretInfos(w http.ResponseWriter, r *exchange.Request) error {
+	org, err := r.PathID("orgID")
+	if err != nil {
+		return err
+	}
+	var before time.Time
+	if text := r.URL.Query()["expiringBefore"]; len(text) > 0 {
+		if before, err = time.Parse(time.RFC3339, text[0]); err != nil || len(text) > 1 || before.IsZero() {
+			return errs.New(errs.Invalid, "expiringBefore must be one time, such as 2030-01-31T00:00:00Z")
+		}
+	}
+	infos, err := h.secrets.Infos(r.Context(), r.Caller, org, before)
+	if err != nil {
+		return err
+	}
+	list, size := make([]infoBody, len(infos)), int64(0)
+	for i, info := range infos {
+		list[i] = infoBody{
+			Key: info.Key, Version: info.Version, UpdatedAt: timeOrNil(info.Updated), UpdatedBy: info.By,
+			LastUsedAt: timeOrNil(info.Used), Description: info.Text, ExpiresAt: timeOrNil(info.Expires),
+		}
+		size += infoCost + int64(len(info.Key)+len(info.Text))
+	}
+	if err := r.Hold(size); err != nil {
+		return err
+	}
+	path := "/api/v2/orgs/" + org.String()
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{
+		"links": map[string]string{"org": path, "self": path + "/secret-infos"}, "secrets": list,
+	})
+}
+
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

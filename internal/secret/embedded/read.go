@@ -114,8 +114,12 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		all = len(listed)
 	}
 	find := m.s.find
-	if len(keys) >= manyKeys && 2*len(keys) >= all && m.at.pending == nil && !m.names.Moving {
-		pages, err := m.readAll(ctx, keys, q.Versions)
+	if m.together(len(keys), all) {
+		kinds := []records.Kind{records.Value}
+		if q.Versions {
+			kinds = append(kinds, records.Meta)
+		}
+		pages, err := m.readAll(ctx, len(keys), kinds...)
 		if err != nil {
 			return snap, err
 		}
@@ -188,14 +192,14 @@ const (
 // pages are records that were read as a range, by their keys.
 type pages map[string][]byte
 
-// readAll reads the values, and with versions the metadata, of all the organisation's secrets. Those that
-// nobody wants are not kept.
-func (m moment) readAll(ctx context.Context, keys []string, versions bool) (pages, error) {
-	kinds := []records.Kind{records.Value}
-	if versions {
-		kinds = append(kinds, records.Meta)
-	}
-	got := make(pages, len(keys)*len(kinds))
+// together reports whether records of so many secrets, of all that there are, are read as a range.
+func (m moment) together(keys, all int) bool {
+	return keys >= manyKeys && 2*keys >= all && m.at.pending == nil && !m.names.Moving
+}
+
+// readAll reads the records of these kinds of all the organisation's secrets.
+func (m moment) readAll(ctx context.Context, keys int, kinds ...records.Kind) (pages, error) {
+	got := make(pages, keys*len(kinds))
 	for _, kind := range kinds {
 		prefix := records.Of(m.org, records.Form(m.names.Form), kind)
 		for after := ""; ; {
@@ -293,6 +297,16 @@ func (m moment) info(ctx context.Context, name string) (secret.Info, error) {
 	if err != nil {
 		return secret.Info{}, err
 	}
+	info := known.info(name)
+	for _, v := range known.Versions {
+		info.Versions = append(info.Versions, secret.Version{Number: v.N, At: fromMs(v.At), By: v.By,
+			Restorable: v.readable(), Deleted: fromMs(v.Deleted), Destroyed: v.Destroyed})
+	}
+	return info, nil
+}
+
+// info is what is known of a secret, without its versions.
+func (known *meta) info(name string) secret.Info {
 	newest := known.newest()
 	info := secret.Info{
 		Key: name, Version: newest.N, Created: fromMs(known.Created), Updated: fromMs(newest.At), By: newest.By,
@@ -301,11 +315,65 @@ func (m moment) info(ctx context.Context, name string) (secret.Info, error) {
 	if known.Deleted != nil {
 		info.Deleted, info.DeletedBy = fromMs(known.Deleted.At), known.Deleted.By
 	}
-	for _, v := range known.Versions {
-		info.Versions = append(info.Versions, secret.Version{Number: v.N, At: fromMs(v.At), By: v.By,
-			Restorable: v.readable(), Deleted: fromMs(v.Deleted), Destroyed: v.Destroyed})
+	return info
+}
+
+// Infos tells what is known of the organisation's secrets that are there.
+func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
+		return m.infos(ctx, want)
+	})
+}
+
+func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret.Info, error) {
+	if m.at.rev == 0 {
+		return nil, nil
 	}
-	return info, nil
+	listed, err := m.s.keysAt(ctx, m.org, m.at)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, len(listed))
+	for _, key := range listed {
+		if want == nil || want(key) {
+			keys = append(keys, key)
+		}
+	}
+	find := m.s.find
+	if m.together(len(keys), len(listed)) {
+		pages, err := m.readAll(ctx, len(keys), records.Meta)
+		if err != nil {
+			return nil, err
+		}
+		find = pages.find
+	}
+	infos := make([]secret.Info, 0, len(keys))
+	for _, key := range keys {
+		at, err := m.s.places(m.org, key, m.names)
+		if err != nil {
+			return nil, err
+		}
+		record, err := find(ctx, m.at.pending, at, records.Meta)
+		if err != nil {
+			return nil, err
+		}
+		var info secret.Info
+		if record.sealed == nil { // set by an older influxd: its value tells
+			info, err = m.info(ctx, key)
+			info.Versions = nil
+		} else {
+			var known *meta
+			if known, err = m.s.metaOf(ctx, m.org, record, found{}); err != nil {
+				return nil, damagedMeta(err, key, m.org)
+			}
+			info = known.info(key)
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
 }
 
 // Deleted lists the secrets that can be brought back.

@@ -76,10 +76,44 @@ func (b *Book) Last(ctx context.Context, org id.ID, key string) (time.Time, erro
 	case err == nil:
 		written, err = parse(r)
 	}
-	if written.After(noted) { // what is noted since may be of a clock that was set back
-		noted = written
+	return later(written, noted), err
+}
+
+// later is the later of two times: what is noted since may be of a clock that was set back.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return noted, err
+	return b
+}
+
+// All is Last for each secret of the organisation, at one moment.
+func (b *Book) All(ctx context.Context, org id.ID) (last func(key string) time.Time, err error) {
+	noted := make(map[string]time.Time)
+	b.mu.Lock()
+	for n, at := range b.pending {
+		if n.org == org {
+			noted[n.key] = time.Unix(at, 0).UTC()
+		}
+	}
+	b.mu.Unlock()
+	written := make(map[string]time.Time)
+	for after := ""; ; {
+		rs, err := b.kv.List(ctx, folder(org), after, kv.MaxOps)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rs {
+			after = r.Key
+			if written[r.Key], err = parse(r); err != nil {
+				return nil, err
+			}
+		}
+		if len(rs) < kv.MaxOps {
+			break
+		}
+	}
+	return func(key string) time.Time { return later(written[b.record(org, key)], noted[key]) }, nil
 }
 
 func folder(org id.ID) string { return Prefix + org.String() + "/" }

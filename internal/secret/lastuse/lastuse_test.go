@@ -58,6 +58,13 @@ func last(t *testing.T, b *Book, org id.ID, key string) time.Time {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all, err := b.All(t.Context(), org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other := all(key); !other.Equal(at) {
+		t.Errorf("%s was last used %v alone, and %v among all", key, at, other)
+	}
 	return at
 }
 

@@ -1,6 +1,8 @@
 package secrettest
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,6 +20,8 @@ func testNotKept(t *testing.T, s secret.Store) {
 		apply(t, s, orgA, set("missing", "1"))
 		_, err := s.Deleted(t.Context(), orgA)
 		wantCode(t, "Deleted", err, code)
+		_, err = s.Infos(t.Context(), orgA, nil)
+		wantCode(t, "Infos", err, code)
 		wantCode(t, "Remove", s.Remove(t.Context(), orgA, "missing"), code)
 	} else if err := s.Remove(t.Context(), orgA, "missing"); err != nil {
 		t.Errorf("Remove of what is not there: %v", err)
@@ -117,6 +121,56 @@ func testDescribe(t *testing.T, s secret.Store) {
 	if after := versionOf(t, s); after != before && after != before+1 {
 		t.Errorf("descriptions have raised the version from %d to %d", before, after)
 	}
+}
+
+// testInfos compares what is told of all secrets with what is told of each.
+func testInfos(t *testing.T, s secret.Store) {
+	if !s.About(orgA).History {
+		return
+	}
+	if infos, err := s.Infos(t.Context(), unknown, nil); err != nil || len(infos) != 0 {
+		t.Errorf("of an organisation that is not there: %+v, %v", infos, err)
+	}
+	check := func(want func(string) bool, keys ...string) {
+		t.Helper()
+		infos, err := s.Infos(t.Context(), orgA, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, info := range infos {
+			got = append(got, info.Key)
+			one := infoOf(t, s, info.Key)
+			one.Versions = nil
+			if info.Created.IsZero() {
+				one.Created = info.Created
+			}
+			if diff := cmp.Diff(one, info); diff != "" {
+				t.Errorf("one told (-alone +among all):\n%s", diff)
+			}
+		}
+		if diff := cmp.Diff(keys, got); diff != "" {
+			t.Fatalf("Infos (-want +got):\n%s", diff)
+		}
+	}
+	check(nil)
+	var all []string
+	for i := range 20 { // so many that they are read together
+		key := fmt.Sprintf("k%02d", i)
+		c := set(key, "1")
+		c.By = fmt.Sprint("user-", i%3)
+		apply(t, s, orgA, c)
+		all = append(all, key)
+	}
+	apply(t, s, orgA, set("k03", "2"))
+	d := secret.Description{Text: "words", Expires: time.Date(2031, 2, 3, 0, 0, 0, 0, time.UTC)}
+	if err := s.Describe(t.Context(), orgA, "k04", d); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, orgA, secret.Change{Delete: []string{"k05"}})
+	all = slices.Delete(all, 5, 6)
+	check(nil, all...)
+	check(func(key string) bool { return key == "k04" || key == "k05" }, "k04")
 }
 
 func testDeletedAndRestored(t *testing.T, s secret.Store) {

@@ -64,6 +64,7 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"Version", testVersion},
 		{"SecretVersions", testSecretVersions},
 		{"Describe", testDescribe},
+		{"Infos", testInfos},
 		{"DeletedAndRestored", testDeletedAndRestored},
 		{"Marks", testMarks},
 		{"Remove", testRemove},

@@ -26,6 +26,16 @@ func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 	return s.secret.Info(ctx, org, key)
 }
 
+// Infos tells what Vault knows of the organisation's secrets.
+func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+	if !s.keepsHistory(org) {
+		return nil, errNoHistory
+	}
+	ctx, cancel := s.conn.Bound(ctx)
+	defer cancel()
+	return s.secret.Infos(ctx, org, want)
+}
+
 // Deleted lists the secrets that can be brought back.
 func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	if !s.keepsHistory(org) {

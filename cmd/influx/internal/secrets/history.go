@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/duration"
 	"strongroom/cmd/influx/internal/session"
 )
 
@@ -161,6 +163,42 @@ func undeleteSecret(ctx context.Context, cmd *cli.Command, s *session.Session) e
 		return err
 	}
 	return listDeleted(ctx, s, orgID)
+}
+
+// expiring reads the time before which a value should be replaced.
+func expiring(s string, now time.Time) (time.Time, error) {
+	if seconds, err := duration.Seconds(s); s != "" && err == nil && seconds == 0 {
+		return now, nil
+	}
+	at, err := duration.Until(s, now)
+	if s == "" || err == nil && at.IsZero() {
+		return at, errors.New("give a time from now such as 30d, a date such as 2027-01-31, or a time")
+	}
+	return at, err
+}
+
+func listExpiring(ctx context.Context, s *session.Session, orgID string, before time.Time) error {
+	infos, err := s.Client.ExpiringSecrets(ctx, orgID, before)
+	if err != nil {
+		return fmt.Errorf("failed to list secrets: %w", err)
+	}
+	slices.SortStableFunc(infos, func(a, b client.SecretInfo) int { return a.ExpiresAt.Compare(*b.ExpiresAt) })
+	type row struct {
+		Key       string     `json:"key"`
+		OrgID     string     `json:"orgID"`
+		ExpiresAt *time.Time `json:"expiresAt"`
+		UpdatedAt time.Time  `json:"updatedAt"`
+		UpdatedBy string     `json:"updatedBy,omitempty"`
+	}
+	list, table := make([]row, len(infos)), make([][]string, len(infos))
+	for i, info := range infos {
+		list[i] = row{info.Key, orgID, info.ExpiresAt, info.UpdatedAt, info.UpdatedBy}
+		table[i] = []string{info.Key, stamp(info.ExpiresAt), stamp(&info.UpdatedAt), info.UpdatedBy}
+	}
+	if s.Print.AsJSON {
+		return s.Print.JSON(list)
+	}
+	return s.Print.Table([]string{"Key", "Replace By", "Updated", "By"}, table)
 }
 
 func listDeleted(ctx context.Context, s *session.Session, orgID string) error {

@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/usage"
 	"strongroom/cmd/influx/internal/use"
 )
 
@@ -46,8 +48,16 @@ func listCmd(p *session.Process) *cli.Command {
 		Aliases: []string{"find", "ls"},
 		Usage:   "List secrets",
 		Description: `Lists the names of the organization's secrets, and no value: influx secret get gives one.
-With --json: a list of objects {"key", "orgID"}.`,
+With --json: a list of objects {"key", "orgID"}.
+
+   influx secret list --expiring 30d     # what should be replaced within 30 days, and should have been`,
 		Flags: session.CommonFlags(session.OrgFlags(
+			&cli.StringFlag{
+				Name: "expiring",
+				Usage: "List those whose values should be replaced before this: a time from now such as 30d, a date " +
+					"or a time; 0d for what is overdue",
+				Validator: func(s string) error { _, err := expiring(s, time.Now()); return err },
+			},
 			&cli.BoolFlag{Name: "deleted", Usage: "List deleted secrets that influx secret restore brings back"},
 		)...),
 		Action: p.Connected(session.Authenticated, listSecrets),
@@ -70,12 +80,22 @@ func keyFlag() cli.Flag {
 }
 
 func listSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+	if cmd.Bool("deleted") && cmd.IsSet("expiring") {
+		return usage.WithHint(cmd, "give either --deleted or --expiring")
+	}
 	orgID, err := s.Org(ctx, cmd, "org-id", "org")
 	if err != nil {
 		return err
 	}
-	if cmd.Bool("deleted") {
+	switch {
+	case cmd.Bool("deleted"):
 		return listDeleted(ctx, s, orgID)
+	case cmd.IsSet("expiring"):
+		before, err := expiring(cmd.String("expiring"), time.Now())
+		if err != nil {
+			return err
+		}
+		return listExpiring(ctx, s, orgID, before)
 	}
 	keys, err := s.Client.SecretKeys(ctx, orgID)
 	if err != nil {

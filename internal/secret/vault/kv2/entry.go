@@ -22,6 +22,7 @@ type Entry struct {
 	Version int64  // of the latest; what check-and-set must name. 0: none was ever written
 	Created string // when that was, as Vault gives it: versions begin anew after an entry's removal
 	Data    map[string]json.RawMessage
+	Custom  map[string]string // the entry's custom metadata
 }
 
 // Written is when the latest version was written; zero where there is none.
@@ -109,7 +110,10 @@ func ParseEntry(body []byte) (e Entry, odd bool) {
 		Errors []string
 		Data   *struct {
 			Data     map[string]json.RawMessage
-			Metadata *Version
+			Metadata *struct {
+				Version
+				Custom map[string]string `json:"custom_metadata"`
+			}
 		}
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -121,7 +125,7 @@ func ParseEntry(body []byte) (e Entry, odd bool) {
 	case d.Metadata == nil:
 		return Entry{}, true
 	default:
-		return Entry{d.Metadata.Version, d.Metadata.Created, d.Data}, false
+		return Entry{d.Metadata.Version.Version, d.Metadata.Created, d.Data, d.Metadata.Custom}, false
 	}
 }
 
