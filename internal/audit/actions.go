@@ -18,7 +18,7 @@ var Actions = []string{
 	"import",
 	"orgs.create", "orgs.delete", "orgs.list", "orgs.members", "orgs.members.add", "orgs.members.remove",
 	"orgs.owners.add", "orgs.owners.remove", "orgs.read", "orgs.update",
-	"restore",
+	"profile.read", "restore",
 	"seal.change", "seal.read", "seal.rotate",
 	"secrets.apply", "secrets.copy", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.destroy",
 	"secrets.export", "secrets.info", "secrets.list", "secrets.remove", "secrets.restore", "secrets.use",

@@ -5,6 +5,7 @@ package system
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,21 +45,24 @@ type Config struct {
 // handlers answer what is asked of the server itself.
 type handlers struct {
 	Config
-	health  *health
-	started time.Time
+	health    *health
+	started   time.Time
+	profiling sync.Mutex // held while the server is watched for a profile
 }
 
 // Routes are the paths of all of it.
 func Routes(c Config) exchange.Table {
 	h := &handlers{Config: c, health: newHealth(c.Store, c.Trail), started: time.Now()}
 	t := exchange.Table{
-		"/health":           {"GET": exchange.Open(h.getHealth), "HEAD": exchange.Open(h.getHealth)},
-		"/ready":            {"GET": exchange.Open(h.getReady), "HEAD": exchange.Open(h.getReady)},
-		"/ping":             {"GET": exchange.Open(h.getPing), "HEAD": exchange.Open(h.getPing)},
-		"/api/v2":           {"GET": exchange.Open(h.getIndex)},
-		"/api/v2/resources": {"GET": exchange.Auth(h.getResources)},
-		"/api/v2/config":    {"GET": exchange.Auth(h.getConfig)},
-		"/api/v2/audit":     {"GET": exchange.Auth(h.getAudit)},
+		"/health": {"GET": exchange.Open(h.getHealth), "HEAD": exchange.Open(h.getHealth)},
+		"/ready":  {"GET": exchange.Open(h.getReady), "HEAD": exchange.Open(h.getReady)},
+		"/ping":   {"GET": exchange.Open(h.getPing), "HEAD": exchange.Open(h.getPing)},
+		// As Go's own programs have them. It takes as long as it was asked to.
+		"/debug/pprof/{profile}": {"GET": {Do: h.getProfile, Long: true}},
+		"/api/v2":                {"GET": exchange.Open(h.getIndex)},
+		"/api/v2/resources":      {"GET": exchange.Auth(h.getResources)},
+		"/api/v2/config":         {"GET": exchange.Auth(h.getConfig)},
+		"/api/v2/audit":          {"GET": exchange.Auth(h.getAudit)},
 	}
 	if c.Seals != nil {
 		t["/api/v2/seal"] = exchange.Methods{"GET": exchange.Auth(h.getSeal)}

@@ -210,7 +210,7 @@ var past = map[string]string{
 	"users.read": "looked at a user", "users.password": "set a password", "audit.read": "read the audit log",
 	"audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
 	"seal.read": "looked at the seal", "seal.rotate": "rotated the data keys", "seal.change": "changed the seal",
-	"config.read": "read the configuration", "backup": "took a backup", "import": "imported data",
+	"config.read": "read the configuration", "backup": "took a backup", "profile.read": "took a profile of the server", "import": "imported data",
 	"buckets.create": "created a bucket", "buckets.update": "changed a bucket", "buckets.delete": "deleted a bucket",
 	"buckets.list": "listed buckets", "buckets.read": "looked at a bucket",
 }
