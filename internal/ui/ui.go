@@ -91,15 +91,16 @@ func New(c Config) (*UI, error) {
 // tables are all pages.
 func (c Config) tables(h *hour.Hour) []visit.Table {
 	log := trail.New(c.Guard, c.Trail)
+	ofSecrets := secrets.Config{
+		Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log,
+		Logger: c.Logger, Now: c.Now, Orgs: c.orgs,
+	}
 	return []visit.Table{
-		secrets.Routes(secrets.Config{
-			Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log,
-			Logger: c.Logger, Now: c.Now,
-		}),
+		secrets.Routes(ofSecrets),
 		accounts.Routes(accounts.Config{
 			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool {
 				return c.Store.About(org).ReadOnly
-			},
+			}, Due: secrets.DueOf(ofSecrets),
 			Logger: c.Logger, Now: c.Now,
 		}),
 		system.Routes(system.Config{
@@ -107,6 +108,16 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 			Seals: c.Seals, Now: c.Now,
 		}),
 	}
+}
+
+// orgs are those that the reader may enter.
+func (c Config) orgs(ctx context.Context, caller *access.Caller) ([]secrets.Org, error) {
+	all, err := c.Directory.Orgs(ctx, caller, directory.OrgFilter{}, directory.Page{})
+	orgs := make([]secrets.Org, len(all))
+	for i, o := range all {
+		orgs[i] = secrets.Org{ID: o.ID, Name: o.Name}
+	}
+	return orgs, err
 }
 
 // ServeHTTP answers one request.

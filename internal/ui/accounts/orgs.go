@@ -5,6 +5,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
@@ -16,8 +17,17 @@ const maxListed = 500
 
 type orgForm struct{ Name, Description string }
 
+// orgRow is an organisation with how many of its secrets are due soon, as far as that is known.
+type orgRow struct {
+	identity.Org
+	Due int
+}
+
+// dueLooked is of how many organisations the list tells what is due.
+const dueLooked = 20
+
 type orgList struct {
-	Orgs      []identity.Org
+	Orgs      []orgRow
 	Search    string
 	More      bool
 	Form      orgForm
@@ -39,9 +49,27 @@ func (h *handlers) listOrgs(v *visit.Visit, form orgForm) (visit.Answer, error) 
 			l.More = true
 			break
 		}
-		l.Orgs = append(l.Orgs, o)
+		l.Orgs = append(l.Orgs, orgRow{Org: o})
+	}
+	if err := h.countDue(v, l.Orgs); err != nil {
+		return visit.Answer{}, err
 	}
 	return visit.Answer{Page: "orgs.html", Title: "Organisations", Data: l}, nil
+}
+
+func (h *handlers) countDue(v *visit.Visit, orgs []orgRow) error {
+	if len(orgs) > dueLooked {
+		return nil
+	}
+	ids := make([]id.ID, len(orgs))
+	for i, o := range orgs {
+		ids[i] = o.ID
+	}
+	due, _, err := h.Due(v, ids)
+	for i, o := range orgs {
+		orgs[i].Due = due[o.ID]
+	}
+	return err
 }
 
 func (h *handlers) orgsPage(v *visit.Visit) (visit.Answer, error) { return h.listOrgs(v, orgForm{}) }

@@ -27,8 +27,10 @@ type Config struct {
 	Secrets   Names
 	// ReadOnly says that the values of an organisation's secrets are managed elsewhere, and stay when it is deleted.
 	ReadOnly func(org id.ID) bool
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Due counts the secrets of organisations that are to be replaced soon; known is false where that would take long.
+	Due    func(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known bool, err error)
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // handlers make the pages.

@@ -3,10 +3,13 @@
 package secrets
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/listing"
 	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
 )
@@ -18,20 +21,26 @@ type Config struct {
 	StoreName string       // "bolt" or "vault", as the configuration has it
 	// NoHistory says that the store was told to keep no earlier versions, nor what is deleted.
 	NoHistory bool
-	Trail     *trail.Reader // what was done with a secret lately
+	Orgs      func(ctx context.Context, c *access.Caller) ([]Org, error) // that the reader may enter, by name
+	Trail     *trail.Reader                                              // what was done with a secret lately
 	Logger    *slog.Logger
 	Now       func() time.Time
 }
 
 // handlers make the pages.
-type handlers struct{ Config }
+type handlers struct {
+	Config
+	sorted listing.Sorted
+}
 
 // Routes are the paths of an organisation's secrets.
 func Routes(c Config) visit.Table {
-	h := &handlers{c}
+	h := &handlers{Config: c}
 	return visit.Table{
+		"GET /due":                        visit.SignedIn(h.duePage),
 		"GET /orgs/{org}/secrets":         visit.SignedIn(h.secretsPage),
 		"GET /orgs/{org}/secrets/names":   visit.SignedIn(h.namesList),
+		"GET /orgs/{org}/secrets/dates":   visit.SignedIn(h.datesList),
 		"GET /orgs/{org}/secrets/new":     visit.SignedIn(h.newSecretPage),
 		"POST /orgs/{org}/secrets/new":    visit.SignedIn(h.createSecret),
 		"GET /orgs/{org}/secrets/import":  visit.SignedIn(h.importPage),

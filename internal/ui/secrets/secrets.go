@@ -2,115 +2,119 @@ package secrets
 
 import (
 	"encoding/json"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/listing"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
 
-// secretsShown is how many names the page holds. names.js fetches all of them as one list and searches in it; without
-// JavaScript the server does, a page at a time.
-const secretsShown = 100
-
+// secretList is the list of an organisation's secrets. names.js fetches all of it and searches and sorts in the browser;
+// without JavaScript the server does, a page at a time.
 type secretList struct {
-	Total, Matching int
-	Shown           []string
-	Search          string
-	Descending      bool
-	From, To        int    // of the matching ones, counted from 1
-	Before, Next    string // links to the pages before and after, "" where there is none
-	MayWrite        bool
-	KeepsDeleted    bool
-	ReadOnly        bool // whoever asks
+	listing.Page
+	Tally        []listing.Choice // what is due or unused; nil where it was not looked up
+	Sorts, Shows []listing.Choice
+	Dated        bool // what is known beside the names stands in the rows
+	History      bool // the store knows when a secret was set and by whom
+	MayWrite     bool
+	KeepsDeleted bool
+	ReadOnly     bool // whoever asks
 	// Attention is what an operator should see to in the store.
 	Attention []secret.Detail
 }
 
+// rowView is a row for the template.
+type rowView struct {
+	listing.Row
+	MayWrite, History bool
+	At                string
+}
+
+// View is the row as the template shows it; Blank and BlankFolder are the patterns that names.js fills in.
+func (l secretList) View(r listing.Row, at string) rowView {
+	return rowView{r, l.MayWrite, l.History, at}
+}
+func (l secretList) Blank(at string) rowView   { return l.View(listing.Row{}, at) }
+func (l secretList) BlankFolder() listing.Item { return listing.Item{} }
+
+// Up to so many secrets, all that is known of them is looked up for the page itself: over a server, each is a request.
+// Beyond, names.js asks for it behind the page.
+const (
+	lookedUp        = 1000
+	lookedUpByVault = 100
+)
+
 func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
-	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
+	w := listing.Read(v.URL.Query())
+	about := h.Store.About(v.Org)
+	l := secretList{Sorts: listing.Sorts, Shows: listing.Shows, Dated: w.Dated() || h.looksUp(v), History: about.History,
+		MayWrite: h.mayWrite(v), KeepsDeleted: h.keepsDeleted(v.Org), ReadOnly: about.ReadOnly}
+	var rows []listing.Row
+	var err error
+	if l.Dated {
+		rows, err = h.rows(v)
+		l.Tally = listing.Count(rows).Says()
+	} else {
+		rows, err = h.names(v)
+	}
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	keys = alphabetical(keys)
-	q := v.URL.Query()
-	l := secretList{Total: len(keys), Search: q.Get("q"), Descending: q.Get("sort") == "down", MayWrite: h.mayWrite(v),
-		KeepsDeleted: h.keepsDeleted(v.Org), ReadOnly: h.Store.About(v.Org).ReadOnly}
-	l.page(keys, pageNumber(q.Get("page")))
+	l.Page = listing.Make(rows, w)
 	if v.Operator() {
-		l.Attention = slices.DeleteFunc(slices.Clone(h.Store.About(v.Org).Details), func(d secret.Detail) bool {
-			return d.OK
-		})
+		l.Attention = slices.DeleteFunc(slices.Clone(about.Details), func(d secret.Detail) bool { return d.OK })
 	}
-	return visit.Answer{Page: "secrets.html", Title: "Secrets", Data: l}, nil
+	return visit.Answer{Page: "secrets.html", Title: "Secrets", Data: l, Wide: true}, nil
 }
 
-// alphabetical is the order in which people look for a name: capital and small letters are the same, unless nothing
-// else differs. A store gives the order of the bytes, in which Z comes before a; where all letters are small they are
-// the same, and the list is given back as it is.
-func alphabetical(keys []string) []string {
-	if slices.IsSortedFunc(keys, compareFolded) {
-		return keys
+// looksUp reports whether there are few enough secrets to look all of them up at once. It decides about
+// what is asked for next, which is put on record; the number is shown to nobody.
+func (h *handlers) looksUp(v *visit.Visit) bool {
+	keys, err := h.Store.Keys(v.Context(), v.Org)
+	most := lookedUp
+	if h.StoreName == "vault" {
+		most = lookedUpByVault
 	}
-	return slices.SortedFunc(slices.Values(keys), compareFolded)
+	return err == nil && len(keys) <= most
 }
 
-// compareFolded knows the capital letters of ASCII alone: 10,000 names are compared for each page.
-func compareFolded(a, b string) int {
-	for i := range min(len(a), len(b)) {
-		if x, y := small(a[i]), small(b[i]); x != y {
-			return int(x) - int(y)
-		}
+// names are the secrets' names, in the order in which people look for them.
+func (h *handlers) names(v *visit.Visit) ([]listing.Row, error) {
+	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
+	if err != nil {
+		return nil, err
 	}
-	if len(a) != len(b) {
-		return len(a) - len(b)
+	keys = h.sorted.Of(keys)
+	rows := make([]listing.Row, len(keys))
+	for i, k := range keys {
+		rows[i].Name = k
 	}
-	return strings.Compare(a, b)
+	return rows, nil
 }
 
-func small(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
+// rows are the secrets with what is known of them, in the same order.
+func (h *handlers) rows(v *visit.Visit) ([]listing.Row, error) {
+	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{})
+	if err != nil {
+		return nil, err
 	}
-	return c
-}
-
-// page chooses what is shown of the keys.
-func (l *secretList) page(keys []string, n int) {
-	matching := keys
-	if l.Search != "" {
-		matching = nil
-		for _, k := range keys {
-			if words.Contains(k, l.Search) {
-				matching = append(matching, k)
-			}
-		}
+	rows, known, now := make([]listing.Row, len(infos)), make([]listing.Known, len(infos)), h.Now()
+	for i, info := range infos {
+		known[i] = listing.Known{Created: info.Created, Updated: info.Updated, Used: info.Used, Due: info.Expires,
+			By: info.By}
+		known[i].Judge(now)
+		rows[i] = listing.Row{Name: info.Key, Known: &known[i]}
 	}
-	l.Matching = len(matching)
-	from := min(n*secretsShown, max(0, (len(matching)-1)/secretsShown*secretsShown))
-	to := min(from+secretsShown, len(matching))
-	if l.Descending {
-		l.Shown = slices.Clone(matching[len(matching)-to : len(matching)-from])
-		slices.Reverse(l.Shown)
-	} else {
-		l.Shown = matching[from:to]
+	byName := func(a, b listing.Row) int { return listing.Natural(a.Name, b.Name) }
+	if !slices.IsSortedFunc(rows, byName) {
+		slices.SortFunc(rows, byName)
 	}
-	l.From, l.To = from+1, to
-	rest := "?q=" + url.QueryEscape(l.Search)
-	if l.Descending {
-		rest += "&sort=down"
-	}
-	if from > 0 {
-		l.Before = rest + "&page=" + strconv.Itoa(from/secretsShown-1)
-	}
-	if to < len(matching) {
-		l.Next = rest + "&page=" + strconv.Itoa(from/secretsShown+1)
-	}
+	return rows, nil
 }
 
 // namesList is the list of all names for names.js. Nothing of the request is in it, so that it can be compressed.
@@ -119,7 +123,17 @@ func (h *handlers) namesList(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	b, err := json.Marshal(slices.Concat([]string{}, alphabetical(keys)))
+	b, err := json.Marshal(slices.Concat([]string{}, h.sorted.Of(keys)))
+	return visit.Answer{JSON: b}, err
+}
+
+// datesList is the same with what is known of each secret.
+func (h *handlers) datesList(v *visit.Visit) (visit.Answer, error) {
+	rows, err := h.rows(v)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	b, err := json.Marshal(listing.InColumns(rows))
 	return visit.Answer{JSON: b}, err
 }
 

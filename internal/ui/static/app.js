@@ -30,7 +30,7 @@ document.addEventListener('click', async (event) => {
   const button = event.target.closest('.copy');
   if (!button) return;
   event.preventDefault();
-  const name = () => $('a', button.parentElement).textContent;
+  const name = () => $('a', button.closest('li')).textContent;
   let text = $('code', button.parentElement)?.textContent;
   if ('copyName' in button.dataset) text = name();
   if ('copyFlux' in button.dataset) text = fluxCall(name());

@@ -5,6 +5,7 @@ type Answer struct {
 	Page   string // a template's name
 	Title  string
 	Data   any
+	Wide   bool   // the page takes the whole width of the window
 	Status int    // 200 where 0
 	GoTo   string // a path to redirect to instead
 	Note   string // what the page redirected to says first

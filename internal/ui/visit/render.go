@@ -30,6 +30,7 @@ type view struct {
 	Operator bool
 	Org      string // ID
 	OrgName  string
+	Wide     bool
 	Section  string // the entry of the menu
 	At       string // path of the organisation's pages
 	Version  string
@@ -141,7 +142,7 @@ func errorTitle(err error) string {
 
 func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 	d := view{Title: a.Title, Base: v.via.Base, Theme: v.Theme(), Error: refused, Section: section(a.Page, v.URL.Path),
-		Version: s.Version, Now: s.Now(), Page: a.Data}
+		Version: s.Version, Now: s.Now(), Page: a.Data, Wide: a.Wide}
 	if v.Session != "" {
 		d.User, d.UserID, d.Operator = v.Caller.User, v.Caller.UserID.String(), v.Operator()
 		if v.Org.Valid() {
@@ -237,6 +238,8 @@ func section(page, path string) string {
 	switch first {
 	case "delete":
 		return "org"
+	case "due":
+		return "orgs"
 	case "secret", "import":
 		return "secrets"
 	case "token":

@@ -1,0 +1,115 @@
+package secrets
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/ui/listing"
+	"strongroom/internal/ui/visit"
+)
+
+// Org is an organisation that the reader may enter.
+type Org struct {
+	ID   id.ID
+	Name string
+}
+
+const (
+	// dueTime bounds how long a page looks for what is due.
+	dueTime = 10 * time.Second
+	// dueShown bounds the secrets that it lists.
+	dueShown = 500
+	// dueAtOnce is up to how many secrets in all the list of organisations tells how many of them are due: more take
+	// longer than a page may.
+	dueAtOnce = 2000
+)
+
+type dueList struct {
+	Due     []dueRow
+	More    int
+	Orgs    int // looked at
+	Silent  int // organisations whose store keeps no such days
+	Unasked int // organisations that there was no time for
+}
+
+type dueRow struct {
+	secret.Info
+	Org
+	Over bool
+}
+
+// duePage lists what is due soon in all organisations of the reader, what is overdue first.
+func (h *handlers) duePage(v *visit.Visit) (visit.Answer, error) {
+	orgs, err := h.Orgs(v.Context(), v.Caller)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(v.Context(), dueTime)
+	defer cancel()
+	var l dueList
+	for i, o := range orgs {
+		if !v.Caller.MaySome(access.Read, o.ID) {
+			continue
+		}
+		infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, h.Now().Add(listing.Soon))
+		switch {
+		case errs.Is(err, errs.NotImplemented):
+			l.Silent++
+			continue
+		case errs.Is(err, errs.NotFound): // deleted meanwhile
+			continue
+		case err != nil && ctx.Err() != nil && v.Context().Err() == nil:
+			l.Unasked = len(orgs) - i
+		case err != nil:
+			return visit.Answer{}, err
+		}
+		if l.Unasked > 0 {
+			break
+		}
+		l.Orgs++
+		for _, info := range infos {
+			l.Due = append(l.Due, dueRow{info, o, !info.Expires.After(h.Now())})
+		}
+	}
+	slices.SortStableFunc(l.Due, func(a, b dueRow) int { return a.Expires.Compare(b.Expires) })
+	l.More = max(0, len(l.Due)-dueShown)
+	l.Due = l.Due[:len(l.Due)-l.More]
+	return visit.Answer{Page: "due.html", Title: "Due secrets", Data: l}, nil
+}
+
+// due is Due.
+func (h *handlers) due(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known bool, err error) {
+	if h.StoreName == "vault" {
+		return nil, false, nil
+	}
+	all := 0
+	for _, org := range orgs {
+		keys, err := h.Store.Keys(v.Context(), org)
+		if all += len(keys); err != nil || all > dueAtOnce {
+			return nil, false, err
+		}
+	}
+	due = make(map[id.ID]int)
+	for _, org := range orgs {
+		if !v.Caller.MaySome(access.Read, org) {
+			continue
+		}
+		infos, err := h.Secrets.Infos(v.Context(), v.Caller, org, h.Now().Add(listing.Soon))
+		if err != nil && !errs.Is(err, errs.NotImplemented) && !errs.Is(err, errs.NotFound) {
+			return nil, false, err
+		}
+		due[org] = len(infos)
+	}
+	return due, true, nil
+}
+
+// Due counts, for the list of organisations, the secrets that are due soon; known is false where that would take long.
+type Due func(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known bool, err error)
+
+// DueOf is the Due over the same parts as the pages.
+func DueOf(c Config) Due { return (&handlers{Config: c}).due }
