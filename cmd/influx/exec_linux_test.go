@@ -60,6 +60,42 @@ func newUser(t *testing.T, secrets map[string]string) *user {
 		"INFLUX_HOST=" + host, "INFLUX_TOKEN=" + auth.Token, "INFLUX_ORG_ID=" + made.Org.ID}}
 }
 
+func (u *user) set(key, value string) {
+	u.t.Helper()
+	if err := u.admin.SetSecrets(u.t.Context(), u.org, map[string]string{key: value}); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// front stands before the server, and can be away.
+type front struct {
+	*httptest.Server
+	away atomic.Bool
+}
+
+func (f *front) goAway() {
+	f.away.Store(true)
+	f.CloseClientConnections()
+}
+
+func (u *user) front() *front {
+	u.t.Helper()
+	host, err := url.Parse(u.admin.Host())
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	f := &front{}
+	proxy := httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(host) }}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	u.t.Cleanup(f.Close)
+	return f
+}
+
 // influx is the program with arguments; what it says on standard error is the test's.
 func (u *user) influx(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(u.t.Context(), filepath.Join(programDir(u.t), "influx"), args...)
@@ -206,19 +242,7 @@ func lines(path string) []string {
 // TestExecWatch: a change restarts the program, and while the server is away it goes on with what it has.
 func TestExecWatch(t *testing.T) {
 	u := newUser(t, map[string]string{"db/password": "first", "other": "x"})
-	host, err := url.Parse(u.admin.Host())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var away atomic.Bool
-	proxy := httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(host) }}
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if away.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
+	front := u.front()
 	out := filepath.Join(t.TempDir(), "out")
 	cmd := u.influx("secret", "exec", "--host", front.URL, "--watch", "--env", "db/password", "--", "sh", "-c",
 		`echo "$DB_PASSWORD" >> `+out+`; trap 'exit 0' TERM; trap 'exit 21' USR1; while :; do sleep 0.05; done`)
@@ -228,24 +252,17 @@ func TestExecWatch(t *testing.T) {
 	seen := func(want ...string) func() bool {
 		return func() bool { return slices.Equal(lines(out), want) }
 	}
-	set := func(key, value string) {
-		t.Helper()
-		if err := u.admin.SetSecrets(t.Context(), u.org, map[string]string{key: value}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	eventually(t, "the program has begun", seen("first"))
-	set("other", "y") // none of the program's
-	set("db/password", "second")
+	u.set("other", "y") // none of the program's
+	u.set("db/password", "second")
 	eventually(t, "the program was restarted", seen("first", "second"))
-	away.Store(true)
-	front.CloseClientConnections()
-	set("db/password", "third")
+	front.goAway()
+	u.set("db/password", "third")
 	time.Sleep(300 * time.Millisecond)
 	if !seen("first", "second")() {
 		t.Errorf("while the server is away: %q", lines(out))
 	}
-	away.Store(false)
+	front.away.Store(false)
 	eventually(t, "the program was restarted again", seen("first", "second", "third"))
 	if err := cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)

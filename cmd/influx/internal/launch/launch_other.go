@@ -5,3 +5,5 @@ package launch
 import "syscall"
 
 func diesWithUs() *syscall.SysProcAttr { return nil }
+
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

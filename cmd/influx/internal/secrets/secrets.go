@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"strongroom/cmd/influx/internal/render"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/usage"
 	"strongroom/cmd/influx/internal/use"
@@ -27,7 +28,7 @@ func Command(p *session.Process) *cli.Command {
 		Commands: append([]*cli.Command{
 			listCmd(p), showCmd(p), historyCmd(p),
 			updateCmd(p), generateCmd(p), importCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
-		}, use.Commands(p)...),
+		}, append(use.Commands(p), render.Command(p))...),
 	}
 }
 

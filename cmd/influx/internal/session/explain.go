@@ -39,3 +39,13 @@ func (s *Session) explain(err error) error {
 	}
 	return err
 }
+
+// WhoMayUse says what to do where the server gives no values to this token. A token that does not read is denied as one
+// that reads and does not use.
+func WhoMayUse(err error) error {
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Code == client.CodeUnauthorized {
+		return fmt.Errorf("%w\nValues are given to tokens that may use them: influx auth create --use-secret KEY", err)
+	}
+	return err
+}

@@ -37,6 +37,12 @@ func (t *Terminal) Interactive() bool { return term.IsTerminal(int(t.in.Fd())) }
 // ErrNotInteractive is the answer to a question nobody is there for.
 var ErrNotInteractive = errors.New("standard input is not a terminal")
 
+// Is says whether what is written there is seen on a terminal.
+func Is(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // Warn prints one line for the person.
 func (t *Terminal) Warn(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.out, format+"\n", args...)

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/follow"
 	"strongroom/cmd/influx/internal/launch"
 	"strongroom/cmd/influx/internal/privatedir"
 	"strongroom/cmd/influx/internal/session"
@@ -42,52 +43,27 @@ func watchFlags(cmd *cli.Command, w wanted) error {
 	return nil
 }
 
-// follow gives what the program is to have, each time that it changes. What keeps it from knowing is told once.
-func follow(
+// changesOf gives what the program is to have, each time that it changes. What keeps it from knowing is told once.
+func changesOf(
 	ctx context.Context, s *session.Session, orgID string, w wanted, taken func(string) bool,
 	set client.SecretSet, now given,
 ) <-chan given {
 	changes := make(chan given)
-	go func() {
-		for pause := time.Second; ctx.Err() == nil; {
-			next, err := s.Client.NextSecretSet(ctx, orgID, set, w.keys()...)
-			var got given
-			if err == nil {
-				set = next
-				got, err = w.names(next.Values, taken)
-			}
-			switch {
-			case ctx.Err() != nil:
-				return
-			case err != nil:
-				if pause == time.Second {
-					s.Term.Warn("Warning: the program goes on with what it has: %s", err)
-				}
-				pause = min(2*pause, time.Minute)
-				sleep(ctx, pause)
-				continue
-			}
-			pause = time.Second
-			if got.equal(now) {
-				continue
-			}
-			select {
-			case changes <- got:
-				now = got
-			case <-ctx.Done():
-			}
+	values := &follow.Values{Client: s.Client, OrgID: orgID, Warn: s.Term.Warn, Keys: w.keys}
+	values.Take = func(next client.SecretSet) (client.SecretSet, error) {
+		got, err := w.names(next.Values, taken)
+		if err != nil || got.equal(now) {
+			return next, err
 		}
-	}()
-	return changes
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		select {
+		case changes <- got:
+			now = got
+		case <-ctx.Done():
+		}
+		return next, nil
 	}
+	go values.Follow(ctx, set)
+	return changes
 }
 
 // attendant runs a program to its end.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -94,9 +92,9 @@ func execute(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	}
 	set, err := s.Client.SecretSet(ctx, orgID, w.keys()...)
 	if err != nil {
-		return fmt.Errorf("failed to get the secrets: %w", whoMay(err))
+		return fmt.Errorf("failed to get the secrets: %w", session.WhoMayUse(err))
 	}
-	base := inherited(cmd.String("token"))
+	base := launch.Inherited(cmd.String("token"))
 	taken := func(name string) bool { return base[name] != "" }
 	got, err := w.names(set.Values, taken)
 	if err != nil {
@@ -122,7 +120,7 @@ func execute(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	if cmd.Bool("watch") {
 		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 		defer stop()
-		a.changes = follow(watching, s, orgID, w, taken, set, got)
+		a.changes = changesOf(watching, s, orgID, w, taken, set, got)
 	}
 	return a.attend(ctx, got)
 }
@@ -136,18 +134,6 @@ func writeAll(dir *privatedir.Dir, files map[string]client.Secret) error {
 	return nil
 }
 
-// inherited are the variables that the program has from us: all but the token that its secrets come with.
-func inherited(token string) map[string]string {
-	env := map[string]string{}
-	for _, variable := range os.Environ() {
-		name, value, _ := strings.Cut(variable, "=")
-		if name != "INFLUX_TOKEN" || value != token {
-			env[name] = value
-		}
-	}
-	return env
-}
-
 // environment is the program's, as the system takes it.
 func environment(base map[string]string, secrets map[string]client.Secret, dir string) []string {
 	all := maps.Clone(base)
@@ -157,9 +143,5 @@ func environment(base map[string]string, secrets map[string]client.Secret, dir s
 	if dir != "" {
 		all[dirVariable] = dir
 	}
-	list := make([]string, 0, len(all))
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, name+"="+all[name])
-	}
-	return list
+	return launch.List(all)
 }

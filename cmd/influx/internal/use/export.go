@@ -20,6 +20,7 @@ import (
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/terminal"
 	"strongroom/cmd/influx/internal/usage"
 )
 
@@ -69,7 +70,7 @@ func export(ctx context.Context, cmd *cli.Command, s *session.Session, out io.Wr
 			strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
 	case cmd.IsSet("name") && format != "kubernetes":
 		return usage.WithHint(cmd, "--name is for --format kubernetes")
-	case path == "" && isTerminal(out) && !cmd.Bool("show"):
+	case path == "" && terminal.Is(out) && !cmd.Bool("show"):
 		return usage.Mistake("standard output is a terminal; --show shows the values there, --out makes a file")
 	}
 	orgID, err := s.Org(ctx, cmd, "org-id", "org")
@@ -78,7 +79,7 @@ func export(ctx context.Context, cmd *cli.Command, s *session.Session, out io.Wr
 	}
 	values, err := s.Client.SecretValues(ctx, orgID)
 	if err != nil {
-		return fmt.Errorf("failed to get secrets: %w", whoMay(err))
+		return fmt.Errorf("failed to get secrets: %w", session.WhoMayUse(err))
 	}
 	if prefixes := cmd.StringSlice("prefix"); len(prefixes) > 0 {
 		for _, prefix := range prefixes {

@@ -4,16 +4,13 @@ package use
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/urfave/cli/v3"
-	"golang.org/x/term"
 
-	"strongroom/client"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/terminal"
 	"strongroom/cmd/influx/internal/usage"
 )
 
@@ -70,7 +67,7 @@ func get(ctx context.Context, cmd *cli.Command, s *session.Session, out io.Write
 	if err != nil {
 		return err
 	}
-	shown := isTerminal(out)
+	shown := terminal.Is(out)
 	if shown && !cmd.Bool("show") {
 		return usage.Mistake("standard output is a terminal; --show shows the value there")
 	}
@@ -80,7 +77,7 @@ func get(ctx context.Context, cmd *cli.Command, s *session.Session, out io.Write
 	}
 	value, err := s.Client.SecretValue(ctx, orgID, key)
 	if err != nil {
-		return fmt.Errorf("failed to get secret with key %q: %w", key, whoMay(err))
+		return fmt.Errorf("failed to get secret with key %q: %w", key, session.WhoMayUse(err))
 	}
 	if s.Print.AsJSON {
 		return s.Print.JSON(map[string]string{"key": key, "orgID": orgID, "value": value.Reveal()})
@@ -90,20 +87,5 @@ func get(ctx context.Context, cmd *cli.Command, s *session.Session, out io.Write
 		text += "\n"
 	}
 	_, err = io.WriteString(out, text)
-	return err
-}
-
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// whoMay says what to do where the server gives no values to this token. A token that does not read is denied as one
-// that reads and does not use.
-func whoMay(err error) error {
-	var refused *client.Error
-	if errors.As(err, &refused) && refused.Code == client.CodeUnauthorized {
-		return fmt.Errorf("%w\nValues are given to tokens that may use them: influx auth create --use-secret KEY", err)
-	}
 	return err
 }
