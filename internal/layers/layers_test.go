@@ -175,6 +175,12 @@ var closedPackages = []closed{
 		why: "the connection knows nothing of secrets, nor of where they are"},
 	{root: "internal/secret/embedded", never: []string{"internal/access"},
 		why: "a secret store knows no other part of the server"},
+	{root: "internal/secret/embedded/content",
+		never: []string{"internal/secret/embedded/plan", "internal/secret/embedded/rewrite", "internal/secret/embedded/verify"},
+		why:   "what records hold knows nothing of who changes them"},
+	{root: "internal/secret/embedded/plan",
+		never: []string{"internal/secret/batch", "internal/secret/embedded/rewrite", "internal/secret/embedded/verify"},
+		why:   "a plan knows nothing of when it is carried out"},
 }
 
 // TestClosedPackages checks the packages that may import little.

@@ -17,13 +17,13 @@ import (
 
 // takers are the packages that may take a secret's value out of its wrapping, and what each does with the bytes.
 var takers = map[string]string{
-	"internal/secret":                 "measures and checks them",
-	"internal/secret/embedded":        "seals them",
-	"internal/secret/vault/perorg":    "sends them to Vault",
-	"internal/secret/vault/persecret": "sends them to Vault",
-	"internal/transfer":               "writes them to an export that somebody asked for",
-	"internal/httpapi/secrets":        "answers them to tokens that may use them",
-	"internal/vaultapi/mount":         "answers them to tokens that may use them",
+	"internal/secret":                  "measures and checks them",
+	"internal/secret/embedded/content": "seals them",
+	"internal/secret/vault/perorg":     "sends them to Vault",
+	"internal/secret/vault/persecret":  "sends them to Vault",
+	"internal/transfer":                "writes them to an export that somebody asked for",
+	"internal/httpapi/secrets":         "answers them to tokens that may use them",
+	"internal/vaultapi/mount":          "answers them to tokens that may use them",
 }
 
 // TestWhoTakesValues finds every use of secret.Value.Bytes outside tests, by type and not by name.

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/embedded/rewrite"
 )
 
 const org id.ID = 0x031c8cbefe101000
@@ -33,7 +34,7 @@ type failing struct {
 	err error
 }
 
-func (f *failing) Rewrite(ctx context.Context, report func(embedded.Rewritten)) (uint32, error) {
+func (f *failing) Rewrite(ctx context.Context, report func(rewrite.Progress)) (uint32, error) {
 	if f.err != nil {
 		return 0, f.err
 	}

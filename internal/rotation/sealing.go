@@ -14,7 +14,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/seal"
-	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/embedded/rewrite"
 )
 
 // retryAfter is how long a rewriting that failed (a full disk, say) waits before it goes on.
@@ -51,7 +51,7 @@ func (t Target) Superfluous() string {
 
 // Rewriter seals the data anew: embedded.Store.
 type Rewriter interface {
-	Rewrite(ctx context.Context, report func(embedded.Rewritten)) (term uint32, err error)
+	Rewrite(ctx context.Context, report func(rewrite.Progress)) (term uint32, err error)
 }
 
 // Config is what the service is made of.
@@ -284,20 +284,20 @@ func (s *Service) Finish(ctx context.Context) error {
 }
 
 func (s *Service) finish(ctx context.Context) error {
-	last := embedded.Rewritten{}
+	last := rewrite.Progress{}
 	s.set(Rotation{State: Running})
-	term, err := s.Rewriter.Rewrite(ctx, func(r embedded.Rewritten) {
+	term, err := s.Rewriter.Rewrite(ctx, func(r rewrite.Progress) {
 		last = r
-		s.set(Rotation{State: Running, Rewritten: r})
+		s.set(Rotation{State: Running, Progress: r})
 	})
 	if err == nil {
 		err = s.Keyring.Retire(ctx, term)
 	}
 	if err != nil {
-		s.set(Rotation{State: Waiting, Rewritten: last, Message: errs.Message(err)})
+		s.set(Rotation{State: Waiting, Progress: last, Message: errs.Message(err)})
 		return err
 	}
-	s.set(Rotation{State: Idle, Rewritten: last})
+	s.set(Rotation{State: Idle, Progress: last})
 	s.Logger.InfoContext(ctx, "the data are sealed under the new term, and the old ones are gone", "term", term,
 		"records", last.Records, "names", NamesOf(s.Keyring))
 	return nil

@@ -7,7 +7,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/keyring"
 	"strongroom/internal/seal"
-	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/embedded/rewrite"
 )
 
 // Status is what operators may know. It holds no key.
@@ -62,7 +62,7 @@ func NamesOf(k *keyring.Keyring) string {
 // Rotation is how far the data have been sealed anew since the last change of the term, or of the form of names.
 type Rotation struct {
 	State string `json:"state"`
-	embedded.Rewritten
+	rewrite.Progress
 	Message string `json:"message,omitempty"`
 }
 

@@ -22,6 +22,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/seal/transit"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/embedded/rewrite"
 )
 
 var sealFlags = []config.Flag{
@@ -109,13 +110,13 @@ func sealRotate(ctx context.Context, p command.Process, args config.Args) error 
 	}
 	return withData(ctx, p, cfg, func(data *bolt.DB, keys *keyring.Keyring) error {
 		rewrite := func() error {
-			var done embedded.Rewritten
+			var done rewrite.Progress
 			all := parts.Rewriter{
 				Identities: barrier.New(data, keys, identity.Sealed),
 				Secrets:    embedded.New(embedded.Config{KV: data, Keyring: keys}),
 				Log:        p.Log(),
 			}
-			term, err := all.Rewrite(ctx, func(r embedded.Rewritten) {
+			term, err := all.Rewrite(ctx, func(r rewrite.Progress) {
 				if r.Orgs != done.Orgs {
 					fmt.Fprintf(p.Stdout, "%d of %d organizations, %d records\n", r.Orgs, r.AllOrgs, r.Records)
 				}

@@ -8,6 +8,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -29,15 +30,15 @@ func (s *Store) readAhead(ctx context.Context, org id.ID, names keyring.Names, c
 			break
 		}
 		for _, name := range c.names {
-			if !fits(name) {
+			if !content.Fits(name) {
 				continue // it is refused
 			}
-			at, err := s.places(org, name, names)
+			at, err := s.from.Places(org, name, names)
 			if err != nil {
 				return nil, err
 			}
 			for _, kind := range []records.Kind{records.Value, records.Meta, records.Listed} {
-				if key := at.now.Slot(kind).Key; !asked[key] {
+				if key := at.Now.Slot(kind).Key; !asked[key] {
 					asked[key] = true
 					keys = append(keys, key)
 				}
@@ -50,7 +51,7 @@ func (s *Store) readAhead(ctx context.Context, org id.ID, names keyring.Names, c
 	reads.SetLimit(aheadReads)
 	for _, key := range keys {
 		reads.Go(func() error {
-			value, err := s.read(ctx, nil, key)
+			value, err := s.from.Read(ctx, nil, key)
 			mu.Lock()
 			defer mu.Unlock()
 			all[key] = value

@@ -102,6 +102,6 @@ func BenchmarkSealNames(b *testing.B) {
 	s := filled(b, inClear, 1000)
 	for on := true; b.Loop(); on = !on {
 		sealNames(b, s, on)
-		rewrite(b, s)
+		rewriteAll(b, s)
 	}
 }

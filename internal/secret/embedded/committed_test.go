@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,11 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
-
 	"strongroom/internal/id"
-	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/secret"
@@ -69,7 +64,7 @@ func TestVerifyDuringLargeChanges(t *testing.T) {
 		if err != nil || len(problems) > 0 {
 			t.Fatal(err, problems)
 		}
-		if problems := verify(t, New(Config{KV: file, Keyring: s.ring})); len(problems) > 0 {
+		if problems := verified(t, New(Config{KV: file, Keyring: s.ring})); len(problems) > 0 {
 			t.Fatalf("moment %d: %d problems, among them %q", n, len(problems), problems[0])
 		}
 		for _, org := range []id.ID{1, 2} {
@@ -131,7 +126,7 @@ func TestVerifyStepsInPart(t *testing.T) {
 		if (err == nil) != (c.committed || !c.dead) {
 			t.Errorf("after %d transactions the change is committed: %v, and told is %v", cut, c.committed, err)
 		}
-		if problems := verify(t, New(Config{KV: db, Keyring: s.ring})); len(problems) > 0 {
+		if problems := verified(t, New(Config{KV: db, Keyring: s.ring})); len(problems) > 0 {
 			t.Errorf("after %d transactions: %d problems, among them %q", cut, len(problems), problems[0])
 		}
 		if err := s.Recover(t.Context()); err != nil {
@@ -145,52 +140,4 @@ func TestVerifyStepsInPart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// TestCommittedList compares the lists over a change with those of a plain map that has it.
-func TestCommittedList(t *testing.T) {
-	db := openKV(t)
-	runs := 0
-	rapid.Check(t, func(t *rapid.T) {
-		runs++
-		key := rapid.Custom(func(t *rapid.T) string {
-			return fmt.Sprintf("%d/", runs) + rapid.StringOfN(rapid.SampledFrom([]rune("ab/")), 0, 3, -1).Draw(t, "key")
-		})
-		all := map[string]string{}
-		for _, k := range rapid.SliceOfN(key, 0, 12).Draw(t, "there") {
-			all[k] = "there"
-			if _, err := db.Txn(context.Background(), nil, []kv.Op{kv.Put(k, []byte("there"))}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		c := committed{Store: db, change: commitlog.Records{}}
-		for _, k := range rapid.SliceOfN(key, 0, 12).Draw(t, "changed") {
-			if rapid.Bool().Draw(t, "deleted") {
-				c.change[k] = nil
-				delete(all, k)
-			} else {
-				c.change[k], all[k] = []byte("changed"), "changed"
-			}
-		}
-		c.keys = slices.Sorted(maps.Keys(c.change))
-		prefix, after := key.Draw(t, "prefix"), rapid.OneOf(rapid.Just(""), key).Draw(t, "after")
-		limit := rapid.IntRange(1, 5).Draw(t, "limit")
-		var want []string
-		for _, k := range slices.Sorted(maps.Keys(all)) {
-			if strings.HasPrefix(k, prefix) && k > after && len(want) < limit {
-				want = append(want, k+" "+all[k])
-			}
-		}
-		recs, err := c.List(context.Background(), prefix, after, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, r := range recs {
-			got = append(got, r.Key+" "+string(r.Value))
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatal(diff)
-		}
-	})
 }

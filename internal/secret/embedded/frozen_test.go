@@ -141,13 +141,13 @@ func openFrozen(t *testing.T, frozen string) {
 			t.Errorf("%q restored: %v", name, err)
 		}
 	} // The data can be brought to sealed names, or, where they are on the way to those of another term, to these.
-	rewrite(t, s)
+	rewriteAll(t, s)
 	if err := s.ring.Retire(t.Context(), s.ring.Term()); err != nil {
 		t.Fatal(err)
 	}
 	if s.ring.Names().Form == keyring.Clear {
 		sealNames(t, s, true)
-		rewrite(t, s)
+		rewriteAll(t, s)
 	}
 	for name := range want {
 		if _, err := s.Apply(t.Context(), org, secret.Change{Delete: []string{name}}); err != nil {
@@ -156,7 +156,7 @@ func openFrozen(t *testing.T, frozen string) {
 	}
 	apply(t, s, secret.Change{Set: setOf("foo", "bar")})
 	wantFrozen(t, s)
-	if problems := verify(t, s); len(problems) > 0 {
+	if problems := verified(t, s); len(problems) > 0 {
 		t.Errorf("with sealed names: %q", problems)
 	}
 }

@@ -9,47 +9,34 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
-	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/records"
 )
 
 // Describe replaces a secret's description.
 func (s *Store) Describe(ctx context.Context, org id.ID, name string, d secret.Description) error {
-	_, err := s.submit(ctx, org, func(p *plan) error {
-		at, m, current, err := p.look(name)
-		if err != nil {
-			return err
-		}
-		if m == nil || current.sealed == nil {
-			return secret.NotFound(name)
-		}
-		m.Description, m.Expires = d.Text, 0
-		if !d.Expires.IsZero() {
-			m.Expires = d.Expires.UnixMilli()
-		}
-		return p.putMeta(at, m)
-	})
+	_, err := s.submit(ctx, org, func(p *plan.Plan) error { return p.Describe(name, d) })
 	return err
 }
 
 // Restore sets the value of an earlier version as a new one.
 func (s *Store) Restore(ctx context.Context, org id.ID, name string, n int, by string) (secret.Outcome, error) {
 	at := s.now()
-	return s.submit(ctx, org, func(p *plan) error { return p.restore(name, n, by, at) })
+	return s.submit(ctx, org, func(p *plan.Plan) error { return p.Restore(name, n, by, at) })
 }
 
 // Mark deletes, brings back or destroys versions of a secret.
 func (s *Store) Mark(ctx context.Context, org id.ID, name string, mark secret.Mark, versions []int,
 	by string) (secret.Outcome, error) {
 	at, versions := s.now(), slices.Clone(versions)
-	return s.submit(ctx, org, func(p *plan) error { return p.mark(name, mark, versions, by, at) })
+	return s.submit(ctx, org, func(p *plan.Plan) error { return p.Mark(name, mark, versions, by, at) })
 }
 
 // Remove removes a secret for good.
 func (s *Store) Remove(ctx context.Context, org id.ID, name string) error {
 	at := s.now()
-	_, err := s.submit(ctx, org, func(p *plan) error { return p.remove(name, at) })
+	_, err := s.submit(ctx, org, func(p *plan.Plan) error { return p.Remove(name, at) })
 	return err
 }
 
@@ -86,35 +73,19 @@ func (s *Store) Sweep(ctx context.Context) error {
 			continue
 		}
 		if at, _ := kind.Deleted(); at > before {
-			after = records.TrashPrefix(place.Org) + behindAll // what follows of the organisation is younger
+			after = records.TrashPrefix(place.Org) + records.BehindAll // what follows of the organisation is younger
 			continue
 		}
-		name, err := s.nameOf(ctx, place, kind, recs[0].Value)
+		name, err := s.from.NameOf(ctx, place, kind, recs[0].Value)
 		if err != nil {
 			wrong = errors.Join(wrong, fmt.Errorf("the name in record %q: %w", recs[0].Key, err))
 			continue
 		}
-		err = s.expire(ctx, place.Org, recs[0], kind, name)
+		_, err = s.submit(ctx, place.Org, func(p *plan.Plan) error { return p.Expire(recs[0].Key, kind, name) })
 		if errors.Is(err, keyring.ErrOpen) {
 			wrong = errors.Join(wrong, err)
 		} else if err != nil {
 			return errors.Join(wrong, err)
 		}
 	}
-}
-
-// expire ends one deleted secret, unless it has been brought back or deleted anew.
-func (s *Store) expire(ctx context.Context, org id.ID, rec kv.Record, kind records.Kind, name string) error {
-	_, err := s.submit(ctx, org, func(p *plan) error {
-		at, m, current, err := p.look(name)
-		if err != nil {
-			return err
-		}
-		p.write(rec.Key, nil)
-		if m != nil && current.sealed == nil && m.Deleted != nil && records.Trash(m.Deleted.At) == kind {
-			p.forget(at, m)
-		}
-		return nil
-	})
-	return err
 }

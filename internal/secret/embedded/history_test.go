@@ -273,7 +273,7 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 	if _, err := s.kv.Get(t.Context(), keyOf(t, s, org, "b", records.Version(1))); !errors.Is(err, kv.ErrNotFound) {
 		t.Errorf("the earlier version of a secret that is removed: %v", err)
 	}
-	for _, problem := range verify(t, s) {
+	for _, problem := range verified(t, s) {
 		if !strings.HasPrefix(problem, keyOf(t, s, org, "a", records.Version(1))) {
 			t.Errorf("when it is removed: %s", problem)
 		}

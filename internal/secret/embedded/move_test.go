@@ -21,6 +21,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/records"
+	"strongroom/internal/secret/embedded/rewrite"
 )
 
 // lived is what is there of an organisation's secrets after some life: of every secret its values, oldest first, and
@@ -123,7 +124,7 @@ func wantLived(t *testing.T, s *Store, all map[id.ID]*lived) {
 			t.Fatalf("%+v, %v", i, err)
 		}
 	}
-	if problems := verify(t, s); len(problems) > 0 {
+	if problems := verified(t, s); len(problems) > 0 {
 		t.Fatalf("what is wrong: %q", problems)
 	}
 }
@@ -238,8 +239,8 @@ func TestMoveCrash(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantLived(t, s, all)
-				last := Rewritten{}
-				term, err := s.Rewrite(t.Context(), func(r Rewritten) { last = r })
+				last := rewrite.Progress{}
+				term, err := s.Rewrite(t.Context(), func(r rewrite.Progress) { last = r })
 				if err != nil {
 					t.Fatalf("crash %d: %v", n, err)
 				}
@@ -278,7 +279,7 @@ func TestMoveTurnedRound(t *testing.T) {
 		sealNames(t, s, n%2 == 1)
 	}
 	sealNames(t, s, false)
-	rewrite(t, s)
+	rewriteAll(t, s)
 	wantForm(t, s, keyring.Clear)
 	wantLived(t, s, all)
 	wantLastVersions(t, s, all)
@@ -376,7 +377,7 @@ func TestMoveBesideWriters(t *testing.T) {
 			}
 		}
 	}
-	if problems := verify(t, s); len(problems) > 0 {
+	if problems := verified(t, s); len(problems) > 0 {
 		t.Errorf("what is wrong: %q", problems)
 	}
 }

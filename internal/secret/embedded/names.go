@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -87,7 +86,7 @@ func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, in
 	keys := make([]string, 0, len(recs))
 	pages := 1
 	for after := headKey; ; pages++ {
-		if keys, err = s.listedIn(ctx, org, recs, keys); err != nil {
+		if keys, err = s.from.Listed(ctx, org, recs, keys); err != nil {
 			return nil, 0, err
 		}
 		if len(keys)+1 < pages*s.page {
@@ -116,41 +115,6 @@ func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, in
 	return slices.Compact(keys), head.Rev, nil
 }
 
-// nameOf gives the name that a record of the list of names, or of the deleted secrets, is of.
-func (s *Store) nameOf(ctx context.Context, place records.Place, kind records.Kind, sealed []byte) (string, error) {
-	if !place.Form.Sealed() {
-		return place.Name, nil
-	}
-	plain, err := s.ring.OpenFresh(ctx, place.Org, place.As(kind), sealed)
-	if err != nil {
-		return "", err
-	}
-	return records.DecodeName(plain)
-}
-
-// listedIn gives the names that records of the list of names are of.
-func (s *Store) listedIn(ctx context.Context, org id.ID, recs []kv.Record, names []string) ([]string, error) {
-	var form records.Form
-	prefix := records.Names(org, form)
-	for _, rec := range recs {
-		name, ok := strings.CutPrefix(rec.Key, prefix)
-		if !ok {
-			place, _, err := records.Parse(rec.Key)
-			if err != nil {
-				return nil, err
-			}
-			form, name = place.Form, place.Name
-			prefix = records.Names(org, form) // as it is of those that follow
-		}
-		name, err := s.nameOf(ctx, records.Place{Org: org, Form: form, Name: name}, records.Listed, rec.Value)
-		if err != nil {
-			return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
-		}
-		names = append(names, name)
-	}
-	return names, nil
-}
-
 // over gives the organisation's names as they are with a change that is pending.
 func (s *Store) over(ctx context.Context, org id.ID, change commitlog.Records, names []string) ([]string, error) {
 	all := make(map[string]bool, len(names)+len(change))
@@ -175,7 +139,7 @@ func (s *Store) over(ctx context.Context, org id.ID, change commitlog.Records, n
 		name := place.Name
 		if place.Form.Sealed() {
 			if byIndex[place.Form] == nil {
-				if byIndex[place.Form], err = s.indexes(org, place.Form, names); err != nil {
+				if byIndex[place.Form], err = s.from.Indexes(org, place.Form, names); err != nil {
 					return nil, err
 				}
 			}
@@ -183,7 +147,7 @@ func (s *Store) over(ctx context.Context, org id.ID, change commitlog.Records, n
 		}
 		delete(all, name)
 	}
-	more, err := s.listedIn(ctx, org, come, nil)
+	more, err := s.from.Listed(ctx, org, come, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -196,17 +160,4 @@ func (s *Store) over(ctx context.Context, org id.ID, change commitlog.Records, n
 	}
 	slices.Sort(out)
 	return out, nil
-}
-
-// indexes gives the names by what stands for them in the form.
-func (s *Store) indexes(org id.ID, form records.Form, names []string) (map[string]string, error) {
-	by := make(map[string]string, len(names))
-	for _, name := range names {
-		place, err := records.At(s.ring, org, form, name)
-		if err != nil {
-			return nil, err
-		}
-		by[place.Name] = name
-	}
-	return by, nil
 }

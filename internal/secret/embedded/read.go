@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -113,7 +114,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	} else if listed, ok := m.s.lists.get(m.org, m.at.rev); ok {
 		all = len(listed)
 	}
-	find := m.s.find
+	find := m.s.from.Find
 	if m.together(len(keys), all) {
 		kinds := []records.Kind{records.Value}
 		if q.Versions {
@@ -127,7 +128,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	}
 	snap.Secrets = make(map[string]secret.Secret, len(keys))
 	for _, key := range keys {
-		if _, twice := snap.Secrets[key]; twice || !fits(key) {
+		if _, twice := snap.Secrets[key]; twice || !content.Fits(key) {
 			continue
 		}
 		got, ok, err := m.one(ctx, key, q.Versions, find)
@@ -145,12 +146,13 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 var errNoValue = errors.New("its record is missing")
 
 // finder looks for a record of a secret.
-type finder func(ctx context.Context, over commitlog.Records, at places, kind records.Kind) (found, error)
+type finder func(ctx context.Context, over commitlog.Records, at content.Places,
+	kind records.Kind) (content.Found, error)
 
 // one reads one secret; ok is false where it is not there.
 func (m moment) one(ctx context.Context, key string, versions bool,
 	find finder) (got secret.Secret, ok bool, err error) {
-	at, err := m.s.places(m.org, key, m.names)
+	at, err := m.s.from.Places(m.org, key, m.names)
 	if err != nil {
 		return got, false, err
 	}
@@ -158,26 +160,27 @@ func (m moment) one(ctx context.Context, key string, versions bool,
 	if err != nil {
 		return got, false, err
 	}
-	if record.sealed == nil { // it is not there, unless the list says that it is
-		listed, err := m.s.find(ctx, m.at.pending, at, records.Listed)
-		if err == nil && listed.sealed != nil {
-			err = damagedValue(errNoValue, key, m.org)
+	if record.Sealed == nil { // it is not there, unless the list says that it is
+		listed, err := m.s.from.Find(ctx, m.at.pending, at, records.Listed)
+		if err == nil && listed.Sealed != nil {
+			err = content.DamagedValue(errNoValue, key, m.org)
 		}
 		return got, false, err
 	}
-	if got.Value, got.Updated, err = m.s.openValue(ctx, m.org, record); err != nil {
-		return got, false, damagedValue(err, key, m.org)
+	if got.Value, got.Updated, err = m.s.from.OpenValue(ctx, m.org, record); err != nil {
+		return got, false, content.DamagedValue(err, key, m.org)
 	}
 	if versions {
 		of, err := find(ctx, m.at.pending, at, records.Meta)
 		if err != nil {
 			return got, false, err
 		}
-		known, err := m.s.metaOf(ctx, m.org, of, record)
+		known, err := m.s.from.OpenMeta(ctx, m.org, of, record)
 		if err != nil {
-			return got, false, damagedMeta(err, key, m.org)
+			return got, false, content.DamagedMeta(err, key, m.org)
 		}
-		got.Version, got.Created, got.Updated = known.newest().N, fromMs(known.Created), fromMs(known.newest().At)
+		newest := known.Newest()
+		got.Version, got.Created, got.Updated = newest.N, content.Time(known.Created), content.Time(newest.At)
 	}
 	return got, true, nil
 }
@@ -223,9 +226,10 @@ func (m moment) readAll(ctx context.Context, keys int, kinds ...records.Kind) (p
 }
 
 // find is a finder in what was read.
-func (p pages) find(_ context.Context, _ commitlog.Records, at places, kind records.Kind) (found, error) {
-	slot := at.now.Slot(kind)
-	return found{slot.As, p[slot.Key]}, nil
+func (p pages) find(_ context.Context, _ commitlog.Records, at content.Places,
+	kind records.Kind) (content.Found, error) {
+	slot := at.Now.Slot(kind)
+	return content.Found{As: slot.As, Sealed: p[slot.Key]}, nil
 }
 
 // ReadVersion reads the value of one version.
@@ -241,46 +245,47 @@ func (m moment) version(ctx context.Context, name string, n int) (secret.Secret,
 		return secret.Secret{}, err
 	}
 	none := errs.New(errs.NotFound, "secret %q has no version %d that can be read", errs.Clip(name), n)
-	v := known.version(n)
+	v := known.Version(n)
 	if v == nil {
 		return secret.Secret{}, none
 	}
 	record := current
-	if v != known.newest() {
-		if record, err = m.s.find(ctx, m.at.pending, at, records.Version(n)); err != nil {
+	if v != known.Newest() {
+		if record, err = m.s.from.Find(ctx, m.at.pending, at, records.Version(n)); err != nil {
 			return secret.Secret{}, err
 		}
 	}
-	if record.sealed == nil || !v.readable() {
+	if record.Sealed == nil || !v.Readable() {
 		return secret.Secret{}, none
 	}
-	value, _, err := m.s.openValue(ctx, m.org, record)
+	value, _, err := m.s.from.OpenValue(ctx, m.org, record)
 	if err != nil {
 		return secret.Secret{}, fmt.Errorf("version %d of secret %q of organisation %s: %w", n, name, m.org, err)
 	}
-	return secret.Secret{Value: value, Version: n, Created: fromMs(known.Created), Updated: fromMs(v.At)}, nil
+	return secret.Secret{Value: value, Version: n, Created: content.Time(known.Created),
+		Updated: content.Time(v.At)}, nil
 }
 
 // look reads what is known of a secret, and the record of its value.
-func (m moment) look(ctx context.Context, name string) (places, *meta, found, error) {
-	at, err := m.s.places(m.org, name, m.names)
+func (m moment) look(ctx context.Context, name string) (content.Places, *content.Meta, content.Found, error) {
+	at, err := m.s.from.Places(m.org, name, m.names)
 	if err != nil {
-		return at, nil, found{}, err
+		return at, nil, content.Found{}, err
 	}
-	current, err := m.s.find(ctx, m.at.pending, at, records.Value)
+	current, err := m.s.from.Find(ctx, m.at.pending, at, records.Value)
 	if err != nil {
-		return at, nil, found{}, err
+		return at, nil, content.Found{}, err
 	}
-	record, err := m.s.find(ctx, m.at.pending, at, records.Meta)
+	record, err := m.s.from.Find(ctx, m.at.pending, at, records.Meta)
 	if err != nil {
-		return at, nil, found{}, err
+		return at, nil, content.Found{}, err
 	}
-	known, err := m.s.metaOf(ctx, m.org, record, current)
+	known, err := m.s.from.OpenMeta(ctx, m.org, record, current)
 	if err != nil {
-		return at, nil, found{}, damagedMeta(err, name, m.org)
+		return at, nil, content.Found{}, content.DamagedMeta(err, name, m.org)
 	}
 	if known == nil {
-		return at, nil, found{}, secret.NotFound(name)
+		return at, nil, content.Found{}, secret.NotFound(name)
 	}
 	return at, known, current, nil
 }
@@ -297,23 +302,24 @@ func (m moment) info(ctx context.Context, name string) (secret.Info, error) {
 	if err != nil {
 		return secret.Info{}, err
 	}
-	info := known.info(name)
+	info := infoOf(known, name)
 	for _, v := range known.Versions {
-		info.Versions = append(info.Versions, secret.Version{Number: v.N, At: fromMs(v.At), By: v.By,
-			Restorable: v.readable(), Deleted: fromMs(v.Deleted), Destroyed: v.Destroyed})
+		info.Versions = append(info.Versions, secret.Version{Number: v.N, At: content.Time(v.At), By: v.By,
+			Restorable: v.Readable(), Deleted: content.Time(v.Deleted), Destroyed: v.Destroyed})
 	}
 	return info, nil
 }
 
-// info is what is known of a secret, without its versions.
-func (known *meta) info(name string) secret.Info {
-	newest := known.newest()
+// infoOf is what is known of a secret, without its versions.
+func infoOf(known *content.Meta, name string) secret.Info {
+	newest := known.Newest()
 	info := secret.Info{
-		Key: name, Version: newest.N, Created: fromMs(known.Created), Updated: fromMs(newest.At), By: newest.By,
-		Description: secret.Description{Text: known.Description, Expires: fromMs(known.Expires)},
+		Key: name, Version: newest.N, By: newest.By,
+		Created: content.Time(known.Created), Updated: content.Time(newest.At),
+		Description: secret.Description{Text: known.Description, Expires: content.Time(known.Expires)},
 	}
 	if known.Deleted != nil {
-		info.Deleted, info.DeletedBy = fromMs(known.Deleted.At), known.Deleted.By
+		info.Deleted, info.DeletedBy = content.Time(known.Deleted.At), known.Deleted.By
 	}
 	return info
 }
@@ -339,7 +345,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			keys = append(keys, key)
 		}
 	}
-	find := m.s.find
+	find := m.s.from.Find
 	if m.together(len(keys), len(listed)) {
 		pages, err := m.readAll(ctx, len(keys), records.Meta)
 		if err != nil {
@@ -349,7 +355,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 	}
 	infos := make([]secret.Info, 0, len(keys))
 	for _, key := range keys {
-		at, err := m.s.places(m.org, key, m.names)
+		at, err := m.s.from.Places(m.org, key, m.names)
 		if err != nil {
 			return nil, err
 		}
@@ -358,15 +364,15 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			return nil, err
 		}
 		var info secret.Info
-		if record.sealed == nil { // set by an older influxd: its value tells
+		if record.Sealed == nil { // set by an older influxd: its value tells
 			info, err = m.info(ctx, key)
 			info.Versions = nil
 		} else {
-			var known *meta
-			if known, err = m.s.metaOf(ctx, m.org, record, found{}); err != nil {
-				return nil, damagedMeta(err, key, m.org)
+			var known *content.Meta
+			if known, err = m.s.from.OpenMeta(ctx, m.org, record, content.Found{}); err != nil {
+				return nil, content.DamagedMeta(err, key, m.org)
 			}
-			info = known.info(key)
+			info = infoOf(known, key)
 		}
 		if err != nil {
 			return nil, err
@@ -412,7 +418,7 @@ func (s *Store) trashed(ctx context.Context, org id.ID) ([]string, error) {
 			if err != nil {
 				continue // influxd check tells of it
 			}
-			name, err := s.nameOf(ctx, place, kind, rec.Value)
+			name, err := s.from.NameOf(ctx, place, kind, rec.Value)
 			if err != nil {
 				return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
 			}

@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/records"
+	"strongroom/internal/secret/embedded/rewrite"
 )
 
 // rotated gives a store with secrets of two organisations, some large, sealed under term 1, and a keyring at term 2.
@@ -73,12 +74,12 @@ func wantAllOf(t *testing.T, s *Store, term uint32, want map[id.ID]map[string]se
 			}
 		}
 	}
-	if _, err := s.kv.Get(t.Context(), rewriteRecord); !errors.Is(err, kv.ErrNotFound) {
+	if _, err := s.kv.Get(t.Context(), rewrite.Record); !errors.Is(err, kv.ErrNotFound) {
 		t.Errorf("the note of how far it has come is still there: %v", err)
 	}
 }
 
-func ignore(Rewritten) {}
+func ignore(rewrite.Progress) {}
 
 // TestRewriteCrash ends the process at every transaction of a rewriting, in turn. Everything can be read all the while,
 // and the next process goes on where it was.
@@ -89,7 +90,7 @@ func TestRewriteCrash(t *testing.T) {
 		db := s.kv
 		onto(s, &crashing{Store: db, left: n / 2, carriedOut: n%2 == 1})
 		done := 0
-		_, err := s.Rewrite(t.Context(), func(r Rewritten) { done = r.Records })
+		_, err := s.Rewrite(t.Context(), func(r rewrite.Progress) { done = r.Records })
 		if err == nil {
 			if n < 12 {
 				t.Errorf("a rewriting takes %d transactions: it is not the test it should be", n/2)
@@ -105,11 +106,11 @@ func TestRewriteCrash(t *testing.T) {
 				t.Fatalf("crash %d: %v", n, err)
 			}
 		}
-		if _, err := db.Get(t.Context(), rewriteRecord); errors.Is(err, kv.ErrNotFound) {
+		if _, err := db.Get(t.Context(), rewrite.Record); errors.Is(err, kv.ErrNotFound) {
 			done = 0 // before its first note, or behind its end
 		}
-		var last Rewritten
-		term, err := s.Rewrite(t.Context(), func(r Rewritten) {
+		var last rewrite.Progress
+		term, err := s.Rewrite(t.Context(), func(r rewrite.Progress) {
 			if r.Records < done {
 				t.Errorf("crash %d: it began anew: %d records, %d were done", n, r.Records, done)
 			}
@@ -136,8 +137,8 @@ func TestRewriteDamaged(t *testing.T) {
 	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(rec.Key, rec.Value)}); err != nil {
 		t.Fatal(err)
 	}
-	var last Rewritten
-	term, err := s.Rewrite(t.Context(), func(r Rewritten) { last = r })
+	var last rewrite.Progress
+	term, err := s.Rewrite(t.Context(), func(r rewrite.Progress) { last = r })
 	if err == nil || !strings.Contains(errs.Message(err), "key-42") || !strings.Contains(errs.Message(err),
 		"restore a backup") || last.Damaged != 1 {
 		t.Errorf("a record that does not open: %+v, %v", last, err)

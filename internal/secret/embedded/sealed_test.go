@@ -37,7 +37,9 @@ func newStore(t testing.TB, db kv.Store, key seal.KeyFile) *Store {
 }
 
 // onto puts another engine below the store.
-func onto(s *Store, db kv.Store) { s.kv, s.log = db, commitlog.New(db, s.ring) }
+func onto(s *Store, db kv.Store) {
+	s.kv, s.from.KV, s.log = db, db, commitlog.New(db, s.ring)
+}
 
 func keyFile(t testing.TB) seal.KeyFile { return seal.KeyFile(filepath.Join(t.TempDir(), "seal.key")) }
 
@@ -52,7 +54,7 @@ var (
 	inClear = form{"clear", func(testing.TB, *Store) {}}
 	inSeal  = form{"sealed", func(t testing.TB, s *Store) {
 		sealNames(t, s, true)
-		rewrite(t, s)
+		rewriteAll(t, s)
 	}}
 	beingSealed   = form{"being sealed", func(t testing.TB, s *Store) { sealNames(t, s, true) }}
 	beingUnsealed = form{"being unsealed", func(t testing.TB, s *Store) {
@@ -76,7 +78,7 @@ func sealNames(t testing.TB, s *Store, on bool) {
 	}
 }
 
-func rewrite(t testing.TB, s *Store) {
+func rewriteAll(t testing.TB, s *Store) {
 	t.Helper()
 	if _, err := s.Rewrite(t.Context(), ignore); err != nil {
 		t.Fatal(err)
@@ -139,9 +141,9 @@ func TestSuiteSmallPages(t *testing.T) {
 // keyOf is the key of a secret's record as the store puts it.
 func keyOf(t testing.TB, s *Store, org id.ID, name string, kind records.Kind) string {
 	t.Helper()
-	at, err := s.places(org, name, s.ring.Names())
+	at, err := s.from.Places(org, name, s.ring.Names())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return at.now.Slot(kind).Key
+	return at.Now.Slot(kind).Key
 }

@@ -1,14 +1,15 @@
 // Package embedded is the embedded secret.Store: values sealed by the keyring, over any kv.Store.
 //
-// Package records says which records an organisation has. Beside those there are
+// Package records says where the records of an organisation are, and package content what they hold. Beside those
+// there are
 //
 //	secrets/<org>/names           the head: the organisation's version, and whether a large change is under way
 //	staged/<org>/…                a large change under way (package commitlog)
 //
-// A change reads the versions that are there and adds to them. The changes of one organisation are therefore made one
-// after the other, those that wait together (change.go); the head's revision tells a change of another server's that
-// came between. What does not fit one transaction is staged, committed by one small transaction, and carried out from
-// there (package commitlog).
+// A change reads the versions that are there and adds to them (package plan). The changes of one organisation are
+// therefore made one after the other, those that wait together (change.go); the head's revision tells a change of
+// another server's that came between. What does not fit one transaction is staged, committed by one small transaction,
+// and carried out from there (package commitlog).
 //
 // Every change puts the head anew. So what was read while the head stayed the same is of one moment (read.go).
 package embedded
@@ -26,6 +27,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/batch"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -53,13 +55,14 @@ type Config struct {
 type Store struct {
 	kv      kv.Store
 	ring    *keyring.Keyring
+	from    content.Reader
 	log     *commitlog.Log
 	now     func() time.Time
 	history int
 	far     bool
 	page    int // namesPage; a test makes it small
 	lists   cache
-	made    made
+	made    content.Made
 	queue   *batch.Queue[*change]
 	writes  sync.RWMutex // held for reading from a change's planning until it is in; Rewrite waits for those
 }
@@ -71,7 +74,8 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Store{kv: cfg.KV, ring: cfg.Keyring, log: commitlog.New(cfg.KV, cfg.Keyring), now: cfg.Now,
+	s := &Store{kv: cfg.KV, ring: cfg.Keyring,
+		from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring}, log: commitlog.New(cfg.KV, cfg.Keyring), now: cfg.Now,
 		history: cfg.History, far: cfg.Far, page: namesPage, lists: newCache(maxCached)}
 	s.queue = s.newQueue()
 	return s
@@ -162,7 +166,7 @@ func RaiseVersions(ctx context.Context, data kv.Store, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		after = records.Prefix(org) + behindAll
+		after = records.Prefix(org) + records.BehindAll
 		rec, err := data.Get(ctx, records.Head(org))
 		if errors.Is(err, kv.ErrNotFound) {
 			continue

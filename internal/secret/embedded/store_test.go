@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -62,22 +63,22 @@ func testRecordThatDoesNotOpen(t *testing.T, s *Store) {
 		}
 		return rec.Value
 	}
-	at, err := s.places(org, "a", s.ring.Names())
+	at, err := s.from.Places(org, "a", s.ring.Names())
 	if err != nil {
 		t.Fatal(err)
 	}
-	asA := at.now.Slot(records.Value).As
+	asA := at.Now.Slot(records.Value).As
 	flipped := bytes.Clone(record(org, "a"))
 	flipped[len(flipped)-20] ^= 1
-	newer, err := s.ring.Seal(org, asA, []byte{valueFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x'})
+	newer, err := s.ring.Seal(org, asA, []byte{content.ValueFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x'})
 	if err != nil {
 		t.Fatal(err)
 	}
-	long, err := s.ring.Seal(org, asA, []byte{valueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 200, 1, 'x'})
+	long, err := s.ring.Seal(org, asA, []byte{content.ValueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 200, 1, 'x'})
 	if err != nil {
 		t.Fatal(err)
 	}
-	short, err := s.ring.Seal(org, asA, []byte{valueFormat})
+	short, err := s.ring.Seal(org, asA, []byte{content.ValueFormat})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,10 +406,10 @@ func TestCallerLeavesWhileCarrying(t *testing.T) {
 }
 
 func FuzzParseValue(f *testing.F) {
-	f.Add([]byte{valueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x'})
-	f.Add([]byte{valueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 2, '{', '}', 'x'})
+	f.Add([]byte{content.ValueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x'})
+	f.Add([]byte{content.ValueFormat, 0, 0, 0, 0, 0, 0, 0, 0, 2, '{', '}', 'x'})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if v, err := parseValue(b); err == nil && !bytes.HasSuffix(b, v) {
+		if v, err := content.ParseValue(b); err == nil && !bytes.HasSuffix(b, v) {
 			t.Errorf("%x has the value %x", b, v)
 		}
 	})

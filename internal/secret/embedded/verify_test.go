@@ -39,7 +39,7 @@ func verifiable(t testing.TB) (*Store, *bolt.DB) {
 	return s, db
 }
 
-func verify(t testing.TB, s *Store) (problems []string) {
+func verified(t testing.TB, s *Store) (problems []string) {
 	t.Helper()
 	orgs, err := s.Verify(t.Context(), func(k, what string) { problems = append(problems, k+": "+what) })
 	if err != nil {
@@ -61,7 +61,7 @@ func TestVerifyFindsEveryLoss(t *testing.T) {
 func testVerifyFindsEveryLoss(t *testing.T, f form) {
 	s, db := verifiable(t)
 	f.begin(t, s)
-	if problems := verify(t, s); len(problems) > 0 {
+	if problems := verified(t, s); len(problems) > 0 {
 		t.Fatalf("whole data: %q", problems)
 	}
 	recs, err := db.List(t.Context(), records.Root, "", 1000)
@@ -83,7 +83,7 @@ func testVerifyFindsEveryLoss(t *testing.T, f form) {
 			if _, err := db.Txn(t.Context(), nil, []kv.Op{op}); err != nil {
 				t.Fatal(err)
 			}
-			problems := verify(t, s)
+			problems := verified(t, s)
 			if len(problems) == 0 {
 				t.Errorf("%s was changed or taken away, and nothing is told", r.Key)
 			}
@@ -108,7 +108,7 @@ func testVerifyFindsEveryLoss(t *testing.T, f form) {
 		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(to, value.Value)}); err != nil {
 			t.Fatal(err)
 		}
-		if problems := verify(t, s); len(problems) != 1 || !strings.HasPrefix(problems[0], to) {
+		if problems := verified(t, s); len(problems) != 1 || !strings.HasPrefix(problems[0], to) {
 			t.Errorf("a value moved to %s: %q", to, problems)
 		}
 		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(to, before.Value)}); err != nil {
@@ -124,7 +124,7 @@ func TestVerifyStaged(t *testing.T) {
 		kv.Put(commitlog.Root+"z/journal", nil)}); err != nil {
 		t.Fatal(err)
 	}
-	problems := verify(t, s)
+	problems := verified(t, s)
 	if len(problems) != 3 {
 		t.Errorf("problems %q", problems)
 	}
@@ -142,7 +142,7 @@ func TestVerifyNames(t *testing.T) {
 			}
 		}
 	}
-	if problems := verify(t, s); len(problems) > 0 {
+	if problems := verified(t, s); len(problems) > 0 {
 		t.Fatalf("whole data: %q", problems)
 	}
 	get := func(key string) kv.Record {
@@ -161,15 +161,15 @@ func TestVerifyNames(t *testing.T) {
 	a, b := get(keyOf(t, s, org, "a", records.Listed)), get(keyOf(t, s, org, "b", records.Listed))
 	gone := get(keyOf(t, s, org, "gone", deleted))
 	// A name that is sealed as it should be, of an index that is another's.
-	at, err := s.places(org, "a", s.ring.Names())
+	at, err := s.from.Places(org, "a", s.ring.Names())
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged, err := s.ring.Seal(org, at.now.Slot(records.Listed).As, records.EncodeName("c"))
+	forged, err := s.ring.Seal(org, at.Now.Slot(records.Listed).As, records.EncodeName("c"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	later := at.now
+	later := at.Now
 	later.Name = strings.TrimPrefix(gone.Key[strings.Index(gone.Key, "#"):], "#1/")
 	for name, tt := range map[string]struct {
 		ops  []kv.Op
@@ -206,7 +206,7 @@ func TestVerifyNames(t *testing.T) {
 		if _, err := s.kv.Txn(t.Context(), nil, tt.ops); err != nil {
 			t.Fatal(err)
 		}
-		problems := verify(t, s)
+		problems := verified(t, s)
 		for _, key := range tt.told {
 			if !strings.Contains(strings.Join(problems, "\n"), key+": ") {
 				t.Errorf("%s: %s is not told of: %q", name, key, problems)
@@ -223,7 +223,7 @@ func TestVerifyNames(t *testing.T) {
 		}
 		if len(tt.ops) == 1 && tt.ops[0].Key == a.Key {
 			apply(t, s, secret.Change{Set: setOf("a", "1")})
-			if problems := verify(t, s); len(problems) > 0 {
+			if problems := verified(t, s); len(problems) > 0 {
 				t.Errorf("%s, and set anew: %q", name, problems)
 			}
 		}

@@ -27,6 +27,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
@@ -42,6 +43,9 @@ const (
 	journalKind = "secrets journal"
 	stepKind    = "secrets step"
 )
+
+// ErrTooMany is for who has met kv.ErrConflict too often.
+var ErrTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
 
 // Key is the key of an organisation's journal.
 func Key(org id.ID) string { return prefix(org) + name }

@@ -34,6 +34,10 @@ const (
 	TrashRoot = "trash/"
 )
 
+// BehindAll is behind all of an organisation's keys that have the same beginning: no part of a key begins with a byte
+// that UTF-8 never has.
+const BehindAll = "\xff"
+
 // Prefix is what the keys of an organisation's records begin with, those of the deleted secrets excepted.
 func Prefix(org id.ID) string { return Root + org.String() + "/" }
 

@@ -1,4 +1,4 @@
-package embedded
+package content
 
 import (
 	"fmt"
@@ -21,10 +21,12 @@ const (
 	removeAnew = "restore a backup, or remove the secret for good and set it anew"
 )
 
-func damagedValue(err error, name string, org id.ID) error {
+// DamagedValue is the error for a value that is missing or does not open.
+func DamagedValue(err error, name string, org id.ID) error {
 	return damaged(err, "value", name, org, setAnew)
 }
 
-func damagedMeta(err error, name string, org id.ID) error {
+// DamagedMeta is the error for metadata that do not open.
+func DamagedMeta(err error, name string, org id.ID) error {
 	return damaged(err, "history", name, org, removeAnew)
 }

@@ -1,4 +1,5 @@
-package embedded
+// Package rewrite seals the records of the embedded store anew, and brings the names of secrets into another form.
+package rewrite
 
 import (
 	"context"
@@ -9,21 +10,27 @@ import (
 	"strings"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/records"
 )
 
-// rewriteRecord says how far a rewriting has come, so that the next process goes on from there. It changes in the
+// Record says how far a rewriting has come, so that the next process goes on from there. It changes in the
 // transactions that rewrite.
-const rewriteRecord = "core/rewrite"
+const Record = "core/rewrite"
 
-// rewritePage is how many records are read at a time; each may hold the longest value.
-const rewritePage = 32
+// page is how many records are read at a time; each may hold the longest value.
+const page = 32
 
-// Rewritten tells how far a rewriting has come.
-type Rewritten struct {
+// attempts bounds how often a record is tried that others change all the while.
+const attempts = 50
+
+// Progress tells how far a rewriting has come.
+type Progress struct {
 	Orgs    int `json:"orgs"`    // organisations that are done
 	AllOrgs int `json:"allOrgs"` // organisations with secrets, when it began
 	Records int `json:"records"` // records sealed anew
@@ -31,13 +38,13 @@ type Rewritten struct {
 	Damaged int `json:"damaged,omitempty"`
 }
 
-// rewriting is what rewriteRecord holds.
+// rewriting is what Record holds.
 type rewriting struct {
 	Term  uint32 `json:"term"` // what is sealed under an older one is rewritten
 	After string `json:"after"`
 	// Unopened are the first of the damaged records.
 	Unopened []string `json:"unopened,omitempty"`
-	Rewritten
+	Progress
 }
 
 // maxUnopened is how many damaged records are named.
@@ -69,21 +76,39 @@ func (r *rewriting) damage() error {
 		r.Damaged, strings.Join(names, ", "), map[bool]string{true: " and others"}[r.Damaged > len(r.Unopened)])
 }
 
-// Rewrite seals anew what was sealed before the current term, and gives that term: when it returns, nothing in the
+// Store is what rewriting needs of the store over the records.
+type Store interface {
+	// Recover carries out or removes the large changes that were left half-done.
+	Recover(ctx context.Context) error
+	// AwaitChanges returns when the changes are in that were begun before it was called.
+	AwaitChanges()
+	// Change has a change planned and made in the organisation's turn.
+	Change(ctx context.Context, org id.ID, plan func(*plan.Plan) error) error
+	// AllNames gives the names of the organisation's secrets, the deleted ones too, at one moment.
+	AllNames(ctx context.Context, org id.ID) ([]string, error)
+}
+
+type rewriter struct {
+	content.Reader
+	store Store
+}
+
+// Secrets seals anew what was sealed before the current term, and gives that term: when it returns, nothing in the
 // store is of an older one, and no name is of another form than the keyring wants them in. Reading and writing go on
 // meanwhile. Cut short, it goes on where it was when it is called again, by whichever process. Report hears how far it
 // has come after every page. Records that do not open are passed by, and told in the end by an error.
 //
 // It is for data that this process alone writes to: another one may seal under an older term until it has heard of the
 // new one.
-func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, error) {
-	term := s.ring.Term()
-	names := s.ring.Names()
+func Secrets(ctx context.Context, from content.Reader, store Store, report func(Progress)) (uint32, error) {
+	s := &rewriter{from, store}
+	term := s.Ring.Term()
+	names := s.Ring.Names()
 	// Changes that were sealed under an older term, or planned in another form, are in when this returns, those begun
 	// later are of the new ones.
-	s.awaitChanges()
+	s.store.AwaitChanges()
 	// Their large ones may still be staged, and are then carried out or removed.
-	if err := s.Recover(ctx); err != nil {
+	if err := s.store.Recover(ctx); err != nil {
 		return term, err
 	}
 	if names.Moving {
@@ -92,7 +117,7 @@ func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, er
 		}
 	}
 	// What is moved is sealed anew, and nothing of a sealed form was written before its term.
-	if names.Form == term || len(s.ring.Terms()) == 1 {
+	if names.Form == term || len(s.Ring.Terms()) == 1 {
 		return term, nil
 	}
 	at, err := s.resume(ctx, term)
@@ -100,30 +125,30 @@ func (s *Store) Rewrite(ctx context.Context, report func(Rewritten)) (uint32, er
 		return term, err
 	}
 	for {
-		recs, err := s.kv.List(ctx, records.Root, at.After, rewritePage)
+		recs, err := s.KV.List(ctx, records.Root, at.After, page)
 		if err != nil {
-			return term, translate(err)
+			return term, kv.Coded(err)
 		}
 		if len(recs) == 0 {
 			break
 		}
 		if err := s.rewritePage(ctx, &at, recs); err != nil {
-			return term, translate(err)
+			return term, kv.Coded(err)
 		}
-		report(at.Rewritten)
+		report(at.Progress)
 	}
-	if _, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(rewriteRecord)}); err != nil {
-		return term, translate(err)
+	if _, err = s.KV.Txn(ctx, nil, []kv.Op{kv.Delete(Record)}); err != nil {
+		return term, kv.Coded(err)
 	}
 	// Changes under way may have read records before those were sealed anew, and need the older terms to open them.
-	s.awaitChanges()
+	s.store.AwaitChanges()
 	return term, at.damage()
 }
 
 // resume gives where an earlier rewriting to the same term stopped, or the beginning.
-func (s *Store) resume(ctx context.Context, term uint32) (rewriting, error) {
+func (s *rewriter) resume(ctx context.Context, term uint32) (rewriting, error) {
 	at := rewriting{Term: term}
-	rec, err := s.kv.Get(ctx, rewriteRecord)
+	rec, err := s.KV.Get(ctx, Record)
 	switch {
 	case err == nil:
 		var earlier rewriting
@@ -131,21 +156,17 @@ func (s *Store) resume(ctx context.Context, term uint32) (rewriting, error) {
 			return earlier, nil
 		}
 	case !errors.Is(err, kv.ErrNotFound):
-		return at, translate(err)
+		return at, kv.Coded(err)
 	}
 	orgs, err := s.orgs(ctx)
 	at.AllOrgs = len(orgs)
 	return at, err
 }
 
-// behindAll is behind all of an organisation's keys that have the same beginning: no part of a key begins with a byte
-// that UTF-8 never has.
-const behindAll = "\xff"
-
 // rewritePage rewrites those of the records that need it, in as few transactions as they fit in,
 // and moves at past them.
-func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record) error {
-	fence := s.ring.Fence()
+func (s *rewriter) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record) error {
+	fence := s.Ring.Fence()
 	var conds []kv.Cond
 	var ops []kv.Op
 	size := 0
@@ -155,7 +176,7 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 		if err != nil {
 			return err
 		}
-		_, err = s.kv.Txn(ctx, slices.Concat(conds, fence), append(ops, kv.Put(rewriteRecord, note)))
+		_, err = s.KV.Txn(ctx, slices.Concat(conds, fence), append(ops, kv.Put(Record, note)))
 		if errors.Is(err, kv.ErrConflict) {
 			for _, c := range conds {
 				if err := s.rewriteOne(ctx, c.Key, at.Term); err != nil && !at.passes(c.Key, err) {
@@ -180,7 +201,7 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 					return err
 				}
 			}
-			at.After = records.Prefix(org) + behindAll
+			at.After = records.Prefix(org) + records.BehindAll
 			at.Orgs++
 			return nil
 		}
@@ -207,33 +228,33 @@ func (s *Store) rewritePage(ctx context.Context, at *rewriting, recs []kv.Record
 }
 
 // rewriteOne rewrites a record that somebody has changed meanwhile, should it still need it.
-func (s *Store) rewriteOne(ctx context.Context, key string, term uint32) error {
+func (s *rewriter) rewriteOne(ctx context.Context, key string, term uint32) error {
 	for range attempts {
-		rec, err := s.kv.Get(ctx, key)
+		rec, err := s.KV.Get(ctx, key)
 		if errors.Is(err, kv.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		fence := s.ring.Fence()
+		fence := s.Ring.Fence()
 		value, err := s.sealAnew(ctx, rec, term)
 		if err != nil || value == nil {
 			return err
 		}
 		conds := append([]kv.Cond{kv.Unchanged(rec)}, fence...)
-		if _, err = s.kv.Txn(ctx, conds, []kv.Op{kv.Put(key, value)}); !errors.Is(err, kv.ErrConflict) {
+		if _, err = s.KV.Txn(ctx, conds, []kv.Op{kv.Put(key, value)}); !errors.Is(err, kv.ErrConflict) {
 			return err
 		}
-		if _, err := s.ring.Refused(ctx, fence); err != nil {
+		if _, err := s.Ring.Refused(ctx, fence); err != nil {
 			return err
 		}
 	}
-	return errTooMany
+	return commitlog.ErrTooMany
 }
 
 // sealAnew gives the record's value sealed under the current term; nil where it is of the term, or a newer one.
-func (s *Store) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byte, error) {
+func (s *rewriter) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byte, error) {
 	fail := func(err error) ([]byte, error) { return nil, fmt.Errorf("record %q: %w", rec.Key, err) }
 	place, kind, err := records.Parse(rec.Key)
 	if err != nil {
@@ -246,10 +267,10 @@ func (s *Store) sealAnew(ctx context.Context, rec kv.Record, term uint32) ([]byt
 	case of >= term:
 		return nil, nil
 	}
-	plain, err := s.ring.OpenFresh(ctx, org, as, rec.Value)
+	plain, err := s.Ring.OpenFresh(ctx, org, as, rec.Value)
 	if err != nil {
 		return fail(err)
 	}
 	defer clear(plain)
-	return s.ring.Seal(org, as, plain)
+	return s.Ring.Seal(org, as, plain)
 }

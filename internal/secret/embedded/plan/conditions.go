@@ -1,13 +1,14 @@
-package embedded
+package plan
 
 import (
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
 // allowed says whether the condition of setting a secret holds.
-func (p *plan) allowed(name string, only secret.Condition) error {
-	at, err := p.at(name)
+func (p *Plan) allowed(name string, only secret.Condition) error {
+	at, err := p.At(name)
 	if err != nil {
 		return err
 	}
@@ -15,12 +16,12 @@ func (p *plan) allowed(name string, only secret.Condition) error {
 	if err != nil {
 		return err
 	}
-	return only.Allows(name, current.sealed != nil)
+	return only.Allows(name, current.Sealed != nil)
 }
 
 // built says whether a secret holds what the change builds on.
-func (p *plan) built(name string, change secret.Change) error {
-	at, err := p.at(name)
+func (p *Plan) built(name string, change secret.Change) error {
+	at, err := p.At(name)
 	if err != nil {
 		return err
 	}
@@ -28,10 +29,10 @@ func (p *plan) built(name string, change secret.Change) error {
 	if err != nil {
 		return err
 	}
-	if current.sealed == nil {
+	if current.Sealed == nil {
 		return change.Built(name, nil, false)
 	}
-	value, _, err := p.s.openValue(p.ctx, p.org, current)
+	value, _, err := p.From.OpenValue(p.ctx, p.Org, current)
 	if err != nil {
 		return err
 	}
@@ -39,13 +40,13 @@ func (p *plan) built(name string, change secret.Change) error {
 }
 
 // version is the one that a secret is at, 0 where there is nothing of it.
-func (p *plan) version(name string) (int, error) {
-	if !fits(name) {
+func (p *Plan) version(name string) (int, error) {
+	if !content.Fits(name) {
 		return 0, nil
 	}
 	_, m, _, err := p.look(name)
 	if err != nil || m == nil {
 		return 0, err
 	}
-	return m.newest().N, nil
+	return m.Newest().N, nil
 }

@@ -1,8 +1,8 @@
-package embedded
+// Package verify looks whether the records of the embedded store are whole.
+package verify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -10,36 +10,41 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
-// Prefixes are what the keys of this package's records begin with.
-var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewriteRecord}
+// How many records are listed at a time: any, and those that are no more than a name.
+const (
+	recordsPage = 500
+	namesPage   = 5000
+)
 
-// Verify opens every record of this package, and looks whether each value has its name and each name its value, and
-// whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and
+// Secrets opens every record of the embedded store, and looks whether each value has its name and each name its value,
+// and whether what stands for a name is its index. Report is told of each thing that is wrong, by the record's key, and
 // never given a value. A large change that is committed counts as carried out: it is, before anything is read. It gives
 // the organisations that have records. Nothing is written.
-func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
-	v := &verifier{ctx: ctx, report: report, names: s.ring.Names(), seen: map[id.ID]bool{}}
-	orgs, err := s.log.Verify(ctx, v.wrong)
+func Secrets(ctx context.Context, from content.Reader, log *commitlog.Log,
+	report func(key, what string)) ([]id.ID, error) {
+	v := &verifier{ctx: ctx, report: report, names: from.Ring.Names(), seen: map[id.ID]bool{}}
+	orgs, err := log.Verify(ctx, v.wrong)
 	if err != nil {
-		return nil, translate(err)
+		return nil, kv.Coded(err)
 	}
-	over, err := withCommitted(ctx, s.kv, s.log, orgs, v.wrong)
+	over, err := withCommitted(ctx, from.KV, log, orgs, v.wrong)
 	if err != nil {
-		return nil, translate(err)
+		return nil, kv.Coded(err)
 	}
-	v.s = New(Config{KV: over, Keyring: s.ring, History: s.history, Now: s.now})
+	v.Reader = content.Reader{KV: over, Ring: from.Ring}
 	for _, root := range []string{records.Root, records.TrashRoot} {
 		for after := ""; ; {
-			recs, err := over.List(ctx, root, after, namesPage/10)
+			recs, err := over.List(ctx, root, after, recordsPage)
 			if err != nil {
-				return nil, translate(err)
+				return nil, kv.Coded(err)
 			}
 			for _, rec := range recs {
 				if err := v.record(root, rec); err != nil {
-					return nil, translate(err)
+					return nil, kv.Coded(err)
 				}
 				after = rec.Key
 			}
@@ -52,7 +57,7 @@ func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id
 }
 
 type verifier struct {
-	s      *Store
+	content.Reader
 	ctx    context.Context
 	report func(key, what string)
 	names  keyring.Names
@@ -71,7 +76,7 @@ func (v *verifier) wrong(key, format string, args ...any) {
 
 // has reports whether there is a record.
 func (v *verifier) has(key string) (bool, error) {
-	_, err := v.s.kv.Get(v.ctx, key)
+	_, err := v.KV.Get(v.ctx, key)
 	if errors.Is(err, kv.ErrNotFound) {
 		return false, nil
 	}
@@ -110,7 +115,7 @@ func (v *verifier) record(root string, rec kv.Record) error {
 	}
 	plain := v.opens(rec, org, place.Slot(kind).As)
 	defer clear(plain)
-	if _, err := parseValue(plain); kind == records.Value && plain != nil && err != nil {
+	if _, err := content.ParseValue(plain); kind == records.Value && plain != nil && err != nil {
 		v.wrong(rec.Key, "%v", err)
 	}
 	switch {
@@ -146,9 +151,9 @@ func (v *verifier) record(root string, rec kv.Record) error {
 // versions looks whether what metadata tell of is there: the value of each version that is kept, and, of a deleted
 // secret, the record by which it is found.
 func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) error {
-	m := &meta{}
-	if err := json.Unmarshal(plain, m); err != nil || len(m.Versions) == 0 {
-		v.wrong(rec.Key, "the opened metadata are malformed")
+	m, err := content.ParseMeta(plain)
+	if err != nil {
+		v.wrong(rec.Key, "%v", err)
 		return nil
 	}
 	if v.names.Moving {
@@ -157,7 +162,7 @@ func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) er
 	want := map[records.Kind]string{}
 	for i := range m.Versions {
 		ver := &m.Versions[i]
-		if current := ver == m.newest() && m.Deleted == nil; !current && !ver.Lost && !ver.Destroyed {
+		if current := ver == m.Newest() && m.Deleted == nil; !current && !ver.Lost && !ver.Destroyed {
 			want[records.Version(ver.N)] = fmt.Sprintf("the value of version %d, which it tells of, is missing", ver.N)
 		}
 	}
@@ -180,7 +185,7 @@ func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) er
 
 // name looks at a record that says what a name is.
 func (v *verifier) name(rec kv.Record, place records.Place, kind records.Kind) error {
-	name, err := v.s.nameOf(v.ctx, place, kind, rec.Value)
+	name, err := v.NameOf(v.ctx, place, kind, rec.Value)
 	if err != nil {
 		v.wrong(rec.Key, "the name in it: %v; setting the secret of that name again puts it right", err)
 		return nil
@@ -189,16 +194,16 @@ func (v *verifier) name(rec kv.Record, place records.Place, kind records.Kind) e
 	if _, deleted := kind.Deleted(); deleted {
 		of = records.Meta
 	}
-	at, err := v.s.places(place.Org, name, v.names)
+	at, err := v.Places(place.Org, name, v.names)
 	if err != nil {
 		return err
 	}
-	if place != at.now && (at.was == nil || place != *at.was) {
+	if place != at.Now && (at.Was == nil || place != *at.Was) {
 		v.wrong(rec.Key, "its key is not that of the name in it")
 		return nil
 	}
-	record, err := v.s.find(v.ctx, nil, at, of)
-	if err == nil && record.sealed == nil {
+	record, err := v.Find(v.ctx, nil, at, of)
+	if err == nil && record.Sealed == nil {
 		v.wrong(rec.Key, "its %s missing", map[records.Kind]string{records.Value: "value is",
 			records.Meta: "metadata are"}[of])
 	}
@@ -217,7 +222,7 @@ func (v *verifier) begin(org id.ID) error {
 	}
 	for _, prefix := range []string{records.Head(org), records.TrashPrefix(org)} {
 		for after := ""; ; {
-			recs, err := v.s.kv.List(v.ctx, prefix, after, namesPage)
+			recs, err := v.KV.List(v.ctx, prefix, after, namesPage)
 			if err != nil {
 				return err
 			}
@@ -227,7 +232,7 @@ func (v *verifier) begin(org id.ID) error {
 				if err != nil || !kind.HoldsName() {
 					continue
 				}
-				name, err := v.s.nameOf(v.ctx, place, kind, rec.Value)
+				name, err := v.NameOf(v.ctx, place, kind, rec.Value)
 				if err != nil {
 					continue // told of when it is its turn
 				}
@@ -248,20 +253,20 @@ func (v *verifier) begin(org id.ID) error {
 
 // index takes note of where the name's records may be.
 func (v *verifier) index(name string) error {
-	at, err := v.s.places(v.of, name, v.names)
+	at, err := v.Places(v.of, name, v.names)
 	if err != nil {
 		return err
 	}
-	v.indexes[at.now] = name
-	if at.was != nil {
-		v.indexes[*at.was] = name
+	v.indexes[at.Now] = name
+	if at.Was != nil {
+		v.indexes[*at.Was] = name
 	}
 	return nil
 }
 
 // opens opens a record; nil where it does not open, which is told.
 func (v *verifier) opens(rec kv.Record, org id.ID, to keyring.Belongs) []byte {
-	plain, err := v.s.ring.Open(org, to, rec.Value)
+	plain, err := v.Ring.Open(org, to, rec.Value)
 	if err != nil {
 		v.wrong(rec.Key, "%v", err)
 		return nil

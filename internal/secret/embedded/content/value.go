@@ -1,4 +1,4 @@
-package embedded
+package content
 
 import (
 	"context"
@@ -18,39 +18,41 @@ import (
 //
 // There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does
 // not know what is in it skips it.
-const valueFormat = 1
+// ValueFormat is the format that is written.
+const ValueFormat = 1
 
 const valueHeader = 1 + 8
 
-// encodeValue gives what is sealed of a value.
-func encodeValue(value secret.Value, at time.Time) []byte {
+// EncodeValue gives what is sealed of a value.
+func EncodeValue(value secret.Value, at time.Time) []byte {
 	plain := make([]byte, valueHeader, valueHeader+1+value.Len())
-	plain[0] = valueFormat
+	plain[0] = ValueFormat
 	binary.BigEndian.PutUint64(plain[1:], uint64(at.UnixMilli()))
 	plain = binary.AppendUvarint(plain, 0)
 	return append(plain, value.Bytes()...)
 }
 
-// openValue reads the record of a value, and when it was set.
-func (s *Store) openValue(ctx context.Context, org id.ID, record found) (secret.Value, time.Time, error) {
-	plain, err := s.ring.OpenFresh(ctx, org, record.as, record.sealed)
+// OpenValue opens the record of a value, and tells when it was set.
+func (r Reader) OpenValue(ctx context.Context, org id.ID, record Found) (secret.Value, time.Time, error) {
+	plain, err := r.Ring.OpenFresh(ctx, org, record.As, record.Sealed)
 	if err != nil {
 		return secret.Value{}, time.Time{}, err
 	}
-	value, err := parseValue(plain)
+	value, err := ParseValue(plain)
 	if err != nil {
 		return secret.Value{}, time.Time{}, err
 	}
-	return secret.NewValue(value), fromMs(int64(binary.BigEndian.Uint64(plain[1:]))), nil
+	return secret.NewValue(value), Time(int64(binary.BigEndian.Uint64(plain[1:]))), nil
 }
 
-func parseValue(plain []byte) ([]byte, error) {
+// ParseValue gives the value of a record that was opened.
+func ParseValue(plain []byte) ([]byte, error) {
 	if len(plain) < valueHeader+1 {
 		return nil, errors.New("the opened value is too short")
 	}
-	if plain[0] != valueFormat {
+	if plain[0] != ValueFormat {
 		return nil, fmt.Errorf("the value was written by a newer influxd (format %d; this one knows %d)", plain[0],
-			valueFormat)
+			ValueFormat)
 	}
 	rest := plain[valueHeader:]
 	meta, n := binary.Uvarint(rest)

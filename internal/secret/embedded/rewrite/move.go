@@ -1,13 +1,14 @@
-package embedded
+package rewrite
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -19,12 +20,12 @@ import (
 // next process goes on with what is left in the old ones. When there is nothing, the keyring says so.
 
 // moveNames does that; without a move under way, nothing.
-func (s *Store) moveNames(ctx context.Context, names keyring.Names, report func(Rewritten)) error {
+func (s *rewriter) moveNames(ctx context.Context, names keyring.Names, report func(Progress)) error {
 	orgs, err := s.orgs(ctx)
 	if err != nil {
 		return err
 	}
-	at := Rewritten{AllOrgs: len(orgs)}
+	at := Progress{AllOrgs: len(orgs)}
 	for _, org := range orgs {
 		m := &mover{s: s, org: org, names: names, moved: func(n int) {
 			at.Records += n
@@ -36,17 +37,17 @@ func (s *Store) moveNames(ctx context.Context, names keyring.Names, report func(
 		at.Orgs++
 		report(at)
 	}
-	if err := s.ring.NamesMoved(ctx, names.Form); err != nil {
-		return translate(err)
+	if err := s.Ring.NamesMoved(ctx, names.Form); err != nil {
+		return kv.Coded(err)
 	}
 	// Changes that were planned before may still need the former form's keys, which are dropped next.
-	s.awaitChanges()
+	s.store.AwaitChanges()
 	return nil
 }
 
 // mover moves the records of one organisation.
 type mover struct {
-	s     *Store
+	s     *rewriter
 	org   id.ID
 	names keyring.Names
 	moved func(records int)
@@ -70,27 +71,20 @@ func (m *mover) run(ctx context.Context) error {
 
 // learn reads which names there are, the deleted ones too, while nobody changes that.
 func (m *mover) learn(ctx context.Context, from records.Form) error {
-	return m.s.queue.Alone(ctx, m.org, func(ctx context.Context) error {
-		m.s.lists.drop(m.org) // what counts is what the records say
-		names, err := m.s.Keys(ctx, m.org)
-		if err != nil {
-			return err
-		}
-		deleted, err := m.s.trashed(ctx, m.org)
-		if err != nil {
-			return err
-		}
-		m.known, err = m.s.indexes(m.org, from, slices.Concat(names, deleted))
+	names, err := m.s.store.AllNames(ctx, m.org)
+	if err != nil {
 		return err
-	})
+	}
+	m.known, err = m.s.Indexes(m.org, from, names)
+	return err
 }
 
 // below moves those of the records below the prefix that are to be.
 func (m *mover) below(ctx context.Context, prefix string, isOurs func(records.Place) bool) error {
 	for after := ""; ; {
-		recs, err := m.s.kv.List(ctx, prefix, after, rewritePage)
+		recs, err := m.s.KV.List(ctx, prefix, after, page)
 		if err != nil || len(recs) == 0 {
-			return translate(err)
+			return kv.Coded(err)
 		}
 		var keys []string
 		for _, rec := range recs {
@@ -117,16 +111,16 @@ func (m *mover) below(ctx context.Context, prefix string, isOurs func(records.Pl
 // some moves the first of the records, as many as one transaction takes but at least one, and tells how many.
 func (m *mover) some(ctx context.Context, keys []string) (int, error) {
 	n := 0
-	_, err := m.s.submit(ctx, m.org, func(p *plan) error {
-		if p.names != m.names {
+	err := m.s.store.Change(ctx, m.org, func(p *plan.Plan) error {
+		if p.Names != m.names {
 			return errors.New("the form of the names has changed meanwhile")
 		}
 		n = 0
 		for _, key := range keys {
-			before := len(p.undo)
-			err := m.plan(p, key)
-			if n > 0 && (err != nil || !p.fits()) {
-				p.backTo(before)
+			before := p.Point()
+			err := m.plan(ctx, p, key)
+			if n > 0 && (err != nil || !p.Fits()) {
+				p.BackTo(before)
 				return nil
 			}
 			if err != nil {
@@ -143,13 +137,13 @@ func (m *mover) some(ctx context.Context, keys []string) (int, error) {
 }
 
 // plan plans the move of one record, should it still be there.
-func (m *mover) plan(p *plan, key string) error {
+func (m *mover) plan(ctx context.Context, p *plan.Plan, key string) error {
 	fail := func(err error) error { return fmt.Errorf("record %q: %w", key, err) }
 	was, kind, err := records.Parse(key)
 	if err != nil {
 		return err
 	}
-	sealed, err := p.read(key)
+	sealed, err := p.Read(key)
 	if err != nil || sealed == nil {
 		return err
 	}
@@ -162,40 +156,40 @@ func (m *mover) plan(p *plan, key string) error {
 					"or set the secret anew"))
 			}
 			// What has neither value, metadata nor name any more is out of everybody's reach.
-			p.write(key, nil)
+			p.Write(key, nil)
 			return nil
 		}
 	}
-	at, err := p.at(name)
+	at, err := p.At(name)
 	if err != nil {
 		return fail(err)
 	}
-	p.write(key, nil)
-	switch newer, err := p.read(at.now.Slot(kind).Key); {
+	p.Write(key, nil)
+	switch newer, err := p.Read(at.Now.Slot(kind).Key); {
 	case err != nil:
 		return err
 	case newer != nil: // by whoever has put this one back
 		return nil
 	case kind.HoldsName():
-		return p.putName(at, kind)
+		return p.PutName(at, kind)
 	}
-	plain, err := p.s.ring.OpenFresh(p.ctx, p.org, was.Slot(kind).As, sealed)
+	plain, err := m.s.Ring.OpenFresh(ctx, m.org, was.Slot(kind).As, sealed)
 	if err != nil {
 		return fail(err)
 	}
 	defer clear(plain)
-	return p.put(at, kind, plain)
+	return p.Put(at, kind, plain)
 }
 
 // orgs lists the organisations that have records.
-func (s *Store) orgs(ctx context.Context) ([]id.ID, error) {
+func (s *rewriter) orgs(ctx context.Context) ([]id.ID, error) {
 	seen := map[id.ID]bool{}
 	var all []id.ID
 	for _, root := range []string{records.Root, records.TrashRoot} {
 		for after := ""; ; {
-			recs, err := s.kv.List(ctx, root, after, 1)
+			recs, err := s.KV.List(ctx, root, after, 1)
 			if err != nil {
-				return nil, translate(err)
+				return nil, kv.Coded(err)
 			}
 			if len(recs) == 0 {
 				break
@@ -207,15 +201,8 @@ func (s *Store) orgs(ctx context.Context) ([]id.ID, error) {
 			if !seen[org] {
 				all, seen[org] = append(all, org), true
 			}
-			after = root + org.String() + "/" + behindAll
+			after = root + org.String() + "/" + records.BehindAll
 		}
 	}
 	return all, nil
-}
-
-// awaitChanges waits for the changes that are being made: they were planned before, those that come are after.
-func (s *Store) awaitChanges() {
-	s.writes.Lock()
-	//lint:ignore SA2001 nothing is done in between: it is the wait that counts
-	s.writes.Unlock()
 }

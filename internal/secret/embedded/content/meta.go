@@ -1,0 +1,93 @@
+package content
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"strongroom/internal/id"
+)
+
+// Meta is what a secret's metadata record seals, as JSON. Times are Unix ms.
+type Meta struct {
+	Created     int64     `json:"created"`
+	Description string    `json:"description,omitempty"`
+	Expires     int64     `json:"expires,omitempty"`
+	Versions    []Version `json:"versions"` // oldest first; the last one is the newest
+	Deleted     *Deletion `json:"deleted,omitempty"`
+}
+
+// Version is what is known of one version of a secret.
+type Version struct {
+	N  int    `json:"n"`
+	At int64  `json:"at"`
+	By string `json:"by,omitempty"`
+	// Lost marks a version whose value did not open when it should have been put aside.
+	Lost bool `json:"lost,omitempty"`
+	// Deleted is when the version was deleted by itself; its value is kept.
+	Deleted   int64 `json:"deleted,omitempty"`
+	Destroyed bool  `json:"destroyed,omitempty"`
+}
+
+// Deletion is when a secret was deleted, and by whom.
+type Deletion struct {
+	At int64  `json:"at"`
+	By string `json:"by,omitempty"`
+}
+
+// Newest is the newest version.
+func (m *Meta) Newest() *Version { return &m.Versions[len(m.Versions)-1] }
+
+// Version is the one of that number; nil where it is not kept.
+func (m *Meta) Version(n int) *Version {
+	for i := range m.Versions {
+		if m.Versions[i].N == n {
+			return &m.Versions[i]
+		}
+	}
+	return nil
+}
+
+// Readable reports whether the version's value may be given out, where it is there.
+func (v *Version) Readable() bool { return v != nil && !v.Lost && !v.Destroyed && v.Deleted == 0 }
+
+// OpenMeta opens a metadata record. A secret that an older influxd has set has none: then its value tells the time.
+func (r Reader) OpenMeta(ctx context.Context, org id.ID, record, current Found) (*Meta, error) {
+	if record.Sealed == nil {
+		if current.Sealed == nil {
+			return nil, nil
+		}
+		m := &Meta{Versions: []Version{{N: 1}}}
+		if plain, err := r.Ring.OpenFresh(ctx, org, current.As, current.Sealed); err == nil &&
+			len(plain) >= valueHeader {
+			m.Created = int64(binary.BigEndian.Uint64(plain[1:]))
+			m.Versions[0].At = m.Created
+			clear(plain)
+		}
+		return m, nil
+	}
+	plain, err := r.Ring.OpenFresh(ctx, org, record.As, record.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMeta(plain)
+}
+
+// ParseMeta reads metadata that were opened.
+func ParseMeta(plain []byte) (*Meta, error) {
+	m := &Meta{}
+	if err := json.Unmarshal(plain, m); err != nil || len(m.Versions) == 0 {
+		return nil, errors.New("the opened metadata are malformed")
+	}
+	return m, nil
+}
+
+// Time is the time that a record gives in Unix ms, and zero for none.
+func Time(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,61 @@
+package embedded
+
+import (
+	"context"
+	"slices"
+
+	"strongroom/internal/id"
+	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/plan"
+	"strongroom/internal/secret/embedded/records"
+	"strongroom/internal/secret/embedded/rewrite"
+	"strongroom/internal/secret/embedded/verify"
+)
+
+// Prefixes are what the keys of the store's records begin with.
+var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewrite.Record}
+
+// Verify looks at every record; see verify.Secrets.
+func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
+	return verify.Secrets(ctx, s.from, s.log, report)
+}
+
+// Rewrite seals every record anew that is of an older term, and gives the current one; see rewrite.Secrets.
+func (s *Store) Rewrite(ctx context.Context, report func(rewrite.Progress)) (uint32, error) {
+	return rewrite.Secrets(ctx, s.from, rewriting{s}, report)
+}
+
+// rewriting is the rewrite.Store.
+type rewriting struct{ *Store }
+
+// AwaitChanges waits for the changes that are being made: they were planned before, those that come are after.
+func (s rewriting) AwaitChanges() {
+	s.writes.Lock()
+	//lint:ignore SA2001 nothing is done in between: it is the wait that counts
+	s.writes.Unlock()
+}
+
+// Change has a change planned and made in its turn.
+func (s rewriting) Change(ctx context.Context, org id.ID, planned func(*plan.Plan) error) error {
+	_, err := s.submit(ctx, org, planned)
+	return err
+}
+
+// AllNames reads the names while nobody changes them.
+func (s rewriting) AllNames(ctx context.Context, org id.ID) (all []string, err error) {
+	answer := make(chan []string, 1) // the caller may leave
+	err = s.queue.Alone(ctx, org, func(ctx context.Context) error {
+		s.lists.drop(org) // what counts is what the records say
+		names, err := s.Keys(ctx, org)
+		if err != nil {
+			return err
+		}
+		deleted, err := s.trashed(ctx, org)
+		answer <- slices.Concat(names, deleted)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return <-answer, nil
+}
