@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,11 +29,16 @@ type metric struct {
 // metrics are those of a server over Vault and etcd, which has the most, once each kind has been counted.
 func metrics(t *testing.T) map[string]*metric {
 	t.Helper()
-	v := vaulttest.Shared(t)
+	// One that has certificates of all kinds, for there are metrics of when they end.
+	servers, clients := vaulttest.NewAuthority(t, "servers"), vaulttest.NewAuthority(t, "clients")
+	v := vaulttest.Start(t, vaulttest.WithTLS(t, servers, clients))
+	dir := t.TempDir()
+	cert, key := clients.Issue(t, dir, "us")
 	// A token that ends, for there is a metric of that.
 	ends := v.Token(t, vaulttest.PolicyOf("secret", "create", "read", "update", "delete", "patch"), time.Hour)
 	r := start(t, t.TempDir(), onEtcd(etcdtest.Shared(t), t.TempDir(), etcdtest.Prefix(t),
-		"--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+ends)...)
+		"--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+ends, "--vault-cacert="+servers.File(t, dir), "--vault-client-cert="+cert,
+		"--vault-client-key="+key)...)
 	token, secrets := r.onboard(t)
 	r.call(t, "PATCH", secrets, token, `{"a":"1"}`, 204, nil)
 	r.call(t, "GET", secrets, token, "", 200, nil)
@@ -74,6 +80,52 @@ func metrics(t *testing.T) map[string]*metric {
 		t.Fatalf("found only %d metrics", len(found))
 	}
 	return found
+}
+
+// TestCertificateMetrics has a server with certificates of its own, and for Vault and etcd. Each has the time that it
+// still lasts, and each is in /health.
+func TestCertificateMetrics(t *testing.T) {
+	servers, clients := vaulttest.NewAuthority(t, "servers"), vaulttest.NewAuthority(t, "clients")
+	dir := t.TempDir()
+	v := vaulttest.Start(t, vaulttest.WithTLS(t, servers, clients))
+	etcdCert, etcdKey := servers.Issue(t, dir, "etcd", "127.0.0.1")
+	e := etcdtest.Start(t, 1, "-cert="+etcdCert, "-key="+etcdKey, "-client-ca="+clients.File(t, dir))
+	ownCert, ownKey, transport := certificateFor(t, dir) // for 24 hours, and 1 before
+	cert, key := clients.Issue(t, dir, "us")             // for 1 hour, and 1 before
+	ca := servers.File(t, dir)
+	r := start(t, t.TempDir(), onEtcd(e, t.TempDir(), etcdtest.Prefix(t), "--etcd-cacert="+ca, "--etcd-cert="+cert,
+		"--etcd-key="+key, "--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+v.RootToken,
+		"--vault-cacert="+ca, "--vault-client-cert="+cert, "--vault-client-key="+key, "--tls-cert="+ownCert,
+		"--tls-key="+ownKey)...)
+	client := &http.Client{Transport: transport}
+	get := func(path string) string {
+		res, err := client.Get(r.url + path)
+		must(t, err)
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		must(t, err)
+		return string(b)
+	}
+	text, health := get("/metrics"), get("/health")
+	for name, hours := range map[string]float64{"tls-certificate": 24, "vault-client-certificate": 1, "vault-ca": 1,
+		"etcd-certificate": 1, "etcd-authorities": 1} {
+		of := func(metric string) float64 {
+			m := regexp.MustCompile(metric + `\{certificate="` + name + `"\} (\S+)`).FindStringSubmatch(text)
+			if m == nil {
+				t.Fatalf("there is no %s of %s in\n%s", metric, name, text)
+			}
+			n, err := strconv.ParseFloat(m[1], 64)
+			must(t, err)
+			return n / 3600
+		}
+		left, life := of("strongroom_certificate_remaining_seconds"), of("strongroom_certificate_lifetime_seconds")
+		if left > hours || left < hours-0.5 || life != hours+1 {
+			t.Errorf("%s: %g of %g hours are left, want %g", name, left, life, hours)
+		}
+		if !strings.Contains(health, `"`+name+`"`) {
+			t.Errorf("/health has no %s: %s", name, health)
+		}
+	}
 }
 
 // TestMonitoring holds the alert rules, the dashboard and the list in the docs against the metrics that there are.

@@ -191,6 +191,8 @@ type State struct {
 	Name    string
 	OK      bool
 	Message string
+	// Begins and Ends are the time of the certificate; of several authorities, of the one that lasts longest.
+	Begins, Ends time.Time
 }
 
 // State looks at the files and says how they are, also in the log where they are not well. now is the time to judge by.
@@ -199,7 +201,7 @@ func (f *Follower) State(now time.Time) State {
 	defer f.mu.Unlock()
 	f.look(time.Now())
 	ends := f.made.ends.UTC().Format(time.RFC3339)
-	s := State{Name: f.name, OK: true, Message: "ends at " + ends}
+	s := State{Name: f.name, OK: true, Message: "ends at " + ends, Begins: f.made.begins, Ends: f.made.ends}
 	switch left := f.made.ends.Sub(now); {
 	case left <= 0:
 		s.OK, s.Message = false, "has ended at "+ends

@@ -89,7 +89,7 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 	details := h.health.store.About(0).Details
 	if h.Certificates != nil {
 		for _, c := range h.Certificates() {
-			details = append(details, secret.Detail(c))
+			details = append(details, secret.Detail{Name: c.Name, OK: c.OK, Message: c.Message})
 		}
 	}
 	for _, d := range details {

@@ -32,6 +32,7 @@ import (
 type etcdData struct {
 	*etcd.Store
 	settled kv.Store
+	files   []*pemfile.Follower // of certificates
 	stop    func()
 	backups chan struct{} // has one for each that is being made
 
@@ -102,7 +103,8 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d := &etcdData{Store: store, settled: kv.Settled(store), backups: make(chan struct{}, maxBackups)}
+	d := &etcdData{Store: store, settled: kv.Settled(store), files: followers,
+		backups: make(chan struct{}, maxBackups)}
 	var wg sync.WaitGroup
 	wg.Go(func() { d.probe(running) })
 	if len(followers) > 0 {
@@ -179,6 +181,9 @@ func (d *etcdData) Health() error {
 	defer d.mu.Unlock()
 	return cmp.Or(d.health, d.full)
 }
+
+// Certificates are the states of the files of certificates by which etcd is reached.
+func (d *etcdData) Certificates() []pemfile.State { return pemfile.States(d.files...) }
 
 // Close ends the probes and the connections.
 func (d *etcdData) Close() error {

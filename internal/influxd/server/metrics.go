@@ -1,9 +1,12 @@
 package server
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/audit"
+	"strongroom/internal/pemfile"
 )
 
 var (
@@ -15,6 +18,11 @@ var (
 		[]string{"sink"}, nil)
 	auditFailing = prometheus.NewDesc("strongroom_audit_sinks_failing",
 		"Sinks of a kind that did not take the last line.", []string{"sink"}, nil)
+	certificateLeft = prometheus.NewDesc("strongroom_certificate_remaining_seconds",
+		"How long a certificate still lasts, less than 0 once it has ended; of several authorities, the one that lasts "+
+			"longest.", []string{"certificate"}, nil)
+	certificateLife = prometheus.NewDesc("strongroom_certificate_lifetime_seconds",
+		"How long a certificate lasts from its beginning to its end.", []string{"certificate"}, nil)
 )
 
 // auditMetrics shows the audit log's counters. A sink is shown by its kind: everybody may read the metrics, and paths
@@ -44,5 +52,27 @@ func (m auditMetrics) Collect(to chan<- prometheus.Metric) {
 	for kind, n := range failures {
 		to <- prometheus.MustNewConstMetric(auditFailures, prometheus.CounterValue, float64(n), kind)
 		to <- prometheus.MustNewConstMetric(auditFailing, prometheus.GaugeValue, float64(failing[kind]), kind)
+	}
+}
+
+// certificateMetrics shows when certificates end. They are told apart by what they are for, as in /health.
+type certificateMetrics []func() []pemfile.State
+
+// Describe implements prometheus.Collector.
+func (certificateMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- certificateLeft
+	to <- certificateLife
+}
+
+// Collect implements prometheus.Collector.
+func (m certificateMetrics) Collect(to chan<- prometheus.Metric) {
+	for _, states := range m {
+		for _, c := range states() {
+			gauge := func(d *prometheus.Desc, of time.Duration) {
+				to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, of.Seconds(), c.Name)
+			}
+			gauge(certificateLeft, time.Until(c.Ends))
+			gauge(certificateLife, c.Ends.Sub(c.Begins))
+		}
 	}
 }

@@ -59,8 +59,8 @@ type Server struct {
 	identity *directory.Service
 	trail    *audit.Log
 	log      *slog.Logger
-	// certificates are the server's own, to be known before it serves.
-	certificates []*pemfile.Follower
+	// certificates are the server's own and those by which it reaches its data, to be known before it serves.
+	certificates []func() []pemfile.State
 	closers      []func() error // in the order of opening
 }
 
@@ -141,6 +141,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if own, ok := data.(prometheus.Collector); ok {
 		metrics.MustRegister(own)
 	}
+	if own, ok := data.(certified); ok {
+		s.certificates = append(s.certificates, own.Certificates)
+	}
 	s.closes(data.Close)
 	s.Data = data
 	s.runs(ctx, s.watchData)
@@ -209,6 +212,11 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if own, ok := store.(interface{ Metrics() prometheus.Collector }); ok {
 		metrics.MustRegister(own.Metrics())
 	}
+	ends := certificateMetrics{s.certificateStates}
+	if own, ok := store.(certified); ok { // which tells the health checks of them itself
+		ends = append(ends, own.Certificates)
+	}
+	metrics.MustRegister(ends)
 	store = secret.Metered(store, cfg.SecretStore, metrics, log)
 	s.Store = store
 
@@ -266,7 +274,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
-		Certificates: func() []pemfile.State { return pemfile.States(s.certificates...) },
+		Certificates: s.certificateStates,
 	}
 	if !cfg.MetricsDisabled {
 		api.Gather = metrics
@@ -303,6 +311,17 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 
 // CheckPlaces refuses settings by which the secrets of two of the organisations are in one place.
 func (s *Server) CheckPlaces(ctx context.Context) error { return s.identity.CheckPlaces(ctx) }
+
+// certified is what has certificates of its own.
+type certified interface{ Certificates() []pemfile.State }
+
+// certificateStates are those of the server's own certificates, and of its data's.
+func (s *Server) certificateStates() (states []pemfile.State) {
+	for _, of := range s.certificates {
+		states = append(states, of()...)
+	}
+	return states
+}
 
 // closes takes note of how the part just opened is closed.
 func (s *Server) closes(f func() error) { s.closers = append(s.closers, f) }

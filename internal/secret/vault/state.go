@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/id"
+	"strongroom/internal/pemfile"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/login"
@@ -44,10 +45,13 @@ func (s *Store) details() []secret.Detail {
 	}
 	details := []secret.Detail{d}
 	for _, c := range s.conn.Certificates() {
-		details = append(details, secret.Detail(c))
+		details = append(details, secret.Detail{Name: c.Name, OK: c.OK, Message: c.Message})
 	}
 	return details
 }
+
+// Certificates are the states of the files of certificates by which Vault is reached.
+func (s *Store) Certificates() []pemfile.State { return s.conn.Certificates() }
 
 // The metrics of what Use gives out; those of requests are the connection's.
 var (
