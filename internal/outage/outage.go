@@ -19,15 +19,16 @@ const maxKinds = 64
 // Log logs failures by their kinds. It is safe for use by many goroutines. Make it with New.
 type Log struct {
 	log  *slog.Logger
-	open atomic.Int64 // how many kinds are open
+	open atomic.Int64 // how many kinds fail
 	mu   sync.Mutex
 	of   map[string]*state
 }
 
 type state struct {
-	open     bool      // logged, and its end has not been told
-	since    time.Time // of the first failure while open
-	logged   time.Time // the last time
+	since    time.Time // of the first failure of those that go on; zero where none does
+	last     time.Time // of the last of them
+	told     bool      // one of them was logged
+	logged   time.Time // the last time, of these or earlier ones
 	unlogged int       // failures after that
 }
 
@@ -60,6 +61,10 @@ func (l *Log) Failed(ctx context.Context, level slog.Level, kind, msg string, ar
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now, s := time.Now(), l.kind(kind)
+	if s.last = now; s.since.IsZero() {
+		s.since = now
+		l.open.Add(1)
+	}
 	if now.Sub(s.logged) < Every {
 		s.unlogged++
 		return
@@ -68,28 +73,49 @@ func (l *Log) Failed(ctx context.Context, level slog.Level, kind, msg string, ar
 		args = append(args, "unlogged", s.unlogged)
 	}
 	l.log.Log(ctx, level, msg, args...)
-	if !s.open {
-		s.open, s.since = true, now
-		l.open.Add(1)
-	}
-	s.logged, s.unlogged = now, 0
+	s.logged, s.unlogged, s.told = now, 0, true
 }
 
-// Open reports whether the end of some kind has not been told. It costs next to nothing.
+// Open reports whether some kind fails. It costs next to nothing.
 func (l *Log) Open() bool { return l.open.Load() > 0 }
 
-// Ended logs the end of a kind of failure, with the time that it lasted, where its beginning was logged.
+// Ended logs the end of a kind of failure, with the time that it lasted, where it was logged.
 func (l *Log) Ended(kind, msg string, args ...any) {
+	if ended, lasted := l.Served(time.Now(), kind); len(ended) > 0 {
+		l.log.Info(msg, append(args, "for", Words(lasted))...)
+	}
+}
+
+// Served notes that what was begun at a time went well. It ends those of the kinds that have not failed since then, and
+// gives those of them that were logged, and how long they lasted, from the first failure on.
+func (l *Log) Served(begun time.Time, kinds ...string) (ended []string, lasted time.Duration) {
 	if !l.Open() {
-		return
+		return nil, 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.of[kind]
-	if s == nil || !s.open {
-		return
+	for _, kind := range kinds {
+		s := l.of[kind]
+		if s == nil || s.since.IsZero() || s.last.After(begun) {
+			continue
+		}
+		if s.told {
+			ended = append(ended, kind)
+			lasted = max(lasted, time.Since(s.since))
+		}
+		s.since, s.told = time.Time{}, false
+		l.open.Add(-1)
 	}
-	l.log.Info(msg, append(args, "for", time.Since(s.since).Round(time.Millisecond))...)
-	s.open = false
-	l.open.Add(-1)
+	return ended, lasted
+}
+
+// Words is how long an outage lasted, as precisely as it is known.
+func Words(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "less than 1s"
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
 }

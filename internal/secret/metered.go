@@ -19,11 +19,17 @@ import (
 type metered struct {
 	Store
 	name    string
+	log     *slog.Logger
 	outages *outage.Log
-	failing sync.Map // by message: the organisation whose call was last refused so, whose next success is the end
+	failing sync.Map // by message: the refusal that was last so, of whose organisation the next success is the end
 	seconds *prometheus.HistogramVec
 	calls   *prometheus.CounterVec
 	good    sync.Map // by op: *good, the series of calls that end well, found once and not anew for each call
+}
+
+type refusal struct {
+	org id.ID
+	at  time.Time
 }
 
 type good struct {
@@ -33,7 +39,7 @@ type good struct {
 
 // Metered wraps the store under the name that its metrics carry ("bolt", "vault").
 func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) Store {
-	m := &metered{Store: s, name: name, outages: outage.New(log),
+	m := &metered{Store: s, name: name, outages: outage.New(log), log: log,
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "strongroom_secret_store_duration_seconds",
 			Help:    "Time that calls of the secret store took.",
@@ -55,7 +61,7 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 		g.seconds.Observe(took.Seconds())
 		g.calls.Inc()
 		if m.outages.Open() {
-			m.served(org)
+			m.served(org, start)
 		}
 		return
 	}
@@ -74,19 +80,21 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 	case code == errs.Internal:
 		m.outages.Failed(ctx, slog.LevelError, err.Error(), "the secret store failed", args...)
 	case code == errs.Unavailable:
-		m.failing.Store(errs.Message(err), org) // the store's own few messages
+		m.failing.Store(errs.Message(err), refusal{org, time.Now()}) // the store's own few messages
 		m.outages.Failed(ctx, slog.LevelWarn, errs.Message(err), "the secret store refused", args...)
 	default:
 		m.outages.Failed(ctx, slog.LevelWarn, string(code), "the secret store refused", args...)
 	}
 }
 
-// served ends what the organisation's calls were refused for. Another's may be refused still.
-func (m *metered) served(org id.ID) {
+// served ends what the organisation's calls were refused for before one was begun that was served. Another's may be
+// refused still.
+func (m *metered) served(org id.ID, begun time.Time) {
 	m.failing.Range(func(message, last any) bool {
-		if last == org {
-			m.failing.Delete(message)
-			m.outages.Ended(message.(string), "the secret store serves again", "store", m.name, "was", message)
+		if was := last.(refusal); was.org == org && was.at.Before(begun) && m.failing.CompareAndDelete(message, last) {
+			if ended, lasted := m.outages.Served(begun, message.(string)); len(ended) > 0 {
+				m.log.Info("the secret store serves again", "store", m.name, "was", message, "for", outage.Words(lasted))
+			}
 		}
 		return true
 	})

@@ -157,7 +157,8 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 	if reason := c.breaker.Reason(); reason != nil {
 		return reason
 	}
-	defer func(start time.Time) { c.metrics.observe(r, start, outcome(ctx, err)) }(time.Now())
+	began := time.Now()
+	defer func() { c.metrics.observe(r, began, outcome(ctx, err)) }()
 	token := c.Client.Token()
 	serving, done := c.whileServing(ctx)
 	defer done()
@@ -167,7 +168,7 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 	}
 	if err == nil {
 		c.noteDenied(r, false)
-		c.reports.recovered()
+		c.reports.recovered(began)
 		return nil
 	}
 	if end := Ended(ctx); errors.Is(end, ErrTooSlow) {

@@ -112,7 +112,7 @@ func New(c Config) (*Conn, error) {
 		Hopeless: func(reason error) bool { return Is(reason, Unreachable) || Is(reason, Slow) || Is(reason, Busy) },
 		Opened:   func(error) { s.wire.Drop() },
 		Closed: func(time.Duration) {
-			s.reports.recovered()
+			s.reports.recovered(time.Now())
 			s.Session.Back()
 		},
 	})
