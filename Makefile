@@ -138,7 +138,7 @@ bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Patte
 		-bench '$(BENCH)' -benchtime $(BENCH_TIME) $(BENCH_IN)
 
 .PHONY: soak
-soak: test-tools ## ten minutes of mixed load on the Vault store with a fault every 15 s, and as long of lost answers, for each layout; SOAK=1h for longer
+soak: test-tools ## ten minutes of mixed load on the Vault store with a fault every 15 s, and as long of faults of all kinds whose histories are checked, for each layout; SOAK=1h for longer
 	STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_SOAK=$(or $(SOAK),10m) go test -count=1 -v -timeout 24h -run '^Test(Soak|Linearizable)$$' ./internal/secret/vault
 	@# The store for Vault, an entry for each secret, with our own server for the Vault.
 	STRONGROOM_SOAK=1 go test -count=1 -timeout 1h -run '^TestOwnVaultStore$$' ./internal/influxd

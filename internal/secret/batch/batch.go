@@ -27,8 +27,9 @@ type Config[T any] struct {
 	Context func() (context.Context, context.CancelFunc)
 	// Bound bounds how long a caller waits; nil for as long as he likes.
 	Bound func(context.Context) (context.Context, context.CancelFunc)
-	// Left gives what a caller hears whose context ended before he was answered; nil is the context's own error.
-	Left func(context.Context) error
+	// Left gives what a caller hears whose context ended before he was answered; nil is the context's own error. A change
+	// that was begun by then may be made.
+	Left func(ctx context.Context, begun bool) error
 	// Told translates the error of a job for its caller; nil leaves it as it is.
 	Told func(error) error
 	// Closed is what callers hear after Close.
@@ -51,6 +52,7 @@ type Item[T any] struct {
 	ctx    context.Context
 	job    func(context.Context) error // in place of a change
 	done   chan error                  // takes one answer, whether or not the caller still waits
+	begun  bool                        // it is in a batch; of the queue's lock
 }
 
 // New makes an empty queue.
@@ -107,14 +109,14 @@ func (q *Queue[T]) submit(ctx context.Context, org id.ID, it *Item[T]) error {
 		return err
 	case <-ctx.Done():
 	}
-	q.remove(org, it)
+	begun := q.remove(org, it)
 	select {
 	case err := <-it.done: // both at once: the outcome is worth more
 		return err
 	default:
 	}
 	if q.conf.Left != nil {
-		return q.conf.Left(ctx)
+		return q.conf.Left(ctx, begun)
 	}
 	return ctx.Err()
 }
@@ -134,13 +136,14 @@ func (q *Queue[T]) add(org id.ID, it *Item[T]) bool {
 	return true
 }
 
-// remove takes an item out that has not been begun.
-func (q *Queue[T]) remove(org id.ID, it *Item[T]) {
+// remove takes an item out that has not been begun, and reports whether it has.
+func (q *Queue[T]) remove(org id.ID, it *Item[T]) (begun bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if items, ok := q.waiting[org]; ok {
 		q.waiting[org] = slices.DeleteFunc(items, func(other *Item[T]) bool { return other == it })
 	}
+	return it.begun
 }
 
 // work makes the organisation's changes until none waits.
@@ -180,6 +183,9 @@ func (q *Queue[T]) carryOut(org id.ID, batch []*Item[T]) {
 		batch[0].Answer(err)
 	} else if left := q.conf.Write(ctx, org, batch); len(left) > 0 {
 		q.mu.Lock()
+		for _, it := range left {
+			it.begun = false
+		}
 		q.waiting[org] = slices.Concat(left, q.waiting[org])
 		q.mu.Unlock()
 	}
@@ -202,6 +208,9 @@ func (q *Queue[T]) next(org id.ID) []*Item[T] {
 		}
 	}
 	q.waiting[org] = items[n:]
+	for _, it := range items[:n] {
+		it.begun = true
+	}
 	return items[:n:n]
 }
 

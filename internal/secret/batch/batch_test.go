@@ -17,6 +17,7 @@ const org id.ID = 1
 var (
 	errClosed = errors.New("closed")
 	errMade   = errors.New("it was made, and this is how it ended")
+	errMaybe  = errors.New("it was begun, and may be made")
 )
 
 // gated is a queue whose batches wait at a gate, and then answer errMade.
@@ -40,7 +41,13 @@ func newGated(most int) *gated {
 			return batch[n:]
 		},
 		Context: func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) },
-		Closed:  errClosed,
+		Left: func(ctx context.Context, begun bool) error {
+			if begun {
+				return errMaybe
+			}
+			return ctx.Err()
+		},
+		Closed: errClosed,
 	})
 	return g
 }
@@ -63,7 +70,8 @@ func want(t *testing.T, outcome chan error, err error) {
 	}
 }
 
-// A caller who leaves before his change was begun takes it with him; what was begun is seen through.
+// A caller who leaves before his change was begun takes it with him; what was begun is seen through, and its caller
+// hears that it was.
 func TestLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGated(10)
@@ -72,7 +80,7 @@ func TestLeaves(t *testing.T) {
 		waits := g.start(t, ctx, "waits")
 		stays := g.start(t, t.Context(), "stays")
 		leave()
-		want(t, begun[0], context.Canceled)
+		want(t, begun[0], errMaybe)
 		want(t, waits[0], context.Canceled)
 		if n := g.Len(org); n != 1 {
 			t.Errorf("%d changes wait, want 1", n)
@@ -158,7 +166,7 @@ func TestOrder(t *testing.T) {
 		g.gate <- struct{}{} // the first
 		synctest.Wait()
 		leave()
-		want(t, outcomes[4], context.Canceled)
+		want(t, outcomes[4], errMaybe)
 		close(g.gate)
 		want(t, job, errMade)
 		for _, i := range []int{0, 1, 2, 3, 5} {

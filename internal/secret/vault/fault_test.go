@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -206,8 +208,11 @@ func TestKilled(t *testing.T) {
 type front struct {
 	*httptest.Server
 	mu   sync.Mutex
-	fate func(w http.ResponseWriter, r *http.Request, vault http.Handler)
+	fate fate
 }
+
+// fate is what becomes of a request; nil is that it reaches Vault.
+type fate func(w http.ResponseWriter, r *http.Request, vault http.Handler)
 
 func newFront(t *testing.T, v *vaulttest.Server) *front {
 	t.Helper()
@@ -217,6 +222,7 @@ func newFront(t *testing.T, v *vaulttest.Server) *front {
 	}
 	p := httputil.NewSingleHostReverseProxy(u)
 	p.Transport = &http.Transport{DisableKeepAlives: true}
+	p.ErrorLog = log.New(io.Discard, "", 0) // of a Vault that is not there, which a test wants
 	f := new(front)
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
@@ -231,10 +237,12 @@ func newFront(t *testing.T, v *vaulttest.Server) *front {
 	return f
 }
 
-func (f *front) set(fate func(http.ResponseWriter, *http.Request, http.Handler)) {
+// set gives back what was set before.
+func (f *front) set(fate fate) (before fate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fate = fate
+	before, f.fate = f.fate, fate
+	return before
 }
 
 // TestSilent has a Vault that takes requests and never answers: the caller's own context ends the call, and else the

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
@@ -163,5 +165,48 @@ func TestDoneOnce(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBegunTooLate has a change whose time is over while its write is under way, after it has waited for one before
+// it: its caller hears that it may have been made.
+func TestBegunTooLate(t *testing.T) { eachLayout(t, begunTooLate) }
+
+func begunTooLate(t *testing.T, l kv2.Layout) {
+	t.Parallel()
+	v := vaulttest.Shared(t)
+	f := newFront(t, v)
+	p := Place{Mount: v.MountKV(t), Layout: l}
+	s, _ := open(t, v, Config{Address: f.URL, Place: p, ClientTimeout: new(3 * time.Second)})
+	apply(t, s, set("first", "0", "second", "0"))
+	var writes atomic.Int64
+	begun, over := make(chan struct{}), make(chan struct{})
+	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		if !isWrite(r) || strings.Contains(r.URL.Path, "%strongroom") {
+			vault.ServeHTTP(w, r)
+			return
+		}
+		switch writes.Add(1) {
+		case 1:
+			close(begun)
+			time.Sleep(1500 * time.Millisecond)
+			vault.ServeHTTP(w, r)
+		case 2: // it arrives, and is not answered in time
+			vault.ServeHTTP(httptest.NewRecorder(), r.Clone(context.WithoutCancel(r.Context())))
+			<-over
+			panic(http.ErrAbortHandler)
+		default:
+			vault.ServeHTTP(w, r)
+		}
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() { apply(t, s, set("first", "1")) })
+	<-begun
+	_, err := s.Apply(t.Context(), org, set("second", "1"))
+	close(over)
+	wg.Wait()
+	wantUnavailable(t, "Apply", err, "the change may have been made", v)
+	if got, err := secret.Get(t.Context(), s, org, "second"); err != nil || string(got.Bytes()) != "1" {
+		t.Errorf("it was made: %q, %v", got.Bytes(), err)
 	}
 }

@@ -1,7 +1,9 @@
 package vault
 
 import (
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,7 +50,7 @@ func TestOneNameRefused(t *testing.T) {
 				apply(t, whole, secret.Change{Delete: []string{"gone"}})
 			}
 			before := everything(t, whole)
-			token, lock := lockable(t, v, p)
+			token, lock, _ := lockable(t, v, p)
 			if !tt.late {
 				lock()
 			}
@@ -99,7 +101,7 @@ func TestRefusedToAnother(t *testing.T) {
 		committed.Store(strings.HasSuffix(r.URL.Path, "/%strongroom/state") && isWrite(r))
 	})
 	apply(t, ended, set("old", "2", "locked", "1")) // committed: everybody sees it
-	token, lock := lockable(t, v, p)
+	token, lock, _ := lockable(t, v, p)
 	lock()
 	s, log := open(t, v, Config{Place: p, Token: token})
 	apply(t, s, set("b", "1", "c", "1"))
@@ -110,8 +112,44 @@ func TestRefusedToAnother(t *testing.T) {
 	}
 }
 
-// lockable makes a token that serves the place and may not ask for its capabilities, and lock takes from it one name.
-func lockable(t *testing.T, v *vaulttest.Server, p Place) (token string, lock func()) {
+// TestRefusedForAMoment has the policy taken away just after a change was committed, and given back when Vault has
+// refused a part of it. Others may have seen the change by then: it is made.
+func TestRefusedForAMoment(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f := newFront(t, v)
+	p := Place{Mount: v.MountKV(t), Layout: kv2.LayoutSecret}
+	token, lock, unlock := lockable(t, v, p)
+	s, log := open(t, v, Config{Address: f.URL, Place: p, Token: token})
+	other, _ := open(t, v, Config{Place: p})
+	apply(t, s, set("old", "1", "locked", "0"))
+	var committed, refused atomic.Bool
+	f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		state := strings.HasSuffix(r.URL.Path, "/%strongroom/state")
+		if isWrite(r) && state && committed.CompareAndSwap(false, true) {
+			lock()
+		}
+		answer := httptest.NewRecorder()
+		vault.ServeHTTP(answer, r)
+		if committed.Load() && isWrite(r) && answer.Code == http.StatusForbidden &&
+			refused.CompareAndSwap(false, true) {
+			unlock()
+		}
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	})
+	apply(t, s, set("old", "2", "locked", "1"))
+	if !refused.Load() || strings.Contains(log.String(), "it is undone") {
+		t.Errorf("refused: %v\n%s", refused.Load(), log)
+	}
+	if diff := cmp.Diff(map[string]string{"old": "2", "locked": "1"}, everything(t, other)); diff != "" {
+		t.Errorf("the secrets (-want +got):\n%s", diff)
+	}
+}
+
+// lockable makes a token that serves the place and may not ask for its capabilities; lock takes from it one name, and
+// unlock gives that back.
+func lockable(t *testing.T, v *vaulttest.Server, p Place) (token string, lock, unlock func()) {
 	name := "lockable-" + p.Mount
 	write := func(more string) {
 		if status, answer := v.Do(t, "PUT", "sys/policies/acl/"+name,
@@ -122,11 +160,11 @@ func lockable(t *testing.T, v *vaulttest.Server, p Place) (token string, lock fu
 	write("")
 	token = v.NewToken(t, map[string]any{"policies": []string{name}, "no_default_policy": true,
 		"ttl": time.Hour.String()})
+	at := org.String() + "/locked"
 	return token, func() {
-		at := org.String() + "/locked"
 		write(`path "` + p.Mount + `/data/` + at + `" { capabilities = ["read"] } path "` + p.Mount + `/delete/` + at +
 			`" { capabilities = ["deny"] }`)
-	}
+	}, func() { write("") }
 }
 
 // everything are the values of all secrets that are listed.

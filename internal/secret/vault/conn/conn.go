@@ -258,6 +258,14 @@ func IsUnsure(err error) bool {
 	return errors.As(err, &u)
 }
 
+// Plain is err as it was before Unsure, for those whose own change it is not.
+func Plain(err error) error {
+	if u := (unsure{}); errors.As(err, &u) {
+		return u.error
+	}
+	return err
+}
+
 // ErrClosed answers calls after Close.
 var ErrClosed = errs.New(errs.Unavailable, "the server is shutting down")
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/batch"
@@ -33,8 +34,14 @@ func New(c *conn.Conn, write func(ctx context.Context, org id.ID, batch []*Item)
 		Context: func() (context.Context, context.CancelFunc) {
 			return context.WithTimeoutCause(c.Base(), c.Timeout, conn.ErrTooSlow)
 		},
-		Bound:  c.Bound,
-		Left:   func(ctx context.Context) error { return conn.Known(ctx, ctx.Err()) },
+		Bound: c.Bound,
+		Left: func(ctx context.Context, begun bool) error {
+			err := conn.Known(ctx, ctx.Err())
+			if begun && errs.Is(err, errs.Unavailable) {
+				return conn.Unsure(err)
+			}
+			return err
+		},
 		Told:   ForCallers,
 		Closed: conn.ErrClosed,
 	})

@@ -75,6 +75,7 @@ func (l *Log) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) 
 			if !conn.IsUnsure(err) {
 				return nil
 			}
+			err = conn.Plain(err) // it is another's change of which it is not known
 		}
 		return err
 	case purging:

@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -27,35 +28,52 @@ func refused(err error) bool {
 	return conn.Is(err, conn.Denied) || conn.Is(err, conn.Strange) || errs.Is(err, errs.RequestTooLarge)
 }
 
-// giveUp undoes a change that cannot be carried out for the reason, and gives that; nil where somebody else has carried
-// it out, and conn.Unsure's error where it is not known what became of it.
+// giveUp undoes a change that cannot be carried out for the reason, and gives that; nil where it has been carried out,
+// or will be, and conn.Unsure's error where it is not known what became of it.
+//
+// The refusal may have been of a moment in which the token or its policies were being changed, and others see the
+// change as made by now. Undone is only what Vault refuses again after it has taken a write of the control entry.
 func (l *Log) giveUp(ctx context.Context, org id.ID, at kv2.Location, c *State, steps []Step, reason error) error {
-	var cause impossible
-	errors.As(reason, &cause)
-	next := c.next()
-	p := *c.kept.Pending
-	p.Kind = undoing
-	next.kept.Pending = &p
-	now, err := l.commit(ctx, org, at, next)
-	if err == conn.ErrMismatch { // another server was faster, with the one or the other
-		if now, err = l.State(ctx, org, at); err == nil && now.finished(p.ID) {
+	ours, reverse := *c.kept.Pending, *c.kept.Pending
+	reverse.Kind = undoing
+	now, err := l.replaced(ctx, org, at, c.next(), l.put)
+	if err == nil && now.pending(&ours) {
+		if reason = l.roll(ctx, org, at, now, steps, false); !errors.As(reason, new(impossible)) {
+			if reason != nil { // it is made, and somebody finishes it
+				l.FinishSoon(org)
+			}
 			return nil
 		}
+		next := now.next()
+		next.kept.Pending = &reverse
+		now, err = l.replaced(ctx, org, at, next, l.commit)
 	}
-	if err != nil {
-		l.FinishSoon(org)
-		return conn.Unsure(err)
-	}
-	l.conn.Log.Error("a change of several secrets was committed, and Vault refuses a part of it: it is undone", "org",
-		org, "reason", cause.error)
-	if !now.pending(&p) {
+	var cause impossible
+	errors.As(reason, &cause)
+	switch {
+	case err == nil && now.finished(ours.ID):
+		return nil
+	case err == nil && now.undone(ours.ID) != nil:
 		return cause.error
+	case err == nil && now.pending(&reverse):
+		l.conn.Log.Error("a change of several secrets was committed, and Vault refuses a part of it: it is undone",
+			"org", org, "reason", cause.error)
+		if err = l.undo(ctx, org, at, now, steps); err == nil {
+			return cause.error
+		}
 	}
-	if err := l.undo(ctx, org, at, now, steps); err != nil {
-		l.FinishSoon(org)
-		return conn.Unsure(err)
+	l.FinishSoon(org)
+	return conn.Unsure(cmp.Or(err, cause.error))
+}
+
+// replaced writes a state, and gives the one that is then there, also where another server was faster.
+func (l *Log) replaced(ctx context.Context, org id.ID, at kv2.Location, next *State,
+	write func(context.Context, id.ID, kv2.Location, *State) (*State, error)) (*State, error) {
+	now, err := write(ctx, org, at, next)
+	if err == conn.ErrMismatch {
+		return l.State(ctx, org, at)
 	}
-	return cause.error
+	return now, err
 }
 
 // undo brings the entries back to what they held before a change, and puts the control entry to rest.
