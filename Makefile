@@ -29,9 +29,10 @@ TEST      := go test -vet=off -ldflags=-w
 TEST_RACE := CGO_ENABLED=1 $(TEST) -race -gcflags='golang.org/x/crypto/...=-race=false'
 
 # The modules in and below test/, which keep heavy test dependencies out of the product's go.mod.
-TEST_MODULES := $(filter-out test/vaultserver test/etcdserver,$(patsubst %/go.mod,%,$(wildcard test/go.mod test/*/go.mod)))
+TEST_MODULES := $(filter-out test/vaultserver test/vaultcommand test/etcdserver,$(patsubst %/go.mod,%,$(wildcard test/go.mod test/*/go.mod)))
 VAULTSERVER  := .cache/bin/vaultserver
 ETCDSERVER   := .cache/bin/etcdserver
+VAULTCOMMAND := .cache/bin/vault
 TEST_PARTS   := STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_TEST_ETCD=$(CURDIR)/$(ETCDSERVER)
 
 FUZZ_TIME  ?= 60s
@@ -80,12 +81,13 @@ test-unit: test-tools build ## the product's tests with the race detector, layer
 	$(TEST) -timeout 10m -run 'Crash|Fault|DiskFull|SmallPages' ./internal/secret/embedded
 
 .PHONY: test-modules
-test-modules: test-tools build ## the tests of the modules below test/
+test-modules: test-tools $(VAULTCOMMAND) build ## the tests of the modules below test/
 	cd test/vaultserver && go vet ./...
 	cd test/etcdserver && go vet ./...
 	@for m in $(TEST_MODULES); do \
 		echo "== $$m"; \
-		(cd $$m && go vet ./... && $(TEST_PARTS) STRONGROOM_BIN=$(CURDIR)/bin $(TEST) -timeout 15m ./...); \
+		(cd $$m && go vet ./... && $(TEST_PARTS) STRONGROOM_TEST_VAULT_COMMAND=$(CURDIR)/$(VAULTCOMMAND) \
+			STRONGROOM_BIN=$(CURDIR)/bin $(TEST) -timeout 15m ./...); \
 	done
 
 .PHONY: test-tools
@@ -102,13 +104,24 @@ $(ETCDSERVER): $(wildcard test/etcdserver/*.go) $(wildcard test/etcdserver/go.*)
 	cd test/etcdserver && go build -o $(CURDIR)/$@ .
 	@touch $@
 
+# The vault command and its agent, as a client: a minute, and three without the server above, with which it shares most of
+# what is compiled. Its module is built from a copy of Vault's source without what only a server needs.
+$(VAULTCOMMAND): $(VAULTSERVER) $(wildcard test/vaultcommand/*.go) $(wildcard test/vaultcommand/go.*) $(wildcard test/vaultsource/*.go)
+	@mkdir -p $(dir $@)
+	cd test/vaultserver && go mod download github.com/hashicorp/vault
+	source="$$(cd test/vaultserver && go list -m -f '{{.Dir}}' github.com/hashicorp/vault)" && \
+		cd test && go run ./vaultsource "$$source" $(CURDIR)/.cache/vault-source
+	cd test/vaultcommand && go build -o $(CURDIR)/$@ .
+	@touch $@
+
 # What the tests need of the machine: gcc for the race detector, curl for the README's walk-through, Node.js for InfluxData's
-# JavaScript client, Chromium for the web page, systemd for the unit.
+# JavaScript client, Chromium for the web page, systemd for the unit, Python for its client of Vault.
 .PHONY: test-deps
 test-deps:
 	@missing=(); for pair in gcc:gcc curl:curl git:git node:nodejs npm:npm chromium:chromium systemd-analyze:systemd adduser:adduser; do \
 		command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
 	done; \
+	/usr/bin/python3 -c 'import hvac' 2>/dev/null || missing+=(python3-hvac); \
 	if [ $${#missing[@]} -gt 0 ]; then \
 		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 			echo "the tests need $${missing[*]}; install them (Debian: apt-get install $${missing[*]})" >&2; exit 1; \

@@ -107,12 +107,22 @@ func TestAppRole(t *testing.T) {
 	if w.Data != nil || w.Wrap.Token == "" {
 		t.Fatalf("wrapped: %+v", w)
 	}
+	for what, a := range map[string]answer{
+		"by its own": p.want(t, 200, w.Wrap.Token, "GET", "sys/wrapping/lookup", ""),
+		"in a body":  p.want(t, 200, "", "POST", "sys/wrapping/lookup", `{"token":"`+w.Wrap.Token+`"}`),
+	} {
+		if got := field(t, a, "creation_path"); got != at+"/secret-id" || !strings.Contains(a.body, `"creation_ttl":300`) {
+			t.Errorf("looked up %s: %s", what, a.body)
+		}
+	}
 	unwrapped := p.want(t, 200, w.Wrap.Token, "PUT", "sys/wrapping/unwrap", "")
 	if a := p.logIn(t, roleID, field(t, unwrapped, "secret_id")); a.status != 200 {
 		t.Errorf("by what was wrapped: %s", a.body)
 	}
 	p.want(t, 400, w.Wrap.Token, "PUT", "sys/wrapping/unwrap", "")
 	p.want(t, 400, "", "PUT", "sys/wrapping/unwrap", `{"token":"`+w.Wrap.Token+`"}`)
+	p.want(t, 400, w.Wrap.Token, "GET", "sys/wrapping/lookup", "")
+	p.want(t, 400, "", "GET", "sys/wrapping/lookup", "")
 
 	// Destroyed, it lets nobody in; without its role, no token is good.
 	accessor := field(t, p.want(t, 200, p.root, "POST", at+"/secret-id", ""), "secret_id_accessor")

@@ -129,6 +129,7 @@ func New(c Config) (*Server, error) {
 		{path: "auth/approle/login", open: true, do: roles.Login},
 		{path: "auth/approle/role/", do: roles.Role, wraps: true},
 		{path: "sys/wrapping/unwrap", open: true, do: roles.Unwrap},
+		{path: "sys/wrapping/lookup", open: true, do: roles.LookUpWrapped},
 		{path: c.Mount + "/", do: m.Serve},
 	}
 	return s, nil

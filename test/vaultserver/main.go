@@ -1,6 +1,7 @@
 // Command vaultserver is a real Vault for the tests: the core of HashiCorp Vault 1.14.1, the last line under MPL-2.0,
 // with its own HTTP handler, its KV and transit engines and the auth methods that Strongroom speaks. The vault command
-// itself does not start under today's Go, and later releases cannot be built from what the module proxy serves. The sdk
+// itself does not start under today's Go with all of its plugins (../vaultcommand is built without them), and later
+// releases cannot be built from what the module proxy serves. The sdk
 // is the one of the same commit: transit does not build with the older one that 1.14.1's go.mod names, and the core
 // panics with the newer v0.9.2.
 //

@@ -25,11 +25,15 @@ var errWrapped = errs.New(errs.Invalid, "wrapping token is not valid or does not
 // wrapped is what is kept of something that is handed over: sealed under a key that only the wrapping token gives.
 type wrapped struct {
 	Sealed    []byte    `json:"sealed"`
+	Path      string    `json:"path"`
+	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// Wrap keeps data for whoever brings the token that it returns, once, within the time.
-func (s *Service) Wrap(ctx context.Context, data map[string]any, ttl time.Duration) (token string, err error) {
+// Wrap keeps data for whoever brings the token that it returns, once, within the time. The path says where the data
+// come from.
+func (s *Service) Wrap(ctx context.Context, path string, data map[string]any, ttl time.Duration) (token string,
+	err error) {
 	if ttl <= 0 || ttl > maxWrap {
 		return "", errs.New(errs.Invalid, "what is wrapped is kept for up to %s", maxWrap)
 	}
@@ -43,10 +47,31 @@ func (s *Service) Wrap(ctx context.Context, data map[string]any, ttl time.Durati
 	if err != nil {
 		return "", err
 	}
+	now := s.now().UTC()
 	_, err = s.kv.Txn(ctx, []kv.Cond{kv.Missing(key)},
-		[]kv.Op{record.Put(key, wrapped{Sealed: box.Seal(nil, nil, plain, []byte(key)),
-			ExpiresAt: s.now().UTC().Add(ttl)})})
+		[]kv.Op{record.Put(key, wrapped{Sealed: box.Seal(nil, nil, plain, []byte(key)), Path: path, CreatedAt: now,
+			ExpiresAt: now.Add(ttl)})})
 	return token, kv.Coded(err)
+}
+
+// Wrapped is what whoever has a wrapping token may know before they unwrap: that nobody has done so yet, and where it
+// is from.
+type Wrapped struct {
+	Path      string
+	CreatedAt time.Time
+	TTL       time.Duration // from CreatedAt
+}
+
+// LookUpWrapped tells of what is kept for the token, and keeps it.
+func (s *Service) LookUpWrapped(ctx context.Context, token string) (Wrapped, error) {
+	kept, _, err := record.Load[wrapped](ctx, s.kv, wrappedKey(token), errWrapped)
+	if err != nil {
+		return Wrapped{}, err
+	}
+	if !s.now().Before(kept.ExpiresAt) {
+		return Wrapped{}, errWrapped
+	}
+	return Wrapped{Path: kept.Path, CreatedAt: kept.CreatedAt, TTL: kept.ExpiresAt.Sub(kept.CreatedAt)}, nil
 }
 
 // Unwrap gives what is kept for the token, and keeps it no more.

@@ -79,18 +79,51 @@ func (h *Handlers) Unwrap(r *dialect.Request) (*dialect.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := body.Text("token")
+	token, err := wrappingToken(r, body)
 	if err != nil {
 		return nil, err
-	}
-	if token == "" {
-		token = r.Token
 	}
 	data, err := h.Directory.Unwrap(r.Context(), token)
 	if err != nil {
 		return nil, err
 	}
 	return &dialect.Answer{Data: data}, nil
+}
+
+// LookUpWrapped tells where something wrapped is from, to whoever brings its token: so that they see before they unwrap
+// it that nobody else has, and that it is what they wait for.
+func (h *Handlers) LookUpWrapped(r *dialect.Request) (*dialect.Answer, error) {
+	var body dialect.Body
+	var err error
+	switch r.Op {
+	case dialect.Read:
+	case dialect.Write:
+		body, err = r.ReadBody()
+	default:
+		err = dialect.Unsupported()
+	}
+	if err != nil {
+		return nil, err
+	}
+	token, err := wrappingToken(r, body)
+	if err != nil {
+		return nil, err
+	}
+	w, err := h.Directory.LookUpWrapped(r.Context(), token)
+	if err != nil {
+		return nil, err
+	}
+	return &dialect.Answer{Data: map[string]any{"creation_path": w.Path, "creation_time": w.CreatedAt,
+		"creation_ttl": seconds(w.TTL)}}, nil
+}
+
+// wrappingToken is the one in the body, or else the request's own.
+func wrappingToken(r *dialect.Request, body dialect.Body) (string, error) {
+	token, err := body.Text("token")
+	if token == "" {
+		token = r.Token
+	}
+	return token, err
 }
 
 // Role serves role, role/<name> and what is below it.
@@ -253,7 +286,7 @@ func (h *Handlers) makeSecretID(r *dialect.Request, name string) (*dialect.Answe
 	if wrap == 0 {
 		return &dialect.Answer{Data: data}, nil
 	}
-	token, err := h.Directory.Wrap(r.Context(), data, wrap)
+	token, err := h.Directory.Wrap(r.Context(), r.Path, data, wrap)
 	if err != nil {
 		return nil, err
 	}
