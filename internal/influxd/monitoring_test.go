@@ -2,6 +2,7 @@ package influxd
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -35,16 +36,32 @@ func metrics(t *testing.T) map[string]*metric {
 	dir := t.TempDir()
 	cert, key := clients.Issue(t, dir, "us")
 	// A token that ends, for there is a metric of that.
-	ends := v.Token(t, vaulttest.PolicyOf("secret", "create", "read", "update", "delete", "patch"), time.Hour)
+	ends := v.Token(t, `path "secret/*" { capabilities = ["create", "read", "update", "delete", "patch", "list"] }`,
+		time.Hour)
 	r := start(t, t.TempDir(), onEtcd(etcdtest.Shared(t), t.TempDir(), etcdtest.Prefix(t),
-		"--secret-store=vault", "--vault-addr="+v.Address, "--vault-token="+ends, "--vault-cacert="+servers.File(t, dir), "--vault-client-cert="+cert,
-		"--vault-client-key="+key)...)
+		"--secret-store=vault", "--vault-layout=secret", "--vault-addr="+v.Address, "--vault-token="+ends,
+		"--vault-cacert="+servers.File(t, dir), "--vault-client-cert="+cert, "--vault-client-key="+key,
+		"--secret-due-check=100ms")...)
 	token, secrets := r.onboard(t)
 	r.call(t, "PATCH", secrets, token, `{"a":"1"}`, 204, nil)
 	r.call(t, "GET", secrets, token, "", 200, nil)
-	res, err := http.Get(r.url + "/metrics")
-	must(t, err)
-	defer res.Body.Close()
+	r.call(t, "PUT", secrets+"/a/description", token, `{"expiresAt":"2020-01-31T00:00:00Z"}`, 204, nil)
+	var res *http.Response
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		var err error
+		res, err = http.Get(r.url + "/metrics")
+		must(t, err)
+		b, err := io.ReadAll(res.Body)
+		must(t, err)
+		must(t, res.Body.Close())
+		res.Body = io.NopCloser(bytes.NewReader(b))
+		if regexp.MustCompile(`strongroom_secrets_overdue\{org="[0-9a-f]{16}"\} 1`).Match(b) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the secret whose date has passed is not counted:\n%s", b)
+		}
+	}
 	found := make(map[string]*metric)
 	of := func(name string) *metric {
 		if found[name] == nil {

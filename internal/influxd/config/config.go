@@ -58,6 +58,8 @@ type Config struct {
 	Vault    Vault
 	VaultAPI VaultAPI
 
+	Due Due
+
 	AuditSinks       []string
 	LogLevel         string
 	LogFormat        string
@@ -104,7 +106,7 @@ type group struct {
 func (c *Config) table() []group {
 	return []group{
 		c.httpSettings(), vaultAPIGroup(&c.VaultAPI), c.tlsSettings(), c.limitSettings(), c.sessionSettings(),
-		c.dataSettings(), c.etcdSettings(),
+		c.dataSettings(), c.etcdSettings(), dueSettings(&c.Due),
 		c.vaultSettings(), c.vaultPlaceSettings(), c.vaultLoginSettings(),
 		c.processSettings(),
 	}

@@ -252,6 +252,9 @@ func (l *loader) finish() error {
 	if err := c.checkVaultAPI(); err != nil {
 		return err
 	}
+	if err := c.checkDue(); err != nil {
+		return err
+	}
 	if c.SecretStore != StoreVault {
 		for _, s := range c.settings() {
 			if (c.Seal.Type == seal.TypeTransit || c.Seal.Transit != Transit{}) &&

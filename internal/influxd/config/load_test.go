@@ -161,6 +161,14 @@ func TestBadSettings(t *testing.T) {
 			`flag --vault-addr: is not the URL of a server without a user's name`},
 		{"a token with a line break", []string{"--vault-token=sesame\n"}, nil,
 			`flag --vault-token: holds a line break`},
+		{"a webhook without a key", []string{"--secret-due-webhook=https://h/sesame"}, nil,
+			`flag --secret-due-webhook: needs --secret-due-webhook-key-file`},
+		{"a webhook's key without it", []string{"--secret-due-webhook-key-file=k"}, nil,
+			`flag --secret-due-webhook-key-file: needs --secret-due-webhook`},
+		{"a webhook in clear", []string{"--secret-due-webhook=http://h/sesame", "--secret-due-webhook-key-file=k"}, nil,
+			`flag --secret-due-webhook: must be https`},
+		{"a webhook that is never told", []string{"--secret-due-webhook=https://h/sesame",
+			"--secret-due-webhook-key-file=k", "--secret-due-check=0"}, nil, `needs --secret-due-check`},
 		{"missing file", []string{"--config-path=/nowhere/c.toml"}, nil,
 			`flag --config-path: /nowhere/c.toml: no such file or directory`},
 		{"missing file by variable", nil, []string{"INFLUXD_CONFIG_PATH=/nowhere/c.toml"},
@@ -240,6 +248,8 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		switch s.name {
 		case "trusted-proxies":
 			text = "192.0.2.1,10.0.0.0/8"
+		case "secret-due-webhook":
+			text = "https://example.com/x"
 		case "base-path":
 			text = "/some/where"
 		case "etcd-endpoints":
@@ -254,19 +264,22 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		}
 		// What cannot stand alone.
 		with := map[string][]string{
-			"tls-cert":                {"--tls-key=k"},
-			"tls-key":                 {"--tls-cert=c"},
-			"max-secret-key-size":     {"--max-body-size=8MiB"},
-			"max-secret-value-size":   {"--max-body-size=8MiB"},
-			"seal":                    {"--seal-transit-key=k"},
-			"store":                   {"--etcd-endpoints=http://127.0.0.1:2379"},
-			"etcd-cert":               {"--etcd-key=k"},
-			"etcd-key":                {"--etcd-cert=c"},
-			"etcd-username":           {"--etcd-password-file=f"},
-			"etcd-password-file":      {"--etcd-username=u"},
-			"seal-transit-addr":       {"--seal-transit-token-file=f"},
-			"seal-transit-token-file": {"--seal-transit-addr=https://x"},
-			"seal-transit-cacert":     {"--seal-transit-addr=https://x", "--seal-transit-token-file=f"},
+			"tls-cert":                    {"--tls-key=k"},
+			"tls-key":                     {"--tls-cert=c"},
+			"tls-client-cacert":           {"--tls-cert=c", "--tls-key=k"},
+			"max-secret-key-size":         {"--max-body-size=8MiB"},
+			"max-secret-value-size":       {"--max-body-size=8MiB"},
+			"seal":                        {"--seal-transit-key=k"},
+			"store":                       {"--etcd-endpoints=http://127.0.0.1:2379"},
+			"etcd-cert":                   {"--etcd-key=k"},
+			"etcd-key":                    {"--etcd-cert=c"},
+			"etcd-username":               {"--etcd-password-file=f"},
+			"etcd-password-file":          {"--etcd-username=u"},
+			"seal-transit-addr":           {"--seal-transit-token-file=f"},
+			"seal-transit-token-file":     {"--seal-transit-addr=https://x"},
+			"secret-due-webhook":          {"--secret-due-webhook-key-file=k"},
+			"secret-due-webhook-key-file": {"--secret-due-webhook=https://example.com/x"},
+			"seal-transit-cacert":         {"--seal-transit-addr=https://x", "--seal-transit-token-file=f"},
 		}[s.name]
 		literal := text
 		if quoted {
@@ -411,7 +424,8 @@ func TestNotices(t *testing.T) {
 }
 
 func TestSecretsAreHidden(t *testing.T) {
-	c, err := load([]string{"--vault-token=sesame", "--secret-store=vault"}, nil)
+	c, err := load([]string{"--vault-token=sesame", "--secret-store=vault", "--secret-due-webhook=https://h/sesame",
+		"--secret-due-webhook-key-file=k"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,7 +435,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	if strings.Contains(out.String(), "sesame") {
 		t.Errorf("the token is shown:\n%s", out.String())
 	}
-	if c.Public()["vault-token"] != Hidden || c.Vault.Token != "sesame" {
+	if c.Public()["secret-due-webhook"] != Hidden || c.Public()["vault-token"] != Hidden || c.Vault.Token != "sesame" {
 		t.Errorf("shown as %q, kept as %q", c.Public()["vault-token"], c.Vault.Token)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt/snapshot"
+	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/vaultapi/notes"
@@ -100,6 +101,9 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	if err := lastuse.Check(ctx, data, i.wrong); err != nil {
 		return nil, err
 	}
+	if err := due.Check(ctx, data, i.wrong); err != nil {
+		return nil, err
+	}
 	orgs, err := embedded.New(embedded.Config{KV: data, Keyring: keys}).Verify(ctx, i.wrong)
 	if err != nil {
 		return nil, err
@@ -137,7 +141,7 @@ func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) e
 }
 
 // known are the beginnings of all keys.
-var known = slices.Concat(identity.Prefixes, embedded.Prefixes, []string{"core/", lastuse.Prefix, notes.Prefix})
+var known = slices.Concat(identity.Prefixes, embedded.Prefixes, []string{"core/", lastuse.Prefix, due.Prefix, notes.Prefix})
 
 // strangers counts the records and finds those of no known kind.
 func (i *inspection) strangers(ctx context.Context, data kv.Store) error {

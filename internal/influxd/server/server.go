@@ -39,6 +39,7 @@ import (
 	"strongroom/internal/pemfile"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/ui"
@@ -268,6 +269,21 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			log.Warn("noting when secrets were used failed and will be tried again", "error", err)
 		})
 	})
+	dueKey, err := keys.DeriveKey(due.Label)
+	if err != nil {
+		return nil, err
+	}
+	dueWatch, err := parts.Due(cfg, store, data, s.Identities, dueKey, log)
+	if err != nil {
+		return nil, err
+	}
+	if dueWatch != nil {
+		metrics.MustRegister(dueWatch)
+		s.runsAlone(ctx, "due", func(ctx context.Context) {
+			times.Wait(ctx) // by a clock that is wrong all would be overdue
+			dueWatch.Run(ctx)
+		})
+	}
 	budget := inflight.New(cfg.MaxInFlight)
 	api := httpapi.Config{
 		Budget: budget,
