@@ -134,7 +134,7 @@ func TestRestoring(t *testing.T) {
 	}
 	page := s.at("/secret?key=db%2Fpass")
 	p := b.get(page)
-	p.wants(t, 200, "<dt>Version</dt><dd>3</dd>", "by <b>ada</b>", "by ada",
+	p.wants(t, 200, ">Version 3 ·", "by <b>ada</b>", "by ada",
 		"Restore…<span class=\"vh\"> version 2</span>", "no date")
 	if strings.Contains(p.body, `version=3"`) {
 		t.Error("the current version can be restored")
@@ -148,7 +148,7 @@ func TestRestoring(t *testing.T) {
 		t.Error("another value is current")
 	}
 	after := b.get(page)
-	after.wants(t, 200, "The value of version 1 is the current one again.", "<dt>Version</dt><dd>4</dd>", "restored it")
+	after.wants(t, 200, "The value of version 1 is the current one again.", ">Version 4 ·", "restored it")
 	if strings.Contains(after.body, "looked at it") {
 		t.Error("the activity is full of looks")
 	}
@@ -157,7 +157,7 @@ func TestRestoring(t *testing.T) {
 			t.Error("a page holds the value")
 		}
 	}
-	s.member("rita", identity.RoleMember).get(page).wants(t, 200, "Version 3", "<dt>Version</dt>")
+	s.member("rita", identity.RoleMember).get(page).wants(t, 200, "Version 3", `id="facts"`)
 	s.hidesValue()
 }
 
@@ -194,7 +194,7 @@ func TestBringingBack(t *testing.T) {
 	b.get(list).wants(t, 200, "Nothing to restore")
 	b.get(s.at("/secrets")).wants(t, 200, `/secrets/deleted">Deleted<`)
 	s.put("a/b", "c")
-	b.get(s.at("/secret?key=c")).wants(t, 200, "It can be restored for 7 days.")
+	b.get(s.at("/secrets/delete?key=c")).wants(t, 200, "It can be restored for 7 days")
 	b.post(s.at("/secrets/delete"), form("key", "a/b", "key", "c", "sure", "yes")).leads(t, s.at("/secrets"))
 	b.get(s.at("/secrets")).wants(t, 200, "2 secrets deleted. Deleted secrets can be restored for 7 days.")
 	p := b.get(list)

@@ -58,7 +58,8 @@ func restoreAndBringBack(t *testing.T, s *server) {
 	b.see("The description is saved.")
 	b.until("document.querySelector('#about .text')?.innerText === 'mine'")
 
-	b.click("main a.button.bad")
+	b.click("#more summary")
+	b.click("#more .bad")
 	b.see("can be restored for 7 days")
 	b.click("#ask .button.bad")
 	b.see("“db/password” is deleted.")

@@ -82,7 +82,8 @@ func TestHostileNames(t *testing.T) {
 	b.see("2 secrets deleted.")
 	for _, name := range []string{"..", "%2F", "a/../b", " spaces around "} {
 		b.open(org + "/secret?key=" + url.QueryEscape(name))
-		b.click("main a.button.bad")
+		b.click("#more summary")
+		b.click("#more .bad")
 		b.click("#ask .button.bad")
 		b.see("is deleted.")
 	}

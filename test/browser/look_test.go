@@ -152,7 +152,8 @@ func TestLook(t *testing.T) {
 	states := map[string]func(){
 		"state-delete-dialog": func() {
 			b.open(pages["secret"])
-			b.click("main .button.bad")
+			b.click("#more summary")
+			b.click("#more .bad")
 			b.until("document.querySelector('#ask').open")
 		},
 		"state-delete-several-dialog": func() {

@@ -82,7 +82,11 @@ func (h *handlers) newTokenPage(v *visit.Visit) (visit.Answer, error) {
 		return visit.Answer{}, errs.New(errs.Unauthorized,
 			"you may not make tokens in this organisation; ask one of its owners")
 	}
-	return showTokenForm(v, tokenForm{Kind: kindSecrets, Read: true, Days: 90}), nil
+	f := tokenForm{Kind: kindSecrets, Read: true, Days: 90}
+	if use := v.URL.Query().Get("use"); use != "" {
+		f.Read, f.Use, f.Names = false, true, use
+	}
+	return showTokenForm(v, f), nil
 }
 
 func showTokenForm(v *visit.Visit, f tokenForm) visit.Answer {

@@ -117,13 +117,11 @@ func (h *handlers) describeSecret(v *visit.Visit) (visit.Answer, error) {
 	if form.Expires != dateOf(info.Expires) {
 		d.Expires = time.Time{}
 		if form.Expires != "" {
-			d.Expires, err = time.Parse(day, form.Expires)
+			d.Expires, err = readDay(form.Expires)
 		}
 	}
 	switch {
 	case err != nil:
-		err = errs.New(errs.Invalid, "the date is not complete; write it as year-month-day, for example 2027-01-31, "+
-			"or leave it empty")
 	case form.Seen != seen(info.Description) && v.Field("replace") != "yes":
 		form.Changed = true
 		err = errs.New(errs.Conflict, "somebody changed the description or the date meanwhile; choose “save mine "+

@@ -51,6 +51,8 @@ func Routes(c Config) visit.Table {
 		"GET /orgs/{org}/secret":          visit.SignedIn(h.secretPage),
 		"POST /orgs/{org}/secret":         visit.SignedIn(h.replaceSecret),
 
+		"GET /orgs/{org}/secret/copy":      visit.SignedIn(h.copyPage),
+		"POST /orgs/{org}/secret/copy":     visit.SignedIn(h.copySecret),
 		"POST /orgs/{org}/secret/describe": visit.SignedIn(h.describeSecret),
 		"GET /orgs/{org}/secret/restore":   visit.SignedIn(h.restorePage),
 		"POST /orgs/{org}/secret/restore":  visit.SignedIn(h.restoreSecret),

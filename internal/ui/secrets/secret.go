@@ -33,12 +33,15 @@ func pageNumber(s string) int {
 // secretForm is a secret being set. The value is never sent back: where the form is refused without JavaScript it has
 // to be typed again, and the page says so.
 type secretForm struct {
-	Key       string
-	Exists    bool   // the name was found taken; the reader may choose to replace it
-	Refused   bool   // the secret was found gone or replaced by others; the reader may choose to save all the same
-	Version   string // the one that the reader saw, so that two do not replace it unawares; "" where it is not known
-	HadValue  bool
-	MayDelete bool
+	Key      string
+	Exists   bool   // the name was found taken; the reader may choose to replace it
+	Refused  bool   // the secret was found gone or replaced by others; the reader may choose to save all the same
+	Version  string // the one that the reader saw, so that two do not replace it unawares; "" where it is not known
+	HadValue bool
+
+	// While adding, where the store keeps them.
+	Describes     bool
+	Text, Expires string
 }
 
 func (h *handlers) newSecretPage(v *visit.Visit) (visit.Answer, error) {
@@ -46,15 +49,25 @@ func (h *handlers) newSecretPage(v *visit.Visit) (visit.Answer, error) {
 		return visit.Answer{}, err
 	}
 	return visit.Answer{Page: "secret-new.html", Title: "Add a secret",
-		Data: secretForm{Key: v.URL.Query().Get("key")}}, nil
+		Data: secretForm{Key: v.URL.Query().Get("key"), Describes: h.Store.About(v.Org).History}}, nil
 }
 
 // createSecret has the store itself see to it that the name is new: in another tab somebody may be as far as this one.
 func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 	// Spaces belong to a name: the API takes them.
-	form := secretForm{Key: v.PostFormValue("key")}
-	page, err := h.saveSecret(v, visit.Answer{Page: "secret-new.html", Title: "Add a secret"}, form,
-		secret.Change{Only: only(v, secret.IfNew, form.Key)})
+	form := secretForm{Key: v.PostFormValue("key"), Describes: h.Store.About(v.Org).History,
+		Text: plainLines(v.PostFormValue("description")), Expires: v.Field("expires")}
+	page := visit.Answer{Page: "secret-new.html", Title: "Add a secret", Data: form}
+	d, err := form.description()
+	if err != nil {
+		return page, err
+	}
+	page, err = h.saveSecret(v, page, form, secret.Change{Only: only(v, secret.IfNew, form.Key)})
+	if err == nil && d != (secret.Description{}) && form.Describes {
+		if err := h.Secrets.Describe(v.Context(), v.Caller, v.Org, form.Key, d); err != nil {
+			page.Note += " The description could not be saved: " + errs.Message(err) + "."
+		}
+	}
 	if errs.Is(err, errs.PreconditionFailed) {
 		form.Exists, form.HadValue = true, true
 		page.Data = form
@@ -62,6 +75,28 @@ func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 			errs.Clip(form.Key))
 	}
 	return page, err
+}
+
+// description is what was noted while adding.
+func (f secretForm) description() (d secret.Description, err error) {
+	d.Text = f.Text
+	if len(d.Text) > secret.MaxDescription {
+		return d, errs.New(errs.Invalid, "a description is at most %d bytes of text", secret.MaxDescription)
+	}
+	if f.Expires != "" {
+		d.Expires, err = readDay(f.Expires)
+	}
+	return d, err
+}
+
+// readDay reads what a field for a day has.
+func readDay(s string) (time.Time, error) {
+	t, err := time.Parse(day, s)
+	if err != nil {
+		err = errs.New(errs.Invalid, "the date is not complete; write it as year-month-day, for example 2027-01-31, "+
+			"or leave it empty")
+	}
+	return t, err
 }
 
 // replaceSecret has the store itself see to it that the secret is still the one that the reader saw.
@@ -180,7 +215,9 @@ type secretView struct {
 	Key       string
 	MayWrite  bool
 	Version   string // "" where it is not known, or cannot be a condition
-	Flux      string
+	Pastes    []paste
+	MayCopy   bool // to another name or organisation
+	MayToken  bool // make tokens that use it
 	Curl      string
 	Origin    string // the server's, as it stands in Curl: app.js puts in the one that the browser knows
 	CLI       string
@@ -213,8 +250,10 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 		return visit.Answer{}, err
 	}
 	p := secretView{Key: key, About: known, ReadOnly: h.Store.About(v.Org).ReadOnly, MayWrite: h.mayWrite(v),
-		Flux: fluxCall(key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " +
+		Pastes: pastes(v, key), MayCopy: mayCopy(v, key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " +
 			shellQuote(key) + " --org-id " + v.Org.String()}
+	p.MayToken = p.MayCopy && v.Caller.May(access.To(access.Write, access.Resource{Type: access.Authorizations,
+		OrgID: v.Org}))
 	if known != nil && h.Store.About(v.Org).SecretVersions {
 		p.Version = strconv.Itoa(known.Version)
 	}

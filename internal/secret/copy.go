@@ -1,0 +1,114 @@
+package secret
+
+import (
+	"context"
+	"slices"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
+
+// Place is where a secret is.
+type Place struct {
+	Org id.ID
+	Key string
+}
+
+// Copy sets a secret's value at a place where there is none, and with move deletes it where it was. Where both
+// organisations keep a history, the description and the earlier versions go along, in their order: they count from 1, and
+// are of now and of the caller. It returns how many versions the copy has.
+//
+// The caller must be able to come by the value, as whoever may read of the secret and write it can by a token, and
+// to set the other. A copy of several versions is not one change: one that fails may leave some of them.
+func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, move bool) (versions int, err error) {
+	act := access.Act{Action: "secrets.copy", Org: from.Org, Keys: []string{from.Key},
+		Target: to.Org.String() + "/" + errs.Clip(to.Key)}
+	if !c.MayGrant(need(access.Use, from.Org, from.Key)) {
+		return 0, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized",
+			need(access.Use, from.Org, "")))
+	}
+	needed := []access.Permission{need(access.Read, to.Org, to.Key), need(access.Write, to.Org, to.Key)}
+	if move {
+		needed = append(needed, need(access.Write, from.Org, from.Key))
+	}
+	if err := s.guard.Allow(ctx, c, act, needed...); err != nil {
+		return 0, err
+	}
+	set := access.Act{Action: "secrets.apply", Org: to.Org, Keys: []string{to.Key}}
+	if err := s.guard.Allow(ctx, c, set); err != nil {
+		return 0, err
+	}
+	versions, current, err := s.copy(ctx, c, from, to)
+	err = s.guard.Done(ctx, c, set, s.written(ctx, to.Org, err))
+	if err != nil || !move {
+		return versions, s.guard.Done(ctx, c, act, err)
+	}
+	// What somebody has set since is not deleted unseen.
+	_, err = s.Apply(ctx, c, from.Org, Change{Delete: []string{from.Key}, Was: map[string]*Value{from.Key: &current}})
+	if errs.Is(err, errs.PreconditionFailed) {
+		err = errs.New(errs.Conflict, "%q was copied, and not deleted: somebody has changed it meanwhile",
+			errs.Clip(from.Key))
+	}
+	return versions, s.guard.Done(ctx, c, act, err)
+}
+
+// copy gives the value that was current.
+func (s *Service) copy(ctx context.Context, c *access.Caller, from, to Place) (n int, current Value, err error) {
+	for _, org := range []id.ID{from.Org, to.Org} {
+		if err := s.orgs.OrgExists(ctx, org); err != nil {
+			return 0, current, err
+		}
+	}
+	if current, err = Get(ctx, s.store, from.Org, from.Key); err != nil {
+		return 0, current, err
+	}
+	var info Info
+	history := s.store.About(from.Org).History && s.store.About(to.Org).History
+	if history {
+		if info, err = s.store.Info(ctx, from.Org, from.Key); err != nil {
+			return 0, current, err
+		}
+	}
+	values, err := s.earlier(ctx, from, info)
+	if err != nil {
+		return 0, current, err
+	}
+	values = append(values, current)
+	for _, v := range values {
+		change := Change{Set: map[string]Value{to.Key: v}, Only: IfNew, By: c.User}
+		if n > 0 {
+			change.Only = IfExisting
+		}
+		if err = s.check(change); err == nil {
+			_, err = s.store.Apply(ctx, to.Org, change)
+		}
+		if err != nil {
+			return n, current, err
+		}
+		n++
+	}
+	if history && info.Description != (Description{}) {
+		err = s.store.Describe(ctx, to.Org, to.Key, info.Description)
+	}
+	return n, current, err
+}
+
+// earlier are the values of the versions before the current one that are still given out, the oldest first.
+func (s *Service) earlier(ctx context.Context, from Place, info Info) ([]Value, error) {
+	var values []Value
+	for _, v := range info.Versions {
+		if v.Number >= info.Version || !v.Restorable {
+			continue
+		}
+		got, err := s.store.ReadVersion(ctx, from.Org, from.Key, v.Number)
+		if errs.Is(err, errs.NotFound) { // too old by now
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, got.Value)
+	}
+	return slices.Clip(values), nil
+}

@@ -1,0 +1,81 @@
+package secrets
+
+import (
+	"net/url"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/ui/visit"
+	"strongroom/internal/ui/words"
+)
+
+// copyForm asks for where a secret is to be copied or moved to.
+type copyForm struct {
+	Key     string // which it is
+	To      string // the new name
+	Org     id.ID  // and organisation
+	Orgs    []Org
+	MayMove bool
+	History bool // its earlier versions go along, where the other organisation keeps them, too
+}
+
+// mayCopy reports whether the reader could come by the value, by a token: so a copy gives away nothing.
+func mayCopy(v *visit.Visit, key string) bool {
+	return v.Caller.MayGrant(access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: v.Org, Name: key}))
+}
+
+func (h *handlers) askCopy(v *visit.Visit, f copyForm) (visit.Answer, error) {
+	if there, err := h.hasSecret(v, f.Key); err != nil || !there || !mayCopy(v, f.Key) {
+		if err == nil {
+			err = noSecret(f.Key)
+		}
+		return visit.Answer{}, err
+	}
+	f.MayMove, f.History = h.mayWrite(v), h.Store.About(v.Org).History
+	orgs, err := h.Orgs(v.Context(), v.Caller)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	for _, o := range orgs {
+		if v.Caller.MaySome(access.Write, o.ID) && !h.Store.About(o.ID).ReadOnly {
+			f.Orgs = append(f.Orgs, o)
+		}
+	}
+	return visit.Answer{Page: "secret-copy.html", Title: "Rename or copy", Data: f}, nil
+}
+
+func (h *handlers) copyPage(v *visit.Visit) (visit.Answer, error) {
+	key := v.URL.Query().Get("key")
+	return h.askCopy(v, copyForm{Key: key, To: key, Org: v.Org})
+}
+
+func (h *handlers) copySecret(v *visit.Visit) (visit.Answer, error) {
+	f := copyForm{Key: v.PostFormValue("key"), To: v.PostFormValue("to")}
+	var err error
+	if f.Org, err = id.Parse(v.Field("org")); err != nil {
+		return visit.Answer{}, err
+	}
+	move := v.Field("do") == "move"
+	to := secret.Place{Org: f.Org, Key: f.To}
+	n, err := h.Secrets.Copy(v.Context(), v.Caller, secret.Place{Org: v.Org, Key: f.Key}, to, move)
+	if errs.Is(err, errs.PreconditionFailed) {
+		err = errs.New(errs.Conflict, "there is a secret named %q already; choose another name", errs.Clip(f.To))
+	}
+	if err != nil {
+		return visit.Again(err)(h.askCopy(v, f))
+	}
+	note := "“" + errs.Clip(f.Key) + "” is copied"
+	if move {
+		note = "“" + errs.Clip(f.Key) + "” is moved"
+	}
+	if n > 1 {
+		note += ", with " + words.Count(n-1, "earlier version")
+	}
+	note += "."
+	if move && h.keepsDeleted(v.Org) {
+		note += " Under its old name it can be restored for " + keptDays() + "."
+	}
+	return visit.Answer{GoTo: "/orgs/" + f.Org.String() + "/secret?key=" + url.QueryEscape(f.To), Note: note}, nil
+}
