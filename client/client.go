@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime"
 	"net"
 	"net/http"
@@ -58,6 +59,10 @@ type Config struct {
 	UserAgent string
 	// Timeout bounds each request; zero means DefaultTimeout.
 	Timeout time.Duration
+	// Retries is how often a request is sent again that was answered 429, 502, 503 or 504, with a pause of half a second
+	// at first, or as long as the answer says: one that reads, and one whose repetition changes nothing more. Zero means
+	// 2, and a number below zero none.
+	Retries int
 }
 
 // Client is a connection to one server. It is safe for concurrent use.
@@ -70,6 +75,7 @@ type Client struct {
 	http      *http.Client
 	userAgent string
 	timeout   time.Duration
+	retries   int
 
 	mu      sync.Mutex
 	session string // the session cookie's value, empty while signed out
@@ -89,7 +95,10 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		base: host, host: host, token: cfg.Token, user: cfg.Username, password: cfg.Password,
-		userAgent: cfg.UserAgent, timeout: cfg.Timeout,
+		userAgent: cfg.UserAgent, timeout: cfg.Timeout, retries: cfg.Retries,
+	}
+	if c.retries == 0 {
+		c.retries = 2
 	}
 	if c.userAgent == "" {
 		c.userAgent = "strongroom-client-go"
@@ -205,6 +214,9 @@ type call struct {
 	query        url.Values
 	in, out      any
 	condition    string    // the name of a header that says "*"
+	at           *int      // the version that the one secret must have
+	again        bool      // a change whose repetition changes nothing more
+	once         bool      // is not sent again, whatever it is
 	known        string    // the entity tag of what the caller has: errNotModified where that is what there is
 	tag          *string   // where the answer's entity tag goes; nil: nowhere
 	wrapFor      int64     // seconds; 0 for an answer as it is
@@ -224,7 +236,7 @@ func (c *Client) do(ctx context.Context, r call) error {
 			return fmt.Errorf("encode the request: %w", err)
 		}
 	}
-	err := c.send(ctx, r, body)
+	err := c.sendAgain(ctx, r, body)
 	var refused *Error
 	if c.user != "" && !r.anonymous && r.basic == nil && errors.As(err, &refused) &&
 		refused.StatusCode == http.StatusUnauthorized {
@@ -233,9 +245,36 @@ func (c *Client) do(ctx context.Context, r call) error {
 		if signErr != nil || !fresh {
 			return err
 		}
-		return c.send(ctx, r, body)
+		return c.sendAgain(ctx, r, body)
 	}
 	return err
+}
+
+// The pauses before a request is sent again, to which up to as much is added at random. No answer makes us wait longer.
+const (
+	retryPause   = 500 * time.Millisecond
+	longestRetry = 5 * time.Second
+)
+
+// sendAgain is send for a server that cannot serve at the moment, where the request may be sent again.
+func (c *Client) sendAgain(ctx context.Context, r call, body []byte) error {
+	may := !r.once && !r.anyStatus && (r.method == http.MethodGet || r.method == http.MethodPut || r.again)
+	for try := 0; ; try++ {
+		err := c.send(ctx, r, body)
+		var refused *Error
+		if !may || try >= c.retries || !errors.As(err, &refused) || !mayPass(refused.StatusCode) {
+			return err
+		}
+		pause := retryPause << min(try, 3)
+		pause = min(max(pause, refused.RetryAfter), longestRetry)
+		timer := time.NewTimer(pause + rand.N(pause))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err // which says more than that the time is over
+		}
+	}
 }
 
 func (c *Client) send(ctx context.Context, r call, body []byte) error {
@@ -256,6 +295,9 @@ func (c *Client) send(ctx context.Context, r call, body []byte) error {
 	}
 	if r.condition != "" {
 		req.Header.Set(r.condition, "*")
+	}
+	if r.at != nil {
+		req.Header.Set("If-Match", strconv.Quote(strconv.Itoa(*r.at)))
 	}
 	if r.wrapFor > 0 {
 		req.Header.Set("X-Vault-Wrap-TTL", strconv.FormatInt(r.wrapFor, 10))

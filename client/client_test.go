@@ -119,6 +119,90 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestAgain: what was answered that the server cannot serve now is sent again, where that changes nothing more.
+func TestAgain(t *testing.T) {
+	tries, after := 0, ""
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if tries++; tries > 1 {
+			w.Header().Set("ETag", `"8"`)
+			answer(w, http.StatusOK, `{}`)
+			return
+		}
+		w.Header().Set("Retry-After", after)
+		answer(w, http.StatusServiceUnavailable, `{"code":"unavailable","message":"later"}`)
+	})
+	ctx := t.Context()
+	for name, tc := range map[string]struct {
+		call  func() error
+		tries int
+	}{
+		"a read":       {func() error { _, err := c.SecretKeys(ctx, orgID); return err }, 2},
+		"a set":        {func() error { return c.SetSecrets(ctx, orgID, map[string]string{"k": "v"}) }, 2},
+		"a deletion":   {func() error { return c.DeleteSecrets(ctx, orgID, "k") }, 2},
+		"a note":       {func() error { return c.DescribeSecret(ctx, orgID, "k", "d", time.Time{}) }, 2},
+		"new secrets":  {func() error { return c.CreateSecrets(ctx, orgID, map[string]string{"k": "v"}) }, 1},
+		"at a version": {func() error { _, err := c.SetSecretAt(ctx, orgID, "k", "v", 7); return err }, 1},
+		"a new token":  {func() error { _, err := c.CreateAuthorization(ctx, client.NewAuthorization{}); return err }, 1},
+		"health":       {func() error { _, err := c.Health(ctx); return err }, 1},
+	} {
+		tries = 0
+		if err := tc.call(); tries != tc.tries || (err == nil) != (tries == 2) {
+			t.Errorf("%s: %d requests, want %d (%v)", name, tries, tc.tries, err)
+		}
+	}
+	once := newClient(t, client.Config{Host: c.Host(), Token: token, Retries: -1})
+	if tries = 0; once.DeleteSecrets(ctx, orgID, "k") == nil || tries != 1 {
+		t.Errorf("without repetition there were %d requests", tries)
+	}
+	// The answer says how long, and the caller for how long at the longest.
+	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	var refused *client.Error
+	tries, after = 0, "60"
+	if _, err := c.SecretKeys(short, orgID); !errors.As(err, &refused) || refused.StatusCode != 503 || tries != 1 {
+		t.Errorf("the caller's time is over: %v after %d requests", err, tries)
+	}
+}
+
+// TestConditions: which version a change is for stands in If-Match, and which it has made in the answer's ETag.
+func TestConditions(t *testing.T) {
+	var seen string
+	tag := `"8"`
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		seen = r.Method + " " + r.URL.Path + " " + r.Header.Get("If-Match")
+		if tag == "" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if r.Header.Get("If-Match") == `"6"` {
+			answer(w, http.StatusPreconditionFailed, `{"code":"precondition failed","message":"at version 7"}`)
+			return
+		}
+		w.Header().Set("ETag", tag)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	var refused *client.Error
+	_, err := c.SetSecretAt(t.Context(), orgID, "k", value, 6)
+	if !errors.As(err, &refused) || refused.Code != client.CodePreconditionFailed {
+		t.Errorf("another version: %v", err)
+	}
+	now, err := c.SetSecretAt(t.Context(), orgID, "k", value, 7)
+	if err != nil || now != 8 || seen != "PATCH /api/v2/orgs/"+orgID+`/secrets "7"` {
+		t.Errorf("set: %d, %v, by %s", now, err, seen)
+	}
+	if err := c.DeleteSecretAt(t.Context(), orgID, "k", 0); err != nil ||
+		seen != "DELETE /api/v2/orgs/"+orgID+`/secrets/k "0"` {
+		t.Errorf("deleted: %v, by %s", err, seen)
+	}
+	tag = ""
+	if _, err := c.SetSecretAt(t.Context(), orgID, "k", value, 7); err == nil || strings.Contains(err.Error(), value) {
+		t.Errorf("a server without conditions: %v", err)
+	}
+	if _, err := c.SetSecretAt(t.Context(), orgID, "k", "\xff", 7); err == nil {
+		t.Error("a value that is no text is sent")
+	}
+}
+
 func TestServerNotThere(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // The codes of Error that callers most often ask for; the server's contract has more.
@@ -39,6 +41,9 @@ type Error struct {
 	Code string
 	// Message is for people.
 	Message string
+
+	// RetryAfter is how long the server asks to wait; zero where it does not.
+	RetryAfter time.Duration
 }
 
 // Error is the message alone, as the server wrote it.
@@ -64,6 +69,9 @@ func newError(resp *http.Response, raw []byte) *Error {
 	// A body of another form leaves both empty, and answerError then says so.
 	_ = json.Unmarshal(raw, &body)
 	e := &Error{StatusCode: resp.StatusCode, Code: body.Code, Message: body.Message}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
 	if body.Code == "" && body.Message == "" && len(body.Errors) > 0 {
 		e.Message = strings.Join(body.Errors, "; ")
 	}

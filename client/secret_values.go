@@ -55,7 +55,8 @@ const (
 func (c *Client) NextSecretSet(ctx context.Context, orgID string, last SecretSet, keys ...string) (SecretSet, error) {
 	pause := firstPause
 	for {
-		set, err := c.secretSet(ctx, orgID, keys, last.tag, min(25*time.Second, c.timeout*3/4))
+		// It goes on trying by itself.
+		set, err := c.secretSet(ctx, orgID, keys, last.tag, max(1, min(25*time.Second, c.timeout*3/4)))
 		var refused *Error
 		switch {
 		case err == nil && !maps.Equal(set.Values, last.Values):
@@ -100,7 +101,7 @@ func (c *Client) secretSet(
 	var out map[string]string
 	set := SecretSet{}
 	r := call{method: http.MethodGet, path: api("orgs", orgID, "secret-values"), out: &out, query: url.Values{},
-		known: known, tag: &set.tag}
+		known: known, tag: &set.tag, once: wait > 0}
 	if len(keys) > 0 {
 		r.query["key"] = keys
 	}

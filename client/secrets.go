@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -40,16 +42,44 @@ func (c *Client) setSecrets(ctx context.Context, orgID string, values map[string
 		if err := validKeys(key); err != nil {
 			return err
 		}
-		if !utf8.ValidString(value) {
-			return fmt.Errorf(
-				"the value of %q is not text in UTF-8, which is all a secret can be; encode it, for example "+
-					"with base64",
-				key,
-			)
+		if err := validValue(key, value); err != nil {
+			return err
 		}
 	}
 	return c.do(ctx, call{method: http.MethodPatch, path: api("orgs", orgID, "secrets"), in: values,
-		condition: condition})
+		condition: condition, again: condition == ""})
+}
+
+// SetSecretAt sets a secret that is at the version, SecretInfo.Version, and 0 for one that is not there. It returns the
+// version that the secret then has. Where the secret has another, nothing is changed, and the Error has
+// CodePreconditionFailed. The token must be one that may read the secret or use it, too. InfluxDB's own server ignores
+// the condition.
+func (c *Client) SetSecretAt(ctx context.Context, orgID, key, value string, version int) (int, error) {
+	if err := validKeys(key); err != nil {
+		return 0, err
+	}
+	if err := validValue(key, value); err != nil {
+		return 0, err
+	}
+	var tag string
+	err := c.do(ctx, call{method: http.MethodPatch, path: api("orgs", orgID, "secrets"),
+		in: map[string]string{key: value}, at: &version, tag: &tag})
+	if err != nil {
+		return 0, err
+	}
+	now, err := strconv.Atoi(strings.Trim(tag, `"`))
+	if err != nil {
+		return 0, fmt.Errorf("%s set the secret and told no version: it does not know conditions", c.host)
+	}
+	return now, nil
+}
+
+// DeleteSecretAt deletes a secret that is at the version, as SetSecretAt sets one.
+func (c *Client) DeleteSecretAt(ctx context.Context, orgID, key string, version int) error {
+	if err := validKeys(key); err != nil {
+		return err
+	}
+	return c.do(ctx, call{method: http.MethodDelete, path: api("orgs", orgID, "secrets", key), at: &version})
 }
 
 // DeleteSecrets deletes the secrets of the given keys; one that does not exist is no error.
@@ -58,13 +88,22 @@ func (c *Client) DeleteSecrets(ctx context.Context, orgID string, keys ...string
 		return err
 	}
 	in := map[string][]string{"secrets": keys}
-	return c.do(ctx, call{method: http.MethodPost, path: api("orgs", orgID, "secrets", "delete"), in: in})
+	return c.do(ctx, call{method: http.MethodPost, path: api("orgs", orgID, "secrets", "delete"), in: in,
+		again: true})
 }
 
 // DeleteSecret deletes one secret by its path. InfluxDB's own server does not decode the key and keeps one that has a
 // slash or a space in its name, and still answers that it deleted it: use DeleteSecrets there.
 func (c *Client) DeleteSecret(ctx context.Context, orgID, key string) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: api("orgs", orgID, "secrets", key)})
+}
+
+func validValue(key, value string) error {
+	if !utf8.ValidString(value) {
+		return fmt.Errorf("the value of %q is not text in UTF-8, which is all a secret can be; encode it, for example "+
+			"with base64", key)
+	}
+	return nil
 }
 
 func validKeys(keys ...string) error {
