@@ -8,7 +8,7 @@ import (
 // Actions are all that stand in the log, sorted.
 var Actions = []string{
 	"approle.delete", "approle.destroy-secret-id", "approle.list", "approle.read", "approle.secret-id", "approle.set",
-	actionCheck, actionClose, actionOpen, "audit.read", actionReopen,
+	ActionCheck, ActionClose, ActionOpen, "audit.read", ActionReopen,
 	"authenticate",
 	"authorizations.create", "authorizations.delete", "authorizations.list", "authorizations.read",
 	"authorizations.update", "backup",

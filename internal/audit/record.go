@@ -4,10 +4,10 @@ import "time"
 
 // The actions that the log itself puts on record.
 const (
-	actionOpen   = "audit.open"   // the server started
-	actionReopen = "audit.reopen" // a file was put aside, the next one begins
-	actionClose  = "audit.close"  // the server ended in order
-	actionCheck  = "audit.check"  // no sink took a line, and they were tried again
+	ActionOpen   = "audit.open"   // the server started
+	ActionReopen = "audit.reopen" // a file was put aside, the next one begins
+	ActionClose  = "audit.close"  // the server ended in order
+	ActionCheck  = "audit.check"  // no sink took a line, and they were tried again
 )
 
 // Record is an entry as it stands in the log.

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
@@ -127,7 +127,7 @@ func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	t.Cleanup(keys.Close)
 	store := embedded.New(embedded.Config{KV: data, Keyring: keys, History: 3})
 	log := slog.New(slog.DiscardHandler)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
+	trail, err := auditlog.Open(auditlog.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
 		Logger: log, Stdout: io.Discard})
 	must(t, err)
 	guard := access.NewGuard(trail)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -94,7 +94,7 @@ func TestReadOnlyStore(t *testing.T) {
 func TestAuditLogElsewhere(t *testing.T) {
 	s, b := setUp(t)
 	s.put("k")
-	elsewhere, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
+	elsewhere, err := auditlog.Open(auditlog.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
 		Stdout: io.Discard, Logger: slog.New(slog.DiscardHandler)})
 	s.must(err)
 	t.Cleanup(func() { s.must(elsewhere.Close()) })

@@ -20,7 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
@@ -70,7 +70,7 @@ func newSite(t testing.TB) *site {
 		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	s.must(err)
 	t.Cleanup(keys.Close)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"file:" + s.audit}, ChainKey: bytes.Repeat([]byte("k"), 32),
+	trail, err := auditlog.Open(auditlog.Config{Sinks: []string{"file:" + s.audit}, ChainKey: bytes.Repeat([]byte("k"), 32),
 		Logger: log})
 	s.must(err)
 	t.Cleanup(func() { s.must(trail.Close()) })

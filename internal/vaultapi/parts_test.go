@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
@@ -72,7 +72,7 @@ func start(t testing.TB, change func(*vaultapi.Config)) *parts {
 	t.Cleanup(keys.Close)
 	p := &parts{store: &sealable{Store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10})}}
 	log := slog.New(slog.DiscardHandler)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
+	trail, err := auditlog.Open(auditlog.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
 		Logger: log, Stdout: io.Discard})
 	must(t, err)
 	guard := access.NewGuard(trail)

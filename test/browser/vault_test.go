@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
@@ -119,7 +119,7 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	check(t, err)
 	t.Cleanup(keys.Close)
-	trail, err := audit.Open(audit.Config{Sinks: []string{"file:" + filepath.Join(dir, "audit.log")},
+	trail, err := auditlog.Open(auditlog.Config{Sinks: []string{"file:" + filepath.Join(dir, "audit.log")},
 		ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log})
 	check(t, err)
 	t.Cleanup(func() { check(t, trail.Close()) })

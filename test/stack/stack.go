@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/barrier"
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi"
@@ -81,7 +81,7 @@ func Start(t *testing.T, o Options) *Stack {
 	if o.NoAuditFile {
 		sink = "stdout"
 	}
-	trail, err := audit.Open(audit.Config{Sinks: []string{sink}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log,
+	trail, err := auditlog.Open(auditlog.Config{Sinks: []string{sink}, ChainKey: bytes.Repeat([]byte("k"), 32), Logger: log,
 		Stdout: &s.log})
 	must(t, err)
 	t.Cleanup(func() { must(t, trail.Close()) })

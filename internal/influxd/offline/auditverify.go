@@ -9,7 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/chain"
+	"strongroom/internal/audit/verify"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
@@ -42,22 +43,22 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 		return err
 	}
 	defer clear(chainKey)
-	verify := func(server string, files []string) error {
-		expect := audit.Expect{OlderRemoved: args.Switch("older-removed")}
+	one := func(server string, files []string) error {
+		expect := verify.Expect{OlderRemoved: args.Switch("older-removed")}
 		var failed error
 		if mark := marks[server]; mark == nil {
 			fmt.Fprintln(p.Stdout, "note: the data do not know how far the log goes; what was cut off its end "+
 				"does not show")
-		} else if m, err := audit.ParseMark(mark, chainKey); err != nil {
+		} else if m, err := chain.ParseMark(mark, chainKey); err != nil {
 			failed = err
 		} else {
 			expect.Mark = &m
 		}
-		return errors.Join(failed, audit.VerifyFiles(ctx, files, chainKey, expect, p.Stdout))
+		return errors.Join(failed, verify.Files(ctx, files, chainKey, expect, p.Stdout))
 	}
 	var failed []error
 	if s := args.Flag("files"); s != "" {
-		of, err := audit.OfServers(strings.Split(s, ","))
+		of, err := verify.OfServers(strings.Split(s, ","))
 		if err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 			if len(of) > 1 {
 				fmt.Fprintf(p.Stdout, "server %q:\n", server)
 			}
-			failed = append(failed, verify(server, of[server]))
+			failed = append(failed, one(server, of[server]))
 		}
 		return errors.Join(failed...)
 	}
@@ -77,7 +78,7 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 		if len(logs) > 1 {
 			fmt.Fprintf(p.Stdout, "%s:\n", files[0])
 		}
-		failed = append(failed, verify(parts.AmongSeveral(cfg), files))
+		failed = append(failed, one(parts.AmongSeveral(cfg), files))
 	}
 	return errors.Join(failed...)
 }

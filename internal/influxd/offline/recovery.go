@@ -13,7 +13,7 @@ import (
 	"unicode"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/barrier"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -77,7 +77,7 @@ func recovers(ctx context.Context, p command.Process, args config.Args, do func(
 		return err
 	}
 	// The command's own output may be a token: what a sink on the standard output is told goes elsewhere.
-	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey,
+	trail, err := auditlog.Open(auditlog.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey,
 		Marks: parts.MarksOf(cfg, data, ""), Server: parts.AmongSeveral(cfg), Logger: log, Stdout: p.Stderr})
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)

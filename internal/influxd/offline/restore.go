@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/disk"
 	"strongroom/internal/errs"
 	"strongroom/internal/influxd/command"
@@ -116,7 +116,7 @@ func onRecord(ctx context.Context, p command.Process, cfg *config.Config,
 	if err != nil {
 		return nil, err
 	}
-	trail, err := audit.Open(audit.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log, Stdout: p.Stderr})
+	trail, err := auditlog.Open(auditlog.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log, Stdout: p.Stderr})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}

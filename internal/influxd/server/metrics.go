@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/pemfile"
 )
 
@@ -27,7 +27,7 @@ var (
 
 // auditMetrics shows the audit log's counters. A sink is shown by its kind: everybody may read the metrics, and paths
 // and addresses are not everybody's business.
-type auditMetrics struct{ log *audit.Log }
+type auditMetrics struct{ log *auditlog.Log }
 
 // Describe sends the descriptions of all that Collect sends.
 func (m auditMetrics) Describe(to chan<- *prometheus.Desc) {

@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"strongroom/internal/access"
-	"strongroom/internal/audit"
+	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/audit/notes"
 	"strongroom/internal/background"
 	"strongroom/internal/barrier"
@@ -58,7 +58,7 @@ type Server struct {
 	handler  http.Handler
 	vaultAPI http.Handler // nil where Vault's clients are not answered
 	identity *directory.Service
-	trail    *audit.Log
+	trail    *auditlog.Log
 	log      *slog.Logger
 	// certificates are the server's own and those by which it reaches its data, to be known before it serves.
 	certificates []func() []pemfile.State
@@ -173,7 +173,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	s.trail, err = audit.Open(audit.Config{
+	s.trail, err = auditlog.Open(auditlog.Config{
 		Sinks: cfg.AuditSinks, ChainKey: chainKey, Marks: parts.MarksOf(cfg, data, ""), Server: parts.AmongSeveral(cfg),
 		Logger: log, Stdout: p.Stdout,
 	})

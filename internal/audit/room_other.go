@@ -1,8 +1,0 @@
-//go:build !linux
-
-package audit
-
-import "errors"
-
-// preallocate is for Linux alone.
-func preallocate(preallocated, int64, int64) error { return errors.ErrUnsupported }
