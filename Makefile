@@ -39,6 +39,7 @@ FUZZ_TIME  ?= 60s
 BENCH      ?= .
 BENCH_TIME ?= 4s
 BENCH_IN   ?= ./internal/influxd/bench
+GROWTH     ?=
 
 .PHONY: help
 help: ## list the targets
@@ -146,8 +147,8 @@ reference: ## write the generated parts of docs/ and the golden help anew
 	go test -vet=off -count=1 ./internal/influxd ./cmd/influx -run '^TestReference$$' -update
 
 .PHONY: bench
-bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Pattern chooses, BENCH_TIME=10s is longer, BENCH_IN=./... is elsewhere
-	$(TEST_PARTS) STRONGROOM_BIN=$(CURDIR)/bin go test -p 1 -run '^$$' -timeout 1h \
+bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Pattern chooses, BENCH_TIME=10s is longer, BENCH_IN=./... is elsewhere, BENCH=Growth GROWTH=all writes docs/growth.md
+	$(TEST_PARTS) STRONGROOM_BIN=$(CURDIR)/bin STRONGROOM_GROWTH=$(GROWTH) go test -p 1 -run '^$$' -timeout 3h \
 		-bench '$(BENCH)' -benchtime $(BENCH_TIME) $(BENCH_IN)
 
 .PHONY: soak

@@ -18,6 +18,7 @@ func (f *File) WalkAfter(v Visitor, bucket string, after []byte) error {
 
 // ReadLeaf calls f with the records of a page that LeafVisitor.Leaf was called for, until f returns false. They are
 // those that Record was called with: from first on, and before the first of the next such page, where there is one.
+// The page was read for them alone: they may be kept, and none is ever changed.
 func (f *File) ReadLeaf(page uint64, first, next []byte, each func(key, value []byte) bool) error {
 	raw, why, err := f.read(page)
 	if err != nil {

@@ -212,21 +212,24 @@ func (f *File) tree(v Visitor, path []string, page uint64, depth int, in *span) 
 
 // read reads a page with its overflow.
 func (f *File) read(page uint64) (raw []byte, why string, err error) {
-	var header [headerLen]byte
 	at := int64(page) * int64(f.meta.PageSize)
-	if _, err := f.r.ReadAt(header[:], at); err != nil {
+	raw = make([]byte, f.meta.PageSize) // most are no longer
+	if _, err := f.r.ReadAt(raw, at); err != nil {
 		return nil, "", fmt.Errorf("reading page %d: %w", page, err)
 	}
-	overflow := uint64(binary.LittleEndian.Uint32(header[12:]))
+	overflow := uint64(binary.LittleEndian.Uint32(raw[12:]))
 	switch {
-	case binary.LittleEndian.Uint64(header[:]) != page:
+	case binary.LittleEndian.Uint64(raw) != page:
 		return nil, "it says it is another page", nil
 	case page+overflow >= f.meta.Pages || (overflow+1)*uint64(f.meta.PageSize) > maxRun:
 		return nil, "it is longer than the file", nil
-	}
-	raw = make([]byte, (overflow+1)*uint64(f.meta.PageSize))
-	if _, err := f.r.ReadAt(raw, at); err != nil {
-		return nil, "", fmt.Errorf("reading page %d: %w", page, err)
+	case overflow > 0:
+		whole := make([]byte, (overflow+1)*uint64(f.meta.PageSize))
+		copy(whole, raw)
+		raw = whole
+		if _, err := f.r.ReadAt(raw[f.meta.PageSize:], at+int64(f.meta.PageSize)); err != nil {
+			return nil, "", fmt.Errorf("reading page %d: %w", page, err)
+		}
 	}
 	return raw, "", nil
 }
@@ -265,7 +268,7 @@ func (f *File) elements(v Visitor, path []string, page uint64, raw []byte, depth
 			damaged("key %d %s", i, why)
 			continue
 		}
-		in.last = bytes.Clone(key)
+		in.last = key
 		if f.after != nil && len(path) == 1 && bytes.Compare(key, f.after) <= 0 {
 			continue
 		}

@@ -62,6 +62,21 @@ func (s *server) stop() {
 // influxd starts the real program with its data in dir.
 func influxd(b *testing.B, dir string, env []string, flags ...string) *server {
 	b.Helper()
+	cmd := exec.Command(influxdPath(b), append([]string{"--http-bind-address=127.0.0.1:0",
+		"--bolt-path=" + filepath.Join(dir, "influxd.bolt"), "--log-format=json"}, flags...)...)
+	cmd.Env = append(env, "HOME="+dir)
+	return run(b, cmd, func(line []byte) string {
+		var said struct{ Msg, URL string }
+		if json.Unmarshal(line, &said) != nil || said.Msg != "listening" {
+			return ""
+		}
+		return said.URL
+	})
+}
+
+// influxdPath is where the program is.
+func influxdPath(b *testing.B) string {
+	b.Helper()
 	bin := os.Getenv("STRONGROOM_BIN")
 	if bin == "" {
 		bin = filepath.Join("..", "..", "..", "bin")
@@ -73,16 +88,7 @@ func influxd(b *testing.B, dir string, env []string, flags ...string) *server {
 	if err != nil {
 		b.Fatalf("there is no server to measure: %v; run make build", err)
 	}
-	cmd := exec.Command(path, append([]string{"--http-bind-address=127.0.0.1:0",
-		"--bolt-path=" + filepath.Join(dir, "influxd.bolt"), "--log-format=json"}, flags...)...)
-	cmd.Env = append(env, "HOME="+dir)
-	return run(b, cmd, func(line []byte) string {
-		var said struct{ Msg, URL string }
-		if json.Unmarshal(line, &said) != nil || said.Msg != "listening" {
-			return ""
-		}
-		return said.URL
-	})
+	return path
 }
 
 // bareEnv makes this test binary a bare handler. It names the size of the answers, the file to
@@ -205,9 +211,17 @@ func (s *server) cpu(b *testing.B) time.Duration {
 // back when it needs them).
 func (s *server) memory(b *testing.B) map[string]float64 {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	sizes, err := memoryOf(s.cmd.Process.Pid)
 	if err != nil {
 		b.Fatal(err)
+	}
+	return sizes
+}
+
+func memoryOf(pid int) (map[string]float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return nil, err
 	}
 	sizes := make(map[string]float64)
 	for line := range strings.Lines(string(text)) {
@@ -216,13 +230,13 @@ func (s *server) memory(b *testing.B) map[string]float64 {
 		case "VmRSS", "VmHWM", "RssAnon", "RssFile":
 			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
 			if err != nil {
-				b.Fatal(err)
+				return nil, err
 			}
 			sizes[name] = kib / 1024
 		}
 	}
 	if len(sizes) != 4 {
-		b.Fatalf("the kernel says only %v of the process's memory", sizes)
+		return nil, fmt.Errorf("the kernel says only %v of the process's memory", sizes)
 	}
-	return sizes
+	return sizes, nil
 }

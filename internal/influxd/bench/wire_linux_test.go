@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // wire is a client: a connection that sends its requests one after the other, over and over, and reads the answers,
@@ -112,6 +113,7 @@ func (w *wire) send() error {
 
 // refused says what came in the place of the answer that was wanted.
 func (w *wire) refused(first string) error {
-	rest, _ := io.ReadAll(io.LimitReader(w.r, 1<<10)) // the server keeps the connection: what is there is enough
+	_ = w.conn.SetReadDeadline(time.Now().Add(time.Second)) // the server keeps the connection: what is there is enough
+	rest, _ := io.ReadAll(io.LimitReader(w.r, 1<<10))
 	return fmt.Errorf("answered %q instead of %q: %s", strings.TrimSpace(first), w.status, rest)
 }

@@ -11,15 +11,23 @@ import (
 // maxCached bounds the cached lists, all together, in bytes.
 const maxCached = 32 << 20
 
-// cache keeps lists of names, each with the revision of the head it belongs to. Nobody may change a list in it.
+// cache keeps lists of names, each with the revision of the head it belongs to, and what is known of the secrets'
+// versions, where that was read. Nobody may change a list in it.
 type cache struct {
 	mu    sync.RWMutex
 	lists *bounded.Map[id.ID, cached]
 }
 
 type cached struct {
-	rev  int64
-	keys []string
+	rev   int64
+	keys  []string
+	known []presentVersion // of each of the names; nil where it was not read yet
+}
+
+// presentVersion is what the metadata tell of a secret's present version. It costs as much to open and to read as the value.
+type presentVersion struct {
+	n                int
+	created, updated int64 // Unix ms
 }
 
 func newCache(limit int) cache { return cache{lists: bounded.New[id.ID, cached](limit, nil)} }
@@ -32,16 +40,42 @@ func (c *cache) get(org id.ID, rev int64) ([]string, bool) {
 	return l.keys, ok && l.rev == rev
 }
 
-// put keeps the list unless a newer one is there.
-func (c *cache) put(org id.ID, rev int64, keys []string) {
-	size := 128 // the entry itself, about
-	for _, k := range keys {
+// versions gives what is known of the secrets' versions at that very revision, in the order of the list.
+func (c *cache) versions(org id.ID, rev int64) (keys []string, known []presentVersion) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if l, ok := c.lists.Get(org); ok && l.rev == rev {
+		return l.keys, l.known
+	}
+	return nil, nil
+}
+
+// putVersions keeps what is known of the versions beside the list of that very revision, should it be there.
+func (c *cache) putVersions(org id.ID, rev int64, known []presentVersion) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l, ok := c.lists.Get(org); ok && l.rev == rev && len(l.keys) == len(known) {
+		l.known = known
+		c.lists.Put(org, l, l.size())
+	}
+}
+
+func (l cached) size() int {
+	size := 128 + 24*len(l.known) // the entry itself, about
+	for _, k := range l.keys {
 		size += len(k) + 16 // and a string's header
 	}
+	return size
+}
+
+// put keeps the list unless a newer one is there.
+func (c *cache) put(org id.ID, rev int64, keys []string) {
+	now := cached{rev: rev, keys: keys}
+	size := now.size()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l, ok := c.lists.Get(org); !ok || l.rev < rev {
-		c.lists.Put(org, cached{rev, keys}, size)
+		c.lists.Put(org, now, size)
 	}
 }
 

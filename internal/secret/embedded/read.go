@@ -114,10 +114,14 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	} else if listed, ok := m.s.lists.get(m.org, m.at.rev); ok {
 		all = len(listed)
 	}
-	find := m.s.from.Find
+	find, listed, known := m.s.from.Find, []string(nil), []presentVersion(nil)
+	still := m.at.pending == nil && !m.names.Moving
+	if q.Versions && still {
+		listed, known = m.s.lists.versions(m.org, m.at.rev)
+	}
 	if m.together(len(keys), all) {
 		kinds := []records.Kind{records.Value}
-		if q.Versions {
+		if q.Versions && known == nil {
 			kinds = append(kinds, records.Meta)
 		}
 		pages, err := m.readAll(ctx, len(keys), kinds...)
@@ -127,11 +131,21 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		find = pages.find
 	}
 	snap.Secrets = make(map[string]secret.Secret, len(keys))
-	for _, key := range keys {
+	for i, key := range keys {
 		if _, twice := snap.Secrets[key]; twice || !content.Fits(key) {
 			continue
 		}
-		got, ok, err := m.one(ctx, key, q.Versions, find)
+		var version *presentVersion
+		if known != nil {
+			at, there := i, i < len(listed) && listed[i] == key
+			if !there {
+				at, there = slices.BinarySearch(listed, key)
+			}
+			if there {
+				version = &known[at]
+			}
+		}
+		got, ok, err := m.one(ctx, key, q.Versions, version, find)
 		if err != nil {
 			return secret.Snapshot{}, err
 		}
@@ -139,7 +153,23 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 			snap.Secrets[key] = got
 		}
 	}
+	if still && q.Versions && known == nil && len(listed) > 0 && len(snap.Secrets) == len(listed) {
+		m.s.lists.putVersions(m.org, m.at.rev, presentVersions(listed, snap.Secrets))
+	}
 	return snap, nil
+}
+
+// presentVersions gives what was read of the versions; nil where it is not of all.
+func presentVersions(listed []string, all map[string]secret.Secret) []presentVersion {
+	known := make([]presentVersion, len(listed))
+	for i, key := range listed {
+		got, ok := all[key]
+		if !ok {
+			return nil
+		}
+		known[i] = presentVersion{got.Version, content.ToMs(got.Created), content.ToMs(got.Updated)}
+	}
+	return known
 }
 
 // errNoValue is a name in the list whose value is not there.
@@ -149,8 +179,8 @@ var errNoValue = errors.New("its record is missing")
 type finder func(ctx context.Context, over commitlog.Records, at content.Places,
 	kind records.Kind) (content.Found, error)
 
-// one reads one secret; ok is false where it is not there.
-func (m moment) one(ctx context.Context, key string, versions bool,
+// one reads one secret; ok is false where it is not there. Known is what is known of its version; nil for nothing.
+func (m moment) one(ctx context.Context, key string, versions bool, known *presentVersion,
 	find finder) (got secret.Secret, ok bool, err error) {
 	at, err := m.s.from.Places(m.org, key, m.names)
 	if err != nil {
@@ -170,7 +200,10 @@ func (m moment) one(ctx context.Context, key string, versions bool,
 	if got.Value, got.Updated, err = m.s.from.OpenValue(ctx, m.org, record); err != nil {
 		return got, false, content.DamagedValue(err, key, m.org)
 	}
-	if versions {
+	switch {
+	case versions && known != nil:
+		got.Version, got.Created, got.Updated = known.n, content.Time(known.created), content.Time(known.updated)
+	case versions:
 		of, err := find(ctx, m.at.pending, at, records.Meta)
 		if err != nil {
 			return got, false, err

@@ -2,6 +2,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"strongroom/internal/boltfile"
+	"strongroom/internal/bounded"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt/copying"
 	"strongroom/internal/kv/bolt/format"
@@ -31,20 +33,31 @@ type Snapshot struct {
 	mu     sync.Mutex // held while file is used
 	file   *boltfile.File
 	leaves []leaf
-	small  []kv.Record // of a file so small that its records are in no page of their own
-	last   cachedLeaf
+	small  []record // of a file so small that its records are in no page of their own
+	pages  *bounded.Map[int, []record]
+}
+
+// maxPages is how much of the file is kept in memory, in bytes: what is asked for next is often on the same page, and
+// of what many records name there is little.
+const (
+	maxPages       = 8 << 20
+	recordOverhead = 64 // of the two slices and the page's own
+)
+
+// record is one as it stands in the file, on a page that nobody changes.
+type record struct{ key, raw []byte }
+
+func (r record) rev() int64 { return int64(binary.BigEndian.Uint64(r.raw)) }
+
+// copied gives the record to a caller, who may do with it what he wants.
+func (r record) copied() kv.Record {
+	return kv.Record{Key: string(r.key), Rev: r.rev(), Value: slices.Clone(r.raw[format.RevLen:])}
 }
 
 // leaf is a page with records, from the key first on up to that of the next one.
 type leaf struct {
 	first string
 	page  uint64
-}
-
-// cachedLeaf is the page that was read last: most of what is read next is on it, too.
-type cachedLeaf struct {
-	at   int // the leaf's, counted from 1
-	recs []kv.Record
 }
 
 var _ kv.Store = (*Snapshot)(nil)
@@ -97,7 +110,7 @@ func readFile(ctx context.Context, f *os.File, path string) (s *Snapshot, proble
 	if err != nil {
 		return nil, nil, true, err
 	}
-	s = &Snapshot{f: f, file: file}
+	s = &Snapshot{f: f, file: file, pages: bounded.New[int, []record](maxPages, nil)}
 	if isOpen(f) {
 		if own, err := copyOf(ctx, f, path, info.Size()); err == nil {
 			now := file.Current() // no page of that moment was written over before the end
@@ -162,8 +175,8 @@ type reader struct {
 	buckets   []string
 	strangers []string // buckets that no influxd makes
 	meta      map[string][]byte
-	last      int64       // the file's revision; 0 where it has none
-	recs      []kv.Record // of the page that is being read
+	last      int64    // the file's revision; 0 where it has none
+	recs      []record // of the page that is being read
 	leaves    []leaf
 	problems  []string
 	broken    int
@@ -205,10 +218,9 @@ func (r *reader) Record(path []string, key, value []byte) error {
 	case len(value) < format.RevLen:
 		r.problem("record %q has no revision", key)
 	default:
-		rec := kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
-			Value: slices.Clone(value[format.RevLen:])}
-		if r.last > 0 && (rec.Rev < 1 || rec.Rev > r.last) {
-			r.problem("record %q has revision %d, and the file is at %d", rec.Key, rec.Rev, r.last)
+		rec := record{slices.Clone(key), slices.Clone(value)}
+		if r.last > 0 && (rec.rev() < 1 || rec.rev() > r.last) {
+			r.problem("record %q has revision %d, and the file is at %d", rec.key, rec.rev(), r.last)
 		}
 		r.recs = append(r.recs, rec)
 	}
@@ -261,16 +273,11 @@ func (s *Snapshot) Get(ctx context.Context, key string) (kv.Record, error) {
 	if !found {
 		return kv.Record{}, kv.ErrNotFound
 	}
-	return clone(recs[i]), nil
+	return recs[i].copied(), nil
 }
 
-func find(recs []kv.Record, key string) (int, bool) {
-	return slices.BinarySearchFunc(recs, key, func(r kv.Record, k string) int { return strings.Compare(r.Key, k) })
-}
-
-func clone(r kv.Record) kv.Record {
-	r.Value = slices.Clone(r.Value)
-	return r
+func find(recs []record, key string) (int, bool) {
+	return slices.BinarySearchFunc(recs, []byte(key), func(r record, k []byte) int { return bytes.Compare(r.key, k) })
 }
 
 // leafOf gives the leaf that a key would be on.
@@ -285,24 +292,25 @@ func (s *Snapshot) leafOf(key string) int {
 }
 
 // page reads the records of a leaf, which nobody may change; nil behind the last. The lock is held.
-func (s *Snapshot) page(at int) ([]kv.Record, error) {
+func (s *Snapshot) page(at int) ([]record, error) {
+	recs, kept := s.pages.Get(at)
 	switch {
 	case len(s.leaves) == 0 && at == 0:
 		return s.small, nil
 	case at >= len(s.leaves):
 		return nil, nil
-	case s.last.at == at+1:
-		return s.last.recs, nil
+	case kept:
+		return recs, nil
 	}
 	var next []byte
 	if at+1 < len(s.leaves) {
 		next = []byte(s.leaves[at+1].first)
 	}
-	var recs []kv.Record
+	size := 0
 	err := s.file.ReadLeaf(s.leaves[at].page, []byte(s.leaves[at].first), next, func(key, value []byte) bool {
 		if len(value) >= format.RevLen {
-			recs = append(recs, kv.Record{Key: string(key), Rev: int64(binary.BigEndian.Uint64(value)),
-				Value: slices.Clone(value[format.RevLen:])})
+			recs = append(recs, record{key, value})
+			size += len(key) + len(value) + recordOverhead
 		}
 		return true
 	})
@@ -313,7 +321,7 @@ func (s *Snapshot) page(at int) ([]kv.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.last = cachedLeaf{at + 1, recs}
+	s.pages.Put(at, recs, size)
 	return recs, nil
 }
 
@@ -335,14 +343,14 @@ func (s *Snapshot) List(ctx context.Context, prefix, after string, limit int) ([
 			return list, err
 		}
 		i, found := find(recs, from)
-		if found && after != "" && recs[i].Key == after {
+		if found && after == from {
 			i++
 		}
 		for ; i < len(recs); i++ {
-			if len(list) == limit || !strings.HasPrefix(recs[i].Key, prefix) {
+			if len(list) == limit || !bytes.HasPrefix(recs[i].key, []byte(prefix)) {
 				return list, ctx.Err()
 			}
-			list = append(list, clone(recs[i]))
+			list = append(list, recs[i].copied())
 		}
 	}
 }

@@ -1,0 +1,258 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// growthEnv chooses how far BenchmarkGrowth goes: "all" for the figures of docs/growth.md, which it writes anew; without
+// it, some small files, and the table and the picture go below build/.
+const growthEnv = "STRONGROOM_GROWTH"
+
+// populations gives the files to measure. The first ones, with organisations alone, are the picture's.
+func populations(b *testing.B) (all []population, dir string) {
+	b.Helper()
+	root := filepath.Join("..", "..", "..")
+	switch v := os.Getenv(growthEnv); v {
+	case "":
+		return []population{{orgs: 10}, {orgs: 200}, {orgs: 1000}, {orgs: 1000, sealed: true}, {secrets: 5000},
+			{tokens: 5000}}, filepath.Join(root, "build")
+	case "all":
+		return []population{{orgs: 10}, {orgs: 1000}, {orgs: 20_000}, {orgs: 100_000}, {orgs: 20_000, sealed: true},
+			{secrets: 50_000}, {secrets: 500_000}, {secrets: 50_000, sealed: true}, {tokens: 100_000},
+			{tokens: 1_000_000}}, filepath.Join(root, "docs")
+	default:
+		b.Fatalf("%s=%s: it is all, or not set", growthEnv, v)
+		return nil, ""
+	}
+}
+
+// use is what something took: of the processor, and, at the most, of memory that is the process's own.
+type use struct {
+	cpu    time.Duration
+	memory float64 // MiB
+}
+
+// grown is what was measured of one population.
+type grown struct {
+	population
+	file                                             float64 // MiB
+	start                                            use
+	startAll                                         float64 // MiB with the pages of files
+	change, orgsFirst, orgsLast, names, value, token time.Duration
+	values                                           time.Duration // all of the organisation of 1,000
+	backup, check, restore, rotation, bring          use
+}
+
+// brought is how many records an import brings a second of CPU time.
+func (g grown) brought() float64 { return float64(g.records()) / g.bring.cpu.Seconds() }
+
+// BenchmarkGrowth measures what grows with the data: a row of the table for each population. Times are of the processor,
+// so that what else the machine does counts little, and memory and sizes are what they are. It measures each once,
+// whatever -benchtime says.
+func BenchmarkGrowth(b *testing.B) {
+	all, dir := populations(b)
+	var rows []grown
+	for _, p := range all {
+		b.Run(strings.NewReplacer(" ", "-", ",", "").Replace(p.String()), func(b *testing.B) {
+			for n := 0; b.Loop(); n++ {
+				if n == 0 {
+					g := grow(b, p)
+					g.report(b)
+					rows = append(rows, g)
+				}
+			}
+		})
+	}
+	if len(rows) != len(all) { // somebody has chosen some of them
+		return
+	}
+	if err := writeGrowth(dir, rows); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// asked is how many requests of a kind are measured.
+const asked = 200
+
+func grow(b *testing.B, p population) grown {
+	b.Helper()
+	g := grown{population: p}
+	dir := b.TempDir()
+	from := p.influxFile(b, b.TempDir())
+	flags := []string{"--seal-key-file=" + filepath.Join(dir, "seal.key"), "--log-level=error"}
+	if p.sealed {
+		flags = append(flags, "--seal-keys")
+	}
+	data := filepath.Join(dir, "influxd.bolt")
+	offline := func(data string, command ...string) use {
+		return offlineUse(b, append(append(command, "--bolt-path="+data), flags...)...)
+	}
+	g.bring = offline(data, "import", "--influxdb="+from)
+	if err := os.Remove(from); err != nil {
+		b.Fatal(err)
+	}
+	info, err := os.Stat(data)
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.file = float64(info.Size()) / (1 << 20)
+
+	flags = append(flags[:1], flags[2:]...) // a server says at the level info where it listens
+	var s *server
+	for range 3 {
+		if s != nil {
+			s.stop()
+		}
+		s = influxd(b, dir, nil, flags...)
+		m := s.memory(b)
+		if now := (use{s.cpu(b), m["RssAnon"]}); g.start.cpu == 0 || now.cpu < g.start.cpu {
+			g.start = now
+		}
+		g.startAll = max(g.startAll, m["VmHWM"])
+	}
+	g.requests(b, s)
+	backup := filepath.Join(b.TempDir(), "backup.bolt")
+	g.backup = s.during(b, func() { save(b, s.url+"/api/v2/backup/kv", backup) })
+	s.stop()
+
+	flags = append(flags, "--log-level=error")
+	g.check = offline(data, "check")
+	g.rotation = offline(data, "seal", "rotate")
+	restored := filepath.Join(b.TempDir(), "influxd.bolt")
+	flags = append(flags, "--audit-sinks=file:"+filepath.Join(filepath.Dir(restored), "audit.log"))
+	g.restore = offline(restored, "restore", "--from="+backup)
+	return g
+}
+
+// offlineUse runs a command of influxd that must succeed.
+func offlineUse(b *testing.B, args ...string) use {
+	b.Helper()
+	cmd := exec.Command(influxdPath(b), args...)
+	cmd.Env = []string{"HOME=" + b.TempDir()}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	most := watchMemory(cmd.Process.Pid)
+	err := cmd.Wait()
+	memory := most()
+	if err != nil {
+		b.Fatalf("influxd %s: %v\n%s", strings.Join(args, " "), err, said.String())
+	}
+	return use{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory}
+}
+
+// during gives what the server uses while something is done with it.
+func (s *server) during(b *testing.B, do func()) use {
+	b.Helper()
+	before, most := s.cpu(b), watchMemory(s.cmd.Process.Pid)
+	do()
+	return use{s.cpu(b) - before, most()}
+}
+
+// watchMemory looks at a process's own memory all the time. What it gives ends that, and tells the most in MiB.
+func watchMemory(pid int) (most func() float64) {
+	end, done, found := make(chan struct{}), make(chan struct{}), 0.0
+	go func() {
+		defer close(done)
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			if m, err := memoryOf(pid); err == nil { // it may have ended
+				found = max(found, m["RssAnon"])
+			}
+			select {
+			case <-tick.C:
+			case <-end:
+				tick.Stop()
+				return
+			}
+		}
+	}()
+	return func() float64 {
+		close(end)
+		<-done
+		return found
+	}
+}
+
+// save asks for a file and keeps it.
+func save(b *testing.B, url, path string) {
+	b.Helper()
+	q, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Token "+operatorToken)
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.Body.Close()
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, err = io.Copy(f, a.Body)
+	if err = errors.Join(err, f.Close()); err != nil || a.StatusCode != http.StatusOK {
+		b.Fatalf("%s: %s, %v", url, a.Status, err)
+	}
+}
+
+// requests asks a server for what is asked most, and takes its CPU time.
+func (g *grown) requests(b *testing.B, s *server) {
+	b.Helper()
+	t := tenant{hexID(orgOf1000), operatorToken, "/api/v2/orgs/" + hexID(orgOf1000) + "/secrets"}
+	if g.secrets > 0 { // changed is the large one
+		t = tenant{hexID(orgOfMany), operatorToken, "/api/v2/orgs/" + hexID(orgOfMany) + "/secrets"}
+	}
+	thousand := "/api/v2/orgs/" + hexID(orgOf1000)
+	get := func(path, token string) call {
+		return call{method: "GET", path: path, header: "Authorization: Token " + token, status: http.StatusOK}
+	}
+	var reader struct{ Token string }
+	if err := json.Unmarshal(do(b, "POST", s.url+"/api/v2/authorizations", "Authorization", "Token "+operatorToken,
+		map[string]any{"orgID": hexID(orgOf1000), "permissions": []map[string]any{{"action": "use",
+			"resource": map[string]any{"type": "secrets", "orgID": hexID(orgOf1000)}}}}), &reader); err != nil {
+		b.Fatal(err)
+	}
+	each := func(n int, calls ...call) time.Duration {
+		w := dial(b, s, calls...)
+		if err := w.send(); err != nil { // what is read first, and the connection
+			b.Fatal(err)
+		}
+		before := s.cpu(b)
+		for range n {
+			if err := w.send(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return (s.cpu(b) - before) / time.Duration(n)
+	}
+	var changes, values, tokens []call
+	for i := range asked + 1 {
+		changes = append(changes, t.change(keyName(i*4)))
+		values = append(values, get(thousand+"/secret-values/"+keyName(i), reader.Token))
+		if n := g.orgs + g.tokens; n > asked { // each another one, from one end to the other
+			tokens = append(tokens, get("/api/v2/me", tokenName(i*(n/(asked+1)))))
+		}
+	}
+	g.change = each(asked, changes...)
+	g.orgsFirst = each(asked, get("/api/v2/orgs?limit=20", operatorToken))
+	g.orgsLast = each(asked, get("/api/v2/orgs?limit=20&descending=true", operatorToken))
+	g.names = each(asked, get(thousand+"/secrets", operatorToken))
+	g.value = each(asked, values...)
+	g.values = each(asked, get(thousand+"/secret-values", reader.Token))
+	if tokens != nil {
+		g.token = each(asked, tokens...)
+	}
+}

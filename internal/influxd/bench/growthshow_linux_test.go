@@ -1,0 +1,285 @@
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func (g grown) report(b *testing.B) {
+	b.Helper()
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(g.file, "file-MiB")
+	for _, f := range []struct {
+		name string
+		use
+	}{{"start", g.start}, {"backup", g.backup}, {"check", g.check}, {"restore", g.restore}, {"rotation", g.rotation},
+		{"import", g.bring}} {
+		b.ReportMetric(f.cpu.Seconds(), f.name+"-cpu-s")
+		b.ReportMetric(f.memory, f.name+"-MiB")
+	}
+	for _, f := range []struct {
+		name string
+		took time.Duration
+	}{{"change", g.change}, {"orgs", g.orgsFirst}, {"last-orgs", g.orgsLast}, {"names", g.names}, {"value", g.value},
+		{"values", g.values}, {"token", g.token}} {
+		b.ReportMetric(f.took.Seconds()*1e6, f.name+"-cpu-µs")
+	}
+	b.ReportMetric(g.brought(), "imported/cpu-s")
+}
+
+// The tables of docs/growth.md stand between these lines.
+const growthBegin, growthEnd = "<!-- written by make bench BENCH=Growth GROWTH=all -->\n", "<!-- until here -->\n"
+
+// writeGrowth writes the tables and the picture. Where there is a page, the tables go into it.
+func writeGrowth(dir string, rows []grown) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "growth.md")
+	text := []byte(growthBegin + growthEnd)
+	if page, err := os.ReadFile(path); err == nil {
+		text = page
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	before, rest, ok := bytes.Cut(text, []byte(growthBegin))
+	_, after, ends := bytes.Cut(rest, []byte(growthEnd))
+	if !ok || !ends {
+		return fmt.Errorf("%s has no place for the tables", path)
+	}
+	var page bytes.Buffer
+	page.Write(before)
+	page.WriteString(growthBegin)
+	writeTables(&page, rows)
+	page.WriteString(growthEnd)
+	page.Write(after)
+	fmt.Println()
+	writeTables(os.Stdout, rows)
+	return errors.Join(os.WriteFile(path, page.Bytes(), 0o644),
+		os.WriteFile(filepath.Join(dir, "growth.svg"), picture(rows), 0o644))
+}
+
+func writeTables(w io.Writer, rows []grown) {
+	fmt.Fprintf(w, "\nThe whole file: CPU time, and the process's own memory at the most.\n\n"+
+		"| data | file | start | backup | check | restore | rotation | import | records imported |\n"+
+		"|---|---|---|---|---|---|---|---|---|\n")
+	for _, g := range rows {
+		fmt.Fprintf(w, "| %s | %.0f MiB", g, g.file)
+		for _, u := range []use{g.start, g.backup, g.check, g.restore, g.rotation, g.bring} {
+			fmt.Fprintf(w, " | %s, %.0f MiB", inSeconds(u.cpu), u.memory)
+		}
+		fmt.Fprintf(w, " | %s/s |\n", thousands(int(g.brought())))
+	}
+	fmt.Fprintf(w, "\nOne request: CPU time of the server.\n\n"+
+		"| data | change of a secret | first 20 organizations | last 20 | names of 1,000 secrets | one value | "+
+		"1,000 values | a token not used before |\n|---|---|---|---|---|---|---|---|\n")
+	for _, g := range rows {
+		fmt.Fprintf(w, "| %s", g)
+		for _, d := range []time.Duration{g.change, g.orgsFirst, g.orgsLast, g.names, g.value, g.values, g.token} {
+			fmt.Fprintf(w, " | %s", inMilliseconds(d))
+		}
+		fmt.Fprintln(w, " |")
+	}
+	fmt.Fprintln(w)
+}
+
+func inSeconds(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+func inMilliseconds(d time.Duration) string {
+	if d == 0 {
+		return "" // not measured
+	}
+	return fmt.Sprintf("%.2f ms", d.Seconds()*1e3)
+}
+
+// The picture has three panels above each other, in pixels.
+const (
+	pictureWidth = 760
+	panelHeight  = 250
+	panelLeft    = 70
+	panelRight   = 180 // for the names of the lines
+	panelTop     = 44
+	panelBottom  = 36
+)
+
+// line is one of a panel's.
+type line struct {
+	name string
+	of   func(grown) float64
+}
+
+// panel is one picture of several lines over the number of organisations. Both axes are of powers of ten.
+type panel struct {
+	title, unit string
+	lines       []line
+}
+
+var panels = []panel{
+	{"CPU time for the whole file", "seconds", []line{
+		{"start", func(g grown) float64 { return g.start.cpu.Seconds() }},
+		{"backup", func(g grown) float64 { return g.backup.cpu.Seconds() }},
+		{"check", func(g grown) float64 { return g.check.cpu.Seconds() }},
+		{"restore", func(g grown) float64 { return g.restore.cpu.Seconds() }},
+		{"rotation", func(g grown) float64 { return g.rotation.cpu.Seconds() }},
+		{"import", func(g grown) float64 { return g.bring.cpu.Seconds() }},
+	}},
+	{"Memory of its own, at the most", "MiB", []line{
+		{"start", func(g grown) float64 { return g.start.memory }},
+		{"backup", func(g grown) float64 { return g.backup.memory }},
+		{"check", func(g grown) float64 { return g.check.memory }},
+		{"restore", func(g grown) float64 { return g.restore.memory }},
+		{"rotation", func(g grown) float64 { return g.rotation.memory }},
+		{"import", func(g grown) float64 { return g.bring.memory }},
+		{"the file", func(g grown) float64 { return g.file }},
+	}},
+	{"CPU time for one request", "milliseconds", []line{
+		{"change of a secret", func(g grown) float64 { return g.change.Seconds() * 1e3 }},
+		{"first organizations", func(g grown) float64 { return g.orgsFirst.Seconds() * 1e3 }},
+		{"last organizations", func(g grown) float64 { return g.orgsLast.Seconds() * 1e3 }},
+		{"one value", func(g grown) float64 { return g.value.Seconds() * 1e3 }},
+		{"1,000 values", func(g grown) float64 { return g.values.Seconds() * 1e3 }},
+	}},
+}
+
+// colours are told apart by those who see few colours too, on light and on dark ground.
+var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#888888"}
+
+// picture draws the figures of the populations that differ in organisations alone.
+func picture(rows []grown) []byte {
+	var shown []grown
+	for _, g := range rows {
+		if g.orgs > 0 && !g.sealed && g.secrets+g.tokens == 0 {
+			shown = append(shown, g)
+		}
+	}
+	var w bytes.Buffer
+	fmt.Fprintf(&w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="t d">`+"\n",
+		pictureWidth, panelHeight*len(panels))
+	fmt.Fprintf(&w, "<title id=\"t\">What grows with the data</title>\n<desc id=\"d\">CPU time and memory over the number "+
+		"of organizations, of %d secrets and a token each; the tables have the same figures.</desc>\n", secretsOfOrg)
+	fmt.Fprint(&w, `<style>
+text { font: 12px system-ui, sans-serif; fill: #24292f; }
+.title { font-weight: 600; font-size: 14px; }
+.axis { stroke: #57606a; stroke-width: 1; }
+.grid { stroke: #57606a; stroke-width: 1; opacity: 0.2; }
+.line { fill: none; stroke-width: 2; }
+.ground { fill: #ffffff; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3; }
+  .axis, .grid { stroke: #9198a1; }
+  .ground { fill: #0d1117; }
+}
+</style>
+`)
+	fmt.Fprintf(&w, "<rect class=\"ground\" width=\"%d\" height=\"%d\"/>\n", pictureWidth, panelHeight*len(panels))
+	for i, p := range panels {
+		p.draw(&w, shown, i*panelHeight)
+	}
+	fmt.Fprintln(&w, "</svg>")
+	return w.Bytes()
+}
+
+// decades are the powers of ten around the values.
+func decades(values []float64) (least, most int) {
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for _, v := range values {
+		if v > 0 {
+			lo, hi = min(lo, v), max(hi, v)
+		}
+	}
+	if math.IsInf(lo, 0) {
+		return 0, 1
+	}
+	least, most = int(math.Floor(math.Log10(lo))), int(math.Ceil(math.Log10(hi)))
+	return least, max(most, least+1)
+}
+
+func (p panel) draw(w io.Writer, rows []grown, top int) {
+	var xs, ys []float64
+	for _, g := range rows {
+		xs = append(xs, float64(g.orgs))
+		for _, l := range p.lines {
+			ys = append(ys, l.of(g))
+		}
+	}
+	fromX, toX := decades(xs)
+	fromY, toY := decades(ys)
+	left, right := float64(panelLeft), float64(pictureWidth-panelRight)
+	high, low := float64(top+panelTop), float64(top+panelHeight-panelBottom)
+	at := func(v float64, from, to int, start, end float64) float64 {
+		return start + (math.Log10(v)-float64(from))/float64(to-from)*(end-start)
+	}
+	x := func(v float64) float64 { return at(v, fromX, toX, left, right) }
+	y := func(v float64) float64 { return at(v, fromY, toY, low, high) }
+	fmt.Fprintf(w, "<text class=\"title\" x=\"%.0f\" y=\"%d\">%s, %s</text>\n", left, top+24, p.title, p.unit)
+	for e := fromY; e <= toY; e++ {
+		v := math.Pow10(e)
+		fmt.Fprintf(w, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+			left, y(v), right, left-8, y(v)+4, number(v))
+	}
+	for e := fromX; e <= toX; e++ {
+		v := math.Pow10(e)
+		fmt.Fprintf(w, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>"+
+			"<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", x(v), high, low, x(v), low+16, number(v))
+	}
+	fmt.Fprintf(w, "<path class=\"axis\" d=\"M%.1f %.1fV%.1fH%.1f\" fill=\"none\"/>\n", left, high, low, right)
+	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">organizations</text>\n", (left+right)/2, low+31)
+	labels := p.labels(rows, y)
+	for i, l := range p.lines {
+		var points []string
+		for _, g := range rows {
+			if v := l.of(g); v > 0 {
+				points = append(points, fmt.Sprintf("%.1f,%.1f", x(float64(g.orgs)), y(v)))
+			}
+		}
+		fmt.Fprintf(w, "<polyline class=\"line\" stroke=\"%s\" points=\"%s\"/>\n", colours[i], strings.Join(points, " "))
+		for _, at := range points {
+			cx, cy, _ := strings.Cut(at, ",")
+			fmt.Fprintf(w, "<circle cx=\"%s\" cy=\"%s\" r=\"3\" fill=\"%s\"/>\n", cx, cy, colours[i])
+		}
+		fmt.Fprintf(w, "<path d=\"M%.1f %.1fL%.1f %.1f\" stroke=\"%s\" stroke-width=\"1\"/>"+
+			"<text x=\"%.1f\" y=\"%.1f\">%s</text>\n",
+			x(float64(rows[len(rows)-1].orgs))+5, y(l.of(rows[len(rows)-1])), right+14, labels[i], colours[i], right+18,
+			labels[i]+4, l.name)
+	}
+}
+
+// labels gives where the names of the lines stand, at the lines' ends, but apart.
+func (p panel) labels(rows []grown, y func(float64) float64) []float64 {
+	const apart = 15.0
+	last := rows[len(rows)-1]
+	at := make([]float64, len(p.lines))
+	order := make([]int, len(p.lines))
+	for i, l := range p.lines {
+		at[i], order[i] = y(l.of(last)), i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(at[a], at[b]) })
+	for n := 1; n < len(order); n++ {
+		at[order[n]] = max(at[order[n]], at[order[n-1]]+apart)
+	}
+	return at
+}
+
+// number writes a power of ten.
+func number(v float64) string {
+	if v >= 1 {
+		return thousands(int(math.Round(v)))
+	}
+	return strings.TrimRight(fmt.Sprintf("%.6f", v), "0")
+}
