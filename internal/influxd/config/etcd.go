@@ -46,9 +46,11 @@ func (c *Config) etcdSettings() group {
 }
 
 // engine takes InfluxDB's name for a file, too: units that say --store disk go on.
-func engine(p *string) value { return engineValue{oneOfValue{p, []string{EngineBolt, EngineEtcd}}} }
+func engine(p *string) value {
+	return engineValue{oneOfValue[string]{p, []string{EngineBolt, EngineEtcd}}}
+}
 
-type engineValue struct{ oneOfValue }
+type engineValue struct{ oneOfValue[string] }
 
 func (v engineValue) set(s string) error {
 	if strings.EqualFold(s, "disk") {

@@ -234,7 +234,7 @@ func (l *loader) finish() error {
 			)
 		}
 	}
-	for name, addr := range map[string]string{"vault-addr": c.Vault.Addr, "seal-transit-addr": c.Seal.Transit.Addr} {
+	for name, addr := range map[string]string{"vault-addr": c.Vault.Address, "seal-transit-addr": c.Seal.Transit.Addr} {
 		if u, err := url.Parse(addr); addr != "" &&
 			(err != nil || u.Host == "" && u.Scheme != "unix" || u.User != nil) {
 			return fmt.Errorf(

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/secret/vault"
+	"strongroom/internal/secret/vault/login"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -381,8 +384,9 @@ func TestUnsaidVaultSettingsStayUnsaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Vault{Wait: 30 * time.Second, CacheTTL: 5 * time.Second, AuthMethod: "token", Layout: "org"},
-		c.Vault); diff != "" {
+	want := Vault{Config: vault.Config{Wait: 30 * time.Second, CacheTTL: 5 * time.Second,
+		Login: login.Config{Method: "token"}, Place: vault.Place{Layout: "org"}}}
+	if diff := cmp.Diff(want, c.Vault); diff != "" {
 		t.Errorf("a default stands before Vault's own variables (-want +got):\n%s", diff)
 	}
 	if c, err = load([]string{"--vault-max-retries=-1", "--vault-skip-verify=false"}, nil); err != nil {

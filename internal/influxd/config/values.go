@@ -93,19 +93,19 @@ func (v addressValue) set(s string) error {
 	return nil
 }
 
-type oneOfValue struct {
-	p       *string
+type oneOfValue[T ~string] struct {
+	p       *T
 	choices []string
 }
 
-func oneOf(p *string, choices ...string) value { return oneOfValue{p, choices} }
-func (v oneOfValue) kind() kind                { return kind(strings.Join(v.choices, "|")) }
-func (v oneOfValue) String() string            { return *v.p }
+func oneOf[T ~string](p *T, choices ...string) value { return oneOfValue[T]{p, choices} }
+func (v oneOfValue[T]) kind() kind                   { return kind(strings.Join(v.choices, "|")) }
+func (v oneOfValue[T]) String() string               { return string(*v.p) }
 
-func (v oneOfValue) set(s string) error {
+func (v oneOfValue[T]) set(s string) error {
 	for _, c := range v.choices {
 		if strings.EqualFold(s, c) {
-			*v.p = c
+			*v.p = T(c)
 			return nil
 		}
 	}

@@ -1,34 +1,12 @@
 package config
 
-import "time"
+import "strongroom/internal/secret/vault"
 
-// Vault is what was said of Vault. What was not said (nil, "") is Vault's own variables' to say,
+// Vault is what was said of Vault, as the store has it. What was not said (nil, "") is Vault's own variables' to say,
 // then Vault's defaults'.
 type Vault struct {
-	Addr          string
-	ClientTimeout *time.Duration
-	MaxRetries    *int
-	CACert        string
-	CAPath        string
-	ClientCert    string
-	ClientKey     string
-	SkipVerify    *bool
-	TLSServerName string
-	Token         string
-	TokenFile     string
-	Wait          time.Duration
-
-	Mount, Path, Namespace string
-	Layout                 string
-	ReadOnly               bool
-	CacheTTL, CacheStale   time.Duration
-	Routes                 []string
-
-	AuthMethod, AuthMount, AuthRole string
-	AuthRoleID, AuthRoleIDFile      string
-	AuthSecretID, AuthSecretIDFile  string
-	AuthJWTFile                     string
-	AuthUsername, AuthPasswordFile  string
+	vault.Config
+	RouteTexts []string // of Routes, which are read where the store is opened
 }
 
 // storeInVault are the settings for Vault that are about keeping secrets there, and not about getting there.
@@ -41,7 +19,7 @@ func (c *Config) vaultSettings() group {
 	v := &c.Vault
 	return group{"Vault (what is not set here is taken from Vault's own variables, " +
 		"VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and so on)", []setting{
-		{name: "vault-addr", value: text(&v.Addr),
+		{name: "vault-addr", value: text(&v.Address),
 			help: "URL of the Vault server, for example https://127.0.0.1:8200"},
 		{name: "vault-client-timeout", value: optDuration(&v.ClientTimeout),
 			help: "longest time one act at Vault may take, its repetitions included"},
@@ -62,7 +40,7 @@ func (c *Config) vaultSettings() group {
 		{name: "vault-token", value: text(&v.Token), secret: true,
 			help: "token to log in to Vault with; better given as a variable, since others on the machine can " +
 				"see flags"},
-		{name: "vault-token-file", value: path(&v.TokenFile),
+		{name: "vault-token-file", value: path(&v.Login.TokenFile),
 			help: "file with such a token; read again when it changes"},
 		{name: "vault-wait", value: duration(&v.Wait), def: "30s",
 			help: "how long a start waits for a Vault that cannot be reached or is sealed"},
@@ -72,23 +50,23 @@ func (c *Config) vaultSettings() group {
 func (c *Config) vaultPlaceSettings() group {
 	v := &c.Vault
 	return group{"Where in Vault", []setting{
-		{name: "vault-mount", value: text(&v.Mount),
+		{name: "vault-mount", value: text(&v.Place.Mount),
 			help: "where the KV engine (version 2) is mounted; secret, as InfluxDB has it, where not set"},
-		{name: "vault-path", value: text(&v.Path),
+		{name: "vault-path", value: text(&v.Place.Path),
 			help: "path of an organisation's secrets below that, with {org} for its ID and {orgName} for its " +
 				"name; {org} where not set, as InfluxDB has it"},
-		{name: "vault-layout", value: oneOf(&v.Layout, "org", "secret"), def: "org",
+		{name: "vault-layout", value: oneOf(&v.Place.Layout, "org", "secret"), def: "org",
 			help: "org keeps an organisation's secrets in one entry, as InfluxDB does; secret keeps each in an " +
 				"entry of its own, below that path; `influxd secrets relayout` goes from one to the other"},
-		{name: "vault-namespace", value: text(&v.Namespace),
+		{name: "vault-namespace", value: text(&v.Place.Namespace),
 			help: "namespace (Vault Enterprise, OpenBao)"},
-		{name: "vault-read-only", value: yesNo(&v.ReadOnly), def: "false",
+		{name: "vault-read-only", value: yesNo(&v.Place.ReadOnly), def: "false",
 			help: "refuse changes: others manage the secrets, in Vault itself"},
 		{name: "vault-cache-ttl", value: duration(&v.CacheTTL), def: "5s",
 			help: "how long a value read for use is given out from memory; 0 to ask Vault each time"},
 		{name: "vault-cache-stale", value: duration(&v.CacheStale), def: "0",
 			help: "how much longer while Vault is away"},
-		{name: "vault-routes", value: list(&v.Routes),
+		{name: "vault-routes", value: list(&v.RouteTexts),
 			help: "what is different for single organisations, such as `031c8cbefe101000 mount=team-a " +
 				"path=x/{org} namespace=eu layout=secret read-only`; one text each"},
 	}}
@@ -99,28 +77,28 @@ func (c *Config) vaultLoginSettings() group {
 	return group{"Logging in to Vault (without a token, or when it ends)", []setting{
 		{
 			name:  "vault-auth-method",
-			value: oneOf(&v.AuthMethod, "token", "approle", "kubernetes", "jwt", "cert", "userpass"),
+			value: oneOf(&v.Login.Method, "token", "approle", "kubernetes", "jwt", "cert", "userpass"),
 			def:   "token",
 			help:  "how to get a token, and another when it ends",
 		},
-		{name: "vault-auth-mount", value: text(&v.AuthMount),
+		{name: "vault-auth-mount", value: text(&v.Login.Mount),
 			help: "where the method is mounted below auth/, where that is not its own name"},
-		{name: "vault-auth-role", value: text(&v.AuthRole),
+		{name: "vault-auth-role", value: text(&v.Login.Role),
 			help: "role of kubernetes, jwt or cert to log in as"},
-		{name: "vault-auth-role-id", value: text(&v.AuthRoleID),
+		{name: "vault-auth-role-id", value: text(&v.Login.RoleID),
 			help: "role ID of approle"},
-		{name: "vault-auth-role-id-file", value: path(&v.AuthRoleIDFile),
+		{name: "vault-auth-role-id-file", value: path(&v.Login.RoleIDFile),
 			help: "file with it"},
-		{name: "vault-auth-secret-id", value: text(&v.AuthSecretID), secret: true,
+		{name: "vault-auth-secret-id", value: text(&v.Login.SecretID), secret: true,
 			help: "secret ID of approle, or the wrapping token of one; better given in a file"},
-		{name: "vault-auth-secret-id-file", value: path(&v.AuthSecretIDFile),
+		{name: "vault-auth-secret-id-file", value: path(&v.Login.SecretIDFile),
 			help: "file with it; read at each log-in"},
-		{name: "vault-auth-jwt-file", value: path(&v.AuthJWTFile),
+		{name: "vault-auth-jwt-file", value: path(&v.Login.JWTFile),
 			help: "file with the JWT of jwt, or of kubernetes where it is not the pod's own; read at each " +
 				"log-in"},
-		{name: "vault-auth-username", value: text(&v.AuthUsername),
+		{name: "vault-auth-username", value: text(&v.Login.Username),
 			help: "user of userpass"},
-		{name: "vault-auth-password-file", value: path(&v.AuthPasswordFile),
+		{name: "vault-auth-password-file", value: path(&v.Login.PasswordFile),
 			help: "file with that user's password; read at each log-in"},
 	}}
 }

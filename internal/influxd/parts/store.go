@@ -12,7 +12,6 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/vault"
-	"strongroom/internal/secret/vault/login"
 )
 
 // OpenStore opens the secret store that --secret-store chooses, and says how it is closed. A new
@@ -45,39 +44,20 @@ func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store
 	}
 }
 
-// VaultConfig is what the configuration says of Vault, in the store's terms.
+// VaultConfig is what the configuration says of Vault, with the routes read.
 func VaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
-	v := cfg.Vault
-	routes := make(map[id.ID]vault.Place, len(v.Routes))
-	for _, text := range v.Routes {
+	out := cfg.Vault.Config
+	out.Logger, out.Routes = log, make(map[id.ID]vault.Place, len(cfg.Vault.RouteTexts))
+	for _, text := range cfg.Vault.RouteTexts {
 		org, place, err := vault.ParseRoute(text)
 		if err != nil {
 			return vault.Config{}, fmt.Errorf("%s: %w", cfg.Place("vault-routes"), err)
 		}
-		if _, twice := routes[org]; twice {
+		if _, twice := out.Routes[org]; twice {
 			return vault.Config{}, fmt.Errorf("%s: there are two routes for the organisation %s",
 				cfg.Place("vault-routes"), org)
 		}
-		routes[org] = place
+		out.Routes[org] = place
 	}
-	return vault.Config{
-		Address: v.Addr, Token: v.Token,
-		ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries,
-		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey,
-		SkipVerify: v.SkipVerify, TLSServerName: v.TLSServerName,
-		Login: vaultLogin(v),
-		Place: vault.Place{Mount: v.Mount, Path: v.Path, Namespace: v.Namespace, ReadOnly: v.ReadOnly,
-			Layout: vault.Layout(v.Layout)},
-		Routes: routes, CacheTTL: v.CacheTTL, CacheStale: v.CacheStale,
-		Wait: v.Wait, Logger: log,
-	}, nil
-}
-
-// vaultLogin is how to get a token.
-func vaultLogin(v config.Vault) login.Config {
-	return login.Config{
-		TokenFile: v.TokenFile, Method: v.AuthMethod, Mount: v.AuthMount, Role: v.AuthRole,
-		RoleID: v.AuthRoleID, RoleIDFile: v.AuthRoleIDFile, SecretID: v.AuthSecretID, SecretIDFile: v.AuthSecretIDFile,
-		JWTFile: v.AuthJWTFile, Username: v.AuthUsername, PasswordFile: v.AuthPasswordFile,
-	}
+	return out, nil
 }

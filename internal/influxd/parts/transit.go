@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/seal/transit"
 	"strongroom/internal/secret/vault/conn"
+	"strongroom/internal/secret/vault/login"
 )
 
 // anotherVault are the names that messages about the Vault of --seal-transit-addr have, in pairs of old and new. What
@@ -27,16 +28,14 @@ var anotherVault = []string{
 func transitSource(cfg *config.Config, log *slog.Logger) transit.Source {
 	v, t := cfg.Vault, cfg.Seal.Transit
 	s := transit.Source{Mount: t.Mount, Key: t.Key, Wait: v.Wait, Log: log}
-	s.Vault = conn.Config{Namespace: t.Namespace, ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries}
 	if t.Addr != "" {
-		s.Vault.Address, s.Vault.CACert, s.Vault.Login.TokenFile = t.Addr, t.CACert, t.TokenFile
+		s.Vault = conn.Config{Address: t.Addr, CACert: t.CACert, Login: login.Config{TokenFile: t.TokenFile},
+			Namespace: t.Namespace, ClientTimeout: v.ClientTimeout, MaxRetries: v.MaxRetries}
 		s.Rename = anotherVault
 		return s
 	}
-	s.Vault.Address, s.Vault.Token, s.Vault.Login = v.Addr, v.Token, vaultLogin(v)
-	s.Vault.CACert, s.Vault.CAPath, s.Vault.ClientCert, s.Vault.ClientKey = v.CACert, v.CAPath,
-		v.ClientCert, v.ClientKey
-	s.Vault.SkipVerify, s.Vault.TLSServerName = v.SkipVerify, v.TLSServerName
+	s.Vault = v.Connection()
+	s.Vault.Namespace = t.Namespace
 	return s
 }
 

@@ -70,7 +70,7 @@ func beaten(cfg *config.Config, name string, value func(string) string) bool {
 	}
 	switch name {
 	case "VAULT_TOKEN":
-		return cfg.Vault.AuthMethod != login.Token
+		return cfg.Vault.Login.Method != login.Token
 	case "VAULT_ADDR":
 		return value("VAULT_AGENT_ADDR") != ""
 	case "VAULT_CACERT_BYTES":

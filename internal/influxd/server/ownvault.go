@@ -22,7 +22,7 @@ func refuseOwnVault(ctx context.Context, cfg *config.Config) error {
 	if cfg.SecretStore != config.StoreVault || cfg.VaultAPI.Disabled {
 		return nil
 	}
-	u, err := url.Parse(cmp.Or(cfg.Vault.Addr, os.Getenv("VAULT_ADDR")))
+	u, err := url.Parse(cmp.Or(cfg.Vault.Address, os.Getenv("VAULT_ADDR")))
 	if err != nil || u.Hostname() == "" {
 		return nil // which the store tells
 	}

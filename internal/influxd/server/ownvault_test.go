@@ -27,7 +27,7 @@ func TestRefuseOwnVault(t *testing.T) {
 		{"127.0.0.1:9999", "", "://", false},
 	} {
 		cfg := &config.Config{HTTPBindAddress: tt.bind, SecretStore: config.StoreVault}
-		cfg.Vault.Addr, cfg.VaultAPI.BindAddress = tt.vault, tt.second
+		cfg.Vault.Address, cfg.VaultAPI.BindAddress = tt.vault, tt.second
 		err := refuseOwnVault(t.Context(), cfg)
 		if (err != nil) != tt.refused || err != nil && !strings.Contains(err.Error(), "its own Vault") {
 			t.Errorf("%+v: %v", tt, err)

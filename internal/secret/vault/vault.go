@@ -74,7 +74,8 @@ type Config struct {
 	Logger *slog.Logger // slog.Default
 }
 
-func (c Config) connection() conn.Config {
+// Connection is what of it a connection needs.
+func (c Config) Connection() conn.Config {
 	return conn.Config{
 		Address: c.Address, Token: c.Token, Login: c.Login, Namespace: c.Place.Namespace,
 		ClientTimeout: c.ClientTimeout, MaxRetries: c.MaxRetries,
@@ -131,7 +132,7 @@ func New(ctx context.Context, c Config) (*Store, error) {
 
 // store makes a store that has not spoken to Vault yet.
 func (c Config) store() (*Store, error) {
-	to, err := conn.New(c.connection())
+	to, err := conn.New(c.Connection())
 	if err != nil {
 		return nil, err
 	}
