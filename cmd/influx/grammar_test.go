@@ -100,7 +100,7 @@ func TestRepeatedFlags(t *testing.T) {
 			case *cli.StringFlag:
 				// What is valid of one kind or the other.
 				value := "0123456789abcdef"
-				for _, valid := range []string{"30d", "10s", "HUP"} {
+				for _, valid := range []string{"30d", "10s", "HUP", "0640"} {
 					if f.Validator != nil && f.Validator(value) != nil {
 						value = valid
 					}

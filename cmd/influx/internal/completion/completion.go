@@ -187,7 +187,7 @@ func values(f cli.Flag, profiles func() []string) []Candidate {
 	switch name := f.Names()[0]; {
 	case isString && s.TakesFile || name == "configs-path":
 		return []Candidate{{Text: Files}}
-	case name == "active-config" || name == "config-name":
+	case name == "active-config" || name == "config-name" || name == "to-config" || name == "with-config":
 		return named(profiles())
 	case name == "to":
 		return named([]string{"key-file", "passphrase", "transit"})

@@ -63,8 +63,7 @@ without the token of INFLUX_TOKEN; without --watch its exit code is this command
 				DefaultText: "as it is; 0600 for a new file",
 				Validator:   func(s string) error { _, err := parseMode(s); return err }},
 			&cli.StringFlag{Name: "owner", Usage: "The file's owner: `USER`, USER:GROUP or :GROUP",
-				DefaultText: "as it is",
-				Validator:   func(s string) error { _, _, err := parseOwner(s); return err }},
+				DefaultText: "as it is"},
 			&cli.BoolFlag{Name: "watch", Usage: "Go on, and write the file anew when one of its secrets changes"},
 			&cli.StringFlag{Name: "exec", Usage: "Run this `command` when the file has been written"},
 			&cli.BoolFlag{Name: "show", Usage: "With --out -: show the values on a terminal, too"},
@@ -111,7 +110,7 @@ func render(ctx context.Context, cmd *cli.Command, s *session.Session, out, errs
 	}
 	if cmd.IsSet("owner") {
 		if j.file.uid, j.file.gid, err = parseOwner(cmd.String("owner")); err != nil {
-			return err
+			return usage.WithHint(cmd, "flag --owner: "+err.Error())
 		}
 	}
 	text, err := s.Term.ReadFile(cmd.String("template"), maxTemplate)

@@ -14,6 +14,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
+	"regexp"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -54,12 +56,16 @@ func generateCmd(p *session.Process) *cli.Command {
    influx secret generate -k db/password --symbols --length 24 --replace
    influx secret generate -k session-key --kind hex
    influx secret generate -k tls/key --kind ecdsa --public tls/public-key
+   influx secret generate -k tls/key --csr --dns app.example.com > app.csr
 
 It is made here, of the system's random numbers, and never shown. A secret that exists is replaced only with --replace.
 
 --kind is password (letters and digits, one of each at least), hex or base64 (random bytes), or a pair of keys: ed25519,
 ecdsa (P-256) or rsa (3072 bits). Of a pair the private key is stored (PEM, PKCS #8) and, with --public, the public one
-beside it (PEM, PKIX), both or neither.`,
+beside it (PEM, PKIX), both or neither.
+
+With --csr, the private key of a pair (ecdsa where --kind does not say) is stored, and a request for a TLS certificate
+(PEM, PKCS #10) is printed, with the names of --dns and --ip; with --json it is "request".`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			keyFlag(),
 			&cli.StringFlag{
@@ -74,6 +80,11 @@ beside it (PEM, PKIX), both or neither.`,
 			},
 			&cli.BoolFlag{Name: "symbols", Usage: "Have symbols in a password, too, one at least"},
 			&cli.StringFlag{Name: "public", Usage: "Store the public key of a pair as this `key`"},
+			&cli.BoolFlag{Name: "csr", Usage: "Print a request for a TLS certificate"},
+			&cli.StringSliceFlag{Name: "dns", Usage: "With --csr: a `name` of the server, such as app.example.com"},
+			&cli.StringSliceFlag{Name: "ip", Usage: "With --csr: an IP `address` of the server"},
+			&cli.StringFlag{Name: "common-name", Usage: "With --csr: the subject's common `name`",
+				DefaultText: "the first of --dns"},
 			&cli.BoolFlag{Name: "replace", Usage: "Replace what exists"},
 		)...),
 		Action: p.Connected(session.Authenticated, generateSecret),
@@ -81,7 +92,11 @@ beside it (PEM, PKIX), both or neither.`,
 }
 
 func generateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error {
-	kind, key, public := session.FirstOf(cmd.String("kind"), password), cmd.String("key"), cmd.String("public")
+	usual := password
+	if cmd.Bool("csr") {
+		usual = "ecdsa"
+	}
+	kind, key, public := session.FirstOf(cmd.String("kind"), usual), cmd.String("key"), cmd.String("public")
 	length := usualLength
 	if cmd.IsSet("length") {
 		length = cmd.Int("length")
@@ -98,12 +113,24 @@ func generateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) e
 		return usage.WithHint(cmd, "--symbols is for passwords")
 	case public != "" && pairs[kind] == nil:
 		return usage.WithHint(cmd, "--public is for a pair of keys: --kind ed25519, ecdsa or rsa")
+	case cmd.Bool("csr") && pairs[kind] == nil:
+		return usage.WithHint(cmd, "--csr is for a pair of keys: --kind ed25519, ecdsa or rsa")
 	case public == key:
 		return usage.WithHint(cmd, "--public and --key name one secret")
+	}
+	want, err := requestOf(cmd)
+	if err != nil {
+		return err
 	}
 	values, err := generate(kind, length, cmd.Bool("symbols"), key, public)
 	if err != nil {
 		return fmt.Errorf("cannot make a %s: %w", kind, err)
+	}
+	var request string
+	if want != nil {
+		if request, err = makeRequest(*want, values[key]); err != nil {
+			return fmt.Errorf("cannot make a certificate request: %w", err)
+		}
 	}
 	orgID, err := s.Org(ctx, cmd, "org-id", "org")
 	if err != nil {
@@ -116,6 +143,12 @@ func generateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) e
 	if err := set(ctx, orgID, values); err != nil {
 		return fmt.Errorf("failed to store what was made as secret with key %q: %w", key, err)
 	}
+	if want != nil {
+		if s.Print.AsJSON {
+			return s.Print.JSON(map[string]string{"key": key, "orgID": orgID, "request": request})
+		}
+		return s.Print.Lines(strings.TrimSuffix(request, "\n"))
+	}
 	if public == "" {
 		return printSecret(s, secretRow{Key: key, OrgID: orgID})
 	}
@@ -124,6 +157,59 @@ func generateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) e
 		return s.Print.JSON(rows)
 	}
 	return printSecrets(s, rows...)
+}
+
+// hostName is a name that a certificate can have; its first part may be a star.
+var hostName = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?\.)*[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?$`)
+
+// requestOf is what a certificate is to be asked for; nil where none is.
+func requestOf(cmd *cli.Command) (*x509.CertificateRequest, error) {
+	names, addresses := cmd.StringSlice("dns"), cmd.StringSlice("ip")
+	if !cmd.Bool("csr") {
+		if len(names)+len(addresses) > 0 || cmd.IsSet("common-name") {
+			return nil, usage.WithHint(cmd, "--dns, --ip and --common-name are for --csr")
+		}
+		return nil, nil
+	}
+	want := &x509.CertificateRequest{DNSNames: names}
+	for _, name := range names {
+		if !hostName.MatchString(name) || len(name) > 253 {
+			return nil, usage.WithHint(cmd, fmt.Sprintf("flag --dns: %q is no name of a server", name))
+		}
+	}
+	for _, text := range addresses {
+		ip := net.ParseIP(text)
+		if ip == nil {
+			return nil, usage.WithHint(cmd, fmt.Sprintf("flag --ip: %q is no IP address", text))
+		}
+		want.IPAddresses = append(want.IPAddresses, ip)
+	}
+	want.Subject.CommonName = cmd.String("common-name")
+	switch {
+	case want.Subject.CommonName == "" && len(names)+len(addresses) == 0:
+		return nil, usage.WithHint(cmd, "--csr: for which server? give --dns, --ip or --common-name")
+	case len(want.Subject.CommonName) > maxCommonName:
+		return nil, usage.WithHint(cmd, fmt.Sprintf("flag --common-name: it has at most %d bytes", maxCommonName))
+	case want.Subject.CommonName == "" && len(names) > 0 && len(names[0]) <= maxCommonName:
+		want.Subject.CommonName = names[0]
+	}
+	return want, nil
+}
+
+// maxCommonName is RFC 5280's bound.
+const maxCommonName = 64
+
+func makeRequest(want x509.CertificateRequest, private string) (string, error) {
+	block, _ := pem.Decode([]byte(private))
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return "", err
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &want, key)
+	if err != nil {
+		return "", err
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
 }
 
 // generate makes what is to be stored, by its key.

@@ -1,10 +1,13 @@
 package secrets
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"net"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,6 +66,38 @@ func TestGenerate(t *testing.T) {
 		of := reflect.ValueOf(key).MethodByName("Public").Call(nil)[0].Interface()
 		if !reflect.DeepEqual(of, other) {
 			t.Errorf("%s: the public key is another's", kind)
+		}
+	}
+}
+
+// TestRequest: the request is signed by the key that is stored, and names what it was told.
+func TestRequest(t *testing.T) {
+	want := x509.CertificateRequest{DNSNames: []string{"app.example.com", "*.example.com"},
+		IPAddresses: []net.IP{net.ParseIP("10.0.0.1")}}
+	want.Subject.CommonName = "app"
+	for kind := range pairs {
+		values, err := generate(kind, 0, false, "k", "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := makeRequest(want, values["k"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode([]byte(text))
+		got, err := x509.ParseCertificateRequest(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := x509.MarshalPKIXPublicKey(got.PublicKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, _ := pem.Decode([]byte(values["p"]))
+		if err := got.CheckSignature(); err != nil || !bytes.Equal(public, stored.Bytes) ||
+			!slices.Equal(got.DNSNames, want.DNSNames) || !got.IPAddresses[0].Equal(want.IPAddresses[0]) ||
+			got.Subject.CommonName != "app" {
+			t.Errorf("%s: %+v, %v", kind, got, err)
 		}
 	}
 }

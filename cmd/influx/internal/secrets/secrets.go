@@ -14,7 +14,9 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"strongroom/cmd/influx/internal/between"
 	"strongroom/cmd/influx/internal/render"
+	"strongroom/cmd/influx/internal/rotate"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/usage"
 	"strongroom/cmd/influx/internal/use"
@@ -28,7 +30,8 @@ func Command(p *session.Process) *cli.Command {
 		Commands: append([]*cli.Command{
 			listCmd(p), showCmd(p), historyCmd(p),
 			updateCmd(p), generateCmd(p), importCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
-		}, append(use.Commands(p), render.Command(p))...),
+		}, slices.Concat(use.Commands(p), between.Commands(p),
+			[]*cli.Command{render.Command(p), rotate.Command(p)})...),
 	}
 }
 

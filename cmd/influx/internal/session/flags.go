@@ -262,3 +262,15 @@ func (s *Session) PrintRows(headers []string, rows [][]string, deleted bool) err
 	}
 	return s.Print.Table(headers, rows)
 }
+
+// OneKey is the secret's key that a flag or the argument names.
+func OneKey(cmd *cli.Command) (string, error) {
+	key, arg := cmd.String("key"), cmd.Args().First()
+	switch {
+	case key != "" && cmd.Args().Present():
+		return "", usage.WithHint(cmd, "give the key as an argument or with --key, not both")
+	case key == "" && arg == "":
+		return "", usage.WithHint(cmd, "no key: which secret is it?")
+	}
+	return FirstOf(key, arg), nil
+}

@@ -95,17 +95,38 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 	} else {
 		s.Profile, _ = profiles.Active()
 	}
+	return s, p.open(ctx, cmd, s, who, cmd.String("host"), cmd.String("token"))
+}
+
+// Other connects to the server of another profile, as that says and no flag or variable does.
+func (p *Process) Other(ctx context.Context, cmd *cli.Command, s *Session, name string) (*Session, error) {
+	used, ok := s.Profiles.Get(name)
+	if !ok {
+		return nil, exit.With(exit.NotFound,
+			fmt.Errorf("config %q is not found; influx config list shows those there are", name))
+	}
+	other := &Session{Profiles: s.Profiles, Profile: used, Print: s.Print, Term: s.Term}
+	return other, p.open(ctx, cmd, other, Authenticated, "", "")
+}
+
+// Explain says what to do about an error of this session's server.
+func (s *Session) Explain(err error) error { return s.explain(err) }
+
+// open makes the session's client for a host and a token, or else those of its profile.
+func (p *Process) open(
+	ctx context.Context, cmd *cli.Command, s *Session, who Identity, host, token string,
+) (err error) {
 	cfg := client.Config{
-		Host:      FirstOf(cmd.String("host"), s.Profile.URL, DefaultHost),
+		Host:      FirstOf(host, s.Profile.URL, DefaultHost),
 		UserAgent: p.UserAgent,
 		Timeout:   timeout(cmd),
 	}
 	if cfg.HTTPClient, err = p.httpClient(cmd, cfg.Host); err != nil {
-		return nil, err
+		return err
 	}
-	if who == Authenticated || who == IfKnown && hasIdentity(cmd, s.Profile) {
-		if err := p.identify(ctx, cmd, s.Profile, &cfg); err != nil {
-			return nil, err
+	if who == Authenticated || who == IfKnown && hasIdentity(token, s.Profile) {
+		if err := p.identify(ctx, token, s.Profile, &cfg); err != nil {
+			return err
 		}
 		s.Known = true
 	}
@@ -119,14 +140,14 @@ func (p *Process) connect(ctx context.Context, cmd *cli.Command, who Identity) (
 		)
 	}
 	if s.Client, err = client.New(cfg); err != nil {
-		return nil, exit.With(exit.Usage, err)
+		return exit.With(exit.Usage, err)
 	}
-	return s, nil
+	return nil
 }
 
-// identify chooses the token of the flag, the environment or the profile, or else the profile's user and password.
-func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.Profile, cfg *client.Config) error {
-	cfg.Token = FirstOf(cmd.String("token"), used.Token)
+// identify chooses the token, that of the profile, or else the profile's user and password.
+func (p *Process) identify(ctx context.Context, token string, used profile.Profile, cfg *client.Config) error {
+	cfg.Token = FirstOf(token, used.Token)
 	if cfg.Token != "" {
 		return nil
 	}
@@ -153,8 +174,8 @@ func (p *Process) identify(ctx context.Context, cmd *cli.Command, used profile.P
 }
 
 // hasIdentity says whether there is an identity that nobody has to be asked for.
-func hasIdentity(cmd *cli.Command, used profile.Profile) bool {
-	if cmd.String("token") != "" || used.Token != "" {
+func hasIdentity(token string, used profile.Profile) bool {
+	if token != "" || used.Token != "" {
 		return true
 	}
 	_, password, err := splitCookie(used)

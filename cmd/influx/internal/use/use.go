@@ -50,20 +50,8 @@ func atMostOne(_ context.Context, cmd *cli.Command) error {
 	return nil
 }
 
-// oneKey is the key that a flag or the argument names.
-func oneKey(cmd *cli.Command) (string, error) {
-	key, arg := cmd.String("key"), cmd.Args().First()
-	switch {
-	case key != "" && cmd.Args().Present():
-		return "", usage.WithHint(cmd, "give the key as an argument or with --key, not both")
-	case key == "" && arg == "":
-		return "", usage.WithHint(cmd, "no key: which secret is it?")
-	}
-	return session.FirstOf(key, arg), nil
-}
-
 func get(ctx context.Context, cmd *cli.Command, s *session.Session, out io.Writer) error {
-	key, err := oneKey(cmd)
+	key, err := session.OneKey(cmd)
 	if err != nil {
 		return err
 	}
