@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/outage"
+	"strongroom/internal/tracing"
 )
 
 // metered is a store that counts and times the calls of another, and logs those that fail: each way to fail once a
@@ -54,7 +55,8 @@ func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) 
 	return m
 }
 
-func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.Time, err error) {
+// observe notes how a call went, and gives the word for how it ended.
+func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.Time, err error) (outcome string) {
 	took := time.Since(start)
 	if err == nil {
 		g := m.goodOf(op)
@@ -63,9 +65,8 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 		if m.outages.Open() {
 			m.served(org, start)
 		}
-		return
+		return "ok"
 	}
-	outcome := ""
 	switch {
 	case ctx.Err() != nil:
 		outcome = "cancelled"
@@ -85,6 +86,7 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 	default:
 		m.outages.Failed(ctx, slog.LevelWarn, string(code), "the secret store refused", args...)
 	}
+	return outcome
 }
 
 // served ends what the organisation's calls were refused for before one was begun that was served. Another's may be
@@ -110,22 +112,22 @@ func (m *metered) goodOf(op string) *good {
 }
 
 // timed makes one call of the store and notes how it went.
-func timed[T any](ctx context.Context, m *metered, op string, org id.ID, call func() (T, error)) (T, error) {
+func timed[T any](ctx context.Context, m *metered, op string, org id.ID,
+	call func(context.Context) (T, error)) (T, error) {
 	start := time.Now()
-	got, err := call()
-	m.observe(ctx, op, org, start, err)
+	inner, span := tracing.Begin(ctx, "secret store "+op)
+	got, err := call(inner)
+	span.End(m.observe(ctx, op, org, start, err), err != nil)
 	return got, err
 }
 
-func timedErr(ctx context.Context, m *metered, op string, org id.ID, call func() error) error {
-	start := time.Now()
-	err := call()
-	m.observe(ctx, op, org, start, err)
+func timedErr(ctx context.Context, m *metered, op string, org id.ID, call func(context.Context) error) error {
+	_, err := timed(ctx, m, op, org, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
 	return err
 }
 
 func (m *metered) Keys(ctx context.Context, org id.ID) ([]string, error) {
-	return timed(ctx, m, "keys", org, func() ([]string, error) { return m.Store.Keys(ctx, org) })
+	return timed(ctx, m, "keys", org, func(ctx context.Context) ([]string, error) { return m.Store.Keys(ctx, org) })
 }
 
 func (m *metered) Read(ctx context.Context, org id.ID, q Query) (Snapshot, error) {
@@ -133,48 +135,60 @@ func (m *metered) Read(ctx context.Context, org id.ID, q Query) (Snapshot, error
 	if q.ForUse {
 		op = "use"
 	}
-	return timed(ctx, m, op, org, func() (Snapshot, error) { return m.Store.Read(ctx, org, q) })
+	return timed(ctx, m, op, org, func(ctx context.Context) (Snapshot, error) { return m.Store.Read(ctx, org, q) })
 }
 
 func (m *metered) Apply(ctx context.Context, org id.ID, change Change) (Outcome, error) {
-	return timed(ctx, m, "apply", org, func() (Outcome, error) { return m.Store.Apply(ctx, org, change) })
+	return timed(ctx, m, "apply", org, func(ctx context.Context) (Outcome, error) {
+		return m.Store.Apply(ctx, org, change)
+	})
 }
 
 func (m *metered) Purge(ctx context.Context, org id.ID) error {
-	return timedErr(ctx, m, "purge", org, func() error { return m.Store.Purge(ctx, org) })
+	return timedErr(ctx, m, "purge", org, func(ctx context.Context) error { return m.Store.Purge(ctx, org) })
 }
 
 func (m *metered) Info(ctx context.Context, org id.ID, key string) (Info, error) {
-	return timed(ctx, m, "info", org, func() (Info, error) { return m.Store.Info(ctx, org, key) })
+	return timed(ctx, m, "info", org, func(ctx context.Context) (Info, error) { return m.Store.Info(ctx, org, key) })
 }
 
 func (m *metered) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]Info, error) {
-	return timed(ctx, m, "infos", org, func() ([]Info, error) { return m.Store.Infos(ctx, org, want) })
+	return timed(ctx, m, "infos", org, func(ctx context.Context) ([]Info, error) {
+		return m.Store.Infos(ctx, org, want)
+	})
 }
 
 func (m *metered) Deleted(ctx context.Context, org id.ID) ([]Info, error) {
-	return timed(ctx, m, "deleted", org, func() ([]Info, error) { return m.Store.Deleted(ctx, org) })
+	return timed(ctx, m, "deleted", org, func(ctx context.Context) ([]Info, error) {
+		return m.Store.Deleted(ctx, org)
+	})
 }
 
 func (m *metered) ReadVersion(ctx context.Context, org id.ID, key string, version int) (Secret, error) {
-	return timed(ctx, m, "version", org, func() (Secret, error) { return m.Store.ReadVersion(ctx, org, key, version) })
+	return timed(ctx, m, "version", org, func(ctx context.Context) (Secret, error) {
+		return m.Store.ReadVersion(ctx, org, key, version)
+	})
 }
 
 func (m *metered) Describe(ctx context.Context, org id.ID, key string, d Description) error {
-	return timedErr(ctx, m, "describe", org, func() error { return m.Store.Describe(ctx, org, key, d) })
+	return timedErr(ctx, m, "describe", org, func(ctx context.Context) error {
+		return m.Store.Describe(ctx, org, key, d)
+	})
 }
 
 func (m *metered) Restore(ctx context.Context, org id.ID, key string, version int, by string) (Outcome, error) {
-	return timed(ctx, m, "restore", org, func() (Outcome, error) { return m.Store.Restore(ctx, org, key, version, by) })
+	return timed(ctx, m, "restore", org, func(ctx context.Context) (Outcome, error) {
+		return m.Store.Restore(ctx, org, key, version, by)
+	})
 }
 
 func (m *metered) Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int,
 	by string) (Outcome, error) {
-	return timed(ctx, m, "mark", org, func() (Outcome, error) {
+	return timed(ctx, m, "mark", org, func(ctx context.Context) (Outcome, error) {
 		return m.Store.Mark(ctx, org, key, mark, versions, by)
 	})
 }
 
 func (m *metered) Remove(ctx context.Context, org id.ID, key string) error {
-	return timedErr(ctx, m, "remove", org, func() error { return m.Store.Remove(ctx, org, key) })
+	return timedErr(ctx, m, "remove", org, func(ctx context.Context) error { return m.Store.Remove(ctx, org, key) })
 }

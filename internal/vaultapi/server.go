@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/peer"
 	"strongroom/internal/secret"
+	"strongroom/internal/tracing"
 	"strongroom/internal/vaultapi/approle"
 	"strongroom/internal/vaultapi/dialect"
 	"strongroom/internal/vaultapi/mount"
@@ -158,11 +159,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	start := time.Now()
 	id := requestID()
-	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+	traced, span := tracing.Request(r, id)
+	ctx, cancel := context.WithTimeout(traced, requestTime)
 	defer cancel()
 	asked, status, err := s.serve(ctx, w, r, id)
 	took := time.Since(start)
 	s.metrics.observe(asked, status, took)
+	span.Answered(Prefix+asked, status)
 	s.log(ctx, id, r.Method, asked, status, took, err)
 }
 

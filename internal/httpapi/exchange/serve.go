@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/inflight"
 	"strongroom/internal/kv"
+	"strongroom/internal/tracing"
 )
 
 func randomHex(n int) string {
@@ -85,8 +86,9 @@ type route struct {
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	sw := &statusWriter{ResponseWriter: w}
-	q := &Request{Request: r, ctx: r.Context(), server: rt.server,
-		ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
+	q := &Request{Request: r, server: rt.server, ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
+	var span tracing.Span
+	q.ctx, span = tracing.Request(r, q.ID)
 	w.Header()["X-Request-Id"] = []string{q.ID}
 	err := errs.Ended(rt.serve(sw, q), r.Context(), q.ctx)
 	if err != nil && !sw.written {
@@ -97,6 +99,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		took = min(took, q.worked)
 	}
 	rt.series.observe(r.Method, sw.status(), took)
+	span.Answered(rt.path, sw.status())
 	rt.log(q, sw, took, err)
 }
 

@@ -63,6 +63,8 @@ type Config struct {
 	AuditSinks       []string
 	LogLevel         string
 	LogFormat        string
+	TracingEndpoint  string
+	TracingRatio     float64
 	ConfigPath       string
 	PIDFile          string
 	OverwritePIDFile bool

@@ -241,7 +241,7 @@ func scalar(v any, k kind) (string, error) {
 		number = v.String()
 	case float64:
 		// TOML and YAML read tls-min-version = 1.2 as a fraction.
-		if strings.HasPrefix(string(k), "1.") {
+		if k == kindShare || strings.HasPrefix(string(k), "1.") {
 			return strconv.FormatFloat(v, 'f', -1, 64), nil
 		}
 	case []any:
@@ -258,7 +258,7 @@ func scalar(v any, k kind) (string, error) {
 		return "", errors.New("has no value")
 	}
 	if number != "" &&
-		(k == kindNumber || k == kindSize || k == kindDuration && number == "0" || strings.HasPrefix(string(k), "1.")) {
+		(k == kindNumber || k == kindSize || k == kindShare || k == kindDuration && number == "0" || strings.HasPrefix(string(k), "1.")) {
 		return number, nil
 	}
 	return "", fmt.Errorf("is %s and should be %s", described(v), wanted(k))
@@ -291,6 +291,8 @@ func wanted(k kind) string {
 		return "a whole number"
 	case kindSize:
 		return "a size in bytes, such as 65536 or \"4MiB\""
+	case kindShare:
+		return "a number from 0 to 1"
 	case kindDuration:
 		return "a duration in quotes, such as \"30s\""
 	case kindList:

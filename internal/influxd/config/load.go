@@ -243,6 +243,11 @@ func (l *loader) finish() error {
 			)
 		}
 	}
+	if u, err := url.Parse(c.TracingEndpoint); c.TracingEndpoint != "" && (err != nil || u.Host == "" || u.User != nil ||
+		u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("%s: is not the URL of a collector without a user's name in it, such as http://localhost:4318",
+			c.Place("tracing-endpoint"))
+	}
 	if err := c.checkTransit(); err != nil {
 		return err
 	}

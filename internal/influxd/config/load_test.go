@@ -224,6 +224,8 @@ func sample(s setting) (text string, quoted bool) {
 		return "7", false
 	case kindSize:
 		return "2048KiB", true
+	case kindShare:
+		return "0.25", false
 	case kindDuration:
 		return "17s", true
 	case kindAddress:

@@ -9,6 +9,11 @@ func (c *Config) processSettings() group {
 			help: "least level that is logged"},
 		{name: "log-format", value: oneOf(&c.LogFormat, "auto", "text", "json"), def: "auto",
 			help: "auto is text on a terminal and JSON lines elsewhere"},
+		{name: "tracing-endpoint", value: text(&c.TracingEndpoint),
+			help: "collector of traces that takes OpenTelemetry's OTLP over HTTP, such as http://localhost:4318; what " +
+				"it asks to be known by goes into the variable OTEL_EXPORTER_OTLP_HEADERS"},
+		{name: "tracing-ratio", value: share(&c.TracingRatio), def: "1",
+			help: "which part of the requests is traced: 0.1 is one in ten"},
 		{name: "config-path", value: path(&c.ConfigPath), notInFile: true,
 			help: "configuration file (.toml, .yaml, .yml, .json), or a folder with one called config; none is " +
 				"looked for elsewhere"},

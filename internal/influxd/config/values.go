@@ -28,6 +28,7 @@ const (
 	kindSwitch   kind = ""
 	kindNumber   kind = "N"
 	kindSize     kind = "SIZE"
+	kindShare    kind = "SHARE"
 	kindDuration kind = "DURATION"
 	kindList     kind = "TEXT,TEXT"
 )
@@ -159,6 +160,17 @@ var units = []struct {
 
 const badSize = "is not a size in bytes, such as 65536, 512KiB or 4MiB"
 
+// parseShare reads a part of a whole.
+func parseShare(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f >= 0 && f <= 1) {
+		return 0, errors.New("must be a number from 0 to 1, such as 0.1")
+	}
+	return f, nil
+}
+
+func formatShare(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
 func parseSize(s string) (int64, error) {
 	number, factor := s, int64(1)
 	for _, u := range units {
@@ -222,6 +234,7 @@ func positive(p *int) value   { return parsed[int]{p, kindNumber, parsePositive,
 func count(p *int) value      { return parsed[int]{p, kindNumber, parseCount, strconv.Itoa} }
 func optCount(p **int) value  { return optional[int]{p, kindNumber, parseCount, strconv.Itoa} }
 func size(p *int64) value     { return parsed[int64]{p, kindSize, parseSize, formatSize} }
+func share(p *float64) value  { return parsed[float64]{p, kindShare, parseShare, formatShare} }
 func duration(p *time.Duration) value {
 	return parsed[time.Duration]{p, kindDuration, parseDuration, formatDuration}
 }

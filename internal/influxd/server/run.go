@@ -5,16 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"strongroom/internal/background"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/listener"
+	"strongroom/internal/influxd/parts"
 	"strongroom/internal/influxd/release"
+	"strongroom/internal/outage"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/seal"
+	"strongroom/internal/tracing"
 )
 
 // Run is the server's whole life: it reads the configuration, opens the parts, serves until ctx ends, and closes
@@ -36,6 +41,11 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	if err != nil {
 		return err
 	}
+	stopTracing, err := trace(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	s, err := Open(ctx, cfg, p, log)
 	if err != nil {
 		return err
@@ -85,6 +95,33 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 		return err
 	})
 	return serve(ctx)
+}
+
+// lastTraces is how long what is known of the last requests may take to be sent, when the server ends.
+const lastTraces = 5 * time.Second
+
+// trace sends traces where the settings say so, until it is stopped.
+func trace(ctx context.Context, cfg *config.Config, log *slog.Logger) (stop func(), err error) {
+	if cfg.TracingEndpoint == "" {
+		return func() {}, nil
+	}
+	outages := outage.New(log)
+	end, err := tracing.Start(ctx, tracing.Config{
+		Endpoint: cfg.TracingEndpoint, Ratio: cfg.TracingRatio, Version: release.Version(), Server: parts.AmongSeveral(cfg),
+		Failed: func(err error) {
+			outages.Failed(ctx, slog.LevelWarn, "traces", "traces could not be sent, and are lost", "error", err)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("tracing-endpoint"), err)
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTraces)
+		defer cancel()
+		if err := end(ctx); err != nil {
+			log.Warn("the last traces are lost", "error", err)
+		}
+	}, nil
 }
 
 // both runs two that serve until ctx ends, or one of them fails.

@@ -31,6 +31,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/tracing"
 )
 
 // The bounds of one call. A member that does not answer a read within readTry has another ask; what nobody answers
@@ -141,6 +142,7 @@ func (s *Store) read(ctx context.Context, op string, do func(context.Context) er
 
 // ask is read for a call that has begun.
 func (s *Store) ask(ctx context.Context, op string, do func(context.Context) error) (err error) {
+	ctx, span := tracing.Begin(ctx, "etcd "+op)
 	bounded, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	start := time.Now()
@@ -158,7 +160,7 @@ func (s *Store) ask(ctx context.Context, op string, do func(context.Context) err
 		}
 	}
 	err = s.outcome(ctx, err)
-	s.metrics.observe(op, start, err)
+	span.End(s.metrics.observe(op, start, err), err != nil)
 	return err
 }
 
@@ -238,8 +240,10 @@ func (s *Store) form(conds []kv.Cond, ops []kv.Op) ([]clientv3.Cmp, []clientv3.O
 // send sends a transaction once. With kv.ErrConflict it gives what the otherwise operations answered.
 func (s *Store) send(ctx context.Context, op string, ifs []clientv3.Cmp, then []clientv3.Op,
 	otherwise ...clientv3.Op) (*clientv3.TxnResponse, error) {
+	ctx, span := tracing.Begin(ctx, "etcd "+op)
 	bounded, done, err := s.begin(ctx)
 	if err != nil {
+		span.End("unavailable", true)
 		return nil, err
 	}
 	defer done()
@@ -249,7 +253,7 @@ func (s *Store) send(ctx context.Context, op string, ifs []clientv3.Cmp, then []
 		err = kv.ErrConflict
 	}
 	err = s.outcome(ctx, err)
-	s.metrics.observe(op, start, err)
+	span.End(s.metrics.observe(op, start, err), err != nil)
 	return res, err
 }
 

@@ -94,8 +94,9 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.calls, m.seconds, m.held, m.lost, m.broken, m.behind}
 }
 
-func (m *metrics) observe(op string, start time.Time, err error) {
-	outcome := "error"
+// observe notes how a call went, and gives the word for how it ended.
+func (m *metrics) observe(op string, start time.Time, err error) (outcome string) {
+	outcome = "error"
 	switch {
 	case err == nil, errors.Is(err, kv.ErrNotFound):
 		outcome = "ok"
@@ -110,6 +111,7 @@ func (m *metrics) observe(op string, start time.Time, err error) {
 	}
 	m.calls.WithLabelValues(op, outcome).Inc()
 	m.seconds.WithLabelValues(op).Observe(time.Since(start).Seconds())
+	return outcome
 }
 
 // Describe implements prometheus.Collector.

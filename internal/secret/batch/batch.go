@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	"strongroom/internal/id"
+	"strongroom/internal/tracing"
 )
 
 // Config says how a queue of changes of type T works.
@@ -162,6 +163,7 @@ func (q *Queue[T]) work(org id.ID) {
 func (q *Queue[T]) carryOut(org id.ID, batch []*Item[T]) {
 	ctx, cancel := q.conf.Context()
 	defer cancel()
+	ctx = tracing.Within(ctx, batch[0].ctx)
 	defer func() {
 		p := recover()
 		if p == nil {

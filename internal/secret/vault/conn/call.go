@@ -14,6 +14,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret/vault/wire"
+	"strongroom/internal/tracing"
 )
 
 // Request names a request for the log: its path, and the capability that Vault's policies must give for it.
@@ -158,7 +159,12 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 		return reason
 	}
 	began := time.Now()
-	defer func() { c.metrics.observe(r, began, outcome(ctx, err)) }()
+	ctx, span := tracing.Begin(ctx, "vault "+r.name())
+	defer func() {
+		how := outcome(ctx, err)
+		c.metrics.observe(r, began, how)
+		span.End(how, err != nil)
+	}()
 	token := c.Client.Token()
 	serving, done := c.whileServing(ctx)
 	defer done()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"strongroom/internal/pemfile"
+	"strongroom/internal/tracing"
 )
 
 // maxAnswer bounds what is read of an answer: the largest entry that Vault takes by default, in its longest JSON form.
@@ -68,6 +69,7 @@ func Operation(ctx context.Context) context.Context {
 
 // RoundTrip implements http.RoundTripper.
 func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = tracing.Outgoing(r)
 	if r.Context().Value(fresh{}) != nil {
 		l := w.make()
 		defer l.CloseIdleConnections()
