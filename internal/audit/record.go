@@ -42,8 +42,10 @@ const (
 type Filter struct {
 	OrgID string // 16 hexadecimal characters
 	// Key is the whole name of a secret. A list or a use that had to leave names out is chosen too (Record.MayInclude).
-	Key   string
-	Actor string // a user's name, a user's ID or an authorization's ID
+	Key string
+	// Prefix is what the name of a secret begins with, where Key is empty; otherwise as Key.
+	Prefix string
+	Actor  string // a user's name, a user's ID or an authorization's ID
 	// Action is one action ("secrets.apply") or a group of them ("secrets").
 	Action  string
 	Outcome Outcome

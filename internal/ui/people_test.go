@@ -2,6 +2,8 @@ package ui
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -86,7 +88,7 @@ func TestTokens(t *testing.T) {
 		t.Error("the agent's token may not do just what was chosen")
 	}
 	path := s.at("/tokens/" + who.AuthorizationID.String())
-	b.post(path, form("status", "inactive")).leads(t, s.at("/tokens"))
+	b.post(path, form("status", "inactive", "list", "1")).leads(t, s.at("/tokens"))
 	b.get(s.at("/tokens")).wants(t, 200, "it is refused from now on", "disabled")
 	if _, err := s.logins.ByToken(t.Context(), m[1]); err == nil {
 		t.Error("a token that is disabled works")
@@ -388,4 +390,86 @@ func TestPastes(t *testing.T) {
 	if other, _ := shown(form("kind", "chosen", "may", "read:buckets")); other != "" {
 		t.Errorf("for a token without secrets: %s", other)
 	}
+}
+
+// TestTokenPage tells what a token is, what it reaches, and makes another that takes its place.
+func TestTokenPage(t *testing.T) {
+	s, b := setUp(t)
+	s.put("db/password", "mail/x")
+	secrets := func(a access.Action, name string) access.Permission {
+		return access.To(a, access.Resource{Type: access.Secrets, OrgID: s.org, Name: name})
+	}
+	a, _, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org, Description: "agent",
+		Permissions: []access.Permission{secrets(access.Use, "db/*"), secrets(access.Read, "")}})
+	s.must(err)
+	page := s.at("/tokens/" + a.ID.String())
+	p := b.get(page)
+	p.wants(t, 200, a.ID.String(), "Never used", "It gets the values of 1, sets and deletes 0, and lists the names of 2.",
+		"db/password", "mail/x", "get the value, see its name", "Nothing on record")
+	b.post(page, form("description", "the agent of db")).leads(t, page)
+	b.get(s.at("/tokens?q=OF+DB")).wants(t, 200, "the agent of db")
+	b.get(s.at("/tokens?q=nothing")).wants(t, 200, "No token matches.")
+	b.get(s.at("/tokens?ending=1")).wants(t, 200, "No token matches.")
+	b.get(s.at("/tokens/new?like="+a.ID.String())).wants(t, 200, "Renew a token", "use secrets named db/*")
+	made := b.post(s.at("/tokens/new"), form("kind", "like", "like", a.ID.String(), "description", "new", "days", "7"))
+	made.wants(t, 200, "Your new token", "The old token works still", `href="`+page+`"`)
+	b.get(s.at("/tokens?ending=1")).wants(t, 200, ">new<", "ends soon")
+	as, err := s.users.Authorizations(t.Context(), s.op, directory.AuthorizationFilter{OrgID: s.org}, directory.Page{})
+	s.must(err)
+	if last := as[len(as)-1]; fmt.Sprint(last.Permissions) != fmt.Sprint(a.Permissions) {
+		t.Errorf("the new one may %v, the old one %v", last.Permissions, a.Permissions)
+	}
+
+	// Neither another organisation's nor anybody's token is shown who may not see it.
+	other, err := s.users.NewOrg(t.Context(), s.op, "Other", "")
+	s.must(err)
+	b.get("/orgs/"+other.ID.String()+"/tokens/"+a.ID.String()).wants(t, 404, "another organisation")
+	rita := s.member("rita", identity.RoleMember)
+	if seen := rita.get(page); seen.status != 200 || strings.Contains(seen.body, "Revoke") {
+		t.Error("a member sees no token, or may revoke it")
+	}
+	rita.post(s.at("/tokens/new"), form("kind", "like", "like", a.ID.String(), "description", "x", "days", "7")).
+		wants(t, 401, "unauthorized")
+	s.member("grace", identity.RoleOwner).get(page).wants(t, 200, "lists the names of 2", "Revoke")
+}
+
+// TestOwnersActivity: owners see what was done in their organisation, members do not, and nobody sees more.
+func TestOwnersActivity(t *testing.T) {
+	s, b := setUp(t)
+	s.put("db/password")
+	b.upload(s.at("/secrets/new"), form("key", "=db/x"), []byte(value))
+	other, err := s.users.NewOrg(t.Context(), s.op, "Other", "")
+	s.must(err)
+	grace, rita := s.member("grace", identity.RoleOwner), s.member("rita", identity.RoleMember)
+	page := s.at("/activity")
+	grace.get(page).wants(t, 200, "=db/x", "in Acme", page)
+	p := grace.get(page + "?action=all&org=" + other.ID.String())
+	p.wants(t, 200, "=db/x")
+	if strings.Contains(p.body, "Other") || strings.Contains(p.body, "set the server up") {
+		t.Error("an owner sees what was done elsewhere")
+	}
+	grace.get("/orgs/"+other.ID.String()+"/activity").wants(t, 401)
+	grace.get("/activity").wants(t, 401, "unauthorized")
+	rita.get(page).wants(t, 401, "unauthorized")
+	if strings.Contains(rita.get(s.at("/secrets")).body, page) {
+		t.Error("a member is offered the activity")
+	}
+	grace.get(page+"?prefix=%3Ddb").wants(t, 200, "=db/x")
+	grace.get(page+"?prefix=zz").wants(t, 200, "Nothing found")
+	grace.get(page+"?from=2030-01-01").wants(t, 200, "Nothing found")
+	grace.get(page+"?until=2020-01-01").wants(t, 200, "Nothing found")
+	grace.get(page+"?from=nonsense").wants(t, 400, "a day is written as year-month-day")
+	table := grace.get(page + "?format=csv")
+	if table.header.Get("Content-Disposition") != `attachment; filename="activity.csv"` ||
+		!strings.Contains(table.body, ",secrets.apply,"+s.org.String()+",'=db/x,0,,allowed,,0,") {
+		t.Errorf("the table: %v %s", table.header, table.body)
+	}
+	lines := grace.get(page + "?format=jsonl&action=secrets.apply")
+	var r audit.Record
+	s.must(json.Unmarshal([]byte(strings.SplitN(lines.body, "\n", 2)[0]), &r))
+	if r.Action != "secrets.apply" || r.Keys[0] != "=db/x" || strings.Contains(lines.body+table.body, value) {
+		t.Errorf("the lines: %s", lines.body)
+	}
+	grace.get(page+"?format=doc").wants(t, 400, "csv or jsonl")
+	rita.get(page+"?format=csv").wants(t, 401, "unauthorized")
 }

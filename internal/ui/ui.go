@@ -30,6 +30,7 @@ import (
 	"strongroom/internal/ui/hour"
 	"strongroom/internal/ui/secrets"
 	"strongroom/internal/ui/system"
+	"strongroom/internal/ui/tokens"
 	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
 )
@@ -102,6 +103,9 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 				return c.Store.About(org).ReadOnly
 			}, Due: secrets.DueOf(ofSecrets),
 			Logger: c.Logger, Now: c.Now,
+		}),
+		tokens.Routes(tokens.Config{
+			Directory: c.Directory, Secrets: c.Secrets, Trail: log, Logger: c.Logger, Now: c.Now,
 		}),
 		system.Routes(system.Config{
 			Directory: c.Directory, Trail: log, Store: c.Store, StoreName: c.StoreName, Hour: h,

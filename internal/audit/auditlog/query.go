@@ -99,6 +99,10 @@ func (l *Log) newQuery(f audit.Filter) *query {
 	if q.key != nil && q.want != 0 {
 		q.want |= lines.Word(q.key)
 	}
+	if f.Key == "" && f.Prefix != "" {
+		q.key = chain.AppendString(nil, f.Prefix, chain.MaxKey)
+		q.key = q.key[:len(q.key)-1] // without the quotation mark
+	}
 	q.filter.Actor, q.filter.Action, q.filter.Key = chain.Stored(f.Actor, chain.MaxString), chain.Stored(f.Action, chain.MaxString),
 		chain.Stored(f.Key, chain.MaxKey)
 	return q
@@ -249,7 +253,7 @@ func (q *query) line(b []byte) {
 		q.failed[idOf(&r)] {
 		return
 	}
-	r.MayInclude = q.filter.Key != "" && !slices.Contains(r.Keys, q.filter.Key)
+	r.MayInclude = (q.filter.Key != "" || q.filter.Prefix != "") && !names(&q.filter, &r)
 	q.add(&r)
 }
 
@@ -264,7 +268,15 @@ func (q *query) chooses(r *audit.Record) bool {
 		!f.Until.IsZero() && !r.Time.Before(f.Until):
 		return false
 	}
-	return f.Key == "" || r.KeysOmitted > 0 || slices.Contains(r.Keys, f.Key)
+	return r.KeysOmitted > 0 || names(f, r)
+}
+
+// names reports whether the record has a key that the filter chooses.
+func names(f *audit.Filter, r *audit.Record) bool {
+	if f.Key != "" {
+		return slices.Contains(r.Keys, f.Key)
+	}
+	return f.Prefix == "" || slices.ContainsFunc(r.Keys, func(k string) bool { return strings.HasPrefix(k, f.Prefix) })
 }
 
 // needles are what a line must hold as text to be chosen: most lines are passed over without being decoded.

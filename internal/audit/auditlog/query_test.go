@@ -90,6 +90,10 @@ func TestQueryFilter(t *testing.T) {
 		{"before", audit.Filter{Before: 4}, []uint64{3, 2, 1}},
 		{"limit", audit.Filter{Limit: 2}, []uint64{8, 7}},
 		{"several", audit.Filter{OrgID: "00000000000000aa", Actor: "alice", Outcome: audit.Allowed, Key: "a"}, []uint64{2}},
+		{"prefix", audit.Filter{Prefix: "b"}, []uint64{7, 4, 2}},
+		{"prefix of a long name", audit.Filter{Prefix: long[:100], Limit: 9}, []uint64{7, 6}},
+		{"prefix beside a key", audit.Filter{Prefix: "x", Key: "a"}, []uint64{7, 2}},
+		{"prefix within a name", audit.Filter{Prefix: "/ü"}, []uint64{7}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := l.Query(t.Context(), tt.f)

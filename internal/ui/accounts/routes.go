@@ -1,5 +1,5 @@
 // Package accounts are the pages about who there is: the set-up, signing in and out, users and their preferences,
-// organisations and their members, and tokens.
+// organisations and their members.
 package accounts
 
 import (
@@ -58,15 +58,6 @@ func Routes(c Config) visit.Table {
 		"GET /orgs/{org}/delete": visit.SignedIn(h.deleteOrgPage),
 		// A deletion is always a page of its own that names what will go; app.js shows it as a dialog.
 		"POST /orgs/{org}/delete": visit.SignedIn(h.deleteOrg),
-
-		"GET /orgs/{org}/tokens":                visit.SignedIn(h.tokensPage),
-		"GET /orgs/{org}/tokens/new":            visit.SignedIn(h.newTokenPage),
-		"POST /orgs/{org}/tokens/new":           visit.SignedIn(h.createToken),
-		"POST /orgs/{org}/tokens/{auth}":        visit.SignedIn(h.updateToken),
-		"GET /orgs/{org}/tokens/{auth}/delete":  visit.SignedIn(h.deleteTokenPage),
-		"POST /orgs/{org}/tokens/{auth}/delete": visit.SignedIn(h.deleteToken),
-
-		"GET /orgs/{org}/secret/who": visit.SignedIn(h.whoPage),
 
 		"GET /orgs/{org}/members":                visit.SignedIn(h.membersPage),
 		"POST /orgs/{org}/members":               visit.SignedIn(h.addMember),

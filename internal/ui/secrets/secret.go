@@ -226,6 +226,7 @@ type secretView struct {
 	ReadOnly  bool   // whoever asks
 	Days      string // how long it can be restored; "" where it cannot
 	Activity  []audit.Record
+	MayLook   bool   // at the activity
 	NoRecords string // why the audit log was not asked, "" where it was
 }
 
@@ -263,7 +264,7 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 	if h.keepsDeleted(v.Org) {
 		p.Days = keptDays()
 	}
-	if v.Operator() && h.Trail.Kept() {
+	if p.MayLook = h.Trail.Kept() && h.Trail.May(v.Caller, v.Org.String()); p.MayLook {
 		p.Activity, err = h.lately(v, key)
 		if errs.Is(err, errs.NotImplemented) {
 			p.NoRecords = errs.Message(err)

@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/ui/visit"
+	"strongroom/internal/ui/words"
 )
 
 type activityRow struct {
@@ -45,9 +46,14 @@ type activity struct {
 	Actions  []action
 	Spans    []span
 	Outcomes []string
+	Path     string // of the page
+	OfOrg    bool   // it is of one organisation
+	Table    string // links to what is shown as a file
+	Lines    string
 }
 
-type activityForm struct{ Actor, Key, Action, Outcome, Org, Since string }
+// activityForm is the filter. Since is a span, From and Until are days.
+type activityForm struct{ Actor, Key, Prefix, Action, Outcome, Org, Since, From, Until string }
 
 type action struct{ Name, Words string }
 
@@ -59,6 +65,9 @@ type span struct {
 // everything is the filter's word for acts that change nothing too. Whoever comes to see who did what is not shown,
 // unasked, every look at every page, this one's included.
 const everything = "all"
+
+// day is how a field for a day has it.
+const day = "2006-01-02"
 
 // actsShown is how many acts a page holds.
 const actsShown = 50
@@ -75,14 +84,36 @@ var actions = []action{
 var spans = []span{{"", "ever", 0}, {"1h", "the last hour", time.Hour}, {"24h", "the last day", 24 * time.Hour},
 	{"168h", "the last week", 7 * 24 * time.Hour}, {"720h", "the last 30 days", 30 * 24 * time.Hour}}
 
+// activityPage shows what was done on the whole server, to operators.
 func (h *handlers) activityPage(v *visit.Visit) (visit.Answer, error) {
+	return h.activity(v, "/activity", "")
+}
+
+// orgActivityPage shows its owners what was done in one organisation.
+func (h *handlers) orgActivityPage(v *visit.Visit) (visit.Answer, error) {
+	return h.activity(v, v.At("/activity"), v.Org.String())
+}
+
+func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, error) {
 	q := v.URL.Query()
 	p := activity{Actions: actions, Spans: spans, Outcomes: []string{"allowed", "denied", "failed"},
-		Filter: activityForm{Actor: strings.TrimSpace(q.Get("actor")), Key: q.Get("key"),
-			Action: q.Get("action"), Outcome: q.Get("outcome"), Org: q.Get("org"), Since: q.Get("since")}}
+		Path: path, OfOrg: org != "", Filter: activityForm{Actor: strings.TrimSpace(q.Get("actor")), Key: q.Get("key"),
+			Prefix: q.Get("prefix"), Action: q.Get("action"), Outcome: q.Get("outcome"), Org: q.Get("org"),
+			Since: q.Get("since"), From: q.Get("from"), Until: q.Get("until")}}
+	if p.OfOrg {
+		p.Filter.Org = ""
+	}
 	page := visit.Answer{Page: "activity.html", Title: "Activity"}
-	f, err := p.Filter.filter(h.Now())
 	p.Filtered = p.Filter != activityForm{}
+	f, err := p.Filter.filter(h.Now())
+	if p.OfOrg {
+		f.OrgID = org
+	}
+	if err == nil && q.Get("format") != "" {
+		return h.download(v, f, q.Get("format"))
+	}
+	q.Del("format")
+	p.Table, p.Lines = fileLink(path, q, "csv"), fileLink(path, q, "jsonl")
 	if err == nil && q.Get("before") != "" {
 		if f.Before, err = strconv.ParseUint(q.Get("before"), 10, 64); err != nil {
 			err = errs.New(errs.Invalid, "the link to this page is not complete; go back to the first page")
@@ -98,7 +129,7 @@ func (h *handlers) activityPage(v *visit.Visit) (visit.Answer, error) {
 			p.Rows[n-1].Times++
 			continue
 		}
-		row := activityRow{Record: r, Did: inPast(r.Action), Times: 1}
+		row := activityRow{Record: r, Did: words.Did(r.Action), Times: 1}
 		if row.Org, err = h.orgNamed(v, names, r.OrgID); err != nil {
 			break
 		}
@@ -151,7 +182,7 @@ func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.
 }
 
 func (f activityForm) filter(now time.Time) (audit.Filter, error) {
-	a := audit.Filter{OrgID: f.Org, Key: f.Key, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome),
+	a := audit.Filter{OrgID: f.Org, Key: f.Key, Prefix: f.Prefix, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome),
 		Limit: actsShown}
 	switch f.Action {
 	case "":
@@ -172,6 +203,20 @@ func (f activityForm) filter(now time.Time) (audit.Filter, error) {
 			a.Since = now.Add(-s.length)
 		}
 	}
+	for _, d := range []struct {
+		day  string
+		into *time.Time
+		plus int
+	}{{f.From, &a.Since, 0}, {f.Until, &a.Until, 1}} {
+		if d.day == "" {
+			continue
+		}
+		t, err := time.Parse(day, d.day)
+		if err != nil {
+			return a, errs.New(errs.Invalid, "a day is written as year-month-day, for example 2027-01-31")
+		}
+		*d.into = t.AddDate(0, 0, d.plus)
+	}
 	return a, nil
 }
 
@@ -179,48 +224,12 @@ func (f activityForm) filter(now time.Time) (audit.Filter, error) {
 func (f activityForm) Link(field, value string) string {
 	q := url.Values{}
 	for k, v := range map[string]string{"actor": f.Actor, "key": f.Key, "action": f.Action, "outcome": f.Outcome,
-		"org": f.Org, "since": f.Since, field: value} {
+		"org": f.Org, "since": f.Since, "prefix": f.Prefix, "from": f.From, "until": f.Until, field: value} {
 		if v != "" || k == field {
 			q.Set(k, v)
 		}
 	}
 	return "?" + q.Encode()
-}
-
-var past = map[string]string{
-	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted",
-	"secrets.read": "read", "secrets.info": "looked at", "secrets.use": "used", "secrets.describe": "described",
-	"secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
-	"secrets.destroy": "destroyed versions of", "secrets.remove": "removed for good",
-	"approle.list": "listed roles to log in with", "approle.read": "looked at a role to log in with",
-	"approle.set": "set a role to log in with", "approle.delete": "deleted a role to log in with",
-	"approle.secret-id": "made a secret ID of a role", "approle.destroy-secret-id": "destroyed a secret ID of a role",
-	"token.capabilities": "asked what its token may do", "token.create": "made a token by its own",
-	"token.lookup": "looked at its own token", "token.renew": "renewed its own token",
-	"token.revoke": "revoked its own token", "authenticate": "came with a token or session that is no good",
-	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
-	"authorizations.create": "created a token", "authorizations.delete": "revoked a token",
-	"authorizations.update": "changed a token", "authorizations.list": "listed tokens",
-	"authorizations.read": "looked at a token", "orgs.create": "created an organisation",
-	"orgs.update": "changed an organisation", "orgs.delete": "deleted an organisation",
-	"orgs.list": "listed organisations", "orgs.read": "looked at an organisation", "orgs.members": "listed members",
-	"orgs.members.add": "added a member", "orgs.members.remove": "removed a member",
-	"orgs.owners.add": "added an owner", "orgs.owners.remove": "removed an owner", "users.create": "added a user",
-	"users.update": "changed a user", "users.delete": "deleted a user", "users.list": "listed users",
-	"users.read": "looked at a user", "users.password": "set a password", "audit.read": "read the audit log",
-	"audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
-	"seal.read": "looked at the seal", "seal.rotate": "rotated the data keys", "seal.change": "changed the seal",
-	"config.read": "read the configuration", "backup": "took a backup", "profile.read": "took a profile of the server", "import": "imported data",
-	"buckets.create": "created a bucket", "buckets.update": "changed a bucket", "buckets.delete": "deleted a bucket",
-	"buckets.list": "listed buckets", "buckets.read": "looked at a bucket",
-}
-
-// inPast says an action in words; one that is not known here by its own name.
-func inPast(action string) string {
-	if s, ok := past[action]; ok {
-		return s
-	}
-	return action
 }
 
 // validID is an ID as a filter takes it: empty, or 16 hexadecimal characters.

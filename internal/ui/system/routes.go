@@ -38,8 +38,9 @@ type handlers struct{ Config }
 func Routes(c Config) visit.Table {
 	h := &handlers{c}
 	return visit.Table{
-		"GET /activity":      visit.SignedIn(h.activityPage),
-		"GET /store":         visit.SignedIn(h.storePage),
-		"POST /store/rotate": visit.SignedIn(h.rotate),
+		"GET /activity":            visit.SignedIn(h.activityPage),
+		"GET /orgs/{org}/activity": visit.SignedIn(h.orgActivityPage),
+		"GET /store":               visit.SignedIn(h.storePage),
+		"POST /store/rotate":       visit.SignedIn(h.rotate),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 )
 
 // Log answers questions about what has been recorded.
@@ -14,7 +15,7 @@ type Log interface {
 	Query(ctx context.Context, f audit.Filter) (audit.Page, error)
 }
 
-// Reader reads the audit log for operators. Make it with New.
+// Reader reads the audit log for operators, and for owners what was done in their organisation. Make it with New.
 type Reader struct {
 	guard *access.Guard
 	log   Log
@@ -26,12 +27,27 @@ func New(guard *access.Guard, log Log) *Reader { return &Reader{guard, log} }
 // Kept reports whether there is a log.
 func (r *Reader) Kept() bool { return r.log != nil }
 
+// May reports whether the caller may read of the acts in an organisation, or of all of them where it is "": operators
+// may, and owners of the organisation.
+func (r *Reader) May(c *access.Caller, org string) bool {
+	if c.May(access.ReadServer) {
+		return true
+	}
+	o, err := id.Parse(org)
+	return err == nil && c.May(access.To(access.Write, access.Resource{Type: access.Orgs, ID: o}))
+}
+
 // Acts returns the acts that the filter chooses, the newest first, and where the next page of them begins. It returns
-// errs.Unauthorized if the caller is no operator, and errs.NotImplemented if there is no log that could be read.
+// errs.Unauthorized if the caller may not read of them, and errs.NotImplemented if there is no log that could be read.
 func (r *Reader) Acts(ctx context.Context, c *access.Caller, f audit.Filter) (audit.Page, error) {
 	act := access.Act{Action: "audit.read"}
-	operator := access.ReadServer
-	if err := r.guard.Allow(ctx, c, act, operator); err != nil {
+	var needed []access.Permission
+	if r.May(c, f.OrgID) {
+		act.Org, _ = id.Parse(f.OrgID) // none is none
+	} else {
+		needed = append(needed, access.ReadServer)
+	}
+	if err := r.guard.Allow(ctx, c, act, needed...); err != nil {
 		return audit.Page{}, err
 	}
 	if r.log == nil {

@@ -10,7 +10,14 @@ type Answer struct {
 	GoTo   string // a path to redirect to instead
 	Note   string // what the page redirected to says first
 	Undo   *Undo  // what it offers to undo with it
+	File   *File  // to be kept, instead of a page
 	JSON   []byte // data for a script, instead of a page; browsers keep them and ask whether they are still so
+}
+
+// File is what a browser saves.
+type File struct {
+	Name, Type string // plain ASCII without quotation marks
+	Body       []byte
 }
 
 // Undo is a deletion of secrets that can be undone: those that the reader has deleted in a time, in milliseconds of the

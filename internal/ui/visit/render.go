@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/ui/words"
 )
@@ -28,6 +29,7 @@ type view struct {
 	User     string // "" where nobody is signed in
 	UserID   string
 	Operator bool
+	Owner    bool   // of the organisation
 	Org      string // ID
 	OrgName  string
 	Wide     bool
@@ -44,7 +46,7 @@ func (s *Server) parseTemplates() (map[string]*template.Template, error) {
 			return t.UTC().Format("2 January 2006")
 		}, "ago": func(t time.Time) string { return words.Ago(t, s.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
 		"count": words.Count, "number": words.Number, "bytes": words.Size, "unseen": words.Unseen,
-		"detail": words.Detail, "tried": words.Tried, "maxBody": func() int64 { return s.MaxBody },
+		"detail": words.Detail, "tried": words.Tried, "did": words.Did, "maxBody": func() int64 { return s.MaxBody },
 	}
 	base, err := template.New("base").Funcs(funcs).ParseFS(s.Files, "templates/base.html", "templates/parts.html")
 	if err != nil {
@@ -83,6 +85,11 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 		s.show(v, a, errs.CodeOf(err).Status(), errs.Message(err))
 	case a.JSON != nil:
 		s.send(v, a.JSON)
+	case a.File != nil:
+		v.w.Header().Set("Content-Type", a.File.Type)
+		v.w.Header().Set("Content-Disposition", `attachment; filename="`+a.File.Name+`"`)
+		v.w.Header().Set("Content-Length", strconv.Itoa(len(a.File.Body)))
+		_, _ = v.w.Write(a.File.Body) // the reader is gone where this fails
 	case a.GoTo != "":
 		if a.Note != "" {
 			b, _ := json.Marshal(note{a.Note, a.Undo}) // texts and numbers always encode
@@ -147,6 +154,7 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 		d.User, d.UserID, d.Operator = v.Caller.User, v.Caller.UserID.String(), v.Operator()
 		if v.Org.Valid() {
 			d.Org, d.OrgName, d.At = v.Org.String(), v.OrgName, v.At("")
+			d.Owner = v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs, ID: v.Org}))
 			if v.PathValue("org") != "" {
 				d.Place = v.OrgName
 			}

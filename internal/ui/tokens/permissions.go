@@ -1,4 +1,4 @@
-package accounts
+package tokens
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/ui/visit"
 )
 
@@ -17,6 +18,7 @@ const (
 	kindOrg      = "org"      // everything in the organisation
 	kindChosen   = "chosen"   // each type of resource by itself
 	kindOperator = "operator" // everything
+	kindLike     = "like"     // what another token may do, whose place it takes
 )
 
 // tokenForm is a token being made.
@@ -28,6 +30,8 @@ type tokenForm struct {
 	Names       string // patterns, one a line; empty for all
 	Chosen      map[string]bool
 	Days        int
+	Like        string   // the ID of the token whose place it takes
+	May         []string // what that one may do, in words
 
 	// What the form offers.
 	Types []access.ResourceType
@@ -47,7 +51,7 @@ func (f *tokenForm) fill(v *visit.Visit) {
 func readTokenForm(v *visit.Visit) (tokenForm, error) {
 	f := tokenForm{Description: v.Field("description"), Kind: v.Field("kind"), Read: v.Field("read") != "",
 		Write: v.Field("write") != "", Use: v.Field("use") != "", Names: v.Field("names"),
-		Chosen: make(map[string]bool)}
+		Chosen: make(map[string]bool), Like: v.Field("like")}
 	for _, c := range v.PostForm["may"] {
 		f.Chosen[c] = true
 	}
@@ -56,10 +60,15 @@ func readTokenForm(v *visit.Visit) (tokenForm, error) {
 		return f, errs.New(errs.Invalid, "choose how long the token lives")
 	}
 	f.Days = days
-	if !slices.Contains([]string{kindSecrets, kindOrg, kindChosen, kindOperator}, f.Kind) {
+	if !slices.Contains([]string{kindSecrets, kindOrg, kindChosen, kindOperator, kindLike}, f.Kind) {
 		return f, errs.New(errs.Invalid, "choose what the token may do")
 	}
 	return f, nil
+}
+
+// renews fills in what the form shows of the token whose place the new one takes.
+func (f *tokenForm) renews(v *visit.Visit, old identity.Authorization) {
+	f.Like, f.May = old.ID.String(), inWords(v, old.Permissions)
 }
 
 // permissions are what the form asks for.

@@ -1,6 +1,8 @@
-package accounts
+package tokens
 
 import (
+	"errors"
+	"strings"
 	"time"
 
 	"strongroom/internal/access"
@@ -22,6 +24,8 @@ type tokenRow struct {
 
 type tokenList struct {
 	Tokens    []tokenRow
+	Search    string
+	Ending    bool // those alone that end soon
 	Next      string
 	MayCreate bool
 }
@@ -36,37 +40,53 @@ func mayWriteTokens(v *visit.Visit) bool {
 	return v.Caller.May(access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: v.Org}))
 }
 
+// row is what the pages tell of a token. The names of users are looked up once.
+func (h *handlers) row(v *visit.Visit, a identity.Authorization, names map[id.ID]string) (tokenRow, error) {
+	var err error
+	if _, ok := names[a.UserID]; !ok {
+		if names[a.UserID], err = h.Directory.UserName(v.Context(), a.UserID); err != nil {
+			return tokenRow{}, err
+		}
+	}
+	row := tokenRow{Authorization: a, User: names[a.UserID], May: inWords(v, a.Permissions)}
+	if a.ExpiresAt != nil {
+		row.Expired = !a.ExpiresAt.After(h.Now())
+		row.Soon = !row.Expired && a.ExpiresAt.Before(h.Now().Add(soon))
+	}
+	return row, nil
+}
+
+// errEnough ends a list that is full.
+var errEnough = errors.New("enough")
+
 func (h *handlers) tokensPage(v *visit.Visit) (visit.Answer, error) {
-	l := tokenList{MayCreate: mayWriteTokens(v)}
-	page := directory.Page{Limit: tokensShown + 1, Descending: true}
-	if s := v.URL.Query().Get("after"); s != "" {
+	q := v.URL.Query()
+	l := tokenList{MayCreate: mayWriteTokens(v), Search: strings.TrimSpace(q.Get("q")), Ending: q.Get("ending") != ""}
+	page := directory.Page{Descending: true}
+	if s := q.Get("after"); s != "" {
 		after, err := id.Parse(s)
 		if err != nil {
 			return visit.Answer{}, err
 		}
 		page.After = after
 	}
-	as, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org}, page)
-	if err != nil {
-		return visit.Answer{}, err
-	}
-	if len(as) > tokensShown {
-		as = as[:tokensShown]
-		l.Next = as[len(as)-1].ID.String()
-	}
 	names := make(map[id.ID]string)
-	for _, a := range as {
-		if _, ok := names[a.UserID]; !ok {
-			if names[a.UserID], err = h.Directory.UserName(v.Context(), a.UserID); err != nil {
-				return visit.Answer{}, err
+	err := h.Directory.EachAuthorization(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org}, page,
+		func(a identity.Authorization) error {
+			row, err := h.row(v, a, names)
+			if err != nil || l.Search != "" && !row.matches(l.Search) || l.Ending && !row.Soon {
+				return err
 			}
-		}
-		row := tokenRow{Authorization: a, User: names[a.UserID], May: inWords(v, a.Permissions)}
-		if a.ExpiresAt != nil {
-			row.Expired = !a.ExpiresAt.After(h.Now())
-			row.Soon = !row.Expired && a.ExpiresAt.Before(h.Now().Add(soon))
-		}
-		l.Tokens = append(l.Tokens, row)
+			if len(l.Tokens) == tokensShown {
+				q.Set("after", l.Tokens[tokensShown-1].ID.String())
+				l.Next = "?" + q.Encode()
+				return errEnough
+			}
+			l.Tokens = append(l.Tokens, row)
+			return nil
+		})
+	if err != nil && !errors.Is(err, errEnough) {
+		return visit.Answer{}, err
 	}
 	return visit.Answer{Page: "tokens.html", Title: "API tokens", Data: l}, nil
 }
@@ -83,6 +103,15 @@ func (h *handlers) newTokenPage(v *visit.Visit) (visit.Answer, error) {
 			"you may not make tokens in this organisation; ask one of its owners")
 	}
 	f := tokenForm{Kind: kindSecrets, Read: true, Days: 90}
+	if like := v.URL.Query().Get("like"); like != "" {
+		a, err := h.like(v, like)
+		if err != nil {
+			return visit.Answer{}, err
+		}
+		f.Kind, f.Description = kindLike, a.Description
+		f.renews(v, a)
+		return showTokenForm(v, f), nil
+	}
 	if use := v.URL.Query().Get("use"); use != "" {
 		f.Read, f.Use, f.Names = false, true, use
 	}
@@ -99,7 +128,17 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return showTokenForm(v, f), err
 	}
-	wish := directory.NewAuthorization{OrgID: v.Org, Description: f.Description, Permissions: f.permissions(v.Org)}
+	wish := directory.NewAuthorization{OrgID: v.Org, Description: f.Description}
+	if f.Kind == kindLike {
+		old, err := h.like(v, f.Like)
+		if err != nil {
+			return showTokenForm(v, f), err
+		}
+		f.renews(v, old)
+		wish.Permissions, wish.UserID = old.Permissions, old.UserID
+	} else {
+		wish.Permissions = f.permissions(v.Org)
+	}
 	if f.Days > 0 {
 		at := h.Now().AddDate(0, 0, f.Days)
 		wish.ExpiresAt = &at
@@ -113,27 +152,54 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 	}
 	return visit.Answer{Page: "token-made.html", Title: "Your new token", Data: struct {
 		Token, Description string
+		ID                 id.ID
+		Old                string // the ID of the one that it takes the place of
 		May                []string
 		ExpiresAt          *time.Time
 		Pastes             []paste
 		Origin             string // as it stands in Pastes: app.js puts in the one that the browser knows
-	}{token, a.Description, inWords(v, a.Permissions), a.ExpiresAt, pastes(v, a.Permissions), v.Origin()}}, nil
+	}{token, a.Description, a.ID, f.Like, inWords(v, a.Permissions), a.ExpiresAt, pastes(v, a.Permissions), v.Origin()}}, nil
 }
 
+// like is the token that a new one takes the place of.
+func (h *handlers) like(v *visit.Visit, s string) (identity.Authorization, error) {
+	auth, err := id.Parse(s)
+	if err != nil {
+		return identity.Authorization{}, err
+	}
+	a, err := h.Directory.AuthorizationByID(v.Context(), v.Caller, auth)
+	if err == nil && a.OrgID != v.Org {
+		err = errs.New(errs.NotFound, "this token is of another organisation")
+	}
+	return a, err
+}
+
+// updateToken changes the description, or the status: whichever the form has.
 func (h *handlers) updateToken(v *visit.Visit) (visit.Answer, error) {
-	auth, err := v.PathID("auth")
+	a, err := h.theToken(v)
 	if err != nil {
 		return visit.Answer{}, err
 	}
+	back := v.At("/tokens/" + a.ID.String())
+	if v.Field("list") != "" {
+		back = v.At("/tokens")
+	}
 	status := identity.Status(v.Field("status"))
-	if _, err := h.Directory.UpdateAuthorization(v.Context(), v.Caller, auth, &status, nil); err != nil {
-		return visit.Answer{}, err
+	if status == "" {
+		text := v.Field("description")
+		if _, err := h.Directory.UpdateAuthorization(v.Context(), v.Caller, a.ID, nil, &text); err != nil {
+			return visit.Again(err)(h.showToken(v, a, text))
+		}
+		return visit.Answer{GoTo: back, Note: "Saved."}, nil
+	}
+	if _, err := h.Directory.UpdateAuthorization(v.Context(), v.Caller, a.ID, &status, nil); err != nil {
+		return visit.Again(err)(h.showToken(v, a, a.Description))
 	}
 	note := "The token works again."
 	if status == identity.Inactive {
 		note = "The token is disabled: it is refused from now on."
 	}
-	return visit.Answer{GoTo: v.At("/tokens"), Note: note}, nil
+	return visit.Answer{GoTo: back, Note: note}, nil
 }
 
 func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
@@ -157,7 +223,7 @@ func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
 		Question: "Revoke this token?", Goes: []string{"the token “" + errs.Clip(name) + "”"},
 		Back: used + " Whatever uses it is refused from the next request on. It cannot be restored; to stop it for " +
 			"a while, disable it instead.",
-		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token", Cancel: v.At("/tokens"),
+		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token", Cancel: v.At("/tokens/" + auth.String()),
 	}), nil
 }
 

@@ -1,0 +1,95 @@
+package system
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
+	"strongroom/internal/ui/visit"
+)
+
+// downloaded bounds the acts of one file.
+const downloaded = 10_000
+
+// fileLink is the address of what a page shows as a file.
+func fileLink(path string, q url.Values, format string) string {
+	all := url.Values{"format": {format}}
+	for k, v := range q {
+		if k != "before" {
+			all[k] = v
+		}
+	}
+	return path + "?" + all.Encode()
+}
+
+// download gives the acts that the filter chooses as a file, the newest first.
+func (h *handlers) download(v *visit.Visit, f audit.Filter, format string) (visit.Answer, error) {
+	if format != "csv" && format != "jsonl" {
+		return visit.Answer{}, errs.New(errs.Invalid, "the format is csv or jsonl")
+	}
+	var all []audit.Record
+	for len(all) < downloaded {
+		f.Limit = min(audit.MaxLimit, downloaded-len(all))
+		page, err := h.Trail.Acts(v.Context(), v.Caller, f)
+		if err != nil {
+			return visit.Answer{}, err
+		}
+		all = append(all, page.Records...)
+		if f.Before = page.Next; f.Before == 0 {
+			break
+		}
+	}
+	file := &visit.File{Name: "activity." + format, Type: "text/csv; charset=utf-8"}
+	var err error
+	if format == "csv" {
+		file.Body, err = inTable(all)
+	} else {
+		file.Type = "application/jsonl; charset=utf-8"
+		file.Body, err = inLines(all)
+	}
+	return visit.Answer{File: file}, err
+}
+
+func inLines(all []audit.Record) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, r := range all {
+		if err := enc.Encode(r); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+func inTable(all []audit.Record) ([]byte, error) {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	rows := [][]string{{"time", "user", "token", "address", "action", "organization", "secrets", "not listed", "target",
+		"outcome", "code", "repeated", "request"}}
+	for _, r := range all {
+		row := []string{r.Time.UTC().Format(time.RFC3339), r.User, r.AuthorizationID, r.Address, r.Action, r.OrgID,
+			strings.Join(r.Keys, "\n"), strconv.Itoa(r.KeysOmitted), r.Target, string(r.Outcome), r.Code,
+			strconv.Itoa(r.Repeated), r.RequestID}
+		for i := range row {
+			row[i] = harmless(row[i])
+		}
+		rows = append(rows, row)
+	}
+	err := w.WriteAll(rows)
+	return b.Bytes(), err
+}
+
+// harmless keeps a spreadsheet from taking a text for a formula, which names of secrets could be.
+func harmless(s string) string {
+	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}

@@ -1,0 +1,38 @@
+package words
+
+var past = map[string]string{
+	"secrets.list": "listed the names of secrets", "secrets.apply": "set", "secrets.delete": "deleted",
+	"secrets.read": "read", "secrets.info": "looked at", "secrets.use": "used", "secrets.describe": "described",
+	"secrets.restore": "restored", "secrets.deleted": "listed deleted secrets",
+	"secrets.destroy": "destroyed versions of", "secrets.remove": "removed for good",
+	"approle.list": "listed roles to log in with", "approle.read": "looked at a role to log in with",
+	"approle.set": "set a role to log in with", "approle.delete": "deleted a role to log in with",
+	"approle.secret-id": "made a secret ID of a role", "approle.destroy-secret-id": "destroyed a secret ID of a role",
+	"token.capabilities": "asked what its token may do", "token.create": "made a token by its own",
+	"token.lookup": "looked at its own token", "token.renew": "renewed its own token",
+	"token.revoke": "revoked its own token", "authenticate": "came with a token or session that is no good",
+	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
+	"authorizations.create": "created a token", "authorizations.delete": "revoked a token",
+	"authorizations.update": "changed a token", "authorizations.list": "listed tokens",
+	"authorizations.read": "looked at a token", "orgs.create": "created an organisation",
+	"orgs.update": "changed an organisation", "orgs.delete": "deleted an organisation",
+	"orgs.list": "listed organisations", "orgs.read": "looked at an organisation", "orgs.members": "listed members",
+	"orgs.members.add": "added a member", "orgs.members.remove": "removed a member",
+	"orgs.owners.add": "added an owner", "orgs.owners.remove": "removed an owner", "users.create": "added a user",
+	"users.update": "changed a user", "users.delete": "deleted a user", "users.list": "listed users",
+	"users.read": "looked at a user", "users.password": "set a password", "audit.read": "read the audit log",
+	"audit.open": "started the server", "audit.close": "stopped the server", "audit.reopen": "began a new log file",
+	"seal.read": "looked at the seal", "seal.rotate": "rotated the data keys", "seal.change": "changed the seal",
+	"config.read": "read the configuration", "secrets.copy": "copied", "secrets.export": "exported secrets", "users.operator": "made an operator of a user",
+	"identities.seal": "encrypted the records of users and tokens", "restore": "restored a backup", "audit.check": "tried the audit log again", "backup": "took a backup", "profile.read": "took a profile of the server", "import": "imported data",
+	"buckets.create": "created a bucket", "buckets.update": "changed a bucket", "buckets.delete": "deleted a bucket",
+	"buckets.list": "listed buckets", "buckets.read": "looked at a bucket",
+}
+
+// Did says an action of the audit log in words; one that is not known here by its own name.
+func Did(action string) string {
+	if s, ok := past[action]; ok {
+		return s
+	}
+	return action
+}
