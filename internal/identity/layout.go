@@ -46,6 +46,13 @@ func (o Org) Creation() ([]kv.Cond, []kv.Op) {
 		[]kv.Op{record.Put(home, o), record.Put(name, o.ID)}
 }
 
+// Adopted is an organisation that another server knows by the ID, under a name that says so. An import from that server
+// puts the real one in its place.
+func Adopted(org id.ID) Org {
+	return Org{ID: org, Name: "organization " + org.String() + " of an InfluxDB",
+		Description: "made by its first secret; import brings its real name"}
+}
+
 // GiveRole is what gives a user a role in an organisation: one record to list it by either side.
 func GiveRole(org, user id.ID, role Role) []kv.Op {
 	return []kv.Op{record.Put(record.Key("member", org, user), role),

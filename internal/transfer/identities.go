@@ -24,7 +24,8 @@ const maxImportedCost = 16
 // importsAtOnce is how many records are written at the same time; the engine commits them together.
 const importsAtOnce = 64
 
-// identities takes over who is not here yet. Who and what is here is never changed: the same thing is Present, another
+// identities takes over who is not here yet. Who and what is here is never changed, but for an organisation that has no name
+// of its own yet: the same thing is Present, another
 // thing of the same name or ID is a conflict, and what hangs on something that was not taken over is skipped.
 // So a second call with the same changes nothing. An error ends it; what has been brought by then stays, and
 // the next call goes on.
@@ -140,7 +141,9 @@ func (im *importing) org(ctx context.Context, o identity.Org) (Item, error) {
 		return item, nil
 	}
 	err := record.Update(ctx, func() error {
-		if have, _, ok, err := record.Find[identity.Org](ctx, im.KV, record.Key("org", o.ID)); err != nil || ok {
+		have, r, there, err := record.Find[identity.Org](ctx, im.KV, record.Key("org", o.ID))
+		adopted := there && have.Name == identity.Adopted(o.ID).Name && have.Name != o.Name
+		if err != nil || there && !adopted {
 			item.present("organization", have.Name, o.Name)
 			return err
 		}
@@ -157,9 +160,28 @@ func (im *importing) org(ctx context.Context, o identity.Org) (Item, error) {
 			return err
 		}
 		conds, ops := o.Creation()
-		return im.bring(ctx, &item, append(conds, kv.Missing(record.Key("deleting/org", o.ID))), ops)
+		if adopted {
+			conds, ops = named(have, r, o)
+		}
+		err = im.bring(ctx, &item, append(conds, kv.Missing(record.Key("deleting/org", o.ID))), ops)
+		if adopted && item.Result == Brought {
+			item.Why = "its name: its secrets were here already"
+		}
+		return err
 	})
 	return item, err
+}
+
+// named gives an organisation that was made by its first secret its real name. The other name stays the organisation's,
+// since secrets may be kept under it.
+func named(have identity.Org, r kv.Record, o identity.Org) ([]kv.Cond, []kv.Op) {
+	if have.Description != identity.Adopted(o.ID).Description {
+		o.Description = have.Description
+	}
+	name := record.Key("orgname", o.Name)
+	return []kv.Cond{kv.Unchanged(r), kv.Missing(name), kv.Missing(record.Key("orgplace", o.Name))},
+		[]kv.Op{record.Put(r.Key, o), record.Put(name, o.ID), kv.Delete(record.Key("orgname", have.Name)),
+			record.Put(record.Key("orgplace", have.Name), o.ID)}
 }
 
 // parents gives the conditions that the user and the organisation stay there; ok is false where one is not.

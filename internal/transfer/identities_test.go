@@ -170,6 +170,45 @@ func TestImportConflicts(t *testing.T) {
 	}
 }
 
+// TestImportNames: an organisation that its first secret has made gets its real name, once, and whatever hangs on it.
+func TestImportNames(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	in := imported(t)
+	if _, err := f.AdoptOrg(t.Context(), f.Root, 0x20); err != nil {
+		t.Fatal(err)
+	}
+	f.NewOrg(t.Context(), f.Root, "their org", "")
+	items, err := bring(t, f, access.System(), in)
+	if got := results(items); err != nil || !strings.Contains(got, "organization conflict (the name belongs to") {
+		t.Fatalf("a name that another has: %v\n%s", err, got)
+	}
+	in.Orgs[0].Name = "their own"
+	items, err = bring(t, f, access.System(), in)
+	if got := results(items); err != nil || !strings.Contains(got, "organization brought (its name: ") ||
+		strings.Contains(got, "conflict") {
+		t.Fatalf("named: %v\n%s", err, got)
+	}
+	o, err := f.OrgByID(t.Context(), f.Root, 0x20)
+	if err != nil || o.Name != "their own" || o.Description != "d" {
+		t.Errorf("it is %+v, %v", o, err)
+	}
+	if of, err := f.OrgNamed(t.Context(), "their own"); err != nil || of != 0x20 {
+		t.Errorf("by its name it is %s, %v", of, err)
+	}
+	if _, err := f.OrgNamed(t.Context(), identity.Adopted(0x20).Name); !errs.Is(err, errs.NotFound) {
+		t.Errorf("the name of before still leads to it: %v", err)
+	}
+	items, err = bring(t, f, access.System(), in)
+	if got := results(items); err != nil || strings.Contains(got, "brought") {
+		t.Errorf("again: %v\n%s", err, got)
+	}
+	if err := identity.Check(t.Context(), f.KV, func(key, what string) {
+		t.Errorf("the record %s: %s", key, what)
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestImportNeverChanges changes here what an earlier import brought: the next one leaves it.
 func TestImportNeverChanges(t *testing.T) {
 	f := identitytest.Onboarded(t)

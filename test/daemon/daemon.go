@@ -27,14 +27,35 @@ type Daemon struct {
 	bin  string
 }
 
-// Start starts $STRONGROOM_BIN/influxd, and stops it at the test's end.
+// Start starts $STRONGROOM_BIN/influxd with data of its own, sets it up, and stops it at the test's end.
 func Start(t testing.TB, flags ...string) *Daemon {
+	t.Helper()
+	d, _ := StartAt(t, t.TempDir(), flags...)
+	var o struct {
+		Org  struct{ ID string }
+		Auth struct{ Token string }
+	}
+	d.Call(t, "", "POST", "/api/v2/setup",
+		`{"username":"admin","password":"correct horse","org":"acme","bucket":"metrics"}`, &o)
+	d.Token, d.OrgID = o.Auth.Token, o.Org.ID
+	return d
+}
+
+// Bin is the folder with influxd and influx.
+func Bin(t testing.TB) string {
 	t.Helper()
 	bin := os.Getenv("STRONGROOM_BIN")
 	if bin == "" {
 		t.Fatal("set STRONGROOM_BIN to the folder with influxd and influx (make test does)")
 	}
-	d := &Daemon{bin: bin, home: t.TempDir()}
+	return bin
+}
+
+// StartAt starts influxd with the data in a home folder, as they are. It stops at the test's end, or by stop.
+func StartAt(t testing.TB, home string, flags ...string) (d *Daemon, stop func()) {
+	t.Helper()
+	bin := Bin(t)
+	d = &Daemon{bin: bin, home: home}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "influxd"),
 		append([]string{"--http-bind-address", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
 	cmd.Env = []string{"HOME=" + d.home, "PATH=" + os.Getenv("PATH")}
@@ -59,9 +80,12 @@ func Start(t testing.TB, flags ...string) *Daemon {
 		}
 		close(found)
 	}()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait() // after the test's context it is killed
+	})
+	t.Cleanup(func() {
+		stop()
 		if t.Failed() {
 			mu.Lock()
 			t.Logf("influxd's log:\n%s", log.Bytes())
@@ -77,14 +101,7 @@ func Start(t testing.TB, flags ...string) *Daemon {
 		defer mu.Unlock()
 		t.Fatalf("influxd does not listen:\n%s", log.Bytes())
 	}
-	var o struct {
-		Org  struct{ ID string }
-		Auth struct{ Token string }
-	}
-	d.Call(t, "", "POST", "/api/v2/setup",
-		`{"username":"admin","password":"correct horse","org":"acme","bucket":"metrics"}`, &o)
-	d.Token, d.OrgID = o.Auth.Token, o.Org.ID
-	return d
+	return d, stop
 }
 
 // Vault makes a request of Vault's API, below /v1/, that has to succeed.

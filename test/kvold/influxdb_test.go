@@ -1,119 +1,112 @@
-// Package kvold does with Vault's Go client of the release that InfluxDB 2 links what InfluxDB does with it.
+// Package kvold has InfluxDB's own code keep secrets here: the service of InfluxDB 2.8 that talks to a Vault, and the
+// release of Vault's Go client that it links.
 package kvold
 
 import (
-	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/hashicorp/vault/api"
+	"github.com/influxdata/influxdb/v2/kit/platform"
+	"github.com/influxdata/influxdb/v2/vault"
 
 	"strongroom/test/daemon"
 )
 
-// influxdb is the secret service of InfluxDB, as far as it talks to Vault: an organisation is one entry, which is read,
-// changed and written with the version that was read.
-type influxdb struct{ client *api.Client }
+// influxdb is the secret service of InfluxDB.
+type influxdb struct{ *vault.SecretService }
 
-func connect(t *testing.T, d *daemon.Daemon, token string) influxdb {
+// connect starts InfluxDB's service with the two variables.
+func connect(t *testing.T, address, token string) influxdb {
 	t.Helper()
-	conf := api.DefaultConfig()
-	conf.Address = d.URL
-	c, err := api.NewClient(conf)
+	t.Setenv("VAULT_ADDR", address)
+	t.Setenv("VAULT_TOKEN", token)
+	s, err := vault.NewSecretService()
+	must(t, err)
+	return influxdb{s}
+}
+
+func idOf(t *testing.T, text string) platform.ID {
+	t.Helper()
+	id, err := platform.IDFromString(text)
+	must(t, err)
+	return *id
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetToken(token)
-	return influxdb{c}
 }
 
-func path(org string) string { return "secret/data/" + org }
-
-func (i influxdb) load(org string) (map[string]string, int, error) {
-	s, err := i.client.Logical().Read(path(org))
-	if err != nil {
-		return nil, -1, err
-	}
+// all are an organisation's secrets, each loaded as a Flux script loads it.
+func (i influxdb) all(t *testing.T, org platform.ID) map[string]string {
+	t.Helper()
+	keys, err := i.GetSecretKeys(t.Context(), org)
+	must(t, err)
 	m := make(map[string]string)
-	if s == nil {
-		return m, 0, nil
+	for _, k := range keys {
+		v, err := i.LoadSecret(t.Context(), org, k)
+		must(t, err)
+		m[k] = v
 	}
-	data, ok := s.Data["data"].(map[string]interface{})
-	if !ok {
-		return nil, -1, fmt.Errorf("value found in secret data is not map[string]interface{}: %T", s.Data["data"])
-	}
-	for k, v := range data {
-		text, ok := v.(string)
-		if !ok {
-			continue
-		}
-		m[k] = text
-	}
-	version, err := s.Data["metadata"].(map[string]interface{})["version"].(json.Number).Int64()
-	return m, int(version), err
+	return m
 }
 
-func (i influxdb) change(org string, f func(map[string]string)) error {
-	m, version, err := i.load(org)
-	if err != nil {
-		return err
+// TestRelease: the client is the one of InfluxDB's release, which takes 429 for success.
+func TestRelease(t *testing.T) {
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer busy.Close()
+	if err := connect(t, busy.URL, "t").PutSecrets(t.Context(), 1, map[string]string{"a": "b"}); err != nil {
+		t.Errorf("a later release, which knows 429 for a refusal, is in its place: %v", err)
 	}
-	f(m)
-	data := make(map[string]interface{}, len(m))
-	for k, v := range m {
-		data[k] = v
-	}
-	_, err = i.client.Logical().Write(path(org), map[string]interface{}{"data": data,
-		"options": map[string]interface{}{"cas": version}})
-	return err
 }
 
 // TestInfluxDB does what InfluxDB does, from an empty organisation to an empty organisation.
 func TestInfluxDB(t *testing.T) {
 	d := daemon.Start(t)
-	i := connect(t, d, d.VaultToken(t, true))
-	want := func(n, version int) {
+	i, org, ctx := connect(t, d.URL, d.VaultToken(t, true)), idOf(t, d.OrgID), t.Context()
+	has := func(want map[string]string) {
 		t.Helper()
-		if m, v, err := i.load(d.OrgID); err != nil || len(m) != n || v != version {
-			t.Fatalf("it reads %d secrets of version %d (%v), not %d of %d", len(m), v, err, n, version)
+		if m := i.all(t, org); !maps.Equal(m, want) {
+			t.Fatalf("it reads %v, not %v", m, want)
 		}
 	}
-	change := func(f func(map[string]string)) {
-		t.Helper()
-		if err := i.change(d.OrgID, f); err != nil {
-			t.Fatal(err)
-		}
+	has(nil)
+	if _, err := i.LoadSecret(ctx, org, "foo"); err == nil || err.Error() != "secret not found" {
+		t.Errorf("a secret that is not there: %v", err)
 	}
-	want(0, 0)
-	change(func(m map[string]string) { m["foo"], m["hello"] = "bar", "world" })
-	want(2, 1)
-	change(func(m map[string]string) { m["foo"] = "bar2" })
-	if m, _, err := i.load(d.OrgID); err != nil || m["foo"] != "bar2" {
-		t.Errorf("foo is %q, %v", m["foo"], err)
-	}
+	must(t, i.PutSecret(ctx, org, "foo", "bar"))
+	must(t, i.PatchSecrets(ctx, org, map[string]string{"foo": "bar2", "hello": "world"}))
+	has(map[string]string{"foo": "bar2", "hello": "world"})
 	d.Set(t, map[string]string{"elsewhere": "x"})
-	want(3, 3)
-	change(func(m map[string]string) { delete(m, "elsewhere") })
-	change(func(m map[string]string) { delete(m, "missing") })
-	want(2, 4)
-	change(func(m map[string]string) { clear(m) })
-	want(0, 5)
+	has(map[string]string{"foo": "bar2", "hello": "world", "elsewhere": "x"})
+	must(t, i.DeleteSecret(ctx, org, "elsewhere", "missing"))
+	must(t, i.PutSecrets(ctx, org, map[string]string{"only": "this"}))
+	has(map[string]string{"only": "this"})
+	must(t, i.DeleteSecret(ctx, org, "only"))
+	has(nil)
 	if keys := d.Keys(t); len(keys) != 0 {
 		t.Errorf("over InfluxDB's API there are %v", keys)
 	}
-	change(func(m map[string]string) { m["again"] = "1" })
-	want(1, 6)
+	must(t, i.PutSecret(ctx, org, "again", "1"))
+	has(map[string]string{"again": "1"})
 
 	// An organisation that is not here has no secrets, and takes none in silence.
-	const elsewhere = "00000000000000aa"
-	if m, v, err := i.load(elsewhere); err != nil || len(m) != 0 || v != 0 {
-		t.Errorf("an unknown organisation: %v, %d, %v", m, v, err)
+	elsewhere := idOf(t, "00000000000000aa")
+	if m := i.all(t, elsewhere); len(m) != 0 {
+		t.Errorf("an unknown organisation has %v", m)
 	}
-	if err := i.change(elsewhere, func(m map[string]string) {
-		m["a"] = "b"
-	}); err == nil || !strings.Contains(err.Error(), "--vault-api-new-orgs") {
+	if err := i.PutSecret(ctx, elsewhere, "a", "b"); err == nil || !strings.Contains(err.Error(),
+		"--vault-api-new-orgs") {
 		t.Errorf("a write to an unknown organisation: %v", err)
 	}
 }
@@ -121,17 +114,17 @@ func TestInfluxDB(t *testing.T) {
 // TestNoRefusalLooksLikeSuccess: this client takes 429 for success, and loses the write.
 func TestNoRefusalLooksLikeSuccess(t *testing.T) {
 	d := daemon.Start(t)
-	for name, i := range map[string]influxdb{"no token": connect(t, d, ""), "a wrong one": connect(t, d, "nonsense"),
-		"the operator's, which may not use secrets": connect(t, d, d.Token)} {
-		if err := i.change(d.OrgID, func(m map[string]string) {
-			m["a"] = "b"
-		}); err == nil || !strings.Contains(err.Error(), "Code: 403") {
+	org := idOf(t, d.OrgID)
+	for name, token := range map[string]string{"no token": "", "a wrong one": "nonsense",
+		"the operator's, which may not use secrets": d.Token} {
+		if err := connect(t, d.URL, token).PutSecret(t.Context(), org, "a", "b"); err == nil ||
+			!strings.Contains(err.Error(), "Code: 403") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	i := connect(t, d, d.VaultToken(t, false))
-	_, err := i.client.Logical().Write(path(d.OrgID), map[string]interface{}{"data": map[string]interface{}{"a": 1},
-		"options": map[string]interface{}{"cas": 0}})
+	i := connect(t, d.URL, d.VaultToken(t, false))
+	_, err := i.Client.Logical().Write("secret/data/"+d.OrgID, map[string]interface{}{
+		"data": map[string]interface{}{"a": 1}, "options": map[string]interface{}{"cas": 0}})
 	if err == nil || !strings.Contains(err.Error(), "must be a text") {
 		t.Errorf("a number: %v", err)
 	}
@@ -143,15 +136,15 @@ func TestNoRefusalLooksLikeSuccess(t *testing.T) {
 // TestWriters has 32 write at once as InfluxDB does. With --vault-api-merge none is refused; none is lost in any case.
 func TestWriters(t *testing.T) {
 	d := daemon.Start(t, "--vault-api-merge")
-	token := d.VaultToken(t, true)
+	token, org := d.VaultToken(t, true), idOf(t, d.OrgID)
 	const clients, each = 32, 3
 	errs := make(chan error, clients*each)
 	var wg sync.WaitGroup
 	for c := range clients {
-		i := connect(t, d, token)
+		i := connect(t, d.URL, token)
 		wg.Go(func() {
 			for n := range each {
-				errs <- i.change(d.OrgID, func(m map[string]string) { m[fmt.Sprintf("c%d-%d", c, n)] = "v" })
+				errs <- i.PutSecret(t.Context(), org, fmt.Sprintf("c%d-%d", c, n), "v")
 			}
 		})
 	}
@@ -162,7 +155,7 @@ func TestWriters(t *testing.T) {
 			t.Errorf("refused: %v", err)
 		}
 	}
-	if n := len(d.Keys(t)); n != clients*each {
-		t.Errorf("%d secrets are there, not %d", n, clients*each)
+	if keys := slices.Compact(slices.Sorted(slices.Values(d.Keys(t)))); len(keys) != clients*each {
+		t.Errorf("%d secrets are there, not %d", len(keys), clients*each)
 	}
 }

@@ -33,8 +33,8 @@ func (s *Service) AdoptOrg(ctx context.Context, c *access.Caller, org id.ID) (id
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 		return identity.Org{}, err
 	}
-	o, err := s.newOrg(ctx, c.UserID, org, "organization "+org.String()+" of an InfluxDB",
-		"made by its first secret; import brings its real name")
+	adopted := identity.Adopted(org)
+	o, err := s.newOrg(ctx, c.UserID, org, adopted.Name, adopted.Description)
 	if errs.Is(err, errs.Conflict) && s.OrgExists(ctx, org) == nil {
 		err = nil // somebody else was faster
 	}
@@ -68,7 +68,11 @@ func (s *Service) newOrg(ctx context.Context, owner, as id.ID, name, description
 			conds, ops = append(conds, kv.Unchanged(r)),
 				append(ops, identity.GiveRole(o.ID, owner, identity.RoleOwner)...)
 		}
-		for _, b := range s.systemBuckets(o.ID) {
+		buckets := s.systemBuckets(o.ID)
+		if as.Valid() {
+			buckets = nil // they have IDs there already, and come with an import
+		}
+		for _, b := range buckets {
 			bc, bo := b.Creation()
 			conds, ops = append(conds, bc...), append(ops, bo...)
 		}

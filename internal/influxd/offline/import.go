@@ -24,6 +24,7 @@ import (
 var importFlags = []config.Flag{
 	{Name: "influxdb", Value: "PATH", Help: "InfluxDB's influxd.bolt, or the folder it is in; it is only read, " +
 		"and InfluxDB may be running"},
+	{Name: "no-secrets", Help: "leave out the secrets: once InfluxDB keeps them here, its file has those of before"},
 	{Name: "dry-run", Help: "report what would happen and change nothing"},
 	{Name: "json", Help: "write the report as JSON, with a line for everything brought"},
 }
@@ -38,6 +39,9 @@ func importInfluxDB(ctx context.Context, p command.Process, args config.Args) er
 	contents, err := influxdb.Read(ctx, path)
 	if err != nil {
 		return err
+	}
+	if args.Switch("no-secrets") {
+		contents.EachSecrets = influxdb.Whole(nil)
 	}
 	_, err = bring(ctx, p, args, path, func(context.Context, *server.Server) (*influxdb.Contents,
 		error) {

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -118,7 +119,7 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 			in.ExpiresAt = &at
 		}
 	}
-	if in.OrgID, err = s.Org(ctx, cmd, "org-id", "org"); err != nil {
+	if in.OrgID, err = orgOfToken(ctx, cmd, s); err != nil {
 		return err
 	}
 	if name := cmd.String("user"); name != "" {
@@ -139,6 +140,25 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 		return s.Print.Lines("VAULT_ADDR="+s.Client.Host(), "VAULT_TOKEN="+auth.Token)
 	}
 	return printAuth(s, auth, false)
+}
+
+// orgOfToken is the organization that the token is listed in. A Vault client's token that is for all of them needs none
+// to be named: it is listed in the first.
+func orgOfToken(ctx context.Context, cmd *cli.Command, s *session.Session) (string, error) {
+	id, name := session.OrgChoice(cmd, "org-id", "org")
+	if !cmd.Bool("vault-client") || session.FirstOf(id, name, s.Profile.Org) != "" {
+		return s.Org(ctx, cmd, "org-id", "org")
+	}
+	orgs, err := s.Client.Orgs(ctx, client.OrgFilter{})
+	if err != nil {
+		return "", fmt.Errorf("failed to list the organizations, one of which the token is listed in; name it with "+
+			"--org: %w", err)
+	}
+	if len(orgs) == 0 {
+		return "", errors.New("there is no organization yet that the token could be listed in: make one (influx org " +
+			"create), or import InfluxDB's (influxd import)")
+	}
+	return orgs[0].ID, nil
 }
 
 func wantedPermissions(
