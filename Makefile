@@ -51,6 +51,12 @@ build: ## bin/influxd and bin/influx, static
 	$(GO_BUILD) -o bin/influxd ./cmd/influxd
 	$(GO_BUILD) -o bin/influx ./cmd/influx
 
+.PHONY: licences
+licences: ## write the list of modules and their licences anew; ends with an error where one is not allowed
+	@mkdir -p build
+	go -C tools run ./licences ./cmd/influxd ./cmd/influx > build/licences.md
+	cat packaging/licences.head.md build/licences.md > packaging/licences.md
+
 PREFIX ?= /usr/local
 .PHONY: install
 install: build ## put the two programs into PREFIX/bin (/usr/local/bin); DESTDIR goes before it
@@ -143,11 +149,16 @@ test-deps:
 # minutes of downloads and compilation; the layers are a test (internal/layers) instead. govulncheck asks a database
 # on the network, which the machines this runs on cannot reach.
 .PHONY: lint
-lint: ## gofmt, go vet and staticcheck
+lint: ## gofmt, go vet, staticcheck, and the licences of what is linked
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then \
 		echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
+	go -C tools vet ./... && go -C tools test -vet=off ./...
+	@mkdir -p build
+	@go -C tools run ./licences ./cmd/influxd ./cmd/influx > build/licences.md
+	@diff -u packaging/licences.md <(cat packaging/licences.head.md build/licences.md) || \
+		{ echo "packaging/licences.md is not current: make licences"; exit 1; }
 
 # Alone on the machine: one package after the other, and nothing else beside it.
 .PHONY: reference

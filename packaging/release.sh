@@ -21,6 +21,9 @@ man() {
 man influxd 8 docs/configuration.md
 man influx 1 docs/influx.md
 
+# The texts of the licences of all that the programs are made of.
+go -C tools run ./licences -texts ./cmd/influxd ./cmd/influx >"$work/LICENSES-third-party.txt"
+
 # archive FOLDER FILE packs a folder so that nothing but its content counts.
 archive() {
 	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$(dirname "$1")" -cf - "$(basename "$1")" |
@@ -35,13 +38,13 @@ for target in $targets; do
 	for program in influxd influx; do
 		GOOS=$os GOARCH=$arch go build -ldflags "$LDFLAGS" -o "$bin/$program" "./cmd/$program"
 	done
-	cp -r README.md LICENSE CHANGELOG.md docs "$bin/"
+	cp -r README.md LICENSE CHANGELOG.md docs "$work/LICENSES-third-party.txt" "$bin/"
 	archive "$bin" "$out/$name.tar.gz"
 	if [ "$os" = linux ]; then
 		# What no release has been made of yet is 0.0.0 with the commit, and comes before the first one.
 		deb=${VERSION#v}
 		case $deb in [0-9]*) ;; *) deb=0.0.0~$deb ;; esac
-		ARCH=$arch VERSION=$deb BIN=$bin MAN=$work/man go tool -modfile=tools/go.mod nfpm package \
+		ARCH=$arch VERSION=$deb BIN=$bin TEXTS=$work/LICENSES-third-party.txt MAN=$work/man go tool -modfile=tools/go.mod nfpm package \
 			--config packaging/nfpm.yaml --packager deb --target "$out/" >&2
 	fi
 done
