@@ -42,6 +42,8 @@ type Store struct {
 	folders  map[string]bool
 	forged   func(key, what string) // nil: a forged record is an error
 
+	opened opened
+
 	// writing is held for reading from when a value is sealed until it is written, so that Rewrite can wait for those
 	// that were sealed under an older term.
 	writing sync.RWMutex
@@ -50,7 +52,8 @@ type Store struct {
 // New puts the barrier before the engine, for the keys that begin with one of the prefixes: folders with their closing
 // slash, and whole keys.
 func New(store kv.Store, keys *keyring.Keyring, prefixes []string) *Store {
-	s := &Store{Store: kv.Settled(store), keys: keys, prefixes: prefixes, folders: make(map[string]bool, len(prefixes))}
+	s := &Store{Store: kv.Settled(store), keys: keys, prefixes: prefixes, folders: make(map[string]bool, len(prefixes)),
+		opened: newOpened()}
 	for _, p := range prefixes {
 		s.folders[folder(p)] = true
 	}
@@ -95,8 +98,15 @@ func (s *Store) open(ctx context.Context, r kv.Record) (kv.Record, error) {
 		}
 		return r, nil
 	}
+	term := s.keys.Term()
+	if plain := s.opened.get(r, term); plain != nil {
+		r.Value = plain
+		return r, nil
+	}
 	plain, err := s.keys.OpenFresh(ctx, 0, belongs(r.Key), r.Value)
 	switch {
+	case err == nil:
+		s.opened.put(r, plain, term)
 	case errors.Is(err, keyring.ErrTerm):
 		err = fmt.Errorf("record %q: %w (%w)", r.Key, ErrForged, err)
 	case errors.Is(err, keyring.ErrOpen):

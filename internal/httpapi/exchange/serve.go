@@ -133,7 +133,7 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 	}
 	q.waits = e.Waits != nil && e.Waits(q.Request)
 	if !e.Long && !q.waits {
-		ctx, cancel := context.WithTimeout(q.ctx, requestTime)
+		ctx, cancel := withDeadline(q.ctx, requestTime)
 		defer cancel() // the deadline's reason stays to be asked for
 		q.ctx = ctx
 	}

@@ -64,7 +64,10 @@ func made(token string) bool {
 // an address has a number of tries at tokens that are not known, then errs.TooManyRequests. Tokens that this server or
 // an InfluxDB has made, and those that were used not long ago, are not affected, so that nobody can lock out a machine.
 func (s *Service) ByTokenFrom(ctx context.Context, token, address string) (*access.Principal, error) {
-	if _, known := s.cache.get(identity.HashOf(token)); known || made(token) {
+	if made(token) {
+		return s.ByToken(ctx, token)
+	}
+	if _, known := s.cache.get(identity.HashOf(token)); known {
 		return s.ByToken(ctx, token)
 	}
 	if err := s.throttle.allowToken(address); err != nil {
