@@ -160,7 +160,9 @@ func generateSecret(ctx context.Context, cmd *cli.Command, s *session.Session) e
 }
 
 // hostName is a name that a certificate can have; its first part may be a star.
-var hostName = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?\.)*[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?$`)
+var hostName = regexp.MustCompile(`^(\*\.)?(` + hostPart + `\.)*` + hostPart + `$`)
+
+const hostPart = `[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?`
 
 // requestOf is what a certificate is to be asked for; nil where none is.
 func requestOf(cmd *cli.Command) (*x509.CertificateRequest, error) {

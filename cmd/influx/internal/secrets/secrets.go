@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/cmd/influx/internal/between"
+	"strongroom/cmd/influx/internal/credentials"
 	"strongroom/cmd/influx/internal/render"
 	"strongroom/cmd/influx/internal/rotate"
 	"strongroom/cmd/influx/internal/session"
@@ -31,7 +32,7 @@ func Command(p *session.Process) *cli.Command {
 			listCmd(p), showCmd(p), historyCmd(p),
 			updateCmd(p), generateCmd(p), importCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
 		}, slices.Concat(use.Commands(p), between.Commands(p),
-			[]*cli.Command{render.Command(p), rotate.Command(p)})...),
+			[]*cli.Command{render.Command(p), rotate.Command(p), credentials.Command(p)})...),
 	}
 }
 
