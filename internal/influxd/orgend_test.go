@@ -51,14 +51,17 @@ func TestEndOfANamedOrganisation(t *testing.T) {
 			refuses.Store(true)
 			var told struct{ Message string }
 			r.call(t, "DELETE", "/api/v2/orgs/"+first.ID, token, "", 202, &told)
-			if !strings.Contains(told.Message, "the organization has ended") {
+			if !strings.Contains(told.Message, "the organization has ended") ||
+				!strings.Contains(told.Message, "the policy that influxd vault check prints") {
 				t.Errorf("told %q", told.Message)
 			}
 			var health struct {
 				Checks []struct{ Name, Status, Message string }
 			}
 			r.call(t, "GET", "/health", "", "", 200, &health)
-			if b, _ := json.Marshal(health); !strings.Contains(string(b), `"deletions"`) {
+			if b, _ := json.Marshal(health); !strings.Contains(string(b), `"deletions"`) ||
+				!strings.Contains(string(b), "tried again at least once an hour") ||
+				!strings.Contains(string(b), "the policy that influxd vault check prints") {
 				t.Errorf("health: %s", b)
 			}
 			made("globex", 422)

@@ -138,7 +138,7 @@ func TestDeleteOrgWaitsForTheStore(t *testing.T) {
 	// It goes away in between: the deletion stands and is finished later.
 	f.Secrets.Health, f.Secrets.Purging = nil, errs.New(errs.Unavailable, "sealed")
 	left, err := f.DeleteOrg(ctx, f.Root, o.ID)
-	if err != nil || !strings.Contains(left, "sealed") || !strings.Contains(f.Unfinished(), "1 deleted organizations") {
+	if err != nil || !strings.Contains(left, "sealed") || !strings.Contains(f.Unfinished(), "a deleted organization") {
 		t.Fatalf("left %q, health says %q, %v", left, f.Unfinished(), err)
 	}
 	_, err = f.OrgByID(ctx, f.Root, o.ID)

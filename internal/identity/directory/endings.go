@@ -34,7 +34,7 @@ type endings struct {
 type attempt struct {
 	since, told, next time.Time
 	pause             time.Duration
-	why               string
+	why               error
 }
 
 // due reports whether it is time to try again.
@@ -46,7 +46,7 @@ func (e *endings) due(which ended, now time.Time) bool {
 }
 
 // failed notes how an attempt failed, and reports whether that is to be told and when the next one is.
-func (e *endings) failed(which ended, why string, now time.Time) (tell bool, pause time.Duration) {
+func (e *endings) failed(which ended, why error, now time.Time) (tell bool, pause time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := e.left[which]
@@ -60,9 +60,10 @@ func (e *endings) failed(which ended, why string, now time.Time) (tell bool, pau
 	a.pause = min(max(2*a.pause, firstPause), lastPause)
 	// A little early: the clock that looks after it ticks about once a minute.
 	a.next = now.Add(a.pause - time.Second)
-	if tell = why != a.why || now.Sub(a.told) >= tellAgain; tell {
-		a.why, a.told = why, now
+	if tell = a.why == nil || why.Error() != a.why.Error() || now.Sub(a.told) >= tellAgain; tell {
+		a.told = now
 	}
+	a.why = why
 	return tell, a.pause
 }
 
@@ -79,7 +80,7 @@ func (s *Service) finish(ctx context.Context, which ended, remove func(context.C
 		s.endings.done(which)
 		return nil
 	}
-	if tell, pause := s.endings.failed(which, err.Error(), s.now()); tell {
+	if tell, pause := s.endings.failed(which, err, s.now()); tell {
 		s.log.WarnContext(ctx, "what is left of something deleted could not be removed and will be tried again",
 			"what", which.what, "id", which.id, "next", pause, "error", err)
 	}
@@ -102,8 +103,12 @@ func (s *Service) Unfinished() string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("what is left of %d deleted organizations could not be removed since %s; the log tells why", n,
-		oldest.since.UTC().Format(time.RFC3339))
+	of := "a deleted organization"
+	if n > 1 {
+		of = fmt.Sprintf("%d deleted organizations", n)
+	}
+	return fmt.Sprintf("what is left of %s could not be removed since %s, which is tried again at least once an hour: %s",
+		of, oldest.since.UTC().Format(time.RFC3339), errs.Message(oldest.why))
 }
 
 var errNamePlace = errs.New(errs.Conflict,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,7 +104,11 @@ func Examine(ctx context.Context, c Config, w io.Writer) error {
 				step("", fmt.Sprintf("%s on %s: no; %s", what, n.path, n.without))
 			default:
 				missing = true
-				step("", fmt.Sprintf("%s on %s: MISSING", what, n.path))
+				why := ""
+				if n.without != "" && slices.Contains(missed[0].capabilities, "delete") {
+					why = "; " + n.without
+				}
+				step("", fmt.Sprintf("%s on %s: MISSING%s", what, n.path, why))
 			}
 		}
 	}

@@ -87,7 +87,7 @@ func keeping(p Place, k kv2.Keeping, where, noEnd, more string) (warnings []stri
 	return warnings
 }
 
-// examineJournals warns of values in changes that were never made.
+// examineJournals warns of values in changes that were never made, and of organisations' ends that are not over.
 func (s *Store) examineJournals(ctx context.Context, p Place) (warnings []string, err error) {
 	if p.Layout != kv2.LayoutSecret {
 		return nil, nil
@@ -98,6 +98,16 @@ func (s *Store) examineJournals(ctx context.Context, p Place) (warnings []string
 		var left int
 		if left, err = intent.LeftBehind(ctx, at); err != nil {
 			break
+		}
+		var ending bool
+		if ending, err = intent.Ending(ctx, at); err != nil {
+			break
+		}
+		if ending {
+			warnings = append(warnings, fmt.Sprintf("%s: the organisation has ended, and not all of it is removed; "+
+				"an influxd whose token has \"delete\" on it and below goes on within the hour, or at its next start; or "+
+				"remove by hand what is there (vault kv metadata delete -mount=%s), %s last", at.In("metadata"),
+				p.Mount, at.Below(intent.StateEntry).Entry))
 		}
 		if left > 0 {
 			warnings = append(warnings, fmt.Sprintf("%s: Vault holds %d parts, with values, of changes that were "+

@@ -35,7 +35,8 @@ func needs(l kv2.Location) []needed {
 			{kind: "data", capabilities: []string{"create", "read", "update"}},
 			{kind: "metadata", capabilities: []string{"list", "read", "delete"},
 				why: "Lists names; tells which are deleted, and of earlier versions; removes what is to be " +
-					"gone for good."},
+					"gone for good.",
+				without: "no secret is removed for good, and the end of an organisation waits for it"},
 			{kind: "delete", capabilities: []string{"update"}, why: "Deletes a secret so that it can be brought back."},
 			{kind: "undelete", capabilities: []string{"update"}, optional: true,
 				without: "deleted secrets cannot be brought back", why: "Brings it back; may be left out."},
@@ -50,8 +51,9 @@ func needs(l kv2.Location) []needed {
 		list = []needed{
 			{kind: "data", capabilities: []string{"create", "read", "update"},
 				why: "Without \"patch\", each change reads the whole entry first."},
-			{kind: "metadata", capabilities: []string{"delete"}, why: "An organisation's end removes its secrets " +
-				"with all their versions. \"read\", which may be left out, makes lists faster."},
+			{kind: "metadata", capabilities: []string{"delete"},
+				without: "the end of an organisation leaves its secrets' versions, and waits for it", why: "An organisation's end removes its secrets " +
+					"with all their versions. \"read\", which may be left out, makes lists faster."},
 			{kind: "data", capabilities: []string{"patch"}, optional: true, without: slower},
 		}
 	}

@@ -49,9 +49,24 @@ func (k Kind) outage() bool {
 	return k == Unreachable || k == Slow || k == Sealed || k == Uninitialised || k == Untrusted
 }
 
-// ErrKeptVersions is an organisation's end that the policy allows in part only.
-var ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but "+
-	"refused to remove their earlier versions (permission denied)")
+// What an organisation's end comes to where the policy allows it in part only, or not at all.
+var (
+	ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but "+
+		"refused to remove their earlier versions (permission denied)"+howToEnd)
+	errKeptAll = errs.New(errs.Unavailable, "the secret store refused to remove the organisation's secrets "+
+		"(permission denied)"+howToEnd)
+)
+
+const howToEnd = "; give the server's token in Vault the policy that influxd vault check prints, or remove by hand " +
+	"what is left there"
+
+// Kept is the error of an organisation's end, where that is a refusal with what to do about it.
+func Kept(err error) error {
+	if Is(err, Denied) {
+		return errKeptAll
+	}
+	return err
+}
 
 // doubtful reports whether a request that ended so is a reason to ask for Vault's state.
 func (k Kind) doubtful() bool { return k.outage() || k == Busy || k == Failing }

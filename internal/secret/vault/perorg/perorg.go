@@ -143,7 +143,8 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	})
 }
 
-// purge removes everything. Where the policy forbids it, the latest version at least is deleted, as far as that goes.
+// purge removes everything. Where the policy forbids it, the latest version at least is deleted, as far as that goes,
+// and it is over once somebody has removed the entry by hand.
 func (s *Store) purge(ctx context.Context, org id.ID) error {
 	places, err := s.places.AtEnd(ctx, org)
 	if errors.Is(err, kv2.ErrNoName) {
@@ -166,8 +167,11 @@ func purgeAt(ctx context.Context, at kv2.Location) error {
 	if !conn.Is(err, conn.Denied) {
 		return err
 	}
+	if e, looked := at.Read(ctx); looked == nil && e.Version == 0 {
+		return nil
+	}
 	if err := at.Remove(ctx, "data"); err != nil {
-		return err
+		return conn.Kept(err)
 	}
 	return conn.ErrKeptVersions
 }

@@ -9,6 +9,16 @@ import (
 	"strongroom/internal/secret/vault/kv2"
 )
 
+// Ending reports whether the organisation's secrets are being removed, which has not come to its end.
+func Ending(ctx context.Context, at kv2.Location) (bool, error) {
+	e, err := at.Below(StateEntry).Read(ctx)
+	if err != nil {
+		return false, err
+	}
+	c, _ := parse(e)
+	return c.Purging(), nil
+}
+
 // LeftBehind counts an organisation's entries that are parts of changes which were never committed, and by now will
 // not be. They hold values.
 func LeftBehind(ctx context.Context, at kv2.Location) (int, error) {

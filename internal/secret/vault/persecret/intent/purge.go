@@ -41,8 +41,8 @@ func (l *Log) purgeAt(ctx context.Context, org id.ID, at kv2.Location) error {
 	if err != nil {
 		return err
 	}
-	if c.version == 0 && len(listed) == 0 {
-		return nil
+	if c.version == 0 && len(listed) == 0 { // but parts of changes, maybe, where somebody has removed the rest by hand
+		return conn.Kept(removeJournals(ctx, at))
 	}
 	next := c.next()
 	next.kept.Pending = &pending{ID: rand.Text(), Kind: purging}
@@ -71,22 +71,37 @@ func (l *Log) removeAll(ctx context.Context, org id.ID, at kv2.Location) error {
 			break
 		}
 		if err := removeEntries(ctx, at, listed); conn.Is(err, conn.Denied) {
-			return deleteEntries(ctx, at, listed)
+			names, err := at.Below(journals).List(ctx)
+			if err != nil {
+				return err
+			}
+			for _, name := range names { // which hold values as well
+				listed[journals+"/"+name] = true
+			}
+			return conn.Kept(deleteEntries(ctx, at, listed))
 		} else if err != nil {
 			return err
 		}
 	}
+	return conn.Kept(removeOwn(ctx, at))
+}
+
+// removeOwn removes what the log keeps beside the secrets.
+func removeOwn(ctx context.Context, at kv2.Location) error {
+	if err := removeJournals(ctx, at); err != nil {
+		return err
+	}
+	return at.Below(StateEntry).Remove(ctx, "metadata")
+}
+
+func removeJournals(ctx context.Context, at kv2.Location) error {
 	names, err := at.Below(journals).List(ctx)
 	if err != nil {
 		return err
 	}
-	err = conn.Each(ctx, len(names), func(ctx context.Context, i int) error {
+	return conn.Each(ctx, len(names), func(ctx context.Context, i int) error {
 		return at.Below(journals+"/"+names[i]).Remove(ctx, "metadata")
 	})
-	if err != nil {
-		return err
-	}
-	return at.Below(StateEntry).Remove(ctx, "metadata")
 }
 
 func removeEntries(ctx context.Context, at kv2.Location, listed map[string]bool) error {
