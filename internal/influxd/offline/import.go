@@ -87,6 +87,9 @@ func bring(ctx context.Context, p command.Process, args config.Args, path string
 		Unwritten: dry && cfg.SecretStore == config.StoreVault, Told: told,
 	}.Run(ctx, what)
 	if err = errors.Join(err, write(report)); err != nil {
+		if meet := s.CheckPlaces(ctx); meet != nil {
+			return report, fmt.Errorf("the import ended early: %s: %w", cfg.Place("vault-routes"), meet)
+		}
 		return report, fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
 	}
 	if err := s.CheckPlaces(ctx); err != nil {

@@ -57,6 +57,11 @@ func needs(l kv2.Location) []needed {
 			{kind: "data", capabilities: []string{"patch"}, optional: true, without: slower},
 		}
 	}
+	if l.Layout != kv2.LayoutSecret && l.OwnerTold() {
+		list = append(list, needed{kind: "metadata", capabilities: []string{"update"}, optional: true,
+			without: "entries do not say whose they are",
+			why:     "\"update\" has an entry say which organisation's it is, and may be left out."})
+	}
 	if l.Layout != kv2.LayoutSecret {
 		list = append(list,
 			needed{kind: "metadata", capabilities: []string{"read"}, optional: true, without: slower,

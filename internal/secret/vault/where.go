@@ -36,7 +36,7 @@ func (s *Store) Meet(a id.ID, aName string, b id.ID, bName string) bool {
 func (s *Store) Holds(ctx context.Context, org id.ID) (bool, error) {
 	keys, err := s.Keys(ctx, org)
 	switch {
-	case errs.Is(err, errs.Invalid): // a name that no place can have
+	case errs.Is(err, errs.Invalid), kv2.Theirs(err): // a name that no place can have, or another has
 		return false, nil
 	case err != nil || len(keys) > 0:
 		return true, err
@@ -56,5 +56,8 @@ func (s *Store) Had(ctx context.Context, org id.ID) (bool, error) {
 		at = at.Below(intent.StateEntry)
 	}
 	e, err := at.Read(ctx)
+	if kv2.Theirs(err) {
+		return false, nil
+	}
 	return e.Version > 0, err
 }

@@ -61,6 +61,9 @@ func (l Location) read(ctx context.Context, query map[string][]string) (Entry, e
 	if err == nil && odd {
 		err = l.Conn.Fail(conn.Strange, "the answer has not the form of KV version 2", r)
 	}
+	if err == nil {
+		err = l.Mine(e.Custom[ownerKey])
+	}
 	return e, err
 }
 

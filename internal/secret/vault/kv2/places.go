@@ -20,6 +20,7 @@ import (
 type Location struct {
 	Place
 	Entry  string // the path, without placeholders
+	Owner  id.ID  // whose what lies there must be if it says so; 0 where the path tells it
 	Client *api.Client
 	Conn   *conn.Conn
 	// Holds is what an entry here holds, for the message where it is too large, and Remedy what to do about that.
@@ -126,7 +127,7 @@ func (s *Places) AtEnd(ctx context.Context, org id.ID) ([]Location, error) {
 }
 
 func (s *Places) location(p Place, org id.ID, name string) Location {
-	return Location{Place: p, Entry: p.entry(org, name), Client: s.conn.In(p.Namespace), Conn: s.conn}
+	return Location{Place: p, Entry: p.entry(org, name), Owner: p.ownerOf(org), Client: s.conn.In(p.Namespace), Conn: s.conn}
 }
 
 // place is what the configuration says of an organisation's place.

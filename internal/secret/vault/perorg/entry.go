@@ -94,16 +94,21 @@ func holds(raw json.RawMessage, v secret.Value) bool {
 	return isString(raw) && json.Unmarshal(raw, &s) == nil && s == string(v.Bytes())
 }
 
-// put writes the version after base, and gives its number.
-func (s *Store) put(ctx context.Context, org id.ID, base kv2.Version, data map[string]json.RawMessage) (int64, error) {
+// put writes the version after the one that was read, and gives its number.
+func (s *Store) put(ctx context.Context, org id.ID, e entry, data map[string]json.RawMessage) (int64, error) {
 	at, err := s.at(ctx, org)
 	if err != nil {
 		return 0, err
 	}
 	s.shapes.forget(org)
-	written, err := at.PutSurely(ctx, base, data)
+	written, err := at.PutSurely(ctx, kv2.Version{Version: e.Version, Created: e.Created}, data)
 	if err != nil {
 		return 0, err
+	}
+	if _, claimed := s.claimed.Load(at.Entry); at.Owner != 0 && !claimed {
+		if err := at.Claim(ctx, e.Custom); err == nil { // else the next write does
+			s.claimed.Store(at.Entry, true)
+		}
 	}
 	s.shapes.learnt(org, written.Version, written.Created, data)
 	return written.Version, nil

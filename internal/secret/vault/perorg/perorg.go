@@ -12,6 +12,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"strongroom/internal/errs"
@@ -39,6 +40,8 @@ type Store struct {
 	shapes *shapes
 	lists  *flight.Group[[]string]
 	cache  *cache.Cache[id.ID, entry]
+	// claimed are the entries that say whose they are, as far as Vault allows that.
+	claimed sync.Map
 }
 
 // maxCached is how many organisations' entries are kept in memory.
@@ -157,12 +160,20 @@ func (s *Store) purge(ctx context.Context, org id.ID) error {
 	}
 	s.shapes.forget(org)
 	for _, at := range places {
+		s.claimed.Delete(at.Entry)
 		err = errors.Join(err, purgeAt(ctx, at))
 	}
 	return err
 }
 
 func purgeAt(ctx context.Context, at kv2.Location) error {
+	if at.Owner != 0 {
+		if _, err := at.Read(ctx); kv2.Theirs(err) {
+			at.Conn.Log.Error("an organisation has ended, and what is at the place of its secrets is another's: it stays",
+				"path", at.In("data"), "error", err)
+			return nil
+		}
+	}
 	err := at.RemoveOnce(ctx)
 	if !conn.Is(err, conn.Denied) {
 		return err

@@ -259,6 +259,9 @@ func (s *Store) patch(ctx context.Context, org id.ID, changes []*queue.Change) (
 	if err != nil || !s.shapes.may(at.Place, "patch") {
 		return 0, false, err
 	}
+	if _, claimed := s.claimed.Load(at.Entry); at.Owner != 0 && !claimed {
+		return 0, false, nil
+	}
 	v, err := at.Surely(ctx, kv2.Write{
 		Base: kv2.Version{Version: k.version, Created: k.created},
 		Send: func(ctx context.Context) (kv2.Version, error) { return s.sendPatch(ctx, at, k.version, data) },

@@ -13,7 +13,6 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/batch"
 	"strongroom/internal/secret/vault/conn"
-	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -66,7 +65,7 @@ func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Ite
 				s.settle(org, items, e.Version, nil)
 				return left
 			}
-			version, err = s.put(ctx, org, kv2.Version{Version: e.Version, Created: e.Created}, data)
+			version, err = s.put(ctx, org, e, data)
 		}
 		switch {
 		case err == nil:

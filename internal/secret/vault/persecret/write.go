@@ -32,6 +32,12 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*queue.Item) (left
 		batch.Answer(items, queue.ForCallers(err))
 		return nil
 	}
+	if slices.ContainsFunc(items, func(it *queue.Item) bool { return len(it.Change.Set) > 0 }) {
+		if err := s.log.Claim(ctx, org, at); err != nil {
+			batch.Answer(items, queue.ForCallers(err))
+			return nil
+		}
+	}
 	named := make(map[string]int)
 	for _, it := range items {
 		for key := range it.Change.Set {

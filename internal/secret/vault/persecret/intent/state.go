@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/bounded"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/persecret/paths"
 )
@@ -18,11 +19,14 @@ import (
 type State struct {
 	version int64  // of the entry; 0: there is none
 	created string // when: versions begin anew after a purge
+	at      string // where its organisation's entries are
 	kept    control
 }
 
 // control is what is kept in the entry. Paths stand in it as they are in Vault.
 type control struct {
+	// Org is whose the entries are, where the path does not tell it.
+	Org string `json:"org,omitempty"`
 	// Pending is what has been committed and is being carried out.
 	Pending *pending `json:"pending,omitempty"`
 	// Done are the last journals that were carried out, so that whoever lost the answer to a commit finds out.
@@ -150,6 +154,7 @@ var errUndone = errs.New(errs.Unavailable, "the secret store refused a part of t
 
 // State reads the organisation's control entry.
 func (l *Log) State(ctx context.Context, org id.ID, at kv2.Location) (*State, error) {
+	folder := at.Entry
 	at = at.Below(StateEntry)
 	e, err := at.Read(ctx)
 	if err != nil {
@@ -162,9 +167,32 @@ func (l *Log) State(ctx context.Context, org id.ID, at kv2.Location) (*State, er
 			at.In("data"))
 		return nil, errs.New(errs.Unavailable, "the secret store's entry of what is under way cannot be read")
 	}
+	if err := at.Mine(c.kept.Org); err != nil {
+		return nil, err
+	}
+	c.at = folder
 	l.states.learn(org, c)
 	l.watch(org)
 	return c, nil
+}
+
+// Claim has the organisation's entries say whose they are, where their path does not tell, before one is written that
+// the log knows nothing of.
+func (l *Log) Claim(ctx context.Context, org id.ID, at kv2.Location) error {
+	if at.Owner == 0 {
+		return nil
+	}
+	if c := l.states.of(org); c != nil && c.kept.Org == at.Owner.String() && c.at == at.Entry {
+		return nil
+	}
+	c, err := l.State(ctx, org, at)
+	if err != nil || c.kept.Org != "" {
+		return err
+	}
+	if _, err = l.put(ctx, org, at, c.next()); err == conn.ErrMismatch { // somebody is at it
+		_, err = l.State(ctx, org, at)
+	}
+	return err
 }
 
 // parse reads a control entry; ok is false where it is not one that this server understands.
@@ -181,13 +209,16 @@ func parse(e kv2.Entry) (c *State, ok bool) {
 // put writes a control entry in place of the version it was made from, and gives the state as it then is.
 func (l *Log) put(ctx context.Context, org id.ID, at kv2.Location, c *State) (*State, error) {
 	l.states.forget(org)
+	if at.Owner != 0 {
+		c.kept.Org = at.Owner.String()
+	}
 	v, err := at.Below(StateEntry).Put(ctx, c.version, map[string]json.RawMessage{"format": kv2.Encode(format),
 		"state": kv2.Encode(c.kept)})
 	if err != nil {
 		return nil, err
 	}
 	n := *c
-	n.version, n.created = v.Version, v.Created
+	n.version, n.created, n.at = v.Version, v.Created, at.Entry
 	l.states.learn(org, &n)
 	return &n, nil
 }
