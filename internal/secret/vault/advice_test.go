@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -413,6 +414,7 @@ func TestAdviceLeadsToAStart(t *testing.T) {
 		c.ClientCert, c.ClientKey = strangeCert, strangeKey
 	}), error: "does not take our certificate", never: "start it", mend: give(&tls)}
 
+	maps.Copy(all, loginAdvice(t, v, secured, tls, clients, m))
 	for name, b := range all {
 		t.Run(name, func(t *testing.T) { t.Parallel(); b.test(t, v) })
 	}

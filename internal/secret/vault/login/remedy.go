@@ -21,7 +21,10 @@ func (s *Session) LogInRemedy() string {
 	case AppRole:
 		return "check --vault-auth-role-id, --vault-auth-secret-id (or the files) and --vault-auth-mount against " +
 			"the role at " + m.at
-	case Kubernetes, JWT:
+	case Kubernetes:
+		return "check --vault-auth-role, --vault-auth-jwt-file and --vault-auth-mount against the role at " + m.at +
+			", and that Vault reaches Kubernetes (kubernetes_host and token_reviewer_jwt at " + m.at + "/config)"
+	case JWT:
 		return "check --vault-auth-role, --vault-auth-jwt-file and --vault-auth-mount against the role at " + m.at
 	case Cert:
 		return "check that the certificate of --vault-client-cert is one that " + m.at +
