@@ -75,6 +75,30 @@ func TestExportStreams(t *testing.T) {
 	}
 }
 
+// TestExportOfSome exports the secrets of organisations that are named, in each of the ways.
+func TestExportOfSome(t *testing.T) {
+	sample, want := sampleDB(t)
+	dir := t.TempDir()
+	_, _, err := influxdOn(t, dir, "import", "--influxdb", sample)
+	must(t, err)
+	a, b := want.Orgs[0], want.Orgs[1]
+	export := func(flags ...string) string {
+		t.Helper()
+		out, _, err := influxdOn(t, dir, append([]string{"secrets", "export", "--out", "-", "--plain"}, flags...)...)
+		must(t, err)
+		return out
+	}
+	has := func(text, org string) bool { return strings.Contains(text, `"`+org+`"`) }
+	for _, flags := range [][]string{{"--org", a.Name}, {"--org", a.ID}, {"--org-id", a.ID}, {"--org=" + a.ID + ", " + a.Name}} {
+		if got := export(flags...); !has(got, a.ID) || has(got, b.ID) {
+			t.Errorf("%q: %.300s", flags, got)
+		}
+	}
+	if got := export("--org", a.Name+","+b.ID); !has(got, a.ID) || !has(got, b.ID) {
+		t.Errorf("two: %.300s", got)
+	}
+}
+
 // TestExport exports while the server runs, in each of the three ways, and imports into data that
 // have the organisations.
 func TestExport(t *testing.T) {

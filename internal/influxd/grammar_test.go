@@ -96,12 +96,12 @@ func TestUsage(t *testing.T) {
 		"secrets copy --from bolt --to vualt":            "flag --to: must be bolt or vault",
 		"secrets copy --from bolt --to bolt":             "they are the same store",
 		"secrets relayout --all":                         "flag --to: name a layout, org or secret",
-		"secrets relayout --to org":                      "flag --org-id: name an organization, or give --all",
+		"secrets relayout --to org":                      "flag --org: name an organization, or give --all",
 		"secrets export --plain":                         "flag --out: name the file to write to",
 		"secrets export --out x":                         "say how the file is protected",
 		"secrets import":                                 "flag --file: name what influxd secrets export has written",
 		"secrets export --out x --recipient y":           "flag --recipient: it is not an age public key",
-		"secrets export --out x --plain --org-id my-org": "flag --org-id: ",
+		"secrets export --out x --plain --org-id my-org": "flag --org: ",
 	} {
 		home := t.TempDir()
 		var out bytes.Buffer

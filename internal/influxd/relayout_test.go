@@ -14,11 +14,11 @@ import (
 func TestRelayoutRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		"flag --to: name a layout":                      {"--all"},
-		"flag --org-id: name an organization, or give":  {"--to", "secret"},
-		"flag --org-id: name an organization, or give ": {"--to", "secret", "--all", "--org-id", "031c8cbefe101000"},
-		"flag --org-id: ":                               {"--to", "secret", "--org-id", "x"},
-		"there is no file":                              {"--to", "org", "--all"},
+		"flag --to: name a layout":                   {"--all"},
+		"flag --org: name an organization, or give":  {"--to", "secret"},
+		"flag --org: name an organization, or give ": {"--to", "secret", "--all", "--org", "031c8cbefe101000"},
+		"there is no file ":                          {"--to", "secret", "--org-id", "x"},
+		"there is no file":                           {"--to", "org", "--all"},
 	} {
 		if _, _, err := influxdOn(t, dir, append([]string{"secrets", "relayout"}, args...)...); err == nil ||
 			!strings.Contains(err.Error(), want) {

@@ -20,11 +20,11 @@ import (
 func Match(from, to []identity.Org, named []Named) (pairs []Pair, missing []identity.Org, err error) {
 	said := make(map[id.ID]identity.Org)
 	for _, n := range named {
-		f, ok := find(from, n.From)
+		f, ok := Find(from, n.From)
 		if !ok {
 			return nil, nil, fmt.Errorf("flag --org: the source has no organization %q", n.From)
 		}
-		t, ok := find(to, n.To)
+		t, ok := Find(to, n.To)
 		if !ok {
 			return nil, nil, fmt.Errorf("flag --org: the target has no organization %q", n.To)
 		}
@@ -44,7 +44,7 @@ func Match(from, to []identity.Org, named []Named) (pairs []Pair, missing []iden
 		}
 		if other, twice := taken[t.ID]; twice {
 			return nil, nil, fmt.Errorf("the organizations %q and %q would both go into %q; say with --org which "+
-				"one shall, and copy the other by itself with --org-id", other.Name, f.Name, t.Name)
+				"one shall, and copy the other by itself", other.Name, f.Name, t.Name)
 		}
 		taken[t.ID] = f
 		pairs = append(pairs, Pair{From: f.ID, To: t.ID})
@@ -69,7 +69,8 @@ func match(f identity.Org, to []identity.Org) (identity.Org, bool, error) {
 	return identity.Org{}, false, nil
 }
 
-func find(orgs []identity.Org, what string) (identity.Org, bool) {
+// Find finds an organisation by its name or ID.
+func Find(orgs []identity.Org, what string) (identity.Org, bool) {
 	for _, o := range orgs {
 		if o.ID.String() == what || o.Name == what {
 			return o, true

@@ -34,9 +34,8 @@ var copyFlags = []config.Flag{
 		"server's own"},
 	{Name: "to-config", Value: "PATH", Help: "configuration file of the store to copy to: for another Vault, " +
 		"mount, path or data file"},
-	{Name: "org-id", Value: "ID", Help: "copy this organization's secrets only"},
-	{Name: "org", Value: "FROM=TO,…", Help: "copy an organization's secrets into another, each by its name or ID; " +
-		"else they are matched by ID, then by name"},
+	{Name: "org", Value: "ORG,FROM=TO,…", Former: "org-id", Help: "ORG: copy this organization's secrets only, " +
+		"by its name or ID; FROM=TO: copy one's into another; the others are matched by ID, then by name"},
 	{Name: "create-orgs", Help: "make the organizations that --to bolt has not"},
 	{Name: "overwrite", Help: "replace, and delete, what was changed there by other means than a copy"},
 	{Name: "delete-source", Help: "delete from --from what was read back the same from --to"},
@@ -95,7 +94,11 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 			"--to bolt only"))
 	}
 	fromHome, toHome := home(own, fromCfg, fromKind), home(own, toCfg, toKind)
-	pairs, missing, err := matched(ctx, p, args, fromHome, toHome)
+	only, named, err := takenOrgs(args)
+	if err != nil {
+		return err
+	}
+	pairs, missing, err := matched(ctx, p, only, named, fromHome, toHome)
 	if err != nil {
 		return err
 	}
@@ -126,7 +129,7 @@ func copySecrets(ctx context.Context, p command.Process, args config.Args) (err 
 	}
 	return runCopy(ctx, p, "influxd secrets copy", args, own, keys, transfer.Copy{
 		From: from.store, To: to.store, FromName: from.name, ToName: to.name, FromPlace: from.place, ToPlace: to.place,
-		Emptied: from.had, Foreign: from.foreign, Missing: missing,
+		Emptied: from.had, Foreign: from.foreign, Missing: missing, Ended: only == nil,
 	}, pairs)
 }
 
@@ -136,7 +139,10 @@ func runCopy(ctx context.Context, p command.Process, called string, args config.
 	keys *keyring.Keyring, c transfer.Copy, orgs []transfer.Pair) (err error) {
 	c.DryRun, c.Overwrite, c.DeleteSource = args.Switch("dry-run"), args.Switch("overwrite"),
 		args.Switch("delete-source")
-	c.Ended = args.Flag("org-id") == ""
+	target := ""
+	if !c.Ended {
+		target = recorded(orgs, func(p transfer.Pair) id.ID { return p.From })
+	}
 	c.Progress = func(done, orgs, secrets int) {
 		fmt.Fprintf(p.Stderr, "%d of %d organizations, %d secrets\n", done, orgs, secrets)
 	}
@@ -150,7 +156,7 @@ func runCopy(ctx context.Context, p command.Process, called string, args config.
 		if c.DeleteSource {
 			detail += ", deleting them where they came from"
 		}
-		if err := note(own, keys, called, "secrets.copy", args.Flag("org-id"), detail); err != nil {
+		if err := note(own, keys, called, "secrets.copy", target, detail); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ var exportFlags = []config.Flag{
 	{Name: "recipient", Value: "KEY,KEY", Help: "age public keys (age1…) of those who can read the file"},
 	{Name: "passphrase-file", Value: "PATH", Help: "file with a passphrase that opens the file, instead"},
 	{Name: "plain", Help: "write the secrets in clear, for everyone who gets hold of the file to read"},
-	{Name: "org-id", Value: "ID", Help: "this organization's secrets only"},
+	{Name: "org", Value: "ORG,…", Help: orgHelp, Former: "org-id"},
 }
 
 var importSecretsFlags = []config.Flag{
@@ -65,7 +65,11 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 	if path == "" {
 		return command.Usage(errors.New("flag --out: name the file to write to"))
 	}
-	orgs, err := orgsOf(ctx, p, cfg, args.Flag("org-id"))
+	only, err := onlyOrgs(args)
+	if err != nil {
+		return err
+	}
+	orgs, err := orgsOf(ctx, p, cfg, only)
 	if err != nil {
 		return err
 	}
@@ -87,11 +91,14 @@ func exportSecrets(ctx context.Context, p command.Process, args config.Args) (er
 	if err != nil {
 		return err
 	}
-	how := "encrypted"
+	how, target := "encrypted", ""
+	if only != nil {
+		target = recorded(orgs, func(o identity.Org) id.ID { return o.ID })
+	}
 	if len(recipients) == 0 {
 		how = "in clear"
 	}
-	if err := note(cfg, keys, "influxd secrets export", "secrets.export", args.Flag("org-id"),
+	if err := note(cfg, keys, "influxd secrets export", "secrets.export", target,
 		how+", from "+kind); err != nil {
 		return out.finish(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"strongroom/internal/barrier"
@@ -56,28 +57,53 @@ func readIdentities(ctx context.Context, p command.Process, cfg *config.Config) 
 	return barrier.New(data, keys, identity.Sealed), nil
 }
 
-// orgsOf are the organisations of the data file, or of them the one that is named by its ID.
-func orgsOf(ctx context.Context, p command.Process, cfg *config.Config, named string) ([]identity.Org, error) {
-	var org id.ID
-	if named != "" {
-		var err error
-		if org, err = id.Parse(named); err != nil {
-			return nil, command.Usage(fmt.Errorf("flag --org-id: %w", err))
-		}
+// orgHelp is of the flag --org, which names organisations in the same way everywhere. It was --org-id once.
+const orgHelp = "these organizations' secrets only, each named by its name or ID"
+
+// onlyOrgs are the organisations that --org names; nil without it.
+func onlyOrgs(args config.Args) (only []string, err error) {
+	text := args.Flag("org")
+	if text == "" {
+		return nil, nil
 	}
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			return nil, command.Usage(fmt.Errorf("flag --org: in %q an organization is missing", text))
+		}
+		only = append(only, part)
+	}
+	return only, nil
+}
+
+// recorded is the organisation that a record names: the only one of a command, or else none.
+func recorded[T any](orgs []T, of func(T) id.ID) string {
+	if len(orgs) != 1 {
+		return ""
+	}
+	return of(orgs[0]).String()
+}
+
+// orgsOf are the organisations of the data file, or of them those that are named.
+func orgsOf(ctx context.Context, p command.Process, cfg *config.Config, only []string) ([]identity.Org, error) {
 	data, err := readIdentities(ctx, p, cfg)
 	if err != nil {
 		return nil, err
 	}
 	all, err := identity.Orgs(ctx, data)
-	if err != nil || named == "" {
+	if err != nil || only == nil {
 		return all, err
 	}
-	i := slices.IndexFunc(all, func(o identity.Org) bool { return o.ID == org })
-	if i < 0 {
-		return nil, fmt.Errorf("flag --org-id: %s has no organization %s", cfg.BoltPath, org)
+	var chosen []identity.Org
+	for _, name := range only {
+		o, ok := transfer.Find(all, name)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("flag --org: %s has no organization %q", cfg.BoltPath, name)
+		case !slices.ContainsFunc(chosen, func(c identity.Org) bool { return c.ID == o.ID }):
+			chosen = append(chosen, o)
+		}
 	}
-	return all[i : i+1], nil
+	return chosen, nil
 }
 
 // sameFile reports whether two configurations have one data file.
@@ -93,23 +119,42 @@ func sameFile(a, b *config.Config) bool {
 	return err == nil && os.SameFile(one, other)
 }
 
-// matched says which organisations of the source are which in the target.
-func matched(ctx context.Context, p command.Process, args config.Args, from, to *config.Config) (pairs []transfer.Pair,
-	missing []identity.Org, err error) {
-	var named []transfer.Named
-	if text := args.Flag("org"); text != "" {
-		if named, err = transfer.ParseNamed(text); err != nil {
+// takenOrgs are the organisations that --org names to be taken alone, and those of which it says FROM=TO.
+func takenOrgs(args config.Args) (only []string, named []transfer.Named, err error) {
+	all, err := onlyOrgs(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, part := range all {
+		if !strings.Contains(part, "=") {
+			only = append(only, part)
+			continue
+		}
+		n, err := transfer.ParseNamed(part)
+		if err != nil {
 			return nil, nil, command.Usage(err)
 		}
+		named = append(named, n...)
 	}
-	orgs, err := orgsOf(ctx, p, from, args.Flag("org-id"))
+	if only != nil {
+		for _, n := range named {
+			only = append(only, n.From)
+		}
+	}
+	return only, named, nil
+}
+
+// matched says which organisations of the source are which in the target.
+func matched(ctx context.Context, p command.Process, only []string, named []transfer.Named, from,
+	to *config.Config) (pairs []transfer.Pair, missing []identity.Org, err error) {
+	orgs, err := orgsOf(ctx, p, from, only)
 	if err != nil {
 		return nil, nil, err
 	}
 	if sameFile(from, to) && len(named) == 0 {
 		return themselves(orgs), nil, nil
 	}
-	there, err := orgsOf(ctx, p, to, "")
+	there, err := orgsOf(ctx, p, to, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,7 +19,7 @@ import (
 
 var relayoutFlags = []config.Flag{
 	{Name: "to", Value: "LAYOUT", Help: "org or secret, the layout that the secrets shall have too"},
-	{Name: "org-id", Value: "ID", Help: "convert this organization's secrets only"},
+	{Name: "org", Value: "ORG,…", Help: "convert " + orgHelp, Former: "org-id"},
 	{Name: "all", Help: "convert those of all organizations"},
 	{Name: "overwrite", Help: "replace, and delete, what was changed in the new layout by other means than this"},
 	{Name: "delete-source", Help: "remove from the old layout what was read back the same from the new one"},
@@ -45,10 +45,14 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 	default:
 		return command.Usage(errors.New("flag --to: name a layout, org or secret"))
 	}
-	if (args.Flag("org-id") == "") == !args.Switch("all") {
-		return command.Usage(errors.New("flag --org-id: name an organization, or give --all"))
+	only, err := onlyOrgs(args)
+	if err != nil {
+		return err
 	}
-	orgs, err := orgsOf(ctx, p, cfg, args.Flag("org-id"))
+	if (only == nil) == !args.Switch("all") {
+		return command.Usage(errors.New("flag --org: name an organization, or give --all"))
+	}
+	orgs, err := orgsOf(ctx, p, cfg, only)
 	if err != nil {
 		return err
 	}
@@ -67,7 +71,7 @@ func relayout(ctx context.Context, p command.Process, args config.Args) error {
 		FromPlace: func(org id.ID) string { return source.Where(ctx, org) },
 		ToPlace:   func(org id.ID) string { return target.Where(ctx, org) },
 		Emptied:   source.Had,
-		Foreign:   source.Foreign, PurgeSource: true,
+		Foreign:   source.Foreign, PurgeSource: true, Ended: only == nil,
 		// An entry is written whole, so that one which would be too large is not begun.
 		Whole: to == vault.LayoutOrg,
 	}, themselves(orgs))
