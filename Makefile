@@ -164,7 +164,7 @@ lint: ## gofmt, go vet, staticcheck, and the licences of what is linked
 .PHONY: reference
 reference: ## write the generated parts of docs/ and the golden help anew
 	go test -vet=off -count=1 ./internal/influxd/config -run '^Test(Help|Print|Docs)$$' -update
-	go test -vet=off -count=1 ./internal/influxd ./cmd/influx -run '^TestReference$$' -update
+	go test -vet=off -count=1 ./internal/influxd ./internal/httpapi ./cmd/influx -run '^TestReference$$' -update
 
 .PHONY: bench
 bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Pattern chooses, BENCH_TIME=10s is longer, BENCH_IN=./... is elsewhere, BENCH=Growth GROWTH=all writes docs/growth.md
