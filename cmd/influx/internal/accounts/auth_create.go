@@ -14,6 +14,7 @@ import (
 	"strongroom/cmd/influx/internal/grammar"
 	"strongroom/cmd/influx/internal/permission"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/terminal"
 	"strongroom/cmd/influx/internal/usage"
 )
 
@@ -30,6 +31,8 @@ func authCreateCmd(p *session.Process) *cli.Command {
 		},
 		&cli.BoolFlag{Name: "operator", Usage: "Grants all permissions in all organizations"},
 		&cli.BoolFlag{Name: "all-access", Usage: "Grants all permissions in a single organization"},
+		&cli.BoolFlag{Name: "paste", Usage: "Print what to paste for the token's use on standard error, also where " +
+			"standard output is no terminal"},
 		&cli.BoolFlag{Name: "vault-client", Usage: "For a client of Vault's API, such as an InfluxDB with " +
 			"--secret-store vault: reads, uses and writes the secrets of the organization that --org names, or else " +
 			"of all, and shows the variables that such a client takes"},
@@ -75,14 +78,19 @@ func authCreateCmd(p *session.Process) *cli.Command {
 	cmd := &cli.Command{
 		Name:  "create",
 		Usage: "Create authorization",
-		Description: `Makes a token and shows it, this once. What it may do is what the flags grant within the organization:
+		Description: `Makes a token and shows it, this once. Where that is on a terminal, or with --paste, standard error then has what to
+paste for its use: for a shell, curl, Telegraf, External Secrets and Go. What it may do is what the flags grant within the
+organization:
 
    influx auth create --read-secrets --write-secrets -d "deploy job"
    influx auth create --read-secret 'db/*' --expires 30d
    influx auth create --use-secret 'telegraf/*' -d telegraf
    influx auth create --vault-client -d "an InfluxDB that keeps its secrets here"`,
-		Flags:  session.CommonFlags(session.OrgFlags(own...)...),
-		Action: p.Connected(session.Authenticated, createAuth),
+		Flags: session.CommonFlags(session.OrgFlags(own...)...),
+		Action: p.Connected(session.Authenticated, func(ctx context.Context, cmd *cli.Command,
+			s *session.Session) error {
+			return createAuth(ctx, cmd, p, s)
+		}),
 	}
 	grammar.Formerly(cmd, "expires-in", "expires")
 	return cmd
@@ -104,7 +112,7 @@ func permissionUsage(action, kind string) string {
 	return "create or update " + kind
 }
 
-func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error {
+func createAuth(ctx context.Context, cmd *cli.Command, p *session.Process, s *session.Session) error {
 	in := client.NewAuthorization{Description: cmd.String("description")}
 	var err error
 	if cmd.IsSet("expires") {
@@ -139,7 +147,13 @@ func createAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	if cmd.Bool("vault-client") && !s.Print.AsJSON {
 		return s.Print.Lines("VAULT_ADDR="+s.Client.Host(), "VAULT_TOKEN="+auth.Token)
 	}
-	return printAuth(s, auth, false)
+	if err := printAuth(s, auth, false); err != nil {
+		return err
+	}
+	if cmd.Bool("paste") || terminal.Is(p.Out) && !s.Print.AsJSON {
+		return paste(p.Err, s.Client.Host(), auth)
+	}
+	return nil
 }
 
 // orgOfToken is the organization that the token is listed in. A Vault client's token that is for all of them needs none
