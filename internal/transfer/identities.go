@@ -54,8 +54,13 @@ func (im *importing) identities(ctx context.Context, in influxdb.Identities) err
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(importsAtOnce)
 		for i := range kind.n {
+			if gctx.Err() != nil {
+				break
+			}
 			g.Go(func() (err error) {
-				some[i], err = kind.one(gctx, i)
+				if some[i], err = kind.one(gctx, i); err != nil {
+					some[i] = Item{} // nothing is known of it
+				}
 				return err
 			})
 		}

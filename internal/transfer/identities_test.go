@@ -311,3 +311,40 @@ func TestImportReportsBeforeAnError(t *testing.T) {
 		t.Errorf("the report:\n%s", got)
 	}
 }
+
+// lost is an engine that has gone after so many transactions: nothing is written or read any more.
+type lost struct{ full }
+
+func (l *lost) Get(ctx context.Context, key string) (kv.Record, error) {
+	if l.left.Load() <= 0 {
+		return kv.Record{}, kv.ErrFault
+	}
+	return l.Store.Get(ctx, key)
+}
+
+// TestImportTellsNothingItDoesNotKnow ends an import of many tokens by a disk that is lost: those that were not looked
+// at are told neither as a conflict nor as there already.
+func TestImportTellsNothingItDoesNotKnow(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	in := imported(t)
+	one := in.Authorizations[0]
+	for i := range 500 {
+		a := one
+		a.ID += id.ID(1000 + i)
+		hash := identity.HashOf(fmt.Sprint("token ", i))
+		a.Hash = hash[:]
+		in.Authorizations = append(in.Authorizations, a)
+	}
+	engine := &lost{full{Store: f.KV}}
+	engine.left.Store(100)
+	report, err := transfer.Import{KV: engine, Guard: f.Guard, Caller: access.System(), From: "file"}.
+		Run(t.Context(), &influxdb.Contents{Identities: in, EachSecrets: influxdb.Whole(nil)})
+	if err == nil {
+		t.Fatal("nothing has failed")
+	}
+	for _, total := range report.Totals {
+		if total.Kind == "authorization" && (total.Present+total.Conflict+total.Skipped > 0 || total.Brought > 100) {
+			t.Errorf("%+v", total)
+		}
+	}
+}

@@ -9,31 +9,37 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// growthEnv chooses how far BenchmarkGrowth goes: "all" for the figures of docs/growth.md, which it writes anew; without
-// it, some small files, and the table and the picture go below build/.
+// growthEnv chooses how far BenchmarkGrowth goes: "all", or how many records a file has at the most, for the figures of
+// docs/growth.md, which it writes anew; without it, some small files, and the table and the picture go below build/.
 const growthEnv = "STRONGROOM_GROWTH"
 
 // populations gives the files to measure. The first ones, with organisations alone, are the picture's.
 func populations(b *testing.B) (all []population, dir string) {
 	b.Helper()
 	root := filepath.Join("..", "..", "..")
-	switch v := os.Getenv(growthEnv); v {
-	case "":
+	v := os.Getenv(growthEnv)
+	if v == "" {
 		return []population{{orgs: 10}, {orgs: 200}, {orgs: 1000}, {orgs: 1000, sealed: true}, {secrets: 5000},
 			{tokens: 5000}}, filepath.Join(root, "build")
-	case "all":
-		return []population{{orgs: 10}, {orgs: 1000}, {orgs: 20_000}, {orgs: 100_000}, {orgs: 20_000, sealed: true},
-			{secrets: 50_000}, {secrets: 500_000}, {secrets: 50_000, sealed: true}, {tokens: 100_000},
-			{tokens: 1_000_000}}, filepath.Join(root, "docs")
-	default:
-		b.Fatalf("%s=%s: it is all, or not set", growthEnv, v)
-		return nil, ""
 	}
+	all = []population{{orgs: 10}, {orgs: 1000}, {orgs: 20_000}, {orgs: 100_000}, {orgs: 20_000, sealed: true},
+		{secrets: 50_000}, {secrets: 500_000}, {secrets: 50_000, sealed: true}, {tokens: 100_000},
+		{tokens: 1_000_000}}
+	if v != "all" {
+		most, err := strconv.Atoi(v)
+		if err != nil {
+			b.Fatalf("%s=%s: it is all, or how many records a file has at the most", growthEnv, v)
+		}
+		all = slices.DeleteFunc(all, func(p population) bool { return p.records() > most })
+	}
+	return all, filepath.Join(root, "docs")
 }
 
 // use is what something took: of the processor, and, at the most, of memory that is the process's own.
@@ -120,6 +126,7 @@ func grow(b *testing.B, p population) grown {
 		}
 		g.startAll = max(g.startAll, m["VmHWM"])
 	}
+	s.rest(b)
 	g.requests(b, s)
 	backup := filepath.Join(b.TempDir(), "backup.bolt")
 	g.backup = s.during(b, func() { save(b, s.url+"/api/v2/backup/kv", backup) })
@@ -183,6 +190,20 @@ func watchMemory(pid int) (most func() float64) {
 		<-done
 		return found
 	}
+}
+
+// rest waits until the server has done what it does after a start, in the background.
+func (s *server) rest(b *testing.B) {
+	b.Helper()
+	const look, busy = 500 * time.Millisecond, 10 * time.Millisecond
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
+		before := s.cpu(b)
+		time.Sleep(look)
+		if s.cpu(b)-before < busy {
+			return
+		}
+	}
+	b.Fatal("the server does not come to rest")
 }
 
 // save asks for a file and keeps it.

@@ -39,6 +39,7 @@ func Test(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"ListPages", testListPages},
 		{"ListPrefix", testListPrefix},
 		{"DeletePrefix", testDeletePrefix},
+		{"DeleteSome", testDeleteSome},
 		{"SlicesAreTheCallers", testSlices},
 
 		{"ConcurrentCounter", testCounter},

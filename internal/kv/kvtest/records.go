@@ -1,6 +1,7 @@
 package kvtest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -187,6 +188,40 @@ func testDeletePrefix(t *testing.T, s kv.Store) {
 	}
 	txn(t, s, nil, kv.DeletePrefix("many/"), put("many", "left"))
 	wantList(t, s, "many", "", 10, "many")
+}
+
+// testDeleteSome deletes more than a transaction takes, by number and by the length of the keys, and only while its
+// condition holds.
+func testDeleteSome(t *testing.T, s kv.Store) {
+	for i := range 10 {
+		var ops []kv.Op
+		for j := range 100 {
+			ops = append(ops, put(fmt.Sprintf("many/%d/%d", i, j), "x"))
+		}
+		txn(t, s, nil, ops...)
+	}
+	for i := range 2 * kv.MaxTxnBytes / kv.MaxKey {
+		key := fmt.Sprintf("long/%03d/", i)
+		txn(t, s, nil, put(key+strings.Repeat("k", kv.MaxKey-len(key)), "x"))
+	}
+	txn(t, s, nil, put("mark", "1"), put("many", "left"))
+	for prefix, want := range map[string]int{"many/": 1000, "long/": 2 * kv.MaxTxnBytes / kv.MaxKey, "none": 0} {
+		if n, err := kv.DeleteSome(t.Context(), s, []kv.Cond{kv.Missing("mark")}, prefix, 5000); want > 0 &&
+			!errors.Is(err, kv.ErrConflict) || n != 0 {
+			t.Errorf("%s: deleted %d under a condition that does not hold: %v", prefix, n, err)
+		}
+		all := 0
+		for n := 1; n > 0; all += n {
+			var err error
+			if n, err = kv.DeleteSome(t.Context(), s, nil, prefix, 300); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all != want {
+			t.Errorf("%s: %d deleted, want %d", prefix, all, want)
+		}
+	}
+	wantList(t, s, "", "", 10, "many", "mark")
 }
 
 // testSlices changes every slice that went in or came out, and finds the store unchanged.

@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/secret/batch"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/plan"
+	"strongroom/internal/secret/embedded/purge"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -62,16 +63,26 @@ func (s *Store) submit(ctx context.Context, org id.ID, planned func(*plan.Plan) 
 }
 
 // Purge removes everything, a large change under way included: whoever carries it out finds its journal gone. It waits
-// for the changes that came before it, whose callers may have left.
+// for the changes that came before it, whose callers may have left. Nothing is there for anybody after its first
+// transaction; what is cut short after that, the next change, Purge or Recover finishes.
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
-	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
-		_, err := s.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(records.Prefix(org)), commitlog.Purge(org),
-			kv.DeletePrefix(records.TrashPrefix(org))})
-		if err == nil {
-			s.lists.drop(org)
+	for begun := false; ; begun = true {
+		more := make(chan bool, 1) // the caller may leave
+		err := s.queue.Alone(ctx, org, func(ctx context.Context) error {
+			if !begun {
+				if err := purge.Begin(ctx, s.kv, org); err != nil {
+					return err
+				}
+				s.lists.drop(org)
+			}
+			left, err := purge.Some(ctx, s.kv, org)
+			more <- left
+			return err
+		})
+		if err != nil || !<-more {
+			return err
 		}
-		return err
-	})
+	}
 }
 
 // write makes the first changes of a batch, as many as one transaction takes but at least one, and gives back the
@@ -100,6 +111,12 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		}
 		fence := s.ring.Fence()
 		was := append([]kv.Cond{{Key: records.Head(org), Rev: at.rev}}, fence...)
+		if at.rev == 0 { // of what was purged, something may still be there
+			if err := purge.Finish(ctx, s.kv, org); err != nil {
+				return len(changes), err
+			}
+			was = append(was, kv.Missing(purge.Key(org)))
+		}
 		cfg := plan.Config{From: s.from, Made: &s.made, History: s.history, Org: org, Names: s.ring.Names(), Head: at.Head}
 		if s.far {
 			if cfg.Ahead, err = s.readAhead(ctx, org, cfg.Names, changes); err != nil {

@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"strongroom/internal/errs"
@@ -76,8 +75,8 @@ func (s *Store) list(ctx context.Context, org id.ID, pending bool) ([]string, in
 		return []string{}, 0, nil
 	}
 	head := recs[0]
-	if head.Key != headKey {
-		return nil, 0, fmt.Errorf("the names of organisation %s have no head record", org)
+	if head.Key != headKey { // it has gone meanwhile, and what is still there with it
+		return nil, 0, nil
 	}
 	if h, err := commitlog.ParseHead(head); err != nil || h.Pending != pending {
 		return nil, 0, err

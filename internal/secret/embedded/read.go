@@ -302,6 +302,9 @@ func (m moment) version(ctx context.Context, name string, n int) (secret.Secret,
 // look reads what is known of a secret, and the record of its value.
 func (m moment) look(ctx context.Context, name string) (content.Places, *content.Meta, content.Found, error) {
 	at, err := m.s.from.Places(m.org, name, m.names)
+	if err == nil && m.at.rev == 0 { // what is still there was purged
+		err = secret.NotFound(name)
+	}
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
@@ -418,6 +421,9 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 // Deleted lists the secrets that can be brought back.
 func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
+		if m.at.rev == 0 { // what is still there was purged
+			return nil, nil
+		}
 		names, err := s.trashed(ctx, org)
 		if err != nil {
 			return nil, err

@@ -28,6 +28,7 @@ import (
 	"strongroom/internal/secret/batch"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/purge"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -83,7 +84,12 @@ func New(cfg Config) *Store {
 
 // Recover finishes what an earlier process left half-done. Call it at a start. Readers and writers do that for their
 // organisation anyway, so that an error here need not keep the server from starting.
-func (s *Store) Recover(ctx context.Context) error { return translate(s.log.Recover(ctx)) }
+func (s *Store) Recover(ctx context.Context) error {
+	if err := purge.Recover(ctx, s.kv); err != nil {
+		return translate(err)
+	}
+	return translate(s.log.Recover(ctx))
+}
 
 // Close refuses changes that come later, and waits for those that are there. Reading goes on for
 // as long as the engine's.
@@ -157,10 +163,23 @@ var versionEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // organisation has reached that was changed less than once a second on average, and fits a client's 32 bits.
 func RaiseVersions(ctx context.Context, data kv.Store, now time.Time) error {
 	least := int64(now.Sub(versionEpoch) / time.Second)
+	var conds []kv.Cond
+	var ops []kv.Op
+	flush := func() error {
+		if len(ops) == 0 {
+			return nil
+		}
+		_, err := data.Txn(ctx, conds, ops)
+		conds, ops = nil, nil
+		return err
+	}
 	for after := ""; ; {
 		recs, err := data.List(ctx, records.Root, after, 1)
-		if err != nil || len(recs) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(recs) == 0 {
+			return flush()
 		}
 		org, _, err := records.OrgOf(records.Root, recs[0].Key)
 		if err != nil {
@@ -179,8 +198,11 @@ func RaiseVersions(ctx context.Context, data kv.Store, now time.Time) error {
 			return err
 		}
 		h.Version = max(h.Version, least) + 1
-		if _, err := data.Txn(ctx, []kv.Cond{kv.Unchanged(rec)}, []kv.Op{h.Put(rec.Key)}); err != nil {
-			return err
+		conds, ops = append(conds, kv.Unchanged(rec)), append(ops, h.Put(rec.Key))
+		if len(ops) == kv.MaxOps {
+			if err := flush(); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -2,18 +2,21 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/plan"
+	"strongroom/internal/secret/embedded/purge"
 	"strongroom/internal/secret/embedded/records"
 	"strongroom/internal/secret/embedded/rewrite"
 	"strongroom/internal/secret/embedded/verify"
 )
 
 // Prefixes are what the keys of the store's records begin with.
-var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewrite.Record}
+var Prefixes = []string{records.Root, commitlog.Root, records.TrashRoot, rewrite.Record, purge.Root}
 
 // Verify looks at every record; see verify.Secrets.
 func (s *Store) Verify(ctx context.Context, report func(key, what string)) ([]id.ID, error) {
@@ -45,14 +48,38 @@ func (s rewriting) Change(ctx context.Context, org id.ID, planned func(*plan.Pla
 func (s rewriting) AllNames(ctx context.Context, org id.ID) (all []string, err error) {
 	answer := make(chan []string, 1) // the caller may leave
 	err = s.queue.Alone(ctx, org, func(ctx context.Context) error {
-		s.lists.drop(org) // what counts is what the records say
-		names, err := s.Keys(ctx, org)
-		if err != nil {
+		if _, err := s.settle(ctx, org); err != nil {
 			return err
 		}
-		deleted, err := s.trashed(ctx, org)
-		answer <- slices.Concat(names, deleted)
-		return err
+		var all []string
+		for _, prefix := range []string{records.Head(org), records.TrashPrefix(org)} {
+			for after := ""; ; {
+				recs, err := s.kv.List(ctx, prefix, after, s.page)
+				if err != nil {
+					return err
+				}
+				if len(recs) == 0 {
+					break
+				}
+				for _, rec := range recs {
+					after = rec.Key
+					place, kind, err := records.Parse(rec.Key)
+					if err != nil || !kind.HoldsName() {
+						continue
+					}
+					name, err := s.from.NameOf(ctx, place, kind, rec.Value)
+					switch {
+					case err == nil:
+						all = append(all, name)
+					case !errors.Is(err, keyring.ErrOpen) && !errors.Is(err, keyring.ErrTerm):
+						return err
+					}
+				}
+			}
+		}
+		slices.Sort(all)
+		answer <- slices.Compact(all)
+		return nil
 	})
 	if err != nil {
 		return nil, err

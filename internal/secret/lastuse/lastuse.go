@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -235,7 +236,7 @@ func (b *Book) Purge(ctx context.Context, org id.ID) error {
 		}
 	}
 	b.mu.Unlock()
-	_, err := b.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(folder(org))})
+	_, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt)
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"strongroom/internal/errs"
@@ -159,6 +160,6 @@ func (b *Book) Remove(ctx context.Context, org id.ID, name string) error {
 
 // Purge removes all of an organisation.
 func (b *Book) Purge(ctx context.Context, org id.ID) error {
-	_, err := b.kv.Txn(ctx, nil, []kv.Op{kv.DeletePrefix(folder(org))})
+	_, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt)
 	return kv.Coded(err)
 }

@@ -48,10 +48,9 @@ const (
 var ErrTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
 
 // Key is the key of an organisation's journal.
-func Key(org id.ID) string { return prefix(org) + name }
+func Key(org id.ID) string { return Prefix(org) + name }
 
-func prefix(org id.ID) string                    { return Root + org.String() + "/" }
-func batchPrefix(org id.ID, batch string) string { return prefix(org) + batch + "/" }
+func batchPrefix(org id.ID, batch string) string { return Prefix(org) + batch + "/" }
 func stepKey(org id.ID, batch string, n int) string {
 	return fmt.Sprintf("%s%06d", batchPrefix(org, batch), n)
 }
@@ -60,9 +59,9 @@ func stepBelongs(batch string, n int) keyring.Belongs {
 	return keyring.Belongs{Kind: stepKind, Key: fmt.Sprintf("%s/%06d", batch, n)}
 }
 
-// Purge removes all that is staged of an organisation, a committed change included: whoever carries it out finds its
-// journal gone.
-func Purge(org id.ID) kv.Op { return kv.DeletePrefix(prefix(org)) }
+// Prefix is what the keys of all that is staged of an organisation begin with. Without the journal, it is nothing that
+// anybody carries out.
+func Prefix(org id.ID) string { return Root + org.String() + "/" }
 
 // Log makes changes over an engine. It is safe for use by many goroutines.
 type Log struct {

@@ -18,24 +18,33 @@ import (
 // touches is moved here, a few records at a time, by changes like any other: in the organisation's queue, in one
 // transaction or by way of the journal. So a crash at any moment leaves each record in one of its two places, and the
 // next process goes on with what is left in the old ones. When there is nothing, the keyring says so.
+//
+// A record that does not open, or whose name nobody knows any more, stays where it is, and the move is not ended before
+// it is put right; all others are moved.
 
-// moveNames does that; without a move under way, nothing.
+// errNameless is a record of which only an index is left.
+var errNameless = errors.New("its name is not among those of the organisation's secrets")
+
+// moveNames does that; without a move under way, nothing. What it has passed by it tells with errs.Internal.
 func (s *rewriter) moveNames(ctx context.Context, names keyring.Names, report func(Progress)) error {
 	orgs, err := s.orgs(ctx)
 	if err != nil {
 		return err
 	}
-	at := Progress{AllOrgs: len(orgs)}
+	at := rewriting{Progress: Progress{AllOrgs: len(orgs)}}
 	for _, org := range orgs {
-		m := &mover{s: s, org: org, names: names, moved: func(n int) {
+		m := &mover{s: s, org: org, names: names, passes: at.passes, moved: func(n int) {
 			at.Records += n
-			report(at)
+			report(at.Progress)
 		}}
 		if err := m.run(ctx); err != nil {
 			return err
 		}
 		at.Orgs++
-		report(at)
+		report(at.Progress)
+	}
+	if at.Damaged > 0 {
+		return at.damage("all other records are where they belong, but %s, and are looked for where they were", "move")
 	}
 	if err := s.Ring.NamesMoved(ctx, names.Form); err != nil {
 		return kv.Coded(err)
@@ -51,7 +60,9 @@ type mover struct {
 	org   id.ID
 	names keyring.Names
 	moved func(records int)
-	known map[string]string // the names by their former index, where they had one
+	// passes takes note of a record that cannot be moved, and reports whether that is for good.
+	passes func(key string, err error) bool
+	known  map[string]string // the names by their former index, where they had one
 }
 
 func (m *mover) run(ctx context.Context) error {
@@ -99,16 +110,21 @@ func (m *mover) below(ctx context.Context, prefix string, isOurs func(records.Pl
 		}
 		for len(keys) > 0 {
 			n, err := m.some(ctx, keys)
-			if err != nil {
+			if err != nil && !m.passes(keys[0], err) {
 				return err
 			}
-			m.moved(n)
+			if err != nil {
+				n = 1
+			} else {
+				m.moved(n)
+			}
 			keys = keys[n:]
 		}
 	}
 }
 
-// some moves the first of the records, as many as one transaction takes but at least one, and tells how many.
+// some moves the first of the records, as many as one transaction takes but at least one, and tells how many. An error
+// is of the very first.
 func (m *mover) some(ctx context.Context, keys []string) (int, error) {
 	n := 0
 	err := m.s.store.Change(ctx, m.org, func(p *plan.Plan) error {
@@ -152,8 +168,7 @@ func (m *mover) plan(ctx context.Context, p *plan.Plan, key string) error {
 		var ok bool
 		if name, ok = m.known[was.Name]; !ok {
 			if !kind.IsVersion() {
-				return fail(errors.New("its name is not among those of the organisation's secrets; restore a backup, " +
-					"or set the secret anew"))
+				return fail(errNameless)
 			}
 			// What has neither value, metadata nor name any more is out of everybody's reach.
 			p.Write(key, nil)

@@ -52,7 +52,7 @@ const maxUnopened = 10
 
 // passes takes note of a record that does not open, and reports whether it was that.
 func (r *rewriting) passes(key string, err error) bool {
-	if !errors.Is(err, keyring.ErrOpen) && !errors.Is(err, keyring.ErrTerm) {
+	if !errors.Is(err, keyring.ErrOpen) && !errors.Is(err, keyring.ErrTerm) && !errors.Is(err, errNameless) {
 		return false
 	}
 	if r.Damaged++; len(r.Unopened) < maxUnopened {
@@ -61,19 +61,19 @@ func (r *rewriting) passes(key string, err error) bool {
 	return true
 }
 
-// damage is the error of a rewriting that has passed records by; nil where there was none.
-func (r *rewriting) damage() error {
-	if r.Damaged == 0 {
-		return nil
-	}
+// damage is the error of what has passed records by. Rest says what became of all others, and has a place for them.
+func (r *rewriting) damage(rest, what string) error {
 	names := make([]string, 0, len(r.Unopened))
 	for _, key := range r.Unopened {
 		names = append(names, fmt.Sprintf("%q", key))
 	}
-	return errs.New(errs.Internal, "all the rest is sealed anew, but %d records do not open, and the older keys are "+
-		"kept for them: %s%s; restore a backup from before they were damaged, or set or remove for good the secrets "+
-		"that they are of, and the rotation ends by itself",
-		r.Damaged, strings.Join(names, ", "), map[bool]string{true: " and others"}[r.Damaged > len(r.Unopened)])
+	more := ""
+	if r.Damaged > len(r.Unopened) {
+		more = " and others"
+	}
+	return errs.New(errs.Internal, rest+": %s%s; restore a backup from before they were damaged, or set or remove for "+
+		"good the secrets that they are of, and the %s ends by itself",
+		fmt.Sprintf("%d records do not open", r.Damaged), strings.Join(names, ", "), more, what)
 }
 
 // Store is what rewriting needs of the store over the records.
@@ -84,7 +84,8 @@ type Store interface {
 	AwaitChanges()
 	// Change has a change planned and made in the organisation's turn.
 	Change(ctx context.Context, org id.ID, plan func(*plan.Plan) error) error
-	// AllNames gives the names of the organisation's secrets, the deleted ones too, at one moment.
+	// AllNames gives the names of the organisation's secrets, the deleted ones too, at one moment, but for those that
+	// do not open.
 	AllNames(ctx context.Context, org id.ID) ([]string, error)
 }
 
@@ -111,14 +112,15 @@ func Secrets(ctx context.Context, from content.Reader, store Store, report func(
 	if err := s.store.Recover(ctx); err != nil {
 		return term, err
 	}
+	var passed error
 	if names.Moving {
-		if err := s.moveNames(ctx, names, report); err != nil {
-			return term, err
+		if passed = s.moveNames(ctx, names, report); passed != nil && !errs.Is(passed, errs.Internal) {
+			return term, passed
 		}
 	}
 	// What is moved is sealed anew, and nothing of a sealed form was written before its term.
 	if names.Form == term || len(s.Ring.Terms()) == 1 {
-		return term, nil
+		return term, passed
 	}
 	at, err := s.resume(ctx, term)
 	if err != nil {
@@ -142,7 +144,11 @@ func Secrets(ctx context.Context, from content.Reader, store Store, report func(
 	}
 	// Changes under way may have read records before those were sealed anew, and need the older terms to open them.
 	s.store.AwaitChanges()
-	return term, at.damage()
+	if at.Damaged > 0 {
+		passed = errors.Join(passed, at.damage("all the rest is sealed anew, but %s, and the older keys are kept for them",
+			"rotation"))
+	}
+	return term, passed
 }
 
 // resume gives where an earlier rewriting to the same term stopped, or the beginning.

@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/purge"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -53,7 +54,23 @@ func Secrets(ctx context.Context, from content.Reader, log *commitlog.Log,
 			}
 		}
 	}
-	return v.orgs, nil
+	return v.orgs, v.marks()
+}
+
+// marks looks at the marks of what is being purged.
+func (v *verifier) marks() error {
+	for after := ""; ; {
+		recs, err := v.KV.List(v.ctx, purge.Root, after, recordsPage)
+		if err != nil || len(recs) == 0 {
+			return kv.Coded(err)
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			if _, err := purge.OrgOf(rec.Key); err != nil {
+				v.wrong(rec.Key, "its key names no organisation")
+			}
+		}
+	}
 }
 
 type verifier struct {
@@ -66,6 +83,7 @@ type verifier struct {
 
 	// Of the organisation that is being looked at:
 	of      id.ID
+	purged  bool                     // it has ended, and what is still there nobody reads
 	listed  map[string]bool          // its list of names
 	indexes map[records.Place]string // the names, those of the deleted secrets too, by where their records may be
 }
@@ -94,6 +112,9 @@ func (v *verifier) record(root string, rec kv.Record) error {
 		if err := v.begin(org); err != nil {
 			return err
 		}
+	}
+	if v.purged {
+		return nil
 	}
 	if rec.Key == records.Head(org) {
 		if _, err := commitlog.ParseHead(rec); err != nil {
@@ -213,6 +234,10 @@ func (v *verifier) name(rec kv.Record, place records.Place, kind records.Kind) e
 // begin reads which names the organisation has.
 func (v *verifier) begin(org id.ID) error {
 	v.of, v.listed, v.indexes = org, map[string]bool{}, map[records.Place]string{}
+	var err error
+	if v.purged, err = v.has(purge.Key(org)); err != nil || v.purged {
+		return err
+	}
 	if !v.seen[org] {
 		v.orgs, v.seen[org] = append(v.orgs, org), true
 		if there, err := v.has(records.Head(org)); err != nil || !there {
