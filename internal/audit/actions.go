@@ -22,6 +22,7 @@ var Actions = []string{
 	"seal.change", "seal.read", "seal.rotate",
 	"secrets.apply", "secrets.copy", "secrets.delete", "secrets.deleted", "secrets.describe", "secrets.destroy",
 	"secrets.export", "secrets.info", "secrets.list", "secrets.remove", "secrets.restore", "secrets.use",
+	"sessions.end", "sessions.list",
 	"setup", "signin", "signout",
 	"token.capabilities", "token.create", "token.lookup", "token.renew", "token.revoke",
 	"users.create", "users.delete", "users.list", "users.operator", "users.password", "users.read", "users.update",

@@ -144,6 +144,7 @@ type Session struct {
 	UserID    id.ID     `json:"userID"`
 	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt"`
+	Address   string    `json:"address,omitempty"` // of the client that signed in
 }
 
 // Bucket is the record of a bucket. It holds no data; clients expect it.

@@ -165,7 +165,7 @@ func TestPreviewOfManyNames(t *testing.T) {
 	if at := strings.Index(p.body, "NAME_00901"); at < 0 || at > strings.Index(p.body, "NAME_00000") {
 		t.Error("what would be replaced does not come first")
 	}
-	if n := strings.Count(p.body, "NAME_"); n != 500 {
+	if n := strings.Count(p.body, `class="mono">NAME_`); n != 500 {
 		t.Errorf("%d names are shown, want 500", n)
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/docs"
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
@@ -27,6 +28,7 @@ import (
 	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/accounts"
+	"strongroom/internal/ui/handbook"
 	"strongroom/internal/ui/hour"
 	"strongroom/internal/ui/secrets"
 	"strongroom/internal/ui/system"
@@ -49,6 +51,7 @@ type Config struct {
 
 	Seals     system.Seals // nil: the store's page shows none
 	StoreName string       // "bolt" or "vault", as the store's metrics have it
+	Facts     [][2]string  // where the store keeps values, for operators: what it is, and its value
 	Version   string
 	MaxBody   int64            // bytes; 4 MiB where 0
 	Budget    *inflight.Budget // as the API's
@@ -78,11 +81,14 @@ func New(c Config) (*UI, error) {
 		c.Now = time.Now
 	}
 	u := &UI{hour: hour.New(c.Store, c.Gather, c.StoreName, c.Now)}
-	var err error
+	book, err := handbook.Routes(docs.Files)
+	if err != nil {
+		return nil, fmt.Errorf("ui: %w", err)
+	}
 	u.pages, err = visit.New(visit.Config{
 		Authn: c.Authn, Directory: c.Directory, Files: files, SignInAgain: accounts.SignInAgain,
 		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
-	}, c.tables(u.hour)...)
+	}, append(c.tables(u.hour), book)...)
 	if err != nil {
 		return nil, fmt.Errorf("ui: %w", err)
 	}
@@ -109,7 +115,7 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 		}),
 		system.Routes(system.Config{
 			Directory: c.Directory, Trail: log, Store: c.Store, StoreName: c.StoreName, Hour: h,
-			Seals: c.Seals, Now: c.Now,
+			Seals: c.Seals, Facts: c.Facts, Now: c.Now,
 		}),
 	}
 }

@@ -18,7 +18,7 @@ func (s *Service) Know(token string, p *access.Principal) {
 
 // OpenSession does what SignIn does once the password, of this hash, is right.
 func (s *Service) OpenSession(ctx context.Context, user id.ID, hash []byte) (string, error) {
-	return s.openSession(ctx, proof{user, hash})
+	return s.openSession(ctx, proof{user, hash}, "")
 }
 
 // Occupy takes every turn to hash, until release is called.

@@ -28,18 +28,18 @@ func (s *Service) SignIn(ctx context.Context, c *access.Caller, name, password s
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return "", err
 	}
-	token, err := s.openSession(ctx, proof)
+	token, err := s.openSession(ctx, proof, c.Address)
 	return token, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) openSession(ctx context.Context, proof proof) (string, error) {
+func (s *Service) openSession(ctx context.Context, proof proof, address string) (string, error) {
 	if err := s.trimSessions(ctx, proof.user, maxSessions-1); err != nil {
 		return "", err
 	}
 	token := NewToken()
 	h := identity.HashOf(token)
 	now := s.now().UTC()
-	n := identity.Session{UserID: proof.user, CreatedAt: now, ExpiresAt: now.Add(s.sessionLength)}
+	n := identity.Session{UserID: proof.user, CreatedAt: now, ExpiresAt: now.Add(s.sessionLength), Address: address}
 	err := record.Update(ctx, func() error {
 		u, ur, err := record.Load[identity.User](ctx, s.kv, record.Key("user", proof.user), ErrUnauthorized)
 		if err != nil {

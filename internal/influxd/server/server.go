@@ -297,7 +297,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
-			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
+			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, Facts: storeFacts(cfg), NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
 			MaxBody: cfg.MaxBodySize, Budget: budget, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {

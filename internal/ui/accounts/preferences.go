@@ -2,15 +2,20 @@ package accounts
 
 import (
 	"strongroom/internal/errs"
+	"strongroom/internal/identity/authn"
 	"strongroom/internal/ui/visit"
 )
 
 type preferences struct {
-	Theme string
+	Theme    string
+	Sessions []authn.OpenedSession
 }
 
 func (h *handlers) preferencesPage(v *visit.Visit) (visit.Answer, error) {
-	return visit.Answer{Page: "preferences.html", Title: "Preferences", Data: preferences{Theme: v.Theme()}}, nil
+	p := preferences{Theme: v.Theme()}
+	var err error
+	p.Sessions, err = h.Authn.Sessions(v.Context(), v.Caller, v.Caller.UserID, v.Session)
+	return visit.Answer{Page: "preferences.html", Title: "Preferences", Data: p}, err
 }
 
 func (h *handlers) savePreferences(v *visit.Visit) (visit.Answer, error) {

@@ -73,8 +73,9 @@ func Routes(c Config) visit.Table {
 		"GET /users/{user}/delete":    visit.SignedIn(h.deleteUserPage),
 		"POST /users/{user}/delete":   visit.SignedIn(h.deleteUser),
 
-		"GET /preferences":           visit.SignedIn(h.preferencesPage),
-		"POST /preferences":          visit.SignedIn(h.savePreferences),
-		"POST /preferences/password": visit.SignedIn(h.changePassword),
+		"POST /users/{user}/sessions": visit.SignedIn(h.endSession),
+		"GET /preferences":            visit.SignedIn(h.preferencesPage),
+		"POST /preferences":           visit.SignedIn(h.savePreferences),
+		"POST /preferences/password":  visit.SignedIn(h.changePassword),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
@@ -73,6 +74,7 @@ type userView struct {
 	MayStatus bool
 	MayDelete bool
 	Orgs      []identity.Org
+	Sessions  []authn.OpenedSession
 }
 
 // theUser is whom the path names.
@@ -90,6 +92,9 @@ func (h *handlers) showUser(v *visit.Visit, m identity.User, typed string) (visi
 	var err error
 	p.Orgs, err = h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{User: m.ID},
 		directory.Page{Limit: maxListed})
+	if err == nil && (p.Self || p.MayStatus) {
+		p.Sessions, err = h.Authn.Sessions(v.Context(), v.Caller, m.ID, v.Session)
+	}
 	return visit.Answer{Page: "user.html", Title: m.Name, Data: p}, err
 }
 
@@ -136,6 +141,22 @@ func (h *handlers) setPassword(v *visit.Visit) (visit.Answer, error) {
 	}
 	return visit.Answer{GoTo: "/users/" + m.ID.String(),
 		Note: "The password of " + m.Name + " is set, and all their sessions are ended."}, nil
+}
+
+// endSession ends one session of a user, who may be the reader.
+func (h *handlers) endSession(v *visit.Visit) (visit.Answer, error) {
+	who, err := v.PathID("user")
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	if err := h.Authn.EndSession(v.Context(), v.Caller, who, v.Field("session")); err != nil {
+		return visit.Answer{}, err
+	}
+	back := "/users/" + who.String()
+	if who == v.Caller.UserID {
+		back = "/preferences"
+	}
+	return visit.Answer{GoTo: back, Note: "The session is ended."}, nil
 }
 
 func (h *handlers) askDeleteUser(v *visit.Visit, m identity.User) (visit.Answer, error) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The charts' size in their own units; the style sheet scales them.
@@ -18,6 +19,7 @@ type Chart struct {
 	Summary string // what a screen reader says of it
 	Curves  []Curve
 	Ticks   []string // the labels of the lines across, from the upper edge to the lower, evenly spaced; "" for none
+	Times   []string // the labels of the axis below, from an hour before the last sample to it
 	Rows    []Row
 	Empty   bool
 }
@@ -39,6 +41,20 @@ type Row struct {
 type point struct {
 	value float64
 	ok    bool
+	at    time.Time // the end of its span
+}
+
+// times label the axis of the hour that ends with the last sample.
+func times(hour []sample) []string {
+	if len(hour) == 0 {
+		return nil
+	}
+	last := hour[len(hour)-1].at.UTC()
+	var all []string
+	for _, before := range []time.Duration{time.Hour, 30 * time.Minute, 0} {
+		all = append(all, last.Add(-before).Format("15:04 UTC"))
+	}
+	return all
 }
 
 // scale says how high a value stands: 0 at the lower edge, 1 at the upper.
@@ -107,12 +123,17 @@ func newCurve(name string, points []point, at scale) Curve {
 		}
 		open = false
 	}
+	const width = chartWidth / samplesKept
 	for i, p := range points {
-		if !p.ok {
+		// A span that nobody looked at, such as one in which the machine slept, is a gap.
+		if i > 0 && p.at.Sub(points[i-1].at) > 2*sampleEvery {
+			flush()
+		}
+		x := chartWidth - width*float64(points[len(points)-1].at.Sub(p.at))/float64(sampleEvery)
+		if !p.ok || x < width {
 			flush()
 			continue
 		}
-		x := chartWidth * float64(samplesKept-len(points)+i+1) / samplesKept
 		y := chartHeight - chartHeight*min(max(at(p.value), 0), 1)
 		if !open {
 			// A lone point would be a line of no length: it begins where its span does.

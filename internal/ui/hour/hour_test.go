@@ -50,7 +50,7 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestCurveIsBrokenWhereNothingWas(t *testing.T) {
-	c := newCurve("x", []point{{1, true}, {0, false}, {2, true}}, linear(2))
+	c := newCurve("x", spaced(sampleEvery, point{value: 1, ok: true}, point{}, point{value: 2, ok: true}), linear(2))
 	if strings.Count(c.Path, "M") != 2 || strings.Contains(c.Path, "NaN") {
 		t.Errorf("the path is %s", c.Path)
 	}
@@ -62,7 +62,7 @@ func TestCurveIsBrokenWhereNothingWas(t *testing.T) {
 }
 
 func TestScales(t *testing.T) {
-	at, ticks := logarithmic(words.Duration, []point{{0.0012, true}, {0, false}, {0, true}}, []point{{0.6, true}})
+	at, ticks := logarithmic(words.Duration, []point{{value: 0.0012, ok: true}, {}, {ok: true}}, []point{{value: 0.6, ok: true}})
 	if got := strings.Join(ticks, " "); got != "1.0 s 100 ms 10 ms 1.0 ms" {
 		t.Errorf("the labels are %s", got)
 	}
@@ -72,7 +72,7 @@ func TestScales(t *testing.T) {
 		}
 	}
 	// Nothing, and one value that is a power of ten, are not divided by zero.
-	for _, ps := range [][]point{nil, {{0.001, true}}} {
+	for _, ps := range [][]point{nil, {{value: 0.001, ok: true}}} {
 		if at, ticks := logarithmic(words.Duration, ps); len(ticks) != 2 || at(0.001) != at(0.001) {
 			t.Errorf("%v: %v", ps, ticks)
 		}
@@ -89,12 +89,37 @@ func TestScales(t *testing.T) {
 }
 
 func TestTokenChart(t *testing.T) {
-	hour := []sample{{token: point{}}, {token: point{3600, true}}, {token: point{3000, true}}}
+	hour := []sample{{token: point{}}, {token: point{value: 3600, ok: true}}, {token: point{value: 3000, ok: true}}}
 	c := tokenChart(hour)
 	if c.Empty || c.Ticks[0] != "1 hour" || c.Ticks[1] != "30 minutes" || strings.Count(c.Curves[0].Path, "M") != 1 {
 		t.Errorf("the chart is %+v", c)
 	}
 	if !tokenChart(hour[:1]).Empty {
 		t.Error("a token that does not end is drawn")
+	}
+}
+
+// spaced gives the points a time each.
+func spaced(apart time.Duration, points ...point) []point {
+	for i := range points {
+		points[i].at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(i) * apart)
+	}
+	return points
+}
+
+// TestAxisIsTheClock: a point stands where its time is, also where nobody looked for a while, and the axis has the hour.
+func TestAxisIsTheClock(t *testing.T) {
+	one := point{value: 1, ok: true}
+	c := newCurve("x", spaced(30*time.Minute, one, one), linear(1))
+	if !strings.Contains(c.Path, "L300.0 ") || !strings.Contains(c.Path, "L600.0 ") || strings.Count(c.Path, "M") != 2 {
+		t.Errorf("half an hour apart: %s", c.Path)
+	}
+	// What is older than an hour is not drawn before the axis.
+	if c = newCurve("x", spaced(2*time.Hour, one, one), linear(1)); strings.Contains(c.Path, "-") {
+		t.Errorf("two hours apart: %s", c.Path)
+	}
+	hour := []sample{{at: time.Date(2026, 3, 1, 12, 34, 56, 0, time.UTC)}}
+	if got := strings.Join(times(hour), " "); got != "11:34 UTC 12:04 UTC 12:34 UTC" {
+		t.Errorf("the axis has %s", got)
 	}
 }

@@ -120,7 +120,7 @@ func (s *Hour) take() {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == metricToken {
-				total.token = point{m.GetGauge().GetValue(), true}
+				total.token = point{m.GetGauge().GetValue(), true, time.Time{}}
 			}
 			if label(m, "store") != s.name {
 				continue

@@ -32,6 +32,9 @@ func (s *Hour) Summary() Summary {
 	if c := tokenChart(hour); !c.Empty {
 		sum.Charts = append(sum.Charts, c)
 	}
+	for i := range sum.Charts {
+		sum.Charts[i].Times = times(hour)
+	}
 	return sum
 }
 
@@ -51,9 +54,9 @@ func latencyChart(hour []sample) Chart {
 	var median, slow []point
 	for _, s := range hour {
 		m, ok := s.quantile(0.5)
-		median = append(median, point{m, ok})
+		median = append(median, point{m, ok, s.at})
 		p, ok := s.quantile(0.95)
-		slow = append(slow, point{p, ok})
+		slow = append(slow, point{p, ok, s.at})
 	}
 	at, ticks := logarithmic(func(s float64) string {
 		return strings.Replace(words.Duration(s), ".0 ", " ", 1)
@@ -79,8 +82,8 @@ func latencyChart(hour []sample) Chart {
 func callsChart(hour []sample) Chart {
 	var calls, failed []point
 	for _, s := range hour {
-		calls = append(calls, point{s.calls, true})
-		failed = append(failed, point{s.failed, true})
+		calls = append(calls, point{s.calls, true, s.at})
+		failed = append(failed, point{s.failed, true, s.at})
 	}
 	top := roundUp(max(2, highest(calls)))
 	c := Chart{Name: "Calls in ten seconds", Ticks: linearTicks(top, func(n float64) string {
@@ -103,7 +106,7 @@ var tokenEdges = []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute,
 func tokenChart(hour []sample) Chart {
 	var left []point
 	for _, s := range hour {
-		left = append(left, s.token)
+		left = append(left, point{s.token.value, s.token.ok, s.at})
 	}
 	most := highest(left)
 	top := roundUp(most)

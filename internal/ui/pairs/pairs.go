@@ -5,6 +5,7 @@ package pairs
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -81,9 +82,10 @@ func parseJSON(text []byte) ([]Pair, error) {
 // the line's end and loses the spaces around it. Nothing is expanded: $NAME stays as it is.
 func parseDotenv(text string) ([]Pair, error) {
 	var pairs []Pair
+	var wrong []string
 	seen := make(map[string]bool)
 	line := 1
-	for text != "" {
+	for text != "" && len(wrong) < mostWrong {
 		first, rest, _ := strings.Cut(text, "\n")
 		bare := strings.TrimSpace(first)
 		if bare == "" || strings.HasPrefix(bare, "#") {
@@ -92,7 +94,9 @@ func parseDotenv(text string) ([]Pair, error) {
 		}
 		name, _, ok := strings.Cut(first, "=")
 		if !ok {
-			return nil, fmt.Errorf("line %d has no = between a name and a value", line)
+			wrong = append(wrong, fmt.Sprintf("line %d has no = between a name and a value", line))
+			text, line = rest, line+1
+			continue
 		}
 		value := text[len(name)+1:]
 		if n, ok := strings.CutPrefix(strings.TrimSpace(name), "export "); ok {
@@ -100,22 +104,28 @@ func parseDotenv(text string) ([]Pair, error) {
 		}
 		name = strings.TrimSpace(name)
 		if name == "" {
-			return nil, fmt.Errorf("line %d has no name before the =", line)
-		}
-		if seen[name] {
-			return nil, fmt.Errorf("line %d: %q comes a second time", line, errs.Clip(name))
+			wrong = append(wrong, fmt.Sprintf("line %d has no name before the =", line))
+		} else if seen[name] {
+			wrong = append(wrong, fmt.Sprintf("line %d: %q comes a second time", line, errs.Clip(name)))
 		}
 		seen[name] = true
 		v, after, err := dotenvValue(value)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: the value of %q %w", line, errs.Clip(name), err)
+			wrong = append(wrong, fmt.Sprintf("line %d: the value of %q %s", line, errs.Clip(name), err))
+			after = rest // where it ends is not known
 		}
 		pairs = append(pairs, Pair{name, []byte(v)})
 		line += strings.Count(text[:len(text)-len(after)], "\n")
 		text = after
 	}
+	if len(wrong) > 0 {
+		return nil, errors.New(strings.Join(wrong, "; "))
+	}
 	return pairs, nil
 }
+
+// mostWrong bounds the mistakes that are told at once.
+const mostWrong = 20
 
 // dotenvValue reads one value and gives what follows its line.
 func dotenvValue(s string) (value, after string, err error) {

@@ -1,7 +1,10 @@
 package secrets
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
@@ -19,6 +22,8 @@ type importForm struct {
 	Replace int
 	More    int  // rows that are not shown
 	Keep    bool // what is there already stays
+	Prefix  string
+	Offered string // the names of Rows, as JSON: those that are offered and not taken are left out
 }
 
 // importShown bounds the rows of the preview: those that are there already come first, for they are what one looks for.
@@ -42,7 +47,7 @@ func (h *handlers) importPage(v *visit.Visit) (visit.Answer, error) {
 
 // importSecrets shows what the text would bring, or brings it.
 func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
-	form := importForm{Keep: v.Field("existing") == "keep"}
+	form := importForm{Keep: v.Field("existing") == "keep", Prefix: v.Field("prefix")}
 	page := func() visit.Answer { return visit.Answer{Page: "import.html", Title: "Import secrets", Data: form} }
 	text, _, err := formValue(v)
 	if err != nil {
@@ -55,11 +60,12 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	if len(found) == 0 {
 		return page(), errs.New(errs.Invalid, "there is no name with a value in this text; nothing was imported")
 	}
-	for _, p := range found {
-		if len(p.Value) == 0 {
-			return page(), errs.New(errs.EmptyValue,
-				"%q has an empty value; give it one, or leave it out. Nothing was imported", errs.Clip(p.Name))
-		}
+	found, err = leftIn(v, found, form.Prefix)
+	if err == nil {
+		err = h.checkAll(found)
+	}
+	if err != nil {
+		return page(), err
 	}
 	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
 	if err != nil {
@@ -91,7 +97,13 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 		})
 		form.More = max(0, len(form.Rows)-importShown)
 		form.Rows = form.Rows[:len(form.Rows)-form.More]
-		return page(), nil
+		names := make([]string, len(form.Rows))
+		for i, r := range form.Rows {
+			names[i] = r.Name
+		}
+		offered, err := json.Marshal(names)
+		form.Offered = string(offered)
+		return page(), err
 	}
 	if _, err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: set}); err != nil {
 		return page(), err
@@ -103,3 +115,51 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	}
 	return visit.Answer{GoTo: v.At("/secrets"), Note: note}, nil
 }
+
+// leftIn are the pairs under their new names, without those that the preview offered and the reader did not take.
+func leftIn(v *visit.Visit, found []pairs.Pair, prefix string) ([]pairs.Pair, error) {
+	left := make(map[string]bool)
+	if list := v.PostFormValue("offered"); list != "" && v.Field("do") == "import" {
+		var offered []string
+		if err := json.Unmarshal([]byte(list), &offered); err != nil {
+			return nil, errs.Wrap(err, errs.Invalid, "the names could not be read; load the page again and repeat")
+		}
+		for _, name := range offered {
+			left[name] = true
+		}
+		for _, name := range v.PostForm["take"] {
+			delete(left, name)
+		}
+	}
+	for i := range found {
+		found[i].Name = prefix + found[i].Name
+	}
+	found = slices.DeleteFunc(found, func(p pairs.Pair) bool { return left[p.Name] })
+	if len(found) == 0 {
+		return nil, errs.New(errs.Invalid, "choose at least one name; nothing was imported")
+	}
+	return found, nil
+}
+
+// checkAll tells all that is wrong with the pairs at once.
+func (h *handlers) checkAll(found []pairs.Pair) error {
+	var wrong []string
+	for _, p := range found {
+		if len(p.Value) == 0 {
+			wrong = append(wrong, fmt.Sprintf("%q has an empty value; give it one, or leave it out", errs.Clip(p.Name)))
+		} else if err := h.Secrets.Valid(p.Name, secret.NewValue(p.Value)); err != nil {
+			wrong = append(wrong, errs.Message(err))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	more := ""
+	if n := len(wrong) - mostWrong; n > 0 {
+		wrong, more = wrong[:mostWrong], " and "+words.Number(n)+" more."
+	}
+	return errs.New(errs.Invalid, "%s. Nothing was imported.%s", strings.Join(wrong, "; "), more)
+}
+
+// mostWrong bounds the mistakes that are told at once.
+const mostWrong = 20

@@ -41,6 +41,8 @@ func Routes(c Config) visit.Table {
 		"GET /orgs/{org}/secrets":         visit.SignedIn(h.secretsPage),
 		"GET /orgs/{org}/secrets/names":   visit.SignedIn(h.namesList),
 		"GET /orgs/{org}/secrets/dates":   visit.SignedIn(h.datesList),
+		"GET /orgs/{org}/secrets/export":  visit.SignedIn(h.exportNames),
+		"GET /orgs/{org}/compare":         visit.SignedIn(h.comparePage),
 		"GET /orgs/{org}/secrets/new":     visit.SignedIn(h.newSecretPage),
 		"POST /orgs/{org}/secrets/new":    visit.SignedIn(h.createSecret),
 		"GET /orgs/{org}/secrets/import":  visit.SignedIn(h.importPage),

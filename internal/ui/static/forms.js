@@ -199,9 +199,9 @@ for (const button of $$('[data-generate]')) {
   });
 }
 
-// Ctrl and Enter send a form from a field of several lines, in which Enter begins a new one.
+// Ctrl and Enter send a form from each of its fields: in one of several lines, Enter begins a new one.
 document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.matches('form textarea')) return;
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.matches('form :is(textarea, input, select)')) return;
   event.preventDefault();
   event.target.form.requestSubmit($('.button:not(.quiet):not([type=button])', event.target.form));
 });
@@ -241,7 +241,7 @@ window.addEventListener('pagehide', () => {
 
 // The fields of a draft: never a value, a password or a file. What a description was when it was begun belongs to it, so that
 // it does not overwrite unknowingly what others wrote since.
-const kept = (form) => $$('input, select, textarea', form).filter((f) => f.name === 'seen' || (f.name && f.name !== 'value' && !['password', 'file', 'hidden', 'submit'].includes(f.type)));
+const kept = (form) => $$('input, select, textarea', form).filter((f) => f.name === 'seen' || (f.name && f.name !== 'take' && f.name !== 'value' && !['password', 'file', 'hidden', 'submit'].includes(f.type)));
 const ticked = (field) => field.type === 'checkbox' || field.type === 'radio';
 const typed = (form) => kept(form).map((f) => (ticked(f) ? f.checked : f.value));
 function fill(form, what) {
@@ -279,5 +279,5 @@ for (const form of $$('form[data-keep]')) {
 
 // A preview is of what was looked at, and of nothing that was typed or chosen since.
 for (const button of $$('[data-into]')) {
-  for (const name of ['input', 'change', 'drop']) button.form.addEventListener(name, () => $(button.dataset.into).replaceChildren());
+  for (const name of ['input', 'change', 'drop']) button.form.addEventListener(name, (event) => { if (!event.target.closest(button.dataset.into)) $(button.dataset.into).replaceChildren(); });
 }

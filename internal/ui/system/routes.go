@@ -20,14 +20,15 @@ type Seals interface {
 	Rotate(ctx context.Context, c *access.Caller) (rotation.Status, error)
 }
 
-// Config is what the pages show. All but Seals and StoreName must be set.
+// Config is what the pages show. All but Seals, Facts and StoreName must be set.
 type Config struct {
 	Directory *directory.Service // for the names of users and organisations on record
 	Trail     *trail.Reader
 	Store     secret.Store // for what it tells of itself
 	StoreName string       // "bolt" or "vault", as the configuration has it
 	Hour      *hour.Hour
-	Seals     Seals // nil: the store's page shows none
+	Facts     [][2]string // where the store keeps values, for operators
+	Seals     Seals       // nil: the store's page shows none
 	Now       func() time.Time
 }
 

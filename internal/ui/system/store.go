@@ -20,6 +20,7 @@ type storeView struct {
 	Next       string // what to do about it
 	Checked    time.Time
 	Hour       hour.Summary
+	Facts      [][2]string      // for operators
 	Details    []detail         // what the store tells of itself
 	Seal       *rotation.Status // nil where it is not shown
 	SealName   string
@@ -61,6 +62,9 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 	}
 	for _, d := range h.Store.About(0).Details {
 		p.Details = append(p.Details, detail{d, words.Detail(d.Name)})
+	}
+	if v.Operator() {
+		p.Facts = h.Facts
 	}
 	p.Hour = h.Hour.Summary()
 	if h.Seals != nil && v.Operator() {

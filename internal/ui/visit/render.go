@@ -227,7 +227,7 @@ func below(page []byte, base string) []byte {
 	if base == "" {
 		return page
 	}
-	for _, attribute := range []string{"href", "action", "formaction", "src", "data-base"} {
+	for _, attribute := range []string{"href", "action", "formaction", "src", "data-base", "data-at"} {
 		begins := " " + attribute + `="`
 		page = bytes.ReplaceAll(page, []byte(begins+"/"), []byte(begins+base+"/"))
 	}
@@ -245,6 +245,10 @@ func section(page, path string) string {
 	}
 	switch first {
 	case "delete":
+		return "org"
+	case "doc":
+		return "docs"
+	case "compare":
 		return "org"
 	case "due":
 		return "orgs"

@@ -11,6 +11,7 @@ var past = map[string]string{
 	"token.capabilities": "asked what its token may do", "token.create": "made a token by its own",
 	"token.lookup": "looked at its own token", "token.renew": "renewed its own token",
 	"token.revoke": "revoked its own token", "authenticate": "came with a token or session that is no good",
+	"sessions.list": "listed sessions", "sessions.end": "ended a session",
 	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
 	"authorizations.create": "created a token", "authorizations.delete": "revoked a token",
 	"authorizations.update": "changed a token", "authorizations.list": "listed tokens",

@@ -1,0 +1,121 @@
+package secrets
+
+import (
+	"bytes"
+	"encoding/csv"
+	"slices"
+	"strings"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/id"
+	"strongroom/internal/ui/listing"
+	"strongroom/internal/ui/visit"
+)
+
+// comparison is which names two organisations do not have in common.
+type comparison struct {
+	Orgs   []Org // to compare with
+	With   Org
+	Both   int
+	Here   missing // there, and not here
+	There  missing // here, and not there
+	Chosen bool
+}
+
+type missing struct {
+	Names []string
+	More  int
+}
+
+// comparedShown bounds the names of each list.
+const comparedShown = 500
+
+func (m *missing) cut() {
+	slices.SortFunc(m.Names, listing.Natural)
+	m.More = max(0, len(m.Names)-comparedShown)
+	m.Names = m.Names[:len(m.Names)-m.More]
+}
+
+func (h *handlers) comparePage(v *visit.Visit) (visit.Answer, error) {
+	page := visit.Answer{Page: "compare.html", Title: "Compare"}
+	orgs, err := h.Orgs(v.Context(), v.Caller)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	c := comparison{Orgs: slices.DeleteFunc(orgs, func(o Org) bool {
+		return o.ID == v.Org || !v.Caller.MaySome(access.Read, o.ID)
+	})}
+	if with := v.URL.Query().Get("with"); with != "" {
+		c.With.ID, err = id.Parse(with)
+		if err == nil {
+			err = h.compare(v, &c)
+		}
+	}
+	page.Data = c
+	return page, err
+}
+
+func (h *handlers) compare(v *visit.Visit, c *comparison) error {
+	here, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
+	if err != nil {
+		return err
+	}
+	there, err := h.Secrets.Keys(v.Context(), v.Caller, c.With.ID)
+	if err != nil {
+		return err
+	}
+	for _, o := range c.Orgs {
+		if o.ID == c.With.ID {
+			c.With = o
+		}
+	}
+	c.Chosen = true
+	for _, k := range there {
+		if _, is := slices.BinarySearch(here, k); is {
+			c.Both++
+		} else {
+			c.Here.Names = append(c.Here.Names, k)
+		}
+	}
+	for _, k := range here {
+		if _, is := slices.BinarySearch(there, k); !is {
+			c.There.Names = append(c.There.Names, k)
+		}
+	}
+	c.Here.cut()
+	c.There.cut()
+	return nil
+}
+
+// exportNames gives the names with what is known of each, as a table, and no value.
+func (h *handlers) exportNames(v *visit.Visit) (visit.Answer, error) {
+	rows, err := h.rows(v)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	table := [][]string{{"name", "updated", "by", "last used", "replace by"}}
+	for _, r := range rows {
+		table = append(table, []string{harmless(r.Name), timeOf(r.Updated), harmless(r.By), timeOf(r.Used),
+			timeOf(r.Due)})
+	}
+	err = w.WriteAll(table)
+	return visit.Answer{File: &visit.File{Name: "names.csv", Type: "text/csv; charset=utf-8", Body: b.Bytes()}}, err
+}
+
+func timeOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// harmless keeps a spreadsheet from taking a text for a formula, which names of secrets could be.
+func harmless(s string) string {
+	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}
