@@ -134,7 +134,7 @@ $(INFLUXDB_SOURCE)/go.mod:
 # JavaScript client, Chromium for the web page, systemd for the unit, Python for its client of Vault.
 .PHONY: test-deps
 test-deps:
-	@missing=(); for pair in gcc:gcc curl:curl git:git node:nodejs npm:npm chromium:chromium systemd-analyze:systemd adduser:adduser; do \
+	@missing=(); for pair in gcc:gcc curl:curl git:git node:nodejs npm:npm chromium:chromium systemd-analyze:systemd adduser:adduser openssl:openssl; do \
 		command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
 	done; \
 	/usr/bin/python3 -c 'import hvac' 2>/dev/null || missing+=(python3-hvac); \

@@ -1,4 +1,4 @@
-// Package walkthrough runs the README's walk-through, every line of it, with the real programs, curl and a real Vault.
+// Package walkthrough types what pages tell a person to type, every line of it, with the real programs, curl and a real Vault.
 package walkthrough
 
 import (
@@ -21,7 +21,7 @@ import (
 
 const root = "../.."
 
-// block is one fenced block of the README: "sh" is typed in, "sh run" and "sh vault" start the server.
+// block is one fenced block of a page: "sh" is typed in, "sh run" and "sh vault" start the server.
 type block struct {
 	kind string
 	cmds []command
@@ -34,17 +34,30 @@ type command struct {
 	want []string
 }
 
-func readBlocks(t *testing.T) []block {
+var heredoc = regexp.MustCompile(`<<'?([A-Z]+)'?$`)
+
+func readBlocks(t *testing.T, page string) []block {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(root, "README.md"))
+	b, err := os.ReadFile(filepath.Join(root, page))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var blocks []block
 	for _, m := range regexp.MustCompile("(?ms)^```sh( \\w+)?\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {
 		blk := block{kind: strings.TrimSpace(m[1])}
+		within := "" // what ends the text that a command takes from the lines below it
 		for line := range strings.Lines(m[2]) {
 			line = strings.TrimSuffix(line, "\n")
+			if within != "" {
+				blk.cmds[len(blk.cmds)-1].line += "\n" + line
+				if line == within {
+					within = ""
+				}
+				continue
+			}
+			if here := heredoc.FindStringSubmatch(line); here != nil {
+				within = here[1]
+			}
 			if out, ok := strings.CutPrefix(line, "# "); ok {
 				last := &blk.cmds[len(blk.cmds)-1]
 				last.want = append(last.want, out)
@@ -57,10 +70,18 @@ func readBlocks(t *testing.T) []block {
 	return blocks
 }
 
-func TestREADME(t *testing.T) {
-	blocks := readBlocks(t)
-	if len(blocks) < 6 {
-		t.Fatalf("the README has %d blocks to run; the walk-through has more", len(blocks))
+// TestREADME walks through the README: the embedded store, then Vault.
+func TestREADME(t *testing.T) { walkThrough(t, "README.md", 6) }
+
+// TestProduction goes from nothing to a service with TLS and Vault, and back from a lost disk.
+func TestProduction(t *testing.T) { walkThrough(t, "docs/production.md", 10) }
+
+// walkThrough types all blocks of a page that has at least so many.
+func walkThrough(t *testing.T, page string, least int) {
+	t.Helper()
+	blocks := readBlocks(t, page)
+	if len(blocks) < least {
+		t.Fatalf("%s has %d blocks to run; the walk-through has more", page, len(blocks))
 	}
 	v := vaulttest.Start(t)
 	home := t.TempDir()
@@ -68,8 +89,8 @@ func TestREADME(t *testing.T) {
 	w := &walk{t: t, home: home, fix: strings.NewReplacer(
 		"localhost:9999", "localhost:"+port, "VAULT_ADDR='http://127.0.0.1:8200'", "VAULT_ADDR='"+v.Address+"'",
 		"VAULT_TOKEN='…'", "VAULT_TOKEN='"+v.RootToken+"'",
-	), env: append(goCaches(t), "HOME="+home, "INFLUXD_HTTP_BIND_ADDRESS=127.0.0.1:"+port,
-		"INFLUX_HOST=http://localhost:"+port)}
+	), env: append(goCaches(t), "HOME="+home, "PATH="+vaultCommand(t)+":"+os.Getenv("PATH"),
+		"INFLUXD_HTTP_BIND_ADDRESS=127.0.0.1:"+port, "INFLUX_HOST=http://localhost:"+port)}
 	w.startShell()
 	for _, blk := range blocks {
 		switch blk.kind {
@@ -80,10 +101,20 @@ func TestREADME(t *testing.T) {
 		case "run", "vault":
 			w.startServer(blk)
 		default:
-			t.Fatalf("the README has a block of unknown kind %q", blk.kind)
+			t.Fatalf("%s has a block of unknown kind %q", page, blk.kind)
 		}
 	}
 	w.stopServer()
+}
+
+// vaultCommand is a folder that has the vault command.
+func vaultCommand(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("STRONGROOM_TEST_VAULT_COMMAND")
+	if path == "" {
+		t.Fatal("set STRONGROOM_TEST_VAULT_COMMAND to the vault command (make test-modules builds it: .cache/bin/vault)")
+	}
+	return filepath.Dir(path)
 }
 
 // goCaches is the environment with Go's caches where they are, although HOME will be another: make run need not fetch
