@@ -1,12 +1,17 @@
 package auditlog
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"time"
 
 	"strongroom/internal/audit/chain"
+	"strongroom/internal/audit/lines"
 )
 
 // Marks is where the mark is kept, which is not with the log.
@@ -58,8 +63,42 @@ func (l *Log) compare(ctx context.Context) error {
 		l.lose(fmt.Sprintf("line %d of the audit log is not the one that the server wrote", last))
 	default:
 		l.compareLine(m, h)
+		l.compareAge(m)
 	}
 	return nil
+}
+
+// maxBeyond is how much of what stands behind the mark is looked at, in bytes.
+const maxBeyond = 4 << 20
+
+// compareAge says once, at a start, that the data were put back from a copy.
+func (l *Log) compareAge(m chain.Mark) {
+	f, err := os.Open(l.path)
+	if err != nil {
+		return // as in compareLine
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return
+	}
+	from, err := chain.Seek(f, info.Size(), m.Seq+1)
+	if err != nil {
+		return
+	}
+	var beyond chain.Beyond
+	from = max(0, from-lines.Block) // as near as Seek comes
+	text := bufio.NewReader(io.NewSectionReader(f, from, maxBeyond))
+	for !beyond.Older {
+		row, err := text.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		if line, err := chain.ParseLine(bytes.TrimSuffix(row, []byte("\n"))); err == nil && line.Seq > m.Seq {
+			beyond.Next(line)
+		}
+	}
+	l.logger.Warn(fmt.Sprintf(chain.OlderAdvice, beyond.From, beyond.Since.UTC().Format(time.DateTime)))
 }
 
 // compareLine looks for the mark's line in the file.

@@ -186,3 +186,45 @@ func TestMarksCannotBeMade(t *testing.T) {
 		t.Errorf("a mark that was altered: %s", said)
 	}
 }
+
+// TestDataOlderThanTheLog puts back what the data knew of the log before: a start and a check say so, once, and neither
+// does after a crash.
+func TestDataOlderThanTheLog(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		end   func(l *Log, m *marks, before []byte) []byte // what the data know then
+		older bool
+	}{
+		{"as it ended", func(l *Log, m *marks, _ []byte) []byte { l.Close(); return m.b }, false},
+		{"put back", func(l *Log, _ *marks, before []byte) []byte { l.Close(); return before }, true},
+		{"a crash", func(_ *Log, _ *marks, before []byte) []byte { return before }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.log")
+			m := &marks{}
+			l, _ := marked(t, m, "file:"+path)
+			l.Close()
+			before := bytes.Clone(m.b)
+			l, said := marked(t, m, "file:"+path)
+			if strings.Contains(said.String(), "older") {
+				t.Errorf("a start in order: %s", said)
+			}
+			record(t, l, applied(1))
+			m.b = tt.end(l, m, before)
+			var told strings.Builder
+			if err := verify.Files(t.Context(), []string{path}, testKey, m.expect(t), &told); err != nil {
+				t.Error(err)
+			}
+			if strings.Contains(told.String(), "the data are older than the audit log") != tt.older {
+				t.Errorf("verify says:\n%s", &told)
+			}
+			if tt.name == "a crash" {
+				return // the first one has the file still
+			}
+			if _, said = marked(t, m, "file:"+path); strings.Contains(said.String(),
+				"the data are older than the audit log") != tt.older {
+				t.Errorf("the start says:\n%s", said)
+			}
+		})
+	}
+}

@@ -34,22 +34,24 @@ const (
 	Beginning  Kind = "beginning"    // the oldest files are not there
 	CutOff     Kind = "cut off"      // the last lines are not there
 
-	Torn      Kind = "torn"      // a crash cut a line off, as the next one says, or it is at the end
-	Unclean   Kind = "unclean"   // the server went on without having ended in order
-	Continues Kind = "continues" // the first line goes on from an older file
+	Torn      Kind = "torn"       // a crash cut a line off, as the next one says, or it is at the end
+	Unclean   Kind = "unclean"    // the server went on without having ended in order
+	OlderData Kind = "older data" // the data that the log is held against are older than it
+	Continues Kind = "continues"  // the first line goes on from an older file
 )
 
 // Problem reports whether the kind means that the log is not whole.
-func (k Kind) Problem() bool { return k != Torn && k != Unclean && k != Continues }
+func (k Kind) Problem() bool { return k != Torn && k != Unclean && k != Continues && k != OlderData }
 
 // Finding is one thing that Sources found.
 type Finding struct {
 	Kind    Kind
 	File    string
-	Line    int    // in the file, from 1
-	Seq, To uint64 // the lines of the log that it is about, where they are known
-	Bytes   int64  // of a Torn line or Foreign text
-	Hash    string // that the first line of a log goes on from, in Continues
+	Line    int       // in the file, from 1
+	Seq, To uint64    // the lines of the log that it is about, where they are known
+	Since   time.Time // of the first line that OlderData know nothing of
+	Bytes   int64     // of a Torn line or Foreign text
+	Hash    string    // that the first line of a log goes on from, in Continues
 }
 
 func (f Finding) String() string {
@@ -75,6 +77,8 @@ func (f Finding) String() string {
 	case Torn:
 		return fmt.Sprintf("%d bytes of a line that was never finished: a crash, a full disk, or a line that is just "+
 			"being written", f.Bytes)
+	case OlderData:
+		return fmt.Sprintf(chain.OlderAdvice, f.Seq, f.Since.UTC().Format(time.DateTime))
 	case Unclean:
 		return fmt.Sprintf("before %s the server ended without closing the log: a crash, a kill, or the last lines "+
 			"were cut off", lines)

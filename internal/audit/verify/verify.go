@@ -46,6 +46,10 @@ func Sources(ctx context.Context, key []byte, x Expect, sources ...Source) (Repo
 		v.report.Problems, v.report.Dropped = 1, 0
 	}
 	v.atMark()
+	if v.beyond.Older {
+		v.report.Findings = append(v.report.Findings, Finding{Kind: OlderData, File: v.file, Line: v.row,
+			Seq: v.beyond.From, To: v.report.Last, Since: v.beyond.Since})
+	}
 	if v.started {
 		v.report.Hash = v.prev.String()
 	}
@@ -57,6 +61,7 @@ type verifier struct {
 	*chain.Chain
 	Expect
 	report  Report
+	beyond  chain.Beyond
 	checked int // lines whose hash could be compared
 
 	file string
@@ -175,6 +180,9 @@ func (v *verifier) line(l chain.Line) {
 	v.Next(&v.would, &v.prev, l.Body)
 	v.seq, v.prev, v.closed = l.Seq, l.Hash, head.action == audit.ActionClose
 	v.report.Last = l.Seq
+	if v.Mark != nil && l.Seq > v.Mark.Seq {
+		v.beyond.Next(l)
+	}
 	if m := v.Mark; m != nil && m.Seq == l.Seq && m.Hash != l.Hash.String() {
 		v.find(Finding{Kind: Altered, Seq: l.Seq, To: l.Seq})
 	}
