@@ -95,6 +95,9 @@ func influxdPath(b *testing.B) string {
 // update, or the server to ask.
 const bareEnv = "STRONGROOM_BENCH_BARE"
 
+// bareUnchanged makes it one that says that nothing has changed, and nothing else.
+const bareUnchanged = "unchanged"
+
 // bareList starts a handler that does nothing but write a list of so many bytes, on the same net/http.
 func bareList(b *testing.B, size int) *server { return bare(b, strconv.Itoa(size)) }
 
@@ -134,6 +137,12 @@ func serveBare(what string) error {
 func bareHandler(what string) (http.HandlerFunc, error) {
 	if strings.HasPrefix(what, "http://") {
 		return func(w http.ResponseWriter, r *http.Request) { pass(w, r, what) }, nil
+	}
+	if what == bareUnchanged {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("ETag", `"a tag of the usual"`)
+			w.WriteHeader(http.StatusNotModified)
+		}, nil
 	}
 	size, err := strconv.Atoi(what)
 	if err != nil {
