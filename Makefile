@@ -187,6 +187,11 @@ backups: ## 500 backups under large changes, rotation and seal changes, each res
 attack: ## every attack on a running server, a second or two each, and a table of what came of it; a part of test-unit too
 	$(TEST) -timeout 5m -count 1 -run '^TestAttack$$' -v ./internal/influxd
 
+.PHONY: upgrade-test
+upgrade-test: ## start, check, back up and restore the data of each format that there has been; a part of test-unit too
+	$(TEST) -timeout 5m -count 1 -run '^TestFrozen$$' ./internal/secret/embedded
+	$(TEST) -timeout 5m -count 1 -run '^TestUpgrade' ./internal/influxd
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (60s) each
 	@found=0; for p in $$(go list ./...); do \

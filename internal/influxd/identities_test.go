@@ -1,14 +1,11 @@
 package influxd
 
 import (
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,19 +24,7 @@ const (
 // frozenIdentities are data of an influxd that kept the records of users and tokens in clear.
 func frozenIdentities(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	key := readFile(t, "testdata/identities-v1/seal.key")
-	must(t, os.WriteFile(filepath.Join(dir, "seal.key"), key, 0o600))
-	packed, err := os.Open("testdata/identities-v1/influxd.bolt.gz")
-	must(t, err)
-	defer packed.Close()
-	in, err := gzip.NewReader(packed)
-	must(t, err)
-	out, err := os.OpenFile(filepath.Join(dir, "influxd.bolt"), os.O_CREATE|os.O_WRONLY, 0o600)
-	must(t, err)
-	_, err = io.Copy(out, in)
-	must(t, errors.Join(err, out.Close()))
-	return dir
+	return unpackFrozen(t, "testdata/identities-v1")
 }
 
 // TestUpgradeSealsIdentities starts on data whose records of users and tokens are in clear. They are sealed, once, on
