@@ -122,7 +122,7 @@ func (k *Keyring) StoreID() string {
 	return k.content.StoreID
 }
 
-// Term is the term that seals now.
+// Term is the term that seals now; 0 after Close.
 func (k *Keyring) Term() uint32 {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

@@ -277,7 +277,7 @@ func (k *Keyring) Close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.content.wipe()
-	k.content.Terms, k.content.Secret = nil, nil
+	k.content.Terms, k.content.Secret, k.content.Current = nil, nil, 0
 	clear(k.ready)
 }
 

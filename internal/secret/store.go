@@ -126,6 +126,17 @@ type Snapshot struct {
 	Version int64
 	Changed time.Time
 	Secrets map[string]Secret
+	// Sorted are the names of Secrets in order, where the store has them so, and may be in use elsewhere: nobody may
+	// change the list. Names is for reading it.
+	Sorted []string
+}
+
+// Names gives the names of the secrets in order. Nobody may change the list.
+func (s Snapshot) Names() []string {
+	if s.Sorted != nil && len(s.Sorted) == len(s.Secrets) {
+		return s.Sorted
+	}
+	return slices.Sorted(maps.Keys(s.Secrets))
 }
 
 // Secret is a secret that is there.

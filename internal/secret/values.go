@@ -3,7 +3,6 @@ package secret
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"strongroom/internal/access"
@@ -76,7 +75,7 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 	if known(snap) {
 		return snap, nil
 	}
-	act.Keys = slices.Sorted(maps.Keys(snap.Secrets))
+	act.Keys = snap.Names()
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return Snapshot{}, err
 	}

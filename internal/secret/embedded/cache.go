@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"crypto/cipher"
 	"strings"
 	"sync"
 
@@ -16,12 +17,17 @@ const maxCached = 32 << 20
 type cache struct {
 	mu    sync.RWMutex
 	lists *bounded.Map[id.ID, cached]
+	box   cipher.AEAD // of the values
 }
 
 type cached struct {
 	rev   int64
 	keys  []string
 	known []presentVersion // of each of the names; nil where it was not read yet
+	// sealed has the value of each of the names, in one piece, as the keys of the term in the names' form are; nil where
+	// they were not read yet.
+	sealed []byte
+	of     sealedOf
 }
 
 // presentVersion is what the metadata tell of a secret's present version. It costs as much to open and to read as the value.
@@ -30,7 +36,9 @@ type presentVersion struct {
 	created, updated int64 // Unix ms
 }
 
-func newCache(limit int) cache { return cache{lists: bounded.New[id.ID, cached](limit, nil)} }
+func newCache(limit int) cache {
+	return cache{lists: bounded.New[id.ID, cached](limit, nil), box: newBox()}
+}
 
 // get gives the list of that very revision.
 func (c *cache) get(org id.ID, rev int64) ([]string, bool) {
@@ -61,7 +69,7 @@ func (c *cache) putVersions(org id.ID, rev int64, known []presentVersion) {
 }
 
 func (l cached) size() int {
-	size := 128 + 24*len(l.known) // the entry itself, about
+	size := 160 + 24*len(l.known) + cap(l.sealed) // the entry itself, about
 	for _, k := range l.keys {
 		size += len(k) + 16 // and a string's header
 	}

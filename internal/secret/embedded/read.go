@@ -97,7 +97,15 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		return snap, nil
 	}
 	keys, all := q.Keys, len(q.Keys)
+	still := m.at.pending == nil && !m.names.Moving
+	of := m.s.sealedOf(m.names)
 	if keys == nil {
+		if still {
+			var ok bool
+			if snap.Sorted, snap.Secrets, ok = m.s.lists.values(m.org, m.at.rev, of, q); ok {
+				return snap, nil
+			}
+		}
 		listed, err := m.s.keysAt(ctx, m.org, m.at)
 		if err != nil {
 			return snap, err
@@ -115,7 +123,6 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		all = len(listed)
 	}
 	find, listed, known := m.s.from.Find, []string(nil), []presentVersion(nil)
-	still := m.at.pending == nil && !m.names.Moving
 	if q.Versions && still {
 		listed, known = m.s.lists.versions(m.org, m.at.rev)
 	}
@@ -155,6 +162,12 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	}
 	if still && q.Versions && known == nil && len(listed) > 0 && len(snap.Secrets) == len(listed) {
 		m.s.lists.putVersions(m.org, m.at.rev, presentVersions(listed, snap.Secrets))
+	}
+	if q.Keys == nil {
+		snap.Sorted = keys
+		if still && len(snap.Secrets) == all && all >= manyKeys && of == m.s.sealedOf(m.names) {
+			m.s.lists.keep(m.org, m.at.rev, of, snap.Secrets)
+		}
 	}
 	return snap, nil
 }

@@ -3,9 +3,7 @@ package mount
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"strongroom/internal/access"
@@ -79,13 +77,12 @@ func (m *Mount) readOrg(r *dialect.Request, t target, version int) (*dialect.Ans
 	if m.recent != nil && r.Caller.May(t.need(access.Use)) {
 		m.recent.note(t.org, snap)
 	}
-	names := slices.Sorted(maps.Keys(snap.Secrets))
 	size := 512
 	for k, s := range snap.Secrets {
 		size += len(k) + s.Value.Len() + 6
 	}
 	raw := append(make([]byte, 0, size), `{"data":{`...)
-	for i, k := range names {
+	for i, k := range snap.Names() {
 		if i > 0 {
 			raw = append(raw, ',')
 		}

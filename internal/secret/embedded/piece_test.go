@@ -1,0 +1,126 @@
+package embedded
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// TestPiece reads all values again and again: they are opened one by one once for each state of the organisation and
+// each term, are never of another, and lie in memory sealed.
+func TestPiece(t *testing.T) {
+	t.Parallel()
+	test := func(t *testing.T, s *Store, other *Store) {
+		engine := &counted{Store: s.kv, prefix: records.Of(org, records.Form(s.ring.Names().Form), records.Value)}
+		onto(s, engine)
+		want := setOf()
+		for i := range 3 * manyKeys {
+			want[fmt.Sprintf("key-%02d", i)] = secret.NewValue(fmt.Appendf(nil, "value %d", i))
+		}
+		apply(t, s, secret.Change{Set: want})
+		read := func(q secret.Query, opened bool) secret.Snapshot {
+			t.Helper()
+			before := engine.reads.Load()
+			snap, err := s.Read(t.Context(), org, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now := engine.reads.Load() > before; now != opened {
+				t.Errorf("the records were read: %v, want %v", now, opened)
+			}
+			for key, got := range snap.Secrets {
+				if !got.Value.Equal(want[key]) || got.Updated.IsZero() || q.Versions && (got.Version == 0 ||
+					got.Created.IsZero() || got.Updated.Before(got.Created)) {
+					t.Errorf("%s: %q, %+v", key, got.Value.Bytes(), got)
+				}
+			}
+			if q.Want == nil && len(snap.Secrets) != len(want) {
+				t.Errorf("%d secrets, want %d", len(snap.Secrets), len(want))
+			}
+			if names := snap.Names(); !slices.IsSorted(names) || len(names) != len(snap.Secrets) {
+				t.Errorf("the names are %q", names)
+			}
+			return snap
+		}
+		all, versions := secret.Query{}, secret.Query{Versions: true}
+		read(all, true)
+		first := read(all, false)
+		read(versions, true) // the versions are not known yet
+		read(versions, false)
+		some := read(secret.Query{Want: func(key string) bool { return key < "key-02" }, Versions: true}, false)
+		if !slices.Equal(some.Names(), []string{"key-00", "key-01"}) || len(some.Secrets) != 2 {
+			t.Errorf("of those that are wanted there are %q", some.Names())
+		}
+
+		// What one reader does with what it got is its own affair.
+		delete(first.Secrets, "key-00")
+		clear(first.Secrets["key-01"].Value.Bytes())
+		read(all, false)
+
+		l, _ := s.lists.lists.Get(org)
+		for key, value := range want {
+			if bytes.Contains(l.sealed, value.Bytes()) {
+				t.Fatalf("the value of %s lies in memory in clear", key)
+			}
+		}
+		if got := l.size(); got < len(l.sealed) {
+			t.Errorf("it counts as %d bytes, and has %d of values alone", got, len(l.sealed))
+		}
+
+		// A change, by this server and by another of the same data.
+		want["key-00"] = secret.NewValue([]byte("other"))
+		apply(t, s, secret.Change{Set: setOf("key-00", "other")})
+		read(all, true)
+		read(all, false)
+		want["key-01"] = secret.NewValue([]byte("from elsewhere"))
+		apply(t, other, secret.Change{Set: setOf("key-01", "from elsewhere")})
+		read(all, true)
+		delete(want, "key-02")
+		apply(t, s, secret.Change{Delete: []string{"key-02"}})
+		read(versions, true)
+		read(versions, false)
+
+		// Another term, and the end of the keys.
+		if _, err := s.ring.Rotate(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		read(all, true)
+		read(all, s.ring.Names().Moving) // while names move, every record is looked for in two places
+		s.ring.Close()
+		if snap, err := s.Read(t.Context(), org, all); err == nil {
+			t.Errorf("%d values are given out without the keys", len(snap.Secrets))
+		}
+	}
+	for _, f := range []form{inClear, inSeal} {
+		t.Run(f.name, func(t *testing.T) {
+			db, key := openKV(t), keyFile(t)
+			s := newStore(t, db, key)
+			f.begin(t, s)
+			test(t, s, newStore(t, db, key))
+		})
+	}
+}
+
+// TestPieceTooLong: an organisation with more than is kept is read from its records each time.
+func TestPieceTooLong(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, openKV(t), keyFile(t))
+	c := secret.Change{Set: map[string]secret.Value{}}
+	for i := range 2 * manyKeys {
+		c.Set[fmt.Sprint("k", i)] = secret.NewValue(bytes.Repeat([]byte("v"), maxPiece/manyKeys))
+	}
+	apply(t, s, c)
+	for range 2 {
+		if snap, err := s.Read(t.Context(), org, secret.Query{}); err != nil || len(snap.Secrets) != 2*manyKeys {
+			t.Fatalf("%d, %v", len(snap.Secrets), err)
+		}
+	}
+	if l, ok := s.lists.lists.Get(org); !ok || l.sealed != nil {
+		t.Errorf("kept are %d bytes", len(l.sealed))
+	}
+}
