@@ -21,6 +21,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt/folder"
 	"strongroom/internal/kv/bolt/format"
 )
 
@@ -30,7 +31,7 @@ type DB struct {
 	bolt   *bbolt.DB
 	file   *os.File    // bbolt's own
 	opened fs.FileInfo // what the path led to
-	folder *os.File    // locked; nil where that cannot be
+	lock   folder.Lock // on the file's folder
 	state  state
 	recent *recent
 
@@ -127,11 +128,11 @@ func (db *DB) Close() error {
 	}
 	db.recent.close()
 	err := db.keepFreelist()
-	removeHolder(db.path)       // while the file is still ours
-	if db.state.lost() == nil { // where bbolt answers
+	folder.RemoveHolder(db.path) // while the file is still ours
+	if db.state.lost() == nil {  // where bbolt answers
 		err = errors.Join(err, db.bolt.Close())
 	}
-	if err := errors.Join(err, closeFolder(db.folder)); err != nil {
+	if err := errors.Join(err, db.lock.Close()); err != nil {
 		return fmt.Errorf("closing %s: %w", db.path, err)
 	}
 	return nil

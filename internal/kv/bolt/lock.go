@@ -2,53 +2,29 @@ package bolt
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"strongroom/internal/kv/bolt/copying"
+	"strongroom/internal/kv/bolt/folder"
 )
 
-// Whoever has a data file open also has a shared lock on its folder, which stays when the file is removed or
-// replaced. One who is about to replace the file takes it alone. Where a file system has no locks on folders,
-// that on the file is all.
-
 // Place is where the file of a path is, or would be: what the path leads to where it is a link.
-func Place(path string) (place string, fresh bool, err error) {
-	place, err = filepath.EvalSymlinks(path)
-	if err == nil {
-		return place, false, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", false, err
-	}
-	for range 40 { // a link to what is not there
-		to, err := os.Readlink(path)
-		if err != nil {
-			break
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		path = to
-	}
-	return path, true, nil
-}
+func Place(path string) (place string, fresh bool, err error) { return folder.Place(path) }
 
 // Hold keeps every other process off a path, whether there is a file or not, until what it returns is called.
 // ErrInUse where one has the file open, or had when it was removed. A file that is damaged so that it cannot
 // be opened is no error.
 func Hold(path string) (func() error, error) {
-	folder, err := lockFolder(path, syscall.LOCK_EX)
+	lock, err := folder.Alone(path)
 	if err != nil {
 		return nil, err
 	}
-	release := func() error { return closeFolder(folder) }
-	if folder != nil {
+	release := lock.Close
+	if lock.Held() {
 		removeLeftovers(path)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -90,36 +66,4 @@ func removeLeftovers(path string) {
 			}
 		}
 	}
-}
-
-// lockFolder locks the folder of a file; nil where it cannot be locked. ErrInUse where others have it.
-func lockFolder(path string, how int) (*os.File, error) {
-	place, _, err := Place(path)
-	if err != nil {
-		return nil, nil
-	}
-	folder, err := os.Open(filepath.Dir(place))
-	if err != nil {
-		return nil, nil
-	}
-	err = syscall.Flock(int(folder.Fd()), how|syscall.LOCK_NB)
-	if err == nil {
-		return folder, nil
-	}
-	folder.Close()
-	if !errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, nil
-	}
-	if how == syscall.LOCK_EX {
-		return nil, fmt.Errorf("%s: %w by %s, which has data in this folder; stop that one first", filepath.Dir(place),
-			ErrInUse, holder(path))
-	}
-	return nil, fmt.Errorf("%w: %s is being restored; start again when that is done", ErrInUse, place)
-}
-
-func closeFolder(folder *os.File) error {
-	if folder == nil {
-		return nil
-	}
-	return folder.Close()
 }

@@ -17,6 +17,7 @@ import (
 
 	"strongroom/internal/disk"
 	"strongroom/internal/kv/bolt/copying"
+	"strongroom/internal/kv/bolt/folder"
 	"strongroom/internal/kv/bolt/format"
 )
 
@@ -47,7 +48,7 @@ func mapSizes(file int64, addressSpace uint64) []int {
 }
 
 // ErrInUse is Open's for a file that another process has open.
-var ErrInUse = errors.New("it is in use")
+var ErrInUse = folder.ErrInUse
 
 // Options are what Open can be told; the zero value is what a server wants.
 type Options struct {
@@ -75,18 +76,18 @@ func open(path string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	var folder *os.File
+	var lock folder.Lock
 	if !opts.held {
-		if folder, err = lockFolder(path, syscall.LOCK_SH); err != nil {
+		if lock, err = folder.Share(path); err != nil {
 			return nil, err
 		}
 	}
 	db, err := openLocked(path, opts, created)
 	if err != nil {
-		return nil, errors.Join(err, closeFolder(folder))
+		return nil, errors.Join(err, lock.Close())
 	}
-	db.folder = folder
-	if folder != nil {
+	db.lock = lock
+	if lock.Held() {
 		removeLeftovers(path) // nobody restores at the moment
 	}
 	go db.write()
@@ -105,7 +106,7 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	writeHolder(path)
+	folder.WriteHolder(path)
 	opened, err := file.Stat()
 	if err == nil && !readOnly {
 		err = guard(func() error { return initialise(b) })
@@ -114,7 +115,7 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		err = disk.SyncFolder(filepath.Dir(path))
 	}
 	if err != nil {
-		removeHolder(path)
+		folder.RemoveHolder(path)
 		b.Close()
 		return nil, err
 	}
@@ -129,7 +130,7 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		})
 	})
 	if err != nil {
-		removeHolder(path)
+		folder.RemoveHolder(path)
 		b.Close()
 		return nil, err
 	}
@@ -277,7 +278,7 @@ func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return fmt.Errorf("%w by %s; stop that one first, or name another file with --bolt-path", ErrInUse,
-			holder(path))
+			folder.Holder(path))
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum),
 		errors.Is(err, berrors.ErrVersionMismatch), strings.Contains(err.Error(), "file size too small"):
 		return fmt.Errorf("it is not a database, or it is damaged (%w), and was left untouched; restore it from a "+

@@ -1,4 +1,4 @@
-package bolt
+package folder
 
 import (
 	"fmt"
@@ -15,9 +15,9 @@ import (
 
 func holderPath(path string) string { return path + ".pid" }
 
-// writeHolder notes this process. It goes over a new file and a rename, so that it never writes through a link or into
+// WriteHolder notes this process. It goes over a new file and a rename, so that it never writes through a link or into
 // something that happens to have the name, and a reader sees it whole.
-func writeHolder(path string) {
+func WriteHolder(path string) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(holderPath(path))+"-*")
 	if err != nil {
 		return
@@ -34,10 +34,11 @@ func writeHolder(path string) {
 	}
 }
 
-func removeHolder(path string) { os.Remove(holderPath(path)) }
+// RemoveHolder removes the note.
+func RemoveHolder(path string) { os.Remove(holderPath(path)) }
 
-// holder names the process that has the file: its number where the note is there and there is such a process.
-func holder(path string) string {
+// Holder names the process that has the file: its number where the note is there and there is such a process.
+func Holder(path string) string {
 	if b, err := os.ReadFile(holderPath(path)); err == nil {
 		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
 		if err == nil && pid > 0 && syscall.Kill(pid, 0) != syscall.ESRCH {
