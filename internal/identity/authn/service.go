@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"strongroom/internal/access"
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
+	"strongroom/internal/uses"
 )
 
 // Config is what the service needs; KV and Guard must be set.
@@ -44,7 +46,7 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time
 	cache    *cache
-	used     *usage
+	used     *uses.Book[id.ID]
 	pw       *passwords
 	throttle *throttle
 
@@ -75,7 +77,7 @@ func New(c Config) (*Service, error) {
 		s.following = &following{stale: c.Stale, known: make([]atomic.Pointer[time.Time], len(followed))}
 	}
 	s.cache = newCache(cmp.Or(c.CacheSize, 1<<17), s.following)
-	s.used = newUsage()
+	s.used = newUsage(s.kv)
 	return s, nil
 }
 

@@ -50,7 +50,7 @@ func (s *Service) ByToken(ctx context.Context, token string) (*access.Principal,
 		return &access.Principal{UserID: e.principal.UserID, User: e.principal.User,
 			AuthorizationID: e.principal.AuthorizationID, MakerID: e.principal.MakerID}, errExpired
 	}
-	s.used.mark(e, now)
+	s.markUse(e, now)
 	return e.principal, nil
 }
 

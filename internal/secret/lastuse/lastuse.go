@@ -1,7 +1,6 @@
 // Package lastuse keeps when each secret was last used, beside the store of the secrets, whichever that is.
 //
-// A use is noted in memory and written a minute later at most, together with all others of that minute: a read is never
-// a write. Memory is written once more at the end, so that only a crash loses what it held, a minute at most.
+// A use is noted in memory and written a minute later at most (package uses). Memory is written once more at the end.
 //
 // A record is used/<org>/<mac> with a time, where mac is the HMAC-SHA-256 of the secret's name under a key of its own:
 // the records tell whoever has the file how many of an organisation's secrets were used, and when, and no name.
@@ -15,14 +14,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
+	"strongroom/internal/uses"
 )
 
 // Prefix is what the keys of the records begin with.
@@ -33,12 +31,10 @@ const Label = "strongroom/v1/secret/last-use"
 
 // Book is the uses of one store's secrets. Make it with New; it is safe for use by many goroutines.
 type Book struct {
-	kv  kv.Store
-	key []byte
-	now func() time.Time
-
-	mu      sync.Mutex
-	pending map[name]int64 // Unix seconds
+	kv   kv.Store
+	key  []byte
+	now  func() time.Time
+	uses *uses.Book[name]
 }
 
 type name struct {
@@ -48,56 +44,31 @@ type name struct {
 
 // New makes the book over the records in store. The key is of 32 bytes and the book's own from then on.
 func New(store kv.Store, key []byte) *Book {
-	return &Book{kv: store, key: key, now: time.Now, pending: make(map[name]int64)}
+	b := &Book{kv: store, key: key, now: time.Now}
+	b.uses = uses.New(store, func(n name) string { return b.record(n.org, n.key) })
+	return b
 }
 
 // Mark notes that the secrets are used now.
 func (b *Book) Mark(org id.ID, keys ...string) {
-	at := b.now().Unix()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	names := make([]name, 0, len(keys))
 	for _, k := range keys {
-		b.pending[name{org, k}] = at
+		names = append(names, name{org, k})
 	}
+	b.uses.Mark(b.now(), names...)
 }
 
 // Last is when the secret was last used, to the second; zero for never.
 func (b *Book) Last(ctx context.Context, org id.ID, key string) (time.Time, error) {
-	b.mu.Lock()
-	at, ok := b.pending[name{org, key}]
-	b.mu.Unlock()
-	var noted, written time.Time
-	if ok {
-		noted = time.Unix(at, 0).UTC()
-	}
-	r, err := b.kv.Get(ctx, b.record(org, key))
-	switch {
-	case errors.Is(err, kv.ErrNotFound):
-		return noted, nil
-	case err == nil:
-		written, err = parse(r)
-	}
-	return later(written, noted), err
+	return b.uses.Last(ctx, name{org, key})
 }
 
-// later is the later of two times: what is noted since may be of a clock that was set back.
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
+// of chooses an organisation's secrets.
+func of(org id.ID) func(name) bool { return func(n name) bool { return n.org == org } }
 
 // All is Last for each secret of the organisation, at one moment.
 func (b *Book) All(ctx context.Context, org id.ID) (last func(key string) time.Time, err error) {
-	noted := make(map[string]time.Time)
-	b.mu.Lock()
-	for n, at := range b.pending {
-		if n.org == org {
-			noted[n.key] = time.Unix(at, 0).UTC()
-		}
-	}
-	b.mu.Unlock()
+	noted := b.uses.Noted(of(org))
 	written := make(map[string]time.Time)
 	for after := ""; ; {
 		rs, err := b.kv.List(ctx, folder(org), after, kv.MaxOps)
@@ -106,7 +77,7 @@ func (b *Book) All(ctx context.Context, org id.ID) (last func(key string) time.T
 		}
 		for _, r := range rs {
 			after = r.Key
-			if written[r.Key], err = parse(r); err != nil {
+			if written[r.Key], err = uses.Parse(r); err != nil {
 				return nil, err
 			}
 		}
@@ -114,7 +85,9 @@ func (b *Book) All(ctx context.Context, org id.ID) (last func(key string) time.T
 			break
 		}
 	}
-	return func(key string) time.Time { return later(written[b.record(org, key)], noted[key]) }, nil
+	return func(key string) time.Time {
+		return uses.Later(written[b.record(org, key)], noted[name{org, key}])
+	}, nil
 }
 
 func folder(org id.ID) string { return Prefix + org.String() + "/" }
@@ -125,17 +98,6 @@ func (b *Book) record(org id.ID, key string) string {
 	mac.Write([]byte(org.String() + "/" + key))
 	return folder(org) + hex.EncodeToString(mac.Sum(nil))
 }
-
-func parse(r kv.Record) (time.Time, error) {
-	at, err := strconv.ParseInt(string(r.Value), 10, 64)
-	if err != nil || at <= 0 || at > maxTime {
-		return time.Time{}, fmt.Errorf("record %s: it is no time", r.Key)
-	}
-	return time.Unix(at, 0).UTC(), nil
-}
-
-// maxTime is the end of the year 9999, after which a time has no form in JSON.
-const maxTime = 253402300799
 
 // Names lists the names that an organisation's secrets have, the deleted ones that can be brought back included, or
 // gives errs.NotFound where there is no such organisation.
@@ -170,72 +132,11 @@ func (b *Book) Maintain(ctx context.Context, names Names, report func(error)) {
 }
 
 // Write writes what is noted. What cannot be written stays noted.
-func (b *Book) Write(ctx context.Context) error {
-	b.mu.Lock()
-	uses := b.pending
-	b.pending = make(map[name]int64)
-	b.mu.Unlock()
-	var conds []kv.Cond
-	var ops []kv.Op
-	var written []name
-	flush := func() error {
-		if len(ops) == 0 {
-			return nil
-		}
-		_, err := b.kv.Txn(ctx, conds, ops)
-		if err != nil && !errors.Is(err, kv.ErrConflict) {
-			return err
-		}
-		if err == nil { // or else another server has noted a use, or they are swept: the next time looks again
-			for _, n := range written {
-				delete(uses, n)
-			}
-		}
-		conds, ops, written = nil, nil, nil
-		return nil
-	}
-	err := func() error {
-		for n, at := range uses {
-			rec, err := b.kv.Get(ctx, b.record(n.org, n.key))
-			if errors.Is(err, kv.ErrNotFound) {
-				rec, err = kv.Record{Key: b.record(n.org, n.key)}, nil
-			}
-			if err != nil {
-				return err
-			}
-			// A clock that was set back takes no later use away.
-			if before, err := strconv.ParseInt(string(rec.Value), 10, 64); err == nil && before >= at &&
-				before <= maxTime {
-				delete(uses, n)
-				continue
-			}
-			conds = append(conds, kv.Unchanged(rec))
-			ops = append(ops, kv.Put(rec.Key, strconv.AppendInt(nil, at, 10)))
-			if written = append(written, n); len(ops) == kv.MaxOps {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
-		return flush()
-	}()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for n, at := range uses {
-		b.pending[n] = max(b.pending[n], at)
-	}
-	return err
-}
+func (b *Book) Write(ctx context.Context) error { return b.uses.Write(ctx, nil) }
 
 // Purge removes all of an organisation. What is noted behind it is removed by the next Sweep.
 func (b *Book) Purge(ctx context.Context, org id.ID) error {
-	b.mu.Lock()
-	for n := range b.pending {
-		if n.org == org {
-			delete(b.pending, n)
-		}
-	}
-	b.mu.Unlock()
+	b.uses.Forget(of(org))
 	_, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt)
 	return err
 }
@@ -313,7 +214,7 @@ func Check(ctx context.Context, store kv.Store, report func(key, what string)) e
 			after = r.Key
 			if _, err := orgOf(r.Key); err != nil {
 				report(r.Key, "its key is malformed")
-			} else if _, err := parse(r); err != nil {
+			} else if _, err := uses.Parse(r); err != nil {
 				report(r.Key, "it is no time")
 			}
 		}
