@@ -81,7 +81,7 @@ type verifier struct {
 	orgs   []id.ID
 	seen   map[id.ID]bool
 
-	// Of the organisation that is being looked at:
+	// Of the organisation that is being looked at; the names while they move alone:
 	of      id.ID
 	purged  bool                     // it has ended, and what is still there nobody reads
 	listed  map[string]bool          // its list of names
@@ -156,6 +156,16 @@ func (v *verifier) record(root string, rec kv.Record) error {
 			v.wrong(rec.Key, "the metadata of its secret are missing")
 		}
 	}
+	if !v.names.Moving { // a secret's records have the same name, or index, all of them
+		if kind != records.Value {
+			return nil
+		}
+		there, err := v.isListed(place)
+		if err == nil && !there {
+			v.wrong(rec.Key, "it is not in the list of names")
+		}
+		return err
+	}
 	name, known := place.Name, true
 	if place.Form.Sealed() {
 		name, known = v.indexes[place]
@@ -167,6 +177,23 @@ func (v *verifier) record(root string, rec kv.Record) error {
 		v.wrong(rec.Key, "its name is neither in the list of names nor among those of the deleted secrets")
 	}
 	return nil
+}
+
+// isListed reports whether the list of names has the name of a value that is there, and none in its place.
+func (v *verifier) isListed(place records.Place) (bool, error) {
+	rec, err := v.KV.Get(v.ctx, place.Slot(records.Listed).Key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || !place.Form.Sealed() {
+		return err == nil, err
+	}
+	name, err := v.NameOf(v.ctx, place, records.Listed, rec.Value)
+	if err != nil {
+		return false, v.ctx.Err() // it is told of when it is its turn
+	}
+	at, err := v.Places(place.Org, name, v.names)
+	return at.Now == place, err
 }
 
 // versions looks whether what metadata tell of is there: the value of each version that is kept, and, of a deleted
@@ -231,7 +258,7 @@ func (v *verifier) name(rec kv.Record, place records.Place, kind records.Kind) e
 	return err
 }
 
-// begin reads which names the organisation has.
+// begin begins an organisation. While names move, it reads which it has: a secret may have its records in two forms.
 func (v *verifier) begin(org id.ID) error {
 	v.of, v.listed, v.indexes = org, map[string]bool{}, map[records.Place]string{}
 	var err error
@@ -244,6 +271,9 @@ func (v *verifier) begin(org id.ID) error {
 			v.wrong(records.Head(org), "it is missing")
 			return err
 		}
+	}
+	if !v.names.Moving {
+		return nil
 	}
 	for _, prefix := range []string{records.Head(org), records.TrashPrefix(org)} {
 		for after := ""; ; {
