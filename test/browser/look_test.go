@@ -47,6 +47,9 @@ func stage(b *tab) map[string]string {
 	b.typeIn("#names", "db/*")
 	b.click("main form .button")
 	b.see("Your new token")
+	b.click("a[data-leave].button")
+	b.see("Secrets that it reaches now")
+	pages["token"] = js[string](b, "location.pathname")
 	b.open("/users")
 	b.typeIn("#name", "grace")
 	b.typeIn("#password", password)
@@ -67,6 +70,7 @@ func stage(b *tab) map[string]string {
 		"secret-delete": "/secrets/delete?key=db%2Fpassword", "secret-who": "/secret/who?key=db%2Fpassword",
 		"secret-deleted": "/secret?key=old%2Fwebhook", "tokens": "/tokens", "token-new": "/tokens/new",
 		"members": "/members", "org": "", "org-delete": "/delete",
+		"secret-copy": "/secret/copy?key=db%2Fpassword", "compare": "/compare", "org-activity": "/activity",
 	} {
 		pages[name] = org + path
 	}
@@ -83,7 +87,7 @@ func stage(b *tab) map[string]string {
 	pages["members-long"] = odd + "/members"
 	b.open(org + "/secrets") // the organisation that other pages stand in
 	for name, path := range map[string]string{"orgs": "/orgs", "users": "/users", "user": grace,
-		"activity": "/activity", "store": "/store", "preferences": "/preferences", "missing": "/nothing-here",
+		"due": "/due", "docs": "/docs", "doc": "/docs/web", "activity": "/activity", "store": "/store", "preferences": "/preferences", "missing": "/nothing-here",
 		"activity-none": "/activity?actor=nobody"} {
 		pages[name] = path
 	}
@@ -237,6 +241,25 @@ func TestLook(t *testing.T) {
 			b.typeIn("#name", "Empty")
 			b.click("main section .button")
 			b.see("No secret yet")
+		},
+		"state-palette": func() {
+			b.wear("light", 1440)
+			b.open(pages["secrets"])
+			b.click("#palette-open")
+			b.typeIn("#palette input", "db")
+			b.see("db/user")
+		},
+		"state-keys": func() {
+			b.open(pages["secrets"])
+			js[bool](b, "document.querySelector('#keys').showModal(); true")
+		},
+		"state-more": func() {
+			b.open(pages["secret"])
+			b.click("#more summary")
+		},
+		"state-folders": func() {
+			b.open(pages["names-many"])
+			b.see("100 of 2,500 shown")
 		},
 		"state-session": func() {
 			b.open(pages["secret-new"])
