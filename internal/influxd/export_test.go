@@ -89,7 +89,8 @@ func TestExportOfSome(t *testing.T) {
 		return out
 	}
 	has := func(text, org string) bool { return strings.Contains(text, `"`+org+`"`) }
-	for _, flags := range [][]string{{"--org", a.Name}, {"--org", a.ID}, {"--org-id", a.ID}, {"--org=" + a.ID + ", " + a.Name}} {
+	for _, flags := range [][]string{{"--org", a.Name}, {"--org", a.ID}, {"--org-id", a.ID},
+		{"--org=" + a.ID + ", " + a.Name}} {
 		if got := export(flags...); !has(got, a.ID) || has(got, b.ID) {
 			t.Errorf("%q: %.300s", flags, got)
 		}

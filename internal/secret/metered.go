@@ -95,7 +95,8 @@ func (m *metered) served(org id.ID, begun time.Time) {
 	m.failing.Range(func(message, last any) bool {
 		if was := last.(refusal); was.org == org && was.at.Before(begun) && m.failing.CompareAndDelete(message, last) {
 			if ended, lasted := m.outages.Served(begun, message.(string)); len(ended) > 0 {
-				m.log.Info("the secret store serves again", "store", m.name, "was", message, "for", outage.Words(lasted))
+				m.log.Info("the secret store serves again", "store", m.name, "was", message, "for",
+					outage.Words(lasted))
 			}
 		}
 		return true

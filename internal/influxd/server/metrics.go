@@ -19,8 +19,8 @@ var (
 	auditFailing = prometheus.NewDesc("strongroom_audit_sinks_failing",
 		"Sinks of a kind that did not take the last line.", []string{"sink"}, nil)
 	certificateLeft = prometheus.NewDesc("strongroom_certificate_remaining_seconds",
-		"How long a certificate still lasts, less than 0 once it has ended; of several authorities, the one that lasts "+
-			"longest.", []string{"certificate"}, nil)
+		"How long a certificate still lasts, less than 0 once it has ended; of several authorities, the one that "+
+			"lasts longest.", []string{"certificate"}, nil)
 	certificateLife = prometheus.NewDesc("strongroom_certificate_lifetime_seconds",
 		"How long a certificate lasts from its beginning to its end.", []string{"certificate"}, nil)
 )

@@ -28,8 +28,8 @@ type Config[T any] struct {
 	Context func() (context.Context, context.CancelFunc)
 	// Bound bounds how long a caller waits; nil for as long as he likes.
 	Bound func(context.Context) (context.Context, context.CancelFunc)
-	// Left gives what a caller hears whose context ended before he was answered; nil is the context's own error. A change
-	// that was begun by then may be made.
+	// Left gives what a caller hears whose context ended before he was answered; nil is the context's own error. A
+	// change that was begun by then may be made.
 	Left func(ctx context.Context, begun bool) error
 	// Told translates the error of a job for its caller; nil leaves it as it is.
 	Told func(error) error

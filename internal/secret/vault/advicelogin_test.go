@@ -87,7 +87,9 @@ func loginAdvice(t *testing.T, v, secured *vaulttest.Server, tls Config, clients
 	kubeRole("r", "influxd")
 	kubeRole("other", "telegraf")
 	byAccount := login.Config{Method: login.Kubernetes, Mount: kubeAt, Role: "r", JWTFile: file(ours)}
-	add("a service account for another role", byAccount, func(c *login.Config) { c.Role = "elsewhere" }, checkJWT, nil)
+	add("a service account for another role", byAccount, func(c *login.Config) {
+		c.Role = "elsewhere"
+	}, checkJWT, nil)
 	add("a role of another service account", byAccount, func(c *login.Config) { c.Role = "other" }, checkJWT, nil)
 	add("a service account at another mount", byAccount, func(c *login.Config) { c.Mount = "kubernetes-elsewhere" },
 		checkJWT, nil)
@@ -102,7 +104,8 @@ func loginAdvice(t *testing.T, v, secured *vaulttest.Server, tls Config, clients
 		"bound_service_account_namespaces": "db", "token_policies": policy})
 	unreached := byAccount
 	unreached.Mount = lost
-	add("a Kubernetes that Vault does not reach", unreached, nil, "kubernetes_host and token_reviewer_jwt at auth/"+lost+"/config", func(t *testing.T) {
+	const reaches = "kubernetes_host and token_reviewer_jwt at auth/"
+	add("a Kubernetes that Vault does not reach", unreached, nil, reaches+lost+"/config", func(t *testing.T) {
 		v.ConfigureAuth(t, lost, "config", kubeConfig(k.URL))
 	})
 
@@ -156,7 +159,7 @@ func loginAdvice(t *testing.T, v, secured *vaulttest.Server, tls Config, clients
 	f.set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(299)
-		fmt.Fprint(w, `{"initialized":false,"sealed":true,"standby":true,"performance_standby":false,"version":"1.14.1"}`)
+		fmt.Fprint(w, `{"initialized":false,"sealed":true,"standby":true,"version":"1.14.1"}`)
 	})
 	all["not initialised"] = broken{conf: Config{Address: f.URL, Place: Place{Mount: mount},
 		Token: v.Token(t, vaulttest.Policy(mount), time.Hour)}, error: "initialise it with: vault operator init",

@@ -214,7 +214,7 @@ type front struct {
 // fate is what becomes of a request; nil is that it reaches Vault.
 type fate func(w http.ResponseWriter, r *http.Request, vault http.Handler)
 
-func newFront(t *testing.T, v *vaulttest.Server) *front {
+func newFront(t testing.TB, v *vaulttest.Server) *front {
 	t.Helper()
 	u, err := url.Parse(v.Address)
 	if err != nil {

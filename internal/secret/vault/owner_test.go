@@ -28,7 +28,8 @@ func TestOwners(t *testing.T) {
 		const other = org + 1
 		if l == kv2.LayoutOrg { // another program's, which stays
 			v.Write(t, p.Mount, "team/acme", `{"n":1}`)
-			v.Do(t, "POST", p.Mount+"/metadata/team/acme", map[string]any{"custom_metadata": map[string]string{"by": "hand"}})
+			v.Do(t, "POST", p.Mount+"/metadata/team/acme",
+				map[string]any{"custom_metadata": map[string]string{"by": "hand"}})
 		}
 		apply(t, first, set("a", "1"))
 		apply(t, first, set("a", "2", "b", "1"))

@@ -134,7 +134,8 @@ var troubles = []trouble{
 	}},
 	{name: "the policy forbids to write", befall: func(t *testing.T, s *scene, _ id.ID) {
 		s.vault.ConfigurePolicy(t, s.policy, fmt.Sprintf(
-			`path "%[1]s/data/*" { capabilities = ["read"] } path "%[1]s/metadata/*" { capabilities = ["list", "read"] }`,
+			`path "%[1]s/data/*" { capabilities = ["read"] }
+			path "%[1]s/metadata/*" { capabilities = ["list", "read"] }`,
 			s.place.Mount))
 		aWhile()
 		s.vault.ConfigurePolicy(t, s.policy, hcl(s.place))

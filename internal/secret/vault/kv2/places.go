@@ -127,7 +127,8 @@ func (s *Places) AtEnd(ctx context.Context, org id.ID) ([]Location, error) {
 }
 
 func (s *Places) location(p Place, org id.ID, name string) Location {
-	return Location{Place: p, Entry: p.entry(org, name), Owner: p.ownerOf(org), Client: s.conn.In(p.Namespace), Conn: s.conn}
+	return Location{Place: p, Entry: p.entry(org, name), Owner: p.ownerOf(org), Client: s.conn.In(p.Namespace),
+		Conn: s.conn}
 }
 
 // place is what the configuration says of an organisation's place.

@@ -169,8 +169,8 @@ func (s *Store) purge(ctx context.Context, org id.ID) error {
 func purgeAt(ctx context.Context, at kv2.Location) error {
 	if at.Owner != 0 {
 		if _, err := at.Read(ctx); kv2.Theirs(err) {
-			at.Conn.Log.Error("an organisation has ended, and what is at the place of its secrets is another's: it stays",
-				"path", at.In("data"), "error", err)
+			at.Conn.Log.Error("an organisation has ended, and what is at the place of its secrets is another's: it "+
+				"stays", "path", at.In("data"), "error", err)
 			return nil
 		}
 	}
@@ -178,7 +178,10 @@ func purgeAt(ctx context.Context, at kv2.Location) error {
 	if !conn.Is(err, conn.Denied) {
 		return err
 	}
-	if e, looked := at.Read(ctx); looked == nil && e.Version == 0 {
+	switch e, looked := at.Read(ctx); {
+	case looked != nil: // it is not the policy alone
+		return err
+	case e.Version == 0:
 		return nil
 	}
 	if err := at.Remove(ctx, "data"); err != nil {

@@ -25,8 +25,8 @@ func (l *Log) Purge(ctx context.Context, org id.ID) error {
 		for _, at := range places {
 			ended := l.purgeAt(ctx, org, at)
 			if kv2.Theirs(ended) {
-				l.conn.Log.Error("an organisation has ended, and what is at the place of its secrets is another's: it stays",
-					"path", at.In("metadata"), "error", ended)
+				l.conn.Log.Error("an organisation has ended, and what is at the place of its secrets is another's: "+
+					"it stays", "path", at.In("metadata"), "error", ended)
 				ended = nil
 			}
 			err = errors.Join(err, ended)
