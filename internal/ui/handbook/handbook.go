@@ -58,7 +58,7 @@ func (h *handlers) list(*visit.Visit) (visit.Answer, error) {
 func (h *handlers) page(v *visit.Visit) (visit.Answer, error) {
 	for _, d := range h.all {
 		if d.Name == v.PathValue("name") {
-			return visit.Answer{Page: "doc.html", Title: d.Title, Data: d}, nil
+			return visit.Answer{Page: "doc.html", Title: d.Title, Data: d, Wide: true}, nil
 		}
 	}
 	return visit.Answer{}, errs.New(errs.NotFound, "there is no such page of the documentation")
