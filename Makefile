@@ -83,9 +83,11 @@ check: lint build ## in a minute or two: format, vet, staticcheck and the quick 
 test-unit: test-tools build ## the product's tests with the race detector, layers and CLI scripts included
 	@# The two that take longest first, and three at a time: those over Vault wait as much as they work.
 	$(TEST_PARTS) $(TEST_RACE) -timeout 20m -p 3 ./internal/secret/vault ./internal/secret/embedded ./...
-	@# What the race detector is too slow for: 300 kills, a crash at every transaction, changes of 2,000 names.
+	@# What the race detector is too slow for: 300 kills, a crash at every transaction, changes of 2,000 names, and some
+	@# ten thousand cells of who may do what.
 	$(TEST) -timeout 10m -run '^TestKill$$' ./internal/influxd
 	$(TEST) -timeout 10m -run 'Crash|Fault|DiskFull|SmallPages' ./internal/secret/embedded
+	$(TEST) -timeout 15m ./internal/influxd/matrix
 
 .PHONY: test-modules
 test-modules: test-tools $(VAULTCOMMAND) $(INFLUXDB_SOURCE)/go.mod build ## the tests of the modules below test/
@@ -184,8 +186,9 @@ backups: ## 500 backups under large changes, rotation and seal changes, each res
 	STRONGROOM_BACKUPS=$(or $(BACKUPS),500) go test -count=1 -v -timeout 1h -run '^TestBackupsWhateverGoesOn$$' ./internal/influxd
 
 .PHONY: attack
-attack: ## every attack on a running server, a second or two each, and a table of what came of it; a part of test-unit too
+attack: ## every attack on a running server, a table of what came of it, and who may do what; a part of test-unit too
 	$(TEST) -timeout 5m -count 1 -run '^TestAttack$$' -v ./internal/influxd
+	$(TEST) -timeout 15m -count 1 -v ./internal/influxd/matrix
 
 .PHONY: upgrade-test
 upgrade-test: ## start, check, back up and restore the data of each format that there has been; a part of test-unit too

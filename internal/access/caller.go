@@ -90,7 +90,8 @@ func (c *Caller) MaySome(a Action, org id.ID) bool {
 // MaySee reports whether the caller may see that the organisation is there. Whoever may do anything with its secrets
 // may: clients look an organisation up by its name before they use its secrets.
 func (c *Caller) MaySee(org id.ID) bool {
-	return c.May(To(Read, Resource{Type: Orgs, ID: org})) || c.MaySome(Read, org) || c.MaySome(Write, org)
+	return c.May(To(Read, Resource{Type: Orgs, ID: org})) || c.MaySome(Read, org) || c.MaySome(Write, org) ||
+		c.MaySome(Use, org)
 }
 
 // MayGrant reports whether the caller may make a token with the permission: one they hold, or the use of secrets that

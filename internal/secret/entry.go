@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"strongroom/internal/access"
@@ -98,11 +99,15 @@ func (i Info) entry(version int) (Entry, error) {
 	return Entry{}, NotFound(errs.Clip(i.Key))
 }
 
+// maxRecorded is how many numbers of versions the record of an act names.
+const maxRecorded = 100
+
 // Mark deletes, undeletes or destroys versions of a secret. What is not there is no error.
 func (s *Service) Mark(ctx context.Context, c *access.Caller, org id.ID, key string, mark Mark, versions []int) error {
 	actions := map[Mark]string{DeleteVersion: "secrets.delete", UndeleteVersion: "secrets.restore",
 		DestroyVersion: "secrets.destroy"}
-	act := access.Act{Action: actions[mark], Org: org, Keys: []string{key}}
+	act := access.Act{Action: actions[mark], Org: org, Keys: []string{key},
+		Detail: fmt.Sprintf("versions=%v", versions[:min(len(versions), maxRecorded)])}
 	return s.write(ctx, c, act, func() error {
 		_, err := s.store.Mark(ctx, org, key, mark, versions, c.User)
 		if errs.Is(err, errs.NotFound) {

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"time"
@@ -39,7 +40,8 @@ var roleName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 // permissions that it has, or may grant them, and may write authorizations in the organisation of the caller's
 // own token, which is the role's.
 func (s *Service) SetRole(ctx context.Context, c *access.Caller, want identity.AppRole) (identity.AppRole, error) {
-	act := access.Act{Action: "approle.set", Target: errs.Clip(want.Name)}
+	act := access.Act{Action: "approle.set", Target: errs.Clip(want.Name),
+		Detail: describeRole(want)}
 	own, _, err := s.self(ctx, c)
 	if err != nil {
 		return want, s.guard.Deny(ctx, c, act, err)
@@ -58,6 +60,19 @@ func (s *Service) SetRole(ctx context.Context, c *access.Caller, want identity.A
 	return r, s.guard.Done(ctx, c, act, err)
 }
 
+// describeRole says for the record what a role is to be.
+func describeRole(r identity.AppRole) string {
+	what := access.Describe(r.Permissions[:min(len(r.Permissions), maxPermissions)])
+	return fmt.Sprintf("token_ttl=%v token_max_ttl=%v %s: %s", r.TTL, r.MaxTTL,
+		describeSecretID(r.SecretIDUses, r.SecretIDTTL, r.SecretIDFrom), what)
+}
+
+// describeSecretID says for the record how far secret IDs go; 0 is without an end.
+func describeSecretID(uses int, ttl time.Duration, from []string) string {
+	return fmt.Sprintf("secret_id_num_uses=%d secret_id_ttl=%v secret_id_bound_cidrs=%q", uses, ttl,
+		from[:min(len(from), maxNetworks)])
+}
+
 func writeAuths(org id.ID) access.Permission {
 	return access.To(access.Write, access.Resource{Type: access.Authorizations, OrgID: org})
 }
@@ -74,7 +89,7 @@ func (s *Service) setRole(ctx context.Context, c *access.Caller, own identity.Au
 		case err != nil:
 			return err
 		case found && was.OrgID != own.OrgID:
-			return errs.New(errs.Conflict, "there is a role of this name already")
+			return errs.New(errs.Invalid, "there is a role of this name already; choose another name")
 		case found:
 			want.ID, want.CreatedAt = was.ID, was.CreatedAt
 		default:
@@ -104,9 +119,12 @@ func validRole(r identity.AppRole) error {
 	return errors.Join(identity.ValidPermissions(r.Permissions), validNetworks(r.SecretIDFrom))
 }
 
+// maxNetworks bounds from where a secret ID may come.
+const maxNetworks = 64
+
 func validNetworks(networks []string) error {
-	if len(networks) > 64 {
-		return errs.New(errs.Invalid, "at most 64 networks can be named")
+	if len(networks) > maxNetworks {
+		return errs.New(errs.Invalid, "at most %d networks can be named", maxNetworks)
 	}
 	for _, n := range networks {
 		if _, err := netip.ParsePrefix(n); err != nil {

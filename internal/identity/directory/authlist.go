@@ -133,7 +133,7 @@ func (s *Service) candidates(ctx context.Context, c *access.Caller,
 	default:
 		for _, p := range c.Permissions {
 			switch r := p.Resource; {
-			case p.Action != access.Read || r.Type != access.Authorizations:
+			case p.Action != access.Read || r.Type != access.Authorizations && r.Type != access.Instance:
 			case r.ID.Valid():
 				ids = append(ids, r.ID)
 			case r.OrgID.Valid():

@@ -164,8 +164,8 @@ func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.I
 		return a, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = a.OrgID
-	if err := s.guard.Allow(ctx, c, act, access.To(do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID,
-		ID: a.ID})); err != nil {
+	if err := s.allowOn(ctx, c, act, do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID},
+		errAuthNotFound); err != nil {
 		return identity.Authorization{}, r, act, err
 	}
 	return a, r, act, s.fillLastUse(ctx, &a)

@@ -41,7 +41,8 @@ func checkBucket(b identity.Bucket) error {
 
 // NewBucket makes a bucket record from the organisation, name, description and retention of b.
 func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bucket) (identity.Bucket, error) {
-	act := access.Act{Action: "buckets.create", Org: b.OrgID, Target: errs.Clip(b.Name)}
+	act := access.Act{Action: "buckets.create", Org: b.OrgID, Target: errs.Clip(b.Name),
+		Detail: changed("description", given(b.Description), "retention", &b.Retention)}
 	if err := s.guard.Allow(ctx, c, act,
 		access.To(access.Write, access.Resource{Type: access.Buckets, OrgID: b.OrgID})); err != nil {
 		return identity.Bucket{}, err
@@ -67,23 +68,22 @@ func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bu
 	return b, s.guard.Done(ctx, c, act, err)
 }
 
-// bucket loads a bucket for the caller, who needs the permission on it. What the caller may not touch is refused before
-// it is looked up only where the organisation is known; here the record tells it.
+// bucket loads a bucket for the caller, who needs the permission on it.
 func (s *Service) bucket(ctx context.Context, c *access.Caller, bucket id.ID, a access.Action,
-	action string) (identity.Bucket, kv.Record, access.Act, error) {
-	act := access.Act{Action: action, Target: bucket.String()}
+	action, detail string) (identity.Bucket, kv.Record, access.Act, error) {
+	act := access.Act{Action: action, Target: bucket.String(), Detail: detail}
 	b, r, err := record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", bucket), errBucketNotFound)
 	if err != nil {
 		return b, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = b.OrgID
-	return b, r, act, s.guard.Allow(ctx, c, act,
-		access.To(a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID}))
+	return b, r, act, s.allowOn(ctx, c, act, a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID},
+		errBucketNotFound)
 }
 
 // BucketByID returns one bucket.
 func (s *Service) BucketByID(ctx context.Context, c *access.Caller, bucket id.ID) (identity.Bucket, error) {
-	b, _, _, err := s.bucket(ctx, c, bucket, access.Read, "buckets.read")
+	b, _, _, err := s.bucket(ctx, c, bucket, access.Read, "buckets.read", "")
 	return b, err
 }
 
@@ -150,7 +150,7 @@ func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller,
 	default:
 		for _, p := range c.Permissions {
 			switch r := p.Resource; {
-			case p.Action != access.Read || r.Type != access.Buckets:
+			case p.Action != access.Read || r.Type != access.Buckets && r.Type != access.Instance:
 			case r.ID.Valid():
 				ids = append(ids, r.ID)
 			case r.OrgID.Valid():
@@ -191,7 +191,8 @@ func (s *Service) eachBucket(ctx context.Context, ids []id.ID, yield func(identi
 // UpdateBucket changes the fields that are not nil.
 func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.ID, name, description *string,
 	retention *time.Duration) (identity.Bucket, error) {
-	b, r, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.update")
+	b, r, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.update",
+		changed("name", name, "description", description, "retention", retention))
 	if err != nil {
 		return b, err
 	}
@@ -234,7 +235,7 @@ func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.
 
 // DeleteBucket removes a bucket record. System buckets stay.
 func (s *Service) DeleteBucket(ctx context.Context, c *access.Caller, bucket id.ID) error {
-	_, _, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.delete")
+	_, _, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.delete", "")
 	if err != nil {
 		return err
 	}

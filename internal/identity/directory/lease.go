@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"strongroom/internal/access"
@@ -54,7 +55,9 @@ func (s *Service) self(ctx context.Context, c *access.Caller) (identity.Authoriz
 // CreateChild makes a token that hangs on the caller's: it has no permission that the caller lacks, and ends with the
 // caller's token at the latest.
 func (s *Service) CreateChild(ctx context.Context, c *access.Caller, n Child) (identity.Authorization, string, error) {
-	act := access.Act{Action: "token.create", Target: errs.Clip(n.Display)}
+	act := access.Act{Action: "token.create", Target: errs.Clip(n.Display),
+		Detail: fmt.Sprintf("ttl=%v max_ttl=%v: %s", n.TTL, n.MaxTTL,
+			access.Describe(n.Permissions[:min(len(n.Permissions), maxPermissions)]))}
 	for _, p := range n.Permissions {
 		if !c.May(p) {
 			return identity.Authorization{}, "",

@@ -14,7 +14,8 @@ import (
 
 // NewOrg makes an organisation, of which the user becomes an owner, with its two system buckets.
 func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, description string) (identity.Org, error) {
-	act := access.Act{Action: "orgs.create", Target: errs.Clip(name)}
+	act := access.Act{Action: "orgs.create", Target: errs.Clip(name),
+		Detail: changed("description", given(description))}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 		return identity.Org{}, err
 	}
@@ -193,8 +194,10 @@ func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page
 	for _, o := range ids {
 		wanted[o] = true
 	}
+	// Who is in an organisation is told to those who may read of it, and everybody where they are themself.
 	return list(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) {
-		return o.ID, wanted[o.ID] && c.MaySee(o.ID)
+		may := c.May(access.To(access.Read, access.Resource{Type: access.Orgs, ID: o.ID}))
+		return o.ID, wanted[o.ID] && (may || user == c.UserID && c.MaySee(o.ID))
 	})
 }
 

@@ -25,7 +25,8 @@ type NewSecretID struct {
 // MakeSecretID makes a secret ID of a role and returns it, which is not kept and cannot be shown again.
 func (s *Service) MakeSecretID(ctx context.Context, c *access.Caller, name string,
 	n NewSecretID) (identity.SecretID, string, error) {
-	act := access.Act{Action: "approle.secret-id", Target: errs.Clip(name)}
+	act := access.Act{Action: "approle.secret-id", Target: errs.Clip(name),
+		Detail: describeSecretID(n.Uses, n.TTL, n.From)}
 	role, rec, err := s.role(ctx, c, &act, name)
 	if err != nil {
 		return identity.SecretID{}, "", err
@@ -108,7 +109,7 @@ func (s *Service) SecretIDs(ctx context.Context, c *access.Caller, name string) 
 
 // DestroySecretID removes one of a role's secret IDs. Where there is none, nothing.
 func (s *Service) DestroySecretID(ctx context.Context, c *access.Caller, name string, which id.ID) error {
-	act := access.Act{Action: "approle.destroy-secret-id", Target: errs.Clip(name)}
+	act := access.Act{Action: "approle.destroy-secret-id", Target: errs.Clip(name), Detail: which.String()}
 	role, _, err := s.role(ctx, c, &act, name)
 	if err != nil {
 		return err

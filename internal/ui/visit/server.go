@@ -3,7 +3,6 @@
 package visit
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -183,7 +182,11 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		return Answer{GoTo: arrivePath + "?next=" + url.QueryEscape(v.URL.RequestURI())}, nil
 	}
 	err = v.signedIn()
-	v.share = v.server.Budget.Share(cmp.Or(v.Session, v.Caller.Address))
+	by := v.Caller.Address
+	if v.Session != "" { // all of a user's sessions have one share, together with their tokens
+		by = v.Caller.UserID.String()
+	}
+	v.share = v.server.Budget.Share(by)
 	if err != nil && !rt.Open {
 		if !errs.Is(err, errs.Unauthorized) {
 			return Answer{}, err

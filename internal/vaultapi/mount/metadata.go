@@ -97,7 +97,7 @@ func (m *Mount) writeMetadata(r *dialect.Request, t target) (*dialect.Answer, er
 	if err != nil {
 		return nil, err
 	}
-	act := access.Act{Action: "secrets.describe", Org: t.org, Keys: t.keys()}
+	act := access.Act{Action: "secrets.describe", Org: t.org, Keys: t.keys(), Detail: noted(body)}
 	if err := m.Guard.Allow(r.Context(), r.Caller, act, t.need(access.Write)); err != nil {
 		return nil, err
 	}
@@ -114,6 +114,20 @@ func (m *Mount) writeMetadata(r *dialect.Request, t target) (*dialect.Answer, er
 	return nil, m.Guard.Done(r.Context(), r.Caller, act, err)
 }
 
+// noted says for the record what is noted of an entry.
+func noted(body dialect.Body) string {
+	var said []string
+	for _, field := range []string{"custom_metadata", "cas_required"} {
+		if raw, ok := body[field]; ok {
+			said = append(said, field+"="+string(raw[:min(len(raw), maxNoted)]))
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+// maxNoted is how much of a field the record has, in bytes.
+const maxNoted = 1024
+
 func (t target) keys() []string {
 	if t.whole() {
 		return nil
@@ -121,14 +135,24 @@ func (t target) keys() []string {
 	return []string{t.name}
 }
 
-// mayPatch refuses a patch of what is not there.
+// mayPatch refuses a patch of what is not there. Since that tells what is, it takes reading of the secret or using it.
 func (m *Mount) mayPatch(r *dialect.Request, t target) error {
+	if t.whole() {
+		return nil
+	}
+	if !t.may(r.Caller, access.Read) && !t.may(r.Caller, access.Use) {
+		return dialect.NotAllowed(nil)
+	}
 	_, noted, err := m.Notes.Of(r.Context(), t.org, t.name)
-	if err != nil || noted || t.whole() {
+	if err != nil || noted {
 		return err
 	}
-	if !t.may(r.Caller, access.Read) {
-		return dialect.NotAllowed(nil)
+	if !t.may(r.Caller, access.Read) { // who uses secrets tells only whether there is a value
+		_, err := m.Secrets.Use(r.Context(), r.Caller, t.org, t.name)
+		if errs.Is(err, errs.NotFound) {
+			return &dialect.Error{Status: 404, Empty: true}
+		}
+		return err
 	}
 	if _, err = m.Secrets.Info(r.Context(), r.Caller, t.org, t.name); errs.Is(err, errs.NotFound) {
 		return &dialect.Error{Status: 404, Empty: true}

@@ -234,7 +234,7 @@ func (m *Mount) Capabilities(ctx context.Context, c *access.Caller, path string)
 	case "metadata":
 		add(write, "create", "delete")
 		add(read, "list")
-		add(write, "patch")
+		add(write && (read || use || t.whole()), "patch")
 		add(read, "read")
 		add(write, "update")
 	case "delete", "undelete", "destroy":

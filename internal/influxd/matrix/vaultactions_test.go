@@ -1,0 +1,113 @@
+//go:build !race
+
+package matrix
+
+const (
+	data     = "/v1/secret/data/{acme}"
+	metadata = "/v1/secret/metadata/{acme}"
+	role     = "/v1/auth/approle/role"
+)
+
+var (
+	noOrgVault = &twin{stands: map[string]string{"acme": noID}, known: []string{"LIST metadata/acme",
+		"GET data/acme", "POST data/acme/db/x", "POST data/acme/x", "POST metadata/acme/db/a"}}
+	noPath = &twin{stands: map[string]string{"path": "db/none", "trash": "db/none"},
+		known: []string{"GET metadata/acme/db/a", "GET data/acme/db/b"}, done: true}
+	noRole = &twin{stands: map[string]string{"role": "none"}, known: []string{"GET approle/role/one"}}
+)
+
+var vaultActions = []action{
+	{name: "GET sys/health", path: "/v1/sys/health"},
+	{name: "HEAD sys/health", path: "/v1/sys/health"},
+	{name: "GET sys/seal-status", path: "/v1/sys/seal-status"},
+	{name: "GET sys/leader", path: "/v1/sys/leader"},
+	{name: "GET sys/init", path: "/v1/sys/init"},
+	{name: "GET sys/mounts", path: "/v1/sys/mounts"},
+	{name: "GET sys/mounts/secret", path: "/v1/sys/mounts/secret"},
+	{name: "GET sys/mounts/secret/tune", path: "/v1/sys/mounts/secret/tune"},
+	{name: "GET sys/auth", path: "/v1/sys/auth"},
+	{name: "GET sys/internal/ui/mounts", path: "/v1/sys/internal/ui/mounts", sees: `"secret/"`},
+	{name: "GET sys/internal/ui/mounts/secret", path: "/v1/sys/internal/ui/mounts/secret"},
+	{quiet: true, name: "POST sys/capabilities-self", path: "/v1/sys/capabilities-self", body: `{"paths":["secret/data/{acme}/db/a"]}`,
+		sees: "read"},
+	{quiet: true, name: "POST sys/capabilities-self: web", path: "/v1/sys/capabilities-self",
+		body: `{"paths":["secret/data/{acme}/web"]}`, sees: "read"},
+	{name: "GET sys/policies, which is not there", path: "/v1/sys/policies/acl/x"},
+	{name: "GET cubbyhole/x, which is not there", path: "/v1/cubbyhole/x"},
+
+	{name: "GET auth/token/lookup-self", path: "/v1/auth/token/lookup-self"},
+	{name: "POST auth/token/renew-self", path: "/v1/auth/token/renew-self", body: `{}`},
+	{name: "POST auth/token/create", path: "/v1/auth/token/create", body: `{"ttl":"1m"}`},
+	{name: "POST auth/token/create: use secrets", path: "/v1/auth/token/create",
+		body: `{"ttl":"1m","policies":["use:orgs/{acme}/secrets"]}`},
+	{name: "POST auth/token/revoke-self", path: "/v1/auth/token/revoke-self", ends: true},
+
+	{name: "POST approle/login", path: "/v1/auth/approle/login", body: `{"secret_id":"{secretID}","role_id":"{roleID}"}`},
+	{name: "POST approle/login, wrong secret", path: "/v1/auth/approle/login",
+		body: `{"role_id":"{roleOfAcme}","secret_id":"0aaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"}`},
+	{name: "LIST approle/role", path: role},
+	{name: "GET approle/role, a list", path: role + "?list=true"},
+	{name: "GET approle/role/one", path: role + "/{role}", twin: noRole},
+	{name: "POST approle/role/one", path: role + "/{role}", body: `{"token_ttl":"1m"}`, twin: noRole},
+	{name: "POST approle/role/new: read", path: role + "/{new}",
+		body: `{"token_policies":["read:orgs/{acme}/secrets"]}`},
+	{name: "POST approle/role/new: use", path: role + "/{new}",
+		body: `{"token_policies":["use:orgs/{acme}/secrets"]}`},
+	{name: "POST approle/role/a foreign one", path: role + "/{role}",
+		body: `{"token_policies":["read:orgs/{other}/secrets"]}`},
+	{name: "POST approle/role/new: all orgs", path: role + "/{new}", body: `{"token_policies":["use:secrets"]}`},
+	{name: "DELETE approle/role/one", path: role + "/{role}", twin: noRole},
+	{name: "GET approle/role/one/role-id", path: role + "/{role}/role-id", twin: noRole},
+	{name: "POST approle/role/one/secret-id", path: role + "/{role}/secret-id", body: `{}`, twin: noRole},
+	{name: "POST approle/role/one/secret-id, wrapped", path: role + "/{role}/secret-id", body: `{}`,
+		headers: map[string]string{"X-Vault-Wrap-TTL": "60"}, twin: noRole},
+	{name: "LIST approle/role/one/secret-id", path: role + "/{roleOfAcme}/secret-id"},
+	{name: "POST …/secret-id-accessor/destroy", path: role + "/{role}/secret-id-accessor/destroy",
+		body: `{"secret_id_accessor":"{accessor}"}`},
+	{quiet: true, name: "POST sys/wrapping/unwrap", path: "/v1/sys/wrapping/unwrap", body: `{"token":"{wrapped}"}`},
+	{name: "POST sys/wrapping/unwrap, wrong", path: "/v1/sys/wrapping/unwrap", body: `{"token":"{new}"}`},
+
+	{name: "GET secret/config", path: "/v1/secret/config"},
+	{quiet: true, name: "POST secret/config", path: "/v1/secret/config", body: `{"max_versions":0}`},
+	{name: "LIST secret/metadata", path: "/v1/secret/metadata", sees: "{acme}"},
+	{name: "GET data/acme", path: data, sees: `"db/a"`, twin: noOrgVault},
+	{name: "GET data/acme, web too", path: data, sees: `"web"`, twin: noOrgVault},
+	{name: "GET data/acme by its name", path: "/v1/secret/data/{named}", sees: `"db/a"`,
+		twin: &twin{stands: map[string]string{"named": "none"}, known: noOrgVault.known}},
+	{name: "GET data of the other", path: "/v1/secret/data/{other}", sees: "hers"},
+	{name: "POST data/acme", path: data, body: `{"data":{"db/a":"v","db/b":"v"}}`, after: setRight, twin: noOrgVault},
+	{name: "PATCH data/acme: db/x", path: data, body: `{"data":{"db/x":"v"}}`, twin: noOrgVault},
+	{name: "PATCH data/acme: x", path: data, body: `{"data":{"x":"v"}}`, twin: noOrgVault},
+	{name: "DELETE data/acme", path: data, after: setRight, twin: noOrgVault},
+	{name: "GET data/acme/db/b", path: data + "/{path}", sees: `"value":"v"`, twin: noPath},
+	{name: "GET data/acme/web", path: data + "/web", sees: `"value":"v"`, twin: noOrgVault},
+	{name: "POST data/acme/db/x", path: data + "/db/x", body: `{"data":{"value":"v"}}`, twin: noOrgVault},
+	{name: "POST data/acme/x", path: data + "/x", body: `{"data":{"value":"v"}}`, twin: noOrgVault},
+	{name: "POST data/acme/db/b, at a version", path: data + "/{path}", body: `{"options":{"cas":1},"data":{"value":"v"}}`,
+		twin: noPath},
+	{name: "PATCH data/acme/db/b", path: data + "/{path}", body: `{"data":{"more":"v"}}`, twin: noPath},
+	{name: "PATCH data/acme/web", path: data + "/web", body: `{"data":{"value":"v"}}`},
+	{name: "DELETE data/acme/db/b", path: data + "/{path}", twin: noPath},
+	{name: "DELETE data/acme/web", path: data + "/web", after: setRight},
+	{name: "GET subkeys/acme", path: "/v1/secret/subkeys/{acme}", sees: `"db/a"`, twin: noOrgVault},
+	{name: "GET subkeys/acme/db/b", path: "/v1/secret/subkeys/{acme}/{path}", twin: noPath},
+	{name: "GET metadata/acme", path: metadata, twin: noOrgVault},
+	{name: "LIST metadata/acme", path: metadata, sees: `"db/"`, twin: noOrgVault},
+	{name: "LIST metadata/acme, web too", path: metadata, sees: `"web"`, twin: noOrgVault},
+	{name: "LIST metadata/acme/db", path: metadata + "/db", sees: `"a"`, twin: noOrgVault},
+	{name: "POST metadata/acme", path: metadata, body: `{"custom_metadata":{"a":"b"}}`, twin: noOrgVault},
+	{name: "PATCH metadata/acme", path: metadata, body: `{"custom_metadata":{"a":"b"}}`, twin: noOrgVault},
+	{name: "GET metadata/acme/db/a", path: metadata + "/{path}", twin: noPath},
+	{name: "GET metadata/acme/web", path: metadata + "/web"},
+	{name: "POST metadata/acme/db/a", path: metadata + "/{path}", body: `{"custom_metadata":{"a":"b"}}`, twin: noPath},
+	{name: "PATCH metadata/acme/db/a", path: metadata + "/{path}", body: `{"custom_metadata":{"a":"b"}}`,
+		twin: noPath},
+	{name: "POST metadata/acme/web", path: metadata + "/web", body: `{"custom_metadata":{"a":"b"}}`},
+	{name: "DELETE metadata/acme/db/b", path: metadata + "/{path}", twin: noPath},
+	{name: "DELETE metadata/acme/web", path: metadata + "/web", after: setRight},
+	{name: "POST delete/acme/db/b", path: "/v1/secret/delete/{acme}/{path}", body: `{"versions":[1]}`, twin: noPath},
+	{name: "POST undelete/acme/db/b", path: "/v1/secret/undelete/{acme}/{trash}", body: `{"versions":[1]}`,
+		twin: noPath},
+	{name: "POST destroy/acme/db/b", path: "/v1/secret/destroy/{acme}/{path}", body: `{"versions":[1]}`, twin: noPath},
+	{name: "DELETE metadata/acme", path: metadata, after: setRight, twin: noOrgVault},
+}
