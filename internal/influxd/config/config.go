@@ -54,6 +54,8 @@ type Config struct {
 	SecretStore string
 
 	SecretHistory int // versions of a secret
+	MaxOrgSecrets int // 0 is without a bound
+	MaxOrgBytes   int64
 
 	Vault    Vault
 	VaultAPI VaultAPI

@@ -63,6 +63,12 @@ func (c *Config) dataSettings() group {
 		{name: "secret-history", value: count(&c.SecretHistory), def: "10",
 			help: "how many versions of a secret the embedded store keeps; with 0 a deleted secret is gone at " +
 				"once instead of after 7 days"},
+		{name: "max-org-secrets", value: count(&c.MaxOrgSecrets), def: "0",
+			help: "how many secrets an organization may have that are not deleted; 0 is without a bound"},
+		{name: "max-org-bytes", value: room(&c.MaxOrgBytes), def: "0",
+			help: "how much room an organization's secrets may take, such as 64MiB, with earlier values and " +
+				"deleted secrets; in Vault, the names and values of one entry for the organization; 0 is " +
+				"without a bound"},
 	}}
 }
 

@@ -192,6 +192,27 @@ func parseSize(s string) (int64, error) {
 	return n * factor, nil
 }
 
+// parseRoom is parseSize for what may be larger than memory, and 0 for no bound.
+func parseRoom(s string) (int64, error) {
+	number, factor := s, int64(1)
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(s, u.suffix); ok {
+			number, factor = strings.TrimSpace(rest), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	switch {
+	case err != nil:
+		return 0, errors.New(badSize)
+	case n < 0:
+		return 0, errors.New("must not be negative; 0 is without a bound")
+	case n > 1<<50/factor:
+		return 0, errors.New("must be at most 1PiB; 0 is without a bound")
+	}
+	return n * factor, nil
+}
+
 func formatSize(n int64) string {
 	for _, u := range units {
 		if n >= u.bytes && n%u.bytes == 0 && u.bytes > 1 {
@@ -235,6 +256,7 @@ func count(p *int) value      { return parsed[int]{p, kindNumber, parseCount, st
 func optCount(p **int) value  { return optional[int]{p, kindNumber, parseCount, strconv.Itoa} }
 func size(p *int64) value     { return parsed[int64]{p, kindSize, parseSize, formatSize} }
 func share(p *float64) value  { return parsed[float64]{p, kindShare, parseShare, formatShare} }
+func room(p *int64) value     { return parsed[int64]{p, kindSize, parseRoom, formatSize} }
 func duration(p *time.Duration) value {
 	return parsed[time.Duration]{p, kindDuration, parseDuration, formatDuration}
 }

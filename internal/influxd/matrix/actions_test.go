@@ -79,6 +79,7 @@ var apiActions = []action{
 	{name: "GET seal", path: "/api/v2/seal"},
 	{quiet: true, name: "POST seal/rotate", path: "/api/v2/seal/rotate", after: func(w *world, _ string) { w.rotated() }},
 	{quiet: true, name: "POST seal/change", path: "/api/v2/seal/change", body: `{}`},
+	{name: "GET debug/pprof/heap", path: "/debug/pprof/heap"},
 	{name: "GET backup/kv", path: "/api/v2/backup/kv"},
 
 	{name: "GET secrets", path: orgs + "/secrets", sees: "db/a", twin: noOrg},
@@ -107,6 +108,8 @@ var apiActions = []action{
 	{name: "PUT description of web", path: orgs + "/secrets/web/description", body: `{"description":"d"}`},
 	{name: "POST restore of a deleted one", path: orgs + "/secrets/{deleted}/restore", body: `{}`, twin: noKey},
 	{name: "POST restore of web", path: orgs + "/secrets/web/restore", body: `{}`},
+	{name: "GET secret-infos", path: orgs + "/secret-infos", sees: `"db/a"`, twin: noOrg},
+	{name: "GET secret-infos, web too", path: orgs + "/secret-infos", sees: `"web"`},
 	{name: "GET deleted-secrets", path: orgs + "/deleted-secrets", twin: noOrg},
 	{name: "GET secret-values", path: orgs + "/secret-values", sees: `"db/a":"v"`, twin: noOrg},
 	{name: "GET secret-values, web too", path: orgs + "/secret-values", sees: `"web":"v"`},

@@ -64,6 +64,7 @@ var vaultActions = []action{
 	{name: "LIST approle/role/one/secret-id", path: role + "/{roleOfAcme}/secret-id"},
 	{name: "POST …/secret-id-accessor/destroy", path: role + "/{role}/secret-id-accessor/destroy",
 		body: `{"secret_id_accessor":"{accessor}"}`},
+	{quiet: true, name: "POST sys/wrapping/lookup", path: "/v1/sys/wrapping/lookup", body: `{"token":"{wrapped}"}`},
 	{quiet: true, name: "POST sys/wrapping/unwrap", path: "/v1/sys/wrapping/unwrap", body: `{"token":"{wrapped}"}`},
 	{name: "POST sys/wrapping/unwrap, wrong", path: "/v1/sys/wrapping/unwrap", body: `{"token":"{new}"}`},
 

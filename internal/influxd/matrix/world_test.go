@@ -318,6 +318,10 @@ func (w *world) named(name string) string {
 	case "key": // a path's part; bodies have {new}
 		v = url.PathEscape("db/" + unique)
 		w.id("PATCH", acme+"/secrets", `{"db/`+unique+`":"v"}`)
+	case "again": // which has an earlier version
+		v = url.PathEscape("db/" + unique)
+		w.id("PATCH", acme+"/secrets", `{"db/`+unique+`":"v"}`)
+		w.id("PATCH", acme+"/secrets", `{"db/`+unique+`":"w"}`)
 	case "path":
 		v = "db/" + unique
 		w.id("PATCH", acme+"/secrets", `{"`+v+`":"v"}`)

@@ -47,6 +47,7 @@ func OpenStore(ctx context.Context, cfg *config.Config, embedded *embedded.Store
 // VaultConfig is what the configuration says of Vault, with the routes read.
 func VaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 	out := cfg.Vault.Config
+	out.Quota = Quota(cfg)
 	out.Logger, out.Routes = log, make(map[id.ID]vault.Place, len(cfg.Vault.RouteTexts))
 	for _, text := range cfg.Vault.RouteTexts {
 		org, place, err := vault.ParseRoute(text)
@@ -60,4 +61,9 @@ func VaultConfig(cfg *config.Config, log *slog.Logger) (vault.Config, error) {
 		out.Routes[org] = place
 	}
 	return out, nil
+}
+
+// Quota is what the configuration lets an organisation have.
+func Quota(cfg *config.Config) secret.Quota {
+	return secret.Quota{Secrets: int64(cfg.MaxOrgSecrets), Bytes: cfg.MaxOrgBytes}
 }

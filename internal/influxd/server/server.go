@@ -196,7 +196,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 
 	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
-	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory, Far: shared})
+	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory, Quota: parts.Quota(cfg),
+		Far: shared})
 	times := clock.New(data, log)
 	s.runs(ctx, times.Run)
 	s.runsAlone(ctx, "sweep", func(ctx context.Context) {

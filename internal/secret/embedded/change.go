@@ -117,7 +117,11 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			}
 			was = append(was, kv.Missing(purge.Key(org)))
 		}
-		cfg := plan.Config{From: s.from, Made: &s.made, History: s.history, Org: org, Names: s.ring.Names(), Head: at.Head}
+		cfg := plan.Config{From: s.from, Made: &s.made, History: s.history, Quota: s.quota, Org: org, Names: s.ring.Names(),
+			Head: at.Head}
+		if cfg.Head.Count, err = s.counted(ctx, org, at.Head.Count, cfg.Names); err != nil {
+			return len(changes), err
+		}
 		if s.far {
 			if cfg.Ahead, err = s.readAhead(ctx, org, cfg.Names, changes); err != nil {
 				return len(changes), err
@@ -128,6 +132,9 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		for _, c := range changes {
 			before := p.Begin()
 			err := c.plan(p)
+			if err == nil {
+				err = p.WithinQuota()
+			}
 			if err != nil && planned == 0 {
 				return 1, err
 			}

@@ -46,6 +46,8 @@ type Config struct {
 	// History is how many versions of a secret are kept, the current one included. With 0, there is none but that one,
 	// and what is deleted is gone at once.
 	History int
+	// Quota bounds what an organisation may have.
+	Quota secret.Quota
 	// Far says that each read of the engine is a way over the network: what a change reads is asked for at the same time.
 	Far bool
 	// Now gives the time of a change; nil is the wall clock.
@@ -60,6 +62,7 @@ type Store struct {
 	log     *commitlog.Log
 	now     func() time.Time
 	history int
+	quota   secret.Quota
 	far     bool
 	page    int // namesPage; a test makes it small
 	lists   cache
@@ -77,7 +80,7 @@ func New(cfg Config) *Store {
 	}
 	s := &Store{kv: cfg.KV, ring: cfg.Keyring,
 		from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring}, log: commitlog.New(cfg.KV, cfg.Keyring), now: cfg.Now,
-		history: cfg.History, far: cfg.Far, page: namesPage, lists: newCache(maxCached)}
+		history: cfg.History, quota: cfg.Quota, far: cfg.Far, page: namesPage, lists: newCache(maxCached)}
 	s.queue = s.newQueue()
 	return s
 }

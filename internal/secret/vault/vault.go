@@ -67,6 +67,9 @@ type Config struct {
 	// CacheTTL is how long Use gives out what was read; 0 for not at all. CacheStale is how much longer it does so
 	// while Vault is away; 0 for not at all.
 	CacheTTL, CacheStale time.Duration
+	// Quota bounds what an organisation may have: in one entry for an organisation its names and values, in an entry for
+	// each secret the secrets alone, and several writers at a time may pass it by a few.
+	Quota secret.Quota
 
 	// Wait is how long New waits for a Vault that cannot be reached or is sealed; 0 for not at all.
 	Wait time.Duration
@@ -143,9 +146,10 @@ func (c Config) store() (*Store, error) {
 	}
 	s := &Store{
 		conn: to, places: places,
-		org: perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale}),
+		org: perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale,
+			Quota: c.Quota}),
 		secret: persecret.New(persecret.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL,
-			CacheStale: c.CacheStale}),
+			CacheStale: c.CacheStale, Quota: c.Quota}),
 	}
 	to.Session.Proves = s.proves
 	return s, nil

@@ -11,8 +11,9 @@ import (
 // Head is what an organisation's head says. As a record it is
 //
 //	state (1 byte) | version (uvarint) | time of the change (uvarint, Unix ms)
+//	[| form of the names (uvarint) | secrets (uvarint) | bytes (uvarint)]
 //
-// and the state alone where an older influxd has put it, which is read as version 1.
+// with the last three where the store has a quota, and the state alone where an older influxd has put it, which is read as version 1.
 type Head struct {
 	// Pending says that a large change is committed and not yet carried out: nothing may be read before it is. The
 	// version and the time are then those of that change.
@@ -20,6 +21,15 @@ type Head struct {
 	// Version is the organisation's (secret.Store).
 	Version int64
 	Changed time.Time // when it became that; zero where that is not known
+	// Count is how much there is; nil where that was not counted.
+	Count *Count
+}
+
+// Count is how much an organisation has.
+type Count struct {
+	Form    uint32 // of the names, in which it was counted
+	Secrets int64  // that are not deleted
+	Bytes   int64  // of all records with their keys, earlier versions and deleted secrets included
 }
 
 // The states.
@@ -43,7 +53,11 @@ func ParseHead(rec kv.Record) (Head, error) {
 		return Head{}, malformed(rec.Key)
 	}
 	ms, m := binary.Uvarint(b[n:])
-	if m <= 0 || n+m != len(b) || ms > 1<<62 {
+	if m <= 0 || ms > 1<<62 {
+		return Head{}, malformed(rec.Key)
+	}
+	var ok bool
+	if h.Count, ok = parseCount(b[n+m:]); !ok {
 		return Head{}, malformed(rec.Key)
 	}
 	h.Version = int64(version)
@@ -51,6 +65,22 @@ func ParseHead(rec kv.Record) (Head, error) {
 		h.Changed = time.UnixMilli(int64(ms)).UTC()
 	}
 	return h, nil
+}
+
+// parseCount reads what stands at the head's end, where anything does.
+func parseCount(b []byte) (c *Count, ok bool) {
+	if len(b) == 0 {
+		return nil, true
+	}
+	var numbers [3]uint64
+	for i := range numbers {
+		var n int
+		if numbers[i], n = binary.Uvarint(b); n <= 0 || numbers[i] > 1<<62 {
+			return nil, false
+		}
+		b = b[n:]
+	}
+	return &Count{uint32(numbers[0]), int64(numbers[1]), int64(numbers[2])}, len(b) == 0 && numbers[0] < 1<<32
 }
 
 func malformed(key string) error {
@@ -67,7 +97,13 @@ func (h Head) encode() []byte {
 	if !h.Changed.IsZero() {
 		ms = max(h.Changed.UnixMilli(), 0)
 	}
-	return binary.AppendUvarint(b, uint64(ms))
+	b = binary.AppendUvarint(b, uint64(ms))
+	if c := h.Count; c != nil {
+		b = binary.AppendUvarint(b, uint64(c.Form))
+		b = binary.AppendUvarint(b, uint64(max(c.Secrets, 0)))
+		b = binary.AppendUvarint(b, uint64(max(c.Bytes, 0)))
+	}
+	return b
 }
 
 // Put is the operation that puts the head's record.

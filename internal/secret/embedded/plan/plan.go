@@ -29,8 +29,9 @@ type Plan struct {
 	undo []before
 
 	// Of the change that is being planned:
-	changed  time.Time      // when it sets a value or deletes or brings back a secret; zero where it does not
-	versions map[string]int // of what it sets and brings back
+	had      commitlog.Count // where Head.Count is known, how much there was before it
+	changed  time.Time       // when it sets a value or deletes or brings back a secret; zero where it does not
+	versions map[string]int  // of what it sets and brings back
 }
 
 // Config is what a plan is made of.
@@ -38,6 +39,7 @@ type Config struct {
 	From    content.Reader
 	Made    *content.Made
 	History int // how many versions are kept; with 0, there is none but the current one, and what is deleted is gone
+	Quota   secret.Quota
 	Org     id.ID
 	Names   keyring.Names
 	Head    commitlog.Head    // as it is; in a Plan, as it is after the changes planned so far
@@ -52,6 +54,9 @@ func New(ctx context.Context, cfg Config) *Plan {
 // Begin begins the planning of a change. BackTo leads back to the point that it gives.
 func (p *Plan) Begin() int {
 	p.changed, p.versions = time.Time{}, nil
+	if p.Head.Count != nil {
+		p.had = *p.Head.Count
+	}
 	return p.Point()
 }
 
@@ -87,6 +92,7 @@ type before struct {
 func (p *Plan) Write(key string, value []byte) {
 	was, planned := p.Records[key]
 	p.undo = append(p.undo, before{key, was, planned})
+	p.count(key, value)
 	if planned {
 		p.size -= len(key) + len(was)
 	}
@@ -98,6 +104,9 @@ func (p *Plan) Write(key string, value []byte) {
 func (p *Plan) BackTo(mark int) {
 	for _, was := range slices.Backward(p.undo[mark:]) {
 		p.size -= len(was.key) + len(p.Records[was.key])
+		if p.Head.Count != nil {
+			p.uncount(was)
+		}
 		if was.planned {
 			p.Records[was.key] = was.value
 			p.size += len(was.key) + len(was.value)

@@ -30,6 +30,7 @@ type Config struct {
 	Conn                 *conn.Conn
 	Places               *kv2.Places
 	CacheTTL, CacheStale time.Duration
+	Quota                secret.Quota
 }
 
 // Store keeps secrets in this layout.
@@ -37,6 +38,7 @@ type Store struct {
 	conn   *conn.Conn
 	places *kv2.Places
 	queue  *queue.Queue
+	quota  secret.Quota
 	shapes *shapes
 	lists  *flight.Group[[]string]
 	cache  *cache.Cache[id.ID, entry]
@@ -49,7 +51,7 @@ const maxCached = 1000
 
 // New makes the store.
 func New(c Config) *Store {
-	s := &Store{conn: c.Conn, places: c.Places, shapes: newShapes()}
+	s := &Store{conn: c.Conn, places: c.Places, quota: c.Quota, shapes: newShapes()}
 	s.queue = queue.New(c.Conn, s.write)
 	s.lists = flight.New(c.Conn.Bounded, s.keys)
 	s.cache = cache.New(cache.Config[id.ID, entry]{

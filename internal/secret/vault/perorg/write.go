@@ -39,7 +39,7 @@ func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Ite
 			return left
 		}
 		version, patched, err := int64(0), false, error(nil)
-		if try == 1 {
+		if try == 1 && s.quota == (secret.Quota{}) { // which takes a look at what there is
 			version, patched, err = s.patch(ctx, org, batch.Changes(items))
 		}
 		if !patched && err == nil {
@@ -107,9 +107,29 @@ func (s *Store) admit(org id.ID, items []*queue.Item, e entry) (admitted, later 
 				continue
 			}
 		}
+		if s.quota != (secret.Quota{}) && len(it.Change.Set) > 0 {
+			was, _ := e.with(batch.Changes(admitted))
+			becomes, _ := e.with(batch.Changes(append(slices.Clone(admitted), it)))
+			if err := s.quota.Allows(amount(becomes), amount(was)); err != nil {
+				if len(admitted) > 0 {
+					return admitted, items[i:]
+				}
+				s.settle(org, []*queue.Item{it}, 0, err)
+				continue
+			}
+		}
 		admitted = append(admitted, it)
 	}
 	return admitted, nil
+}
+
+// amount is how much an entry holds: every name in it, and names and values as they are written.
+func amount(data map[string]json.RawMessage) secret.Amount {
+	a := secret.Amount{Secrets: int64(len(data))}
+	for key, raw := range data {
+		a.Bytes += int64(len(key) + len(raw))
+	}
+	return a
 }
 
 // leaves says why a change may not be made that sets a name under which others keep something that is not a string.

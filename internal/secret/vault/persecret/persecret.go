@@ -43,6 +43,7 @@ type Config struct {
 	Conn                 *conn.Conn
 	Places               *kv2.Places
 	CacheTTL, CacheStale time.Duration
+	Quota                secret.Quota
 }
 
 // Store keeps secrets in this layout.
@@ -50,6 +51,7 @@ type Store struct {
 	conn     *conn.Conn
 	places   *kv2.Places
 	queue    *queue.Queue
+	quota    secret.Quota
 	cache    *cache.Cache[request, moment] // for use
 	names    *cache.Cache[id.ID, listing]  // for use, to tell what "all" are
 	log      *intent.Log
@@ -66,7 +68,7 @@ type name struct {
 
 // New makes the store.
 func New(c Config) *Store {
-	s := &Store{conn: c.Conn, places: c.Places, versions: newVersions(), hints: newHints()}
+	s := &Store{conn: c.Conn, places: c.Places, quota: c.Quota, versions: newVersions(), hints: newHints()}
 	s.queue = queue.New(c.Conn, s.write)
 	s.lists = flight.New(c.Conn.Bounded, s.list)
 	s.cache, s.names = c.caches(s)

@@ -32,6 +32,9 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*queue.Item) (left
 		batch.Answer(items, queue.ForCallers(err))
 		return nil
 	}
+	if s.quota.Secrets > 0 {
+		items = s.withinQuota(ctx, org, items)
+	}
 	if slices.ContainsFunc(items, func(it *queue.Item) bool { return len(it.Change.Set) > 0 }) {
 		if err := s.log.Claim(ctx, org, at); err != nil {
 			batch.Answer(items, queue.ForCallers(err))
