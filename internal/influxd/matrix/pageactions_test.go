@@ -74,6 +74,7 @@ var pageActions = []action{
 	{name: "POST secret/copy: to the other", path: page + "/secret/copy", body: "key={key}&to={new}&org={other}&do=move",
 		twin: noPage},
 	{name: "GET secrets/dates", path: page + "/secrets/dates", twin: noPage},
+	{name: "GET org/activity", path: page + "/activity", twin: noPage},
 	{name: "GET due", path: "/due"},
 	{name: "GET secret/who", path: page + "/secret/who?key={key}", twin: noPage},
 
