@@ -36,14 +36,12 @@
     shown = shown.slice(0, 30);
     chosen = 0;
     list.replaceChildren(...shown.map((e, i) => {
-      const li = document.createElement('li'), a = document.createElement('a');
+      const li = document.createElement('li');
       li.id = 'palette-' + i;
       li.setAttribute('role', 'option');
-      a.href = e.href;
-      a.textContent = e.text;
-      a.tabIndex = -1;
-      if (e.name) a.className = 'mono';
-      li.append(a);
+      li.textContent = e.text;
+      if (e.name) li.className = 'mono';
+      li.addEventListener('click', () => location.assign(e.href));
       return li;
     }));
     mark();
@@ -64,7 +62,7 @@
       mark();
     } else if (event.key === 'Enter' && event.target === input) {
       event.preventDefault();
-      if (shown[chosen]) $('a', list.children[chosen]).click();
+      if (shown[chosen]) location.assign(shown[chosen].href);
     }
   });
   document.addEventListener('keydown', (event) => {
