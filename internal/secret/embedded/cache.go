@@ -1,12 +1,12 @@
 package embedded
 
 import (
-	"crypto/cipher"
 	"strings"
 	"sync"
 
 	"strongroom/internal/bounded"
 	"strongroom/internal/id"
+	"strongroom/internal/secret/embedded/content"
 )
 
 // maxCached bounds the cached lists, all together, in bytes.
@@ -17,7 +17,7 @@ const maxCached = 32 << 20
 type cache struct {
 	mu    sync.RWMutex
 	lists *bounded.Map[id.ID, cached]
-	box   cipher.AEAD // of the values
+	box   content.Box
 }
 
 type cached struct {
@@ -37,7 +37,7 @@ type presentVersion struct {
 }
 
 func newCache(limit int) cache {
-	return cache{lists: bounded.New[id.ID, cached](limit, nil), box: newBox()}
+	return cache{lists: bounded.New[id.ID, cached](limit, nil), box: content.NewBox()}
 }
 
 // get gives the list of that very revision.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -112,7 +113,7 @@ func TestPieceTooLong(t *testing.T) {
 	s := newStore(t, openKV(t), keyFile(t))
 	c := secret.Change{Set: map[string]secret.Value{}}
 	for i := range 2 * manyKeys {
-		c.Set[fmt.Sprint("k", i)] = secret.NewValue(bytes.Repeat([]byte("v"), maxPiece/manyKeys))
+		c.Set[fmt.Sprint("k", i)] = secret.NewValue(bytes.Repeat([]byte("v"), content.MaxPiece/manyKeys))
 	}
 	apply(t, s, c)
 	for range 2 {
