@@ -75,6 +75,8 @@ var pageActions = []action{
 		twin: noPage},
 	{name: "GET secrets/dates", path: page + "/secrets/dates", twin: noPage},
 	{name: "GET org/activity", path: page + "/activity", twin: noPage},
+	{name: "GET org/compare", path: page + "/compare?with={other}", twin: noPage},
+	{name: "GET secrets/export", path: page + "/secrets/export", twin: noPage},
 	{name: "GET due", path: "/due"},
 	{name: "GET secret/who", path: page + "/secret/who?key={key}", twin: noPage},
 
@@ -83,6 +85,7 @@ var pageActions = []action{
 	{name: "GET user olga", path: "/users/{olga}", twin: noPageUser},
 	{name: "POST user", path: "/users/{user}", body: "status=inactive", twin: noPageUser},
 	{name: "POST user/password", path: "/users/{user}/password", body: "password=password", twin: noPageUser},
+	{name: "POST user/sessions", path: "/users/{user}/sessions", body: "session=0000000000000000", twin: noPageUser},
 	{name: "GET user/delete", path: "/users/{user}/delete", twin: noPageUser},
 	{name: "POST user/delete", path: "/users/{user}/delete", twin: noPageUser},
 	{name: "GET preferences", path: "/preferences"},
