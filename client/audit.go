@@ -60,8 +60,21 @@ type AuditFilter struct {
 // maxAuditPage is the most records the server gives at once.
 const maxAuditPage = 1000
 
-// Audit lists records, newest first, for operators. It fetches page after page.
+// AuditMissing is a server, of several over the same data, whose acts could not be had, and why.
+type AuditMissing struct {
+	Server  string `json:"server"`
+	Message string `json:"message"`
+}
+
+// Audit lists records, newest first, for operators. It fetches page after page. Of several servers it lists the acts of
+// all that answer; AuditOfAll tells which do not.
 func (c *Client) Audit(ctx context.Context, f AuditFilter) ([]AuditRecord, error) {
+	all, _, err := c.AuditOfAll(ctx, f)
+	return all, err
+}
+
+// AuditOfAll is Audit, and names the servers whose acts are not among the records.
+func (c *Client) AuditOfAll(ctx context.Context, f AuditFilter) ([]AuditRecord, []AuditMissing, error) {
 	query := params("orgID", f.OrgID, "key", f.Key, "actor", f.Actor, "action", f.Action, "outcome", f.Outcome)
 	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
 		if !at.IsZero() {
@@ -69,6 +82,8 @@ func (c *Client) Audit(ctx context.Context, f AuditFilter) ([]AuditRecord, error
 		}
 	}
 	var all []AuditRecord
+	var missing []AuditMissing
+	asked := make(map[string]bool)
 	for {
 		size := maxAuditPage
 		if f.Limit > 0 {
@@ -78,34 +93,38 @@ func (c *Client) Audit(ctx context.Context, f AuditFilter) ([]AuditRecord, error
 		var out struct {
 			Links   Links
 			Records []AuditRecord
+			Missing []AuditMissing
 		}
 		if err := c.do(ctx, call{method: http.MethodGet, path: api("audit"), query: query, out: &out}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		all = append(all, out.Records...)
+		all, missing = append(all, out.Records...), append(missing, out.Missing...)
 		if out.Links["next"] == "" || f.Limit > 0 && len(all) >= f.Limit {
-			return all, nil
+			return all, missing, nil
 		}
-		before, err := nextBefore(out.Links["next"], query.Get("before"))
+		asked[query.Get("before")] = true
+		before, err := nextBefore(out.Links["next"], query.Get("before"), asked)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		query.Set("before", before)
 	}
 }
 
-// nextBefore takes from a page's link where the next page begins, which must lie further back than this one did.
-func nextBefore(next, this string) (string, error) {
+// nextBefore takes from a page's link where the next page begins, which must lie further back than this one did. Of one
+// server it is a number; of several, a text which is another one each time.
+func nextBefore(next, this string, asked map[string]bool) (string, error) {
 	u, err := url.Parse(next)
 	if err != nil {
 		return "", fmt.Errorf("the link to the next page of records is not a URL")
 	}
 	before := u.Query().Get("before")
-	n, err := strconv.ParseUint(before, 10, 64)
-	if err != nil {
+	if before == "" {
 		return "", fmt.Errorf("the link to the next page of records does not say where it begins")
 	}
-	if last, err := strconv.ParseUint(this, 10, 64); err == nil && n >= last {
+	n, err := strconv.ParseUint(before, 10, 64)
+	last, lastErr := strconv.ParseUint(this, 10, 64)
+	if asked[before] || err == nil && lastErr == nil && n >= last {
 		return "", fmt.Errorf("the pages of records do not come to an end")
 	}
 	return before, nil

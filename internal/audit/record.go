@@ -1,6 +1,12 @@
 package audit
 
-import "time"
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"strongroom/internal/errs"
+)
 
 // The actions that the log itself puts on record.
 const (
@@ -65,4 +71,62 @@ type Page struct {
 	// Next is the Before of the next page, 0 at the end. A page may be shorter than the limit, even empty, and still
 	// have a next one: the work on one page is bounded.
 	Next uint64
+}
+
+// Acts are a page of the acts of one server or of several, newest first.
+type Acts struct {
+	Records []Record
+	Next    string // where the next page begins, "" at the end
+	// Missing are the servers whose acts are not among the records.
+	Missing []Absent
+}
+
+// Absent is a server whose acts could not be had, and why.
+type Absent struct {
+	Server  string `json:"server"`
+	Message string `json:"message"`
+}
+
+// Before is where a page begins: what Next of the page before says. The first page begins at the zero value.
+type Before struct {
+	Seq     uint64            // Filter.Before, of one server
+	Servers map[string]uint64 // the same, by the names of several
+}
+
+// ErrBefore is a place to begin at that no page has given.
+var ErrBefore = errs.New(errs.Invalid, "before must be what the page before gave")
+
+// ParseBefore reads what Next was.
+func ParseBefore(next string) (b Before, err error) {
+	if next == "" {
+		return b, nil
+	}
+	if b.Seq, err = strconv.ParseUint(next, 10, 64); err == nil {
+		return b, nil
+	}
+	values, err := url.ParseQuery(next)
+	if err != nil {
+		return b, ErrBefore
+	}
+	b.Servers = make(map[string]uint64, len(values))
+	for name, v := range values {
+		n, err := strconv.ParseUint(v[0], 10, 64)
+		if err != nil || n == 0 {
+			return b, ErrBefore
+		}
+		b.Servers[name] = n
+	}
+	return b, nil
+}
+
+// String is what ParseBefore reads.
+func (b Before) String() string {
+	if b.Servers == nil {
+		return strconv.FormatUint(b.Seq, 10)
+	}
+	values := url.Values{}
+	for name, n := range b.Servers {
+		values.Set(name, strconv.FormatUint(n, 10))
+	}
+	return values.Encode()
 }

@@ -87,8 +87,8 @@ func (s *Store) covers(key string) bool { return s.folders[folder(key)] }
 
 func belongs(key string) keyring.Belongs { return keyring.Belongs{Kind: kind, Key: key} }
 
-// open gives the record with its value in clear.
-func (s *Store) open(ctx context.Context, r kv.Record) (kv.Record, error) {
+// Open gives the record with its value in clear.
+func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 	if !s.covers(r.Key) {
 		return r, nil
 	}
@@ -167,7 +167,7 @@ func (s *Store) openAll(ctx context.Context, get func() ([]kv.Record, error)) ([
 	rs := raw[:0]
 	for _, r := range raw {
 		key := r.Key
-		r, err := s.open(ctx, r)
+		r, err := s.Open(ctx, r)
 		if errors.Is(err, ErrForged) && s.forged != nil {
 			s.forged(key, ErrForged.Error())
 			continue
@@ -236,7 +236,7 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			if e.Deleted {
 				continue
 			}
-			r, err := s.open(ctx, e.Record)
+			r, err := s.Open(ctx, e.Record)
 			if err != nil {
 				end(err)
 				return
@@ -276,7 +276,7 @@ func (s *Store) Rewrite(ctx context.Context, forged func(key string)) error {
 			if err != nil || of >= term || lost[r.Key] {
 				return false
 			}
-			if _, err := s.open(ctx, r); errors.Is(err, ErrForged) {
+			if _, err := s.Open(ctx, r); errors.Is(err, ErrForged) {
 				lost[r.Key] = true
 				forged(r.Key)
 				return false
@@ -338,7 +338,7 @@ func (s *Store) renew(ctx context.Context, batch []kv.Record) error {
 	var ops []kv.Op
 	size := 0
 	for _, r := range batch {
-		open, err := s.open(ctx, r)
+		open, err := s.Open(ctx, r)
 		if err != nil {
 			return err
 		}

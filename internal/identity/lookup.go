@@ -17,9 +17,15 @@ var (
 	ErrOrgNotFound  = errs.New(errs.NotFound, "organization not found")
 )
 
+// OrgFolder is what the keys of organisations' records begin with.
+const OrgFolder = "org/"
+
+// OrgKey is the key of the record without which there is no such organisation.
+func OrgKey(org id.ID) string { return record.Key("org", org) }
+
 // OrgExists reports ErrOrgNotFound where there is no such organisation.
 func OrgExists(ctx context.Context, store kv.Store, org id.ID) error {
-	_, err := store.Get(ctx, record.Key("org", org))
+	_, err := store.Get(ctx, OrgKey(org))
 	if errors.Is(err, kv.ErrNotFound) {
 		return ErrOrgNotFound
 	}

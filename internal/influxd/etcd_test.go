@@ -148,6 +148,48 @@ func TestSeveralServers(t *testing.T) {
 	b.eventually(t, 200, "GET", secrets, token, "")
 }
 
+// TestSealChangeOfSeveral changes the seal at one of two servers, by a key that the other has not: both go on, and the
+// other says that it needs the key before its next start.
+func TestSealChangeOfSeveral(t *testing.T) {
+	c := etcdtest.Shared(t)
+	prefix, dirs := etcdtest.Prefix(t), []string{t.TempDir(), t.TempDir()}
+	a := start(t, dirs[0], onEtcd(c, dirs[0], prefix, "--server-name=a")...)
+	key, err := os.ReadFile(filepath.Join(dirs[0], "seal.key"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dirs[1], "seal.key"), key, 0o600))
+	b := start(t, dirs[1], onEtcd(c, dirs[1], prefix, "--server-name=b")...)
+	token, secrets := a.onboard(t)
+	next := filepath.Join(dirs[0], "next.key")
+	a.call(t, "POST", "/api/v2/seal/change", token, fmt.Sprintf(`{"type":"key-file","keyFile":%q}`, next), 200, nil)
+	a.call(t, "POST", "/api/v2/seal/rotate", token, "", 202, nil)
+	var status struct {
+		Seal struct{ KeyID, Restart string }
+		Term int
+	}
+	for status.Term != 2 { // what b does not know yet it is told of
+		b.call(t, "GET", "/api/v2/seal", token, "", 200, &status)
+	}
+	if !strings.Contains(status.Seal.Restart, "--seal-key-file") {
+		t.Errorf("the other server says of its next start: %+v", status)
+	}
+	b.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
+	if got := a.keys(t, token, secrets); got != "[foo]" {
+		t.Errorf("the keys: %s", got)
+	}
+	b.end(t)
+	flags := onEtcd(c, dirs[1], prefix, "--server-name=b")
+	if _, err := launch(t, dirs[1], flags...); err == nil || !strings.Contains(err.Error(), "is the wrong one") {
+		t.Errorf("it starts without the key: %v", err)
+	}
+	key, err = os.ReadFile(next)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dirs[1], "seal.key"), key, 0o600))
+	b = start(t, dirs[1], flags...)
+	if got := b.keys(t, token, secrets); got != "[foo]" {
+		t.Errorf("the keys: %s", got)
+	}
+}
+
 // run runs a command and gives what it wrote.
 func run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
@@ -242,22 +284,42 @@ func TestAuditOfSeveralServers(t *testing.T) {
 	b := start(t, dirs["b"], onEtcd(c, keys, prefix, "--server-name=b")...)
 	token, secrets := a.onboard(t)
 	b.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
+	// Each shows what was done at both, in one order.
+	type page struct {
+		Links   struct{ Next string }
+		Records []struct {
+			Server, Action string
+			Time           time.Time
+		}
+		Missing []struct{ Server, Message string }
+	}
 	for name, r := range map[string]*running{"a": a, "b": b} {
-		var page struct {
-			Records []struct{ Server, Action string }
-		}
-		r.call(t, "GET", "/api/v2/audit", token, "", 200, &page)
-		for _, rec := range page.Records {
-			if rec.Server != name || name == "a" && rec.Action == "secrets.apply" {
-				t.Errorf("at %s: %+v", name, rec)
+		by := make(map[string]int)
+		for path := "/api/v2/audit?limit=2"; path != ""; {
+			var p page
+			r.call(t, "GET", path, token, "", 200, &p)
+			for i, rec := range p.Records {
+				by[rec.Server+" "+rec.Action]++
+				if i > 0 && rec.Time.After(p.Records[i-1].Time) {
+					t.Errorf("at %s %+v stands after %+v", name, rec, p.Records[i-1])
+				}
 			}
+			if len(p.Missing) > 0 {
+				t.Errorf("at %s are missing %+v", name, p.Missing)
+			}
+			path = p.Links.Next
 		}
-		if len(page.Records) == 0 {
-			t.Errorf("at %s there is no record", name)
+		if by["a setup"] != 1 || by["b secrets.apply"] != 1 {
+			t.Errorf("at %s: %v", name, by)
 		}
 	}
-	a.end(t)
 	b.end(t)
+	var p page
+	a.call(t, "GET", "/api/v2/audit", token, "", 200, &p)
+	if len(p.Missing) != 1 || p.Missing[0].Server != "b" || p.Missing[0].Message != "it does not run" {
+		t.Errorf("without one that has ended: %+v", p.Missing)
+	}
+	a.end(t)
 	logs := []string{filepath.Join(dirs["b"], "audit.log"), filepath.Join(dirs["a"], "audit.log")}
 	check := func() (string, error) {
 		return run(t, append([]string{"audit", "verify", "--files", strings.Join(logs, ",")},
@@ -326,7 +388,10 @@ func TestStartsBeforeEtcd(t *testing.T) {
 	c := etcdtest.Start(t, 1)
 	c.Members[0].Kill()
 	dir := t.TempDir()
-	if _, err := launch(t, dir, onEtcd(c, dir, "x/", "--etcd-wait=0")...); err == nil || !strings.Contains(err.Error(), "start etcd, or correct --etcd-endpoints") {
+	if _, err := launch(t, dir, onEtcd(c, dir, "x/", "--etcd-wait=0")...); err == nil ||
+		!strings.Contains(err.Error(), "etcd takes no connections") ||
+		!strings.Contains(err.Error(), "start etcd, or correct --etcd-endpoints") ||
+		strings.Contains(err.Error(), "kv:") {
 		t.Errorf("without etcd, and without waiting: %v", err)
 	}
 	flags := onEtcd(c, dir, "x/", "--etcd-wait=5m")

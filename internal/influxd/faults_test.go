@@ -159,11 +159,13 @@ type fleet struct {
 	reader  string // may use the secrets
 	secrets string
 	history history
+	// stale is for how long the servers read secrets from memory of which etcd has said nothing.
+	stale time.Duration
 }
 
-func newFleet(t *testing.T, n int) *fleet {
+func newFleet(t *testing.T, n int, stale time.Duration) *fleet {
 	t.Helper()
-	f := &fleet{cluster: etcdtest.Start(t, 3)}
+	f := &fleet{cluster: etcdtest.Start(t, 3), stale: stale}
 	keys := t.TempDir()
 	for i := range n {
 		one := &node{dir: t.TempDir()}
@@ -173,7 +175,8 @@ func newFleet(t *testing.T, n int) *fleet {
 			one.proxies, endpoints = append(one.proxies, p), append(endpoints, p.Endpoint)
 		}
 		one.flags = strings.Join([]string{"--store=etcd", "--etcd-endpoints=" + strings.Join(endpoints, ","),
-			"--seal-key-file=" + keys + "/seal.key", fmt.Sprintf("--server-name=s%d", i), "--store-stale=0"}, " ")
+			"--seal-key-file=" + keys + "/seal.key", fmt.Sprintf("--server-name=s%d", i), "--store-stale=0",
+			"--store-stale-secrets=" + stale.String()}, " ")
 		one.start(t)
 		f.nodes = append(f.nodes, one)
 	}
@@ -220,7 +223,8 @@ const (
 // readSecrets reads all values in one request, and notes what each secret is, and the large change.
 func (f *fleet) readSecrets(t *testing.T, client int, n *node) (ok bool) {
 	var values map[string]string
-	call := f.history.now()
+	// What is read from memory is true of some moment since it was stale.
+	call := f.history.now() - int64(f.stale)
 	got := n.ask(t, "GET", strings.TrimSuffix(f.secrets, "secrets")+"secret-values", f.reader, "", &values)
 	if got != 200 {
 		if got == 401 || got == 403 || got == 404 {
@@ -348,6 +352,8 @@ func (f *fleet) faults(t *testing.T) map[string]func() (heal func()) {
 			f.cluster.Members[b].Pause()
 			return func() { f.cluster.Members[a].Resume(); f.cluster.Members[b].Resume() }
 		},
+		"a member is slow":                     func() func() { return f.cluster.Members[some()].Slow() },
+		"etcd forgets what was":                func() func() { f.cluster.Compact(t); return func() {} },
 		"a server is cut off from two members": func() func() { return pass(at(), false, false, 0, 1) },
 		"a server is cut off from all":         func() func() { return pass(at(), false, false, 0, 1, 2) },
 		"a server hears nothing":               func() func() { return pass(at(), true, false, 0, 1, 2) },
@@ -374,7 +380,8 @@ func (f *fleet) faults(t *testing.T) map[string]func() (heal func()) {
 // TestFaults has three servers over three members of etcd, a proxy between each two, and clients that change and
 // read the same secrets, organisations and tokens through all of them, while keys are rotated and one fault comes
 // after the other. Whatever was answered is true in one order of all that was done: nothing that was acknowledged
-// is lost, nothing that was deleted comes back, and a token that was revoked is good nowhere.
+// is lost, nothing that was deleted comes back, and a token that was revoked is good nowhere. Where secrets are read
+// from memory, each read is true of a moment that is no older than the setting says.
 // STRONGROOM_FAULTS=10m goes on for so long.
 func TestFaults(t *testing.T) {
 	long, err := time.ParseDuration(os.Getenv("STRONGROOM_FAULTS"))
@@ -382,15 +389,16 @@ func TestFaults(t *testing.T) {
 		must(t, err)
 	}
 	for began := time.Now(); ; {
-		faultsOnce(t)
+		t.Run("etcd is asked", func(t *testing.T) { faultsOnce(t, 0) })
+		t.Run("from memory", func(t *testing.T) { faultsOnce(t, time.Second) })
 		if t.Failed() || time.Since(began) > long {
 			return
 		}
 	}
 }
 
-func faultsOnce(t *testing.T) {
-	f := newFleet(t, 3)
+func faultsOnce(t *testing.T, stale time.Duration) {
+	f := newFleet(t, 3, stale)
 	f.history.began = time.Now()
 	var tokens []madeToken
 	for range 8 {

@@ -117,7 +117,8 @@ func (k *Keyring) change(ctx context.Context, edit func(*content) bool) error {
 
 // Reseal makes a new root key, wrapped by s, or, where s is nil, by the seal that wraps the present one. It is one
 // transaction: afterwards the former root key, and the former seal's key, open nothing of these data any more; copies
-// of the data from before stay theirs. Once s has wrapped the new root key, it goes on to its end though ctx ends. With
+// of the data from before stay theirs, but for what HandoverRecord says where there are several servers. Once s has
+// wrapped the new root key, it goes on to its end though ctx ends. With
 // kv.ErrUnknown the data may be sealed by the one or the other, and both keys have to be kept.
 func (k *Keyring) Reseal(ctx context.Context, s seal.Seal, now time.Time) error {
 	k.records.Lock()
@@ -131,19 +132,25 @@ func (k *Keyring) Reseal(ctx context.Context, s seal.Seal, now time.Time) error 
 			return err
 		}
 		old := k.rootKey()
-		aead, sealValue, err := newRoot(ctx, s, now.UTC())
+		aead, root, sealValue, err := newRoot(ctx, s, now.UTC())
 		if err != nil {
 			c.wipe()
 			return err
 		}
 		contentValue, err := sealContent(aead, c)
+		ops := []kv.Op{kv.Put(SealRecord, sealValue), kv.Put(KeyringRecord, contentValue)}
+		if err == nil && k.shared {
+			var handed kv.Op
+			handed, err = c.handOver(root, sealValue, now.UTC())
+			ops = append(ops, handed)
+		}
+		clear(root)
 		if err != nil {
 			c.wipe()
 			return err
 		}
 		k.offered = s
-		newRev, err := k.store.Txn(ctx, []kv.Cond{{Key: KeyringRecord, Rev: rev}, {Key: SealRecord, Rev: old.rev}},
-			[]kv.Op{kv.Put(SealRecord, sealValue), kv.Put(KeyringRecord, contentValue)})
+		newRev, err := k.store.Txn(ctx, []kv.Cond{{Key: KeyringRecord, Rev: rev}, {Key: SealRecord, Rev: old.rev}}, ops)
 		if errors.Is(err, kv.ErrConflict) {
 			c.wipe()
 			continue

@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"strongroom/internal/kv"
@@ -15,6 +16,22 @@ const followPause = time.Second
 // What goes wrong is told to report, and tried again. A server that is behind all the same writes nothing under keys
 // that are gone: see Fence.
 func (k *Keyring) Follow(ctx context.Context, report func(error)) {
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	looking.Go(func() {
+		tick := time.NewTicker(handoverLook)
+		defer tick.Stop()
+		for {
+			if err := k.EndHandover(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, kv.ErrUnavailable) {
+				report(err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	})
 	for ctx.Err() == nil {
 		err := k.store.Watch(ctx, KeyringRecord, 0, func(kv.Update) {
 			if k.behind(ctx) {

@@ -72,9 +72,12 @@ type Belongs struct {
 
 // Keyring seals and opens. It is safe for use by many goroutines.
 type Keyring struct {
-	shared bool // other servers change the same data
-	store  kv.Store
-	nonce  func([]byte) // fills with random bytes; a test puts in others
+	shared     bool        // other servers change the same data
+	configured seal.Source // where this server has the seal's key from
+	now        func() time.Time
+
+	store kv.Store
+	nonce func([]byte) // fills with random bytes; a test puts in others
 
 	unsaved atomic.Uint64 // values sealed since the latest SaveCount
 
@@ -109,7 +112,7 @@ type rootKey struct {
 }
 
 func newKeyring(store kv.Store, root rootKey) *Keyring {
-	return &Keyring{store: kv.Settled(store), root: root, nonce: random, ready: map[keysOf]orgKeys{}}
+	return &Keyring{store: kv.Settled(store), root: root, nonce: random, now: time.Now, ready: map[keysOf]orgKeys{}}
 }
 
 // random fills b; crypto/rand.Read never fails since Go 1.24.

@@ -70,10 +70,11 @@ func initialise(ctx context.Context, store kv.Store, cfg Config) (seal.Seal, err
 		return nil, err
 	}
 	now := cfg.Now().UTC()
-	aead, sealValue, err := newRoot(ctx, s, now)
+	aead, root, sealValue, err := newRoot(ctx, s, now)
 	if err != nil {
 		return nil, err
 	}
+	clear(root)
 	c := &content{
 		StoreID: hex.EncodeToString(newKey()[:16]),
 		Secret:  newKey(),
@@ -100,21 +101,24 @@ type loaded struct {
 
 func (l loaded) Load(context.Context) (seal.Seal, error) { return l.seal, nil }
 
-// newRoot makes a root key and the seal's record that holds it.
-func newRoot(ctx context.Context, s seal.Seal, now time.Time) (cipher.AEAD, []byte, error) {
-	root := newKey()
-	defer clear(root)
+// newRoot makes a root key, which the caller clears, its cipher, and the seal's record that holds it.
+func newRoot(ctx context.Context, s seal.Seal, now time.Time) (aead cipher.AEAD, root, value []byte, err error) {
+	root = newKey()
+	defer func() {
+		if err != nil {
+			clear(root)
+		}
+	}()
 	wrapped, err := s.Wrap(ctx, root, []byte(rootLabel))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", seal.ErrWrap, err)
+		return nil, nil, nil, fmt.Errorf("%w: %w", seal.ErrWrap, err)
 	}
-	aead, err := newCipher(root)
-	if err != nil {
-		return nil, nil, err
+	if aead, err = newCipher(root); err != nil {
+		return nil, nil, nil, err
 	}
-	value, err := json.Marshal(sealRecord{Format: recordFormat, Seal: s.Type(), KeyID: s.KeyID(), Root: wrapped,
+	value, err = json.Marshal(sealRecord{Format: recordFormat, Seal: s.Type(), KeyID: s.KeyID(), Root: wrapped,
 		Created: now})
-	return aead, value, err
+	return aead, root, value, err
 }
 
 // open opens what the seal record's key has sealed.
@@ -159,7 +163,7 @@ func open(ctx context.Context, store kv.Store, cfg Config, sealRec kv.Record) (*
 		return nil, err
 	}
 	k := newKeyring(store, rootKey{aead: root, seal: s, rev: sealRec.Rev, since: rec.Created})
-	k.shared = cfg.Shared
+	k.shared, k.configured, k.now = cfg.Shared, cfg.Seal, cfg.Now
 	if err := k.Reload(ctx); err != nil {
 		return nil, err
 	}
@@ -206,9 +210,21 @@ func (k *Keyring) read(ctx context.Context) (*content, int64, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if root.aead, root.seal, err = k.reopen(ctx, rec, root.seal); err != nil {
+		opened, by, err := k.reopen(ctx, rec, root.seal)
+		if err != nil && k.shared && k.content != nil {
+			there := elsewhere{rec, k.configured}
+			handed, handErr := k.takeOver(ctx, sealRec.Value)
+			if handErr != nil { // the key may have been put where this server looks
+				handed, handErr = unwrap(ctx, there, rec)
+			}
+			if handErr == nil {
+				opened, by, err = handed, there, nil
+			}
+		}
+		if err != nil {
 			return nil, 0, err
 		}
+		root.aead, root.seal = opened, by
 		root.rev, root.since = sealRec.Rev, rec.Created
 		k.mu.Lock()
 		k.root = root

@@ -72,6 +72,7 @@ var rules = []only{
 
 	{"internal/kv/bolt", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/kv/etcd", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
+	{"internal/kv/near", []string{"internal/influxd"}, "only the wiring says what is kept in memory"},
 	{"internal/secret/embedded", []string{"internal/influxd", "internal/rotation"},
 		"only the wiring chooses an implementation"},
 	{"internal/secret/vault", []string{"internal/influxd", "internal/seal/transit"},
@@ -92,6 +93,7 @@ var rules = []only{
 		"who else needs a record of a user or a token asks the directory"},
 	{"internal/httpapi", []string{"internal/influxd/server"}, "what is below HTTP knows nothing of it"},
 	{"internal/ui", []string{"internal/influxd/server"}, "what is below the pages knows nothing of them"},
+	{"internal/servers", []string{"internal/influxd"}, "what is done with acts knows not where they are from"},
 	{"internal/vaultapi", []string{"internal/influxd"}, "what is below HTTP knows nothing of it"},
 	{"internal/influxd", []string{"cmd/influxd"}, "the wiring is the top"},
 	{"client", []string{"cmd/influx"}, "the server does not call itself"},

@@ -95,7 +95,7 @@ func (s *Service) restart(by, keyID string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.Configured == nil:
+	case s.Configured == nil, s.Keyring.Elsewhere() && s.Keyring.KeyKept(context.Background()) == nil:
 		return ""
 	case s.Configured.Type() != by:
 		return "set --seal " + by +

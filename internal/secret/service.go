@@ -116,8 +116,16 @@ func (s *Service) versions(ctx context.Context, c *access.Caller,
 	return versions, size, nil
 }
 
+// exists looks whether the organisation does, unless the store looks itself.
+func (s *Service) exists(ctx context.Context, org id.ID) error {
+	if s.store.About(org).OrgChecked {
+		return nil
+	}
+	return s.orgs.OrgExists(ctx, org)
+}
+
 func (s *Service) keys(ctx context.Context, org id.ID) ([]string, error) {
-	if err := s.orgs.OrgExists(ctx, org); err != nil {
+	if err := s.exists(ctx, org); err != nil {
 		return nil, err
 	}
 	return s.store.Keys(ctx, org)
@@ -187,11 +195,11 @@ func (s *Service) apply(ctx context.Context, org id.ID, change Change, by string
 	if err := s.check(change); err != nil {
 		return Outcome{}, err
 	}
-	if err := s.orgs.OrgExists(ctx, org); err != nil {
-		return Outcome{}, err
-	}
 	if change.Empty() && !change.Depends() {
-		return Outcome{}, nil
+		return Outcome{}, s.orgs.OrgExists(ctx, org)
+	}
+	if err := s.exists(ctx, org); err != nil {
+		return Outcome{}, err
 	}
 	change.By = by
 	out, err := s.store.Apply(ctx, org, change)
@@ -204,6 +212,9 @@ const lookTime = time.Minute
 // written passes on how a change of the store ended, unless the organisation was deleted meanwhile: what came in behind
 // the deletion would stay in the store for ever, and is removed.
 func (s *Service) written(ctx context.Context, org id.ID, err error) error {
+	if s.store.About(org).OrgChecked { // no change comes in behind the deletion
+		return err
+	}
 	// The caller may have left, and the change have been made all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTime)
 	defer cancel()

@@ -150,6 +150,9 @@ type Secret struct {
 type About struct {
 	// History says that the calls of History are answered. Else they give errs.NotImplemented and say what to change.
 	History bool
+	// OrgChecked says that the store looks itself whether the organisation exists: nothing is read or changed of one
+	// that does not, and that is told with the error that Orgs.OrgExists gives.
+	OrgChecked bool
 	// ReadOnly says that every change is refused with errs.Forbidden, because others manage the secrets.
 	ReadOnly bool
 	// Versions says that the organisation has a version, which Change.At can name. Without one, a snapshot shows

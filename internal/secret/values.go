@@ -87,7 +87,7 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 
 // read reads those that there are and that may be used.
 func (s *Service) read(ctx context.Context, org id.ID, q Query, may func(string) bool) (Snapshot, error) {
-	if err := s.orgs.OrgExists(ctx, org); err != nil {
+	if err := s.exists(ctx, org); err != nil {
 		return Snapshot{}, err
 	}
 	if len(q.Keys) == 0 {
@@ -101,7 +101,7 @@ func (s *Service) read(ctx context.Context, org id.ID, q Query, may func(string)
 		}
 	}
 	if len(keys) == 0 {
-		return Snapshot{}, nil
+		return Snapshot{}, s.orgs.OrgExists(ctx, org)
 	}
 	slices.Sort(keys)
 	q.Keys = slices.Compact(keys)

@@ -216,15 +216,16 @@ func TestChangesAmongLooks(t *testing.T) {
 	}
 	b.get("/activity").wants(t, 200, "set <a", "db/password")
 	s.change(func(c *Config) { c.Trail = lookedThrough{} })
-	b.get("/activity").wants(t, 200, "Nothing was changed lately", "before=1000", ">Older<")
+	b.get("/activity").wants(t, 200, "Nothing was changed lately", "before=1000", ">Older<",
+		"Acts of <b>b</b> (it does not answer) are not shown here")
 	b.get("/activity?actor=nobody").wants(t, 200, "among those looked through", "before=1000", ">Older<")
 }
 
 // lookedThrough is a log so large that one query reads a part of it, and finds nothing there.
 type lookedThrough struct{}
 
-func (lookedThrough) Query(context.Context, audit.Filter) (audit.Page, error) {
-	return audit.Page{Next: 1000}, nil
+func (lookedThrough) Query(context.Context, audit.Filter, audit.Before) (audit.Acts, error) {
+	return audit.Acts{Next: "1000", Missing: []audit.Absent{{Server: "b", Message: "it does not answer"}}}, nil
 }
 
 func TestActivity(t *testing.T) {

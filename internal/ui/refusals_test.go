@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/secret"
+	"strongroom/internal/servers"
 )
 
 // away is a store that cannot be reached.
@@ -98,7 +99,7 @@ func TestAuditLogElsewhere(t *testing.T) {
 		Stdout: io.Discard, Logger: slog.New(slog.DiscardHandler)})
 	s.must(err)
 	t.Cleanup(func() { s.must(elsewhere.Close()) })
-	s.change(func(c *Config) { c.Trail = elsewhere })
+	s.change(func(c *Config) { c.Trail = &servers.Acts{Own: elsewhere} })
 	b.get("/activity").wants(t, 200, "The audit log is elsewhere", "not kept in a file")
 	b.get(s.at("/secret?key=k")).wants(t, 200, "not kept in a file")
 	s.change(func(c *Config) { c.Trail = nil })

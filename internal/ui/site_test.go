@@ -31,6 +31,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/servers"
 )
 
 const (
@@ -86,7 +87,7 @@ func newSite(t testing.TB) *site {
 	s.must(err)
 	s.config = Config{Guard: s.guard, Authn: s.logins, Directory: s.users, Secrets: secret.NewService(s.store, s.guard,
 		s.users, s.uses, secret.Limits{}), Store: s.store,
-		Trail: trail, StoreName: "bolt", Gather: metrics, Logger: log, Now: now}
+		Trail: &servers.Acts{Own: trail}, StoreName: "bolt", Gather: metrics, Logger: log, Now: now}
 	s.change(func(*Config) {})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.ui.ServeHTTP(w, r)

@@ -56,6 +56,9 @@ func (l *Log) Query(ctx context.Context, f audit.Filter) (audit.Page, error) {
 	return q.page, nil
 }
 
+// Top is behind the last line that there is: Filter.Before with it chooses from all.
+func (l *Log) Top() uint64 { return l.seq.Load() + 1 }
+
 // rotated is the name that logrotate gives to the n-th last file.
 func rotated(path string, n int) string { return path + "." + strconv.Itoa(n) }
 

@@ -17,9 +17,14 @@ import (
 const recordCost = 8 << 10
 
 // getAudit serves the audit log to operators, newest first. Query: orgID, key, actor (a user's name or ID, or an
-// authorization's ID), action, outcome, since and until (RFC 3339), limit, and before for the next page.
+// authorization's ID), action, outcome, since and until (RFC 3339), limit, and before for the
+// next page. Of several servers it has the acts of all, and names those whose acts are missing.
 func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	f, err := auditFilter(r)
+	if err != nil {
+		return err
+	}
+	before, err := audit.ParseBefore(r.URL.Query().Get("before"))
 	if err != nil {
 		return err
 	}
@@ -33,21 +38,25 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	if err := r.Hold(int64(cmp.Or(f.Limit, audit.DefaultLimit)) * recordCost); err != nil {
 		return err
 	}
-	page, err := h.Trail.Query(r.Context(), f)
+	page, err := h.Trail.Query(r.Context(), f, before)
 	if err != nil {
 		return h.Guard.Done(r.Context(), r.Caller, act, err)
 	}
 	links := map[string]string{"self": r.URL.RequestURI()}
-	if page.Next != 0 {
+	if page.Next != "" {
 		q := r.URL.Query()
-		q.Set("before", strconv.FormatUint(page.Next, 10))
+		q.Set("before", page.Next)
 		links["next"] = r.URL.Path + "?" + q.Encode()
 	}
 	records := page.Records
 	if records == nil {
 		records = []audit.Record{}
 	}
-	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": links, "records": records})
+	out := map[string]any{"links": links, "records": records}
+	if len(page.Missing) > 0 {
+		out["missing"] = page.Missing
+	}
+	return exchange.WriteJSON(w, http.StatusOK, out)
 }
 
 func auditFilter(r *exchange.Request) (audit.Filter, error) {
@@ -76,11 +85,6 @@ func auditFilter(r *exchange.Request) (audit.Filter, error) {
 				return f, errs.New(errs.Invalid,
 					"%s must be a time as in RFC 3339, for example 2026-01-31T12:00:00Z", name)
 			}
-		}
-	}
-	if s := q.Get("before"); s != "" {
-		if f.Before, err = strconv.ParseUint(s, 10, 64); err != nil {
-			return f, errs.New(errs.Invalid, "before must be the number that the page before gave")
 		}
 	}
 	if s := q.Get("limit"); s != "" {

@@ -20,7 +20,7 @@ import (
 // Trail answers questions about what has been recorded, and tells whether more can be.
 type Trail interface {
 	Health(ctx context.Context) audit.Health
-	Query(ctx context.Context, f audit.Filter) (audit.Page, error)
+	Query(ctx context.Context, f audit.Filter, before audit.Before) (audit.Acts, error)
 }
 
 // Config is what the handlers show. Guard and Store must be set.
@@ -34,6 +34,8 @@ type Config struct {
 	// Unfinished says what of deleted organisations could not be removed yet, "" where nothing is
 	// left; nil: nobody knows.
 	Unfinished func() string
+	// Named says what is wrong with this server's name among several; nil: it is the only one.
+	Named func() string
 	// Certificates are the states of the server's own; nil where it has none.
 	Certificates func() []pemfile.State
 	Gather       prometheus.Gatherer // nil: there is no path for the metrics

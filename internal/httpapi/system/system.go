@@ -109,6 +109,11 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 			body.Checks = append(body.Checks, check{"seal-key", "fail", why}) // as above
 		}
 	}
+	if h.Named != nil {
+		if why := h.Named(); why != "" {
+			body.Checks = append(body.Checks, check{"server-name", "fail", why}) // as above
+		}
+	}
 	if h.Unfinished != nil {
 		if why := h.Unfinished(); why != "" {
 			body.Checks = append(body.Checks, check{"deletions", "fail", why}) // as above

@@ -3,7 +3,9 @@ package bench
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"strongroom/internal/kv"
@@ -41,35 +43,80 @@ func transactions(b *testing.B, c *etcdtest.Cluster, clients int) side {
 	return all
 }
 
+// etcdCalls is how many calls of etcd the server has made so far.
+func etcdCalls(b *testing.B, s *server) map[string]float64 {
+	b.Helper()
+	all := make(map[string]float64)
+	for line := range strings.Lines(string(do(b, "GET", s.url+"/metrics", "Accept", "*/*", nil))) {
+		labels, ok := strings.CutPrefix(line, "strongroom_etcd_calls_total{op=\"")
+		if !ok {
+			continue
+		}
+		op, rest, _ := strings.Cut(labels, `"`)
+		n, err := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' ')+1:]), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		all[op] += n
+	}
+	return all
+}
+
+// counted is a side whose requests are counted.
+func counted(s side) (side, *atomic.Int64) {
+	var n atomic.Int64
+	for i, do := range s.clients {
+		s.clients[i] = func() error { n.Add(1); return do() }
+	}
+	return s, &n
+}
+
 // BenchmarkEtcd measures a server over three members of etcd beside the same over a bbolt file, and its changes beside
-// direct transactions of etcd. All are on one machine: a network would be one more time for each round trip.
+// direct transactions of etcd. All are on one machine: a network would be one more time for each round trip. How many
+// calls of etcd a request takes does not hang on that, nor on what else the machine does.
 func BenchmarkEtcd(b *testing.B) {
 	c := etcdtest.Start(b, 3)
 	keys := b.TempDir()
-	over := influxd(b, b.TempDir(), nil, "--store=etcd", "--etcd-endpoints="+strings.Join(c.Endpoints(), ","),
-		"--seal-key-file="+filepath.Join(keys, "seal.key"))
+	on := func(prefix string, flags ...string) *server {
+		return influxd(b, b.TempDir(), nil, append([]string{"--store=etcd", "--etcd-prefix=" + prefix,
+			"--etcd-endpoints=" + strings.Join(c.Endpoints(), ","),
+			"--seal-key-file=" + filepath.Join(keys, "seal.key")}, flags...)...)
+	}
+	over := on("asks/")
 	t := fill(b, over, 100)
+	remembers := on("remembers/", "--store-stale-secrets=10s")
+	known := fill(b, remembers, 100)
 	file := influxd(b, b.TempDir(), nil)
 	own := fill(b, file, 100)
 
 	for _, clients := range []int{1, 32} {
 		b.Run(fmt.Sprintf("list/clients=%d", clients), func(b *testing.B) {
 			f := figure{what: "list of 100 secrets, " + plural(clients, "client") + ", over etcd", beside: "over a file"}
+			compare(b, f, roundTime, asks(b, over, clients, all(t.list())), asks(b, file, clients, all(own.list())))
+		})
+		b.Run(fmt.Sprintf("list/clients=%d/memory", clients), func(b *testing.B) {
+			f := figure{what: "the same from memory, " + plural(clients, "client"), beside: "over a file"}
 			if clients > 1 {
 				f.wanted = 0.8
 			}
-			compare(b, f, roundTime, asks(b, over, clients, all(t.list())), asks(b, file, clients, all(own.list())))
+			compare(b, f, roundTime, asks(b, remembers, clients, all(known.list())),
+				asks(b, file, clients, all(own.list())))
 		})
 		b.Run(fmt.Sprintf("change/clients=%d", clients), func(b *testing.B) {
 			change := func(client int) []call { return []call{t.change(keyName(client))} }
 			f := figure{what: "change by " + plural(clients, "client") + ", over etcd", beside: "direct transactions by 1"}
+			changes, made := counted(asks(b, over, clients, change))
+			before := etcdCalls(b, over)
 			if clients == 1 {
 				f.wanted = 0.77 // of the rate: at most 1.3 times the time
-				compareOne(b, f, asks(b, over, 1, change), transactions(b, c, 1))
+				compareOne(b, f, changes, transactions(b, c, 1))
 			} else {
 				f.wanted = 5
-				compare(b, f, diskRoundTime, asks(b, over, clients, change), transactions(b, c, 1))
+				compare(b, f, diskRoundTime, changes, transactions(b, c, 1))
 			}
+			after := etcdCalls(b, over)
+			b.ReportMetric((after["txn"]-before["txn"])/float64(made.Load()), "txns/req")
+			b.ReportMetric((after["get"]+after["list"]-before["get"]-before["list"])/float64(made.Load()), "reads/req")
 		})
 		b.Run(fmt.Sprintf("change/clients=%d/file", clients), func(b *testing.B) {
 			change := func(client int) []call { return []call{t.change(keyName(client))} }

@@ -14,8 +14,9 @@ type Etcd struct {
 	Prefix                 string
 	CACert, Cert, Key      string
 	Username, PasswordFile string
-	Wait, Stale            time.Duration
-	ServerName             string
+	Wait                   time.Duration
+	Stale, StaleSecrets    time.Duration
+	ServerName, ServerURL  string
 }
 
 func (c *Config) etcdSettings() group {
@@ -40,8 +41,15 @@ func (c *Config) etcdSettings() group {
 		{name: "store-stale", value: duration(&e.Stale), def: "10s",
 			help: "how long users and tokens are believed from memory when etcd does not say that they are as " +
 				"they were; 0 to ask it at each request"},
+		{name: "store-stale-secrets", value: duration(&e.StaleSecrets), def: "0",
+			help: "how long names and values of secrets are read from memory, as etcd's watch keeps them, when etcd " +
+				"is silent; a change made at another server may then show some milliseconds later; 0 to ask etcd at " +
+				"each request"},
 		{name: "server-name", value: text(&e.ServerName),
 			help: "name of this server among several, in the audit log; the host's name where not set"},
+		{name: "server-url", value: text(&e.ServerURL),
+			help: "URL at which the other servers reach this one, to ask for its audit log; where not set, the host's " +
+				"name, or the address that it listens on, and its port"},
 	}}
 }
 
@@ -64,6 +72,11 @@ func (c *Config) checkEtcd() error {
 	e := &c.Etcd
 	if c.Store == EngineEtcd && len(e.Endpoints) == 0 {
 		return fmt.Errorf("%s: etcd needs --etcd-endpoints, the URLs of its members", c.Place("store"))
+	}
+	if u, err := url.Parse(e.ServerURL); err != nil || e.ServerURL != "" && (u.Host == "" || u.User != nil ||
+		u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("%s: is not a URL without a user's name in it, such as https://a.example.com:8086",
+			c.Place("server-url"))
 	}
 	secure := 0
 	for _, endpoint := range e.Endpoints {

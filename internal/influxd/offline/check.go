@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/servers"
 	"strongroom/internal/vaultapi/notes"
 )
 
@@ -141,7 +142,8 @@ func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) e
 }
 
 // known are the beginnings of all keys.
-var known = slices.Concat(identity.Prefixes, embedded.Prefixes, []string{"core/", lastuse.Prefix, due.Prefix, notes.Prefix})
+var known = slices.Concat(identity.Prefixes, embedded.Prefixes,
+	[]string{"core/", servers.Folder, lastuse.Prefix, due.Prefix, notes.Prefix})
 
 // strangers counts the records and finds those of no known kind.
 func (i *inspection) strangers(ctx context.Context, data kv.Store) error {

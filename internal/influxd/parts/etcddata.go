@@ -18,20 +18,23 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"strongroom/internal/identity"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/kv/etcd"
+	"strongroom/internal/kv/near"
 	"strongroom/internal/pemfile"
+	"strongroom/internal/secret/embedded/records"
 )
 
-// etcdData is etcd as the server's engine.
+// etcdData is etcd as the server's engine, with what is read often in memory (package near).
 //
 // Its transactions are settled (kv.Settled), for all that stands on it: the answer of a member that is lost meanwhile,
 // or of a leader, is no rarity, and another server may have changed the same records before it is asked for.
 type etcdData struct {
-	*etcd.Store
-	settled kv.Store
+	*near.Store
+	cluster *etcd.Store
 	files   []*pemfile.Follower // of certificates
 	stop    func()
 	backups chan struct{} // has one for each that is being made
@@ -45,6 +48,11 @@ var _ prometheus.Collector = (*etcdData)(nil)
 
 // maxBackups is how many backups are made at a time, as with a data file.
 const maxBackups = 4
+
+// maxNear bounds in bytes what is kept in memory of the records: those of secrets, and of organisations.
+const maxNear = 64 << 20
+
+var nearPrefixes = []string{records.Root, identity.OrgFolder}
 
 // probeEvery is how often etcd is asked whether it serves, and probeTime how long that may take.
 const (
@@ -96,16 +104,22 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 		}
 	}
 	store, err := awaitEtcd(ctx, c, e.Wait, log)
-	if errors.Is(err, kv.ErrUnavailable) {
-		return nil, fmt.Errorf("%w; start etcd, or correct --etcd-endpoints", err)
+	if errors.Is(err, kv.ErrUnavailable) && !strings.Contains(err.Error(), "; check --") {
+		return nil, fmt.Errorf("%w, and the start has waited for it (--etcd-wait %s); start etcd, or correct "+
+			"--etcd-endpoints", err, e.Wait)
 	}
 	if err != nil {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d := &etcdData{Store: store, settled: kv.Settled(store), files: followers,
-		backups: make(chan struct{}, maxBackups)}
+	d := &etcdData{cluster: store, files: followers, backups: make(chan struct{}, maxBackups)}
+	d.Store = near.New(kv.Settled(store), near.Config{Prefixes: nearPrefixes, Limit: maxNear, Largest: maxNear / 64})
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		d.Follow(running, func(err error) {
+			log.Warn("etcd does not tell what changes, and is asked for everything until it does", "error", err)
+		})
+	})
 	wg.Go(func() { d.probe(running) })
 	if len(followers) > 0 {
 		wg.Go(func() { pemfile.Watch(running, followers...) })
@@ -116,7 +130,7 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 
 // Txn is etcd's, settled.
 func (d *etcdData) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
-	rev, err := d.settled.Txn(ctx, conds, ops)
+	rev, err := d.Store.Txn(ctx, conds, ops)
 	puts := slices.ContainsFunc(ops, func(op kv.Op) bool { return op.Kind == kv.OpPut })
 	if full := errors.Is(err, kv.ErrFull); full || err == nil && puts {
 		d.mu.Lock()
@@ -128,8 +142,17 @@ func (d *etcdData) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64
 	return rev, err
 }
 
-// Settled says so to kv.Settled.
-func (d *etcdData) Settled() {}
+// Describe implements prometheus.Collector.
+func (d *etcdData) Describe(to chan<- *prometheus.Desc) {
+	d.cluster.Describe(to)
+	d.Store.Describe(to)
+}
+
+// Collect implements prometheus.Collector.
+func (d *etcdData) Collect(to chan<- prometheus.Metric) {
+	d.cluster.Collect(to)
+	d.Store.Collect(to)
+}
 
 // awaitEtcd opens the cluster, and waits for one that is not there yet: machines start in any order.
 func awaitEtcd(ctx context.Context, c etcd.Config, wait time.Duration, log *slog.Logger) (*etcd.Store, error) {
@@ -162,7 +185,7 @@ func (d *etcdData) probe(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			err = fmt.Errorf("%w: etcd does not serve", kv.ErrUnavailable)
+			err = fmt.Errorf("etcd does not serve: %w", err)
 		}
 		d.mu.Lock()
 		d.health = err
@@ -213,7 +236,7 @@ func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(d.Each(ctx, func(recs []kv.Record) error {
+	if err := errors.Join(d.cluster.Each(ctx, func(recs []kv.Record) error {
 		return put(ctx, file, recs)
 	}), file.Close()); err != nil {
 		return err

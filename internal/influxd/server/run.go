@@ -60,6 +60,9 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	if err != nil {
 		return err
 	}
+	if s.servers != nil {
+		s.servers.Serves(ctx, urlForServers(cfg, l.Addr()), shown(secure))
+	}
 	serve := func(ctx context.Context) error { return listener.Serve(ctx, cfg, log, l, s.handler) }
 	if cfg.VaultAPI.BindAddress != "" && s.vaultAPI != nil {
 		own, at, err := listener.Listen(ctx, cfg, listener.VaultAPI, secure, log)

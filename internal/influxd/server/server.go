@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -42,6 +43,7 @@ import (
 	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/servers"
 	"strongroom/internal/ui"
 	"strongroom/internal/vaultapi"
 )
@@ -62,7 +64,9 @@ type Server struct {
 	log      *slog.Logger
 	// certificates are the server's own and those by which it reaches its data, to be known before it serves.
 	certificates []func() []pemfile.State
-	closers      []func() error // in the order of opening
+	// servers is this one among the others over the same data; nil where it is the only one.
+	servers *servers.Server
+	closers []func() error // in the order of opening
 }
 
 // orphaned names what there is of a server whose data are missing: the key file, or the record of what it did. A first start
@@ -161,6 +165,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
 	}
 	s.closes(func() error { keys.Close(); return nil })
+	if err := keys.EndHandover(ctx); err != nil && !shared { // in data that come from several servers
+		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
 	if shared {
 		s.runs(ctx, func(ctx context.Context) {
 			keys.Follow(ctx, func(err error) {
@@ -189,6 +196,20 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.runs(ctx, func(ctx context.Context) { notes.Run(ctx, parts.NotesPath(cfg), notesKey, s.trail, log) })
 	metrics.MustRegister(auditMetrics{s.trail})
 
+	acts := &servers.Acts{Own: s.trail}
+	var named func() string
+	if shared {
+		if err := s.joinOthers(ctx, cfg, keys); err != nil {
+			return nil, err
+		}
+		acts.Server, named = s.servers, s.servers.Twice
+		acts.Logs = func(ctx context.Context) ([]string, error) {
+			marks, err := parts.MarksOfAll(ctx, data)
+			return slices.Collect(maps.Keys(marks)), err
+		}
+	}
+	trail := actsOfAll{acts, s.trail}
+
 	s.Guard = access.NewGuard(s.trail)
 	s.runs(ctx, s.Guard.Maintain)
 	if s.Identities, err = s.takeIn(ctx, data, keys); err != nil {
@@ -196,8 +217,13 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 
 	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
-	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory, Quota: parts.Quota(cfg),
-		Far: shared})
+	secretsConf := embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory, Quota: parts.Quota(cfg),
+		Far: shared, Stale: cfg.Etcd.StaleSecrets, Homes: s.Identities, Home: identity.OrgKey,
+		Gone: identity.ErrOrgNotFound}
+	if near, ok := data.(embedded.Near); ok {
+		secretsConf.Near = near
+	}
+	embedded := embedded.New(secretsConf)
 	times := clock.New(data, log)
 	s.runs(ctx, times.Run)
 	s.runsAlone(ctx, "sweep", func(ctx context.Context) {
@@ -288,7 +314,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	budget := inflight.New(cfg.MaxInFlight)
 	api := httpapi.Config{
 		Budget: budget,
-		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, Data: data,
+		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail, Seals: seals, Data: data, Named: named,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 		Certificates: s.certificateStates,
@@ -298,7 +324,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
-			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: s.trail, Seals: seals, StoreName: cfg.SecretStore, Facts: storeFacts(cfg), NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
+			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail, Seals: seals, StoreName: cfg.SecretStore, Facts: storeFacts(cfg), NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
 			MaxBody: cfg.MaxBodySize, Budget: budget, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {
@@ -321,6 +347,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		}
 		s.handler = inFront(own, s.handler)
 		s.vaultAPI = &peer.Front{Proxies: cfg.Proxies, Base: cfg.BasePath, Handler: own}
+	}
+	if s.servers != nil {
+		s.handler = forServers(s.servers.Handler(s.trail), s.handler)
 	}
 	s.handler = &peer.Front{Proxies: cfg.Proxies, Base: cfg.BasePath, Handler: s.handler}
 	return s, nil

@@ -100,7 +100,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.turns = turns{store: s, folder: c.Prefix + "turn/"}
 	if _, err := s.List(ctx, "", "", 1); err != nil {
-		return nil, errors.Join(err, s.Close())
+		err = errors.Join(err, s.Close())
+		if errors.Is(err, kv.ErrUnavailable) {
+			err = diagnose(ctx, c, err)
+		}
+		return nil, err
 	}
 	return s, nil
 }
@@ -298,11 +302,11 @@ func fault(ctx context.Context, err error) error {
 	}
 	switch {
 	case errors.Is(err, rpctypes.ErrNoSpace):
-		return fmt.Errorf("%w: etcd has reached its quota (NOSPACE): compact and defragment it, or raise "+
-			"--quota-backend-bytes, then disarm the alarm (etcdctl alarm disarm)", kv.ErrFull)
+		return worded{kv.ErrFull, "etcd has reached its quota (NOSPACE): compact and defragment it, or raise " +
+			"--quota-backend-bytes, then disarm the alarm (etcdctl alarm disarm)"}
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
-		return fmt.Errorf("%w: etcd has lower limits than it comes with: --max-request-bytes must be 1572864 "+
-			"and --max-txn-ops 128 at least", kv.ErrTooLarge)
+		return worded{kv.ErrTooLarge, "etcd has lower limits than it comes with: --max-request-bytes must be 1572864 " +
+			"and --max-txn-ops 128 at least"}
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return fmt.Errorf("%w: %w", kv.ErrUnavailable, errLease)
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
@@ -319,7 +323,7 @@ func fault(ctx context.Context, err error) error {
 	}
 	switch code {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.ResourceExhausted, codes.Aborted:
-		return fmt.Errorf("%w: %s", kv.ErrUnavailable, why(err, told))
+		return worded{kv.ErrUnavailable, why(err, told)}
 	case codes.Unauthenticated, codes.PermissionDenied:
 		return fmt.Errorf("etcd refuses the server: %s", code)
 	}
@@ -331,11 +335,20 @@ func why(err error, told rpctypes.EtcdError) string {
 	text := err.Error()
 	switch {
 	case told.Error() != "":
-		return told.Error() // such as "etcdserver: no leader"
+		return "etcd says: " + strings.TrimPrefix(told.Error(), "etcdserver: ") // such as "etcdserver: no leader"
 	case strings.Contains(text, "certificate"), strings.Contains(text, "tls:"):
-		return "the TLS handshake with etcd failed; check --etcd-cacert, --etcd-cert and --etcd-key"
+		return "the TLS handshake with etcd failed" + checkTLS
 	case strings.Contains(text, "connection refused"):
 		return "no member of etcd takes connections"
 	}
 	return "no member of etcd answers"
 }
+
+// worded is an error of package kv in words for whoever runs etcd and the server.
+type worded struct {
+	kind  error
+	words string
+}
+
+func (w worded) Error() string { return w.words }
+func (w worded) Unwrap() error { return w.kind }

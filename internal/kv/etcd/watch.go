@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -62,10 +61,10 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 	for {
 		select {
 		case <-watching.Done():
-			return ended(kv.ErrUnavailable)
+			return ended(worded{kv.ErrUnavailable, "the watch was ended"})
 		case <-pulse.C:
 			if time.Since(heard) > silence {
-				return ended(fmt.Errorf("%w: etcd is silent", kv.ErrUnavailable))
+				return ended(worded{kv.ErrUnavailable, "etcd is silent"})
 			}
 			select {
 			case <-idle:
@@ -86,7 +85,7 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			}
 			switch {
 			case !ok:
-				return ended(fmt.Errorf("%w: the watch was ended", kv.ErrUnavailable))
+				return ended(worded{kv.ErrUnavailable, "the watch was ended"})
 			case res.CompactRevision != 0:
 				return ended(kv.ErrLagging)
 			case res.Err() != nil:
@@ -157,7 +156,7 @@ func (s *Store) Hold(ctx context.Context, name string) (held context.Context, re
 		case s.ending.Err() != nil:
 			err = kv.ErrClosed
 		case errors.Is(err, concurrency.ErrSessionExpired):
-			err = fmt.Errorf("%w: the lease has ended", kv.ErrUnavailable)
+			err = worded{kv.ErrUnavailable, "the lease has ended"}
 		default:
 			err = fault(ctx, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"strongroom/internal/id"
 	"strongroom/internal/tracing"
@@ -31,6 +32,10 @@ type Config[T any] struct {
 	// Left gives what a caller hears whose context ended before he was answered; nil is the context's own error. A
 	// change that was begun by then may be made.
 	Left func(ctx context.Context, begun bool) error
+	// Gather, where it is not 0, is the part of the time that a batch of several took, such as 1/4, which the next one
+	// waits for at most until as many are there: those who were answered together come again together, and would else
+	// find that the first of them has begun one alone. It pays where a write takes long, whatever is in it.
+	Gather float64
 	// Told translates the error of a job for its caller; nil leaves it as it is.
 	Told func(error) error
 	// Closed is what callers hear after Close.
@@ -44,7 +49,14 @@ type Queue[T any] struct {
 	mu      sync.Mutex
 	closed  bool
 	waiting map[id.ID][]*Item[T] // an organisation has an entry while somebody works on its changes
+	enough  map[id.ID]*enough    // where its next batch waits for more
 	running sync.WaitGroup       // a goroutine an organisation that has an entry
+}
+
+// enough is closed when as many wait.
+type enough struct {
+	many int
+	here chan struct{}
 }
 
 // Item is one caller's change.
@@ -58,13 +70,17 @@ type Item[T any] struct {
 
 // New makes an empty queue.
 func New[T any](c Config[T]) *Queue[T] {
-	return &Queue[T]{conf: c, waiting: make(map[id.ID][]*Item[T])}
+	return &Queue[T]{conf: c, waiting: make(map[id.ID][]*Item[T]), enough: make(map[id.ID]*enough)}
 }
 
 // Close refuses what comes later with Config.Closed, and waits for what is in the queue.
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	q.closed = true
+	for org, e := range q.enough { // nobody comes any more
+		delete(q.enough, org)
+		close(e.here)
+	}
 	q.mu.Unlock()
 	q.running.Wait()
 }
@@ -131,6 +147,10 @@ func (q *Queue[T]) add(org id.ID, it *Item[T]) bool {
 	}
 	others, busy := q.waiting[org]
 	q.waiting[org] = append(others, it)
+	if e := q.enough[org]; e != nil && len(others)+1 >= e.many {
+		delete(q.enough, org)
+		close(e.here)
+	}
 	if !busy {
 		q.running.Go(func() { q.work(org) })
 	}
@@ -154,7 +174,32 @@ func (q *Queue[T]) work(org id.ID) {
 		if batch == nil {
 			return
 		}
+		began := time.Now()
 		q.carryOut(org, batch)
+		if len(batch) > 1 && q.conf.Gather > 0 {
+			q.gather(org, len(batch), time.Duration(q.conf.Gather*float64(time.Since(began))))
+		}
+	}
+}
+
+// gather waits until so many wait, but no longer than that.
+func (q *Queue[T]) gather(org id.ID, many int, patience time.Duration) {
+	q.mu.Lock()
+	if q.closed || len(q.waiting[org]) >= many {
+		q.mu.Unlock()
+		return
+	}
+	e := &enough{many, make(chan struct{})}
+	q.enough[org] = e
+	q.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-e.here:
+	case <-timer.C:
+		q.mu.Lock()
+		delete(q.enough, org)
+		q.mu.Unlock()
 	}
 }
 

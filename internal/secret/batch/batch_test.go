@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"strongroom/internal/id"
 )
@@ -225,5 +226,56 @@ func TestPanic(t *testing.T) {
 		if err := q.Do(t.Context(), org, "good"); err != nil {
 			t.Errorf("the next change: %v", err)
 		}
+	}
+}
+
+// TestGather answers several together: the next batch waits until as many have come again, and no longer than a part of
+// the time that the last one took.
+func TestGather(t *testing.T) {
+	for name, c := range map[string]struct {
+		again int
+		takes time.Duration
+	}{
+		"all come again": {4, 4 * time.Second}, // two writes
+		"some do":        {2, 5 * time.Second}, // and half of one, in vain
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var batches []int
+				q := New(Config[string]{
+					Write: func(_ context.Context, _ id.ID, batch []*Item[string]) []*Item[string] {
+						time.Sleep(2 * time.Second)
+						batches = append(batches, len(batch))
+						Answer(batch, nil)
+						return nil
+					},
+					Context: func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
+					Closed:  errClosed, Gather: 0.5,
+				})
+				first := make(chan error, 1)
+				go func() { first <- q.Do(t.Context(), org, "first") }()
+				synctest.Wait()
+				var all sync.WaitGroup
+				for i := range 4 {
+					all.Go(func() {
+						_ = q.Do(t.Context(), org, "once")
+						if i < c.again {
+							time.Sleep(time.Duration(i) * time.Millisecond) // one after the other
+							_ = q.Do(t.Context(), org, "again")
+						}
+					})
+				}
+				want(t, first, nil)
+				began := time.Now()
+				all.Wait()
+				q.Close()
+				if !slices.Equal(batches, []int{1, 4, c.again}) {
+					t.Errorf("the batches were of %v", batches)
+				}
+				if took := time.Since(began).Round(time.Second); took != c.takes {
+					t.Errorf("they took %v, want %v", took, c.takes)
+				}
+			})
+		})
 	}
 }

@@ -6,9 +6,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"strongroom/internal/id"
-	"strongroom/internal/keyring"
 	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -20,7 +19,7 @@ const (
 
 // readAhead reads at the same time what the changes will ask for one by one, from an engine for which each is a way
 // over the network. Like all that a plan reads it counts only if the head is then as it was before.
-func (s *Store) readAhead(ctx context.Context, org id.ID, names keyring.Names, changes []*change) (
+func (s *Store) readAhead(ctx context.Context, cfg plan.Config, recalled bool, changes []*change) (
 	map[string][]byte, error) {
 	var keys []string
 	asked := make(map[string]bool)
@@ -33,12 +32,16 @@ func (s *Store) readAhead(ctx context.Context, org id.ID, names keyring.Names, c
 			if !content.Fits(name) {
 				continue // it is refused
 			}
-			at, err := s.from.Places(org, name, names)
+			at, err := cfg.From.Places(cfg.Org, name, cfg.Names)
 			if err != nil {
 				return nil, err
 			}
 			for _, kind := range []records.Kind{records.Value, records.Meta, records.Listed} {
-				if key := at.Now.Slot(kind).Key; !asked[key] {
+				key := at.Now.Slot(kind).Key
+				if recalled && !asked[key] {
+					_, asked[key] = s.near.Recall(key)
+				}
+				if !asked[key] {
 					asked[key] = true
 					keys = append(keys, key)
 				}

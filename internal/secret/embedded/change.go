@@ -32,8 +32,12 @@ type change struct {
 // is written is then written together, in one transaction as far as it fits: many writers of one organisation, even of
 // one secret, cost one sync and not one each. The engine commits those of several organisations together.
 func (s *Store) newQueue() *batch.Queue[*change] {
+	gather := 0.
+	if s.far {
+		gather = 0.5
+	}
 	return batch.New(batch.Config[*change]{
-		Write: s.write,
+		Write: s.write, Gather: gather,
 		Context: func() (context.Context, context.CancelFunc) {
 			return context.WithTimeout(context.Background(), carryTime)
 		},
@@ -101,8 +105,18 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*batch.Item[*chang
 
 // makeSome makes the first changes and tells how many. All that it tells of ended alike.
 func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int, error) {
+	// What memory knows is enough to plan: where it was behind, the conditions do not hold. What is refused, or needs no
+	// writing, is so only if the engine says so.
+	ask := false
 	for range attempts {
-		at, err := s.settle(ctx, org)
+		at, recalled := state{}, false
+		var err error
+		if !ask {
+			at, recalled = s.recall(ctx, org)
+		}
+		if !recalled {
+			at, err = s.start(ctx, org)
+		}
 		if err == nil && at.pending != nil {
 			err = kv.ErrFull
 		}
@@ -110,7 +124,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			return len(changes), err
 		}
 		fence := s.ring.Fence()
-		was := append([]kv.Cond{{Key: records.Head(org), Rev: at.rev}}, fence...)
+		was := slices.Concat([]kv.Cond{{Key: records.Head(org), Rev: at.rev}}, at.home, fence)
 		if at.rev == 0 { // of what was purged, something may still be there
 			if err := purge.Finish(ctx, s.kv, org); err != nil {
 				return len(changes), err
@@ -119,16 +133,20 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		}
 		cfg := plan.Config{From: s.from, Made: &s.made, History: s.history, Quota: s.quota, Org: org, Names: s.ring.Names(),
 			Head: at.Head}
+		if recalled {
+			cfg.From.KV = recalling{Store: s.kv, near: s.near}
+		}
 		if cfg.Head.Count, err = s.counted(ctx, org, at.Head.Count, cfg.Names); err != nil {
 			return len(changes), err
 		}
 		if s.far {
-			if cfg.Ahead, err = s.readAhead(ctx, org, cfg.Names, changes); err != nil {
+			if cfg.Ahead, err = s.readAhead(ctx, cfg, recalled, changes); err != nil {
 				return len(changes), err
 			}
 		}
 		p := plan.New(ctx, cfg)
 		planned := 0
+		var refused error
 		for _, c := range changes {
 			before := p.Begin()
 			err := c.plan(p)
@@ -136,7 +154,8 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 				err = p.WithinQuota()
 			}
 			if err != nil && planned == 0 {
-				return 1, err
+				refused = err
+				break
 			}
 			if planned > 0 && (err != nil || !p.Fits()) {
 				p.BackTo(before)
@@ -144,6 +163,13 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			}
 			c.outcome = p.End()
 			planned++
+		}
+		if recalled && (refused != nil || len(p.Records) == 0) {
+			ask = true
+			continue
+		}
+		if refused != nil {
+			return 1, refused
 		}
 		if len(p.Records) == 0 {
 			return planned, nil

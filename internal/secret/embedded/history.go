@@ -82,6 +82,10 @@ func (s *Store) Sweep(ctx context.Context) error {
 			continue
 		}
 		_, err = s.submit(ctx, place.Org, func(p *plan.Plan) error { return p.Expire(recs[0].Key, kind, name) })
+		if s.gone != nil && errors.Is(err, s.gone) { // it is being deleted, with all that it has
+			after = records.TrashPrefix(place.Org) + records.BehindAll
+			continue
+		}
 		if errors.Is(err, keyring.ErrOpen) {
 			wrong = errors.Join(wrong, err)
 		} else if err != nil {

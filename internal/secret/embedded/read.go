@@ -24,6 +24,9 @@ type moment struct {
 	org   id.ID
 	at    state
 	names keyring.Names
+	from  content.Reader
+	// memory says that no engine is asked.
+	memory bool
 }
 
 // atOneMoment carries out a read while nobody changes what it reads: the head is the same before and after it, or it is
@@ -31,9 +34,12 @@ type moment struct {
 func atOneMoment[T any](ctx context.Context, s *Store, org id.ID,
 	read func(context.Context, moment) (T, error)) (T, error) {
 	var none T
+	if got, ok := fromMemory(ctx, s, org, read); ok {
+		return got, nil
+	}
 	once := func(ctx context.Context, n int) (got T, ok bool, err error) {
-		m := moment{s: s, org: org, names: s.ring.Names()}
-		if m.at, err = s.settle(ctx, org); err != nil {
+		m := moment{s: s, org: org, names: s.ring.Names(), from: s.from}
+		if m.at, err = s.start(ctx, org); err != nil {
 			return none, true, err
 		}
 		got, err = read(ctx, m)
@@ -106,7 +112,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 				return snap, nil
 			}
 		}
-		listed, err := m.s.keysAt(ctx, m.org, m.at)
+		listed, err := m.listed(ctx)
 		if err != nil {
 			return snap, err
 		}
@@ -122,11 +128,11 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	} else if listed, ok := m.s.lists.get(m.org, m.at.rev); ok {
 		all = len(listed)
 	}
-	find, listed, known := m.s.from.Find, []string(nil), []presentVersion(nil)
+	find, listed, known := m.from.Find, []string(nil), []presentVersion(nil)
 	if q.Versions && still {
 		listed, known = m.s.lists.versions(m.org, m.at.rev)
 	}
-	if m.together(len(keys), all) {
+	if !m.memory && m.together(len(keys), all) {
 		kinds := []records.Kind{records.Value}
 		if q.Versions && known == nil {
 			kinds = append(kinds, records.Meta)
@@ -185,6 +191,18 @@ func presentVersions(listed []string, all map[string]secret.Secret) []presentVer
 	return known
 }
 
+// listed gives the names.
+func (m moment) listed(ctx context.Context) ([]string, error) {
+	if !m.memory {
+		return m.s.keysAt(ctx, m.org, m.at)
+	}
+	keys, ok := m.s.lists.get(m.org, m.at.rev)
+	if !ok {
+		return nil, errForgotten
+	}
+	return keys, nil
+}
+
 // errNoValue is a name in the list whose value is not there.
 var errNoValue = errors.New("its record is missing")
 
@@ -195,7 +213,7 @@ type finder func(ctx context.Context, over commitlog.Records, at content.Places,
 // one reads one secret; ok is false where it is not there. Known is what is known of its version; nil for nothing.
 func (m moment) one(ctx context.Context, key string, versions bool, known *presentVersion,
 	find finder) (got secret.Secret, ok bool, err error) {
-	at, err := m.s.from.Places(m.org, key, m.names)
+	at, err := m.from.Places(m.org, key, m.names)
 	if err != nil {
 		return got, false, err
 	}
@@ -204,13 +222,13 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *prese
 		return got, false, err
 	}
 	if record.Sealed == nil { // it is not there, unless the list says that it is
-		listed, err := m.s.from.Find(ctx, m.at.pending, at, records.Listed)
+		listed, err := m.from.Find(ctx, m.at.pending, at, records.Listed)
 		if err == nil && listed.Sealed != nil {
 			err = content.DamagedValue(errNoValue, key, m.org)
 		}
 		return got, false, err
 	}
-	if got.Value, got.Updated, err = m.s.from.OpenValue(ctx, m.org, record); err != nil {
+	if got.Value, got.Updated, err = m.from.OpenValue(ctx, m.org, record); err != nil {
 		return got, false, content.DamagedValue(err, key, m.org)
 	}
 	switch {
@@ -221,7 +239,7 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *prese
 		if err != nil {
 			return got, false, err
 		}
-		known, err := m.s.from.OpenMeta(ctx, m.org, of, record)
+		known, err := m.from.OpenMeta(ctx, m.org, of, record)
 		if err != nil {
 			return got, false, content.DamagedMeta(err, key, m.org)
 		}
@@ -252,7 +270,7 @@ func (m moment) readAll(ctx context.Context, keys int, kinds ...records.Kind) (p
 	for _, kind := range kinds {
 		prefix := records.Of(m.org, records.Form(m.names.Form), kind)
 		for after := ""; ; {
-			recs, err := m.s.kv.List(ctx, prefix, after, valuesPage)
+			recs, err := m.from.KV.List(ctx, prefix, after, valuesPage)
 			if err != nil {
 				return nil, err
 			}
@@ -297,14 +315,14 @@ func (m moment) version(ctx context.Context, name string, n int) (secret.Secret,
 	}
 	record := current
 	if v != known.Newest() {
-		if record, err = m.s.from.Find(ctx, m.at.pending, at, records.Version(n)); err != nil {
+		if record, err = m.from.Find(ctx, m.at.pending, at, records.Version(n)); err != nil {
 			return secret.Secret{}, err
 		}
 	}
 	if record.Sealed == nil || !v.Readable() {
 		return secret.Secret{}, none
 	}
-	value, _, err := m.s.from.OpenValue(ctx, m.org, record)
+	value, _, err := m.from.OpenValue(ctx, m.org, record)
 	if err != nil {
 		return secret.Secret{}, fmt.Errorf("version %d of secret %q of organisation %s: %w", n, name, m.org, err)
 	}
@@ -314,22 +332,22 @@ func (m moment) version(ctx context.Context, name string, n int) (secret.Secret,
 
 // look reads what is known of a secret, and the record of its value.
 func (m moment) look(ctx context.Context, name string) (content.Places, *content.Meta, content.Found, error) {
-	at, err := m.s.from.Places(m.org, name, m.names)
+	at, err := m.from.Places(m.org, name, m.names)
 	if err == nil && m.at.rev == 0 { // what is still there was purged
 		err = secret.NotFound(name)
 	}
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	current, err := m.s.from.Find(ctx, m.at.pending, at, records.Value)
+	current, err := m.from.Find(ctx, m.at.pending, at, records.Value)
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	record, err := m.s.from.Find(ctx, m.at.pending, at, records.Meta)
+	record, err := m.from.Find(ctx, m.at.pending, at, records.Meta)
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	known, err := m.s.from.OpenMeta(ctx, m.org, record, current)
+	known, err := m.from.OpenMeta(ctx, m.org, record, current)
 	if err != nil {
 		return at, nil, content.Found{}, content.DamagedMeta(err, name, m.org)
 	}
@@ -384,7 +402,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 	if m.at.rev == 0 {
 		return nil, nil
 	}
-	listed, err := m.s.keysAt(ctx, m.org, m.at)
+	listed, err := m.listed(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -394,7 +412,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			keys = append(keys, key)
 		}
 	}
-	find := m.s.from.Find
+	find := m.from.Find
 	if m.together(len(keys), len(listed)) {
 		pages, err := m.readAll(ctx, len(keys), records.Meta)
 		if err != nil {
@@ -404,7 +422,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 	}
 	infos := make([]secret.Info, 0, len(keys))
 	for _, key := range keys {
-		at, err := m.s.from.Places(m.org, key, m.names)
+		at, err := m.from.Places(m.org, key, m.names)
 		if err != nil {
 			return nil, err
 		}
@@ -418,7 +436,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			info.Versions = nil
 		} else {
 			var known *content.Meta
-			if known, err = m.s.from.OpenMeta(ctx, m.org, record, content.Found{}); err != nil {
+			if known, err = m.from.OpenMeta(ctx, m.org, record, content.Found{}); err != nil {
 				return nil, content.DamagedMeta(err, key, m.org)
 			}
 			info = infoOf(known, key)
@@ -436,6 +454,9 @@ func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
 		if m.at.rev == 0 { // what is still there was purged
 			return nil, nil
+		}
+		if m.memory {
+			return nil, errForgotten
 		}
 		names, err := s.trashed(ctx, org)
 		if err != nil {

@@ -50,8 +50,24 @@ type Config struct {
 	Quota secret.Quota
 	// Far says that each read of the engine is a way over the network: what a change reads is asked for at the same time.
 	Far bool
+	// Near has records of the engine in memory, and Stale is for how long values and names are read from it that the
+	// engine has said nothing of; with 0 the engine is asked for them. Nil where there is none.
+	Near  Near
+	Stale time.Duration
+	// Homes has the records without which an organisation does not exist, Home is their key, and Gone the error where
+	// there is none: no change of its secrets is made then, and none is read. Nil where nobody asks for that.
+	Homes Homes
+	Home  func(id.ID) string
+	Gone  error
 	// Now gives the time of a change; nil is the wall clock.
 	Now func() time.Time
+}
+
+// Homes are the records of organisations: an engine that gives what is sealed in it opened.
+type Homes interface {
+	Get(ctx context.Context, key string) (kv.Record, error)
+	// Open opens a record as it is in the engine itself. It fails where somebody else has made it.
+	Open(ctx context.Context, rec kv.Record) (kv.Record, error)
 }
 
 // Store is the embedded secret.Store.
@@ -64,6 +80,11 @@ type Store struct {
 	history int
 	quota   secret.Quota
 	far     bool
+	near    Near
+	stale   time.Duration
+	homes   Homes
+	home    func(id.ID) string
+	gone    error
 	page    int // namesPage; a test makes it small
 	lists   cache
 	made    content.Made
@@ -80,7 +101,8 @@ func New(cfg Config) *Store {
 	}
 	s := &Store{kv: cfg.KV, ring: cfg.Keyring,
 		from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring}, log: commitlog.New(cfg.KV, cfg.Keyring), now: cfg.Now,
-		history: cfg.History, quota: cfg.Quota, far: cfg.Far, page: namesPage, lists: newCache(maxCached)}
+		history: cfg.History, quota: cfg.Quota, far: cfg.Far, near: cfg.Near, stale: cfg.Stale,
+		homes: cfg.Homes, home: cfg.Home, gone: cfg.Gone, page: namesPage, lists: newCache(maxCached)}
 	s.queue = s.newQueue()
 	return s
 }
@@ -100,7 +122,8 @@ func (s *Store) Close() { s.queue.Close() }
 
 // About tells what the store can do, which is the same for every organisation.
 func (s *Store) About(id.ID) secret.About {
-	return secret.About{History: true, Versions: true, SecretVersions: true, ManyVersions: true}
+	return secret.About{OrgChecked: s.homes != nil, History: true, Versions: true, SecretVersions: true,
+		ManyVersions: true}
 }
 
 // Check reads one record, as a list: an engine may give a single one from memory.
@@ -120,7 +143,36 @@ func (s *Store) Check(ctx context.Context) error {
 type state struct {
 	commitlog.Head
 	rev     int64
+	home    []kv.Cond // that the organisation is still there, as it was; none without Config.Home
 	pending commitlog.Records
+}
+
+// start is settle, and looks whether the organisation is there, at the same time.
+func (s *Store) start(ctx context.Context, org id.ID) (at state, err error) {
+	if s.homes == nil {
+		return s.settle(ctx, org)
+	}
+	var home kv.Record
+	var homeErr error
+	look := func() {
+		home, homeErr = s.homes.Get(ctx, s.home(org))
+		if errors.Is(homeErr, kv.ErrNotFound) {
+			homeErr = s.gone
+		}
+	}
+	if s.far {
+		var looking sync.WaitGroup
+		looking.Go(look)
+		at, err = s.settle(ctx, org)
+		looking.Wait()
+	} else if look(); homeErr == nil {
+		at, err = s.settle(ctx, org)
+	}
+	if homeErr != nil {
+		return state{}, homeErr
+	}
+	at.home = []kv.Cond{kv.Unchanged(home)}
+	return at, err
 }
 
 // settle carries out a large change that is pending, and gives the state after it.

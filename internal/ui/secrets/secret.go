@@ -280,7 +280,7 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 // on record too, and would fill it.
 func (h *handlers) lately(v *visit.Visit, key string) ([]audit.Record, error) {
 	page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Key: key,
-		Changes: true, Limit: 8})
+		Changes: true, Limit: 8}, audit.Before{})
 	return page.Records, err
 }
 

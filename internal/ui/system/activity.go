@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +27,7 @@ type activityRow struct {
 func same(a, b audit.Record) bool {
 	return a.User == b.User && a.Action == b.Action && a.OrgID == b.OrgID && a.Target == b.Target &&
 		a.Outcome == b.Outcome && a.Code == b.Code &&
-		a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session &&
+		a.Server == b.Server && a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session &&
 		slices.Equal(a.Keys, b.Keys) &&
 		a.KeysOmitted == b.KeysOmitted && a.Detail == b.Detail && a.MadeBy == b.MadeBy && a.Repeated == 0 &&
 		b.Repeated == 0
@@ -42,6 +41,7 @@ type activity struct {
 	Filter   activityForm
 	Filtered bool
 	Next     string // link to the next page
+	Missing  []audit.Absent
 	None     string // why nothing can be shown; "" where it can
 	Actions  []action
 	Spans    []span
@@ -114,15 +114,17 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 	}
 	q.Del("format")
 	p.Table, p.Lines = fileLink(path, q, "csv"), fileLink(path, q, "jsonl")
-	if err == nil && q.Get("before") != "" {
-		if f.Before, err = strconv.ParseUint(q.Get("before"), 10, 64); err != nil {
+	var before audit.Before
+	if err == nil {
+		if before, err = audit.ParseBefore(q.Get("before")); err != nil {
 			err = errs.New(errs.Invalid, "the link to this page is not complete; go back to the first page")
 		}
 	}
-	var found audit.Page
+	var found audit.Acts
 	if err == nil {
-		found, err = h.Trail.Acts(v.Context(), v.Caller, f)
+		found, err = h.Trail.Acts(v.Context(), v.Caller, f, before)
 	}
+	p.Missing = found.Missing
 	names := make(map[string]string)
 	for _, r := range found.Records {
 		if n := len(p.Rows); n > 0 && same(p.Rows[n-1].Record, r) {
@@ -138,8 +140,8 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 		}
 		p.Rows = append(p.Rows, row)
 	}
-	if found.Next > 0 {
-		q.Set("before", strconv.FormatUint(found.Next, 10))
+	if found.Next != "" {
+		q.Set("before", found.Next)
 		p.Next = "?" + q.Encode()
 	}
 	page.Data = p

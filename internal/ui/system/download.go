@@ -34,18 +34,26 @@ func (h *handlers) download(v *visit.Visit, f audit.Filter, format string) (visi
 		return visit.Answer{}, errs.New(errs.Invalid, "the format is csv or jsonl")
 	}
 	var all []audit.Record
+	var before audit.Before
+	name := "activity"
 	for len(all) < downloaded {
 		f.Limit = min(audit.MaxLimit, downloaded-len(all))
-		page, err := h.Trail.Acts(v.Context(), v.Caller, f)
+		page, err := h.Trail.Acts(v.Context(), v.Caller, f, before)
 		if err != nil {
 			return visit.Answer{}, err
 		}
 		all = append(all, page.Records...)
-		if f.Before = page.Next; f.Before == 0 {
+		for _, m := range page.Missing { // whoever has the file must see that it is not all
+			name += "-without-" + inName(m.Server)
+		}
+		if page.Next == "" {
 			break
 		}
+		if before, err = audit.ParseBefore(page.Next); err != nil {
+			return visit.Answer{}, err
+		}
 	}
-	file := &visit.File{Name: "activity." + format, Type: "text/csv; charset=utf-8"}
+	file := &visit.File{Name: name + "." + format, Type: "text/csv; charset=utf-8"}
 	var err error
 	if format == "csv" {
 		file.Body, err = inTable(all)
@@ -54,6 +62,16 @@ func (h *handlers) download(v *visit.Visit, f audit.Filter, format string) (visi
 		file.Body, err = inLines(all)
 	}
 	return visit.Answer{File: file}, err
+}
+
+// inName is a server's name as a part of a file's.
+func inName(server string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, server)
 }
 
 func inLines(all []audit.Record) ([]byte, error) {

@@ -69,7 +69,7 @@ func (h *handlers) showToken(v *visit.Visit, a identity.Authorization, form stri
 	}
 	if p.MayLook = h.Trail.May(v.Caller, v.Org.String()); p.MayLook {
 		page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Actor: a.ID.String(),
-			Limit: actsShown})
+			Limit: actsShown}, audit.Before{})
 		switch {
 		case errs.Is(err, errs.NotImplemented):
 			p.NoRecords = errs.Message(err)

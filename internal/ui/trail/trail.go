@@ -12,7 +12,7 @@ import (
 
 // Log answers questions about what has been recorded.
 type Log interface {
-	Query(ctx context.Context, f audit.Filter) (audit.Page, error)
+	Query(ctx context.Context, f audit.Filter, before audit.Before) (audit.Acts, error)
 }
 
 // Reader reads the audit log for operators, and for owners what was done in their organisation. Make it with New.
@@ -37,9 +37,9 @@ func (r *Reader) May(c *access.Caller, org string) bool {
 	return err == nil && c.May(access.To(access.Write, access.Resource{Type: access.Orgs, ID: o}))
 }
 
-// Acts returns the acts that the filter chooses, the newest first, and where the next page of them begins. It returns
+// Acts returns the acts that the filter chooses, the newest first, from where the page before ended. It returns
 // errs.Unauthorized if the caller may not read of them, and errs.NotImplemented if there is no log that could be read.
-func (r *Reader) Acts(ctx context.Context, c *access.Caller, f audit.Filter) (audit.Page, error) {
+func (r *Reader) Acts(ctx context.Context, c *access.Caller, f audit.Filter, before audit.Before) (audit.Acts, error) {
 	act := access.Act{Action: "audit.read"}
 	var needed []access.Permission
 	if r.May(c, f.OrgID) {
@@ -48,11 +48,11 @@ func (r *Reader) Acts(ctx context.Context, c *access.Caller, f audit.Filter) (au
 		needed = append(needed, access.ReadServer)
 	}
 	if err := r.guard.Allow(ctx, c, act, needed...); err != nil {
-		return audit.Page{}, err
+		return audit.Acts{}, err
 	}
 	if r.log == nil {
-		return audit.Page{}, errs.New(errs.NotImplemented, "there is no audit log to read")
+		return audit.Acts{}, errs.New(errs.NotImplemented, "there is no audit log to read")
 	}
-	page, err := r.log.Query(ctx, f)
+	page, err := r.log.Query(ctx, f, before)
 	return page, r.guard.Done(ctx, c, act, err)
 }

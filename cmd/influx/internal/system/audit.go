@@ -35,7 +35,7 @@ func Audit(p *session.Process) *cli.Command {
 
 A table shortens what an act was done to, where that is long; --json has all of it.
 
-Of several servers over the same data each has its own log: the acts are those of the server that --host names, and say so.`,
+Of several servers over the same data it lists the acts of all, in one order, and says at which each was done. A server that does not answer is named on standard error.`,
 		Flags: session.CommonFlags(
 			// Not from INFLUX_ORG_ID: a list that silently leaves acts out would mislead.
 			&cli.StringFlag{Name: "org-id", Usage: "Acts on this organization", Validator: session.ValidID},
@@ -70,9 +70,12 @@ func listAudit(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 	if f.Until, err = duration.Since(cmd.String("until"), now); err != nil {
 		return err
 	}
-	records, err := s.Client.Audit(ctx, f)
+	records, missing, err := s.Client.AuditOfAll(ctx, f)
 	if err != nil {
 		return fmt.Errorf("failed to list the audit record: %w", err)
+	}
+	for _, m := range missing {
+		s.Term.Warn("The acts of server %q are not among these: %s", m.Server, m.Message)
 	}
 	if s.Print.AsJSON {
 		if records == nil {

@@ -20,6 +20,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Cluster is a running etcd.
@@ -206,6 +209,44 @@ func (m *Member) Pause() { _ = m.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Resume has it go on.
 func (m *Member) Resume() { _ = m.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Slow has the member stand still for most of the time, in short turns, until it is healed: it does all that it is
+// asked, late, as one does whose disk is slow.
+func (m *Member) Slow() (heal func()) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			m.Pause()
+			time.Sleep(40 * time.Millisecond)
+			m.Resume()
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return func() { close(stop); <-stopped }
+}
+
+// Compact has etcd forget all but the newest revision, as --auto-compaction-retention does in time.
+func (c *Cluster) Compact(t testing.TB) {
+	t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints(), DialTimeout: time.Minute})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer client.Close()
+	now, err := client.Get(t.Context(), "x", clientv3.WithCountOnly())
+	if err == nil {
+		_, err = client.Compact(t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
 
 // binary finds the server. A test that cannot run for lack of it fails: a skipped one would not be missed.
 func binary(t testing.TB) string {

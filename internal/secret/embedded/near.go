@@ -1,0 +1,97 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// Near has records of the engine in memory (package near).
+type Near interface {
+	// Recall gives a record as memory has it. All that it gives is of one revision at a time, which may not be the last.
+	Recall(key string) (rec kv.Record, known bool)
+	// Fresh reports whether the engine has told all that had happened until so long ago.
+	Fresh(time.Duration) bool
+}
+
+// errForgotten is a record that is not in memory.
+var errForgotten = errors.New("the record is not in memory")
+
+// recalling is the engine with what memory has of it, or, alone, memory as if it were the engine.
+type recalling struct {
+	kv.Store
+	near  Near
+	alone bool
+}
+
+// Get recalls the record, or asks the engine.
+func (r recalling) Get(ctx context.Context, key string) (kv.Record, error) {
+	if rec, known := r.near.Recall(key); known {
+		return rec, nil
+	}
+	if r.alone {
+		return kv.Record{}, errForgotten
+	}
+	return r.Store.Get(ctx, key)
+}
+
+// List asks the engine.
+func (r recalling) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	if r.alone {
+		return nil, errForgotten
+	}
+	return r.Store.List(ctx, prefix, after, limit)
+}
+
+// recall gives the state of an organisation as memory has it; ok is false where the engine has to be asked for it.
+func (s *Store) recall(ctx context.Context, org id.ID) (at state, ok bool) {
+	if s.near == nil {
+		return state{}, false
+	}
+	head, ok := s.near.Recall(records.Head(org))
+	if !ok {
+		return state{}, false
+	}
+	if s.homes != nil {
+		home, ok := s.near.Recall(s.home(org))
+		if !ok {
+			return state{}, false
+		}
+		if _, err := s.homes.Open(ctx, home); err != nil {
+			return state{}, false
+		}
+		at.home = []kv.Cond{kv.Unchanged(home)}
+	}
+	var err error
+	at.Head, err = commitlog.ParseHead(head)
+	at.rev = head.Rev
+	return at, err == nil && !at.Pending
+}
+
+// fromMemory carries out a read without asking the engine. What it has read is of one moment if the head and the
+// organisation are the same before and after it, as all that memory gives goes from one revision to the next. Where it
+// is not, or anything is not in memory, or something is wrong, ok is false.
+func fromMemory[T any](ctx context.Context, s *Store, org id.ID,
+	read func(context.Context, moment) (T, error)) (got T, ok bool) {
+	if s.near == nil || !s.near.Fresh(s.stale) {
+		return got, false
+	}
+	m := moment{s: s, org: org, names: s.ring.Names(), memory: true,
+		from: content.Reader{KV: recalling{Store: s.kv, near: s.near, alone: true}, Ring: s.ring}}
+	if m.at, ok = s.recall(ctx, org); !ok {
+		return got, false
+	}
+	got, err := read(ctx, m)
+	if err != nil {
+		return got, false
+	}
+	now, ok := s.recall(ctx, org)
+	return got, ok && now.rev == m.at.rev && slices.Equal(now.home, m.at.home) && m.names == s.ring.Names()
+}
