@@ -80,7 +80,7 @@ func (s *Store) recall(ctx context.Context, org id.ID) (at state, ok bool) {
 // is not, or anything is not in memory, or something is wrong, ok is false.
 func fromMemory[T any](ctx context.Context, s *Store, org id.ID,
 	read func(context.Context, moment) (T, error)) (got T, ok bool) {
-	if s.near == nil || !s.near.Fresh(s.stale) {
+	if s.near == nil || ctx.Err() != nil || !s.near.Fresh(s.stale) {
 		return got, false
 	}
 	m := moment{s: s, org: org, names: s.ring.Names(), memory: true,
