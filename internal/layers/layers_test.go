@@ -96,6 +96,8 @@ var rules = []only{
 	{"internal/servers", []string{"internal/influxd"}, "what is done with acts knows not where they are from"},
 	{"internal/vaultapi", []string{"internal/influxd"}, "what is below HTTP knows nothing of it"},
 	{"internal/influxd", []string{"cmd/influxd"}, "the wiring is the top"},
+	{"internal/influxd/offline/datafile", []string{"internal/influxd/offline"},
+		"beside the commands on the machine, the server alone opens the data"},
 	{"client", []string{"cmd/influx"}, "the server does not call itself"},
 }
 

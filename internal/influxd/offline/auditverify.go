@@ -13,10 +13,8 @@ import (
 	"strongroom/internal/audit/verify"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline/datafile"
 	"strongroom/internal/influxd/parts"
-	"strongroom/internal/keyring"
-	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt/snapshot"
 )
 
 var verifyFlags = []config.Flag{
@@ -33,7 +31,7 @@ func verifyAudit(ctx context.Context, p command.Process, args config.Args) error
 	if err != nil {
 		return err
 	}
-	keys, marks, err := peekKeyring(ctx, p, cfg)
+	keys, marks, err := datafile.PeekKeyring(ctx, p, cfg)
 	if err != nil {
 		return err
 	}
@@ -121,62 +119,3 @@ func auditFiles(sinks []string) (logs [][]string, err error) {
 func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
-
-// peekKeyring opens the keyring of a file that a server may have open, and gives what the file knows of the audit log,
-// or what is known of that of each of several servers, by their names.
-func peekKeyring(ctx context.Context, p command.Process,
-	cfg *config.Config) (_ *keyring.Keyring, marks map[string][]byte, err error) {
-	if cfg.Store == config.EngineEtcd {
-		data, err := parts.OpenData(ctx, cfg, p.Log())
-		if err != nil {
-			return nil, nil, err
-		}
-		defer data.Close()
-		if marks, err = parts.MarksOfAll(ctx, data); err != nil {
-			return nil, nil, err
-		}
-		keys, err := openKeys(ctx, p, cfg, data)
-		return keys, marks, err
-	}
-	records, err := snapshot.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
-	}
-	marks = map[string][]byte{"": records[parts.AuditMark].Value}
-	delete(records, parts.AuditMark)
-	if len(records) < 2 {
-		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one",
-			cfg.Place("bolt-path"), cfg.BoltPath)
-	}
-	keys, err := openKeys(ctx, p, cfg, peeked(records))
-	return keys, marks, err
-}
-
-// peeked is a kv.Store of a few records, for reading.
-type peeked map[string]kv.Record
-
-func (p peeked) Get(_ context.Context, key string) (kv.Record, error) {
-	r, ok := p[key]
-	if !ok {
-		return r, kv.ErrNotFound
-	}
-	return r, nil
-}
-
-func (p peeked) List(context.Context, string, string, int) ([]kv.Record, error) {
-	return nil, fmt.Errorf("listing: %w", kv.ErrClosed)
-}
-
-func (p peeked) Txn(context.Context, []kv.Cond, []kv.Op) (int64, error) {
-	return 0, fmt.Errorf("writing: %w", kv.ErrClosed)
-}
-
-func (p peeked) Watch(context.Context, string, int64, func(kv.Update)) error {
-	return kv.ErrUnavailable
-}
-
-func (p peeked) Hold(context.Context, string) (context.Context, func(), error) {
-	return nil, nil, kv.ErrUnavailable
-}
-
-func (p peeked) Close() error { return nil }

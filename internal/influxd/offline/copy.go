@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline/datafile"
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
@@ -61,7 +62,7 @@ type side struct {
 func copySecrets(ctx context.Context, p command.Process, args config.Args) (err error) {
 	p.Answers = new(command.Answers)
 	defer p.Answers.Forget()
-	own, log, err := offline(p, args)
+	own, log, err := command.Load(p, args)
 	if err != nil {
 		return err
 	}
@@ -182,11 +183,11 @@ func ownKeys(ctx context.Context, p command.Process, own *config.Config,
 	if opened != nil {
 		return opened, func() {}, nil
 	}
-	data, err := readData(ctx, own)
+	data, err := datafile.Read(ctx, own)
 	if err != nil {
 		return nil, nil, err
 	}
-	if keys, err = openKeys(ctx, p, own, data); err != nil {
+	if keys, err = datafile.OpenKeys(ctx, p, own, data); err != nil {
 		return nil, nil, err
 	}
 	return keys, keys.Close, nil
@@ -290,10 +291,10 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 			return side{}, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 		}
 		data = open
-	} else if data, err = readData(ctx, cfg); err != nil {
+	} else if data, err = datafile.Read(ctx, cfg); err != nil {
 		return side{}, err
 	}
-	keys, err := openKeys(ctx, p, cfg, data)
+	keys, err := datafile.OpenKeys(ctx, p, cfg, data)
 	if err != nil {
 		return side{}, errors.Join(err, data.Close())
 	}

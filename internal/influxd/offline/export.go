@@ -2,7 +2,6 @@ package offline
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +49,7 @@ var importSecretsFlags = []config.Flag{
 func exportSecrets(ctx context.Context, p command.Process, args config.Args) (err error) {
 	p.Answers = new(command.Answers)
 	defer p.Answers.Forget()
-	cfg, log, err := offline(p, args)
+	cfg, log, err := command.Load(p, args)
 	if err != nil {
 		return err
 	}
@@ -156,24 +155,11 @@ func recipientsOf(args config.Args) ([]age.Recipient, error) {
 
 // readPassphrase reads the file of the flag --passphrase-file.
 func readPassphrase(path string) (string, error) {
-	line, err := firstLine(path)
+	line, err := command.FirstLine(path)
 	if err != nil {
 		return "", command.Usage(fmt.Errorf("flag --passphrase-file: %w", err))
 	}
 	return line, nil
-}
-
-// firstLine reads a file's first line, which must not be empty.
-func firstLine(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	line, _, _ := bytes.Cut(b, []byte("\n"))
-	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
-		return "", errors.New("its first line is empty")
-	}
-	return string(line), nil
 }
 
 func writeExport(recipients []age.Recipient, f io.Writer, write func(io.Writer) error) error {
@@ -245,7 +231,7 @@ func placed(ctx context.Context, s *server.Server, from *transfer.ExportContents
 				"it with --org %s=NAME", o.ID, o.ID)
 		}
 		act := access.Act{Action: "orgs.create", Org: o.ID, Target: errs.Clip(o.Name)}
-		caller := operatorAt("influxd secrets import")
+		caller := command.Operator("influxd secrets import")
 		if err := s.Guard.Allow(ctx, caller, act,
 			access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 			return nil, err

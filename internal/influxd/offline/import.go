@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 
-	"strongroom/internal/access"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/parts"
@@ -53,7 +51,7 @@ func importInfluxDB(ctx context.Context, p command.Process, args config.Args) er
 // bring imports what was read from the path, or tells what that would do. contents gives it for what is here.
 func bring(ctx context.Context, p command.Process, args config.Args, path string,
 	contents func(context.Context, *server.Server) (*influxdb.Contents, error)) (report *transfer.Report, err error) {
-	cfg, log, err := offline(p, args)
+	cfg, log, err := command.Load(p, args)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +80,7 @@ func bring(ctx context.Context, p command.Process, args config.Args, path string
 		told, write = transfer.StreamJSON(p.Stdout)
 	}
 	report, err = transfer.Import{
-		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: operatorAt("influxd " +
+		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: command.Operator("influxd " +
 			"import"), From: path, DryRun: dry,
 		Unwritten: dry && cfg.SecretStore == config.StoreVault, Told: told,
 	}.Run(ctx, what)
@@ -123,21 +121,6 @@ func notable(w io.Writer) (told func(transfer.Item), write func(*transfer.Report
 		}
 		return err
 	}
-}
-
-// offline reads the configuration for a command that works without a server.
-func offline(p command.Process, args config.Args) (*config.Config, *slog.Logger, error) {
-	cfg, err := config.Load(args, p.Env)
-	if err != nil {
-		return nil, nil, err
-	}
-	log, err := command.NewLogger(p.Stderr, cfg)
-	return cfg, log, err
-}
-
-// operatorAt is the caller of a command that was given on the machine itself, by somebody who can read the seal's key.
-func operatorAt(command string) *access.Caller {
-	return &access.Caller{Principal: &access.Principal{User: command, Permissions: access.Operator()}}
 }
 
 // onCopy gives a configuration that works on a copy of the data, for a dry run: what would happen is found out by

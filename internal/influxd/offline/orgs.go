@@ -2,21 +2,18 @@ package offline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"strongroom/internal/barrier"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline/datafile"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/transfer"
 )
 
@@ -27,34 +24,6 @@ func home(own, cfg *config.Config, kind string) *config.Config {
 		return cfg
 	}
 	return own
-}
-
-// readData reads a data file, which a server may have open.
-func readData(ctx context.Context, cfg *config.Config) (*snapshot.Snapshot, error) {
-	data, problems, err := snapshot.Read(ctx, cfg.BoltPath)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: there is no file %s, and no organization is known without it; the server's "+
-			"first start makes one", cfg.Place("bolt-path"), cfg.BoltPath)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
-	case len(problems) > 0:
-		return nil, fmt.Errorf("%s: the file is damaged; see influxd check: %s", cfg.Place("bolt-path"), problems[0])
-	}
-	return data, nil
-}
-
-// readIdentities reads the records of users and organisations of a data file, which a server may have open.
-func readIdentities(ctx context.Context, p command.Process, cfg *config.Config) (kv.Store, error) {
-	data, err := readData(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := openKeys(ctx, p, cfg, data)
-	if err != nil {
-		return nil, err
-	}
-	return barrier.New(data, keys, identity.Sealed), nil
 }
 
 // orgHelp is of the flag --org, which names organisations in the same way everywhere. It was --org-id once.
@@ -85,7 +54,7 @@ func recorded[T any](orgs []T, of func(T) id.ID) string {
 
 // orgsOf are the organisations of the data file, or of them those that are named.
 func orgsOf(ctx context.Context, p command.Process, cfg *config.Config, only []string) ([]identity.Org, error) {
-	data, err := readIdentities(ctx, p, cfg)
+	data, err := datafile.ReadIdentities(ctx, p, cfg)
 	if err != nil {
 		return nil, err
 	}

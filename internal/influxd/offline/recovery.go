@@ -22,6 +22,7 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline/datafile"
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/kv/bolt"
 )
@@ -52,7 +53,7 @@ type recovery struct {
 // recovers opens the data for a command that lets somebody in again. It takes the seal's key, and no server at work;
 // what it does is on record in the audit log, under the command's name.
 func recovers(ctx context.Context, p command.Process, args config.Args, do func(*recovery) error) (err error) {
-	cfg, log, err := offline(p, args)
+	cfg, log, err := command.Load(p, args)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func recovers(ctx context.Context, p command.Process, args config.Args, do func(
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	keys, err := openKeys(ctx, p, cfg, data)
+	keys, err := datafile.OpenKeys(ctx, p, cfg, data)
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func recovers(ctx context.Context, p command.Process, args config.Args, do func(
 	}
 	defer func() { err = errors.Join(err, trail.Close()) }()
 	guard, identities := access.NewGuard(trail), barrier.New(data, keys, identity.Sealed)
-	r := &recovery{caller: operatorAt("influxd recovery"), out: p.Stdout}
+	r := &recovery{caller: command.Operator("influxd recovery"), out: p.Stdout}
 	if r.logins, err = authn.New(authn.Config{KV: identities, Guard: guard, Logger: log}); err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func (r *recovery) user(ctx context.Context, args config.Args) (identity.User, e
 // newPassword is the password in the file, or what is typed. It is asked for before anything is changed.
 func newPassword(ctx context.Context, args config.Args, user string) (string, error) {
 	if path := args.Flag("password-file"); path != "" {
-		line, err := firstLine(path)
+		line, err := command.FirstLine(path)
 		if err != nil {
 			return "", command.Usage(fmt.Errorf("flag --password-file: %w", err))
 		}

@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline/datafile"
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret/vault"
@@ -32,7 +33,7 @@ var relayoutFlags = []config.Flag{
 func relayout(ctx context.Context, p command.Process, args config.Args) error {
 	p.Answers = new(command.Answers)
 	defer p.Answers.Forget()
-	cfg, log, err := offline(p, args)
+	cfg, log, err := command.Load(p, args)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func openLayout(ctx context.Context, p command.Process, cfg *config.Config, log 
 // orgNamesOf finds the names of organisations in the data file, for paths with {orgName}. It reads the file when the
 // first one is asked for.
 func orgNamesOf(p command.Process, cfg *config.Config) func(context.Context, id.ID) (string, error) {
-	read := sync.OnceValues(func() (kv.Store, error) { return readIdentities(context.Background(), p, cfg) })
+	read := sync.OnceValues(func() (kv.Store, error) { return datafile.ReadIdentities(context.Background(), p, cfg) })
 	return func(ctx context.Context, org id.ID) (string, error) {
 		data, err := read()
 		if err != nil {

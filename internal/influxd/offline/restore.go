@@ -120,7 +120,7 @@ func onRecord(ctx context.Context, p command.Process, cfg *config.Config,
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}
-	guard, caller := access.NewGuard(trail), operatorAt("influxd restore")
+	guard, caller := access.NewGuard(trail), command.Operator("influxd restore")
 	act := access.Act{Action: "restore", Target: errs.Clip(from)}
 	if err := guard.Allow(ctx, caller, act, access.WriteServer); err != nil {
 		return nil, errors.Join(err, trail.Close())

@@ -14,9 +14,9 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline/datafile"
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/keyring"
-	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/rotation"
 	"strongroom/internal/seal"
@@ -42,7 +42,7 @@ func sealStatus(ctx context.Context, p command.Process, args config.Args) error 
 	if err != nil {
 		return err
 	}
-	keys, _, err := peekKeyring(ctx, p, cfg)
+	keys, _, err := datafile.PeekKeyring(ctx, p, cfg)
 	if err != nil {
 		return err
 	}
@@ -80,26 +80,12 @@ func withData(ctx context.Context, p command.Process, cfg *config.Config,
 		return fmt.Errorf("%s: %w (of a server that runs, `influx seal` changes the keys)", cfg.Place("bolt-path"), err)
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	keys, err := openKeys(ctx, p, cfg, data)
+	keys, err := datafile.OpenKeys(ctx, p, cfg, data)
 	if err != nil {
 		return err
 	}
 	defer keys.Close()
 	return do(data, keys)
-}
-
-// openKeys opens the keyring of the data with the configured seal.
-func openKeys(ctx context.Context, p command.Process, cfg *config.Config, data kv.Store) (*keyring.Keyring, error) {
-	source := parts.Seal(cfg, p, p.Log())
-	if phrase, ok := source.(seal.Passphrase); ok && p.Answers != nil {
-		phrase.Ask = p.Answers.Once(cfg.BoltPath, phrase.Ask)
-		source = phrase
-	}
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
-	}
-	return keys, nil
 }
 
 // sealRotate begins a new term and seals everything anew, or finishes a rotation that was cut short.
