@@ -8,6 +8,7 @@ import (
 
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
+	"strongroom/internal/influxd/offline/recovery"
 )
 
 // Commands are all of them.
@@ -28,13 +29,13 @@ func Commands() []command.Spec {
 		{Name: "store copy", Summary: "copy all data from a file to etcd or back, for servers to start on",
 			Run: copyStore, Flags: storeCopyFlags},
 		{Name: "recovery auth create-operator", Summary: "make a token that may do everything, where all are lost",
-			Run: recoverOperator, Flags: recoveryTokenFlags},
-		{Name: "recovery auth list", Summary: "list the tokens, without themselves", Run: recoverAuthList},
-		{Name: "recovery org list", Summary: "list the organizations", Run: recoverOrgList},
-		{Name: "recovery user create", Summary: "make a user", Run: recoverUserCreate, Flags: recoveryCreateFlags},
-		{Name: "recovery user list", Summary: "list the users", Run: recoverUserList},
+			Run: recovery.CreateOperator, Flags: recovery.TokenFlags},
+		{Name: "recovery auth list", Summary: "list the tokens, without themselves", Run: recovery.ListAuths},
+		{Name: "recovery org list", Summary: "list the organizations", Run: recovery.ListOrgs},
+		{Name: "recovery user create", Summary: "make a user", Run: recovery.CreateUser, Flags: recovery.CreateFlags},
+		{Name: "recovery user list", Summary: "list the users", Run: recovery.ListUsers},
 		{Name: "recovery user update", Summary: "set a user's password, make them an operator, or active again",
-			Run: recoverUserUpdate, Flags: recoveryUpdateFlags},
+			Run: recovery.UpdateUser, Flags: recovery.UpdateFlags},
 		{Name: "vault check", Summary: "walk the settings for Vault step by step, and print the policy they need",
 			Run: checkVault},
 		{Name: "secrets copy", Summary: "copy secrets from one store to another, and read them back",

@@ -1,4 +1,6 @@
-package offline
+// Package recovery lets somebody in again where all tokens or passwords are lost: its commands change users and tokens
+// on data that no server has open.
+package recovery
 
 import (
 	"cmp"
@@ -33,17 +35,17 @@ var (
 		Help: "file with the user's new password in its first line; without it, it is asked for"}
 	operatorFlag = config.Flag{Name: "operator", Help: "make the user an operator, too"}
 
-	recoveryTokenFlags = []config.Flag{
+	TokenFlags = []config.Flag{
 		usernameFlag, {Name: "org", Value: "NAME", Help: "the organization of the token"},
 	}
-	recoveryCreateFlags = []config.Flag{usernameFlag, passwordFlag, operatorFlag}
-	recoveryUpdateFlags = []config.Flag{
+	CreateFlags = []config.Flag{usernameFlag, passwordFlag, operatorFlag}
+	UpdateFlags = []config.Flag{
 		usernameFlag, passwordFlag, operatorFlag, {Name: "active", Help: "make the user active again"},
 	}
 )
 
-// recovery is the records of users, organisations and tokens, open for a command that is given on the machine itself.
-type recovery struct {
+// records are those of users, organisations and tokens, open for a command that is given on the machine itself.
+type records struct {
 	*directory.Service
 	logins *authn.Service
 	caller *access.Caller
@@ -52,7 +54,7 @@ type recovery struct {
 
 // recovers opens the data for a command that lets somebody in again. It takes the seal's key, and no server at work;
 // what it does is on record in the audit log, under the command's name.
-func recovers(ctx context.Context, p command.Process, args config.Args, do func(*recovery) error) (err error) {
+func recovers(ctx context.Context, p command.Process, args config.Args, do func(*records) error) (err error) {
 	cfg, log, err := command.Load(p, args)
 	if err != nil {
 		return err
@@ -85,7 +87,7 @@ func recovers(ctx context.Context, p command.Process, args config.Args, do func(
 	}
 	defer func() { err = errors.Join(err, trail.Close()) }()
 	guard, identities := access.NewGuard(trail), barrier.New(data, keys, identity.Sealed)
-	r := &recovery{caller: command.Operator("influxd recovery"), out: p.Stdout}
+	r := &records{caller: command.Operator("influxd recovery"), out: p.Stdout}
 	if r.logins, err = authn.New(authn.Config{KV: identities, Guard: guard, Logger: log}); err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ const (
 )
 
 // user is whom the flag names.
-func (r *recovery) user(ctx context.Context, args config.Args) (identity.User, error) {
+func (r *records) user(ctx context.Context, args config.Args) (identity.User, error) {
 	name := args.Flag("username")
 	users, err := r.Users(ctx, r.caller, name, directory.Page{})
 	if errs.Is(err, errs.NotFound) {
@@ -158,12 +160,12 @@ func said(err error) error {
 	return errors.New(errs.Message(err))
 }
 
-// recoverOperator makes a token that may do everything, for a user who may do so, too.
-func recoverOperator(ctx context.Context, p command.Process, args config.Args) error {
+// CreateOperator makes a token that may do everything, for a user who may do so, too.
+func CreateOperator(ctx context.Context, p command.Process, args config.Args) error {
 	if err := cmp.Or(needs(args, "username", theUser), needs(args, "org", theOrg)); err != nil {
 		return err
 	}
-	return recovers(ctx, p, args, func(r *recovery) error {
+	return recovers(ctx, p, args, func(r *records) error {
 		u, err := r.user(ctx, args)
 		if err != nil {
 			return err
@@ -192,11 +194,12 @@ func recoverOperator(ctx context.Context, p command.Process, args config.Args) e
 	})
 }
 
-func recoverUserCreate(ctx context.Context, p command.Process, args config.Args) error {
+// CreateUser makes a user with a password, an operator where the flag says so.
+func CreateUser(ctx context.Context, p command.Process, args config.Args) error {
 	if err := needs(args, "username", "user"); err != nil {
 		return err
 	}
-	return recovers(ctx, p, args, func(r *recovery) error {
+	return recovers(ctx, p, args, func(r *records) error {
 		name := args.Flag("username")
 		password, err := newPassword(ctx, args, name)
 		if err != nil {
@@ -219,11 +222,12 @@ func recoverUserCreate(ctx context.Context, p command.Process, args config.Args)
 	})
 }
 
-func recoverUserUpdate(ctx context.Context, p command.Process, args config.Args) error {
+// UpdateUser sets a user's password, makes them an operator, or active again.
+func UpdateUser(ctx context.Context, p command.Process, args config.Args) error {
 	if err := needs(args, "username", theUser); err != nil {
 		return err
 	}
-	return recovers(ctx, p, args, func(r *recovery) error {
+	return recovers(ctx, p, args, func(r *records) error {
 		u, err := r.user(ctx, args)
 		if err != nil {
 			return err
@@ -256,8 +260,9 @@ func recoverUserUpdate(ctx context.Context, p command.Process, args config.Args)
 	})
 }
 
-func recoverUserList(ctx context.Context, p command.Process, args config.Args) error {
-	return recovers(ctx, p, args, func(r *recovery) error {
+// ListUsers shows all users.
+func ListUsers(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *records) error {
 		users, err := r.Users(ctx, r.caller, "", directory.Page{})
 		if err != nil {
 			return err
@@ -278,8 +283,9 @@ func tableOf(w io.Writer, users ...identity.User) error {
 	return table(w, []string{"ID", "Name", "Status", "Role"}, rows...)
 }
 
-func recoverOrgList(ctx context.Context, p command.Process, args config.Args) error {
-	return recovers(ctx, p, args, func(r *recovery) error {
+// ListOrgs shows all organisations.
+func ListOrgs(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *records) error {
 		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{}, directory.Page{})
 		if err != nil {
 			return err
@@ -292,8 +298,9 @@ func recoverOrgList(ctx context.Context, p command.Process, args config.Args) er
 	})
 }
 
-func recoverAuthList(ctx context.Context, p command.Process, args config.Args) error {
-	return recovers(ctx, p, args, func(r *recovery) error {
+// ListAuths shows all tokens, without themselves.
+func ListAuths(ctx context.Context, p command.Process, args config.Args) error {
+	return recovers(ctx, p, args, func(r *records) error {
 		var rows [][]string
 		err := r.EachAuthorization(ctx, r.caller, directory.AuthorizationFilter{}, directory.Page{},
 			func(a identity.Authorization) error {
