@@ -1,4 +1,6 @@
-package offline
+// Package auditverify is the command that tells whether an audit log is whole: which files are one log, and what the
+// data know of its end. internal/audit/verify looks at the lines.
+package auditverify
 
 import (
 	"context"
@@ -17,16 +19,16 @@ import (
 	"strongroom/internal/influxd/parts"
 )
 
-var verifyFlags = []config.Flag{
+var Flags = []config.Flag{
 	{Name: "files", Value: "PATH,PATH", Help: "check these files as one log, or as one of each server that " +
 		"they name, in any order, and not those that --audit-sinks names; .gz is unpacked"},
 	{Name: "older-removed", Help: "the oldest files were put away on purpose: that they are not there is no problem"},
 }
 
-// verifyAudit checks the chain of the audit log's files, rotated ones beside them included: those of each sink by
+// Run checks the chain of the audit log's files, rotated ones beside them included: those of each sink by
 // themselves. The server may be running: the key of the chain is derived from the keyring, which is read
 // past the server's lock.
-func verifyAudit(ctx context.Context, p command.Process, args config.Args) error {
+func Run(ctx context.Context, p command.Process, args config.Args) error {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {
 		return err
