@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/offline/auditverify"
+	"strongroom/internal/influxd/offline/moving"
 	"strongroom/internal/influxd/offline/recovery"
 )
 
@@ -22,7 +23,7 @@ func Commands() []command.Spec {
 		{Name: "seal change", Summary: "make a new root key, under the same seal or another", Run: onFile(sealChange),
 			Flags: sealFlags},
 		{Name: "import", Summary: "take over what a real InfluxDB 2 keeps: users, tokens, secrets",
-			Run: onFile(importInfluxDB), Flags: importFlags},
+			Run: onFile(moving.InfluxDB), Flags: moving.InfluxDBFlags},
 		{Name: "check", Summary: "look at every record of the data file and tell what is wrong",
 			Run: onFile(checkFile)},
 		{Name: "restore", Summary: "check a backup whole and put it in the place of the data file",
@@ -40,13 +41,13 @@ func Commands() []command.Spec {
 		{Name: "vault check", Summary: "walk the settings for Vault step by step, and print the policy they need",
 			Run: checkVault},
 		{Name: "secrets copy", Summary: "copy secrets from one store to another, and read them back",
-			Run: onFile(copySecrets), Flags: copyFlags},
+			Run: onFile(moving.Copy), Flags: moving.CopyFlags},
 		{Name: "secrets relayout", Summary: "convert secrets in Vault from one --vault-layout to the other, " +
-			"where they are", Run: onFile(relayout), Flags: relayoutFlags},
-		{Name: "secrets export", Summary: "write secrets to a file, encrypted by age", Run: onFile(exportSecrets),
-			Flags: exportFlags},
-		{Name: "secrets import", Summary: "take secrets from such a file", Run: onFile(importSecrets),
-			Flags: importSecretsFlags},
+			"where they are", Run: onFile(moving.Relayout), Flags: moving.RelayoutFlags},
+		{Name: "secrets export", Summary: "write secrets to a file, encrypted by age", Run: onFile(moving.Export),
+			Flags: moving.ExportFlags},
+		{Name: "secrets import", Summary: "take secrets from such a file", Run: onFile(moving.Import),
+			Flags: moving.ImportFlags},
 	}
 }
 

@@ -1,4 +1,6 @@
-package offline
+// Package moving has the commands that bring secrets from one place to another: from store to store, from layout to
+// layout, to a file and from it, and what a real InfluxDB keeps.
+package moving
 
 import (
 	"context"
@@ -28,7 +30,7 @@ import (
 	"strongroom/internal/transfer"
 )
 
-var copyFlags = []config.Flag{
+var CopyFlags = []config.Flag{
 	{Name: "from", Value: "STORE", Help: "bolt or vault, where the secrets are"},
 	{Name: "to", Value: "STORE", Help: "bolt or vault, where they shall be too"},
 	{Name: "from-config", Value: "PATH", Help: "configuration file of the store to copy from, where it is not the " +
@@ -58,8 +60,8 @@ type side struct {
 	close func() error
 }
 
-// copySecrets copies secrets between stores. A data file that is only read may be one that a server has open.
-func copySecrets(ctx context.Context, p command.Process, args config.Args) (err error) {
+// Copy copies secrets between stores. A data file that is only read may be one that a server has open.
+func Copy(ctx context.Context, p command.Process, args config.Args) (err error) {
 	p.Answers = new(command.Answers)
 	defer p.Answers.Forget()
 	own, log, err := command.Load(p, args)

@@ -1,4 +1,4 @@
-package offline
+package moving
 
 import (
 	"bufio"
@@ -23,7 +23,7 @@ import (
 	"strongroom/internal/transfer"
 )
 
-var exportFlags = []config.Flag{
+var ExportFlags = []config.Flag{
 	{Name: "from", Value: "STORE", Help: "bolt or vault; without it, the store of --secret-store"},
 	{Name: "out", Value: "PATH", Help: "file to write to, which must not be there yet; - is standard output",
 		Stream: true},
@@ -33,7 +33,7 @@ var exportFlags = []config.Flag{
 	{Name: "org", Value: "ORG,…", Help: orgHelp, Former: "org-id"},
 }
 
-var importSecretsFlags = []config.Flag{
+var ImportFlags = []config.Flag{
 	{Name: "file", Value: "PATH", Help: "what influxd secrets export has written; - is standard input", Stream: true},
 	{Name: "identity-file", Value: "PATH", Help: "file with the age key (AGE-SECRET-KEY-…) that opens it"},
 	{Name: "passphrase-file", Value: "PATH", Help: "file with the passphrase that opens it"},
@@ -44,9 +44,9 @@ var importSecretsFlags = []config.Flag{
 	{Name: "json", Help: "write the report as JSON"},
 }
 
-// exportSecrets writes every secret to a file, encrypted by age. It only reads the data, so that a server may be
+// Export writes every secret to a file, encrypted by age. It only reads the data, so that a server may be
 // running.
-func exportSecrets(ctx context.Context, p command.Process, args config.Args) (err error) {
+func Export(ctx context.Context, p command.Process, args config.Args) (err error) {
 	p.Answers = new(command.Answers)
 	defer p.Answers.Forget()
 	cfg, log, err := command.Load(p, args)
@@ -173,8 +173,8 @@ func writeExport(recipients []age.Recipient, f io.Writer, write func(io.Writer) 
 	return errors.Join(write(w), w.Close())
 }
 
-// importSecrets brings the secrets of an export.
-func importSecrets(ctx context.Context, p command.Process, args config.Args) error {
+// Import brings the secrets of an export.
+func Import(ctx context.Context, p command.Process, args config.Args) error {
 	path := args.Flag("file")
 	if path == "" {
 		return command.Usage(errors.New("flag --file: name what influxd secrets export has written"))

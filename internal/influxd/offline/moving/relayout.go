@@ -1,4 +1,4 @@
-package offline
+package moving
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"strongroom/internal/transfer"
 )
 
-var relayoutFlags = []config.Flag{
+var RelayoutFlags = []config.Flag{
 	{Name: "to", Value: "LAYOUT", Help: "org or secret, the layout that the secrets shall have too"},
 	{Name: "org", Value: "ORG,…", Help: "convert " + orgHelp, Former: "org-id"},
 	{Name: "all", Help: "convert those of all organizations"},
@@ -28,9 +28,9 @@ var relayoutFlags = []config.Flag{
 	{Name: "json", Help: "write the report as JSON, with a line for every secret"},
 }
 
-// relayout converts secrets in Vault from one layout to the other, where they are: the two can lie side by side. It is
+// Relayout converts secrets in Vault from one layout to the other, where they are: the two can lie side by side. It is
 // a copy between two stores that differ in their layout alone.
-func relayout(ctx context.Context, p command.Process, args config.Args) error {
+func Relayout(ctx context.Context, p command.Process, args config.Args) error {
 	p.Answers = new(command.Answers)
 	defer p.Answers.Forget()
 	cfg, log, err := command.Load(p, args)

@@ -1,4 +1,4 @@
-package offline
+package moving
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func FuzzExport(f *testing.F) {
 	noError(f, err)
 	keyFile := filepath.Join(dir, "key")
 	noError(f, os.WriteFile(keyFile, []byte(identity.String()), 0o600))
-	args, err := config.ParseArgs([]string{"--identity-file", keyFile}, importSecretsFlags...)
+	args, err := config.ParseArgs([]string{"--identity-file", keyFile}, ImportFlags...)
 	noError(f, err)
 	var encrypted, clear bytes.Buffer
 	const text = `{"format":"strongroom-secrets-1","exported":"2026-01-02T03:04:05Z","organizations":[{"id":"000000000000000a","secrets":{"k":"sesame"}}]}`

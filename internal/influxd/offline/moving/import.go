@@ -1,4 +1,4 @@
-package offline
+package moving
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"strongroom/internal/transfer"
 )
 
-var importFlags = []config.Flag{
+var InfluxDBFlags = []config.Flag{
 	{Name: "influxdb", Value: "PATH", Help: "InfluxDB's influxd.bolt, or the folder it is in; it is only read, " +
 		"and InfluxDB may be running"},
 	{Name: "no-secrets", Help: "leave out the secrets: once InfluxDB keeps them here, its file has those of before"},
@@ -27,9 +27,9 @@ var importFlags = []config.Flag{
 	{Name: "json", Help: "write the report as JSON, with a line for everything brought"},
 }
 
-// importInfluxDB takes over what a real InfluxDB keeps. It opens the data as the server does, and
+// InfluxDB takes over what a real InfluxDB keeps. It opens the data as the server does, and
 // so not while one runs.
-func importInfluxDB(ctx context.Context, p command.Process, args config.Args) error {
+func InfluxDB(ctx context.Context, p command.Process, args config.Args) error {
 	path := args.Flag("influxdb")
 	if path == "" {
 		return command.Usage(errors.New("flag --influxdb: name InfluxDB's influxd.bolt, or the folder it is in"))
