@@ -1,7 +1,10 @@
 package influxd
 
 import (
+	"errors"
+	"io"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,4 +91,30 @@ func TestAgentsDuringAnOutageOfVault(t *testing.T) {
 	r.call(t, "GET", values+"?key=foo&key=missing", agent, "", 404, nil)
 	r.call(t, "GET", secrets, token, "", 503, nil)
 	n.Pass()
+}
+
+// A value that a client of the Vault API has set as an object is one text, whether it is asked for alone or with all.
+func TestObjectsAreShownAsTexts(t *testing.T) {
+	r, token := asVault(t)
+	req, err := http.NewRequestWithContext(t.Context(), "POST", r.url+"/v1/secret/data/acme/db",
+		strings.NewReader(`{"data":{"user":"ann","host":"db"}}`))
+	must(t, err)
+	req.Header.Set("X-Vault-Token", token)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	said, err := io.ReadAll(res.Body)
+	must(t, errors.Join(err, res.Body.Close()))
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", res.Status, said)
+	}
+	var orgs struct{ Orgs []struct{ ID, Name string } }
+	r.call(t, "GET", "/api/v2/orgs?org=acme", token, "", http.StatusOK, &orgs)
+	values := "/api/v2/orgs/" + orgs.Orgs[0].ID + "/secret-values"
+	var all map[string]string
+	r.call(t, "GET", values, token, "", http.StatusOK, &all)
+	var one struct{ Value string }
+	r.call(t, "GET", values+"/db", token, "", http.StatusOK, &one)
+	if want := `{"host":"db","user":"ann"}`; one.Value != want || all["db"] != want {
+		t.Errorf("alone it is %q, with all %q", one.Value, all["db"])
+	}
 }

@@ -72,6 +72,7 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 			return Snapshot{}, s.guard.Done(ctx, c, act, NotFound(errs.Clip(k)))
 		}
 	}
+	snap.Sorted = snap.Names()
 	if known(snap) {
 		return snap, nil
 	}

@@ -36,8 +36,11 @@ func New[T comparable](store kv.Store, record func(T) string) *Book[T] {
 func (b *Book[T]) Mark(at time.Time, things ...T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := at.Unix()
 	for _, t := range things {
-		b.noted[t] = max(b.noted[t], at.Unix())
+		if b.noted[t] < now {
+			b.noted[t] = now
+		}
 	}
 }
 

@@ -4,10 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"maps"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -26,31 +24,29 @@ func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
 // tagOf is the tag of the values; empty where the store knows no versions and no times.
 func tagOf(snap secret.Snapshot) string {
 	sum := sha256.New()
-	number := func(n int64) {
-		var b [8]byte
-		binary.BigEndian.PutUint64(b[:], uint64(n))
-		sum.Write(b[:])
-	}
+	var b []byte   // of one secret
 	whole := false // whether the organisation's version stands for what has none of its own
-	for _, key := range slices.Sorted(maps.Keys(snap.Secrets)) {
+	for _, key := range snap.Names() {
 		got := snap.Secrets[key]
-		number(int64(len(key)))
-		sum.Write([]byte(key))
-		number(int64(got.Version))
+		b = number(b[:0], int64(len(key)))
+		b = append(b, key...)
+		b = number(b, int64(got.Version))
 		if !got.Updated.IsZero() {
-			number(got.Updated.UnixNano())
+			b = number(b, got.Updated.UnixNano())
 		}
+		sum.Write(b)
 		whole = whole || got.Version == 0 || got.Updated.IsZero()
 	}
 	if whole {
 		if snap.Version == 0 || snap.Changed.IsZero() {
 			return ""
 		}
-		number(snap.Version)
-		number(snap.Changed.UnixNano())
+		sum.Write(number(number(b[:0], snap.Version), snap.Changed.UnixNano()))
 	}
 	return `"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:15]) + `"`
 }
+
+func number(b []byte, n int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) }
 
 func setTag(w http.ResponseWriter, tag string) {
 	if tag != "" {

@@ -1,9 +1,7 @@
 package secrets
 
 import (
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 
 	"strongroom/internal/errs"
@@ -42,7 +40,7 @@ func (h *handlers) answerValues(w http.ResponseWriter, r *exchange.Request, org 
 		return nil
 	}
 	setTag(w, tag)
-	return sendValues(w, snap.Values())
+	return sendValues(w, snap)
 }
 
 // use reads values to be given out, and their tag. Where that is the caller's, no use of them is on record.
@@ -94,21 +92,21 @@ const valuesBuffer = 64 << 10
 
 // sendValues writes an object of names and values, lets go of each value that it has written, and wipes what it wrote
 // them in. A client that has gone is no error of ours.
-func sendValues(w http.ResponseWriter, values map[string]secret.Value) error {
+func sendValues(w http.ResponseWriter, snap secret.Snapshot) error {
 	b := append(make([]byte, 0, valuesBuffer), '{')
 	defer func() { clear(b[:cap(b)]) }()
 	begun := false
-	for i, k := range slices.Sorted(maps.Keys(values)) {
+	for i, k := range snap.Names() {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		was := b
-		b = appendValue(append(exchange.AppendString(b, k), ':'), values[k])
+		b = appendValue(append(exchange.AppendString(b, k), ':'), snap.Secrets[k].Value.Shown())
 		if &was[0] != &b[0] {
 			clear(was)
 		}
-		delete(values, k)
-		if len(b) < valuesBuffer || len(values) == 0 {
+		delete(snap.Secrets, k)
+		if len(b) < valuesBuffer || len(snap.Secrets) == 0 {
 			continue
 		}
 		if !begun {
@@ -188,7 +186,7 @@ func (h *handlers) getSecretValue(w http.ResponseWriter, r *exchange.Request) er
 		return nil
 	}
 	setTag(w, tag)
-	writeValues(w, append(appendValue([]byte(`{"value":`), snap.Secrets[key].Value), '}'))
+	writeValues(w, append(appendValue([]byte(`{"value":`), snap.Secrets[key].Value.Shown()), '}'))
 	return nil
 }
 

@@ -16,14 +16,14 @@ import (
 func TestValuesAreSentWhole(t *testing.T) {
 	for _, lengths := range [][]int{nil, {0}, {5}, {valuesBuffer}, {3 * valuesBuffer}, {valuesBuffer - 20, 10, 10},
 		{10, 2 * valuesBuffer, 10}, {valuesBuffer, valuesBuffer, valuesBuffer}, make([]int, 10_000)} {
-		values, want := make(map[string]secret.Value), make(map[string]string)
+		values, want := make(map[string]secret.Secret), make(map[string]string)
 		for i, n := range lengths {
 			key := fmt.Sprintf("key %q %d é", '"', i)
 			want[key] = strings.Repeat("v<\n", n/3)
-			values[key] = secret.NewValue([]byte(want[key]))
+			values[key] = secret.Secret{Value: secret.NewValue([]byte(want[key]))}
 		}
 		w := httptest.NewRecorder()
-		if err := sendValues(w, values); err != nil {
+		if err := sendValues(w, secret.Snapshot{Secrets: values}); err != nil {
 			t.Fatal(err)
 		}
 		got := make(map[string]string)
