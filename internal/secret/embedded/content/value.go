@@ -11,7 +11,7 @@ import (
 	"strongroom/internal/secret"
 )
 
-// A value before it is sealed is
+// ValueFormat begins a value before it is sealed, which is
 //
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) |
 //	length of metadata (uvarint) | metadata | value
