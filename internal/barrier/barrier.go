@@ -43,6 +43,7 @@ type Store struct {
 	forged   func(key, what string) // nil: a forged record is an error
 
 	opened opened
+	index  func() ([]byte, error) // the key of the indexes
 
 	// writing is held for reading from when a value is sealed until it is written, so that Rewrite can wait for those
 	// that were sealed under an older term.
@@ -54,6 +55,7 @@ type Store struct {
 func New(store kv.Store, keys *keyring.Keyring, prefixes []string) *Store {
 	s := &Store{Store: kv.Settled(store), keys: keys, prefixes: prefixes, folders: make(map[string]bool, len(prefixes)),
 		opened: newOpened()}
+	s.index = sync.OnceValues(func() ([]byte, error) { return keys.DeriveKey(indexLabel) })
 	for _, p := range prefixes {
 		s.folders[folder(p)] = true
 	}
@@ -119,7 +121,7 @@ func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 // Get is the engine's, with ErrForged.
 func (s *Store) Get(ctx context.Context, key string) (kv.Record, error) {
 	rs, err := s.read(ctx, func() ([]kv.Record, error) {
-		r, err := s.Store.Get(ctx, key)
+		r, err := s.find(ctx, key)
 		return []kv.Record{r}, err
 	})
 	switch {
@@ -185,6 +187,15 @@ const attempts = 5
 
 // Txn is the engine's, with what it puts sealed, and with the condition that the keyring is the one it was sealed with.
 func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	conds, ops, err := s.keyed(conds, ops)
+	if err != nil {
+		return 0, err
+	}
+	return s.write(ctx, conds, ops)
+}
+
+// write is Txn with the keys as they are in the engine.
+func (s *Store) write(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
 	for range attempts {
 		fence := s.keys.Fence()
 		rev, fenced, err := s.txn(ctx, fence, conds, ops)
@@ -347,7 +358,7 @@ func (s *Store) renew(ctx context.Context, batch []kv.Record) error {
 	}
 	err := kv.ErrConflict
 	if size <= kv.MaxTxnBytes {
-		_, err = s.Txn(ctx, conds, ops)
+		_, err = s.write(ctx, conds, ops)
 	}
 	switch {
 	case !errors.Is(err, kv.ErrConflict):

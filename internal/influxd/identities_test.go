@@ -175,3 +175,58 @@ func TestForgedToken(t *testing.T) {
 		t.Errorf("restore: %v\n%s", err, out)
 	}
 }
+
+// TestTokensNotGuessedByFile looks in the data file for the hash of a token that somebody has chosen: whoever has the
+// file could try guesses by it. The server finds the token all the same, after another start, and in the frozen data,
+// which have plain hashes.
+func TestTokensNotGuessedByFile(t *testing.T) {
+	hashes := func(dir string) (plain, keyed int) {
+		db, err := bbolt.Open(filepath.Join(dir, "influxd.bolt"), 0o600, &bbolt.Options{ReadOnly: true})
+		must(t, err)
+		defer db.Close()
+		must(t, db.View(func(tx *bbolt.Tx) error {
+			return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+				return b.ForEach(func(k, _ []byte) error {
+					if rest, ok := strings.CutPrefix(string(k), "authhash/"); ok {
+						if b, err := hex.DecodeString(rest); err == nil && len(b) == sha256.Size {
+							plain++
+						} else {
+							keyed++
+						}
+					}
+					return nil
+				})
+			})
+		}))
+		return plain, keyed
+	}
+	dir := t.TempDir()
+	s := start(t, dir)
+	token, secrets := s.onboard(t)
+	const chosen = "chosen-by-somebody-else"
+	org := strings.Split(secrets, "/")[4]
+	given := fmt.Sprintf(`{"orgID":%q,"token":%q,"permissions":[{"action":"read","resource":{"type":"secrets","orgID":%q}}]}`,
+		org, chosen, org)
+	s.call(t, "POST", "/api/v2/authorizations", token, given, 201, nil)
+	s.call(t, "POST", "/api/v2/authorizations", token, given, 422, nil)
+	s.call(t, "GET", secrets, chosen, "", 200, nil)
+	s.end(t)
+	if plain, keyed := hashes(dir); plain != 0 || keyed != 2 {
+		t.Errorf("%d plain hashes, %d keyed", plain, keyed)
+	}
+	s = start(t, dir)
+	s.call(t, "GET", secrets, chosen, "", 200, nil)
+	s.end(t)
+
+	dir = frozenIdentities(t)
+	before, _ := hashes(dir)
+	s = start(t, dir)
+	s.keys(t, frozenAnn, frozenSecrets)
+	s.end(t)
+	if plain, keyed := hashes(dir); before == 0 || plain != 0 || keyed != before {
+		t.Errorf("of %d hashes %d are plain, %d keyed", before, plain, keyed)
+	}
+	if out, _, err := influxdOn(t, dir, "check"); err != nil {
+		t.Errorf("check: %v\n%s", err, out)
+	}
+}

@@ -97,7 +97,7 @@ func orphaned(cfg *config.Config) string {
 func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyring) (*barrier.Store, error) {
 	b := barrier.New(data, keys, identity.Sealed)
 	if keys.IdentitiesSealed() {
-		return b, nil
+		return b, s.keyIndexes(ctx, b)
 	}
 	act := access.Act{Action: "identities.seal"}
 	if err := s.Guard.Allow(ctx, access.System(), act); err != nil {
@@ -109,7 +109,19 @@ func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyrin
 	}
 	s.log.WarnContext(ctx, "the records of users, tokens and organizations, which an older influxd has written in clear, are "+
 		"sealed from now on; if this server has started with them sealed before, an old file has been put back: see docs/backup.md", "records", n)
-	return b, nil
+	return b, s.keyIndexes(ctx, b)
+}
+
+// keyIndexes hides the hashes by which tokens are found, in data in which an older influxd has them in clear.
+func (s *Server) keyIndexes(ctx context.Context, b *barrier.Store) error {
+	n, err := b.KeyIndexes(ctx)
+	if err != nil {
+		return fmt.Errorf("keying the hashes of tokens: %w", err)
+	}
+	if n > 0 {
+		s.log.InfoContext(ctx, "the hashes of tokens, which an older influxd has kept in clear, are keyed from now on", "tokens", n)
+	}
+	return nil
 }
 
 // lookEvery is how often Vault is looked at for changes that somebody waits for, where no value is kept in memory: as often as
