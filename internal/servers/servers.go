@@ -115,9 +115,25 @@ func Enter(ctx context.Context, c Config) (*Server, error) {
 
 const attempts = 10
 
-// readFormat gives the format of the data, and the condition that it stays.
+// getter is an engine, or a part of one.
+type getter interface {
+	Get(ctx context.Context, key string) (kv.Record, error)
+}
+
+// CheckFormat gives ErrNewer where the data are of a format that this program does not know. Whoever opens data asks it
+// first, over any engine: data that several servers have raised may have come into a file since.
+func CheckFormat(ctx context.Context, data getter) error {
+	_, _, err := readFormat(ctx, data, Format)
+	return err
+}
+
 func (s *Server) readFormat(ctx context.Context) (kv.Cond, int, error) {
-	rec, err := s.KV.Get(ctx, FormatRecord)
+	return readFormat(ctx, s.KV, s.Format)
+}
+
+// readFormat gives the format of the data, and the condition that it stays.
+func readFormat(ctx context.Context, data getter, known int) (kv.Cond, int, error) {
+	rec, err := data.Get(ctx, FormatRecord)
 	if errors.Is(err, kv.ErrNotFound) {
 		return kv.Missing(FormatRecord), 1, nil
 	}
@@ -128,9 +144,9 @@ func (s *Server) readFormat(ctx context.Context) (kv.Cond, int, error) {
 	if err := json.Unmarshal(rec.Value, &is); err != nil || is.Format < 1 {
 		return kv.Cond{}, 0, fmt.Errorf("the record %s is damaged; restore the data from a backup", FormatRecord)
 	}
-	if is.Format > s.Format {
-		return kv.Cond{}, 0, fmt.Errorf("%w (%d; this influxd knows %d): start the influxd that wrote them, or a newer one",
-			ErrNewer, is.Format, s.Format)
+	if is.Format > known {
+		return kv.Cond{}, 0, fmt.Errorf("%w (%d; this influxd knows %d): use the influxd that wrote them, or a newer one",
+			ErrNewer, is.Format, known)
 	}
 	return kv.Unchanged(rec), is.Format, nil
 }

@@ -88,6 +88,9 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 				"restore a backup%s", path, k, damage(problems))
 		}
 	}
+	if err := servers.CheckFormat(ctx, data); err != nil {
+		return nil, fmt.Errorf("the database %s: %w", path, err)
+	}
 	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
 	if err != nil {
 		return nil, fmt.Errorf("the database %s: %w%s", path, err, damage(problems))

@@ -22,6 +22,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/servers"
 )
 
 var restoreFlags = []config.Flag{
@@ -135,6 +136,9 @@ func chainKeyOf(ctx context.Context, p command.Process, cfg *config.Config, path
 		return nil, err
 	}
 	defer data.Close()
+	if err := servers.CheckFormat(ctx, data); err != nil {
+		return nil, err
+	}
 	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
 	if err != nil {
 		return nil, err

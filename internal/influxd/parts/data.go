@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/servers"
 )
 
 // Data is the engine of the server's data.
@@ -38,6 +39,9 @@ func OpenData(ctx context.Context, cfg *config.Config, log *slog.Logger) (Data, 
 	case err == nil:
 		return nil, errors.Join(fmt.Errorf("%s: %w", DataPlace(cfg, cfg.Store), errCopying), data.Close())
 	case !errors.Is(err, kv.ErrNotFound):
+		return nil, errors.Join(fmt.Errorf("%s: %w", DataPlace(cfg, cfg.Store), err), data.Close())
+	}
+	if err := servers.CheckFormat(ctx, data); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", DataPlace(cfg, cfg.Store), err), data.Close())
 	}
 	return data, nil

@@ -17,10 +17,14 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/seal"
+	"strongroom/internal/servers"
 )
 
 // OpenKeys opens the keyring of the data with the configured seal.
 func OpenKeys(ctx context.Context, p command.Process, cfg *config.Config, data kv.Store) (*keyring.Keyring, error) {
+	if err := servers.CheckFormat(ctx, data); err != nil {
+		return nil, fmt.Errorf("%s: %w", parts.DataPlace(cfg, cfg.Store), err)
+	}
 	source := parts.Seal(cfg, p, p.Log())
 	if phrase, ok := source.(seal.Passphrase); ok && p.Answers != nil {
 		phrase.Ask = p.Answers.Once(cfg.BoltPath, phrase.Ask)
@@ -77,13 +81,13 @@ func PeekKeyring(ctx context.Context, p command.Process,
 		keys, err := OpenKeys(ctx, p, cfg, data)
 		return keys, marks, err
 	}
-	records, err := snapshot.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark)
+	records, err := snapshot.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark,
+		servers.FormatRecord)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
 	marks = map[string][]byte{"": records[parts.AuditMark].Value}
-	delete(records, parts.AuditMark)
-	if len(records) < 2 {
+	if records[keyring.SealRecord].Key == "" || records[keyring.KeyringRecord].Key == "" {
 		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one",
 			cfg.Place("bolt-path"), cfg.BoltPath)
 	}
