@@ -174,6 +174,19 @@ func TestReadOnlyFile(t *testing.T) {
 	start(t, dir).end(t)
 	path := filepath.Join(dir, "influxd.bolt")
 	must(t, os.Chmod(path, 0o400))
+	child := unprivileged(t, dir)
+	out, err := child.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), path) || !strings.Contains(string(out), "permission denied") {
+		t.Errorf("on a read-only file: %v\n%s", err, out)
+	}
+	if out, _, err := influxdOn(t, dir, "check"); err != nil {
+		t.Errorf("check of a read-only file: %v\n%s", err, out)
+	}
+}
+
+// unprivileged is a start of the server on the folder as somebody whom the modes of files stop.
+func unprivileged(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), killEnv+"="+dir)
 	if os.Getuid() == 0 { // whom a mode does not stop
@@ -193,13 +206,42 @@ func TestReadOnlyFile(t *testing.T) {
 		child.Path = binary
 		child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	out, err := child.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), path) || !strings.Contains(string(out), "permission denied") {
-		t.Errorf("on a read-only file: %v\n%s", err, out)
+	return child
+}
+
+// TestReadOnlyAudit starts where the audit log, its folder, or the whole file system cannot be written to: the refusal
+// names the setting, the file and what to do.
+func TestReadOnlyAudit(t *testing.T) {
+	dir := t.TempDir()
+	start(t, dir).end(t)
+	log := filepath.Join(dir, "audit.log")
+	refused := func(what, place string, child *exec.Cmd) {
+		t.Helper()
+		out, err := child.CombinedOutput()
+		for _, want := range []string{"audit-sinks", place, "name another file, or the sinks stdout or syslog"} {
+			if err == nil || !strings.Contains(string(out), want) {
+				t.Errorf("%s: %v, without %q\n%s", what, err, want, out)
+			}
+		}
 	}
-	if out, _, err := influxdOn(t, dir, "check"); err != nil {
-		t.Errorf("check of a read-only file: %v\n%s", err, out)
-	}
+	must(t, os.Chmod(log, 0o400))
+	refused("a file", log, unprivileged(t, dir))
+
+	must(t, os.Chmod(log, 0o600))
+	closed := filepath.Join(dir, "closed")
+	must(t, os.Mkdir(closed, 0o500))
+	child := unprivileged(t, dir)
+	other := filepath.Join(closed, "audit.log")
+	child.Env = append(child.Env, flagEnv+"=--audit-sinks=file:"+other)
+	refused("a folder", other, child)
+
+	child = unprivileged(t, dir)
+	other = filepath.Join(closed, "below", "audit.log")
+	child.Env = append(child.Env, flagEnv+"=--audit-sinks=file:"+other)
+	refused("a folder that is to be made", other, child)
+
+	// It starts again once it can be written to.
+	start(t, dir).end(t)
 }
 
 // TestEndAfterAFaultInTheMap takes the pages away from below a server that runs: it answers with errors, and ends when

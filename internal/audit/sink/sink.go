@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"strongroom/internal/audit"
 )
@@ -73,8 +74,13 @@ func fileOutput(path string) (*output, error) {
 
 // explain adds what to do about an error where the system's words leave that open.
 func explain(err error) error {
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w; let the server's user write there, or name another file", err)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w; let the server's user (ID %d) write the file and its folder, or name another file, or the "+
+			"sinks stdout or syslog", err, os.Geteuid())
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w; mount it so that it can be written, or name a file elsewhere, or the sinks stdout or syslog",
+			err)
 	}
 	return err
 }
