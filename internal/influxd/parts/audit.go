@@ -18,17 +18,25 @@ const AuditMark = "core/audit"
 type AuditMarks struct {
 	KV  kv.Store
 	Key string
+	// former, where it is not empty, is the record of the mark from when this was one of several servers.
+	former string
 }
 
 // MarksOf are the server's own, where server is empty. Of several servers each has its own log, and its mark
-// below the name it goes by.
+// below the name it goes by. In data that come from several, the one server that goes on has the mark of its name, and
+// the others' end with its first one.
 func MarksOf(cfg *config.Config, data kv.Store, server string) AuditMarks {
 	m := AuditMarks{KV: data, Key: AuditMark}
 	if cfg.Store == config.EngineEtcd {
 		m.Key += "/" + cmp.Or(server, AmongSeveral(cfg))
+	} else {
+		m.former = FormerMark(cfg)
 	}
 	return m
 }
+
+// FormerMark is the record of the mark that the server had when it was one of several.
+func FormerMark(cfg *config.Config) string { return AuditMark + "/" + serverName(cfg) }
 
 // MarksOfAll are what the data know of the logs of several servers, by the servers' names, and of that
 // of one with the name "".
@@ -53,6 +61,10 @@ func AmongSeveral(cfg *config.Config) string {
 	if cfg.Store != config.EngineEtcd {
 		return ""
 	}
+	return serverName(cfg)
+}
+
+func serverName(cfg *config.Config) string {
 	if cfg.Etcd.ServerName != "" {
 		return cfg.Etcd.ServerName
 	}
@@ -64,7 +76,17 @@ func AmongSeveral(cfg *config.Config) string {
 
 // Load gives what Save was given last, nil where there is nothing.
 func (m AuditMarks) Load(ctx context.Context) ([]byte, error) {
-	r, err := m.KV.Get(ctx, m.Key)
+	key := m.Key
+	if m.former != "" {
+		several, err := m.KV.List(ctx, AuditMark+"/", "", 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(several) > 0 { // the mark without a name is of before them
+			key = m.former
+		}
+	}
+	r, err := m.KV.Get(ctx, key)
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil, nil
 	}
@@ -73,6 +95,10 @@ func (m AuditMarks) Load(ctx context.Context) ([]byte, error) {
 
 // Save keeps it.
 func (m AuditMarks) Save(ctx context.Context, mark []byte) error {
-	_, err := m.KV.Txn(ctx, nil, []kv.Op{kv.Put(m.Key, mark)})
+	ops := []kv.Op{kv.Put(m.Key, mark)}
+	if m.former != "" {
+		ops = append(ops, kv.DeletePrefix(AuditMark+"/"))
+	}
+	_, err := m.KV.Txn(ctx, nil, ops)
 	return err
 }

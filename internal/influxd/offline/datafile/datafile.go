@@ -82,11 +82,14 @@ func PeekKeyring(ctx context.Context, p command.Process,
 		return keys, marks, err
 	}
 	records, err := snapshot.Peek(cfg.BoltPath, keyring.SealRecord, keyring.KeyringRecord, parts.AuditMark,
-		servers.FormatRecord)
+		parts.FormerMark(cfg), servers.FormatRecord)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
 	marks = map[string][]byte{"": records[parts.AuditMark].Value}
+	if former, ok := records[parts.FormerMark(cfg)]; ok && former.Value != nil { // it counts until the server has begun
+		marks[""] = former.Value
+	}
 	if records[keyring.SealRecord].Key == "" || records[keyring.KeyringRecord].Key == "" {
 		return nil, nil, fmt.Errorf("%s: %s has no keyring yet; the first start of the server makes one",
 			cfg.Place("bolt-path"), cfg.BoltPath)
