@@ -11,16 +11,22 @@ import (
 	"strongroom/internal/secret/embedded/records"
 )
 
-// counted counts the reads of metadata.
+// counted counts the reads of records that begin so.
 type counted struct {
 	kv.Store
 	prefix string
 	reads  atomic.Int64
+	hook   func() // before the next of them, once
 }
 
 func (c *counted) note(key string) {
-	if strings.HasPrefix(key, c.prefix) {
-		c.reads.Add(1)
+	if !strings.HasPrefix(key, c.prefix) {
+		return
+	}
+	c.reads.Add(1)
+	if h := c.hook; h != nil {
+		c.hook = nil
+		h()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/purge"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -105,6 +106,89 @@ func TestPiece(t *testing.T) {
 			test(t, s, newStore(t, db, key))
 		})
 	}
+}
+
+// TestPieceEnds: what is kept of an organisation goes with it, whoever ends it, and what comes under its ID after that is
+// read from the records, as it is after a restore.
+func TestPieceEnds(t *testing.T) {
+	t.Parallel()
+	db, key := openKV(t), keyFile(t)
+	s, other := newStore(t, db, key), newStore(t, db, key)
+	engine := &counted{Store: s.kv, prefix: records.Of(org, records.Form(s.ring.Names().Form), records.Value)}
+	onto(s, engine)
+	set := func(value string) {
+		t.Helper()
+		c := secret.Change{Set: map[string]secret.Value{}}
+		for i := range 2 * manyKeys {
+			c.Set[fmt.Sprint("k", i)] = secret.NewValue([]byte(value))
+		}
+		apply(t, s, c)
+	}
+	read := func(value string, opened bool) {
+		t.Helper()
+		before := engine.reads.Load()
+		snap, err := s.Read(t.Context(), org, secret.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 2 * manyKeys
+		if value == "" {
+			want = 0
+		}
+		if len(snap.Secrets) != want {
+			t.Errorf("%d secrets, want %d", len(snap.Secrets), want)
+		}
+		for name, got := range snap.Secrets {
+			if string(got.Value.Bytes()) != value {
+				t.Errorf("%s is %q, want %q", name, got.Value.Bytes(), value)
+			}
+		}
+		if now := engine.reads.Load() > before; now != opened {
+			t.Errorf("the records were read: %v, want %v", now, opened)
+		}
+	}
+	kept := func(want bool) {
+		t.Helper()
+		if l, ok := s.lists.lists.Get(org); (ok && l.sealed != nil) != want {
+			t.Errorf("there is a piece in memory: %v, want %v", !want, want)
+		}
+	}
+	set("first")
+	read("first", true)
+	read("first", false)
+	kept(true)
+	if err := s.Purge(t.Context(), org); err != nil {
+		t.Fatal(err)
+	}
+	kept(false)
+	read("", false)
+
+	set("second")
+	read("second", true)
+	read("second", false)
+	if err := other.Purge(t.Context(), org); err != nil {
+		t.Fatal(err)
+	}
+	read("", false)
+	kept(false)
+
+	// It ends while somebody reads it.
+	set("third")
+	engine.hook = func() {
+		if err := purge.Begin(t.Context(), db, org); err != nil {
+			t.Error(err)
+		}
+	}
+	read("", true)
+	kept(false)
+
+	set("fourth")
+	read("fourth", true)
+	read("fourth", false)
+	if err := RaiseVersions(t.Context(), db, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	read("fourth", true)
 }
 
 // TestPieceTooLong: an organisation with more than is kept is read from its records each time.

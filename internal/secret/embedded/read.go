@@ -100,6 +100,7 @@ func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Sna
 func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, error) {
 	snap := secret.Snapshot{Version: m.at.Version, Changed: m.at.Changed}
 	if m.at.rev == 0 {
+		m.s.lists.drop(m.org) // another server may have ended it, or a reader have kept what it read meanwhile
 		return snap, nil
 	}
 	keys, all := q.Keys, len(q.Keys)
