@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -214,5 +215,32 @@ func TestNoMerge(t *testing.T) {
 	p := start(t, nil)
 	if _, missing := writers(t, p, 8, 3); len(missing) > 0 {
 		t.Errorf("these were acknowledged and are missing: %v", missing)
+	}
+}
+
+// TestMergeAfterTheEnd: an organisation whose secrets were removed for good, by whichever API, counts its versions anew.
+// What was known of a version of before is not taken for what the new one of that number has.
+func TestMergeAfterTheEnd(t *testing.T) {
+	for name, remove := range map[string]func(t *testing.T, p *parts){
+		"this API's": func(t *testing.T, p *parts) { p.want(t, 204, p.root, "DELETE", "secret/metadata/acme", "") },
+		"another": func(t *testing.T, p *parts) {
+			must(t, p.store.Purge(t.Context(), p.org))
+			wait(t, 2*time.Millisecond) // the time of a version has that unit
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, func(c *vaultapi.Config) { c.Merge = true })
+			const at = "secret/data/acme"
+			p.want(t, 200, p.root, "PUT", at, `{"data":{"x":"old"}}`)
+			before := p.want(t, 200, p.root, "GET", at, "").Data.Metadata.Version
+			remove(t, p)
+			p.want(t, 200, p.root, "PUT", at, `{"data":{"x":"new"}}`)
+			version := p.want(t, 200, p.root, "GET", at, "").Data.Metadata.Version
+			if version != before {
+				t.Fatalf("the new version is %d, as none was before: this tries nothing", version)
+			}
+			p.want(t, 200, p.root, "PATCH", at, `{"data":{"x":"old"}}`)
+			p.want(t, 400, p.root, "PUT", at, fmt.Sprintf(`{"data":{"x":"mine"},"options":{"cas":%d}}`, version))
+		})
 	}
 }

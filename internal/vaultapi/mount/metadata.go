@@ -254,6 +254,9 @@ func (m *Mount) deleteMetadata(r *dialect.Request, t target) (*dialect.Answer, e
 		if err := m.Secrets.PurgeAll(r.Context(), r.Caller, t.org); err != nil {
 			return nil, err
 		}
+		if m.recent != nil {
+			m.recent.forget(t.org)
+		}
 		return nil, m.Notes.Purge(r.Context(), t.org)
 	}
 	if err := m.Secrets.Remove(r.Context(), r.Caller, t.org, t.name); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"sync"
+	"time"
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
@@ -32,7 +33,8 @@ type at struct {
 
 type remembered struct {
 	at
-	was map[string]secret.Fingerprint
+	changed time.Time // when it became that: an organisation whose secrets were removed for good counts anew
+	was     map[string]secret.Fingerprint
 }
 
 func newRecent() *recent {
@@ -55,20 +57,27 @@ func (r *recent) Of(key string, v secret.Value) (f secret.Fingerprint) {
 
 // At gives the fingerprints of a version.
 func (r *recent) At(org id.ID, version int64) (map[string]secret.Fingerprint, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e, ok := r.known[at{org, version}]
-	if !ok {
-		return nil, false
+	if e := r.get(at{org, version}); e != nil {
+		return e.was, true
 	}
-	r.order.MoveToFront(e)
-	return e.Value.(*remembered).was, true
+	return nil, false
 }
 
-// note remembers a snapshot of all of an organisation's secrets.
+func (r *recent) get(where at) *remembered {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.known[where]
+	if !ok {
+		return nil
+	}
+	r.order.MoveToFront(e)
+	return e.Value.(*remembered)
+}
+
+// note remembers a snapshot of all of an organisation's secrets. What another version of that number was is forgotten.
 func (r *recent) note(org id.ID, snap secret.Snapshot) {
 	where := at{org, snap.Version}
-	if _, ok := r.At(org, snap.Version); ok || len(snap.Secrets) > maxFingerprints/4 {
+	if e := r.get(where); e != nil && e.changed.Equal(snap.Changed) || len(snap.Secrets) > maxFingerprints/4 {
 		return
 	}
 	was := make(map[string]secret.Fingerprint, len(snap.Secrets))
@@ -77,15 +86,30 @@ func (r *recent) note(org id.ID, snap secret.Snapshot) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.known[where]; ok {
-		return
+	if e, ok := r.known[where]; ok {
+		r.drop(e)
 	}
-	r.known[where] = r.order.PushFront(&remembered{where, was})
+	r.known[where] = r.order.PushFront(&remembered{where, snap.Changed, was})
 	r.size += len(was) + 1
 	for r.size > maxFingerprints {
-		oldest := r.order.Back()
-		old := r.order.Remove(oldest).(*remembered)
-		delete(r.known, old.at)
-		r.size -= len(old.was) + 1
+		r.drop(r.order.Back())
 	}
+}
+
+// forget drops what is known of an organisation whose secrets were removed for good.
+func (r *recent) forget(org id.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for where, e := range r.known {
+		if where.org == org {
+			r.drop(e)
+		}
+	}
+}
+
+// drop forgets one. The caller holds mu.
+func (r *recent) drop(e *list.Element) {
+	old := r.order.Remove(e).(*remembered)
+	delete(r.known, old.at)
+	r.size -= len(old.was) + 1
 }
