@@ -22,6 +22,13 @@ import (
 // asVault starts the program and makes a token for a client that has it for its Vault, with organisations of its own.
 func asVault(t *testing.T, flags ...string) (r *running, token string) {
 	t.Helper()
+	r, token, _ = asVaultOf(t, flags...)
+	return r, token
+}
+
+// asVaultOf gives the operator's token, too.
+func asVaultOf(t *testing.T, flags ...string) (r *running, token, operator string) {
+	t.Helper()
 	r = start(t, t.TempDir(), append([]string{"--vault-api-new-orgs", "--log-level", "error"}, flags...)...)
 	var set struct {
 		Org  struct{ ID string }
@@ -33,7 +40,7 @@ func asVault(t *testing.T, flags ...string) (r *running, token string) {
 	r.call(t, "POST", "/api/v2/authorizations", set.Auth.Token, `{"orgID":"`+set.Org.ID+`","permissions":[
 		{"action":"use","resource":{"type":"secrets"}},{"action":"read","resource":{"type":"secrets"}},
 		{"action":"write","resource":{"type":"secrets"}},{"action":"write","resource":{"type":"orgs"}}]}`, http.StatusCreated, &auth)
-	return r, auth.Token
+	return r, auth.Token, set.Auth.Token
 }
 
 // TestOwnVaultStore runs the suite of all stores on the store for Vault, with our own server for the Vault: in the
@@ -118,8 +125,16 @@ func TestInFrontOfVault(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for _, layout := range []string{"org", "secret"} {
 		t.Run(layout, func(t *testing.T) {
-			r, token := asVault(t, "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken,
+			r, token, operator := asVaultOf(t, "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken,
 				"--vault-mount", v.MountKV(t), "--vault-layout", layout)
+			var acme struct{ Orgs []struct{ ID string } }
+			r.call(t, "GET", "/api/v2/orgs?org=acme", operator, "", http.StatusOK, &acme)
+			var narrow struct{ Token string }
+			of := `{"type":"secrets","orgID":"` + acme.Orgs[0].ID + `","name":"db/*"}}`
+			r.call(t, "POST", "/api/v2/authorizations", operator, `{"orgID":"`+acme.Orgs[0].ID+`","permissions":[
+				{"action":"use","resource":`+of+`,{"action":"read","resource":`+of+`,{"action":"write","resource":`+of+`]}`,
+				http.StatusCreated, &narrow)
+			all := token
 			call := func(method, path, body string, status int) string {
 				t.Helper()
 				req, err := http.NewRequestWithContext(t.Context(), method, r.url+"/v1/secret/"+path,
@@ -166,6 +181,20 @@ func TestInFrontOfVault(t *testing.T) {
 				call("PUT", "data/acme", `{"data":{"three":"3"}}`, 200)
 			}
 			holds(call("GET", "data/acme", "", 200), `"data":{"three":"3"}`)
+
+			// A token that is narrowed to names reads those, and a PUT of it replaces those alone.
+			call("PATCH", "data/acme", `{"data":{"db/a":"1","db/b":"2"}}`, 200)
+			call("GET", "data/acme", "", 200) // which is in memory now
+			token = narrow.Token
+			holds(call("GET", "data/acme", "", 200), `"data":{"db/a":"1","db/b":"2"}`)
+			holds(call("LIST", "metadata/acme", "", 200), `"keys":["db/"]`)
+			call("GET", "data/acme/three", "", 403)
+			call("PUT", "data/acme", `{"data":{"db/a":"1","three":"taken"}}`, 403)
+			call("PATCH", "data/acme", `{"data":{"three":null}}`, 403)
+			call("PUT", "data/acme", `{"data":{"db/c":"new"}}`, 200)
+			token = all
+			holds(call("GET", "data/acme", "", 200), `"data":{"db/c":"new","three":"3"}`)
+			call("DELETE", "data/acme/db/c", "", 204)
 			call("DELETE", "data/acme/three", "", 204)
 			holds(call("GET", "data/acme", "", 200), `"data":{}`)
 		})

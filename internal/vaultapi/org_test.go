@@ -116,6 +116,45 @@ func TestOrganisationNarrowed(t *testing.T) {
 	p.want(t, 200, reader, "PUT", at, `{"data":{"db/a":"x","other":"3"}}`)
 }
 
+// TestNarrowedFromMemory: values that are kept in memory as one piece are given out by name all the same.
+func TestNarrowedFromMemory(t *testing.T) {
+	p := start(t, nil)
+	const at = "secret/data/acme"
+	all := map[string]any{}
+	for i := range 40 {
+		all[fmt.Sprintf("%s/%02d", []string{"db", "other"}[i%2], i)] = fmt.Sprint("value ", i)
+	}
+	body, err := json.Marshal(map[string]any{"data": all})
+	must(t, err)
+	p.want(t, 200, p.root, "PUT", at, string(body))
+	narrow := p.token(t, p.root, may(p.org, "db/*", access.Use, access.Write, access.Read)...)
+	one := p.token(t, p.root, may(p.org, "other/01", access.Use)...)
+	for range 3 {
+		for token, sees := range map[string]func(string) bool{
+			p.root: func(string) bool { return true },
+			narrow: func(k string) bool { return strings.HasPrefix(k, "db/") },
+			one:    func(k string) bool { return k == "other/01" },
+		} {
+			a := p.want(t, 200, token, "GET", at, "")
+			for k, v := range all {
+				if got, ok := a.Data.Data[k]; ok != sees(k) || ok && got != v {
+					t.Fatalf("%s is %v, and there %v", k, got, ok)
+				}
+			}
+		}
+	}
+	for _, path := range []string{"metadata/acme", "metadata/acme/other"} {
+		if a := p.call(t, narrow, "LIST", "secret/"+path, ""); strings.Contains(a.body, "other") {
+			t.Errorf("%s shows %s", path, a.body)
+		}
+	}
+	p.want(t, 200, narrow, "PUT", at, `{"data":{"db/00":"new"}}`)
+	if a := p.want(t, 200, p.root, "GET", at, ""); len(a.Data.Data) != 21 || a.Data.Data["db/00"] != "new" ||
+		a.Data.Data["other/01"] != "value 1" {
+		t.Errorf("a narrowed write left %v", a.Data.Data)
+	}
+}
+
 // An organisation that another InfluxDB made is unknown here, until a token that may make some writes to it.
 func TestNewOrganisations(t *testing.T) {
 	const elsewhere = "00000000000000aa"
