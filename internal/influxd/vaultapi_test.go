@@ -22,14 +22,14 @@ import (
 // asVault starts the program and makes a token for a client that has it for its Vault, with organisations of its own.
 func asVault(t *testing.T, flags ...string) (r *running, token string) {
 	t.Helper()
-	r, token, _ = asVaultOf(t, flags...)
+	r, token, _ = asVaultAt(t, t.TempDir(), flags...)
 	return r, token
 }
 
-// asVaultOf gives the operator's token, too.
-func asVaultOf(t *testing.T, flags ...string) (r *running, token, operator string) {
+// asVaultAt does so on the data in a folder, and gives the operator's token, too.
+func asVaultAt(t *testing.T, dir string, flags ...string) (r *running, token, operator string) {
 	t.Helper()
-	r = start(t, t.TempDir(), append([]string{"--vault-api-new-orgs", "--log-level", "error"}, flags...)...)
+	r = start(t, dir, append([]string{"--vault-api-new-orgs", "--log-level", "error"}, flags...)...)
 	var set struct {
 		Org  struct{ ID string }
 		Auth struct{ Token string }
@@ -125,7 +125,7 @@ func TestInFrontOfVault(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for _, layout := range []string{"org", "secret"} {
 		t.Run(layout, func(t *testing.T) {
-			r, token, operator := asVaultOf(t, "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken,
+			r, token, operator := asVaultAt(t, t.TempDir(), "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken,
 				"--vault-mount", v.MountKV(t), "--vault-layout", layout)
 			var acme struct{ Orgs []struct{ ID string } }
 			r.call(t, "GET", "/api/v2/orgs?org=acme", operator, "", http.StatusOK, &acme)
