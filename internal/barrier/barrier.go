@@ -135,10 +135,20 @@ func (s *Store) Get(ctx context.Context, key string) (kv.Record, error) {
 
 // List is the engine's, with ErrForged.
 func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	return s.list(ctx, s.Store.List, prefix, after, limit)
+}
+
+// ListBack is the engine's, with ErrForged.
+func (s *Store) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
+	return s.list(ctx, s.Store.ListBack, prefix, before, limit)
+}
+
+func (s *Store) list(ctx context.Context, page func(context.Context, string, string, int) ([]kv.Record, error),
+	prefix, after string, limit int) ([]kv.Record, error) {
 	for {
 		last := ""
 		rs, err := s.read(ctx, func() ([]kv.Record, error) {
-			raw, err := s.Store.List(ctx, prefix, after, limit)
+			raw, err := page(ctx, prefix, after, limit)
 			if len(raw) > 0 {
 				last = raw[len(raw)-1].Key
 			}

@@ -118,6 +118,10 @@ type Store interface {
 	// prefix and come after the key after ("" for the first page). One call is one consistent view; two are not.
 	List(ctx context.Context, prefix, after string, limit int) ([]Record, error)
 
+	// ListBack is List from the end: at most limit records whose keys begin with prefix and come before the key before
+	// ("" for the last page), the last one first.
+	ListBack(ctx context.Context, prefix, before string, limit int) ([]Record, error)
+
 	// Txn carries out all operations if all conditions hold, and otherwise none of them and gives ErrConflict. It
 	// returns the revision, which every put record now has and which is then above all earlier ones, once the change is
 	// on disk; where nothing was put it may be the last one. Limits and form are those of Validate. When ctx ends
@@ -195,4 +199,20 @@ func Validate(conds []Cond, ops []Op) error {
 		}
 	}
 	return nil
+}
+
+// Behind gives the first key behind what ListBack lists, or "" where every key with the prefix and any behind it is
+// before that.
+func Behind(prefix, before string) string {
+	end := []byte(prefix)
+	for len(end) > 0 && end[len(end)-1] == 0xff {
+		end = end[:len(end)-1]
+	}
+	if len(end) > 0 {
+		end[len(end)-1]++
+	}
+	if before != "" && (len(end) == 0 || before < string(end)) {
+		return before
+	}
+	return string(end)
 }

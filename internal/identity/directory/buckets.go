@@ -124,6 +124,9 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter,
 	var bs []identity.Bucket
 	if some {
 		bs, err = paged(page, keep, func(yield func(identity.Bucket) bool) error {
+			if page.Descending {
+				slices.Reverse(ids)
+			}
 			return s.eachBucket(ctx, ids, yield)
 		})
 	} else {

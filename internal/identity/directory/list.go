@@ -16,31 +16,29 @@ type Page struct {
 	Descending bool
 }
 
-// list pages through the records below a prefix whose keys end in the ID, keeping those that keep accepts.
+// list pages through the records below a prefix whose keys end in the ID, keeping those that keep accepts. It reads from
+// where the page begins, in the order of the page.
 func list[T any](ctx context.Context, s kv.Store, pre string, p Page, keep func(T) (id.ID, bool)) ([]T, error) {
 	after := ""
-	if p.After.Valid() && !p.Descending {
+	if p.After.Valid() {
 		after = pre + p.After.String()
 	}
 	return paged(p, keep, func(yield func(T) bool) error {
-		return record.Scan(ctx, s, pre, after, func(r kv.Record) (bool, error) {
+		return record.ScanSome(ctx, s, pre, after, p.Descending, func(r kv.Record) (bool, error) {
 			v, err := record.Decode[T](r)
 			return err == nil && yield(v), err
 		})
 	})
 }
 
-// paged picks a page of what each yields in the order of the IDs, of that which keep accepts.
+// paged picks a page of what each yields in the order of the page, of that which keep accepts.
 func paged[T any](p Page, keep func(T) (id.ID, bool), each func(yield func(T) bool) error) ([]T, error) {
 	out := []T{}
 	skip := p.Offset
-	var all []T // for descending order, which engines do not have
 	err := each(func(v T) bool {
 		vid, ok := keep(v)
 		switch {
 		case !ok, p.After.Valid() && !p.Descending && vid <= p.After, p.After.Valid() && p.Descending && vid >= p.After:
-		case p.Descending:
-			all = append(all, v)
 		case skip > 0:
 			skip--
 		default:
@@ -48,11 +46,5 @@ func paged[T any](p Page, keep func(T) (id.ID, bool), each func(yield func(T) bo
 		}
 		return p.Limit == 0 || len(out) < p.Limit
 	})
-	if err != nil || !p.Descending {
-		return out, err
-	}
-	for i := len(all) - 1 - skip; i >= 0 && (p.Limit == 0 || len(out) < p.Limit); i-- {
-		out = append(out, all[i])
-	}
-	return out, nil
+	return out, err
 }

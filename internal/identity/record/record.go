@@ -83,8 +83,28 @@ func Put(k string, v any) kv.Op {
 
 // Scan calls f for every record below a prefix, in order, until f returns false.
 func Scan(ctx context.Context, s kv.Store, pre, after string, f func(kv.Record) (bool, error)) error {
-	for {
-		rs, err := s.List(ctx, pre, after, 512)
+	return scan(ctx, s.List, pre, after, mostRead, f)
+}
+
+// ScanSome is Scan for those who are likely to need the first few alone, and from the end where back says so: after is
+// then what the records come before.
+func ScanSome(ctx context.Context, s kv.Store, pre, after string, back bool, f func(kv.Record) (bool, error)) error {
+	if back {
+		return scan(ctx, s.ListBack, pre, after, firstRead, f)
+	}
+	return scan(ctx, s.List, pre, after, firstRead, f)
+}
+
+// How many records are read at a time: at first, where few are likely to be needed, and at the most.
+const (
+	firstRead = 32
+	mostRead  = 512
+)
+
+func scan(ctx context.Context, list func(context.Context, string, string, int) ([]kv.Record, error), pre, after string,
+	page int, f func(kv.Record) (bool, error)) error {
+	for ; ; page = min(4*page, mostRead) {
+		rs, err := list(ctx, pre, after, page)
 		if err != nil {
 			return kv.Coded(err)
 		}
@@ -93,7 +113,7 @@ func Scan(ctx context.Context, s kv.Store, pre, after string, f func(kv.Record) 
 				return err
 			}
 		}
-		if len(rs) < 512 {
+		if len(rs) < page {
 			return nil
 		}
 		after = rs[len(rs)-1].Key

@@ -113,6 +113,40 @@ func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.R
 	return recs, nil
 }
 
+// ListBack returns one page from the end.
+func (db *DB) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	}
+	var recs []kv.Record
+	err := db.view(ctx, func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(format.DataBucket).Cursor()
+		var k, raw []byte
+		if end := kv.Behind(prefix, before); end == "" {
+			k, raw = cursor.Last()
+		} else if k, _ = cursor.Seek([]byte(end)); k == nil { // all are before it
+			k, raw = cursor.Last()
+		} else {
+			k, raw = cursor.Prev()
+		}
+		for ; k != nil && bytes.HasPrefix(k, []byte(prefix)) && len(recs) < limit; k, raw = cursor.Prev() {
+			if len(recs)%1024 == 1023 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			rev, value, err := format.Decode(raw)
+			if err != nil {
+				return err
+			}
+			recs = append(recs, kv.Record{Key: string(k), Value: value, Rev: rev})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recs, nil
+}
+
 // Close waits for the transactions that have joined the queue and releases the file.
 func (db *DB) Close() error {
 	db.mu.Lock()

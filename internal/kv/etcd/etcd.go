@@ -169,7 +169,7 @@ func (s *Store) ask(ctx context.Context, op string, do func(context.Context) err
 }
 
 // List returns one page of the records whose keys begin with prefix.
-func (s *Store) List(ctx context.Context, prefix, after string, limit int) (recs []kv.Record, err error) {
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
 	}
@@ -177,12 +177,29 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) (recs
 	if after != "" && after >= prefix {
 		from = s.data + after + "\x00" // the first key behind it
 	}
+	return s.list(ctx, from, clientv3.GetPrefixRangeEnd(s.data+prefix), limit)
+}
+
+// ListBack returns one page from the end. An etcd reads the whole range for it and sorts that, but sends the page alone.
+func (s *Store) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	}
 	end := clientv3.GetPrefixRangeEnd(s.data + prefix)
+	if before != "" {
+		end = min(end, s.data+before)
+	}
+	return s.list(ctx, s.data+prefix, end, limit, clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
+}
+
+func (s *Store) list(ctx context.Context, from, end string, limit int,
+	how ...clientv3.OpOption) (recs []kv.Record, err error) {
+	how = append(how, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
 	err = s.read(ctx, "list", func(ctx context.Context) error {
 		if from >= end {
 			return ctx.Err()
 		}
-		res, err := s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
+		res, err := s.client.Get(ctx, from, how...)
 		if err != nil {
 			return err
 		}

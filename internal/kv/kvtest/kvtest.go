@@ -37,6 +37,7 @@ func Test(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"OddKeys", testOddKeys},
 		{"ListOrder", testListOrder},
 		{"ListPages", testListPages},
+		{"ListBack", testListBack},
 		{"ListPrefix", testListPrefix},
 		{"DeletePrefix", testDeletePrefix},
 		{"DeleteSome", testDeleteSome},

@@ -115,6 +115,18 @@ func compare(t *rapid.T, s kv.Store, model map[string]kv.Record, root, prefix, a
 		if diff := cmp.Diff(want, append([]kv.Record{}, recs...)); diff != "" {
 			t.Fatalf("List(%q, %q, %d) (-model +store):\n%s", q.prefix, q.after, q.limit, diff)
 		}
+		want = []kv.Record{}
+		for _, k := range slices.Backward(slices.Sorted(maps.Keys(model))) {
+			if strings.HasPrefix(k, q.prefix) && (q.after == "" || k < q.after) && len(want) < q.limit {
+				want = append(want, model[k])
+			}
+		}
+		if recs, err = s.ListBack(context.Background(), q.prefix, q.after, q.limit); err != nil {
+			t.Fatalf("ListBack: %v", err)
+		}
+		if diff := cmp.Diff(want, append([]kv.Record{}, recs...)); diff != "" {
+			t.Fatalf("ListBack(%q, %q, %d) (-model +store):\n%s", q.prefix, q.after, q.limit, diff)
+		}
 	}
 	rec, err := s.Get(context.Background(), after)
 	want, ok := model[after]

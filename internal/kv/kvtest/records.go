@@ -1,8 +1,10 @@
 package kvtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,6 +147,72 @@ func testListPages(t *testing.T, s kv.Store) {
 	wantList(t, s, "p/", "p/", 1, "p/00")
 	wantList(t, s, "p/", "p/24", 9)
 	wantList(t, s, "p/", "z", 9)
+}
+
+func testListBack(t *testing.T, s kv.Store) {
+	wantBack(t, s, "", "", 3)
+	wantBack(t, s, "p/", "", 3)
+	var all []string
+	for i := range 25 {
+		key := fmt.Sprintf("p/%02d", i)
+		all = append(all, key)
+		txn(t, s, nil, put(key, key), put("q"+key, "other"), put("o"+key, "other"))
+	}
+	slices.Reverse(all)
+	for _, limit := range []int{1, 7, 24, 25, 26, 1 << 30} {
+		var got []string
+		for before := ""; ; {
+			page, err := s.ListBack(t.Context(), "p/", before, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d records, at most %d were asked for: %v", len(page), limit, err)
+			}
+			for _, rec := range page {
+				got = append(got, rec.Key)
+				if string(rec.Value) != rec.Key || rec.Rev == 0 {
+					t.Fatalf("%q has the value %q and the revision %d", rec.Key, rec.Value, rec.Rev)
+				}
+			}
+			if len(page) < limit {
+				break
+			}
+			before = page[len(page)-1].Key
+		}
+		if diff := cmp.Diff(all, got); diff != "" {
+			t.Fatalf("pages of %d (-want +got):\n%s", limit, diff)
+		}
+	}
+	// The key before need not exist, may be outside the prefix, before or behind it.
+	wantBack(t, s, "p/", "p/03x", 2, "p/03", "p/02")
+	wantBack(t, s, "p/", "z", 1, "p/24")
+	wantBack(t, s, "p/", "p0", 1, "p/24")
+	wantBack(t, s, "p/", "p/00", 9)
+	wantBack(t, s, "p/", "p/", 9)
+	wantBack(t, s, "p/", "a", 9)
+	wantBack(t, s, "", "", 1, "qp/24")
+	txn(t, s, nil, put("\xff", "1"), put("\xff\xff", "1"), put("\xff\xff\x01", "1"))
+	wantBack(t, s, "\xff", "", 9, "\xff\xff\x01", "\xff\xff", "\xff")
+	wantBack(t, s, "\xff\xff", "\xff\xff\x01", 9, "\xff\xff")
+	wantBack(t, s, "", "", 2, "\xff\xff\x01", "\xff\xff")
+	if _, err := s.ListBack(t.Context(), "p/", "", 0); !errors.Is(err, kv.ErrInvalid) {
+		t.Errorf("a list of none from the end: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.ListBack(ended, "p/", "", 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("a list from the end for one who has left: %v", err)
+	}
+}
+
+func wantBack(t *testing.T, s kv.Store, prefix, before string, limit int, want ...string) {
+	t.Helper()
+	recs, err := s.ListBack(t.Context(), prefix, before, limit)
+	got := []string{}
+	for _, rec := range recs {
+		got = append(got, rec.Key)
+	}
+	if diff := cmp.Diff(append([]string{}, want...), got); err != nil || diff != "" {
+		t.Fatalf("ListBack(%q, %q, %d): %v (-want +got):\n%s", prefix, before, limit, err, diff)
+	}
 }
 
 func testListPrefix(t *testing.T, s kv.Store) {

@@ -113,6 +113,10 @@ func (p peeked) List(context.Context, string, string, int) ([]kv.Record, error) 
 	return nil, fmt.Errorf("listing: %w", kv.ErrClosed)
 }
 
+func (p peeked) ListBack(context.Context, string, string, int) ([]kv.Record, error) {
+	return nil, fmt.Errorf("listing: %w", kv.ErrClosed)
+}
+
 func (p peeked) Txn(context.Context, []kv.Cond, []kv.Op) (int64, error) {
 	return 0, fmt.Errorf("writing: %w", kv.ErrClosed)
 }

@@ -355,6 +355,40 @@ func (s *Snapshot) List(ctx context.Context, prefix, after string, limit int) ([
 	}
 }
 
+// ListBack returns one page from the end.
+func (s *Snapshot) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if limit <= 0 {
+		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end, at := kv.Behind(prefix, before), max(len(s.leaves)-1, 0)
+	if end != "" {
+		at = s.leafOf(end)
+	}
+	var list []kv.Record
+	for ; at >= 0; at-- {
+		recs, err := s.page(at)
+		if err != nil {
+			return nil, err
+		}
+		i := len(recs)
+		if end != "" {
+			i, _ = find(recs, end)
+		}
+		for i--; i >= 0; i-- {
+			if len(list) == limit || !bytes.HasPrefix(recs[i].key, []byte(prefix)) {
+				return list, ctx.Err()
+			}
+			list = append(list, recs[i].copied())
+		}
+	}
+	return list, ctx.Err()
+}
+
 // errSnapshot is a full store: readers of a full one go on, also over a change that was begun and cannot be finished.
 var errSnapshot = fmt.Errorf("%w: a snapshot is for reading only", kv.ErrFull)
 

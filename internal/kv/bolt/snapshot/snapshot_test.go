@@ -171,6 +171,13 @@ func TestSnapshotReads(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" || err != nil {
 					t.Errorf("List(%q, %q, %d): %v\n%s", prefix, after, limit, err, diff)
 				}
+				if want, err = db.ListBack(ctx, prefix, after, limit); err != nil {
+					t.Fatal(err)
+				}
+				got, err = s.ListBack(ctx, prefix, after, limit)
+				if diff := cmp.Diff(want, got); diff != "" || err != nil {
+					t.Errorf("ListBack(%q, %q, %d): %v\n%s", prefix, after, limit, err, diff)
+				}
 			}
 		}
 	}
@@ -231,6 +238,18 @@ func TestSnapshotOfManyPages(t *testing.T) {
 	}
 	if n != 2000 {
 		t.Errorf("%d records of 2000", n)
+	}
+	for before := ""; n > 0; {
+		recs, err := s.ListBack(t.Context(), "k/", before, 33)
+		if err != nil || len(recs) == 0 {
+			t.Fatalf("%d records before %q: %v", len(recs), before, err)
+		}
+		for _, r := range recs {
+			if n--; r.Key != fmt.Sprintf("k/%04d", n) || r.Value[0] != '1' {
+				t.Fatalf("record %d from the end is %s, %.1s", n, r.Key, r.Value)
+			}
+			before = r.Key
+		}
 	}
 	// One that nobody had open when it was read.
 	if err := db.Close(); err != nil {

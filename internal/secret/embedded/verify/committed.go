@@ -86,6 +86,38 @@ func (c committed) List(ctx context.Context, prefix, after string, limit int) ([
 	return recs[:min(len(recs), limit)], nil
 }
 
+// ListBack returns one page from the end.
+func (c committed) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
+	at, end := len(c.keys), kv.Behind(prefix, before)
+	if end != "" {
+		at, _ = slices.BinarySearch(c.keys, end)
+	}
+	var recs []kv.Record
+	put := func(than string) { // what the change puts behind a key, from the end
+		for ; at > 0 && c.keys[at-1] > than; at-- {
+			recs = c.append(recs, prefix, "", c.keys[at-1])
+		}
+	}
+	for len(recs) < limit {
+		page, err := c.Store.ListBack(ctx, prefix, before, limit)
+		if err != nil {
+			return nil, fmt.Errorf("reading beside a committed change: %w", err)
+		}
+		for _, rec := range page {
+			put(rec.Key)
+			if _, changed := c.change[rec.Key]; !changed {
+				recs = append(recs, rec)
+			}
+		}
+		if len(page) < limit {
+			put("")
+			break
+		}
+		before = page[len(page)-1].Key
+	}
+	return recs[:min(len(recs), limit)], nil
+}
+
 // append adds what the change puts at the key, where it belongs into the list.
 func (c committed) append(recs []kv.Record, prefix, after, key string) []kv.Record {
 	value := c.change[key]

@@ -66,5 +66,20 @@ func TestCommittedList(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
+		want, got = nil, nil
+		for _, k := range slices.Backward(slices.Sorted(maps.Keys(all))) {
+			if strings.HasPrefix(k, prefix) && (after == "" || k < after) && len(want) < limit {
+				want = append(want, k+" "+all[k])
+			}
+		}
+		if recs, err = c.ListBack(context.Background(), prefix, after, limit); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range recs {
+			got = append(got, r.Key+" "+string(r.Value))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal("from the end:", diff)
+		}
 	})
 }

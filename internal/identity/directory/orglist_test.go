@@ -1,0 +1,86 @@
+package directory_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/kv"
+)
+
+// countingOrgs counts the records of organisations that are read.
+type countingOrgs struct {
+	kv.Store
+	read atomic.Int64
+}
+
+func (s *countingOrgs) count(prefix string, rs []kv.Record, err error) ([]kv.Record, error) {
+	if strings.HasPrefix(prefix, "org/") {
+		s.read.Add(int64(len(rs)))
+	}
+	return rs, err
+}
+
+func (s *countingOrgs) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	rs, err := s.Store.List(ctx, prefix, after, limit)
+	return s.count(prefix, rs, err)
+}
+
+func (s *countingOrgs) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
+	rs, err := s.Store.ListBack(ctx, prefix, before, limit)
+	return s.count(prefix, rs, err)
+}
+
+// A page of organisations reads about as many records as it has, from whichever end it is; one behind an offset, those
+// before it as well.
+func TestOrgPagesReadWhatTheyHave(t *testing.T) {
+	engine := new(countingOrgs)
+	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+	all := []id.ID{f.First.Org.ID}
+	const many, much = 700, 64
+	for i := range many {
+		o := identity.Org{ID: id.ID(1_000 + 7*i), Name: fmt.Sprintf("org %d", i)}
+		conds, ops := o.Creation()
+		if _, err := f.KV.Txn(t.Context(), conds, ops); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, o.ID)
+	}
+	slices.Sort(all)
+	for _, page := range []directory.Page{{Limit: 20}, {Limit: 20, Descending: true}, {Limit: 20, After: all[600]},
+		{Limit: 20, After: all[600], Descending: true}, {Limit: 20, After: all[5], Descending: true},
+		{Limit: 20, Offset: 300}, {Limit: 20, Offset: 300, Descending: true}, {Limit: 700, Descending: true}} {
+		engine.read.Store(0)
+		got, err := f.Orgs(t.Context(), f.Root, directory.OrgFilter{}, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, ids []id.ID
+		for _, o := range all {
+			if !page.After.Valid() || (o > page.After) == !page.Descending && o != page.After {
+				want = append(want, o)
+			}
+		}
+		if page.Descending {
+			slices.Reverse(want)
+		}
+		want = want[min(page.Offset, len(want)):]
+		want = want[:min(page.Limit, len(want))]
+		for _, o := range got {
+			ids = append(ids, o.ID)
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("%+v: %v, not %v", page, ids, want)
+		}
+		if n := engine.read.Load(); page.Offset == 0 && page.Limit < much && n > much {
+			t.Errorf("%+v: %d records were read", page, n)
+		}
+	}
+}
