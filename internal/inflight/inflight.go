@@ -15,10 +15,11 @@ const retryAfter = time.Second
 // goes alone: it is let through where the caller holds nothing else, and nobody holds more than half. A nil Budget has
 // no bound. It is safe for use by many goroutines.
 type Budget struct {
-	size int64
-	mu   sync.Mutex
-	used int64
-	by   map[string]int64
+	size    int64
+	mu      sync.Mutex
+	used    int64
+	refused uint64
+	by      map[string]int64
 }
 
 // New makes a budget of so many bytes.
@@ -31,6 +32,16 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
+// Size is how many bytes may be held.
+func (b *Budget) Size() int64 { return b.size }
+
+// Refused counts what found no room.
+func (b *Budget) Refused() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused
+}
+
 // take lets a request of the caller hold n more than it holds, or gives errs.Unavailable.
 func (b *Budget) take(caller string, held, n int64) error {
 	b.mu.Lock()
@@ -39,6 +50,7 @@ func (b *Budget) take(caller string, held, n int64) error {
 	fits := own+n <= half && b.used+n <= b.size
 	alone := own == held && held+n > half && b.used-own <= half
 	if !fits && !alone {
+		b.refused++
 		e := errs.New(errs.Unavailable, "too much is under way just now; try again in a moment")
 		e.RetryAfter = retryAfter
 		return e

@@ -33,6 +33,9 @@ func TestBudget(t *testing.T) {
 		t.Errorf("fewer: %v, %d are used", err, b.Used())
 	}
 	refused(&ann2, 500) // not alone: another request of hers holds something
+	if b.Refused() != 3 || b.Size() != 100 {
+		t.Errorf("%d of %d bytes were refused", b.Refused(), b.Size())
+	}
 	bob.Close()
 	eve.Close()
 	granted(&bob, 5)

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/audit/auditlog"
+	"strongroom/internal/inflight"
 	"strongroom/internal/pemfile"
 )
 
@@ -18,6 +19,12 @@ var (
 		[]string{"sink"}, nil)
 	auditFailing = prometheus.NewDesc("strongroom_audit_sinks_failing",
 		"Sinks of a kind that did not take the last line.", []string{"sink"}, nil)
+	inFlightBytes = prometheus.NewDesc("strongroom_in_flight_bytes",
+		"Bytes that requests under way hold, of their bodies and answers, as they are counted.", nil, nil)
+	inFlightMost = prometheus.NewDesc("strongroom_in_flight_max_bytes",
+		"Bytes that all requests may hold together (--max-in-flight).", nil, nil)
+	inFlightRefused = prometheus.NewDesc("strongroom_in_flight_refused_total",
+		"Requests answered 503 because what they would hold found no room, since the start.", nil, nil)
 	certificateLeft = prometheus.NewDesc("strongroom_certificate_remaining_seconds",
 		"How long a certificate still lasts, less than 0 once it has ended; of several authorities, the one that "+
 			"lasts longest.", []string{"certificate"}, nil)
@@ -53,6 +60,23 @@ func (m auditMetrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(auditFailures, prometheus.CounterValue, float64(n), kind)
 		to <- prometheus.MustNewConstMetric(auditFailing, prometheus.GaugeValue, float64(failing[kind]), kind)
 	}
+}
+
+// inFlightMetrics shows what requests under way hold.
+type inFlightMetrics struct{ budget *inflight.Budget }
+
+// Describe sends the descriptions of all that Collect sends.
+func (inFlightMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- inFlightBytes
+	to <- inFlightMost
+	to <- inFlightRefused
+}
+
+// Collect sends the figures as they are.
+func (m inFlightMetrics) Collect(to chan<- prometheus.Metric) {
+	to <- prometheus.MustNewConstMetric(inFlightBytes, prometheus.GaugeValue, float64(m.budget.Used()))
+	to <- prometheus.MustNewConstMetric(inFlightMost, prometheus.GaugeValue, float64(m.budget.Size()))
+	to <- prometheus.MustNewConstMetric(inFlightRefused, prometheus.CounterValue, float64(m.budget.Refused()))
 }
 
 // certificateMetrics shows when certificates end. They are told apart by what they are for, as in /health.

@@ -324,6 +324,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		})
 	}
 	budget := inflight.New(cfg.MaxInFlight)
+	metrics.MustRegister(inFlightMetrics{budget})
 	api := httpapi.Config{
 		Budget: budget,
 		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail, Seals: seals, Data: data, Named: named,
