@@ -123,6 +123,30 @@ func TestVaultCommand(t *testing.T) {
 	}
 }
 
+// TestRoles makes a role as the page shows, and logs in by it.
+func TestRoles(t *testing.T) {
+	d := daemon.Start(t)
+	d.Set(t, map[string]string{"db/password": "p", "others": "o"})
+	s := shell{d, t.TempDir(), command(t), strings.NewReplacer("<org-id>", d.OrgID)}
+	var printed []string
+	for line := range strings.SplitSeq(strings.TrimSpace(blocks(t, "Logging in by a role", "sh")[0]), "\n") {
+		out, err := s.command(t, t.Context(), s.filled.Replace(line), "VAULT_TOKEN="+d.Token).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, out)
+		}
+		printed = append(printed, strings.TrimSpace(string(out)))
+	}
+	token, err := s.command(t, t.Context(), "vault write -field=token auth/approle/login role_id="+printed[1]+
+		" secret_id="+printed[2]).Output()
+	must(t, err)
+	for path, want := range map[string]bool{"secret/acme/db/password": true, "secret/acme/others": false} {
+		out, err := s.command(t, t.Context(), "vault kv get -field=value "+path, "VAULT_TOKEN="+string(token)).CombinedOutput()
+		if (err == nil) != want {
+			t.Errorf("%s: %v\n%s", path, err, out)
+		}
+	}
+}
+
 // TestVaultCommandErrors: what is wrong is told as by Vault, and ends the command with the same code.
 func TestVaultCommandErrors(t *testing.T) {
 	d := daemon.Start(t)
