@@ -33,6 +33,14 @@ func TestConsulTemplate(t *testing.T) {
 	if b, err := os.ReadFile(out); err != nil || string(b) != "first password user u" {
 		t.Fatalf("it wrote %q, %v", b, err)
 	}
+	// What the page shows, word for word.
+	page := shell{d, t.TempDir(), dir, strings.NewReplacer("my-org", "acme")}
+	must(t, os.WriteFile(filepath.Join(page.home, "in.tpl"), []byte(page.filled.Replace(blocks(t, "consul-template",
+		"")[0])), 0o600))
+	page.types(t, blocks(t, "consul-template", "sh")[0], "VAULT_TOKEN="+token)
+	if b, err := os.ReadFile(filepath.Join(page.home, "out")); err != nil || strings.TrimSpace(string(b)) != "first" {
+		t.Fatalf("the page's template gives %q, %v", b, err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, bin, "-template", in+":"+out)
 	cmd.Env = []string{"HOME=" + dir, "VAULT_ADDR=" + d.URL, "VAULT_TOKEN=" + token}
