@@ -117,6 +117,9 @@ type Query struct {
 	// snapshot may be of before what another client of the same data has changed since. What was changed through the
 	// store itself is seen at once. Where values are managed, it is false.
 	ForUse bool
+	// Enough, where it is given, may be asked about a snapshot of the secrets' versions without their values, by a store
+	// that has those in memory: where it says yes, that is the answer. It may be called more than once.
+	Enough func(Snapshot) bool
 }
 
 // Snapshot is an organisation's secrets at one moment.
@@ -129,6 +132,8 @@ type Snapshot struct {
 	// Sorted are the names of Secrets in order, where the store has them so, and may be in use elsewhere: nobody may
 	// change the list. Names is for reading it.
 	Sorted []string
+	// Unread says that the values were not read, since Enough has said so: those in Secrets are empty.
+	Unread bool
 }
 
 // Names gives the names of the secrets in order. Nobody may change the list.

@@ -44,11 +44,12 @@ func (s Snapshot) Values() map[string]Value {
 // Snapshot is UseAll for those who need the versions, too, or values that are not from memory. The query has
 // Keys, or asks for all.
 func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q Query) (Snapshot, error) {
-	return s.SnapshotUnless(ctx, c, org, q, func(Snapshot) bool { return false })
+	return s.SnapshotUnless(ctx, c, org, q, nil)
 }
 
-// SnapshotUnless is Snapshot for those who may have the values already: where known says so of what was read, nothing
-// is to be given out, and no use is put on record. A caller who may not use the secrets is refused first.
+// SnapshotUnless is Snapshot for those who may have the values already: where known says so of their versions, nothing
+// is to be given out, the values may not even have been read, and no use is put on record. A caller who may not use
+// the secrets is refused first. Known may be nil, and may be asked more than once.
 func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.ID, q Query,
 	known func(Snapshot) bool) (Snapshot, error) {
 	act := access.Act{Action: "secrets.use", Org: org, Keys: q.Keys}
@@ -60,6 +61,7 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 			need(access.Use, org, "")))
 	}
 	may := each(c, access.Use, org)
+	q.Enough = known
 	snap, err := s.read(ctx, org, q, may)
 	if err != nil {
 		return Snapshot{}, s.guard.Done(ctx, c, act, err)
@@ -73,7 +75,7 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 		}
 	}
 	snap.Sorted = snap.Names()
-	if known(snap) {
+	if snap.Unread || known != nil && known(snap) {
 		return snap, nil
 	}
 	act.Keys = snap.Names()

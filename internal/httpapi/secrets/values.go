@@ -35,7 +35,7 @@ func (h *handlers) answerValues(w http.ResponseWriter, r *exchange.Request, org 
 	if err != nil {
 		return err
 	}
-	if noneMatch(r.Request, tag) {
+	if snap.Unread || noneMatch(r.Request, tag) {
 		notModified(w, tag)
 		return nil
 	}
@@ -44,23 +44,33 @@ func (h *handlers) answerValues(w http.ResponseWriter, r *exchange.Request, org 
 }
 
 // use reads values to be given out, and their tag. Where that is the caller's, no use of them is on record.
-func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (snap secret.Snapshot, tag string, err error) {
+func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (secret.Snapshot, string, error) {
 	q := secret.Query{Keys: keys, ForUse: true, Versions: true}
-	err = h.holdValues(r, org, len(keys), func() (size int64, err error) {
-		snap, err = h.secrets.SnapshotUnless(r.Context(), r.Caller, org, q, func(s secret.Snapshot) bool {
-			tag = tagOf(s)
-			return noneMatch(r.Request, tag)
-		})
+	var snap secret.Snapshot
+	var known func(secret.Snapshot) bool
+	if len(r.Header["If-None-Match"]) > 0 {
+		// It may still be asked when this request has ended, and so changes nothing.
+		known = func(s secret.Snapshot) bool { return noneMatch(r.Request, tagOf(s)) }
+	}
+	err := h.holdValues(r, org, len(keys), func() (size int64, err error) {
+		snap, err = h.secrets.SnapshotUnless(r.Context(), r.Caller, org, q, known)
+		if snap.Unread {
+			return -1, err
+		}
 		for k, got := range snap.Secrets {
 			size += int64(len(k) + got.Value.Len() + 128)
 		}
 		return size, err
 	})
-	return snap, tag, err
+	if err != nil {
+		return snap, "", err
+	}
+	return snap, tagOf(snap), nil
 }
 
 // holdValues reads values into memory that the request holds. How much they are is known when they have been read:
-// until then they count for what they were last time. Those whose size nobody knows yet are read a few at a time.
+// until then they count for what they were last time. Those whose size nobody knows yet are read a few at a time. A
+// size below 0 says that none were read.
 func (h *handlers) holdValues(r *exchange.Request, org id.ID, named int, read func() (size int64, err error)) error {
 	held, known := h.sizes.last(org, named)
 	if !known {
@@ -76,7 +86,7 @@ func (h *handlers) holdValues(r *exchange.Request, org id.ID, named int, read fu
 		return err
 	}
 	size, err := read()
-	if err != nil {
+	if err != nil || size < 0 {
 		return err
 	}
 	size *= valuesCost
@@ -181,7 +191,7 @@ func (h *handlers) getSecretValue(w http.ResponseWriter, r *exchange.Request) er
 	if err != nil {
 		return err
 	}
-	if noneMatch(r.Request, tag) {
+	if snap.Unread || noneMatch(r.Request, tag) {
 		notModified(w, tag)
 		return nil
 	}

@@ -17,7 +17,18 @@ const maxCached = 32 << 20
 type cache struct {
 	mu    sync.RWMutex
 	lists *bounded.Map[id.ID, cached]
+	ones  *bounded.Map[id.ID, ones]
 	box   content.Box
+}
+
+// maxOnes bounds what is known of single secrets, all together, in bytes.
+const maxOnes = 4 << 20
+
+// ones has what is known of the versions of secrets that were asked for by name, where the list is not at hand.
+type ones struct {
+	rev   int64
+	known map[string]presentVersion
+	size  int
 }
 
 type cached struct {
@@ -30,14 +41,16 @@ type cached struct {
 	of     sealedOf
 }
 
-// presentVersion is what the metadata tell of a secret's present version. It costs as much to open and to read as the value.
+// presentVersion is what the metadata tell of a secret's present version. It costs more to open and to read than the
+// value.
 type presentVersion struct {
 	n                int
 	created, updated int64 // Unix ms
 }
 
 func newCache(limit int) cache {
-	return cache{lists: bounded.New[id.ID, cached](limit, nil), box: content.NewBox()}
+	return cache{lists: bounded.New[id.ID, cached](limit, nil), ones: bounded.New[id.ID, ones](maxOnes, nil),
+		box: content.NewBox()}
 }
 
 // get gives the list of that very revision.
@@ -68,6 +81,37 @@ func (c *cache) putVersions(org id.ID, rev int64, known []presentVersion) {
 	}
 }
 
+// version gives what is known of one secret's version at that very revision.
+func (c *cache) version(org id.ID, rev int64, key string) (presentVersion, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if of, ok := c.ones.Get(org); ok && of.rev == rev {
+		v, ok := of.known[key]
+		return v, ok
+	}
+	return presentVersion{}, false
+}
+
+// putVersion keeps what is known of one secret's version, unless there is something newer of the organisation.
+func (c *cache) putVersion(org id.ID, rev int64, key string, v presentVersion) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of, ok := c.ones.Get(org)
+	switch {
+	case ok && of.rev > rev:
+		return
+	case !ok || of.rev < rev:
+		of = ones{rev: rev, known: make(map[string]presentVersion, 1), size: 256}
+	}
+	if _, ok := of.known[key]; ok {
+		return
+	}
+	key = strings.Clone(key) // it may be a part of a whole request
+	of.known[key] = v
+	of.size += len(key) + 64
+	c.ones.Put(org, of, of.size)
+}
+
 func (l cached) size() int {
 	size := 160 + 24*len(l.known) + cap(l.sealed) // the entry itself, about
 	for _, k := range l.keys {
@@ -91,6 +135,7 @@ func (c *cache) drop(org id.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lists.Drop(org)
+	c.ones.Drop(org)
 }
 
 // packed puts the names next to each other in one piece of memory. As parts of the records' keys, which are several

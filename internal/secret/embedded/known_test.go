@@ -95,3 +95,83 @@ func TestVersionsKnown(t *testing.T) {
 		})
 	}
 }
+
+// TestVersionsEnough asks for values whose versions the caller may know: they are told from memory, without a value
+// being read, and never of another state than the present one. What is not there is not known.
+func TestVersionsEnough(t *testing.T) {
+	t.Parallel()
+	test := func(t *testing.T, s *Store) {
+		form := records.Form(s.ring.Names().Form)
+		meta := &counted{Store: s.kv, prefix: records.Of(org, form, records.Meta)}
+		value := &counted{Store: meta, prefix: records.Of(org, form, records.Value)}
+		onto(s, value)
+		ask := func(keys []string, want map[string]int) (unread bool) {
+			t.Helper()
+			got, err := s.Read(t.Context(), org, secret.Query{Keys: keys, Versions: true,
+				Enough: func(of secret.Snapshot) bool {
+					for key, one := range of.Secrets {
+						if one.Value.Len() > 0 || one.Version != want[key] {
+							return false
+						}
+					}
+					return len(of.Secrets) == len(want)
+				}})
+			if err != nil || len(got.Secrets) != len(want) {
+				t.Fatalf("%d secrets, want %d: %v", len(got.Secrets), len(want), err)
+			}
+			for key, one := range got.Secrets {
+				if one.Version != want[key] || one.Updated.IsZero() || got.Unread != (one.Value.Len() == 0) {
+					t.Errorf("%s: %+v, unread %v, want version %d", key, one, got.Unread, want[key])
+				}
+			}
+			return got.Unread
+		}
+		apply(t, s, secret.Change{Set: setOf("a", "1")})
+		apply(t, s, secret.Change{Set: setOf("b", "1")})
+		if ask([]string{"gone"}, map[string]int{}) {
+			t.Error("what is not there is known")
+		}
+		if ask([]string{"a"}, map[string]int{"a": 1}) {
+			t.Error("the first answer is from memory")
+		}
+		before := meta.reads.Load() + value.reads.Load()
+		for range 3 {
+			if !ask([]string{"a"}, map[string]int{"a": 1}) {
+				t.Error("what is known was read")
+			}
+		}
+		if n := meta.reads.Load() + value.reads.Load() - before; n != 0 {
+			t.Errorf("records were read %d times for what is known", n)
+		}
+		before = meta.reads.Load()
+		if got, err := s.Read(t.Context(), org, secret.Query{Keys: []string{"a"}, Versions: true}); err != nil ||
+			got.Secrets["a"].Version != 1 || string(got.Secrets["a"].Value.Bytes()) != "1" || meta.reads.Load() != before {
+			t.Errorf("%+v, %d reads of metadata, %v", got, meta.reads.Load()-before, err)
+		}
+		apply(t, s, secret.Change{Set: setOf("a", "2")})
+		if ask([]string{"a"}, map[string]int{"a": 2}) || !ask([]string{"a"}, map[string]int{"a": 2}) {
+			t.Error("after a change: known before it was read, or not known after")
+		}
+		apply(t, s, secret.Change{Delete: []string{"a"}})
+		if ask([]string{"a"}, map[string]int{}) {
+			t.Error("what was deleted is known")
+		}
+		ask(nil, map[string]int{"b": 1})
+		if !ask(nil, map[string]int{"b": 1}) {
+			t.Error("the versions of all are not known")
+		}
+		if err := s.Purge(t.Context(), org); err != nil {
+			t.Fatal(err)
+		}
+		if ask([]string{"b"}, map[string]int{}) {
+			t.Error("what was purged is known")
+		}
+	}
+	for _, f := range []form{inClear, inSeal} {
+		t.Run(f.name, func(t *testing.T) {
+			s := newStore(t, openKV(t), keyFile(t))
+			f.begin(t, s)
+			test(t, s)
+		})
+	}
+}

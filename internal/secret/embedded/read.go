@@ -106,6 +106,11 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	keys, all := q.Keys, len(q.Keys)
 	still := m.at.pending == nil && !m.names.Moving
 	of := m.s.sealedOf(m.names)
+	if q.Enough != nil && still {
+		if known, ok := m.unread(q); ok && q.Enough(known) {
+			return known, nil
+		}
+	}
 	if keys == nil {
 		if still {
 			var ok bool
@@ -149,22 +154,23 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		if _, twice := snap.Secrets[key]; twice || !content.Fits(key) {
 			continue
 		}
-		var version *presentVersion
-		if known != nil {
-			at, there := i, i < len(listed) && listed[i] == key
-			if !there {
-				at, there = slices.BinarySearch(listed, key)
-			}
-			if there {
-				version = &known[at]
+		version := versionIn(listed, known, i, key)
+		byName := q.Versions && still && version == nil && q.Keys != nil
+		if byName {
+			if v, ok := m.s.lists.version(m.org, m.at.rev, key); ok {
+				version, byName = &v, false
 			}
 		}
 		got, ok, err := m.one(ctx, key, q.Versions, version, find)
 		if err != nil {
 			return secret.Snapshot{}, err
 		}
-		if ok {
-			snap.Secrets[key] = got
+		if !ok {
+			continue
+		}
+		snap.Secrets[key] = got
+		if byName {
+			m.s.lists.putVersion(m.org, m.at.rev, key, presentOf(got))
 		}
 	}
 	if still && q.Versions && known == nil && len(listed) > 0 && len(snap.Secrets) == len(listed) {
@@ -179,6 +185,60 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	return snap, nil
 }
 
+// unread is a snapshot of versions from memory, without the values; ok is false where not all that is asked for is
+// known.
+func (m moment) unread(q secret.Query) (snap secret.Snapshot, ok bool) {
+	listed, known := m.s.lists.versions(m.org, m.at.rev)
+	keys := q.Keys
+	if keys == nil {
+		if known == nil {
+			return snap, false
+		}
+		keys = listed
+	}
+	snap = secret.Snapshot{Version: m.at.Version, Changed: m.at.Changed, Unread: true,
+		Secrets: make(map[string]secret.Secret, len(keys))}
+	for i, key := range keys {
+		if q.Keys == nil && q.Want != nil && !q.Want(key) {
+			continue
+		}
+		v := versionIn(listed, known, i, key)
+		if v == nil {
+			one, ok := m.s.lists.version(m.org, m.at.rev, key)
+			if !ok {
+				return snap, false
+			}
+			v = &one
+		}
+		snap.Secrets[key] = v.of(secret.Value{})
+	}
+	return snap, true
+}
+
+// versionIn gives what is known of the key's version, which may be the one at i of the list; nil for nothing.
+func versionIn(listed []string, known []presentVersion, i int, key string) *presentVersion {
+	if known == nil {
+		return nil
+	}
+	there := i < len(listed) && listed[i] == key
+	if !there {
+		i, there = slices.BinarySearch(listed, key)
+	}
+	if !there {
+		return nil
+	}
+	return &known[i]
+}
+
+// of is the secret with the value at this version.
+func (v presentVersion) of(value secret.Value) secret.Secret {
+	return secret.Secret{Value: value, Version: v.n, Created: content.Time(v.created), Updated: content.Time(v.updated)}
+}
+
+func presentOf(got secret.Secret) presentVersion {
+	return presentVersion{got.Version, content.ToMs(got.Created), content.ToMs(got.Updated)}
+}
+
 // presentVersions gives what was read of the versions; nil where it is not of all.
 func presentVersions(listed []string, all map[string]secret.Secret) []presentVersion {
 	known := make([]presentVersion, len(listed))
@@ -187,7 +247,7 @@ func presentVersions(listed []string, all map[string]secret.Secret) []presentVer
 		if !ok {
 			return nil
 		}
-		known[i] = presentVersion{got.Version, content.ToMs(got.Created), content.ToMs(got.Updated)}
+		known[i] = presentOf(got)
 	}
 	return known
 }
@@ -234,7 +294,7 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *prese
 	}
 	switch {
 	case versions && known != nil:
-		got.Version, got.Created, got.Updated = known.n, content.Time(known.created), content.Time(known.updated)
+		got = known.of(got.Value)
 	case versions:
 		of, err := find(ctx, m.at.pending, at, records.Meta)
 		if err != nil {
