@@ -24,6 +24,9 @@ const maxImportedCost = 16
 // importsAtOnce is how many records are written at the same time; the engine commits them together.
 const importsAtOnce = 64
 
+// someIdentities is of how many what became of them is held before it is reported.
+const someIdentities = 4096
+
 // identities takes over who is not here yet. Who and what is here is never changed, but for an organisation that has no name
 // of its own yet: the same thing is Present, another
 // thing of the same name or ID is a conflict, and what hangs on something that was not taken over is skipped.
@@ -50,36 +53,44 @@ func (im *importing) identities(ctx context.Context, in influxdb.Identities) err
 			return im.authorization(ctx, in.Authorizations[i])
 		}},
 	} {
-		some := make([]Item, kind.n)
-		g, gctx := errgroup.WithContext(ctx)
-		g.SetLimit(importsAtOnce)
-		for i := range kind.n {
-			if gctx.Err() != nil {
-				break
+		for from := 0; from < kind.n; from += someIdentities {
+			err := im.those(ctx, from, min(from+someIdentities, kind.n), kind.one)
+			if err != nil {
+				return im.Guard.Done(ctx, im.Caller, act, err)
 			}
-			g.Go(func() (err error) {
-				if some[i], err = kind.one(gctx, i); err != nil {
-					some[i] = Item{} // nothing is known of it
-				}
-				return err
-			})
-		}
-		err := g.Wait()
-		for _, i := range some { // also what was brought before an error
-			if i.Result == "" {
-				continue
-			}
-			im.report.add(i)
-			if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != Brought &&
-				i.Result != Present {
-				im.left[org] = true
-			}
-		}
-		if err != nil {
-			return im.Guard.Done(ctx, im.Caller, act, err)
 		}
 	}
 	return nil
+}
+
+// those brings the things from..to, and reports what became of each, also before an error.
+func (im *importing) those(ctx context.Context, from, to int, one func(context.Context, int) (Item, error)) error {
+	some := make([]Item, to-from)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(importsAtOnce)
+	for i := range some {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() (err error) {
+			if some[i], err = one(gctx, from+i); err != nil {
+				some[i] = Item{} // nothing is known of it
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	for _, i := range some {
+		if i.Result == "" {
+			continue
+		}
+		im.report.add(i)
+		if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != Brought &&
+			i.Result != Present {
+			im.left[org] = true
+		}
+	}
+	return err
 }
 
 // bring carries out what creates a thing under conditions; with ErrConflict the caller looks again. A thing that is too
