@@ -25,6 +25,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/secret/vault/vaulttest"
+	"strongroom/internal/servers"
 	"strongroom/internal/ui"
 )
 
@@ -141,7 +142,8 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	check(t, err)
 	s.org = o.Org.ID
 	s.ui, err = ui.New(ui.Config{Guard: guard, Authn: logins, Directory: users,
-		Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store, Trail: trail,
+		Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store,
+		Trail:     &servers.Acts{Own: trail},
 		StoreName: "vault", Gather: metrics, Logger: log, Now: func() time.Time {
 			return time.Now().Add(time.Duration(s.ahead.Load()))
 		}})
