@@ -168,6 +168,10 @@ reference: ## write the generated parts of docs/ and the golden help anew
 	go test -vet=off -count=1 ./internal/influxd/config -run '^Test(Help|Print|Docs)$$' -update
 	go test -vet=off -count=1 ./internal/influxd ./internal/httpapi ./cmd/influx -run '^TestReference$$' -update
 
+.PHONY: picture
+picture: ## the pictures of the page at the beginning of the README, from the page itself
+	STRONGROOM_PICTURE=1 go -C test test -vet=off -count=1 -run '^TestPicture$$' ./browser
+
 .PHONY: bench
 bench: test-tools build ## what docs/performance.md has, as a table; BENCH=Pattern chooses, BENCH_TIME=10s is longer, BENCH_IN=./... is elsewhere, BENCH=Growth GROWTH=all writes docs/growth.md
 	$(TEST_PARTS) STRONGROOM_BIN=$(CURDIR)/bin STRONGROOM_GROWTH=$(GROWTH) go test -p 1 -run '^$$' -timeout 3h \
