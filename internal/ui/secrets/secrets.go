@@ -28,16 +28,17 @@ type secretList struct {
 	Attention []secret.Detail
 }
 
-// rowView is a row for the template.
+// rowView is a row for the template. What a template asks for by a name is found at once where no field is embedded.
 type rowView struct {
-	listing.Row
+	Name              string
+	Known             *listing.Known
 	MayWrite, History bool
 	At                string
 }
 
 // View is the row as the template shows it; Blank and BlankFolder are the patterns that names.js fills in.
 func (l secretList) View(r listing.Row, at string) rowView {
-	return rowView{r, l.MayWrite, l.History, at}
+	return rowView{r.Name, r.Known, l.MayWrite, l.History, at}
 }
 func (l secretList) Blank(at string) rowView   { return l.View(listing.Row{}, at) }
 func (l secretList) BlankFolder() listing.Item { return listing.Item{} }

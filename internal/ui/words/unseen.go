@@ -17,7 +17,10 @@ func Unseen(s string) string {
 	for _, r := range s {
 		odd := unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r != ' ' && unicode.Is(unicode.Zs, r) ||
 			strings.ContainsRune(blank, r)
-		if name := fmt.Sprintf("%U", r); odd && !slices.Contains(found, name) {
+		if !odd {
+			continue
+		}
+		if name := fmt.Sprintf("%U", r); !slices.Contains(found, name) {
 			found = append(found, name)
 		}
 	}
