@@ -405,7 +405,7 @@ func TestTokenPage(t *testing.T) {
 	s.must(err)
 	page := s.at("/tokens/" + a.ID.String())
 	p := b.get(page)
-	p.wants(t, 200, a.ID.String(), "Never used", "It gets the values of 1, sets and deletes 0, and lists the names of 2.",
+	p.wants(t, 200, a.ID.String(), "Never used", "It gets the values of 1 and lists the names of 2.",
 		"db/password", "mail/x", "get the value, see its name", "Nothing on record")
 	b.post(page, form("description", "the agent of db")).leads(t, page)
 	b.get(s.at("/tokens?q=OF+DB")).wants(t, 200, "the agent of db")

@@ -171,18 +171,41 @@ func TestPreviewOfManyNames(t *testing.T) {
 	}
 }
 
-// TestMoreThanIsShown: where a list is cut, the search asks the server, which knows the rest.
-func TestMoreThanIsShown(t *testing.T) {
+// TestPages: organisations and people come a page at a time, and the search asks the server, which knows the rest.
+func TestPages(t *testing.T) {
 	s, b := setUp(t)
-	b.get("/orgs").wants(t, 200, "data-filter")
-	for i := range 500 {
+	for i := range 205 {
 		_, err := s.users.NewOrg(t.Context(), s.op, fmt.Sprintf("Org %04d", i), "")
 		s.must(err)
+		_, err = s.users.NewUser(t.Context(), s.op, fmt.Sprintf("user-%04d", i), identity.Active)
+		s.must(err)
 	}
-	p := b.get("/orgs")
-	p.wants(t, 200, "The first 500 are shown; search for others.")
-	if strings.Contains(p.body, "data-filter") {
-		t.Error("the search goes through what is shown alone")
+	for path, name := range map[string]string{"/orgs": "Org 0", "/users": "user-0"} {
+		b.get(path+"?q=204").wants(t, 200, name+"204") // of the last page
+		if p := b.get(path + "?q=204"); strings.Contains(p.body, "data-filter") || strings.Contains(p.body, "Next") {
+			t.Errorf("%s: the search goes through what was found alone", path)
+		}
+		seen := 0
+		for n, links := range []string{"Next", "Previous Next", "Previous"} {
+			p := b.get(fmt.Sprintf("%s?page=%d", path, n))
+			p.wants(t, 200, name)
+			for _, link := range []string{"Previous", "Next"} {
+				if strings.Contains(p.body, ">"+link+"<") != strings.Contains(links, link) {
+					t.Errorf("page %d of %s: wants the links %q", n, path, links)
+				}
+			}
+			if strings.Contains(p.body, "data-filter") {
+				t.Errorf("page %d of %s: the search goes through what is shown alone", n, path)
+			}
+			seen += strings.Count(p.body, "<b>"+name)
+		}
+		if seen != 205 {
+			t.Errorf("%d are on the pages of %s, want 205", seen, path)
+		}
+		b.get(path+"?page=1&q="+name[:3]).wants(t, 200, "q="+name[:1])
+		for _, odd := range []string{"-1", "x", "99999999999"} {
+			b.get(path+"?page="+odd).wants(t, 200, name)
+		}
+		b.get(path+"?page=500").wants(t, 200, "is on this page", "Previous")
 	}
-	b.get("/orgs?q=0499").wants(t, 200, "Org 0499")
 }

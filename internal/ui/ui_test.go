@@ -220,7 +220,7 @@ func TestSessionEnds(t *testing.T) {
 func TestOtherOrganisations(t *testing.T) {
 	s, b := setUp(t)
 	stranger := s.member("eve", "")
-	b.get("/orgs/00000000000000ff/secrets").wants(t, http.StatusNotFound, "organization not found")
+	b.get("/orgs/00000000000000ff/secrets").wants(t, http.StatusNotFound, "there is no such organisation")
 	b.get("/orgs/nonsense/secrets").wants(t, http.StatusBadRequest)
 	for _, path := range []string{"/secrets", "/tokens", "/members", "", "/secrets/import"} {
 		stranger.get(s.at(path)).wants(t, http.StatusUnauthorized, "is unauthorized")

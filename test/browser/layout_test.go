@@ -45,13 +45,19 @@ const misplaced = `(() => {
 func (b *tab) eachSize(f func(name string)) {
 	b.Helper()
 	for _, text := range texts {
-		call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: text,
-			Fixed: text * 13 / 16}})
 		for _, w := range windows {
-			b.run(chromedp.EmulateViewport(w[0], w[1]))
+			b.resize(text, w[0], w[1])
 			f(fmt.Sprintf("%dx%d-text-%d", w[0], w[1], text))
 		}
 	}
+}
+
+// resize sets the size of text, and the window's.
+func (b *tab) resize(text, width, height int64) {
+	b.Helper()
+	call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: text,
+		Fixed: text * 13 / 16}})
+	b.run(chromedp.EmulateViewport(width, height))
 }
 
 // TestLayout looks at pages and states in every window with every size of text.
@@ -72,6 +78,14 @@ func TestLayout(t *testing.T) {
 		b.open(path)
 		look(name)
 	}
+
+	for name, reach := range statesOf(b, pages) {
+		b.resize(texts[0], 1440, 900)
+		reach()
+		look(name)
+		js[bool](b, "leaving = true")
+	}
+	b.resize(texts[0], 1440, 900)
 
 	// What is told while a page is looked at moves nothing of it.
 	b.open(pages["secrets"])

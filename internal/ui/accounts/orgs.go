@@ -12,7 +12,7 @@ import (
 	"strongroom/internal/ui/words"
 )
 
-// maxListed bounds what a list shows at once; a search finds the rest.
+// maxListed bounds the organisations that the page of a user names.
 const maxListed = 500
 
 type orgForm struct{ Name, Description string }
@@ -27,9 +27,9 @@ type orgRow struct {
 const dueLooked = 20
 
 type orgList struct {
-	Orgs      []orgRow
-	Search    string
-	More      bool
+	Orgs   []orgRow
+	Search string
+	pages
 	Form      orgForm
 	MayCreate bool
 }
@@ -37,18 +37,14 @@ type orgList struct {
 func (h *handlers) listOrgs(v *visit.Visit, form orgForm) (visit.Answer, error) {
 	l := orgList{Form: form, Search: strings.TrimSpace(v.URL.Query().Get("q")),
 		MayCreate: v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
-	orgs, err := h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, directory.Page{})
+	orgs, p, err := onePage(v, l.Search, func(p directory.Page) ([]identity.Org, error) {
+		return h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, p)
+	}, func(o identity.Org) []string { return []string{o.Name, o.Description} })
 	if err != nil {
 		return visit.Answer{}, err
 	}
+	l.pages = p
 	for _, o := range orgs {
-		if !words.Contains(o.Name, l.Search) && !words.Contains(o.Description, l.Search) {
-			continue
-		}
-		if len(l.Orgs) == maxListed {
-			l.More = true
-			break
-		}
 		l.Orgs = append(l.Orgs, orgRow{Org: o})
 	}
 	if err := h.countDue(v, l.Orgs); err != nil {

@@ -13,9 +13,9 @@ import (
 )
 
 type userList struct {
-	Users     []identity.User
-	Search    string
-	More      bool
+	Users  []identity.User
+	Search string
+	pages
 	Name      string // as typed
 	MayCreate bool
 }
@@ -24,19 +24,12 @@ var writeUsers = access.To(access.Write, access.Resource{Type: access.Users})
 
 func (h *handlers) listUsers(v *visit.Visit, typed string) (visit.Answer, error) {
 	l := userList{Name: typed, Search: strings.TrimSpace(v.URL.Query().Get("q")), MayCreate: v.Caller.May(writeUsers)}
-	users, err := h.Directory.Users(v.Context(), v.Caller, "", directory.Page{})
+	var err error
+	l.Users, l.pages, err = onePage(v, l.Search, func(p directory.Page) ([]identity.User, error) {
+		return h.Directory.Users(v.Context(), v.Caller, "", p)
+	}, func(u identity.User) []string { return []string{u.Name} })
 	if err != nil {
 		return visit.Answer{}, err
-	}
-	for _, m := range users {
-		if !words.Contains(m.Name, l.Search) {
-			continue
-		}
-		if len(l.Users) == maxListed {
-			l.More = true
-			break
-		}
-		l.Users = append(l.Users, m)
 	}
 	return visit.Answer{Page: "users.html", Title: "People", Data: l}, nil
 }

@@ -62,8 +62,7 @@ func latencyChart(hour []sample) Chart {
 		return strings.Replace(words.Duration(s), ".0 ", " ", 1)
 	}, median, slow)
 	c := Chart{Name: "Time a call takes", Ticks: ticks, Empty: highest(slow) == 0,
-		Curves: []Curve{newCurve("95 of 100 calls are done by", slow, at), newCurve("half of the calls are done by",
-			median, at)}}
+		Curves: []Curve{newCurve("95th percentile", slow, at), newCurve("median", median, at)}}
 	c.Rows = minutes(hour, func(s sample) []string {
 		m, ok := s.quantile(0.5)
 		if !ok {
@@ -73,8 +72,8 @@ func latencyChart(hour []sample) Chart {
 		return []string{words.Duration(p), words.Duration(m)}
 	})
 	if !c.Empty {
-		c.Summary = fmt.Sprintf("Time a call of the store takes over the last hour. The slowest twentieth took %s at "+
-			"most in any ten seconds.", words.Duration(highest(slow)))
+		c.Summary = fmt.Sprintf("Time a call of the store takes over the last hour. The 95th percentile of any ten "+
+			"seconds is %s at most.", words.Duration(highest(slow)))
 	}
 	return c
 }

@@ -12,7 +12,7 @@ function refuse(form, text) {
     form.prepend(note);
   }
   note.textContent = '';
-  note.textContent = text;
+  note.textContent = /[.!?:…]$/.test(text) ? text : text + '.';
   note.scrollIntoView({ block: 'nearest' });
 }
 

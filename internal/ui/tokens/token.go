@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/ui/visit"
+	"strongroom/internal/ui/words"
 )
 
 // tokenView is the page of one token.
@@ -32,6 +33,27 @@ type reaches struct {
 	More             int
 }
 
+// Says is what the token may do with how many of them, without what it may do with none.
+func (r reaches) Says() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		does string
+	}{{r.Gets, "gets the values of "}, {r.Sets, "sets and deletes "}, {r.Sees, "lists the names of "}} {
+		if p.n > 0 {
+			parts = append(parts, p.does+words.Number(p.n))
+		}
+	}
+	if last := len(parts) - 1; last > 0 {
+		parts[last] = "and " + parts[last]
+	}
+	between := ", "
+	if len(parts) < 3 {
+		between = " "
+	}
+	return "It " + strings.Join(parts, between) + "."
+}
+
 type reached struct{ Name, May string }
 
 // reachedShown bounds the names that the page lists.
@@ -46,6 +68,9 @@ func (h *handlers) theToken(v *visit.Visit) (identity.Authorization, error) {
 		return identity.Authorization{}, err
 	}
 	a, err := h.Directory.AuthorizationByID(v.Context(), v.Caller, auth)
+	if errs.Is(err, errs.NotFound) {
+		err = errs.New(errs.NotFound, "there is no such token; it may have been revoked, or you may not see it")
+	}
 	if err == nil && a.OrgID != v.Org {
 		err = errs.New(errs.NotFound, "this token is of another organisation")
 	}

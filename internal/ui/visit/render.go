@@ -74,7 +74,7 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 		writeLiveError(v.w, err)
 	case err != nil && a.Page == "":
 		setRetry(v.w.Header(), err)
-		f := failure{Message: errs.Message(err)}
+		f := failure{Message: words.Sentence(errs.Message(err))}
 		if v.Method == http.MethodGet && errs.Is(err, errs.Unavailable) {
 			f.Again = v.URL.RequestURI()
 		}
@@ -82,7 +82,7 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 		s.show(v, a, errs.CodeOf(err).Status(), "")
 	case err != nil:
 		setRetry(v.w.Header(), err)
-		s.show(v, a, errs.CodeOf(err).Status(), errs.Message(err))
+		s.show(v, a, errs.CodeOf(err).Status(), words.Sentence(errs.Message(err)))
 	case a.JSON != nil:
 		s.send(v, a.JSON)
 	case a.File != nil:
@@ -234,10 +234,11 @@ func below(page []byte, base string) []byte {
 	return page
 }
 
-// section is the menu's entry that the page belongs to. A question before a deletion belongs where its path lies.
+// section is the menu's entry that the page belongs to. A question before a deletion, and what is said in place of a
+// page, belong where their path lies.
 func section(page, path string) string {
 	first, _, _ := strings.Cut(strings.TrimSuffix(page, ".html"), "-")
-	if first == "confirm" {
+	if first == "confirm" || first == "error" {
 		parts := strings.Split(path, "/")
 		if first = parts[1]; first == "orgs" && len(parts) > 3 {
 			first = parts[3]

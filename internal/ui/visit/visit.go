@@ -121,7 +121,7 @@ func (v *Visit) enterOrg() error {
 	}
 	if name == "" {
 		if inPath {
-			return errs.New(errs.NotFound, "organization not found")
+			return errs.New(errs.NotFound, "there is no such organisation, or you may not see it")
 		}
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Ago says a time as people do, for example "3 minutes ago" or "in 2 days".
@@ -101,4 +102,12 @@ func Lasting(seconds float64) string {
 // Contains compares without regard to case; everything contains the empty text.
 func Contains(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
+}
+
+// Sentence is what an error says, with the full stop that it has not: the API's messages have none.
+func Sentence(s string) string {
+	if last, _ := utf8.DecodeLastRuneInString(s); s == "" || strings.ContainsRune(".!?:…", last) {
+		return s
+	}
+	return s + "."
 }

@@ -55,3 +55,12 @@ func TestTried(t *testing.T) {
 		}
 	}
 }
+
+func TestSentence(t *testing.T) {
+	for s, want := range map[string]string{"": "", "it is sealed": "it is sealed.", "why?": "why?", "done.": "done.",
+		"and so on…": "and so on…"} {
+		if got := Sentence(s); got != want {
+			t.Errorf("%q became %q, want %q", s, got, want)
+		}
+	}
+}
