@@ -103,7 +103,7 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 	if p.OfOrg {
 		p.Filter.Org = ""
 	}
-	page := visit.Answer{Page: "activity.html", Title: "Activity"}
+	page := visit.Answer{Page: "activity.html", Wide: true, Title: "Activity"}
 	p.Filtered = p.Filter != activityForm{}
 	f, err := p.Filter.filter(h.Now())
 	if p.OfOrg {
