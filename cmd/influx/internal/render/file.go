@@ -106,6 +106,9 @@ func (t target) write(text []byte) (changed bool, err error) {
 		return false, err
 	}
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("there is no folder %s; make it first", filepath.Dir(t.path))
+	}
 	if err != nil {
 		return false, err
 	}

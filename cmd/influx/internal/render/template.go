@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/template"
@@ -35,6 +36,10 @@ func newPage(name, text string) (*page, error) {
 	p := &page{line: map[string]string{}}
 	var err error
 	p.tmpl, err = template.New(name).Option("missingkey=error").Funcs(p.functions(nil)).Parse(text)
+	if err != nil && strings.HasSuffix(err.Error(), "not defined") {
+		ours := strings.Join(slices.Sorted(maps.Keys(p.functions(nil))), ", ")
+		return nil, fmt.Errorf("%w; beside Go's own functions there are %s", err, ours)
+	}
 	if err != nil {
 		return nil, err
 	}
