@@ -40,6 +40,17 @@ func (g *Guard) Allow(ctx context.Context, c *Caller, act Act, need ...Permissio
 	return g.log.Record(ctx, c.entry(act, audit.Allowed, nil))
 }
 
+// AllowOn is Allow for something that was found by its ID. To somebody who may neither do this nor read it,
+// it is as if it were not there; the record has the refusal.
+func (g *Guard) AllowOn(ctx context.Context, c *Caller, act Act, do Action, on Resource,
+	notFound error) error {
+	err := g.Allow(ctx, c, act, To(do, on))
+	if errs.Is(err, errs.Unauthorized) && !c.May(To(Read, on)) {
+		return notFound
+	}
+	return err
+}
+
 // Deny records that the act was refused and returns why.
 func (g *Guard) Deny(ctx context.Context, c *Caller, act Act, why error) error {
 	// A refusal stands also when it cannot be recorded; the log itself reports that it cannot write.

@@ -42,6 +42,17 @@ func UserNamed(ctx context.Context, store kv.Store, name string) (User, error) {
 	return u, err
 }
 
+// OrgNamed is the ID of the organisation with the name, or NoOrgNamed.
+func OrgNamed(ctx context.Context, store kv.Store, name string) (id.ID, error) {
+	o, _, err := record.Load[id.ID](ctx, store, record.Key("orgname", name), NoOrgNamed(name))
+	return o, err
+}
+
+// NoOrgNamed is the refusal where no organisation has the name.
+func NoOrgNamed(name string) *errs.Error {
+	return errs.New(errs.NotFound, "organization name %q not found", errs.Clip(name))
+}
+
 // RolesOf calls f for every organisation in which the user has a role.
 func RolesOf(ctx context.Context, store kv.Store, user id.ID, f func(id.ID, Role)) error {
 	return record.Scan(ctx, store, record.Folder("memberof", user), "", func(r kv.Record) (bool, error) {

@@ -106,7 +106,7 @@ func TestTokens(t *testing.T) {
 func TestMembers(t *testing.T) {
 	s, b := setUp(t)
 	s.member("grace", "")
-	grace, err := s.users.Users(t.Context(), s.op, "grace", directory.Page{})
+	grace, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
 	s.must(err)
 	her := s.at("/members/" + grace[0].ID.String())
 	me := s.at("/members/" + s.op.UserID.String())
@@ -137,7 +137,7 @@ func TestUsers(t *testing.T) {
 	b.post("/users/"+s.op.UserID.String()+"/delete", form("sure", "yes")).wants(t, 422, "last operator")
 
 	b.post("/users", form("name", "grace", "password", password)).leads(t, "/users")
-	g, err := s.users.Users(t.Context(), s.op, "grace", directory.Page{})
+	g, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
 	s.must(err)
 	her := "/users/" + g[0].ID.String()
 	hers := s.signIn("grace")
@@ -146,7 +146,7 @@ func TestUsers(t *testing.T) {
 	b.get(her).wants(t, 404)
 
 	b.post("/users", form("name", "grace", "password", password)).leads(t, "/users")
-	g, err = s.users.Users(t.Context(), s.op, "grace", directory.Page{})
+	g, err = s.users.Users(t.Context(), s.op, "grace", identity.Page{})
 	s.must(err)
 	her = "/users/" + g[0].ID.String()
 	hers = s.signIn("grace")
@@ -415,7 +415,7 @@ func TestTokenPage(t *testing.T) {
 	made := b.post(s.at("/tokens/new"), form("kind", "like", "like", a.ID.String(), "description", "new", "days", "7"))
 	made.wants(t, 200, "Your new token", "The old token works still", `href="`+page+`"`)
 	b.get(s.at("/tokens?ending=1")).wants(t, 200, ">new<", "ends soon")
-	as, err := s.users.Authorizations(t.Context(), s.op, directory.AuthorizationFilter{OrgID: s.org}, directory.Page{})
+	as, err := s.users.Authorizations(t.Context(), s.op, directory.AuthorizationFilter{OrgID: s.org}, identity.Page{})
 	s.must(err)
 	if last := as[len(as)-1]; fmt.Sprint(last.Permissions) != fmt.Sprint(a.Permissions) {
 		t.Errorf("the new one may %v, the old one %v", last.Permissions, a.Permissions)

@@ -15,7 +15,6 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
 	"strongroom/internal/secret"
 	"strongroom/internal/servers"
 )
@@ -133,7 +132,7 @@ func TestStoreSaysWhyItHasNoHistory(t *testing.T) {
 func TestOwnerLeaves(t *testing.T) {
 	s, _ := setUp(t)
 	grace := s.member("grace", identity.RoleOwner)
-	me, err := s.users.Users(t.Context(), s.op, "grace", directory.Page{})
+	me, err := s.users.Users(t.Context(), s.op, "grace", identity.Page{})
 	s.must(err)
 	grace.post(s.at("/members/"+me[0].ID.String()+"/remove"), form("sure", "yes")).leads(t, "/orgs")
 	grace.get("/orgs").wants(t, 200, "You do not belong to “Acme” any more.", "You belong to no organisation yet")

@@ -23,6 +23,7 @@ import (
 	"strongroom/docs"
 	"strongroom/internal/access"
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
@@ -122,7 +123,7 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 
 // orgs are those that the reader may enter.
 func (c Config) orgs(ctx context.Context, caller *access.Caller) ([]secrets.Org, error) {
-	all, err := c.Directory.Orgs(ctx, caller, directory.OrgFilter{}, directory.Page{})
+	all, err := c.Directory.Orgs(ctx, caller, directory.OrgFilter{}, identity.Page{})
 	orgs := make([]secrets.Org, len(all))
 	for i, o := range all {
 		orgs[i] = secrets.Org{ID: o.ID, Name: o.Name}

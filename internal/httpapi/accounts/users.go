@@ -9,7 +9,6 @@ import (
 	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
 )
 
 // The page sizes of InfluxDB's lists.
@@ -20,9 +19,9 @@ const (
 
 // page reads offset, limit, after and descending. A limit of 0 in defaults means that the list has no limit unless one
 // is asked for.
-func page(r *exchange.Request, limit, maximum int) (directory.Page, error) {
+func page(r *exchange.Request, limit, maximum int) (identity.Page, error) {
 	q := r.URL.Query()
-	p := directory.Page{Limit: limit}
+	p := identity.Page{Limit: limit}
 	var err error
 	if s := q.Get("limit"); s != "" {
 		if p.Limit, err = strconv.Atoi(s); err != nil || p.Limit < 1 || maximum > 0 && p.Limit > maximum {
@@ -51,7 +50,7 @@ func page(r *exchange.Request, limit, maximum int) (directory.Page, error) {
 }
 
 // pageLinks are the links of a list: itself, and the pages before and behind where there are any.
-func pageLinks(u *url.URL, p directory.Page, got int) map[string]string {
+func pageLinks(u *url.URL, p identity.Page, got int) map[string]string {
 	links := map[string]string{"self": u.RequestURI()}
 	at := func(offset int) string {
 		q := u.Query()

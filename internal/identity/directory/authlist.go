@@ -22,7 +22,7 @@ type AuthorizationFilter struct {
 
 // Authorizations lists those the caller may see, by ID. A name that does not exist is errs.NotFound.
 func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f AuthorizationFilter,
-	page Page) ([]identity.Authorization, error) {
+	page identity.Page) ([]identity.Authorization, error) {
 	as := []identity.Authorization{}
 	err := s.EachAuthorization(ctx, c, f, page, func(a identity.Authorization) error {
 		as = append(as, a)
@@ -36,7 +36,7 @@ func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f Author
 
 // EachAuthorization is Authorizations for lists that may be long: it yields one after the other and holds few of them
 // at a time. An error of yield ends it and is given back.
-func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f AuthorizationFilter, page Page,
+func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f AuthorizationFilter, page identity.Page,
 	yield func(identity.Authorization) error) error {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Aut
 		switch {
 		case f.UserID.Valid() && a.UserID != f.UserID, f.OrgID.Valid() && a.OrgID != f.OrgID,
 			!c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID})),
-			!page.reaches(a.ID):
+			!page.Reaches(a.ID):
 			return true
 		case skip > 0:
 			skip--
@@ -75,15 +75,10 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Aut
 	return err
 }
 
-// reaches reports whether the ID is on the page's side of the one that it begins after.
-func (p Page) reaches(i id.ID) bool {
-	return !p.After.Valid() || p.Descending && i < p.After || !p.Descending && i > p.After
-}
-
 // source gives what yields the authorizations that may be in the list, in its order: from the indexes, or, where all of
 // them may be in it, from their records. Backwards goes only by what the indexes have, the IDs: 8 bytes of each.
 func (s *Service) source(ctx context.Context, c *access.Caller, f AuthorizationFilter,
-	page Page) (func(yield func(identity.Authorization) bool) error, error) {
+	page identity.Page) (func(yield func(identity.Authorization) bool) error, error) {
 	ids, some, err := s.candidates(ctx, c, f)
 	if err != nil {
 		return nil, err
@@ -178,7 +173,7 @@ func hides(c *access.Caller, f AuthorizationFilter) error {
 	case f.User != "" && !c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: f.UserID})):
 		return identity.ErrUserNotFound
 	case f.Org != "" && !c.MaySee(f.OrgID):
-		return errNoOrgNamed(f.Org)
+		return identity.NoOrgNamed(f.Org)
 	}
 	return nil
 }
@@ -196,7 +191,7 @@ func (s *Service) resolve(ctx context.Context, f *AuthorizationFilter) error {
 		f.UserID = u.ID
 	}
 	if f.Org != "" {
-		o, err := s.orgNamed(ctx, f.Org)
+		o, err := identity.OrgNamed(ctx, s.kv, f.Org)
 		if err != nil {
 			return err
 		}

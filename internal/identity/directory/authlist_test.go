@@ -52,7 +52,7 @@ func TestAuthorizationsByIndex(t *testing.T) {
 	}
 	ann := f.AddUser(t, "ann")
 	var all []identity.Authorization
-	if all, err = f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, directory.Page{}); err != nil ||
+	if all, err = f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, identity.Page{}); err != nil ||
 		len(all) != 1 {
 		t.Fatal(len(all), err)
 	}
@@ -81,7 +81,7 @@ func TestAuthorizationsByIndex(t *testing.T) {
 	} {
 		for _, filter := range []directory.AuthorizationFilter{{}, {OrgID: acme}, {OrgID: other.ID}, {UserID: ann.ID},
 			{UserID: ann.ID, OrgID: acme}} {
-			for _, page := range []directory.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
+			for _, page := range []identity.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
 				{After: all[5].ID}, {After: all[5].ID, Descending: true}} {
 				var want, left []id.ID
 				for _, a := range all {

@@ -121,7 +121,7 @@ func (s *Service) authorize(ctx context.Context, by id.ID, n NewAuthorization) (
 		conds, ops := a.Creation()
 		_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or), kv.Unchanged(ur)), ops)
 		if errors.Is(err, kv.ErrConflict) {
-			return s.taken(ctx, record.Key("authhash", h), 0, "this token belongs to an authorization already")
+			return record.Taken(ctx, s.kv, record.Key("authhash", h), 0, "this token belongs to an authorization already")
 		}
 		return err
 	})
@@ -164,7 +164,7 @@ func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.I
 		return a, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = a.OrgID
-	if err := s.allowOn(ctx, c, act, do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID},
+	if err := s.guard.AllowOn(ctx, c, act, do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID},
 		errAuthNotFound); err != nil {
 		return identity.Authorization{}, r, act, err
 	}
@@ -186,7 +186,7 @@ func (s *Service) AuthorizationByID(ctx context.Context, c *access.Caller, auth 
 func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, auth id.ID, status *identity.Status,
 	description *string) (identity.Authorization, error) {
 	a, r, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.update",
-		changed("status", status, "description", description))
+		identity.Changed("status", status, "description", description))
 	if err != nil {
 		return a, err
 	}

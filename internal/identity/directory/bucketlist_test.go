@@ -48,7 +48,7 @@ func TestBucketsByIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := f.Buckets(ctx, f.Root, directory.BucketFilter{}, directory.Page{Limit: 100})
+	all, err := f.Buckets(ctx, f.Root, directory.BucketFilter{}, identity.Page{Limit: 100})
 	if err != nil || len(all) != 13 { // two of the system in each organisation, and the first one
 		t.Fatal(len(all), err)
 	}
@@ -66,7 +66,7 @@ func TestBucketsByIndex(t *testing.T) {
 	} {
 		for _, filter := range []directory.BucketFilter{{}, {Org: acme}, {Org: other.ID}, {ID: all[7].ID},
 			{ID: all[7].ID, Org: acme}, {Name: "b3"}, {Name: "_tasks", Org: other.ID}, {ID: 99}} {
-			for _, page := range []directory.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
+			for _, page := range []identity.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
 				{After: all[5].ID}, {After: all[5].ID, Descending: true}} {
 				var want []id.ID
 				for i := range all {

@@ -42,7 +42,7 @@ func checkBucket(b identity.Bucket) error {
 // NewBucket makes a bucket record from the organisation, name, description and retention of b.
 func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bucket) (identity.Bucket, error) {
 	act := access.Act{Action: "buckets.create", Org: b.OrgID, Target: errs.Clip(b.Name),
-		Detail: changed("description", given(b.Description), "retention", &b.Retention)}
+		Detail: identity.Changed("description", identity.Given(b.Description), "retention", &b.Retention)}
 	if err := s.guard.Allow(ctx, c, act,
 		access.To(access.Write, access.Resource{Type: access.Buckets, OrgID: b.OrgID})); err != nil {
 		return identity.Bucket{}, err
@@ -59,7 +59,7 @@ func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bu
 			conds, ops := b.Creation()
 			_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or)), ops)
 			if errors.Is(err, kv.ErrConflict) {
-				return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID,
+				return record.Taken(ctx, s.kv, record.Key("bucketname", b.OrgID, b.Name), b.ID,
 					"bucket with name %s already exists", b.Name)
 			}
 			return err
@@ -77,7 +77,7 @@ func (s *Service) bucket(ctx context.Context, c *access.Caller, bucket id.ID, a 
 		return b, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = b.OrgID
-	return b, r, act, s.allowOn(ctx, c, act, a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID},
+	return b, r, act, s.guard.AllowOn(ctx, c, act, a, access.Resource{Type: access.Buckets, OrgID: b.OrgID, ID: b.ID},
 		errBucketNotFound)
 }
 
@@ -96,13 +96,13 @@ type BucketFilter struct {
 }
 
 // Buckets lists the buckets that the caller may see, by ID.
-func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter, page Page) ([]identity.Bucket, error) {
+func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter, page identity.Page) ([]identity.Bucket, error) {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "buckets.list", Org: f.Org,
 		Target: errs.Clip(f.Name)}); err != nil {
 		return nil, err
 	}
 	if f.OrgName != "" {
-		named, err := s.orgNamed(ctx, f.OrgName)
+		named, err := identity.OrgNamed(ctx, s.kv, f.OrgName)
 		if err != nil {
 			return nil, err
 		}
@@ -123,17 +123,17 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter,
 	}
 	var bs []identity.Bucket
 	if some {
-		bs, err = paged(page, keep, func(yield func(identity.Bucket) bool) error {
+		bs, err = identity.Paged(page, keep, func(yield func(identity.Bucket) bool) error {
 			if page.Descending {
 				slices.Reverse(ids)
 			}
 			return s.eachBucket(ctx, ids, yield)
 		})
 	} else {
-		bs, err = list(ctx, s.kv, "bucket/", page, keep)
+		bs, err = identity.List(ctx, s.kv, "bucket/", page, keep)
 	}
 	if err == nil && len(bs) == 0 && f.OrgName != "" && !c.MaySee(f.Org) { // names cannot be tried out here either
-		return nil, errNoOrgNamed(f.OrgName)
+		return nil, identity.NoOrgNamed(f.OrgName)
 	}
 	return bs, err
 }
@@ -195,7 +195,7 @@ func (s *Service) eachBucket(ctx context.Context, ids []id.ID, yield func(identi
 func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.ID, name, description *string,
 	retention *time.Duration) (identity.Bucket, error) {
 	b, r, act, err := s.bucket(ctx, c, bucket, access.Write, "buckets.update",
-		changed("name", name, "description", description, "retention", retention))
+		identity.Changed("name", name, "description", description, "retention", retention))
 	if err != nil {
 		return b, err
 	}
@@ -228,7 +228,7 @@ func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.
 		b.UpdatedAt = s.now().UTC()
 		_, err := s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, b)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return s.taken(ctx, record.Key("bucketname", b.OrgID, b.Name), b.ID,
+			return record.Taken(ctx, s.kv, record.Key("bucketname", b.OrgID, b.Name), b.ID,
 				"bucket with name %s already exists", b.Name)
 		}
 		return err

@@ -2,8 +2,6 @@ package directory
 
 import (
 	"context"
-
-	"strongroom/internal/id"
 )
 
 // MaxPermissions is how many permissions an authorization may have.
@@ -11,6 +9,3 @@ const MaxPermissions = maxPermissions
 
 // FinishDeletions is what Maintain does every minute.
 func (s *Service) FinishDeletions(ctx context.Context) error { return s.finishDeletions(ctx) }
-
-// Reaches reports whether the ID is on the page's side of the one that it begins after.
-func (p Page) Reaches(i id.ID) bool { return p.reaches(i) }

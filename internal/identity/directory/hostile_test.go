@@ -70,15 +70,15 @@ func TestListsTellNoNames(t *testing.T) {
 	c := identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID}))
 	for what, list := range map[string]func(c *access.Caller, name string) error{
 		"authorizations by user": func(c *access.Caller, name string) error {
-			_, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{User: name}, directory.Page{})
+			_, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{User: name}, identity.Page{})
 			return err
 		},
 		"authorizations by org": func(c *access.Caller, name string) error {
-			_, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{Org: name}, directory.Page{})
+			_, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{Org: name}, identity.Page{})
 			return err
 		},
 		"buckets by org": func(c *access.Caller, name string) error {
-			_, err := f.Buckets(ctx, c, directory.BucketFilter{OrgName: name}, directory.Page{})
+			_, err := f.Buckets(ctx, c, directory.BucketFilter{OrgName: name}, identity.Page{})
 			return err
 		},
 	} {
@@ -94,7 +94,7 @@ func TestListsTellNoNames(t *testing.T) {
 	// Whoever may see something under the name sees it.
 	c = identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: f.First.Org.ID}))
 	if as, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{User: "admin", Org: "acme"},
-		directory.Page{}); err != nil || len(as) != 1 {
+		identity.Page{}); err != nil || len(as) != 1 {
 		t.Errorf("the operator's token, by who may read the organization's: %d, %v", len(as), err)
 	}
 }

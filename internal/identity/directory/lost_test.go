@@ -179,12 +179,12 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func named(t *testing.T, f *identitytest.Fixture, name string) bool {
-	users, err := f.Users(t.Context(), f.Root, name, directory.Page{})
+	users, err := f.Users(t.Context(), f.Root, name, identity.Page{})
 	return err == nil && len(users) == 1
 }
 
 func orgNamed(t *testing.T, f *identitytest.Fixture, name string) id.ID {
-	orgs, err := f.Orgs(t.Context(), f.Root, directory.OrgFilter{Name: name}, directory.Page{})
+	orgs, err := f.Orgs(t.Context(), f.Root, directory.OrgFilter{Name: name}, identity.Page{})
 	if err != nil {
 		return 0
 	}

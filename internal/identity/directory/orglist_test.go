@@ -54,7 +54,7 @@ func TestOrgPagesReadWhatTheyHave(t *testing.T) {
 		all = append(all, o.ID)
 	}
 	slices.Sort(all)
-	for _, page := range []directory.Page{{Limit: 20}, {Limit: 20, Descending: true}, {Limit: 20, After: all[600]},
+	for _, page := range []identity.Page{{Limit: 20}, {Limit: 20, Descending: true}, {Limit: 20, After: all[600]},
 		{Limit: 20, After: all[600], Descending: true}, {Limit: 20, After: all[5], Descending: true},
 		{Limit: 20, Offset: 300}, {Limit: 20, Offset: 300, Descending: true}, {Limit: 700, Descending: true}} {
 		engine.read.Store(0)

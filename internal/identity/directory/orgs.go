@@ -15,7 +15,7 @@ import (
 // NewOrg makes an organisation, of which the user becomes an owner, with its two system buckets.
 func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, description string) (identity.Org, error) {
 	act := access.Act{Action: "orgs.create", Target: errs.Clip(name),
-		Detail: changed("description", given(description))}
+		Detail: identity.Changed("description", identity.Given(description))}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 		return identity.Org{}, err
 	}
@@ -94,7 +94,7 @@ func (s *Service) nameTaken(ctx context.Context, name string, own id.ID) error {
 	case held && of != own:
 		return errNamePlace
 	}
-	return s.taken(ctx, record.Key("orgname", name), own, "organization with name %s already exists", name)
+	return record.Taken(ctx, s.kv, record.Key("orgname", name), own, "organization with name %s already exists", name)
 }
 
 // OrgExists reports errs.NotFound where there is no such organisation. It asks for no permission: what it tells follows
@@ -131,7 +131,7 @@ type OrgFilter struct {
 }
 
 // Orgs lists the organisations whom the caller may see. With a name or an ID it gives that one, or errs.NotFound.
-func (s *Service) Orgs(ctx context.Context, c *access.Caller, f OrgFilter, page Page) ([]identity.Org, error) {
+func (s *Service) Orgs(ctx context.Context, c *access.Caller, f OrgFilter, page identity.Page) ([]identity.Org, error) {
 	act := access.Act{Action: "orgs.list", Org: f.ID, Target: errs.Clip(f.Name)}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return nil, err
@@ -146,15 +146,15 @@ func (s *Service) Orgs(ctx context.Context, c *access.Caller, f OrgFilter, page 
 	if f.User.Valid() {
 		return s.orgsOf(ctx, c, f.User, page)
 	}
-	return list(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) { return o.ID, c.MaySee(o.ID) })
+	return identity.List(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) { return o.ID, c.MaySee(o.ID) })
 }
 
 func (s *Service) orgNamedOrID(ctx context.Context, c *access.Caller, f OrgFilter) (identity.Org, error) {
 	notFound := identity.ErrOrgNotFound
 	oid := f.ID
 	if f.Name != "" {
-		notFound = errNoOrgNamed(f.Name)
-		named, err := s.orgNamed(ctx, f.Name)
+		notFound = identity.NoOrgNamed(f.Name)
+		named, err := identity.OrgNamed(ctx, s.kv, f.Name)
 		if err != nil {
 			return identity.Org{}, err
 		}
@@ -170,21 +170,12 @@ func (s *Service) orgNamedOrID(ctx context.Context, c *access.Caller, f OrgFilte
 	return o, err
 }
 
-func errNoOrgNamed(name string) *errs.Error {
-	return errs.New(errs.NotFound, "organization name %q not found", errs.Clip(name))
-}
-
 // OrgNamed is the ID of the organisation with the name, or errs.NotFound. It asks for no permission, as OrgExists.
 func (s *Service) OrgNamed(ctx context.Context, name string) (id.ID, error) {
-	return s.orgNamed(ctx, name)
+	return identity.OrgNamed(ctx, s.kv, name)
 }
 
-func (s *Service) orgNamed(ctx context.Context, name string) (id.ID, error) {
-	o, _, err := record.Load[id.ID](ctx, s.kv, record.Key("orgname", name), errNoOrgNamed(name))
-	return o, err
-}
-
-func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page Page) ([]identity.Org, error) {
+func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page identity.Page) ([]identity.Org, error) {
 	var ids []id.ID
 	err := identity.RolesOf(ctx, s.kv, user, func(org id.ID, _ identity.Role) { ids = append(ids, org) })
 	if err != nil {
@@ -195,7 +186,7 @@ func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page
 		wanted[o] = true
 	}
 	// Who is in an organisation is told to those who may read of it, and everybody where they are themself.
-	return list(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) {
+	return identity.List(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) {
 		may := c.May(access.To(access.Read, access.Resource{Type: access.Orgs, ID: o.ID}))
 		return o.ID, wanted[o.ID] && (may || user == c.UserID && c.MaySee(o.ID))
 	})
@@ -204,7 +195,7 @@ func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page
 // UpdateOrg changes the fields that are not nil.
 func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID,
 	name, description *string) (identity.Org, error) {
-	act := access.Act{Action: "orgs.update", Org: org, Detail: changed("name", name, "description", description)}
+	act := access.Act{Action: "orgs.update", Org: org, Detail: identity.Changed("name", name, "description", description)}
 	if err := s.guard.Allow(ctx, c, act,
 		access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return identity.Org{}, err

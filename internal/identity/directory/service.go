@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"strongroom/internal/access"
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/kv"
@@ -103,15 +102,4 @@ func (s *Service) Maintain(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
-}
-
-// allowOn is the guard's Allow for something that was found by its ID. To somebody who may neither do this nor read it,
-// it is as if it were not there; the record has the refusal.
-func (s *Service) allowOn(ctx context.Context, c *access.Caller, act access.Act, do access.Action, on access.Resource,
-	notFound error) error {
-	err := s.guard.Allow(ctx, c, act, access.To(do, on))
-	if errs.Is(err, errs.Unauthorized) && !c.May(access.To(access.Read, on)) {
-		return notFound
-	}
-	return err
 }

@@ -84,10 +84,10 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 			return err
 		},
 		"DeleteBucket":   func() error { return f.DeleteBucket(ctx, f.Root, f.First.Bucket.ID) },
-		"reading a list": func() error { _, err := f.Users(ctx, f.Root, "", directory.Page{}); return err },
+		"reading a list": func() error { _, err := f.Users(ctx, f.Root, "", identity.Page{}); return err },
 		"reading one":    func() error { _, err := f.OrgByID(ctx, f.Root, f.First.Org.ID); return err },
 		"reading tokens": func() error {
-			_, err := f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, directory.Page{})
+			_, err := f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, identity.Page{})
 			return err
 		},
 		"reading one's bucket": func() error { _, err := f.BucketByID(ctx, f.Root, f.First.Bucket.ID); return err },

@@ -65,7 +65,7 @@ func (s *Service) empty(ctx context.Context) (bool, error) {
 
 // Onboard carries out the setup, all of it or nothing; errs.Conflict where it is not allowed any more.
 func (s *Service) Onboard(ctx context.Context, c *access.Caller, w Setup) (Onboarded, error) {
-	act := access.Act{Action: "setup", Target: errs.Clip(w.Org), Detail: changed("user", &w.User)}
+	act := access.Act{Action: "setup", Target: errs.Clip(w.Org), Detail: identity.Changed("user", &w.User)}
 	allowed, err := s.SetupAllowed(ctx)
 	if err != nil {
 		return Onboarded{}, err

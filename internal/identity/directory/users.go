@@ -15,7 +15,7 @@ import (
 // NewUser makes an active user without a password.
 func (s *Service) NewUser(ctx context.Context, c *access.Caller, name string,
 	status identity.Status) (identity.User, error) {
-	act := access.Act{Action: "users.create", Target: errs.Clip(name), Detail: changed("status", &status)}
+	act := access.Act{Action: "users.create", Target: errs.Clip(name), Detail: identity.Changed("status", &status)}
 	if err := s.guard.Allow(ctx, c, act, access.To(access.Write, access.Resource{Type: access.Users})); err != nil {
 		return identity.User{}, err
 	}
@@ -39,24 +39,11 @@ func (s *Service) newUser(ctx context.Context, name string, status identity.Stat
 		conds, ops := u.Creation()
 		_, err := s.kv.Txn(ctx, conds, ops)
 		if errors.Is(err, kv.ErrConflict) {
-			return s.taken(ctx, record.Key("username", name), 0, "user with name %s already exists", name)
+			return record.Taken(ctx, s.kv, record.Key("username", name), 0, "user with name %s already exists", name)
 		}
 		return err
 	})
 	return u, err
-}
-
-// taken tells, after a conflict, whether a unique name is the reason: one that belongs to something else than own. If
-// not, the caller tries again.
-func (s *Service) taken(ctx context.Context, nameKey string, own id.ID, format string, args ...any) error {
-	of, _, ok, err := record.Find[id.ID](ctx, s.kv, nameKey)
-	switch {
-	case err != nil:
-		return err
-	case ok && of != own:
-		return errs.New(errs.Conflict, format, args...)
-	}
-	return record.ErrRetry
 }
 
 // UserByID returns one user.
@@ -86,7 +73,7 @@ func (s *Service) UserName(ctx context.Context, user id.ID) (string, error) {
 }
 
 // Users lists the users whom the caller may see, by ID. With a name it gives that one, or errs.NotFound.
-func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page Page) ([]identity.User, error) {
+func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page identity.Page) ([]identity.User, error) {
 	act := access.Act{Action: "users.list", Target: errs.Clip(name)}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return nil, err
@@ -101,7 +88,7 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page
 		}
 		return []identity.User{u}, nil
 	}
-	return list(ctx, s.kv, "user/", page, func(u identity.User) (id.ID, bool) {
+	return identity.List(ctx, s.kv, "user/", page, func(u identity.User) (id.ID, bool) {
 		return u.ID, c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID}))
 	})
 }
@@ -109,7 +96,7 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page
 // UpdateUser changes the fields that are not nil.
 func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string,
 	status *identity.Status) (identity.User, error) {
-	act := access.Act{Action: "users.update", Target: user.String(), Detail: changed("name", name, "status", status)}
+	act := access.Act{Action: "users.update", Target: user.String(), Detail: identity.Changed("name", name, "status", status)}
 	need, err := s.toChange(ctx, c, user)
 	if err != nil {
 		return identity.User{}, err
@@ -154,7 +141,7 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 		}
 		_, err = s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, u)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return s.taken(ctx, record.Key("username", u.Name), u.ID, "user with name %s already exists", u.Name)
+			return record.Taken(ctx, s.kv, record.Key("username", u.Name), u.ID, "user with name %s already exists", u.Name)
 		}
 		return err
 	})

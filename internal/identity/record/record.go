@@ -136,3 +136,16 @@ func Update(ctx context.Context, f func() error) error {
 	}
 	return errs.New(errs.Conflict, "others are changing the same thing; try again")
 }
+
+// Taken tells, after a conflict, whether a unique name is the reason: one that belongs to something else than own. If
+// not, the caller tries again.
+func Taken(ctx context.Context, s kv.Store, nameKey string, own id.ID, format string, args ...any) error {
+	of, _, ok, err := Find[id.ID](ctx, s, nameKey)
+	switch {
+	case err != nil:
+		return err
+	case ok && of != own:
+		return errs.New(errs.Conflict, format, args...)
+	}
+	return ErrRetry
+}

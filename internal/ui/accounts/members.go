@@ -7,7 +7,6 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
 )
 
@@ -43,7 +42,7 @@ func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, e
 		}
 	}
 	if l.MayChange {
-		users, err := h.Directory.Users(v.Context(), v.Caller, "", directory.Page{Limit: knownShown})
+		users, err := h.Directory.Users(v.Context(), v.Caller, "", identity.Page{Limit: knownShown})
 		if err != nil {
 			return visit.Answer{}, err
 		}
@@ -75,7 +74,7 @@ func (h *handlers) addMember(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Again(err)(h.listMembers(v, form))
 	}
-	users, err := h.Directory.Users(v.Context(), v.Caller, form.User, directory.Page{})
+	users, err := h.Directory.Users(v.Context(), v.Caller, form.User, identity.Page{})
 	switch {
 	case form.User == "":
 		err = errs.New(errs.EmptyValue, "name the user to add")

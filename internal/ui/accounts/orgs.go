@@ -37,7 +37,7 @@ type orgList struct {
 func (h *handlers) listOrgs(v *visit.Visit, form orgForm) (visit.Answer, error) {
 	l := orgList{Form: form, Search: strings.TrimSpace(v.URL.Query().Get("q")),
 		MayCreate: v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
-	orgs, p, err := onePage(v, l.Search, func(p directory.Page) ([]identity.Org, error) {
+	orgs, p, err := onePage(v, l.Search, func(p identity.Page) ([]identity.Org, error) {
 		return h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, p)
 	}, func(o identity.Org) []string { return []string{o.Name, o.Description} })
 	if err != nil {
@@ -118,7 +118,7 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 		return visit.Answer{}, err
 	}
 	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org},
-		directory.Page{})
+		identity.Page{})
 	if err != nil {
 		return visit.Answer{}, err
 	}

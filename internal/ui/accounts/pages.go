@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -17,7 +17,7 @@ type pages struct{ Before, Next string }
 
 // onePage gives the page of a list that the address asks for. Without a search no more of the list is read than what
 // comes before; with one, those whose name or description has it are counted.
-func onePage[T any](v *visit.Visit, search string, all func(directory.Page) ([]T, error),
+func onePage[T any](v *visit.Visit, search string, all func(identity.Page) ([]T, error),
 	texts func(T) []string) ([]T, pages, error) {
 	n, err := strconv.Atoi(v.URL.Query().Get("page"))
 	if err != nil || n < 0 || n > 1<<20 {
@@ -25,11 +25,11 @@ func onePage[T any](v *visit.Visit, search string, all func(directory.Page) ([]T
 	}
 	var found []T
 	if search == "" {
-		if found, err = all(directory.Page{Offset: n * listed, Limit: listed + 1}); err != nil {
+		if found, err = all(identity.Page{Offset: n * listed, Limit: listed + 1}); err != nil {
 			return nil, pages{}, err
 		}
 	} else {
-		rows, err := all(directory.Page{})
+		rows, err := all(identity.Page{})
 		if err != nil {
 			return nil, pages{}, err
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
 )
@@ -36,7 +37,7 @@ func (h *handlers) home(v *visit.Visit) (visit.Answer, error) {
 	case v.Org.Valid():
 		return visit.Answer{GoTo: v.At("/secrets")}, nil
 	}
-	orgs, err := h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, directory.Page{Limit: 2})
+	orgs, err := h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, identity.Page{Limit: 2})
 	if err != nil {
 		return visit.Answer{}, err
 	}

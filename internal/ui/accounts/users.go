@@ -25,7 +25,7 @@ var writeUsers = access.To(access.Write, access.Resource{Type: access.Users})
 func (h *handlers) listUsers(v *visit.Visit, typed string) (visit.Answer, error) {
 	l := userList{Name: typed, Search: strings.TrimSpace(v.URL.Query().Get("q")), MayCreate: v.Caller.May(writeUsers)}
 	var err error
-	l.Users, l.pages, err = onePage(v, l.Search, func(p directory.Page) ([]identity.User, error) {
+	l.Users, l.pages, err = onePage(v, l.Search, func(p identity.Page) ([]identity.User, error) {
 		return h.Directory.Users(v.Context(), v.Caller, "", p)
 	}, func(u identity.User) []string { return []string{u.Name} })
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *handlers) showUser(v *visit.Visit, m identity.User, typed string) (visi
 		MayDelete: v.Caller.May(writeUsers)}
 	var err error
 	p.Orgs, err = h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{User: m.ID},
-		directory.Page{Limit: maxListed})
+		identity.Page{Limit: maxListed})
 	if err == nil && (p.Self || p.MayStatus) {
 		p.Sessions, err = h.Authn.Sessions(v.Context(), v.Caller, m.ID, v.Session)
 	}
@@ -154,7 +154,7 @@ func (h *handlers) endSession(v *visit.Visit) (visit.Answer, error) {
 
 func (h *handlers) askDeleteUser(v *visit.Visit, m identity.User) (visit.Answer, error) {
 	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{UserID: m.ID},
-		directory.Page{})
+		identity.Page{})
 	if err != nil {
 		return visit.Answer{}, err
 	}

@@ -74,7 +74,7 @@ func (h *handlers) tokensThatReach(v *visit.Visit, r *reach, about access.Resour
 	if r.AllOrgs {
 		f.OrgID = 0
 	}
-	err := h.Directory.EachAuthorization(v.Context(), v.Caller, f, directory.Page{},
+	err := h.Directory.EachAuthorization(v.Context(), v.Caller, f, identity.Page{},
 		func(a identity.Authorization) error {
 			if a.Status != identity.Active || a.ExpiresAt != nil && !a.ExpiresAt.After(h.Now()) {
 				return nil

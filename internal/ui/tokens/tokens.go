@@ -62,7 +62,7 @@ var errEnough = errors.New("enough")
 func (h *handlers) tokensPage(v *visit.Visit) (visit.Answer, error) {
 	q := v.URL.Query()
 	l := tokenList{MayCreate: mayWriteTokens(v), Search: strings.TrimSpace(q.Get("q")), Ending: q.Get("ending") != ""}
-	page := directory.Page{Descending: true}
+	page := identity.Page{Descending: true}
 	if s := q.Get("after"); s != "" {
 		after, err := id.Parse(s)
 		if err != nil {

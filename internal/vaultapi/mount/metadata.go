@@ -12,6 +12,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/secret"
 	"strongroom/internal/vaultapi/dialect"
@@ -351,7 +352,7 @@ func (m *Mount) listOrgs(r *dialect.Request) (*dialect.Answer, error) {
 		return nil, dialect.NotAllowed(nil)
 	}
 	keys := []string{}
-	page := directory.Page{Limit: orgsAtOnce}
+	page := identity.Page{Limit: orgsAtOnce}
 	for {
 		orgs, err := m.Orgs.Orgs(r.Context(), r.Caller, directory.OrgFilter{}, page)
 		if err != nil {

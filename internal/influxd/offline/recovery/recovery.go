@@ -124,7 +124,7 @@ const (
 // user is whom the flag names.
 func (r *records) user(ctx context.Context, args config.Args) (identity.User, error) {
 	name := args.Flag("username")
-	users, err := r.Users(ctx, r.caller, name, directory.Page{})
+	users, err := r.Users(ctx, r.caller, name, identity.Page{})
 	if errs.Is(err, errs.NotFound) {
 		return identity.User{}, fmt.Errorf("flag --username: there is no user %q; influxd recovery user list shows "+
 			"all of them", name)
@@ -175,7 +175,7 @@ func CreateOperator(ctx context.Context, p command.Process, args config.Args) er
 				"--active makes them active", u.Name)
 		}
 		name := args.Flag("org")
-		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{Name: name}, directory.Page{})
+		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{Name: name}, identity.Page{})
 		if errs.Is(err, errs.NotFound) {
 			return fmt.Errorf("flag --org: there is no organization %q; influxd recovery org list shows all of them",
 				name)
@@ -263,7 +263,7 @@ func UpdateUser(ctx context.Context, p command.Process, args config.Args) error 
 // ListUsers shows all users.
 func ListUsers(ctx context.Context, p command.Process, args config.Args) error {
 	return recovers(ctx, p, args, func(r *records) error {
-		users, err := r.Users(ctx, r.caller, "", directory.Page{})
+		users, err := r.Users(ctx, r.caller, "", identity.Page{})
 		if err != nil {
 			return err
 		}
@@ -286,7 +286,7 @@ func tableOf(w io.Writer, users ...identity.User) error {
 // ListOrgs shows all organisations.
 func ListOrgs(ctx context.Context, p command.Process, args config.Args) error {
 	return recovers(ctx, p, args, func(r *records) error {
-		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{}, directory.Page{})
+		orgs, err := r.Orgs(ctx, r.caller, directory.OrgFilter{}, identity.Page{})
 		if err != nil {
 			return err
 		}
@@ -302,7 +302,7 @@ func ListOrgs(ctx context.Context, p command.Process, args config.Args) error {
 func ListAuths(ctx context.Context, p command.Process, args config.Args) error {
 	return recovers(ctx, p, args, func(r *records) error {
 		var rows [][]string
-		err := r.EachAuthorization(ctx, r.caller, directory.AuthorizationFilter{}, directory.Page{},
+		err := r.EachAuthorization(ctx, r.caller, directory.AuthorizationFilter{}, identity.Page{},
 			func(a identity.Authorization) error {
 				user, err := r.UserName(ctx, a.UserID)
 				if err != nil {

@@ -1,4 +1,4 @@
-package directory
+package identity
 
 import (
 	"context"
@@ -16,14 +16,14 @@ type Page struct {
 	Descending bool
 }
 
-// list pages through the records below a prefix whose keys end in the ID, keeping those that keep accepts. It reads from
+// List pages through the records below a prefix whose keys end in the ID, keeping those that keep accepts. It reads from
 // where the page begins, in the order of the page.
-func list[T any](ctx context.Context, s kv.Store, pre string, p Page, keep func(T) (id.ID, bool)) ([]T, error) {
+func List[T any](ctx context.Context, s kv.Store, pre string, p Page, keep func(T) (id.ID, bool)) ([]T, error) {
 	after := ""
 	if p.After.Valid() {
 		after = pre + p.After.String()
 	}
-	return paged(p, keep, func(yield func(T) bool) error {
+	return Paged(p, keep, func(yield func(T) bool) error {
 		return record.ScanSome(ctx, s, pre, after, p.Descending, func(r kv.Record) (bool, error) {
 			v, err := record.Decode[T](r)
 			return err == nil && yield(v), err
@@ -31,8 +31,8 @@ func list[T any](ctx context.Context, s kv.Store, pre string, p Page, keep func(
 	})
 }
 
-// paged picks a page of what each yields in the order of the page, of that which keep accepts.
-func paged[T any](p Page, keep func(T) (id.ID, bool), each func(yield func(T) bool) error) ([]T, error) {
+// Paged picks a page of what each yields in the order of the page, of that which keep accepts.
+func Paged[T any](p Page, keep func(T) (id.ID, bool), each func(yield func(T) bool) error) ([]T, error) {
 	out := []T{}
 	skip := p.Offset
 	err := each(func(v T) bool {
@@ -47,4 +47,9 @@ func paged[T any](p Page, keep func(T) (id.ID, bool), each func(yield func(T) bo
 		return p.Limit == 0 || len(out) < p.Limit
 	})
 	return out, err
+}
+
+// Reaches reports whether the ID is on the page's side of the one that it begins after.
+func (p Page) Reaches(i id.ID) bool {
+	return !p.After.Valid() || p.Descending && i < p.After || !p.Descending && i > p.After
 }

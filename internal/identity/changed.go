@@ -1,4 +1,4 @@
-package directory
+package identity
 
 import (
 	"fmt"
@@ -6,12 +6,11 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
-	"strongroom/internal/identity"
 )
 
-// changed says for the record which fields a change sets, and to what: pairs of a name and a *string, *identity.Status
+// Changed says for the record which fields a change sets, and to what: pairs of a name and a *string, *Status
 // or *time.Duration, which is nil where the field stays.
-func changed(pairs ...any) string {
+func Changed(pairs ...any) string {
 	var b strings.Builder
 	for i := 0; i+1 < len(pairs); i += 2 {
 		var to string
@@ -21,7 +20,7 @@ func changed(pairs ...any) string {
 				continue
 			}
 			to = *v
-		case *identity.Status:
+		case *Status:
 			if v == nil || *v == "" {
 				continue
 			}
@@ -40,8 +39,8 @@ func changed(pairs ...any) string {
 	return b.String()
 }
 
-// given is what changed takes of a field that says nothing where it is empty.
-func given(text string) *string {
+// Given is what Changed takes of a field that says nothing where it is empty.
+func Given(text string) *string {
 	if text == "" {
 		return nil
 	}
