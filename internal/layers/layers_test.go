@@ -195,6 +195,8 @@ var closedPackages = []closed{
 		ours: []string{"internal/access", "internal/bounded", "internal/errs", "internal/id", "internal/kv",
 			"internal/peer", "internal/uses"},
 		why: "users and tokens are kept on any engine, and know nothing of secrets nor of who asks for them"},
+	{root: "internal/identity/buckets", never: []string{"internal/identity/authn", "internal/identity/directory"},
+		why: "the records of buckets do not hang on who signs in, nor on the other records"},
 	{root: "internal/secret", never: []string{"internal/identity"},
 		why: "secrets know callers and what they may do, and not how they are identified"},
 	{root: "internal/secret/vault", never: []string{"internal/kv", "internal/keyring", "internal/access"},

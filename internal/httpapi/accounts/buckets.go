@@ -7,7 +7,7 @@ import (
 	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/buckets"
 )
 
 type bucketJSON struct {
@@ -75,7 +75,7 @@ func (h *handlers) getBuckets(w http.ResponseWriter, r *exchange.Request) error 
 		return err
 	}
 	q := r.URL.Query()
-	f := directory.BucketFilter{Name: q.Get("name"), OrgName: q.Get("org")}
+	f := buckets.Filter{Name: q.Get("name"), OrgName: q.Get("org")}
 	if f.ID, err = r.QueryID("id"); err != nil {
 		return err
 	}

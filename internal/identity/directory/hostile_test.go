@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/buckets"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/identity/identitytest"
 )
@@ -78,7 +79,7 @@ func TestListsTellNoNames(t *testing.T) {
 			return err
 		},
 		"buckets by org": func(c *access.Caller, name string) error {
-			_, err := f.Buckets(ctx, c, directory.BucketFilter{OrgName: name}, identity.Page{})
+			_, err := f.Buckets(ctx, c, buckets.Filter{OrgName: name}, identity.Page{})
 			return err
 		},
 	} {

@@ -69,11 +69,11 @@ func (s *Service) newOrg(ctx context.Context, owner, as id.ID, name, description
 			conds, ops = append(conds, kv.Unchanged(r)),
 				append(ops, identity.GiveRole(o.ID, owner, identity.RoleOwner)...)
 		}
-		buckets := s.systemBuckets(o.ID)
+		system := identity.SystemBuckets(o.ID, s.now(), s.ids.Next)
 		if as.Valid() {
-			buckets = nil // they have IDs there already, and come with an import
+			system = nil // they have IDs there already, and come with an import
 		}
-		for _, b := range buckets {
+		for _, b := range system {
 			bc, bo := b.Creation()
 			conds, ops = append(conds, bc...), append(ops, bo...)
 		}

@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/buckets"
 	"strongroom/internal/kv"
 )
 
@@ -55,8 +56,12 @@ type Config struct {
 	Now     func() time.Time
 }
 
+// The other rooms of the directory, of which Service has all methods.
+type bucketRecords = buckets.Service
+
 // Service is the directory over one KV engine. Make it with New.
 type Service struct {
+	*bucketRecords
 	kv      kv.Store
 	mark    Mark
 	guard   *access.Guard
@@ -81,6 +86,7 @@ func New(c Config) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.bucketRecords = buckets.New(s.kv, s.guard, s.now, s.ids)
 	return s, nil
 }
 

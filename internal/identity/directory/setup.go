@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/buckets"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
@@ -94,7 +95,7 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	}
 	o.Bucket.OrgID = o.Org.ID
 	err := errors.Join(identity.ValidNewUserName(w.User), identity.ValidName("organization", w.Org),
-		checkBucket(o.Bucket), checkGiven(w.Token))
+		buckets.Check(o.Bucket), checkGiven(w.Token))
 	if err != nil {
 		return Onboarded{}, err
 	}
@@ -119,7 +120,7 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	add(o.User.Creation())
 	add(o.Org.Creation())
 	add(nil, identity.GiveRole(o.Org.ID, o.User.ID, identity.RoleOwner))
-	for _, b := range append(s.systemBuckets(o.Org.ID), o.Bucket) {
+	for _, b := range append(identity.SystemBuckets(o.Org.ID, s.now(), s.ids.Next), o.Bucket) {
 		add(b.Creation())
 	}
 	add(o.Authorization.Creation())

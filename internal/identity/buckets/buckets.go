@@ -1,4 +1,5 @@
-package directory
+// Package buckets keeps the records of buckets, which clients of InfluxDB ask for. Nothing is ever in one.
+package buckets
 
 import (
 	"context"
@@ -17,11 +18,21 @@ import (
 
 var errBucketNotFound = errs.New(errs.NotFound, "bucket not found")
 
-func (s *Service) systemBuckets(org id.ID) []identity.Bucket {
-	return identity.SystemBuckets(org, s.now(), s.ids.Next)
+// Service is the records of buckets over one KV engine. Make it with New.
+type Service struct {
+	kv    kv.Store
+	guard *access.Guard
+	now   func() time.Time
+	ids   *id.Generator
 }
 
-func checkBucket(b identity.Bucket) error {
+// New makes the service.
+func New(store kv.Store, guard *access.Guard, now func() time.Time, ids *id.Generator) *Service {
+	return &Service{kv: store, guard: guard, now: now, ids: ids}
+}
+
+// Check tells what is wrong with a bucket that a client wants.
+func Check(b identity.Bucket) error {
 	if err := errors.Join(identity.ValidName("bucket", b.Name), identity.ValidDescription(b.Description)); err != nil {
 		return err
 	}
@@ -47,7 +58,7 @@ func (s *Service) NewBucket(ctx context.Context, c *access.Caller, b identity.Bu
 		access.To(access.Write, access.Resource{Type: access.Buckets, OrgID: b.OrgID})); err != nil {
 		return identity.Bucket{}, err
 	}
-	err := checkBucket(b)
+	err := Check(b)
 	if err == nil {
 		err = record.Update(ctx, func() error {
 			_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", b.OrgID), identity.ErrOrgNotFound)
@@ -87,8 +98,8 @@ func (s *Service) BucketByID(ctx context.Context, c *access.Caller, bucket id.ID
 	return b, err
 }
 
-// BucketFilter narrows a list of buckets; zero fields do not.
-type BucketFilter struct {
+// Filter narrows a list of buckets; zero fields do not.
+type Filter struct {
 	ID      id.ID
 	Name    string
 	Org     id.ID
@@ -96,7 +107,7 @@ type BucketFilter struct {
 }
 
 // Buckets lists the buckets that the caller may see, by ID.
-func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter, page identity.Page) ([]identity.Bucket, error) {
+func (s *Service) Buckets(ctx context.Context, c *access.Caller, f Filter, page identity.Page) ([]identity.Bucket, error) {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "buckets.list", Org: f.Org,
 		Target: errs.Clip(f.Name)}); err != nil {
 		return nil, err
@@ -141,7 +152,7 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f BucketFilter,
 // bucketCandidates gives the IDs that the filter and the caller's permissions leave, in order: a page must not cost the
 // reading of every bucket there is. It is not ok where all of them are left.
 func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller,
-	f BucketFilter) (ids []id.ID, ok bool, err error) {
+	f Filter) (ids []id.ID, ok bool, err error) {
 	var folders []string
 	switch {
 	case f.ID.Valid():
@@ -221,7 +232,7 @@ func (s *Service) UpdateBucket(ctx context.Context, c *access.Caller, bucket id.
 			b.Retention = *retention
 		}
 		if b.Type != "system" {
-			if err := checkBucket(b); err != nil {
+			if err := Check(b); err != nil {
 				return err
 			}
 		}

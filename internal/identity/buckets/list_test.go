@@ -1,4 +1,4 @@
-package directory_test
+package buckets_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/buckets"
 	"strongroom/internal/identity/identitytest"
 	"strongroom/internal/kv"
 )
@@ -48,7 +48,7 @@ func TestBucketsByIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := f.Buckets(ctx, f.Root, directory.BucketFilter{}, identity.Page{Limit: 100})
+	all, err := f.Buckets(ctx, f.Root, buckets.Filter{}, identity.Page{Limit: 100})
 	if err != nil || len(all) != 13 { // two of the system in each organisation, and the first one
 		t.Fatal(len(all), err)
 	}
@@ -64,7 +64,7 @@ func TestBucketsByIndex(t *testing.T) {
 			access.To(access.Read, access.Resource{Type: access.Buckets, ID: 99})),
 		"who writes": identitytest.Holder(access.To(access.Write, access.Resource{Type: access.Buckets})),
 	} {
-		for _, filter := range []directory.BucketFilter{{}, {Org: acme}, {Org: other.ID}, {ID: all[7].ID},
+		for _, filter := range []buckets.Filter{{}, {Org: acme}, {Org: other.ID}, {ID: all[7].ID},
 			{ID: all[7].ID, Org: acme}, {Name: "b3"}, {Name: "_tasks", Org: other.ID}, {ID: 99}} {
 			for _, page := range []identity.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
 				{After: all[5].ID}, {After: all[5].ID, Descending: true}} {
