@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"strongroom/internal/access"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 )
 
 // TestManyAuthorizations lists more tokens than are held at a time, forwards and backwards.
@@ -17,7 +17,7 @@ func TestManyAuthorizations(t *testing.T) {
 	must(t, err)
 	c := &access.Caller{Principal: p}
 	for range 300 {
-		_, _, err := a.users.Authorize(t.Context(), c, directory.NewAuthorization{OrgID: org,
+		_, _, err := a.users.Authorize(t.Context(), c, authorizations.Wanted{OrgID: org,
 			Description: strings.Repeat("d", 300), Permissions: []access.Permission{access.To(access.Read,
 				access.Resource{Type: access.Secrets, OrgID: org})}})
 		must(t, err)

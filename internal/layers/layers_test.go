@@ -197,6 +197,8 @@ var closedPackages = []closed{
 		why: "users and tokens are kept on any engine, and know nothing of secrets nor of who asks for them"},
 	{root: "internal/identity/buckets", never: []string{"internal/identity/authn", "internal/identity/directory"},
 		why: "the records of buckets do not hang on who signs in, nor on the other records"},
+	{root: "internal/identity/authorizations", never: []string{"internal/identity/directory", "internal/identity/buckets"},
+		why: "what a token is does not hang on the other records"},
 	{root: "internal/secret", never: []string{"internal/identity"},
 		why: "secrets know callers and what they may do, and not how they are identified"},
 	{root: "internal/secret/vault", never: []string{"internal/kv", "internal/keyring", "internal/access"},

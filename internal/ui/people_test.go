@@ -16,7 +16,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 )
 
 func TestTokensRefused(t *testing.T) {
@@ -314,7 +314,7 @@ func TestWhoCanUse(t *testing.T) {
 	s.put("db/password")
 	make := func(description string, ps ...access.Permission) identity.Authorization {
 		t.Helper()
-		a, _, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org,
+		a, _, err := s.users.Authorize(t.Context(), s.op, authorizations.Wanted{OrgID: s.org,
 			Description: description, Permissions: ps})
 		s.must(err)
 		return a
@@ -400,7 +400,7 @@ func TestTokenPage(t *testing.T) {
 	secrets := func(a access.Action, name string) access.Permission {
 		return access.To(a, access.Resource{Type: access.Secrets, OrgID: s.org, Name: name})
 	}
-	a, _, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org, Description: "agent",
+	a, _, err := s.users.Authorize(t.Context(), s.op, authorizations.Wanted{OrgID: s.org, Description: "agent",
 		Permissions: []access.Permission{secrets(access.Use, "db/*"), secrets(access.Read, "")}})
 	s.must(err)
 	page := s.at("/tokens/" + a.ID.String())
@@ -415,7 +415,7 @@ func TestTokenPage(t *testing.T) {
 	made := b.post(s.at("/tokens/new"), form("kind", "like", "like", a.ID.String(), "description", "new", "days", "7"))
 	made.wants(t, 200, "Your new token", "The old token works still", `href="`+page+`"`)
 	b.get(s.at("/tokens?ending=1")).wants(t, 200, ">new<", "ends soon")
-	as, err := s.users.Authorizations(t.Context(), s.op, directory.AuthorizationFilter{OrgID: s.org}, identity.Page{})
+	as, err := s.users.Authorizations(t.Context(), s.op, authorizations.Filter{OrgID: s.org}, identity.Page{})
 	s.must(err)
 	if last := as[len(as)-1]; fmt.Sprint(last.Permissions) != fmt.Sprint(a.Permissions) {
 		t.Errorf("the new one may %v, the old one %v", last.Permissions, a.Permissions)

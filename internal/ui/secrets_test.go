@@ -14,7 +14,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 )
 
 func TestSavingIsRefused(t *testing.T) {
@@ -243,7 +243,7 @@ func TestLastUse(t *testing.T) {
 	b.post(s.at("/secrets/new"), form("key", "k", "value", value)).leads(t, s.at("/secret?key=k"))
 	page := s.at("/secret?key=k")
 	b.get(page).wants(t, 200, "never used, as far as is known")
-	_, token, err := s.users.Authorize(t.Context(), s.op, directory.NewAuthorization{OrgID: s.org, Description: "agent",
+	_, token, err := s.users.Authorize(t.Context(), s.op, authorizations.Wanted{OrgID: s.org, Description: "agent",
 		Permissions: []access.Permission{access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: s.org})}})
 	s.must(err)
 	who, err := s.logins.ByToken(t.Context(), token)

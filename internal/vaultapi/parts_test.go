@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
@@ -115,7 +116,7 @@ func (p *parts) caller(t testing.TB, token string) *access.Caller {
 // token makes a token in the first organisation.
 func (p *parts) token(t testing.TB, by string, ps ...access.Permission) string {
 	t.Helper()
-	_, token, err := p.users.Authorize(t.Context(), p.caller(t, by), directory.NewAuthorization{OrgID: p.org,
+	_, token, err := p.users.Authorize(t.Context(), p.caller(t, by), authorizations.Wanted{OrgID: p.org,
 		Permissions: ps})
 	must(t, err)
 	return token
@@ -151,6 +152,6 @@ func wait(t testing.TB, d time.Duration) {
 	time.Sleep(d)
 }
 
-func newAuth(p *parts, ps []access.Permission) directory.NewAuthorization {
-	return directory.NewAuthorization{OrgID: p.org, Permissions: ps}
+func newAuth(p *parts, ps []access.Permission) authorizations.Wanted {
+	return authorizations.Wanted{OrgID: p.org, Permissions: ps}
 }

@@ -15,7 +15,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/id"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 )
 
 // replay is a server that is asked what a real Vault was asked.
@@ -121,7 +121,7 @@ func (r *replay) mint(t *testing.T, x exchange) {
 	}
 	must(t, json.Unmarshal([]byte(x.body), &body))
 	app := r.orgs["app"]
-	n := directory.Child{Renewable: body.Renewable == nil || *body.Renewable, Display: "token",
+	n := authorizations.Child{Renewable: body.Renewable == nil || *body.Renewable, Display: "token",
 		Path: "auth/token/create", Meta: body.Meta}
 	if body.Display != "" {
 		n.Display += "-" + body.Display

@@ -9,7 +9,7 @@ import (
 	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 )
 
 // redacted stands where InfluxDB 2.9 puts it: tokens are kept as hashes and cannot be shown again.
@@ -134,7 +134,7 @@ func (h *handlers) getAuthorizations(w http.ResponseWriter, r *exchange.Request)
 		return err
 	}
 	q := r.URL.Query()
-	f := directory.AuthorizationFilter{User: q.Get("user"), Org: q.Get("org")}
+	f := authorizations.Filter{User: q.Get("user"), Org: q.Get("org")}
 	if f.UserID, err = r.QueryID("userID"); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (h *handlers) postAuthorization(w http.ResponseWriter, r *exchange.Request)
 	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	auth, token, err := h.directory.Authorize(r.Context(), r.Caller, directory.NewAuthorization(body))
+	auth, token, err := h.directory.Authorize(r.Context(), r.Caller, authorizations.Wanted(body))
 	if err != nil {
 		return err
 	}

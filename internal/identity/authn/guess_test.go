@@ -8,7 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity/authn"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/identitytest"
 )
 
@@ -16,7 +16,7 @@ import (
 func TestGuessedTokens(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	given := "a-given-token-of-some-length"
-	_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, Token: given,
+	_, _, err := f.Authorize(t.Context(), f.Root, authorizations.Wanted{OrgID: f.First.Org.ID, Token: given,
 		Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets,
 			OrgID: f.First.Org.ID})}})
 	if err != nil {

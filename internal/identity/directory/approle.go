@@ -12,6 +12,8 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
@@ -42,7 +44,12 @@ var roleName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 func (s *Service) SetRole(ctx context.Context, c *access.Caller, want identity.AppRole) (identity.AppRole, error) {
 	act := access.Act{Action: "approle.set", Target: errs.Clip(want.Name),
 		Detail: describeRole(want)}
-	own, _, err := s.self(ctx, c)
+	own, _, err := record.Load[identity.Authorization](
+		ctx,
+		s.kv,
+		record.Key("auth", c.AuthorizationID),
+		authn.ErrUnauthorized,
+	)
 	if err != nil {
 		return want, s.guard.Deny(ctx, c, act, err)
 	}
@@ -62,7 +69,7 @@ func (s *Service) SetRole(ctx context.Context, c *access.Caller, want identity.A
 
 // describeRole says for the record what a role is to be.
 func describeRole(r identity.AppRole) string {
-	what := access.Describe(r.Permissions[:min(len(r.Permissions), maxPermissions)])
+	what := access.Describe(r.Permissions[:min(len(r.Permissions), authorizations.MaxPermissions)])
 	return fmt.Sprintf("token_ttl=%v token_max_ttl=%v %s: %s", r.TTL, r.MaxTTL,
 		describeSecretID(r.SecretIDUses, r.SecretIDTTL, r.SecretIDFrom), what)
 }
@@ -110,8 +117,8 @@ func validRole(r identity.AppRole) error {
 	if len(r.Permissions) == 0 {
 		return errs.New(errs.Invalid, "a role must have permissions (token_policies)")
 	}
-	if len(r.Permissions) > maxPermissions {
-		return errs.New(errs.Invalid, "a role has at most %d permissions", maxPermissions)
+	if len(r.Permissions) > authorizations.MaxPermissions {
+		return errs.New(errs.Invalid, "a role has at most %d permissions", authorizations.MaxPermissions)
 	}
 	if r.TTL < 0 || r.MaxTTL < 0 || r.SecretIDTTL < 0 || r.SecretIDUses < 0 {
 		return errs.New(errs.Invalid, "times and numbers of uses must not be negative")

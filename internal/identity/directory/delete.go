@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
@@ -171,7 +172,7 @@ func (s *Service) deleteAuths(ctx context.Context, pre string) error {
 	defer s.authn.Forget()
 	return s.inBatches(ctx, pre, func(r kv.Record) ([]kv.Op, error) {
 		a, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)),
-			errAuthNotFound)
+			authorizations.ErrNotFound)
 		if errs.Is(err, errs.NotFound) {
 			return []kv.Op{kv.Delete(r.Key)}, nil
 		}

@@ -11,7 +11,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/identitytest"
 	"strongroom/internal/kv"
 )
@@ -68,7 +68,7 @@ func populated(t *testing.T, engine *failing) (*identitytest.Fixture, identity.O
 		t.Fatal(err)
 	}
 	for range 20 {
-		_, _, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: o.ID, UserID: u.ID,
+		_, _, err := f.Authorize(ctx, f.Root, authorizations.Wanted{OrgID: o.ID, UserID: u.ID,
 			Permissions: access.Owner(o.ID)[:2]})
 		if err != nil {
 			t.Fatal(err)

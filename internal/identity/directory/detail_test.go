@@ -6,7 +6,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/identitytest"
 )
 
@@ -18,7 +18,7 @@ func TestRecordSaysWhatChanged(t *testing.T) {
 	bob := f.AddUser(t, "bob")
 	use := access.To(access.Use, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})
 	use.Resource.Name = "db/password"
-	_, token, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, UserID: bob.ID,
+	_, token, err := f.Authorize(ctx, f.Root, authorizations.Wanted{OrgID: f.First.Org.ID, UserID: bob.ID,
 		Permissions: []access.Permission{use}})
 	if err != nil {
 		t.Fatal(err)

@@ -8,21 +8,21 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/buckets"
-	"strongroom/internal/identity/directory"
 	"strongroom/internal/identity/identitytest"
 )
 
 func TestAuthorizeBoundsPermissions(t *testing.T) {
 	f := identitytest.Onboarded(t)
-	many := make([]access.Permission, directory.MaxPermissions+1)
+	many := make([]access.Permission, authorizations.MaxPermissions+1)
 	for i := range many {
 		many[i] = access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})
 	}
-	n := directory.NewAuthorization{OrgID: f.First.Org.ID, Permissions: many}
+	n := authorizations.Wanted{OrgID: f.First.Org.ID, Permissions: many}
 	_, _, err := f.Authorize(t.Context(), f.Root, n)
 	identitytest.WantCode(t, err, errs.Invalid)
-	n.Permissions = many[:directory.MaxPermissions]
+	n.Permissions = many[:authorizations.MaxPermissions]
 	if _, _, err := f.Authorize(t.Context(), f.Root, n); err != nil {
 		t.Errorf("as many as are allowed: %v", err)
 	}
@@ -34,14 +34,14 @@ func TestAuthorizeBoundsPermissions(t *testing.T) {
 			ps[i] = access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID,
 				Name: strings.Repeat("\x01", long)})
 		}
-		_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID,
+		_, _, err := f.Authorize(t.Context(), f.Root, authorizations.Wanted{OrgID: f.First.Org.ID,
 			Permissions: ps})
 		return err
 	}
 	identitytest.WantCode(t, named(1, 3<<20), errs.Invalid)
-	identitytest.WantCode(t, named(directory.MaxPermissions, identity.MaxPermissionNames/directory.MaxPermissions+1),
+	identitytest.WantCode(t, named(authorizations.MaxPermissions, identity.MaxPermissionNames/authorizations.MaxPermissions+1),
 		errs.Invalid)
-	if err := named(directory.MaxPermissions, identity.MaxPermissionNames/directory.MaxPermissions); err != nil {
+	if err := named(authorizations.MaxPermissions, identity.MaxPermissionNames/authorizations.MaxPermissions); err != nil {
 		t.Errorf("names as long as are allowed: %v", err)
 	}
 }
@@ -52,7 +52,7 @@ func TestRefusedPermissionIsShort(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, p := range []access.Permission{access.To(access.Action(long), access.Resource{Type: access.Secrets}),
 		access.To(access.Read, access.Resource{Type: access.ResourceType(long)})} {
-		_, _, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID,
+		_, _, err := f.Authorize(t.Context(), f.Root, authorizations.Wanted{OrgID: f.First.Org.ID,
 			Permissions: []access.Permission{p}})
 		if err == nil || len(err.Error()) > 300 {
 			t.Errorf("refused in %d bytes", len(fmt.Sprint(err)))
@@ -71,11 +71,11 @@ func TestListsTellNoNames(t *testing.T) {
 	c := identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID}))
 	for what, list := range map[string]func(c *access.Caller, name string) error{
 		"authorizations by user": func(c *access.Caller, name string) error {
-			_, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{User: name}, identity.Page{})
+			_, err := f.Authorizations(ctx, c, authorizations.Filter{User: name}, identity.Page{})
 			return err
 		},
 		"authorizations by org": func(c *access.Caller, name string) error {
-			_, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{Org: name}, identity.Page{})
+			_, err := f.Authorizations(ctx, c, authorizations.Filter{Org: name}, identity.Page{})
 			return err
 		},
 		"buckets by org": func(c *access.Caller, name string) error {
@@ -94,7 +94,7 @@ func TestListsTellNoNames(t *testing.T) {
 	}
 	// Whoever may see something under the name sees it.
 	c = identitytest.Holder(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: f.First.Org.ID}))
-	if as, err := f.Authorizations(ctx, c, directory.AuthorizationFilter{User: "admin", Org: "acme"},
+	if as, err := f.Authorizations(ctx, c, authorizations.Filter{User: "admin", Org: "acme"},
 		identity.Page{}); err != nil || len(as) != 1 {
 		t.Errorf("the operator's token, by who may read the organization's: %d, %v", len(as), err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/identity/identitytest"
 	"strongroom/internal/kv"
@@ -58,7 +59,7 @@ func TestLostAnswers(t *testing.T) {
 			}},
 		"a token": {
 			func(ctx context.Context, f *identitytest.Fixture, u identity.User, _ identity.Authorization) error {
-				_, token, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID,
+				_, token, err := f.Authorize(ctx, f.Root, authorizations.Wanted{OrgID: f.First.Org.ID,
 					UserID: u.ID, Permissions: []access.Permission{access.To(access.Read,
 						access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})}})
 				if err == nil {

@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
@@ -45,12 +46,12 @@ func (s *Service) LogIn(ctx context.Context,
 			return err
 		}
 		now := s.now().UTC()
-		lease := &identity.Lease{Role: role.Name, TTL: role.TTL, Until: now.Add(bounded(role.MaxTTL)), Renewable: true,
+		lease := &identity.Lease{Role: role.Name, TTL: role.TTL, Until: now.Add(authorizations.Bounded(role.MaxTTL)), Renewable: true,
 			Display: "approle", Path: "auth/approle/login", Meta: map[string]string{"role_name": role.Name}}
 		if lease.TTL == 0 {
 			lease.TTL = defaultRoleTTL
 		}
-		ends := earlier(now.Add(lease.TTL), lease.Until)
+		ends := authorizations.Earlier(now.Add(lease.TTL), lease.Until)
 		h := identity.HashOf(token)
 		a = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, OrgID: role.OrgID,
 			UserID: role.UserID, Description: "log-in of the role " + role.Name, Permissions: role.Permissions,

@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/buckets"
 	"strongroom/internal/kv"
 )
@@ -57,11 +58,15 @@ type Config struct {
 }
 
 // The other rooms of the directory, of which Service has all methods.
-type bucketRecords = buckets.Service
+type (
+	bucketRecords = buckets.Service
+	tokens        = authorizations.Service
+)
 
 // Service is the directory over one KV engine. Make it with New.
 type Service struct {
 	*bucketRecords
+	*tokens
 	kv      kv.Store
 	mark    Mark
 	guard   *access.Guard
@@ -87,6 +92,7 @@ func New(c Config) (*Service, error) {
 		s.now = time.Now
 	}
 	s.bucketRecords = buckets.New(s.kv, s.guard, s.now, s.ids)
+	s.tokens = authorizations.New(s.kv, s.guard, s.authn, s.now, s.ids)
 	return s, nil
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/identitytest"
 )
 
@@ -66,7 +66,7 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 			return f.RemoveMember(ctx, f.Root, f.First.Org.ID, f.First.User.ID, identity.RoleOwner)
 		},
 		"Authorize": func() error {
-			_, _, err := f.Authorize(ctx, f.Root, directory.NewAuthorization{OrgID: a.OrgID,
+			_, _, err := f.Authorize(ctx, f.Root, authorizations.Wanted{OrgID: a.OrgID,
 				Permissions: a.Permissions})
 			return err
 		},
@@ -87,7 +87,7 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 		"reading a list": func() error { _, err := f.Users(ctx, f.Root, "", identity.Page{}); return err },
 		"reading one":    func() error { _, err := f.OrgByID(ctx, f.Root, f.First.Org.ID); return err },
 		"reading tokens": func() error {
-			_, err := f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, identity.Page{})
+			_, err := f.Authorizations(ctx, f.Root, authorizations.Filter{}, identity.Page{})
 			return err
 		},
 		"reading one's bucket": func() error { _, err := f.BucketByID(ctx, f.Root, f.First.Bucket.ID); return err },

@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/buckets"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
@@ -95,7 +96,7 @@ func (s *Service) onboard(ctx context.Context, w Setup) (Onboarded, error) {
 	}
 	o.Bucket.OrgID = o.Org.ID
 	err := errors.Join(identity.ValidNewUserName(w.User), identity.ValidName("organization", w.Org),
-		buckets.Check(o.Bucket), checkGiven(w.Token))
+		buckets.Check(o.Bucket), authorizations.CheckGiven(w.Token))
 	if err != nil {
 		return Onboarded{}, err
 	}

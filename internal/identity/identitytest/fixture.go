@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
@@ -233,7 +234,7 @@ func (f *Fixture) MustSignIn(t testing.TB, name, password string) string {
 // AddToken makes an authorization for a user with the permission to read the first organisation's secrets.
 func (f *Fixture) AddToken(t testing.TB, user id.ID, expires *time.Time) (identity.Authorization, string) {
 	t.Helper()
-	a, token, err := f.Authorize(t.Context(), f.Root, directory.NewAuthorization{OrgID: f.First.Org.ID, UserID: user,
+	a, token, err := f.Authorize(t.Context(), f.Root, authorizations.Wanted{OrgID: f.First.Org.ID, UserID: user,
 		ExpiresAt: expires, Permissions: []access.Permission{access.To(access.Read,
 			access.Resource{Type: access.Secrets, OrgID: f.First.Org.ID})}})
 	if err != nil {

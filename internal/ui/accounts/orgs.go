@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
@@ -117,7 +118,7 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org},
+	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, authorizations.Filter{OrgID: v.Org},
 		identity.Page{})
 	if err != nil {
 		return visit.Answer{}, err

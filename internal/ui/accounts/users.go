@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
@@ -153,7 +154,7 @@ func (h *handlers) endSession(v *visit.Visit) (visit.Answer, error) {
 }
 
 func (h *handlers) askDeleteUser(v *visit.Visit, m identity.User) (visit.Answer, error) {
-	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, directory.AuthorizationFilter{UserID: m.ID},
+	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, authorizations.Filter{UserID: m.ID},
 		identity.Page{})
 	if err != nil {
 		return visit.Answer{}, err

@@ -8,7 +8,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/ui/visit"
 )
 
@@ -70,7 +70,7 @@ func (h *handlers) whoPage(v *visit.Visit) (visit.Answer, error) {
 
 // tokensThatReach finds the tokens that are good now and whose permissions cover the secret.
 func (h *handlers) tokensThatReach(v *visit.Visit, r *reach, about access.Resource) error {
-	f := directory.AuthorizationFilter{OrgID: v.Org}
+	f := authorizations.Filter{OrgID: v.Org}
 	if r.AllOrgs {
 		f.OrgID = 0
 	}

@@ -9,7 +9,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -71,7 +71,7 @@ func (h *handlers) tokensPage(v *visit.Visit) (visit.Answer, error) {
 		page.After = after
 	}
 	names := make(map[id.ID]string)
-	err := h.Directory.EachAuthorization(v.Context(), v.Caller, directory.AuthorizationFilter{OrgID: v.Org}, page,
+	err := h.Directory.EachAuthorization(v.Context(), v.Caller, authorizations.Filter{OrgID: v.Org}, page,
 		func(a identity.Authorization) error {
 			row, err := h.row(v, a, names)
 			if err != nil || l.Search != "" && !row.matches(l.Search) || l.Ending && !row.Soon {
@@ -128,7 +128,7 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return showTokenForm(v, f), err
 	}
-	wish := directory.NewAuthorization{OrgID: v.Org, Description: f.Description}
+	wish := authorizations.Wanted{OrgID: v.Org, Description: f.Description}
 	if f.Kind == kindLike {
 		old, err := h.like(v, f.Like)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/vaultapi/dialect"
 )
 
@@ -157,7 +157,7 @@ func (s *System) CreateToken(r *dialect.Request) (*dialect.Answer, error) {
 	if err := refuseUnknown(body); err != nil {
 		return nil, err
 	}
-	n := directory.Child{Renewable: true, Path: "auth/token/create"}
+	n := authorizations.Child{Renewable: true, Path: "auth/token/create"}
 	if n.TTL, err = body.Duration("ttl"); err != nil {
 		return nil, err
 	}

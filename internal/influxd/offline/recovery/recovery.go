@@ -21,6 +21,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
@@ -183,7 +184,7 @@ func CreateOperator(ctx context.Context, p command.Process, args config.Args) er
 		if err != nil {
 			return err
 		}
-		a, token, err := r.Authorize(ctx, r.caller, directory.NewAuthorization{
+		a, token, err := r.Authorize(ctx, r.caller, authorizations.Wanted{
 			OrgID: orgs[0].ID, UserID: u.ID, Description: u.Name + "'s Recovery Token", Permissions: access.Operator(),
 		})
 		if err != nil {
@@ -302,7 +303,7 @@ func ListOrgs(ctx context.Context, p command.Process, args config.Args) error {
 func ListAuths(ctx context.Context, p command.Process, args config.Args) error {
 	return recovers(ctx, p, args, func(r *records) error {
 		var rows [][]string
-		err := r.EachAuthorization(ctx, r.caller, directory.AuthorizationFilter{}, identity.Page{},
+		err := r.EachAuthorization(ctx, r.caller, authorizations.Filter{}, identity.Page{},
 			func(a identity.Authorization) error {
 				user, err := r.UserName(ctx, a.UserID)
 				if err != nil {

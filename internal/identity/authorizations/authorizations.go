@@ -1,4 +1,6 @@
-package directory
+// Package authorizations keeps authorizations, which are the records of API tokens: it makes, lists, changes and revokes
+// them, and those that a token makes for a time.
+package authorizations
 
 import (
 	"context"
@@ -15,7 +17,23 @@ import (
 	"strongroom/internal/kv"
 )
 
-var errAuthNotFound = errs.New(errs.NotFound, "authorization not found")
+// Service is the authorizations over one KV engine. Make it with New.
+type Service struct {
+	kv    kv.Store
+	guard *access.Guard
+	authn *authn.Service
+	now   func() time.Time
+	ids   *id.Generator
+}
+
+// New makes the service. The authn.Service is told of whatever changes what tokens may do.
+func New(store kv.Store, guard *access.Guard, logins *authn.Service, now func() time.Time,
+	ids *id.Generator) *Service {
+	return &Service{kv: store, guard: guard, authn: logins, now: now, ids: ids}
+}
+
+// ErrNotFound is the refusal where there is no such authorization, in InfluxDB's words.
+var ErrNotFound = errs.New(errs.NotFound, "authorization not found")
 
 // Limits of a token that is handed over instead of made, in characters: 22 of base64's have more than 128 bits, if they
 // are random. Shorter ones that there are from before keep working.
@@ -24,12 +42,12 @@ const (
 	maxGivenToken = 1024
 )
 
-// maxPermissions bounds those of one authorization. A token for everything in ten organisations has half as many. Every
+// MaxPermissions bounds those of one authorization. A token for everything in ten organisations has half as many. Every
 // request looks through them, and making a token does so for each of the new one's.
-const maxPermissions = 1000
+const MaxPermissions = 1000
 
-// NewAuthorization is a wish for a token.
-type NewAuthorization struct {
+// Wanted is a wish for a token.
+type Wanted struct {
 	OrgID       id.ID
 	UserID      id.ID // the caller's where it is zero
 	Status      identity.Status
@@ -43,7 +61,7 @@ type NewAuthorization struct {
 // caller must hold every permission that the token is to have, or may grant it all the same (see
 // access.Caller.MayGrant).
 func (s *Service) Authorize(ctx context.Context, c *access.Caller,
-	n NewAuthorization) (identity.Authorization, string, error) {
+	n Wanted) (identity.Authorization, string, error) {
 	act := access.Act{Action: "authorizations.create", Org: n.OrgID, Target: errs.Clip(n.Description)}
 	if !n.OrgID.Valid() {
 		return identity.Authorization{}, "", s.guard.Deny(ctx, c, act, errs.New(errs.Invalid, "org id required"))
@@ -55,7 +73,7 @@ func (s *Service) Authorize(ctx context.Context, c *access.Caller,
 		n.UserID = c.UserID
 	}
 	act.Detail = "for user " + n.UserID.String() + ": " +
-		access.Describe(n.Permissions[:min(len(n.Permissions), maxPermissions)])
+		access.Describe(n.Permissions[:min(len(n.Permissions), MaxPermissions)])
 	if n.ExpiresAt != nil {
 		act.Detail = "until " + n.ExpiresAt.UTC().Format(time.RFC3339) + " " + act.Detail
 	}
@@ -68,9 +86,9 @@ func (s *Service) Authorize(ctx context.Context, c *access.Caller,
 				s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
 		}
 	}
-	if len(n.Permissions) > maxPermissions {
+	if len(n.Permissions) > MaxPermissions {
 		return identity.Authorization{}, "", s.guard.Deny(ctx, c, act,
-			errs.New(errs.Invalid, "an authorization has at most %d permissions", maxPermissions))
+			errs.New(errs.Invalid, "an authorization has at most %d permissions", MaxPermissions))
 	}
 	for _, p := range n.Permissions {
 		if !c.MayGrant(p) {
@@ -85,7 +103,7 @@ func (s *Service) Authorize(ctx context.Context, c *access.Caller,
 	return a, token, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) authorize(ctx context.Context, by id.ID, n NewAuthorization) (identity.Authorization, string, error) {
+func (s *Service) authorize(ctx context.Context, by id.ID, n Wanted) (identity.Authorization, string, error) {
 	now := s.now().UTC()
 	if n.Status == "" {
 		n.Status = identity.Active
@@ -97,7 +115,7 @@ func (s *Service) authorize(ctx context.Context, by id.ID, n NewAuthorization) (
 		return identity.Authorization{}, "", err
 	}
 	if err := errors.Join(n.Status.Valid(), identity.ValidDescription(n.Description), checkExpiry(n.ExpiresAt, now),
-		checkGiven(n.Token)); err != nil {
+		CheckGiven(n.Token)); err != nil {
 		return identity.Authorization{}, "", err
 	}
 	token := n.Token
@@ -138,7 +156,8 @@ func checkExpiry(at *time.Time, now time.Time) error {
 	return nil
 }
 
-func checkGiven(token string) error {
+// CheckGiven tells what is wrong with a token that is handed over instead of made; none at all is right.
+func CheckGiven(token string) error {
 	if token == "" {
 		return nil
 	}
@@ -159,13 +178,13 @@ func checkGiven(token string) error {
 func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action,
 	action, detail string) (identity.Authorization, kv.Record, access.Act, error) {
 	act := access.Act{Action: action, Target: auth.String(), Detail: detail}
-	a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound)
+	a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), ErrNotFound)
 	if err != nil {
 		return a, r, act, s.guard.Deny(ctx, c, act, err)
 	}
 	act.Org = a.OrgID
 	if err := s.guard.AllowOn(ctx, c, act, do, access.Resource{Type: access.Authorizations, OrgID: a.OrgID, ID: a.ID},
-		errAuthNotFound); err != nil {
+		ErrNotFound); err != nil {
 		return identity.Authorization{}, r, act, err
 	}
 	return a, r, act, s.fillLastUse(ctx, &a)
@@ -192,7 +211,7 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, aut
 	}
 	err = s.changeToken(ctx, a, func(ctx context.Context) error {
 		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth),
-			errAuthNotFound); err != nil {
+			ErrNotFound); err != nil {
 			return err
 		}
 		if status != nil {
@@ -229,7 +248,7 @@ func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, aut
 		return err
 	}
 	err = s.changeToken(ctx, a, func(ctx context.Context) error {
-		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), errAuthNotFound)
+		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), ErrNotFound)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package directory
+package authorizations
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func (s *Service) self(ctx context.Context, c *access.Caller) (identity.Authoriz
 func (s *Service) CreateChild(ctx context.Context, c *access.Caller, n Child) (identity.Authorization, string, error) {
 	act := access.Act{Action: "token.create", Target: errs.Clip(n.Display),
 		Detail: fmt.Sprintf("ttl=%v max_ttl=%v: %s", n.TTL, n.MaxTTL,
-			access.Describe(n.Permissions[:min(len(n.Permissions), maxPermissions)]))}
+			access.Describe(n.Permissions[:min(len(n.Permissions), MaxPermissions)]))}
 	for _, p := range n.Permissions {
 		if !c.May(p) {
 			return identity.Authorization{}, "",
@@ -83,7 +83,7 @@ func (s *Service) createChild(ctx context.Context, c *access.Caller, n Child) (i
 			return err
 		}
 		now := s.now().UTC()
-		lease := &identity.Lease{Parent: parent.ID, TTL: bounded(n.TTL), Until: now.Add(bounded(n.MaxTTL)),
+		lease := &identity.Lease{Parent: parent.ID, TTL: Bounded(n.TTL), Until: now.Add(Bounded(n.MaxTTL)),
 			Max: n.MaxTTL, Renewable: n.Renewable, Display: n.Display, Path: n.Path, Meta: n.Meta}
 		if parent.Lease != nil {
 			lease.Depth = parent.Lease.Depth + 1
@@ -103,7 +103,7 @@ func (s *Service) createChild(ctx context.Context, c *access.Caller, n Child) (i
 			return errs.New(errs.Unavailable, "a token may have made %d others that have not ended; revoke some, or "+
 				"let them end sooner", maxChildren)
 		}
-		ends := earlier(now.Add(lease.TTL), lease.Until)
+		ends := Earlier(now.Add(lease.TTL), lease.Until)
 		h := identity.HashOf(token)
 		a = identity.Authorization{ID: s.ids.Next(), Hash: h[:], Status: identity.Active, OrgID: parent.OrgID,
 			UserID: parent.UserID, Description: "made by a token: " + n.Display, Permissions: n.Permissions,
@@ -138,14 +138,16 @@ func (n Child) valid() error {
 // maxDisplay bounds the name that a client gives a token, in bytes.
 const maxDisplay = 256
 
-func bounded(d time.Duration) time.Duration {
+// Bounded is how long a token may last of which the time is wanted, or none where it is 0.
+func Bounded(d time.Duration) time.Duration {
 	if d == 0 || d > MaxLease {
 		return MaxLease
 	}
 	return d
 }
 
-func earlier(a, b time.Time) time.Time {
+// Earlier is the first of the two.
+func Earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
 	}
@@ -173,7 +175,7 @@ func (s *Service) RenewSelf(ctx context.Context, c *access.Caller,
 			if increment == 0 {
 				increment = a.Lease.TTL
 			}
-			ends := earlier(now.Add(min(increment, MaxLease)), a.Lease.Until)
+			ends := Earlier(now.Add(min(increment, MaxLease)), a.Lease.Until)
 			capped = ends.Before(now.Add(increment))
 			lease := *a.Lease
 			lease.RenewedAt = now

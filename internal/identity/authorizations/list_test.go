@@ -1,4 +1,4 @@
-package directory_test
+package authorizations_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
-	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/identitytest"
 	"strongroom/internal/kv"
 )
@@ -52,12 +52,12 @@ func TestAuthorizationsByIndex(t *testing.T) {
 	}
 	ann := f.AddUser(t, "ann")
 	var all []identity.Authorization
-	if all, err = f.Authorizations(ctx, f.Root, directory.AuthorizationFilter{}, identity.Page{}); err != nil ||
+	if all, err = f.Authorizations(ctx, f.Root, authorizations.Filter{}, identity.Page{}); err != nil ||
 		len(all) != 1 {
 		t.Fatal(len(all), err)
 	}
 	for i := range 12 {
-		n := directory.NewAuthorization{OrgID: []id.ID{acme, other.ID}[i%2], UserID: []id.ID{ann.ID, f.First.User.ID,
+		n := authorizations.Wanted{OrgID: []id.ID{acme, other.ID}[i%2], UserID: []id.ID{ann.ID, f.First.User.ID,
 			ann.ID}[i%3],
 			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets,
 				OrgID: acme})}}
@@ -79,7 +79,7 @@ func TestAuthorizationsByIndex(t *testing.T) {
 			ID: all[4].ID}), access.To(access.Read, access.Resource{Type: access.Authorizations, ID: 99})),
 		"who writes": identitytest.Holder(access.To(access.Write, access.Resource{Type: access.Authorizations})),
 	} {
-		for _, filter := range []directory.AuthorizationFilter{{}, {OrgID: acme}, {OrgID: other.ID}, {UserID: ann.ID},
+		for _, filter := range []authorizations.Filter{{}, {OrgID: acme}, {OrgID: other.ID}, {UserID: ann.ID},
 			{UserID: ann.ID, OrgID: acme}} {
 			for _, page := range []identity.Page{{}, {Limit: 2}, {Limit: 2, Offset: 1}, {Descending: true, Limit: 3},
 				{After: all[5].ID}, {After: all[5].ID, Descending: true}} {

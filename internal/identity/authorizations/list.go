@@ -1,4 +1,4 @@
-package directory
+package authorizations
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// AuthorizationFilter narrows a list of authorizations; zero fields do not.
-type AuthorizationFilter struct {
+// Filter narrows a list of authorizations; zero fields do not.
+type Filter struct {
 	UserID id.ID
 	User   string
 	OrgID  id.ID
@@ -21,7 +21,7 @@ type AuthorizationFilter struct {
 }
 
 // Authorizations lists those the caller may see, by ID. A name that does not exist is errs.NotFound.
-func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f AuthorizationFilter,
+func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f Filter,
 	page identity.Page) ([]identity.Authorization, error) {
 	as := []identity.Authorization{}
 	err := s.EachAuthorization(ctx, c, f, page, func(a identity.Authorization) error {
@@ -36,7 +36,7 @@ func (s *Service) Authorizations(ctx context.Context, c *access.Caller, f Author
 
 // EachAuthorization is Authorizations for lists that may be long: it yields one after the other and holds few of them
 // at a time. An error of yield ends it and is given back.
-func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f AuthorizationFilter, page identity.Page,
+func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Filter, page identity.Page,
 	yield func(identity.Authorization) error) error {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "authorizations.list", Org: f.OrgID}); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Aut
 
 // source gives what yields the authorizations that may be in the list, in its order: from the indexes, or, where all of
 // them may be in it, from their records. Backwards goes only by what the indexes have, the IDs: 8 bytes of each.
-func (s *Service) source(ctx context.Context, c *access.Caller, f AuthorizationFilter,
+func (s *Service) source(ctx context.Context, c *access.Caller, f Filter,
 	page identity.Page) (func(yield func(identity.Authorization) bool) error, error) {
 	ids, some, err := s.candidates(ctx, c, f)
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Service) source(ctx context.Context, c *access.Caller, f AuthorizationF
 // candidates gives the IDs that the filter and the caller's permissions leave, in order, from the indexes: a caller who
 // may see little must not cost the reading of every authorization there is. It is not ok where all of them are left.
 func (s *Service) candidates(ctx context.Context, c *access.Caller,
-	f AuthorizationFilter) (ids []id.ID, ok bool, err error) {
+	f Filter) (ids []id.ID, ok bool, err error) {
 	var folders []string
 	all := c.May(access.To(access.Read, access.Resource{Type: access.Authorizations}))
 	switch {
@@ -154,7 +154,7 @@ func (s *Service) candidates(ctx context.Context, c *access.Caller,
 // eachAuth yields those of the authorizations that are there.
 func (s *Service) eachAuth(ctx context.Context, ids []id.ID, yield func(identity.Authorization) bool) error {
 	for _, a := range ids {
-		auth, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a), errAuthNotFound)
+		auth, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a), ErrNotFound)
 		switch {
 		case errs.Is(err, errs.NotFound): // deleted since
 		case err != nil:
@@ -168,7 +168,7 @@ func (s *Service) eachAuth(ctx context.Context, ids []id.ID, yield func(identity
 
 // hides gives what an empty list is answered with where the filter names what the caller may not see: the same as where
 // there is no such thing, or else names could be tried out. It is nil where the caller may see it.
-func hides(c *access.Caller, f AuthorizationFilter) error {
+func hides(c *access.Caller, f Filter) error {
 	switch {
 	case f.User != "" && !c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: f.UserID})):
 		return identity.ErrUserNotFound
@@ -179,7 +179,7 @@ func hides(c *access.Caller, f AuthorizationFilter) error {
 }
 
 // resolve turns the filter's names into IDs.
-func (s *Service) resolve(ctx context.Context, f *AuthorizationFilter) error {
+func (s *Service) resolve(ctx context.Context, f *Filter) error {
 	if f.User != "" {
 		u, err := identity.UserNamed(ctx, s.kv, f.User)
 		if err != nil {
