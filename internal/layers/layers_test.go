@@ -199,6 +199,8 @@ var closedPackages = []closed{
 		why: "the records of buckets do not hang on who signs in, nor on the other records"},
 	{root: "internal/identity/authorizations", never: []string{"internal/identity/directory", "internal/identity/buckets"},
 		why: "what a token is does not hang on the other records"},
+	{root: "internal/identity/rolelogin", never: []string{"internal/identity/directory", "internal/identity/buckets"},
+		why: "a role knows tokens, and nothing of the other records"},
 	{root: "internal/secret", never: []string{"internal/identity"},
 		why: "secrets know callers and what they may do, and not how they are identified"},
 	{root: "internal/secret/vault", never: []string{"internal/kv", "internal/keyring", "internal/access"},

@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/record"
+	"strongroom/internal/identity/rolelogin"
 	"strongroom/internal/kv"
 )
 
@@ -79,7 +80,7 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 	if err := s.deleteAuths(ctx, record.Folder("authorg", org)); err != nil {
 		return err
 	}
-	if err := s.deleteRoles(ctx, func(r identity.AppRole) bool { return r.OrgID == org }); err != nil {
+	if err := rolelogin.Delete(ctx, s.kv, func(r identity.AppRole) bool { return r.OrgID == org }); err != nil {
 		return err
 	}
 	err := s.inBatches(ctx, record.Folder("member", org), func(r kv.Record) ([]kv.Op, error) {
@@ -154,7 +155,7 @@ func (s *Service) finishUser(ctx context.Context, user id.ID) error {
 	if err := s.deleteAuths(ctx, record.Folder("authuser", user)); err != nil {
 		return err
 	}
-	if err := s.deleteRoles(ctx, func(r identity.AppRole) bool { return r.UserID == user }); err != nil {
+	if err := rolelogin.Delete(ctx, s.kv, func(r identity.AppRole) bool { return r.UserID == user }); err != nil {
 		return err
 	}
 	err := s.inBatches(ctx, record.Folder("memberof", user), func(r kv.Record) ([]kv.Op, error) {

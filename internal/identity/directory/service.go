@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/buckets"
+	"strongroom/internal/identity/rolelogin"
 	"strongroom/internal/kv"
 )
 
@@ -61,12 +62,14 @@ type Config struct {
 type (
 	bucketRecords = buckets.Service
 	tokens        = authorizations.Service
+	roles         = rolelogin.Service
 )
 
 // Service is the directory over one KV engine. Make it with New.
 type Service struct {
 	*bucketRecords
 	*tokens
+	*roles
 	kv      kv.Store
 	mark    Mark
 	guard   *access.Guard
@@ -92,6 +95,7 @@ func New(c Config) (*Service, error) {
 		s.now = time.Now
 	}
 	s.bucketRecords = buckets.New(s.kv, s.guard, s.now, s.ids)
+	s.roles = rolelogin.New(s.kv, s.guard, s.authn, s.now, s.ids)
 	s.tokens = authorizations.New(s.kv, s.guard, s.authn, s.now, s.ids)
 	return s, nil
 }

@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/identity/rolelogin"
 	"strongroom/internal/vaultapi/dialect"
 )
 
@@ -263,7 +264,7 @@ func (h *Handlers) makeSecretID(r *dialect.Request, name string) (*dialect.Answe
 			return nil, dialect.Refuse("error parsing X-Vault-Wrap-TTL header: it must be a time such as 120 or 5m")
 		}
 	}
-	n := directory.NewSecretID{}
+	n := rolelogin.NewSecretID{}
 	if n.Uses, err = body.Int("num_uses"); err != nil {
 		return nil, err
 	}

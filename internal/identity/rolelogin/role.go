@@ -1,4 +1,6 @@
-package directory
+// Package rolelogin gives programs tokens by a role, as Vault's AppRole does: it keeps the roles and their secret IDs,
+// logs in who has both, and hands something over once, wrapped under a token.
+package rolelogin
 
 import (
 	"context"
@@ -17,6 +19,21 @@ import (
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
+
+// Service is the roles over one KV engine. Make it with New.
+type Service struct {
+	kv    kv.Store
+	guard *access.Guard
+	authn *authn.Service
+	now   func() time.Time
+	ids   *id.Generator
+}
+
+// New makes the service. The authn.Service is told of whatever changes what a role's tokens may do.
+func New(store kv.Store, guard *access.Guard, logins *authn.Service, now func() time.Time,
+	ids *id.Generator) *Service {
+	return &Service{kv: store, guard: guard, authn: logins, now: now, ids: ids}
+}
 
 // The refusals of a log-in, in the words that clients know.
 var (
@@ -198,14 +215,14 @@ func (s *Service) DeleteRole(ctx context.Context, c *access.Caller, name string)
 	return s.guard.Done(ctx, c, act, err)
 }
 
-// deleteRoles removes the roles that gone chooses, with their secret IDs.
-func (s *Service) deleteRoles(ctx context.Context, gone func(identity.AppRole) bool) error {
-	return record.Scan(ctx, s.kv, "approle/", "", func(rec kv.Record) (bool, error) {
+// Delete removes the roles that gone chooses, with their secret IDs.
+func Delete(ctx context.Context, store kv.Store, gone func(identity.AppRole) bool) error {
+	return record.Scan(ctx, store, "approle/", "", func(rec kv.Record) (bool, error) {
 		r, err := record.Decode[identity.AppRole](rec)
 		if err != nil || !gone(r) {
 			return err == nil, err
 		}
-		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(rec)}, removed(r, rec))
+		_, err = store.Txn(ctx, []kv.Cond{kv.Unchanged(rec)}, removed(r, rec))
 		return err == nil, err
 	})
 }
