@@ -35,6 +35,7 @@ func TestAttack(t *testing.T) {
 		{"refused strangers fill the record", "", attackRecord},
 		{"large bodies without permission", "--max-in-flight=32MiB", attackBodies},
 		{"all values, not read", "--max-in-flight=32MiB", attackValues},
+		{"a thousand connections for each route", "--max-in-flight=32MiB", attackMemory},
 		{"TLS: garbage, old versions, halves", "tls --http-read-header-timeout=1s", attackTLS},
 		{"HTTP/2: resets, continuations, pings, settings", "tls", attackHTTP2},
 	} {
@@ -64,11 +65,12 @@ type victim struct {
 	client         *http.Client // of the good
 	token, secrets string
 	agent, values  string
+	goodToken      string
 }
 
 func newVictim(t *testing.T, flags string) *victim {
 	t.Helper()
-	v := &victim{dir: t.TempDir(), client: &http.Client{Timeout: 10 * time.Second}}
+	v := &victim{dir: t.TempDir(), client: &http.Client{Timeout: 30 * time.Second}}
 	rest, secure := strings.CutPrefix(flags, "tls")
 	if secure {
 		cert, key, transport := certificateFor(t, v.dir)
@@ -79,6 +81,14 @@ func newVictim(t *testing.T, flags string) *victim {
 	v.token, v.secrets = setup.onboard(t)
 	v.agent, v.values = setup.agent(t, v.token, v.secrets)
 	setup.call(t, "PATCH", v.secrets, v.token, `{"good":"one"}`, 204, nil)
+	// Of a user of their own: those who attack may take all that one user may have.
+	var user struct{ ID string }
+	setup.call(t, "POST", "/api/v2/users", v.token, `{"name":"good"}`, 201, &user)
+	var made struct{ Token string }
+	org := strings.Split(v.secrets, "/")[4]
+	setup.call(t, "POST", "/api/v2/authorizations", v.token, fmt.Sprintf(`{"orgID":%q,"userID":%q,"permissions":`+
+		`[{"action":"read","resource":{"type":"secrets","orgID":%q}}]}`, org, user.ID, org), 201, &made)
+	v.goodToken = made.Token
 	setup.end(t)
 	url, child := startChild(t, v.dir, flags)
 	v.running, v.pid = &running{url: url}, child.Process.Pid
@@ -129,7 +139,7 @@ func (v *victim) good() error {
 		return err
 	}
 	req.Close = true
-	req.Header.Set("Authorization", "Token "+v.token)
+	req.Header.Set("Authorization", "Token "+v.goodToken)
 	res, err := v.client.Do(req)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
+	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
 )
 
@@ -21,12 +22,12 @@ import (
 type handlers struct {
 	secrets *secret.Service
 	lists   listCache
-	sizes   sizes
+	sizes   *inflight.Sizes
 }
 
 // Routes are the paths of an organisation's secrets.
 func Routes(s *secret.Service) exchange.Table {
-	h := &handlers{secrets: s, lists: newListCache(), sizes: sizes{unknown: make(chan struct{}, maxUnknown)}}
+	h := &handlers{secrets: s, lists: newListCache(), sizes: inflight.NewSizes()}
 	return exchange.Table{
 		"/api/v2/orgs/{orgID}/secrets": {"GET": exchange.Auth(h.getSecrets),
 			"PATCH": {Do: h.patchSecrets, Body: exchange.LargeBody}},
@@ -67,7 +68,7 @@ func (h *handlers) getSecrets(w http.ResponseWriter, r *exchange.Request) error 
 // getVersions is the list with the versions. A store reads the values with them, which count for what they are.
 func (h *handlers) getVersions(w http.ResponseWriter, r *exchange.Request, org id.ID) error {
 	var versions map[string]int
-	err := h.holdValues(r, org, 0, func() (size int64, err error) {
+	err := h.sizes.Hold(r.Context(), r.Hold, org, 0, func() (size int64, err error) {
 		versions, size, err = h.secrets.Versions(r.Context(), r.Caller, org)
 		return size, err
 	})

@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"net/http"
-	"sync"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
@@ -52,7 +51,7 @@ func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (secret.Sn
 		// It may still be asked when this request has ended, and so changes nothing.
 		known = func(s secret.Snapshot) bool { return noneMatch(r.Request, tagOf(s)) }
 	}
-	err := h.holdValues(r, org, len(keys), func() (size int64, err error) {
+	err := h.sizes.Hold(r.Context(), r.Hold, org, len(keys), func() (size int64, err error) {
 		snap, err = h.secrets.SnapshotUnless(r.Context(), r.Caller, org, q, known)
 		if snap.Unread {
 			return -1, err
@@ -66,35 +65,6 @@ func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (secret.Sn
 		return snap, "", err
 	}
 	return snap, tagOf(snap), nil
-}
-
-// holdValues reads values into memory that the request holds. How much they are is known when they have been read:
-// until then they count for what they were last time. Those whose size nobody knows yet are read a few at a time. A
-// size below 0 says that none were read.
-func (h *handlers) holdValues(r *exchange.Request, org id.ID, named int, read func() (size int64, err error)) error {
-	held, known := h.sizes.last(org, named)
-	if !known {
-		select {
-		case h.sizes.unknown <- struct{}{}:
-			defer func() { <-h.sizes.unknown }()
-		case <-r.Context().Done():
-			return r.Context().Err()
-		}
-		held, _ = h.sizes.last(org, named) // somebody has read them meanwhile
-	}
-	if err := r.Hold(held); err != nil {
-		return err
-	}
-	size, err := read()
-	if err != nil || size < 0 {
-		return err
-	}
-	size *= valuesCost
-	h.sizes.note(org, named, size)
-	if size > held {
-		return r.Hold(size - held)
-	}
-	return nil
 }
 
 // valuesBuffer is how much of the values is written at a time, in bytes. An answer that fits is sent whole.
@@ -136,48 +106,6 @@ func sendValues(w http.ResponseWriter, snap secret.Snapshot) error {
 	}
 	_, _ = w.Write(b)
 	return nil
-}
-
-// sizes remembers how large the answers with an organisation's values were.
-type sizes struct {
-	unknown chan struct{} // holds one for each request that reads values whose size is not known
-	mu      sync.Mutex
-	size    map[id.ID]int64 // of all values
-}
-
-// maxSizes bounds what is remembered. firstSize is what an answer counts for whose size is not known, of which
-// maxUnknown are made at a time, and namedSize is for each value of one that names them. valuesCost is how much memory
-// a byte of a value takes: sealed, open, and written.
-const (
-	maxSizes   = 10_000
-	maxUnknown = 2
-	firstSize  = 1 << 20
-	namedSize  = 16 << 10
-	valuesCost = 3
-)
-
-func (s *sizes) last(org id.ID, named int) (size int64, known bool) {
-	if named > 0 {
-		return int64(named) * namedSize, true
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n, ok := s.size[org]; ok {
-		return n, true
-	}
-	return firstSize, false
-}
-
-func (s *sizes) note(org id.ID, named int, size int64) {
-	if named > 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.size == nil || len(s.size) >= maxSizes {
-		s.size = make(map[id.ID]int64)
-	}
-	s.size[org] = size
 }
 
 // getSecretValue gives one value out to be used: what a webhook of the External Secrets Operator reads.

@@ -27,6 +27,8 @@ type Answer struct {
 	Bare any
 	// Wipe says that Raw holds secret values, and is overwritten when it has been sent.
 	Wipe bool
+	// Held says that the request holds the memory of it already.
+	Held bool
 }
 
 // Error is an error that says its status and its texts itself.
@@ -202,9 +204,9 @@ func Send(w http.ResponseWriter, requestID string, a *Answer) error {
 	return nil
 }
 
-// Size is how many bytes of memory a long answer takes, with the copy that is sent.
+// Size is how many bytes of memory a long answer takes, with the copy that is sent; 0 where they are held.
 func (a *Answer) Size() int64 {
-	if a == nil {
+	if a == nil || a.Held {
 		return 0
 	}
 	return 2 * int64(len(a.Raw))

@@ -63,17 +63,20 @@ func (r *Request) ReadBody() (Body, error) {
 	return body, nil
 }
 
+// Hold has the request hold so many bytes of memory more, until it is answered.
+func (r *Request) Hold(bytes int64) error {
+	if r.Share == nil {
+		return nil
+	}
+	return r.Share.More(bytes)
+}
+
 // bodyCost is how much memory a byte of a body takes in all: as it is read, decoded, sealed and written.
 const bodyCost = 6
 
 // readAll reads the body into memory that the request holds, as it comes. The buffers that it outgrew are wiped.
 func (r *Request) readAll() ([]byte, error) {
-	hold := func(n int) error {
-		if r.Share == nil {
-			return nil
-		}
-		return r.Share.More(bodyCost * int64(n))
-	}
+	hold := func(n int) error { return r.Hold(bodyCost * int64(n)) }
 	b := make([]byte, 0, 512)
 	if err := hold(cap(b)); err != nil {
 		return nil, err

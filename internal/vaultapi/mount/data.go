@@ -63,7 +63,14 @@ func entryOf(v secret.Value) json.RawMessage {
 }
 
 func (m *Mount) readOrg(r *dialect.Request, t target, version int) (*dialect.Answer, error) {
-	snap, err := m.Secrets.Snapshot(r.Context(), r.Caller, t.org, secret.Query{ForUse: true})
+	var snap secret.Snapshot
+	err := m.sizes.Hold(r.Context(), r.Hold, t.org, 0, func() (size int64, err error) {
+		snap, err = m.Secrets.Snapshot(r.Context(), r.Caller, t.org, secret.Query{ForUse: true})
+		for k, s := range snap.Secrets {
+			size += int64(len(k) + s.Value.Len() + 128)
+		}
+		return size, err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +96,11 @@ func (m *Mount) readOrg(r *dialect.Request, t target, version int) (*dialect.Ans
 		raw = append(jsontext.Append(raw, k), ':')
 		raw = jsontext.Append(raw, string(snap.Secrets[k].Value.Shown().Bytes()))
 	}
-	return m.values(append(raw, '}'), versionData(snap.Version, snap.Changed, time.Time{}, false, n.Custom))
+	a, err := m.values(append(raw, '}'), versionData(snap.Version, snap.Changed, time.Time{}, false, n.Custom))
+	if err == nil {
+		a.Held = true
+	}
+	return a, err
 }
 
 // body reads a write's data and cas.

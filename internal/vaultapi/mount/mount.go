@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
 	"strongroom/internal/vaultapi/dialect"
 	"strongroom/internal/vaultapi/notes"
@@ -35,11 +36,12 @@ type Config struct {
 type Mount struct {
 	Config
 	recent *recent // nil where nothing is merged
+	sizes  *inflight.Sizes
 }
 
 // New makes the handlers.
 func New(c Config) *Mount {
-	m := &Mount{Config: c}
+	m := &Mount{Config: c, sizes: inflight.NewSizes()}
 	if c.Merge {
 		m.recent = newRecent()
 	}

@@ -1,0 +1,85 @@
+package inflight
+
+import (
+	"context"
+	"sync"
+
+	"strongroom/internal/id"
+)
+
+// Sizes remembers how large the answers with an organisation's values were, so that the next one is counted before it
+// is made. Make it with NewSizes.
+type Sizes struct {
+	unknown chan struct{} // holds one for each request that reads values whose size is not known
+	mu      sync.Mutex
+	size    map[id.ID]int64 // of all values
+}
+
+// maxSizes bounds what is remembered. firstSize is what an answer counts for whose size is not known, of which
+// maxUnknown are made at a time, and namedSize is for each value of one that names them. valuesCost is how much memory
+// a byte of a value takes: sealed, open, and written.
+const (
+	maxSizes   = 10_000
+	maxUnknown = 2
+	firstSize  = 1 << 20
+	namedSize  = 16 << 10
+	valuesCost = 3
+)
+
+// NewSizes knows none yet.
+func NewSizes() *Sizes { return &Sizes{unknown: make(chan struct{}, maxUnknown)} }
+
+// Hold reads values into memory that the request holds, of which named are named, 0 for all. How much they are is known
+// when they have been read: until then they count for what they were last time. Those whose size nobody knows yet are
+// read a few at a time. Hold is the request's, for more bytes; read gives the size of what it has read, or one below 0
+// where it has read none.
+func (s *Sizes) Hold(ctx context.Context, hold func(int64) error, org id.ID, named int,
+	read func() (size int64, err error)) error {
+	held, known := s.last(org, named)
+	if !known {
+		select {
+		case s.unknown <- struct{}{}:
+			defer func() { <-s.unknown }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		held, _ = s.last(org, named) // somebody has read them meanwhile
+	}
+	if err := hold(held); err != nil {
+		return err
+	}
+	size, err := read()
+	if err != nil || size < 0 {
+		return err
+	}
+	size *= valuesCost
+	s.note(org, named, size)
+	if size > held {
+		return hold(size - held)
+	}
+	return nil
+}
+
+func (s *Sizes) last(org id.ID, named int) (size int64, known bool) {
+	if named > 0 {
+		return int64(named) * namedSize, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, ok := s.size[org]; ok {
+		return n, true
+	}
+	return firstSize, false
+}
+
+func (s *Sizes) note(org id.ID, named int, size int64) {
+	if named > 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.size == nil || len(s.size) >= maxSizes {
+		s.size = make(map[id.ID]int64)
+	}
+	s.size[org] = size
+}
