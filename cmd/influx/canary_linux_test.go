@@ -333,7 +333,7 @@ func (n *nest) commands(home string) {
 }
 
 // watch looks at the processes of the program, as long as the test runs.
-func (n *nest) watch(ctx context.Context) (looked *int) {
+func (n *nest) watch(ctx context.Context, known canaries) (looked *int) {
 	looked = new(int)
 	for ctx.Err() == nil {
 		processes, err := filepath.Glob("/proc/[0-9]*")
@@ -347,10 +347,10 @@ func (n *nest) watch(ctx context.Context) (looked *int) {
 				continue // it has ended, or is somebody else's
 			}
 			*looked++
-			n.known.look(n.t, "a command line", line)
+			known.look(n.t, "a command line", line)
 			env, err := os.ReadFile(filepath.Join(p, "environ"))
 			if err == nil && !bytes.Contains(env, []byte("INFLUX_TOKEN="+birdWrong)) { // which the test has put there
-				n.known.look(n.t, "an environment", env)
+				known.look(n.t, "an environment", env)
 			}
 		}
 		select {
@@ -373,7 +373,8 @@ func TestCanaries(t *testing.T) {
 	n := newNest(t, dir)
 	watching, stop := context.WithCancel(t.Context())
 	watched := make(chan *int)
-	go func() { watched <- n.watch(watching) }()
+	known := maps.Clone(n.known) // more are added while it watches
+	go func() { watched <- n.watch(watching, known) }()
 	n.routes()
 	n.pages()
 	n.commands(home)
