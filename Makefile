@@ -33,6 +33,7 @@ TEST_MODULES := $(filter-out test/vaultserver test/vaultcommand test/etcdserver,
 VAULTSERVER  := .cache/bin/vaultserver
 ETCDSERVER   := .cache/bin/etcdserver
 VAULTCOMMAND := .cache/bin/vault
+INFLUXDB_SOURCE := .cache/influxdb-source
 TEST_PARTS   := STRONGROOM_TEST_VAULT=$(CURDIR)/$(VAULTSERVER) STRONGROOM_TEST_ETCD=$(CURDIR)/$(ETCDSERVER)
 
 FUZZ_TIME  ?= 60s
@@ -124,7 +125,6 @@ $(VAULTCOMMAND): $(VAULTSERVER) $(wildcard test/vaultcommand/*.go) $(wildcard te
 	@touch $@
 
 # InfluxDB's own code that keeps secrets in a Vault, as it is: the rest of its module cannot be built without Rust.
-INFLUXDB_SOURCE := .cache/influxdb-source
 $(INFLUXDB_SOURCE)/go.mod:
 	@rm -rf $(dir $@) && mkdir -p $(dir $@)
 	source="$$(cd test && go mod download -json github.com/influxdata/influxdb/v2@v2.8.0 | sed -n 's/^.*"Dir": "\(.*\)".*/\1/p')" && \
