@@ -35,7 +35,10 @@ func PutNew(file, name string) error {
 	err := link(file, name)
 	switch {
 	case err == nil:
-		err = os.Remove(file)
+		// Another process that finds the name beside the place may have removed it already.
+		if err = os.Remove(file); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	case !errors.Is(err, fs.ErrExist):
 		var taken *os.File
 		if taken, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {

@@ -170,18 +170,31 @@ func (m meddled) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.
 	return out, err
 }
 
+// withOrg gives a folder with the data of a server that has an organisation.
+func withOrg(t *testing.T, flags []string) (dir string, org id.ID) {
+	t.Helper()
+	dir = t.TempDir()
+	r := start(t, dir, flags...)
+	_, secrets := r.onboard(t)
+	r.end(t)
+	org, err := id.Parse(strings.Split(secrets, "/")[4])
+	must(t, err)
+	return dir, org
+}
+
 // TestDeleteSourceIsConditional changes and deletes in the source while a copy is between reading it and deleting from
 // it: what was changed stays.
 func TestDeleteSourceIsConditional(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for _, flags := range [][]string{{}, {"--secret-store=vault"}, {"--secret-store=vault", "--vault-layout=secret"}} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
-			const org id.ID = 0x031c8cbefe101000
 			flags := append(flags, "--vault-addr", v.Address, "--vault-token", v.RootToken, "--vault-mount",
 				v.MountKV(t))
 			text := func(s string) secret.Value { return secret.NewValue([]byte(s)) }
-			onStore(t, t.TempDir(), flags, func(from secret.Store) {
-				onStore(t, t.TempDir(), nil, func(to secret.Store) {
+			source, org := withOrg(t, flags)
+			target, there := withOrg(t, nil)
+			onStore(t, source, flags, func(from secret.Store) {
+				onStore(t, target, nil, func(to secret.Store) {
 					_, err := from.Apply(t.Context(), org,
 						secret.Change{Set: map[string]secret.Value{"changed": text("1"), "gone": text("1"),
 							"left": text("1")}})
@@ -193,7 +206,7 @@ func TestDeleteSourceIsConditional(t *testing.T) {
 						must(t, err)
 					}
 					report, err := transfer.Copy{From: from, To: meddled{to, meddle}, DeleteSource: true,
-						PurgeSource: true}.Run(t.Context(), []transfer.Pair{{From: org, To: org}})
+						PurgeSource: true}.Run(t.Context(), []transfer.Pair{{From: org, To: there}})
 					must(t, err)
 					if diff := cmp.Diff(&transfer.SourceCount{Deleted: 1, Kept: 1}, report.Source); diff != "" {
 						t.Errorf("counted (-want +got):\n%s", diff)

@@ -52,7 +52,7 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if len(certificates) > 0 {
-		s.certificates = append(s.certificates, func() []pemfile.State { return pemfile.States(certificates...) })
+		s.certifies(func() []pemfile.State { return pemfile.States(certificates...) })
 		s.runs(ctx, func(ctx context.Context) { pemfile.Watch(ctx, certificates...) })
 	}
 

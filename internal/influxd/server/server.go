@@ -64,6 +64,7 @@ type Server struct {
 	log      *slog.Logger
 	// certificates are the server's own and those by which it reaches its data, to be known before it serves.
 	certificates []func() []pemfile.State
+	certified    sync.Mutex // guards certificates: those of the listener come when the metrics may be asked for already
 	// servers is this one among the others over the same data; nil where it is the only one.
 	servers *servers.Server
 	closers []func() error // in the order of opening
@@ -159,7 +160,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		metrics.MustRegister(own)
 	}
 	if own, ok := data.(certified); ok {
-		s.certificates = append(s.certificates, own.Certificates)
+		s.certifies(own.Certificates)
 	}
 	s.closes(data.Close)
 	s.Data = data
@@ -374,9 +375,19 @@ func (s *Server) CheckPlaces(ctx context.Context) error { return s.identity.Chec
 // certified is what has certificates of its own.
 type certified interface{ Certificates() []pemfile.State }
 
+// certifies takes note of certificates.
+func (s *Server) certifies(of func() []pemfile.State) {
+	s.certified.Lock()
+	defer s.certified.Unlock()
+	s.certificates = append(s.certificates, of)
+}
+
 // certificateStates are those of the server's own certificates, and of its data's.
 func (s *Server) certificateStates() (states []pemfile.State) {
-	for _, of := range s.certificates {
+	s.certified.Lock()
+	all := slices.Clone(s.certificates)
+	s.certified.Unlock()
+	for _, of := range all {
 		states = append(states, of()...)
 	}
 	return states
