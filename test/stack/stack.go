@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"strongroom/internal/access"
+	"strongroom/internal/audit"
 	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/barrier"
 	"strongroom/internal/errs"
@@ -34,6 +35,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/servers"
 )
 
 // Stack is a server under test.
@@ -59,6 +61,15 @@ type Options struct {
 	// Document collects what was seen of the API over several stacks; nil makes one.
 	Document *Document
 }
+
+// ownActs are those of the only server.
+type ownActs struct {
+	*servers.Acts
+	log *auditlog.Log
+}
+
+// Health tells whether acts can be recorded.
+func (o ownActs) Health(ctx context.Context) audit.Health { return o.log.Health(ctx) }
 
 // Start starts a server that has not been set up.
 func Start(t *testing.T, o Options) *Stack {
@@ -120,7 +131,7 @@ func Start(t *testing.T, o Options) *Stack {
 	api, err := httpapi.New(httpapi.Config{
 		Seals: s.Seals, Data: data,
 		Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.Store, guard, users, uses,
-			secret.Limits{}), Store: s.Store, Trail: trail,
+			secret.Limits{}), Store: s.Store, Trail: ownActs{&servers.Acts{Own: trail}, trail},
 		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any {
 			return map[string]any{"secret-store": "bolt"}
 		},
