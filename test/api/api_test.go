@@ -22,6 +22,7 @@ var races = []string{
 	"DELETE /api/v2/buckets/{bucketID} was never answered 422",
 	"POST /api/v2/users/{userID}/password was never answered 429",
 	"PUT /api/v2/users/{userID}/password was never answered 429",
+	"GET /debug/pprof/{profile} was never answered 422",
 }
 
 func TestAPI(t *testing.T) {
@@ -42,6 +43,7 @@ func TestAPI(t *testing.T) {
 		{"buckets", buckets},
 		{"system", system},
 		{"audit", auditLog},
+		{"profiles", profiles},
 		{"seal", seal},
 		{"history", history},
 		{"secret values", secretValues},

@@ -7,6 +7,17 @@ import (
 	"strongroom/test/stack"
 )
 
+// profiles takes profiles of the server.
+func profiles(t *testing.T, w *world) {
+	for _, c := range []refusal{
+		{"of no name", send("GET", "/debug/pprof/none", ""), 404, "not found", "there are profile and trace"},
+		{"for too long", send("GET", "/debug/pprof/profile?seconds=61", ""), 400, "invalid", "from 1 to 60"},
+	} {
+		w.refuse(t, c)
+	}
+	w.must(t, "GET", "/debug/pprof/heap", "", 200, nil)
+}
+
 // seal rotates the data keys and changes the root key.
 func seal(t *testing.T, w *world) {
 	bob := w.SignIn(t, "bob", bobPassword)
