@@ -129,7 +129,7 @@ func TestPeople(t *testing.T) {
 	hers.typeIn("#username", "grace")
 	hers.typeIn("#password", password)
 	hers.click("main .button")
-	hers.see("0 secrets in " + acme)
+	hers.see("No secret yet")
 	hers.see("change nothing")
 	hers.open("/activity")
 	hers.see("Not allowed")

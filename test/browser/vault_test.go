@@ -181,7 +181,7 @@ func TestLookAtVault(t *testing.T) {
 	b.typeIn("#username", operator)
 	b.typeIn("#password", password)
 	b.click("main .button")
-	b.see("0 secrets in " + acme)
+	b.see("No secret yet")
 	look := func(name string) {
 		b.open("/store")
 		b.lookAt(name, axe)
