@@ -50,6 +50,11 @@ func TestPaste(t *testing.T) {
 		strings.Contains(said, "curl") {
 		t.Errorf("of a token that writes it said %s", said)
 	}
+	const turned = `a'; touch turned; '"`
+	if _, said := create("--write-secret", turned, "--use-secret", turned, "--paste"); !strings.Contains(said,
+		`--key 'a'\''; touch turned; '\''"'`) || !strings.Contains(said, `"a'; touch turned; '\"")`) {
+		t.Errorf("of a name that would turn the line around it said %s", said)
+	}
 	token, said := create("--use-secret", "db/password", "--paste")
 	texts := map[string]string{} // by the first word of what they are for
 	for _, part := range strings.Split(said, "\n# ")[1:] {

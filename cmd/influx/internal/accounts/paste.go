@@ -5,10 +5,12 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/permission"
+	"strongroom/cmd/influx/internal/terminal"
 )
 
 // paste writes what puts a new token to use, for those uses for which its permissions suffice. None of it holds the
@@ -36,8 +38,11 @@ func paste(w io.Writer, host string, auth *client.Authorization) error {
 	}
 	var b strings.Builder
 	add := func(what, text string) {
-		text = strings.NewReplacer("<host>", host, "<org>", auth.OrgID, "<key>", key, "<path>", url.PathEscape(key),
-			"<written>", written).Replace(text)
+		// What a name or an address holds stays within its word: it could turn the line around.
+		text = strings.NewReplacer("<host>", host, "<org>", auth.OrgID, "<go>", strconv.QuoteToASCII(key),
+			"<shell host>", terminal.ShellQuote(host), "<shell values>", terminal.ShellQuote(
+				host+"/api/v2/orgs/"+auth.OrgID+"/secret-values/"+url.PathEscape(key)),
+			"<shell written>", terminal.ShellQuote(written)).Replace(text)
 		fmt.Fprintf(&b, "\n# %s\n%s\n", what, strings.TrimSpace(text))
 	}
 	add("First, in bash: the token, typed or pasted", pasteFirst)
@@ -54,7 +59,7 @@ func paste(w io.Writer, host string, auth *client.Authorization) error {
 		add("List names", "influx secret list")
 	}
 	if write {
-		add("Set a secret; the command asks for the value", "influx secret update --key '<written>'")
+		add("Set a secret; the command asks for the value", "influx secret update --key <shell written>")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -63,9 +68,9 @@ func paste(w io.Writer, host string, auth *client.Authorization) error {
 const (
 	pasteFirst = `
 read -rsp 'Token: ' INFLUX_TOKEN
-export INFLUX_TOKEN INFLUX_HOST='<host>' INFLUX_ORG_ID=<org>`
+export INFLUX_TOKEN INFLUX_HOST=<shell host> INFLUX_ORG_ID=<org>`
 	pasteExec = "influx secret exec --all -- ./app"
-	pasteCurl = `curl --header "Authorization: Token $INFLUX_TOKEN" '<host>/api/v2/orgs/<org>/secret-values/<path>'`
+	pasteCurl = `curl --header "Authorization: Token $INFLUX_TOKEN" <shell values>`
 
 	// The two below are those of docs/agents.md, which are tried with these programs.
 	pasteTelegraf = `
@@ -109,7 +114,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	value, err := c.SecretValue(context.Background(), os.Getenv("INFLUX_ORG_ID"), "<key>")
+	value, err := c.SecretValue(context.Background(), os.Getenv("INFLUX_ORG_ID"), <go>)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"strongroom/cmd/influx/internal/render"
 	"strongroom/cmd/influx/internal/rotate"
 	"strongroom/cmd/influx/internal/session"
+	"strongroom/cmd/influx/internal/terminal"
 	"strongroom/cmd/influx/internal/usage"
 	"strongroom/cmd/influx/internal/use"
 )
@@ -161,7 +162,7 @@ func shellWord(s string) string {
 	if plainWord.MatchString(s) && !strings.HasPrefix(s, "-") {
 		return s
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return terminal.ShellQuote(s)
 }
 
 // secretRow is a secret in tables and JSON; a value is never part of it.
