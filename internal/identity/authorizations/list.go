@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"strongroom/internal/access"
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/record"
@@ -98,7 +97,7 @@ func (s *Service) source(ctx context.Context, c *access.Caller, f Filter,
 		slices.Reverse(ids)
 	}
 	if some {
-		return func(yield func(identity.Authorization) bool) error { return s.eachAuth(ctx, ids, yield) }, nil
+		return func(yield func(identity.Authorization) bool) error { return record.Each(ctx, s.kv, "auth", ids, yield) }, nil
 	}
 	after := ""
 	if page.After.Valid() {
@@ -149,21 +148,6 @@ func (s *Service) candidates(ctx context.Context, c *access.Caller,
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), true, nil
-}
-
-// eachAuth yields those of the authorizations that are there.
-func (s *Service) eachAuth(ctx context.Context, ids []id.ID, yield func(identity.Authorization) bool) error {
-	for _, a := range ids {
-		auth, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a), ErrNotFound)
-		switch {
-		case errs.Is(err, errs.NotFound): // deleted since
-		case err != nil:
-			return err
-		case !yield(auth):
-			return nil
-		}
-	}
-	return nil
 }
 
 // hides gives what an empty list is answered with where the filter names what the caller may not see: the same as where

@@ -138,7 +138,7 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f Filter, page 
 			if page.Descending {
 				slices.Reverse(ids)
 			}
-			return s.eachBucket(ctx, ids, yield)
+			return record.Each(ctx, s.kv, "bucket", ids, yield)
 		})
 	} else {
 		bs, err = identity.List(ctx, s.kv, "bucket/", page, keep)
@@ -185,21 +185,6 @@ func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller,
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), true, nil
-}
-
-// eachBucket yields those of the buckets that are there.
-func (s *Service) eachBucket(ctx context.Context, ids []id.ID, yield func(identity.Bucket) bool) error {
-	for _, i := range ids {
-		b, _, err := record.Load[identity.Bucket](ctx, s.kv, record.Key("bucket", i), errBucketNotFound)
-		switch {
-		case errs.Is(err, errs.NotFound): // deleted since
-		case err != nil:
-			return err
-		case !yield(b):
-			return nil
-		}
-	}
-	return nil
 }
 
 // UpdateBucket changes the fields that are not nil.

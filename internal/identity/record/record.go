@@ -53,6 +53,21 @@ func Load[T any](ctx context.Context, s kv.Store, k string, notFound error) (T, 
 	return v, r, err
 }
 
+// Each yields the records of a kind that have these IDs, in their order, until yield wants no more. One that has been
+// deleted since its ID was read is passed by.
+func Each[T any](ctx context.Context, s kv.Store, kind string, ids []id.ID, yield func(T) bool) error {
+	for _, i := range ids {
+		v, _, found, err := Find[T](ctx, s, Key(kind, i))
+		if err != nil {
+			return err
+		}
+		if found && !yield(v) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // Find is Load where it is no error that there is no record.
 func Find[T any](ctx context.Context, s kv.Store, k string) (T, kv.Record, bool, error) {
 	none := errs.New(errs.NotFound, "no record")
