@@ -11,14 +11,13 @@ import (
 	"strongroom/internal/secret"
 )
 
-// ValueFormat begins a value before it is sealed, which is
+// ValueFormat is the format that is written. It begins a value before it is sealed, which is
 //
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) |
 //	length of metadata (uvarint) | metadata | value
 //
 // There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does
 // not know what is in it skips it.
-// ValueFormat is the format that is written.
 const ValueFormat = 1
 
 const valueHeader = 1 + 8
