@@ -1,10 +1,7 @@
 package secrets
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,6 +14,7 @@ import (
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/paste"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -215,7 +213,7 @@ type secretView struct {
 	Key       string
 	MayWrite  bool
 	Version   string // "" where it is not known, or cannot be a condition
-	Pastes    []paste
+	Pastes    []paste.Text
 	MayCopy   bool // to another name or organisation
 	MayToken  bool // make tokens that use it
 	Curl      string
@@ -250,9 +248,10 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 	if err != nil {
 		return visit.Answer{}, err
 	}
+	at := paste.Place{Origin: v.Origin(), Org: v.Org}
 	p := secretView{Key: key, About: known, ReadOnly: h.Store.About(v.Org).ReadOnly, MayWrite: h.mayWrite(v),
-		Pastes: pastes(v, key), MayCopy: mayCopy(v, key), Curl: curl(v, key), Origin: v.Origin(), CLI: "influx secret update --key " +
-			shellQuote(key) + " --org-id " + v.Org.String()}
+		Pastes: paste.Secret(at, key), MayCopy: mayCopy(v, key), Origin: v.Origin(), Curl: paste.SetByCurl(at, key),
+		CLI: paste.SetByCommand(at, key)}
 	p.MayToken = p.MayCopy && v.Caller.May(access.To(access.Write, access.Resource{Type: access.Authorizations,
 		OrgID: v.Org}))
 	if known != nil && h.Store.About(v.Org).SecretVersions {
@@ -283,26 +282,3 @@ func (h *handlers) lately(v *visit.Visit, key string) ([]audit.Record, error) {
 		Changes: true, Limit: 8}, audit.Before{})
 	return page.Records, err
 }
-
-// fluxCall is how a Flux script uses the secret.
-func fluxCall(key string) string { return "secrets.get(key: " + fluxString(key) + ")" }
-
-// fluxString writes a string literal of Flux, in which only these have a meaning (Flux's
-// specification, "String literals").
-func fluxString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `${`, `\${`).Replace(s) + `"`
-}
-
-// curl is how a script sets the secret. The value goes through standard input and so is not in the list of processes.
-func curl(v *visit.Visit, key string) string {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(map[string]string{key: "NEW VALUE"}) // strings always encode
-	return fmt.Sprintf("curl --request PATCH %s \\\n  --header \"Authorization: Token $INFLUX_TOKEN\" \\\n  --data "+
-		"@- <<'END'\n%sEND",
-		shellQuote(v.Origin()+"/api/v2/orgs/"+v.Org.String()+"/secrets"), body.String())
-}
-
-// shellQuote quotes a word for a POSIX shell.
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

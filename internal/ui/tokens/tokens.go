@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authorizations"
+	"strongroom/internal/ui/paste"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -156,9 +157,10 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 		Old                string // the ID of the one that it takes the place of
 		May                []string
 		ExpiresAt          *time.Time
-		Pastes             []paste
+		Pastes             []paste.Text
 		Origin             string // as it stands in Pastes: app.js puts in the one that the browser knows
-	}{token, a.Description, a.ID, f.Like, inWords(v, a.Permissions), a.ExpiresAt, pastes(v, a.Permissions), v.Origin()}}, nil
+	}{token, a.Description, a.ID, f.Like, inWords(v, a.Permissions), a.ExpiresAt,
+		paste.Token(paste.Place{Origin: v.Origin(), Org: v.Org}, a.Permissions), v.Origin()}}, nil
 }
 
 // like is the token that a new one takes the place of.
