@@ -1,11 +1,7 @@
 package secrets
 
 import (
-	"bytes"
-	"encoding/csv"
 	"slices"
-	"strings"
-	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/id"
@@ -86,36 +82,4 @@ func (h *handlers) compare(v *visit.Visit, c *comparison) error {
 	c.Here.cut()
 	c.There.cut()
 	return nil
-}
-
-// exportNames gives the names with what is known of each, as a table, and no value.
-func (h *handlers) exportNames(v *visit.Visit) (visit.Answer, error) {
-	rows, err := h.rows(v)
-	if err != nil {
-		return visit.Answer{}, err
-	}
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	table := [][]string{{"name", "updated", "by", "last used", "replace by"}}
-	for _, r := range rows {
-		table = append(table, []string{harmless(r.Name), timeOf(r.Updated), harmless(r.By), timeOf(r.Used),
-			timeOf(r.Due)})
-	}
-	err = w.WriteAll(table)
-	return visit.Answer{File: &visit.File{Name: "names.csv", Type: "text/csv; charset=utf-8", Body: b.Bytes()}}, err
-}
-
-func timeOf(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-// harmless keeps a spreadsheet from taking a text for a formula, which names of secrets could be.
-func harmless(s string) string {
-	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
-		return "'" + s
-	}
-	return s
 }

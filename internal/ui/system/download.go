@@ -2,7 +2,6 @@ package system
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -53,15 +52,13 @@ func (h *handlers) download(v *visit.Visit, f audit.Filter, format string) (visi
 			return visit.Answer{}, err
 		}
 	}
-	file := &visit.File{Name: name + "." + format, Type: "text/csv; charset=utf-8"}
-	var err error
 	if format == "csv" {
-		file.Body, err = inTable(all)
-	} else {
-		file.Type = "application/jsonl; charset=utf-8"
-		file.Body, err = inLines(all)
+		file, err := visit.Sheet(name+".csv", inTable(all))
+		return visit.Answer{File: file}, err
 	}
-	return visit.Answer{File: file}, err
+	body, err := inLines(all)
+	return visit.Answer{File: &visit.File{Name: name + "." + format, Type: "application/jsonl; charset=utf-8",
+		Body: body}}, err
 }
 
 // inName is a server's name as a part of a file's.
@@ -86,28 +83,13 @@ func inLines(all []audit.Record) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func inTable(all []audit.Record) ([]byte, error) {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+func inTable(all []audit.Record) [][]string {
 	rows := [][]string{{"time", "user", "token", "address", "action", "organization", "secrets", "not listed", "target",
 		"outcome", "code", "repeated", "request"}}
 	for _, r := range all {
-		row := []string{r.Time.UTC().Format(time.RFC3339), r.User, r.AuthorizationID, r.Address, r.Action, r.OrgID,
+		rows = append(rows, []string{r.Time.UTC().Format(time.RFC3339), r.User, r.AuthorizationID, r.Address, r.Action, r.OrgID,
 			strings.Join(r.Keys, "\n"), strconv.Itoa(r.KeysOmitted), r.Target, string(r.Outcome), r.Code,
-			strconv.Itoa(r.Repeated), r.RequestID}
-		for i := range row {
-			row[i] = harmless(row[i])
-		}
-		rows = append(rows, row)
+			strconv.Itoa(r.Repeated), r.RequestID})
 	}
-	err := w.WriteAll(rows)
-	return b.Bytes(), err
-}
-
-// harmless keeps a spreadsheet from taking a text for a formula, which names of secrets could be.
-func harmless(s string) string {
-	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
-		return "'" + s
-	}
-	return s
+	return rows
 }
