@@ -1,6 +1,6 @@
 // Package ui is the web page: HTML made by the server over the same services that the API uses, called in this process.
-// It puts together its parts: secrets, accounts and system have the paths and their pages, and visit
-// what all of them share.
+// It puts together its parts: secrets, across, tokens, accounts and system have the paths and their pages, and visit what
+// all of them share.
 //
 // A request goes through visit.Server (headers, the origin's check, who is asking), a handler that returns an answer or
 // an error, and the template. Every form works without JavaScript: it is posted, and answered by a redirect or by the
@@ -29,6 +29,7 @@ import (
 	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/accounts"
+	"strongroom/internal/ui/across"
 	"strongroom/internal/ui/handbook"
 	"strongroom/internal/ui/hour"
 	"strongroom/internal/ui/secrets"
@@ -99,16 +100,19 @@ func New(c Config) (*UI, error) {
 // tables are all pages.
 func (c Config) tables(h *hour.Hour) []visit.Table {
 	log := trail.New(c.Guard, c.Trail)
-	ofSecrets := secrets.Config{
-		Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log,
-		Logger: c.Logger, Now: c.Now, Orgs: c.orgs,
+	several := across.Config{
+		Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, Orgs: c.orgs, Now: c.Now,
 	}
 	return []visit.Table{
-		secrets.Routes(ofSecrets),
+		secrets.Routes(secrets.Config{
+			Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log,
+			Logger: c.Logger, Now: c.Now, Orgs: c.orgs,
+		}),
+		across.Routes(several),
 		accounts.Routes(accounts.Config{
 			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool {
 				return c.Store.About(org).ReadOnly
-			}, Due: secrets.DueOf(ofSecrets),
+			}, Due: across.DueOf(several),
 			Logger: c.Logger, Now: c.Now,
 		}),
 		tokens.Routes(tokens.Config{
@@ -122,11 +126,11 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 }
 
 // orgs are those that the reader may enter.
-func (c Config) orgs(ctx context.Context, caller *access.Caller) ([]secrets.Org, error) {
+func (c Config) orgs(ctx context.Context, caller *access.Caller) ([]across.Org, error) {
 	all, err := c.Directory.Orgs(ctx, caller, directory.OrgFilter{}, identity.Page{})
-	orgs := make([]secrets.Org, len(all))
+	orgs := make([]across.Org, len(all))
 	for i, o := range all {
-		orgs[i] = secrets.Org{ID: o.ID, Name: o.Name}
+		orgs[i] = across.Org{ID: o.ID, Name: o.Name}
 	}
 	return orgs, err
 }

@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/across"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -16,7 +17,7 @@ type copyForm struct {
 	Key     string // which it is
 	To      string // the new name
 	Org     id.ID  // and organisation
-	Orgs    []Org
+	Orgs    []across.Org
 	MayMove bool
 	History bool // its earlier versions go along, where the other organisation keeps them, too
 }

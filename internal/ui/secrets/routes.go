@@ -3,12 +3,11 @@
 package secrets
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
-	"strongroom/internal/access"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/across"
 	"strongroom/internal/ui/listing"
 	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
@@ -21,8 +20,8 @@ type Config struct {
 	StoreName string       // "bolt" or "vault", as the configuration has it
 	// NoHistory says that the store was told to keep no earlier versions, nor what is deleted.
 	NoHistory bool
-	Orgs      func(ctx context.Context, c *access.Caller) ([]Org, error) // that the reader may enter, by name
-	Trail     *trail.Reader                                              // what was done with a secret lately
+	Orgs      across.Orgs   // to which a secret may be copied
+	Trail     *trail.Reader // what was done with a secret lately
 	Logger    *slog.Logger
 	Now       func() time.Time
 }
@@ -37,12 +36,10 @@ type handlers struct {
 func Routes(c Config) visit.Table {
 	h := &handlers{Config: c}
 	return visit.Table{
-		"GET /due":                        visit.SignedIn(h.duePage),
 		"GET /orgs/{org}/secrets":         visit.SignedIn(h.secretsPage),
 		"GET /orgs/{org}/secrets/names":   visit.SignedIn(h.namesList),
 		"GET /orgs/{org}/secrets/dates":   visit.SignedIn(h.datesList),
 		"GET /orgs/{org}/secrets/export":  visit.SignedIn(h.exportNames),
-		"GET /orgs/{org}/compare":         visit.SignedIn(h.comparePage),
 		"GET /orgs/{org}/secrets/new":     visit.SignedIn(h.newSecretPage),
 		"POST /orgs/{org}/secrets/new":    visit.SignedIn(h.createSecret),
 		"GET /orgs/{org}/secrets/import":  visit.SignedIn(h.importPage),

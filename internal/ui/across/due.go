@@ -1,4 +1,4 @@
-package secrets
+package across
 
 import (
 	"context"
@@ -12,12 +12,6 @@ import (
 	"strongroom/internal/ui/listing"
 	"strongroom/internal/ui/visit"
 )
-
-// Org is an organisation that the reader may enter.
-type Org struct {
-	ID   id.ID
-	Name string
-}
 
 const (
 	// dueTime bounds how long a page looks for what is due.
@@ -112,4 +106,4 @@ func (h *handlers) due(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known b
 type Due func(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known bool, err error)
 
 // DueOf is the Due over the same parts as the pages.
-func DueOf(c Config) Due { return (&handlers{Config: c}).due }
+func DueOf(c Config) Due { return (&handlers{c}).due }
