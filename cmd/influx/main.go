@@ -29,6 +29,7 @@ import (
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/system"
 	"strongroom/cmd/influx/internal/terminal"
+	"strongroom/cmd/influx/internal/tokens"
 	"strongroom/cmd/influx/internal/usage"
 )
 
@@ -120,7 +121,7 @@ its error is JSON on standard error.`,
 			secrets.Command(p),
 			accounts.Org(p),
 			accounts.User(p),
-			accounts.Auth(p),
+			tokens.Auth(p),
 			accounts.Bucket(p),
 			system.ServerConfig(p),
 			system.Audit(p),

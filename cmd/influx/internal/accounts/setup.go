@@ -1,4 +1,4 @@
-// Package accounts has the commands about who there is: setup, org, user, auth and bucket.
+// Package accounts has the commands about who there is: setup, org, user and bucket.
 package accounts
 
 import (

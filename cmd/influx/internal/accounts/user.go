@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
-	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/session"
 	"strongroom/cmd/influx/internal/usage"
 )
@@ -159,7 +158,7 @@ func setUserPassword(ctx context.Context, cmd *cli.Command, s *session.Session) 
 		return err
 	}
 	if id == "" {
-		user, err := userByName(ctx, s, name)
+		user, err := s.UserByName(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -183,20 +182,6 @@ func setUserPassword(ctx context.Context, cmd *cli.Command, s *session.Session) 
 	}
 	_, err = fmt.Fprintf(s.Print.Out, "Successfully updated password for user %q\n", shown)
 	return err
-}
-
-// userByName takes the user of exactly that name, and never the first of a list.
-func userByName(ctx context.Context, s *session.Session, name string) (*client.User, error) {
-	users, err := s.Client.Users(ctx, client.UserFilter{Name: name})
-	if err != nil {
-		return nil, fmt.Errorf("failed to find user %q: %w", name, err)
-	}
-	for i := range users {
-		if users[i].Name == name {
-			return &users[i], nil
-		}
-	}
-	return nil, exit.With(exit.NotFound, fmt.Errorf("no user found with name %q", name))
 }
 
 func printUser(s *session.Session, user *client.User, deleted bool) error {

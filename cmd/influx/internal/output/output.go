@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 
 	"strongroom/client"
@@ -29,6 +30,14 @@ func (p Printer) JSON(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "\t")
 	return enc.Encode(v)
+}
+
+// Stamp is a time as a cell of a table has it, "" for none.
+func Stamp(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // Lines prints lines as they are.

@@ -11,6 +11,7 @@ import (
 
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/duration"
+	"strongroom/cmd/influx/internal/output"
 	"strongroom/cmd/influx/internal/session"
 )
 
@@ -97,11 +98,11 @@ func printInfos(s *session.Session, infos ...client.SecretInfo) error {
 			[]string{
 				i.Key,
 				fmt.Sprint(i.Version),
-				stamp(&i.UpdatedAt),
+				output.Stamp(&i.UpdatedAt),
 				i.UpdatedBy,
-				stamp(i.LastUsedAt),
-				stamp(i.ExpiresAt),
-				stamp(i.DeletedAt),
+				output.Stamp(i.LastUsedAt),
+				output.Stamp(i.ExpiresAt),
+				output.Stamp(i.DeletedAt),
 				i.Description,
 			},
 		)
@@ -110,13 +111,6 @@ func printInfos(s *session.Session, infos ...client.SecretInfo) error {
 		[]string{"Key", "Version", "Updated", "By", "Last Used", "Expires", "Deleted", "Description"},
 		rows,
 	)
-}
-
-func stamp(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 func secretHistory(ctx context.Context, cmd *cli.Command, s *session.Session) error {
@@ -137,7 +131,7 @@ func secretHistory(ctx context.Context, cmd *cli.Command, s *session.Session) er
 		case !v.Restorable:
 			state = "lost"
 		}
-		rows = append(rows, []string{fmt.Sprint(v.Version), stamp(&v.CreatedAt), v.CreatedBy, state})
+		rows = append(rows, []string{fmt.Sprint(v.Version), output.Stamp(&v.CreatedAt), v.CreatedBy, state})
 	}
 	return s.Print.Table([]string{"Version", "Set", "By", "State"}, rows)
 }
@@ -193,7 +187,7 @@ func listExpiring(ctx context.Context, s *session.Session, orgID string, before 
 	list, table := make([]row, len(infos)), make([][]string, len(infos))
 	for i, info := range infos {
 		list[i] = row{info.Key, orgID, info.ExpiresAt, info.UpdatedAt, info.UpdatedBy}
-		table[i] = []string{info.Key, stamp(info.ExpiresAt), stamp(&info.UpdatedAt), info.UpdatedBy}
+		table[i] = []string{info.Key, output.Stamp(info.ExpiresAt), output.Stamp(&info.UpdatedAt), info.UpdatedBy}
 	}
 	if s.Print.AsJSON {
 		return s.Print.JSON(list)

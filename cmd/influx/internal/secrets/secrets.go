@@ -16,6 +16,7 @@ import (
 
 	"strongroom/cmd/influx/internal/between"
 	"strongroom/cmd/influx/internal/credentials"
+	"strongroom/cmd/influx/internal/output"
 	"strongroom/cmd/influx/internal/render"
 	"strongroom/cmd/influx/internal/rotate"
 	"strongroom/cmd/influx/internal/session"
@@ -150,7 +151,7 @@ func tellUndo(ctx context.Context, s *session.Session, orgID, key string) {
 	}
 	until := ""
 	if info.KeptUntil != nil {
-		until = ", until " + stamp(info.KeptUntil)
+		until = ", until " + output.Stamp(info.KeptUntil)
 	}
 	s.Term.Warn("To bring it back%s: influx secret restore --org-id %s --key %s", until, orgID, shellWord(key))
 }

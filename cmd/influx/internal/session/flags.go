@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/usage"
 )
 
@@ -250,6 +251,20 @@ func (s *Session) Org(ctx context.Context, cmd *cli.Command, idFlag, nameFlag st
 		return "", fmt.Errorf("failed to look up organization %q: %w", name, err)
 	}
 	return org.ID, nil
+}
+
+// UserByName takes the user of exactly that name, and never the first of a list.
+func (s *Session) UserByName(ctx context.Context, name string) (*client.User, error) {
+	users, err := s.Client.Users(ctx, client.UserFilter{Name: name})
+	if err != nil {
+		return nil, fmt.Errorf("failed to find user %q: %w", name, err)
+	}
+	for i := range users {
+		if users[i].Name == name {
+			return &users[i], nil
+		}
+	}
+	return nil, exit.With(exit.NotFound, fmt.Errorf("no user found with name %q", name))
 }
 
 // PrintRows prints a table, with a column that says so where the rows are of things just deleted.

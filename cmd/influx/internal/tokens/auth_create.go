@@ -1,4 +1,4 @@
-package accounts
+package tokens
 
 import (
 	"context"
@@ -131,7 +131,7 @@ func createAuth(ctx context.Context, cmd *cli.Command, p *session.Process, s *se
 		return err
 	}
 	if name := cmd.String("user"); name != "" {
-		user, err := userByName(ctx, s, name)
+		user, err := s.UserByName(ctx, name)
 		if err != nil {
 			return err
 		}

@@ -1,15 +1,17 @@
-package accounts
+// Package tokens has the command auth: authorizations, which are tokens and what they may do, and the roles by which
+// machines get tokens.
+package tokens
 
 import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
 	"strongroom/cmd/influx/internal/duration"
+	"strongroom/cmd/influx/internal/output"
 	"strongroom/cmd/influx/internal/session"
 )
 
@@ -146,15 +148,8 @@ func newAuthRow(a *client.Authorization) authRow {
 	for i, p := range a.Permissions {
 		row.Permissions[i] = p.String()
 	}
-	row.ExpiresAt, row.LastUsedAt = stamp(a.ExpiresAt), stamp(a.LastUsedAt)
+	row.ExpiresAt, row.LastUsedAt = output.Stamp(a.ExpiresAt), output.Stamp(a.LastUsedAt)
 	return row
-}
-
-func stamp(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05Z")
 }
 
 func printAuth(s *session.Session, auth *client.Authorization, deleted bool) error {
