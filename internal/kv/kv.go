@@ -21,6 +21,12 @@ const (
 	MaxKey = 32000
 )
 
+// The limits of a transaction of an Ample.
+const (
+	AmpleOps   = 8192
+	AmpleBytes = 8 << 20
+)
+
 // The errors every engine gives, found with errors.Is. Any other error is a fault of the engine (disk, network), and
 // the outcome of a transaction that ended with one is unknown.
 var (
@@ -146,15 +152,27 @@ type Store interface {
 	Close() error
 }
 
+// Ample is an engine that also takes transactions above the limits of Validate. One large transaction costs a fraction
+// of many small ones that have to be as good as one.
+type Ample interface {
+	// TxnAmple is Txn with the limits of ValidateAmple.
+	TxnAmple(ctx context.Context, conds []Cond, ops []Op) (int64, error)
+}
+
 // Validate checks a transaction against the limits (ErrTooLarge) and its form (ErrInvalid): at least one operation, no
 // empty key, no two operations that touch one key. Engines call it first.
-func Validate(conds []Cond, ops []Op) error {
+func Validate(conds []Cond, ops []Op) error { return validate(conds, ops, MaxOps, MaxTxnBytes) }
+
+// ValidateAmple is Validate for TxnAmple: with AmpleOps operations and AmpleBytes.
+func ValidateAmple(conds []Cond, ops []Op) error { return validate(conds, ops, AmpleOps, AmpleBytes) }
+
+func validate(conds []Cond, ops []Op, maxOps, maxBytes int) error {
 	if len(ops) == 0 {
 		return fmt.Errorf("%w: no operation", ErrInvalid)
 	}
-	if len(conds) > MaxOps || len(ops) > MaxOps {
-		return fmt.Errorf("%w: %d conditions and %d operations, at most %d of each", ErrTooLarge, len(conds),
-			len(ops), MaxOps)
+	if len(conds) > MaxOps || len(ops) > maxOps {
+		return fmt.Errorf("%w: %d conditions and %d operations, at most %d and %d", ErrTooLarge, len(conds),
+			len(ops), MaxOps, maxOps)
 	}
 	size := 0
 	for _, c := range conds {
@@ -188,8 +206,8 @@ func Validate(conds []Cond, ops []Op) error {
 		}
 		size += len(op.Key) + len(op.Value)
 	}
-	if size > MaxTxnBytes {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, MaxTxnBytes)
+	if size > maxBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, maxBytes)
 	}
 	for _, p := range prefixes {
 		for _, op := range ops {

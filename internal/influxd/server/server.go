@@ -236,6 +236,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if near, ok := data.(embedded.Near); ok {
 		secretsConf.Near = near
 	}
+	if ample, ok := data.(kv.Ample); ok {
+		secretsConf.Ample = ample
+	}
 	embedded := embedded.New(secretsConf)
 	times := clock.New(data, log)
 	s.runs(ctx, times.Run)

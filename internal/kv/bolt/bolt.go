@@ -52,7 +52,10 @@ type DB struct {
 	done    chan struct{} // closed when the writer has ended
 }
 
-var _ kv.Store = (*DB)(nil)
+var (
+	_ kv.Store = (*DB)(nil)
+	_ kv.Ample = (*DB)(nil)
+)
 
 // Get returns one record, from memory where it was read not long ago.
 func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {

@@ -52,13 +52,42 @@ func (db *DB) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, err
 	if err := kv.Validate(conds, ops); err != nil {
 		return 0, err
 	}
+	return db.txn(ctx, conds, ops)
+}
+
+// TxnAmple carries out a transaction that may be large; see kv.Ample.
+func (db *DB) TxnAmple(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := kv.ValidateAmple(conds, ops); err != nil {
+		return 0, err
+	}
+	return db.txn(ctx, conds, ops)
+}
+
+func (db *DB) txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
 	r := &request{ctx: ctx, conds: slices.Clone(conds), ops: make([]operation, len(ops)), done: make(chan struct{})}
+	var room []byte // for the values of a large one, of which none is kept (recent.end)
+	for _, op := range ops {
+		r.size += len(op.Key) + len(op.Value)
+	}
+	if r.size > maxKept {
+		room = make([]byte, 0, r.size+len(ops)*format.RevLen)
+	}
 	for i, op := range ops {
 		r.ops[i] = operation{kind: op.Kind, key: op.Key}
-		if op.Kind == kv.OpPut {
-			r.ops[i].raw = append(make([]byte, format.RevLen, format.RevLen+len(op.Value)), op.Value...)
+		if op.Kind != kv.OpPut {
+			continue
 		}
-		r.size += len(op.Key) + len(op.Value)
+		size := format.RevLen + len(op.Value)
+		if cap(room)-len(room) < size {
+			room = make([]byte, 0, size)
+		}
+		raw := room[len(room) : len(room)+size : len(room)+size]
+		room = room[:len(room)+size]
+		copy(raw[format.RevLen:], op.Value)
+		r.ops[i].raw = raw
 	}
 	if err := db.join(r); err != nil {
 		return 0, err
@@ -264,6 +293,7 @@ func holds(data *bbolt.Bucket, conds []kv.Cond) (bool, error) {
 // apply carries out the operations at the revision, and gives what they changed.
 func apply(data *bbolt.Bucket, ops []operation, rev int64) (events []kv.Event, err error) {
 	var key []byte // bbolt copies what it keeps of it
+	events = make([]kv.Event, 0, len(ops))
 	for _, op := range ops {
 		key = append(key[:0], op.key...)
 		switch op.kind {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func Test(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"GetMissing", testGetMissing},
 		{"Malformed", testMalformed},
 		{"Limits", testLimits},
+		{"Ample", testAmple},
 		{"Conflict", testConflict},
 		{"EndedContext", testEndedContext},
 		{"Closed", testClosed},
@@ -195,6 +197,50 @@ func testLimits(t *testing.T, s kv.Store) {
 	wantList(t, s, long, "", 2, long)
 	txn(t, s, nil, kv.Delete(long))
 	wantMissing(t, s, long)
+}
+
+// testAmple asks an engine that takes large transactions for them.
+func testAmple(t *testing.T, s kv.Store) {
+	a, ok := s.(kv.Ample)
+	if !ok {
+		return
+	}
+	var ops []kv.Op
+	for n := range kv.AmpleOps {
+		ops = append(ops, put(fmt.Sprintf("op-%05d", n), strings.Repeat("v", n%200)))
+	}
+	if _, err := a.TxnAmple(t.Context(), nil, append(slices.Clone(ops), put("one more", ""))); !errors.Is(err,
+		kv.ErrTooLarge) {
+		t.Errorf("over the limit of operations: %v, want %v", err, kv.ErrTooLarge)
+	}
+	large := []kv.Op{put("a", ""), put("b", strings.Repeat("x", kv.AmpleBytes-1))}
+	if _, err := a.TxnAmple(t.Context(), nil, large); !errors.Is(err, kv.ErrTooLarge) {
+		t.Errorf("over the limit of bytes: %v, want %v", err, kv.ErrTooLarge)
+	}
+	if _, err := a.TxnAmple(t.Context(), []kv.Cond{{Key: "op-00000", Rev: 1}}, ops); !errors.Is(err, kv.ErrConflict) {
+		t.Errorf("a condition that does not hold: %v, want %v", err, kv.ErrConflict)
+	}
+	wantList(t, s, "", "", 10)
+	rev, err := a.TxnAmple(t.Context(), []kv.Cond{kv.Missing("op-00000")}, ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := list(t, s, "op-", "", kv.AmpleOps+1)
+	if len(all) != kv.AmpleOps {
+		t.Fatalf("%d of %d operations were carried out", len(all), kv.AmpleOps)
+	}
+	for n, r := range all {
+		if r.Key != ops[n].Key || string(r.Value) != string(ops[n].Value) || r.Rev != rev {
+			t.Fatalf("operation %d: %q with %d bytes at revision %d, want %q with %d at %d", n, r.Key, len(r.Value), r.Rev,
+				ops[n].Key, len(ops[n].Value), rev)
+		}
+	}
+	large[0].Value = nil
+	large[1].Value = large[1].Value[:kv.AmpleBytes-len("ab")]
+	if _, err := a.TxnAmple(t.Context(), nil, large); err != nil {
+		t.Error(err)
+	}
+	wantValue(t, s, "b", string(large[1].Value))
 }
 
 func testConflict(t *testing.T, s kv.Store) {

@@ -140,9 +140,12 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			return len(changes), err
 		}
 		if s.far {
-			if cfg.Ahead, err = s.readAhead(ctx, cfg, recalled, changes); err != nil {
-				return len(changes), err
-			}
+			cfg.Ahead, err = s.readAhead(ctx, cfg, recalled, changes)
+		} else {
+			cfg.Void, err = s.void(ctx, cfg, changes)
+		}
+		if err != nil {
+			return len(changes), err
 		}
 		p := plan.New(ctx, cfg)
 		planned := 0

@@ -28,7 +28,7 @@ func remembering(t testing.TB, s *Store, db kv.Store, stale time.Duration) {
 	for !n.Fresh(time.Hour) && t.Context().Err() == nil {
 		time.Sleep(time.Millisecond)
 	}
-	s.kv, s.log = n, commitlog.New(n, s.ring)
+	s.kv, s.log = n, commitlog.New(n, nil, s.ring)
 	s.near, s.stale, s.far = n, stale, true
 }
 

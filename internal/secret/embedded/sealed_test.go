@@ -38,7 +38,7 @@ func newStore(t testing.TB, db kv.Store, key seal.KeyFile) *Store {
 
 // onto puts another engine below the store.
 func onto(s *Store, db kv.Store) {
-	s.kv, s.from.KV, s.log = db, db, commitlog.New(db, s.ring)
+	s.kv, s.from.KV, s.log = db, db, commitlog.New(db, nil, s.ring)
 }
 
 func keyFile(t testing.TB) seal.KeyFile { return seal.KeyFile(filepath.Join(t.TempDir(), "seal.key")) }

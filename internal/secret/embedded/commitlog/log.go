@@ -1,6 +1,7 @@
 // Package commitlog changes an organisation's records in the embedded store, as many as a change has, all or none.
 //
-// What fits one transaction is one. A larger change goes through four stages, each a transaction or several:
+// What fits one transaction is one; over a kv.Ample that is most. A larger change goes through four stages, each a
+// transaction or several:
 //
 //  1. Its steps are staged, one record each: staged/<org>/<batch>/<number>. Nobody looks at them.
 //  2. It is committed: one transaction puts the journal, staged/<org>/journal, which names the batch, and marks the
@@ -66,12 +67,16 @@ func Prefix(org id.ID) string { return Root + org.String() + "/" }
 // Log makes changes over an engine. It is safe for use by many goroutines.
 type Log struct {
 	kv       kv.Store
+	ample    kv.Ample // nil where the engine is none
 	ring     *keyring.Keyring
 	carrying singleflight.Group // the large changes being carried out, by organisation
 }
 
-// New returns a log whose steps the keyring seals.
-func New(store kv.Store, ring *keyring.Keyring) *Log { return &Log{kv: store, ring: ring} }
+// New returns a log whose steps the keyring seals. With ample, which is the same engine or nil, large changes are one
+// transaction.
+func New(store kv.Store, ample kv.Ample, ring *keyring.Keyring) *Log {
+	return &Log{kv: store, ample: ample, ring: ring}
+}
 
 // entry is what the journal's record seals.
 type entry struct {
@@ -84,9 +89,14 @@ type entry struct {
 // a large change is pending. A record that no transaction takes is errs.RequestTooLarge. After any other error the
 // change may have been made.
 func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, all Records) error {
-	if all.Fit() {
-		_, err := l.kv.Txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...),
-			append(all.ops(), kv.Put(records.Head(org), head.encode())))
+	txn := l.kv.Txn
+	fits := all.Fit()
+	if !fits && l.ample != nil {
+		txn, fits = l.ample.TxnAmple, all.fitAmple()
+	}
+	if fits {
+		_, err := txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...),
+			all.opsWith(kv.Put(records.Head(org), head.encode())))
 		return err
 	}
 	steps, err := all.steps()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -35,6 +36,19 @@ func (r Records) size() int {
 // Fit reports whether one transaction can carry them out.
 func (r Records) Fit() bool { return len(r) <= MaxRecords && r.size() <= MaxBytes }
 
+// fitAmple is Fit for a kv.Ample. A record that no other engine takes is not for that one either.
+func (r Records) fitAmple() bool {
+	if len(r) >= kv.AmpleOps || r.size() > kv.AmpleBytes-(kv.MaxTxnBytes-MaxBytes) {
+		return false
+	}
+	for key, value := range r {
+		if len(key)+len(value) > MaxBytes {
+			return false
+		}
+	}
+	return true
+}
+
 // steps divides them into parts that one transaction each can carry out, in the order of the keys.
 func (r Records) steps() ([]Records, error) {
 	var steps []Records
@@ -52,6 +66,13 @@ func (r Records) steps() ([]Records, error) {
 		size += more
 	}
 	return steps, nil
+}
+
+// opsWith are the operations that carry them out, and one more on another key, in the order of the keys.
+func (r Records) opsWith(more kv.Op) []kv.Op {
+	ops := r.ops()
+	at, _ := slices.BinarySearchFunc(ops, more.Key, func(op kv.Op, key string) int { return strings.Compare(op.Key, key) })
+	return slices.Insert(ops, at, more)
 }
 
 // ops are the operations that carry them out.

@@ -3,7 +3,6 @@ package plan
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -44,7 +43,11 @@ type Config struct {
 	Names   keyring.Names
 	Head    commitlog.Head    // as it is; in a Plan, as it is after the changes planned so far
 	Ahead   map[string][]byte // what was read before it is asked for; nil for what is not there
+	Void    []Span            // where there was nothing
 }
+
+// Span is all keys from one to another, both included.
+type Span struct{ From, To string }
 
 // New returns a plan with no change in it. It reads until ctx ends.
 func New(ctx context.Context, cfg Config) *Plan {
@@ -124,12 +127,18 @@ func (p *Plan) Fits() bool {
 
 // Read reads a record as it is after the changes planned so far; nil where there is none.
 func (p *Plan) Read(key string) ([]byte, error) {
-	if _, planned := p.Records[key]; !planned {
-		if value, ok := p.Ahead[key]; ok {
-			return value, nil
+	if value, planned := p.Records[key]; planned {
+		return value, nil
+	}
+	if value, ok := p.Ahead[key]; ok {
+		return value, nil
+	}
+	for _, s := range p.Void {
+		if s.From <= key && key <= s.To {
+			return nil, nil
 		}
 	}
-	return p.From.Read(p.ctx, p.Records, key)
+	return p.From.Read(p.ctx, nil, key)
 }
 
 func (p *Plan) find(at content.Places, kind records.Kind) (content.Found, error) {
@@ -282,14 +291,20 @@ func (p *Plan) set(name string, value secret.Value, by string, time time.Time) e
 	return p.putMeta(at, m)
 }
 
+// maxKeep is how many records a plan may have for its metadata to be remembered.
+const maxKeep = 1000
+
 // putMeta plans the metadata, which are not the caller's from then on.
 func (p *Plan) putMeta(at content.Places, m *content.Meta) error {
-	plain, err := json.Marshal(m)
+	plain, err := m.Encode()
 	if err != nil {
 		return err
 	}
 	if err := p.Put(at, records.Meta, plain); err != nil {
 		return err
+	}
+	if len(p.Records) > maxKeep { // one of many would put out what is changed often
+		return nil
 	}
 	slot := at.Now.Slot(records.Meta)
 	p.Made.Keep(p.Org, slot.As, p.Records[slot.Key], m)
