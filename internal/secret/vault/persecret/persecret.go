@@ -35,6 +35,7 @@ import (
 	"strongroom/internal/secret/vault/flight"
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/persecret/intent"
+	"strongroom/internal/secret/vault/persecret/seen"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -48,27 +49,21 @@ type Config struct {
 
 // Store keeps secrets in this layout.
 type Store struct {
-	conn     *conn.Conn
-	places   *kv2.Places
-	queue    *queue.Queue
-	quota    secret.Quota
-	cache    *cache.Cache[request, moment] // for use
-	names    *cache.Cache[id.ID, listing]  // for use, to tell what "all" are
-	log      *intent.Log
-	versions versions
-	lists    *flight.Group[listing]
-	hints    hints
-}
-
-// name is one secret of one organisation.
-type name struct {
-	org id.ID
-	key string
+	conn    *conn.Conn
+	places  *kv2.Places
+	queue   *queue.Queue
+	quota   secret.Quota
+	cache   *cache.Cache[request, moment] // for use
+	names   *cache.Cache[id.ID, listing]  // for use, to tell what "all" are
+	log     *intent.Log
+	alive   seen.Alive
+	lists   *flight.Group[listing]
+	deleted seen.Deleted
 }
 
 // New makes the store.
 func New(c Config) *Store {
-	s := &Store{conn: c.Conn, places: c.Places, quota: c.Quota, versions: newVersions(), hints: newHints()}
+	s := &Store{conn: c.Conn, places: c.Places, quota: c.Quota, alive: seen.NewAlive(), deleted: seen.NewDeleted()}
 	s.queue = queue.New(c.Conn, s.write)
 	s.lists = flight.New(c.Conn.Bounded, s.list)
 	s.cache, s.names = c.caches(s)

@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/persecret/intent"
 	"strongroom/internal/secret/vault/persecret/paths"
+	"strongroom/internal/secret/vault/persecret/seen"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -264,7 +265,7 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *intent.
 	var hints []intent.Deletion
 	for _, d := range c.Deleted() {
 		switch {
-		case s.hints.holds(hint{org, d.Path, d.Version}):
+		case s.deleted.Holds(seen.Deletion{Org: org, Path: d.Path, Version: d.Version}):
 			delete(listed, d.Path)
 		case listed[d.Path]:
 			hints = append(hints, d)
@@ -278,7 +279,7 @@ func (s *Store) seen(ctx context.Context, org id.ID, at kv2.Location, c *intent.
 		if err != nil {
 			return err
 		}
-		s.hints.learn(hint{org, d.Path, d.Version}, !m.Alive())
+		s.deleted.Learn(seen.Deletion{Org: org, Path: d.Path, Version: d.Version}, !m.Alive())
 		mu.Lock()
 		defer mu.Unlock()
 		if m.Alive() && !(removing[d.Path] && m.Current == d.Version) {

@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/secret/vault/cache"
 	"strongroom/internal/secret/vault/conn"
 	"strongroom/internal/secret/vault/persecret/paths"
+	"strongroom/internal/secret/vault/persecret/seen"
 )
 
 // How many answers for use, and lists of names, are kept in memory.
@@ -120,22 +121,22 @@ func (s *Store) useAll(ctx context.Context, org id.ID, want func(key string) boo
 }
 
 // changed forgets a secret's value, and the list that it may be new in or gone from.
-func (s *Store) changed(n name) {
-	s.cache.DropIf(func(r request) bool { return r.org == n.org && r.has(n.key) })
-	s.names.Drop(n.org)
+func (s *Store) changed(n seen.Name) {
+	s.cache.DropIf(func(r request) bool { return r.org == n.Org && r.has(n.Key) })
+	s.names.Drop(n.Org)
 }
 
 // forget forgets what is known of an entry that is about to be changed.
 func (s *Store) forget(org id.ID, path string) {
 	if key, ok := paths.NameAt(path); ok {
-		s.versions.forget(name{org, key})
-		s.changed(name{org, key})
+		s.alive.Forget(seen.Name{Org: org, Key: key})
+		s.changed(seen.Name{Org: org, Key: key})
 	}
 }
 
 // forgetAll forgets what is known of the organisation's secrets.
 func (s *Store) forgetAll(org id.ID) {
-	s.versions.forgetAll(org)
+	s.alive.ForgetAll(org)
 	s.names.Drop(org)
 	s.cache.DropIf(func(r request) bool { return r.org == org })
 }

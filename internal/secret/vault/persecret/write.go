@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/secret/vault/kv2"
 	"strongroom/internal/secret/vault/persecret/intent"
 	"strongroom/internal/secret/vault/persecret/paths"
+	"strongroom/internal/secret/vault/persecret/seen"
 	"strongroom/internal/secret/vault/queue"
 )
 
@@ -99,10 +100,10 @@ func only(c secret.Change) (key string, single bool) {
 // setOne sets one secret by one write and gives its version, where its entry was seen a moment ago or has never
 // been; else it looks first.
 func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) (int64, error) {
-	n, value := name{org, w.key}, w.value
+	n, value := seen.Name{Org: org, Key: w.key}, w.value
 	defer s.changed(n)
 	entry := at.Below(paths.Path(w.key))
-	base, known := s.versions.of(n, value)
+	base, known := s.alive.Of(n, value)
 	for try := 1; ; try++ {
 		if !known {
 			looked := time.Now()
@@ -119,7 +120,7 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 				if c, err := s.log.State(ctx, org, at); err != nil {
 					return 0, err
 				} else if c.Settled() {
-					s.versions.learn(n, base, value, looked)
+					s.alive.Learn(n, base, value, looked)
 					return e.Version, nil
 				} else if _, err := s.log.Settled(ctx, org, at); err != nil {
 					return 0, err
@@ -128,10 +129,10 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 			}
 		}
 		written, err := entry.PutSurely(ctx, base, paths.Data(value, w.by))
-		s.versions.forget(n)
+		s.alive.Forget(n)
 		switch {
 		case err == nil:
-			s.versions.learn(n, written, value, time.Now())
+			s.alive.Learn(n, written, value, time.Now())
 			return written.Version, nil
 		case err == conn.ErrMismatch && !known && try >= maxTries:
 			return 0, errConflict
@@ -149,7 +150,7 @@ func (s *Store) setOne(ctx context.Context, org id.ID, at kv2.Location, w wish) 
 // setAt sets one secret that must be at the version which the change names, by check-and-set on that version. What is
 // pending is carried out first: it may be of this secret, and counts as made before.
 func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.Change, key string) (int64, error) {
-	n, value, base := name{org, key}, string(c.Set[key].Bytes()), int64(c.Versions[key])
+	n, value, base := seen.Name{Org: org, Key: key}, string(c.Set[key].Bytes()), int64(c.Versions[key])
 	defer s.changed(n)
 	entry := at.Below(paths.Path(key))
 	for try := 1; ; try++ {
@@ -171,7 +172,7 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 		if err != nil {
 			return 0, err
 		}
-		s.versions.forget(n)
+		s.alive.Forget(n)
 		if e.Version > 0 && e.Data == nil {
 			err = s.log.Change(ctx, org, at, state,
 				[]intent.Step{{Op: intent.Set, Path: paths.Path(key), Base: base, Value: value, By: c.By}})
@@ -215,10 +216,10 @@ func (s *Store) writeJoint(ctx context.Context, org id.ID, at kv2.Location, item
 		}
 		for _, it := range items {
 			for key := range it.Change.Set {
-				s.changed(name{org, key})
+				s.changed(seen.Name{Org: org, Key: key})
 			}
 			for _, key := range it.Change.Delete {
-				s.changed(name{org, key})
+				s.changed(seen.Name{Org: org, Key: key})
 			}
 		}
 		batch.Answer(items, queue.ForCallers(err))

@@ -27,7 +27,7 @@ import (
 // does, which has noted it.
 
 // removable is the least time between a deletion and the removal. It is long against the timeout of an operation, and
-// against how long a set relies on having seen the secret alive (package persecret's fresh).
+// against how long a set relies on having seen the secret alive (package seen's fresh).
 const removable = 10 * time.Minute
 
 // orphaned is after what time a journal that is not pending was never committed. It holds values, so this is not long;

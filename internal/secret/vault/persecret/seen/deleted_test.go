@@ -1,4 +1,4 @@
-package persecret
+package seen
 
 import (
 	"testing"
@@ -8,34 +8,34 @@ import (
 
 // A deleted entry is looked at in every list at first, then now and then, and again in every list
 // once it was found alive.
-func TestHints(t *testing.T) {
+func TestDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHints()
-		n := hint{1, "a", 3}
+		d := NewDeleted()
+		n := Deletion{1, "a", 3}
 		want := func(when string, holds bool) {
 			t.Helper()
-			if h.holds(n) != holds {
-				t.Errorf("%s: the hint holds %v, want %v", when, !holds, holds)
+			if d.Holds(n) != holds {
+				t.Errorf("%s: it holds %v, want %v", when, !holds, holds)
 			}
 		}
 		want("never looked at", false)
 		for range 12 {
-			h.learn(n, true)
+			d.Learn(n, true)
 			want("deleted a moment ago", false)
 			time.Sleep(unheard / 12)
 		}
-		h.learn(n, true)
+		d.Learn(n, true)
 		want("deleted for a while", true)
-		if h.holds(hint{1, "a", 4}) || h.holds(hint{2, "a", 3}) {
+		if d.Holds(Deletion{1, "a", 4}) || d.Holds(Deletion{2, "a", 3}) {
 			t.Error("it holds for another version or organisation")
 		}
 		time.Sleep(again)
 		want("not looked at for a while", false)
-		h.learn(n, true)
+		d.Learn(n, true)
 		want("looked at again", true)
-		h.learn(n, false)
+		d.Learn(n, false)
 		want("found alive", false)
-		h.learn(n, true)
+		d.Learn(n, true)
 		want("deleted anew", false)
 	})
 }

@@ -1,4 +1,4 @@
-package persecret
+package seen
 
 import (
 	"sync"
@@ -8,22 +8,24 @@ import (
 	"strongroom/internal/id"
 )
 
-// hints keeps the deleted secrets whose entries were found deleted, so that a list need not ask for each of some
+// Deleted keeps the deleted secrets whose entries were found deleted, so that a list need not ask for each of some
 // hundreds every time. A set by a server that has not heard of the deletion can come for a while after it; after that,
 // all servers take the hint away with the set, and only what is done in Vault itself has to be looked for now and then.
-type hints struct {
+type Deleted struct {
 	mu    sync.Mutex
-	found *bounded.Map[hint, foundDeleted]
+	found *bounded.Map[Deletion, foundDeleted]
 }
 
-func newHints() hints {
-	return hints{found: bounded.New[hint, foundDeleted](10*maxKnown, nil)}
+// NewDeleted makes one that knows of none.
+func NewDeleted() Deleted {
+	return Deleted{found: bounded.New[Deletion, foundDeleted](10*maxKnown, nil)}
 }
 
-type hint struct {
-	org     id.ID
-	path    string
-	version int64
+// Deletion is a version of an entry that was deleted.
+type Deletion struct {
+	Org     id.ID
+	Path    string
+	Version int64
 }
 
 type foundDeleted struct{ first, last time.Time }
@@ -36,26 +38,26 @@ const (
 	again = 15 * time.Second
 )
 
-// holds reports whether the entry need not be looked at.
-func (h *hints) holds(n hint) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f, ok := h.found.Get(n)
+// Holds reports whether the entry need not be looked at.
+func (d *Deleted) Holds(n Deletion) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, ok := d.found.Get(n)
 	return ok && time.Since(f.first) >= unheard && time.Since(f.last) < again
 }
 
-// learn notes that the entry was deleted when it was looked at, or that it was not.
-func (h *hints) learn(n hint, deleted bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// Learn notes that the entry was deleted when it was looked at, or that it was not.
+func (d *Deleted) Learn(n Deletion, deleted bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !deleted {
-		h.found.Drop(n)
+		d.found.Drop(n)
 		return
 	}
-	f, ok := h.found.Get(n)
+	f, ok := d.found.Get(n)
 	if !ok {
 		f.first = time.Now()
 	}
 	f.last = time.Now()
-	h.found.Put(n, f, 1)
+	d.found.Put(n, f, 1)
 }
