@@ -25,20 +25,18 @@ func PlacedOf(s Store) Placed {
 	return placed
 }
 
-// As finds in a store, or in what it decorates, what can do T: what few stores can and Store
+// As finds in a store, or in what it decorates (by a method Unwrap), what can do T: what few stores can and Store
 // therefore does not ask for.
 func As[T any](s Store) (T, bool) {
 	for {
 		if t, ok := s.(T); ok {
 			return t, true
 		}
-		decorator, ok := s.(interface{ unwrap() Store })
+		decorator, ok := s.(interface{ Unwrap() Store })
 		if !ok {
 			var none T
 			return none, false
 		}
-		s = decorator.unwrap()
+		s = decorator.Unwrap()
 	}
 }
-
-func (m *metered) unwrap() Store { return m.Store }

@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/metered"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/secret/vault/vaulttest"
 	"strongroom/internal/servers"
@@ -130,7 +131,7 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	t.Cleanup(inVault.Close)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(inVault.Metrics())
-	s.store = secret.Metered(inVault, "vault", metrics, log)
+	s.store = metered.New(inVault, "vault", metrics, log)
 	guard := access.NewGuard(trail)
 	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log})
 	check(t, err)

@@ -43,6 +43,7 @@ import (
 	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/secret/metered"
 	"strongroom/internal/servers"
 	"strongroom/internal/ui"
 	"strongroom/internal/vaultapi"
@@ -261,7 +262,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		ends = append(ends, own.Certificates)
 	}
 	metrics.MustRegister(ends)
-	store = secret.Metered(store, cfg.SecretStore, metrics, log)
+	store = metered.New(store, cfg.SecretStore, metrics, log)
 	s.Store = store
 
 	usesKey, err := keys.DeriveKey(lastuse.Label)

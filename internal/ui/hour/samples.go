@@ -21,7 +21,7 @@ const (
 	checkedFor = 5 * time.Second
 )
 
-// The metrics of secret.Metered.
+// The metrics of package metered.
 const (
 	metricSeconds = "strongroom_secret_store_duration_seconds"
 	metricCalls   = "strongroom_secret_store_calls_total"

@@ -1,4 +1,5 @@
-package secret
+// Package metered counts, times and logs the calls of any secret.Store.
+package metered
 
 import (
 	"context"
@@ -11,14 +12,15 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/outage"
+	"strongroom/internal/secret"
 	"strongroom/internal/tracing"
 )
 
-// metered is a store that counts and times the calls of another, and logs those that fail: each way to fail once a
+// store is a store that counts and times the calls of another, and logs those that fail: each way to fail once a
 // minute, however many calls there are, and where the store was unavailable, the end of that. It is applied once, after
 // the store has been chosen, so that all stores are seen alike.
-type metered struct {
-	Store
+type store struct {
+	secret.Store
 	name    string
 	log     *slog.Logger
 	outages *outage.Log
@@ -38,9 +40,9 @@ type good struct {
 	calls   prometheus.Counter
 }
 
-// Metered wraps the store under the name that its metrics carry ("bolt", "vault").
-func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) Store {
-	m := &metered{Store: s, name: name, outages: outage.New(log), log: log,
+// New wraps the store under the name that its metrics carry ("bolt", "vault").
+func New(s secret.Store, name string, reg prometheus.Registerer, log *slog.Logger) secret.Store {
+	m := &store{Store: s, name: name, outages: outage.New(log), log: log,
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "strongroom_secret_store_duration_seconds",
 			Help:    "Time that calls of the secret store took.",
@@ -56,7 +58,7 @@ func Metered(s Store, name string, reg prometheus.Registerer, log *slog.Logger) 
 }
 
 // observe notes how a call went, and gives the word for how it ended.
-func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.Time, err error) (outcome string) {
+func (m *store) observe(ctx context.Context, op string, org id.ID, start time.Time, err error) (outcome string) {
 	took := time.Since(start)
 	if err == nil {
 		g := m.goodOf(op)
@@ -91,7 +93,7 @@ func (m *metered) observe(ctx context.Context, op string, org id.ID, start time.
 
 // served ends what the organisation's calls were refused for before one was begun that was served. Another's may be
 // refused still.
-func (m *metered) served(org id.ID, begun time.Time) {
+func (m *store) served(org id.ID, begun time.Time) {
 	m.failing.Range(func(message, last any) bool {
 		if was := last.(refusal); was.org == org && was.at.Before(begun) && m.failing.CompareAndDelete(message, last) {
 			if ended, lasted := m.outages.Served(begun, message.(string)); len(ended) > 0 {
@@ -103,7 +105,7 @@ func (m *metered) served(org id.ID, begun time.Time) {
 	})
 }
 
-func (m *metered) goodOf(op string) *good {
+func (m *store) goodOf(op string) *good {
 	if g, ok := m.good.Load(op); ok {
 		return g.(*good)
 	}
@@ -113,7 +115,7 @@ func (m *metered) goodOf(op string) *good {
 }
 
 // timed makes one call of the store and notes how it went.
-func timed[T any](ctx context.Context, m *metered, op string, org id.ID,
+func timed[T any](ctx context.Context, m *store, op string, org id.ID,
 	call func(context.Context) (T, error)) (T, error) {
 	start := time.Now()
 	inner, span := tracing.Begin(ctx, "secret store "+op)
@@ -122,74 +124,81 @@ func timed[T any](ctx context.Context, m *metered, op string, org id.ID,
 	return got, err
 }
 
-func timedErr(ctx context.Context, m *metered, op string, org id.ID, call func(context.Context) error) error {
+func timedErr(ctx context.Context, m *store, op string, org id.ID, call func(context.Context) error) error {
 	_, err := timed(ctx, m, op, org, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
 	return err
 }
 
-func (m *metered) Keys(ctx context.Context, org id.ID) ([]string, error) {
+func (m *store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 	return timed(ctx, m, "keys", org, func(ctx context.Context) ([]string, error) { return m.Store.Keys(ctx, org) })
 }
 
-func (m *metered) Read(ctx context.Context, org id.ID, q Query) (Snapshot, error) {
+func (m *store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Snapshot, error) {
 	op := "get"
 	if q.ForUse {
 		op = "use"
 	}
-	return timed(ctx, m, op, org, func(ctx context.Context) (Snapshot, error) { return m.Store.Read(ctx, org, q) })
+	return timed(ctx, m, op, org, func(ctx context.Context) (secret.Snapshot, error) {
+		return m.Store.Read(ctx, org, q)
+	})
 }
 
-func (m *metered) Apply(ctx context.Context, org id.ID, change Change) (Outcome, error) {
-	return timed(ctx, m, "apply", org, func(ctx context.Context) (Outcome, error) {
+func (m *store) Apply(ctx context.Context, org id.ID, change secret.Change) (secret.Outcome, error) {
+	return timed(ctx, m, "apply", org, func(ctx context.Context) (secret.Outcome, error) {
 		return m.Store.Apply(ctx, org, change)
 	})
 }
 
-func (m *metered) Purge(ctx context.Context, org id.ID) error {
+func (m *store) Purge(ctx context.Context, org id.ID) error {
 	return timedErr(ctx, m, "purge", org, func(ctx context.Context) error { return m.Store.Purge(ctx, org) })
 }
 
-func (m *metered) Info(ctx context.Context, org id.ID, key string) (Info, error) {
-	return timed(ctx, m, "info", org, func(ctx context.Context) (Info, error) { return m.Store.Info(ctx, org, key) })
+func (m *store) Info(ctx context.Context, org id.ID, key string) (secret.Info, error) {
+	return timed(ctx, m, "info", org, func(ctx context.Context) (secret.Info, error) {
+		return m.Store.Info(ctx, org, key)
+	})
 }
 
-func (m *metered) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]Info, error) {
-	return timed(ctx, m, "infos", org, func(ctx context.Context) ([]Info, error) {
+func (m *store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+	return timed(ctx, m, "infos", org, func(ctx context.Context) ([]secret.Info, error) {
 		return m.Store.Infos(ctx, org, want)
 	})
 }
 
-func (m *metered) Deleted(ctx context.Context, org id.ID) ([]Info, error) {
-	return timed(ctx, m, "deleted", org, func(ctx context.Context) ([]Info, error) {
+func (m *store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+	return timed(ctx, m, "deleted", org, func(ctx context.Context) ([]secret.Info, error) {
 		return m.Store.Deleted(ctx, org)
 	})
 }
 
-func (m *metered) ReadVersion(ctx context.Context, org id.ID, key string, version int) (Secret, error) {
-	return timed(ctx, m, "version", org, func(ctx context.Context) (Secret, error) {
+func (m *store) ReadVersion(ctx context.Context, org id.ID, key string, version int) (secret.Secret, error) {
+	return timed(ctx, m, "version", org, func(ctx context.Context) (secret.Secret, error) {
 		return m.Store.ReadVersion(ctx, org, key, version)
 	})
 }
 
-func (m *metered) Describe(ctx context.Context, org id.ID, key string, d Description) error {
+func (m *store) Describe(ctx context.Context, org id.ID, key string, d secret.Description) error {
 	return timedErr(ctx, m, "describe", org, func(ctx context.Context) error {
 		return m.Store.Describe(ctx, org, key, d)
 	})
 }
 
-func (m *metered) Restore(ctx context.Context, org id.ID, key string, version int, by string) (Outcome, error) {
-	return timed(ctx, m, "restore", org, func(ctx context.Context) (Outcome, error) {
+func (m *store) Restore(ctx context.Context, org id.ID, key string, version int, by string) (secret.Outcome, error) {
+	return timed(ctx, m, "restore", org, func(ctx context.Context) (secret.Outcome, error) {
 		return m.Store.Restore(ctx, org, key, version, by)
 	})
 }
 
-func (m *metered) Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int,
-	by string) (Outcome, error) {
-	return timed(ctx, m, "mark", org, func(ctx context.Context) (Outcome, error) {
+func (m *store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int,
+	by string) (secret.Outcome, error) {
+	return timed(ctx, m, "mark", org, func(ctx context.Context) (secret.Outcome, error) {
 		return m.Store.Mark(ctx, org, key, mark, versions, by)
 	})
 }
 
-func (m *metered) Remove(ctx context.Context, org id.ID, key string) error {
+func (m *store) Remove(ctx context.Context, org id.ID, key string) error {
 	return timedErr(ctx, m, "remove", org, func(ctx context.Context) error { return m.Store.Remove(ctx, org, key) })
 }
+
+// Unwrap gives the store that is metered, for what few stores can (secret.As).
+func (m *store) Unwrap() secret.Store { return m.Store }

@@ -1,4 +1,4 @@
-package secret
+package metered
 
 import (
 	"context"
@@ -12,11 +12,12 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 )
 
 // away is a store that answers every call with err.
 type away struct {
-	Store
+	secret.Store
 	err error
 }
 
@@ -27,7 +28,7 @@ func TestOutageInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := new(strings.Builder)
 		store := &away{err: errs.New(errs.Unavailable, "the secret store cannot be reached")}
-		m := Metered(store, "vault", prometheus.NewRegistry(), slog.New(slog.NewTextHandler(out, nil)))
+		m := New(store, "vault", prometheus.NewRegistry(), slog.New(slog.NewTextHandler(out, nil)))
 		ask := func(org id.ID, times int) {
 			for range times {
 				_, _ = m.Keys(t.Context(), org)
