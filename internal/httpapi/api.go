@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/inflight"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
 // Config is what the API serves. Guard, Authn, Directory, Secrets and Store must be set.
@@ -26,7 +27,7 @@ type Config struct {
 	Guard     *access.Guard
 	Authn     *authn.Service
 	Directory *directory.Service
-	Secrets   *secret.Service
+	Secrets   *service.Service
 	Store     secret.Store // for the health checks
 	Trail     system.Trail // nil: GET /api/v2/audit says that there is none
 	Seals     system.Seals // nil: there are no paths for them

@@ -24,6 +24,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/service"
 )
 
 // FuzzPath asks for any path at all: nothing but the API answers, and never with a redirect or a fault.
@@ -136,7 +137,7 @@ func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: store,
 		Logger: log})
 	must(t, err)
-	handler, err := New(Config{Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(store, guard,
+	handler, err := New(Config{Guard: guard, Authn: logins, Directory: users, Secrets: service.New(store, guard,
 		users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
 	must(t, err)
 	nobody := &access.Caller{Principal: &access.Principal{}}

@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/transfer"
 )
 
@@ -225,7 +226,7 @@ func importInto(ctx context.Context, t *testing.T, dir string, contents *influxd
 		Secrets: store, Logger: log})
 	must(t, err)
 	return transfer.Import{
-		KV: identities, Guard: guard, Secrets: secret.NewService(store, guard, users, nil, secret.Limits{}),
+		KV: identities, Guard: guard, Secrets: service.New(store, guard, users, nil, secret.Limits{}),
 		Store: store, Caller: access.System(), From: "a file",
 	}.Run(ctx, contents)
 }

@@ -1,5 +1,6 @@
-// Package secret is the project's main job: an organisation's secrets, kept in one of several stores behind one
-// service that checks permission, writes the audit record and enforces the limits.
+// Package secret is the project's main job: an organisation's secrets. It says what a secret is, and what each store
+// that keeps some can and must. Callers reach them by package service, which checks permission, writes the audit record
+// and enforces the limits.
 package secret
 
 import (
@@ -142,6 +143,26 @@ func (s Snapshot) Names() []string {
 		return s.Sorted
 	}
 	return slices.Sorted(maps.Keys(s.Secrets))
+}
+
+// Values returns the values of the snapshot's secrets as texts, which is what all but Vault's API give out.
+func (s Snapshot) Values() map[string]Value {
+	values := make(map[string]Value, len(s.Secrets))
+	for k, got := range s.Secrets {
+		values[k] = got.Value.Shown()
+	}
+	return values
+}
+
+// WithoutValues is the snapshot with all else that it tells.
+func (s Snapshot) WithoutValues() Snapshot {
+	secrets := make(map[string]Secret, len(s.Secrets))
+	for key, got := range s.Secrets {
+		got.Value = Value{}
+		secrets[key] = got
+	}
+	s.Secrets = secrets
+	return s
 }
 
 // Secret is a secret that is there.

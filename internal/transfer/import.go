@@ -13,14 +13,15 @@ import (
 	"strongroom/internal/influxdb"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
 // Import says where to import to.
 type Import struct {
-	KV      kv.Store        // where the identities are; no server may be at work on it
-	Guard   *access.Guard   // puts it on record that identities are brought
-	Secrets *secret.Service // writes, and checks what may be written
-	Store   secret.Store    // read, to compare
+	KV      kv.Store         // where the identities are; no server may be at work on it
+	Guard   *access.Guard    // puts it on record that identities are brought
+	Secrets *service.Service // writes, and checks what may be written
+	Store   secret.Store     // read, to compare
 	Caller  *access.Caller
 	From    string // for the record and the report
 	// DryRun is for the report: whatever KV and the stores are is a copy, and what would happen is let happen there.

@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
 // plainStore keeps values alone, as a store in Vault does.
@@ -50,7 +51,7 @@ func (unkept) Restore(context.Context, id.ID, string, int, string) (secret.Outco
 // use puts another store below the pages.
 func (s *site) use(store secret.Store) {
 	s.change(func(c *Config) {
-		c.Store, c.Secrets = store, secret.NewService(store, s.guard, s.users, nil, secret.Limits{})
+		c.Store, c.Secrets = store, service.New(store, s.guard, s.users, nil, secret.Limits{})
 	})
 }
 

@@ -32,6 +32,7 @@ import (
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/metered"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/servers"
 )
 
@@ -86,7 +87,7 @@ func newSite(t testing.TB) *site {
 	s.users, err = directory.New(directory.Config{KV: data, Mark: keys, Guard: s.guard, Authn: s.logins,
 		Secrets: s.store, Logger: log, Now: now})
 	s.must(err)
-	s.config = Config{Guard: s.guard, Authn: s.logins, Directory: s.users, Secrets: secret.NewService(s.store, s.guard,
+	s.config = Config{Guard: s.guard, Authn: s.logins, Directory: s.users, Secrets: service.New(s.store, s.guard,
 		s.users, s.uses, secret.Limits{}), Store: s.store,
 		Trail: &servers.Acts{Own: trail}, StoreName: "bolt", Gather: metrics, Logger: log, Now: now}
 	s.change(func(*Config) {})

@@ -28,6 +28,7 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/accounts"
 	"strongroom/internal/ui/across"
 	"strongroom/internal/ui/handbook"
@@ -47,7 +48,7 @@ type Config struct {
 	Guard     *access.Guard
 	Authn     *authn.Service
 	Directory *directory.Service
-	Secrets   *secret.Service
+	Secrets   *service.Service
 	Store     secret.Store // for its health, and whether it keeps a history
 	Trail     trail.Log    // nil: the activity page says that there is none
 

@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/vaultapi"
 	"strongroom/internal/vaultapi/notes"
 )
@@ -35,7 +36,7 @@ type parts struct {
 	store   *sealable
 	logins  *authn.Service
 	users   *directory.Service
-	secrets *secret.Service
+	secrets *service.Service
 	handler *vaultapi.Server
 }
 
@@ -84,7 +85,7 @@ func start(t testing.TB, change func(*vaultapi.Config)) *parts {
 	must(t, err)
 	book, err := notes.New(data, bytes.Repeat([]byte("n"), 32), bytes.Repeat([]byte("c"), 32))
 	must(t, err)
-	p.secrets = secret.NewService(p.store, guard, p.users, nil, secret.Limits{})
+	p.secrets = service.New(p.store, guard, p.users, nil, secret.Limits{})
 	c := vaultapi.Config{Guard: guard, Authn: p.logins, Directory: p.users, Secrets: p.secrets, Store: p.store,
 		Notes: book, Logger: log}
 	if change != nil {

@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/peer"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/tracing"
 	"strongroom/internal/vaultapi/approle"
 	"strongroom/internal/vaultapi/dialect"
@@ -52,7 +53,7 @@ type Config struct {
 	Guard     *access.Guard
 	Authn     *authn.Service
 	Directory *directory.Service
-	Secrets   *secret.Service
+	Secrets   *service.Service
 	Store     secret.Store // for the health
 	Notes     *notes.Book
 

@@ -24,6 +24,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/metered"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/secret/vault/vaulttest"
 	"strongroom/internal/servers"
@@ -143,7 +144,7 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	check(t, err)
 	s.org = o.Org.ID
 	s.ui, err = ui.New(ui.Config{Guard: guard, Authn: logins, Directory: users,
-		Secrets: secret.NewService(s.store, guard, users, nil, secret.Limits{}), Store: s.store,
+		Secrets: service.New(s.store, guard, users, nil, secret.Limits{}), Store: s.store,
 		Trail:     &servers.Acts{Own: trail},
 		StoreName: "vault", Gather: metrics, Logger: log, Now: func() time.Time {
 			return time.Now().Add(time.Duration(s.ahead.Load()))

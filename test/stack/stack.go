@@ -35,6 +35,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/servers"
 )
 
@@ -114,7 +115,7 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	must(t, err)
 	users, err := directory.New(directory.Config{
-		KV: identities, Mark: keys, Guard: guard, Authn: logins, Secrets: secret.Remembered{Store: s.Store, Uses: uses},
+		KV: identities, Mark: keys, Guard: guard, Authn: logins, Secrets: service.Remembered{Store: s.Store, Uses: uses},
 		Logger: log, Now: s.Clock.Now,
 	})
 	must(t, err)
@@ -130,7 +131,7 @@ func Start(t *testing.T, o Options) *Stack {
 	})
 	api, err := httpapi.New(httpapi.Config{
 		Seals: s.Seals, Data: data,
-		Guard: guard, Authn: logins, Directory: users, Secrets: secret.NewService(s.Store, guard, users, uses,
+		Guard: guard, Authn: logins, Directory: users, Secrets: service.New(s.Store, guard, users, uses,
 			secret.Limits{}), Store: s.Store, Trail: ownActs{&servers.Acts{Own: trail}, trail},
 		Version: "v0.0.0-test", Commit: "0123456789", Settings: func() map[string]any {
 			return map[string]any{"secret-store": "bolt"}

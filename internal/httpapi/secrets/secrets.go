@@ -16,17 +16,18 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
 // handlers answer what is asked of secrets.
 type handlers struct {
-	secrets *secret.Service
+	secrets *service.Service
 	lists   listCache
 	sizes   *inflight.Sizes
 }
 
 // Routes are the paths of an organisation's secrets.
-func Routes(s *secret.Service) exchange.Table {
+func Routes(s *service.Service) exchange.Table {
 	h := &handlers{secrets: s, lists: newListCache(), sizes: inflight.NewSizes()}
 	return exchange.Table{
 		"/api/v2/orgs/{orgID}/secrets": {"GET": exchange.Auth(h.getSecrets),

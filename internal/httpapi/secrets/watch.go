@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
 // How long a caller waits. What stands between may cut a connection on which nothing comes for a minute; so a poll is
@@ -46,7 +47,7 @@ func (h *handlers) watch(w http.ResponseWriter, r *exchange.Request, org id.ID, 
 	if err := r.Hold(watchHold); err != nil {
 		return err
 	}
-	var watch *secret.Watch
+	var watch *service.Watch
 	err := r.Work(func() (err error) {
 		watch, err = h.secrets.Watch(r.Context(), r.Caller, org, keys, stream)
 		return err
@@ -71,7 +72,7 @@ func (h *handlers) watch(w http.ResponseWriter, r *exchange.Request, org id.ID, 
 
 // see is what the caller may know now, and the tag of it.
 func (h *handlers) see(r *exchange.Request,
-	watch *secret.Watch) (snap secret.Snapshot, tag string, changed <-chan struct{}, err error) {
+	watch *service.Watch) (snap secret.Snapshot, tag string, changed <-chan struct{}, err error) {
 	err = r.Work(func() error {
 		snap, changed, err = watch.Now(r.Context(), r.Caller)
 		return err
@@ -80,7 +81,7 @@ func (h *handlers) see(r *exchange.Request,
 }
 
 // poll answers when there is something else than what the caller has, or 304 in the end.
-func (h *handlers) poll(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string, watch *secret.Watch,
+func (h *handlers) poll(w http.ResponseWriter, r *exchange.Request, org id.ID, keys []string, watch *service.Watch,
 	end <-chan time.Time) error {
 	for {
 		snap, tag, changed, err := h.see(r, watch)
@@ -115,7 +116,7 @@ func missing(snap secret.Snapshot, keys []string) string {
 
 // stream sends an event with what there is, and one after each change. A key that is not there any more is not in it.
 func (h *handlers) stream(
-	w http.ResponseWriter, r *exchange.Request, watch *secret.Watch, keys []string, control *http.ResponseController,
+	w http.ResponseWriter, r *exchange.Request, watch *service.Watch, keys []string, control *http.ResponseController,
 	end <-chan time.Time,
 ) error {
 	pulse := time.NewTicker(pulseTime)

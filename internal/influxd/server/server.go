@@ -44,6 +44,7 @@ import (
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/metered"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/servers"
 	"strongroom/internal/ui"
 	"strongroom/internal/vaultapi"
@@ -56,7 +57,7 @@ type Server struct {
 	Identities *barrier.Store
 	Guard      *access.Guard
 	Store      secret.Store
-	Secrets    *secret.Service
+	Secrets    *service.Service
 
 	handler  http.Handler
 	vaultAPI http.Handler // nil where Vault's clients are not answered
@@ -285,7 +286,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.runs(ctx, logins.Follow)
 	s.identity, err = directory.New(directory.Config{
 		KV: s.Identities, Mark: keys, Guard: s.Guard, Authn: logins, Logger: log,
-		Secrets: kept{secret.Remembered{Store: store, Uses: uses}, noted}, Places: secret.PlacedOf(store),
+		Secrets: kept{service.Remembered{Store: store, Uses: uses}, noted}, Places: secret.PlacedOf(store),
 	})
 	if err != nil {
 		return nil, err
@@ -302,7 +303,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.runs(ctx, seals.Run)
 	s.runs(ctx, seals.Watch)
 
-	secrets := secret.NewService(store, s.Guard, s.identity, uses, secret.Limits{
+	secrets := service.New(store, s.Guard, s.identity, uses, secret.Limits{
 		MaxKey: int(cfg.MaxSecretKeySize), MaxValue: int(cfg.MaxSecretValueSize),
 	})
 	s.Secrets = secrets

@@ -9,7 +9,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
-	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/vaultapi"
 	"strongroom/internal/vaultapi/notes"
 )
@@ -29,7 +29,7 @@ func openNotes(data kv.Store, keys *keyring.Keyring) (*notes.Book, error) {
 
 // kept is what goes with an organisation that is deleted.
 type kept struct {
-	secret.Remembered
+	service.Remembered
 	noted *notes.Book
 }
 

@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/visit"
 )
 
@@ -23,7 +24,7 @@ type Orgs func(ctx context.Context, c *access.Caller) ([]Org, error)
 
 // Config is what the pages show. All but StoreName must be set.
 type Config struct {
-	Secrets   *secret.Service
+	Secrets   *service.Service
 	Store     secret.Store // for how much there is to look at
 	StoreName string       // "bolt" or "vault", as the configuration has it
 	Orgs      Orgs

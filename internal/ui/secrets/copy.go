@@ -6,7 +6,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
-	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/across"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
@@ -59,8 +59,8 @@ func (h *handlers) copySecret(v *visit.Visit) (visit.Answer, error) {
 		return visit.Answer{}, err
 	}
 	move := v.Field("do") == "move"
-	to := secret.Place{Org: f.Org, Key: f.To}
-	n, err := h.Secrets.Copy(v.Context(), v.Caller, secret.Place{Org: v.Org, Key: f.Key}, to, move)
+	to := service.Place{Org: f.Org, Key: f.To}
+	n, err := h.Secrets.Copy(v.Context(), v.Caller, service.Place{Org: v.Org, Key: f.Key}, to, move)
 	if errs.Is(err, errs.PreconditionFailed) {
 		err = errs.New(errs.Conflict, "there is a secret named %q already; choose another name", errs.Clip(f.To))
 	}

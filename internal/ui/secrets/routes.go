@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/across"
 	"strongroom/internal/ui/listing"
 	"strongroom/internal/ui/trail"
@@ -15,7 +16,7 @@ import (
 
 // Config is what the pages show. All but NoHistory and StoreName must be set.
 type Config struct {
-	Secrets   *secret.Service
+	Secrets   *service.Service
 	Store     secret.Store // for whether it keeps a history, and who may write
 	StoreName string       // "bolt" or "vault", as the configuration has it
 	// NoHistory says that the store was told to keep no earlier versions, nor what is deleted.

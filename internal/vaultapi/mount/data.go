@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/jsontext"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/vaultapi/dialect"
 	"strongroom/internal/vaultapi/notes"
 )
@@ -194,7 +195,7 @@ func (m *Mount) writeOrg(r *dialect.Request, t target, data dialect.Body, cas *i
 	if err != nil {
 		return nil, err
 	}
-	wish := secret.Replacement{Values: values, At: wide(cas)}
+	wish := service.Replacement{Values: values, At: wide(cas)}
 	if m.recent != nil {
 		wish.Merge = m.recent
 	}
@@ -370,7 +371,7 @@ func merge(into, patch dialect.Body, depth int) error {
 func (m *Mount) deleteData(r *dialect.Request, t target) (*dialect.Answer, error) {
 	var err error
 	if t.whole() {
-		_, err = m.Secrets.Replace(r.Context(), r.Caller, t.org, secret.Replacement{})
+		_, err = m.Secrets.Replace(r.Context(), r.Caller, t.org, service.Replacement{})
 	} else {
 		_, err = m.Secrets.Apply(r.Context(), r.Caller, t.org, secret.Change{Delete: []string{t.name}})
 	}

@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/vaultapi/dialect"
 	"strongroom/internal/vaultapi/notes"
 )
@@ -23,7 +24,7 @@ import (
 // Config is what the mount needs; all but Refresh, NewOrgs and Merge must be set.
 type Config struct {
 	Path    string
-	Secrets *secret.Service
+	Secrets *service.Service
 	Orgs    *directory.Service
 	Notes   *notes.Book
 	Guard   *access.Guard

@@ -10,6 +10,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
 // maxFingerprints bounds how many are kept of all organisations together: some 30 MB.
@@ -34,7 +35,7 @@ type at struct {
 type remembered struct {
 	at
 	changed time.Time // when it became that: an organisation whose secrets were removed for good counts anew
-	was     map[string]secret.Fingerprint
+	was     map[string]service.Fingerprint
 }
 
 func newRecent() *recent {
@@ -44,7 +45,7 @@ func newRecent() *recent {
 }
 
 // Of makes the fingerprint of a value.
-func (r *recent) Of(key string, v secret.Value) (f secret.Fingerprint) {
+func (r *recent) Of(key string, v secret.Value) (f service.Fingerprint) {
 	mac := hmac.New(sha256.New, r.key)
 	// The name's length goes before it: no two pairs give the same text.
 	n := len(key)
@@ -56,7 +57,7 @@ func (r *recent) Of(key string, v secret.Value) (f secret.Fingerprint) {
 }
 
 // At gives the fingerprints of a version.
-func (r *recent) At(org id.ID, version int64) (map[string]secret.Fingerprint, bool) {
+func (r *recent) At(org id.ID, version int64) (map[string]service.Fingerprint, bool) {
 	if e := r.get(at{org, version}); e != nil {
 		return e.was, true
 	}
@@ -80,7 +81,7 @@ func (r *recent) note(org id.ID, snap secret.Snapshot) {
 	if e := r.get(where); e != nil && e.changed.Equal(snap.Changed) || len(snap.Secrets) > maxFingerprints/4 {
 		return
 	}
-	was := make(map[string]secret.Fingerprint, len(snap.Secrets))
+	was := make(map[string]service.Fingerprint, len(snap.Secrets))
 	for k, s := range snap.Secrets {
 		was[k] = r.Of(k, s.Value.Shown())
 	}

@@ -1,6 +1,6 @@
-// Package seen keeps what was seen of single entries a moment ago, so that not every change and not every list has to ask
-// Vault for each: those that are alive, and those that are deleted. It is for hints alone: a write's check-and-set, or the
-// next look at an entry, tells what is so.
+// Package seen keeps what was seen of single entries a moment ago, so that not every change and not every list has to
+// ask Vault for each: those that are alive, and those that are deleted. It is for hints alone: a write's check-and-set,
+// or the next look at an entry, tells what is so.
 package seen
 
 import (

@@ -1,30 +1,18 @@
-package secret
+// Package service is what callers reach an organisation's secrets by: it checks permission, writes the audit record and
+// enforces the limits, over whichever store keeps them.
+package service
 
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/notice"
-)
-
-// Limits bound what a caller may store, in bytes. Zero fields take the defaults.
-type Limits struct {
-	MaxKey   int // 1 KiB
-	MaxValue int // 1 MiB
-}
-
-// The default limits.
-const (
-	DefaultMaxKey   = 1 << 10
-	DefaultMaxValue = 1 << 20
 )
 
 // Orgs tells whether an organisation exists: nil, or errs.NotFound.
@@ -35,23 +23,17 @@ type Orgs interface {
 // Service is what the API uses: every method checks the caller's permission and puts the act on record first, then the
 // input and that the organisation exists, and only then asks the store. (UseAll can make its record only in the end.)
 type Service struct {
-	store   Store
+	store   secret.Store
 	guard   *access.Guard
 	orgs    Orgs
 	uses    *lastuse.Book
-	limits  Limits
-	notices *notice.Hub[Snapshot] // nil: nobody is told of changes
+	limits  secret.Limits
+	notices *notice.Hub[secret.Snapshot] // nil: nobody is told of changes
 	turns   turns
 }
 
-// NewService makes the service over a store. Where uses is nil, nothing is known of when secrets were used.
-func NewService(store Store, guard *access.Guard, orgs Orgs, uses *lastuse.Book, limits Limits) *Service {
-	if limits.MaxKey == 0 {
-		limits.MaxKey = DefaultMaxKey
-	}
-	if limits.MaxValue == 0 {
-		limits.MaxValue = DefaultMaxValue
-	}
+// New makes the service over a store. Where uses is nil, nothing is known of when secrets were used.
+func New(store secret.Store, guard *access.Guard, orgs Orgs, uses *lastuse.Book, limits secret.Limits) *Service {
 	return &Service{store: store, guard: guard, orgs: orgs, uses: uses, limits: limits}
 }
 
@@ -104,7 +86,7 @@ func (s *Service) versions(ctx context.Context, c *access.Caller,
 			"own, because they are kept in one entry; leave versions out")
 	}
 	may := func(k string) bool { return c.May(need(access.Read, org, k)) }
-	snap, err := s.store.Read(ctx, org, Query{Want: may, Versions: true})
+	snap, err := s.store.Read(ctx, org, secret.Query{Want: may, Versions: true})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -142,23 +124,24 @@ func (s *Service) MayApply(ctx context.Context, c *access.Caller, org id.ID) err
 
 // Apply carries out a change, all of it or nothing. The caller needs the permission to write every key named; to set
 // what one can never read is allowed, unless it depends on what there is, which the outcome tells.
-func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID, change Change) (Outcome, error) {
-	act := access.Act{Action: "secrets.apply", Org: org, Keys: change.names()}
+func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID,
+	change secret.Change) (secret.Outcome, error) {
+	act := access.Act{Action: "secrets.apply", Org: org, Keys: names(change)}
 	if len(change.Set) == 0 {
 		act.Action = "secrets.delete"
 	}
 	if err := s.mayApply(c, org, change, act.Keys); err != nil {
-		return Outcome{}, s.guard.Deny(ctx, c, act, err)
+		return secret.Outcome{}, s.guard.Deny(ctx, c, act, err)
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
-		return Outcome{}, err
+		return secret.Outcome{}, err
 	}
 	out, err := s.apply(ctx, org, change, c.User)
 	return out, s.guard.Done(ctx, c, act, err)
 }
 
 // mayApply says why the caller may not make a change of the keys; nil where he may.
-func (s *Service) mayApply(c *access.Caller, org id.ID, change Change, keys []string) error {
+func (s *Service) mayApply(c *access.Caller, org id.ID, change secret.Change, keys []string) error {
 	if all := need(access.Write, org, ""); !c.May(all) {
 		// In InfluxDB's words, which name no key; a permission narrowed to other names gets them too.
 		refused := errs.New(errs.Unauthorized, "%s is unauthorized", all)
@@ -172,7 +155,7 @@ func (s *Service) mayApply(c *access.Caller, org id.ID, change Change, keys []st
 		}
 	}
 	unread := errs.New(errs.Unauthorized, "%s is unauthorized", need(access.Read, org, ""))
-	if change.Only != Anyway {
+	if change.Only != secret.Anyway {
 		for k := range change.Set {
 			if !c.May(need(access.Read, org, k)) {
 				return unread
@@ -191,15 +174,15 @@ func (s *Service) mayApply(c *access.Caller, org id.ID, change Change, keys []st
 	return nil
 }
 
-func (s *Service) apply(ctx context.Context, org id.ID, change Change, by string) (Outcome, error) {
+func (s *Service) apply(ctx context.Context, org id.ID, change secret.Change, by string) (secret.Outcome, error) {
 	if err := s.check(change); err != nil {
-		return Outcome{}, err
+		return secret.Outcome{}, err
 	}
 	if change.Empty() && !change.Depends() {
-		return Outcome{}, s.orgs.OrgExists(ctx, org)
+		return secret.Outcome{}, s.orgs.OrgExists(ctx, org)
 	}
 	if err := s.exists(ctx, org); err != nil {
-		return Outcome{}, err
+		return secret.Outcome{}, err
 	}
 	change.By = by
 	out, err := s.store.Apply(ctx, org, change)
@@ -230,7 +213,7 @@ func (s *Service) written(ctx context.Context, org id.ID, err error) error {
 
 // check refuses what no store may be given. Keys that cannot exist are not refused in deletions, where InfluxDB's users
 // expect silence: they are dropped.
-func (s *Service) check(change Change) error {
+func (s *Service) check(change secret.Change) error {
 	for k, v := range change.Set {
 		if err := s.Valid(k, v); err != nil {
 			return err
@@ -251,31 +234,10 @@ func (s *Service) check(change Change) error {
 }
 
 // Valid says why no store may be given the secret; nil where it may.
-func (s *Service) Valid(k string, v Value) error {
-	switch {
-	case k == "":
-		return errs.New(errs.Invalid, "a secret's key must not be empty")
-	case len(k) > s.limits.MaxKey:
-		return errs.New(errs.RequestTooLarge, "a secret's key is %d bytes long, at most %d are allowed "+
-			"(--max-secret-key-size)", len(k), s.limits.MaxKey)
-	case !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl):
-		return errs.New(errs.Invalid, "the key %q is not valid: a key must be UTF-8 without control characters",
-			errs.Clip(k))
-	case v.Len() > s.limits.MaxValue+v.form():
-		return errs.New(errs.RequestTooLarge, "the value of %q is %d bytes long, at most %d are allowed "+
-			"(--max-secret-value-size)", errs.Clip(k), v.Len(), s.limits.MaxValue)
-	case v.markedInVain():
-		return errs.New(errs.Invalid, "the value of %q begins like an object of the KV v2 API and is none",
-			errs.Clip(k))
-	case !utf8.Valid(v.Bytes()):
-		return errs.New(errs.Invalid, "the value of %q is not valid UTF-8; encode binary values, for example "+
-			"with base64", errs.Clip(k))
-	}
-	return nil
-}
+func (s *Service) Valid(key string, v secret.Value) error { return s.limits.Check(key, v) }
 
 // names are all the keys of the change, sorted.
-func (c Change) names() []string {
+func names(c secret.Change) []string {
 	names := make([]string, 0, len(c.Set)+len(c.Delete))
 	for k := range c.Set {
 		names = append(names, k)

@@ -1,4 +1,4 @@
-package secret_test
+package service_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/lastuse"
+	"strongroom/internal/secret/service"
 )
 
 // away is a store that cannot be reached.
@@ -82,7 +83,7 @@ func TestUseRefuses(t *testing.T) {
 			}
 		})
 	}
-	broken := secret.NewService(away{f.store}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
+	broken := service.New(away{f.store}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
 	for _, keys := range [][]string{nil, {"a"}, {"a", "b"}} {
 		if got, err := broken.UseAll(t.Context(), caller(may(access.Use, "")), org, keys); !errors.Is(err, errAway) ||
 			len(got) != 0 {
@@ -94,7 +95,7 @@ func TestUseRefuses(t *testing.T) {
 func TestUse(t *testing.T) {
 	f := open(t, secret.Limits{})
 	uses := newUses(t)
-	s := secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+	s := service.New(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
 	if _, err := f.store.Apply(t.Context(), org,
 		secret.Change{Set: values("a", "1", "db/a", "2", "db/b", "3")}); err != nil {
 		t.Fatal(err)
@@ -145,7 +146,7 @@ func TestUse(t *testing.T) {
 	if names, err := s.Names(t.Context(), org); err != nil || len(names) != 4 {
 		t.Errorf("the names are %q, %v", names, err)
 	}
-	if err := (secret.Remembered{Store: f.store, Uses: uses}).Purge(t.Context(), org); err != nil {
+	if err := (service.Remembered{Store: f.store, Uses: uses}).Purge(t.Context(), org); err != nil {
 		t.Fatal(err)
 	}
 	if at, err := uses.Last(t.Context(), org, "db/b"); err != nil || !at.IsZero() {
@@ -157,7 +158,7 @@ func TestUse(t *testing.T) {
 func TestUseUnrecorded(t *testing.T) {
 	f := open(t, secret.Limits{})
 	uses := newUses(t)
-	s := secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+	s := service.New(f.store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
 	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestInfos(t *testing.T) {
 		if !history {
 			store = without{f.store}
 		}
-		s := secret.NewService(store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
+		s := service.New(store, access.NewGuard(f.trail), orgs(org), uses, secret.Limits{})
 		all := caller(may(access.Read, ""))
 		for what, call := range map[string]struct {
 			caller *access.Caller
@@ -258,7 +259,7 @@ func TestNamesWithoutHistory(t *testing.T) {
 	if _, err := f.store.Apply(t.Context(), org, secret.Change{Set: values("a", "1")}); err != nil {
 		t.Fatal(err)
 	}
-	s := secret.NewService(forgetful{f.store}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
+	s := service.New(forgetful{f.store}, access.NewGuard(f.trail), orgs(org), nil, secret.Limits{})
 	if names, err := s.Names(t.Context(), org); err != nil || len(names) != 1 {
 		t.Errorf("the names are %q, %v", names, err)
 	}

@@ -1,4 +1,4 @@
-package secret
+package service
 
 import (
 	"context"
@@ -12,59 +12,22 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 )
 
-// KeepDeleted is how long a deleted secret can be brought back.
-const KeepDeleted = 7 * 24 * time.Hour
-
-// MaxDescription is the length of the longest description in bytes.
-const MaxDescription = 1024
-
-// Info is what is known of a secret, its value excepted. A zero time is none.
-type Info struct {
-	Key     string
-	Version int // of the current value, or of the last one of a deleted secret
-	Created time.Time
-	Updated time.Time
-	Used    time.Time // last given out to be used, to about a minute; the service fills it in
-	By      string    // who set the current value; "" where that is not known
-	Description
-	Deleted   time.Time
-	DeletedBy string
-	Versions  []Version // oldest first
-}
-
-// Description is what people note of a secret.
-type Description struct {
-	Text    string
-	Expires time.Time // when the value should have been replaced; nothing happens then by itself
-}
-
-// Version is one value that a secret had.
-type Version struct {
-	Number int
-	At     time.Time
-	By     string
-	// Restorable says that its value is still kept, Deleted that it is and is not given out, and Destroyed that it was
-	// removed on purpose. Deleted is zero for the present version of a deleted secret, of which Info.Deleted tells.
-	Restorable bool
-	Deleted    time.Time
-	Destroyed  bool
-}
-
 // Info tells what is known of one secret.
-func (s *Service) Info(ctx context.Context, c *access.Caller, org id.ID, key string) (Info, error) {
+func (s *Service) Info(ctx context.Context, c *access.Caller, org id.ID, key string) (secret.Info, error) {
 	act := access.Act{Action: "secrets.info", Org: org, Keys: []string{key}}
 	if err := s.guard.Allow(ctx, c, act, need(access.Read, org, key)); err != nil {
-		return Info{}, err
+		return secret.Info{}, err
 	}
 	info, err := s.info(ctx, org, key)
 	return info, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) info(ctx context.Context, org id.ID, key string) (Info, error) {
+func (s *Service) info(ctx context.Context, org id.ID, key string) (secret.Info, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
-		return Info{}, err
+		return secret.Info{}, err
 	}
 	info, err := s.store.Info(ctx, org, key)
 	if err == nil {
@@ -77,7 +40,7 @@ func (s *Service) info(ctx context.Context, org id.ID, key string) (Info, error)
 // without their versions. Where the store keeps no history, that is when they were last used, and Version is zero.
 // Where before is not zero, it is those whose values should be replaced before that time, and errs.NotImplemented where
 // the store keeps no such dates.
-func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before time.Time) ([]Info, error) {
+func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before time.Time) ([]secret.Info, error) {
 	act := access.Act{Action: "secrets.list", Org: org}
 	var needed []access.Permission
 	if !c.MaySome(access.Read, org) {
@@ -90,19 +53,22 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 	return infos, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) bool, before time.Time) ([]Info, error) {
+func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) bool,
+	before time.Time) ([]secret.Info, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
 	infos, err := s.store.Infos(ctx, org, may)
 	if !before.IsZero() {
-		infos = slices.DeleteFunc(infos, func(i Info) bool { return i.Expires.IsZero() || !i.Expires.Before(before) })
+		infos = slices.DeleteFunc(infos, func(i secret.Info) bool {
+			return i.Expires.IsZero() || !i.Expires.Before(before)
+		})
 	} else if errs.Is(err, errs.NotImplemented) {
 		var keys []string
 		keys, err = s.store.Keys(ctx, org)
 		for _, key := range keys {
 			if may(key) {
-				infos = append(infos, Info{Key: key})
+				infos = append(infos, secret.Info{Key: key})
 			}
 		}
 	}
@@ -120,7 +86,7 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 }
 
 // Deleted lists the deleted secrets that the caller may read of and that can be brought back.
-func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]Info, error) {
+func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]secret.Info, error) {
 	act := access.Act{Action: "secrets.deleted", Org: org}
 	var err error
 	if all := need(access.Read, org, ""); !c.May(all) && c.MaySome(access.Read, org) {
@@ -132,7 +98,7 @@ func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]I
 		return nil, err
 	}
 	infos, err := s.deleted(ctx, org)
-	shown := []Info{}
+	shown := []secret.Info{}
 	for _, info := range infos {
 		if err == nil && c.May(need(access.Read, org, info.Key)) {
 			err = s.lastUsed(ctx, org, &info)
@@ -142,7 +108,7 @@ func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]I
 	return shown, s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) deleted(ctx context.Context, org id.ID) ([]Info, error) {
+func (s *Service) deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
@@ -151,17 +117,17 @@ func (s *Service) deleted(ctx context.Context, org id.ID) ([]Info, error) {
 
 // Describe replaces the description of a secret. What is not there cannot be described, which is told to those who may
 // read or use it: to write alone does not tell what there is.
-func (s *Service) Describe(ctx context.Context, c *access.Caller, org id.ID, key string, d Description) error {
+func (s *Service) Describe(ctx context.Context, c *access.Caller, org id.ID, key string, d secret.Description) error {
 	act := access.Act{Action: "secrets.describe", Org: org, Keys: []string{key},
 		Detail: fmt.Sprintf("description=%q", errs.Clip(d.Text))}
 	if !d.Expires.IsZero() {
 		act.Detail += " expires=" + d.Expires.UTC().Format(time.RFC3339)
 	}
 	return s.write(ctx, c, act, func() error {
-		if len(d.Text) > MaxDescription || !utf8.ValidString(d.Text) ||
+		if len(d.Text) > secret.MaxDescription || !utf8.ValidString(d.Text) ||
 			strings.ContainsFunc(d.Text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
 			return errs.New(errs.Invalid, "a description is at most %d bytes of text without control characters",
-				MaxDescription)
+				secret.MaxDescription)
 		}
 		return s.store.Describe(ctx, org, key, d)
 	})

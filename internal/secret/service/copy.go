@@ -1,4 +1,4 @@
-package secret
+package service
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 )
 
 // Place is where a secret is.
@@ -16,8 +17,8 @@ type Place struct {
 }
 
 // Copy sets a secret's value at a place where there is none, and with move deletes it where it was. Where both
-// organisations keep a history, the description and the earlier versions go along, in their order: they count from 1, and
-// are of now and of the caller. It returns how many versions the copy has.
+// organisations keep a history, the description and the earlier versions go along, in their order: they count from 1,
+// and are of now and of the caller. It returns how many versions the copy has.
 //
 // The caller must be able to come by the value, as whoever may read of the secret and write it can by a token, and
 // to set the other. A copy of several versions is not one change: one that fails may leave some of them.
@@ -45,7 +46,8 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 		return versions, s.guard.Done(ctx, c, act, err)
 	}
 	// What somebody has set since is not deleted unseen.
-	_, err = s.Apply(ctx, c, from.Org, Change{Delete: []string{from.Key}, Was: map[string]*Value{from.Key: &current}})
+	_, err = s.Apply(ctx, c, from.Org, secret.Change{Delete: []string{from.Key},
+		Was: map[string]*secret.Value{from.Key: &current}})
 	if errs.Is(err, errs.PreconditionFailed) {
 		err = errs.New(errs.Conflict, "%q was copied, and not deleted: somebody has changed it meanwhile",
 			errs.Clip(from.Key))
@@ -54,16 +56,16 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 }
 
 // copy gives the value that was current.
-func (s *Service) copy(ctx context.Context, c *access.Caller, from, to Place) (n int, current Value, err error) {
+func (s *Service) copy(ctx context.Context, c *access.Caller, from, to Place) (n int, current secret.Value, err error) {
 	for _, org := range []id.ID{from.Org, to.Org} {
 		if err := s.orgs.OrgExists(ctx, org); err != nil {
 			return 0, current, err
 		}
 	}
-	if current, err = Get(ctx, s.store, from.Org, from.Key); err != nil {
+	if current, err = secret.Get(ctx, s.store, from.Org, from.Key); err != nil {
 		return 0, current, err
 	}
-	var info Info
+	var info secret.Info
 	history := s.store.About(from.Org).History && s.store.About(to.Org).History
 	if history {
 		if info, err = s.store.Info(ctx, from.Org, from.Key); err != nil {
@@ -76,9 +78,9 @@ func (s *Service) copy(ctx context.Context, c *access.Caller, from, to Place) (n
 	}
 	values = append(values, current)
 	for _, v := range values {
-		change := Change{Set: map[string]Value{to.Key: v}, Only: IfNew, By: c.User}
+		change := secret.Change{Set: map[string]secret.Value{to.Key: v}, Only: secret.IfNew, By: c.User}
 		if n > 0 {
-			change.Only = IfExisting
+			change.Only = secret.IfExisting
 		}
 		if err = s.check(change); err == nil {
 			_, err = s.store.Apply(ctx, to.Org, change)
@@ -88,15 +90,15 @@ func (s *Service) copy(ctx context.Context, c *access.Caller, from, to Place) (n
 		}
 		n++
 	}
-	if history && info.Description != (Description{}) {
+	if history && info.Description != (secret.Description{}) {
 		err = s.store.Describe(ctx, to.Org, to.Key, info.Description)
 	}
 	return n, current, err
 }
 
 // earlier are the values of the versions before the current one that are still given out, the oldest first.
-func (s *Service) earlier(ctx context.Context, from Place, info Info) ([]Value, error) {
-	var values []Value
+func (s *Service) earlier(ctx context.Context, from Place, info secret.Info) ([]secret.Value, error) {
+	var values []secret.Value
 	for _, v := range info.Versions {
 		if v.Number >= info.Version || !v.Restorable {
 			continue

@@ -1,4 +1,4 @@
-package secret_test
+package service_test
 
 import (
 	"testing"
@@ -7,9 +7,10 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
-func at(key string) secret.Place { return secret.Place{Org: org, Key: key} }
+func at(key string) service.Place { return service.Place{Org: org, Key: key} }
 
 func TestCopyRefuses(t *testing.T) {
 	f := open(t, secret.Limits{})
@@ -17,7 +18,7 @@ func TestCopyRefuses(t *testing.T) {
 	f.set(t, all, "a", "1")
 	f.set(t, all, "taken", "2")
 	for name, tt := range map[string]struct {
-		from, to secret.Place
+		from, to service.Place
 		move     bool
 		may      []access.Permission
 		code     errs.Code
@@ -31,7 +32,7 @@ func TestCopyRefuses(t *testing.T) {
 		"taken":              {at("a"), at("taken"), true, all.Permissions, errs.PreconditionFailed},
 		"onto itself":        {at("a"), at("a"), true, all.Permissions, errs.PreconditionFailed},
 		"no name":            {at("a"), at(""), true, all.Permissions, errs.Invalid},
-		"another organisation": {at("a"), secret.Place{Org: org + 1, Key: "a"}, false,
+		"another organisation": {at("a"), service.Place{Org: org + 1, Key: "a"}, false,
 			append(access.Operator(), may(access.Use, "")), errs.NotFound},
 	} {
 		if _, err := f.Copy(t.Context(), caller(tt.may...), tt.from, tt.to, tt.move); !errs.Is(err, tt.code) {

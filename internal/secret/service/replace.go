@@ -1,4 +1,4 @@
-package secret
+package service
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 )
 
 // tries bounds how often a change is decided anew because others changed the same meanwhile.
@@ -18,7 +19,7 @@ type Fingerprint [32]byte
 
 // Replacement is what the secrets that the caller may use are to become.
 type Replacement struct {
-	Values map[string]Value
+	Values map[string]secret.Value
 	// At is the version that the organisation must have; nil for any.
 	At *int64
 	// Merge, where it is set, lets through what was made of an earlier version, if what it changes of that version and
@@ -30,42 +31,42 @@ type Replacement struct {
 type Merger interface {
 	// At gives the fingerprints of all values of a version; ok is false where they are not known.
 	At(org id.ID, version int64) (was map[string]Fingerprint, ok bool)
-	Of(key string, v Value) Fingerprint
+	Of(key string, v secret.Value) Fingerprint
 }
 
 // Replace makes the secrets that the caller may use become what is given, in one change: it sets what differs and
 // deletes what is missing. What the caller may not use stays as it is. It takes a token that may use what it sets, and
 // write what changes. It gives errs.PreconditionFailed where the organisation has another version than it must have,
 // and errs.Conflict where others kept changing it.
-func (s *Service) Replace(ctx context.Context, c *access.Caller, org id.ID, r Replacement) (Outcome, error) {
+func (s *Service) Replace(ctx context.Context, c *access.Caller, org id.ID, r Replacement) (secret.Outcome, error) {
 	act := access.Act{Action: "secrets.apply", Org: org, Keys: slices.Sorted(maps.Keys(r.Values))}
 	if err := s.mayReplace(c, org, act.Keys); err != nil {
-		return Outcome{}, s.guard.Deny(ctx, c, act, err)
+		return secret.Outcome{}, s.guard.Deny(ctx, c, act, err)
 	}
-	err := s.check(Change{Set: r.Values})
+	err := s.check(secret.Change{Set: r.Values})
 	if err == nil {
 		err = s.orgs.OrgExists(ctx, org)
 	}
 	if err != nil {
-		return Outcome{}, s.guard.Done(ctx, c, act, err)
+		return secret.Outcome{}, s.guard.Done(ctx, c, act, err)
 	}
 	end, err := s.turns.take(ctx, org)
 	if err != nil {
-		return Outcome{}, s.guard.Done(ctx, c, act, err)
+		return secret.Outcome{}, s.guard.Done(ctx, c, act, err)
 	}
 	defer end()
 	for range tries {
-		var change Change
+		var change secret.Change
 		if change, act.Keys, err = s.difference(ctx, c, org, r); err != nil {
 			break
 		}
 		for _, k := range act.Keys {
 			if p := need(access.Write, org, k); !c.May(p) {
-				return Outcome{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
+				return secret.Outcome{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", p))
 			}
 		}
 		if err := s.guard.Allow(ctx, c, act); err != nil {
-			return Outcome{}, err
+			return secret.Outcome{}, err
 		}
 		out, err := s.store.Apply(ctx, org, change)
 		if err = s.written(ctx, org, err); errs.Is(err, errs.PreconditionFailed) && (r.At == nil || r.Merge != nil) {
@@ -79,7 +80,7 @@ func (s *Service) Replace(ctx context.Context, c *access.Caller, org id.ID, r Re
 	if err == nil {
 		err = errs.New(errs.Conflict, "others kept changing the same secrets; try again")
 	}
-	return Outcome{}, s.guard.Done(ctx, c, act, err)
+	return secret.Outcome{}, s.guard.Done(ctx, c, act, err)
 }
 
 func (s *Service) mayReplace(c *access.Caller, org id.ID, keys []string) error {
@@ -101,17 +102,17 @@ func (s *Service) mayReplace(c *access.Caller, org id.ID, keys []string) error {
 
 // difference is the change that makes of the secrets what is to be, at the version at which they were read.
 func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID,
-	r Replacement) (Change, []string, error) {
+	r Replacement) (secret.Change, []string, error) {
 	may := each(c, access.Use, org)
-	snap, err := s.store.Read(ctx, org, Query{Want: may})
+	snap, err := s.store.Read(ctx, org, secret.Query{Want: may})
 	if err != nil {
-		return Change{}, nil, err
+		return secret.Change{}, nil, err
 	}
-	change := Change{Set: make(map[string]Value), By: c.User}
+	change := secret.Change{Set: make(map[string]secret.Value), By: c.User}
 	versions := s.store.About(org).Versions
 	switch {
 	case !versions && r.At != nil:
-		return Change{}, nil, errs.New(errs.NotImplemented,
+		return secret.Change{}, nil, errs.New(errs.NotImplemented,
 			"where each secret is an entry of its own in Vault (--vault-layout secret), all of an organization's "+
 				"have no version that cas could name; write single secrets")
 	case versions:
@@ -120,7 +121,7 @@ func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID,
 	changes := func(k string) bool { return true }
 	if r.At != nil && *r.At != snap.Version {
 		if changes, err = r.merged(c, org, snap); err != nil {
-			return Change{}, nil, err
+			return secret.Change{}, nil, err
 		}
 	}
 	for k, v := range r.Values {
@@ -133,14 +134,14 @@ func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID,
 			change.Delete = append(change.Delete, k)
 		}
 	}
-	return change, change.names(), nil
+	return change, names(change), nil
 }
 
 // merged tells which secrets a replacement changes that was made of an earlier version. It gives
 // errs.PreconditionFailed where that version is not known, or where others have changed one of them
 // to something else since.
-func (r Replacement) merged(c *access.Caller, org id.ID, now Snapshot) (changes func(string) bool, err error) {
-	mismatch := Change{At: r.At}.CheckAt(now.Version)
+func (r Replacement) merged(c *access.Caller, org id.ID, now secret.Snapshot) (changes func(string) bool, err error) {
+	mismatch := secret.Change{At: r.At}.CheckAt(now.Version)
 	if r.Merge == nil || *r.At > now.Version || !c.May(need(access.Use, org, "")) {
 		return nil, mismatch
 	}
@@ -174,44 +175,44 @@ func (r Replacement) merged(c *access.Caller, org id.ID, now Snapshot) (changes 
 // that the secret must have, nil for any. What is not there, or deleted, is errs.NotFound; another version is
 // errs.PreconditionFailed.
 func (s *Service) Update(ctx context.Context, c *access.Caller, org id.ID, key string, at *int,
-	f func(Value) (Value, error)) (Outcome, error) {
+	f func(secret.Value) (secret.Value, error)) (secret.Outcome, error) {
 	act := access.Act{Action: "secrets.apply", Org: org, Keys: []string{key}}
 	read := need(access.Read, org, key)
 	if !c.May(read) && !c.May(need(access.Use, org, key)) {
-		return Outcome{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", read))
+		return secret.Outcome{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized", read))
 	}
 	if err := s.guard.Allow(ctx, c, act, need(access.Write, org, key)); err != nil {
-		return Outcome{}, err
+		return secret.Outcome{}, err
 	}
 	out, err := s.update(ctx, c, org, key, at, f)
 	return out, s.guard.Done(ctx, c, act, err)
 }
 
 func (s *Service) update(ctx context.Context, c *access.Caller, org id.ID, key string, at *int,
-	f func(Value) (Value, error)) (Outcome, error) {
+	f func(secret.Value) (secret.Value, error)) (secret.Outcome, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
-		return Outcome{}, err
+		return secret.Outcome{}, err
 	}
 	for range tries {
-		snap, err := s.store.Read(ctx, org, Query{Keys: []string{key}, Versions: true})
+		snap, err := s.store.Read(ctx, org, secret.Query{Keys: []string{key}, Versions: true})
 		if err != nil {
-			return Outcome{}, err
+			return secret.Outcome{}, err
 		}
 		now, there := snap.Secrets[key]
 		if !there {
-			return Outcome{}, NotFound(errs.Clip(key))
+			return secret.Outcome{}, secret.NotFound(errs.Clip(key))
 		}
 		if at != nil && *at != now.Version && s.store.About(org).SecretVersions {
-			return Outcome{}, Change{Versions: map[string]int{key: *at}}.CheckVersion(key, now.Version)
+			return secret.Outcome{}, secret.Change{Versions: map[string]int{key: *at}}.CheckVersion(key, now.Version)
 		}
 		next, err := f(now.Value)
 		if err != nil {
-			return Outcome{}, err
+			return secret.Outcome{}, err
 		}
 		if err := s.Valid(key, next); err != nil {
-			return Outcome{}, err
+			return secret.Outcome{}, err
 		}
-		change := Change{Set: map[string]Value{key: next}, By: c.User}
+		change := secret.Change{Set: map[string]secret.Value{key: next}, By: c.User}
 		switch about := s.store.About(org); {
 		case about.SecretVersions || at != nil: // where there are none, the store says so
 			change.Versions = map[string]int{key: now.Version}
@@ -224,13 +225,13 @@ func (s *Service) update(ctx context.Context, c *access.Caller, org id.ID, key s
 		}
 		return out, err
 	}
-	return Outcome{}, errs.New(errs.Conflict, "others kept changing the same secret; try again")
+	return secret.Outcome{}, errs.New(errs.Conflict, "others kept changing the same secret; try again")
 }
 
 // Outline is an organisation's version and the names that the caller may read of, deleted ones that can be brought back
 // included; no value.
 type Outline struct {
-	Snapshot
+	secret.Snapshot
 	Deleted []string
 }
 
@@ -253,11 +254,11 @@ func (s *Service) outline(ctx context.Context, c *access.Caller, org id.ID) (o O
 		return o, err
 	}
 	may := each(c, access.Read, org)
-	if o.Snapshot, err = s.store.Read(ctx, org, Query{Want: may}); err != nil {
+	if o.Snapshot, err = s.store.Read(ctx, org, secret.Query{Want: may}); err != nil {
 		return o, err
 	}
 	for k, got := range o.Secrets {
-		got.Value = Value{}
+		got.Value = secret.Value{}
 		o.Secrets[k] = got
 	}
 	deleted, err := s.store.Deleted(ctx, org)

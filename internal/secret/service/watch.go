@@ -1,4 +1,4 @@
-package secret
+package service
 
 import (
 	"context"
@@ -8,23 +8,17 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/notice"
 )
-
-// Watched is a store that tells of changes.
-type Watched interface {
-	// Watch calls tell once it has begun, and after each change of the organisation's secrets, whichever server made
-	// it. It ends with ctx's error, or when it cannot tell of all any more.
-	Watch(ctx context.Context, org id.ID, tell func()) error
-}
 
 // watchPage is how many secrets are read at a time where only their versions are wanted.
 const watchPage = 64
 
 // Notices makes the hub of those who wait for changes. A store that tells of none is looked at every so often.
-func (s *Service) Notices(every time.Duration) *notice.Hub[Snapshot] {
-	c := notice.Config[Snapshot]{Look: s.look, Every: every}
-	if w, ok := As[Watched](s.store); ok {
+func (s *Service) Notices(every time.Duration) *notice.Hub[secret.Snapshot] {
+	c := notice.Config[secret.Snapshot]{Look: s.look, Every: every}
+	if w, ok := secret.As[secret.Watched](s.store); ok {
 		c.Changes, c.Look = w.Watch, s.lookInPages
 	}
 	s.notices = notice.New(c)
@@ -32,47 +26,37 @@ func (s *Service) Notices(every time.Duration) *notice.Hub[Snapshot] {
 }
 
 // look reads what there is, from memory where the store has it there, and lets go of the values.
-func (s *Service) look(ctx context.Context, org id.ID) (Snapshot, error) {
+func (s *Service) look(ctx context.Context, org id.ID) (secret.Snapshot, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
-		return Snapshot{}, err
+		return secret.Snapshot{}, err
 	}
-	snap, err := s.store.Read(ctx, org, Query{ForUse: true, Versions: true})
-	return snap.withoutValues(), err
+	snap, err := s.store.Read(ctx, org, secret.Query{ForUse: true, Versions: true})
+	return snap.WithoutValues(), err
 }
 
 // lookInPages is look for a store that tells of each change: what changes between two pages is looked at again.
-func (s *Service) lookInPages(ctx context.Context, org id.ID) (Snapshot, error) {
+func (s *Service) lookInPages(ctx context.Context, org id.ID) (secret.Snapshot, error) {
 	keys, err := s.keys(ctx, org)
 	if err != nil {
-		return Snapshot{}, err
+		return secret.Snapshot{}, err
 	}
-	all := Snapshot{Secrets: make(map[string]Secret, len(keys))}
+	all := secret.Snapshot{Secrets: make(map[string]secret.Secret, len(keys))}
 	for page := range slices.Chunk(keys, watchPage) {
-		snap, err := s.store.Read(ctx, org, Query{Keys: page, Versions: true})
+		snap, err := s.store.Read(ctx, org, secret.Query{Keys: page, Versions: true})
 		if err != nil {
-			return Snapshot{}, err
+			return secret.Snapshot{}, err
 		}
 		all.Version, all.Changed = snap.Version, snap.Changed
-		for key, got := range snap.withoutValues().Secrets {
+		for key, got := range snap.WithoutValues().Secrets {
 			all.Secrets[key] = got
 		}
 	}
 	return all, nil
 }
 
-func (s Snapshot) withoutValues() Snapshot {
-	secrets := make(map[string]Secret, len(s.Secrets))
-	for key, got := range s.Secrets {
-		got.Value = Value{}
-		secrets[key] = got
-	}
-	s.Secrets = secrets
-	return s
-}
-
 // Watch is a caller's view of the secrets that they may use, without values, as it changes.
 type Watch struct {
-	member *notice.Member[Snapshot]
+	member *notice.Member[secret.Snapshot]
 	ended  <-chan struct{}
 	org    id.ID
 	keys   []string
@@ -123,11 +107,11 @@ func (w *Watch) Ended() <-chan struct{} { return w.ended }
 
 // Now is what the caller may know now; changed is closed when there is something else. It waits for the first look at
 // the organisation, which may end with the store's error.
-func (w *Watch) Now(ctx context.Context, c *access.Caller) (snap Snapshot, changed <-chan struct{}, err error) {
+func (w *Watch) Now(ctx context.Context, c *access.Caller) (snap secret.Snapshot, changed <-chan struct{}, err error) {
 	for {
 		all, known, changed, err := w.member.State()
 		if err != nil {
-			return Snapshot{}, nil, err
+			return secret.Snapshot{}, nil, err
 		}
 		if known {
 			return w.of(all, c), changed, nil
@@ -135,16 +119,16 @@ func (w *Watch) Now(ctx context.Context, c *access.Caller) (snap Snapshot, chang
 		select {
 		case <-changed:
 		case <-w.ended:
-			return Snapshot{}, nil, errs.New(errs.Unavailable, "the server is stopping")
+			return secret.Snapshot{}, nil, errs.New(errs.Unavailable, "the server is stopping")
 		case <-ctx.Done():
-			return Snapshot{}, nil, ctx.Err()
+			return secret.Snapshot{}, nil, ctx.Err()
 		}
 	}
 }
 
 // of is what of the organisation's secrets the caller asked for and may use.
-func (w *Watch) of(all Snapshot, c *access.Caller) Snapshot {
-	mine := Snapshot{Version: all.Version, Changed: all.Changed, Secrets: make(map[string]Secret)}
+func (w *Watch) of(all secret.Snapshot, c *access.Caller) secret.Snapshot {
+	mine := secret.Snapshot{Version: all.Version, Changed: all.Changed, Secrets: make(map[string]secret.Secret)}
 	take := func(key string) {
 		if got, ok := all.Secrets[key]; ok && c.May(need(access.Use, w.org, key)) {
 			mine.Secrets[key] = got

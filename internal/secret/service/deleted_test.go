@@ -1,4 +1,4 @@
-package secret_test
+package service_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 )
 
 // passing knows every organisation until it is told otherwise.
@@ -38,7 +39,7 @@ func (s slow) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Out
 func TestApplyBehindDeletion(t *testing.T) {
 	f := open(t, secret.Limits{})
 	orgs := &passing{}
-	s := secret.NewService(slow{f.store, orgs}, access.NewGuard(f.trail), orgs, nil, secret.Limits{})
+	s := service.New(slow{f.store, orgs}, access.NewGuard(f.trail), orgs, nil, secret.Limits{})
 	_, err := s.Apply(t.Context(), caller(may(access.Write, "")), org, secret.Change{Set: values("foo", "bar")})
 	if !errs.Is(err, errs.NotFound) {
 		t.Errorf("got %v, want that there is no such organization", err)

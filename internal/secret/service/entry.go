@@ -1,4 +1,4 @@
-package secret
+package service
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 )
 
 // Entry is one version of a secret, with its value where that is given out.
 type Entry struct {
-	Value     Value
+	Value     secret.Value
 	Version   int
 	At        time.Time // when it was set
 	Deleted   time.Time // zero where it is not deleted; the value is then missing
@@ -21,7 +22,7 @@ type Entry struct {
 }
 
 // About tells what the store can do for the organisation.
-func (s *Service) About(org id.ID) About { return s.store.About(org) }
+func (s *Service) About(org id.ID) secret.About { return s.store.About(org) }
 
 // Entry gives out one version of a secret, to be used: the present one where version is 0. It takes a token that may
 // use the secret, else it is errs.Unauthorized, whether there is such a secret or not. Of a version that is deleted or
@@ -51,7 +52,7 @@ func (s *Service) entry(ctx context.Context, org id.ID, key string, version int)
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return Entry{}, err
 	}
-	snap, err := s.store.Read(ctx, org, Query{Keys: []string{key}, Versions: true, ForUse: version == 0})
+	snap, err := s.store.Read(ctx, org, secret.Query{Keys: []string{key}, Versions: true, ForUse: version == 0})
 	if err != nil {
 		return Entry{}, err
 	}
@@ -63,7 +64,7 @@ func (s *Service) entry(ctx context.Context, org id.ID, key string, version int)
 		if there && version > 0 && version < now.Version {
 			return Entry{}, errs.New(errs.NotImplemented, "earlier versions of this secret are not kept here")
 		}
-		return Entry{}, NotFound(errs.Clip(key))
+		return Entry{}, secret.NotFound(errs.Clip(key))
 	}
 	info, err := s.store.Info(ctx, org, key)
 	if err != nil {
@@ -72,7 +73,7 @@ func (s *Service) entry(ctx context.Context, org id.ID, key string, version int)
 	if version == 0 {
 		version = info.Version
 	}
-	e, err := info.entry(version)
+	e, err := entryOf(info, version)
 	if err != nil || !e.Deleted.IsZero() || e.Destroyed {
 		return e, err
 	}
@@ -81,8 +82,8 @@ func (s *Service) entry(ctx context.Context, org id.ID, key string, version int)
 	return e, err
 }
 
-// entry is what is known of one of the secret's versions.
-func (i Info) entry(version int) (Entry, error) {
+// entryOf is what is known of one of the secret's versions.
+func entryOf(i secret.Info, version int) (Entry, error) {
 	for _, v := range i.Versions {
 		if v.Number != version {
 			continue
@@ -96,16 +97,17 @@ func (i Info) entry(version int) (Entry, error) {
 		}
 		return e, nil
 	}
-	return Entry{}, NotFound(errs.Clip(i.Key))
+	return Entry{}, secret.NotFound(errs.Clip(i.Key))
 }
 
 // maxRecorded is how many numbers of versions the record of an act names.
 const maxRecorded = 100
 
 // Mark deletes, undeletes or destroys versions of a secret. What is not there is no error.
-func (s *Service) Mark(ctx context.Context, c *access.Caller, org id.ID, key string, mark Mark, versions []int) error {
-	actions := map[Mark]string{DeleteVersion: "secrets.delete", UndeleteVersion: "secrets.restore",
-		DestroyVersion: "secrets.destroy"}
+func (s *Service) Mark(ctx context.Context, c *access.Caller, org id.ID, key string, mark secret.Mark,
+	versions []int) error {
+	actions := map[secret.Mark]string{secret.DeleteVersion: "secrets.delete", secret.UndeleteVersion: "secrets.restore",
+		secret.DestroyVersion: "secrets.destroy"}
 	act := access.Act{Action: actions[mark], Org: org, Keys: []string{key},
 		Detail: fmt.Sprintf("versions=%v", versions[:min(len(versions), maxRecorded)])}
 	return s.write(ctx, c, act, func() error {
@@ -150,7 +152,7 @@ func (s *Service) Shape(ctx context.Context, c *access.Caller, org id.ID, key st
 		return Entry{}, nil, s.guard.Done(ctx, c, act, err)
 	}
 	value := e.Value
-	e.Value = Value{}
+	e.Value = secret.Value{}
 	if !e.Deleted.IsZero() || e.Destroyed {
 		return e, nil, nil
 	}

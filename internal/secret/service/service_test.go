@@ -1,4 +1,4 @@
-package secret_test
+package service_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/service"
 )
 
 type trail struct {
@@ -47,7 +48,7 @@ func (o orgs) OrgExists(_ context.Context, org id.ID) error {
 const org id.ID = 0x0a
 
 type fixture struct {
-	*secret.Service
+	*service.Service
 	trail *trail
 	store secret.Store
 }
@@ -65,7 +66,7 @@ func open(t *testing.T, limits secret.Limits) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{trail: &trail{}, store: embedded.New(embedded.Config{KV: db, Keyring: ring, History: 10})}
-	f.Service = secret.NewService(f.store, access.NewGuard(f.trail), orgs(org), nil, limits)
+	f.Service = service.New(f.store, access.NewGuard(f.trail), orgs(org), nil, limits)
 	return f
 }
 

@@ -6,6 +6,22 @@ import (
 	"strongroom/internal/id"
 )
 
+// As finds in a store, or in what it decorates (by a method Unwrap), what can do T: what few stores can and Store
+// therefore does not ask for.
+func As[T any](s Store) (T, bool) {
+	for {
+		if t, ok := s.(T); ok {
+			return t, true
+		}
+		decorator, ok := s.(interface{ Unwrap() Store })
+		if !ok {
+			var none T
+			return none, false
+		}
+		s = decorator.Unwrap()
+	}
+}
+
 // Placed is a Store that keeps each organisation's secrets at a place which the configuration chooses, and which may
 // depend on the organisation's name.
 type Placed interface {
@@ -25,18 +41,9 @@ func PlacedOf(s Store) Placed {
 	return placed
 }
 
-// As finds in a store, or in what it decorates (by a method Unwrap), what can do T: what few stores can and Store
-// therefore does not ask for.
-func As[T any](s Store) (T, bool) {
-	for {
-		if t, ok := s.(T); ok {
-			return t, true
-		}
-		decorator, ok := s.(interface{ Unwrap() Store })
-		if !ok {
-			var none T
-			return none, false
-		}
-		s = decorator.Unwrap()
-	}
+// Watched is a store that tells of changes.
+type Watched interface {
+	// Watch calls tell once it has begun, and after each change of the organisation's secrets, whichever server made
+	// it. It ends with ctx's error, or when it cannot tell of all any more.
+	Watch(ctx context.Context, org id.ID, tell func()) error
 }

@@ -1,4 +1,4 @@
-package secret
+package service
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/lastuse"
 )
 
@@ -18,7 +19,7 @@ var errTokensOnly = errs.New(errs.Unauthorized, "values are given to API tokens 
 
 // Use gives out one value, to be used. It takes a token with the permission to use the secret, which no other
 // permission holds (access.Use). A secret that the token may not use is errs.NotFound, like one that is not there.
-func (s *Service) Use(ctx context.Context, c *access.Caller, org id.ID, key string) (Value, error) {
+func (s *Service) Use(ctx context.Context, c *access.Caller, org id.ID, key string) (secret.Value, error) {
 	values, err := s.UseAll(ctx, c, org, []string{key})
 	return values[key], err
 }
@@ -27,51 +28,43 @@ func (s *Service) Use(ctx context.Context, c *access.Caller, org id.ID, key stri
 // use. Of the keys it gives all or nothing; errs.NotFound names the first that is not there, or not for this token.
 //
 // Which values there are is known when they have been read. So the record is made then; without it none is given out.
-func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID, keys []string) (map[string]Value, error) {
-	snap, err := s.Snapshot(ctx, c, org, Query{Keys: keys, ForUse: true})
+func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID,
+	keys []string) (map[string]secret.Value, error) {
+	snap, err := s.Snapshot(ctx, c, org, secret.Query{Keys: keys, ForUse: true})
 	return snap.Values(), err
-}
-
-// Values returns the values of the snapshot's secrets as texts, which is what all but Vault's API give out.
-func (s Snapshot) Values() map[string]Value {
-	values := make(map[string]Value, len(s.Secrets))
-	for k, got := range s.Secrets {
-		values[k] = got.Value.Shown()
-	}
-	return values
 }
 
 // Snapshot is UseAll for those who need the versions, too, or values that are not from memory. The query has
 // Keys, or asks for all.
-func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q Query) (Snapshot, error) {
+func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q secret.Query) (secret.Snapshot, error) {
 	return s.SnapshotUnless(ctx, c, org, q, nil)
 }
 
 // SnapshotUnless is Snapshot for those who may have the values already: where known says so of their versions, nothing
 // is to be given out, the values may not even have been read, and no use is put on record. A caller who may not use
 // the secrets is refused first. Known may be nil, and may be asked more than once.
-func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.ID, q Query,
-	known func(Snapshot) bool) (Snapshot, error) {
+func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.ID, q secret.Query,
+	known func(secret.Snapshot) bool) (secret.Snapshot, error) {
 	act := access.Act{Action: "secrets.use", Org: org, Keys: q.Keys}
 	if !c.AuthorizationID.Valid() {
-		return Snapshot{}, s.guard.Deny(ctx, c, act, errTokensOnly)
+		return secret.Snapshot{}, s.guard.Deny(ctx, c, act, errTokensOnly)
 	}
 	if !c.MaySome(access.Use, org) {
-		return Snapshot{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized",
+		return secret.Snapshot{}, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized",
 			need(access.Use, org, "")))
 	}
 	may := each(c, access.Use, org)
 	q.Enough = known
 	snap, err := s.read(ctx, org, q, may)
 	if err != nil {
-		return Snapshot{}, s.guard.Done(ctx, c, act, err)
+		return secret.Snapshot{}, s.guard.Done(ctx, c, act, err)
 	}
 	for _, k := range q.Keys {
 		if !may(k) {
-			return Snapshot{}, s.guard.Deny(ctx, c, act, NotFound(errs.Clip(k)))
+			return secret.Snapshot{}, s.guard.Deny(ctx, c, act, secret.NotFound(errs.Clip(k)))
 		}
 		if _, ok := snap.Secrets[k]; !ok {
-			return Snapshot{}, s.guard.Done(ctx, c, act, NotFound(errs.Clip(k)))
+			return secret.Snapshot{}, s.guard.Done(ctx, c, act, secret.NotFound(errs.Clip(k)))
 		}
 	}
 	snap.Sorted = snap.Names()
@@ -80,7 +73,7 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 	}
 	act.Keys = snap.Names()
 	if err := s.guard.Allow(ctx, c, act); err != nil {
-		return Snapshot{}, err
+		return secret.Snapshot{}, err
 	}
 	if s.uses != nil {
 		s.uses.Mark(org, act.Keys...)
@@ -89,9 +82,9 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 }
 
 // read reads those that there are and that may be used.
-func (s *Service) read(ctx context.Context, org id.ID, q Query, may func(string) bool) (Snapshot, error) {
+func (s *Service) read(ctx context.Context, org id.ID, q secret.Query, may func(string) bool) (secret.Snapshot, error) {
 	if err := s.exists(ctx, org); err != nil {
-		return Snapshot{}, err
+		return secret.Snapshot{}, err
 	}
 	if len(q.Keys) == 0 {
 		q.Keys, q.Want = nil, may
@@ -104,7 +97,7 @@ func (s *Service) read(ctx context.Context, org id.ID, q Query, may func(string)
 		}
 	}
 	if len(keys) == 0 {
-		return Snapshot{}, s.orgs.OrgExists(ctx, org)
+		return secret.Snapshot{}, s.orgs.OrgExists(ctx, org)
 	}
 	slices.Sort(keys)
 	q.Keys = slices.Compact(keys)
@@ -112,7 +105,7 @@ func (s *Service) read(ctx context.Context, org id.ID, q Query, may func(string)
 }
 
 // lastUsed fills in when the secrets were last used.
-func (s *Service) lastUsed(ctx context.Context, org id.ID, infos ...*Info) (err error) {
+func (s *Service) lastUsed(ctx context.Context, org id.ID, infos ...*secret.Info) (err error) {
 	if s.uses == nil {
 		return nil
 	}
@@ -126,7 +119,7 @@ func (s *Service) lastUsed(ctx context.Context, org id.ID, infos ...*Info) (err 
 
 // Remembered is a store with the book of its secrets' last uses, as far as the deletion of an organisation needs both.
 type Remembered struct {
-	Store
+	secret.Store
 	Uses *lastuse.Book
 }
 
