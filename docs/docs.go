@@ -3,7 +3,7 @@ package docs
 
 import "embed"
 
-// Files are the pages, as Markdown.
+// Files are the pages, as Markdown, and their pictures.
 //
-//go:embed *.md
+//go:embed *.md *.svg
 var Files embed.FS

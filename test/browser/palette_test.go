@@ -33,9 +33,17 @@ func TestPalette(t *testing.T) {
 	b.open("/docs")
 	b.click("main .list a[href='/docs/access']")
 	b.see("owner")
-	if js[string](b, "document.querySelector('.doc').textContent") == "" {
-		t.Error("the page of the documentation is empty")
+	// Rendered, with links to sections and to other pages.
+	b.click("main .contents li:nth-child(2) a")
+	b.until("location.hash && document.querySelector(location.hash)?.tagName === 'H2'")
+	if js[bool](b, "/\\]\\(|^#/m.test(document.querySelector('.doc').innerText)") {
+		t.Errorf("Markdown shows: %s", js[string](b, "document.querySelector('.doc').innerText.slice(0, 500)"))
 	}
+	js[bool](b, "document.querySelector('.doc a[href^=\"/docs/\"]').scrollIntoView(), true")
+	b.click(".doc a[href^='/docs/']")
+	b.until("location.pathname !== '/docs/access' && document.querySelector('.doc p')")
+	b.open("/docs/growth")
+	b.until("document.querySelector('.doc img').naturalWidth > 100")
 	// From a field of one line, Ctrl and Enter save, too.
 	b.open(org)
 	b.typeIn("#description", "robots")
