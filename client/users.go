@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // User is an account. Status is "active" or "inactive".
@@ -12,6 +13,8 @@ type User struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Status string `json:"status,omitempty"`
+	// LastSignInAt is when the user last opened a session; nil where that is not known.
+	LastSignInAt *time.Time `json:"lastSignInAt,omitempty"`
 }
 
 // UserFilter narrows a list of users; its zero value is all of them.

@@ -11,7 +11,7 @@ var Actions = []string{
 	ActionCheck, ActionClose, ActionOpen, "audit.read", ActionReopen,
 	"authenticate",
 	"authorizations.create", "authorizations.delete", "authorizations.list", "authorizations.read",
-	"authorizations.update", "backup",
+	"authorizations.restore", "authorizations.update", "backup",
 	"buckets.create", "buckets.delete", "buckets.list", "buckets.read", "buckets.update",
 	"config.read",
 	"identities.seal",

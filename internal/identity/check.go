@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -19,8 +20,8 @@ import (
 // key; it is never given a token or a hash of a password. Data that are being changed meanwhile may read as wrong.
 func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
 	c := &checker{ctx: ctx, kv: store, report: report}
-	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.appRoles,
-		c.sessions} {
+	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.revoked, c.appRoles,
+		c.sessions, c.signIns} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -275,6 +276,33 @@ func (c *checker) appRoles() error {
 			var r AppRole
 			return json.Unmarshal(raw, &r) == nil && record.Key("approleid", r.ID) == k
 		})
+	})
+}
+
+// signIns looks at when users signed in. One who was deleted while they did leaves a record that nobody reads.
+func (c *checker) signIns() error {
+	return recordsOf(c, "signedin/", func(k string, _ time.Time) error {
+		if _, err := id.Parse(record.Last(k)); err != nil {
+			c.wrong(k, "its key names no user")
+		}
+		return nil
+	})
+}
+
+// revoked looks at the authorizations that were deleted a moment ago: none of them may be found by its token.
+func (c *checker) revoked() error {
+	return recordsOf(c, "authgone/", func(k string, r Revoked) error {
+		if !c.sameID(k, r.Authorization.ID) {
+			return nil
+		}
+		_, err := c.kv.Get(c.ctx, record.Key("auth", r.Authorization.ID))
+		if err == nil {
+			c.wrong(k, "the authorization is there, too")
+		}
+		if errors.Is(err, kv.ErrNotFound) {
+			err = nil
+		}
+		return err
 	})
 }
 

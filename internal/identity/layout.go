@@ -10,10 +10,10 @@ import (
 
 // The layout of the keys. Each record has one home; the others index it.
 //
-//	user/<user>  username/<name>  password/<user>
+//	user/<user>  username/<name>  password/<user>  signedin/<user>
 //	org/<org>  orgname/<name>  orgplace/<name>
 //	member/<org>/<user>  memberof/<user>/<org>
-//	auth/<auth>  authhash/<hash>  authuser/<user>/<auth>  authorg/<org>/<auth>  authused/<auth>
+//	auth/<auth>  authhash/<hash>  authuser/<user>/<auth>  authorg/<org>/<auth>  authused/<auth>  authgone/<auth>
 //	authlease/<parent>/<auth>  authlease/role:<role>/<auth>
 //	approle/<name>  approleid/<role>  secretid/<role>/<hash>  wrapped/<hash>
 //	session/<hash>  sessionuser/<user>/<hash>
@@ -24,8 +24,8 @@ import (
 // Prefixes are what the keys of these records begin with.
 var Prefixes = []string{
 	"user/", "username/", "password/", "org/", "orgname/", "orgplace/", "member/", "memberof/", "auth/", "authhash/",
-	"authuser/", "authorg/", "authused/", "authlease/", "approle/", "approleid/", "secretid/", "wrapped/",
-	"session/", "sessionuser/", "bucket/", "bucketname/", "deleting/", "setup",
+	"authuser/", "authorg/", "authused/", "authgone/", "authlease/", "approle/", "approleid/", "secretid/", "wrapped/",
+	"session/", "sessionuser/", "signedin/", "bucket/", "bucketname/", "deleting/", "setup",
 }
 
 // Sealed lists the prefixes whose values are sealed by the keyring (package barrier): all but the times of last use,

@@ -39,6 +39,10 @@ type User struct {
 	Operator bool `json:"operator,omitempty"`
 	// PasswordAt is when the password was last set; sessions from before are void.
 	PasswordAt time.Time `json:"passwordAt,omitzero"`
+
+	// SignedInAt is when they last opened a session. It is kept beside the record and filled in on reading; nil means
+	// not since that is kept.
+	SignedInAt *time.Time `json:"-"`
 }
 
 // Org is an organisation: what secrets belong to.
@@ -84,6 +88,13 @@ type Authorization struct {
 
 	// LastUsedAt is kept beside the record and filled in on reading; nil means never.
 	LastUsedAt *time.Time `json:"-"`
+}
+
+// Revoked is an authorization that was deleted a moment ago, while that can be undone. Its token is refused: it is in no
+// index.
+type Revoked struct {
+	ExpiresAt     time.Time     `json:"expiresAt"` // until which it can be undone
+	Authorization Authorization `json:"authorization"`
 }
 
 // Lease is what a token has that a program was given for a time: it can be renewed within bounds, and it is removed

@@ -93,9 +93,20 @@ func TestTokens(t *testing.T) {
 	if _, err := s.logins.ByToken(t.Context(), m[1]); err == nil {
 		t.Error("a token that is disabled works")
 	}
-	b.get(path+"/delete").wants(t, 200, "nightly backup", "cannot be restored", "It was last used just now")
+	b.get(path+"/delete").wants(t, 200, "nightly backup", "undo that for ten minutes", "It was last used just now")
 	b.post(path+"/delete", form("sure", "yes")).leads(t, s.at("/tokens"))
+	// Undo is a form of the page that follows, and brings it back as it was.
+	b.get(s.at("/tokens")).wants(t, 200, "The token is revoked.", `action="`+path+`/restore"`)
 	b.get(path+"/delete").wants(t, 404)
+	s.member("eve", identity.RoleMember).post(path+"/restore", nil).wants(t, 404, "cannot be restored")
+	b.post(path+"/restore", nil).leads(t, path)
+	b.get(path).wants(t, 200, "The token is restored. It is disabled", "nightly backup")
+	b.post(path, form("status", "active")).leads(t, path)
+	if _, err := s.logins.ByToken(t.Context(), m[1]); err != nil {
+		t.Errorf("the token does not work after its revocation was undone: %v", err)
+	}
+	b.post(path+"/restore", nil).wants(t, 404, "cannot be restored")
+	b.post(path+"/delete", form("sure", "yes")).leads(t, s.at("/tokens"))
 
 	b.post(s.at("/tokens/new"), form("description", "kinds", "kind", "chosen", "may", "read:buckets", "may",
 		"write:instance", "may", "read:orgs", "days", "0")).
@@ -125,6 +136,39 @@ func TestMembers(t *testing.T) {
 	b.post(her, form("role", "member")).wants(t, 422, "grace is the only owner")
 	b.get(me+"/remove").wants(t, 200, "They can be added again")
 	b.post(me+"/remove", form("sure", "yes")).leads(t, s.at("/members"))
+	b.get(s.at("/members")).wants(t, 200, "ada is removed", `action="`+me+`"><input type="hidden" name="role" value="member">`)
+	b.post(me, form("role", "member")).leads(t, s.at("/members"))
+	b.get(s.at("/members")).wants(t, 200, "ada is a member now")
+}
+
+// TestManyMembers lists those of a large organisation in pages, owners first, and finds one by name.
+func TestManyMembers(t *testing.T) {
+	s, b := setUp(t)
+	add := func(name string, role identity.Role) {
+		u, err := s.users.NewUser(t.Context(), s.op, name, "")
+		s.must(err)
+		_, err = s.users.AddMember(t.Context(), s.op, s.org, u.ID, role)
+		s.must(err)
+	}
+	for i := range 104 {
+		add(fmt.Sprintf("robot-%03d", i), identity.RoleMember)
+	}
+	add("zoe", identity.RoleOwner)
+	rows := func(p page) int { return strings.Count(p.body, "/remove\" data-ask") }
+	first := b.get(s.at("/members"))
+	first.wants(t, 200, "<b>zoe</b>", `<a class="button quiet" href="?page=1">Next</a>`)
+	if n := rows(first); n != 100 {
+		t.Errorf("the first page has %d members", n)
+	}
+	second := b.get(s.at("/members?page=1"))
+	second.wants(t, 200, "robot-103", "Previous")
+	if n := rows(second); n != 6 {
+		t.Errorf("the second page has %d members", n)
+	}
+	if p := b.get(s.at("/members?q=T-042")); rows(p) != 1 || !strings.Contains(p.body, "robot-042") {
+		t.Errorf("the search finds %d", rows(p))
+	}
+	b.get(s.at("/members?q=nobody+at+all")).wants(t, 200, "Nobody has “nobody at all”")
 }
 
 func TestUsers(t *testing.T) {

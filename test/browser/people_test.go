@@ -229,7 +229,7 @@ func TestOrganisations(t *testing.T) {
 	b.click("main form .button")
 	b.see("Saved.")
 	b.click("section.danger a")
-	b.see("None of this can be restored")
+	b.see("None of this can be undone")
 	b.typeIn("#typed", "acme")
 	b.click("#ask .button.bad")
 	b.see("type the name of the organisation")

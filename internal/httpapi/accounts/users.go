@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
@@ -72,10 +73,12 @@ type userJSON struct {
 	ID     id.ID             `json:"id"`
 	Name   string            `json:"name"`
 	Status identity.Status   `json:"status"`
+	// LastSignInAt is told to those who may read the user.
+	LastSignInAt *time.Time `json:"lastSignInAt,omitempty"`
 }
 
 func userBody(u identity.User) userJSON {
-	return userJSON{map[string]string{"self": "/api/v2/users/" + u.ID.String()}, u.ID, u.Name, u.Status}
+	return userJSON{map[string]string{"self": "/api/v2/users/" + u.ID.String()}, u.ID, u.Name, u.Status, u.SignedInAt}
 }
 
 func (h *handlers) getUsers(w http.ResponseWriter, r *exchange.Request) error {

@@ -97,10 +97,10 @@ func (s *Service) orphaned(ctx context.Context, l *identity.Lease) (bool, error)
 	return false, kv.Coded(err)
 }
 
-// sweepLogins removes secret IDs, and what is wrapped, that have ended.
+// sweepLogins removes secret IDs, what is wrapped, and what is kept of tokens that were revoked, once it has ended.
 func (s *Service) sweepLogins(ctx context.Context) error {
 	now := s.now()
-	for _, folder := range []string{"secretid/", "wrapped/"} {
+	for _, folder := range []string{"secretid/", "wrapped/", "authgone/"} {
 		err := record.Scan(ctx, s.kv, folder, "", func(r kv.Record) (bool, error) {
 			kept, err := record.Decode[struct{ ExpiresAt time.Time }](r)
 			if err != nil || kept.ExpiresAt.IsZero() || now.Before(kept.ExpiresAt) {

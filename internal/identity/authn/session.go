@@ -55,7 +55,8 @@ func (s *Service) openSession(ctx context.Context, proof proof, address string) 
 			return err
 		}
 		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(ur)},
-			[]kv.Op{record.Put(sessionKey(h), n), record.Put(record.Key("sessionuser", proof.user, h.String()), true)})
+			[]kv.Op{record.Put(sessionKey(h), n), record.Put(record.Key("sessionuser", proof.user, h.String()), true),
+				record.Put(record.Key("signedin", proof.user), now)})
 		return err
 	})
 	return token, err

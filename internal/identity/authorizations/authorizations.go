@@ -240,20 +240,3 @@ func (s *Service) UpdateAuthorization(ctx context.Context, c *access.Caller, aut
 	}
 	return a, s.guard.Done(ctx, c, act, err)
 }
-
-// DeleteAuthorization revokes a token. It is refused from the next request on.
-func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
-	a, _, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.delete", "")
-	if err != nil {
-		return err
-	}
-	err = s.changeToken(ctx, a, func(ctx context.Context) error {
-		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), ErrNotFound)
-		if err != nil {
-			return err
-		}
-		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, a.Deletion())
-		return err
-	})
-	return s.guard.Done(ctx, c, act, err)
-}

@@ -47,6 +47,93 @@ func (s *Service) members(ctx context.Context, org id.ID, role identity.Role) ([
 	return users, err
 }
 
+// Memberships is a page of those who belong to the organisation: its owners first, each role by ID.
+func (s *Service) Memberships(ctx context.Context, c *access.Caller, org id.ID,
+	page identity.Page) ([]identity.Membership, error) {
+	act := access.Act{Action: "orgs.members", Org: org}
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return nil, err
+	}
+	all, err := s.memberships(ctx, org, page)
+	return all, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) memberships(ctx context.Context, org id.ID, page identity.Page) ([]identity.Membership, error) {
+	if err := s.OrgExists(ctx, org); err != nil {
+		return nil, err
+	}
+	var owners, members []identity.Membership
+	err := record.Scan(ctx, s.kv, record.Folder("member", org), "", func(r kv.Record) (bool, error) {
+		role, err := record.Decode[identity.Role](r)
+		if err != nil {
+			return false, err
+		}
+		m := identity.Membership{Role: role}
+		m.User.ID, err = id.Parse(record.Last(r.Key))
+		if role == identity.RoleOwner {
+			owners = append(owners, m)
+		} else {
+			members = append(members, m)
+		}
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := append(owners, members...)
+	all = all[min(page.Offset, len(all)):]
+	found := all[:0]
+	for _, m := range all {
+		if page.Limit > 0 && len(found) == page.Limit {
+			break
+		}
+		u, _, ok, err := record.Find[identity.User](ctx, s.kv, record.Key("user", m.User.ID))
+		if err != nil {
+			return nil, err
+		}
+		if ok { // or else deleted since
+			found = append(found, identity.Membership{User: u, Role: m.Role})
+		}
+	}
+	return found, nil
+}
+
+// MembershipOf is what a user is in the organisation; errs.NotFound where they do not belong to it.
+func (s *Service) MembershipOf(ctx context.Context, c *access.Caller, org, user id.ID) (identity.Membership, error) {
+	act := access.Act{Action: "orgs.members", Org: org, Target: user.String()}
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return identity.Membership{}, err
+	}
+	role, _, err := record.Load[identity.Role](ctx, s.kv, record.Key("member", org, user), errNotMember)
+	m := identity.Membership{Role: role}
+	if err == nil {
+		m.User, _, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), errNotMember)
+	}
+	return m, s.guard.Done(ctx, c, act, err)
+}
+
+// NotMembers lists users whom the caller may see and who do not belong to the organisation: of those who come first, so
+// many.
+func (s *Service) NotMembers(ctx context.Context, c *access.Caller, org id.ID, of int) ([]identity.User, error) {
+	users, err := s.Users(ctx, c, "", identity.Page{Limit: of})
+	if err != nil {
+		return nil, err
+	}
+	others := users[:0]
+	for _, u := range users {
+		_, _, belongs, err := record.Find[identity.Role](ctx, s.kv, record.Key("member", org, u.ID))
+		if err != nil {
+			return nil, err
+		}
+		if !belongs {
+			others = append(others, u)
+		}
+	}
+	return others, nil
+}
+
 // AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error.
 // It takes what the role gives, as making a token does: who may write the organisation's record alone must not become
 // its owner, and so get at its secrets.

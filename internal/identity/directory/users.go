@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -54,13 +55,28 @@ func (s *Service) UserByID(ctx context.Context, c *access.Caller, user id.ID) (i
 		return identity.User{}, err
 	}
 	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
+	if err == nil {
+		err = s.fillSignIn(ctx, &u)
+	}
 	return u, s.guard.Done(ctx, c, act, err)
 }
 
 // Me returns the user who calls. It tells callers only what they are, and is not put on record.
 func (s *Service) Me(ctx context.Context, c *access.Caller) (identity.User, error) {
 	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", c.UserID), identity.ErrUserNotFound)
+	if err == nil {
+		err = s.fillSignIn(ctx, &u)
+	}
 	return u, err
+}
+
+// fillSignIn fills in when the user last signed in.
+func (s *Service) fillSignIn(ctx context.Context, u *identity.User) error {
+	at, _, ok, err := record.Find[time.Time](ctx, s.kv, record.Key("signedin", u.ID))
+	if ok {
+		u.SignedInAt = &at
+	}
+	return err
 }
 
 // UserName is a user's name for display beside something that the caller was allowed to see; "" where the user is gone.
@@ -83,14 +99,23 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page
 		if err == nil && !c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID})) {
 			err = identity.ErrUserNotFound
 		}
+		if err == nil {
+			err = s.fillSignIn(ctx, &u)
+		}
 		if err != nil {
 			return nil, err
 		}
 		return []identity.User{u}, nil
 	}
-	return identity.List(ctx, s.kv, "user/", page, func(u identity.User) (id.ID, bool) {
+	users, err := identity.List(ctx, s.kv, "user/", page, func(u identity.User) (id.ID, bool) {
 		return u.ID, c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID}))
 	})
+	for i := range users {
+		if err := s.fillSignIn(ctx, &users[i]); err != nil {
+			return nil, err
+		}
+	}
+	return users, err
 }
 
 // UpdateUser changes the fields that are not nil.
@@ -145,6 +170,9 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 		}
 		return err
 	})
+	if err == nil {
+		_ = s.fillSignIn(ctx, &u) // the change stands; the caller gets it without
+	}
 	return u, s.guard.Done(ctx, c, act, err)
 }
 

@@ -47,6 +47,8 @@ var pageActions = []action{
 		twin: &twin{stands: map[string]string{"auth": noID}, known: []string{"GET tokens"}}},
 	{name: "POST token/delete", path: page + "/tokens/{auth}/delete",
 		twin: &twin{stands: map[string]string{"auth": noID}, known: []string{"GET tokens"}}},
+	{name: "POST token/restore", path: page + "/tokens/{revoked}/restore",
+		twin: &twin{stands: map[string]string{"revoked": noID}, known: []string{"GET tokens"}}},
 	{name: "GET members", path: page + "/members", twin: noPage},
 	{name: "POST members: nora", path: page + "/members", body: "user={newcomer}&role=member"},
 	{name: "POST member: owner", path: page + "/members/{member}", body: "role=owner"},

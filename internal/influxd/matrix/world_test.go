@@ -310,6 +310,11 @@ func (w *world) named(name string) string {
 		w.id("POST", acme+"/"+name+"s", `{"id":"`+v+`"}`)
 	case "auth":
 		v = w.id("POST", "/api/v2/authorizations", w.authorization("ada", "acme", "read:secrets@acme"), "id")
+	case "revoked": // on the page, which can be undone
+		v = w.id("POST", "/api/v2/authorizations", w.authorization("ada", "acme", "read:secrets@acme"), "id")
+		if a := w.send("session of operator", "POST", "/orgs/"+w.names["acme"]+"/tokens/"+v+"/delete", "sure=yes", nil); a.status != http.StatusSeeOther {
+			w.t.Fatalf("a token could not be revoked: %d %s", a.status, a.body)
+		}
 	case "off":
 		v = w.id("POST", "/api/v2/authorizations", w.authorization("ada", "acme", "read:secrets@acme"), "id")
 		w.id("PATCH", "/api/v2/authorizations/"+v, `{"status":"inactive"}`)

@@ -11,7 +11,9 @@ import (
 )
 
 type memberList struct {
-	Members   []identity.Membership
+	Members []identity.Membership
+	Search  string
+	pages
 	Form      memberForm
 	Known     []string // names of users that could be added
 	MayChange bool
@@ -26,30 +28,27 @@ type memberForm struct {
 const knownShown = 200
 
 func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, error) {
-	l := memberList{Form: form, MayChange: mayWriteOrg(v)}
-	in := make(map[id.ID]bool)
-	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
-		users, err := h.Directory.Members(v.Context(), v.Caller, v.Org, role)
-		if err != nil {
-			return visit.Answer{}, err
-		}
-		slices.SortFunc(users, func(a, b identity.User) int {
-			return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
-		})
-		for _, m := range users {
-			in[m.ID] = true
-			l.Members = append(l.Members, identity.Membership{User: m, Role: role})
-		}
+	l := memberList{Form: form, MayChange: mayWriteOrg(v), Search: strings.TrimSpace(v.URL.Query().Get("q"))}
+	var err error
+	l.Members, l.pages, err = onePage(v, l.Search, func(p identity.Page) ([]identity.Membership, error) {
+		return h.Directory.Memberships(v.Context(), v.Caller, v.Org, p)
+	}, func(m identity.Membership) []string { return []string{m.User.Name} })
+	if err != nil {
+		return visit.Answer{}, err
 	}
+	slices.SortStableFunc(l.Members, func(a, b identity.Membership) int {
+		if a.Role != b.Role { // owners first, as the pages have them
+			return -strings.Compare(string(a.Role), string(b.Role))
+		}
+		return strings.Compare(strings.ToLower(a.User.Name), strings.ToLower(b.User.Name))
+	})
 	if l.MayChange {
-		users, err := h.Directory.Users(v.Context(), v.Caller, "", identity.Page{Limit: knownShown})
+		users, err := h.Directory.NotMembers(v.Context(), v.Caller, v.Org, knownShown)
 		if err != nil {
 			return visit.Answer{}, err
 		}
 		for _, other := range users {
-			if !in[other.ID] {
-				l.Known = append(l.Known, other.Name)
-			}
+			l.Known = append(l.Known, other.Name)
 		}
 	}
 	return visit.Answer{Page: "members.html", Title: "Members", Data: l}, nil
@@ -99,7 +98,7 @@ func aRole(r identity.Role) string {
 }
 
 // changeRole makes a member an owner, or the other way round, which takes two steps: an owner is
-// removed and added again.
+// removed and added again. Somebody who has just been removed is added anew: that is what Undo sends.
 func (h *handlers) changeRole(v *visit.Visit) (visit.Answer, error) {
 	who, err := v.PathID("user")
 	if err != nil {
@@ -109,7 +108,11 @@ func (h *handlers) changeRole(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	if to == identity.RoleMember {
+	was, err := h.Directory.MembershipOf(v.Context(), v.Caller, v.Org, who)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return visit.Answer{}, err
+	}
+	if to == identity.RoleMember && was.Role == identity.RoleOwner {
 		if err := h.keepsAnOwner(v, who); err != nil {
 			return visit.Again(err)(h.membersPage(v))
 		}
@@ -142,18 +145,11 @@ func (h *handlers) membership(v *visit.Visit) (identity.Membership, error) {
 	if err != nil {
 		return identity.Membership{}, err
 	}
-	for _, r := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
-		users, err := h.Directory.Members(v.Context(), v.Caller, v.Org, r)
-		if err != nil {
-			return identity.Membership{}, err
-		}
-		for _, m := range users {
-			if m.ID == who {
-				return identity.Membership{User: m, Role: r}, nil
-			}
-		}
+	m, err := h.Directory.MembershipOf(v.Context(), v.Caller, v.Org, who)
+	if errs.Is(err, errs.NotFound) {
+		err = errs.New(errs.NotFound, "this user does not belong to the organisation any more")
 	}
-	return identity.Membership{}, errs.New(errs.NotFound, "this user does not belong to the organisation any more")
+	return m, err
 }
 
 func (h *handlers) askRemoveMember(v *visit.Visit, m identity.Membership) (visit.Answer, error) {
@@ -195,5 +191,6 @@ func (h *handlers) removeMember(v *visit.Visit) (visit.Answer, error) {
 	if m.User.ID == v.Caller.UserID && !v.Operator() {
 		return visit.Answer{GoTo: "/orgs", Note: "You do not belong to “" + v.OrgName + "” any more."}, nil
 	}
-	return visit.Answer{GoTo: v.At("/members"), Note: m.User.Name + " is removed from this organisation."}, nil
+	return visit.Answer{GoTo: v.At("/members"), Note: m.User.Name + " is removed from this organisation.",
+		Undo: &visit.Undo{Member: m.User.ID, Role: string(m.Role)}}, nil
 }

@@ -131,7 +131,8 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 		Question: "Delete the organisation “" + v.OrgName + "”?",
 		Goes: []string{secrets, words.Count(len(tokens), "token") + ", refused from then on",
 			"its memberships and buckets"},
-		Back:   "None of this can be restored.",
+		Back: "None of this can be undone: the tokens are refused and the values removed at once. Only a backup has " +
+			"them still.",
 		Action: v.At("/delete"), Button: "Delete the organisation", Cancel: v.At(""), Type: v.OrgName,
 	}), nil
 }

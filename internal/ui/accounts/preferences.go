@@ -1,19 +1,26 @@
 package accounts
 
 import (
+	"time"
+
 	"strongroom/internal/errs"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/ui/visit"
 )
 
 type preferences struct {
-	Theme    string
-	Sessions []authn.OpenedSession
+	Theme      string
+	Sessions   []authn.OpenedSession
+	SignedInAt *time.Time
 }
 
 func (h *handlers) preferencesPage(v *visit.Visit) (visit.Answer, error) {
 	p := preferences{Theme: v.Theme()}
-	var err error
+	me, err := h.Directory.Me(v.Context(), v.Caller)
+	if err != nil {
+		return visit.Answer{}, err
+	}
+	p.SignedInAt = me.SignedInAt
 	p.Sessions, err = h.Authn.Sessions(v.Context(), v.Caller, v.Caller.UserID, v.Session)
 	return visit.Answer{Page: "preferences.html", Title: "Preferences", Data: p}, err
 }

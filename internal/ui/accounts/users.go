@@ -163,8 +163,8 @@ func (h *handlers) askDeleteUser(v *visit.Visit, m identity.User) (visit.Answer,
 		Question: "Delete the user “" + m.Name + "”?",
 		Goes: []string{"their password and sessions", "their membership of organisations",
 			words.Count(len(tokens), "token") + " of theirs, refused from then on"},
-		Back: "This cannot be restored. The organisations and secrets stay. To keep somebody out for a while, " +
-			"disable the account instead.",
+		Back: "This cannot be undone: the password and the tokens are not kept. The organisations and secrets stay. " +
+			"To keep somebody out for a while, disable the account instead.",
 		Action: "/users/" + m.ID.String() + "/delete", Button: "Delete " + m.Name, Cancel: "/users/" + m.ID.String(),
 	}), nil
 }

@@ -35,13 +35,14 @@ type handlers struct{ Config }
 func Routes(c Config) visit.Table {
 	h := &handlers{c}
 	return visit.Table{
-		"GET /orgs/{org}/tokens":                visit.SignedIn(h.tokensPage),
-		"GET /orgs/{org}/tokens/new":            visit.SignedIn(h.newTokenPage),
-		"POST /orgs/{org}/tokens/new":           visit.SignedIn(h.createToken),
-		"GET /orgs/{org}/tokens/{auth}":         visit.SignedIn(h.tokenPage),
-		"POST /orgs/{org}/tokens/{auth}":        visit.SignedIn(h.updateToken),
-		"GET /orgs/{org}/tokens/{auth}/delete":  visit.SignedIn(h.deleteTokenPage),
-		"POST /orgs/{org}/tokens/{auth}/delete": visit.SignedIn(h.deleteToken),
-		"GET /orgs/{org}/secret/who":            visit.SignedIn(h.whoPage),
+		"GET /orgs/{org}/tokens":                 visit.SignedIn(h.tokensPage),
+		"GET /orgs/{org}/tokens/new":             visit.SignedIn(h.newTokenPage),
+		"POST /orgs/{org}/tokens/new":            visit.SignedIn(h.createToken),
+		"GET /orgs/{org}/tokens/{auth}":          visit.SignedIn(h.tokenPage),
+		"POST /orgs/{org}/tokens/{auth}":         visit.SignedIn(h.updateToken),
+		"GET /orgs/{org}/tokens/{auth}/delete":   visit.SignedIn(h.deleteTokenPage),
+		"POST /orgs/{org}/tokens/{auth}/delete":  visit.SignedIn(h.deleteToken),
+		"POST /orgs/{org}/tokens/{auth}/restore": visit.SignedIn(h.restoreToken),
+		"GET /orgs/{org}/secret/who":             visit.SignedIn(h.whoPage),
 	}
 }

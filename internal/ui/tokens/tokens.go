@@ -12,7 +12,6 @@ import (
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/ui/paste"
 	"strongroom/internal/ui/visit"
-	"strongroom/internal/ui/words"
 )
 
 type tokenRow struct {
@@ -202,40 +201,4 @@ func (h *handlers) updateToken(v *visit.Visit) (visit.Answer, error) {
 		note = "The token is disabled: it is refused from now on."
 	}
 	return visit.Answer{GoTo: back, Note: note}, nil
-}
-
-func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
-	auth, err := v.PathID("auth")
-	if err != nil {
-		return visit.Answer{}, err
-	}
-	a, err := h.Directory.AuthorizationByID(v.Context(), v.Caller, auth)
-	if err != nil {
-		return visit.Answer{}, err
-	}
-	name := a.Description
-	if name == "" {
-		name = "without a description"
-	}
-	used := "It was never used."
-	if a.LastUsedAt != nil {
-		used = "It was last used " + words.Ago(*a.LastUsedAt, h.Now()) + "."
-	}
-	return visit.Ask(visit.Confirm{
-		Question: "Revoke this token?", Goes: []string{"the token “" + errs.Clip(name) + "”"},
-		Back: used + " Whatever uses it is refused from the next request on. It cannot be restored; to stop it for " +
-			"a while, disable it instead.",
-		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token", Cancel: v.At("/tokens/" + auth.String()),
-	}), nil
-}
-
-func (h *handlers) deleteToken(v *visit.Visit) (visit.Answer, error) {
-	auth, err := v.PathID("auth")
-	if err != nil {
-		return visit.Answer{}, err
-	}
-	if err := h.Directory.DeleteAuthorization(v.Context(), v.Caller, auth); err != nil {
-		return visit.Answer{}, err
-	}
-	return visit.Answer{GoTo: v.At("/tokens"), Note: "The token is revoked."}, nil
 }

@@ -1,5 +1,7 @@
 package visit
 
+import "strongroom/internal/id"
+
 // Answer is what a handler wants shown: a page, or where to go instead.
 type Answer struct {
 	Page   string // a template's name
@@ -20,10 +22,15 @@ type File struct {
 	Body       []byte
 }
 
-// Undo is a deletion of secrets that can be undone: those that the reader has deleted in a time, in milliseconds of the
-// Unix clock of the store.
+// Undo is a deletion in the organisation that can be undone. One of the three is set.
 type Undo struct {
-	From, To int64
+	// Secrets that the reader has deleted in a time, in milliseconds of the Unix clock of the store.
+	From, To int64 `json:",omitzero"`
+	// A member who was removed, and what they were.
+	Member id.ID  `json:",omitzero"`
+	Role   string `json:",omitzero"`
+	// A token that was revoked.
+	Token id.ID `json:",omitzero"`
 }
 
 // Again shows the form's page once more with why it was refused.

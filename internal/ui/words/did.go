@@ -13,7 +13,7 @@ var past = map[string]string{
 	"token.revoke": "revoked its own token", "authenticate": "came with a token or session that is no good",
 	"sessions.list": "listed sessions", "sessions.end": "ended a session",
 	"signin": "signed in", "signout": "signed out", "setup": "set the server up",
-	"authorizations.create": "created a token", "authorizations.delete": "revoked a token",
+	"authorizations.create": "created a token", "authorizations.delete": "revoked a token", "authorizations.restore": "restored a token",
 	"authorizations.update": "changed a token", "authorizations.list": "listed tokens",
 	"authorizations.read": "looked at a token", "orgs.create": "created an organisation",
 	"orgs.update": "changed an organisation", "orgs.delete": "deleted an organisation",
