@@ -86,6 +86,7 @@ var deliberately = []deliberate{
 	{`.*authorizations.*|make secrets-read token inactive`, `body\..*token: .* became REDACTED`,
 		"later versions: tokens are kept as hashes"},
 	{`.*authorizations.*|make secrets-read token inactive`, `body\..*lastUsedAt is only in ours`, "asked for by users"},
+	{`me with cookie`, `body\.lastSignInAt is only in ours`, "asked for by users"},
 	{`SETUP`, `body\.auth\.(org|user) is only in ours`, "an authorization looks the same everywhere"},
 	{`SETUP`, `body\.bucket\.(retentionRules\[0\]\.shardGroupDurationSeconds|labels) is only in ours`,
 		"later versions"},
