@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/agnivade/levenshtein"
+
+	"strongroom/internal/influxd/config/value"
 )
 
 // Args is a command line taken apart.
@@ -54,14 +56,14 @@ type given struct {
 // whoever knows the command checks that they are its.
 func ParseArgs(args []string, own ...Flag) (Args, error) {
 	out := Args{own: make(map[string]string)}
-	kinds := make(map[string]kind)
+	kinds := make(map[string]value.Kind)
 	for _, s := range new(Config).settings() {
-		kinds[s.name] = s.value.kind()
+		kinds[s.name] = s.value.Kind()
 	}
 	for name, isSwitch := range ignored {
-		kinds[name] = kindText
+		kinds[name] = value.KindText
 		if isSwitch {
-			kinds[name] = kindSwitch
+			kinds[name] = value.KindSwitch
 		}
 	}
 	isOwn, now := make(map[string]bool), make(map[string]string)
@@ -69,12 +71,12 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 		if f.Former != "" {
 			now[f.Former] = f.Name
 		}
-		isOwn[f.Name], kinds[f.Name] = true, kindText
+		isOwn[f.Name], kinds[f.Name] = true, value.KindText
 		switch {
 		case f.Value == "":
-			kinds[f.Name] = kindSwitch
-		case f.Value == string(kindPath) && !f.Stream:
-			kinds[f.Name] = kindPath
+			kinds[f.Name] = value.KindSwitch
+		case f.Value == string(value.KindPath) && !f.Stream:
+			kinds[f.Name] = value.KindPath
 		}
 	}
 	seen := make(map[string]bool)
@@ -110,7 +112,7 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 			// What follows "=" may be a secret, and so may a word with one dash in front.
 			return Args{}, fmt.Errorf(
 				"flag --%s: there is no such flag%s; `influxd help` lists them",
-				printable(name),
+				value.PrintableName(name),
 				suggest(name, kinds),
 			)
 		}
@@ -120,7 +122,7 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 		seen[name] = true
 		switch {
 		case hasText:
-		case k == kindSwitch:
+		case k == value.KindSwitch:
 			text, lastSwitch = "true", name
 		case i+1 == len(args):
 			return Args{}, fmt.Errorf("flag --%s: its value is missing", name)
@@ -149,11 +151,12 @@ func ParseArgs(args []string, own ...Flag) (Args, error) {
 }
 
 // ownValue is the value of a command's own flag: "true" or "false" for a switch.
-func ownValue(s string, k kind) (string, error) {
-	if k != kindSwitch {
-		return s, textValue{new(string), k}.set(s)
+func ownValue(s string, k value.Kind) (string, error) {
+	if k != value.KindSwitch {
+		return s, value.Check(k, s)
 	}
-	on, err := parseYesNo(s)
+	on := false
+	err := value.YesNo(&on).Set(s)
 	return strconv.FormatBool(on), err
 }
 
@@ -162,22 +165,9 @@ func nameOf(arg string) string {
 	return name
 }
 
-func isKnown(arg string, kinds map[string]kind) bool {
+func isKnown(arg string, kinds map[string]value.Kind) bool {
 	_, ok := kinds[nameOf(arg)]
 	return ok
-}
-
-// printable is a name as it was given, unless it looks like no name: then it may be a secret in the wrong place.
-func printable(name string) string {
-	for _, r := range name {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_' {
-			return "…"
-		}
-	}
-	if len(name) > 48 {
-		return "…"
-	}
-	return name
 }
 
 // Suggest is " (did you mean …?)" with the known name nearest to name, or "" where none is near.

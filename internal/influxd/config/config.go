@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"strongroom/internal/influxd/config/value"
 	"strongroom/internal/peer"
 )
 
@@ -92,7 +93,7 @@ const (
 // setting is one row of the table. Its variable is INFLUXD_ and its name in capitals, its key in the file its name.
 type setting struct {
 	name   string
-	value  value
+	value  value.Value
 	def    string // as it would be written; "" where there is none
 	help   string
 	secret bool // never printed, logged or answered
@@ -159,12 +160,8 @@ func (c *Config) TLS() bool { return c.TLSCert != "" }
 func (c *Config) Public() map[string]any {
 	all := make(map[string]any)
 	for _, s := range c.settings() {
-		all[s.name] = s.shown()
-		switch v := s.value.(type) {
-		case parsed[bool]:
-			all[s.name] = *v.p
-		case parsed[int]:
-			all[s.name] = *v.p
+		if all[s.name] = value.Plain(s.value); s.secret {
+			all[s.name] = s.shown()
 		}
 	}
 	return all

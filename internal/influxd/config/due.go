@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"strongroom/internal/influxd/config/value"
 	"strongroom/internal/secret/due"
 )
 
@@ -15,15 +16,15 @@ type Due struct {
 
 func dueSettings(d *Due) group {
 	return group{"Secrets that should be replaced", []setting{
-		{name: "secret-due-check", value: duration(&d.Every), def: "1h",
+		{name: "secret-due-check", value: value.Duration(&d.Every), def: "1h",
 			help: "how often one of the servers looks for secrets whose dates have come, for the metrics and the " +
 				"webhook; 0 for never"},
-		{name: "secret-due-soon", value: duration(&d.Soon), def: "720h",
+		{name: "secret-due-soon", value: value.Duration(&d.Soon), def: "720h",
 			help: "how long before its date a secret is due soon"},
-		{name: "secret-due-webhook", value: text(&d.Webhook), secret: true,
+		{name: "secret-due-webhook", value: value.Text(&d.Webhook), secret: true,
 			help: "URL that is told of each secret by its name, once when it is due soon and once when it is " +
 				"overdue; https, unless it is on this machine"},
-		{name: "secret-due-webhook-key-file", value: path(&d.KeyFile),
+		{name: "secret-due-webhook-key-file", value: value.Path(&d.KeyFile),
 			help: "file with the key, of 16 bytes at least, that what is sent there is signed with (HMAC-SHA-256)"},
 	}}
 }

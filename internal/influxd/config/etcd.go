@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"strongroom/internal/influxd/config/value"
 )
 
 // Etcd is the cluster that has the data of several servers.
@@ -22,49 +24,47 @@ type Etcd struct {
 func (c *Config) etcdSettings() group {
 	e := &c.Etcd
 	return group{"Data of several servers, in etcd (--store etcd)", []setting{
-		{name: "etcd-endpoints", value: list(&e.Endpoints),
+		{name: "etcd-endpoints", value: value.List(&e.Endpoints),
 			help: "URLs of the cluster's members, such as https://a:2379,https://b:2379,https://c:2379"},
-		{name: "etcd-prefix", value: text(&e.Prefix), def: "strongroom/",
+		{name: "etcd-prefix", value: value.Text(&e.Prefix), def: "strongroom/",
 			help: "what all keys in the cluster begin with; another one for another set of servers"},
-		{name: "etcd-cacert", value: path(&e.CACert),
+		{name: "etcd-cacert", value: value.Path(&e.CACert),
 			help: "file with the CA certificate that the members' certificates are checked against (PEM)"},
-		{name: "etcd-cert", value: path(&e.Cert),
+		{name: "etcd-cert", value: value.Path(&e.Cert),
 			help: "file with the certificate shown to etcd (PEM)"},
-		{name: "etcd-key", value: path(&e.Key),
+		{name: "etcd-key", value: value.Path(&e.Key),
 			help: "file with that certificate's private key (PEM)"},
-		{name: "etcd-username", value: text(&e.Username),
+		{name: "etcd-username", value: value.Text(&e.Username),
 			help: "user of etcd, where it asks for one"},
-		{name: "etcd-password-file", value: path(&e.PasswordFile),
+		{name: "etcd-password-file", value: value.Path(&e.PasswordFile),
 			help: "file with that user's password"},
-		{name: "etcd-wait", value: duration(&e.Wait), def: "30s",
+		{name: "etcd-wait", value: value.Duration(&e.Wait), def: "30s",
 			help: "how long a start waits for an etcd that cannot be reached or has no leader"},
-		{name: "store-stale", value: duration(&e.Stale), def: "10s",
+		{name: "store-stale", value: value.Duration(&e.Stale), def: "10s",
 			help: "how long users and tokens are believed from memory when etcd does not say that they are as " +
 				"they were; 0 to ask it at each request"},
-		{name: "store-stale-secrets", value: duration(&e.StaleSecrets), def: "0",
+		{name: "store-stale-secrets", value: value.Duration(&e.StaleSecrets), def: "0",
 			help: "how long names and values of secrets are read from memory, as etcd's watch keeps them, when etcd " +
 				"is silent; a change made at another server may then show some milliseconds later; 0 to ask etcd at " +
 				"each request"},
-		{name: "server-name", value: text(&e.ServerName),
+		{name: "server-name", value: value.Text(&e.ServerName),
 			help: "name of this server among several, in the audit log; the host's name where not set"},
-		{name: "server-url", value: text(&e.ServerURL),
+		{name: "server-url", value: value.Text(&e.ServerURL),
 			help: "URL at which the other servers reach this one, to ask for its audit log; where not set, the host's " +
 				"name, or the address that it listens on, and its port"},
 	}}
 }
 
 // engine takes InfluxDB's name for a file, too: units that say --store disk go on.
-func engine(p *string) value {
-	return engineValue{oneOfValue[string]{p, []string{EngineBolt, EngineEtcd}}}
-}
+func engine(p *string) value.Value { return engineValue{value.OneOf(p, EngineBolt, EngineEtcd)} }
 
-type engineValue struct{ oneOfValue[string] }
+type engineValue struct{ value.Value }
 
-func (v engineValue) set(s string) error {
+func (v engineValue) Set(s string) error {
 	if strings.EqualFold(s, "disk") {
 		s = EngineBolt
 	}
-	return v.oneOfValue.set(s)
+	return v.Value.Set(s)
 }
 
 // checkEtcd checks the settings of the cluster against each other.

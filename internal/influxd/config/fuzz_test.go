@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"strongroom/internal/influxd/config/file"
 )
 
 // FuzzFile reads configuration files of each format, and looks at what came of them as a start does.
@@ -16,7 +18,7 @@ func FuzzFile(f *testing.F) {
 	f.Add(uint8(3), []byte(`{"a":1,"a":2}`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, format uint8, data []byte) {
-		path := filepath.Join(dir, "config"+extensions[int(format)%len(extensions)])
+		path := filepath.Join(dir, "config"+file.Extensions[int(format)%len(file.Extensions)])
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}

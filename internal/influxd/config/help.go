@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"strongroom/internal/influxd/config/value"
 )
 
 // helpWidth is the width help texts are broken at.
@@ -24,7 +26,7 @@ func WriteHelp(w io.Writer) {
 		fmt.Fprintf(w, "\n%s\n", strings.TrimSuffix(wrap(g.title+":", ""), "\n"))
 		for _, s := range g.settings {
 			fmt.Fprintf(w, "  --%s", s.name)
-			if k := s.value.kind(); k != kindSwitch {
+			if k := s.value.Kind(); k != value.KindSwitch {
 				fmt.Fprintf(w, " %s", k)
 			}
 			fmt.Fprintln(w)
@@ -95,7 +97,7 @@ func (c *Config) Print(w io.Writer) {
 			fmt.Fprintf(w, "# %s:  # not set\n", s.name)
 		case s.notInFile:
 			fmt.Fprintf(w, "# %s: %s  # %s\n", s.name, shown, source)
-		case s.value.kind() == kindSwitch || s.value.kind() == kindNumber:
+		case s.value.Kind() == value.KindSwitch || s.value.Kind() == value.KindNumber:
 			fmt.Fprintf(w, "%s: %s  # %s\n", s.name, shown, source)
 		default:
 			fmt.Fprintf(w, "%s: %s  # %s\n", s.name, strconv.Quote(shown), source)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom/internal/influxd/config/file"
+	"strongroom/internal/influxd/config/value"
 	"strongroom/internal/peer"
 	"strongroom/internal/seal"
 )
@@ -129,11 +131,11 @@ func (l *loader) take(g given) error {
 		l.notice(fmt.Sprintf("%s has no meaning here and is ignored", g.place))
 		return nil
 	}
-	text, err := l.expand(g.text, s.value.kind())
+	text, err := l.expand(g.text, s.value.Kind())
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.place, err)
 	}
-	if err := s.value.set(text); err != nil {
+	if err := s.value.Set(text); err != nil {
 		if shown := fmt.Sprintf("%q ", g.text); !s.secret && g.text != "" && len(g.text) <= 200 {
 			return fmt.Errorf("%s: %s%w", g.place, shown, err)
 		}
@@ -145,12 +147,12 @@ func (l *loader) take(g given) error {
 
 // expand writes the home folder for the ~ that begins a path. A shell does so only where it sees a path, not in
 // --bolt-path=~/x, in a unit or in a file; and a folder called "~" is never what was meant.
-func (l *loader) expand(text string, k kind) (string, error) {
-	if k != kindPath && k != kindList {
+func (l *loader) expand(text string, k value.Kind) (string, error) {
+	if k != value.KindPath && k != value.KindList {
 		return text, nil
 	}
 	items := []string{text}
-	if k == kindList {
+	if k == value.KindList {
 		items = strings.Split(text, ",")
 	}
 	for i, item := range items {
@@ -171,7 +173,7 @@ func (l *loader) defaults() error {
 		if s.def == "" || name == "bolt-path" || name == "seal-key-file" || name == "audit-sinks" {
 			continue
 		}
-		if err := s.value.set(s.def); err != nil {
+		if err := s.value.Set(s.def); err != nil {
 			return fmt.Errorf("default of --%s: %w", name, err)
 		}
 	}
@@ -229,8 +231,8 @@ func (l *loader) finish() error {
 			return fmt.Errorf(
 				"%s: %s is more than --max-body-size (%s) lets in",
 				c.Place(limit.name),
-				formatSize(limit.n),
-				formatSize(c.MaxBodySize),
+				value.FormatSize(limit.n),
+				value.FormatSize(c.MaxBodySize),
 			)
 		}
 	}
@@ -285,7 +287,7 @@ func (l *loader) notice(text string) { l.c.notices = append(l.c.notices, text) }
 // noticeUnreadFile tells who comes from InfluxDB that a configuration file in the working directory is not read, as it
 // was there: in a secrets server, whoever can leave a file in some folder must not decide where secrets go.
 func (l *loader) noticeUnreadFile() {
-	for _, ext := range extensions {
+	for _, ext := range file.Extensions {
 		if _, err := os.Stat("config" + ext); err == nil {
 			l.notice(
 				fmt.Sprintf(

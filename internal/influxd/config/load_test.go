@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"strongroom/internal/influxd/config/value"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/secret/vault/login"
 )
@@ -217,24 +218,24 @@ func TestNoHome(t *testing.T) {
 
 // samples are a value of each kind other than any default, as flags and as the three formats write it.
 func sample(s setting) (text string, quoted bool) {
-	switch k := s.value.kind(); k {
-	case kindSwitch:
+	switch k := s.value.Kind(); k {
+	case value.KindSwitch:
 		return "true", false
-	case kindNumber:
+	case value.KindNumber:
 		return "7", false
-	case kindSize:
+	case value.KindSize:
 		return "2048KiB", true
-	case kindShare:
+	case value.KindShare:
 		return "0.25", false
-	case kindDuration:
+	case value.KindDuration:
 		return "17s", true
-	case kindAddress:
+	case value.KindAddress:
 		return "127.0.0.7:7777", true
-	case kindPath:
+	case value.KindPath:
 		return "/some/where/" + s.name, true
-	case kindList:
+	case value.KindList:
 		return "stdout,syslog", true
-	case kindText:
+	case value.KindText:
 		return "https://example.com:1234", true
 	default:
 		choices := strings.Split(string(k), "|")
@@ -261,7 +262,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			text = "https://a.example.com:2379,https://b.example.com:2379"
 		}
 		want := text
-		if s.name == "max-body-size" || s.value.kind() == kindSize {
+		if s.name == "max-body-size" || s.value.Kind() == value.KindSize {
 			want = "2MiB"
 		}
 		if s.name == "vault-api-mount" { // not any text

@@ -1,6 +1,9 @@
 package config
 
-import "strongroom/internal/secret/vault"
+import (
+	"strongroom/internal/influxd/config/value"
+	"strongroom/internal/secret/vault"
+)
 
 // Vault is what was said of Vault, as the store has it. What was not said (nil, "") is Vault's own variables' to say,
 // then Vault's defaults'.
@@ -19,30 +22,30 @@ func (c *Config) vaultSettings() group {
 	v := &c.Vault
 	return group{"Vault (what is not set here is taken from Vault's own variables, " +
 		"VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and so on)", []setting{
-		{name: "vault-addr", value: text(&v.Address),
+		{name: "vault-addr", value: value.Text(&v.Address),
 			help: "URL of the Vault server, for example https://127.0.0.1:8200"},
-		{name: "vault-client-timeout", value: optDuration(&v.ClientTimeout),
+		{name: "vault-client-timeout", value: value.OptDuration(&v.ClientTimeout),
 			help: "longest time one act at Vault may take, its repetitions included"},
-		{name: "vault-max-retries", value: optCount(&v.MaxRetries),
+		{name: "vault-max-retries", value: value.OptCount(&v.MaxRetries),
 			help: "how often a request that Vault answers with a server error is repeated; 0 for never"},
-		{name: "vault-cacert", value: path(&v.CACert),
+		{name: "vault-cacert", value: value.Path(&v.CACert),
 			help: "file with the CA certificate that Vault's certificate is checked against (PEM)"},
-		{name: "vault-capath", value: path(&v.CAPath),
+		{name: "vault-capath", value: value.Path(&v.CAPath),
 			help: "folder with such files"},
-		{name: "vault-client-cert", value: path(&v.ClientCert),
+		{name: "vault-client-cert", value: value.Path(&v.ClientCert),
 			help: "file with the certificate shown to Vault (PEM)"},
-		{name: "vault-client-key", value: path(&v.ClientKey),
+		{name: "vault-client-key", value: value.Path(&v.ClientKey),
 			help: "file with that certificate's private key (PEM)"},
-		{name: "vault-skip-verify", value: optYesNo(&v.SkipVerify),
+		{name: "vault-skip-verify", value: value.OptYesNo(&v.SkipVerify),
 			help: "do not check Vault's certificate; whoever is on the network can then read every secret"},
-		{name: "vault-tls-server-name", value: text(&v.TLSServerName),
+		{name: "vault-tls-server-name", value: value.Text(&v.TLSServerName),
 			help: "name expected in Vault's certificate, and sent as SNI"},
-		{name: "vault-token", value: text(&v.Token), secret: true,
+		{name: "vault-token", value: value.Text(&v.Token), secret: true,
 			help: "token to log in to Vault with; better given as a variable, since others on the machine can " +
 				"see flags"},
-		{name: "vault-token-file", value: path(&v.Login.TokenFile),
+		{name: "vault-token-file", value: value.Path(&v.Login.TokenFile),
 			help: "file with such a token; read again when it changes"},
-		{name: "vault-wait", value: duration(&v.Wait), def: "30s",
+		{name: "vault-wait", value: value.Duration(&v.Wait), def: "30s",
 			help: "how long a start waits for a Vault that cannot be reached or is sealed"},
 	}}
 }
@@ -50,23 +53,23 @@ func (c *Config) vaultSettings() group {
 func (c *Config) vaultPlaceSettings() group {
 	v := &c.Vault
 	return group{"Where in Vault", []setting{
-		{name: "vault-mount", value: text(&v.Place.Mount),
+		{name: "vault-mount", value: value.Text(&v.Place.Mount),
 			help: "where the KV engine (version 2) is mounted; secret, as InfluxDB has it, where not set"},
-		{name: "vault-path", value: text(&v.Place.Path),
+		{name: "vault-path", value: value.Text(&v.Place.Path),
 			help: "path of an organisation's secrets below that, with {org} for its ID and {orgName} for its " +
 				"name; {org} where not set, as InfluxDB has it"},
-		{name: "vault-layout", value: oneOf(&v.Place.Layout, "org", "secret"), def: "org",
+		{name: "vault-layout", value: value.OneOf(&v.Place.Layout, "org", "secret"), def: "org",
 			help: "org keeps an organisation's secrets in one entry, as InfluxDB does; secret keeps each in an " +
 				"entry of its own, below that path; `influxd secrets relayout` goes from one to the other"},
-		{name: "vault-namespace", value: text(&v.Place.Namespace),
+		{name: "vault-namespace", value: value.Text(&v.Place.Namespace),
 			help: "namespace (Vault Enterprise, OpenBao)"},
-		{name: "vault-read-only", value: yesNo(&v.Place.ReadOnly), def: "false",
+		{name: "vault-read-only", value: value.YesNo(&v.Place.ReadOnly), def: "false",
 			help: "refuse changes: others manage the secrets, in Vault itself"},
-		{name: "vault-cache-ttl", value: duration(&v.CacheTTL), def: "5s",
+		{name: "vault-cache-ttl", value: value.Duration(&v.CacheTTL), def: "5s",
 			help: "how long a value read for use is given out from memory; 0 to ask Vault each time"},
-		{name: "vault-cache-stale", value: duration(&v.CacheStale), def: "0",
+		{name: "vault-cache-stale", value: value.Duration(&v.CacheStale), def: "0",
 			help: "how much longer while Vault is away"},
-		{name: "vault-routes", value: list(&v.RouteTexts),
+		{name: "vault-routes", value: value.List(&v.RouteTexts),
 			help: "what is different for single organisations, such as `031c8cbefe101000 mount=team-a " +
 				"path=x/{org} namespace=eu layout=secret read-only`; one text each"},
 	}}
@@ -77,28 +80,28 @@ func (c *Config) vaultLoginSettings() group {
 	return group{"Logging in to Vault (without a token, or when it ends)", []setting{
 		{
 			name:  "vault-auth-method",
-			value: oneOf(&v.Login.Method, "token", "approle", "kubernetes", "jwt", "cert", "userpass"),
+			value: value.OneOf(&v.Login.Method, "token", "approle", "kubernetes", "jwt", "cert", "userpass"),
 			def:   "token",
 			help:  "how to get a token, and another when it ends",
 		},
-		{name: "vault-auth-mount", value: text(&v.Login.Mount),
+		{name: "vault-auth-mount", value: value.Text(&v.Login.Mount),
 			help: "where the method is mounted below auth/, where that is not its own name"},
-		{name: "vault-auth-role", value: text(&v.Login.Role),
+		{name: "vault-auth-role", value: value.Text(&v.Login.Role),
 			help: "role of kubernetes, jwt or cert to log in as"},
-		{name: "vault-auth-role-id", value: text(&v.Login.RoleID),
+		{name: "vault-auth-role-id", value: value.Text(&v.Login.RoleID),
 			help: "role ID of approle"},
-		{name: "vault-auth-role-id-file", value: path(&v.Login.RoleIDFile),
+		{name: "vault-auth-role-id-file", value: value.Path(&v.Login.RoleIDFile),
 			help: "file with it"},
-		{name: "vault-auth-secret-id", value: text(&v.Login.SecretID), secret: true,
+		{name: "vault-auth-secret-id", value: value.Text(&v.Login.SecretID), secret: true,
 			help: "secret ID of approle, or the wrapping token of one; better given in a file"},
-		{name: "vault-auth-secret-id-file", value: path(&v.Login.SecretIDFile),
+		{name: "vault-auth-secret-id-file", value: value.Path(&v.Login.SecretIDFile),
 			help: "file with it; read at each log-in"},
-		{name: "vault-auth-jwt-file", value: path(&v.Login.JWTFile),
+		{name: "vault-auth-jwt-file", value: value.Path(&v.Login.JWTFile),
 			help: "file with the JWT of jwt, or of kubernetes where it is not the pod's own; read at each " +
 				"log-in"},
-		{name: "vault-auth-username", value: text(&v.Login.Username),
+		{name: "vault-auth-username", value: value.Text(&v.Login.Username),
 			help: "user of userpass"},
-		{name: "vault-auth-password-file", value: path(&v.Login.PasswordFile),
+		{name: "vault-auth-password-file", value: value.Path(&v.Login.PasswordFile),
 			help: "file with that user's password; read at each log-in"},
 	}}
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"strongroom/internal/influxd/config/value"
 )
 
 // VaultAPI is how Vault's clients are served.
@@ -22,19 +24,19 @@ const vaultAPIPrefix = "vault-api-"
 
 func vaultAPIGroup(v *VaultAPI) group {
 	return group{"Vault's clients (the KV v2 HTTP API below /v1/)", []setting{
-		{name: vaultAPIPrefix + "disabled", value: yesNo(&v.Disabled), def: "false",
+		{name: vaultAPIPrefix + "disabled", value: value.YesNo(&v.Disabled), def: "false",
 			help: "do not answer Vault's clients"},
-		{name: vaultAPIPrefix + "bind-address", value: address(&v.BindAddress),
+		{name: vaultAPIPrefix + "bind-address", value: value.Address(&v.BindAddress),
 			help: "address that answers Vault's clients and nothing else; they are answered on the API's address, too"},
-		{name: vaultAPIPrefix + "mount", value: text(&v.Mount), def: "secret",
+		{name: vaultAPIPrefix + "mount", value: value.Text(&v.Mount), def: "secret",
 			help: "what the mount is called by them"},
-		{name: vaultAPIPrefix + "refresh", value: duration(&v.Refresh), def: "0",
+		{name: vaultAPIPrefix + "refresh", value: value.Duration(&v.Refresh), def: "0",
 			help: "how soon consul-template, Vault Agent and others are told to read again (lease_duration); 0 " +
 				"leaves it to them"},
-		{name: vaultAPIPrefix + "new-orgs", value: yesNo(&v.NewOrgs), def: "false",
+		{name: vaultAPIPrefix + "new-orgs", value: value.YesNo(&v.NewOrgs), def: "false",
 			help: "the first write to an organisation that is not there makes it, for a token that may write " +
 				"organisations: for an InfluxDB in which organisations are made"},
-		{name: vaultAPIPrefix + "merge", value: yesNo(&v.Merge), def: "false",
+		{name: vaultAPIPrefix + "merge", value: value.YesNo(&v.Merge), def: "false",
 			help: "a write of a whole organisation that was made of an earlier version (cas) goes through where " +
 				"others have changed other secrets since, and is not refused as Vault does"},
 	}}
