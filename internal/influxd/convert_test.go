@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/vault/vaulttest"
 	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/report"
 )
 
 // onStore opens the store as a server with the flags has it.
@@ -205,13 +206,13 @@ func TestDeleteSourceIsConditional(t *testing.T) {
 								Delete: []string{"gone"}})
 						must(t, err)
 					}
-					report, err := transfer.Copy{From: from, To: meddled{to, meddle}, DeleteSource: true,
+					moved, err := transfer.Copy{From: from, To: meddled{to, meddle}, DeleteSource: true,
 						PurgeSource: true}.Run(t.Context(), []transfer.Pair{{From: org, To: there}})
 					must(t, err)
-					if diff := cmp.Diff(&transfer.SourceCount{Deleted: 1, Kept: 1}, report.Source); diff != "" {
+					if diff := cmp.Diff(&report.SourceCount{Deleted: 1, Kept: 1}, moved.Source); diff != "" {
 						t.Errorf("counted (-want +got):\n%s", diff)
 					}
-					if err := report.Incomplete("secret"); err == nil {
+					if err := moved.Incomplete("secret"); err == nil {
 						t.Error("a secret was left behind, and that is no error")
 					}
 					keys, err := from.Keys(t.Context(), org)

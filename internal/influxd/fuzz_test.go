@@ -29,6 +29,7 @@ import (
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/service"
 	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/report"
 )
 
 // edited is a file with changes: each is a place (3 bytes), a length (1 byte) and what is written there. The checksums
@@ -208,7 +209,7 @@ func FuzzImport(f *testing.F) {
 }
 
 // importInto does what the command does, over cheap hashes of passwords and without a record.
-func importInto(ctx context.Context, t *testing.T, dir string, contents *influxdb.Contents) (*transfer.Report, error) {
+func importInto(ctx context.Context, t *testing.T, dir string, contents *influxdb.Contents) (*report.Report, error) {
 	t.Helper()
 	db, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	must(t, err)

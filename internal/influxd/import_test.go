@@ -24,7 +24,7 @@ import (
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/influxd/server"
 	"strongroom/internal/secret"
-	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/report"
 )
 
 // sampleDB unpacks the database of a real InfluxDB 2.0.0-beta.11, and gives its path and what is in it.
@@ -105,10 +105,10 @@ func TestImportDryRun(t *testing.T) {
 		if strings.Contains(told, "ERROR") { // the copy has an audit log of its own, and misses nothing of the server's
 			t.Errorf("a dry run tells of a loss: %s", told)
 		}
-		var r transfer.Report
+		var r report.Report
 		must(t, json.Unmarshal([]byte(stdout), &r))
-		if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total {
-			return transfer.Total{Brought: n}
+		if diff := cmp.Diff(sampleTotals(func(n int) report.Total {
+			return report.Total{Brought: n}
 		}), r.Totals); diff != "" || !r.DryRun {
 			t.Errorf("totals of a dry run (-want +got):\n%s", diff)
 		}
@@ -127,8 +127,8 @@ func TestImportDryRun(t *testing.T) {
 	}
 }
 
-func sampleTotals(of func(n int) transfer.Total) []transfer.Total {
-	var all []transfer.Total
+func sampleTotals(of func(n int) report.Total) []report.Total {
+	var all []report.Total
 	for _, k := range []struct {
 		kind string
 		n    int
@@ -147,10 +147,10 @@ func TestImport(t *testing.T) {
 	dir := t.TempDir()
 	stdout, stderr, err := influxdOn(t, dir, "import", "--influxdb", sample, "--json")
 	must(t, err)
-	var r transfer.Report
+	var r report.Report
 	must(t, json.Unmarshal([]byte(stdout), &r))
-	if diff := cmp.Diff(sampleTotals(func(n int) transfer.Total {
-		return transfer.Total{Brought: n}
+	if diff := cmp.Diff(sampleTotals(func(n int) report.Total {
+		return report.Total{Brought: n}
 	}), r.Totals); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
@@ -335,10 +335,10 @@ func TestImportOverLimits(t *testing.T) {
 		}
 		stdout, _, err := influxdOn(t, dir, args...)
 		must(t, err)
-		var r transfer.Report
+		var r report.Report
 		must(t, json.Unmarshal([]byte(stdout), &r))
 		reports[dry] = strings.Replace(stdout, `"dryRun": true`, `"dryRun": false`, 1)
-		want := []transfer.Total{{Kind: "user", Brought: 1}, {Kind: "organization", Brought: 1, Skipped: 1},
+		want := []report.Total{{Kind: "user", Brought: 1}, {Kind: "organization", Brought: 1, Skipped: 1},
 			{Kind: "authorization", Brought: 2, Skipped: 1}, {Kind: "secret", Brought: 600, Skipped: 3},
 			{Kind: "operator", Skipped: 1}}
 		if diff := cmp.Diff(want, r.Totals); diff != "" {
@@ -347,7 +347,7 @@ func TestImportOverLimits(t *testing.T) {
 		why := map[string]string{"00000000000000c1": "20000 permissions are too large",
 			"00000000000000ab": "told of it", "00000000000000ac": "deleted organizations", org: "too"}
 		for _, i := range r.Items {
-			if part, ok := why[i.ID]; ok && i.Result == transfer.Skipped && i.Kind != "organization" {
+			if part, ok := why[i.ID]; ok && i.Result == report.Skipped && i.Kind != "organization" {
 				if !strings.Contains(i.Why, part) || len(i.Name) > 100 {
 					t.Errorf("dry run %v: %+v, want %q", dry, i, part)
 				}

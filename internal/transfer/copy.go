@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
+	"strongroom/internal/transfer/report"
 )
 
 // Copy brings the secrets of one store into another.
@@ -58,7 +59,7 @@ type step struct {
 	key    string
 	value  *secret.Value
 	was    *secret.Value
-	result Result
+	result report.Result
 }
 
 // The bounds of one change of secrets.
@@ -71,10 +72,10 @@ const (
 // copy is replaced, and what was deleted there since is deleted. What the target has changed by itself is a conflict.
 // What is the same already is not written again, so that a copy that was cut short goes on when it is run again.
 // Everything written is read back. The report is of what was done also where there is an error.
-func (c Copy) Run(ctx context.Context, orgs []Pair) (*Report, error) {
-	r := &Report{From: c.FromName, To: c.ToName, DryRun: c.DryRun}
+func (c Copy) Run(ctx context.Context, orgs []Pair) (*report.Report, error) {
+	r := &report.Report{From: c.FromName, To: c.ToName, DryRun: c.DryRun}
 	if c.DeleteSource && !c.DryRun {
-		r.Source = new(SourceCount)
+		r.Source = new(report.SourceCount)
 	}
 	ended, err := c.ended(ctx, orgs)
 	if err != nil {
@@ -86,7 +87,7 @@ func (c Copy) Run(ctx context.Context, orgs []Pair) (*Report, error) {
 			return r, fmt.Errorf("organization %s: reading %s: %w", o.ID, c.FromName, err)
 		}
 		if len(keys) > 0 {
-			r.skip(Missed(o, len(keys)))
+			r.Skip(Missed(o, len(keys)))
 		}
 	}
 	secrets := 0
@@ -119,7 +120,7 @@ func (c Copy) ended(ctx context.Context, orgs []Pair) ([]Pair, error) {
 type copying struct {
 	Copy
 	Pair
-	r      *Report
+	r      *report.Report
 	ended  bool
 	common *shared
 
@@ -211,11 +212,11 @@ func (c *copying) run(ctx context.Context) (err error) {
 func (c *copying) compare(ctx context.Context, o one, has bool) error {
 	if !has {
 		if c.common.has(o.key) && !c.Overwrite {
-			c.tell(o.key, Conflicted, "it was copied before and has been deleted in "+c.ToName+" since; "+
+			c.tell(o.key, report.Conflicted, "it was copied before and has been deleted in "+c.ToName+" since; "+
 				"--overwrite brings it back")
 			return nil
 		}
-		c.plan(step{key: o.key, value: &o.value, result: Brought})
+		c.plan(step{key: o.key, value: &o.value, result: report.Brought})
 		return nil
 	}
 	there, err := secret.Get(ctx, c.Copy.To, c.Pair.To, o.key)
@@ -225,14 +226,15 @@ func (c *copying) compare(ctx context.Context, o one, has bool) error {
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", c.ToName, err)
 	case there.Equal(o.value):
-		c.tell(o.key, Present, "")
+		c.tell(o.key, report.Present, "")
 		c.same = append(c.same, o)
 	case c.common.is(o.key, there), c.Overwrite:
-		c.plan(step{key: o.key, value: &o.value, was: &there, result: Replaced})
+		c.plan(step{key: o.key, value: &o.value, was: &there, result: report.Replaced})
 	case c.common.has(o.key):
-		c.tell(o.key, Conflicted, "it has been changed in "+c.ToName+" since it was copied; --overwrite replaces it")
+		c.tell(o.key, report.Conflicted,
+			"it has been changed in "+c.ToName+" since it was copied; --overwrite replaces it")
 	default:
-		c.tell(o.key, Conflicted, "it has another value there; --overwrite replaces it")
+		c.tell(o.key, report.Conflicted, "it has another value there; --overwrite replaces it")
 	}
 	return nil
 }
@@ -257,13 +259,13 @@ func (c *copying) gone(ctx context.Context, key string, sure bool) error {
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", c.ToName, err)
 	case !sure:
-		c.tell(key, Conflicted, c.FromName+" knows nothing of the organization any more; if its secrets were "+
+		c.tell(key, report.Conflicted, c.FromName+" knows nothing of the organization any more; if its secrets were "+
 			"deleted there, --overwrite deletes them here")
 	case c.common.is(key, there), c.Overwrite:
-		c.plan(step{key: key, was: &there, result: Deleted})
+		c.plan(step{key: key, was: &there, result: report.Deleted})
 	default:
-		c.tell(key, Conflicted, "it was deleted in "+c.FromName+", and has been changed in "+c.ToName+" since it "+
-			"was copied; --overwrite deletes it")
+		c.tell(key, report.Conflicted, "it was deleted in "+c.FromName+", and has been changed in "+c.ToName+
+			" since it was copied; --overwrite deletes it")
 	}
 	return nil
 }
@@ -278,13 +280,13 @@ func (c *copying) foreign(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("reading %s: %w", c.FromName, err)
 	}
 	for _, name := range names {
-		c.tell(name, Skipped, "its value is not a text, so that it is somebody else's; it stays where it is")
+		c.tell(name, report.Skipped, "its value is not a text, so that it is somebody else's; it stays where it is")
 	}
 	return names, nil
 }
 
-func (c *copying) tell(key string, result Result, why string) {
-	c.r.add(Item{Kind: "secret", ID: c.Pair.To.String(), Name: key, Result: result, Why: why, Count: 1})
+func (c *copying) tell(key string, result report.Result, why string) {
+	c.r.Add(report.Item{Kind: "secret", ID: c.Pair.To.String(), Name: key, Result: result, Why: why, Count: 1})
 }
 
 func (c *copying) plan(s step) {
@@ -341,9 +343,9 @@ func (c *copying) write(ctx context.Context, steps []step) error {
 		}
 		return c.write(ctx, steps[len(steps)/2:])
 	case refused:
-		result, why := Skipped, errs.Message(err)
+		result, why := report.Skipped, errs.Message(err)
 		if errs.Is(err, errs.PreconditionFailed) {
-			result, why = Conflicted, "somebody changed it, or another of the organization's, in "+c.ToName+" at "+
+			result, why = report.Conflicted, "somebody changed it, or another of the organization's, in "+c.ToName+" at "+
 				"the same time; copy again"
 		}
 		for _, s := range steps {

@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/transfer/report"
 )
 
 // memory is a secret.Store whose every step a test can watch and make fail.
@@ -176,7 +177,7 @@ func TestCopyConflicts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Total{{Kind: "secret", Brought: 2, Present: 1, Conflict: 1}}, r.Totals); diff != "" {
+	if diff := cmp.Diff([]report.Total{{Kind: "secret", Brought: 2, Present: 1, Conflict: 1}}, r.Totals); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]string{"key-0001": "value 1"}, from.orgs[1]); diff != "" {

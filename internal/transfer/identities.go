@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/identity/record"
 	"strongroom/internal/influxdb"
 	"strongroom/internal/kv"
+	"strongroom/internal/transfer/report"
 )
 
 // maxImportedCost bounds the work of a password's hash from outside: at 16 comparing takes some seconds.
@@ -43,13 +44,13 @@ func (im *importing) identities(ctx context.Context, in influxdb.Identities) err
 	}
 	for _, kind := range []struct {
 		n   int
-		one func(context.Context, int) (Item, error)
+		one func(context.Context, int) (report.Item, error)
 	}{
-		{len(in.Users), func(ctx context.Context, i int) (Item, error) { return im.user(ctx, in.Users[i]) }},
-		{len(in.Orgs), func(ctx context.Context, i int) (Item, error) { return im.org(ctx, in.Orgs[i]) }},
-		{len(in.Members), func(ctx context.Context, i int) (Item, error) { return im.member(ctx, in.Members[i]) }},
-		{len(in.Buckets), func(ctx context.Context, i int) (Item, error) { return im.bucket(ctx, in.Buckets[i]) }},
-		{len(in.Authorizations), func(ctx context.Context, i int) (Item, error) {
+		{len(in.Users), func(ctx context.Context, i int) (report.Item, error) { return im.user(ctx, in.Users[i]) }},
+		{len(in.Orgs), func(ctx context.Context, i int) (report.Item, error) { return im.org(ctx, in.Orgs[i]) }},
+		{len(in.Members), func(ctx context.Context, i int) (report.Item, error) { return im.member(ctx, in.Members[i]) }},
+		{len(in.Buckets), func(ctx context.Context, i int) (report.Item, error) { return im.bucket(ctx, in.Buckets[i]) }},
+		{len(in.Authorizations), func(ctx context.Context, i int) (report.Item, error) {
 			return im.authorization(ctx, in.Authorizations[i])
 		}},
 	} {
@@ -64,8 +65,8 @@ func (im *importing) identities(ctx context.Context, in influxdb.Identities) err
 }
 
 // those brings the things from..to, and reports what became of each, also before an error.
-func (im *importing) those(ctx context.Context, from, to int, one func(context.Context, int) (Item, error)) error {
-	some := make([]Item, to-from)
+func (im *importing) those(ctx context.Context, from, to int, one func(context.Context, int) (report.Item, error)) error {
+	some := make([]report.Item, to-from)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(importsAtOnce)
 	for i := range some {
@@ -74,7 +75,7 @@ func (im *importing) those(ctx context.Context, from, to int, one func(context.C
 		}
 		g.Go(func() (err error) {
 			if some[i], err = one(gctx, from+i); err != nil {
-				some[i] = Item{} // nothing is known of it
+				some[i] = report.Item{} // nothing is known of it
 			}
 			return err
 		})
@@ -84,9 +85,9 @@ func (im *importing) those(ctx context.Context, from, to int, one func(context.C
 		if i.Result == "" {
 			continue
 		}
-		im.report.add(i)
-		if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != Brought &&
-			i.Result != Present {
+		im.report.Add(i)
+		if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != report.Brought &&
+			i.Result != report.Present {
 			im.left[org] = true
 		}
 	}
@@ -95,22 +96,22 @@ func (im *importing) those(ctx context.Context, from, to int, one func(context.C
 
 // bring carries out what creates a thing under conditions; with ErrConflict the caller looks again. A thing that is too
 // large for the engine is skipped.
-func (im *importing) bring(ctx context.Context, item *Item, conds []kv.Cond, ops []kv.Op) error {
+func (im *importing) bring(ctx context.Context, item *report.Item, conds []kv.Cond, ops []kv.Op) error {
 	_, err := im.KV.Txn(ctx, conds, ops)
 	switch {
 	case err == nil:
-		item.is(Brought, "")
+		is(item, report.Brought, "")
 	case errors.Is(err, kv.ErrTooLarge):
-		item.is(Skipped, "it is too large to be kept")
+		is(item, report.Skipped, "it is too large to be kept")
 		return nil
 	}
 	return err
 }
 
-func (im *importing) user(ctx context.Context, u influxdb.User) (Item, error) {
-	item := Item{Kind: "user", ID: u.ID.String(), Name: errs.Clip(u.Name), Count: 1}
+func (im *importing) user(ctx context.Context, u influxdb.User) (report.Item, error) {
+	item := report.Item{Kind: "user", ID: u.ID.String(), Name: errs.Clip(u.Name), Count: 1}
 	if err := errors.Join(identity.ValidName("user", u.Name), u.Status.Valid()); err != nil {
-		item.is(Skipped, "%s", errs.Message(err))
+		is(&item, report.Skipped, "%s", errs.Message(err))
 		return item, nil
 	}
 	why := ""
@@ -119,15 +120,15 @@ func (im *importing) user(ctx context.Context, u influxdb.User) (Item, error) {
 	}
 	err := record.Update(ctx, func() error {
 		if have, _, ok, err := record.Find[identity.User](ctx, im.KV, record.Key("user", u.ID)); err != nil || ok {
-			item.present("user", have.Name, u.Name)
+			present(&item, "user", have.Name, u.Name)
 			return err
 		}
 		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("username", u.Name)); err != nil || ok {
-			item.is(Conflicted, "the name belongs to user %s here; rename one of them", other)
+			is(&item, report.Conflicted, "the name belongs to user %s here; rename one of them", other)
 			return err
 		}
 		if _, _, ok, err := record.Find[any](ctx, im.KV, record.Key("deleting/user", u.ID)); err != nil || ok {
-			item.is(Skipped, "it is just being deleted here; start the server, and try again in a minute")
+			is(&item, report.Skipped, "it is just being deleted here; start the server, and try again in a minute")
 			return err
 		}
 		conds, ops := u.User.Creation()
@@ -141,38 +142,42 @@ func (im *importing) user(ctx context.Context, u influxdb.User) (Item, error) {
 	return item, err
 }
 
+func is(i *report.Item, r report.Result, format string, args ...any) {
+	i.Result, i.Why = r, fmt.Sprintf(format, args...)
+}
+
 // present marks a thing that is here under its ID.
-func (i *Item) present(what, here, there string) {
-	i.is(Present, "")
+func present(i *report.Item, what, here, there string) {
+	is(i, report.Present, "")
 	if here != there {
 		i.Why = fmt.Sprintf("the %s is called %q here by now", what, errs.Clip(here))
 	}
 }
 
-func (im *importing) org(ctx context.Context, o identity.Org) (Item, error) {
-	item := Item{Kind: "organization", ID: o.ID.String(), Name: errs.Clip(o.Name), Count: 1}
+func (im *importing) org(ctx context.Context, o identity.Org) (report.Item, error) {
+	item := report.Item{Kind: "organization", ID: o.ID.String(), Name: errs.Clip(o.Name), Count: 1}
 	if err := errors.Join(identity.ValidName("organization", o.Name),
 		identity.ValidDescription(o.Description)); err != nil {
-		item.is(Skipped, "%s", errs.Message(err))
+		is(&item, report.Skipped, "%s", errs.Message(err))
 		return item, nil
 	}
 	err := record.Update(ctx, func() error {
 		have, r, there, err := record.Find[identity.Org](ctx, im.KV, record.Key("org", o.ID))
 		adopted := there && have.Name == identity.Adopted(o.ID).Name && have.Name != o.Name
 		if err != nil || there && !adopted {
-			item.present("organization", have.Name, o.Name)
+			present(&item, "organization", have.Name, o.Name)
 			return err
 		}
 		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("orgname", o.Name)); err != nil || ok {
-			item.is(Conflicted, "the name belongs to organization %s here; rename one of them", other)
+			is(&item, report.Conflicted, "the name belongs to organization %s here; rename one of them", other)
 			return err
 		}
 		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("orgplace", o.Name)); err != nil || ok {
-			item.is(Conflicted, "secrets of organization %s are still kept under the name", other)
+			is(&item, report.Conflicted, "secrets of organization %s are still kept under the name", other)
 			return err
 		}
 		if _, _, ok, err := record.Find[any](ctx, im.KV, record.Key("deleting/org", o.ID)); err != nil || ok {
-			item.is(Skipped, "it is just being deleted here; start the server, and try again in a minute")
+			is(&item, report.Skipped, "it is just being deleted here; start the server, and try again in a minute")
 			return err
 		}
 		conds, ops := o.Creation()
@@ -180,7 +185,7 @@ func (im *importing) org(ctx context.Context, o identity.Org) (Item, error) {
 			conds, ops = named(have, r, o)
 		}
 		err = im.bring(ctx, &item, append(conds, kv.Missing(record.Key("deleting/org", o.ID))), ops)
-		if adopted && item.Result == Brought {
+		if adopted && item.Result == report.Brought {
 			item.Why = "its name: its secrets were here already"
 		}
 		return err
@@ -201,7 +206,7 @@ func named(have identity.Org, r kv.Record, o identity.Org) ([]kv.Cond, []kv.Op) 
 }
 
 // parents gives the conditions that the user and the organisation stay there; ok is false where one is not.
-func (im *importing) parents(ctx context.Context, item *Item, org, user id.ID) (conds []kv.Cond, ok bool, err error) {
+func (im *importing) parents(ctx context.Context, item *report.Item, org, user id.ID) (conds []kv.Cond, ok bool, err error) {
 	for _, p := range []struct {
 		what, folder string
 		id           id.ID
@@ -211,7 +216,7 @@ func (im *importing) parents(ctx context.Context, item *Item, org, user id.ID) (
 		}
 		_, r, there, err := record.Find[any](ctx, im.KV, record.Key(p.folder, p.id))
 		if err != nil || !there {
-			item.is(Skipped, "its %s %s is not here", p.what, p.id)
+			is(item, report.Skipped, "its %s %s is not here", p.what, p.id)
 			if im.left[p.id] {
 				item.Why += ", for the reason that is told of it"
 			}
@@ -222,8 +227,8 @@ func (im *importing) parents(ctx context.Context, item *Item, org, user id.ID) (
 	return conds, true, nil
 }
 
-func (im *importing) member(ctx context.Context, m influxdb.Member) (Item, error) {
-	item := Item{Kind: "member", ID: m.UserID.String(), Name: string(m.Role) + " of " + m.OrgID.String(), Count: 1}
+func (im *importing) member(ctx context.Context, m influxdb.Member) (report.Item, error) {
+	item := report.Item{Kind: "member", ID: m.UserID.String(), Name: string(m.Role) + " of " + m.OrgID.String(), Count: 1}
 	err := record.Update(ctx, func() error {
 		conds, ok, err := im.parents(ctx, &item, m.OrgID, m.UserID)
 		if err != nil || !ok {
@@ -231,8 +236,8 @@ func (im *importing) member(ctx context.Context, m influxdb.Member) (Item, error
 		}
 		home := record.Key("member", m.OrgID, m.UserID)
 		if have, _, ok, err := record.Find[identity.Role](ctx, im.KV, home); err != nil || ok {
-			if item.is(Present, ""); have != m.Role {
-				item.is(Conflicted, "the user is %s of the organization here", have)
+			if is(&item, report.Present, ""); have != m.Role {
+				is(&item, report.Conflicted, "the user is %s of the organization here", have)
 			}
 			return err
 		}
@@ -241,15 +246,15 @@ func (im *importing) member(ctx context.Context, m influxdb.Member) (Item, error
 	return item, err
 }
 
-func (im *importing) bucket(ctx context.Context, b identity.Bucket) (Item, error) {
-	item := Item{Kind: "bucket", ID: b.ID.String(), Name: errs.Clip(b.Name), Count: 1}
+func (im *importing) bucket(ctx context.Context, b identity.Bucket) (report.Item, error) {
+	item := report.Item{Kind: "bucket", ID: b.ID.String(), Name: errs.Clip(b.Name), Count: 1}
 	if err := errors.Join(identity.ValidName("bucket", b.Name), identity.ValidDescription(b.Description)); err != nil {
-		item.is(Skipped, "%s", errs.Message(err))
+		is(&item, report.Skipped, "%s", errs.Message(err))
 		return item, nil
 	}
 	err := record.Update(ctx, func() error {
 		if have, _, ok, err := record.Find[identity.Bucket](ctx, im.KV, record.Key("bucket", b.ID)); err != nil || ok {
-			item.present("bucket", have.Name, b.Name)
+			present(&item, "bucket", have.Name, b.Name)
 			return err
 		}
 		more, ok, err := im.parents(ctx, &item, b.OrgID, 0)
@@ -258,7 +263,7 @@ func (im *importing) bucket(ctx context.Context, b identity.Bucket) (Item, error
 		}
 		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("bucketname", b.OrgID, b.Name)); err != nil ||
 			ok {
-			item.is(Conflicted, "the name belongs to bucket %s here", other)
+			is(&item, report.Conflicted, "the name belongs to bucket %s here", other)
 			return err
 		}
 		conds, ops := b.Creation()
@@ -267,27 +272,27 @@ func (im *importing) bucket(ctx context.Context, b identity.Bucket) (Item, error
 	return item, err
 }
 
-func (im *importing) authorization(ctx context.Context, a identity.Authorization) (Item, error) {
-	item := Item{Kind: "authorization", ID: a.ID.String(), Name: errs.Clip(a.Description), Count: 1}
+func (im *importing) authorization(ctx context.Context, a identity.Authorization) (report.Item, error) {
+	item := report.Item{Kind: "authorization", ID: a.ID.String(), Name: errs.Clip(a.Description), Count: 1}
 	err := errors.Join(identity.ValidDescription(a.Description), a.Status.Valid(),
 		identity.ValidPermissions(a.Permissions))
 	switch {
 	case err != nil:
-		item.is(Skipped, "%s", errs.Message(err))
+		is(&item, report.Skipped, "%s", errs.Message(err))
 		return item, nil
 	case len(a.Hash) != len(identity.Hash{}):
-		item.is(Skipped, "it has no token")
+		is(&item, report.Skipped, "it has no token")
 		return item, nil
 	case len(a.Permissions) == 0:
-		item.is(Skipped, "it permits nothing")
+		is(&item, report.Skipped, "it permits nothing")
 		return item, nil
 	}
 	h := identity.Hash(a.Hash)
 	err = record.Update(ctx, func() error {
 		if have, _, ok, err := record.Find[identity.Authorization](ctx, im.KV,
 			record.Key("auth", a.ID)); err != nil || ok {
-			if item.is(Present, ""); !bytes.Equal(have.Hash, a.Hash) {
-				item.is(Conflicted, "an authorization with this ID has another token here")
+			if is(&item, report.Present, ""); !bytes.Equal(have.Hash, a.Hash) {
+				is(&item, report.Conflicted, "an authorization with this ID has another token here")
 			}
 			return err
 		}
@@ -296,12 +301,12 @@ func (im *importing) authorization(ctx context.Context, a identity.Authorization
 			return err
 		}
 		if other, _, ok, err := record.Find[id.ID](ctx, im.KV, record.Key("authhash", h)); err != nil || ok {
-			item.is(Conflicted, "its token belongs to authorization %s here", other)
+			is(&item, report.Conflicted, "its token belongs to authorization %s here", other)
 			return err
 		}
 		conds, ops := a.Creation()
 		err = im.bring(ctx, &item, append(conds, more...), ops)
-		if item.Result == Skipped {
+		if item.Result == report.Skipped {
 			item.Why = fmt.Sprintf("its %d permissions are too large together to be kept: make a token with fewer",
 				len(a.Permissions))
 		}

@@ -22,6 +22,7 @@ import (
 	"strongroom/internal/influxdb"
 	"strongroom/internal/kv"
 	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/report"
 )
 
 // imported is a small server's things: two users, an organisation, a bucket and a token.
@@ -51,14 +52,14 @@ func imported(t *testing.T) influxdb.Identities {
 }
 
 // bring imports what InfluxDB kept.
-func bring(t *testing.T, f *identitytest.Fixture, c *access.Caller, in influxdb.Identities) ([]transfer.Item, error) {
+func bring(t *testing.T, f *identitytest.Fixture, c *access.Caller, in influxdb.Identities) ([]report.Item, error) {
 	report, err := transfer.Import{KV: f.KV, Guard: f.Guard, Caller: c, From: "file"}.Run(t.Context(),
 		&influxdb.Contents{Identities: in, EachSecrets: influxdb.Whole(nil)})
 	return report.Items, err
 }
 
 // results gives the items' results, and whys where there are any, in order.
-func results(items []transfer.Item) string {
+func results(items []report.Item) string {
 	var all []string
 	for _, i := range items {
 		s := i.Kind + " " + string(i.Result)
@@ -266,7 +267,7 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, i := range items {
-		if i.Result != transfer.Brought || i.Why != "" {
+		if i.Result != report.Brought || i.Why != "" {
 			t.Errorf("%+v", i)
 		}
 	}

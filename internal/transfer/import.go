@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
+	"strongroom/internal/transfer/report"
 )
 
 // Import says where to import to.
@@ -30,7 +31,7 @@ type Import struct {
 	Unwritten bool
 	// Told is given what became of each thing, in the place of the report, which then has the totals alone; nil for one
 	// that has everything.
-	Told func(Item)
+	Told func(report.Item)
 }
 
 // The bounds of one change of secrets: the longer, the fewer commits, and the more that one refused
@@ -42,8 +43,8 @@ const (
 
 // Run brings what is not there yet, and never changes what is. The report is of what was done also where there is an
 // error; to run it again goes on.
-func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*Report, error) {
-	r := &Report{From: im.From, DryRun: im.DryRun, told: im.Told}
+func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*report.Report, error) {
+	r := &report.Report{From: im.From, DryRun: im.DryRun, Told: im.Told}
 	im.KV = kv.Settled(im.KV)
 	in := &importing{Import: im, report: r, left: make(map[id.ID]bool)}
 	err := in.identities(ctx, contents.Identities)
@@ -60,7 +61,7 @@ func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*Report,
 // importing is an import under way.
 type importing struct {
 	Import
-	report *Report
+	report *report.Report
 	left   map[id.ID]bool // the organisations of the file that were not brought
 
 	// Of the organisation whose secrets are being brought:
@@ -74,7 +75,7 @@ type importing struct {
 
 func (im *importing) skipped(skips []influxdb.Skip) {
 	for _, s := range skips {
-		im.report.skip(s)
+		im.report.Skip(s)
 	}
 }
 
@@ -118,7 +119,8 @@ func (im *importing) end(ctx context.Context) error {
 		if im.left[im.of] {
 			why = "their organization is not here, for the reason that is told of it"
 		}
-		im.report.add(Item{Kind: "secret", ID: im.of.String(), Result: Skipped, Why: why, Count: im.missing})
+		im.report.Add(report.Item{Kind: "secret", ID: im.of.String(), Result: report.Skipped, Why: why,
+			Count: im.missing})
 		im.missing = 0
 	}
 	err := im.apply(ctx, im.batch)
@@ -131,10 +133,10 @@ func (im *importing) one(ctx context.Context, s influxdb.Secret) error {
 		im.missing++
 		return nil
 	}
-	item := Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Count: 1}
+	item := report.Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Count: 1}
 	if err := im.Secrets.Valid(s.Key, s.Value); err != nil {
-		item.Result, item.Why = Skipped, errs.Message(err)
-		im.report.add(item)
+		item.Result, item.Why = report.Skipped, errs.Message(err)
+		im.report.Add(item)
 		return nil
 	}
 	if _, found := slices.BinarySearch(im.have, s.Key); found {
@@ -142,11 +144,12 @@ func (im *importing) one(ctx context.Context, s influxdb.Secret) error {
 		if err != nil {
 			return err
 		}
-		if item.Result = Present; !value.Equal(s.Value) {
-			item.Result, item.Why = Conflicted, "it has another value here; delete it here to have the imported one"
+		if item.Result = report.Present; !value.Equal(s.Value) {
+			item.Result = report.Conflicted
+			item.Why = "it has another value here; delete it here to have the imported one"
 		}
-		im.report.add(item)
-		if item.Result == Present {
+		im.report.Add(item)
+		if item.Result == report.Present {
 			return im.describe(ctx, s)
 		}
 		return nil
@@ -172,7 +175,7 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 	for _, s := range batch {
 		change.Set[s.Key] = s.Value
 	}
-	result, why := Brought, ""
+	result, why := report.Brought, ""
 	if !im.Unwritten {
 		_, err := im.Secrets.Apply(ctx, im.Caller, im.of, change)
 		switch refused := errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid) ||
@@ -184,15 +187,15 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 			}
 			return im.apply(ctx, batch[half:])
 		case refused:
-			result, why = Skipped, errs.Message(err)
+			result, why = report.Skipped, errs.Message(err)
 		case err != nil:
 			return err
 		}
 	}
 	for _, s := range batch {
-		im.report.add(Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Result: result,
+		im.report.Add(report.Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Result: result,
 			Why: why, Count: 1})
-		if result == Brought {
+		if result == report.Brought {
 			if err := im.describe(ctx, s); err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/influxdb"
 	"strongroom/internal/kv"
+	"strongroom/internal/transfer/report"
 )
 
 // Match finds, for the organisations of a source, which they are in the target: as named says, else the one of the same
@@ -110,7 +111,7 @@ func MakeOrg(ctx context.Context, data kv.Store, o identity.Org, now time.Time) 
 	if err != nil {
 		return 0, err
 	}
-	if item.Result != Brought {
+	if item.Result != report.Brought {
 		return 0, fmt.Errorf("the organization %q could not be made: %s", errs.Clip(o.Name), item.Why)
 	}
 	for _, b := range identity.SystemBuckets(o.ID, now, ids.Next) {

@@ -6,6 +6,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/transfer/report"
 )
 
 // deleteSource deletes from the source what has been found the same in the target. What somebody has changed in the
@@ -51,7 +52,7 @@ func (c *copying) changedMeanwhile(ctx context.Context, o one) error {
 		return fmt.Errorf("reading %s: %w", c.FromName, err)
 	}
 	c.r.Source.Kept++
-	c.tell(o.key, Conflicted, "it was changed in "+c.FromName+" after it was copied, and stays there; copy again")
+	c.tell(o.key, report.Conflicted, "it was changed in "+c.FromName+" after it was copied, and stays there; copy again")
 	return c.common.note(ctx, []one{o})
 }
 

@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/report"
 )
 
 var InfluxDBFlags = []config.Flag{
@@ -50,7 +51,7 @@ func InfluxDB(ctx context.Context, p command.Process, args config.Args) error {
 
 // bring imports what was read from the path, or tells what that would do. contents gives it for what is here.
 func bring(ctx context.Context, p command.Process, args config.Args, path string,
-	contents func(context.Context, *server.Server) (*influxdb.Contents, error)) (report *transfer.Report, err error) {
+	contents func(context.Context, *server.Server) (*influxdb.Contents, error)) (r *report.Report, err error) {
 	cfg, log, err := command.Load(p, args)
 	if err != nil {
 		return nil, err
@@ -77,34 +78,34 @@ func bring(ctx context.Context, p command.Process, args config.Args, path string
 	}
 	told, write := notable(p.Stdout)
 	if args.Switch("json") {
-		told, write = transfer.StreamJSON(p.Stdout)
+		told, write = report.StreamJSON(p.Stdout)
 	}
-	report, err = transfer.Import{
+	r, err = transfer.Import{
 		KV: s.Identities, Guard: s.Guard, Secrets: s.Secrets, Store: s.Store, Caller: command.Operator("influxd " +
 			"import"), From: path, DryRun: dry,
 		Unwritten: dry && cfg.SecretStore == config.StoreVault, Told: told,
 	}.Run(ctx, what)
-	if err = errors.Join(err, write(report)); err != nil {
+	if err = errors.Join(err, write(r)); err != nil {
 		if meet := s.CheckPlaces(ctx); meet != nil {
-			return report, fmt.Errorf("the import ended early: %s: %w", cfg.Place("vault-routes"), meet)
+			return r, fmt.Errorf("the import ended early: %s: %w", cfg.Place("vault-routes"), meet)
 		}
-		return report, fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
+		return r, fmt.Errorf("the import ended early, and can be run again to go on: %w", err)
 	}
 	if err := s.CheckPlaces(ctx); err != nil {
-		return report, fmt.Errorf("what was brought is there, and the server will not start with it: %s: %w",
+		return r, fmt.Errorf("what was brought is there, and the server will not start with it: %s: %w",
 			cfg.Place("vault-routes"), err)
 	}
-	return report, nil
+	return r, nil
 }
 
 // maxNotable bounds how much a report for reading has one by one.
 const maxNotable = 10_000
 
 // notable keeps what needs a reader's eye, and writes the report with it.
-func notable(w io.Writer) (told func(transfer.Item), write func(*transfer.Report) error) {
-	var items []transfer.Item
+func notable(w io.Writer) (told func(report.Item), write func(*report.Report) error) {
+	var items []report.Item
 	more := 0
-	told = func(i transfer.Item) {
+	told = func(i report.Item) {
 		switch {
 		case i.Why == "":
 		case len(items) < maxNotable:
@@ -113,7 +114,7 @@ func notable(w io.Writer) (told func(transfer.Item), write func(*transfer.Report
 			more++
 		}
 	}
-	return told, func(r *transfer.Report) error {
+	return told, func(r *report.Report) error {
 		r.Items = items
 		err := r.WriteText(w)
 		if more > 0 && err == nil {

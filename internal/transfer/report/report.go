@@ -1,4 +1,5 @@
-package transfer
+// Package report is what whoever moves things is told: what became of each, and how many of a kind did.
+package report
 
 import (
 	"bufio"
@@ -33,10 +34,6 @@ type Item struct {
 	Count  int    `json:"count"`
 }
 
-func (i *Item) is(r Result, format string, args ...any) {
-	i.Result, i.Why = r, fmt.Sprintf(format, args...)
-}
-
 // Report tells what became of everything. It holds names and IDs, and no token, hash or value.
 type Report struct {
 	From   string  `json:"from"`
@@ -47,7 +44,8 @@ type Report struct {
 	// Source counts what a copy has deleted from where it came; nil where it was not to.
 	Source *SourceCount `json:"source,omitempty"`
 
-	told func(Item) // is given the items, where it is not nil
+	// Told is given the items in the place of Items; nil for a report that keeps them.
+	Told func(Item) `json:"-"`
 }
 
 // SourceCount counts what was deleted from the source, and what stayed since it had changed after it was copied.
@@ -67,9 +65,10 @@ type Total struct {
 	Skipped  int    `json:"skipped"`
 }
 
-func (r *Report) add(i Item) {
-	if r.told != nil {
-		r.told(i)
+// Add tells of one more thing.
+func (r *Report) Add(i Item) {
+	if r.Told != nil {
+		r.Told(i)
 	} else {
 		r.Items = append(r.Items, i)
 	}
@@ -98,8 +97,9 @@ func (r *Report) add(i Item) {
 	}
 }
 
-func (r *Report) skip(s influxdb.Skip) {
-	r.add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
+// Skip tells of what cannot be brought.
+func (r *Report) Skip(s influxdb.Skip) {
+	r.Add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
 }
 
 // Incomplete says how much of a kind was not brought, for whoever runs this in a script; nil where all was.
@@ -126,7 +126,7 @@ func StreamJSON(w io.Writer) (told func(Item), close func(*Report) error) {
 	told = func(i Item) {
 		b, err := json.Marshal(i)
 		if err != nil {
-			panic("transfer: an item that cannot be encoded: " + err.Error()) // it is texts and numbers
+			panic("report: an item that cannot be encoded: " + err.Error()) // it is texts and numbers
 		}
 		out.WriteString(before)
 		out.Write(b) // a bufio.Writer keeps its error for Flush
