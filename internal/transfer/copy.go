@@ -345,8 +345,8 @@ func (c *copying) write(ctx context.Context, steps []step) error {
 	case refused:
 		result, why := report.Skipped, errs.Message(err)
 		if errs.Is(err, errs.PreconditionFailed) {
-			result, why = report.Conflicted, "somebody changed it, or another of the organization's, in "+c.ToName+" at "+
-				"the same time; copy again"
+			result, why = report.Conflicted, "somebody changed it, or another of the organization's, in "+c.ToName+
+				" at the same time; copy again"
 		}
 		for _, s := range steps {
 			c.tell(s.key, result, why)

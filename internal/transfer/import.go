@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
+	"strongroom/internal/transfer/identities"
 	"strongroom/internal/transfer/report"
 )
 
@@ -46,8 +47,10 @@ const (
 func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*report.Report, error) {
 	r := &report.Report{From: im.From, DryRun: im.DryRun, Told: im.Told}
 	im.KV = kv.Settled(im.KV)
-	in := &importing{Import: im, report: r, left: make(map[id.ID]bool)}
-	err := in.identities(ctx, contents.Identities)
+	in := &importing{Import: im, report: r}
+	var err error
+	in.left, err = identities.Import{KV: im.KV, Guard: im.Guard, Caller: im.Caller, From: im.From, Report: r}.
+		Run(ctx, contents.Identities)
 	if err == nil {
 		err = contents.EachSecrets(ctx, func(s influxdb.Some) error { return in.some(ctx, s) })
 	}

@@ -1,18 +1,14 @@
 package transfer
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxdb"
-	"strongroom/internal/kv"
-	"strongroom/internal/transfer/report"
 )
 
 // Match finds, for the organisations of a source, which they are in the target: as named says, else the one of the same
@@ -94,33 +90,6 @@ func ParseNamed(text string) (all []Named, err error) {
 		all = append(all, Named{from, to})
 	}
 	return all, nil
-}
-
-// MakeOrg makes an organisation as it is elsewhere, under its ID there where that is free. Nobody is a member of it.
-func MakeOrg(ctx context.Context, data kv.Store, o identity.Org, now time.Time) (id.ID, error) {
-	ids := id.NewGenerator()
-	orgs, err := identity.Orgs(ctx, data)
-	if err != nil {
-		return 0, err
-	}
-	if !o.ID.Valid() || slices.ContainsFunc(orgs, func(other identity.Org) bool { return other.ID == o.ID }) {
-		o.ID = ids.Next()
-	}
-	o.CreatedAt, o.UpdatedAt = now.UTC(), now.UTC()
-	item, err := (&importing{Import: Import{KV: data}}).org(ctx, o)
-	if err != nil {
-		return 0, err
-	}
-	if item.Result != report.Brought {
-		return 0, fmt.Errorf("the organization %q could not be made: %s", errs.Clip(o.Name), item.Why)
-	}
-	for _, b := range identity.SystemBuckets(o.ID, now, ids.Next) {
-		conds, ops := b.Creation()
-		if _, err := data.Txn(ctx, conds, ops); err != nil {
-			return o.ID, err
-		}
-	}
-	return o.ID, nil
 }
 
 // Missed tells of secrets whose organisation is not in the target.

@@ -52,7 +52,8 @@ func (c *copying) changedMeanwhile(ctx context.Context, o one) error {
 		return fmt.Errorf("reading %s: %w", c.FromName, err)
 	}
 	c.r.Source.Kept++
-	c.tell(o.key, report.Conflicted, "it was changed in "+c.FromName+" after it was copied, and stays there; copy again")
+	c.tell(o.key, report.Conflicted,
+		"it was changed in "+c.FromName+" after it was copied, and stays there; copy again")
 	return c.common.note(ctx, []one{o})
 }
 

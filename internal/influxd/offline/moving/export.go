@@ -21,6 +21,7 @@ import (
 	"strongroom/internal/influxd/server"
 	"strongroom/internal/influxdb"
 	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/identities"
 )
 
 var ExportFlags = []config.Flag{
@@ -236,7 +237,7 @@ func placed(ctx context.Context, s *server.Server, from *transfer.ExportContents
 			access.To(access.Write, access.Resource{Type: access.Orgs})); err != nil {
 			return nil, err
 		}
-		made, err := transfer.MakeOrg(ctx, s.Identities, o, time.Now())
+		made, err := identities.MakeOrg(ctx, s.Identities, o, time.Now())
 		if err := s.Guard.Done(ctx, caller, act, err); err != nil {
 			return nil, err
 		}

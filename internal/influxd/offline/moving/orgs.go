@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/influxd/offline/datafile"
 	"strongroom/internal/kv"
 	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/identities"
 )
 
 // home is the configuration whose data file tells which organisations a side has. Secrets in Vault are those of the
@@ -143,7 +144,7 @@ func themselves(orgs []identity.Org) []transfer.Pair {
 func makeOrgs(ctx context.Context, data kv.Store, missing []identity.Org) ([]transfer.Pair, error) {
 	var pairs []transfer.Pair
 	for _, o := range missing {
-		made, err := transfer.MakeOrg(ctx, data, o, time.Now())
+		made, err := identities.MakeOrg(ctx, data, o, time.Now())
 		if err != nil {
 			return nil, err
 		}

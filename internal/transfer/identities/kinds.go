@@ -1,15 +1,15 @@
-package transfer
+package identities
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
-	"golang.org/x/sync/errgroup"
 
-	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -21,92 +21,6 @@ import (
 
 // maxImportedCost bounds the work of a password's hash from outside: at 16 comparing takes some seconds.
 const maxImportedCost = 16
-
-// importsAtOnce is how many records are written at the same time; the engine commits them together.
-const importsAtOnce = 64
-
-// someIdentities is of how many what became of them is held before it is reported.
-const someIdentities = 4096
-
-// identities takes over who is not here yet. Who and what is here is never changed, but for an organisation that has no name
-// of its own yet: the same thing is Present, another
-// thing of the same name or ID is a conflict, and what hangs on something that was not taken over is skipped.
-// So a second call with the same changes nothing. An error ends it; what has been brought by then stays, and
-// the next call goes on.
-func (im *importing) identities(ctx context.Context, in influxdb.Identities) error {
-	act := access.Act{Action: "import", Target: errs.Clip(im.From)}
-	var need []access.Permission
-	for _, t := range []access.ResourceType{access.Users, access.Orgs, access.Buckets, access.Authorizations} {
-		need = append(need, access.To(access.Write, access.Resource{Type: t}))
-	}
-	if err := im.Guard.Allow(ctx, im.Caller, act, need...); err != nil {
-		return err
-	}
-	for _, kind := range []struct {
-		n   int
-		one func(context.Context, int) (report.Item, error)
-	}{
-		{len(in.Users), func(ctx context.Context, i int) (report.Item, error) { return im.user(ctx, in.Users[i]) }},
-		{len(in.Orgs), func(ctx context.Context, i int) (report.Item, error) { return im.org(ctx, in.Orgs[i]) }},
-		{len(in.Members), func(ctx context.Context, i int) (report.Item, error) { return im.member(ctx, in.Members[i]) }},
-		{len(in.Buckets), func(ctx context.Context, i int) (report.Item, error) { return im.bucket(ctx, in.Buckets[i]) }},
-		{len(in.Authorizations), func(ctx context.Context, i int) (report.Item, error) {
-			return im.authorization(ctx, in.Authorizations[i])
-		}},
-	} {
-		for from := 0; from < kind.n; from += someIdentities {
-			err := im.those(ctx, from, min(from+someIdentities, kind.n), kind.one)
-			if err != nil {
-				return im.Guard.Done(ctx, im.Caller, act, err)
-			}
-		}
-	}
-	return nil
-}
-
-// those brings the things from..to, and reports what became of each, also before an error.
-func (im *importing) those(ctx context.Context, from, to int, one func(context.Context, int) (report.Item, error)) error {
-	some := make([]report.Item, to-from)
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(importsAtOnce)
-	for i := range some {
-		if gctx.Err() != nil {
-			break
-		}
-		g.Go(func() (err error) {
-			if some[i], err = one(gctx, from+i); err != nil {
-				some[i] = report.Item{} // nothing is known of it
-			}
-			return err
-		})
-	}
-	err := g.Wait()
-	for _, i := range some {
-		if i.Result == "" {
-			continue
-		}
-		im.report.Add(i)
-		if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != report.Brought &&
-			i.Result != report.Present {
-			im.left[org] = true
-		}
-	}
-	return err
-}
-
-// bring carries out what creates a thing under conditions; with ErrConflict the caller looks again. A thing that is too
-// large for the engine is skipped.
-func (im *importing) bring(ctx context.Context, item *report.Item, conds []kv.Cond, ops []kv.Op) error {
-	_, err := im.KV.Txn(ctx, conds, ops)
-	switch {
-	case err == nil:
-		is(item, report.Brought, "")
-	case errors.Is(err, kv.ErrTooLarge):
-		is(item, report.Skipped, "it is too large to be kept")
-		return nil
-	}
-	return err
-}
 
 func (im *importing) user(ctx context.Context, u influxdb.User) (report.Item, error) {
 	item := report.Item{Kind: "user", ID: u.ID.String(), Name: errs.Clip(u.Name), Count: 1}
@@ -140,18 +54,6 @@ func (im *importing) user(ctx context.Context, u influxdb.User) (report.Item, er
 		return err
 	})
 	return item, err
-}
-
-func is(i *report.Item, r report.Result, format string, args ...any) {
-	i.Result, i.Why = r, fmt.Sprintf(format, args...)
-}
-
-// present marks a thing that is here under its ID.
-func present(i *report.Item, what, here, there string) {
-	is(i, report.Present, "")
-	if here != there {
-		i.Why = fmt.Sprintf("the %s is called %q here by now", what, errs.Clip(here))
-	}
 }
 
 func (im *importing) org(ctx context.Context, o identity.Org) (report.Item, error) {
@@ -205,30 +107,36 @@ func named(have identity.Org, r kv.Record, o identity.Org) ([]kv.Cond, []kv.Op) 
 			record.Put(record.Key("orgplace", have.Name), o.ID)}
 }
 
-// parents gives the conditions that the user and the organisation stay there; ok is false where one is not.
-func (im *importing) parents(ctx context.Context, item *report.Item, org, user id.ID) (conds []kv.Cond, ok bool, err error) {
-	for _, p := range []struct {
-		what, folder string
-		id           id.ID
-	}{{"organization", "org", org}, {"user", "user", user}} {
-		if !p.id.Valid() {
-			continue
-		}
-		_, r, there, err := record.Find[any](ctx, im.KV, record.Key(p.folder, p.id))
-		if err != nil || !there {
-			is(item, report.Skipped, "its %s %s is not here", p.what, p.id)
-			if im.left[p.id] {
-				item.Why += ", for the reason that is told of it"
-			}
-			return nil, false, err
-		}
-		conds = append(conds, kv.Unchanged(r))
+// MakeOrg makes an organisation as it is elsewhere, under its ID there where that is free. Nobody is a member of it.
+func MakeOrg(ctx context.Context, data kv.Store, o identity.Org, now time.Time) (id.ID, error) {
+	ids := id.NewGenerator()
+	orgs, err := identity.Orgs(ctx, data)
+	if err != nil {
+		return 0, err
 	}
-	return conds, true, nil
+	if !o.ID.Valid() || slices.ContainsFunc(orgs, func(other identity.Org) bool { return other.ID == o.ID }) {
+		o.ID = ids.Next()
+	}
+	o.CreatedAt, o.UpdatedAt = now.UTC(), now.UTC()
+	item, err := (&importing{Import: Import{KV: data}}).org(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	if item.Result != report.Brought {
+		return 0, fmt.Errorf("the organization %q could not be made: %s", errs.Clip(o.Name), item.Why)
+	}
+	for _, b := range identity.SystemBuckets(o.ID, now, ids.Next) {
+		conds, ops := b.Creation()
+		if _, err := data.Txn(ctx, conds, ops); err != nil {
+			return o.ID, err
+		}
+	}
+	return o.ID, nil
 }
 
 func (im *importing) member(ctx context.Context, m influxdb.Member) (report.Item, error) {
-	item := report.Item{Kind: "member", ID: m.UserID.String(), Name: string(m.Role) + " of " + m.OrgID.String(), Count: 1}
+	item := report.Item{Kind: "member", ID: m.UserID.String(), Name: string(m.Role) + " of " + m.OrgID.String(),
+		Count: 1}
 	err := record.Update(ctx, func() error {
 		conds, ok, err := im.parents(ctx, &item, m.OrgID, m.UserID)
 		if err != nil || !ok {
@@ -253,7 +161,8 @@ func (im *importing) bucket(ctx context.Context, b identity.Bucket) (report.Item
 		return item, nil
 	}
 	err := record.Update(ctx, func() error {
-		if have, _, ok, err := record.Find[identity.Bucket](ctx, im.KV, record.Key("bucket", b.ID)); err != nil || ok {
+		if have, _, ok, err := record.Find[identity.Bucket](ctx, im.KV,
+			record.Key("bucket", b.ID)); err != nil || ok {
 			present(&item, "bucket", have.Name, b.Name)
 			return err
 		}

@@ -1,0 +1,160 @@
+// Package identities brings who and what an InfluxDB knew besides secrets: users, organisations, members, buckets and
+// tokens, as the records that they are here.
+package identities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"strongroom/internal/access"
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/influxdb"
+	"strongroom/internal/kv"
+	"strongroom/internal/transfer/report"
+)
+
+// importsAtOnce is how many records are written at the same time; the engine commits them together.
+const importsAtOnce = 64
+
+// someIdentities is of how many what became of them is held before it is reported.
+const someIdentities = 4096
+
+// Import says where to bring them, and for whom.
+type Import struct {
+	KV     kv.Store      // where they are; no server may be at work on it
+	Guard  *access.Guard // puts it on record that they are brought
+	Caller *access.Caller
+	From   string // for the record
+	Report *report.Report
+}
+
+// importing is an import under way.
+type importing struct {
+	Import
+	left map[id.ID]bool // the organisations that were not brought
+}
+
+// Run brings who is not here yet, and tells which organisations were not brought. Who and what is here is never
+// changed, but for an organisation that has no name of its own yet: the same thing is Present, another thing of the
+// same name or ID is a conflict, and what hangs on something that was not brought is skipped. So a second call with the
+// same changes nothing. An error ends it; what has been brought by then stays, and the next call goes on.
+func (i Import) Run(ctx context.Context, in influxdb.Identities) (left map[id.ID]bool, err error) {
+	im := &importing{Import: i, left: make(map[id.ID]bool)}
+	act := access.Act{Action: "import", Target: errs.Clip(im.From)}
+	var need []access.Permission
+	for _, t := range []access.ResourceType{access.Users, access.Orgs, access.Buckets, access.Authorizations} {
+		need = append(need, access.To(access.Write, access.Resource{Type: t}))
+	}
+	if err := im.Guard.Allow(ctx, im.Caller, act, need...); err != nil {
+		return im.left, err
+	}
+	for _, kind := range []struct {
+		n   int
+		one func(context.Context, int) (report.Item, error)
+	}{
+		{len(in.Users), func(ctx context.Context, i int) (report.Item, error) { return im.user(ctx, in.Users[i]) }},
+		{len(in.Orgs), func(ctx context.Context, i int) (report.Item, error) { return im.org(ctx, in.Orgs[i]) }},
+		{len(in.Members), func(ctx context.Context, i int) (report.Item, error) {
+			return im.member(ctx, in.Members[i])
+		}},
+		{len(in.Buckets), func(ctx context.Context, i int) (report.Item, error) {
+			return im.bucket(ctx, in.Buckets[i])
+		}},
+		{len(in.Authorizations), func(ctx context.Context, i int) (report.Item, error) {
+			return im.authorization(ctx, in.Authorizations[i])
+		}},
+	} {
+		for from := 0; from < kind.n; from += someIdentities {
+			err := im.those(ctx, from, min(from+someIdentities, kind.n), kind.one)
+			if err != nil {
+				return im.left, im.Guard.Done(ctx, im.Caller, act, err)
+			}
+		}
+	}
+	return im.left, nil
+}
+
+// those brings the things from..to, and reports what became of each, also before an error.
+func (im *importing) those(ctx context.Context, from, to int,
+	one func(context.Context, int) (report.Item, error)) error {
+	some := make([]report.Item, to-from)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(importsAtOnce)
+	for i := range some {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() (err error) {
+			if some[i], err = one(gctx, from+i); err != nil {
+				some[i] = report.Item{} // nothing is known of it
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	for _, i := range some {
+		if i.Result == "" {
+			continue
+		}
+		im.Report.Add(i)
+		if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != report.Brought &&
+			i.Result != report.Present {
+			im.left[org] = true
+		}
+	}
+	return err
+}
+
+// bring carries out what creates a thing under conditions; with ErrConflict the caller looks again. A thing that is too
+// large for the engine is skipped.
+func (im *importing) bring(ctx context.Context, item *report.Item, conds []kv.Cond, ops []kv.Op) error {
+	_, err := im.KV.Txn(ctx, conds, ops)
+	switch {
+	case err == nil:
+		is(item, report.Brought, "")
+	case errors.Is(err, kv.ErrTooLarge):
+		is(item, report.Skipped, "it is too large to be kept")
+		return nil
+	}
+	return err
+}
+
+func is(i *report.Item, r report.Result, format string, args ...any) {
+	i.Result, i.Why = r, fmt.Sprintf(format, args...)
+}
+
+// present marks a thing that is here under its ID.
+func present(i *report.Item, what, here, there string) {
+	is(i, report.Present, "")
+	if here != there {
+		i.Why = fmt.Sprintf("the %s is called %q here by now", what, errs.Clip(here))
+	}
+}
+
+// parents gives the conditions that the user and the organisation stay there; ok is false where one is not.
+func (im *importing) parents(ctx context.Context, item *report.Item, org,
+	user id.ID) (conds []kv.Cond, ok bool, err error) {
+	for _, p := range []struct {
+		what, folder string
+		id           id.ID
+	}{{"organization", "org", org}, {"user", "user", user}} {
+		if !p.id.Valid() {
+			continue
+		}
+		_, r, there, err := record.Find[any](ctx, im.KV, record.Key(p.folder, p.id))
+		if err != nil || !there {
+			is(item, report.Skipped, "its %s %s is not here", p.what, p.id)
+			if im.left[p.id] {
+				item.Why += ", for the reason that is told of it"
+			}
+			return nil, false, err
+		}
+		conds = append(conds, kv.Unchanged(r))
+	}
+	return conds, true, nil
+}
