@@ -231,6 +231,8 @@ var closedPackages = []closed{
 		why: "a secret store knows no other part of the server"},
 	{root: "internal/transfer/identities", never: []string{"internal/secret", "internal/identity/directory"},
 		why: "who and what an InfluxDB knew is brought as records, and without a look at secrets"},
+	{root: "internal/transfer/lastcopy", ours: []string{"internal/id", "internal/kv", "internal/secret"},
+		why: "what two places held alike is told apart without a store"},
 	{root: "internal/transfer/report", ours: []string{"internal/influxdb"},
 		why: "what is told of a move does not hang on how it was made"},
 	{root: "internal/tracing", ours: []string{}, why: "what measures a request knows nothing of what it is about"},

@@ -22,6 +22,7 @@ var takers = map[string]string{
 	"internal/secret/vault/perorg":     "sends them to Vault",
 	"internal/secret/vault/persecret":  "sends them to Vault",
 	"internal/transfer":                "writes them to an export that somebody asked for",
+	"internal/transfer/lastcopy":       "makes fingerprints of them",
 	"internal/httpapi/secrets":         "answers them to tokens that may use them",
 	"internal/vaultapi/mount":          "answers them to tokens that may use them",
 }

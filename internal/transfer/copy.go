@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
+	"strongroom/internal/transfer/lastcopy"
 	"strongroom/internal/transfer/report"
 )
 
@@ -16,9 +17,9 @@ import (
 type Copy struct {
 	From, To         secret.Store
 	FromName, ToName string // for the report
-	// Common remembers what earlier copies left alike, by the names that FromPlace and ToPlace give the stores for an
+	// Book remembers what earlier copies left alike, by the names that FromPlace and ToPlace give the stores for an
 	// organisation; "" for a place that has none. Without it a copy takes each difference for the target's own.
-	Common             *Common
+	Book               *lastcopy.Book
 	FromPlace, ToPlace func(org id.ID) string
 	// Missing are the organisations of the source that the target has not; their secrets are told.
 	Missing []identity.Org
@@ -47,12 +48,6 @@ type Copy struct {
 
 // Pair is an organisation in the source, and which one it is in the target.
 type Pair struct{ From, To id.ID }
-
-// one is a secret that is being copied.
-type one struct {
-	key   string
-	value secret.Value
-}
 
 // step is what is to become of one secret in the target: the value, or nil for none. It builds on what the target held.
 type step struct {
@@ -106,10 +101,14 @@ func (c Copy) Run(ctx context.Context, orgs []Pair) (*report.Report, error) {
 
 // ended are the organisations that were copied and are not among those to copy.
 func (c Copy) ended(ctx context.Context, orgs []Pair) ([]Pair, error) {
-	if !c.Ended || c.Common == nil {
+	if !c.Ended || c.Book == nil {
 		return nil, nil
 	}
-	pairs, err := c.Common.pairs(ctx, c.FromPlace, c.ToPlace)
+	all, err := c.Book.Pairs(ctx, c.FromPlace, c.ToPlace)
+	pairs := make([]Pair, len(all))
+	for i, p := range all {
+		pairs[i] = Pair(p)
+	}
 	return slices.DeleteFunc(pairs, func(p Pair) bool {
 		return slices.ContainsFunc(orgs, func(o Pair) bool { return o.From == p.From || o.To == p.To }) ||
 			slices.ContainsFunc(c.Missing, func(o identity.Org) bool { return o.ID == p.From })
@@ -122,23 +121,24 @@ type copying struct {
 	Pair
 	r      *report.Report
 	ended  bool
-	common *shared
+	common *lastcopy.Common
 
 	count int
-	same  []one  // found the same on both sides
-	batch []step // to be made
+	same  []lastcopy.Secret // found the same on both sides
+	batch []step            // to be made
 	size  int
 }
 
 func (c *copying) run(ctx context.Context) (err error) {
-	var from, to Place
+	var from, to lastcopy.Place
 	if c.FromPlace != nil && c.ToPlace != nil {
-		from, to = Place{c.FromPlace(c.Pair.From), c.Pair.From}, Place{c.ToPlace(c.Pair.To), c.Pair.To}
+		from, to = lastcopy.Place{Store: c.FromPlace(c.Pair.From), Org: c.Pair.From},
+			lastcopy.Place{Store: c.ToPlace(c.Pair.To), Org: c.Pair.To}
 	}
 	if from.Store != "" && from.Store == to.Store {
 		return fmt.Errorf("%s and %s keep its secrets in the same place", c.FromName, c.ToName)
 	}
-	if c.common, err = c.Common.shared(ctx, from, to); err != nil {
+	if c.common, err = c.Book.Between(ctx, from, to); err != nil {
 		return err
 	}
 	var keys, foreign []string
@@ -174,7 +174,7 @@ func (c *copying) run(ctx context.Context) (err error) {
 		}
 		there[key] = true
 		_, has := slices.BinarySearch(have, key)
-		if err := c.compare(ctx, one{key, value}, has); err != nil {
+		if err := c.compare(ctx, lastcopy.Secret{Key: key, Value: value}, has); err != nil {
 			return err
 		}
 		if err := c.flushFull(ctx); err != nil {
@@ -186,7 +186,7 @@ func (c *copying) run(ctx context.Context) (err error) {
 		return err
 	}
 	for _, key := range have {
-		if there[key] || !c.common.has(key) {
+		if there[key] || !c.common.Has(key) {
 			continue
 		}
 		there[key] = true
@@ -201,7 +201,7 @@ func (c *copying) run(ctx context.Context) (err error) {
 		return err
 	}
 	if !c.DryRun && sure {
-		if err := c.common.keep(ctx, there); err != nil {
+		if err := c.common.Keep(ctx, there); err != nil {
 			return err
 		}
 	}
@@ -209,39 +209,39 @@ func (c *copying) run(ctx context.Context) (err error) {
 }
 
 // compare decides what becomes of a secret of the source.
-func (c *copying) compare(ctx context.Context, o one, has bool) error {
+func (c *copying) compare(ctx context.Context, o lastcopy.Secret, has bool) error {
 	if !has {
-		if c.common.has(o.key) && !c.Overwrite {
-			c.tell(o.key, report.Conflicted, "it was copied before and has been deleted in "+c.ToName+" since; "+
+		if c.common.Has(o.Key) && !c.Overwrite {
+			c.tell(o.Key, report.Conflicted, "it was copied before and has been deleted in "+c.ToName+" since; "+
 				"--overwrite brings it back")
 			return nil
 		}
-		c.plan(step{key: o.key, value: &o.value, result: report.Brought})
+		c.plan(step{key: o.Key, value: &o.Value, result: report.Brought})
 		return nil
 	}
-	there, err := secret.Get(ctx, c.Copy.To, c.Pair.To, o.key)
+	there, err := secret.Get(ctx, c.Copy.To, c.Pair.To, o.Key)
 	switch {
 	case errs.Is(err, errs.NotFound):
 		return c.compare(ctx, o, false) // deleted since
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", c.ToName, err)
-	case there.Equal(o.value):
-		c.tell(o.key, report.Present, "")
+	case there.Equal(o.Value):
+		c.tell(o.Key, report.Present, "")
 		c.same = append(c.same, o)
-	case c.common.is(o.key, there), c.Overwrite:
-		c.plan(step{key: o.key, value: &o.value, was: &there, result: report.Replaced})
-	case c.common.has(o.key):
-		c.tell(o.key, report.Conflicted,
+	case c.common.Is(o.Key, there), c.Overwrite:
+		c.plan(step{key: o.Key, value: &o.Value, was: &there, result: report.Replaced})
+	case c.common.Has(o.Key):
+		c.tell(o.Key, report.Conflicted,
 			"it has been changed in "+c.ToName+" since it was copied; --overwrite replaces it")
 	default:
-		c.tell(o.key, report.Conflicted, "it has another value there; --overwrite replaces it")
+		c.tell(o.Key, report.Conflicted, "it has another value there; --overwrite replaces it")
 	}
 	return nil
 }
 
 // sure reports whether what the source has not was deleted there, and is not merely kept elsewhere.
 func (c *copying) sure(ctx context.Context, found int) (bool, error) {
-	if found > 0 || c.ended || c.Emptied == nil || len(c.common.known) == 0 {
+	if found > 0 || c.ended || c.Emptied == nil || c.common.Empty() {
 		return true, nil
 	}
 	is, err := c.Emptied(ctx, c.Pair.From)
@@ -261,7 +261,7 @@ func (c *copying) gone(ctx context.Context, key string, sure bool) error {
 	case !sure:
 		c.tell(key, report.Conflicted, c.FromName+" knows nothing of the organization any more; if its secrets were "+
 			"deleted there, --overwrite deletes them here")
-	case c.common.is(key, there), c.Overwrite:
+	case c.common.Is(key, there), c.Overwrite:
 		c.plan(step{key: key, was: &there, result: report.Deleted})
 	default:
 		c.tell(key, report.Conflicted, "it was deleted in "+c.FromName+", and has been changed in "+c.ToName+
@@ -310,7 +310,7 @@ func (c *copying) flush(ctx context.Context) error {
 		}
 	} else if err := c.write(ctx, c.batch); err != nil {
 		return err
-	} else if err := c.common.note(ctx, c.same); err != nil {
+	} else if err := c.common.Note(ctx, c.same); err != nil {
 		return err
 	} else if err := c.describe(ctx, c.same); err != nil {
 		return fmt.Errorf("bringing descriptions from %s to %s: %w", c.FromName, c.ToName, err)
@@ -360,7 +360,7 @@ func (c *copying) write(ctx context.Context, steps []step) error {
 
 // readBack compares what was written with what is there, and remembers it.
 func (c *copying) readBack(ctx context.Context, steps []step) error {
-	var verified []one
+	var verified []lastcopy.Secret
 	var deleted []string
 	for _, s := range steps {
 		there, err := secret.Get(ctx, c.Copy.To, c.Pair.To, s.key)
@@ -374,12 +374,12 @@ func (c *copying) readBack(ctx context.Context, steps []step) error {
 			return fmt.Errorf("secret %q reads otherwise from %s than it was written: somebody else changes it, "+
 				"or the store is at fault; nothing was deleted", s.key, c.ToName)
 		}
-		verified = append(verified, one{s.key, *s.value})
+		verified = append(verified, lastcopy.Secret{Key: s.key, Value: *s.value})
 	}
-	if err := c.common.note(ctx, verified); err != nil {
+	if err := c.common.Note(ctx, verified); err != nil {
 		return err
 	}
-	if err := c.common.forget(ctx, deleted...); err != nil {
+	if err := c.common.Forget(ctx, deleted...); err != nil {
 		return err
 	}
 	if err := c.describe(ctx, verified); err != nil {

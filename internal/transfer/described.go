@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/transfer/lastcopy"
 )
 
 // described is what is noted of a secret, nothing where the store keeps no such notes.
@@ -37,18 +38,18 @@ func sameDescription(a, b secret.Description) bool {
 
 // describe brings the descriptions of secrets that are the same on both sides. The target's own stay, unless they are
 // to be overwritten.
-func (c *copying) describe(ctx context.Context, all []one) error {
+func (c *copying) describe(ctx context.Context, all []lastcopy.Secret) error {
 	if c.DryRun {
 		return nil
 	}
 	for _, o := range all {
-		d, err := described(ctx, c.Copy.From, c.Pair.From, o.key)
+		d, err := described(ctx, c.Copy.From, c.Pair.From, o.Key)
 		if err != nil {
 			return err
 		}
-		write, err := mayDescribe(ctx, c.Copy.To, c.Pair.To, o.key, d, c.Overwrite)
+		write, err := mayDescribe(ctx, c.Copy.To, c.Pair.To, o.Key, d, c.Overwrite)
 		if err == nil && write {
-			err = c.Copy.To.Describe(ctx, c.Pair.To, o.key, d)
+			err = c.Copy.To.Describe(ctx, c.Pair.To, o.Key, d)
 		}
 		if err != nil && !errs.Is(err, errs.NotFound) { // it has been deleted since
 			return err

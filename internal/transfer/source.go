@@ -6,23 +6,24 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/transfer/lastcopy"
 	"strongroom/internal/transfer/report"
 )
 
 // deleteSource deletes from the source what has been found the same in the target. What somebody has changed in the
 // source since it was read stays there, and is told.
-func (c *copying) deleteSource(ctx context.Context, verified []one) error {
+func (c *copying) deleteSource(ctx context.Context, verified []lastcopy.Secret) error {
 	if !c.DeleteSource || c.DryRun || c.ended || len(verified) == 0 {
 		return nil
 	}
 	change := secret.Change{Was: make(map[string]*secret.Value)}
 	for _, o := range verified {
-		change.Delete = append(change.Delete, o.key)
-		change.Was[o.key] = &o.value
+		change.Delete = append(change.Delete, o.Key)
+		change.Was[o.Key] = &o.Value
 	}
 	// Before: what is missing in the source from now on was moved, not deleted, and the next copy must not delete it in
 	// the target.
-	if err := c.common.forget(ctx, change.Delete...); err != nil {
+	if err := c.common.Forget(ctx, change.Delete...); err != nil {
 		return err
 	}
 	_, err := c.Copy.From.Apply(ctx, c.Pair.From, change)
@@ -43,8 +44,8 @@ func (c *copying) deleteSource(ctx context.Context, verified []one) error {
 
 // changedMeanwhile tells of a secret that the source holds otherwise than it was copied. One that is not there any more
 // has only gone before.
-func (c *copying) changedMeanwhile(ctx context.Context, o one) error {
-	_, err := secret.Get(ctx, c.Copy.From, c.Pair.From, o.key)
+func (c *copying) changedMeanwhile(ctx context.Context, o lastcopy.Secret) error {
+	_, err := secret.Get(ctx, c.Copy.From, c.Pair.From, o.Key)
 	if errs.Is(err, errs.NotFound) {
 		return nil
 	}
@@ -52,9 +53,9 @@ func (c *copying) changedMeanwhile(ctx context.Context, o one) error {
 		return fmt.Errorf("reading %s: %w", c.FromName, err)
 	}
 	c.r.Source.Kept++
-	c.tell(o.key, report.Conflicted,
+	c.tell(o.Key, report.Conflicted,
 		"it was changed in "+c.FromName+" after it was copied, and stays there; copy again")
-	return c.common.note(ctx, []one{o})
+	return c.common.Note(ctx, []lastcopy.Secret{o})
 }
 
 // purgeSource removes what is left of an organisation that has no secrets in the source any more.

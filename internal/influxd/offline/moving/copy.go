@@ -28,6 +28,7 @@ import (
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/vault"
 	"strongroom/internal/transfer"
+	"strongroom/internal/transfer/lastcopy"
 )
 
 var CopyFlags = []config.Flag{
@@ -164,7 +165,7 @@ func runCopy(ctx context.Context, p command.Process, called string, args config.
 		}
 	}
 	var closes func() error
-	if c.Common, closes, err = openCommon(ctx, own, keys, c.DryRun); err != nil {
+	if c.Book, closes, err = openBook(ctx, own, keys, c.DryRun); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closes()) }()
@@ -208,10 +209,10 @@ func note(own *config.Config, keys *keyring.Keyring, called, action, org, detail
 	})
 }
 
-// openCommon opens what earlier copies have left to remember; for a dry run, only to read it.
-func openCommon(ctx context.Context, own *config.Config, keys *keyring.Keyring, dry bool) (_ *transfer.Common,
+// openBook opens what earlier copies have left to remember; for a dry run, only to read it.
+func openBook(ctx context.Context, own *config.Config, keys *keyring.Keyring, dry bool) (_ *lastcopy.Book,
 	closes func() error, err error) {
-	key, err := keys.DeriveKey(transfer.CommonLabel)
+	key, err := keys.DeriveKey(lastcopy.Label)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -233,11 +234,11 @@ func openCommon(ctx context.Context, own *config.Config, keys *keyring.Keyring, 
 	} else if data, err = bolt.Open(path, bolt.Options{}); err != nil {
 		return nil, nil, fmt.Errorf("%s, which remembers what was copied before: %w", path, err)
 	}
-	common, err := transfer.NewCommon(data, key)
+	book, err := lastcopy.New(data, key)
 	if err != nil {
 		return nil, nil, errors.Join(err, data.Close())
 	}
-	return common, data.Close, nil
+	return book, data.Close, nil
 }
 
 // configOf is the command's own configuration, or that of a file, for which flags and INFLUXD_ variables do not count:

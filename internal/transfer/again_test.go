@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,7 +10,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/kv/bolt"
-	"strongroom/internal/secret"
+	"strongroom/internal/transfer/lastcopy"
 	"strongroom/internal/transfer/report"
 )
 
@@ -23,7 +22,7 @@ func remembering(t *testing.T, c Copy) Copy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { data.Close() })
-	if c.Common, err = NewCommon(data, make([]byte, 32)); err != nil {
+	if c.Book, err = lastcopy.New(data, make([]byte, 32)); err != nil {
 		t.Fatal(err)
 	}
 	c.FromPlace = func(id.ID) string { return "here" }
@@ -133,30 +132,5 @@ func TestCopyIntoATargetThatChanges(t *testing.T) {
 	wantTotal(t, "copied", report.Total{Brought: 9, Conflict: 1}, got)
 	if to.orgs[1]["key-0004"] != "theirs" || len(to.orgs[1]) != 10 {
 		t.Errorf("the target has %v", to.orgs[1])
-	}
-}
-
-// The memory holds neither names nor values, and is of use only with its key.
-func TestCommonHidesWhatWasCopied(t *testing.T) {
-	from, to := newMemory(map[string]string{"the-name": "the-value"}), newMemory(nil)
-	c := remembering(t, Copy{From: from, To: to})
-	ran(t, c)
-	rs, err := c.Common.kv.List(t.Context(), "", "", 100)
-	if err != nil || len(rs) != 2 {
-		t.Fatalf("%d records, %v", len(rs), err)
-	}
-	for _, r := range rs {
-		if all := r.Key + string(r.Value); strings.Contains(all, "the-name") || strings.Contains(all, "the-value") ||
-			strings.Contains(all, "here") {
-			t.Errorf("the memory shows what was copied: %q", all)
-		}
-	}
-	other, err := NewCommon(c.Common.kv, append(make([]byte, 31), 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := other.shared(t.Context(), Place{"here", 1}, Place{"there", 1})
-	if err != nil || s.has("the-name") || s.is("the-name", secret.NewValue([]byte("the-value"))) {
-		t.Errorf("known without the key: %v, %v", s.known, err)
 	}
 }
