@@ -7,11 +7,10 @@ import (
 
 // Identities are whom InfluxDB kept, to be taken over under the IDs they had there.
 type Identities struct {
-	Users          []User
-	Orgs           []identity.Org
-	Members        []Member
-	Buckets        []identity.Bucket
-	Authorizations []identity.Authorization
+	Users   []User
+	Orgs    []identity.Org
+	Members []Member
+	Buckets []identity.Bucket
 }
 
 // User is a user with the bcrypt hash of the password; nil where there is none.

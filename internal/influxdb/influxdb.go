@@ -26,15 +26,17 @@ import (
 type Contents struct {
 	Identities
 	Skipped []Skip
-	// EachSecrets reads the secrets, and calls f with some at a time, all of one organisation's after each other.
-	// It ends with f's error.
-	EachSecrets func(ctx context.Context, f func(Some) error) error
+	// EachAuthorizations and EachSecrets read those, and call f with some at a time: of secrets, all of one
+	// organisation's after each other. They end with f's error. Where one is nil, there are none.
+	EachAuthorizations, EachSecrets func(ctx context.Context, f func(Some) error) error
 }
 
-// Some are secrets that belong together: they were there at one moment. Skipped is what could not be read among them.
+// Some are authorizations or secrets that belong together: they were there at one moment. Skipped is what could not be
+// read among them.
 type Some struct {
-	Secrets []Secret
-	Skipped []Skip
+	Authorizations []identity.Authorization
+	Secrets        []Secret
+	Skipped        []Skip
 }
 
 // Whole is an EachSecrets that has them all.
@@ -66,8 +68,8 @@ const FileName = "influxd.bolt"
 // attempts is how often a file is read again because InfluxDB has committed meanwhile.
 const attempts = 20
 
-// Read reads the file, or the file FileName in the folder, that the path names: at once all but the secrets, which are
-// read when they are asked for, so that a file takes no more memory than its users and tokens.
+// Read reads the file, or the file FileName in the folder, that the path names: at once all but the authorizations and
+// the secrets, of which a file may have very many. They are read when they are asked for.
 func Read(ctx context.Context, path string) (*Contents, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, FileName)
@@ -76,7 +78,10 @@ func Read(ctx context.Context, path string) (*Contents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the InfluxDB file %s: %w", path, err)
 	}
-	c.EachSecrets = func(ctx context.Context, f func(Some) error) error { return eachSecrets(ctx, path, f) }
+	c.EachAuthorizations = func(ctx context.Context, f func(Some) error) error {
+		return each(ctx, path, authorizationsBucket, f)
+	}
+	c.EachSecrets = func(ctx context.Context, f func(Some) error) error { return each(ctx, path, secretsBucket, f) }
 	return c, nil
 }
 
@@ -136,6 +141,11 @@ func readBolt(ctx context.Context, file *boltfile.File) (*Contents, error) {
 	case !w.influxdb:
 		return nil, errors.New("it is a bbolt database of another program, not of InfluxDB 2")
 	}
+	if len(w.instance) == 0 {
+		if err := file.WalkAfter(&holders{w}, authorizationsBucket, nil); err != nil {
+			return nil, err
+		}
+	}
 	return w.finish(), nil
 }
 
@@ -151,20 +161,21 @@ type walk struct {
 
 	passwords map[id.ID][]byte
 	instance  map[id.ID]bool // who owns the instance
+	holders   map[id.ID]bool // who holds a token that may do everything; looked for where nobody owns it
 	roles     int            // that are not of organisations
 }
 
 func newWalk(ctx context.Context) *walk {
 	return &walk{ctx: ctx, other: make(map[string]int), passwords: make(map[id.ID][]byte),
-		instance: make(map[id.ID]bool)}
+		instance: make(map[id.ID]bool), holders: make(map[id.ID]bool)}
 }
 
-// Bucket notes what kind of file it is. The secrets are read by themselves.
+// Bucket notes what kind of file it is. What there may be very many of is read by itself.
 func (w *walk) Bucket(path []string) bool {
 	_, known := readers[path[0]]
 	w.influxdb = w.influxdb || known
 	w.ours = w.ours || path[0] == "strongroom-meta"
-	return len(path) == 1 && path[0] != secretsBucket
+	return len(path) == 1 && path[0] != secretsBucket && path[0] != authorizationsBucket
 }
 
 // Record takes up one record. It keeps nothing of key and value.
@@ -254,12 +265,7 @@ func (w *walk) finish() *Contents {
 func (w *walk) findOperators() {
 	owners := w.instance
 	if len(owners) == 0 {
-		owners = make(map[id.ID]bool)
-		for _, a := range w.contents.Authorizations {
-			if a.Status == identity.Active && mayEverything(a.Permissions) {
-				owners[a.UserID] = true
-			}
-		}
+		owners = w.holders
 	}
 	found := false
 	for i := range w.contents.Users {
@@ -273,6 +279,25 @@ func (w *walk) findOperators() {
 				"nobody who signs in will be the operator", Count: 1})
 	}
 }
+
+// holders is the boltfile.Visitor that looks for tokens that may do everything.
+type holders struct{ *walk }
+
+func (h *holders) Bucket(path []string) bool { return len(path) == 1 }
+
+func (h *holders) Record(_ []string, key, value []byte) error {
+	if err := h.ctx.Err(); err != nil {
+		return err
+	}
+	a, _, why := readAuthorization(string(key), value)
+	if why == "" && a.Status == identity.Active && mayEverything(a.Permissions) {
+		h.holders[a.UserID] = true
+	}
+	return nil
+}
+
+// Damaged is told when the authorizations are brought.
+func (h *holders) Damaged([]string, boltfile.Damage) {}
 
 // mayEverything reports whether the permissions are an operator's: everything that the oldest versions gave theirs.
 func mayEverything(permissions []access.Permission) bool {

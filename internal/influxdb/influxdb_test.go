@@ -85,10 +85,10 @@ func file(t testing.TB, records ...[3]string) string {
 	return path
 }
 
-// all is what a file holds, the secrets with the rest.
+// all is what a file holds, what is read by itself with the rest.
 type all struct {
 	*Contents
-	Secrets []Secret
+	Some
 	Skipped []Skip
 }
 
@@ -98,10 +98,13 @@ func readAll(ctx context.Context, path string) (*all, error) {
 		return nil, err
 	}
 	a := &all{Contents: c}
-	err = c.EachSecrets(ctx, func(s Some) error {
-		a.Secrets, a.Skipped = append(a.Secrets, s.Secrets...), append(a.Skipped, s.Skipped...)
-		return nil
-	})
+	for _, each := range []func(context.Context, func(Some) error) error{c.EachAuthorizations, c.EachSecrets} {
+		err = errors.Join(err, each(ctx, func(s Some) error {
+			a.Authorizations = append(a.Authorizations, s.Authorizations...)
+			a.Secrets, a.Skipped = append(a.Secrets, s.Secrets...), append(a.Skipped, s.Skipped...)
+			return nil
+		}))
+	}
 	a.Skipped = append(a.Skipped, c.Skipped...)
 	return a, err
 }
@@ -456,15 +459,17 @@ func FuzzRecord(f *testing.F) {
 			}
 			return
 		}
+		if bucket == authorizationsBucket {
+			a, _, why := readAuthorization(key, value)
+			if why == "" && (len(a.Hash) != sha256.Size || !a.ID.Valid()) {
+				t.Errorf("an authorization without a token or an ID: %+v", a)
+			}
+			return
+		}
 		if err := w.Record([]string{bucket}, []byte(key), value); err != nil {
 			t.Fatal(err)
 		}
 		c := w.finish()
-		for _, a := range c.Authorizations {
-			if len(a.Hash) != sha256.Size || !a.ID.Valid() {
-				t.Errorf("an authorization without a token or an ID: %+v", a)
-			}
-		}
 		for _, u := range c.Users {
 			if !u.ID.Valid() {
 				t.Errorf("a user without an ID: %+v", u)
@@ -481,7 +486,7 @@ func TestEachSecretsGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	const n = 3*someSecrets + 10
+	const n = 3*someRecords + 10
 	put := func(from, to int) {
 		t.Helper()
 		if err := db.Update(func(tx *bbolt.Tx) error {
@@ -515,5 +520,37 @@ func TestEachSecretsGoesOn(t *testing.T) {
 	enough := errors.New("enough")
 	if err := c.EachSecrets(t.Context(), func(Some) error { return enough }); err != enough {
 		t.Errorf("ended by whom they are passed to: %v", err)
+	}
+}
+
+// TestEachAuthorization reads more tokens than are passed on at a time, some of them unreadable: each is there once, and
+// who is an operator is known before.
+func TestEachAuthorization(t *testing.T) {
+	t.Parallel()
+	var records [][3]string
+	const n = 2*someRecords + 10
+	may := `[{"action":"read","resource":{"type":"secrets","orgID":"` + org + `"}}]`
+	for i := range n {
+		key := fmt.Sprintf("%016x", 0x1000+i)
+		records = append(records, [3]string{authorizationsBucket, key, `{"id":"` + key + `","token":"t` + key +
+			`","orgID":"` + org + `","userID":"` + user + `","permissions":` + may + `}`})
+	}
+	records[7][2] = "{"
+	c, err := readAll(t.Context(), file(t, records...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Authorizations) != n-1 || len(c.Skipped) != 1 || c.Skipped[0].Kind != "authorization" {
+		t.Errorf("%d authorizations of %d, skipped %+v", len(c.Authorizations), n, c.Skipped)
+	}
+	calls := 0
+	if err := c.EachAuthorizations(t.Context(), func(s Some) error {
+		calls++
+		if len(s.Authorizations) > someRecords {
+			t.Errorf("%d at a time", len(s.Authorizations))
+		}
+		return nil
+	}); err != nil || calls != 3 {
+		t.Errorf("%d calls, %v", calls, err)
 	}
 }

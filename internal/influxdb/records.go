@@ -13,25 +13,26 @@ import (
 )
 
 const (
-	secretsBucket  = "secretsv1"
-	mappingsBucket = "userresourcemappingsv1"
+	authorizationsBucket = "authorizationsv1"
+	secretsBucket        = "secretsv1"
+	mappingsBucket       = "userresourcemappingsv1"
 )
 
 // readers read the records of the buckets that are taken over. Each says why it takes a record not, or "".
 var readers = map[string]func(w *walk, key string, value []byte) (why string){
-	"usersv1":          (*walk).user,
-	"userspasswordv1":  (*walk).password,
-	"organizationsv1":  (*walk).org,
-	mappingsBucket:     (*walk).mapping,
-	"bucketsv1":        (*walk).bucket,
-	"authorizationsv1": (*walk).authorization,
-	secretsBucket:      nil, // they are read by themselves
+	"usersv1":            (*walk).user,
+	"userspasswordv1":    (*walk).password,
+	"organizationsv1":    (*walk).org,
+	mappingsBucket:       (*walk).mapping,
+	"bucketsv1":          (*walk).bucket,
+	authorizationsBucket: nil, // these two are read by themselves
+	secretsBucket:        nil,
 }
 
 // kinds are what the report calls the records of those buckets.
 var kinds = map[string]string{
 	"usersv1": "user", "userspasswordv1": "password", "organizationsv1": "organization", mappingsBucket: "member",
-	"bucketsv1": "bucket", "authorizationsv1": "authorization", secretsBucket: "secret",
+	"bucketsv1": "bucket", authorizationsBucket: "authorization", secretsBucket: "secret",
 }
 
 // notKept are the buckets of things that Strongroom does not have, with what the report calls them.
@@ -168,7 +169,9 @@ func (w *walk) bucket(key string, value []byte) string {
 	return ""
 }
 
-func (w *walk) authorization(key string, value []byte) string {
+// readAuthorization reads an authorization, or says why it cannot be. Unknown are the permissions that are left out.
+func readAuthorization(key string, value []byte) (_ identity.Authorization, unknown []Skip, why string) {
+	var none identity.Authorization
 	var a struct {
 		ID          id.ID             `json:"id"`
 		Token       string            `json:"token"`
@@ -182,21 +185,21 @@ func (w *walk) authorization(key string, value []byte) string {
 		UpdatedAt   time.Time         `json:"updatedAt"`
 	}
 	if !decode(key, value, &a, &a.ID) {
-		return malformed
+		return none, nil, malformed
 	}
 	if a.OrgID == nil || a.UserID == nil {
-		return "it names no organization or no user"
+		return none, nil, "it names no organization or no user"
 	}
 	hash, why := tokenHash(a.Token, a.HashedToken)
 	if why != "" {
-		return why
+		return none, nil, why
 	}
 	var permissions []access.Permission
 	for _, raw := range a.Permissions {
 		var p access.Permission
 		if json.Unmarshal(raw, &p) != nil || p.Valid() != nil {
-			w.skip("permission", clip(a.ID.String()+": "+a.Description), "a permission of this authorization is "+
-				"about nothing that is known here; the others are kept")
+			unknown = append(unknown, Skip{Kind: "permission", Name: clip(a.ID.String() + ": " + a.Description),
+				Count: 1, Why: "a permission of this authorization is about nothing that is known here; the others are kept"})
 			continue
 		}
 		p.Resource.Name = "" // InfluxDB shows it and goes by the ID; ours would narrow the permission
@@ -210,8 +213,7 @@ func (w *walk) authorization(key string, value []byte) string {
 			}
 		}
 	}
-	w.contents.Authorizations = append(w.contents.Authorizations, identity.Authorization{ID: a.ID, Hash: hash,
-		Status: status(a.Status), Description: a.Description, OrgID: *a.OrgID, UserID: *a.UserID,
-		Permissions: permissions, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt})
-	return ""
+	return identity.Authorization{ID: a.ID, Hash: hash, Status: status(a.Status), Description: a.Description,
+		OrgID: *a.OrgID, UserID: *a.UserID, Permissions: permissions, CreatedAt: a.CreatedAt,
+		UpdatedAt: a.UpdatedAt}, unknown, ""
 }

@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"strongroom/internal/access"
@@ -42,20 +43,24 @@ const (
 	importBytes = 2 << 20
 )
 
+// orgsAtOnce is of how many organisations the secrets are brought at the same time.
+const orgsAtOnce = 32
+
 // Run brings what is not there yet, and never changes what is. The report is of what was done also where there is an
 // error; to run it again goes on.
 func (im Import) Run(ctx context.Context, contents *influxdb.Contents) (*report.Report, error) {
 	r := &report.Report{From: im.From, DryRun: im.DryRun, Told: im.Told}
 	im.KV = kv.Settled(im.KV)
 	in := &importing{Import: im, report: r}
+	in.now = in.bringing(0, r.Add)
 	var err error
 	in.left, err = identities.Import{KV: im.KV, Guard: im.Guard, Caller: im.Caller, From: im.From, Report: r}.
-		Run(ctx, contents.Identities)
-	if err == nil {
+		Run(ctx, contents)
+	if err == nil && contents.EachSecrets != nil {
 		err = contents.EachSecrets(ctx, func(s influxdb.Some) error { return in.some(ctx, s) })
 	}
 	if err == nil {
-		err = in.end(ctx)
+		err = in.now.end(ctx)
 	}
 	in.skipped(contents.Skipped)
 	return r, err
@@ -66,14 +71,24 @@ type importing struct {
 	Import
 	report *report.Report
 	left   map[id.ID]bool // the organisations of the file that were not brought
+	now    *bringing      // of the organisation whose secrets come, and may go on to come
+}
 
-	// Of the organisation whose secrets are being brought:
+// bringing is how far the secrets of one organisation have been brought.
+type bringing struct {
+	*importing
 	of      id.ID
+	told    func(report.Item)
 	there   bool
 	have    []string // the names that it has
 	missing int      // the secrets that are skipped since it is not there
-	batch   []influxdb.Secret
-	size    int
+
+	batch []influxdb.Secret
+	size  int
+}
+
+func (im *importing) bringing(org id.ID, told func(report.Item)) *bringing {
+	return &bringing{importing: im, of: org, told: told}
 }
 
 func (im *importing) skipped(skips []influxdb.Skip) {
@@ -82,95 +97,141 @@ func (im *importing) skipped(skips []influxdb.Skip) {
 	}
 }
 
-// some brings secrets, those of an organisation after each other.
+// some brings secrets, those of an organisation after each other. Organisations that are whole among them are brought at
+// the same time, and told in order; the last one may go on.
 func (im *importing) some(ctx context.Context, s influxdb.Some) error {
 	im.skipped(s.Skipped)
-	for _, secret := range s.Secrets {
-		if secret.Org != im.of {
-			if err := im.begin(ctx, secret.Org); err != nil {
-				return err
-			}
-		}
-		if err := im.one(ctx, secret); err != nil {
+	of := slices.Collect(byOrg(s.Secrets))
+	if len(of) > 0 && of[0][0].Org == im.now.of {
+		if err := im.now.take(ctx, of[0]); err != nil {
 			return err
 		}
+		of = of[1:]
 	}
-	return nil
-}
-
-// begin ends an organisation and begins another.
-func (im *importing) begin(ctx context.Context, org id.ID) error {
-	if err := im.end(ctx); err != nil {
+	if len(of) == 0 {
+		return nil
+	}
+	if err := im.now.end(ctx); err != nil {
 		return err
 	}
-	im.of, im.there, im.have = org, true, nil
-	err := identity.OrgExists(ctx, im.KV, org)
+	whole, last := of[:len(of)-1], of[len(of)-1]
+	items, err := report.InOrder(ctx, len(whole), orgsAtOnce, func(ctx context.Context, i int) (items []report.Item,
+		err error) {
+		b := im.bringing(whole[i][0].Org, func(item report.Item) { items = append(items, item) })
+		if err = b.begin(ctx); err == nil {
+			err = b.take(ctx, whole[i])
+		}
+		if err == nil {
+			err = b.end(ctx)
+		}
+		return items, err
+	})
+	for _, i := range items {
+		im.report.Add(i)
+	}
+	if err != nil {
+		return err
+	}
+	im.now = im.bringing(last[0].Org, im.report.Add)
+	if err := im.now.begin(ctx); err != nil {
+		return err
+	}
+	return im.now.take(ctx, last)
+}
+
+// byOrg gives the secrets of each organisation.
+func byOrg(secrets []influxdb.Secret) iter.Seq[[]influxdb.Secret] {
+	return func(yield func([]influxdb.Secret) bool) {
+		for len(secrets) > 0 {
+			n := slices.IndexFunc(secrets, func(s influxdb.Secret) bool { return s.Org != secrets[0].Org })
+			if n < 0 {
+				n = len(secrets)
+			}
+			if !yield(secrets[:n]) {
+				return
+			}
+			secrets = secrets[n:]
+		}
+	}
+}
+
+// begin looks what the organisation has.
+func (b *bringing) begin(ctx context.Context) error {
+	err := identity.OrgExists(ctx, b.KV, b.of)
 	if errs.Is(err, errs.NotFound) {
-		im.there = false
 		return nil
 	}
 	if err == nil {
-		im.have, err = im.Store.Keys(ctx, org)
+		b.there = true
+		b.have, err = b.Store.Keys(ctx, b.of)
 	}
 	return err
 }
 
 // end brings what is left of an organisation.
-func (im *importing) end(ctx context.Context) error {
-	if im.missing > 0 {
+func (b *bringing) end(ctx context.Context) error {
+	if b.missing > 0 {
 		why := "their organization is not here (InfluxDB leaves the secrets of deleted organizations behind)"
-		if im.left[im.of] {
+		if b.left[b.of] {
 			why = "their organization is not here, for the reason that is told of it"
 		}
-		im.report.Add(report.Item{Kind: "secret", ID: im.of.String(), Result: report.Skipped, Why: why,
-			Count: im.missing})
-		im.missing = 0
+		b.told(report.Item{Kind: "secret", ID: b.of.String(), Result: report.Skipped, Why: why, Count: b.missing})
+		b.missing = 0
 	}
-	err := im.apply(ctx, im.batch)
-	im.batch, im.size = nil, 0
+	err := b.apply(ctx, b.batch)
+	b.batch, b.size = nil, 0
 	return err
 }
 
-func (im *importing) one(ctx context.Context, s influxdb.Secret) error {
-	if !im.there {
-		im.missing++
+// take takes some of the organisation's secrets.
+func (b *bringing) take(ctx context.Context, some []influxdb.Secret) error {
+	for _, s := range some {
+		if err := b.one(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bringing) one(ctx context.Context, s influxdb.Secret) error {
+	if !b.there {
+		b.missing++
 		return nil
 	}
-	item := report.Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Count: 1}
-	if err := im.Secrets.Valid(s.Key, s.Value); err != nil {
+	item := report.Item{Kind: "secret", ID: b.of.String(), Name: errs.Clip(s.Key), Count: 1}
+	if err := b.Secrets.Valid(s.Key, s.Value); err != nil {
 		item.Result, item.Why = report.Skipped, errs.Message(err)
-		im.report.Add(item)
+		b.told(item)
 		return nil
 	}
-	if _, found := slices.BinarySearch(im.have, s.Key); found {
-		value, err := secret.Get(ctx, im.Store, im.of, s.Key)
+	if _, found := slices.BinarySearch(b.have, s.Key); found {
+		value, err := secret.Get(ctx, b.Store, b.of, s.Key)
 		if err != nil {
 			return err
 		}
 		if item.Result = report.Present; !value.Equal(s.Value) {
-			item.Result = report.Conflicted
-			item.Why = "it has another value here; delete it here to have the imported one"
+			item.Result, item.Why = report.Conflicted, "it has another value here; delete it here to have the imported one"
 		}
-		im.report.Add(item)
+		b.told(item)
 		if item.Result == report.Present {
-			return im.describe(ctx, s)
+			return b.describe(ctx, s)
 		}
 		return nil
 	}
 	more := len(s.Key) + s.Value.Len()
-	if len(im.batch) == importKeys || len(im.batch) > 0 && im.size+more > importBytes {
-		if err := im.apply(ctx, im.batch); err != nil {
+	if len(b.batch) == importKeys || len(b.batch) > 0 && b.size+more > importBytes {
+		if err := b.apply(ctx, b.batch); err != nil {
 			return err
 		}
-		im.batch, im.size = im.batch[:0], 0
+		b.batch, b.size = b.batch[:0], 0
 	}
-	im.batch, im.size = append(im.batch, s), im.size+more
+	b.batch, b.size = append(b.batch, s), b.size+more
 	return nil
 }
 
 // apply writes some secrets in one change. Where the store refuses that for what they are, those are found that it
 // refuses, and they alone are skipped.
-func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
+func (b *bringing) apply(ctx context.Context, batch []influxdb.Secret) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -179,16 +240,16 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 		change.Set[s.Key] = s.Value
 	}
 	result, why := report.Brought, ""
-	if !im.Unwritten {
-		_, err := im.Secrets.Apply(ctx, im.Caller, im.of, change)
+	if !b.Unwritten {
+		_, err := b.Secrets.Apply(ctx, b.Caller, b.of, change)
 		switch refused := errs.Is(err, errs.RequestTooLarge) || errs.Is(err, errs.Invalid) ||
 			errs.Is(err, errs.Unprocessable); {
 		case refused && len(batch) > 1:
 			half := len(batch) / 2
-			if err := im.apply(ctx, batch[:half]); err != nil {
+			if err := b.apply(ctx, batch[:half]); err != nil {
 				return err
 			}
-			return im.apply(ctx, batch[half:])
+			return b.apply(ctx, batch[half:])
 		case refused:
 			result, why = report.Skipped, errs.Message(err)
 		case err != nil:
@@ -196,10 +257,10 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 		}
 	}
 	for _, s := range batch {
-		im.report.Add(report.Item{Kind: "secret", ID: im.of.String(), Name: errs.Clip(s.Key), Result: result,
+		b.told(report.Item{Kind: "secret", ID: b.of.String(), Name: errs.Clip(s.Key), Result: result,
 			Why: why, Count: 1})
 		if result == report.Brought {
-			if err := im.describe(ctx, s); err != nil {
+			if err := b.describe(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -208,15 +269,15 @@ func (im *importing) apply(ctx context.Context, batch []influxdb.Secret) error {
 }
 
 // describe brings what is noted of a secret, where nothing is here.
-func (im *importing) describe(ctx context.Context, s influxdb.Secret) error {
-	if im.Unwritten {
+func (b *bringing) describe(ctx context.Context, s influxdb.Secret) error {
+	if b.Unwritten {
 		return nil
 	}
-	write, err := mayDescribe(ctx, im.Store, s.Org, s.Key, s.Description, false)
+	write, err := mayDescribe(ctx, b.Store, s.Org, s.Key, s.Description, false)
 	if err != nil || !write {
 		return err
 	}
-	if err = im.Secrets.Describe(ctx, im.Caller, s.Org, s.Key, s.Description); errs.Is(err, errs.NotFound) {
+	if err = b.Secrets.Describe(ctx, b.Caller, s.Org, s.Key, s.Description); errs.Is(err, errs.NotFound) {
 		return nil // deleted since
 	}
 	return err

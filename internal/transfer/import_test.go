@@ -25,8 +25,22 @@ import (
 	"strongroom/internal/transfer/report"
 )
 
+// things are what a file has, in memory.
+type things struct {
+	influxdb.Identities
+	Authorizations []identity.Authorization
+}
+
+// contents gives them as a file does.
+func (in things) contents() *influxdb.Contents {
+	return &influxdb.Contents{Identities: in.Identities, EachAuthorizations: func(_ context.Context,
+		f func(influxdb.Some) error) error {
+		return f(influxdb.Some{Authorizations: in.Authorizations})
+	}}
+}
+
 // imported is a small server's things: two users, an organisation, a bucket and a token.
-func imported(t *testing.T) influxdb.Identities {
+func imported(t *testing.T) things {
 	t.Helper()
 	hashed, err := bcrypt.GenerateFromPassword([]byte("long enough"), bcrypt.MinCost)
 	if err != nil {
@@ -34,7 +48,7 @@ func imported(t *testing.T) influxdb.Identities {
 	}
 	at := time.Date(2020, 3, 4, 5, 6, 7, 8, time.UTC)
 	h := identity.HashOf("a-token-of-theirs")
-	return influxdb.Identities{
+	return things{Identities: influxdb.Identities{
 		Users: []influxdb.User{
 			{User: identity.User{ID: 0x10, Name: "theirs", Status: identity.Active, Operator: true},
 				PasswordHash: hashed},
@@ -44,7 +58,7 @@ func imported(t *testing.T) influxdb.Identities {
 		Members: []influxdb.Member{{OrgID: 0x20, UserID: 0x10, Role: identity.RoleOwner},
 			{OrgID: 0x20, UserID: 0x11, Role: identity.RoleMember}},
 		Buckets: []identity.Bucket{{ID: 0x30, OrgID: 0x20, Type: "system", Name: "_tasks", CreatedAt: at,
-			UpdatedAt: at}},
+			UpdatedAt: at}}},
 		Authorizations: []identity.Authorization{{ID: 0x40, Hash: h[:], Status: identity.Active, Description: "t",
 			OrgID: 0x20, UserID: 0x10, Permissions: []access.Permission{access.To(access.Read,
 				access.Resource{Type: access.Secrets, OrgID: 0x20})}, CreatedAt: at, UpdatedAt: at}},
@@ -52,9 +66,9 @@ func imported(t *testing.T) influxdb.Identities {
 }
 
 // bring imports what InfluxDB kept.
-func bring(t *testing.T, f *identitytest.Fixture, c *access.Caller, in influxdb.Identities) ([]report.Item, error) {
+func bring(t *testing.T, f *identitytest.Fixture, c *access.Caller, in things) ([]report.Item, error) {
 	report, err := transfer.Import{KV: f.KV, Guard: f.Guard, Caller: c, From: "file"}.Run(t.Context(),
-		&influxdb.Contents{Identities: in, EachSecrets: influxdb.Whole(nil)})
+		in.contents())
 	return report.Items, err
 }
 
@@ -93,52 +107,52 @@ func TestImportConflicts(t *testing.T) {
 	name := func(n string) identity.User { return identity.User{ID: 0x10, Name: n, Status: identity.Active} }
 	for _, tt := range []struct {
 		what   string
-		change func(f *identitytest.Fixture, in *influxdb.Identities)
+		change func(f *identitytest.Fixture, in *things)
 		want   string // a line of the results
 		brings bool   // whatever depends on it comes too
 	}{
-		{"a user's name", func(f *identitytest.Fixture, in *influxdb.Identities) {
+		{"a user's name", func(f *identitytest.Fixture, in *things) {
 			f.AddUser(t, "theirs")
 		}, "user conflict (the name belongs to user ", false},
-		{"an empty name", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"an empty name", func(_ *identitytest.Fixture, in *things) {
 			in.Users[0].User = name("")
 		}, "user skipped (user name is empty)", false},
-		{"a bad name", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"a bad name", func(_ *identitytest.Fixture, in *things) {
 			in.Users[0].User = name("a\x00")
 		}, "user skipped (user name must be valid UTF-8", false},
-		{"a status", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"a status", func(_ *identitytest.Fixture, in *things) {
 			in.Users[0].Status = "gone"
 		}, "user skipped (status must be", false},
-		{"no bcrypt", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"no bcrypt", func(_ *identitytest.Fixture, in *things) {
 			in.Users[0].PasswordHash = []byte("plain")
 		}, "user brought (without a password: ", true},
-		{"a costly bcrypt", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"a costly bcrypt", func(_ *identitytest.Fixture, in *things) {
 			in.Users[0].PasswordHash = []byte("$2a$31$" + strings.Repeat("a", 53))
 		}, "user brought (without a password: ", true},
-		{"an organisation's name", func(f *identitytest.Fixture, in *influxdb.Identities) {
+		{"an organisation's name", func(f *identitytest.Fixture, in *things) {
 			f.NewOrg(t.Context(), f.Root, "their org", "")
 		},
 			"organization conflict (the name belongs to organization ", false},
-		{"an organisation being deleted", func(f *identitytest.Fixture, in *influxdb.Identities) {
+		{"an organisation being deleted", func(f *identitytest.Fixture, in *things) {
 			f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("deleting/org", id.ID(0x20)), f.Clock.Now())})
 		}, "organization skipped (it is just being deleted", false},
-		{"a missing user", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"a missing user", func(_ *identitytest.Fixture, in *things) {
 			in.Users = in.Users[1:]
 		}, "member skipped (its user 0000000000000010 is not here)", false},
-		{"a missing organisation", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"a missing organisation", func(_ *identitytest.Fixture, in *things) {
 			in.Orgs = nil
 		}, "bucket skipped (its organization 0000000000000020 is not here)", false},
-		{"no permission", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"no permission", func(_ *identitytest.Fixture, in *things) {
 			in.Authorizations[0].Permissions = nil
 		}, "authorization skipped (it permits nothing)", false},
-		{"no token", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"no token", func(_ *identitytest.Fixture, in *things) {
 			in.Authorizations[0].Hash = nil
 		}, "authorization skipped (it has no token)", false},
-		{"a token of another's", func(f *identitytest.Fixture, in *influxdb.Identities) {
+		{"a token of another's", func(f *identitytest.Fixture, in *things) {
 			h := identity.HashOf("a-token-of-theirs")
 			f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(record.Key("authhash", h), id.ID(0x99))})
 		}, "authorization conflict (its token belongs to authorization 0000000000000099 here)", false},
-		{"a name twice", func(_ *identitytest.Fixture, in *influxdb.Identities) {
+		{"a name twice", func(_ *identitytest.Fixture, in *things) {
 			twin := in.Orgs[0]
 			twin.ID = 0x21
 			in.Orgs = append(in.Orgs, twin)
@@ -302,7 +316,7 @@ func TestImportReportsBeforeAnError(t *testing.T) {
 	engine := &full{Store: f.KV}
 	engine.left.Store(3) // the users and the organisation
 	report, err := transfer.Import{KV: engine, Guard: f.Guard, Caller: access.System(), From: "file"}.
-		Run(t.Context(), &influxdb.Contents{Identities: imported(t), EachSecrets: influxdb.Whole(nil)})
+		Run(t.Context(), imported(t).contents())
 	if !errors.Is(err, kv.ErrFull) {
 		t.Fatalf("without room: %v", err)
 	}
@@ -339,7 +353,7 @@ func TestImportTellsNothingItDoesNotKnow(t *testing.T) {
 	engine := &lost{full{Store: f.KV}}
 	engine.left.Store(100)
 	report, err := transfer.Import{KV: engine, Guard: f.Guard, Caller: access.System(), From: "file"}.
-		Run(t.Context(), &influxdb.Contents{Identities: in, EachSecrets: influxdb.Whole(nil)})
+		Run(t.Context(), in.contents())
 	if err == nil {
 		t.Fatal("nothing has failed")
 	}

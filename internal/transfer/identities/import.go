@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -19,7 +17,7 @@ import (
 )
 
 // importsAtOnce is how many records are written at the same time; the engine commits them together.
-const importsAtOnce = 64
+const importsAtOnce = 256
 
 // someIdentities is of how many what became of them is held before it is reported.
 const someIdentities = 4096
@@ -43,7 +41,7 @@ type importing struct {
 // changed, but for an organisation that has no name of its own yet: the same thing is Present, another thing of the
 // same name or ID is a conflict, and what hangs on something that was not brought is skipped. So a second call with the
 // same changes nothing. An error ends it; what has been brought by then stays, and the next call goes on.
-func (i Import) Run(ctx context.Context, in influxdb.Identities) (left map[id.ID]bool, err error) {
+func (i Import) Run(ctx context.Context, in *influxdb.Contents) (left map[id.ID]bool, err error) {
 	im := &importing{Import: i, left: make(map[id.ID]bool)}
 	act := access.Act{Action: "import", Target: errs.Clip(im.From)}
 	var need []access.Permission
@@ -65,42 +63,42 @@ func (i Import) Run(ctx context.Context, in influxdb.Identities) (left map[id.ID
 		{len(in.Buckets), func(ctx context.Context, i int) (report.Item, error) {
 			return im.bucket(ctx, in.Buckets[i])
 		}},
-		{len(in.Authorizations), func(ctx context.Context, i int) (report.Item, error) {
-			return im.authorization(ctx, in.Authorizations[i])
-		}},
 	} {
 		for from := 0; from < kind.n; from += someIdentities {
-			err := im.those(ctx, from, min(from+someIdentities, kind.n), kind.one)
+			err := im.those(ctx, min(someIdentities, kind.n-from), func(ctx context.Context, i int) (report.Item, error) {
+				return kind.one(ctx, from+i)
+			})
 			if err != nil {
 				return im.left, im.Guard.Done(ctx, im.Caller, act, err)
 			}
 		}
 	}
+	if in.EachAuthorizations == nil {
+		return im.left, nil
+	}
+	if err := in.EachAuthorizations(ctx, func(some influxdb.Some) error {
+		for _, s := range some.Skipped {
+			im.Report.Skip(s)
+		}
+		return im.those(ctx, len(some.Authorizations), func(ctx context.Context, i int) (report.Item, error) {
+			return im.authorization(ctx, some.Authorizations[i])
+		})
+	}); err != nil {
+		return im.left, im.Guard.Done(ctx, im.Caller, act, err)
+	}
 	return im.left, nil
 }
 
-// those brings the things from..to, and reports what became of each, also before an error.
-func (im *importing) those(ctx context.Context, from, to int,
-	one func(context.Context, int) (report.Item, error)) error {
-	some := make([]report.Item, to-from)
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(importsAtOnce)
-	for i := range some {
-		if gctx.Err() != nil {
-			break
+// those brings n things, and reports what became of each, also before an error.
+func (im *importing) those(ctx context.Context, n int, one func(context.Context, int) (report.Item, error)) error {
+	items, err := report.InOrder(ctx, n, importsAtOnce, func(ctx context.Context, i int) ([]report.Item, error) {
+		item, err := one(ctx, i)
+		if err != nil {
+			return nil, err // nothing is known of it
 		}
-		g.Go(func() (err error) {
-			if some[i], err = one(gctx, from+i); err != nil {
-				some[i] = report.Item{} // nothing is known of it
-			}
-			return err
-		})
-	}
-	err := g.Wait()
-	for _, i := range some {
-		if i.Result == "" {
-			continue
-		}
+		return []report.Item{item}, nil
+	})
+	for _, i := range items {
 		im.Report.Add(i)
 		if org, err := id.Parse(i.ID); err == nil && i.Kind == "organization" && i.Result != report.Brought &&
 			i.Result != report.Present {

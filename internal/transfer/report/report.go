@@ -3,10 +3,14 @@ package report
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
+
+	"golang.org/x/sync/errgroup"
 
 	"strongroom/internal/influxdb"
 )
@@ -100,6 +104,24 @@ func (r *Report) Add(i Item) {
 // Skip tells of what cannot be brought.
 func (r *Report) Skip(s influxdb.Skip) {
 	r.Add(Item{Kind: s.Kind, Name: s.Name, Result: Skipped, Why: s.Why, Count: s.Count})
+}
+
+// InOrder does n things, so many at the same time, and gives what became of them in their order, also before an error.
+func InOrder(ctx context.Context, n, atOnce int, one func(context.Context, int) ([]Item, error)) ([]Item, error) {
+	some := make([][]Item, n)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for i := range some {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() (err error) {
+			some[i], err = one(gctx, i)
+			return err
+		})
+	}
+	err := g.Wait()
+	return slices.Concat(some...), err
 }
 
 // Incomplete says how much of a kind was not brought, for whoever runs this in a script; nil where all was.

@@ -14,27 +14,28 @@ import (
 
 // The bounds of what is read before it is passed on.
 const (
-	someSecrets = 4096
+	someRecords = 4096
 	someBytes   = 4 << 20
 )
 
-// eachSecrets passes the secrets on, some at a time. What is passed on was there at one moment. Where InfluxDB commits
-// meanwhile, it goes on from the last of them with what is there then.
-func eachSecrets(ctx context.Context, path string, f func(Some) error) error {
+// each passes on the records of a bucket, some at a time. What is passed on was there at one moment. Where InfluxDB
+// commits meanwhile, it goes on from the last of them with what is there then.
+func each(ctx context.Context, path, bucket string, f func(Some) error) error {
 	failed := func(err error) error { return fmt.Errorf("reading the InfluxDB file %s: %w", path, err) }
 	file, err := os.Open(path)
 	if err != nil {
 		return failed(errors.Unwrap(err))
 	}
 	defer file.Close()
-	w := &secretWalk{ctx: ctx, pass: f, told: make(map[boltfile.Damage]bool)}
+	w := &stream{ctx: ctx, bucket: bucket, pass: f, told: make(map[boltfile.Damage]bool)}
 	for tries := 0; tries < attempts; {
 		before := w.last
 		if w.file, err = open(file); err != nil {
 			return failed(err)
 		}
-		w.Some, w.size, w.next, w.damage = Some{}, 0, w.last, nil
-		err := w.file.WalkAfter(w, secretsBucket, []byte(w.last))
+		w.begin()
+		w.next = w.last
+		err := w.file.WalkAfter(w, bucket, []byte(w.last))
 		if err == nil {
 			err = w.flush()
 		}
@@ -58,15 +59,17 @@ func eachSecrets(ctx context.Context, path string, f func(Some) error) error {
 // errChanged ends a walk through a file to which has been written.
 var errChanged = errors.New("the file has changed")
 
-// secretWalk is the boltfile.Visitor that passes secrets on.
-type secretWalk struct {
-	ctx  context.Context
-	file *boltfile.File
-	pass func(Some) error
-	err  error  // pass's
-	last string // the key of the last that was passed on
+// stream is the boltfile.Visitor that passes on the records of a bucket.
+type stream struct {
+	ctx    context.Context
+	file   *boltfile.File
+	bucket string
+	pass   func(Some) error
+	err    error  // pass's
+	last   string // the key of the last that was passed on
 
 	Some   // what is to be passed on next
+	count  int
 	size   int
 	next   string            // the key of the last of it
 	damage []boltfile.Damage // that is in it
@@ -74,42 +77,59 @@ type secretWalk struct {
 	told map[boltfile.Damage]bool // that was passed on
 }
 
-func (w *secretWalk) Bucket(path []string) bool { return len(path) == 1 }
+func (w *stream) Bucket(path []string) bool { return len(path) == 1 }
 
-func (w *secretWalk) Record(path []string, key, value []byte) error {
+func (w *stream) Record(path []string, key, value []byte) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	if len(w.Secrets) >= someSecrets || w.size >= someBytes {
+	if w.count >= someRecords || w.size >= someBytes {
 		if err := w.flush(); err != nil {
 			return err
 		}
 	}
-	s, why := readSecret(string(key), value)
-	if why != "" {
-		w.Skipped = append(w.Skipped, Skip{Kind: kinds[secretsBucket], Name: nameOf(secretsBucket, key),
-			Count: 1, Why: why})
-	} else {
-		w.Secrets = append(w.Secrets, s)
+	if why := w.read(string(key), value); why != "" {
+		w.Skipped = append(w.Skipped, Skip{Kind: kinds[w.bucket], Name: nameOf(w.bucket, key), Count: 1, Why: why})
 	}
+	w.count++
 	w.size += len(key) + len(value)
 	w.next = string(key)
 	return nil
 }
 
-func (w *secretWalk) Damaged(path []string, d boltfile.Damage) {
+// read takes up one record, or says why it cannot.
+func (w *stream) read(key string, value []byte) (why string) {
+	if w.bucket == secretsBucket {
+		s, why := readSecret(key, value)
+		if why == "" {
+			w.Secrets = append(w.Secrets, s)
+		}
+		return why
+	}
+	a, unknown, why := readAuthorization(key, value)
+	if why == "" {
+		w.Authorizations = append(w.Authorizations, a)
+		w.Skipped = append(w.Skipped, unknown...)
+	}
+	return why
+}
+
+func (w *stream) Damaged(path []string, d boltfile.Damage) {
 	if !w.told[d] {
 		w.damage = append(w.damage, d)
-		w.Skipped = append(w.Skipped, damaged(secretsBucket, d))
+		w.Skipped = append(w.Skipped, damaged(w.bucket, d))
 	}
 }
 
+// begin begins what is to be passed on next.
+func (w *stream) begin() { w.Some, w.count, w.size, w.damage = Some{}, 0, 0, nil }
+
 // flush passes on what was read, if it belongs together.
-func (w *secretWalk) flush() error {
+func (w *stream) flush() error {
 	if !w.file.Current() {
 		return errChanged
 	}
-	if len(w.Secrets)+len(w.Skipped) > 0 {
+	if len(w.Secrets)+len(w.Authorizations)+len(w.Skipped) > 0 {
 		if w.err = w.pass(w.Some); w.err != nil {
 			return w.err
 		}
@@ -118,7 +138,7 @@ func (w *secretWalk) flush() error {
 	for _, d := range w.damage {
 		w.told[d] = true
 	}
-	w.Some, w.size, w.damage = Some{}, 0, nil
+	w.begin()
 	return nil
 }
 
