@@ -28,6 +28,9 @@ type Change struct {
 	// Versions are the versions that single secrets must have: Info.Version, so that a deleted one counts with its last
 	// version as long as it can be brought back. 0 is a secret of which nothing is kept.
 	Versions map[string]int
+	// Moved names, for a key that is set, another whose earlier versions and description it takes over with the value: the
+	// name under which the secret was. Where About.Moves is false, it counts for nothing.
+	Moved map[string]string
 	// By is the user who makes it, for the history; the service fills it in.
 	By string
 }
@@ -94,7 +97,7 @@ func (c Change) CheckVersion(key string, version int) error {
 // Clone copies what the caller of Apply may change once it has returned.
 func (c Change) Clone() Change {
 	c.Set, c.Delete = maps.Clone(c.Set), slices.Clone(c.Delete)
-	c.Was, c.Versions = maps.Clone(c.Was), maps.Clone(c.Versions)
+	c.Was, c.Versions, c.Moved = maps.Clone(c.Was), maps.Clone(c.Versions), maps.Clone(c.Moved)
 	return c
 }
 
@@ -188,6 +191,8 @@ type About struct {
 	// SecretVersions says that secrets have versions, and ManyVersions that Change.Versions may name those of several,
 	// or of deletions. Without the latter it may name that of a secret which is all that the change sets.
 	SecretVersions, ManyVersions bool
+	// Moves says that what Change.Moved names goes along, in the same change.
+	Moves bool
 	// Details are what the store tells of itself beyond Check, for health checks. They name no address.
 	Details []Detail
 }

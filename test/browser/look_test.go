@@ -325,7 +325,7 @@ func (b *tab) examine(name, axe string) {
 	check(b.T, os.MkdirAll(shots, 0o755))
 	check(b.T, os.WriteFile(filepath.Join(shots, name+".png"), png, 0o644))
 	if over := js[string](b,
-		`[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest('.menu, pre, svg, .vh') && getComputedStyle(e).visibility !== 'hidden')
+		`[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest('.menu, pre, svg, .vh, .sideways > *') && getComputedStyle(e).visibility !== 'hidden')
 		.map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 30)).slice(0, 3).join('; ')`); over != "" {
 		b.Errorf("%s: wider than the window: %s", name, over)
 	}

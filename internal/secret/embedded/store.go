@@ -125,7 +125,7 @@ func (s *Store) Close() { s.queue.Close() }
 // About tells what the store can do, which is the same for every organisation.
 func (s *Store) About(id.ID) secret.About {
 	return secret.About{OrgChecked: s.homes != nil, History: true, Versions: true, SecretVersions: true,
-		ManyVersions: true}
+		ManyVersions: true, Moves: true}
 }
 
 // Check reads one record, as a list: an engine may give a single one from memory.

@@ -47,6 +47,8 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"SetAndDelete", testSetAndDelete},
 		{"ConditionHolds", testConditionHolds},
 		{"BuiltOn", testBuiltOn},
+		{"Move", testMove},
+		{"MoveWithHistory", testMoveWithHistory},
 		{"Overwrite", testOverwrite},
 		{"KeyForms", testKeyForms},
 		{"KeysSorted", testKeysSorted},

@@ -21,7 +21,9 @@ type Place struct {
 // and are of now and of the caller. It returns how many versions the copy has.
 //
 // The caller must be able to come by the value, as whoever may read of the secret and write it can by a token, and
-// to set the other. A copy of several versions is not one change: one that fails may leave some of them.
+// to set the other. A move within an organisation is one change. Only where the store has a history that does not go
+// along (About.Moves), earlier versions are set before it; as with every other copy of several versions, one that fails
+// may leave some of them at the new place.
 func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, move bool) (versions int, err error) {
 	act := access.Act{Action: "secrets.copy", Org: from.Org, Keys: []string{from.Key},
 		Target: to.Org.String() + "/" + errs.Clip(to.Key)}
@@ -40,6 +42,10 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 	if err := s.guard.Allow(ctx, c, set); err != nil {
 		return 0, err
 	}
+	if move && from.Org == to.Org {
+		versions, err := s.rename(ctx, c, from.Org, from.Key, to.Key)
+		return versions, s.guard.Done(ctx, c, act, s.guard.Done(ctx, c, set, s.written(ctx, to.Org, err)))
+	}
 	versions, current, err := s.copy(ctx, c, from, to)
 	err = s.guard.Done(ctx, c, set, s.written(ctx, to.Org, err))
 	if err != nil || !move {
@@ -53,6 +59,72 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 			errs.Clip(from.Key))
 	}
 	return versions, s.guard.Done(ctx, c, act, err)
+}
+
+// rename moves a secret within its organisation, and gives how many versions it has.
+func (s *Service) rename(ctx context.Context, c *access.Caller, org id.ID, from, to string) (int, error) {
+	del := access.Act{Action: "secrets.delete", Org: org, Keys: []string{from}}
+	if err := s.guard.Allow(ctx, c, del); err != nil {
+		return 0, err
+	}
+	if from == to {
+		return 0, s.guard.Done(ctx, c, del, secret.IfNew.Allows(to, true))
+	}
+	n, err := s.moveWithin(ctx, c, org, from, to)
+	if errs.Is(err, errs.PreconditionFailed) {
+		if _, gone := secret.Get(ctx, s.store, org, to); errs.Is(gone, errs.NotFound) {
+			err = errs.New(errs.Conflict, "%q was not moved: somebody has changed it meanwhile", errs.Clip(from))
+		}
+	}
+	return n, s.guard.Done(ctx, c, del, err)
+}
+
+func (s *Service) moveWithin(ctx context.Context, c *access.Caller, org id.ID, from, to string) (int, error) {
+	if err := s.exists(ctx, org); err != nil {
+		return 0, err
+	}
+	current, err := secret.Get(ctx, s.store, org, from)
+	if err != nil {
+		return 0, err
+	}
+	// What somebody has set since is not deleted unseen.
+	change := secret.Change{Set: map[string]secret.Value{to: current}, Delete: []string{from}, Only: secret.IfNew,
+		Was: map[string]*secret.Value{from: &current}, Moved: map[string]string{to: from}, By: c.User}
+	if err := s.check(change); err != nil {
+		return 0, err
+	}
+	about, n := s.store.About(org), 1
+	var info secret.Info
+	if about.History {
+		if info, err = s.store.Info(ctx, org, from); err != nil {
+			return 0, err
+		}
+	}
+	if about.History && !about.Moves {
+		earlier, err := s.earlier(ctx, Place{org, from}, info)
+		if err != nil {
+			return 0, err
+		}
+		for _, v := range earlier {
+			before := secret.Change{Set: map[string]secret.Value{to: v}, Only: change.Only, By: c.User}
+			if _, err := s.store.Apply(ctx, org, before); err != nil {
+				return 0, err
+			}
+			n, change.Only = n+1, secret.IfExisting
+		}
+	}
+	if _, err = s.store.Apply(ctx, org, change); err != nil {
+		return 0, err
+	}
+	switch {
+	case about.Moves:
+		if info, err := s.store.Info(ctx, org, to); err == nil { // or else it was changed already
+			n = len(info.Versions)
+		}
+	case about.History && info.Description != (secret.Description{}):
+		err = s.store.Describe(ctx, org, to, info.Description)
+	}
+	return n, err
 }
 
 // copy gives the value that was current.

@@ -20,6 +20,7 @@ type copyForm struct {
 	Orgs    []across.Org
 	MayMove bool
 	History bool // its earlier versions go along, where the other organisation keeps them, too
+	Moves   bool // within the organisation as they are, in one change
 }
 
 // mayCopy reports whether the reader could come by the value, by a token: so a copy gives away nothing.
@@ -34,7 +35,8 @@ func (h *handlers) askCopy(v *visit.Visit, f copyForm) (visit.Answer, error) {
 		}
 		return visit.Answer{}, err
 	}
-	f.MayMove, f.History = h.mayWrite(v), h.Store.About(v.Org).History
+	about := h.Store.About(v.Org)
+	f.MayMove, f.History, f.Moves = h.mayWrite(v), about.History, about.Moves
 	orgs, err := h.Orgs(v.Context(), v.Caller)
 	if err != nil {
 		return visit.Answer{}, err

@@ -212,7 +212,13 @@ func (p *Plan) Apply(change secret.Change, at time.Time) error {
 				return err
 			}
 		}
-		if err := p.set(name, change.Set[name], change.By, at); err != nil {
+		var err error
+		if was, moved := change.Moved[name]; moved {
+			err = p.move(name, was, change.Set[name], change.By, at)
+		} else {
+			err = p.set(name, change.Set[name], change.By, at)
+		}
+		if err != nil {
 			return err
 		}
 	}
