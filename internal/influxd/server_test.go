@@ -42,6 +42,7 @@ func (o *output) String() string {
 
 // running is the real program, started in this process.
 type running struct {
+	client         *http.Client // nil: http.DefaultClient
 	url            string
 	stdout, stderr output
 	// stop asks it to end, as SIGTERM does; wait gives what it ended with.
@@ -113,7 +114,7 @@ func (r *running) call(t testing.TB, method, path, token, body string, status in
 	if token != "" {
 		req.Header.Set("Authorization", "Token "+token)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := r.do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +131,14 @@ func (r *running) call(t testing.TB, method, path, token, body string, status in
 			t.Fatalf("%s %s: %v: %s", method, path, err, b)
 		}
 	}
+}
+
+// do makes a request as the server's client does.
+func (r *running) do(req *http.Request) (*http.Response, error) {
+	if r.client != nil {
+		return r.client.Do(req)
+	}
+	return http.DefaultClient.Do(req)
 }
 
 // onboard sets the server up and gives the operator's token and the path of the organisation's secrets.

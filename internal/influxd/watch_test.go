@@ -2,6 +2,7 @@ package influxd
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +21,7 @@ func (r *running) poll(t *testing.T, token, path, tag string) (status int, next,
 	must(t, err)
 	req.Header.Set("Authorization", "Token "+token)
 	req.Header.Set("If-None-Match", tag)
-	res, err := http.DefaultClient.Do(req)
+	res, err := r.do(req)
 	must(t, err)
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
@@ -28,14 +29,14 @@ func (r *running) poll(t *testing.T, token, path, tag string) (status int, next,
 	return res.StatusCode, res.Header.Get("Etag"), string(b)
 }
 
-// events reads the data of server-sent events; the channel is closed at their end.
+// events reads the data of server-sent events; the channel is closed at their end, which must be that of a whole answer.
 func (r *running) events(t *testing.T, token, path string) <-chan string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+path, http.NoBody)
 	must(t, err)
 	req.Header.Set("Authorization", "Token "+token)
 	req.Header.Set("Accept", "text/event-stream")
-	res, err := http.DefaultClient.Do(req)
+	res, err := r.do(req)
 	must(t, err)
 	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%s: %s %s", path, res.Status, res.Header)
@@ -49,6 +50,9 @@ func (r *running) events(t *testing.T, token, path string) <-chan string {
 			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 				data <- text
 			}
+		}
+		if err := lines.Err(); err != nil && t.Context().Err() == nil {
+			t.Errorf("%s was cut off: %v", path, err)
 		}
 	}()
 	return data
@@ -69,8 +73,11 @@ func soon(t *testing.T, events <-chan string) string {
 // Those who watch are told of changes at once, beyond the time that an answer may take, and of
 // nothing that is not theirs.
 func TestWatch(t *testing.T) {
-	r := start(t, t.TempDir(), "--http-write-timeout=500ms", "--http-read-timeout=500ms")
-	token, secrets := r.onboard(t)
+	dir := t.TempDir()
+	r := start(t, dir)
+	token, secrets := r.onboard(t) // which may take longer
+	r.end(t)
+	r = start(t, dir, "--http-write-timeout=500ms", "--http-read-timeout=500ms")
 	r.call(t, "PATCH", secrets, token, `{"db":"sesame","other":"sesame"}`, 204, nil)
 	agent, values := r.agent(t, token, secrets)
 	_, tag, _ := r.poll(t, agent, values+"?key=db", "")
@@ -158,6 +165,86 @@ func TestWatch(t *testing.T) {
 	}
 	if strings.Contains(r.stderr.String()+r.stdout.String(), "sesame") {
 		t.Error("a value is in the log")
+	}
+}
+
+// Over TLS it is the same, with a connection of its own and as one of several streams of HTTP/2.
+func TestWatchOverTLS(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			dir := t.TempDir()
+			cert, key, transport := certificateFor(t, dir)
+			transport.ForceAttemptHTTP2 = proto == "HTTP/2.0"
+			t.Cleanup(transport.CloseIdleConnections)
+			r := start(t, dir, "--tls-cert="+cert, "--tls-key="+key)
+			r.client = &http.Client{Transport: transport}
+			token, secrets := r.onboard(t) // which may take longer
+			r.end(t)
+			r = start(t, dir, "--tls-cert="+cert, "--tls-key="+key, "--http-write-timeout=500ms",
+				"--http-read-timeout=500ms")
+			r.client = &http.Client{Transport: transport}
+			r.call(t, "PATCH", secrets, token, `{"db":"sesame"}`, 204, nil)
+			agent, values := r.agent(t, token, secrets)
+			events := r.events(t, agent, values+"?watch&key=db")
+			for n := 1; n <= 3; n++ {
+				if got := soon(t, events); got != fmt.Sprintf(`{"versions":{"db":%d}}`, n) {
+					t.Errorf("event %d is %s", n, got)
+				}
+				time.Sleep(600 * time.Millisecond) // beyond what an answer may take
+				r.call(t, "PATCH", secrets, token, `{"db":"sesame again"}`, 204, nil)
+			}
+			soon(t, events)
+			over := r.events(t, agent, values+"?watch=1s&key=db")
+			soon(t, over)
+			if got := soon(t, over); got != "" {
+				t.Errorf("beyond the time that was asked for: %s", got)
+			}
+			r.end(t)
+			if got := soon(t, events); got != "" {
+				t.Errorf("at the server's end: %s", got)
+			}
+		})
+	}
+}
+
+// Watchers of connections of their own hold their share of what all may hold, and a place of a connection, until they
+// leave.
+func TestWatchersHoldTheirShare(t *testing.T) {
+	r := start(t, t.TempDir())
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"db":"sesame"}`, 204, nil)
+	agent, values := r.agent(t, token, secrets)
+	held := func() string {
+		_, _, body := r.poll(t, token, "/metrics", "")
+		for line := range strings.Lines(body) {
+			if text, ok := strings.CutPrefix(line, "strongroom_in_flight_bytes "); ok {
+				return strings.TrimSpace(text)
+			}
+		}
+		t.Fatal("there is no metric of what is held")
+		return ""
+	}
+	if got := held(); got != "0" {
+		t.Fatalf("%s bytes are held by nobody", got)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	for range 3 {
+		req, err := http.NewRequestWithContext(ctx, "GET", r.url+values+"?watch&key=db", http.NoBody)
+		must(t, err)
+		req.Header.Set("Authorization", "Token "+agent)
+		req.Header.Set("Accept", "text/event-stream")
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		t.Cleanup(func() { res.Body.Close() })
+	}
+	if got := held(); got != fmt.Sprint(3*16<<10) {
+		t.Errorf("three watchers hold %s bytes", got)
+	}
+	leave()
+	for end := time.Now().Add(time.Minute); held() != "0"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s bytes are held by those who have left", held())
+		}
 	}
 }
 

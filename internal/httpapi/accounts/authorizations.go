@@ -133,7 +133,7 @@ func (h *handlers) getAuthorizations(w http.ResponseWriter, r *exchange.Request)
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
+	q := r.Query()
 	f := authorizations.Filter{User: q.Get("user"), Org: q.Get("org")}
 	if f.UserID, err = r.QueryID("userID"); err != nil {
 		return err

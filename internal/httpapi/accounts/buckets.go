@@ -74,7 +74,7 @@ func (h *handlers) getBuckets(w http.ResponseWriter, r *exchange.Request) error 
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
+	q := r.Query()
 	f := buckets.Filter{Name: q.Get("name"), OrgName: q.Get("org")}
 	if f.ID, err = r.QueryID("id"); err != nil {
 		return err

@@ -35,7 +35,7 @@ func (h *handlers) getOrgs(w http.ResponseWriter, r *exchange.Request) error {
 	if err != nil {
 		return err
 	}
-	f := directory.OrgFilter{Name: r.URL.Query().Get("org")}
+	f := directory.OrgFilter{Name: r.Query().Get("org")}
 	if f.ID, err = r.QueryID("orgID"); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ const (
 // page reads offset, limit, after and descending. A limit of 0 in defaults means that the list has no limit unless one
 // is asked for.
 func page(r *exchange.Request, limit, maximum int) (identity.Page, error) {
-	q := r.URL.Query()
+	q := r.Query()
 	p := identity.Page{Limit: limit}
 	var err error
 	if s := q.Get("limit"); s != "" {
@@ -95,7 +95,7 @@ func (h *handlers) getUsers(w http.ResponseWriter, r *exchange.Request) error {
 		users = make([]identity.User, 1)
 		users[0], err = h.directory.UserByID(r.Context(), r.Caller, only)
 	} else {
-		users, err = h.directory.Users(r.Context(), r.Caller, r.URL.Query().Get("name"), p)
+		users, err = h.directory.Users(r.Context(), r.Caller, r.Query().Get("name"), p)
 	}
 	if err != nil {
 		return err

@@ -1,12 +1,14 @@
 package exchange
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/peer"
 )
@@ -26,25 +28,40 @@ func (s *Server) identify(r *Request) error {
 		err = authn.ErrUnauthorized
 	}
 	if err != nil {
-		return s.turnAway(r, p, err)
+		return s.turnAway(r.Context(), r.visitor(), p, err)
 	}
 	r.Caller = &access.Caller{Principal: p, Address: r.Address(), RequestID: r.ID}
 	return nil
 }
 
+// visitor is who makes a request, as far as that is known of anybody.
+type visitor struct {
+	address, id string
+	target      string // what is asked for
+	org         id.ID  // of which it is asked for; 0 where that is of none
+}
+
+func (r *Request) visitor() visitor {
+	v := visitor{address: r.Address(), id: r.ID, target: r.Method + " " + r.Pattern}
+	if org, err := r.PathID("orgID"); err == nil {
+		v.org = org
+	}
+	return v
+}
+
+func (v visitor) caller(p *access.Principal) *access.Caller {
+	return &access.Caller{Principal: p, Address: v.address, RequestID: v.id}
+}
+
 // turnAway puts on record that somebody was not let in, with whose the token was where that is known.
-func (s *Server) turnAway(r *Request, p *access.Principal, why error) error {
+func (s *Server) turnAway(ctx context.Context, v visitor, p *access.Principal, why error) error {
 	if !errs.Is(why, errs.Unauthorized) && !errs.Is(why, errs.Forbidden) {
 		return why
 	}
 	if p == nil {
 		p = &access.Principal{}
 	}
-	act := access.Act{Action: "authenticate", Target: r.Method + " " + r.Pattern}
-	if org, err := r.PathID("orgID"); err == nil {
-		act.Org = org
-	}
-	return s.Guard.TurnAway(r.Context(), &access.Caller{Principal: p, Address: r.Address(), RequestID: r.ID}, act, why)
+	return s.Guard.TurnAway(ctx, v.caller(p), access.Act{Action: "authenticate", Target: v.target, Org: v.org}, why)
 }
 
 func (s *Server) bySession(r *Request, token string) (*access.Principal, error) {

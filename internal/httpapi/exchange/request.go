@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"strongroom/internal/access"
@@ -19,6 +20,7 @@ type Request struct {
 	Caller  *access.Caller // nil where the endpoint is open
 	Session string         // the session's token, where the request came with one
 
+	query   url.Values      // nil until it is asked for
 	ctx     context.Context // the request's own, with the time that it may take
 	maxBody int64
 	share   inflight.Share // what it holds of the server's memory
@@ -62,9 +64,17 @@ func (r *Request) Hold(bytes int64) error { return r.share.More(bytes) }
 // PathID reads an ID from the path.
 func (r *Request) PathID(name string) (id.ID, error) { return id.Parse(r.PathValue(name)) }
 
+// Query is what the URL asks for, read once. Nobody may change it.
+func (r *Request) Query() url.Values {
+	if r.query == nil && r.URL.RawQuery != "" {
+		r.query = r.URL.Query()
+	}
+	return r.query
+}
+
 // QueryID reads an optional ID from the query.
 func (r *Request) QueryID(name string) (id.ID, error) {
-	s := r.URL.Query().Get(name)
+	s := r.Query().Get(name)
 	if s == "" {
 		return 0, nil
 	}

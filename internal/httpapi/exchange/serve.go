@@ -127,11 +127,11 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 		return errs.New(errs.MethodNotAllowed, "allow: %s", strings.Join(allow, ", "))
 	}
 	if q.URL.RawQuery != "" {
-		if _, err := url.ParseQuery(q.URL.RawQuery); err != nil { // URL.Query would leave out what is broken
+		if q.query, err = url.ParseQuery(q.URL.RawQuery); err != nil { // URL.Query would leave out what is broken
 			return errs.New(errs.Invalid, "the query is not well formed: separate parameters by &, and escape them")
 		}
 	}
-	q.waits = e.Waits != nil && e.Waits(q.Request)
+	q.waits = e.Waits != nil && e.Waits(q)
 	if !e.Long && !q.waits {
 		ctx, cancel := withDeadline(q.ctx, requestTime)
 		defer cancel() // the deadline's reason stays to be asked for

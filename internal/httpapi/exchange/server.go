@@ -73,7 +73,7 @@ type Endpoint struct {
 	Long bool
 	// Waits says of which requests this is so, where it is not of all. What they wait is none of the
 	// time that is measured.
-	Waits func(r *http.Request) bool
+	Waits func(r *Request) bool
 	// Body is how long a body it takes, in bytes, within Config.MaxBody; maxPlainBody where 0,
 	// LargeBody for all of MaxBody.
 	Body int64

@@ -76,7 +76,7 @@ func (h *handlers) getSecretInfos(w http.ResponseWriter, r *exchange.Request) er
 		return err
 	}
 	var before time.Time
-	if text := r.URL.Query()["expiringBefore"]; len(text) > 0 {
+	if text := r.Query()["expiringBefore"]; len(text) > 0 {
 		if before, err = time.Parse(time.RFC3339, text[0]); err != nil || len(text) > 1 || before.IsZero() {
 			return errs.New(errs.Invalid, "expiringBefore must be one time, such as 2030-01-31T00:00:00Z")
 		}

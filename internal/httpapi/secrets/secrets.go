@@ -13,6 +13,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
+	"strongroom/internal/httpapi/parked"
 	"strongroom/internal/id"
 	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
@@ -24,11 +25,13 @@ type handlers struct {
 	secrets *service.Service
 	lists   listCache
 	sizes   *inflight.Sizes
+	lot     *parked.Lot // of those who wait for events
 }
 
 // Routes are the paths of an organisation's secrets.
 func Routes(s *service.Service) exchange.Table {
-	h := &handlers{secrets: s, lists: newListCache(), sizes: inflight.NewSizes()}
+	h := &handlers{secrets: s, lists: newListCache(), sizes: inflight.NewSizes(),
+		lot: parked.New(parked.Config{Pulse: pulse, Every: pulseTime, Write: writeTime})}
 	return exchange.Table{
 		"/api/v2/orgs/{orgID}/secrets": {"GET": exchange.Auth(h.getSecrets),
 			"PATCH": {Do: h.patchSecrets, Body: exchange.LargeBody}},
@@ -48,7 +51,7 @@ func (h *handlers) getSecrets(w http.ResponseWriter, r *exchange.Request) error 
 	if err != nil {
 		return err
 	}
-	switch want := r.URL.Query()["versions"]; {
+	switch want := r.Query()["versions"]; {
 	case len(want) == 1 && want[0] == "true":
 		return h.getVersions(w, r, org)
 	case len(want) > 0 && (len(want) > 1 || want[0] != "false"):

@@ -18,12 +18,12 @@ func (h *handlers) getSecretValues(w http.ResponseWriter, r *exchange.Request) e
 	if err != nil {
 		return err
 	}
-	keys := r.URL.Query()["key"]
+	keys := r.Query()["key"]
 	if len(keys) > maxNamed {
 		return errs.New(errs.Invalid, "at most %d keys may be named in one request; without any, all are answered",
 			maxNamed)
 	}
-	if watches(r.Request) {
+	if watches(r) {
 		return h.watch(w, r, org, keys)
 	}
 	return h.answerValues(w, r, org, keys)

@@ -1,12 +1,14 @@
 package secrets
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
 	"strongroom/internal/id"
@@ -26,7 +28,7 @@ const (
 )
 
 // watches reports whether the request is for changes.
-func watches(r *http.Request) bool { return r.URL.RawQuery != "" && r.URL.Query().Has("watch") }
+func watches(r *exchange.Request) bool { return r.Query().Has("watch") }
 
 // watch tells a caller of changes: as server-sent events where they are asked for, which hold no value; or else by the
 // answer with the values, once they are not those that the caller has.
@@ -36,7 +38,7 @@ func (h *handlers) watch(w http.ResponseWriter, r *exchange.Request, org id.ID, 
 	if stream {
 		patience = streamTime
 	}
-	if text := r.URL.Query().Get("watch"); text != "" {
+	if text := r.Query().Get("watch"); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil || d <= 0 || d > patience && d > maxPoll {
 			return errs.New(errs.Invalid, "watch says how long to wait, such as 20s, and at most a minute "+
@@ -55,18 +57,24 @@ func (h *handlers) watch(w http.ResponseWriter, r *exchange.Request, org id.ID, 
 	if err != nil {
 		return err
 	}
-	defer watch.Close()
+	parked := false
+	defer func() {
+		if !parked {
+			watch.Close()
+		}
+	}()
 	control := http.NewResponseController(w)
 	// The bounds of the connection are those of an answer that nobody waits for.
 	if err := errors.Join(control.SetReadDeadline(time.Time{}),
 		control.SetWriteDeadline(time.Now().Add(patience+writeTime))); err != nil {
 		return err
 	}
+	if stream {
+		parked, err = h.stream(w, r, &events{watch: watch}, keys, control, time.Now().Add(patience))
+		return err
+	}
 	end := time.NewTimer(patience)
 	defer end.Stop()
-	if stream {
-		return h.stream(w, r, watch, keys, control, end.C)
-	}
 	return h.poll(w, r, org, keys, watch, end.C)
 }
 
@@ -115,62 +123,130 @@ func missing(snap secret.Snapshot, keys []string) string {
 }
 
 // stream sends an event with what there is, and one after each change. A key that is not there any more is not in it.
-func (h *handlers) stream(
-	w http.ResponseWriter, r *exchange.Request, watch *service.Watch, keys []string, control *http.ResponseController,
-	end <-chan time.Time,
-) error {
-	pulse := time.NewTicker(pulseTime)
-	defer pulse.Stop()
-	last, begun := r.Header.Get("Last-Event-Id"), false
-	for {
-		snap, tag, changed, err := h.see(r, watch)
-		switch {
-		case err != nil && begun:
-			return nil // the caller connects anew, and is told why then
-		case err != nil:
-			return err
-		case !begun && missing(snap, keys) != "":
-			return secret.NotFound(errs.Clip(missing(snap, keys)))
-		case !begun:
-			begun = true
-			h := w.Header()
-			h.Set("Content-Type", "text/event-stream")
-			h.Set("Cache-Control", "no-store")
-			h.Set("X-Accel-Buffering", "no") // or nginx would gather the events
-			w.WriteHeader(http.StatusOK)
-		}
-		text := ": \n\n" // a comment, which shows that both are there
-		if tag != last || tag == "" {
-			if text, err = event(snap, tag); err != nil {
-				return nil
-			}
-			last = tag
-		}
+// Where the connection can be had, that goes on when the handler has ended: parked says so.
+func (h *handlers) stream(w http.ResponseWriter, r *exchange.Request, e *events, keys []string,
+	control *http.ResponseController, until time.Time) (parked bool, err error) {
+	snap, tag, changed, err := h.see(r, e.watch)
+	switch {
+	case err != nil:
+		return false, err
+	case missing(snap, keys) != "":
+		return false, secret.NotFound(errs.Clip(missing(snap, keys)))
+	}
+	head := w.Header()
+	head.Set("Content-Type", "text/event-stream")
+	head.Set("Cache-Control", "no-store")
+	head.Set("X-Accel-Buffering", "no") // or nginx would gather the events
+	if r.CanDetach() {
+		head.Set("Connection", "close")
+	}
+	w.WriteHeader(http.StatusOK)
+	e.last = r.Header.Get("Last-Event-Id")
+	text, err := e.of(snap, tag)
+	if err != nil {
+		return false, nil
+	}
+	if len(text) == 0 {
+		text = pulse
+	}
+	send := func(text []byte) bool {
 		if control.SetWriteDeadline(time.Now().Add(writeTime)) != nil {
-			return nil
+			return false
 		}
-		if _, err := w.Write([]byte(text)); err != nil || control.Flush() != nil {
-			return nil
-		}
+		_, err := w.Write(text)
+		return err == nil && control.Flush() == nil
+	}
+	if !send(text) {
+		return false, nil
+	}
+	if conn, later, ok := r.Detach(w); ok {
+		e.later = later
+		e.watch.Tell(changed, h.lot.Park(conn, until, e).Wake)
+		return true, nil
+	}
+	end, tick := time.NewTimer(time.Until(until)), time.NewTicker(pulseTime)
+	defer end.Stop()
+	defer tick.Stop()
+	for {
+		text := pulse
 		select {
 		case <-changed:
-		case <-pulse.C:
-		case <-end:
-			return nil
-		case <-watch.Ended():
-			return nil
+			if snap, tag, changed, err = h.see(r, e.watch); err != nil {
+				return false, nil // the caller connects anew, and is told why then
+			}
+			if text, err = e.of(snap, tag); err != nil {
+				return false, nil
+			}
+		case <-tick.C:
+			if _, _, _, err = h.see(r, e.watch); err != nil {
+				return false, nil
+			}
+		case <-end.C:
+			return false, nil
+		case <-e.watch.Ended():
+			return false, nil
 		case <-r.Context().Done():
-			return nil
+			return false, nil
+		}
+		if len(text) > 0 && !send(text) {
+			return false, nil
 		}
 	}
 }
 
+// pulse is a comment, which shows that both are there.
+var pulse = []byte(": \n\n")
+
+// events are what one caller is told, one after the other.
+type events struct {
+	watch *service.Watch
+	last  string          // the tag of what was told last
+	later *exchange.Later // where the handler has ended
+}
+
+// of is the event of what the caller may know now, nothing where that was told.
+func (e *events) of(snap secret.Snapshot, tag string) ([]byte, error) {
+	if tag == e.last && tag != "" {
+		return nil, nil
+	}
+	e.last = tag
+	return event(snap, tag)
+}
+
+// Next is what there is to tell, when the handler has ended.
+func (e *events) Next() (text []byte, last bool) {
+	select {
+	case <-e.watch.Ended():
+		return nil, true
+	default:
+	}
+	err := e.later.Work(func(ctx context.Context, c *access.Caller) error {
+		snap, _, err := e.watch.Now(ctx, c)
+		if err != nil {
+			return err
+		}
+		text, err = e.of(snap, tagOf(snap))
+		return err
+	})
+	if err != nil { // the caller connects anew, and is told why then
+		e.later.Failed(err)
+		return nil, true
+	}
+	return text, false
+}
+
+// Gone ends the watch, and gives back what it held.
+func (e *events) Gone() {
+	e.watch.Close()
+	e.later.Close()
+}
+
 // event has names and versions. A version is 0 where the store knows none of single secrets.
-func event(snap secret.Snapshot, tag string) (string, error) {
+func event(snap secret.Snapshot, tag string) ([]byte, error) {
 	versions := make(map[string]int, len(snap.Secrets))
 	for key, got := range snap.Secrets {
 		versions[key] = got.Version
 	}
 	data, err := json.Marshal(map[string]any{"versions": versions})
-	return "event: secrets\nid: " + tag + "\ndata: " + string(data) + "\n\n", err
+	return []byte("event: secrets\nid: " + tag + "\ndata: " + string(data) + "\n\n"), err
 }

@@ -24,7 +24,7 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	if err != nil {
 		return err
 	}
-	before, err := audit.ParseBefore(r.URL.Query().Get("before"))
+	before, err := audit.ParseBefore(r.Query().Get("before"))
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	}
 	links := map[string]string{"self": r.URL.RequestURI()}
 	if page.Next != "" {
-		q := r.URL.Query()
+		q := r.Query()
 		q.Set("before", page.Next)
 		links["next"] = r.URL.Path + "?" + q.Encode()
 	}
@@ -60,7 +60,7 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 }
 
 func auditFilter(r *exchange.Request) (audit.Filter, error) {
-	q := r.URL.Query()
+	q := r.Query()
 	f := audit.Filter{Key: q.Get("key"), Actor: q.Get("actor"), Action: q.Get("action"),
 		Outcome: audit.Outcome(q.Get("outcome"))}
 	org, err := r.QueryID("orgID")

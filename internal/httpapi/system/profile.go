@@ -64,7 +64,7 @@ func (h *handlers) profile(r *exchange.Request, name string) ([]byte, error) {
 			strings.Join(snapshots, ", "))
 	}
 	over := usualProfile
-	if s := r.URL.Query().Get("seconds"); s != "" {
+	if s := r.Query().Get("seconds"); s != "" {
 		n, err := strconv.Atoi(s)
 		if over = time.Duration(n) * time.Second; err != nil || over <= 0 || over > longestProfile {
 			return nil, errs.New(errs.Invalid, "seconds must be a number from 1 to %.0f", longestProfile.Seconds())

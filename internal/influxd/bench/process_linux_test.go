@@ -227,6 +227,14 @@ func (s *server) memory(b *testing.B) map[string]float64 {
 	return sizes
 }
 
+// forgetMost has the most memory that the process has had counted from now on.
+func (s *server) forgetMost(b *testing.B) {
+	b.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.cmd.Process.Pid), []byte("5"), 0); err != nil {
+		b.Fatal(err)
+	}
+}
+
 func memoryOf(pid int) (map[string]float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

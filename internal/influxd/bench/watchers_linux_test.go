@@ -23,8 +23,8 @@ const (
 	watchersWait   = time.Minute
 )
 
-// BenchmarkWatchers has programs wait for events of one secret each, and measures the server's memory, its CPU time
-// while nothing changes, and how long a change takes until all have heard of it.
+// BenchmarkWatchers has programs wait for events of one secret each, and measures the server's memory, while they come,
+// while they wait and while they are told, its CPU time while nothing changes, and how long a change takes until all have heard of it.
 func BenchmarkWatchers(b *testing.B) {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil || files.Cur < watchers+500 {
@@ -89,7 +89,8 @@ func BenchmarkWatchers(b *testing.B) {
 	idle, begun := s.cpu(b), time.Now()
 	time.Sleep(watchersRest)
 	share := 100 * (s.cpu(b) - idle).Seconds() / time.Since(begun).Seconds()
-	resting := s.memory(b)["VmRSS"]
+	resting, rush := s.memory(b)["VmRSS"], s.memory(b)["VmHWM"]
+	s.forgetMost(b)
 
 	var took, cpu []float64
 	for n := 0; b.Loop(); n++ {
@@ -103,8 +104,8 @@ func BenchmarkWatchers(b *testing.B) {
 	b.ReportMetric(share, "%-of-a-core")
 	b.ReportMetric(median(took), "s/change")
 	what := fmt.Sprintf("%d programs that wait for a change: ", watchers)
-	figure{what: what + "the server's memory", got: fmt.Sprintf("%.0f MiB (%.0f without them, at most %.0f)", resting,
-		before, most), wanted: 200, wantedSays: "under 200 MiB", reached: most < 200}.report(b)
+	figure{what: what + "the server's memory", got: fmt.Sprintf("%.0f MiB (%.0f without them; at most %.0f while "+
+		"changes are told, %.0f while all of them came at once)", resting, before, most, rush), wanted: 200, wantedSays: "under 200 MiB", reached: most < 200}.report(b)
 	figure{what: what + "of one processor while nothing changes", got: fmt.Sprintf("%.1f %%", share), wanted: 10,
 		wantedSays: "under 10 %", reached: share < 10}.report(b)
 	figure{what: what + "all know of one", got: fmt.Sprintf("%.2f s (%.2f s of CPU time)", median(took), median(cpu)),

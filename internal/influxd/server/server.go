@@ -131,6 +131,9 @@ func (s *Server) keyIndexes(ctx context.Context, b *barrier.Store) error {
 // it is where values are kept for the usual time.
 const lookEvery = 5 * time.Second
 
+// lastNotices is how long those who wait for changes may take to hear of the server's end.
+const lastNotices = 2 * time.Second
+
 // Open opens the parts, each over those before it. When one fails, those before it are closed again.
 func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.Logger) (_ *Server, err error) {
 	s := &Server{log: log}
@@ -308,7 +311,15 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	})
 	s.Secrets = secrets
 	// Requests that wait for changes end when the server begins to stop, and keep it from nothing.
-	context.AfterFunc(ctx, secrets.Notices(cmp.Or(cfg.Vault.CacheTTL, lookEvery)).End)
+	notices := secrets.Notices(cmp.Or(cfg.Vault.CacheTTL, lookEvery))
+	context.AfterFunc(ctx, notices.End)
+	s.closes(func() error {
+		notices.End()
+		ctx, cancel := context.WithTimeout(context.Background(), lastNotices)
+		defer cancel()
+		notices.Wait(ctx)
+		return nil
+	})
 	s.runs(ctx, func(ctx context.Context) {
 		uses.Maintain(ctx, secrets.Names, func(err error) {
 			log.Warn("noting when secrets were used failed and will be tried again", "error", err)

@@ -5,7 +5,9 @@ package notice
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,12 +51,14 @@ type Hub[T any] struct {
 	topics  map[id.ID]*topic[T]
 	callers map[string]int
 	count   int
+	none    chan struct{} // closed when nobody watches any more; nil where nobody waits for that
 }
 
 // topic is an organisation that is watched.
 type topic[T any] struct {
 	members int
 	stop    context.CancelFunc
+	tells   map[*Member[T]]func() // of the hub's mutex
 
 	// Of the hub's mutex:
 	seen    bool // there is a state, or an error in its place
@@ -66,15 +70,42 @@ type topic[T any] struct {
 // New makes a hub.
 func New[T any](c Config[T]) *Hub[T] {
 	ended := make(chan struct{})
-	return &Hub[T]{
-		Config: c, ended: ended, end: sync.OnceFunc(func() {
-			close(ended)
-		}), topics: make(map[id.ID]*topic[T]), callers: make(map[string]int),
-	}
+	h := &Hub[T]{Config: c, ended: ended, topics: make(map[id.ID]*topic[T]), callers: make(map[string]int)}
+	h.end = sync.OnceFunc(func() {
+		close(ended)
+		h.mu.Lock()
+		var all []func()
+		for _, t := range h.topics {
+			all = slices.AppendSeq(all, maps.Values(t.tells))
+		}
+		h.mu.Unlock()
+		for _, tell := range all {
+			tell()
+		}
+	})
+	return h
 }
 
 // End ends every watch, for good. A second call does nothing.
 func (h *Hub[T]) End() { h.end() }
+
+// Wait waits until nobody watches any more, or ctx ends.
+func (h *Hub[T]) Wait(ctx context.Context) {
+	h.mu.Lock()
+	if h.count == 0 {
+		h.mu.Unlock()
+		return
+	}
+	if h.none == nil {
+		h.none = make(chan struct{})
+	}
+	none := h.none
+	h.mu.Unlock()
+	select {
+	case <-none:
+	case <-ctx.Done():
+	}
+}
 
 // Ended is closed when the server ends, and with it every watch.
 func (h *Hub[T]) Ended() <-chan struct{} { return h.ended }
@@ -104,20 +135,27 @@ func (h *Hub[T]) Join(org id.ID, caller string) (*Member[T], error) {
 	t := h.topics[org]
 	if t == nil {
 		ctx, stop := context.WithCancel(context.Background())
-		t = &topic[T]{stop: stop, changed: make(chan struct{})}
+		t = &topic[T]{stop: stop, changed: make(chan struct{}), tells: make(map[*Member[T]]func())}
 		h.topics[org] = t
 		go h.follow(ctx, org, t)
 	}
 	t.members++
 	h.callers[caller]++
 	h.count++
-	return &Member[T]{h, t, sync.OnceFunc(func() { h.left(org, t, caller) })}, nil
+	m := &Member[T]{hub: h, topic: t}
+	m.leave = sync.OnceFunc(func() { h.left(org, m, caller) })
+	return m, nil
 }
 
-func (h *Hub[T]) left(org id.ID, t *topic[T], caller string) {
+func (h *Hub[T]) left(org id.ID, m *Member[T], caller string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.count--
+	t := m.topic
+	delete(t.tells, m)
+	if h.count--; h.count == 0 && h.none != nil {
+		close(h.none)
+		h.none = nil
+	}
 	if h.callers[caller]--; h.callers[caller] == 0 {
 		delete(h.callers, caller)
 	}
@@ -129,6 +167,21 @@ func (h *Hub[T]) left(org id.ID, t *topic[T], caller string) {
 
 // Leave ends the watch.
 func (m *Member[T]) Leave() { m.leave() }
+
+// Tell has f called after each change of the state, and when the server ends, until the member leaves. It is called at
+// once, too, where since is closed already, or the server has ended. It must wait for nothing.
+func (m *Member[T]) Tell(since <-chan struct{}, f func()) {
+	m.hub.mu.Lock()
+	m.topic.tells[m] = f
+	m.hub.mu.Unlock()
+	select {
+	case <-since:
+		f()
+	case <-m.hub.ended:
+		f()
+	default:
+	}
+}
 
 // State is what there is, or the error of the last look where there has been no other; changed is closed when that is
 // no longer so. Known is false as long as nothing has been looked at.
@@ -183,10 +236,18 @@ func (h *Hub[T]) look(ctx context.Context, org id.ID, t *topic[T]) bool {
 	if ctx.Err() != nil {
 		return true
 	}
+	for _, tell := range h.become(t, state, err) {
+		tell()
+	}
+	return err == nil
+}
+
+// become takes over what a look has shown, and gives whom to tell.
+func (h *Hub[T]) become(t *topic[T], state T, err error) []func() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil && t.seen && t.err == nil && !errs.Is(err, errs.NotFound) {
-		return false
+		return nil
 	}
 	t.seen, t.err = true, err
 	if err == nil {
@@ -194,7 +255,7 @@ func (h *Hub[T]) look(ctx context.Context, org id.ID, t *topic[T]) bool {
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
-	return err == nil
+	return slices.Collect(maps.Values(t.tells))
 }
 
 // safely looks, and takes a panic for an error: there is no request that it would be the end of.
