@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestRenderWatch: the file follows its secrets, the command is run for each change, and what there is stays while the
-// server is away or a secret is gone, also where it was away from the start.
+// TestRenderWatch: the file follows its secrets, the command is run for each change, and again where it has failed, and
+// what there is stays while the server is away or a secret is gone, also where it was away from the start.
 func TestRenderWatch(t *testing.T) {
 	u := newUser(t, map[string]string{"db/password": "first", "other": "x"})
 	front := u.front()
@@ -31,7 +31,7 @@ func TestRenderWatch(t *testing.T) {
 	start := func() (*exec.Cmd, *bytes.Buffer) {
 		t.Helper()
 		cmd := u.influx("secret", "render", "--host", front.URL, "--template", template, "--out", file, "--watch",
-			"--exec", "cat app.conf >> runs; echo >> runs; exit 3")
+			"--exec", "cat app.conf >> runs; echo >> runs; test ! -e fails || exit 3")
 		var said bytes.Buffer
 		cmd.Dir, cmd.Stderr = dir, &said
 		if err := cmd.Start(); err != nil {
@@ -48,8 +48,24 @@ func TestRenderWatch(t *testing.T) {
 			t.Errorf("told to end: %v", err)
 		}
 	}
+	ran := func(want ...string) func() bool {
+		return func() bool { return strings.Join(lines(runs), " ") == strings.Join(want, " ") }
+	}
+	fails := filepath.Join(dir, "fails")
+	if err := os.WriteFile(fails, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cmd, said := start()
 	eventually(t, "the file is written", holds("first"))
+	eventually(t, "the command is run", func() bool { return len(lines(runs)) > 0 })
+	if err := os.Remove(fails); err != nil {
+		t.Fatal(err)
+	}
+	before := len(lines(runs))
+	eventually(t, "the command that has failed is run again", func() bool { return len(lines(runs)) > before })
+	if err := os.Remove(runs); err != nil {
+		t.Fatal(err)
+	}
 	u.set("other", "y")
 	u.set("db/password", "second")
 	eventually(t, "the file is written anew", holds("second"))
@@ -61,6 +77,7 @@ func TestRenderWatch(t *testing.T) {
 	}
 	front.away.Store(false)
 	eventually(t, "the file is written after that", holds("third"))
+	eventually(t, "the command is run for each", ran("password=second", "password=third"))
 	if err := u.admin.DeleteSecrets(t.Context(), u.org, "db/password"); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +86,8 @@ func TestRenderWatch(t *testing.T) {
 	if !holds("third")() {
 		t.Error("the file has changed with the end of its secret")
 	}
-	if text := said.String(); strings.Count(text, "stays as it is") != 1 || !strings.Contains(text, "ended with 3") ||
+	if text := said.String(); strings.Count(text, "stays as it is") != 1 || !strings.Contains(text, "ended with 3; it is run again in 1s") ||
+		!strings.Contains(text, "has ended with 0 now") ||
 		strings.Contains(text, "third") {
 		t.Errorf("it said %q", text)
 	}
@@ -81,13 +99,15 @@ func TestRenderWatch(t *testing.T) {
 		t.Error("the file has changed while the server was away from the start")
 	}
 	u.set("db/password", "fourth")
+	if err := os.WriteFile(fails, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	front.away.Store(false)
 	eventually(t, "the file is written when the server has come", holds("fourth"))
+	eventually(t, "the command is run then", func() bool { return len(lines(runs)) > 2 })
 	end(cmd)
-	if !strings.Contains(said.String(), "stays as it is") {
-		t.Errorf("it said %q", said)
-	}
-	if got := strings.Join(lines(runs), " "); got != "password=first password=second password=third password=fourth" {
-		t.Errorf("the command was run with %s", got)
+	if text := said.String(); !strings.Contains(text, "stays as it is") ||
+		!strings.Contains(text, "is not run again: the next start finds the file as it is") {
+		t.Errorf("it said %q", text)
 	}
 }

@@ -20,14 +20,25 @@ import (
 // Commands are influx secret copy and influx secret diff.
 func Commands(p *session.Process) []*cli.Command { return []*cli.Command{copyCmd(p), diffCmd(p)} }
 
+// The words that the names of the flags of the second organisation begin with: each command has its own, and takes that
+// of the other as well.
+const (
+	wordCopy = "to"
+	wordDiff = "with"
+)
+
 // otherFlags choose the second organisation. Their names begin with word.
 func otherFlags(word string, own ...cli.Flag) []cli.Flag {
+	other := wordDiff
+	if word == wordDiff {
+		other = wordCopy
+	}
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: word + "-config", Usage: "The config with the server, the token and the organization " +
+		&cli.StringFlag{Name: word + "-config", Aliases: []string{other + "-config"}, Usage: "The config with the server, the token and the organization " +
 			"of the other side", DefaultText: "the same server and token"},
-		&cli.StringFlag{Name: word + "-org", Usage: "The name of the other organization",
+		&cli.StringFlag{Name: word + "-org", Aliases: []string{other + "-org"}, Usage: "The name of the other organization",
 			DefaultText: "that of --" + word + "-config"},
-		&cli.StringFlag{Name: word + "-org-id", Usage: "The ID of the other organization",
+		&cli.StringFlag{Name: word + "-org-id", Aliases: []string{other + "-org-id"}, Usage: "The ID of the other organization",
 			Validator: session.ValidID},
 		&cli.StringSliceFlag{Name: "prefix", Usage: "Those whose key begins so"},
 	}, own...)
@@ -111,7 +122,7 @@ shown, nor written to a file.
 
 Here it takes a token that may use the secrets, and there one that may write them and read their names. Of another server,
 and of an organization for which this token is not, influx config create makes a config.`,
-		Flags: session.CommonFlags(session.OrgFlags(otherFlags("to",
+		Flags: session.CommonFlags(session.OrgFlags(otherFlags(wordCopy,
 			&cli.BoolFlag{Name: "new", Usage: "Leave out what exists"},
 			&cli.BoolFlag{Name: "replace", Usage: "Replace what exists"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "Show the names and change nothing"},
@@ -128,7 +139,7 @@ func copySecrets(ctx context.Context, cmd *cli.Command, p *session.Process, s *s
 	if cmd.Bool("new") && cmd.Bool("replace") {
 		return usage.WithHint(cmd, "give --new or --replace, not both")
 	}
-	from, to, err := both(ctx, cmd, p, s, "to")
+	from, to, err := both(ctx, cmd, p, s, wordCopy)
 	defer to.close(ctx, s)
 	if err != nil {
 		return err
@@ -201,7 +212,7 @@ func diffCmd(p *session.Process) *cli.Command {
 Lists what is only here, only there, or has another value, and with --all also what is the same. No value is shown. It takes
 tokens that may use the secrets, and tells of those alone. It ends with 0 where nothing differs, and with 1 where something
 does.`,
-		Flags: session.CommonFlags(session.OrgFlags(otherFlags("with",
+		Flags: session.CommonFlags(session.OrgFlags(otherFlags(wordDiff,
 			&cli.BoolFlag{Name: "all", Usage: "List what is the same, too"},
 		)...)...),
 		ArgValidator: usage.NoArgs,
@@ -213,7 +224,7 @@ does.`,
 }
 
 func diff(ctx context.Context, cmd *cli.Command, p *session.Process, s *session.Session) error {
-	here, there, err := both(ctx, cmd, p, s, "with")
+	here, there, err := both(ctx, cmd, p, s, wordDiff)
 	defer there.close(ctx, s)
 	if err != nil {
 		return err

@@ -47,6 +47,21 @@ func Seconds(s string) (int64, error) {
 	return total, nil
 }
 
+// Text writes a duration as Seconds reads it, in the largest units that it is made of: 30d, 1h30m, 5m.
+func Text(d time.Duration) string {
+	left, text := int64(d/time.Second), ""
+	if left == 0 {
+		return "0s"
+	}
+	for _, unit := range []string{"d", "h", "m", "s"} {
+		if n := left / unitSeconds[unit]; n > 0 {
+			text += strconv.FormatInt(n, 10) + unit
+			left %= unitSeconds[unit]
+		}
+	}
+	return text
+}
+
 // Until reads when something ends: a time, a date, or a duration from now. The zero time is Never.
 func Until(s string, now time.Time) (time.Time, error) {
 	if s == Never {

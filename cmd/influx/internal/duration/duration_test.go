@@ -28,6 +28,18 @@ func TestSeconds(t *testing.T) {
 	}
 }
 
+func TestText(t *testing.T) {
+	for in, want := range map[time.Duration]string{
+		0: "0s", time.Second: "1s", 90 * time.Minute: "1h30m", 30 * 24 * time.Hour: "30d", 5 * time.Minute: "5m",
+		26*time.Hour + 3*time.Second: "1d2h3s",
+	} {
+		got := duration.Text(in)
+		if back, err := duration.Seconds(got); got != want || err != nil || back != int64(in/time.Second) {
+			t.Errorf("%v: %q, which is %d, %v", in, got, back, err)
+		}
+	}
+}
+
 func TestMoments(t *testing.T) {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	for in, problem := range map[string]string{

@@ -22,6 +22,10 @@ type Values struct {
 	Take func(client.SecretSet) (client.SecretSet, error)
 	// Gone, where it is there, is told that one of the secrets is not.
 	Gone func()
+	// Due, where it is there, says when Again is to be called, whether there are new values or not; the zero time is
+	// never.
+	Due   func() time.Time
+	Again func()
 
 	failed int // times in a row
 }
@@ -30,14 +34,17 @@ const longestPause = time.Minute
 
 // Follow takes each of the values that follow set, until ctx ends. What goes wrong is tried again.
 func (v *Values) Follow(ctx context.Context, set client.SecretSet) {
-	for {
-		next, err := v.Client.NextSecretSet(ctx, v.OrgID, set, v.Keys()...)
+	for ctx.Err() == nil {
+		next, err := v.next(ctx, set)
 		var refused *client.Error
 		switch {
 		case err == nil:
 			if next, err = v.Take(next); err == nil {
 				set = next
 			}
+		case errors.Is(err, errDue):
+			v.Again()
+			continue
 		case v.Gone != nil && errors.As(err, &refused) && refused.Code == client.CodeNotFound:
 			v.Gone()
 		}
@@ -51,12 +58,52 @@ func (v *Values) Follow(ctx context.Context, set client.SecretSet) {
 			v.Warn("Warning: what is there stays as it is: %s", err)
 		}
 		v.failed = min(v.failed+1, 6)
-		timer := time.NewTimer(min(time.Second<<v.failed, longestPause))
+		v.pause(ctx, time.Now().Add(min(time.Second<<v.failed, longestPause)))
+	}
+}
+
+// errDue is what next gives where Again is due.
+var errDue = errors.New("something else is due")
+
+// next waits for the values that follow set, or until Again is due.
+func (v *Values) next(ctx context.Context, set client.SecretSet) (client.SecretSet, error) {
+	at := v.due()
+	if at.IsZero() {
+		return v.Client.NextSecretSet(ctx, v.OrgID, set, v.Keys()...)
+	}
+	bound, cancel := context.WithDeadline(ctx, at)
+	defer cancel()
+	next, err := v.Client.NextSecretSet(bound, v.OrgID, set, v.Keys()...)
+	if err != nil && bound.Err() != nil && ctx.Err() == nil {
+		return next, errDue
+	}
+	return next, err
+}
+
+// pause waits until then, and calls Again meanwhile where that is due.
+func (v *Values) pause(ctx context.Context, until time.Time) {
+	for ctx.Err() == nil {
+		end, again := until, false
+		if at := v.due(); !at.IsZero() && at.Before(until) {
+			end, again = at, true
+		}
+		timer := time.NewTimer(time.Until(end))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		}
+		if !again {
+			return
+		}
+		v.Again()
 	}
+}
+
+func (v *Values) due() time.Time {
+	if v.Due == nil {
+		return time.Time{}
+	}
+	return v.Due()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"strongroom/client"
+	"strongroom/cmd/influx/internal/duration"
 	"strongroom/cmd/influx/internal/exit"
 	"strongroom/cmd/influx/internal/follow"
 	"strongroom/cmd/influx/internal/launch"
@@ -28,6 +29,9 @@ const (
 	maxKeys = 1000
 	// commandTime is how long the command of --exec has.
 	commandTime = 5 * time.Minute
+	// firstAgain and lastAgain are how long after a command that failed it is run again: twice as long each time.
+	firstAgain = time.Second
+	lastAgain  = 5 * time.Minute
 )
 
 // Command is the command influx secret render.
@@ -53,7 +57,8 @@ they can be found again: prefer one in memory, below /run.
 With --watch this goes on until it is ended by SIGTERM or Ctrl-C, and then ends with 0. The file is written anew when one of
 its secrets has another value, and stays as it is while the server is away or a secret is gone; then so does a file that is
 there at the start. The command of --exec is run by sh -c when the file has been written, for five minutes at the longest,
-without the token of INFLUX_TOKEN; without --watch its exit code is this command's.`,
+without the token of INFLUX_TOKEN. With --watch, one that fails is run again, after a second at first and at last every five
+minutes, until it ends with 0; without it, its exit code is this command's.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			&cli.StringFlag{Name: "template", TakesFile: true, Required: true,
 				Usage: "Read the template from this `file`, or from standard input where it is - (required)"},
@@ -86,6 +91,9 @@ type job struct {
 	exec  string
 	env   []string
 	err   io.Writer
+
+	again time.Time     // when a command that failed is run again; the zero time where none did
+	pause time.Duration // before that
 }
 
 func render(ctx context.Context, cmd *cli.Command, s *session.Session, out, errs io.Writer) error {
@@ -147,8 +155,8 @@ func render(ctx context.Context, cmd *cli.Command, s *session.Session, out, errs
 	if !unknown {
 		if err := j.put(ctx, rendered); err != nil && (!cmd.Bool("watch") || ctx.Err() != nil || !ran(err)) {
 			return err
-		} else if err != nil {
-			s.Term.Warn("Warning: %s", err)
+		} else if err != nil && len(j.keys) > 0 {
+			j.failed(err)
 		}
 	}
 	switch {
@@ -222,6 +230,12 @@ func (j *job) put(ctx context.Context, text []byte) error {
 	if !changed || j.exec == "" {
 		return nil
 	}
+	j.again, j.pause = time.Time{}, 0
+	return j.run(ctx)
+}
+
+// run runs the command.
+func (j *job) run(ctx context.Context) error {
 	shell, err := launch.Find([]string{"sh", "-c", j.exec})
 	if err != nil {
 		return commandFailed{err}
@@ -235,6 +249,24 @@ func (j *job) put(ctx context.Context, text []byte) error {
 		return commandFailed{fmt.Errorf("the command of --exec failed: %w", err)}
 	}
 	return nil
+}
+
+// failed has a command that failed run again, later.
+func (j *job) failed(err error) {
+	j.pause = min(max(2*j.pause, firstAgain), lastAgain)
+	j.again = time.Now().Add(j.pause)
+	j.Term.Warn("Warning: %s; it is run again in %s", err, duration.Text(j.pause))
+}
+
+// runAgain runs the command that has failed.
+func (j *job) runAgain(ctx context.Context) {
+	j.again = time.Time{}
+	if err := j.run(ctx); err != nil {
+		j.failed(err)
+		return
+	}
+	j.pause = 0
+	j.Term.Warn("The command of --exec has ended with 0 now.")
 }
 
 // tell says what became of the file.
@@ -261,11 +293,16 @@ func (j *job) watch(ctx context.Context, set client.SecretSet) error {
 			return next, err
 		}
 		if err = j.put(ctx, text); ran(err) { // the file is written all the same
-			j.Term.Warn("Warning: %s", err)
+			j.failed(err)
 			err = nil
 		}
 		return whole, err
 	}
+	values.Due = func() time.Time { return j.again }
+	values.Again = func() { j.runAgain(ctx) }
 	values.Follow(ctx, set)
+	if !j.again.IsZero() {
+		j.Term.Warn("Warning: the command of --exec has failed, and is not run again: the next start finds the file as it is")
+	}
 	return nil // we were told to end
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -140,7 +141,7 @@ func createSecretID(ctx context.Context, cmd *cli.Command, s *session.Session) e
 		uses = strconv.Itoa(made.Uses)
 	}
 	if made.TTL > 0 {
-		ends = strconv.FormatInt(made.TTL, 10) + "s"
+		ends = duration.Text(time.Duration(made.TTL) * time.Second)
 	}
 	return s.Print.Table([]string{"Accessor", what, "Uses", "Ends In"}, [][]string{{made.Accessor, shown, uses, ends}})
 }
