@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -57,6 +58,8 @@ type grown struct {
 	change, orgsFirst, orgsLast, names, value, token time.Duration
 	values                                           time.Duration // all of the organisation of 1,000
 	backup, check, restore, rotation, bring          use
+	end                                              use           // of the largest organisation, beside others' changes
+	endWait                                          time.Duration // the longest of those
 }
 
 // brought is how many records an import brings a second of CPU time.
@@ -138,7 +141,72 @@ func grow(b *testing.B, p population) grown {
 	restored := filepath.Join(b.TempDir(), "influxd.bolt")
 	flags = append(flags, "--audit-sinks=file:"+filepath.Join(filepath.Dir(restored), "audit.log"))
 	g.restore = offline(restored, "restore", "--from="+backup)
+
+	// Last of all, since it makes the data smaller.
+	flags = append(flags[:1], flags[len(flags)-1])
+	if p.sealed {
+		flags = append(flags, "--seal-keys")
+	}
+	s = influxd(b, dir, nil, flags...)
+	s.rest(b)
+	g.ends(b, s)
+	s.stop()
 	return g
+}
+
+// ends deletes the organisation that has most, while the secrets of another are changed one after the other.
+func (g *grown) ends(b *testing.B, s *server) {
+	b.Helper()
+	largest, other := orgOf1000, firstOrg
+	switch {
+	case g.secrets+g.tokens > 0:
+		largest, other = orgOfMany, orgOf1000
+	case g.orgs == 0:
+		b.Fatal("there is no other organisation")
+	}
+	w := dial(b, s, tenant{hexID(other), operatorToken, "/api/v2/orgs/" + hexID(other) + "/secrets"}.change(keyName(0)))
+	if err := w.send(); err != nil {
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	g.end = s.during(b, func() {
+		go func() { ended <- endOrg(s.url, largest) }()
+		for {
+			began := time.Now()
+			err := w.send()
+			g.endWait = max(g.endWait, time.Since(began))
+			select {
+			case gone := <-ended:
+				if err = errors.Join(err, gone); err != nil {
+					b.Fatal(err)
+				}
+				return
+			default:
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+}
+
+func endOrg(url string, org int) error {
+	q, err := http.NewRequest(http.MethodDelete, url+"/api/v2/orgs/"+hexID(org), nil)
+	if err != nil {
+		return err
+	}
+	q.Header.Set("Authorization", "Token "+operatorToken)
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.StatusCode != http.StatusNoContent {
+		body, _ := io.ReadAll(a.Body)
+		return fmt.Errorf("deleting an organisation: %s: %s", a.Status, body)
+	}
+	return nil
 }
 
 // offlineUse runs a command of influxd that must succeed.
