@@ -32,6 +32,12 @@ func OrgExists(ctx context.Context, store kv.Store, org id.ID) error {
 	return kv.Coded(err)
 }
 
+// OrgOf is the organisation of the ID, or ErrOrgNotFound.
+func OrgOf(ctx context.Context, store kv.Store, org id.ID) (Org, error) {
+	o, _, err := record.Load[Org](ctx, store, OrgKey(org), ErrOrgNotFound)
+	return o, err
+}
+
 // UserNamed is the user of the name, or ErrUserNotFound.
 func UserNamed(ctx context.Context, store kv.Store, name string) (User, error) {
 	uid, _, err := record.Load[id.ID](ctx, store, record.Key("username", name), ErrUserNotFound)

@@ -22,6 +22,14 @@ func As[T any](s Store) (T, bool) {
 	}
 }
 
+// Dated is a Store that knows which organisations have secrets with a date by which to replace them.
+type Dated interface {
+	// DatedOrgs gives the organisations that may have some, those of earlier data included.
+	DatedOrgs(ctx context.Context) ([]id.ID, error)
+	// DatedInfos tells what is known of an organisation's secrets with a date, without their versions.
+	DatedInfos(ctx context.Context, org id.ID) ([]Info, error)
+}
+
 // Placed is a Store that keeps each organisation's secrets at a place which the configuration chooses, and which may
 // depend on the organisation's name.
 type Placed interface {

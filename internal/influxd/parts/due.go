@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv"
@@ -32,6 +33,13 @@ func Due(cfg *config.Config, store secret.Store, data, identities kv.Store, key 
 				orgs[i] = due.Org{ID: o.ID, Name: o.Name}
 			}
 			return orgs, err
+		},
+		Org: func(ctx context.Context, org id.ID) (due.Org, bool, error) {
+			o, err := identity.OrgOf(ctx, identities, org)
+			if errors.Is(err, identity.ErrOrgNotFound) {
+				return due.Org{}, false, nil
+			}
+			return due.Org{ID: org, Name: o.Name}, err == nil, err
 		}}
 	if cfg.Due.Webhook != "" {
 		signing, err := signingKey(cfg.Due.KeyFile)

@@ -53,6 +53,8 @@ type Config struct {
 	Store secret.Store
 	KV    kv.Store
 	Orgs  func(ctx context.Context) ([]Org, error)
+	// Org gives one of them, ok false where it is not there.
+	Org   func(ctx context.Context, org id.ID) (_ Org, ok bool, err error)
 	Key   []byte        // of the records, 32 bytes
 	Soon  time.Duration // before the date a secret is Soon
 	Every time.Duration // how often all secrets are looked at
@@ -121,7 +123,7 @@ const lookTime = 5 * time.Minute
 
 // Look looks at all organisations once. What cannot be looked at keeps no other from being looked at.
 func (w *Watch) Look(ctx context.Context) error {
-	orgs, err := w.Orgs(ctx)
+	orgs, err := w.orgs(ctx)
 	if err != nil {
 		return err
 	}
@@ -181,9 +183,35 @@ func (w *Watch) Look(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
+// orgs are the organisations to look at: those that have secrets with a date, where the store knows them, or all.
+func (w *Watch) orgs(ctx context.Context) ([]Org, error) {
+	dated, ok := secret.As[secret.Dated](w.Store)
+	if !ok {
+		return w.Orgs(ctx)
+	}
+	ids, err := dated.DatedOrgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var orgs []Org
+	for _, org := range ids {
+		o, ok, err := w.Org(ctx, org)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			orgs = append(orgs, o)
+		}
+	}
+	return orgs, nil
+}
+
 func (w *Watch) infos(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
+	if dated, ok := secret.As[secret.Dated](w.Store); ok {
+		return dated.DatedInfos(ctx, org)
+	}
 	infos, err := w.Store.Infos(ctx, org, nil)
 	if errs.Is(err, errs.NotImplemented) { // there are no dates
 		return nil, nil
@@ -254,7 +282,7 @@ func (w *Watch) sweep(ctx context.Context, org id.ID, keep map[string]bool) erro
 	}
 }
 
-// sweepOrgs removes the records of organisations that are no more.
+// sweepOrgs removes the records of organisations that were not looked at: they are no more, or nothing of them is due.
 func (w *Watch) sweepOrgs(ctx context.Context, orgs []Org) error {
 	there := make(map[string]bool, len(orgs))
 	for _, o := range orgs {

@@ -130,6 +130,54 @@ func open(t *testing.T, hook *Webhook) (*Watch, *shelf, kv.Store) {
 	return w, s, db
 }
 
+// dated is a shelf that knows which organisations have dates.
+type dated struct {
+	*shelf
+	orgs []id.ID
+	with map[id.ID][]secret.Info
+}
+
+func (d *dated) DatedOrgs(context.Context) ([]id.ID, error) { return d.orgs, nil }
+
+func (d *dated) DatedInfos(_ context.Context, org id.ID) ([]secret.Info, error) {
+	return d.with[org], nil
+}
+
+// TestLooksAtDatedAlone looks over a store that knows which organisations have dates: no others are read, and what was
+// told of those that have none any more goes.
+func TestLooksAtDatedAlone(t *testing.T) {
+	r := newReceiver(t)
+	hook, err := NewWebhook(r.URL, signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, s, db := open(t, hook)
+	const gone = org + 1
+	d := &dated{s, []id.ID{org, gone}, map[id.ID][]secret.Info{org: s.infos[org], gone: s.infos[org]}}
+	w.Store = d
+	w.Orgs = func(context.Context) ([]Org, error) {
+		t.Error("all organisations were asked for")
+		return nil, nil
+	}
+	w.Org = func(_ context.Context, o id.ID) (Org, bool, error) { return Org{o, "its name"}, o == org, nil }
+	if err := w.Look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.take(); len(got) != 2 {
+		t.Errorf("told: %q", got)
+	}
+	if c := w.counts; len(c) != 1 || c[org] != (counts{soon: 1, overdue: 1}) {
+		t.Errorf("counted: %v", c)
+	}
+	d.orgs = nil
+	if err := w.Look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rs, err := db.List(t.Context(), Prefix, "", 10); err != nil || len(rs) > 0 || len(w.counts) > 0 {
+		t.Errorf("without dates: %v, %v, counted %v", rs, err, w.counts)
+	}
+}
+
 func TestURL(t *testing.T) {
 	for _, bad := range []string{"", "x", "ftp://h/", "http://example.com/x", "https://u:sesame@h/", "https:///x",
 		"http://10.0.0.1/"} {

@@ -9,10 +9,10 @@ import (
 	"strongroom/internal/secret/embedded/records"
 )
 
-// Tally counts a record of a size in, or with the sign -1 out. The head counts for nothing.
+// Tally counts a record of a size in, or with the sign -1 out. The head, and that there are dates, count for nothing.
 func Tally(c *commitlog.Count, org id.ID, key string, size, sign int) {
 	head := records.Head(org)
-	if key == head {
+	if key == head || strings.HasPrefix(key, records.DatedRoot) {
 		return
 	}
 	if strings.HasPrefix(key, head) {

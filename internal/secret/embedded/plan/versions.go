@@ -208,6 +208,12 @@ func (p *Plan) Describe(name string, d secret.Description) error {
 	m.Description, m.Expires = d.Text, 0
 	if !d.Expires.IsZero() {
 		m.Expires = d.Expires.UnixMilli()
+		dated := records.Dated(p.Org)
+		if there, err := p.Read(dated); err != nil {
+			return err
+		} else if there == nil {
+			p.Write(dated, []byte{})
+		}
 	}
 	return p.putMeta(at, m)
 }

@@ -32,7 +32,7 @@ const someRecords = 20_000
 // Begin puts the mark, where there is none: the organisation has nothing from then on.
 func Begin(ctx context.Context, store kv.Store, org id.ID) error {
 	_, err := store.Txn(ctx, []kv.Cond{kv.Missing(Key(org))}, []kv.Op{kv.Put(Key(org), []byte{}),
-		kv.Delete(records.Head(org)), kv.Delete(commitlog.Key(org))})
+		kv.Delete(records.Head(org)), kv.Delete(commitlog.Key(org)), kv.Delete(records.Dated(org))})
 	if errors.Is(err, kv.ErrConflict) {
 		return nil // it is there
 	}

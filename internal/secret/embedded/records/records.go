@@ -32,6 +32,8 @@ import (
 const (
 	Root      = "secrets/"
 	TrashRoot = "trash/"
+	// DatedRoot is of records of the whole store.
+	DatedRoot = "core/dated/"
 )
 
 // BehindAll is behind all of an organisation's keys that have the same beginning: no part of a key begins with a byte
@@ -43,6 +45,10 @@ func Prefix(org id.ID) string { return Root + org.String() + "/" }
 
 // TrashPrefix is what the keys of an organisation's deleted secrets begin with.
 func TrashPrefix(org id.ID) string { return TrashRoot + org.String() + "/" }
+
+// Dated is the key of the record that says that some of an organisation's secrets may have a date by which to replace
+// them.
+func Dated(org id.ID) string { return DatedRoot + org.String() }
 
 // Head is the key of an organisation's head. It is before the keys of the list of names, and the beginning of them.
 func Head(org id.ID) string { return Prefix(org) + listed }

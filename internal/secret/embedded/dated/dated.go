@@ -1,0 +1,233 @@
+// Package dated knows in which organisations secrets have a date by which to replace them, so that those who look for
+// what is due need not read all there are.
+//
+// Such an organisation has an empty record, records.Dated, which the change that gives a secret a date puts as well. The
+// record stays until somebody looks and finds none with a date. Data that an older influxd has written have none, so all
+// organisations are looked through now and then, and at first: when that was is a record, too.
+package dated
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"time"
+
+	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// Every is how often all organisations are looked through: an older server of several writes no records of dates.
+const Every = 24 * time.Hour
+
+// looked is the record of when all were looked through, in Unix seconds (int64, big-endian).
+const looked = records.DatedRoot + "looked"
+
+// How many records are read at a time; one of metadata is at most some kilobytes.
+const page = 256
+
+// Index reads and keeps the records.
+type Index struct {
+	From  content.Reader
+	Names func() keyring.Names
+	Now   func() time.Time
+	// Settle carries out a change of the organisation that is pending, and gives the revision of its head, 0 where it has
+	// none.
+	Settle func(ctx context.Context, org id.ID) (rev int64, err error)
+}
+
+// Orgs gives the organisations that may have such secrets.
+func (x Index) Orgs(ctx context.Context) ([]id.ID, error) {
+	if err := x.lookAtAll(ctx); err != nil {
+		return nil, err
+	}
+	var orgs []id.ID
+	for after := ""; ; {
+		recs, err := x.From.KV.List(ctx, records.DatedRoot, after, page)
+		if err != nil || len(recs) == 0 {
+			return orgs, err
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			if org, err := id.Parse(strings.TrimPrefix(rec.Key, records.DatedRoot)); err == nil {
+				orgs = append(orgs, org)
+			}
+		}
+	}
+}
+
+// lookAtAll looks through all organisations, unless that was done not long ago.
+func (x Index) lookAtAll(ctx context.Context) error {
+	rec, err := x.From.KV.Get(ctx, looked)
+	if err != nil && !errors.Is(err, kv.ErrNotFound) {
+		return err
+	}
+	if len(rec.Value) == 8 {
+		at := time.Unix(int64(binary.BigEndian.Uint64(rec.Value)), 0)
+		if since := x.Now().Sub(at); since >= 0 && since < Every {
+			return nil
+		}
+	}
+	began := x.Now()
+	for after := ""; ; {
+		first, err := x.From.KV.List(ctx, records.Root, after, 1)
+		if err != nil {
+			return err
+		}
+		if len(first) == 0 {
+			break
+		}
+		org, _, err := records.OrgOf(records.Root, first[0].Key)
+		if err != nil {
+			return err
+		}
+		after = records.Prefix(org) + records.BehindAll
+		if err := x.lookAt(ctx, org); err != nil {
+			return err
+		}
+	}
+	_, err = x.From.KV.Txn(ctx, nil, []kv.Op{kv.Put(looked, binary.BigEndian.AppendUint64(nil, uint64(began.Unix())))})
+	return err
+}
+
+// lookAt puts an organisation's record where it should have one and has none. One whose metadata do not all open gets
+// it: whoever looks for what is due tells of that.
+func (x Index) lookAt(ctx context.Context, org id.ID) error {
+	_, err := x.From.KV.Get(ctx, records.Dated(org))
+	if !errors.Is(err, kv.ErrNotFound) {
+		return err
+	}
+	rev, err := x.Settle(ctx, org)
+	if err != nil || rev == 0 {
+		return err
+	}
+	found := false
+	err = x.each(ctx, org, func(records.Place, *content.Meta) (bool, error) {
+		found = true
+		return false, nil
+	})
+	var engine *engineError
+	if err == nil && !found || errors.As(err, &engine) || ctx.Err() != nil {
+		return err
+	}
+	_, err = x.From.KV.Txn(ctx, []kv.Cond{{Key: records.Head(org), Rev: rev}, kv.Missing(records.Dated(org))},
+		[]kv.Op{kv.Put(records.Dated(org), []byte{})})
+	if errors.Is(err, kv.ErrConflict) {
+		return nil // what has changed meanwhile is looked at the next time, or has put the record itself
+	}
+	return err
+}
+
+// Infos tells what is known of the organisation's secrets that have a date and are not deleted. It takes memory for
+// those alone. Where none has one, deleted secrets included, the organisation's record goes.
+func (x Index) Infos(ctx context.Context, org id.ID) ([]secret.Info, error) {
+	rev, err := x.Settle(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	var infos []secret.Info
+	found := false
+	if rev != 0 {
+		err = x.each(ctx, org, func(place records.Place, m *content.Meta) (bool, error) {
+			found = true
+			if m.Deleted != nil {
+				return true, nil
+			}
+			name, err := x.name(ctx, place)
+			if err != nil {
+				return false, err
+			}
+			newest := m.Newest()
+			infos = append(infos, secret.Info{Key: name, Version: newest.N, By: newest.By, Created: content.Time(m.Created),
+				Updated:     content.Time(newest.At),
+				Description: secret.Description{Text: m.Description, Expires: content.Time(m.Expires)}})
+			return true, nil
+		})
+	}
+	if err != nil || found {
+		return infos, err
+	}
+	_, err = x.From.KV.Txn(ctx, []kv.Cond{{Key: records.Head(org), Rev: rev}},
+		[]kv.Op{kv.Delete(records.Dated(org))})
+	if errors.Is(err, kv.ErrConflict) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// engineError is an error of the engine's, and not of what is in it.
+type engineError struct{ error }
+
+func (e *engineError) Unwrap() error { return e.error }
+
+// mark stands in metadata that have a date.
+var mark = []byte(`"expires":`)
+
+// each calls f with the metadata that have a date, until it returns false.
+func (x Index) each(ctx context.Context, org id.ID, f func(records.Place, *content.Meta) (bool, error)) error {
+	names := x.Names()
+	forms := []records.Form{records.Form(names.Form)}
+	if names.Moving {
+		forms = append(forms, records.Form(names.From))
+	}
+	for _, form := range forms {
+		prefix := records.Of(org, form, records.Meta)
+		for after := ""; ; {
+			recs, err := x.From.KV.List(ctx, prefix, after, page)
+			if err != nil {
+				return &engineError{err}
+			}
+			if len(recs) == 0 {
+				break
+			}
+			for _, rec := range recs {
+				after = rec.Key
+				place := records.Place{Org: org, Form: form, Name: strings.TrimPrefix(rec.Key, prefix)}
+				plain, err := x.From.Ring.OpenFresh(ctx, org, place.As(records.Meta), rec.Value)
+				if err != nil {
+					return x.damaged(ctx, place, err)
+				}
+				if !bytes.Contains(plain, mark) {
+					continue
+				}
+				m, err := content.ParseMeta(plain)
+				if err != nil {
+					return x.damaged(ctx, place, err)
+				}
+				if m.Expires == 0 {
+					continue
+				}
+				if more, err := f(place, m); err != nil || !more {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// damaged names the secret whose metadata do not open.
+func (x Index) damaged(ctx context.Context, place records.Place, err error) error {
+	name, unknown := x.name(ctx, place)
+	if unknown != nil {
+		name = place.Name
+	}
+	return content.DamagedMeta(err, name, place.Org)
+}
+
+// name gives the name of a secret that is there.
+func (x Index) name(ctx context.Context, place records.Place) (string, error) {
+	var listed kv.Record
+	if place.Form.Sealed() {
+		var err error
+		if listed, err = x.From.KV.Get(ctx, place.Slot(records.Listed).Key); err != nil {
+			return "", err
+		}
+	}
+	return x.From.NameOf(ctx, place, records.Listed, listed.Value)
+}

@@ -1,0 +1,121 @@
+package embedded
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/kv"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/dated"
+	"strongroom/internal/secret/embedded/records"
+)
+
+func wantDated(t *testing.T, s *Store, when string, want ...id.ID) {
+	t.Helper()
+	if got, err := s.DatedOrgs(t.Context()); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%s: organisations with dates: %v, %v, want %v", when, got, err, want)
+	}
+}
+
+// TestDates gives secrets dates, and takes them: who looks for what is due reads those organisations alone.
+func TestDates(t *testing.T) {
+	t.Parallel()
+	eachForm(t, func(t *testing.T, s *Store) {
+		now := clocked(s, 3)
+		apply(t, s, secret.Change{Set: setOf("a", "1", "b", "2", "c", "3")})
+		if _, err := s.Apply(t.Context(), otherOrg, secret.Change{Set: setOf("a", "1")}); err != nil {
+			t.Fatal(err)
+		}
+		wantDated(t, s, "without dates")
+		at := now.Add(time.Hour).UTC().Truncate(time.Millisecond)
+		describe := func(name string, d secret.Description) {
+			t.Helper()
+			if err := s.Describe(t.Context(), org, name, d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		infos := func(want ...string) {
+			t.Helper()
+			got, err := s.DatedInfos(t.Context(), org)
+			var names []string
+			for _, i := range got {
+				if names = append(names, i.Key); !i.Expires.Equal(at) || i.Updated.IsZero() {
+					t.Errorf("%+v, want the date %v", i, at)
+				}
+			}
+			if slices.Sort(names); err != nil || !slices.Equal(names, want) {
+				t.Errorf("secrets with dates: %q, %v, want %q", names, err, want)
+			}
+		}
+		describe("a", secret.Description{Text: `a text that has "expires": in it`})
+		wantDated(t, s, "with a text")
+		describe("b", secret.Description{Expires: at})
+		describe("c", secret.Description{Expires: at})
+		wantDated(t, s, "with two dates", org)
+		infos("b", "c")
+		apply(t, s, secret.Change{Delete: []string{"b"}, Set: setOf("c", "another")})
+		infos("c")
+		describe("c", secret.Description{})
+		infos()
+		wantDated(t, s, "while a deleted secret has one", org)
+		if _, err := s.Restore(t.Context(), org, "b", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		infos("b")
+
+		// Of data that an older influxd has written to, or written alone.
+		if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(records.Dated(org))}); err != nil {
+			t.Fatal(err)
+		}
+		wantDated(t, s, "soon after all were looked through")
+		*now = now.Add(dated.Every)
+		wantDated(t, s, "a day later", org)
+	})
+}
+
+// TestDatesEnd ends what has dates: the last date is taken, or the organisation goes.
+func TestDatesEnd(t *testing.T) {
+	t.Parallel()
+	eachForm(t, func(t *testing.T, s *Store) {
+		at := time.Now().Add(time.Hour)
+		for what, end := range map[string]func() error{
+			"the date":         func() error { return s.Describe(t.Context(), org, "a", secret.Description{}) },
+			"the organisation": func() error { return s.Purge(t.Context(), org) },
+		} {
+			apply(t, s, secret.Change{Set: setOf("a", "1")})
+			if err := s.Describe(t.Context(), org, "a", secret.Description{Expires: at}); err != nil {
+				t.Fatal(err)
+			}
+			wantDated(t, s, "before the end of "+what, org)
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+			if infos, err := s.DatedInfos(t.Context(), org); err != nil || len(infos) > 0 {
+				t.Errorf("after the end of %s: %v, %v", what, infos, err)
+			}
+			wantDated(t, s, "after the end of "+what)
+		}
+	})
+}
+
+// TestDatesDamaged damages the metadata of one of many secrets. Whoever looks is told its name, and the organisation is
+// found also where it has no record yet.
+func TestDatesDamaged(t *testing.T) {
+	t.Parallel()
+	eachForm(t, func(t *testing.T, s *Store) {
+		now := clocked(s, 3)
+		apply(t, s, secret.Change{Set: setOf("a", "1", "b", "2")})
+		wantDated(t, s, "whole")
+		overwrite(t, s.kv, keyOf(t, s, org, "b", records.Meta), []byte("damaged"))
+		*now = now.Add(dated.Every)
+		wantDated(t, s, "damaged", org)
+		_, err := s.DatedInfos(t.Context(), org)
+		if !errs.Is(err, errs.Internal) || !strings.Contains(err.Error(), `"b"`) {
+			t.Errorf("metadata that do not open: %v", err)
+		}
+	})
+}
