@@ -201,7 +201,7 @@ func TestUsers(t *testing.T) {
 	hers.get("/store").wants(t, http.StatusSeeOther)
 	b.post(her, form("status", "inactive")).leads(t, her)
 	b.get(her).wants(t, 200, "Disabled", "cannot sign in any more")
-	b.get(her+"/delete").wants(t, 200, "Grace Hopper", "cannot be restored")
+	b.get(her+"/delete").wants(t, 200, "Grace Hopper", "cannot be undone")
 	b.post(her+"/delete", form("sure", "yes")).leads(t, "/users")
 	s.hidesValue()
 }
