@@ -51,7 +51,7 @@ func BenchmarkKeysUncached(b *testing.B) {
 			b.Run(fmt.Sprint(n), func(b *testing.B) {
 				s := filled(b, f, n)
 				for b.Loop() {
-					s.lists.drop(org)
+					s.lists.Drop(org)
 					if keys, err := s.Keys(b.Context(), org); err != nil || len(keys) != n {
 						b.Fatal(len(keys), err)
 					}

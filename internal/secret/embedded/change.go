@@ -77,7 +77,7 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 				if err := purge.Begin(ctx, s.kv, org); err != nil {
 					return err
 				}
-				s.lists.drop(org)
+				s.lists.Drop(org)
 			}
 			left, err := purge.Some(ctx, s.kv, org)
 			more <- left

@@ -47,7 +47,7 @@ func (s *Store) keysAt(ctx context.Context, org id.ID, at state) ([]string, erro
 	if at.rev == 0 {
 		return []string{}, nil
 	}
-	if keys, ok := s.lists.get(org, at.rev); ok {
+	if keys, ok := s.lists.Names(org, at.rev); ok {
 		return keys, nil
 	}
 	keys, rev, err := s.list(ctx, org, at.pending != nil)
@@ -55,7 +55,7 @@ func (s *Store) keysAt(ctx context.Context, org id.ID, at state) ([]string, erro
 	case err != nil || keys == nil:
 		return nil, err
 	case at.pending == nil:
-		s.lists.put(org, rev, packed(keys))
+		s.lists.Put(org, rev, keys)
 	case rev == at.rev:
 		return s.over(ctx, org, at.pending, keys)
 	}

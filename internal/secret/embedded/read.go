@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/cache"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
@@ -100,12 +101,12 @@ func (s *Store) Read(ctx context.Context, org id.ID, q secret.Query) (secret.Sna
 func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, error) {
 	snap := secret.Snapshot{Version: m.at.Version, Changed: m.at.Changed}
 	if m.at.rev == 0 {
-		m.s.lists.drop(m.org) // another server may have ended it, or a reader have kept what it read meanwhile
+		m.s.lists.Drop(m.org) // another server may have ended it, or a reader have kept what it read meanwhile
 		return snap, nil
 	}
 	keys, all := q.Keys, len(q.Keys)
 	still := m.at.pending == nil && !m.names.Moving
-	of := m.s.sealedOf(m.names)
+	of := m.sealedOf()
 	if q.Enough != nil && still {
 		if known, ok := m.unread(q); ok && q.Enough(known) {
 			return known, nil
@@ -114,7 +115,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	if keys == nil {
 		if still {
 			var ok bool
-			if snap.Sorted, snap.Secrets, ok = m.s.lists.values(m.org, m.at.rev, of, q); ok {
+			if snap.Sorted, snap.Secrets, ok = m.s.lists.Values(m.org, m.at.rev, of, q); ok {
 				return snap, nil
 			}
 		}
@@ -131,12 +132,12 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 				}
 			}
 		}
-	} else if listed, ok := m.s.lists.get(m.org, m.at.rev); ok {
+	} else if listed, ok := m.s.lists.Names(m.org, m.at.rev); ok {
 		all = len(listed)
 	}
-	find, listed, known := m.from.Find, []string(nil), []presentVersion(nil)
+	find, listed, known := m.from.Find, []string(nil), []cache.Version(nil)
 	if q.Versions && still {
-		listed, known = m.s.lists.versions(m.org, m.at.rev)
+		listed, known = m.s.lists.Versions(m.org, m.at.rev)
 	}
 	if !m.memory && m.together(len(keys), all) {
 		kinds := []records.Kind{records.Value}
@@ -154,10 +155,10 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		if _, twice := snap.Secrets[key]; twice || !content.Fits(key) {
 			continue
 		}
-		version := versionIn(listed, known, i, key)
+		version := cache.VersionIn(listed, known, i, key)
 		byName := q.Versions && still && version == nil && q.Keys != nil
 		if byName {
-			if v, ok := m.s.lists.version(m.org, m.at.rev, key); ok {
+			if v, ok := m.s.lists.Version(m.org, m.at.rev, key); ok {
 				version, byName = &v, false
 			}
 		}
@@ -170,16 +171,16 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		}
 		snap.Secrets[key] = got
 		if byName {
-			m.s.lists.putVersion(m.org, m.at.rev, key, presentOf(got))
+			m.s.lists.PutVersion(m.org, m.at.rev, key, cache.VersionOf(got))
 		}
 	}
 	if still && q.Versions && known == nil && len(listed) > 0 && len(snap.Secrets) == len(listed) {
-		m.s.lists.putVersions(m.org, m.at.rev, presentVersions(listed, snap.Secrets))
+		m.s.lists.PutVersions(m.org, m.at.rev, cache.VersionsOf(listed, snap.Secrets))
 	}
 	if q.Keys == nil {
 		snap.Sorted = keys
-		if still && len(snap.Secrets) == all && all >= manyKeys && of == m.s.sealedOf(m.names) {
-			m.s.lists.keep(m.org, m.at.rev, of, snap.Secrets)
+		if still && len(snap.Secrets) == all && all >= manyKeys && of == m.sealedOf() {
+			m.s.lists.PutValues(m.org, m.at.rev, of, snap.Secrets)
 		}
 	}
 	return snap, nil
@@ -188,7 +189,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 // unread is a snapshot of versions from memory, without the values; ok is false where not all that is asked for is
 // known.
 func (m moment) unread(q secret.Query) (snap secret.Snapshot, ok bool) {
-	listed, known := m.s.lists.versions(m.org, m.at.rev)
+	listed, known := m.s.lists.Versions(m.org, m.at.rev)
 	keys := q.Keys
 	if keys == nil {
 		if known == nil {
@@ -202,54 +203,22 @@ func (m moment) unread(q secret.Query) (snap secret.Snapshot, ok bool) {
 		if q.Keys == nil && q.Want != nil && !q.Want(key) {
 			continue
 		}
-		v := versionIn(listed, known, i, key)
+		v := cache.VersionIn(listed, known, i, key)
 		if v == nil {
-			one, ok := m.s.lists.version(m.org, m.at.rev, key)
+			one, ok := m.s.lists.Version(m.org, m.at.rev, key)
 			if !ok {
 				return snap, false
 			}
 			v = &one
 		}
-		snap.Secrets[key] = v.of(secret.Value{})
+		snap.Secrets[key] = v.With(secret.Value{})
 	}
 	return snap, true
 }
 
-// versionIn gives what is known of the key's version, which may be the one at i of the list; nil for nothing.
-func versionIn(listed []string, known []presentVersion, i int, key string) *presentVersion {
-	if known == nil {
-		return nil
-	}
-	there := i < len(listed) && listed[i] == key
-	if !there {
-		i, there = slices.BinarySearch(listed, key)
-	}
-	if !there {
-		return nil
-	}
-	return &known[i]
-}
-
-// of is the secret with the value at this version.
-func (v presentVersion) of(value secret.Value) secret.Secret {
-	return secret.Secret{Value: value, Version: v.n, Created: content.Time(v.created), Updated: content.Time(v.updated)}
-}
-
-func presentOf(got secret.Secret) presentVersion {
-	return presentVersion{got.Version, content.ToMs(got.Created), content.ToMs(got.Updated)}
-}
-
-// presentVersions gives what was read of the versions; nil where it is not of all.
-func presentVersions(listed []string, all map[string]secret.Secret) []presentVersion {
-	known := make([]presentVersion, len(listed))
-	for i, key := range listed {
-		got, ok := all[key]
-		if !ok {
-			return nil
-		}
-		known[i] = presentOf(got)
-	}
-	return known
+// sealedOf is what values that are read now are sealed under.
+func (m moment) sealedOf() cache.SealedOf {
+	return cache.SealedOf{Term: m.s.ring.Term(), Names: m.names}
 }
 
 // listed gives the names.
@@ -257,7 +226,7 @@ func (m moment) listed(ctx context.Context) ([]string, error) {
 	if !m.memory {
 		return m.s.keysAt(ctx, m.org, m.at)
 	}
-	keys, ok := m.s.lists.get(m.org, m.at.rev)
+	keys, ok := m.s.lists.Names(m.org, m.at.rev)
 	if !ok {
 		return nil, errForgotten
 	}
@@ -272,7 +241,7 @@ type finder func(ctx context.Context, over commitlog.Records, at content.Places,
 	kind records.Kind) (content.Found, error)
 
 // one reads one secret; ok is false where it is not there. Known is what is known of its version; nil for nothing.
-func (m moment) one(ctx context.Context, key string, versions bool, known *presentVersion,
+func (m moment) one(ctx context.Context, key string, versions bool, known *cache.Version,
 	find finder) (got secret.Secret, ok bool, err error) {
 	at, err := m.from.Places(m.org, key, m.names)
 	if err != nil {
@@ -294,7 +263,7 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *prese
 	}
 	switch {
 	case versions && known != nil:
-		got = known.of(got.Value)
+		got = known.With(got.Value)
 	case versions:
 		of, err := find(ctx, m.at.pending, at, records.Meta)
 		if err != nil {

@@ -26,6 +26,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/batch"
+	"strongroom/internal/secret/embedded/cache"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/purge"
@@ -88,7 +89,7 @@ type Store struct {
 	home    func(id.ID) string
 	gone    error
 	page    int // namesPage; a test makes it small
-	lists   cache
+	lists   *cache.Cache
 	made    content.Made
 	queue   *batch.Queue[*change]
 	writes  sync.RWMutex // held for reading from a change's planning until it is in; Rewrite waits for those
@@ -104,7 +105,7 @@ func New(cfg Config) *Store {
 	s := &Store{kv: cfg.KV, ring: cfg.Keyring,
 		from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring}, log: commitlog.New(cfg.KV, cfg.Ample, cfg.Keyring), now: cfg.Now,
 		history: cfg.History, quota: cfg.Quota, far: cfg.Far, near: cfg.Near, stale: cfg.Stale,
-		homes: cfg.Homes, home: cfg.Home, gone: cfg.Gone, page: namesPage, lists: newCache(maxCached)}
+		homes: cfg.Homes, home: cfg.Home, gone: cfg.Gone, page: namesPage, lists: cache.New(cache.MaxLists)}
 	s.queue = s.newQueue()
 	return s
 }

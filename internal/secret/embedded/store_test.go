@@ -291,7 +291,7 @@ func TestChangeBetweenPages(t *testing.T) {
 			t.Fatalf("after %d changes: %q, %v", turn, keys, err)
 		}
 	}
-	s.lists.drop(org)
+	s.lists.Drop(org)
 	b.times = 1000
 	if keys, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("a list that never comes to rest: %q, %v; want code %q", keys, err, errs.Unavailable)
@@ -342,31 +342,6 @@ func TestNothingInTheClear(t *testing.T) {
 	}
 	if bytes.Contains(b, []byte("the-marked-value")) || bytes.Contains(b, bytes.Repeat([]byte("x"), 100)) {
 		t.Error("a value is in the file")
-	}
-}
-
-func TestCacheBound(t *testing.T) {
-	c := newCache(1000)
-	names := []string{strings.Repeat("n", 100), strings.Repeat("m", 100)} // 360 bytes an entry
-	for i := range 10 {
-		c.put(id.ID(i+1), 5, names)
-	}
-	if n := c.lists.Len(); n != 2 {
-		t.Errorf("%d lists are kept, want 2", n)
-	}
-	if _, ok := c.get(10, 5); !ok {
-		t.Error("the newest list is not kept")
-	}
-	if _, ok := c.get(10, 6); ok {
-		t.Error("a list of another revision was given")
-	}
-	c.put(10, 4, nil)
-	if keys, ok := c.get(10, 5); !ok || len(keys) != 2 {
-		t.Error("an older list has taken the place of a newer one")
-	}
-	c.put(10, 6, slices.Repeat(names, 10))
-	if _, ok := c.get(10, 6); ok || c.lists.Len() != 1 {
-		t.Errorf("a list larger than the cache is kept, or another is not: %d lists", c.lists.Len())
 	}
 }
 

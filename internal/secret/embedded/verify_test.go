@@ -212,7 +212,7 @@ func TestVerifyNames(t *testing.T) {
 				t.Errorf("%s: %s is not told of: %q", name, key, problems)
 			}
 		}
-		s.lists.drop(org)
+		s.lists.Drop(org)
 		if keys, err := s.Keys(t.Context(), org); (err == nil) != tt.list ||
 			err != nil && !strings.Contains(err.Error(), tt.told[0]) && !strings.Contains(err.Error(), tt.told[1]) {
 			t.Errorf("%s: a list of %q, %v", name, keys, err)

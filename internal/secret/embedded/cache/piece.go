@@ -1,4 +1,4 @@
-package embedded
+package cache
 
 import (
 	"time"
@@ -14,22 +14,20 @@ import (
 // one piece of a thousand values takes a tenth of what it takes to find and open each. It gives no more than the
 // records do: who may not read one of the values is given it from neither.
 
-// sealedOf is what the values were read under: when another term or another form of the names comes, or the keys are
-// gone, the records count.
-type sealedOf struct {
-	term  uint32
-	names keyring.Names
+// SealedOf is what values were read under: when another term or another form of the names comes, or the keys are gone,
+// the records count.
+type SealedOf struct {
+	Term  uint32
+	Names keyring.Names
 }
 
-func (s *Store) sealedOf(names keyring.Names) sealedOf { return sealedOf{s.ring.Term(), names} }
-
-// keep puts the values of all the names beside the list of that very revision.
-func (c *cache) keep(org id.ID, rev int64, of sealedOf, all map[string]secret.Secret) {
-	keys, ok := c.get(org, rev)
+// PutValues puts the values of all the names beside the list of that very revision.
+func (c *Cache) PutValues(org id.ID, rev int64, of SealedOf, all map[string]secret.Secret) {
+	keys, ok := c.Names(org, rev)
 	if !ok || len(keys) != len(all) {
 		return
 	}
-	sealed := c.box.Seal(content.PieceOf{Org: org, Rev: rev, Term: of.term}, keys, all)
+	sealed := c.box.Seal(content.PieceOf{Org: org, Rev: rev, Term: of.Term}, keys, all)
 	if sealed == nil {
 		return
 	}
@@ -41,14 +39,14 @@ func (c *cache) keep(org id.ID, rev int64, of sealedOf, all map[string]secret.Se
 	}
 }
 
-// values gives what is kept of that very revision: the names and their secrets, with what is known of the versions,
+// Values gives what is kept of that very revision: the names and their secrets, with what is known of the versions,
 // those that are wanted. ok is false where there is nothing.
-func (c *cache) values(org id.ID, rev int64, of sealedOf, q secret.Query) (keys []string,
+func (c *Cache) Values(org id.ID, rev int64, of SealedOf, q secret.Query) (keys []string,
 	all map[string]secret.Secret, ok bool) {
 	c.mu.RLock()
 	l, ok := c.lists.Get(org)
 	c.mu.RUnlock()
-	if !ok || l.rev != rev || l.sealed == nil || l.of != of || of.term == 0 || q.Versions && l.known == nil {
+	if !ok || l.rev != rev || l.sealed == nil || l.of != of || of.Term == 0 || q.Versions && l.known == nil {
 		return nil, nil, false
 	}
 	keys = l.keys
@@ -56,7 +54,7 @@ func (c *cache) values(org id.ID, rev int64, of sealedOf, q secret.Query) (keys 
 		keys = make([]string, 0, len(l.keys))
 	}
 	all = make(map[string]secret.Secret, len(l.keys))
-	bound := content.PieceOf{Org: org, Rev: rev, Term: of.term}
+	bound := content.PieceOf{Org: org, Rev: rev, Term: of.Term}
 	opened := c.box.Open(bound, l.sealed, l.keys, func(i int, v secret.Value, at time.Time) bool {
 		key := l.keys[i]
 		if q.Want != nil {
@@ -67,8 +65,7 @@ func (c *cache) values(org id.ID, rev int64, of sealedOf, q secret.Query) (keys 
 		}
 		got := secret.Secret{Value: v, Updated: at}
 		if q.Versions {
-			v := l.known[i]
-			got.Version, got.Created, got.Updated = v.n, content.Time(v.created), content.Time(v.updated)
+			got = l.known[i].With(v)
 		}
 		all[key] = got
 		return true
