@@ -4,8 +4,6 @@ package content
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
@@ -81,51 +79,3 @@ func (r Reader) Read(ctx context.Context, over commitlog.Records, key string) ([
 
 // Fits reports whether the engine takes the keys of the name's records in every form.
 func Fits(name string) bool { return records.Longest(name) <= kv.MaxKey }
-
-// NameOf gives the name that a record of the list of names, or of the deleted secrets, is of.
-func (r Reader) NameOf(ctx context.Context, place records.Place, kind records.Kind, sealed []byte) (string, error) {
-	if !place.Form.Sealed() {
-		return place.Name, nil
-	}
-	plain, err := r.Ring.OpenFresh(ctx, place.Org, place.As(kind), sealed)
-	if err != nil {
-		return "", err
-	}
-	return records.DecodeName(plain)
-}
-
-// Listed gives the names that records of the list of names are of.
-func (r Reader) Listed(ctx context.Context, org id.ID, recs []kv.Record, names []string) ([]string, error) {
-	var form records.Form
-	prefix := records.Names(org, form)
-	for _, rec := range recs {
-		name, ok := strings.CutPrefix(rec.Key, prefix)
-		if !ok {
-			place, _, err := records.Parse(rec.Key)
-			if err != nil {
-				return nil, err
-			}
-			form, name = place.Form, place.Name
-			prefix = records.Names(org, form) // as it is of those that follow
-		}
-		name, err := r.NameOf(ctx, records.Place{Org: org, Form: form, Name: name}, records.Listed, rec.Value)
-		if err != nil {
-			return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
-		}
-		names = append(names, name)
-	}
-	return names, nil
-}
-
-// Indexes gives the names by what stands for them in the form.
-func (r Reader) Indexes(org id.ID, form records.Form, names []string) (map[string]string, error) {
-	by := make(map[string]string, len(names))
-	for _, name := range names {
-		place, err := records.At(r.Ring, org, form, name)
-		if err != nil {
-			return nil, err
-		}
-		by[place.Name] = name
-	}
-	return by, nil
-}
