@@ -232,7 +232,7 @@ type Detail struct {
 // Vault's version of the entry.
 //
 // A backup brings back an earlier version, from which other changes would lead to the same numbers again. Restoring one
-// therefore raises all versions beyond any that were given out after the backup (package embedded).
+// therefore raises all versions beyond any that were given out after the backup (package commitlog).
 type Store interface {
 	// Keys returns the names of the organisation's secrets in the order of their bytes. Nobody may change the list:
 	// where nothing has changed, it may be that of the last call. An organisation that has none, or of which the store

@@ -21,7 +21,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/kv/bolt/snapshot"
-	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/servers"
 )
 
@@ -102,7 +102,7 @@ func raiseVersions(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	return embedded.RaiseVersions(ctx, data, time.Now())
+	return commitlog.RaiseVersions(ctx, data, time.Now())
 }
 
 // onRecord puts the restore on record, with the keys of the data that are to be restored, and returns what

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/purge"
 	"strongroom/internal/secret/embedded/records"
@@ -175,7 +176,7 @@ func TestPieceEnds(t *testing.T) {
 	set("fourth")
 	read("fourth", true)
 	read("fourth", false)
-	if err := RaiseVersions(t.Context(), db, time.Now()); err != nil {
+	if err := commitlog.RaiseVersions(t.Context(), db, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	read("fourth", true)

@@ -62,8 +62,8 @@ func TestRaiseVersions(t *testing.T) {
 	apply(t, s, large)
 	known := versionOf(t, s, org) + 3 // by a client, of changes after the backup
 
-	now := versionEpoch.Add(1000 * time.Second)
-	if err := RaiseVersions(t.Context(), db, now); err != nil {
+	now := time.Date(2026, 1, 1, 0, 16, 40, 0, time.UTC) // 1000 seconds of that year
+	if err := commitlog.RaiseVersions(t.Context(), db, now); err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range []id.ID{org, otherOrg} {
@@ -78,7 +78,7 @@ func TestRaiseVersions(t *testing.T) {
 		errs.PreconditionFailed) {
 		t.Errorf("a change on the condition of a version before: %v", err)
 	}
-	if err := RaiseVersions(t.Context(), db, now); err != nil {
+	if err := commitlog.RaiseVersions(t.Context(), db, now); err != nil {
 		t.Fatal(err)
 	}
 	if v := versionOf(t, s, org); v != 1007 {
