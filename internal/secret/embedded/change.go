@@ -105,8 +105,8 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*batch.Item[*chang
 
 // makeSome makes the first changes and tells how many. All that it tells of ended alike.
 func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int, error) {
-	// What memory knows is enough to plan: where it was behind, the conditions do not hold. What is refused, or needs no
-	// writing, is so only if the engine says so.
+	// What memory knows is enough to plan: where it was behind, the conditions do not hold. What is refused, or needs
+	// no writing, is so only if the engine says so.
 	ask := false
 	for range attempts {
 		at, recalled := state{}, false
@@ -131,13 +131,17 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			}
 			was = append(was, kv.Missing(purge.Key(org)))
 		}
-		cfg := plan.Config{From: s.from, Made: &s.made, History: s.history, Quota: s.quota, Org: org, Names: s.ring.Names(),
-			Head: at.Head}
+		cfg := plan.Config{From: s.from, Made: &s.made, History: s.history, Quota: s.quota, Org: org,
+			Names: s.ring.Names(), Head: at.Head}
 		if recalled {
 			cfg.From.KV = recalling{Store: s.kv, near: s.near}
 		}
-		if cfg.Head.Count, err = s.counted(ctx, org, at.Head.Count, cfg.Names); err != nil {
-			return len(changes), err
+		cfg.Head.Count = nil
+		if s.quota != (secret.Quota{}) {
+			cfg.Head.Count, err = plan.Count(ctx, s.kv, org, at.Head.Count, cfg.Names, s.page)
+			if err != nil {
+				return len(changes), err
+			}
 		}
 		if s.far {
 			cfg.Ahead, err = s.readAhead(ctx, cfg, recalled, changes)

@@ -120,7 +120,7 @@ func wantCount(t *testing.T, s *Store) {
 	if err != nil || at.rev == 0 {
 		return
 	}
-	want, err := s.counted(t.Context(), org, nil, s.ring.Names())
+	want, err := plan.Count(t.Context(), s.kv, org, nil, s.ring.Names(), s.page)
 	if err != nil {
 		t.Fatal(err)
 	}
