@@ -1,0 +1,222 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/records"
+)
+
+// ReadVersion reads the value of one version.
+func (s *Store) ReadVersion(ctx context.Context, org id.ID, name string, n int) (secret.Secret, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Secret, error) {
+		return m.version(ctx, name, n)
+	})
+}
+
+func (m moment) version(ctx context.Context, name string, n int) (secret.Secret, error) {
+	at, known, current, err := m.look(ctx, name)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	none := errs.New(errs.NotFound, "secret %q has no version %d that can be read", errs.Clip(name), n)
+	v := known.Version(n)
+	if v == nil {
+		return secret.Secret{}, none
+	}
+	record := current
+	if v != known.Newest() {
+		if record, err = m.from.Find(ctx, m.at.pending, at, records.Version(n)); err != nil {
+			return secret.Secret{}, err
+		}
+	}
+	if record.Sealed == nil || !v.Readable() {
+		return secret.Secret{}, none
+	}
+	value, _, err := m.from.OpenValue(ctx, m.org, record)
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("version %d of secret %q of organisation %s: %w", n, name, m.org, err)
+	}
+	return secret.Secret{Value: value, Version: n, Created: content.Time(known.Created),
+		Updated: content.Time(v.At)}, nil
+}
+
+// look reads what is known of a secret, and the record of its value.
+func (m moment) look(ctx context.Context, name string) (content.Places, *content.Meta, content.Found, error) {
+	at, err := m.from.Places(m.org, name, m.names)
+	if err == nil && m.at.rev == 0 { // what is still there was purged
+		err = secret.NotFound(name)
+	}
+	if err != nil {
+		return at, nil, content.Found{}, err
+	}
+	current, err := m.from.Find(ctx, m.at.pending, at, records.Value)
+	if err != nil {
+		return at, nil, content.Found{}, err
+	}
+	record, err := m.from.Find(ctx, m.at.pending, at, records.Meta)
+	if err != nil {
+		return at, nil, content.Found{}, err
+	}
+	known, err := m.from.OpenMeta(ctx, m.org, record, current)
+	if err != nil {
+		return at, nil, content.Found{}, content.DamagedMeta(err, name, m.org)
+	}
+	if known == nil {
+		return at, nil, content.Found{}, secret.NotFound(name)
+	}
+	return at, known, current, nil
+}
+
+// Info tells what is known of a secret.
+func (s *Store) Info(ctx context.Context, org id.ID, name string) (secret.Info, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Info, error) {
+		return m.info(ctx, name)
+	})
+}
+
+func (m moment) info(ctx context.Context, name string) (secret.Info, error) {
+	_, known, _, err := m.look(ctx, name)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	info := infoOf(known, name)
+	for _, v := range known.Versions {
+		info.Versions = append(info.Versions, secret.Version{Number: v.N, At: content.Time(v.At), By: v.By,
+			Restorable: v.Readable(), Deleted: content.Time(v.Deleted), Destroyed: v.Destroyed})
+	}
+	return info, nil
+}
+
+// infoOf is what is known of a secret, without its versions.
+func infoOf(known *content.Meta, name string) secret.Info {
+	newest := known.Newest()
+	info := secret.Info{
+		Key: name, Version: newest.N, By: newest.By,
+		Created: content.Time(known.Created), Updated: content.Time(newest.At),
+		Description: secret.Description{Text: known.Description, Expires: content.Time(known.Expires)},
+	}
+	if known.Deleted != nil {
+		info.Deleted, info.DeletedBy = content.Time(known.Deleted.At), known.Deleted.By
+	}
+	return info
+}
+
+// Infos tells what is known of the organisation's secrets that are there.
+func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
+		return m.infos(ctx, want)
+	})
+}
+
+func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret.Info, error) {
+	if m.at.rev == 0 {
+		return nil, nil
+	}
+	listed, err := m.listed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, len(listed))
+	for _, key := range listed {
+		if want == nil || want(key) {
+			keys = append(keys, key)
+		}
+	}
+	find := m.from.Find
+	if m.together(len(keys), len(listed)) {
+		pages, err := m.readAll(ctx, len(keys), records.Meta)
+		if err != nil {
+			return nil, err
+		}
+		find = pages.find
+	}
+	infos := make([]secret.Info, 0, len(keys))
+	for _, key := range keys {
+		at, err := m.from.Places(m.org, key, m.names)
+		if err != nil {
+			return nil, err
+		}
+		record, err := find(ctx, m.at.pending, at, records.Meta)
+		if err != nil {
+			return nil, err
+		}
+		var info secret.Info
+		if record.Sealed == nil { // set by an older influxd: its value tells
+			info, err = m.info(ctx, key)
+			info.Versions = nil
+		} else {
+			var known *content.Meta
+			if known, err = m.from.OpenMeta(ctx, m.org, record, content.Found{}); err != nil {
+				return nil, content.DamagedMeta(err, key, m.org)
+			}
+			info = infoOf(known, key)
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// Deleted lists the secrets that can be brought back.
+func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
+		if m.at.rev == 0 { // what is still there was purged
+			return nil, nil
+		}
+		if m.memory {
+			return nil, errForgotten
+		}
+		names, err := s.trashed(ctx, org)
+		if err != nil {
+			return nil, err
+		}
+		var infos []secret.Info
+		for _, name := range names {
+			info, err := m.info(ctx, name)
+			if errs.Is(err, errs.NotFound) || err == nil && info.Deleted.IsZero() { // brought back by what is pending
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			infos = append(infos, info)
+		}
+		return infos, nil
+	})
+}
+
+// trashed lists the names of the deleted secrets.
+func (s *Store) trashed(ctx context.Context, org id.ID) ([]string, error) {
+	var names []string
+	for after := ""; ; {
+		recs, err := s.kv.List(ctx, records.TrashPrefix(org), after, s.page)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			place, kind, err := records.Parse(rec.Key)
+			if err != nil {
+				continue // influxd check tells of it
+			}
+			name, err := s.from.NameOf(ctx, place, kind, rec.Value)
+			if err != nil {
+				return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
+			}
+			names = append(names, name)
+		}
+		if len(recs) < s.page {
+			break
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
