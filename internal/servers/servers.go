@@ -151,6 +151,30 @@ func readFormat(ctx context.Context, data getter, known int) (kv.Cond, int, erro
 	return kv.Unchanged(rec), is.Format, nil
 }
 
+// RaiseAlone raises the data's format to the newest that this server knows, for a server that is the only one over
+// them. It gives ErrNewer where they are of a format that it does not know.
+func RaiseAlone(ctx context.Context, data kv.Store) error {
+	return raiseAlone(ctx, data, Format)
+}
+
+func raiseAlone(ctx context.Context, data kv.Store, known int) error {
+	cond, format, err := readFormat(ctx, data, known)
+	if err != nil || format == known {
+		return err
+	}
+	op, err := putFormat(known)
+	if err != nil {
+		return err
+	}
+	_, err = data.Txn(ctx, []kv.Cond{cond}, []kv.Op{op})
+	return err
+}
+
+func putFormat(format int) (kv.Op, error) {
+	value, err := json.Marshal(struct{ Format int }{format})
+	return kv.Put(FormatRecord, value), err
+}
+
 // Raised is the format that this server may write: the data's, which is the newest that all servers know.
 func (s *Server) Raised() int {
 	s.mu.Lock()
@@ -178,11 +202,11 @@ func (s *Server) raise(ctx context.Context) error {
 				return nil
 			}
 		}
-		value, err := json.Marshal(struct{ Format int }{s.Format})
+		put, err := putFormat(s.Format)
 		if err != nil {
 			return err
 		}
-		_, err = s.KV.Txn(ctx, []kv.Cond{cond, kv.Unchanged(came)}, []kv.Op{kv.Put(FormatRecord, value)})
+		_, err = s.KV.Txn(ctx, []kv.Cond{cond, kv.Unchanged(came)}, []kv.Op{put})
 		if errors.Is(err, kv.ErrConflict) {
 			return nil // next time
 		}

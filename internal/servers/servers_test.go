@@ -316,6 +316,29 @@ func TestFormat(t *testing.T) {
 	}
 }
 
+// TestFormatAlone has a newer server over data that only one server has: it raises them at once, and no older one
+// starts any more. One that knows no newer format writes nothing.
+func TestFormatAlone(t *testing.T) {
+	db := openKV(t)
+	if err := raiseAlone(t.Context(), db, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Get(t.Context(), FormatRecord); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("the first format is written: %v", err)
+	}
+	for _, known := range []int{3, 3} {
+		if err := raiseAlone(t.Context(), db, known); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, format, err := readFormat(t.Context(), db, 3); err != nil || format != 3 {
+		t.Errorf("the data are of format %d: %v", format, err)
+	}
+	if err := raiseAlone(t.Context(), db, 2); !errors.Is(err, ErrNewer) {
+		t.Errorf("an older one raises them: %v", err)
+	}
+}
+
 // overtaken is an engine in which a server comes just before a transaction on the format.
 type overtaken struct {
 	kv.Store

@@ -54,7 +54,12 @@ func Bin(t testing.TB) string {
 // StartAt starts influxd with the data in a home folder, as they are. It stops at the test's end, or by stop.
 func StartAt(t testing.TB, home string, flags ...string) (d *Daemon, stop func()) {
 	t.Helper()
-	bin := Bin(t)
+	return StartFrom(t, Bin(t), home, flags...)
+}
+
+// StartFrom does so with the influxd of another folder.
+func StartFrom(t testing.TB, bin, home string, flags ...string) (d *Daemon, stop func()) {
+	t.Helper()
 	d = &Daemon{bin: bin, home: home}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "influxd"),
 		append([]string{"--http-bind-address", "127.0.0.1:0", "--log-format", "json"}, flags...)...)

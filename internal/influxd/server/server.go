@@ -225,6 +225,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			marks, err := parts.MarksOfAll(ctx, data)
 			return slices.Collect(maps.Keys(marks)), err
 		}
+	} else if err := raiseAlone(ctx, data, log); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
 	trail := actsOfAll{acts, s.trail}
 

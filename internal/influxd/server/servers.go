@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"strongroom/internal/influxd/parts"
 	"strongroom/internal/influxd/release"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/servers"
 )
 
@@ -41,6 +44,17 @@ func (s *Server) joinOthers(ctx context.Context, cfg *config.Config, keys *keyri
 	}
 	s.runs(ctx, s.servers.Run)
 	return nil
+}
+
+// raiseAlone raises the format of data that no other server has. A server starts without room for it, too: what reads
+// goes on, and a later start raises them.
+func raiseAlone(ctx context.Context, data kv.Store, log *slog.Logger) error {
+	err := servers.RaiseAlone(ctx, data)
+	if err != nil && !errors.Is(err, servers.ErrNewer) {
+		log.WarnContext(ctx, "the data's format could not be raised, and will be at a later start", "error", err)
+		return nil
+	}
+	return err
 }
 
 // forServers answers what other servers ask, and the rest by the other handler, which has no path there.
