@@ -147,8 +147,8 @@ func versionCmd(p *session.Process) *cli.Command {
 		Flags: session.PrintFlags(),
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			commit, date := built()
-			if print := p.Printer(cmd); print.AsJSON {
-				return print.JSON(map[string]string{"version": version, "commit": commit, "date": date})
+			if out := p.Printer(cmd); out.AsJSON {
+				return out.JSON(map[string]string{"version": version, "commit": commit, "date": date})
 			}
 			_, err := fmt.Fprintf(p.Out, "Influx CLI %s (git: %s) build_date: %s\n", version, commit, date)
 			return err

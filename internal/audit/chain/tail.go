@@ -34,7 +34,7 @@ func ReadTail(f *os.File) (Tail, error) {
 		return Tail{}, err
 	}
 	size := info.Size()
-	buf := make([]byte, min(size, TailBlock))
+	buf := make([]byte, min(size, TailBlock), TailBlock+1)
 	if _, err := f.ReadAt(buf, size-int64(len(buf))); err != nil && err != io.EOF {
 		return Tail{}, err
 	}

@@ -169,7 +169,7 @@ func (o *output) do(job func() error) error {
 	defer timer.Stop()
 	if o.has == handed {
 		select {
-		case <-o.results:
+		case <-o.results: //nolint:errcheck // it was told as one that hangs
 			o.has = nothing
 		case <-timer.C:
 			return fmt.Errorf("the audit sink %s: %w", o.name, errHangs)

@@ -32,7 +32,7 @@ func Open(texts []string, stdout io.Writer, logger *slog.Logger) (*Set, error) {
 		o, err := newOutput(text, stdout)
 		if err == nil && slices.ContainsFunc(s.outputs, func(other *output) bool { return other.name == o.name }) {
 			err = fmt.Errorf("the audit sink %s is named twice", o.name)
-			o.end()
+			_ = o.end() // it has written nothing
 		}
 		if err != nil {
 			s.Close()

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -42,17 +43,24 @@ func syslogOutput(name, network, address string) (*output, error) {
 
 func (s *syslogSink) connect() (err error) {
 	if s.network != "" {
-		s.conn, err = net.DialTimeout(s.network, s.address, syslogTime)
+		s.conn, err = dial(s.network, s.address)
 		return err
 	}
 	for _, path := range localSockets {
 		for _, network := range []string{"unixgram", "unix"} {
-			if s.conn, err = net.DialTimeout(network, path, syslogTime); err == nil {
+			if s.conn, err = dial(network, path); err == nil {
 				return nil
 			}
 		}
 	}
 	return fmt.Errorf("none of %v takes messages; start a syslog daemon or name its address", localSockets)
+}
+
+// dial takes syslogTime at most. A line is written for whoever waits for it, and no longer than a sink may take.
+func dial(network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), syslogTime)
+	defer cancel()
+	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
 // write sends one message. A connection that the daemon has closed is made anew once.
@@ -76,8 +84,10 @@ func (s *syslogSink) send() error {
 			return err
 		}
 	}
-	s.conn.SetWriteDeadline(time.Now().Add(syslogTime))
-	_, err := s.conn.Write(s.buf)
+	err := s.conn.SetWriteDeadline(time.Now().Add(syslogTime))
+	if err == nil {
+		_, err = s.conn.Write(s.buf)
+	}
 	if err != nil {
 		// A stream may hold a part of the message: its rest must not be taken for the next one.
 		s.conn.Close()

@@ -81,7 +81,7 @@ func (s *Service) sweepLeases(ctx context.Context) error {
 
 // orphaned reports whether what a lease hangs on is gone.
 func (s *Service) orphaned(ctx context.Context, l *identity.Lease) (bool, error) {
-	key := ""
+	var key string
 	switch {
 	case l != nil && l.Parent.Valid():
 		key = record.Key("auth", l.Parent)

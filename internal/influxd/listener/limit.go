@@ -49,7 +49,7 @@ const ownFiles = 128
 func limited(l net.Listener, to limits, form dialect, log *slog.Logger) net.Listener {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && to.connections > 0 &&
-		uint64(files.Cur) < uint64(to.connections)+ownFiles {
+		files.Cur < uint64(to.connections)+ownFiles {
 		fewer := max(int(files.Cur)-ownFiles, int(files.Cur)/2, 1)
 		log.Warn("this process may open few files, and takes fewer connections than --http-max-connections says; "+
 			"raise the limit (ulimit -n, LimitNOFILE)",

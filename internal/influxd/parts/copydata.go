@@ -61,9 +61,8 @@ func CopyData(ctx context.Context, from, to kv.Store, dry bool) (done Copied, er
 			return done, err
 		}
 	}
-	const page = 512
 	// Both sides in the order of their keys, side by side.
-	source, target := newReader(from, page), newReader(to, page)
+	source, target := newReader(from), newReader(to)
 	var pending []kv.Record
 	flush := func() error {
 		if dry {
@@ -96,7 +95,7 @@ func CopyData(ctx context.Context, from, to kv.Store, dry bool) (done Copied, er
 		case t == nil || s != nil && s.Key < t.Key:
 			target.back()
 			done.Records++
-			if pending = append(pending, *s); len(pending) == page {
+			if pending = append(pending, *s); len(pending) == readAtOnce {
 				if err := flush(); err != nil {
 					return done, err
 				}
@@ -121,7 +120,7 @@ func CopyData(ctx context.Context, from, to kv.Store, dry bool) (done Copied, er
 
 // verify reads both sides again, and then lets servers start on the copy.
 func verify(ctx context.Context, from, to kv.Store) error {
-	source, target := newReader(from, 512), newReader(to, 512)
+	source, target := newReader(from), newReader(to)
 	for {
 		s, err := source.next(ctx)
 		if err != nil {
@@ -144,10 +143,12 @@ func verify(ctx context.Context, from, to kv.Store) error {
 	}
 }
 
+// readAtOnce is how many records are read, and written, in one go.
+const readAtOnce = 512
+
 // reader gives all records of an engine one by one.
 type reader struct {
 	store kv.Store
-	page  int
 	recs  []kv.Record
 	last  *kv.Record
 	again bool
@@ -155,7 +156,7 @@ type reader struct {
 	ended bool
 }
 
-func newReader(s kv.Store, page int) *reader { return &reader{store: s, page: page} }
+func newReader(s kv.Store) *reader { return &reader{store: s} }
 
 // back has next give the same record again.
 func (r *reader) back() { r.again = true }
@@ -168,7 +169,7 @@ func (r *reader) next(ctx context.Context) (*kv.Record, error) {
 	}
 	r.last = nil
 	if len(r.recs) == 0 && !r.ended {
-		recs, err := r.store.List(ctx, "", r.after, r.page)
+		recs, err := r.store.List(ctx, "", r.after, readAtOnce)
 		if err != nil {
 			return nil, err
 		}

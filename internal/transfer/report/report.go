@@ -141,8 +141,8 @@ func (r *Report) Incomplete(kind string) error {
 }
 
 // StreamJSON writes a report as WriteJSON does, each thing as it is told, so that it need not be kept; the totals are
-// in the end. Close gives the error of writing.
-func StreamJSON(w io.Writer) (told func(Item), close func(*Report) error) {
+// in the end. end gives the error of writing.
+func StreamJSON(w io.Writer) (told func(Item), end func(*Report) error) {
 	out := bufio.NewWriter(w)
 	before := "{\n  \"items\": [\n    "
 	told = func(i Item) {
@@ -151,7 +151,7 @@ func StreamJSON(w io.Writer) (told func(Item), close func(*Report) error) {
 			panic("report: an item that cannot be encoded: " + err.Error()) // it is texts and numbers
 		}
 		out.WriteString(before)
-		out.Write(b) // a bufio.Writer keeps its error for Flush
+		_, _ = out.Write(b) // a bufio.Writer keeps its error for Flush
 		before = ",\n    "
 	}
 	return told, func(r *Report) error {
@@ -167,7 +167,7 @@ func StreamJSON(w io.Writer) (told func(Item), close func(*Report) error) {
 			return err
 		}
 		out.WriteString("\n  ],")
-		out.Write(rest[1:]) // without the brace
+		_, _ = out.Write(rest[1:]) // without the brace
 		out.WriteString("\n")
 		return out.Flush()
 	}

@@ -38,7 +38,7 @@ type tokenForm struct {
 	Lives any
 }
 
-func (f *tokenForm) fill(v *visit.Visit) {
+func (f *tokenForm) fill() {
 	for _, t := range access.ResourceTypes {
 		if t != access.Instance {
 			f.Types = append(f.Types, t)

@@ -110,29 +110,29 @@ func (h *handlers) newTokenPage(v *visit.Visit) (visit.Answer, error) {
 		}
 		f.Kind, f.Description = kindLike, a.Description
 		f.renews(v, a)
-		return showTokenForm(v, f), nil
+		return showTokenForm(f), nil
 	}
 	if use := v.URL.Query().Get("use"); use != "" {
 		f.Read, f.Use, f.Names = false, true, use
 	}
-	return showTokenForm(v, f), nil
+	return showTokenForm(f), nil
 }
 
-func showTokenForm(v *visit.Visit, f tokenForm) visit.Answer {
-	f.fill(v)
+func showTokenForm(f tokenForm) visit.Answer {
+	f.fill()
 	return visit.Answer{Page: "token-new.html", Title: "Create a token", Data: f}
 }
 
 func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 	f, err := readTokenForm(v)
 	if err != nil {
-		return showTokenForm(v, f), err
+		return showTokenForm(f), err
 	}
 	wish := authorizations.Wanted{OrgID: v.Org, Description: f.Description}
 	if f.Kind == kindLike {
 		old, err := h.like(v, f.Like)
 		if err != nil {
-			return showTokenForm(v, f), err
+			return showTokenForm(f), err
 		}
 		f.renews(v, old)
 		wish.Permissions, wish.UserID = old.Permissions, old.UserID
@@ -144,11 +144,11 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 		wish.ExpiresAt = &at
 	}
 	if len(wish.Permissions) == 0 {
-		return showTokenForm(v, f), errs.New(errs.Invalid, "choose at least one thing that the token may do")
+		return showTokenForm(f), errs.New(errs.Invalid, "choose at least one thing that the token may do")
 	}
 	a, token, err := h.Directory.Authorize(v.Context(), v.Caller, wish)
 	if err != nil {
-		return showTokenForm(v, f), err
+		return showTokenForm(f), err
 	}
 	return visit.Answer{Page: "token-made.html", Title: "Your new token", Data: struct {
 		Token, Description string

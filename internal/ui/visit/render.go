@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -128,7 +129,8 @@ type failure struct {
 }
 
 func setRetry(h http.Header, err error) {
-	if e, ok := err.(*errs.Error); ok && e.RetryAfter > 0 {
+	var e *errs.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
 	}
 }

@@ -146,7 +146,7 @@ func run(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	l, err := listen(cmd)
+	l, err := listen(ctx, cmd)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func run(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 }
 
 // listen takes the socket that systemd hands over, or makes one.
-func listen(cmd *cli.Command) (*net.UnixListener, error) {
+func listen(ctx context.Context, cmd *cli.Command) (*net.UnixListener, error) {
 	path := cmd.String("socket")
 	handed := os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid())
 	switch {
@@ -205,7 +205,7 @@ func listen(cmd *cli.Command) (*net.UnixListener, error) {
 		if info.Mode().Type() != fs.ModeSocket {
 			return nil, usage.Mistake("%s is there already, and is no socket", path)
 		}
-		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
 			_ = conn.Close()
 			return nil, exit.With(exit.Conflict, fmt.Errorf("somebody is listening on %s already", path))
 		}

@@ -3,6 +3,7 @@
 package privatedir
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +79,8 @@ func (d *Dir) keep() error {
 	if err != nil {
 		return err
 	}
-	d.keeper = exec.Command(self, keeperWord, d.Path)
+	// It outlives whatever ends this command.
+	d.keeper = exec.CommandContext(context.Background(), self, keeperWord, d.Path)
 	d.keeper.Env = []string{} // neither the token nor anything else
 	d.keeper.Dir = "/"
 	d.keeper.SysProcAttr = ownSession()

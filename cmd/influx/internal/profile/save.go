@@ -67,8 +67,8 @@ func (f *File) temp() (*os.File, error) {
 
 // target is the file behind a symbolic link, which dotfile collections use: the link itself must not be replaced.
 func (f *File) target() string {
-	if real, err := filepath.EvalSymlinks(f.path); err == nil {
-		return real
+	if behind, err := filepath.EvalSymlinks(f.path); err == nil {
+		return behind
 	}
 	return f.path
 }

@@ -128,8 +128,8 @@ func (c *Conn) probe(ctx context.Context) error {
 		c.wire.Answered()
 		return nil
 	}
-	f, ok := c.meaning(ctx, err).(failure)
-	if !ok {
+	var f failure
+	if !errors.As(c.meaning(ctx, err), &f) {
 		f = failure{Unreachable, err.Error()}
 	}
 	if f.kind == Slow {

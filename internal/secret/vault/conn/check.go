@@ -133,7 +133,7 @@ func last(err error) string {
 func (c *Conn) CheckToken(ctx context.Context) (lookedUp, err error) {
 	if !c.Session.State().LoggedIn {
 		if err := c.Session.LogIn(ctx); err != nil {
-			return nil, c.whyNoToken(ctx, err)
+			return nil, c.whyNoToken(err)
 		}
 	}
 	var info *api.Secret
@@ -187,7 +187,7 @@ func (c *Conn) IgnoresNamespaces(ctx context.Context) bool {
 }
 
 // whyNoToken says what to do about a log-in that failed. One that Vault was not there for is waited for.
-func (c *Conn) whyNoToken(ctx context.Context, err error) error {
+func (c *Conn) whyNoToken(err error) error {
 	var answer *api.ResponseError
 	if errors.As(err, &answer) && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests {
 		return fmt.Errorf("Vault at %s refuses the log-in; %s: %s", c.Address, c.Session.LogInRemedy(),

@@ -46,10 +46,10 @@ type flight[T any] struct {
 	err     error
 }
 
-// New makes a group of what make makes. bound gives the context of what nobody alone has asked for.
+// New makes a group of what fetch gives. bound gives the context of what nobody alone has asked for.
 func New[T any](bound func() (context.Context, context.CancelFunc),
-	make func(ctx context.Context, org id.ID) (T, error)) *Group[T] {
-	return &Group[T]{make: make, bound: bound, turns: map[id.ID]*turn[T]{}}
+	fetch func(ctx context.Context, org id.ID) (T, error)) *Group[T] {
+	return &Group[T]{make: fetch, bound: bound, turns: map[id.ID]*turn[T]{}}
 }
 
 // Close waits for what is being made that nobody alone has asked for, which the end of its context cuts off. What would

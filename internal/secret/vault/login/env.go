@@ -68,12 +68,12 @@ func WithVariables(do func()) {
 		if value == "" && !set {
 			continue
 		}
-		os.Setenv(name, value) // an empty one counts as not set
+		_ = os.Setenv(name, value) // the names are right; an empty one counts as not set
 		defer func() {
 			if set {
-				os.Setenv(name, before)
+				_ = os.Setenv(name, before)
 			} else {
-				os.Unsetenv(name)
+				_ = os.Unsetenv(name)
 			}
 		}()
 	}

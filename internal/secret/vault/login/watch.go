@@ -46,7 +46,7 @@ func (s *Session) watch(ctx context.Context, secret *api.Secret) {
 			}
 		case r := <-renewals:
 			s.renewed(secret, r.Secret)
-		case <-ended:
+		case <-ended: //nolint:errcheck // why it ended, Vault's answer to the next log-in tells
 			if s.method.again {
 				_ = s.another(ctx, secret.Auth.ClientToken, false)
 				if s.client.Token() == secret.Auth.ClientToken { // the token file has not been written yet
