@@ -38,10 +38,25 @@ type Record struct {
 	Hash string `json:"hash"`
 }
 
+// fixedSize is about what a record takes without its keys and texts, in bytes.
+const fixedSize = 512
+
+// Size is about how many bytes of memory the record takes.
+func (r *Record) Size() int {
+	n := fixedSize + len(r.Detail) + len(r.Target)
+	for _, k := range r.Keys {
+		n += len(k) + 16
+	}
+	return n
+}
+
 // The sizes of a page of records.
 const (
 	DefaultLimit = 100
 	MaxLimit     = 1000
+	// RecordSize is how many bytes each record of a page may have on average. Where those that come have more, the page
+	// is shorter.
+	RecordSize = 8 << 10
 )
 
 // Filter chooses records. A zero field chooses all.
@@ -69,7 +84,7 @@ type Filter struct {
 type Page struct {
 	Records []Record
 	// Next is the Before of the next page, 0 at the end. A page may be shorter than the limit, even empty, and still
-	// have a next one: the work on one page is bounded.
+	// have a next one: the work on one page is bounded, and its size.
 	Next uint64
 }
 

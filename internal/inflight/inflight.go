@@ -8,28 +8,53 @@ import (
 	"strongroom/internal/errs"
 )
 
-// retryAfter is when a request that found no room may try again.
-const retryAfter = time.Second
+const (
+	// retryAfter is when a request that found no room may try again.
+	retryAfter = time.Second
+	// turnKept is how long the turn to hold very much is kept for the caller who was refused it first.
+	turnKept = 5 * time.Second
+	// strangersPart is which part of the bytes all who are not known may hold together.
+	strangersPart = 4
+)
 
-// Budget is the bytes that all requests together may hold. One caller may hold half of them. What is larger than that
-// goes alone: it is let through where the caller holds nothing else, and nobody holds more than half. A nil Budget has
-// no bound. It is safe for use by many goroutines.
+// Budget is the bytes that all requests together may hold. A caller may hold as many as it leaves free: half of them
+// where nobody else holds any, a third beside one who holds as much, and nobody can take the last. All strangers
+// together have a quarter, which they share in the same way: they take nothing from those who are known.
+//
+// What is larger than half goes alone: one request at a time, of a caller who holds nothing else, where others hold no
+// more than half. It counts as half for the others, who have the other half as before, so that the most that is held is
+// that one beside half of the bytes. Who was refused this turn first has it next.
+//
+// A nil Budget has no bound. It is safe for use by many goroutines.
 type Budget struct {
 	size    int64
 	mu      sync.Mutex
-	used    int64
+	used    int64 // without what goes alone
 	refused uint64
-	by      map[string]int64
+	by      map[caller]int64
+
+	strangers int64 // of used
+
+	large  int64 // what goes alone, 0 where nothing does
+	next   caller
+	kept   bool      // the turn is next's, who was refused it
+	keptTo time.Time // until then, where nothing goes alone
+}
+
+// caller is who is asking: a user, or the network of somebody who is not known.
+type caller struct {
+	name     string
+	stranger bool
 }
 
 // New makes a budget of so many bytes.
-func New(size int64) *Budget { return &Budget{size: size, by: make(map[string]int64)} }
+func New(size int64) *Budget { return &Budget{size: size, by: make(map[caller]int64)} }
 
 // Used is how many bytes are held.
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used
+	return b.used + b.large
 }
 
 // Size is how many bytes may be held.
@@ -42,42 +67,90 @@ func (b *Budget) Refused() uint64 {
 	return b.refused
 }
 
-// take lets a request of the caller hold n more than it holds, or gives errs.Unavailable.
-func (b *Budget) take(caller string, held, n int64) error {
+// take lets a request hold n more than it holds, or gives errs.Unavailable.
+func (b *Budget) take(s *Share, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	own, half := b.by[caller], b.size/2
-	fits := own+n <= half && b.used+n <= b.size
-	alone := own == held && held+n > half && b.used-own <= half
-	if !fits && !alone {
+	switch {
+	case s.alone:
+		b.large += n
+	case b.fits(s.caller, n):
+		b.add(s.caller, n)
+	case b.mayGoAlone(s, n):
+		b.add(s.caller, -s.held)
+		b.large, s.alone, b.kept = s.held+n, true, false
+	default:
 		b.refused++
 		e := errs.New(errs.Unavailable, "too much is under way just now; try again in a moment")
 		e.RetryAfter = retryAfter
 		return e
 	}
-	b.used += n
-	b.by[caller] = own + n
 	return nil
 }
 
-func (b *Budget) give(caller string, n int64) {
+// fits reports whether the caller leaves as much free as it then holds.
+func (b *Budget) fits(c caller, n int64) bool {
+	room, own := b.size, b.by[c]+n
+	if b.large > 0 {
+		room /= 2
+	}
+	return own <= room-b.used-n && (!c.stranger || own <= b.size/strangersPart-b.strangers-n)
+}
+
+// mayGoAlone reports whether the request may go alone. Where it is too large to go otherwise, and may not now, the turn
+// is kept for its caller.
+func (b *Budget) mayGoAlone(s *Share, n int64) bool {
+	if s.caller.stranger || b.by[s.caller] != s.held || s.held+n <= b.size/2 {
+		return false
+	}
+	turn := b.large == 0 && (!b.kept || b.next == s.caller || time.Now().After(b.keptTo))
+	if turn && b.used-s.held <= b.size/2 {
+		return true
+	}
+	if !b.kept || b.large == 0 && time.Now().After(b.keptTo) {
+		b.kept, b.next, b.keptTo = true, s.caller, time.Now().Add(turnKept)
+	}
+	return false
+}
+
+func (b *Budget) give(s *Share, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= n
-	if b.by[caller] -= n; b.by[caller] <= 0 {
-		delete(b.by, caller)
+	if !s.alone {
+		b.add(s.caller, -n)
+		return
+	}
+	if b.large -= n; b.large == 0 {
+		s.alone = false
+		b.keptTo = time.Now().Add(turnKept)
+	}
+}
+
+func (b *Budget) add(c caller, n int64) {
+	b.used += n
+	if c.stranger {
+		b.strangers += n
+	}
+	if b.by[c] += n; b.by[c] <= 0 {
+		delete(b.by, c)
 	}
 }
 
 // Share is what one request holds. Its zero value has no bound. One goroutine uses it.
 type Share struct {
 	budget *Budget
-	caller string
+	caller caller
 	held   int64
+	alone  bool
 }
 
-// Share is one for a caller's request. Give it back with Close.
-func (b *Budget) Share(caller string) Share { return Share{budget: b, caller: caller} }
+// Share is one for a request of a user. Give it back with Close.
+func (b *Budget) Share(user string) Share { return Share{budget: b, caller: caller{name: user}} }
+
+// Stranger is one for a request of somebody who is not known, from a network (peer.Network). Give it back with Close.
+func (b *Budget) Stranger(network string) Share {
+	return Share{budget: b, caller: caller{network, true}}
+}
 
 // Hold has the request hold so many bytes in all, more or fewer than before. It gives errs.Unavailable where there is
 // no room for more; the request then holds what it did.
@@ -86,8 +159,8 @@ func (s *Share) Hold(n int64) error {
 		return nil
 	}
 	if n < s.held {
-		s.budget.give(s.caller, s.held-n)
-	} else if err := s.budget.take(s.caller, s.held, n-s.held); err != nil {
+		s.budget.give(s, s.held-n)
+	} else if err := s.budget.take(s, n-s.held); err != nil {
 		return err
 	}
 	s.held = n

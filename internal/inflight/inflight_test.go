@@ -1,46 +1,47 @@
 package inflight
 
 import (
+	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"strongroom/internal/errs"
 )
 
+func refused(t *testing.T, s *Share, n int64) {
+	t.Helper()
+	err := s.More(n)
+	if e, ok := err.(*errs.Error); !ok || e.Code != errs.Unavailable || e.RetryAfter == 0 {
+		t.Errorf("%d more: %v", n, err)
+	}
+}
+
+func granted(t *testing.T, s *Share, n int64) {
+	t.Helper()
+	if err := s.More(n); err != nil {
+		t.Errorf("%d more: %v", n, err)
+	}
+}
+
 func TestBudget(t *testing.T) {
 	b := New(100)
-	refused := func(s *Share, n int64) {
-		t.Helper()
-		err := s.More(n)
-		if e, ok := err.(*errs.Error); !ok || e.Code != errs.Unavailable || e.RetryAfter == 0 {
-			t.Errorf("%d more: %v", n, err)
-		}
-	}
-	granted := func(s *Share, n int64) {
-		t.Helper()
-		if err := s.More(n); err != nil {
-			t.Errorf("%d more: %v", n, err)
-		}
-	}
 	ann, ann2, bob, eve := b.Share("ann"), b.Share("ann"), b.Share("bob"), b.Share("eve")
-	granted(&ann, 30)
-	refused(&ann2, 30) // half of it is one caller's, whatever the requests
-	granted(&ann2, 20)
-	granted(&bob, 45)
-	refused(&eve, 10)
-	granted(&eve, 5)
-	if err := ann.Hold(10); err != nil || b.Used() != 80 {
+	granted(t, &ann, 30)
+	refused(t, &ann2, 30) // half of it is one caller's, whatever the requests
+	granted(t, &ann2, 20)
+	refused(t, &bob, 26)
+	granted(t, &bob, 25) // half of what is left
+	granted(t, &eve, 12)
+	refused(t, &eve, 5)
+	if err := ann.Hold(10); err != nil || b.Used() != 67 {
 		t.Errorf("fewer: %v, %d are used", err, b.Used())
 	}
-	refused(&ann2, 500) // not alone: another request of hers holds something
+	granted(t, &eve, 5) // what one gives back, others have
 	if b.Refused() != 3 || b.Size() != 100 {
 		t.Errorf("%d of %d bytes were refused", b.Refused(), b.Size())
 	}
-	bob.Close()
-	eve.Close()
-	granted(&bob, 5)
-	granted(&bob, 500) // alone
-	refused(&eve, 1)
 	for _, s := range []*Share{&ann, &ann2, &bob, &eve} {
 		s.Close()
 		s.Close()
@@ -50,8 +51,88 @@ func TestBudget(t *testing.T) {
 	}
 	var none *Budget
 	s := none.Share("x")
-	granted(&s, 1<<60)
+	granted(t, &s, 1<<60)
 	s.Close()
+}
+
+// TestNobodyTakesTheLast has many callers hold all that they can: another one finds room.
+func TestNobodyTakesTheLast(t *testing.T) {
+	b := New(1 << 20)
+	var all []Share
+	for i := range 10 {
+		for {
+			s := b.Share(fmt.Sprint(i))
+			if s.More(1000) != nil {
+				break
+			}
+			all = append(all, s)
+		}
+	}
+	last := b.Share("last")
+	granted(t, &last, 400)
+	last.Close()
+	for i := range all {
+		all[i].Close()
+	}
+	if b.Used() != 0 {
+		t.Errorf("%d are left", b.Used())
+	}
+}
+
+// TestLargeGoesAlone has one request hold more than there is: others have their half as before.
+func TestLargeGoesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100)
+		ann, ann2, bob, eve, tom := b.Share("ann"), b.Share("ann"), b.Share("bob"), b.Share("eve"), b.Share("tom")
+		granted(t, &ann2, 1)
+		refused(t, &ann, 500) // another request of hers holds something
+		ann2.Close()
+		granted(t, &ann, 5)
+		granted(t, &ann, 500)
+		granted(t, &ann, 500) // as it grows
+		granted(t, &bob, 25)
+		refused(t, &bob, 1)
+		granted(t, &eve, 12)
+		if b.Used() != 1042 {
+			t.Errorf("%d are used", b.Used())
+		}
+		bob.Close()
+		eve.Close()
+
+		refused(t, &bob, 500) // one at a time
+		refused(t, &eve, 500)
+		ann.Close()
+		refused(t, &ann, 500) // bob was refused first
+		refused(t, &eve, 500)
+		granted(t, &bob, 500)
+		refused(t, &ann, 500)
+		bob.Close()
+		time.Sleep(turnKept + time.Second) // ann does not come back
+		granted(t, &eve, 500)
+		eve.Close()
+		granted(t, &tom, 60)
+		tom.Close()
+		if b.Used() != 0 || len(b.by) != 0 || b.large != 0 {
+			t.Errorf("%d are left, of %v", b.Used(), b.by)
+		}
+	})
+}
+
+// TestStrangers has many who are not known hold all that they can: it is a quarter, and takes nothing from others.
+func TestStrangers(t *testing.T) {
+	b := New(1 << 20)
+	for i := range 100 {
+		s := b.Stranger(fmt.Sprint(i))
+		for s.More(100) == nil {
+		}
+	}
+	if b.Used() > 1<<18 {
+		t.Errorf("strangers hold %d", b.Used())
+	}
+	one := b.Stranger("another")
+	refused(t, &one, 1<<20) // nothing goes alone
+	known := b.Share("1")   // of the same name as a network
+	granted(t, &known, 1<<18)
 }
 
 // TestBudgetIsNeverPassed has many requests at once.

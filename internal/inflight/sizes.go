@@ -29,6 +29,14 @@ const (
 // NewSizes knows none yet.
 func NewSizes() *Sizes { return &Sizes{unknown: make(chan struct{}, maxUnknown)} }
 
+// Reading is Hold for what is read of all of an organisation in the work of a request, whose share is in the context.
+func (s *Sizes) Reading(ctx context.Context, org id.ID, read func() (size int64, err error)) error {
+	return s.Hold(ctx, func(n int64) error { return More(ctx, n) }, org, 0, read)
+}
+
+// Spare gives back what a request held for so many bytes that it has read and does not keep.
+func (s *Sizes) Spare(ctx context.Context, size int64) { _ = More(ctx, -size*valuesCost) }
+
 // Hold reads values into memory that the request holds, of which named are named, 0 for all. How much they are is known
 // when they have been read: until then they count for what they were last time. Those whose size nobody knows yet are
 // read a few at a time. Hold is the request's, for more bytes; read gives the size of what it has read, or one below 0

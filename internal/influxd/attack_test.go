@@ -2,6 +2,7 @@ package influxd
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -35,6 +36,8 @@ func TestAttack(t *testing.T) {
 		{"refused strangers fill the record", "", attackRecord},
 		{"large bodies without permission", "--max-in-flight=32MiB", attackBodies},
 		{"all values, not read", "--max-in-flight=32MiB", attackValues},
+		{"strangers announce bodies", "--max-in-flight=64MiB", attackStrangers},
+		{"bodies of many small things", "--max-in-flight=128MiB", attackSmall},
 		{"a thousand connections for each route", "--max-in-flight=32MiB", attackMemory},
 		{"TLS: garbage, old versions, halves", "tls --http-read-header-timeout=1s", attackTLS},
 		{"HTTP/2: resets, continuations, pings, settings", "tls", attackHTTP2},
@@ -339,6 +342,81 @@ func attackBodies(t *testing.T, v *victim) string {
 		t.Errorf("answers %v", codes)
 	}
 	return fmt.Sprintf("100 × 4 MiB: answers %v, memory %d to %d MiB", codes, before, after)
+}
+
+// attackStrangers announces bodies for forms and for the API, sends none of the one and most of the other, from ten
+// addresses. Those who are known find room for large bodies all the same.
+func attackStrangers(t *testing.T, v *victim) string {
+	const n = 800
+	for i := range n {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%10))}, Timeout: 10 * time.Second}
+		conn, err := d.Dial("tcp", v.addr)
+		must(t, err)
+		defer conn.Close()
+		request := "POST /signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" +
+			"Content-Length: 65536\r\n\r\n"
+		if i%2 == 1 {
+			request = "PUT /api/v2/me/password HTTP/1.1\r\nHost: x\r\nAuthorization: Basic bm9ib2R5Om5vdGhpbmc=\r\n" +
+				"Content-Length: 65536\r\n\r\n" + strings.Repeat(" ", 60<<10)
+		}
+		_, err = io.WriteString(conn, request)
+		if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) { // it was refused
+			t.Fatal(err)
+		}
+	}
+	held := v.held()
+	if held > 16<<20 {
+		t.Errorf("strangers hold %d MiB of 64", held>>20)
+	}
+	v.set(t, fmt.Sprintf(`{"known":%q}`, strings.Repeat("v", 1<<19)))
+	return fmt.Sprintf("%d connections hold %d MiB of 64", n, held>>20)
+}
+
+// attackSmall sends what is short as text and long in memory: secrets without a value, permissions without a word.
+func attackSmall(t *testing.T, v *victim) string {
+	var secrets strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&secrets, `,"%x":""`, i)
+	}
+	org := strings.Split(v.secrets, "/")[4]
+	before := v.memory(t)
+	codes := make(map[int]int)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for i := range 36 {
+		method, path, body := "PATCH", v.secrets, "{"+secrets.String()[1:]+"}"
+		switch i % 3 {
+		case 1:
+			method, path = "POST", "/api/v2/authorizations"
+			body = `{"orgID":"` + org + `","permissions":[{}` + strings.Repeat(",{}", 340_000) + `]}`
+		case 2:
+			method, path = "POST", v.secrets+"/delete"
+			body = `{"secrets":[""` + strings.Repeat(`,""`, 1_300_000) + `]}`
+		}
+		group.Go(func() {
+			req, err := http.NewRequest(method, v.url+path, strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("Authorization", "Token "+v.token)
+			code := 0 // the server may close the connection before it has all
+			if res, err := v.client.Do(req); err == nil {
+				res.Body.Close()
+				code = res.StatusCode
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			codes[code]++
+		})
+	}
+	group.Wait()
+	v.set(t, "{"+secrets.String()[1:]+"}") // one such change alone is made
+	after := v.grown(t, before, 250)
+	if codes[500] > 0 {
+		t.Errorf("answers %v", codes)
+	}
+	return fmt.Sprintf("36 bodies: answers %v, memory %d to %d MiB", codes, before, after)
 }
 
 // attackValues asks for all values, 20 MiB of them, and does not read.

@@ -221,7 +221,7 @@ var closedPackages = []closed{
 	{root: "internal/secret", never: []string{"internal/identity"},
 		why: "secrets know callers and what they may do, and not how they are identified"},
 	{root: "internal/secret/service",
-		ours:  []string{"internal/access", "internal/errs", "internal/id", "internal/secret"},
+		ours:  []string{"internal/access", "internal/errs", "internal/id", "internal/inflight", "internal/secret"},
 		never: []string{"internal/secret/embedded", "internal/secret/vault"},
 		why:   "what callers may do does not hang on where secrets are kept"},
 	{root: "internal/secret/metered",

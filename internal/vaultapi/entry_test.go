@@ -167,3 +167,10 @@ func TestNoSession(t *testing.T) {
 	p.want(t, 403, session, "GET", "secret/data/acme", "")
 	p.want(t, 403, session, "GET", "auth/token/lookup-self", "")
 }
+
+// Notes that are refused leave nothing behind: no name is listed of what was never written.
+func TestRefusedNotesLeaveNothing(t *testing.T) {
+	p := start(t, nil)
+	p.want(t, 400, p.root, "PUT", "secret/metadata/acme/never", `{"custom_metadata":{"a":""}}`)
+	p.want(t, 404, p.root, "LIST", "secret/metadata/acme", "")
+}

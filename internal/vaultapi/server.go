@@ -175,13 +175,14 @@ func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	id string) (asked string, status int, err error) {
 	var share inflight.Share
 	defer func() { share.Close() }()
+	ctx = inflight.In(ctx, &share)
 	answer, asked, err := s.answer(ctx, w, r, id, &share)
 	if err == nil {
 		err = share.More(answer.Size()) // as long as it is sent: a client may take its time
 	}
 	if err == nil {
 		counted := &statusWriter{ResponseWriter: w}
-		if err = dialect.Send(counted, id, answer); err == nil {
+		if err = dialect.Send(counted, id, answer, share.More); err == nil {
 			return asked, counted.code, nil
 		}
 	}
@@ -227,15 +228,14 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := s.identify(q, found); err != nil {
 		return nil, found.path, err
 	}
-	by := q.Address()
 	limit := min(s.MaxBody, maxPlainBody)
+	*share = s.Budget.Stranger(peer.Network(q.Address()))
 	if q.Caller != nil {
-		by = q.Caller.UserID.String()
+		*share = s.Budget.Share(q.Caller.UserID.String())
 		if found.path == s.Mount+"/" && mayWrite(q.Caller) {
 			limit = s.MaxBody
 		}
 	}
-	*share = s.Budget.Share(by)
 	if r.Body != nil {
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 	}

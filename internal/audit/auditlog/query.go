@@ -73,6 +73,7 @@ type query struct {
 	seen uint64     // the last line looked at
 	done bool
 	page audit.Page
+	size int // of the page's records, in bytes
 	// failed are the acts that failed after they were allowed. Such an act is one record, and not a done one beside it.
 	failed map[actID]bool
 }
@@ -194,10 +195,13 @@ func (q *query) noteFailed(b []byte) {
 	}
 }
 
-// full reports whether the page has as many records as it may, the last one whole.
+// full reports whether the page has as many records as it may, or as many bytes, the last one whole.
 func (q *query) full() bool {
 	n := len(q.page.Records)
-	return n == q.filter.Limit && q.page.Records[n-1].Part == 0
+	if n == 0 || q.page.Records[n-1].Part != 0 {
+		return false
+	}
+	return n == q.filter.Limit || q.size >= q.filter.Limit*audit.RecordSize
 }
 
 // maxTogether bounds the keys of one record that are put together of several lines.
@@ -216,10 +220,12 @@ func (q *query) add(r *audit.Record) {
 			}
 			r.Keys = keys
 			r.MayInclude = false
+			q.size += r.Size() - last.Size()
 			*last = *r
 			return
 		}
 	}
+	q.size += r.Size()
 	q.page.Records = append(q.page.Records, *r)
 }
 

@@ -294,3 +294,37 @@ func TestFailedActIsOneRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestQueryOfLongRecords has pages end before they are too large, and nothing is left out between them.
+func TestQueryOfLongRecords(t *testing.T) {
+	l := start(t, filepath.Join(t.TempDir(), "audit.log"))
+	const acts = 20
+	for i := range acts {
+		keys := make([]string, 40)
+		for k := range keys {
+			keys[k] = fmt.Sprintf("%d-%d-%s", i, k, strings.Repeat("k", 900))
+		}
+		record(t, l, audit.Entry{Action: "secrets.apply", RequestID: fmt.Sprint(i), Keys: keys, Outcome: audit.Allowed})
+	}
+	found, pages := 0, 0
+	for f := (audit.Filter{Action: "secrets", Limit: 10}); ; pages++ {
+		p, err := l.Query(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for i := range p.Records {
+			size += p.Records[i].Size()
+		}
+		if size > 10*audit.RecordSize+64<<10 {
+			t.Errorf("a page of %d records has %d bytes", len(p.Records), size)
+		}
+		found += len(p.Records)
+		if f.Before = p.Next; p.Next == 0 {
+			break
+		}
+	}
+	if found != acts || pages < acts/4 {
+		t.Errorf("%d records on %d pages, of %d", found, pages, acts)
+	}
+}

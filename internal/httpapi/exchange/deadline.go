@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"strongroom/internal/inflight"
 )
 
 // deadline is the context of a request that may take so long. Its timer is made when somebody waits for the end, which
@@ -11,7 +13,8 @@ import (
 // list costs.
 type deadline struct {
 	context.Context
-	at time.Time
+	at    time.Time
+	share *inflight.Share // the request's
 
 	mu    sync.Mutex
 	timed context.Context // nil as long as nobody waits
@@ -20,8 +23,9 @@ type deadline struct {
 }
 
 // withDeadline is context.WithTimeout, whose timer comes later. The second result ends it.
-func withDeadline(parent context.Context, length time.Duration) (context.Context, context.CancelFunc) {
-	d := &deadline{Context: parent, at: time.Now().Add(length)}
+func withDeadline(parent context.Context, length time.Duration,
+	share *inflight.Share) (context.Context, context.CancelFunc) {
+	d := &deadline{Context: parent, at: time.Now().Add(length), share: share}
 	return d, d.cancel
 }
 
@@ -76,8 +80,11 @@ func (d *deadline) Deadline() (time.Time, bool) {
 	return d.at, true
 }
 
-// Value is the timed context's where there is one, by which package context finds it without a goroutine.
+// Value has the request's share, and else is the timed context's where there is one, by which package context finds it without a goroutine.
 func (d *deadline) Value(key any) any {
+	if key == (inflight.Key{}) {
+		return d.share
+	}
 	d.mu.Lock()
 	timed := d.timed
 	d.mu.Unlock()

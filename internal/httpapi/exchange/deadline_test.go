@@ -63,7 +63,9 @@ func TestDeadline(t *testing.T) {
 						return ctx.Err()
 					}
 					want := run(context.WithTimeout)
-					if got := run(withDeadline); !errors.Is(got, want) || got == nil {
+					if got := run(func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+						return withDeadline(ctx, d, nil)
+					}); !errors.Is(got, want) || got == nil {
 						t.Errorf("the error is %v, want %v", got, want)
 					}
 				})
@@ -75,7 +77,7 @@ func TestDeadline(t *testing.T) {
 // TestDeadlineWithoutTimer ends a request that nobody waited for, and tells the time that was over.
 func TestDeadlineWithoutTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := withDeadline(t.Context(), time.Second)
+		ctx, cancel := withDeadline(t.Context(), time.Second, nil)
 		if ctx.Err() != nil || ctx.(*deadline).timed != nil {
 			t.Error("a timer was made for nobody")
 		}
@@ -83,7 +85,7 @@ func TestDeadlineWithoutTimer(t *testing.T) {
 		if ctx.(*deadline).timed != nil || ctx.Err() != context.Canceled {
 			t.Errorf("after the end: %v", ctx.Err())
 		}
-		ctx, cancel = withDeadline(t.Context(), time.Second)
+		ctx, cancel = withDeadline(t.Context(), time.Second, nil)
 		time.Sleep(2 * time.Second)
 		cancel()
 		if ctx.Err() != context.DeadlineExceeded {

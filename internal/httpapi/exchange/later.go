@@ -44,7 +44,7 @@ func (r *Request) Detach(w http.ResponseWriter) (net.Conn, *Later, bool) {
 
 // Work does some of the work, within the time that a request may take, after it was asked again who the caller is.
 func (l *Later) Work(do func(ctx context.Context, c *access.Caller) error) (err error) {
-	ctx, cancel := withDeadline(context.Background(), requestTime)
+	ctx, cancel := withDeadline(context.Background(), requestTime, &l.share)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

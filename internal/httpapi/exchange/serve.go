@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/inflight"
 	"strongroom/internal/kv"
+	"strongroom/internal/peer"
 	"strongroom/internal/tracing"
 )
 
@@ -133,9 +134,11 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 	}
 	q.waits = e.Waits != nil && e.Waits(q)
 	if !e.Long && !q.waits {
-		ctx, cancel := withDeadline(q.ctx, requestTime)
+		ctx, cancel := withDeadline(q.ctx, requestTime, &q.share)
 		defer cancel() // the deadline's reason stays to be asked for
 		q.ctx = ctx
+	} else {
+		q.ctx = inflight.In(q.ctx, &q.share)
 	}
 	if q.Body != nil && q.Body != http.NoBody {
 		q.maxBody = min(rt.server.MaxBody, cmp.Or(e.Body, maxPlainBody))
@@ -147,7 +150,7 @@ func (rt *route) serve(w *statusWriter, q *Request) (err error) {
 	}
 	defer q.share.Close()
 	if e.Open {
-		q.share = rt.server.Budget.Share(q.Address())
+		q.share = rt.server.Budget.Stranger(peer.Network(q.Address()))
 		if err := rt.server.sameOrigin(q); err != nil {
 			return err
 		}

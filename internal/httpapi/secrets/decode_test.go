@@ -20,7 +20,7 @@ func FuzzDecodeSecrets(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := decodeSecrets(bytes.Clone(body))
+		got, err := decodeSecrets(bytes.Clone(body), func(int64) error { return nil })
 		var reference map[string]*string
 		refused := json.Unmarshal(body, &reference) != nil || reference == nil || !utf8.Valid(body)
 		for _, v := range reference {

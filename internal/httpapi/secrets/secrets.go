@@ -100,7 +100,7 @@ func (h *handlers) patchSecrets(w http.ResponseWriter, r *exchange.Request) erro
 	if err != nil {
 		return err
 	}
-	set, err := decodeSecrets(body)
+	set, err := decodeSecrets(body, r.Hold)
 	clear(body)
 	if err != nil {
 		return err
@@ -136,8 +136,9 @@ func (h *handlers) beforeBody(r *exchange.Request, org id.ID) error {
 	return h.secrets.MayApply(r.Context(), r.Caller, org)
 }
 
-// decodeSecrets reads an object whose members are all strings. No value is ever part of an error.
-func decodeSecrets(body []byte) (map[string]secret.Value, error) {
+// decodeSecrets reads an object whose members are all strings, which hold memory as they come. No value is ever part of
+// an error.
+func decodeSecrets(body []byte, hold func(bytes int64) error) (map[string]secret.Value, error) {
 	if err := exchange.CheckText(body); err != nil {
 		return nil, err
 	}
@@ -169,6 +170,9 @@ func decodeSecrets(body []byte) (map[string]secret.Value, error) {
 		if !ok {
 			return nil, errs.New(errs.Invalid, "failed to unmarshal json: the value of %q must be a string; nothing "+
 				"was changed", errs.Clip(key))
+		}
+		if err := hold(secret.ChangeCost); err != nil {
+			return nil, err
 		}
 		set[key] = secret.NewValue([]byte(value))
 	}
@@ -227,21 +231,45 @@ func (h *handlers) postSecretsDelete(w http.ResponseWriter, r *exchange.Request)
 	if err := h.beforeBody(r, org); err != nil {
 		return err
 	}
-	var body struct {
-		Secrets []*string `json:"secrets"`
-	}
+	body := struct {
+		Secrets keyList `json:"secrets"`
+	}{keyList{hold: r.Hold}}
 	if err := r.Decode(&body); err != nil {
 		return err
 	}
-	keys := make([]string, 0, len(body.Secrets))
-	for _, k := range body.Secrets {
-		if k == nil {
-			return errs.New(errs.Invalid, "failed to unmarshal json: secrets must be a list of strings; nothing "+
-				"was changed")
+	return h.deleteKeys(w, r, secret.Change{Delete: body.Secrets.keys}, org)
+}
+
+// keyList is a list of keys in a body, each of which holds memory as it is read.
+type keyList struct {
+	keys []string
+	hold func(bytes int64) error
+}
+
+// UnmarshalJSON reads the list.
+func (l *keyList) UnmarshalJSON(b []byte) error {
+	wrong := errs.New(errs.Invalid, "failed to unmarshal json: secrets must be a list of strings; nothing was changed")
+	l.keys = nil
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
+		if t == nil && err == nil { // null is no list, as for encoding/json
+			return nil
 		}
-		keys = append(keys, *k)
+		return wrong
 	}
-	return h.deleteKeys(w, r, secret.Change{Delete: keys}, org)
+	for dec.More() {
+		t, err := dec.Token()
+		key, ok := t.(string)
+		if err != nil || !ok {
+			return wrong
+		}
+		if err := l.hold(secret.ChangeCost); err != nil {
+			return err
+		}
+		l.keys = append(l.keys, key)
+	}
+	return nil
 }
 
 func (h *handlers) deleteKeys(w http.ResponseWriter, r *exchange.Request, change secret.Change, org id.ID) error {

@@ -13,8 +13,12 @@ import (
 	"strongroom/internal/httpapi/exchange"
 )
 
-// recordCost is what a record of a page counts for while the page is made, in bytes.
-const recordCost = 8 << 10
+// recordCost is what a record of a page counts for while the page is made, in bytes, and largestRecord is what the last
+// one may have more than that: a thousand names of 1 KiB each.
+const (
+	recordCost    = audit.RecordSize
+	largestRecord = 1 << 20
+)
 
 // getAudit serves the audit log to operators, newest first. Query: orgID, key, actor (a user's name or ID, or an
 // authorization's ID), action, outcome, since and until (RFC 3339), limit, and before for the
@@ -35,7 +39,7 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	if h.Trail == nil {
 		return errs.New(errs.NotImplemented, "there is no audit log to read; start influxd with a file in --audit-log")
 	}
-	if err := r.Hold(int64(cmp.Or(f.Limit, audit.DefaultLimit)) * recordCost); err != nil {
+	if err := r.Hold(int64(cmp.Or(f.Limit, audit.DefaultLimit))*recordCost + largestRecord); err != nil {
 		return err
 	}
 	page, err := h.Trail.Query(r.Context(), f, before)

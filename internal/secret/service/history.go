@@ -58,11 +58,11 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
-	infos, err := s.store.Infos(ctx, org, may)
+	infos, err := s.readInfos(ctx, org, may)
 	if !before.IsZero() {
-		infos = slices.DeleteFunc(infos, func(i secret.Info) bool {
-			return i.Expires.IsZero() || !i.Expires.Before(before)
-		})
+		all := sizeOf(infos)
+		infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return i.Expires.IsZero() || !i.Expires.Before(before) })
+		s.infoSizes.Spare(ctx, all-sizeOf(infos))
 	} else if errs.Is(err, errs.NotImplemented) {
 		var keys []string
 		keys, err = s.store.Keys(ctx, org)
@@ -83,6 +83,28 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 		infos[i].Used = last(infos[i].Key)
 	}
 	return infos, nil
+}
+
+// readInfos reads them into memory that the request holds.
+func (s *Service) readInfos(ctx context.Context, org id.ID, may func(key string) bool) (infos []secret.Info, err error) {
+	err = s.infoSizes.Reading(ctx, org, func() (int64, error) {
+		infos, err = s.store.Infos(ctx, org, may)
+		return sizeOf(infos), err
+	})
+	return infos, err
+}
+
+// infoSize is about what an Info takes in memory without its texts and versions, in bytes, and versionSize a version.
+const (
+	infoSize    = 400
+	versionSize = 120
+)
+
+func sizeOf(infos []secret.Info) (size int64) {
+	for i := range infos {
+		size += infoSize + int64(len(infos[i].Key)+len(infos[i].Text)+versionSize*len(infos[i].Versions))
+	}
+	return size
 }
 
 // Deleted lists the deleted secrets that the caller may read of and that can be brought back.
@@ -112,7 +134,16 @@ func (s *Service) deleted(ctx context.Context, org id.ID) ([]secret.Info, error)
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
-	return s.store.Deleted(ctx, org)
+	return s.readDeleted(ctx, org)
+}
+
+// readDeleted reads what is known of the deleted secrets into memory that the request holds.
+func (s *Service) readDeleted(ctx context.Context, org id.ID) (infos []secret.Info, err error) {
+	err = s.deletedSizes.Reading(ctx, org, func() (int64, error) {
+		infos, err = s.store.Deleted(ctx, org)
+		return sizeOf(infos), err
+	})
+	return infos, err
 }
 
 // Describe replaces the description of a secret. What is not there cannot be described, which is told to those who may

@@ -235,6 +235,9 @@ type Outline struct {
 	Deleted []string
 }
 
+// outlineSize is about what a secret takes in memory without its name and value, in bytes.
+const outlineSize = 128
+
 // Outline tells what there is of an organisation's secrets without their values.
 func (s *Service) Outline(ctx context.Context, c *access.Caller, org id.ID) (Outline, error) {
 	act := access.Act{Action: "secrets.list", Org: org}
@@ -254,14 +257,23 @@ func (s *Service) outline(ctx context.Context, c *access.Caller, org id.ID) (o O
 		return o, err
 	}
 	may := each(c, access.Read, org)
-	if o.Snapshot, err = s.store.Read(ctx, org, secret.Query{Want: may}); err != nil {
+	if err := s.outlineSizes.Reading(ctx, org, func() (size int64, err error) {
+		o.Snapshot, err = s.store.Read(ctx, org, secret.Query{Want: may})
+		for k, got := range o.Secrets {
+			size += int64(len(k) + got.Value.Len() + outlineSize)
+		}
+		return size, err
+	}); err != nil {
 		return o, err
 	}
+	values := int64(0)
 	for k, got := range o.Secrets {
+		values += int64(got.Value.Len())
 		got.Value = secret.Value{}
 		o.Secrets[k] = got
 	}
-	deleted, err := s.store.Deleted(ctx, org)
+	s.outlineSizes.Spare(ctx, values)
+	deleted, err := s.readDeleted(ctx, org)
 	if errs.Is(err, errs.NotImplemented) { // a store that keeps no history
 		return o, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/notice"
@@ -30,11 +31,14 @@ type Service struct {
 	limits  secret.Limits
 	notices *notice.Hub[secret.Snapshot] // nil: nobody is told of changes
 	turns   turns
+	// How large what is read of all of an organisation's secrets is: what is known of them, of deleted ones, their values.
+	infoSizes, deletedSizes, outlineSizes *inflight.Sizes
 }
 
 // New makes the service over a store. Where uses is nil, nothing is known of when secrets were used.
 func New(store secret.Store, guard *access.Guard, orgs Orgs, uses *lastuse.Book, limits secret.Limits) *Service {
-	return &Service{store: store, guard: guard, orgs: orgs, uses: uses, limits: limits}
+	return &Service{store: store, guard: guard, orgs: orgs, uses: uses, limits: limits,
+		infoSizes: inflight.NewSizes(), deletedSizes: inflight.NewSizes(), outlineSizes: inflight.NewSizes()}
 }
 
 // Keys returns the names of the organisation's secrets that the caller may read of, sorted. A permission narrowed to

@@ -135,7 +135,7 @@ func (s *Service) Names(ctx context.Context, org id.ID) ([]string, error) {
 		return nil, err
 	}
 	names = slices.Clone(names)
-	deleted, err := s.store.Deleted(ctx, org)
+	deleted, err := s.readDeleted(ctx, org)
 	if errs.Is(err, errs.NotImplemented) { // a store that keeps no history of this organisation's secrets
 		return names, nil
 	}

@@ -67,6 +67,9 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return page(), err
 	}
+	if err := v.Hold(secret.ChangeCost * int64(len(found))); err != nil {
+		return page(), err
+	}
 	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
 	if err != nil {
 		return page(), err

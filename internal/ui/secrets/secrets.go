@@ -191,6 +191,9 @@ func chosen(v *visit.Visit) ([]string, error) {
 		}
 		keys = append(keys, more...)
 	}
+	if err := v.Hold(secret.ChangeCost * int64(len(keys))); err != nil {
+		return nil, err
+	}
 	slices.Sort(keys)
 	return slices.Compact(keys), nil
 }

@@ -122,6 +122,9 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 	}
 	var found audit.Acts
 	if err == nil {
+		err = v.Hold(actsShown * audit.RecordSize)
+	}
+	if err == nil {
 		found, err = h.Trail.Acts(v.Context(), v.Caller, f, before)
 	}
 	p.Missing = found.Missing

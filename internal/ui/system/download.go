@@ -13,8 +13,13 @@ import (
 	"strongroom/internal/ui/visit"
 )
 
-// downloaded bounds the acts of one file.
-const downloaded = 10_000
+// downloaded bounds the acts of one file, and downloadedBytes their size. An act takes memory as a record and as a line
+// of the file, and what a page is made in.
+const (
+	downloaded      = 10_000
+	downloadedBytes = 16 << 20
+	lineCost        = 3
+)
 
 // fileLink is the address of what a page shows as a file.
 func fileLink(path string, q url.Values, format string) string {
@@ -35,10 +40,22 @@ func (h *handlers) download(v *visit.Visit, f audit.Filter, format string) (visi
 	var all []audit.Record
 	var before audit.Before
 	name := "activity"
-	for len(all) < downloaded {
-		f.Limit = min(audit.MaxLimit, downloaded-len(all))
+	for size := 0; len(all) < downloaded && size < downloadedBytes; {
+		f.Limit = min(downloadedAtOnce, downloaded-len(all))
+		if err := v.Hold(int64(f.Limit) * audit.RecordSize); err != nil {
+			return visit.Answer{}, err
+		}
 		page, err := h.Trail.Acts(v.Context(), v.Caller, f, before)
 		if err != nil {
+			return visit.Answer{}, err
+		}
+		took := 0
+		for i := range page.Records {
+			took += page.Records[i].Size()
+		}
+		size += took
+		// What the page was thought to take is given back where it is less.
+		if err := v.Hold(lineCost*int64(took) - int64(f.Limit)*audit.RecordSize); err != nil {
 			return visit.Answer{}, err
 		}
 		all = append(all, page.Records...)
@@ -60,6 +77,9 @@ func (h *handlers) download(v *visit.Visit, f audit.Filter, format string) (visi
 	return visit.Answer{File: &visit.File{Name: name + "." + format, Type: "application/jsonl; charset=utf-8",
 		Body: body}}, err
 }
+
+// downloadedAtOnce is how many acts are read at a time.
+const downloadedAtOnce = 500
 
 // inName is a server's name as a part of a file's.
 func inName(server string) string {

@@ -87,6 +87,9 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 	case a.JSON != nil:
 		s.send(v, a.JSON)
 	case a.File != nil:
+		if len(a.File.Body) > heldPage && !v.holds(len(a.File.Body)) {
+			return
+		}
 		v.w.Header().Set("Content-Type", a.File.Type)
 		v.w.Header().Set("Content-Disposition", `attachment; filename="`+a.File.Name+`"`)
 		v.w.Header().Set("Content-Length", strconv.Itoa(len(a.File.Body)))
@@ -176,10 +179,7 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 		return
 	}
 	page := below(b.Bytes(), v.via.Base)
-	if len(page) > heldPage && v.share.More(int64(len(page))) != nil {
-		v.w.Header().Set("Retry-After", "1")
-		http.Error(v.w, "too much is under way just now; load the page again in a moment",
-			http.StatusServiceUnavailable)
+	if len(page) > heldPage && !v.holds(len(page)) {
 		return
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -202,16 +202,23 @@ func (s *Server) send(v *Visit, b []byte) {
 		v.w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if len(b) > heldPage && v.share.More(int64(len(b))) != nil {
-		h.Set("Retry-After", "1")
-		http.Error(v.w, "too much is under way just now; load the page again in a moment",
-			http.StatusServiceUnavailable)
+	if len(b) > heldPage && !v.holds(len(b)) {
 		return
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	b = v.fit(b, v.URL.RawQuery == "")
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	_, _ = v.w.Write(b) // the reader is gone where this fails
+}
+
+// holds counts an answer for what the visit holds while it is sent. Where there is no room it answers so.
+func (v *Visit) holds(size int) bool {
+	if v.share.More(int64(size)) == nil {
+		return true
+	}
+	v.w.Header().Set("Retry-After", "1")
+	http.Error(v.w, "too much is under way just now; load the page again in a moment", http.StatusServiceUnavailable)
+	return false
 }
 
 // note is what a page says first: what was just done.

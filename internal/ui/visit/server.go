@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"html/template"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -150,8 +151,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 	defer cancel()
-	v := &Visit{Request: r.WithContext(ctx), w: w, server: s, via: peer.ViaOf(r),
-		live: r.Header.Get("Strongroom-Live") != "", ID: s.idPrefix + strconv.FormatUint(s.idNext.Add(1), 36)}
+	v := &Visit{w: w, server: s, via: peer.ViaOf(r), live: r.Header.Get("Strongroom-Live") != "",
+		ID: s.idPrefix + strconv.FormatUint(s.idNext.Add(1), 36)}
+	v.Request = r.WithContext(inflight.In(ctx, &v.share))
 	v.Caller = &access.Caller{Principal: &access.Principal{}, Address: peer.Host(r.RemoteAddr), RequestID: v.ID}
 	defer v.share.Close()
 	a, err := v.do(rt)
@@ -160,6 +162,22 @@ func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 		s.Logger.Error("a page failed", "request", v.ID, "method", r.Method, "pattern", r.Pattern, "error", err)
 	}
 	s.write(v, a, err)
+}
+
+// counted is a body that counts for what the request holds as it comes: what is announced and not sent takes nothing.
+type counted struct {
+	io.ReadCloser
+	share *inflight.Share
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	if n > 0 {
+		if full := c.share.More(formCost * int64(n)); full != nil {
+			return n, full
+		}
+	}
+	return n, err
 }
 
 // do checks the origin and who is asking, reads the form, enters the organisation, and has the route's work done.
@@ -182,11 +200,11 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		return Answer{GoTo: arrivePath + "?next=" + url.QueryEscape(v.URL.RequestURI())}, nil
 	}
 	err = v.signedIn()
-	by := v.Caller.Address
 	if v.Session != "" { // all of a user's sessions have one share, together with their tokens
-		by = v.Caller.UserID.String()
+		v.share = v.server.Budget.Share(v.Caller.UserID.String())
+	} else {
+		v.share = v.server.Budget.Stranger(peer.Network(v.Caller.Address))
 	}
-	v.share = v.server.Budget.Share(by)
 	if err != nil && !rt.Open {
 		if !errs.Is(err, errs.Unauthorized) {
 			return Answer{}, err
@@ -198,16 +216,9 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		largest = min(largest, maxOpenBody)
 	}
 	if v.Body != nil {
-		v.Body = http.MaxBytesReader(v.w, v.Body, largest)
+		v.Body = &counted{http.MaxBytesReader(v.w, v.Body, largest), &v.share}
 	}
 	if v.Method == http.MethodPost {
-		coming := v.ContentLength
-		if coming < 0 || coming > largest {
-			coming = largest
-		}
-		if err := v.share.More(formCost * coming); err != nil {
-			return Answer{}, err
-		}
 		if err := v.parseForm(); err != nil {
 			return Answer{}, err
 		}

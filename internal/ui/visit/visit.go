@@ -50,12 +50,18 @@ func (v *Visit) parseForm() error {
 	switch {
 	case err == nil:
 		return nil
+	case errs.Is(err, errs.Unavailable): // no room in memory
+		return err
 	case errors.As(err, &large):
 		return errs.New(errs.RequestTooLarge, "that is larger than the %s that one request may have",
 			words.Size(int(large.Limit)))
 	}
 	return errs.Wrap(err, errs.Invalid, "the form could not be read; load the page again and repeat")
 }
+
+// Hold has the visit hold so many bytes more of what all may, until it is answered. It gives errs.Unavailable where
+// there is no room.
+func (v *Visit) Hold(bytes int64) error { return v.share.More(bytes) }
 
 // signedIn finds out who is asking, from the cookie.
 func (v *Visit) signedIn() error {

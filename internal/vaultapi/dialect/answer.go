@@ -163,7 +163,7 @@ func SendError(w http.ResponseWriter, requestID string, e *Error) {
 	case e.Answer != nil:
 		a := *e.Answer
 		a.Status = e.Status
-		_ = Send(w, requestID, &a) // what such an answer holds always encodes
+		_ = Send(w, requestID, &a, nil) // what such an answer holds always encodes
 	default:
 		list := e.Errors
 		if list == nil {
@@ -177,8 +177,13 @@ func SendError(w http.ResponseWriter, requestID string, e *Error) {
 	}
 }
 
-// Send answers in the envelope.
-func Send(w http.ResponseWriter, requestID string, a *Answer) error {
+// longAnswer is from which size on, in bytes, an answer counts for what the request holds.
+const longAnswer = 64 << 10
+
+// Send answers in the envelope. A long answer whose memory the request does not hold yet is given to hold, where that is
+// not nil, as long as it is sent: a client may take its time. Where there is no room, Send gives the error and has sent
+// nothing.
+func Send(w http.ResponseWriter, requestID string, a *Answer, hold func(bytes int64) error) error {
 	if a == nil || a.empty() {
 		head(w)
 		status := http.StatusNoContent
@@ -189,6 +194,9 @@ func Send(w http.ResponseWriter, requestID string, a *Answer) error {
 		return nil
 	}
 	body, err := a.body(requestID)
+	if err == nil && len(body) > longAnswer && a.Raw == nil && hold != nil {
+		err = hold(2 * int64(len(body))) // with what it was made of
+	}
 	if err != nil {
 		return err
 	}
@@ -204,7 +212,8 @@ func Send(w http.ResponseWriter, requestID string, a *Answer) error {
 	return nil
 }
 
-// Size is how many bytes of memory a long answer takes, with the copy that is sent; 0 where they are held.
+// Size is how many bytes of memory an answer takes that is JSON already, with the copy that is sent; 0 where they are
+// held. How long another one is, Send knows.
 func (a *Answer) Size() int64 {
 	if a == nil || a.Held {
 		return 0

@@ -161,7 +161,10 @@ func written(version int64, n notes.Note) *dialect.Answer {
 }
 
 // texts reads the map of an organisation: texts alone can be its secrets.
-func texts(t target, data dialect.Body) (map[string]secret.Value, error) {
+func texts(r *dialect.Request, t target, data dialect.Body) (map[string]secret.Value, error) {
+	if err := r.Hold(secret.ChangeCost * int64(len(data))); err != nil {
+		return nil, err
+	}
 	values := make(map[string]secret.Value, len(data))
 	for k, raw := range data {
 		v, ok := text(raw)
@@ -187,7 +190,7 @@ func text(raw json.RawMessage) (secret.Value, bool) {
 }
 
 func (m *Mount) writeOrg(r *dialect.Request, t target, data dialect.Body, cas *int) (*dialect.Answer, error) {
-	values, err := texts(t, data)
+	values, err := texts(r, t, data)
 	if err != nil {
 		return nil, err
 	}
@@ -279,8 +282,11 @@ func (m *Mount) patchOrg(r *dialect.Request, t target, data dialect.Body, cas *i
 			delete(data, k)
 		}
 	}
-	var err error
-	if change.Set, err = texts(t, data); err != nil {
+	err := r.Hold(secret.ChangeCost * int64(len(change.Delete)))
+	if err != nil {
+		return nil, err
+	}
+	if change.Set, err = texts(r, t, data); err != nil {
 		return nil, err
 	}
 	out, err := m.Secrets.Apply(r.Context(), r.Caller, t.org, change)

@@ -178,8 +178,7 @@ func (m *Mount) note(r *dialect.Request, t target, body dialect.Body, required b
 		"custom_metadata"); err != nil {
 		return err
 	}
-	var refused error
-	err = m.Notes.Change(r.Context(), t.org, t.name, func(n *notes.Note) {
+	return m.Notes.Change(r.Context(), t.org, t.name, func(n *notes.Note) error {
 		next := make(map[string]string)
 		if r.Op == dialect.Patch {
 			maps.Copy(next, n.Custom)
@@ -189,8 +188,8 @@ func (m *Mount) note(r *dialect.Request, t target, body dialect.Body, required b
 		}
 		maps.Copy(next, set)
 		if _, given := body["custom_metadata"]; given {
-			if refused = validCustom(next); refused != nil {
-				return
+			if err := validCustom(next); err != nil {
+				return err
 			}
 			if n.Custom = next; len(next) == 0 {
 				n.Custom = nil
@@ -199,11 +198,8 @@ func (m *Mount) note(r *dialect.Request, t target, body dialect.Body, required b
 		if _, given := body["cas_required"]; given {
 			n.CASRequired = required
 		}
+		return nil
 	})
-	if refused != nil {
-		return refused
-	}
-	return err
 }
 
 func encoded(b dialect.Body) json.RawMessage {

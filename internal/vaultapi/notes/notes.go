@@ -103,9 +103,9 @@ func (b *Book) find(ctx context.Context, org id.ID, name string) (Note, kv.Recor
 	return n, r, err == nil, err
 }
 
-// Change changes the note of a secret, or makes it. It goes on while others change the same one, and gives
-// errs.Conflict where that does not end.
-func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*Note)) error {
+// Change changes the note of a secret, or makes it. An error of change is given, and nothing changed then. It goes on
+// while others change the same one, and gives errs.Conflict where that does not end.
+func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*Note) error) error {
 	for range 10 {
 		n, r, ok, err := b.find(ctx, org, name)
 		if err != nil {
@@ -116,7 +116,9 @@ func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*
 			n = Note{Name: name, Created: now}
 		}
 		n.Updated = now
-		change(&n)
+		if err := change(&n); err != nil {
+			return err
+		}
 		plain, err := json.Marshal(n)
 		if err != nil {
 			return err
