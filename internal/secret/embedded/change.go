@@ -28,6 +28,15 @@ type change struct {
 	outcome secret.Outcome
 }
 
+// namesOf are the names of each change.
+func namesOf(changes []*change) [][]string {
+	names := make([][]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.names
+	}
+	return names
+}
+
 // newQueue makes the queue of the organisations' changes: each builds on the versions before it. What waits while one
 // is written is then written together, in one transaction as far as it fits: many writers of one organisation, even of
 // one secret, cost one sync and not one each. The engine commits those of several organisations together.
@@ -133,8 +142,10 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		}
 		cfg := plan.Config{From: s.from, Made: &s.made, History: s.history, Quota: s.quota, Org: org,
 			Names: s.ring.Names(), Head: at.Head}
+		known := func(string) bool { return false }
 		if recalled {
 			cfg.From.KV = recalling{Store: s.kv, near: s.near}
+			known = func(key string) bool { _, ok := s.near.Recall(key); return ok }
 		}
 		cfg.Head.Count = nil
 		if s.quota != (secret.Quota{}) {
@@ -144,9 +155,9 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			}
 		}
 		if s.far {
-			cfg.Ahead, err = s.readAhead(ctx, cfg, recalled, changes)
+			err = cfg.ReadAhead(ctx, known, namesOf(changes))
 		} else {
-			cfg.Void, err = s.void(ctx, cfg, changes)
+			err = cfg.FindVoid(ctx, namesOf(changes))
 		}
 		if err != nil {
 			return len(changes), err

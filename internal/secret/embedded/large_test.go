@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -60,12 +61,12 @@ func TestManyOverOne(t *testing.T) {
 	eachForm(t, func(t *testing.T, s *Store) {
 		var names []string
 		change := secret.Change{Set: map[string]secret.Value{}}
-		for n := range 2 * manyNames {
+		for n := range 2 * plan.ManyNames {
 			name := fmt.Sprintf("name %04d", n)
 			names = append(names, name)
 			change.Set[name] = secret.NewValue([]byte("new"))
 		}
-		for _, there := range []string{names[0], names[1], names[manyNames], names[len(names)-1], "a", "z"} {
+		for _, there := range []string{names[0], names[1], names[plan.ManyNames], names[len(names)-1], "a", "z"} {
 			for _, deleted := range []bool{false, true} {
 				if err := s.Purge(t.Context(), org); err != nil {
 					t.Fatal(err)

@@ -1,4 +1,4 @@
-package embedded
+package plan
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"strongroom/internal/secret/embedded/content"
-	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -17,49 +16,46 @@ const (
 	aheadReads = 64
 )
 
-// readAhead reads at the same time what the changes will ask for one by one, from an engine for which each is a way
-// over the network. Like all that a plan reads it counts only if the head is then as it was before.
-func (s *Store) readAhead(ctx context.Context, cfg plan.Config, recalled bool, changes []*change) (
-	map[string][]byte, error) {
+// ReadAhead reads at the same time what changes of the named secrets will ask for one by one, but for what is known
+// already, from an engine for which each is a way over the network. Like all that a plan reads it counts only if the
+// head is then as it was before.
+func (c *Config) ReadAhead(ctx context.Context, known func(key string) bool, changes [][]string) error {
 	var keys []string
 	asked := make(map[string]bool)
 	secrets := 0
-	for _, c := range changes {
-		if secrets += len(c.names); secrets > maxAhead {
+	for _, names := range changes {
+		if secrets += len(names); secrets > maxAhead {
 			break
 		}
-		for _, name := range c.names {
+		for _, name := range names {
 			if !content.Fits(name) {
 				continue // it is refused
 			}
-			at, err := cfg.From.Places(cfg.Org, name, cfg.Names)
+			at, err := c.From.Places(c.Org, name, c.Names)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			for _, kind := range []records.Kind{records.Value, records.Meta, records.Listed} {
 				key := at.Now.Slot(kind).Key
-				if recalled && !asked[key] {
-					_, asked[key] = s.near.Recall(key)
-				}
-				if !asked[key] {
+				if !asked[key] && !known(key) {
 					asked[key] = true
 					keys = append(keys, key)
 				}
 			}
 		}
 	}
-	all := make(map[string][]byte, len(keys))
+	c.Ahead = make(map[string][]byte, len(keys))
 	var mu sync.Mutex
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.SetLimit(aheadReads)
 	for _, key := range keys {
 		reads.Go(func() error {
-			value, err := s.from.Read(ctx, nil, key)
+			value, err := c.From.Read(ctx, nil, key)
 			mu.Lock()
 			defer mu.Unlock()
-			all[key] = value
+			c.Ahead[key] = value
 			return err
 		})
 	}
-	return all, reads.Wait()
+	return reads.Wait()
 }
