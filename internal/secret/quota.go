@@ -20,8 +20,8 @@ func (q Quota) Allows(becomes, was Amount) error {
 			"(--max-org-secrets): delete some first; nothing was changed", becomes.Secrets, q.Secrets)
 	case q.Bytes > 0 && becomes.Bytes > q.Bytes && becomes.Bytes > was.Bytes:
 		return errs.New(errs.Unprocessable, "the organization's secrets would take %d bytes, at most %d are allowed "+
-			"(--max-org-bytes); earlier values and deleted secrets count, too, until they are gone; nothing was changed",
-			becomes.Bytes, q.Bytes)
+			"(--max-org-bytes); earlier values and deleted secrets count, too, until they are gone; nothing was "+
+			"changed", becomes.Bytes, q.Bytes)
 	}
 	return nil
 }

@@ -28,8 +28,8 @@ type Change struct {
 	// Versions are the versions that single secrets must have: Info.Version, so that a deleted one counts with its last
 	// version as long as it can be brought back. 0 is a secret of which nothing is kept.
 	Versions map[string]int
-	// Moved names, for a key that is set, another whose earlier versions and description it takes over with the value: the
-	// name under which the secret was. Where About.Moves is false, it counts for nothing.
+	// Moved names, for a key that is set, another whose earlier versions and description it takes over with the value:
+	// the name under which the secret was. Where About.Moves is false, it counts for nothing.
 	Moved map[string]string
 	// By is the user who makes it, for the history; the service fills it in.
 	By string
@@ -125,8 +125,8 @@ type Query struct {
 	// snapshot may be of before what another client of the same data has changed since. What was changed through the
 	// store itself is seen at once. Where values are managed, it is false.
 	ForUse bool
-	// Enough, where it is given, may be asked about a snapshot of the secrets' versions without their values, by a store
-	// that has those in memory: where it says yes, that is the answer. It may be called more than once.
+	// Enough, where it is given, may be asked about a snapshot of the secrets' versions without their values, by a
+	// store that has those in memory: where it says yes, that is the answer. It may be called more than once.
 	Enough func(Snapshot) bool
 }
 
@@ -218,10 +218,12 @@ type Detail struct {
 //	errs.NotFound            there is nothing of the secret, or not of the version (History only)
 //	errs.Unavailable         the store cannot be reached, is sealed, or refuses us; the message names no address
 //	errs.RequestTooLarge     the change does not fit the store, and the message says which limit
-//	errs.Forbidden           the organisation's secrets are read-only here (changes only; Purge leaves them and gives nil)
-//	errs.Invalid             the organisation's name cannot be part of the path that the store is told to keep secrets at
-//	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out, or keep
-//	                         something else than a secret under a name that the change sets; nothing was changed
+//	errs.Forbidden           the organisation's secrets are read-only here (changes only; Purge leaves them and gives
+//	                         nil)
+//	errs.Invalid             the organisation's name cannot be part of the path that the store is told to keep secrets
+//	                         at
+//	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out, or
+//	                         keep something else than a secret under a name that the change sets; nothing was changed
 //	errs.PreconditionFailed  a condition of the change does not hold (Apply only)
 //	errs.NotImplemented      the store cannot do that for the organisation, as About says
 //

@@ -97,8 +97,8 @@ func (im *importing) skipped(skips []influxdb.Skip) {
 	}
 }
 
-// some brings secrets, those of an organisation after each other. Organisations that are whole among them are brought at
-// the same time, and told in order; the last one may go on.
+// some brings secrets, those of an organisation after each other. Organisations that are whole among them are brought
+// at the same time, and told in order; the last one may go on.
 func (im *importing) some(ctx context.Context, s influxdb.Some) error {
 	im.skipped(s.Skipped)
 	of := slices.Collect(byOrg(s.Secrets))
@@ -210,7 +210,8 @@ func (b *bringing) one(ctx context.Context, s influxdb.Secret) error {
 			return err
 		}
 		if item.Result = report.Present; !value.Equal(s.Value) {
-			item.Result, item.Why = report.Conflicted, "it has another value here; delete it here to have the imported one"
+			item.Result = report.Conflicted
+			item.Why = "it has another value here; delete it here to have the imported one"
 		}
 		b.told(item)
 		if item.Result == report.Present {

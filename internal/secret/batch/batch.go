@@ -203,8 +203,8 @@ func (q *Queue[T]) gather(org id.ID, many int, patience time.Duration) {
 	}
 }
 
-// carryOut makes a batch. One that panics is answered with an error, which has where for the log: the server goes on, and so
-// do the organisation's other changes.
+// carryOut makes a batch. One that panics is answered with an error, which has where for the log: the server goes on,
+// and so do the organisation's other changes.
 func (q *Queue[T]) carryOut(org id.ID, batch []*Item[T]) {
 	ctx, cancel := q.conf.Context()
 	defer cancel()

@@ -15,7 +15,8 @@ import (
 
 // Near has records of the engine in memory (package near).
 type Near interface {
-	// Recall gives a record as memory has it. All that it gives is of one revision at a time, which may not be the last.
+	// Recall gives a record as memory has it. All that it gives is of one revision at a time, which may not be the
+	// last.
 	Recall(key string) (rec kv.Record, known bool)
 	// Fresh reports whether the engine has told all that had happened until so long ago.
 	Fresh(time.Duration) bool

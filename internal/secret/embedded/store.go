@@ -51,7 +51,8 @@ type Config struct {
 	Quota secret.Quota
 	// Ample is KV where it takes large transactions, in which large changes then go; nil where they are to be staged.
 	Ample kv.Ample
-	// Far says that each read of the engine is a way over the network: what a change reads is asked for at the same time.
+	// Far says that each read of the engine is a way over the network: what a change reads is asked for at the same
+	// time.
 	Far bool
 	// Near has records of the engine in memory, and Stale is for how long values and names are read from it that the
 	// engine has said nothing of; with 0 the engine is asked for them. Nil where there is none.
@@ -102,8 +103,8 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Store{kv: cfg.KV, ring: cfg.Keyring,
-		from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring}, log: commitlog.New(cfg.KV, cfg.Ample, cfg.Keyring), now: cfg.Now,
+	s := &Store{kv: cfg.KV, ring: cfg.Keyring, from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring},
+		log: commitlog.New(cfg.KV, cfg.Ample, cfg.Keyring), now: cfg.Now,
 		history: cfg.History, quota: cfg.Quota, far: cfg.Far, near: cfg.Near, stale: cfg.Stale,
 		homes: cfg.Homes, home: cfg.Home, gone: cfg.Gone, page: namesPage, lists: cache.New(cache.MaxLists)}
 	s.queue = s.newQueue()

@@ -28,8 +28,8 @@ func testMove(t *testing.T, s secret.Store) {
 	wantValue(t, s, orgA, "a", "1")
 }
 
-// testMoveWithHistory has earlier versions and the description go along, with their numbers and authors, where the store
-// says so. What was kept under the new name stays before them.
+// testMoveWithHistory has earlier versions and the description go along, with their numbers and authors, where the
+// store says so. What was kept under the new name stays before them.
 func testMoveWithHistory(t *testing.T, s secret.Store) {
 	if !s.About(orgA).Moves {
 		return

@@ -102,8 +102,8 @@ func (s *Service) mayWatch(c *access.Caller, org id.ID) error {
 // Close ends the watch.
 func (w *Watch) Close() { w.member.Leave() }
 
-// Tell has f called when Now may give something else, or Ended is closed, until Close; at once where since, which Now has
-// given, is closed already. It must wait for nothing.
+// Tell has f called when Now may give something else, or Ended is closed, until Close; at once where since, which Now
+// has given, is closed already. It must wait for nothing.
 func (w *Watch) Tell(since <-chan struct{}, f func()) { w.member.Tell(since, f) }
 
 // Ended is closed when the server ends.

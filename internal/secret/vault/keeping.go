@@ -105,8 +105,8 @@ func (s *Store) examineJournals(ctx context.Context, p Place) (warnings []string
 		}
 		if ending {
 			warnings = append(warnings, fmt.Sprintf("%s: the organisation has ended, and not all of it is removed; "+
-				"an influxd whose token has \"delete\" on it and below goes on within the hour, or at its next start; or "+
-				"remove by hand what is there (vault kv metadata delete -mount=%s), %s last", at.In("metadata"),
+				"an influxd whose token has \"delete\" on it and below goes on within the hour, or at its next start; "+
+				"or remove by hand what is there (vault kv metadata delete -mount=%s), %s last", at.In("metadata"),
 				p.Mount, at.Below(intent.StateEntry).Entry))
 		}
 		if left > 0 {

@@ -52,8 +52,9 @@ func needs(l kv2.Location) []needed {
 			{kind: "data", capabilities: []string{"create", "read", "update"},
 				why: "Without \"patch\", each change reads the whole entry first."},
 			{kind: "metadata", capabilities: []string{"delete"},
-				without: "the end of an organisation leaves its secrets' versions, and waits for it", why: "An organisation's end removes its secrets " +
-					"with all their versions. \"read\", which may be left out, makes lists faster."},
+				without: "the end of an organisation leaves its secrets' versions, and waits for it",
+				why: "An organisation's end removes its secrets with all their versions. \"read\", which may be left " +
+					"out, makes lists faster."},
 			{kind: "data", capabilities: []string{"patch"}, optional: true, without: slower},
 		}
 	}

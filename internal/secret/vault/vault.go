@@ -67,8 +67,8 @@ type Config struct {
 	// CacheTTL is how long Use gives out what was read; 0 for not at all. CacheStale is how much longer it does so
 	// while Vault is away; 0 for not at all.
 	CacheTTL, CacheStale time.Duration
-	// Quota bounds what an organisation may have: in one entry for an organisation its names and values, in an entry for
-	// each secret the secrets alone, and several writers at a time may pass it by a few.
+	// Quota bounds what an organisation may have: in one entry for an organisation its names and values, in an entry
+	// for each secret the secrets alone, and several writers at a time may pass it by a few.
 	Quota secret.Quota
 
 	// Wait is how long New waits for a Vault that cannot be reached or is sealed; 0 for not at all.

@@ -65,7 +65,8 @@ func (i Import) Run(ctx context.Context, in *influxdb.Contents) (left map[id.ID]
 		}},
 	} {
 		for from := 0; from < kind.n; from += someIdentities {
-			err := im.those(ctx, min(someIdentities, kind.n-from), func(ctx context.Context, i int) (report.Item, error) {
+			n := min(someIdentities, kind.n-from)
+			err := im.those(ctx, n, func(ctx context.Context, i int) (report.Item, error) {
 				return kind.one(ctx, from+i)
 			})
 			if err != nil {

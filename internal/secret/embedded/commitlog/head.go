@@ -13,7 +13,8 @@ import (
 //	state (1 byte) | version (uvarint) | time of the change (uvarint, Unix ms)
 //	[| form of the names (uvarint) | secrets (uvarint) | bytes (uvarint)]
 //
-// with the last three where the store has a quota, and the state alone where an older influxd has put it, which is read as version 1.
+// with the last three where the store has a quota, and the state alone where an older influxd has put it, which is read
+// as version 1.
 type Head struct {
 	// Pending says that a large change is committed and not yet carried out: nothing may be read before it is. The
 	// version and the time are then those of that change.

@@ -71,7 +71,9 @@ func (r Records) steps() ([]Records, error) {
 // opsWith are the operations that carry them out, and one more on another key, in the order of the keys.
 func (r Records) opsWith(more kv.Op) []kv.Op {
 	ops := r.ops()
-	at, _ := slices.BinarySearchFunc(ops, more.Key, func(op kv.Op, key string) int { return strings.Compare(op.Key, key) })
+	at, _ := slices.BinarySearchFunc(ops, more.Key, func(op kv.Op, key string) int {
+		return strings.Compare(op.Key, key)
+	})
 	return slices.Insert(ops, at, more)
 }
 

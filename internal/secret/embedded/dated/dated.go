@@ -1,9 +1,9 @@
 // Package dated knows in which organisations secrets have a date by which to replace them, so that those who look for
 // what is due need not read all there are.
 //
-// Such an organisation has an empty record, records.Dated, which the change that gives a secret a date puts as well. The
-// record stays until somebody looks and finds none with a date. Data that an older influxd has written have none, so all
-// organisations are looked through now and then, and at first: when that was is a record, too.
+// Such an organisation has an empty record, records.Dated, which the change that gives a secret a date puts as well.
+// The record stays until somebody looks and finds none with a date. Data that an older influxd has written have none,
+// so all organisations are looked through now and then, and at first: when that was is a record, too.
 package dated
 
 import (
@@ -36,8 +36,8 @@ type Index struct {
 	From  content.Reader
 	Names func() keyring.Names
 	Now   func() time.Time
-	// Settle carries out a change of the organisation that is pending, and gives the revision of its head, 0 where it has
-	// none.
+	// Settle carries out a change of the organisation that is pending, and gives the revision of its head, 0 where it
+	// has none.
 	Settle func(ctx context.Context, org id.ID) (rev int64, err error)
 }
 
@@ -143,8 +143,8 @@ func (x Index) Infos(ctx context.Context, org id.ID) ([]secret.Info, error) {
 				return false, err
 			}
 			newest := m.Newest()
-			infos = append(infos, secret.Info{Key: name, Version: newest.N, By: newest.By, Created: content.Time(m.Created),
-				Updated:     content.Time(newest.At),
+			infos = append(infos, secret.Info{Key: name, Version: newest.N, By: newest.By,
+				Created: content.Time(m.Created), Updated: content.Time(newest.At),
 				Description: secret.Description{Text: m.Description, Expires: content.Time(m.Expires)}})
 			return true, nil
 		})

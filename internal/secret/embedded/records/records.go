@@ -6,8 +6,8 @@
 //	secrets/<org>/m/<name>        the sealed metadata: versions, who and when; none for what the first versions wrote
 //	secrets/<org>/h/<name>␀<n>    the sealed value of an earlier version, or of a deleted secret
 //	secrets/<org>/names/<name>    empty; the list of names, so that listing reads no values
-//	secrets/<org>/names           the head: put anew by every change, so that its revision tells whether a list is still
-//	                              the newest
+//	secrets/<org>/names           the head: put anew by every change, so that its revision tells whether a list is
+//	                              still the newest
 //	trash/<org>/<time>/<name>     empty; the deleted secrets in the order of their deletion
 //
 // So it is with names in clear. Where they are sealed, a name's index (keyring.Index) stands in its place, and #<term>/

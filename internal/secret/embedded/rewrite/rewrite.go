@@ -145,8 +145,8 @@ func Secrets(ctx context.Context, from content.Reader, store Store, report func(
 	// Changes under way may have read records before those were sealed anew, and need the older terms to open them.
 	s.store.AwaitChanges()
 	if at.Damaged > 0 {
-		passed = errors.Join(passed, at.damage("all the rest is sealed anew, but %s, and the older keys are kept for them",
-			"rotation"))
+		passed = errors.Join(passed, at.damage("all the rest is sealed anew, but %s, and the older keys are kept for "+
+			"them", "rotation"))
 	}
 	return term, passed
 }

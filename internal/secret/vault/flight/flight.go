@@ -95,8 +95,8 @@ func (g *Group[T]) known(ctx context.Context, org id.ID) (T, error) {
 	return v, err
 }
 
-// made makes one. Where that panics, it is an error, which has where for the log: it goes on in the background as well, and
-// must not take the server down.
+// made makes one. Where that panics, it is an error, which has where for the log: it goes on in the background as well,
+// and must not take the server down.
 func (g *Group[T]) made(ctx context.Context, org id.ID) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -35,8 +35,8 @@ func (l Location) Mine(owner string) error {
 		return nil
 	}
 	return errs.Wrap(theirs{owner}, errs.Conflict, "in the secret store, what is at the organization's place belongs "+
-		"to organization %s; give the one or the other another place, or, where that one is gone, let whoever runs the "+
-		"server hand it over (docs/vault.md, \"Whose an entry is\")", errs.Clip(owner))
+		"to organization %s; give the one or the other another place, or, where that one is gone, let whoever runs "+
+		"the server hand it over (docs/vault.md, \"Whose an entry is\")", errs.Clip(owner))
 }
 
 // Claim has an entry, whose custom metadata those are, say that it is the organisation's. Where Vault does not allow

@@ -8,9 +8,9 @@ import (
 	"strongroom/internal/secret/vault/queue"
 )
 
-// withinQuota refuses those changes with which the organisation would have too many secrets. It goes by the list as it is
-// a moment before: several servers, and what restores secrets, can pass the quota by what they write at that time. How
-// large the values are is not known without reading them all, and is not bounded here.
+// withinQuota refuses those changes with which the organisation would have too many secrets. It goes by the list as it
+// is a moment before: several servers, and what restores secrets, can pass the quota by what they write at that time.
+// How large the values are is not known without reading them all, and is not bounded here.
 func (s *Store) withinQuota(ctx context.Context, org id.ID, items []*queue.Item) (admitted []*queue.Item) {
 	sets := false
 	for _, it := range items {

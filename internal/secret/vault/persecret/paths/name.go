@@ -9,8 +9,8 @@ import (
 // (RFC 3986, the bytes of UTF-8):
 //
 //   - the sign % itself;
-//   - all but printable ASCII: Vault asks its release's Unicode tables what is printable, and a name must not change its
-//     path with those;
+//   - all but printable ASCII: Vault asks its release's Unicode tables what is printable, and a name must not change
+//     its path with those;
 //   - a slash that would make an empty segment, and all slashes of a name with more than maxFolders of them;
 //   - a space at either end of a segment;
 //   - a dot that follows a dot, which Vault takes for a way out, and a segment that is one dot.
