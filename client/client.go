@@ -59,9 +59,9 @@ type Config struct {
 	UserAgent string
 	// Timeout bounds each request; zero means DefaultTimeout.
 	Timeout time.Duration
-	// Retries is how often a request is sent again that was answered 429, 502, 503 or 504, with a pause of half a second
-	// at first, or as long as the answer says: one that reads, and one whose repetition changes nothing more. Zero means
-	// 2, and a number below zero none.
+	// Retries is how often a request is sent again that was answered 429, 502, 503 or 504, with a pause of half a
+	// second at first, or as long as the answer says: one that reads, and one whose repetition changes nothing more.
+	// Zero means 2, and a number below zero none.
 	Retries int
 }
 

@@ -97,16 +97,17 @@ func commands(p *session.Process) *cli.Command {
 	root := &cli.Command{
 		Name:  "influx",
 		Usage: "manage secrets, organizations, users and tokens",
-		Description: `The address of the server, the token and the organization come from flags, or else from the environment, or else
-from the active profile (influx config --help), or else the address is ` + session.DefaultHost + `. An environment
-variable that is empty counts as not set; an empty value of a flag is a mistake.
+		Description: `The address of the server, the token and the organization come from flags, or else from the
+environment, or else from the active profile (influx config --help), or else the address is
+` + session.DefaultHost + `. An environment variable that is empty counts as not set; an empty
+value of a flag is a mistake.
 
-Flags stand behind the command, as in: influx secret list --org my-org. Those that many commands share, such as --host,
---token, --org and --json, are understood before it, too.
+Flags stand behind the command, as in: influx secret list --org my-org. Those that many commands
+share, such as --host, --token, --org and --json, are understood before it, too.
 
-A command ends with 0 when it is done; else with 2 for a mistake on the command line, 3 for what is not found, 4 for what
-is denied, 5 for a server that cannot be reached, 6 for a conflict, 130 for Ctrl-C, and 1 for anything else. With --json,
-its error is JSON on standard error.`,
+A command ends with 0 when it is done; else with 2 for a mistake on the command line, 3 for what
+is not found, 4 for what is denied, 5 for a server that cannot be reached, 6 for a conflict, 130
+for Ctrl-C, and 1 for anything else. With --json, its error is JSON on standard error.`,
 		Writer:         p.Out,
 		ErrWriter:      p.Err,
 		HideVersion:    true,

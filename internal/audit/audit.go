@@ -1,6 +1,6 @@
 // Package audit says what the record of who did what consists of. Package auditlog keeps it: one JSON line an act, in
-// sinks that are written before the act is carried out. The lines are chained by a keyed hash (package chain), so that a
-// line that was changed, taken out or moved shows (package verify).
+// sinks that are written before the act is carried out. The lines are chained by a keyed hash (package chain), so that
+// a line that was changed, taken out or moved shows (package verify).
 package audit
 
 import (

@@ -16,14 +16,16 @@ import (
 	"strongroom/internal/kv"
 )
 
-// Tokens are found by their hash, and the keys of records are in clear. A token that somebody has chosen can be guessed:
-// with its plain hash in the file, whoever has the file could try guesses without end. So the engine has HMAC-SHA-256 of
-// the hash in its place, under a key that comes from the keyring and stays the same over rotations. It is made of the hash,
-// not of the token: an InfluxDB gives hashes alone. Callers of Store have the hash in their keys as ever.
+// Tokens are found by their hash, and the keys of records are in clear. A token that somebody has chosen can be
+// guessed: with its plain hash in the file, whoever has the file could try guesses without end. So the engine has
+// HMAC-SHA-256 of the hash in its place, under a key that comes from the keyring and stays the same over rotations. It
+// is made of the hash, not of the token: an InfluxDB gives hashes alone. Callers of Store have the hash in their keys
+// as ever.
 const (
 	indexFolder = "authhash/"
 	indexLabel  = "token-index"
-	// indexByte begins what is keyed. It stands behind all hexadecimal digits, so that plain hashes come first in a list.
+	// indexByte begins what is keyed. It stands behind all hexadecimal digits, so that plain hashes come first in a
+	// list.
 	indexByte = "k"
 )
 

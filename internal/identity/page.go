@@ -16,8 +16,8 @@ type Page struct {
 	Descending bool
 }
 
-// List pages through the records below a prefix whose keys end in the ID, keeping those that keep accepts. It reads from
-// where the page begins, in the order of the page.
+// List pages through the records below a prefix whose keys end in the ID, keeping those that keep accepts. It reads
+// from where the page begins, in the order of the page.
 func List[T any](ctx context.Context, s kv.Store, pre string, p Page, keep func(T) (id.ID, bool)) ([]T, error) {
 	after := ""
 	if p.After.Valid() {

@@ -90,8 +90,8 @@ type Authorization struct {
 	LastUsedAt *time.Time `json:"-"`
 }
 
-// Revoked is an authorization that was deleted a moment ago, while that can be undone. Its token is refused: it is in no
-// index.
+// Revoked is an authorization that was deleted a moment ago, while that can be undone. Its token is refused: it is in
+// no index.
 type Revoked struct {
 	ExpiresAt     time.Time     `json:"expiresAt"` // until which it can be undone
 	Authorization Authorization `json:"authorization"`

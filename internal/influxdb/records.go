@@ -199,7 +199,8 @@ func readAuthorization(key string, value []byte) (_ identity.Authorization, unkn
 		var p access.Permission
 		if json.Unmarshal(raw, &p) != nil || p.Valid() != nil {
 			unknown = append(unknown, Skip{Kind: "permission", Name: clip(a.ID.String() + ": " + a.Description),
-				Count: 1, Why: "a permission of this authorization is about nothing that is known here; the others are kept"})
+				Count: 1, Why: "a permission of this authorization is about nothing that is known here; the others " +
+					"are kept"})
 			continue
 		}
 		p.Resource.Name = "" // InfluxDB shows it and goes by the ID; ours would narrow the permission

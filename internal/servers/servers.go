@@ -145,8 +145,8 @@ func readFormat(ctx context.Context, data getter, known int) (kv.Cond, int, erro
 		return kv.Cond{}, 0, fmt.Errorf("the record %s is damaged; restore the data from a backup", FormatRecord)
 	}
 	if is.Format > known {
-		return kv.Cond{}, 0, fmt.Errorf("%w (%d; this influxd knows %d): use the influxd that wrote them, or a newer one",
-			ErrNewer, is.Format, known)
+		return kv.Cond{}, 0, fmt.Errorf("%w (%d; this influxd knows %d): use the influxd that wrote them, or a newer "+
+			"one", ErrNewer, is.Format, known)
 	}
 	return kv.Unchanged(rec), is.Format, nil
 }

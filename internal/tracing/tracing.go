@@ -47,8 +47,8 @@ type Config struct {
 	Failed func(error)
 }
 
-// Start sends spans to the collector from now on, until stop is called, which sends what still waits. The collector is not
-// asked for before: one that is away loses spans, and no more.
+// Start sends spans to the collector from now on, until stop is called, which sends what still waits. The collector is
+// not asked for before: one that is away loses spans, and no more.
 func Start(ctx context.Context, c Config) (stop func(context.Context) error, err error) {
 	at, err := url.Parse(c.Endpoint)
 	if err != nil {
@@ -87,8 +87,8 @@ func Start(ctx context.Context, c Config) (stop func(context.Context) error, err
 	}, nil
 }
 
-// sampler keeps a share of the traces. A caller can have his request left out, and cannot have it kept: his trace is one
-// of the share, or not, like any other.
+// sampler keeps a share of the traces. A caller can have his request left out, and cannot have it kept: his trace is
+// one of the share, or not, like any other.
 func sampler(ratio float64) trace.Sampler {
 	share := trace.TraceIDRatioBased(ratio)
 	return trace.ParentBased(share, trace.WithRemoteParentSampled(share))

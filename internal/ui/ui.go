@@ -1,6 +1,6 @@
 // Package ui is the web page: HTML made by the server over the same services that the API uses, called in this process.
-// It puts together its parts: secrets, across, tokens, accounts and system have the paths and their pages, and visit what
-// all of them share.
+// It puts together its parts: secrets, across, tokens, accounts and system have the paths and their pages, and visit
+// what all of them share.
 //
 // A request goes through visit.Server (headers, the origin's check, who is asking), a handler that returns an answer or
 // an error, and the template. Every form works without JavaScript: it is posted, and answered by a redirect or by the

@@ -1,5 +1,6 @@
-// Command licences lists the modules that the programs are made of, with the licence of each, and ends with 1 where one is
-// not allowed. With -texts it writes the texts of all of them, as the licences ask of whoever passes the programs on.
+// Command licences lists the modules that the programs are made of, with the licence of each, and ends with 1 where one
+// is not allowed. With -texts it writes the texts of all of them, as the licences ask of whoever passes the programs
+// on.
 //
 //	go -C tools run ./licences ./cmd/influxd ./cmd/influx
 package main
@@ -21,7 +22,8 @@ import (
 	"strings"
 )
 
-// licence is known by sentences of its text, all of them in this order, and by how long a file is that has nothing else.
+// licence is known by sentences of its text, all of them in this order, and by how long a file is that has nothing
+// else.
 type licence struct {
 	name      string
 	sentences []string
@@ -184,8 +186,8 @@ func (m module) legal(beginnings ...string) (found []file, err error) {
 }
 
 func writeTexts(out io.Writer, modules []module) error {
-	fmt.Fprintf(out, "The programs are made of the following modules, beside their own code. Each is under the licence that "+
-		"stands below its name.\n")
+	fmt.Fprintf(out, "The programs are made of the following modules, beside their own code. Each is under the "+
+		"licence that stands below its name.\n")
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return fmt.Errorf("go env: %w", err)

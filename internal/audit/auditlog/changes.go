@@ -74,6 +74,7 @@ func (l *Log) follow(written int) {
 	}
 	l.followers.Go(func() {
 		defer l.following.Store(false)
-		_ = sink.Safely(func() error { return l.book.Follow(l.path) }) // a query reads on as well, and says what is wrong
+		// A query reads on as well, and says what is wrong.
+		_ = sink.Safely(func() error { return l.book.Follow(l.path) })
 	})
 }

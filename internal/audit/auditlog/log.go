@@ -1,5 +1,5 @@
-// Package auditlog is the audit log: it records entries, and answers queries. What a line is stands in package chain, where
-// the lines go in package sink, and where those of changes are in package lines.
+// Package auditlog is the audit log: it records entries, and answers queries. What a line is stands in package chain,
+// where the lines go in package sink, and where those of changes are in package lines.
 package auditlog
 
 import (
@@ -249,7 +249,8 @@ func (l *Log) Close() error {
 	}
 	defer l.followers.Wait()
 	l.closed = true
-	err := l.append(&audit.Record{Entry: audit.Entry{Action: audit.ActionClose, Outcome: audit.Allowed, Reserve: audit.ReserveAll}})
+	err := l.append(&audit.Record{Entry: audit.Entry{Action: audit.ActionClose, Outcome: audit.Allowed,
+		Reserve: audit.ReserveAll}})
 	l.release()
 	if err := l.mark(context.Background()); err != nil {
 		l.logger.Warn("how far the audit log goes could not be kept with the data", "error", err)

@@ -31,8 +31,8 @@ const clockSlack = time.Hour
 // it (name.1, name.2, … until one is missing). It gives errs.NotImplemented where no sink is a file.
 func (l *Log) Query(ctx context.Context, f audit.Filter) (audit.Page, error) {
 	if l.path == "" {
-		return audit.Page{}, errs.New(errs.NotImplemented, "the audit log cannot be searched here, as it is not kept in a "+
-			"file: start influxd with an audit sink file:/path")
+		return audit.Page{}, errs.New(errs.NotImplemented, "the audit log cannot be searched here, as it is not kept "+
+			"in a file: start influxd with an audit sink file:/path")
 	}
 	if f.Limit <= 0 {
 		f.Limit = audit.DefaultLimit
@@ -107,8 +107,8 @@ func (l *Log) newQuery(f audit.Filter) *query {
 		q.key = chain.AppendString(nil, f.Prefix, chain.MaxKey)
 		q.key = q.key[:len(q.key)-1] // without the quotation mark
 	}
-	q.filter.Actor, q.filter.Action, q.filter.Key = chain.Stored(f.Actor, chain.MaxString), chain.Stored(f.Action, chain.MaxString),
-		chain.Stored(f.Key, chain.MaxKey)
+	q.filter.Actor, q.filter.Action = chain.Stored(f.Actor, chain.MaxString), chain.Stored(f.Action, chain.MaxString)
+	q.filter.Key = chain.Stored(f.Key, chain.MaxKey)
 	return q
 }
 

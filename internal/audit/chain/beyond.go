@@ -45,7 +45,7 @@ func (b *Beyond) Next(l Line) {
 }
 
 // OlderAdvice says what is so, and what to do.
-const OlderAdvice = "the data are older than the audit log: they know of no line from %d on (%s), which a server wrote " +
-	"and went on from. A copy or a backup was put back, or the data could not be written to. What was changed since " +
-	"then, tokens that were revoked and secrets that were deleted among it, is undone: look through the log from " +
-	"there on (influx audit list), and do again what is to stay"
+const OlderAdvice = "the data are older than the audit log: they know of no line from %d on (%s), which a server " +
+	"wrote and went on from. A copy or a backup was put back, or the data could not be written to. What was changed " +
+	"since then, tokens that were revoked and secrets that were deleted among it, is undone: look through the log " +
+	"from there on (influx audit list), and do again what is to stay"

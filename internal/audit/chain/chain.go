@@ -1,5 +1,5 @@
-// Package chain is the form of a line of the audit log: how it is written, by which hash it is chained to the one before,
-// and how it is read and found again.
+// Package chain is the form of a line of the audit log: how it is written, by which hash it is chained to the one
+// before, and how it is read and found again.
 package chain
 
 import (

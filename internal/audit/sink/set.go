@@ -148,7 +148,8 @@ func (s *Set) Failing() error {
 }
 
 // Reopen turns to the files that have the sinks' names now, and reports whether one is another than before, and how
-// many bytes of an unfinished line are at the end of one. A file that cannot be opened leaves its sink with the old one.
+// many bytes of an unfinished line are at the end of one. A file that cannot be opened leaves its sink with the old
+// one.
 func (s *Set) Reopen() (changed bool, torn int64, failed error) {
 	for _, f := range s.files() {
 		var other bool

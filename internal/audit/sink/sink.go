@@ -76,11 +76,11 @@ func fileOutput(path string) (*output, error) {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%w; let the server's user (ID %d) write the file and its folder, or name another file, or the "+
-			"sinks stdout or syslog", err, os.Geteuid())
+		return fmt.Errorf("%w; let the server's user (ID %d) write the file and its folder, or name another file, or "+
+			"the sinks stdout or syslog", err, os.Geteuid())
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w; mount it so that it can be written, or name a file elsewhere, or the sinks stdout or syslog",
-			err)
+		return fmt.Errorf("%w; mount it so that it can be written, or name a file elsewhere, or the sinks stdout or "+
+			"syslog", err)
 	}
 	return err
 }

@@ -48,8 +48,8 @@ func (l *Later) Work(do func(ctx context.Context, c *access.Caller) error) (err 
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			l.server.Logger.Error("work on a request panicked after its handler", "of", l.who.target, "request", l.who.id,
-				"panic", p, "stack", string(debug.Stack()))
+			l.server.Logger.Error("work on a request panicked after its handler", "of", l.who.target,
+				"request", l.who.id, "panic", p, "stack", string(debug.Stack()))
 			err = errs.New(errs.Internal, "an internal error has occurred")
 		}
 	}()
@@ -63,7 +63,8 @@ func (l *Later) Work(do func(ctx context.Context, c *access.Caller) error) (err 
 // Failed writes down why the work ended, where that was a fault of ours.
 func (l *Later) Failed(err error) {
 	if errs.CodeOf(err) == errs.Internal {
-		l.server.Logger.Error("a request failed after its handler", "of", l.who.target, "request", l.who.id, "error", err)
+		l.server.Logger.Error("a request failed after its handler", "of", l.who.target, "request", l.who.id,
+			"error", err)
 	}
 }
 

@@ -87,7 +87,8 @@ type route struct {
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	sw := &statusWriter{ResponseWriter: w}
-	q := &Request{Request: r, server: rt.server, ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
+	q := &Request{Request: r, server: rt.server,
+		ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
 	var span tracing.Span
 	q.ctx, span = tracing.Request(r, q.ID)
 	w.Header()["X-Request-Id"] = []string{q.ID}

@@ -1,6 +1,6 @@
-// Package parked keeps connections on which the server sends something now and then, each for little memory: the handler
-// has ended, and with it all that net/http holds for a request under way. What is left are the connection, a timer, and
-// a goroutine with a small stack that waits for the client's end. A few goroutines do the work of all.
+// Package parked keeps connections on which the server sends something now and then, each for little memory: the
+// handler has ended, and with it all that net/http holds for a request under way. What is left are the connection, a
+// timer, and a goroutine with a small stack that waits for the client's end. A few goroutines do the work of all.
 package parked
 
 import (
@@ -74,8 +74,8 @@ type Conn struct {
 	ahead   [64]byte
 }
 
-// Park takes over a connection on which an answer of HTTP/1.1 in chunks has begun, until a time at which the answer ends,
-// as it does where the sender says so. Then the connection is closed.
+// Park takes over a connection on which an answer of HTTP/1.1 in chunks has begun, until a time at which the answer
+// ends, as it does where the sender says so. Then the connection is closed.
 func (l *Lot) Park(conn net.Conn, until time.Time, s Sender) *Conn {
 	c := &Conn{lot: l, conn: conn, sender: s, until: until, sent: time.Now()}
 	l.mu.Lock() // the timer may be early

@@ -32,8 +32,8 @@ var (
 )
 
 // getProfile serves a profile of the running server to operators, for `go tool pprof`: where its time and memory go. It
-// has functions, counts and times, and nothing of what is in memory: the form of goroutines that shows the words on their
-// stacks is not given.
+// has functions, counts and times, and nothing of what is in memory: the form of goroutines that shows the words on
+// their stacks is not given.
 func (h *handlers) getProfile(w http.ResponseWriter, r *exchange.Request) error {
 	name := r.PathValue("profile")
 	act := access.Act{Action: "profile.read"}

@@ -1,5 +1,5 @@
-// Package authorizations keeps authorizations, which are the records of API tokens: it makes, lists, changes and revokes
-// them, and those that a token makes for a time.
+// Package authorizations keeps authorizations, which are the records of API tokens: it makes, lists, changes and
+// revokes them, and those that a token makes for a time.
 package authorizations
 
 import (
@@ -139,7 +139,8 @@ func (s *Service) authorize(ctx context.Context, by id.ID, n Wanted) (identity.A
 		conds, ops := a.Creation()
 		_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(or), kv.Unchanged(ur)), ops)
 		if errors.Is(err, kv.ErrConflict) {
-			return record.Taken(ctx, s.kv, record.Key("authhash", h), 0, "this token belongs to an authorization already")
+			return record.Taken(ctx, s.kv, record.Key("authhash", h), 0,
+				"this token belongs to an authorization already")
 		}
 		return err
 	})

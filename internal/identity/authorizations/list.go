@@ -97,7 +97,9 @@ func (s *Service) source(ctx context.Context, c *access.Caller, f Filter,
 		slices.Reverse(ids)
 	}
 	if some {
-		return func(yield func(identity.Authorization) bool) error { return record.Each(ctx, s.kv, "auth", ids, yield) }, nil
+		return func(yield func(identity.Authorization) bool) error {
+			return record.Each(ctx, s.kv, "auth", ids, yield)
+		}, nil
 	}
 	after := ""
 	if page.After.Valid() {

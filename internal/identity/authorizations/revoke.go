@@ -18,15 +18,16 @@ const UndoTime = 10 * time.Minute
 
 // errNotRevoked is given where there is nothing to undo, whatever the reason.
 var errNotRevoked = errs.New(errs.NotFound,
-	"the token cannot be restored: that is possible for %d minutes after it was revoked on the page", int(UndoTime.Minutes()))
+	"the token cannot be restored: that is possible for %d minutes after it was revoked on the page",
+	int(UndoTime.Minutes()))
 
 // DeleteAuthorization revokes a token for good. It is refused from the next request on.
 func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
 	return s.revoke(ctx, c, auth, 0)
 }
 
-// RevokeAuthorization is DeleteAuthorization that RestoreAuthorization can undo for UndoTime. Until then what is left is
-// kept apart, where no token is looked for.
+// RevokeAuthorization is DeleteAuthorization that RestoreAuthorization can undo for UndoTime. Until then what is left
+// is kept apart, where no token is looked for.
 func (s *Service) RevokeAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
 	return s.revoke(ctx, c, auth, UndoTime)
 }
@@ -55,7 +56,8 @@ func (s *Service) revoke(ctx context.Context, c *access.Caller, auth id.ID, undo
 // RestoreAuthorization undoes RevokeAuthorization: the token that was shown once works again, with what it was allowed.
 // The caller needs what making it would take, and it gives errs.NotFound where the time is over, or where the
 // organisation or the user has ended.
-func (s *Service) RestoreAuthorization(ctx context.Context, c *access.Caller, auth id.ID) (identity.Authorization, error) {
+func (s *Service) RestoreAuthorization(ctx context.Context, c *access.Caller,
+	auth id.ID) (identity.Authorization, error) {
 	act := access.Act{Action: "authorizations.restore", Target: auth.String()}
 	gone, _, err := record.Load[identity.Revoked](ctx, s.kv, record.Key("authgone", auth), errNotRevoked)
 	if err != nil {

@@ -107,7 +107,8 @@ type Filter struct {
 }
 
 // Buckets lists the buckets that the caller may see, by ID.
-func (s *Service) Buckets(ctx context.Context, c *access.Caller, f Filter, page identity.Page) ([]identity.Bucket, error) {
+func (s *Service) Buckets(ctx context.Context, c *access.Caller, f Filter,
+	page identity.Page) ([]identity.Bucket, error) {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "buckets.list", Org: f.Org,
 		Target: errs.Clip(f.Name)}); err != nil {
 		return nil, err

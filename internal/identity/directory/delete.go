@@ -136,7 +136,8 @@ func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
 			conds = append(conds, other)
 		}
 		_, err = s.kv.Txn(ctx, conds, []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("username", u.Name)),
-			kv.Delete(record.Key("password", user)), kv.Delete(record.Key("signedin", user)), record.Put(record.Key("deleting/user", user), s.now().UTC())})
+			kv.Delete(record.Key("password", user)), kv.Delete(record.Key("signedin", user)),
+			record.Put(record.Key("deleting/user", user), s.now().UTC())})
 		return err
 	})
 	if err != nil {

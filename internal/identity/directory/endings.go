@@ -107,8 +107,8 @@ func (s *Service) Unfinished() string {
 	if n > 1 {
 		of = fmt.Sprintf("%d deleted organizations", n)
 	}
-	return fmt.Sprintf("what is left of %s could not be removed since %s, which is tried again at least once an hour: %s",
-		of, oldest.since.UTC().Format(time.RFC3339), errs.Message(oldest.why))
+	return fmt.Sprintf("what is left of %s could not be removed since %s, which is tried again at least once an "+
+		"hour: %s", of, oldest.since.UTC().Format(time.RFC3339), errs.Message(oldest.why))
 }
 
 var errNamePlace = errs.New(errs.Conflict,

@@ -175,7 +175,8 @@ func (s *Service) OrgNamed(ctx context.Context, name string) (id.ID, error) {
 	return identity.OrgNamed(ctx, s.kv, name)
 }
 
-func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page identity.Page) ([]identity.Org, error) {
+func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID,
+	page identity.Page) ([]identity.Org, error) {
 	var ids []id.ID
 	err := identity.RolesOf(ctx, s.kv, user, func(org id.ID, _ identity.Role) { ids = append(ids, org) })
 	if err != nil {
@@ -195,7 +196,8 @@ func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID, page
 // UpdateOrg changes the fields that are not nil.
 func (s *Service) UpdateOrg(ctx context.Context, c *access.Caller, org id.ID,
 	name, description *string) (identity.Org, error) {
-	act := access.Act{Action: "orgs.update", Org: org, Detail: identity.Changed("name", name, "description", description)}
+	act := access.Act{Action: "orgs.update", Org: org,
+		Detail: identity.Changed("name", name, "description", description)}
 	if err := s.guard.Allow(ctx, c, act,
 		access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return identity.Org{}, err

@@ -89,7 +89,8 @@ func (s *Service) UserName(ctx context.Context, user id.ID) (string, error) {
 }
 
 // Users lists the users whom the caller may see, by ID. With a name it gives that one, or errs.NotFound.
-func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page identity.Page) ([]identity.User, error) {
+func (s *Service) Users(ctx context.Context, c *access.Caller, name string,
+	page identity.Page) ([]identity.User, error) {
 	act := access.Act{Action: "users.list", Target: errs.Clip(name)}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return nil, err
@@ -121,7 +122,8 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string, page
 // UpdateUser changes the fields that are not nil.
 func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, name *string,
 	status *identity.Status) (identity.User, error) {
-	act := access.Act{Action: "users.update", Target: user.String(), Detail: identity.Changed("name", name, "status", status)}
+	act := access.Act{Action: "users.update", Target: user.String(),
+		Detail: identity.Changed("name", name, "status", status)}
 	need, err := s.toChange(ctx, c, user)
 	if err != nil {
 		return identity.User{}, err
@@ -166,7 +168,8 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 		}
 		_, err = s.kv.Txn(ctx, conds, append(ops, record.Put(r.Key, u)))
 		if errors.Is(err, kv.ErrConflict) && len(ops) > 0 {
-			return record.Taken(ctx, s.kv, record.Key("username", u.Name), u.ID, "user with name %s already exists", u.Name)
+			return record.Taken(ctx, s.kv, record.Key("username", u.Name), u.ID, "user with name %s already exists",
+				u.Name)
 		}
 		return err
 	})

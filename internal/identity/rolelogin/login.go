@@ -46,8 +46,9 @@ func (s *Service) LogIn(ctx context.Context,
 			return err
 		}
 		now := s.now().UTC()
-		lease := &identity.Lease{Role: role.Name, TTL: role.TTL, Until: now.Add(authorizations.Bounded(role.MaxTTL)), Renewable: true,
-			Display: "approle", Path: "auth/approle/login", Meta: map[string]string{"role_name": role.Name}}
+		lease := &identity.Lease{Role: role.Name, TTL: role.TTL, Until: now.Add(authorizations.Bounded(role.MaxTTL)),
+			Renewable: true, Display: "approle", Path: "auth/approle/login",
+			Meta: map[string]string{"role_name": role.Name}}
 		if lease.TTL == 0 {
 			lease.TTL = defaultRoleTTL
 		}

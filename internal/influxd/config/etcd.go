@@ -50,8 +50,8 @@ func (c *Config) etcdSettings() group {
 		{name: "server-name", value: value.Text(&e.ServerName),
 			help: "name of this server among several, in the audit log; the host's name where not set"},
 		{name: "server-url", value: value.Text(&e.ServerURL),
-			help: "URL at which the other servers reach this one, to ask for its audit log; where not set, the host's " +
-				"name, or the address that it listens on, and its port"},
+			help: "URL at which the other servers reach this one, to ask for its audit log; where not set, the " +
+				"host's name, or the address that it listens on, and its port"},
 	}}
 }
 

@@ -17,7 +17,8 @@ import (
 
 const prefix = "INFLUXD_"
 
-// maxSocketPath is how long the path of a Unix socket may be everywhere: macOS has 104 bytes for it, one of them the end.
+// maxSocketPath is how long the path of a Unix socket may be everywhere: macOS has 104 bytes for it, one of them the
+// end.
 const maxSocketPath = 103
 
 // variable is the setting's name in the environment.
@@ -245,10 +246,10 @@ func (l *loader) finish() error {
 			)
 		}
 	}
-	if u, err := url.Parse(c.TracingEndpoint); c.TracingEndpoint != "" && (err != nil || u.Host == "" || u.User != nil ||
-		u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "") {
-		return fmt.Errorf("%s: is not the URL of a collector without a user's name in it, such as http://localhost:4318",
-			c.Place("tracing-endpoint"))
+	if u, err := url.Parse(c.TracingEndpoint); c.TracingEndpoint != "" && (err != nil || u.Host == "" ||
+		u.User != nil || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("%s: is not the URL of a collector without a user's name in it, such as "+
+			"http://localhost:4318", c.Place("tracing-endpoint"))
 	}
 	if err := c.checkTransit(); err != nil {
 		return err

@@ -12,8 +12,8 @@ func (c *Config) processSettings() group {
 		{name: "log-format", value: value.OneOf(&c.LogFormat, "auto", "text", "json"), def: "auto",
 			help: "auto is text on a terminal and JSON lines elsewhere"},
 		{name: "tracing-endpoint", value: value.Text(&c.TracingEndpoint),
-			help: "collector of traces that takes OpenTelemetry's OTLP over HTTP, such as http://localhost:4318; what " +
-				"it asks to be known by goes into the variable OTEL_EXPORTER_OTLP_HEADERS"},
+			help: "collector of traces that takes OpenTelemetry's OTLP over HTTP, such as http://localhost:4318; " +
+				"what it asks to be known by goes into the variable OTEL_EXPORTER_OTLP_HEADERS"},
 		{name: "tracing-ratio", value: value.Share(&c.TracingRatio), def: "1",
 			help: "which part of the requests is traced: 0.1 is one in ten"},
 		{name: "config-path", value: value.Path(&c.ConfigPath), notInFile: true,

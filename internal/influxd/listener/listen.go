@@ -118,8 +118,8 @@ func TLS(cfg *config.Config, log *slog.Logger) (c *tls.Config, files []*pemfile.
 	c.ClientAuth = tls.RequireAndVerifyClientCert
 	_, c.ClientCAs, _ = authorities.Get()
 	asked := c.Clone()
-	// The tickets of a session are sealed by keys of the configuration that is cloned, so that a session which began under
-	// an authority that is gone would go on: each connection shows its certificate.
+	// The tickets of a session are sealed by keys of the configuration that is cloned, so that a session which began
+	// under an authority that is gone would go on: each connection shows its certificate.
 	asked.SessionTicketsDisabled = true
 	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		now := asked.Clone()

@@ -11,8 +11,9 @@ import (
 	"strongroom/internal/errs"
 )
 
-// net/http answers what it cannot read by itself, in plain text and in one write, before any handler is asked. These are
-// the heads of such answers: of a request that is malformed or too large, and of one without TLS where TLS is spoken.
+// net/http answers what it cannot read by itself, in plain text and in one write, before any handler is asked. These
+// are the heads of such answers: of a request that is malformed or too large, and of one without TLS where TLS is
+// spoken.
 var (
 	refusalTail  = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 	withoutTLS   = []byte("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")

@@ -16,8 +16,8 @@ import (
 // Commands are all of them.
 func Commands() []command.Spec {
 	return []command.Spec{
-		{Name: "audit verify", Summary: "check that no line of the audit log is missing or altered", Run: auditverify.Run,
-			Flags: auditverify.Flags},
+		{Name: "audit verify", Summary: "check that no line of the audit log is missing or altered",
+			Run: auditverify.Run, Flags: auditverify.Flags},
 		{Name: "seal status", Summary: "show what the data are sealed with, and how old the keys are", Run: sealStatus},
 		{Name: "seal rotate", Summary: "seal everything anew with new data keys", Run: onFile(sealRotate)},
 		{Name: "seal change", Summary: "make a new root key, under the same seal or another", Run: onFile(sealChange),

@@ -117,7 +117,8 @@ func onRecord(ctx context.Context, p command.Process, cfg *config.Config,
 	if err != nil {
 		return nil, err
 	}
-	trail, err := auditlog.Open(auditlog.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log, Stdout: p.Stderr})
+	trail, err := auditlog.Open(auditlog.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log,
+		Stdout: p.Stderr})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}

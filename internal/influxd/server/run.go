@@ -110,7 +110,8 @@ func trace(ctx context.Context, cfg *config.Config, log *slog.Logger) (stop func
 	}
 	outages := outage.New(log)
 	end, err := tracing.Start(ctx, tracing.Config{
-		Endpoint: cfg.TracingEndpoint, Ratio: cfg.TracingRatio, Version: release.Version(), Server: parts.AmongSeveral(cfg),
+		Endpoint: cfg.TracingEndpoint, Ratio: cfg.TracingRatio, Version: release.Version(),
+		Server: parts.AmongSeveral(cfg),
 		Failed: func(err error) {
 			outages.Failed(ctx, slog.LevelWarn, "traces", "traces could not be sent, and are lost", "error", err)
 		},

@@ -53,7 +53,8 @@ import (
 // Server is the opened parts. Close it at the end.
 type Server struct {
 	Data parts.Data
-	// Identities is the data as the records of users, tokens and organisations are read and written: behind the barrier.
+	// Identities is the data as the records of users, tokens and organisations are read and written: behind the
+	// barrier.
 	Identities *barrier.Store
 	Guard      *access.Guard
 	Store      secret.Store
@@ -72,10 +73,10 @@ type Server struct {
 	closers []func() error // in the order of opening
 }
 
-// orphaned names what there is of a server whose data are missing: the key file, or the record of what it did. A first start
-// makes all of them, so the data are lost, or in a volume that is not mounted, or somebody has put the file there before.
-// Only he can tell; and a server that begins anew by itself answers every client 401, and makes the next who asks for set-up
-// its operator. It is "" where there are data, or nothing at all.
+// orphaned names what there is of a server whose data are missing: the key file, or the record of what it did. A first
+// start makes all of them, so the data are lost, or in a volume that is not mounted, or somebody has put the file there
+// before. Only he can tell; and a server that begins anew by itself answers every client 401, and makes the next who
+// asks for set-up its operator. It is "" where there are data, or nothing at all.
 func orphaned(cfg *config.Config) string {
 	if info, err := os.Stat(cfg.BoltPath); !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) {
 		return ""
@@ -94,9 +95,9 @@ func orphaned(cfg *config.Config) string {
 	return ""
 }
 
-// takeIn puts the barrier before the records of users, tokens and organisations. Data that an older influxd has made have
-// them in clear: they are sealed, once, on record and with a warning, since what was written into the file until then by
-// somebody else is taken in with them.
+// takeIn puts the barrier before the records of users, tokens and organisations. Data that an older influxd has made
+// have them in clear: they are sealed, once, on record and with a warning, since what was written into the file until
+// then by somebody else is taken in with them.
 func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyring) (*barrier.Store, error) {
 	b := barrier.New(data, keys, identity.Sealed)
 	if keys.IdentitiesSealed() {
@@ -108,10 +109,12 @@ func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyrin
 	}
 	n, err := b.TakeIn(ctx)
 	if err != nil {
-		return nil, s.Guard.Done(ctx, access.System(), act, fmt.Errorf("sealing the records of users and tokens: %w", err))
+		return nil, s.Guard.Done(ctx, access.System(), act,
+			fmt.Errorf("sealing the records of users and tokens: %w", err))
 	}
-	s.log.WarnContext(ctx, "the records of users, tokens and organizations, which an older influxd has written in clear, are "+
-		"sealed from now on; if this server has started with them sealed before, an old file has been put back: see docs/backup.md", "records", n)
+	s.log.WarnContext(ctx, "the records of users, tokens and organizations, which an older influxd has written in "+
+		"clear, are sealed from now on; if this server has started with them sealed before, an old file has been put "+
+		"back: see docs/backup.md", "records", n)
 	return b, s.keyIndexes(ctx, b)
 }
 
@@ -122,13 +125,14 @@ func (s *Server) keyIndexes(ctx context.Context, b *barrier.Store) error {
 		return fmt.Errorf("keying the hashes of tokens: %w", err)
 	}
 	if n > 0 {
-		s.log.InfoContext(ctx, "the hashes of tokens, which an older influxd has kept in clear, are keyed from now on", "tokens", n)
+		s.log.InfoContext(ctx, "the hashes of tokens, which an older influxd has kept in clear, are keyed from now on",
+			"tokens", n)
 	}
 	return nil
 }
 
-// lookEvery is how often Vault is looked at for changes that somebody waits for, where no value is kept in memory: as often as
-// it is where values are kept for the usual time.
+// lookEvery is how often Vault is looked at for changes that somebody waits for, where no value is kept in memory: as
+// often as it is where values are kept for the usual time.
 const lookEvery = 5 * time.Second
 
 // lastNotices is how long those who wait for changes may take to hear of the server's end.
@@ -150,8 +154,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	shared := cfg.Store == config.EngineEtcd
 	if left := orphaned(cfg); left != "" && !shared && !cfg.NewData {
-		return nil, fmt.Errorf("%s: there are no data in %s, but %s is there: if there were data, put the file back or name it "+
-			"with --bolt-path; if this is to be a first start all the same, start once with --new-data",
+		return nil, fmt.Errorf("%s: there are no data in %s, but %s is there: if there were data, put the file back "+
+			"or name it with --bolt-path; if this is to be a first start all the same, start once with --new-data",
 			cfg.Place("bolt-path"), cfg.BoltPath, left)
 	}
 	if err := parts.GuardFiles(cfg, log); err != nil {
@@ -236,7 +240,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 	}
 
-	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its writers.
+	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its
+	// writers.
 	secretsConf := embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory, Quota: parts.Quota(cfg),
 		Far: shared, Stale: cfg.Etcd.StaleSecrets, Homes: s.Identities, Home: identity.OrgKey,
 		Gone: identity.ErrOrgNotFound}
@@ -281,8 +286,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, err
 	}
 	logins, err := authn.New(authn.Config{
-		KV: s.Identities, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(), KeepSession: cfg.SessionRenewDisabled,
-		Shared: shared, Stale: cfg.Etcd.Stale,
+		KV: s.Identities, Guard: s.Guard, Logger: log, SessionLength: cfg.SessionTTL(),
+		KeepSession: cfg.SessionRenewDisabled, Shared: shared, Stale: cfg.Etcd.Stale,
 	})
 	if err != nil {
 		return nil, err
@@ -301,7 +306,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	s.runsAlone(ctx, "directory", s.identity.Maintain)
 
-	seals := parts.Sealing(cfg, p, s.Guard, parts.Rewriter{Identities: s.Identities, Secrets: embedded, Log: log}, keys, source, log)
+	seals := parts.Sealing(cfg, p, s.Guard, parts.Rewriter{Identities: s.Identities, Secrets: embedded, Log: log}, keys,
+		source, log)
 	if err := seals.BeginNames(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("seal-keys"), err)
 	}
@@ -346,7 +352,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	metrics.MustRegister(inFlightMetrics{budget})
 	api := httpapi.Config{
 		Budget: budget,
-		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail, Seals: seals, Data: data, Named: named,
+		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
+		Seals: seals, Data: data, Named: named,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
 		Certificates: s.certificateStates,
@@ -356,7 +363,9 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	}
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
-			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail, Seals: seals, StoreName: cfg.SecretStore, Facts: storeFacts(cfg), NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
+			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
+			Seals: seals, StoreName: cfg.SecretStore, Facts: storeFacts(cfg),
+			NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
 			MaxBody: cfg.MaxBodySize, Budget: budget, Secure: cfg.TLS(), Gather: metrics, Logger: log,
 		})
 		if err != nil {
@@ -371,8 +380,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if !cfg.VaultAPI.Disabled {
 		own, err := vaultapi.New(vaultapi.Config{
 			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Notes: noted,
-			Mount: cfg.VaultAPI.Mount, Refresh: cfg.VaultAPI.Refresh, NewOrgs: cfg.VaultAPI.NewOrgs, Merge: cfg.VaultAPI.Merge,
-			MaxBody: cfg.MaxBodySize, Budget: budget, Metrics: metrics, Logger: log,
+			Mount: cfg.VaultAPI.Mount, Refresh: cfg.VaultAPI.Refresh, NewOrgs: cfg.VaultAPI.NewOrgs,
+			Merge: cfg.VaultAPI.Merge, MaxBody: cfg.MaxBodySize, Budget: budget, Metrics: metrics, Logger: log,
 		})
 		if err != nil {
 			return nil, err
@@ -434,7 +443,8 @@ const (
 )
 
 // errHangs is a part that does not end.
-var errHangs = errors.New("a part of the server did not end in time and is left as it is; the log says what went wrong before")
+var errHangs = errors.New("a part of the server did not end in time and is left as it is; the log says what went " +
+	"wrong before")
 
 // runsAlone is runs for what one server does for all: whoever holds the name does it, and another goes on when it ends.
 func (s *Server) runsAlone(ctx context.Context, name string, f func(context.Context)) {
@@ -468,8 +478,8 @@ func alone(ctx context.Context, data kv.Store, log *slog.Logger, name string, f 
 	}
 }
 
-// Close closes the parts in reverse. One that hangs, on a disk that does not answer, say, keeps neither the others nor the
-// process from ending: what was acknowledged is on disk.
+// Close closes the parts in reverse. One that hangs, on a disk that does not answer, say, keeps neither the others nor
+// the process from ending: what was acknowledged is on disk.
 func (s *Server) Close() error {
 	var all []error
 	over := time.Now().Add(closeTime)

@@ -26,8 +26,8 @@ const (
 	silent   = "does not answer"
 	badTLS   = "fails the TLS handshake"
 	talks    = "takes connections and serves nothing"
-	checkTLS = "; check --etcd-cacert, --etcd-cert and --etcd-key, and that the members' certificates name the hosts of " +
-		"--etcd-endpoints"
+	checkTLS = "; check --etcd-cacert, --etcd-cert and --etcd-key, and that the members' certificates name the hosts " +
+		"of --etcd-endpoints"
 )
 
 // diagnose says why the cluster cannot be reached. It names no address.

@@ -180,7 +180,8 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv
 	return s.list(ctx, from, clientv3.GetPrefixRangeEnd(s.data+prefix), limit)
 }
 
-// ListBack returns one page from the end. An etcd reads the whole range for it and sorts that, but sends the page alone.
+// ListBack returns one page from the end. An etcd reads the whole range for it and sorts that, but sends the page
+// alone.
 func (s *Store) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
@@ -339,7 +340,8 @@ func fault(ctx context.Context, err error) error {
 		code = told.Code()
 	}
 	switch code {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.ResourceExhausted, codes.Aborted:
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.ResourceExhausted,
+		codes.Aborted:
 		return worded{kv.ErrUnavailable, why(err, told)}
 	case codes.Unauthenticated, codes.PermissionDenied:
 		return fmt.Errorf("etcd refuses the server: %s", code)

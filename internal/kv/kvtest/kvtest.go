@@ -231,8 +231,8 @@ func testAmple(t *testing.T, s kv.Store) {
 	}
 	for n, r := range all {
 		if r.Key != ops[n].Key || string(r.Value) != string(ops[n].Value) || r.Rev != rev {
-			t.Fatalf("operation %d: %q with %d bytes at revision %d, want %q with %d at %d", n, r.Key, len(r.Value), r.Rev,
-				ops[n].Key, len(ops[n].Value), rev)
+			t.Fatalf("operation %d: %q with %d bytes at revision %d, want %q with %d at %d", n, r.Key, len(r.Value),
+				r.Rev, ops[n].Key, len(ops[n].Value), rev)
 		}
 	}
 	large[0].Value = nil

@@ -11,8 +11,8 @@ func newMetrics(s *Store) metrics {
 	recalled := func(from string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "strongroom_near_recalls_total",
-			Help: "Records that were looked for in memory, by whether they were found there: memory, or engine, which " +
-				"had to be asked.",
+			Help: "Records that were looked for in memory, by whether they were found there: memory, or engine, " +
+				"which had to be asked.",
 			ConstLabels: prometheus.Labels{"from": from},
 		})
 	}

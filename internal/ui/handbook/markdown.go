@@ -37,7 +37,8 @@ var markdown = goldmark.New(
 // scrolls puts what may be wider than the window where it can be moved sideways, by the keys, too. Whatever stands in a
 // text is escaped, so that nothing else looks like these.
 var scrolls = strings.NewReplacer(
-	"<table>", `<div class="sideways" tabindex="0" role="region" aria-label="Table"><table>`, "</table>", "</table></div>",
+	"<table>", `<div class="sideways" tabindex="0" role="region" aria-label="Table"><table>`,
+	"</table>", "</table></div>",
 	"<pre>", `<pre tabindex="0" role="region" aria-label="Commands or code">`)
 
 // render makes a page of a text. A link leads to the page that shows what it names, where has reports one.

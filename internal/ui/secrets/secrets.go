@@ -13,8 +13,8 @@ import (
 	"strongroom/internal/ui/words"
 )
 
-// secretList is the list of an organisation's secrets. names.js fetches all of it and searches and sorts in the browser;
-// without JavaScript the server does, a page at a time.
+// secretList is the list of an organisation's secrets. names.js fetches all of it and searches and sorts in the
+// browser; without JavaScript the server does, a page at a time.
 type secretList struct {
 	listing.Page
 	Tally        []listing.Choice // what is due or unused; nil where it was not looked up
@@ -53,8 +53,8 @@ const (
 func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
 	w := listing.Read(v.URL.Query())
 	about := h.Store.About(v.Org)
-	l := secretList{Sorts: listing.Sorts, Shows: listing.Shows, Dated: w.Dated() || h.looksUp(v), History: about.History,
-		MayWrite: h.mayWrite(v), KeepsDeleted: h.keepsDeleted(v.Org), ReadOnly: about.ReadOnly}
+	l := secretList{Sorts: listing.Sorts, Shows: listing.Shows, Dated: w.Dated() || h.looksUp(v),
+		History: about.History, MayWrite: h.mayWrite(v), KeepsDeleted: h.keepsDeleted(v.Org), ReadOnly: about.ReadOnly}
 	var rows []listing.Row
 	var err error
 	if l.Dated {

@@ -26,9 +26,8 @@ type activityRow struct {
 // same reports whether the entries differ in nothing but when.
 func same(a, b audit.Record) bool {
 	return a.User == b.User && a.Action == b.Action && a.OrgID == b.OrgID && a.Target == b.Target &&
-		a.Outcome == b.Outcome && a.Code == b.Code &&
-		a.Server == b.Server && a.Address == b.Address && a.AuthorizationID == b.AuthorizationID && a.Session == b.Session &&
-		slices.Equal(a.Keys, b.Keys) &&
+		a.Outcome == b.Outcome && a.Code == b.Code && a.Server == b.Server && a.Address == b.Address &&
+		a.AuthorizationID == b.AuthorizationID && a.Session == b.Session && slices.Equal(a.Keys, b.Keys) &&
 		a.KeysOmitted == b.KeysOmitted && a.Detail == b.Detail && a.MadeBy == b.MadeBy && a.Repeated == 0 &&
 		b.Repeated == 0
 }
@@ -187,8 +186,8 @@ func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.
 }
 
 func (f activityForm) filter(now time.Time) (audit.Filter, error) {
-	a := audit.Filter{OrgID: f.Org, Key: f.Key, Prefix: f.Prefix, Actor: f.Actor, Action: f.Action, Outcome: audit.Outcome(f.Outcome),
-		Limit: actsShown}
+	a := audit.Filter{OrgID: f.Org, Key: f.Key, Prefix: f.Prefix, Actor: f.Actor, Action: f.Action,
+		Outcome: audit.Outcome(f.Outcome), Limit: actsShown}
 	switch f.Action {
 	case "":
 		a.Changes = true

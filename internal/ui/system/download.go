@@ -107,8 +107,8 @@ func inTable(all []audit.Record) [][]string {
 	rows := [][]string{{"time", "user", "token", "address", "action", "organization", "secrets", "not listed", "target",
 		"outcome", "code", "repeated", "request"}}
 	for _, r := range all {
-		rows = append(rows, []string{r.Time.UTC().Format(time.RFC3339), r.User, r.AuthorizationID, r.Address, r.Action, r.OrgID,
-			strings.Join(r.Keys, "\n"), strconv.Itoa(r.KeysOmitted), r.Target, string(r.Outcome), r.Code,
+		rows = append(rows, []string{r.Time.UTC().Format(time.RFC3339), r.User, r.AuthorizationID, r.Address, r.Action,
+			r.OrgID, strings.Join(r.Keys, "\n"), strconv.Itoa(r.KeysOmitted), r.Target, string(r.Outcome), r.Code,
 			strconv.Itoa(r.Repeated), r.RequestID})
 	}
 	return rows

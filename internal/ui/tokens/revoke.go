@@ -28,7 +28,8 @@ func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
 		Question: "Revoke this token?", Goes: []string{"the token “" + errs.Clip(name) + "”"},
 		Back: used + " Whatever uses it is refused from the next request on. You can undo that for ten minutes; to " +
 			"stop it for a while, disable it instead.",
-		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token", Cancel: v.At("/tokens/" + auth.String()),
+		Action: v.At("/tokens/" + auth.String() + "/delete"), Button: "Revoke the token",
+		Cancel: v.At("/tokens/" + auth.String()),
 	}), nil
 }
 

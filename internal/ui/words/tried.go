@@ -5,7 +5,8 @@ import "strings"
 // infinitives are those of the verbs that acts begin with.
 var infinitives = map[string]string{
 	"added": "add", "asked": "ask", "began": "begin", "changed": "change", "created": "create", "deleted": "delete",
-	"copied": "copy", "described": "describe", "destroyed": "destroy", "encrypted": "encrypt", "ended": "end", "exported": "export", "imported": "import", "listed": "list", "looked": "look",
+	"copied": "copy", "described": "describe", "destroyed": "destroy", "encrypted": "encrypt", "ended": "end",
+	"exported": "export", "imported": "import", "listed": "list", "looked": "look",
 	"made": "make", "read": "read", "removed": "remove", "renewed": "renew", "restored": "restore", "revoked": "revoke",
 	"rotated": "rotate", "set": "set", "signed": "sign", "started": "start", "stopped": "stop", "took": "take",
 	"used": "use",

@@ -59,8 +59,9 @@ func Setup(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "setup",
 		Usage: "Setup instance with initial user, org, bucket",
-		Description: `Asks for what no flag gives, and then writes the operator token to a profile, so that the next commands need no flags.
-In a script, give --force and everything as flags, the password in a file or on standard input:
+		Description: `Asks for what no flag gives, and then writes the operator token to a profile, so that the next
+commands need no flags. In a script, give --force and everything as flags, the password in a file
+or on standard input:
 
    influx setup --force -u admin -o my-org -b my-bucket --password-file pw.txt`,
 		Flags:  flags,

@@ -34,12 +34,13 @@ func otherFlags(word string, own ...cli.Flag) []cli.Flag {
 		other = wordCopy
 	}
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: word + "-config", Aliases: []string{other + "-config"}, Usage: "The config with the server, the token and the organization " +
-			"of the other side", DefaultText: "the same server and token"},
-		&cli.StringFlag{Name: word + "-org", Aliases: []string{other + "-org"}, Usage: "The name of the other organization",
-			DefaultText: "that of --" + word + "-config"},
-		&cli.StringFlag{Name: word + "-org-id", Aliases: []string{other + "-org-id"}, Usage: "The ID of the other organization",
-			Validator: session.ValidID},
+		&cli.StringFlag{Name: word + "-config", Aliases: []string{other + "-config"},
+			Usage:       "The config with the server, the token and the organization of the other side",
+			DefaultText: "the same server and token"},
+		&cli.StringFlag{Name: word + "-org", Aliases: []string{other + "-org"},
+			Usage: "The name of the other organization", DefaultText: "that of --" + word + "-config"},
+		&cli.StringFlag{Name: word + "-org-id", Aliases: []string{other + "-org-id"},
+			Usage: "The ID of the other organization", Validator: session.ValidID},
 		&cli.StringSliceFlag{Name: "prefix", Usage: "Those whose key begins so"},
 	}, own...)
 }
@@ -116,12 +117,13 @@ func copyCmd(p *session.Process) *cli.Command {
 		Description: `   influx secret copy --to-org staging --prefix db/ --dry-run
    influx secret copy --active-config old --to-config new --new
 
-All are copied that the token may use, or those of --prefix, all of them or none. A secret that exists on the other side is a
-mistake, unless --new leaves such out or --replace replaces them. --dry-run shows the names and changes nothing. No value is
-shown, nor written to a file.
+All are copied that the token may use, or those of --prefix, all of them or none. A secret that
+exists on the other side is a mistake, unless --new leaves such out or --replace replaces them.
+--dry-run shows the names and changes nothing. No value is shown, nor written to a file.
 
-Here it takes a token that may use the secrets, and there one that may write them and read their names. Of another server,
-and of an organization for which this token is not, influx config create makes a config.`,
+Here it takes a token that may use the secrets, and there one that may write them and read their
+names. Of another server, and of an organization for which this token is not, influx config create
+makes a config.`,
 		Flags: session.CommonFlags(session.OrgFlags(otherFlags(wordCopy,
 			&cli.BoolFlag{Name: "new", Usage: "Leave out what exists"},
 			&cli.BoolFlag{Name: "replace", Usage: "Replace what exists"},
@@ -209,9 +211,9 @@ func diffCmd(p *session.Process) *cli.Command {
 		Description: `   influx secret diff --org production --with-org staging
    influx secret diff --active-config old --with-config new --all
 
-Lists what is only here, only there, or has another value, and with --all also what is the same. No value is shown. It takes
-tokens that may use the secrets, and tells of those alone. It ends with 0 where nothing differs, and with 1 where something
-does.`,
+Lists what is only here, only there, or has another value, and with --all also what is the same.
+No value is shown. It takes tokens that may use the secrets, and tells of those alone. It ends
+with 0 where nothing differs, and with 1 where something does.`,
 		Flags: session.CommonFlags(session.OrgFlags(otherFlags(wordDiff,
 			&cli.BoolFlag{Name: "all", Usage: "List what is the same, too"},
 		)...)...),

@@ -24,10 +24,12 @@ func Command(p *session.Process) *cli.Command {
 		Name:      "config",
 		Usage:     "Config management commands",
 		ArgsUsage: "[config name]",
-		Description: `Without a name, shows the profile in use; with one, makes that the profile in use; with -, the one used before.
+		Description: `Without a name, shows the profile in use; with one, makes that the profile in use; with -, the one
+used before.
 
-Profiles are the server's URL, the token and the organization under a name. They are kept in ~/.influxdbv2/configs, which
-the original influx CLI reads and writes, too. Tables do not show tokens; --json does.`,
+Profiles are the server's URL, the token and the organization under a name. They are kept in
+~/.influxdbv2/configs, which the original influx CLI reads and writes, too. Tables do not show
+tokens; --json does.`,
 		Flags:        append([]cli.Flag{session.ConfigsPathFlag()}, session.PrintFlags()...),
 		ArgValidator: func(context.Context, *cli.Command) error { return nil },
 		Action:       showOrSwitch(p),

@@ -1,6 +1,7 @@
-// Package credentials has the command that gives systemd the credentials of its units (LoadCredential=, systemd.exec(5)).
-// systemd connects to a Unix socket for each of them. Its own address, in the abstract namespace, says which one it asks
-// for: \0<random>/unit/<unit>/<credential>. The answer is the value and the end of the connection.
+// Package credentials has the command that gives systemd the credentials of its units (LoadCredential=,
+// systemd.exec(5)). systemd connects to a Unix socket for each of them. Its own address, in the abstract namespace,
+// says which one it asks for: \0<random>/unit/<unit>/<credential>. The answer is the value and the end of the
+// connection.
 package credentials
 
 import (
@@ -27,8 +28,8 @@ import (
 const (
 	// maxOpen is how many are answered at a time; who comes then waits.
 	maxOpen = 64
-	// patience is how long somebody waits for a value that cannot be had. An empty credential, which is what systemd would
-	// make of an answer without one, may be taken for a password.
+	// patience is how long somebody waits for a value that cannot be had. An empty credential, which is what systemd
+	// would make of an answer without one, may be taken for a password.
 	patience = 5 * time.Minute
 	// writeTime bounds the answer.
 	writeTime = 30 * time.Second
@@ -41,20 +42,23 @@ func Command(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "credentials",
 		Usage: "Give systemd the credentials of its units, over a socket",
-		Description: `   influx secret credentials --socket /run/influx-credentials.sock --credential telegraf.service/db=telegraf/db
+		Description: `   influx secret credentials --socket /run/influx-credentials.sock \
+      --credential telegraf.service/db=telegraf/db
    influx secret credentials --prefix units/
 
 and in the unit telegraf.service:
 
    LoadCredential=db:/run/influx-credentials.sock
 
-Goes on until it is ended by SIGTERM or Ctrl-C, and then ends with 0. Where systemd starts it by a socket unit, it takes that
-socket; else it makes the one of --socket, which its own user alone may connect to. Only root and its own user are answered.
+Goes on until it is ended by SIGTERM or Ctrl-C, and then ends with 0. Where systemd starts it by a
+socket unit, it takes that socket; else it makes the one of --socket, which its own user alone may
+connect to. Only root and its own user are answered.
 
---credential UNIT/NAME=KEY says which secret a credential is. --prefix P gives every unit those of its own: the credential
-NAME of telegraf.service is the secret P + telegraf/NAME. What neither names is refused. A value is asked for each time, so
-that a restarted unit has the present one. While the server is away or a secret is not there, the unit waits, for five minutes
-at the longest. With --json each answer is told of as a line, without the value.`,
+--credential UNIT/NAME=KEY says which secret a credential is. --prefix P gives every unit those of
+its own: the credential NAME of telegraf.service is the secret P + telegraf/NAME. What neither
+names is refused. A value is asked for each time, so that a restarted unit has the present one.
+While the server is away or a secret is not there, the unit waits, for five minutes at the
+longest. With --json each answer is told of as a line, without the value.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			&cli.StringFlag{Name: "socket", TakesFile: true, Usage: "The `path` of the socket to make",
 				DefaultText: "the one that systemd hands over"},
@@ -104,7 +108,8 @@ func bookOf(cmd *cli.Command) (book, error) {
 			return b, usage.WithHint(cmd, fmt.Sprintf("flag --credential: write UNIT/NAME=KEY, as in "+
 				"telegraf.service/db=telegraf/db; %q is not that", of))
 		case !unitForm.MatchString(unit) || !strings.Contains(unit, "."):
-			return b, usage.WithHint(cmd, fmt.Sprintf("flag --credential: %q is no unit such as telegraf.service", unit))
+			return b, usage.WithHint(cmd, fmt.Sprintf("flag --credential: %q is no unit such as telegraf.service",
+				unit))
 		case !nameForm.MatchString(name):
 			return b, usage.WithHint(cmd, fmt.Sprintf("flag --credential: %q cannot be the name of a credential", name))
 		case b.named[a] != "":
@@ -246,7 +251,8 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	}
 }
 
-// value asks for the value until it can be had, or the time is over. Of what does not pass by itself it is told at once.
+// value asks for the value until it can be had, or the time is over. Of what does not pass by itself it is told at
+// once.
 func (s *server) value(ctx context.Context, a asked) (client.Secret, string, error) {
 	key, known := s.book.key(a)
 	told := false

@@ -50,15 +50,17 @@ A template is one of Go's text/template, and has these functions:
    {{ secret "tls/key" | indent 4 }}           each line behind four spaces
    {{ secret "token" | base64 }}  {{ secret "token" | trim }}
 
-The file is replaced whole, when it would be another one: who reads it sees the old or the new, and nothing between. What
---mode and --owner do not say stays as it is; a new file is its user's alone (0600). A file on a disk keeps values where
-they can be found again: prefer one in memory, below /run.
+The file is replaced whole, when it would be another one: who reads it sees the old or the new,
+and nothing between. What --mode and --owner do not say stays as it is; a new file is its user's
+alone (0600). A file on a disk keeps values where they can be found again: prefer one in memory,
+below /run.
 
-With --watch this goes on until it is ended by SIGTERM or Ctrl-C, and then ends with 0. The file is written anew when one of
-its secrets has another value, and stays as it is while the server is away or a secret is gone; then so does a file that is
-there at the start. The command of --exec is run by sh -c when the file has been written, for five minutes at the longest,
-without the token of INFLUX_TOKEN. With --watch, one that fails is run again, after a second at first and at last every five
-minutes, until it ends with 0; without it, its exit code is this command's.`,
+With --watch this goes on until it is ended by SIGTERM or Ctrl-C, and then ends with 0. The file
+is written anew when one of its secrets has another value, and stays as it is while the server is
+away or a secret is gone; then so does a file that is there at the start. The command of --exec is
+run by sh -c when the file has been written, for five minutes at the longest, without the token of
+INFLUX_TOKEN. With --watch, one that fails is run again, after a second at first and at last every
+five minutes, until it ends with 0; without it, its exit code is this command's.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			&cli.StringFlag{Name: "template", TakesFile: true, Required: true,
 				Usage: "Read the template from this `file`, or from standard input where it is - (required)"},
@@ -302,7 +304,8 @@ func (j *job) watch(ctx context.Context, set client.SecretSet) error {
 	values.Again = func() { j.runAgain(ctx) }
 	values.Follow(ctx, set)
 	if !j.again.IsZero() {
-		j.Term.Warn("Warning: the command of --exec has failed, and is not run again: the next start finds the file as it is")
+		j.Term.Warn("Warning: the command of --exec has failed, and is not run again: the next start finds the file " +
+			"as it is")
 	}
 	return nil // we were told to end
 }

@@ -41,19 +41,23 @@ func Command(p *session.Process) *cli.Command {
 		ArgsUsage: "[KEY]",
 		Description: `   influx secret rotate db/password --exec ./new-password --expires 90d
 
-The program of --exec is run by sh -c. It reads the present value from its standard input, sees to it that the new one counts
-where it is used, and writes that, and nothing else, to its standard output. Its standard error is this command's. The name
-of the secret is in SECRET_KEY; no value is in a variable, nor on a command line.
+The program of --exec is run by sh -c. It reads the present value from its standard input, sees to
+it that the new one counts where it is used, and writes that, and nothing else, to its standard
+output. Its standard error is this command's. The name of the secret is in SECRET_KEY; no value is
+in a variable, nor on a command line.
 
-The new value is stored only where the program ends with 0, and only where nobody has changed the secret meanwhile (6). It
-loses a line break at its end where it has one line, unless --keep-newline is given. A program that fails changes nothing,
-and its exit code is this command's; so does one that writes nothing, the same value, or what is no text (1), and one that
+The new value is stored only where the program ends with 0, and only where nobody has changed the
+secret meanwhile (6). It loses a line break at its end where it has one line, unless
+--keep-newline is given. A program that fails changes nothing, and its exit code is this
+command's; so does one that writes nothing, the same value, or what is no text (1), and one that
 takes longer than --exec-timeout.
 
-Where the new value cannot be stored, it counts somewhere and is nowhere kept: --rescue names a new file (0600) that it is
-written to then. While the server is away, a minute is waited for it before that.
+Where the new value cannot be stored, it counts somewhere and is nowhere kept: --rescue names a
+new file (0600) that it is written to then. While the server is away, a minute is waited for it
+before that.
 
-It takes a token that may use, write and read the secret, and a store in which a secret has a version.`,
+It takes a token that may use, write and read the secret, and a store in which a secret has a
+version.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "The secret key, where no argument is"},
 			&cli.StringFlag{Name: "exec", Required: true,

@@ -37,8 +37,9 @@ func restoreCmd(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "restore",
 		Usage: "Bring back a deleted secret, or set the value of an earlier version anew",
-		Description: `Without --version, brings back a secret that was deleted; influx secret list --deleted lists those there are. A deleted
-secret is kept for 7 days. With --version, sets the value that this version had, as a new version.`,
+		Description: `Without --version, brings back a secret that was deleted; influx secret list --deleted lists those
+there are. A deleted secret is kept for 7 days. With --version, sets the value that this version
+had, as a new version.`,
 		Flags: session.CommonFlags(session.OrgFlags(keyFlag(), &cli.IntFlag{
 			Name: "version", Usage: "The `number` of the version, as influx secret history lists it",
 			Validator: func(n int) error {

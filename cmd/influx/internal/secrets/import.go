@@ -117,8 +117,8 @@ func importSecrets(ctx context.Context, cmd *cli.Command, s *session.Session) er
 	}
 	var refused error
 	if len(exist) > 0 {
-		refused = usage.Mistake("%d of these secrets exist, the first is %q; --new leaves them out, --replace replaces them",
-			len(exist), exist[0])
+		refused = usage.Mistake("%d of these secrets exist, the first is %q; --new leaves them out, --replace "+
+			"replaces them", len(exist), exist[0])
 	}
 	switch {
 	case cmd.Bool("dry-run"):

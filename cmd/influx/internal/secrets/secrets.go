@@ -42,8 +42,8 @@ func deleteCmd(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "delete",
 		Usage: "Delete secret",
-		Description: `The column Deleted says false where there was no such secret, which is no failure. Where the server keeps deleted
-secrets, influx secret restore brings it back.`,
+		Description: `The column Deleted says false where there was no such secret, which is no failure. Where the
+server keeps deleted secrets, influx secret restore brings it back.`,
 		Flags:  session.CommonFlags(session.OrgFlags(keyFlag())...),
 		Action: p.Connected(session.Authenticated, deleteSecret),
 	}

@@ -20,16 +20,16 @@ func updateCmd(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "update",
 		Usage: "Update secret, or create it",
-		Description: `The value comes from --value-file, or from standard input where something is piped in, or else is asked for twice
-without echo:
+		Description: `The value comes from --value-file, or from standard input where something is piped in, or else is
+asked for twice without echo:
 
    influx secret update -k tls-key --value-file server.pem
    pass show db | influx secret update -k db-password
    influx secret update -k db-password
 
-A value of one line loses the line break at its end, which echo, editors and most programs add. A value of more lines,
-such as a PEM file, is stored byte for byte. --keep-newline stores a single line byte for byte, too.
-Values are text in UTF-8; encode anything else, for example with base64.`,
+A value of one line loses the line break at its end, which echo, editors and most programs add. A
+value of more lines, such as a PEM file, is stored byte for byte. --keep-newline stores a single
+line byte for byte, too. Values are text in UTF-8; encode anything else, for example with base64.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			keyFlag(),
 			&cli.StringFlag{

@@ -28,14 +28,16 @@ func Audit(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "audit",
 		Usage: "List who did what, newest first",
-		Description: `Shows the acts on secrets, tokens, users and organizations that the server put on record. Needs an operator token.
+		Description: `Shows the acts on secrets, tokens, users and organizations that the server put on record. Needs an
+operator token.
 
    influx audit --since 24h --outcome denied
    influx audit --key db/password --json
 
 A table shortens what an act was done to, where that is long; --json has all of it.
 
-Of several servers over the same data it lists the acts of all, in one order, and says at which each was done. A server that does not answer is named on standard error.`,
+Of several servers over the same data it lists the acts of all, in one order, and says at which
+each was done. A server that does not answer is named on standard error.`,
 		Flags: session.CommonFlags(
 			// Not from INFLUX_ORG_ID: a list that silently leaves acts out would mislead.
 			&cli.StringFlag{Name: "org-id", Usage: "Acts on this organization", Validator: session.ValidID},

@@ -24,10 +24,10 @@ func Backup(p *session.Process) *cli.Command {
 		Name:      "backup",
 		Usage:     "Copy the server's data to a file",
 		ArgsUsage: "PATH",
-		Description: `Writes the data file as it is at one moment, while the server goes on. The copy is as sealed as the data are: it opens
-with the same seal key, which is not in it. Needs an operator token. On the server's machine, influxd restore puts the copy
-back, and influxd check looks at every record of it. The path - stands for standard output; a copy is whole only where
-the command ends with 0.
+		Description: `Writes the data file as it is at one moment, while the server goes on. The copy is as sealed as
+the data are: it opens with the same seal key, which is not in it. Needs an operator token. On the
+server's machine, influxd restore puts the copy back, and influxd check looks at every record of
+it. The path - stands for standard output; a copy is whole only where the command ends with 0.
 
    influx backup strongroom-2026-01-31.bolt
    influx backup - | age -r age1… > strongroom.bolt.age`,

@@ -18,8 +18,8 @@ func Status(p *session.Process) *cli.Command {
 	return &cli.Command{
 		Name:  "status",
 		Usage: "Show how the server, its secret store and its seal are, and what needs attention",
-		Description: `Needs no token. With an operator's, shows the seal and the kind of the secret store, too. Ends with 0 where the server can
-serve, even if something needs attention.`,
+		Description: `Needs no token. With an operator's, shows the seal and the kind of the secret store, too. Ends
+with 0 where the server can serve, even if something needs attention.`,
 		Flags:  session.CommonFlags(),
 		Action: p.Connected(session.IfKnown, showStatus),
 	}

@@ -78,9 +78,9 @@ func authCreateCmd(p *session.Process) *cli.Command {
 	cmd := &cli.Command{
 		Name:  "create",
 		Usage: "Create authorization",
-		Description: `Makes a token and shows it, this once. Where that is on a terminal, or with --paste, standard error then has what to
-paste for its use: for a shell, curl, Telegraf, External Secrets and Go. What it may do is what the flags grant within the
-organization:
+		Description: `Makes a token and shows it, this once. Where that is on a terminal, or with --paste, standard
+error then has what to paste for its use: for a shell, curl, Telegraf, External Secrets and Go.
+What it may do is what the flags grant within the organization:
 
    influx auth create --read-secrets --write-secrets -d "deploy job"
    influx auth create --read-secret 'db/*' --expires 30d

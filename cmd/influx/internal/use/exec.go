@@ -28,19 +28,20 @@ func execCmd(p *session.Process) *cli.Command {
    influx secret exec --prefix db/ -- ./app                     # db/password is the variable DB_PASSWORD
    influx secret exec --file tls.key=tls/key -- sh -c './app --key "$SECRETS_DIRECTORY/tls.key"'
 
-The program takes the place of this command: its terminal, its process group, its signals and its exit code. It is not
-given the token, where that came from INFLUX_TOKEN.
+The program takes the place of this command: its terminal, its process group, its signals and its
+exit code. It is not given the token, where that came from INFLUX_TOKEN.
 
-A variable's name that is made from a key has capital letters, digits and _ alone. Two secrets that would have one name are
-a mistake, and so is a variable that is set already, or one such as PATH that decides what is run; --env NAME=key is as it
-says.
+A variable's name that is made from a key has capital letters, digits and _ alone. Two secrets
+that would have one name are a mistake, and so is a variable that is set already, or one such as
+PATH that decides what is run; --env NAME=key is as it says.
 
-Files are in a folder of their own, in memory, for this user alone; SECRETS_DIRECTORY is its path. The folder goes with the
-program, also where this command is killed: the program then is killed, too (on Linux).
+Files are in a folder of their own, in memory, for this user alone; SECRETS_DIRECTORY is its path.
+The folder goes with the program, also where this command is killed: the program then is killed,
+too (on Linux).
 
-With --watch, a change of a secret writes the files anew and restarts the program: it is sent SIGTERM, and SIGKILL after ten
-seconds. With --signal HUP it is sent that instead, and reads its files. While the server is away, or a secret is gone, the
-program goes on with what it has.
+With --watch, a change of a secret writes the files anew and restarts the program: it is sent
+SIGTERM, and SIGKILL after ten seconds. With --signal HUP it is sent that instead, and reads its
+files. While the server is away, or a secret is gone, the program goes on with what it has.
 
 A program that is not found ends with 127, one that cannot be run with 126.`,
 		Flags: session.CommonFlags(session.OrgFlags(append(wantedFlags(),

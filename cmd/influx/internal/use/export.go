@@ -46,7 +46,8 @@ output may not be a terminal but with --show, and --out makes a new file that on
 It takes a token that may use the secrets (influx auth create --use-secrets), and is on record.`,
 		Flags: session.CommonFlags(session.OrgFlags(
 			&cli.StringFlag{
-				Name: "format", Usage: "The `form`: " + strings.Join(slices.Sorted(maps.Keys(formats)), ", "), Required: true,
+				Name: "format", Required: true,
+				Usage: "The `form`: " + strings.Join(slices.Sorted(maps.Keys(formats)), ", "),
 			},
 			&cli.StringSliceFlag{Name: "prefix", Usage: "Those whose key begins so"},
 			&cli.StringFlag{Name: "name", Usage: "The name of a Kubernetes Secret", DefaultText: "secrets"},
@@ -125,8 +126,8 @@ func variables(values map[string]client.Secret) (map[string]client.Secret, error
 
 func sorted(values map[string]client.Secret) []string { return slices.Sorted(maps.Keys(values)) }
 
-// writeDotenv writes what most readers of such files agree on: double quotes, and a backslash before what means something
-// inside them. None of them can be told that a dollar sign is none but by a backslash.
+// writeDotenv writes what most readers of such files agree on: double quotes, and a backslash before what means
+// something inside them. None of them can be told that a dollar sign is none but by a backslash.
 func writeDotenv(_ string, values map[string]client.Secret) ([]byte, error) {
 	vars, err := variables(values)
 	if err != nil {

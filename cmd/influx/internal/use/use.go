@@ -24,8 +24,9 @@ func getCmd(p *session.Process) *cli.Command {
 		Name:      "get",
 		Usage:     "Give out the value of one secret, to a pipe or a file",
 		ArgsUsage: "[KEY]",
-		Description: `Writes the value as it is, without a line break behind it. It goes to a terminal only with --show. It takes a token that
-may use the secret (influx auth create --use-secret), and each use is on record.
+		Description: `Writes the value as it is, without a line break behind it. It goes to a terminal only with --show.
+It takes a token that may use the secret (influx auth create --use-secret), and each use is on
+record.
 
    influx secret get db/password | psql-login
    influx secret get -k tls/key > /run/app/tls.key

@@ -302,7 +302,8 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 		return side{}, errors.Join(err, data.Close())
 	}
 	return side{
-		store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory, Quota: parts.Quota(cfg)}),
+		store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory,
+			Quota: parts.Quota(cfg)}),
 		name:  "bolt (" + cfg.BoltPath + ")",
 		place: func(id.ID) string { return "bolt " + keys.StoreID() },
 		data:  open, keys: keys,

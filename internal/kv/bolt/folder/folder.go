@@ -79,8 +79,8 @@ func lock(path string, how int) (Lock, error) {
 		return Lock{}, nil
 	}
 	if how == syscall.LOCK_EX {
-		return Lock{}, fmt.Errorf("%s: %w by %s, which has data in this folder; stop that one first", filepath.Dir(place),
-			ErrInUse, Holder(path))
+		return Lock{}, fmt.Errorf("%s: %w by %s, which has data in this folder; stop that one first",
+			filepath.Dir(place), ErrInUse, Holder(path))
 	}
 	return Lock{}, fmt.Errorf("%w: %s is being restored; start again when that is done", ErrInUse, place)
 }
