@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 
 // growthEnv chooses how far BenchmarkGrowth goes: "all", or how many records a file has at the most, for the figures of
 // docs/growth.md, which it writes anew; without it, some small files, and the table and the picture go below build/.
+// Rows are kept below build/growth, so that some of them can be measured anew, or later: the page has all there are.
 const growthEnv = "STRONGROOM_GROWTH"
 
 // populations gives the files to measure. The first ones, with organisations alone, are the picture's.
@@ -45,49 +47,89 @@ func populations(b *testing.B) (all []population, dir string) {
 
 // use is what something took: of the processor, and, at the most, of memory that is the process's own.
 type use struct {
-	cpu    time.Duration
-	memory float64 // MiB
+	CPU    time.Duration
+	Memory float64 // MiB
 }
 
 // grown is what was measured of one population.
 type grown struct {
 	population
-	file                                             float64 // MiB
-	start                                            use
-	startAll                                         float64 // MiB with the pages of files
-	change, orgsFirst, orgsLast, names, value, token time.Duration
-	values                                           time.Duration // all of the organisation of 1,000
-	backup, check, restore, rotation, bring          use
-	end                                              use           // of the largest organisation, beside others' changes
-	endWait                                          time.Duration // the longest of those
+	row
+}
+
+type row struct {
+	File                                                      float64 // MiB
+	Start                                                     use
+	StartAll                                                  float64 // MiB with the pages of files
+	Change, OrgsFirst, OrgsLast, OrgsFar, Names, Value, Token time.Duration
+	Values                                                    time.Duration // all of the organisation of 1,000
+	Backup, Check, Restore, Rotation, Bring                   use
+	End                                                       use           // of the largest organisation, beside others' changes
+	EndWait                                                   time.Duration // the longest of those
 }
 
 // brought is how many records an import brings a second of CPU time.
-func (g grown) brought() float64 { return float64(g.records()) / g.bring.cpu.Seconds() }
+func (g grown) brought() float64 { return float64(g.records()) / g.Bring.CPU.Seconds() }
 
 // BenchmarkGrowth measures what grows with the data: a row of the table for each population. Times are of the processor,
 // so that what else the machine does counts little, and memory and sizes are what they are. It measures each once,
 // whatever -benchtime says.
 func BenchmarkGrowth(b *testing.B) {
 	all, dir := populations(b)
-	var rows []grown
 	for _, p := range all {
-		b.Run(strings.NewReplacer(" ", "-", ",", "").Replace(p.String()), func(b *testing.B) {
+		b.Run(p.file(), func(b *testing.B) {
 			for n := 0; b.Loop(); n++ {
 				if n == 0 {
 					g := grow(b, p)
 					g.report(b)
-					rows = append(rows, g)
+					if err := g.keep(); err != nil {
+						b.Fatal(err)
+					}
 				}
 			}
 		})
 	}
-	if len(rows) != len(all) { // somebody has chosen some of them
+	var rows []grown
+	for _, p := range all {
+		g, err := kept(p)
+		if errors.Is(err, fs.ErrNotExist) { // somebody has chosen some of them
+			continue
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows = append(rows, g)
+	}
+	if len(rows) == 0 {
 		return
 	}
 	if err := writeGrowth(dir, rows); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// keptRows is where the rows are kept.
+var keptRows = filepath.Join("..", "..", "..", "build", "growth")
+
+// keep keeps a row, and kept gives it back.
+func (g grown) keep() error {
+	text, err := json.MarshalIndent(g.row, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(keptRows, 0o755)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(keptRows, g.population.file()+".json"), text, 0o644)
+}
+
+func kept(p population) (grown, error) {
+	g := grown{population: p}
+	text, err := os.ReadFile(filepath.Join(keptRows, p.file()+".json"))
+	if err != nil {
+		return g, err
+	}
+	return g, json.Unmarshal(text, &g.row)
 }
 
 // asked is how many requests of a kind are measured.
@@ -106,7 +148,7 @@ func grow(b *testing.B, p population) grown {
 	offline := func(data string, command ...string) use {
 		return offlineUse(b, append(append(command, "--bolt-path="+data), flags...)...)
 	}
-	g.bring = offline(data, "import", "--influxdb="+from)
+	g.Bring = offline(data, "import", "--influxdb="+from)
 	if err := os.Remove(from); err != nil {
 		b.Fatal(err)
 	}
@@ -114,7 +156,7 @@ func grow(b *testing.B, p population) grown {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g.file = float64(info.Size()) / (1 << 20)
+	g.File = float64(info.Size()) / (1 << 20)
 
 	flags = append(flags[:1], flags[2:]...) // a server says at the level info where it listens
 	var s *server
@@ -124,23 +166,23 @@ func grow(b *testing.B, p population) grown {
 		}
 		s = influxd(b, dir, nil, flags...)
 		m := s.memory(b)
-		if now := (use{s.cpu(b), m["RssAnon"]}); g.start.cpu == 0 || now.cpu < g.start.cpu {
-			g.start = now
+		if now := (use{s.cpu(b), m["RssAnon"]}); g.Start.CPU == 0 || now.CPU < g.Start.CPU {
+			g.Start = now
 		}
-		g.startAll = max(g.startAll, m["VmHWM"])
+		g.StartAll = max(g.StartAll, m["VmHWM"])
 	}
 	s.rest(b)
 	g.requests(b, s)
 	backup := filepath.Join(b.TempDir(), "backup.bolt")
-	g.backup = s.during(b, func() { save(b, s.url+"/api/v2/backup/kv", backup) })
+	g.Backup = s.during(b, func() { save(b, s.url+"/api/v2/backup/kv", backup) })
 	s.stop()
 
 	flags = append(flags, "--log-level=error")
-	g.check = offline(data, "check")
-	g.rotation = offline(data, "seal", "rotate")
+	g.Check = offline(data, "check")
+	g.Rotation = offline(data, "seal", "rotate")
 	restored := filepath.Join(b.TempDir(), "influxd.bolt")
 	flags = append(flags, "--audit-sinks=file:"+filepath.Join(filepath.Dir(restored), "audit.log"))
-	g.restore = offline(restored, "restore", "--from="+backup)
+	g.Restore = offline(restored, "restore", "--from="+backup)
 
 	// Last of all, since it makes the data smaller.
 	flags = append(flags[:1], flags[len(flags)-1])
@@ -169,12 +211,12 @@ func (g *grown) ends(b *testing.B, s *server) {
 		b.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	g.end = s.during(b, func() {
+	g.End = s.during(b, func() {
 		go func() { ended <- endOrg(s.url, largest) }()
 		for {
 			began := time.Now()
 			err := w.send()
-			g.endWait = max(g.endWait, time.Since(began))
+			g.EndWait = max(g.EndWait, time.Since(began))
 			select {
 			case gone := <-ended:
 				if err = errors.Join(err, gone); err != nil {
@@ -335,13 +377,17 @@ func (g *grown) requests(b *testing.B, s *server) {
 			tokens = append(tokens, get("/api/v2/me", tokenName(i*(n/(asked+1)))))
 		}
 	}
-	g.change = each(asked, changes...)
-	g.orgsFirst = each(asked, get("/api/v2/orgs?limit=20", operatorToken))
-	g.orgsLast = each(asked, get("/api/v2/orgs?limit=20&descending=true", operatorToken))
-	g.names = each(asked, get(thousand+"/secrets", operatorToken))
-	g.value = each(asked, values...)
-	g.values = each(asked, get(thousand+"/secret-values", reader.Token))
+	g.Change = each(asked, changes...)
+	g.OrgsFirst = each(asked, get("/api/v2/orgs?limit=20", operatorToken))
+	g.OrgsLast = each(asked, get("/api/v2/orgs?limit=20&descending=true", operatorToken))
+	if n := g.orgs + 2; n > asked { // the one of 1,000, and the operator's
+		far := fmt.Sprintf("/api/v2/orgs?limit=20&offset=%d", n-30)
+		g.OrgsFar = each(asked/10, get(far, operatorToken))
+	}
+	g.Names = each(asked, get(thousand+"/secrets", operatorToken))
+	g.Value = each(asked, values...)
+	g.Values = each(asked, get(thousand+"/secret-values", reader.Token))
 	if tokens != nil {
-		g.token = each(asked, tokens...)
+		g.Token = each(asked, tokens...)
 	}
 }

@@ -54,13 +54,18 @@ func (p population) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// file is a name for the row.
+func (p population) file() string { return strings.NewReplacer(" ", "-", ",", "").Replace(p.String()) }
+
 // The IDs of the file: some organisations, one with 1,000 secrets, one with many, users and tokens.
 const (
 	firstOrg  = 0x0100_0000_0000_0001
 	orgOf1000 = 0x0200_0000_0000_0001
 	orgOfMany = 0x0300_0000_0000_0001
-	firstUser = 0x0400_0000_0000_0001
-	firstAuth = 0x0500_0000_0000_0001
+
+	orgOfOperator = 0x0600_0000_0000_0001
+	firstUser     = 0x0400_0000_0000_0001
+	firstAuth     = 0x0500_0000_0000_0001
 )
 
 func hexID(n int) string { return fmt.Sprintf("%016x", n) }
@@ -135,7 +140,8 @@ func (p population) influxFile(b *testing.B, dir string) string {
 			everything = append(everything, map[string]any{"action": action, "resource": map[string]any{"type": of}})
 		}
 	}
-	token(0, orgOf1000, operatorToken, everything)
+	org(orgOfOperator, "operators", 0) // which goes on when others end
+	token(0, orgOfOperator, operatorToken, everything)
 	if p.secrets+p.tokens > 0 {
 		org(orgOfMany, "many", p.secrets)
 	}

@@ -19,20 +19,20 @@ import (
 func (g grown) report(b *testing.B) {
 	b.Helper()
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(g.file, "file-MiB")
+	b.ReportMetric(g.File, "file-MiB")
 	for _, f := range []struct {
 		name string
 		use
-	}{{"start", g.start}, {"backup", g.backup}, {"check", g.check}, {"restore", g.restore}, {"rotation", g.rotation},
-		{"import", g.bring}, {"end", g.end}} {
-		b.ReportMetric(f.cpu.Seconds(), f.name+"-cpu-s")
-		b.ReportMetric(f.memory, f.name+"-MiB")
+	}{{"start", g.Start}, {"backup", g.Backup}, {"check", g.Check}, {"restore", g.Restore}, {"rotation", g.Rotation},
+		{"import", g.Bring}, {"end", g.End}} {
+		b.ReportMetric(f.CPU.Seconds(), f.name+"-cpu-s")
+		b.ReportMetric(f.Memory, f.name+"-MiB")
 	}
 	for _, f := range []struct {
 		name string
 		took time.Duration
-	}{{"change", g.change}, {"orgs", g.orgsFirst}, {"last-orgs", g.orgsLast}, {"names", g.names}, {"value", g.value},
-		{"values", g.values}, {"token", g.token}} {
+	}{{"change", g.Change}, {"orgs", g.OrgsFirst}, {"last-orgs", g.OrgsLast}, {"far-orgs", g.OrgsFar}, {"names", g.Names}, {"value", g.Value},
+		{"values", g.Values}, {"token", g.Token}} {
 		b.ReportMetric(f.took.Seconds()*1e6, f.name+"-cpu-µs")
 	}
 	b.ReportMetric(g.brought(), "imported/cpu-s")
@@ -75,18 +75,18 @@ func writeTables(w io.Writer, rows []grown) {
 		"| data | file | start | backup | check | restore | rotation | end of the largest organization | import "+
 		"| records imported |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range rows {
-		fmt.Fprintf(w, "| %s | %.0f MiB", g, g.file)
-		for _, u := range []use{g.start, g.backup, g.check, g.restore, g.rotation, g.end, g.bring} {
-			fmt.Fprintf(w, " | %s, %.0f MiB", inSeconds(u.cpu), u.memory)
+		fmt.Fprintf(w, "| %s | %.0f MiB", g, g.File)
+		for _, u := range []use{g.Start, g.Backup, g.Check, g.Restore, g.Rotation, g.End, g.Bring} {
+			fmt.Fprintf(w, " | %s, %.0f MiB", inSeconds(u.CPU), u.Memory)
 		}
 		fmt.Fprintf(w, " | %s/s |\n", thousands(int(g.brought())))
 	}
 	fmt.Fprintf(w, "\nOne request: CPU time of the server.\n\n"+
-		"| data | change of a secret | first 20 organizations | last 20 | names of 1,000 secrets | one value | "+
-		"1,000 values | a token not used before |\n|---|---|---|---|---|---|---|---|\n")
+		"| data | change of a secret | first 20 organizations | last 20 | the last by `offset` | names of 1,000 secrets "+
+		"| one value | 1,000 values | a token not used before |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range rows {
 		fmt.Fprintf(w, "| %s", g)
-		for _, d := range []time.Duration{g.change, g.orgsFirst, g.orgsLast, g.names, g.value, g.values, g.token} {
+		for _, d := range []time.Duration{g.Change, g.OrgsFirst, g.OrgsLast, g.OrgsFar, g.Names, g.Value, g.Values, g.Token} {
 			fmt.Fprintf(w, " | %s", inMilliseconds(d))
 		}
 		fmt.Fprintln(w, " |")
@@ -132,28 +132,28 @@ type panel struct {
 
 var panels = []panel{
 	{"CPU time for the whole file", "seconds", []line{
-		{"start", func(g grown) float64 { return g.start.cpu.Seconds() }},
-		{"backup", func(g grown) float64 { return g.backup.cpu.Seconds() }},
-		{"check", func(g grown) float64 { return g.check.cpu.Seconds() }},
-		{"restore", func(g grown) float64 { return g.restore.cpu.Seconds() }},
-		{"rotation", func(g grown) float64 { return g.rotation.cpu.Seconds() }},
-		{"import", func(g grown) float64 { return g.bring.cpu.Seconds() }},
+		{"start", func(g grown) float64 { return g.Start.CPU.Seconds() }},
+		{"backup", func(g grown) float64 { return g.Backup.CPU.Seconds() }},
+		{"check", func(g grown) float64 { return g.Check.CPU.Seconds() }},
+		{"restore", func(g grown) float64 { return g.Restore.CPU.Seconds() }},
+		{"rotation", func(g grown) float64 { return g.Rotation.CPU.Seconds() }},
+		{"import", func(g grown) float64 { return g.Bring.CPU.Seconds() }},
 	}},
 	{"Memory of its own, at the most", "MiB", []line{
-		{"start", func(g grown) float64 { return g.start.memory }},
-		{"backup", func(g grown) float64 { return g.backup.memory }},
-		{"check", func(g grown) float64 { return g.check.memory }},
-		{"restore", func(g grown) float64 { return g.restore.memory }},
-		{"rotation", func(g grown) float64 { return g.rotation.memory }},
-		{"import", func(g grown) float64 { return g.bring.memory }},
-		{"the file", func(g grown) float64 { return g.file }},
+		{"start", func(g grown) float64 { return g.Start.Memory }},
+		{"backup", func(g grown) float64 { return g.Backup.Memory }},
+		{"check", func(g grown) float64 { return g.Check.Memory }},
+		{"restore", func(g grown) float64 { return g.Restore.Memory }},
+		{"rotation", func(g grown) float64 { return g.Rotation.Memory }},
+		{"import", func(g grown) float64 { return g.Bring.Memory }},
+		{"the file", func(g grown) float64 { return g.File }},
 	}},
 	{"CPU time for one request", "milliseconds", []line{
-		{"change of a secret", func(g grown) float64 { return g.change.Seconds() * 1e3 }},
-		{"first organizations", func(g grown) float64 { return g.orgsFirst.Seconds() * 1e3 }},
-		{"last organizations", func(g grown) float64 { return g.orgsLast.Seconds() * 1e3 }},
-		{"one value", func(g grown) float64 { return g.value.Seconds() * 1e3 }},
-		{"1,000 values", func(g grown) float64 { return g.values.Seconds() * 1e3 }},
+		{"change of a secret", func(g grown) float64 { return g.Change.Seconds() * 1e3 }},
+		{"first organizations", func(g grown) float64 { return g.OrgsFirst.Seconds() * 1e3 }},
+		{"last organizations", func(g grown) float64 { return g.OrgsLast.Seconds() * 1e3 }},
+		{"one value", func(g grown) float64 { return g.Value.Seconds() * 1e3 }},
+		{"1,000 values", func(g grown) float64 { return g.Values.Seconds() * 1e3 }},
 	}},
 }
 
