@@ -28,6 +28,26 @@ type Config struct {
 // changes of the keyring because another has just changed it.
 const attempts = 3
 
+// ErrNone is data in which there is no keyring: no server has ever started on them.
+var ErrNone = errors.New("there are no data of a server here")
+
+// Open opens the keyring of the data in store, and gives ErrNone where there is none. It is for whoever is to find data
+// and not to make new ones.
+func Open(ctx context.Context, store kv.Store, cfg Config) (*Keyring, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	store = kv.Settled(store)
+	rec, err := store.Get(ctx, SealRecord)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, store, cfg, rec)
+}
+
 // OpenOrInit opens the keyring of the data in store. Data without one (a first start) get one, sealed by the key that
 // cfg.Seal finds or, where it finds none, makes. Data that have one need the key that sealed it: a missing or a wrong
 // key is an error that says which key is wanted, and nothing is made or changed.

@@ -81,7 +81,7 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	}
 	defer data.Close()
 	i := &inspection{path: path, problems: problems}
-	// Without both records opening the keyring would make a new one.
+	// Without both records nothing of it opens.
 	for _, k := range []string{keyring.SealRecord, keyring.KeyringRecord} {
 		if _, err := data.Get(ctx, k); errors.Is(err, kv.ErrNotFound) {
 			return nil, fmt.Errorf("the database %s has no record %s: without it nothing of it opens; "+
@@ -91,7 +91,7 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	if err := servers.CheckFormat(ctx, data); err != nil {
 		return nil, fmt.Errorf("the database %s: %w", path, err)
 	}
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	keys, err := keyring.Open(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
 	if err != nil {
 		return nil, fmt.Errorf("the database %s: %w%s", path, err, damage(problems))
 	}

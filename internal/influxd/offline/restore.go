@@ -140,7 +140,7 @@ func chainKeyOf(ctx context.Context, p command.Process, cfg *config.Config, path
 	if err := servers.CheckFormat(ctx, data); err != nil {
 		return nil, err
 	}
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
+	keys, err := keyring.Open(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
 	if err != nil {
 		return nil, err
 	}

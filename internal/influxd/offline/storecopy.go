@@ -52,6 +52,9 @@ func copyStore(ctx context.Context, p command.Process, args config.Args) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
+	if err := parts.HasData(ctx, source); err != nil { // before the target is made
+		return fmt.Errorf("%s: %w", parts.DataPlace(cfg, from), err)
+	}
 	target, err := parts.OpenEngine(ctx, cfg, to, p.Log())
 	if err != nil {
 		return err

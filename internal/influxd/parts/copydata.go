@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 )
 
@@ -27,6 +28,19 @@ func put(ctx context.Context, to kv.Store, recs []kv.Record) error {
 	return nil
 }
 
+// HasData gives an error where no server has ever started on the data.
+func HasData(ctx context.Context, data kv.Store) error {
+	_, err := data.Get(ctx, keyring.SealRecord)
+	return noData(err)
+}
+
+func noData(err error) error {
+	if errors.Is(err, kv.ErrNotFound) {
+		return errors.New("there are no data to copy")
+	}
+	return err
+}
+
 // Copied says what CopyData did, or would do.
 type Copied struct{ Records, Same, Removed int }
 
@@ -34,12 +48,9 @@ type Copied struct{ Records, Same, Removed int }
 // data has begun; until it has ended, no server starts on them. What is already the same is not written again. Nobody
 // may be at work on either.
 func CopyData(ctx context.Context, from, to kv.Store, dry bool) (done Copied, err error) {
-	mark, err := from.Get(ctx, "core/seal")
-	if errors.Is(err, kv.ErrNotFound) {
-		return done, errors.New("there are no data to copy")
-	}
+	mark, err := from.Get(ctx, keyring.SealRecord)
 	if err != nil {
-		return done, err
+		return done, noData(err)
 	}
 	switch begun, err := to.Get(ctx, Copying); {
 	case errors.Is(err, kv.ErrNotFound):

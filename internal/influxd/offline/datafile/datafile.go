@@ -20,7 +20,8 @@ import (
 	"strongroom/internal/servers"
 )
 
-// OpenKeys opens the keyring of the data with the configured seal.
+// OpenKeys opens the keyring of the data with the configured seal. A command that is given a wrong place finds none: it
+// makes no new data there, and no key for them.
 func OpenKeys(ctx context.Context, p command.Process, cfg *config.Config, data kv.Store) (*keyring.Keyring, error) {
 	if err := servers.CheckFormat(ctx, data); err != nil {
 		return nil, fmt.Errorf("%s: %w", parts.DataPlace(cfg, cfg.Store), err)
@@ -30,8 +31,15 @@ func OpenKeys(ctx context.Context, p command.Process, cfg *config.Config, data k
 		phrase.Ask = p.Answers.Once(cfg.BoltPath, phrase.Ask)
 		source = phrase
 	}
-	keys, err := keyring.OpenOrInit(ctx, data, keyring.Config{Seal: source})
-	if err != nil {
+	keys, err := keyring.Open(ctx, data, keyring.Config{Seal: source})
+	switch {
+	case errors.Is(err, keyring.ErrNone) && cfg.Store == config.EngineEtcd:
+		return nil, fmt.Errorf("%s: %w, below the prefix %q of that etcd; the first start of a server makes them",
+			cfg.Place("etcd-prefix"), err, cfg.Etcd.Prefix)
+	case errors.Is(err, keyring.ErrNone):
+		return nil, fmt.Errorf("%s: %w, in %s; the first start of a server makes them", cfg.Place("bolt-path"), err,
+			cfg.BoltPath)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", parts.SealPlace(cfg), err)
 	}
 	return keys, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -289,6 +290,10 @@ func openSide(ctx context.Context, p command.Process, home, cfg *config.Config, 
 func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, writes bool) (_ side, err error) {
 	var data kv.Store
 	var open *bolt.DB
+	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
+		return side{}, fmt.Errorf("%s: there is no file %s; the first start of a server makes it", cfg.Place("bolt-path"),
+			cfg.BoltPath)
+	}
 	if writes {
 		if open, err = bolt.Open(cfg.BoltPath, bolt.Options{}); err != nil {
 			return side{}, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
