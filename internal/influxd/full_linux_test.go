@@ -1,7 +1,6 @@
 package influxd
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -245,24 +244,20 @@ func TestReadOnlyAudit(t *testing.T) {
 }
 
 // TestEndAfterAFaultInTheMap takes the pages away from below a server that runs: it answers with errors, and ends when
-// it is asked to. A request that is inside bbolt when the fault comes may get no answer, for bbolt keeps its lock then.
+// it is asked to. No request is held.
 func TestEndAfterAFaultInTheMap(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
 	token, secrets := s.onboard(t)
 	s.end(t)
 	url, child := startChild(t, dir, "--shutdown-timeout=1s")
-	client := http.Client{Timeout: 5 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	must(t, os.Truncate(filepath.Join(dir, "influxd.bolt"), 0))
 	for range 3 {
 		req, err := http.NewRequestWithContext(t.Context(), "PATCH", url+secrets, strings.NewReader(`{"a":"b"}`))
 		must(t, err)
 		req.Header.Set("Authorization", "Token "+token)
 		res, err := client.Do(req)
-		var slow interface{ Timeout() bool }
-		if errors.As(err, &slow) && slow.Timeout() {
-			continue
-		}
 		must(t, err)
 		res.Body.Close()
 		if res.StatusCode < 500 {

@@ -34,6 +34,7 @@ type DB struct {
 	lock   folder.Lock // on the file's folder
 	state  state
 	recent *recent
+	first  *firstPages
 
 	watchers watchers
 	holds    heldNames
@@ -183,11 +184,17 @@ func (db *DB) view(ctx context.Context, f func(*bbolt.Tx) error) error {
 	if err := db.state.lost(); err != nil {
 		return err
 	}
-	err := db.guard(func() error { return db.bolt.View(f) })
+	err := db.guard(func() error { return db.read(f) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return kv.ErrClosed
 	}
 	return err
+}
+
+// read is bbolt's View, where it can be entered.
+func (db *DB) read(f func(*bbolt.Tx) error) error {
+	db.first.touch()
+	return db.bolt.View(f)
 }
 
 // guard is guard, and looks after a memory fault whether bbolt can be asked any more.
@@ -206,7 +213,7 @@ const probeTime = time.Second
 // file's first pages, it never will, and whoever asks would wait for good.
 func (db *DB) probe() {
 	done := make(chan error, 1)
-	go func() { done <- guard(func() error { return db.bolt.View(func(*bbolt.Tx) error { return nil }) }) }()
+	go func() { done <- guard(func() error { return db.read(func(*bbolt.Tx) error { return nil }) }) }()
 	select {
 	case err := <-done:
 		if !errors.Is(err, errMemory) {

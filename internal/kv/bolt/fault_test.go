@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -205,5 +206,43 @@ func TestGoneCallers(t *testing.T) {
 	recs, err := db.List(t.Context(), "gone", "", 100)
 	if err != nil || len(recs) != 0 {
 		t.Errorf("%d transactions of callers that had gone were carried out, %v", len(recs), err)
+	}
+}
+
+// TestFaultHoldsNobody takes the file's pages away from below many who read and write. Each gets an error, and none
+// waits for what will never be: bbolt reads the first pages while it holds a lock, and keeps that after a fault.
+func TestFaultHoldsNobody(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		db := openNew(t)
+		if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put("a", nil)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(db.path, 0); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var all sync.WaitGroup
+		for n := range 32 {
+			all.Go(func() {
+				var err error
+				if n%8 == 0 {
+					_, err = db.Txn(ctx, nil, []kv.Op{kv.Put("b", nil)})
+				} else {
+					_, err = db.List(ctx, "", "", 10)
+				}
+				if err == nil || errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("without the file's pages: %v", err)
+				}
+			})
+		}
+		done := make(chan struct{})
+		go func() { all.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(time.Minute):
+			t.Fatal("some wait for good")
+		}
 	}
 }

@@ -120,6 +120,7 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{path: path, bolt: b, file: file, opened: opened, recent: newRecent(),
+		first:  mapFirstPages(file, b.Info().PageSize),
 		copies: make(chan struct{}, maxCopies), directTime: directTime, room: copying.Room, update: b.Update,
 		queue: make(chan *request, maxBatch), done: make(chan struct{}),
 		watchers: watchers{all: make(map[*watcher]bool)}, holds: heldNames{held: make(map[string]chan struct{})}}

@@ -178,6 +178,7 @@ func (db *DB) commit(batch []*request) error {
 	defer func() { db.recent.end(batch, made) }()
 	var before, after int64
 	err := db.guard(func() error {
+		db.first.touch()
 		return db.update(func(tx *bbolt.Tx) error {
 			meta, data := tx.Bucket(format.MetaBucket), tx.Bucket(format.DataBucket)
 			var err error
@@ -243,7 +244,7 @@ func (db *DB) fault(err error, before int64) error {
 		return err
 	}
 	viewErr := db.guard(func() error {
-		return db.bolt.View(func(tx *bbolt.Tx) (err error) {
+		return db.read(func(tx *bbolt.Tx) (err error) {
 			now, err = revision(tx.Bucket(format.MetaBucket))
 			return err
 		})
