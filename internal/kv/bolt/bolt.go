@@ -84,12 +84,34 @@ func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
 	return rec, nil
 }
 
+// page is what a list has read.
+type page struct{ recs []kv.Record }
+
+func (p *page) add(ctx context.Context, key, raw []byte) error {
+	if len(p.recs)%1024 == 1023 && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	rev, value, err := format.Decode(raw)
+	if err == nil {
+		p.recs = append(p.recs, kv.Record{Key: string(key), Value: value, Rev: rev})
+	}
+	return err
+}
+
+// all is the page, where nothing went wrong.
+func (p *page) all(err error) ([]kv.Record, error) {
+	if err != nil {
+		return nil, err
+	}
+	return p.recs, nil
+}
+
 // List returns one page of the records whose keys begin with prefix.
 func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
 	}
-	var recs []kv.Record
+	var p page
 	err := db.view(ctx, func(tx *bbolt.Tx) error {
 		from, cursor := max(prefix, after), tx.Bucket(format.DataBucket).Cursor()
 		for k, raw := cursor.Seek([]byte(from)); k != nil && bytes.HasPrefix(k,
@@ -97,24 +119,16 @@ func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.R
 			if after != "" && string(k) <= after {
 				continue
 			}
-			if len(recs) == limit {
+			if len(p.recs) == limit {
 				return nil
 			}
-			if len(recs)%1024 == 1023 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			rev, value, err := format.Decode(raw)
-			if err != nil {
+			if err := p.add(ctx, k, raw); err != nil {
 				return err
 			}
-			recs = append(recs, kv.Record{Key: string(k), Value: value, Rev: rev})
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return recs, nil
+	return p.all(err)
 }
 
 // ListBack returns one page from the end.
@@ -122,7 +136,7 @@ func (db *DB) ListBack(ctx context.Context, prefix, before string, limit int) ([
 	if limit <= 0 {
 		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
 	}
-	var recs []kv.Record
+	var p page
 	err := db.view(ctx, func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(format.DataBucket).Cursor()
 		var k, raw []byte
@@ -133,22 +147,14 @@ func (db *DB) ListBack(ctx context.Context, prefix, before string, limit int) ([
 		} else {
 			k, raw = cursor.Prev()
 		}
-		for ; k != nil && bytes.HasPrefix(k, []byte(prefix)) && len(recs) < limit; k, raw = cursor.Prev() {
-			if len(recs)%1024 == 1023 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			rev, value, err := format.Decode(raw)
-			if err != nil {
+		for ; k != nil && bytes.HasPrefix(k, []byte(prefix)) && len(p.recs) < limit; k, raw = cursor.Prev() {
+			if err := p.add(ctx, k, raw); err != nil {
 				return err
 			}
-			recs = append(recs, kv.Record{Key: string(k), Value: value, Rev: rev})
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return recs, nil
+	return p.all(err)
 }
 
 // Close waits for the transactions that have joined the queue and releases the file.
