@@ -106,9 +106,6 @@ func (k *Keyring) Index(term uint32, org id.ID, name string) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
 }
 
-// IndexLen is the length of an index.
-const IndexLen = (sha256.Size*8 + 5) / 6
-
 func indexKey(termKey []byte, org id.ID) ([]byte, error) {
 	return hkdf.Key(sha256.New, termKey, nil, "strongroom/v1/names/"+org.String(), keyLen)
 }

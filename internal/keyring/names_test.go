@@ -12,7 +12,7 @@ import (
 func mustIndex(t *testing.T, k *Keyring, form uint32, name string) string {
 	t.Helper()
 	index, err := k.Index(form, orgA, name)
-	if err != nil || len(index) != IndexLen {
+	if err != nil || len(index) != 43 {
 		t.Fatalf("the index of %q: %q, %v", name, index, err)
 	}
 	return index

@@ -110,13 +110,6 @@ func (h *Hub[T]) Wait(ctx context.Context) {
 // Ended is closed when the server ends, and with it every watch.
 func (h *Hub[T]) Ended() <-chan struct{} { return h.ended }
 
-// Watchers counts them.
-func (h *Hub[T]) Watchers() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.count
-}
-
 // Member is one watcher of an organisation.
 type Member[T any] struct {
 	hub   *Hub[T]
