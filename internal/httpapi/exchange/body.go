@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/inflight"
 	"strongroom/internal/jsontext"
 )
 
@@ -22,7 +23,7 @@ func (r *Request) ReadBody() ([]byte, error) {
 	if r.ContentLength > r.maxBody {
 		return nil, tooLarge // before anything of it is sent, where the client asks first (Expect: 100-continue)
 	}
-	b, err := r.readAll()
+	b, err := inflight.ReadBody(r.Body, r.ContentLength, r.Hold)
 	var passed *http.MaxBytesError
 	if errors.As(err, &passed) {
 		return nil, tooLarge
@@ -35,40 +36,6 @@ func (r *Request) ReadBody() ([]byte, error) {
 		return nil, errs.Wrap(err, errs.Invalid, "the request body could not be read to its end")
 	}
 	return b, nil
-}
-
-// bodyCost is how much memory a byte of a body takes in all: as it is read, decoded, sealed and written.
-const bodyCost = 6
-
-// readAll reads the body into memory that the request holds, as it comes: what is announced and not sent takes none.
-// The buffers that it outgrew are wiped, since there may be values in them.
-func (r *Request) readAll() ([]byte, error) {
-	b := make([]byte, 0, 512)
-	if n := r.ContentLength; n > 0 && n < 4<<10 {
-		b = make([]byte, 0, n+1)
-	}
-	if err := r.Hold(bodyCost * int64(cap(b))); err != nil {
-		return nil, err
-	}
-	for {
-		n, err := r.Body.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err == nil && len(b) == cap(b) {
-			if err = r.Hold(bodyCost * int64(cap(b))); err == nil {
-				larger := make([]byte, len(b), 2*cap(b))
-				copy(larger, b)
-				clear(b)
-				b = larger
-			}
-		}
-		if err != nil {
-			clear(b)
-			return nil, err
-		}
-	}
 }
 
 // Decode reads a JSON object into v: one document, valid UTF-8, nothing behind it.

@@ -36,7 +36,7 @@ func TestBodyHoldsWhatCame(t *testing.T) {
 		return q, err
 	}
 	q, err := body(&slowly{10}, 1<<20)
-	if !errs.Is(err, errs.Invalid) || budget.Used() > bodyCost*4<<10 {
+	if !errs.Is(err, errs.Invalid) || budget.Used() > inflight.BodyCost*4<<10 {
 		t.Errorf("ten bytes hold %d, %v", budget.Used(), err)
 	}
 	q.share.Close()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/inflight"
 	"strongroom/internal/jsontext"
 )
 
@@ -31,7 +31,7 @@ func (r *Request) ReadBody() (Body, error) {
 			return nil, err
 		}
 	}
-	b, err := r.readAll()
+	b, err := inflight.ReadBody(r.Body, r.ContentLength, r.Hold)
 	var passed *http.MaxBytesError
 	switch {
 	case errors.As(err, &passed):
@@ -69,37 +69,6 @@ func (r *Request) Hold(bytes int64) error {
 		return nil
 	}
 	return r.Share.More(bytes)
-}
-
-// bodyCost is how much memory a byte of a body takes in all: as it is read, decoded, sealed and written.
-const bodyCost = 6
-
-// readAll reads the body into memory that the request holds, as it comes. The buffers that it outgrew are wiped.
-func (r *Request) readAll() ([]byte, error) {
-	hold := func(n int) error { return r.Hold(bodyCost * int64(n)) }
-	b := make([]byte, 0, 512)
-	if err := hold(cap(b)); err != nil {
-		return nil, err
-	}
-	for {
-		n, err := r.Body.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err == nil && len(b) == cap(b) {
-			if err = hold(cap(b)); err == nil {
-				larger := make([]byte, len(b), 2*cap(b))
-				copy(larger, b)
-				clear(b)
-				b = larger
-			}
-		}
-		if err != nil {
-			clear(b)
-			return nil, err
-		}
-	}
 }
 
 var errJSON = Refuse("error parsing JSON")
