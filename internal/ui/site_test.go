@@ -318,3 +318,25 @@ func many(n int) []string {
 	}
 	return names
 }
+
+// TestListOfOrgsIsOneLook has the list of organisations, which tells how many secrets are due in each, on record as one
+// look at secrets, however many organisations there are.
+func TestListOfOrgsIsOneLook(t *testing.T) {
+	s, b := setUp(t)
+	for _, name := range []string{"second", "third"} {
+		b.post("/orgs", form("name", name))
+	}
+	s.put("a")
+	day := time.Now().AddDate(0, 0, 3).UTC().Format(time.DateOnly)
+	b.post(s.at("/secret/describe"), form("key", "a", "expires", day, "replace", "yes"))
+	looks := func() int {
+		record, err := os.ReadFile(s.audit)
+		s.must(err)
+		return strings.Count(string(record), `"secrets.list"`)
+	}
+	before := looks()
+	b.get("/orgs").wants(t, 200, "1 due within 30 days", "second", "third")
+	if n := looks() - before; n != 1 {
+		t.Errorf("the list of organisations is %d looks at secrets on record", n)
+	}
+}

@@ -35,7 +35,7 @@ func (s *Store) keys(ctx context.Context, org id.ID) ([]string, error) {
 	return nil, errTooFast
 }
 
-var errTooFast = errs.New(errs.Unavailable, "the organisation's secrets change too fast to be read; try again")
+var errTooFast = errs.New(errs.Unavailable, "the organization's secrets change too fast to be read; try again")
 
 // keysAt gives the names of a state; nil where it has passed.
 func (s *Store) keysAt(ctx context.Context, org id.ID, at state) ([]string, error) {

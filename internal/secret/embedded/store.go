@@ -197,7 +197,7 @@ func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 			return state{}, err
 		}
 	}
-	return state{}, errs.New(errs.Unavailable, "large changes of the organisation's secrets follow each other too "+
+	return state{}, errs.New(errs.Unavailable, "large changes of the organization's secrets follow each other too "+
 		"fast; try again")
 }
 

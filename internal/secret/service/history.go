@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -51,6 +52,33 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 	}
 	infos, err := s.infos(ctx, org, each(c, access.Read, org), before)
 	return infos, s.guard.Done(ctx, c, act, err)
+}
+
+// CountDue counts, for each of the organisations, the secrets that the caller may read of and whose values should be
+// replaced before a time. No name is told, and all of it is one act on record. An organisation that keeps no such dates,
+// has ended, or of which the caller may read nothing, is left out.
+func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID, before time.Time) (map[id.ID]int, error) {
+	orgs = slices.DeleteFunc(slices.Clone(orgs), func(org id.ID) bool { return !c.MaySome(access.Read, org) })
+	due := make(map[id.ID]int, len(orgs))
+	if len(orgs) == 0 {
+		return due, nil
+	}
+	act := access.Act{Action: "secrets.list",
+		Detail: "how many are due, in " + strconv.Itoa(len(orgs)) + " organizations, without their names"}
+	if err := s.guard.Allow(ctx, c, act); err != nil {
+		return nil, err
+	}
+	for _, org := range orgs {
+		infos, err := s.infos(ctx, org, each(c, access.Read, org), before)
+		switch {
+		case errs.Is(err, errs.NotImplemented), errs.Is(err, errs.NotFound):
+			continue
+		case err != nil:
+			return nil, s.guard.Done(ctx, c, act, err)
+		}
+		due[org] = len(infos)
+	}
+	return due, nil
 }
 
 func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) bool,

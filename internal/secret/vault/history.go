@@ -10,7 +10,7 @@ import (
 )
 
 // errNoHistory answers where an organisation's secrets have their versions together.
-var errNoHistory = errs.New(errs.NotImplemented, "the organisation's secrets are kept in one entry of Vault, which "+
+var errNoHistory = errs.New(errs.NotImplemented, "the organization's secrets are kept in one entry of Vault, which "+
 	"has no history of a single one; with --vault-layout secret each has its own")
 
 // keepsHistory says whether the organisation's layout is one that keeps a history of each secret.

@@ -88,18 +88,8 @@ func (h *handlers) due(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known b
 			return nil, false, err
 		}
 	}
-	due = make(map[id.ID]int)
-	for _, org := range orgs {
-		if !v.Caller.MaySome(access.Read, org) {
-			continue
-		}
-		infos, err := h.Secrets.Infos(v.Context(), v.Caller, org, h.Now().Add(listing.Soon))
-		if err != nil && !errs.Is(err, errs.NotImplemented) && !errs.Is(err, errs.NotFound) {
-			return nil, false, err
-		}
-		due[org] = len(infos)
-	}
-	return due, true, nil
+	due, err = h.Secrets.CountDue(v.Context(), v.Caller, orgs, h.Now().Add(listing.Soon))
+	return due, err == nil, err
 }
 
 // Due counts, for the list of organisations, the secrets that are due soon; known is false where that would take long.

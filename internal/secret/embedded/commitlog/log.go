@@ -46,7 +46,7 @@ const (
 )
 
 // ErrTooMany is for who has met kv.ErrConflict too often.
-var ErrTooMany = errs.New(errs.Conflict, "others change the organisation's secrets at the same time; try again")
+var ErrTooMany = errs.New(errs.Conflict, "others change the organization's secrets at the same time; try again")
 
 // Key is the key of an organisation's journal.
 func Key(org id.ID) string { return Prefix(org) + name }

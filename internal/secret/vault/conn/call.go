@@ -51,9 +51,9 @@ func (k Kind) outage() bool {
 
 // What an organisation's end comes to where the policy allows it in part only, or not at all.
 var (
-	ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organisation's secrets but "+
+	ErrKeptVersions = errs.New(errs.Unavailable, "the secret store deleted the organization's secrets but "+
 		"refused to remove their earlier versions (permission denied)"+howToEnd)
-	errKeptAll = errs.New(errs.Unavailable, "the secret store refused to remove the organisation's secrets "+
+	errKeptAll = errs.New(errs.Unavailable, "the secret store refused to remove the organization's secrets "+
 		"(permission denied)"+howToEnd)
 )
 
@@ -321,7 +321,7 @@ func classify(err error) error {
 		return errs.New(errs.RequestTooLarge, "a value or key is longer than the secret store takes "+
 			"(max_json_string_value_length, 1 MiB by default)")
 	case says("JSON") && says("exceeds"):
-		return errs.New(errs.RequestTooLarge, "the organisation would have more secrets than the secret store takes "+
+		return errs.New(errs.RequestTooLarge, "the organization would have more secrets than the secret store takes "+
 			"in one entry (max_json_object_entry_count, 10,000 by default)")
 	case code == http.StatusRequestEntityTooLarge, says("request body too large"):
 		return tooLarge("the secret store takes in one request (max_request_size, 32 MiB by default)")

@@ -146,9 +146,9 @@ func fits(name string) bool {
 }
 
 func errName(name string) error {
-	return errs.New(errs.Invalid, "the organisation's secrets are kept under its name, and the name %q cannot be "+
+	return errs.New(errs.Invalid, "the organization's secrets are kept under its name, and the name %q cannot be "+
 		"part of a "+
-		"path in the secret store; rename the organisation, or use {org} in --vault-path", name)
+		"path in the secret store; rename the organization, or use {org} in --vault-path", name)
 }
 
 // ErrNoName is an organisation that is gone, and with it the path of its secrets.
@@ -156,7 +156,7 @@ var ErrNoName = errs.New(errs.NotFound, "organization not found")
 
 // ErrReadOnly answers changes where others write.
 var ErrReadOnly = errs.New(errs.Forbidden,
-	"the organisation's secrets are managed in the secret store itself; this server only reads them")
+	"the organization's secrets are managed in the secret store itself; this server only reads them")
 
 // ReadOnly reports whether others write the organisation's secrets.
 func (s *Places) ReadOnly(org id.ID) bool { return s.place(org).ReadOnly }

@@ -129,7 +129,7 @@ func (s *Store) Cached() cache.Counts { return s.cache.Counts() }
 // Waiting is how many changes wait for the organisation's next write.
 func (s *Store) Waiting(org id.ID) int { return s.queue.Len(org) }
 
-var errNoVersions = errs.New(errs.NotImplemented, "the organisation's secrets are kept in one entry of Vault, where "+
+var errNoVersions = errs.New(errs.NotImplemented, "the organization's secrets are kept in one entry of Vault, where "+
 	"a single one has no version; with --vault-layout secret each has its own")
 
 // Apply changes the organisation's secrets.

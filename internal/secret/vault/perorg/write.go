@@ -79,7 +79,7 @@ func (s *Store) writeTogether(ctx context.Context, org id.ID, items []*queue.Ite
 			}
 			// The time is up.
 		case errors.Is(err, conn.ErrMismatch):
-			err = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and "+
+			err = errs.New(errs.Conflict, "others changed the organization's secrets at the same time, again and "+
 				"again; nothing was changed, try again")
 		}
 		s.settle(org, items, version, queue.ForCallers(err))

@@ -89,7 +89,7 @@ func (s *Store) Waiting(org id.ID) int { return s.queue.Len(org) }
 
 // The conditions that this layout cannot keep.
 var (
-	errNoVersion = errs.New(errs.NotImplemented, "the organisation's secrets have no version together where each is "+
+	errNoVersion = errs.New(errs.NotImplemented, "the organization's secrets have no version together where each is "+
 		"an entry of Vault's; with --vault-layout org they have one")
 	errOneOnly = errs.New(errs.NotImplemented, "the version of a secret can be a condition only of a change that "+
 		"sets that secret and nothing else")

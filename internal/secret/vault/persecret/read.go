@@ -109,7 +109,7 @@ func (s *Store) several(ctx context.Context, org id.ID, keys []string, want func
 // wait lets those get on that a reader was in the way of, or that were in its way.
 func (s *Store) wait(ctx context.Context, began time.Time) error {
 	if time.Since(began) > s.conn.Timeout/2 {
-		return errs.New(errs.Unavailable, "the organisation's secrets are being changed, or brought back; try again")
+		return errs.New(errs.Unavailable, "the organization's secrets are being changed, or brought back; try again")
 	}
 	if !queue.Pause(ctx, 2) {
 		return conn.Known(ctx, ctx.Err())

@@ -191,7 +191,7 @@ func (s *Store) setAt(ctx context.Context, org id.ID, at kv2.Location, c secret.
 	}
 }
 
-var errConflict = errs.New(errs.Conflict, "others changed the organisation's secrets at the same time, again and "+
+var errConflict = errs.New(errs.Conflict, "others changed the organization's secrets at the same time, again and "+
 	"again; nothing was changed, try again")
 
 // writeJoint carries out changes together and answers their callers.

@@ -34,7 +34,7 @@ func (l *Log) Settled(ctx context.Context, org id.ID, at kv2.Location) (*State, 
 		switch {
 		case c.is(sweeping) && !l.sweeps.stalled(org, c.kept.Pending.ID):
 			if try >= 2*Patience { // a sweep is a matter of a moment, unless its influxd has ended in it
-				return nil, errs.New(errs.Unavailable, "the organisation's deleted secrets are being removed; try "+
+				return nil, errs.New(errs.Unavailable, "the organization's deleted secrets are being removed; try "+
 					"again in a minute")
 			}
 		case try >= Patience || c.is(sweeping):
@@ -86,7 +86,7 @@ func (l *Log) finish(ctx context.Context, org id.ID, at kv2.Location, c *State) 
 	return errNewer
 }
 
-var errNewer = errs.New(errs.Unavailable, "what is under way for the organisation was begun by a newer server")
+var errNewer = errs.New(errs.Unavailable, "what is under way for the organization was begun by a newer server")
 
 // AtRest gives the state once nothing is pending that readers would have to know of, but for a purge;
 // after a while as it is.
