@@ -56,6 +56,9 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 	v.Seal(t)
 	b.see("cannot serve")
 	b.see("sealed")
+	b.open("/store") // what to do about it
+	b.see("vault operator unseal")
+	b.picture("store-sealed")
 	form.click("main form .button")
 	form.see("sealed")
 	form.until(fmt.Sprintf("document.querySelector('#value').value === %q", secretValue))
@@ -72,6 +75,9 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 
 	v.Kill()
 	b.see("cannot be reached")
+	b.open("/store")
+	b.see("whether Vault runs")
+	b.picture("store-gone")
 	v.Restart(t)
 	b.see("is healthy")
 	b.hides(secretValue)

@@ -34,10 +34,30 @@ var storeNames = map[string][2]string{
 }
 
 // whatNext says what an operator does about a store that does not serve.
-var whatNext = map[string]string{
-	"bolt": "The server’s log says why. Values that are stored stay stored.",
-	"vault": "Look with “vault status” whether Vault runs and is unsealed, and with “vault token lookup” whether the " +
-		"token is good. This server goes on by itself as soon as Vault does; its log has the details.",
+func whatNext(store, reason string) string {
+	if store != "vault" {
+		return "The server’s log says why. Values that are stored stay stored."
+	}
+	do := "Look with “vault status” whether Vault runs and is unsealed, and with “influxd vault check” what else is wrong."
+	for _, n := range vaultNext {
+		if strings.Contains(reason, n.says) {
+			do = n.do
+			break
+		}
+	}
+	return do + " This server goes on by itself as soon as Vault does; its log has the details."
+}
+
+// vaultNext is what to do by what the store says of Vault.
+var vaultNext = []struct{ says, do string }{
+	{"is sealed", "Run “vault operator unseal” at each of Vault’s servers, as often as it asks for another key."},
+	{"is not initialised", "Run “vault operator init”, once, and keep what it prints."},
+	{"cannot be reached", "Look whether Vault runs (“vault status”), and whether its address can be reached from this " +
+		"server’s machine."},
+	{"did not answer in time", "Look with “vault status” and at Vault’s own log what keeps it."},
+	{"refused the server's token", "“influxd vault check” says whether the token has ended and what its policies lack."},
+	{"is not set up", "Enable the engine with “vault secrets enable -version=2 kv” at the mount that this server is told of."},
+	{"certificates", "“influxd vault check” says which certificate is not taken, and by whom."},
 }
 
 // detail is a secret.Detail in words.
@@ -58,7 +78,8 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 	}
 	var err error
 	if p.Checked, err = h.Hour.State(v.Context()); err != nil {
-		p.Healthy, p.Reason, p.Next = false, strings.TrimSuffix(errs.Message(err), "."), whatNext[h.StoreName]
+		p.Healthy, p.Reason, p.Next = false, strings.TrimSuffix(errs.Message(err), "."), ""
+		p.Next = whatNext(h.StoreName, p.Reason)
 	}
 	for _, d := range h.Store.About(0).Details {
 		p.Details = append(p.Details, detail{d, words.Detail(d.Name)})
