@@ -84,12 +84,7 @@ func (s *Service) source(ctx context.Context, c *access.Caller, f Filter,
 	}
 	if !some && page.Descending {
 		some = true
-		err := record.Scan(ctx, s.kv, "auth/", "", func(r kv.Record) (bool, error) {
-			a, err := id.Parse(record.Last(r.Key))
-			ids = append(ids, a)
-			return true, err
-		})
-		if err != nil {
+		if ids, err = identity.Collect(ctx, s.kv, nil, []string{"auth/"}, byKey); err != nil {
 			return nil, err
 		}
 	}
@@ -113,6 +108,9 @@ func (s *Service) source(ctx context.Context, c *access.Caller, f Filter,
 	}, nil
 }
 
+// byKey is the ID at the end of a record's key.
+func byKey(r kv.Record) (id.ID, error) { return id.Parse(record.Last(r.Key)) }
+
 // candidates gives the IDs that the filter and the caller's permissions leave, in order, from the indexes: a caller who
 // may see little must not cost the reading of every authorization there is. It is not ok where all of them are left.
 func (s *Service) candidates(ctx context.Context, c *access.Caller,
@@ -127,29 +125,14 @@ func (s *Service) candidates(ctx context.Context, c *access.Caller,
 	case all:
 		return nil, false, nil
 	default:
-		for _, p := range c.Permissions {
-			switch r := p.Resource; {
-			case p.Action != access.Read || r.Type != access.Authorizations && r.Type != access.Instance:
-			case r.ID.Valid():
-				ids = append(ids, r.ID)
-			case r.OrgID.Valid():
-				folders = append(folders, record.Folder("authorg", r.OrgID))
-			}
+		var orgs []id.ID
+		ids, orgs = identity.Readable(c, access.Authorizations)
+		for _, org := range orgs {
+			folders = append(folders, record.Folder("authorg", org))
 		}
 	}
-	slices.Sort(folders)
-	for _, folder := range slices.Compact(folders) {
-		err := record.Scan(ctx, s.kv, folder, "", func(r kv.Record) (bool, error) {
-			a, err := id.Parse(record.Last(r.Key))
-			ids = append(ids, a)
-			return true, err
-		})
-		if err != nil {
-			return nil, false, err
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), true, nil
+	ids, err = identity.Collect(ctx, s.kv, ids, folders, byKey)
+	return ids, err == nil, err
 }
 
 // hides gives what an empty list is answered with where the filter names what the caller may not see: the same as where

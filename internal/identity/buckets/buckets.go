@@ -163,29 +163,14 @@ func (s *Service) bucketCandidates(ctx context.Context, c *access.Caller,
 	case c.May(access.To(access.Read, access.Resource{Type: access.Buckets})):
 		return nil, false, nil
 	default:
-		for _, p := range c.Permissions {
-			switch r := p.Resource; {
-			case p.Action != access.Read || r.Type != access.Buckets && r.Type != access.Instance:
-			case r.ID.Valid():
-				ids = append(ids, r.ID)
-			case r.OrgID.Valid():
-				folders = append(folders, record.Folder("bucketname", r.OrgID))
-			}
+		var orgs []id.ID
+		ids, orgs = identity.Readable(c, access.Buckets)
+		for _, org := range orgs {
+			folders = append(folders, record.Folder("bucketname", org))
 		}
 	}
-	slices.Sort(folders)
-	for _, folder := range slices.Compact(folders) {
-		err := record.Scan(ctx, s.kv, folder, "", func(r kv.Record) (bool, error) {
-			b, err := record.Decode[id.ID](r)
-			ids = append(ids, b)
-			return err == nil, err
-		})
-		if err != nil {
-			return nil, false, err
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), true, nil
+	ids, err = identity.Collect(ctx, s.kv, ids, folders, record.Decode[id.ID])
+	return ids, err == nil, err
 }
 
 // UpdateBucket changes the fields that are not nil.
