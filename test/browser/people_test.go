@@ -67,10 +67,13 @@ func TestTokens(t *testing.T) {
 	b.see("The token works again")
 	js[bool](b, row+".querySelector('a.bad').click(), true")
 	b.see("Revoke this token?")
-	b.see("It cannot be restored")
+	b.see("You can undo that for ten minutes")
 	b.click("#ask .button.bad")
 	b.see("The token is revoked")
 	b.until("!(" + row + ")")
+	b.click("#note form button")
+	b.see("The token is restored, and works again")
+	b.see("nightly backup")
 }
 
 // TestTokenIsNotLostUnawares: the browser asks before it leaves a new token that nobody has copied.
@@ -145,6 +148,10 @@ func TestPeople(t *testing.T) {
 	b.see("grace is removed")
 	hers.open(org + "/secrets")
 	hers.see("Not allowed")
+	b.click("#note form button") // Undo
+	b.see("grace is an owner now")
+	hers.open(org + "/secrets")
+	hers.see("Add the first secret")
 
 	b.open("/users")
 	js[bool](b, "[...document.querySelectorAll('#people a')].find((a) => a.textContent === 'grace').click(), true")
