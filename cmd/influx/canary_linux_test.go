@@ -247,43 +247,31 @@ func (n *nest) routes() {
 	}
 }
 
-// pages follows every link that somebody sees who is signed in, and sends each form without what shows that it is his.
-func (n *nest) pages() {
-	link := regexp.MustCompile(`(?:href|src)="(/[^"#]*)`)
-	form := regexp.MustCompile(`action="(/[^"]*)"`)
-	hidden := regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
-	in := n.send(n.browser, "GET", "/signin", "", "", false)
-	fields := url.Values{"username": {"admin"}, "password": {birdPassword + "x"}}
-	for _, m := range hidden.FindAllStringSubmatch(in, -1) {
-		fields.Set(m[1], m[2])
-	}
-	n.send(n.browser, "POST", "/signin", "", fields.Encode(), false) // refused
-	fields.Set("password", birdPassword)
-	n.send(n.browser, "POST", "/signin", "", fields.Encode(), false)
-	seen, next, forms := map[string]bool{}, []string{"/"}, map[string]bool{}
-	for len(next) > 0 && len(seen) < 300 {
-		path := strings.ReplaceAll(next[0], "&amp;", "&")
-		next = next[1:]
-		if seen[path] || strings.Contains(path, "signout") || strings.Contains(path, "backup") {
-			continue
-		}
-		seen[path] = true
-		page := n.send(n.browser, "GET", path, "", "", false)
-		for _, m := range link.FindAllStringSubmatch(page, -1) {
-			next = append(next, m[1])
-		}
-		for _, m := range form.FindAllStringSubmatch(page, -1) {
-			forms[strings.ReplaceAll(m[1], "&amp;", "&")] = true
+// kept asks for what is made of all that there is: copies of the data, and profiles of the process.
+func (n *nest) kept() {
+	for path, least := range map[string]int{"/api/v2/backup/kv": 4096, "/debug/pprof/heap": 500,
+		"/debug/pprof/goroutine": 500, "/debug/pprof/allocs": 500, "/debug/pprof/profile?seconds=1": 100,
+		"/debug/pprof/trace?seconds=1": 100} {
+		if got := n.send(http.DefaultClient, "GET", path, n.operator, "", false); len(got) < least {
+			n.t.Errorf("%s has only %d bytes: %.100s", path, len(got), got)
 		}
 	}
-	for action := range forms {
-		body := url.Values{"value": {birdValue}, "key": {"db/password"}, "password": {birdPassword},
-			"old": {birdPassword}}
-		n.send(n.browser, "POST", action, "", body.Encode(), false)
+}
+
+// changes asks for other seals and for former values, wrongly, as whoever may.
+func (n *nest) changes() {
+	secret := "/api/v2/orgs/" + n.org + "/secrets/db%2Fpassword/restore"
+	for _, path := range []string{"/api/v2/seal/change", secret} {
+		for _, body := range []string{`{"type": "passphrase", "passphrase": "` + birdPassword + `"}`,
+			`{"version": "` + birdValue + `"}`, `{"version": 1, "` + birdValue + `": 1}`, `["` + birdValue + `"]`,
+			`{"type": "key-file", "keyFile": 7, "key": "` + birdPassword + `"`, "password=" + birdPassword} {
+			n.send(http.DefaultClient, "POST", path, n.operator, body, false)
+		}
 	}
-	if len(seen) < 15 || len(forms) < 5 {
-		n.t.Errorf("found only %d pages and %d forms", len(seen), len(forms))
-	}
+	n.send(http.DefaultClient, "POST", secret, n.operator, `{"version": 1}`, false)
+	n.send(http.DefaultClient, "POST", secret, n.operator, `{"version": 2}`, false)
+	n.send(http.DefaultClient, "POST", "/api/v2/seal/change", n.operator, `{}`, false)
+	n.send(http.DefaultClient, "POST", "/api/v2/seal/rotate", n.operator, birdValue, false)
 }
 
 // commands runs each command of the program, badly and well.
@@ -363,7 +351,7 @@ func (n *nest) watch(ctx context.Context, known canaries) (looked *int) {
 
 // TestCanaries puts values, a password and tokens into a server, asks for everything it has by the API, the pages and
 // the commands, rightly and wrongly, and then looks for them where they must not be: answers, the log, the metrics, the
-// audit log, the data file, temporary files, command lines and environments.
+// audit log, the data file, backups, profiles, temporary files, command lines and environments.
 func TestCanaries(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute of requests and commands")
@@ -376,8 +364,11 @@ func TestCanaries(t *testing.T) {
 	known := maps.Clone(n.known) // more are added while it watches
 	go func() { watched <- n.watch(watching, known) }()
 	n.routes()
-	n.pages()
+	pages := n.pages()
 	n.commands(home)
+	n.changes()
+	n.kept()
+	n.fill(pages)
 	// Tokens were shown where they were made, and must be nowhere else.
 	n.known.add("the operator's token", strings.Trim(n.operator, "=-_")[:30])
 	n.known.add("a token", strings.Trim(n.use, "=-_")[:30])

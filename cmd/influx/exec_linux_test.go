@@ -70,7 +70,14 @@ func (u *user) set(key, value string) {
 // front stands before the server, and can be away.
 type front struct {
 	*httptest.Server
-	away atomic.Bool
+	away   atomic.Bool
+	missed atomic.Int32 // requests while it was away
+}
+
+// awaits waits until somebody has asked while it was away.
+func (f *front) awaits(t *testing.T) {
+	t.Helper()
+	eventually(t, "somebody asks the server that is away", func() bool { return f.missed.Load() > 0 })
 }
 
 func (f *front) goAway() {
@@ -88,6 +95,7 @@ func (u *user) front() *front {
 	proxy := httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(host) }}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f.away.Load() {
+			f.missed.Add(1)
 			panic(http.ErrAbortHandler)
 		}
 		proxy.ServeHTTP(w, r)

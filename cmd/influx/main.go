@@ -44,6 +44,10 @@ func main() {
 	if privatedir.IsKeeper(os.Args) {
 		os.Exit(privatedir.Keep(os.Args, os.Stdin))
 	}
+	if err := harden(); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(int(exit.Failure))
+	}
 	ctx, stop := untilSignal()
 	// The first signal asks for an orderly end; after it, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
