@@ -48,7 +48,7 @@ func (h *handlers) getAudit(w http.ResponseWriter, r *exchange.Request) error {
 	}
 	links := map[string]string{"self": r.URL.RequestURI()}
 	if page.Next != "" {
-		q := r.Query()
+		q := r.URL.Query() // a copy, to be changed
 		q.Set("before", page.Next)
 		links["next"] = r.URL.Path + "?" + q.Encode()
 	}
