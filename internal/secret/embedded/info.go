@@ -63,7 +63,13 @@ func (m moment) look(ctx context.Context, name string) (content.Places, *content
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	known, err := m.from.OpenMeta(ctx, m.org, record, current)
+	if record.Sealed == nil && current.Sealed != nil {
+		err = m.from.Old(ctx, at)
+	}
+	var known *content.Meta
+	if err == nil {
+		known, err = m.from.OpenMeta(ctx, m.org, record, current)
+	}
 	if err != nil {
 		return at, nil, content.Found{}, content.DamagedMeta(err, name, m.org)
 	}

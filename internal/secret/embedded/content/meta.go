@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"strongroom/internal/id"
+	"strongroom/internal/secret/embedded/records"
 )
 
 // Meta is what a secret's metadata record seals, as JSON. Times are Unix ms.
@@ -111,6 +112,28 @@ func (r Reader) OpenMeta(ctx context.Context, org id.ID, record, current Found) 
 		return nil, err
 	}
 	return ParseMeta(plain)
+}
+
+// errNoMeta is a secret whose metadata are gone.
+var errNoMeta = errors.New("its record is missing, and earlier versions are there")
+
+// Old looks whether a secret that has a value and no metadata is one that an older influxd has set: it has no earlier
+// versions. Where it has, their record was lost or taken away, which is an error.
+func (r Reader) Old(ctx context.Context, at Places) error {
+	for _, place := range []*records.Place{&at.Now, at.Was} {
+		if place == nil {
+			continue
+		}
+		first := place.Slot(records.Version(0)).Key
+		some, err := r.KV.List(ctx, first[:strings.LastIndexByte(first, 0)+1], "", 1)
+		if err != nil {
+			return err
+		}
+		if len(some) > 0 {
+			return errNoMeta
+		}
+	}
+	return nil
 }
 
 // ParseMeta reads metadata that were opened.

@@ -247,7 +247,13 @@ func (p *Plan) look(name string) (at content.Places, m *content.Meta, current co
 	if m = p.Made.Take(p.Org, record); m != nil {
 		return at, m, current, nil
 	}
-	if m, err = p.From.OpenMeta(p.ctx, p.Org, record, current); err != nil {
+	if record.Sealed == nil && current.Sealed != nil {
+		err = p.From.Old(p.ctx, at)
+	}
+	if err == nil {
+		m, err = p.From.OpenMeta(p.ctx, p.Org, record, current)
+	}
+	if err != nil {
 		err = content.DamagedMeta(err, at.Name, p.Org)
 	}
 	return at, m, current, err
