@@ -40,7 +40,7 @@ func (p population) records() int {
 func (p population) String() string {
 	var parts []string
 	if p.orgs > 0 {
-		parts = append(parts, thousands(p.orgs)+" organizations")
+		parts = append(parts, thousands(p.orgs)+" organisations")
 	}
 	if p.secrets > 0 {
 		parts = append(parts, thousands(p.secrets)+" secrets in one")

@@ -72,7 +72,7 @@ func writeGrowth(dir string, rows []grown) error {
 
 func writeTables(w io.Writer, rows []grown) {
 	fmt.Fprintf(w, "\nThe whole file: CPU time, and the process's own memory at the most.\n\n"+
-		"| data | file | start | backup | check | restore | rotation | end of the largest organization | import "+
+		"| data | file | start | backup | check | restore | rotation | end of the largest organisation | import "+
 		"| records imported |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range rows {
 		fmt.Fprintf(w, "| %s | %.0f MiB", g, g.File)
@@ -82,7 +82,7 @@ func writeTables(w io.Writer, rows []grown) {
 		fmt.Fprintf(w, " | %s/s |\n", thousands(int(g.brought())))
 	}
 	fmt.Fprintf(w, "\nOne request: CPU time of the server.\n\n"+
-		"| data | change of a secret | first 20 organizations | last 20 | the last by `offset` | names of 1,000 secrets "+
+		"| data | change of a secret | first 20 organisations | last 20 | the last by `offset` | names of 1,000 secrets "+
 		"| one value | 1,000 values | a token not used before |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range rows {
 		fmt.Fprintf(w, "| %s", g)
@@ -150,8 +150,8 @@ var panels = []panel{
 	}},
 	{"CPU time for one request", "milliseconds", []line{
 		{"change of a secret", func(g grown) float64 { return g.Change.Seconds() * 1e3 }},
-		{"first organizations", func(g grown) float64 { return g.OrgsFirst.Seconds() * 1e3 }},
-		{"last organizations", func(g grown) float64 { return g.OrgsLast.Seconds() * 1e3 }},
+		{"first organisations", func(g grown) float64 { return g.OrgsFirst.Seconds() * 1e3 }},
+		{"last organisations", func(g grown) float64 { return g.OrgsLast.Seconds() * 1e3 }},
 		{"one value", func(g grown) float64 { return g.Value.Seconds() * 1e3 }},
 		{"1,000 values", func(g grown) float64 { return g.Values.Seconds() * 1e3 }},
 	}},
@@ -172,7 +172,7 @@ func picture(rows []grown) []byte {
 	fmt.Fprintf(&w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="t d">`+"\n",
 		pictureWidth, panelHeight*len(panels))
 	fmt.Fprintf(&w, "<title id=\"t\">What grows with the data</title>\n<desc id=\"d\">CPU time and memory over the number "+
-		"of organizations, of %d secrets and a token each; the tables have the same figures.</desc>\n", secretsOfOrg)
+		"of organisations, of %d secrets and a token each; the tables have the same figures.</desc>\n", secretsOfOrg)
 	fmt.Fprint(&w, `<style>
 text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .title { font-weight: 600; font-size: 14px; }
@@ -239,7 +239,7 @@ func (p panel) draw(w io.Writer, rows []grown, top int) {
 			"<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", x(v), high, low, x(v), low+16, number(v))
 	}
 	fmt.Fprintf(w, "<path class=\"axis\" d=\"M%.1f %.1fV%.1fH%.1f\" fill=\"none\"/>\n", left, high, low, right)
-	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">organizations</text>\n", (left+right)/2, low+31)
+	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">organisations</text>\n", (left+right)/2, low+31)
 	labels := p.labels(rows, y)
 	for i, l := range p.lines {
 		var points []string
