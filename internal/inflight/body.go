@@ -6,8 +6,8 @@ import "io"
 const BodyCost = 6
 
 // ReadBody reads a body as it comes, and has its memory held before it takes it: what is announced and not sent takes
-// none. Announced is how long it is said to be, -1 where that is not known. The buffers that the body outgrew are wiped,
-// since there may be values in them.
+// none. Announced is how long it is said to be, -1 where that is not known. The buffers that the body outgrew are
+// wiped, since there may be values in them.
 func ReadBody(body io.Reader, announced int64, hold func(bytes int64) error) ([]byte, error) {
 	b := make([]byte, 0, 512)
 	if announced > 0 && announced < 4<<10 {

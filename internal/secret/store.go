@@ -35,8 +35,8 @@ type Change struct {
 	By string
 }
 
-// ChangeCost is about how many bytes of memory each secret of a change takes until it is made, beside its name and value:
-// as a member of the map, a record, a place in the file's tree and a part of the audit log's line.
+// ChangeCost is about how many bytes of memory each secret of a change takes until it is made, beside its name and
+// value: as a member of the map, a record, a place in the file's tree and a part of the audit log's line.
 const ChangeCost = 2 << 10
 
 // Empty reports whether the change changes nothing.

@@ -80,7 +80,8 @@ func (d *deadline) Deadline() (time.Time, bool) {
 	return d.at, true
 }
 
-// Value has the request's share, and else is the timed context's where there is one, by which package context finds it without a goroutine.
+// Value has the request's share, and else is the timed context's where there is one, by which package context finds it
+// without a goroutine.
 func (d *deadline) Value(key any) any {
 	if key == (inflight.Key{}) {
 		return d.share

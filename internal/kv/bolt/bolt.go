@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt/folder"
 	"strongroom/internal/kv/bolt/format"
+	"strongroom/internal/kv/bolt/mapping"
 )
 
 // DB is an open file. It is a kv.Store.
@@ -34,7 +35,7 @@ type DB struct {
 	lock   folder.Lock // on the file's folder
 	state  state
 	recent *recent
-	first  *firstPages
+	first  *mapping.FirstPages
 
 	watchers watchers
 	holds    heldNames
@@ -199,7 +200,7 @@ func (db *DB) view(ctx context.Context, f func(*bbolt.Tx) error) error {
 
 // read is bbolt's View, where it can be entered.
 func (db *DB) read(f func(*bbolt.Tx) error) error {
-	db.first.touch()
+	db.first.Touch()
 	return db.bolt.View(f)
 }
 

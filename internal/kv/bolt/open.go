@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,33 +18,11 @@ import (
 	"strongroom/internal/kv/bolt/copying"
 	"strongroom/internal/kv/bolt/folder"
 	"strongroom/internal/kv/bolt/format"
+	"strongroom/internal/kv/bolt/mapping"
 )
 
 // lockTimeout is how long Open waits for a process that is just ending to let go of the file.
 const lockTimeout = time.Second
-
-// How much of the file is mapped from the start, in bytes, and how many times its size at least. That costs address
-// space, and no memory. A file that outgrows its map is mapped anew, and for that every write waits until those who
-// read have ended: the map is so large that it does not come to that.
-const (
-	mapSize    = 64 << 30
-	mapTimes   = 4
-	minMapSize = 1 << 30
-)
-
-// mapSizes are the sizes of map to try for a file, the best first. Where the process may not use so much address space,
-// or the file system maps no more of a file than there is, a smaller one does.
-func mapSizes(file int64, addressSpace uint64) []int {
-	size := uint64(max(mapSize, mapTimes*file))
-	if addressSpace > 0 {
-		size = min(size, addressSpace/4)
-	}
-	var sizes []int
-	for size = min(size, math.MaxInt/2); size >= minMapSize; size /= 4 {
-		sizes = append(sizes, int(size))
-	}
-	return append(sizes, 0) // as much as there is
-}
 
 // ErrInUse is Open's for a file that another process has open.
 var ErrInUse = folder.ErrInUse
@@ -120,7 +97,7 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{path: path, bolt: b, file: file, opened: opened, recent: newRecent(),
-		first:  mapFirstPages(file, b.Info().PageSize),
+		first:  mapping.NewFirstPages(file, b.Info().PageSize),
 		copies: make(chan struct{}, maxCopies), directTime: directTime, room: copying.Room, update: b.Update,
 		queue: make(chan *request, maxBatch), done: make(chan struct{}),
 		watchers: watchers{all: make(map[*watcher]bool)}, holds: heldNames{held: make(map[string]chan struct{})}}
@@ -157,7 +134,7 @@ func openBolt(path string, opts Options, readOnly bool) (b *bbolt.DB, file *os.F
 	if info, err := os.Stat(path); err == nil {
 		size = info.Size()
 	}
-	for _, mapped := range mapSizes(size, addressSpace()) {
+	for _, mapped := range mapping.Sizes(size) {
 		err = guard(func() (err error) {
 			b, err = bbolt.Open(path, 0o600, &bbolt.Options{
 				Timeout:         lockTimeout,

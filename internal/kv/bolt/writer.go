@@ -178,7 +178,7 @@ func (db *DB) commit(batch []*request) error {
 	defer func() { db.recent.end(batch, made) }()
 	var before, after int64
 	err := db.guard(func() error {
-		db.first.touch()
+		db.first.Touch()
 		return db.update(func(tx *bbolt.Tx) error {
 			meta, data := tx.Bucket(format.MetaBucket), tx.Bucket(format.DataBucket)
 			var err error

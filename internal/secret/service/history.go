@@ -55,8 +55,8 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 }
 
 // CountDue counts, for each of the organisations, the secrets that the caller may read of and whose values should be
-// replaced before a time. No name is told, and all of it is one act on record. An organisation that keeps no such dates,
-// has ended, or of which the caller may read nothing, is left out.
+// replaced before a time. No name is told, and all of it is one act on record. An organisation that keeps no such
+// dates, has ended, or of which the caller may read nothing, is left out.
 func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID, before time.Time) (map[id.ID]int, error) {
 	orgs = slices.DeleteFunc(slices.Clone(orgs), func(org id.ID) bool { return !c.MaySome(access.Read, org) })
 	due := make(map[id.ID]int, len(orgs))

@@ -31,7 +31,8 @@ type Service struct {
 	limits  secret.Limits
 	notices *notice.Hub[secret.Snapshot] // nil: nobody is told of changes
 	turns   turns
-	// How large what is read of all of an organisation's secrets is: what is known of them, of deleted ones, their values.
+	// How large what is read of all of an organisation's secrets is: what is known of them, of deleted ones, their
+	// values.
 	infoSizes, deletedSizes, outlineSizes *inflight.Sizes
 }
 

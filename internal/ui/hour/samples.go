@@ -1,7 +1,7 @@
 // Package hour keeps what the secret store did in the last hour, in samples of ten seconds, and draws it.
 //
-// It is for operators without a Prometheus beside the server: on the store's page they see when calls began to fail or to
-// be slow, and whether Vault's token was renewed. A sample takes 0.1 ms of a processor, and the hour about 100 KB.
+// It is for operators without a Prometheus beside the server: on the store's page they see when calls began to fail or
+// to be slow, and whether Vault's token was renewed. A sample takes 0.1 ms of a processor, and the hour about 100 KB.
 package hour
 
 import (

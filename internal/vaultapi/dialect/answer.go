@@ -180,9 +180,9 @@ func SendError(w http.ResponseWriter, requestID string, e *Error) {
 // longAnswer is from which size on, in bytes, an answer counts for what the request holds.
 const longAnswer = 64 << 10
 
-// Send answers in the envelope. A long answer whose memory the request does not hold yet is given to hold, where that is
-// not nil, as long as it is sent: a client may take its time. Where there is no room, Send gives the error and has sent
-// nothing.
+// Send answers in the envelope. A long answer whose memory the request does not hold yet is given to hold, where that
+// is not nil, as long as it is sent: a client may take its time. Where there is no room, Send gives the error and has
+// sent nothing.
 func Send(w http.ResponseWriter, requestID string, a *Answer, hold func(bytes int64) error) error {
 	if a == nil || a.empty() {
 		head(w)

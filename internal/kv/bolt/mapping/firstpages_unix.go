@@ -1,6 +1,6 @@
 //go:build unix
 
-package bolt
+package mapping
 
 import (
 	"os"
@@ -8,28 +8,28 @@ import (
 	"syscall"
 )
 
-// firstPages are the first two pages of the file, each of which bbolt reads while it holds a lock. A fault there would
+// FirstPages are the first two pages of the file, each of which bbolt reads while it holds a lock. A fault there would
 // leave the lock locked, and hold whoever comes after for good; so they are touched before, where nothing is held.
-type firstPages struct{ data []byte }
+type FirstPages struct{ data []byte }
 
-// mapFirstPages maps them once more, beside bbolt's own map. Where that cannot be done, there is nothing to touch.
-func mapFirstPages(file *os.File, pageSize int) *firstPages {
+// NewFirstPages maps them once more, beside bbolt's own map. Where that cannot be done, there is nothing to touch.
+func NewFirstPages(file *os.File, pageSize int) *FirstPages {
 	size := 2 * pageSize
 	data, err := syscall.Mmap(int(file.Fd()), 0, size, syscall.PROT_READ, syscall.MAP_SHARED)
 	if err != nil {
-		return &firstPages{}
+		return &FirstPages{}
 	}
-	p := &firstPages{data}
+	p := &FirstPages{data}
 	// Not at Close: somebody may be about to touch them.
 	runtime.AddCleanup(p, func(data []byte) { _ = syscall.Munmap(data) }, data)
 	return p
 }
 
-// touch reads from each of the pages. Where one cannot be read, that is a memory fault. It is not inlined: what is read
+// Touch reads from each of the pages. Where one cannot be read, that is a memory fault. It is not inlined: what is read
 // and not used need not be read.
 //
 //go:noinline
-func (p *firstPages) touch() (sum int) {
+func (p *FirstPages) Touch() (sum int) {
 	for i := 0; i < len(p.data); i += len(p.data) / 2 {
 		sum += int(p.data[i])
 	}

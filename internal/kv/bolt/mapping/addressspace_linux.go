@@ -1,4 +1,4 @@
-package bolt
+package mapping
 
 import "golang.org/x/sys/unix"
 

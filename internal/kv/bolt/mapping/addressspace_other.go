@@ -1,6 +1,6 @@
 //go:build !linux
 
-package bolt
+package mapping
 
 // addressSpace is how much of it the process may use; 0 where nothing is known to limit it.
 func addressSpace() uint64 { return 0 }
