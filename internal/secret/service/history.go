@@ -57,7 +57,8 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 // CountDue counts, for each of the organisations, the secrets that the caller may read of and whose values should be
 // replaced before a time. No name is told, and all of it is one act on record. An organisation that keeps no such
 // dates, has ended, or of which the caller may read nothing, is left out.
-func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID, before time.Time) (map[id.ID]int, error) {
+func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
+	before time.Time) (map[id.ID]int, error) {
 	orgs = slices.DeleteFunc(slices.Clone(orgs), func(org id.ID) bool { return !c.MaySome(access.Read, org) })
 	due := make(map[id.ID]int, len(orgs))
 	if len(orgs) == 0 {
@@ -89,7 +90,9 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 	infos, err := s.readInfos(ctx, org, may)
 	if !before.IsZero() {
 		all := sizeOf(infos)
-		infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return i.Expires.IsZero() || !i.Expires.Before(before) })
+		infos = slices.DeleteFunc(infos, func(i secret.Info) bool {
+			return i.Expires.IsZero() || !i.Expires.Before(before)
+		})
 		s.infoSizes.Spare(ctx, all-sizeOf(infos))
 	} else if errs.Is(err, errs.NotImplemented) {
 		var keys []string
@@ -114,7 +117,8 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 }
 
 // readInfos reads them into memory that the request holds.
-func (s *Service) readInfos(ctx context.Context, org id.ID, may func(key string) bool) (infos []secret.Info, err error) {
+func (s *Service) readInfos(ctx context.Context, org id.ID,
+	may func(key string) bool) (infos []secret.Info, err error) {
 	err = s.infoSizes.Reading(ctx, org, func() (int64, error) {
 		infos, err = s.store.Infos(ctx, org, may)
 		return sizeOf(infos), err

@@ -38,7 +38,8 @@ func whatNext(store, reason string) string {
 	if store != "vault" {
 		return "The server’s log says why. Values that are stored stay stored."
 	}
-	do := "Look with “vault status” whether Vault runs and is unsealed, and with “influxd vault check” what else is wrong."
+	do := "Look with “vault status” whether Vault runs and is unsealed, and with “influxd vault check” what else is " +
+		"wrong."
 	for _, n := range vaultNext {
 		if strings.Contains(reason, n.says) {
 			do = n.do
@@ -52,11 +53,13 @@ func whatNext(store, reason string) string {
 var vaultNext = []struct{ says, do string }{
 	{"is sealed", "Run “vault operator unseal” at each of Vault’s servers, as often as it asks for another key."},
 	{"is not initialised", "Run “vault operator init”, once, and keep what it prints."},
-	{"cannot be reached", "Look whether Vault runs (“vault status”), and whether its address can be reached from this " +
-		"server’s machine."},
+	{"cannot be reached", "Look whether Vault runs (“vault status”), and whether its address can be reached from " +
+		"this server’s machine."},
 	{"did not answer in time", "Look with “vault status” and at Vault’s own log what keeps it."},
-	{"refused the server's token", "“influxd vault check” says whether the token has ended and what its policies lack."},
-	{"is not set up", "Enable the engine with “vault secrets enable -version=2 kv” at the mount that this server is told of."},
+	{"refused the server's token", "“influxd vault check” says whether the token has ended and what its policies " +
+		"lack."},
+	{"is not set up", "Enable the engine with “vault secrets enable -version=2 kv” at the mount that this server is " +
+		"told of."},
 	{"certificates", "“influxd vault check” says which certificate is not taken, and by whom."},
 }
 

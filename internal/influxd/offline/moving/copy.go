@@ -291,8 +291,8 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 	var data kv.Store
 	var open *bolt.DB
 	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
-		return side{}, fmt.Errorf("%s: there is no file %s; the first start of a server makes it", cfg.Place("bolt-path"),
-			cfg.BoltPath)
+		return side{}, fmt.Errorf("%s: there is no file %s; the first start of a server makes it",
+			cfg.Place("bolt-path"), cfg.BoltPath)
 	}
 	if writes {
 		if open, err = bolt.Open(cfg.BoltPath, bolt.Options{}); err != nil {

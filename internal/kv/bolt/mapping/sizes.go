@@ -13,8 +13,8 @@ const (
 	smallest = 1 << 30
 )
 
-// Sizes are the sizes of map to try for a file of so many bytes, the best first. Where the process may not use so much address space,
-// or the file system maps no more of a file than there is, a smaller one does.
+// Sizes are the sizes of map to try for a file of so many bytes, the best first. Where the process may not use so much
+// address space, or the file system maps no more of a file than there is, a smaller one does.
 func Sizes(file int64) []int { return sizes(file, addressSpace()) }
 
 func sizes(file int64, addressSpace uint64) []int {
