@@ -87,11 +87,16 @@ func (w *Watch) look(ctx context.Context, s *state) error {
 		}
 	} else {
 		last, err := w.last(ctx)
-		if err != nil {
+		damaged := errors.Is(err, errDamaged)
+		if err != nil && !damaged {
 			return err
 		}
 		s.known, s.begun = true, wall
-		if s.suspect = !last.IsZero() && wall.Sub(last) > suspicious; s.suspect {
+		if damaged {
+			s.suspect = true
+			w.log.WarnContext(ctx, "when this server last ran is not known, since the record of it is damaged. Nothing that is "+
+				"old is removed until it has run for a day; see that the clock is right", "now", wall.UTC(), "error", err)
+		} else if s.suspect = !last.IsZero() && wall.Sub(last) > suspicious; s.suspect {
 			w.log.WarnContext(ctx, "the clock is far ahead of when this server last ran: was it stopped for so long? "+
 				"Nothing that is old is removed until it has run for a day; if the clock is wrong, set it right and "+
 				"start again", "last", last.UTC(), "now", wall.UTC())
@@ -111,6 +116,8 @@ func (w *Watch) look(ctx context.Context, s *state) error {
 	return err
 }
 
+var errDamaged = fmt.Errorf("the record %s is no time", Record)
+
 // last is the time that was last believed, or zero.
 func (w *Watch) last(ctx context.Context) (time.Time, error) {
 	r, err := w.kv.Get(ctx, Record)
@@ -122,7 +129,7 @@ func (w *Watch) last(ctx context.Context) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, string(r.Value))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("the record %s is no time", Record)
+		return time.Time{}, errDamaged
 	}
 	return at, nil
 }

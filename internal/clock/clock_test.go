@@ -80,3 +80,30 @@ func TestStartFarAhead(t *testing.T) {
 		t.Error("a server that really was stopped for a year never removes anything")
 	}
 }
+
+// TestRecordDamaged starts over a record of the time that is none. It is told once, a day is waited for, and the record
+// is put right.
+func TestRecordDamaged(t *testing.T) {
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "influxd.bolt"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(Record, []byte("nonsense"))}); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	r := begin(db, now)
+	if r.passes(t, 0) || r.passes(t, 23*time.Hour) {
+		t.Error("it is believed")
+	}
+	if n := strings.Count(r.log.String(), "damaged"); n != 1 {
+		t.Errorf("it is told %d times: %s", n, r.log.String())
+	}
+	if !r.passes(t, 2*time.Hour) {
+		t.Error("nothing is ever removed again")
+	}
+	if next := begin(db, now.Add(26*time.Hour)); !next.passes(t, 0) || next.log.Len() > 0 {
+		t.Errorf("a start after it: %s", next.log.String())
+	}
+}
