@@ -40,6 +40,9 @@ const (
 	// litter is after how many connections what net/http has left of them is collected: some 15 KiB each, by which the
 	// heap would grow until the collector comes by itself. That is half of the memory that 10,000 take at rest.
 	litter = 500
+	// quiet is how long after the last of so many it is collected once more: what was in use for a moment then decides no
+	// longer how far the heap may grow, and goes back to the system.
+	quiet = 2 * time.Second
 )
 
 // Lot is where connections are parked. Make it with New.
@@ -50,7 +53,9 @@ type Lot struct {
 	first, last *Conn // of those that wait for work
 	working     int
 	littered    int // connections since the last collection
+	rush        int // and since it was quiet
 	tidying     bool
+	calm        *time.Timer // when it is quiet
 }
 
 // New makes a lot.
@@ -90,7 +95,15 @@ func (l *Lot) Park(conn net.Conn, until time.Time, s Sender) *Conn {
 func (l *Lot) tidy() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.littered++; l.littered < litter || l.tidying {
+	l.littered++
+	if l.rush++; l.rush >= litter {
+		if l.calm == nil {
+			l.calm = time.AfterFunc(quiet, l.calmed)
+		} else {
+			l.calm.Reset(quiet)
+		}
+	}
+	if l.littered < litter || l.tidying {
 		return
 	}
 	l.littered, l.tidying = 0, true
@@ -100,6 +113,14 @@ func (l *Lot) tidy() {
 		l.tidying = false
 		l.mu.Unlock()
 	}()
+}
+
+// calmed collects garbage once after a rush.
+func (l *Lot) calmed() {
+	l.mu.Lock()
+	l.rush, l.littered = 0, 0
+	l.mu.Unlock()
+	runtime.GC()
 }
 
 // Wake has the sender asked, soon. It waits for nothing.
