@@ -15,6 +15,28 @@ type Principal struct {
 	Permissions     []Permission
 
 	index atomic.Pointer[index]
+	// operator is whether WriteServer is among the permissions, which every act on record asks: 0 before somebody has
+	// looked, then no or yes.
+	operator atomic.Int32
+}
+
+// The values of operator.
+const (
+	no  = 1
+	yes = 2
+)
+
+// operates reports whether the principal holds WriteServer.
+func (c *Caller) operates() bool {
+	known := c.operator.Load()
+	if known == 0 {
+		known = no
+		if c.May(WriteServer) {
+			known = yes
+		}
+		c.operator.Store(known)
+	}
+	return known == yes
 }
 
 // Caller is a principal in one request. There is no way to read or change anything without naming one.

@@ -102,7 +102,7 @@ func (c *Caller) entry(act Act, outcome audit.Outcome, err error) audit.Entry {
 // reserve is what of the audit log's reserve on a full disk the caller may use.
 func (c *Caller) reserve(action string) audit.Reserve {
 	switch {
-	case c.May(WriteServer):
+	case c.operates():
 		return audit.ReserveAll
 	case c.UserID.Valid() && (audit.Looks(action) || action == "signin"):
 		return audit.ReserveReads

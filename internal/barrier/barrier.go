@@ -120,17 +120,30 @@ func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 
 // Get is the engine's, with ErrForged.
 func (s *Store) Get(ctx context.Context, key string) (kv.Record, error) {
-	rs, err := s.read(ctx, func() ([]kv.Record, error) {
-		r, err := s.find(ctx, key)
-		return []kv.Record{r}, err
-	})
+	r, err := s.findOpen(ctx, key)
+	if errors.Is(err, keyring.ErrTerm) { // as in read
+		r, err = s.findOpen(ctx, key)
+	}
 	switch {
+	case s.forged != nil && errors.Is(err, ErrForged):
+		s.forged(r.Key, ErrForged.Error())
+		return kv.Record{}, kv.ErrNotFound
 	case err != nil:
 		return kv.Record{}, err
-	case len(rs) == 0:
-		return kv.Record{}, kv.ErrNotFound
 	}
-	return rs[0], nil
+	return r, nil
+}
+
+// findOpen is Get, once; with an error it tells the record's key in the engine. It makes no list of the one record, as
+// read does: each request asks for its organisation's.
+func (s *Store) findOpen(ctx context.Context, key string) (kv.Record, error) {
+	r, err := s.find(ctx, key)
+	if err != nil {
+		return r, err
+	}
+	opened, err := s.Open(ctx, r)
+	opened.Key = r.Key
+	return opened, err
 }
 
 // List is the engine's, with ErrForged.

@@ -35,8 +35,13 @@ var (
 // good any more comes whose it is, without permissions, for the record.
 func (s *Service) ByToken(ctx context.Context, token string) (*access.Principal, error) {
 	h := identity.HashOf(token)
-	e, ok := s.cache.get(h)
-	if !ok || e.session != nil {
+	e, known := s.cache.get(h)
+	return s.byHash(ctx, h, e, known)
+}
+
+// byHash is ByToken for a token's hash, and what the cache has of it.
+func (s *Service) byHash(ctx context.Context, h identity.Hash, e entry, known bool) (*access.Principal, error) {
+	if !known || e.session != nil {
 		gen := s.cache.generation()
 		var err error
 		if e, err = s.findToken(ctx, h); err != nil {
@@ -64,16 +69,15 @@ func made(token string) bool {
 // an address has a number of tries at tokens that are not known, then errs.TooManyRequests. Tokens that this server or
 // an InfluxDB has made, and those that were used not long ago, are not affected, so that nobody can lock out a machine.
 func (s *Service) ByTokenFrom(ctx context.Context, token, address string) (*access.Principal, error) {
-	if made(token) {
-		return s.ByToken(ctx, token)
-	}
-	if _, known := s.cache.get(identity.HashOf(token)); known {
-		return s.ByToken(ctx, token)
+	h := identity.HashOf(token)
+	e, known := s.cache.get(h)
+	if known || made(token) {
+		return s.byHash(ctx, h, e, known)
 	}
 	if err := s.throttle.allowToken(address); err != nil {
 		return nil, err
 	}
-	p, err := s.ByToken(ctx, token)
+	p, err := s.byHash(ctx, h, e, false)
 	if p != nil {
 		s.throttle.tokenKnown(address)
 	}

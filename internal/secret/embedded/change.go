@@ -133,7 +133,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			return len(changes), err
 		}
 		fence := s.ring.Fence()
-		was := slices.Concat([]kv.Cond{{Key: records.Head(org), Rev: at.rev}}, at.home, fence)
+		was := slices.Concat([]kv.Cond{{Key: records.Head(org), Rev: at.rev}}, at.conds(), fence)
 		if at.rev == 0 { // of what was purged, something may still be there
 			if err := purge.Finish(ctx, s.kv, org); err != nil {
 				return len(changes), err

@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"strongroom/internal/id"
@@ -68,7 +67,7 @@ func (s *Store) recall(ctx context.Context, org id.ID) (at state, ok bool) {
 		if _, err := s.homes.Open(ctx, home); err != nil {
 			return state{}, false
 		}
-		at.home = []kv.Cond{kv.Unchanged(home)}
+		at.home = kv.Unchanged(home)
 	}
 	var err error
 	at.Head, err = commitlog.ParseHead(head)
@@ -94,5 +93,5 @@ func fromMemory[T any](ctx context.Context, s *Store, org id.ID,
 		return got, false
 	}
 	now, ok := s.recall(ctx, org)
-	return got, ok && now.rev == m.at.rev && slices.Equal(now.home, m.at.home) && m.names == s.ring.Names()
+	return got, ok && now.rev == m.at.rev && now.home == m.at.home && m.names == s.ring.Names()
 }

@@ -147,36 +147,60 @@ func (s *Store) Check(ctx context.Context) error {
 type state struct {
 	commitlog.Head
 	rev     int64
-	home    []kv.Cond // that the organisation is still there, as it was; none without Config.Home
+	home    kv.Cond // that the organisation is still there, as it was; zero without Config.Home
 	pending commitlog.Records
 }
 
-// start is settle, and looks whether the organisation is there, at the same time.
+// conds are the conditions that the organisation is still there, as it was; none without Config.Home.
+func (at state) conds() []kv.Cond {
+	if at.home == (kv.Cond{}) {
+		return nil
+	}
+	return []kv.Cond{at.home}
+}
+
+// start is settle, and looks whether the organisation is there. Every list begins so: it makes nothing on the heap.
 func (s *Store) start(ctx context.Context, org id.ID) (at state, err error) {
-	if s.homes == nil {
+	switch {
+	case s.homes == nil:
 		return s.settle(ctx, org)
+	case s.far:
+		return s.startFar(ctx, org)
 	}
-	var home kv.Record
+	home, err := s.look(ctx, org)
+	if err != nil {
+		return state{}, err
+	}
+	at, err = s.settle(ctx, org)
+	at.home = home
+	return at, err
+}
+
+// startFar is start for an engine for which each read is a way over the network: it looks at both at the same time.
+func (s *Store) startFar(ctx context.Context, org id.ID) (at state, err error) {
+	var home kv.Cond
 	var homeErr error
-	look := func() {
-		home, homeErr = s.homes.Get(ctx, s.home(org))
-		if errors.Is(homeErr, kv.ErrNotFound) {
-			homeErr = s.gone
-		}
-	}
-	if s.far {
-		var looking sync.WaitGroup
-		looking.Go(look)
-		at, err = s.settle(ctx, org)
-		looking.Wait()
-	} else if look(); homeErr == nil {
-		at, err = s.settle(ctx, org)
-	}
+	var looking sync.WaitGroup
+	looking.Go(func() { home, homeErr = s.look(ctx, org) })
+	at, err = s.settle(ctx, org)
+	looking.Wait()
 	if homeErr != nil {
 		return state{}, homeErr
 	}
-	at.home = []kv.Cond{kv.Unchanged(home)}
+	at.home = home
 	return at, err
+}
+
+// look gives the condition that the organisation is there as it is now, or Config.Gone.
+func (s *Store) look(ctx context.Context, org id.ID) (kv.Cond, error) {
+	home, err := s.homes.Get(ctx, s.home(org))
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return kv.Cond{}, s.gone
+	case err != nil:
+		return kv.Cond{}, err
+	}
+	return kv.Unchanged(home), nil
 }
 
 // settle carries out a large change that is pending, and gives the state after it.
