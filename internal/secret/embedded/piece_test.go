@@ -107,6 +107,7 @@ func TestPieceEnds(t *testing.T) {
 	s, other := newStore(t, db, key), newStore(t, db, key)
 	engine := &counted{Store: s.kv, prefix: records.Of(org, records.Form(s.ring.Names().Form), records.Value)}
 	onto(s, engine)
+	var rev int64
 	set := func(value string) {
 		t.Helper()
 		c := secret.Change{Set: map[string]secret.Value{}}
@@ -114,6 +115,11 @@ func TestPieceEnds(t *testing.T) {
 			c.Set[fmt.Sprint("k", i)] = secret.NewValue([]byte(value))
 		}
 		apply(t, s, c)
+		at, err := s.head(t.Context(), org)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rev = at.rev
 	}
 	read := func(value string, opened bool) {
 		t.Helper()
@@ -140,7 +146,7 @@ func TestPieceEnds(t *testing.T) {
 	}
 	kept := func(want bool) {
 		t.Helper()
-		if is := s.lists.Size(org) > 0; is != want {
+		if _, is := s.lists.Names(org, rev); is != want {
 			t.Errorf("there is something in memory: %v, want %v", is, want)
 		}
 	}

@@ -130,17 +130,6 @@ func (c *Cache) Put(org id.ID, rev int64, keys []string) {
 	}
 }
 
-// Size is how many bytes the organisation's list and what is beside it count for; 0 where there is none.
-func (c *Cache) Size(org id.ID) int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	l, ok := c.lists.Get(org)
-	if !ok {
-		return 0
-	}
-	return l.size()
-}
-
 // Drop forgets the organisation.
 func (c *Cache) Drop(org id.ID) {
 	c.mu.Lock()
