@@ -41,6 +41,8 @@ func TestAttack(t *testing.T) {
 		{"a thousand connections for each route", "--max-in-flight=32MiB", attackMemory},
 		{"TLS: garbage, old versions, halves", "tls --http-read-header-timeout=1s", attackTLS},
 		{"HTTP/2: resets, continuations, pings, settings", "tls", attackHTTP2},
+		{"HTTP/2: headers that are too large", "tls", attackHeaders},
+		{"hostile files of InfluxDB and backups", "", attackFiles},
 	} {
 		t.Run(a.name, func(t *testing.T) {
 			v := newVictim(t, a.flags)

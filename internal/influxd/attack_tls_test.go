@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -146,4 +147,101 @@ func attackHTTP2(t *testing.T, v *victim) string {
 	group.Wait()
 	after := v.grown(t, before, 150)
 	return fmt.Sprintf("frames %v, memory %d to %d MiB", sent, before, after)
+}
+
+// attackHeaders sends headers that are far too large over HTTP/2: one field of a megabyte in many frames, thousands of
+// short ones, and one that is written in a byte each, out of the table of what was sent before.
+func attackHeaders(t *testing.T, v *victim) string {
+	var heads [3][]byte
+	for kind := range heads {
+		heads[kind] = v.largeHeaders(kind)
+	}
+	before := v.memory(t)
+	codes := make(map[string]int)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for i := range 30 {
+		group.Go(func() {
+			end := v.sendHeaders(t, heads[i%3])
+			mu.Lock()
+			defer mu.Unlock()
+			codes[end]++
+		})
+	}
+	group.Wait()
+	after := v.grown(t, before, 100)
+	if codes["200"] > 0 || codes["open"] > 0 {
+		t.Errorf("answers %v", codes)
+	}
+	return fmt.Sprintf("30 of up to 4 MiB: %v, memory %d to %d MiB", codes, before, after)
+}
+
+// largeHeaders are the headers of a request, of which those of one kind are many.
+func (v *victim) largeHeaders(kind int) []byte {
+	var head bytes.Buffer
+	e := hpack.NewEncoder(&head)
+	for _, h := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"},
+		{":path", v.secrets}, {"authorization", "Token " + v.token}} {
+		_ = e.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]})
+	}
+	field := hpack.HeaderField{Name: "x-a", Value: strings.Repeat("v", 4000)}
+	for i := 0; head.Len() < 4<<20 && i < 300_000; i++ {
+		switch kind {
+		case 0:
+			_ = e.WriteField(hpack.HeaderField{Name: "x-one", Value: strings.Repeat("v", 1<<20)})
+		case 1:
+			_ = e.WriteField(hpack.HeaderField{Name: fmt.Sprintf("x-%d", i), Value: "v", Sensitive: true})
+		case 2: // in the table once, and then a byte that stands for 4,000
+			_ = e.WriteField(field)
+		}
+	}
+	return head.Bytes()
+}
+
+// sendHeaders sends one request with the headers, and tells how it ended: the status, closed, or open.
+func (v *victim) sendHeaders(t *testing.T, head []byte) string {
+	conn := tls.Client(v.dial(t), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if err := conn.Handshake(); err != nil {
+		t.Error(err)
+		return "no handshake"
+	}
+	_, _ = io.WriteString(conn, http2.ClientPreface)
+	f := http2.NewFramer(conn, conn)
+	_ = f.WriteSettings()
+	go func() { // the server may end it in the middle
+		b, first := head, true
+		for len(b) > 0 {
+			n := min(len(b), 16<<10)
+			var err error
+			if first {
+				err = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: b[:n], EndStream: true,
+					EndHeaders: n == len(b)})
+			} else {
+				err = f.WriteContinuation(1, n == len(b), b[:n])
+			}
+			if err != nil {
+				return
+			}
+			b, first = b[n:], false
+		}
+	}()
+	answers := http2.NewFramer(io.Discard, conn)
+	answers.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for {
+		frame, err := answers.ReadFrame()
+		if err != nil {
+			if os.IsTimeout(err) {
+				return "open"
+			}
+			return "closed"
+		}
+		switch frame := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			return frame.PseudoValue("status")
+		case *http2.GoAwayFrame:
+			return "closed"
+		}
+	}
 }

@@ -99,6 +99,18 @@ func TestSealOverAPI(t *testing.T) {
 	if status.Seal.Type != "passphrase" || !strings.Contains(status.Seal.Restart, "--seal passphrase") {
 		t.Errorf("under a passphrase: %+v", status)
 	}
+	var acts struct {
+		Records []struct{ User, Detail string }
+	}
+	r.call(t, "GET", "/api/v2/audit?action=seal.change&outcome=allowed", token, "", 200, &acts)
+	other := filepath.Join(dir, "other.key")
+	for i, want := range []string{" to passphrase", "from key-file " + before.Seal.KeyID + " to key-file " + other,
+		"a new root key under the same seal, key-file " + before.Seal.KeyID} {
+		if len(acts.Records) != 3 || !strings.HasSuffix(acts.Records[i].Detail, want) ||
+			strings.Contains(acts.Records[i].Detail, "horse") {
+			t.Errorf("on record is %+v, want %q", acts.Records, want)
+		}
+	}
 	status = sealAnswer{}
 	r.call(t, "PATCH", secrets, token, `{"later":"x"}`, 204, nil)
 	r.end(t)
@@ -197,5 +209,21 @@ func TestSealCommands(t *testing.T) {
 	var list struct{ Secrets []string }
 	if r.call(t, "GET", secrets, token, "", 200, &list); len(list.Secrets) != 1 {
 		t.Errorf("after all that: %v", list.Secrets)
+	}
+	var told []string
+	for len(told) == 0 { // the server takes the commands' acts into its record as it starts
+		var acts struct {
+			Records []struct{ User, Action, Target, Outcome string }
+		}
+		r.call(t, "GET", "/api/v2/audit?actor=influxd+seal", token, "", 200, &acts)
+		for _, a := range acts.Records {
+			told = append(told, a.User+" "+a.Action+" "+a.Target+" "+a.Outcome)
+		}
+	}
+	if want := "influxd seal seal.change key-file allowed,influxd seal seal.rotate  allowed," +
+		"influxd seal seal.change passphrase allowed,influxd seal seal.change  allowed," +
+		"influxd seal seal.rotate  allowed,influxd seal seal.change passphrase failed," +
+		"influxd seal seal.change passphrase allowed"; strings.Join(told, ",") != want {
+		t.Errorf("on record is %q", told)
 	}
 }

@@ -34,6 +34,28 @@ type Target struct {
 	TransitMount string `json:"transitMount"`
 }
 
+// Detail says for the record what a change of the seal does: which seal there is, and which comes. Nothing in it is secret.
+func Detail(keys *keyring.Keyring, to Target) string {
+	kind, keyID := keys.SealedBy()
+	was := kind
+	if keyID != "" {
+		was += " " + keyID
+	}
+	if to.Type == "" {
+		return "a new root key under the same seal, " + was
+	}
+	next := to.Type
+	for _, more := range []string{to.KeyFile, to.TransitKey} {
+		if more != "" {
+			next += " " + more
+		}
+	}
+	if to.TransitMount != "" {
+		next += " in " + to.TransitMount
+	}
+	return "from " + was + " to " + next
+}
+
 // Superfluous is a field that is set and not of the target's type, or "".
 func (t Target) Superfluous() string {
 	for _, f := range []struct{ name, value, of string }{
@@ -166,7 +188,7 @@ func (s *Service) rotate(ctx context.Context) error {
 
 // Change makes a new root key, wrapped by the seal that the target names.
 func (s *Service) Change(ctx context.Context, c *access.Caller, to Target) (Status, error) {
-	act := access.Act{Action: "seal.change", Target: to.Type}
+	act := access.Act{Action: "seal.change", Target: to.Type, Detail: Detail(s.Keyring, to)}
 	if err := s.Guard.Allow(ctx, c, act, access.WriteServer); err != nil {
 		return Status{}, err
 	}

@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/audit"
+	"strongroom/internal/audit/notes"
 	"strongroom/internal/barrier"
+	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
@@ -123,6 +126,9 @@ func sealRotate(ctx context.Context, p command.Process, args config.Args) error 
 					return err
 				}
 			}
+			if err := leaveNote(cfg, keys, "seal.rotate", "", "", nil); err != nil {
+				return err
+			}
 			if _, err := keys.Rotate(ctx, time.Now()); err != nil {
 				return err
 			}
@@ -173,8 +179,12 @@ func sealChange(ctx context.Context, p command.Process, args config.Args) error 
 		if err != nil {
 			return err
 		}
-		if err := keys.Reseal(ctx, next, time.Now()); err != nil {
+		if err := leaveNote(cfg, keys, "seal.change", to, rotation.Detail(keys, rotation.Target{Type: to,
+			KeyFile: keyFile, TransitKey: args.Flag("transit-key"), TransitMount: args.Flag("transit-mount")}), nil); err != nil {
 			return err
+		}
+		if err := keys.Reseal(ctx, next, time.Now()); err != nil {
+			return errors.Join(err, leaveNote(cfg, keys, "seal.change", to, "", err))
 		}
 		showSeal(p, keys)
 		switch to {
@@ -189,6 +199,25 @@ func sealChange(ctx context.Context, p command.Process, args config.Args) error 
 		}
 		return nil
 	})
+}
+
+// leaveNote leaves what the command is about to do for the server, which takes it into the audit log; or, with why, that
+// it failed.
+func leaveNote(cfg *config.Config, keys *keyring.Keyring, action, target, detail string, why error) error {
+	key, err := keys.DeriveKey(notes.Label)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	at := "at " + time.Now().UTC().Format(time.RFC3339)
+	if detail != "" {
+		at = detail + "; " + at
+	}
+	e := audit.Entry{User: "influxd seal", Action: action, Target: target, Outcome: audit.Allowed, Detail: at}
+	if why != nil {
+		e.Outcome, e.Code = audit.Failed, string(errs.CodeOf(why))
+	}
+	return notes.Add(parts.NotesPath(cfg), key, e)
 }
 
 // mountFlag is what to add to a command line for an engine that is not where it is by default.
