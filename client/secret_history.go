@@ -64,6 +64,24 @@ func (c *Client) secretInfos(ctx context.Context, orgID string, query url.Values
 	return out.Secrets, nil
 }
 
+// SecretUsage is how much an organisation has of what it may have. A bound of 0 is none; Bytes is nil where they are not
+// counted.
+type SecretUsage struct {
+	Secrets    int64  `json:"secrets"`
+	MaxSecrets int64  `json:"maxSecrets,omitempty"`
+	Bytes      *int64 `json:"bytes,omitempty"`
+	MaxBytes   int64  `json:"maxBytes,omitempty"`
+}
+
+// SecretUsage tells how many secrets the organisation has, and may have. InfluxDB's own server does not answer this.
+func (c *Client) SecretUsage(ctx context.Context, orgID string) (*SecretUsage, error) {
+	var out SecretUsage
+	if err := c.do(ctx, call{method: http.MethodGet, path: api("orgs", orgID, "secret-usage"), out: &out}); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
 // DeletedSecrets lists the deleted secrets that can be brought back.
 func (c *Client) DeletedSecrets(ctx context.Context, orgID string) ([]SecretInfo, error) {
 	var out struct{ Secrets []SecretInfo }

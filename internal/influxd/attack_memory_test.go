@@ -66,7 +66,7 @@ func attackMemory(t *testing.T, v *victim) string {
 		{"page: their dates", page("/orgs/" + org + "/secrets/dates")},
 		{"page: names as a file", page("/orgs/" + org + "/secrets/export")},
 		{"page: one secret", page("/orgs/" + org + "/secret?key=large1")},
-		{"page: import", body("POST", "/orgs/"+org+"/secrets/import", form, "text=", 4<<20-100)},
+		{"page: import", body("POST", "/orgs/"+org+"/secrets/import", form, "value=", 4<<20-100)},
 		{"page: activity", page("/activity?action=all")},
 		{"page: activity as a file", page("/activity?action=all&format=jsonl")},
 		{"page: tokens", page("/orgs/" + org + "/tokens")},

@@ -1,11 +1,27 @@
 package secret
 
-import "strongroom/internal/errs"
+import (
+	"context"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
 
 // Quota bounds what an organisation may have; 0 is without a bound.
 type Quota struct {
 	Secrets int64 // that are not deleted
 	Bytes   int64 // what a store counts, it says itself
+}
+
+// Usage is what an organisation has of what it may have.
+type Usage struct {
+	Amount // Bytes is -1 where it is not counted: without a bound of them, and in a store that does not know it
+	Quota  Quota
+}
+
+// Counted is a Store that tells how much an organisation has.
+type Counted interface {
+	Usage(ctx context.Context, org id.ID) (Usage, error)
 }
 
 // Amount is what an organisation has.
@@ -17,11 +33,13 @@ func (q Quota) Allows(becomes, was Amount) error {
 	switch {
 	case q.Secrets > 0 && becomes.Secrets > q.Secrets && becomes.Secrets > was.Secrets:
 		return errs.New(errs.Unprocessable, "the organization would have %d secrets, at most %d are allowed "+
-			"(--max-org-secrets): delete some first; nothing was changed", becomes.Secrets, q.Secrets)
+			"(--max-org-secrets): delete some first, or have the operator allow more; nothing was changed",
+			becomes.Secrets, q.Secrets)
 	case q.Bytes > 0 && becomes.Bytes > q.Bytes && becomes.Bytes > was.Bytes:
 		return errs.New(errs.Unprocessable, "the organization's secrets would take %d bytes, at most %d are allowed "+
-			"(--max-org-bytes); earlier values and deleted secrets count, too, until they are gone; nothing was "+
-			"changed", becomes.Bytes, q.Bytes)
+			"(--max-org-bytes); earlier values, deleted secrets until they are gone, and metadata count, too; "+
+			"delete some for good, or have the operator allow more; nothing was changed",
+			becomes.Bytes, q.Bytes)
 	}
 	return nil
 }

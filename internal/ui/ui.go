@@ -58,6 +58,7 @@ type Config struct {
 	Version   string
 	MaxBody   int64            // bytes; 4 MiB where 0
 	Budget    *inflight.Budget // as the API's
+	Quota     secret.Quota     // what an organisation may have
 	// NoHistory says that the store was told to keep no earlier versions, nor what is deleted.
 	NoHistory bool
 	Secure    bool // the server speaks TLS: cookies are marked so
@@ -113,7 +114,7 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 		accounts.Routes(accounts.Config{
 			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool {
 				return c.Store.About(org).ReadOnly
-			}, Due: across.DueOf(several),
+			}, Due: across.DueOf(several), Usage: usageOf(c.Secrets, c.Quota),
 			Logger: c.Logger, Now: c.Now,
 		}),
 		tokens.Routes(tokens.Config{

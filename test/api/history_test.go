@@ -21,6 +21,7 @@ func history(t *testing.T, w *world) {
 		{"deleted of an organisation that is not there", get("/api/v2/orgs/{nobody}/deleted-secrets"), 404,
 			"not found", ""},
 		{"all of an organisation that is not there", get("/api/v2/orgs/{nobody}/secret-infos"), 404, "not found", ""},
+		{"how many an organisation has that is not there", get("/api/v2/orgs/{nobody}/secret-usage"), 404, "not found", ""},
 		{"those before no time", get("/api/v2/orgs/{org}/secret-infos?expiringBefore=tomorrow"), 400, "invalid",
 			"expiringBefore"},
 		{"those before two times", get("/api/v2/orgs/{org}/secret-infos?expiringBefore=2030-01-31T00:00:00Z&" +
@@ -116,6 +117,10 @@ func history(t *testing.T, w *world) {
 		t.Errorf("deleted secrets: %+v", list)
 	}
 	w.must(t, "POST", path+"/restore", `{}`, 204, nil)
+	var usage struct{ Secrets int }
+	if w.must(t, "GET", "/api/v2/orgs/{org}/secret-usage", "", 200, &usage); usage.Secrets == 0 {
+		t.Error("no secret is counted")
+	}
 	wantValue("value-number-3")
 	if w.must(t, "GET", "/api/v2/orgs/{org}/deleted-secrets", "", 200, &list); len(list.Secrets) != 0 {
 		t.Errorf("brought back, and still listed: %+v", list)

@@ -40,6 +40,7 @@ func Routes(s *service.Service) exchange.Table {
 		"/api/v2/orgs/{orgID}/secrets/{key}/description": {"PUT": exchange.Auth(h.putSecretDescription)},
 		"/api/v2/orgs/{orgID}/secrets/{key}/restore":     {"POST": exchange.Auth(h.postSecretRestore)},
 		"/api/v2/orgs/{orgID}/secret-infos":              {"GET": exchange.Auth(h.getSecretInfos)},
+		"/api/v2/orgs/{orgID}/secret-usage":              {"GET": exchange.Auth(h.getSecretUsage)},
 		"/api/v2/orgs/{orgID}/deleted-secrets":           {"GET": exchange.Auth(h.getDeletedSecrets)},
 		"/api/v2/orgs/{orgID}/secret-values":             {"GET": {Do: h.getSecretValues, Waits: watches}},
 		"/api/v2/orgs/{orgID}/secret-values/{key}":       {"GET": exchange.Auth(h.getSecretValue)},

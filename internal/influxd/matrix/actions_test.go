@@ -110,6 +110,7 @@ var apiActions = []action{
 	{name: "POST restore of web", path: orgs + "/secrets/web/restore", body: `{}`},
 	{name: "GET secret-infos", path: orgs + "/secret-infos", sees: `"db/a"`, twin: noOrg},
 	{name: "GET secret-infos, web too", path: orgs + "/secret-infos", sees: `"web"`},
+	{name: "GET secret-usage", path: orgs + "/secret-usage", sees: `"secrets":`, twin: noOrg},
 	{name: "GET deleted-secrets", path: orgs + "/deleted-secrets", twin: noOrg},
 	{name: "GET secret-values", path: orgs + "/secret-values", sees: `"db/a":"v"`, twin: noOrg},
 	{name: "GET secret-values, web too", path: orgs + "/secret-values", sees: `"web":"v"`},

@@ -243,7 +243,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	// One store of the embedded data, also where the secrets are in Vault: a rotation of the keys waits for its
 	// writers.
 	secretsConf := embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory, Quota: parts.Quota(cfg),
-		Far: shared, Stale: cfg.Etcd.StaleSecrets, Homes: s.Identities, Home: identity.OrgKey,
+		Beside: notesIn(data), Far: shared, Stale: cfg.Etcd.StaleSecrets, Homes: s.Identities, Home: identity.OrgKey,
 		Gone: identity.ErrOrgNotFound}
 	if near, ok := data.(embedded.Near); ok {
 		secretsConf.Near = near
@@ -281,7 +281,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, err
 	}
 	uses := lastuse.New(data, usesKey)
-	noted, err := openNotes(data, keys)
+	noted, err := openNotes(data, keys, parts.Quota(cfg), store)
 	if err != nil {
 		return nil, err
 	}
@@ -366,7 +366,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
 			Seals: seals, StoreName: cfg.SecretStore, Facts: storeFacts(cfg),
 			NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
-			MaxBody: cfg.MaxBodySize, Budget: budget, Secure: cfg.TLS(), Gather: metrics, Logger: log,
+			MaxBody: cfg.MaxBodySize, Budget: budget, Quota: parts.Quota(cfg), Secure: cfg.TLS(),
+			Gather: metrics, Logger: log,
 		})
 		if err != nil {
 			return nil, err

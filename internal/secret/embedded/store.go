@@ -47,8 +47,10 @@ type Config struct {
 	// History is how many versions of a secret are kept, the current one included. With 0, there is none but that one,
 	// and what is deleted is gone at once.
 	History int
-	// Quota bounds what an organisation may have.
-	Quota secret.Quota
+	// Quota bounds what an organisation may have, and Beside tells how many bytes it has that are not in the store and
+	// count all the same; nil where there are none.
+	Quota  secret.Quota
+	Beside func(ctx context.Context, org id.ID) (int64, error)
 	// Ample is KV where it takes large transactions, in which large changes then go; nil where they are to be staged.
 	Ample kv.Ample
 	// Far says that each read of the engine is a way over the network: what a change reads is asked for at the same
@@ -83,6 +85,7 @@ type Store struct {
 	now     func() time.Time
 	history int
 	quota   secret.Quota
+	beside  func(ctx context.Context, org id.ID) (int64, error)
 	far     bool
 	near    Near
 	stale   time.Duration
@@ -105,7 +108,7 @@ func New(cfg Config) *Store {
 	}
 	s := &Store{kv: cfg.KV, ring: cfg.Keyring, from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring},
 		log: commitlog.New(cfg.KV, cfg.Ample, cfg.Keyring), now: cfg.Now,
-		history: cfg.History, quota: cfg.Quota, far: cfg.Far, near: cfg.Near, stale: cfg.Stale,
+		history: cfg.History, quota: cfg.Quota, beside: cfg.Beside, far: cfg.Far, near: cfg.Near, stale: cfg.Stale,
 		homes: cfg.Homes, home: cfg.Home, gone: cfg.Gone, page: namesPage, lists: cache.New(cache.MaxLists)}
 	s.queue = s.newQueue()
 	return s

@@ -89,6 +89,7 @@ func (c Config) Connection() conn.Config {
 
 // Store is a secret.Store in Vault.
 type Store struct {
+	quota  secret.Quota
 	conn   *conn.Conn
 	places *kv2.Places
 	org    *perorg.Store
@@ -145,7 +146,7 @@ func (c Config) store() (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		conn: to, places: places,
+		conn: to, places: places, quota: c.Quota,
 		org: perorg.New(perorg.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL, CacheStale: c.CacheStale,
 			Quota: c.Quota}),
 		secret: persecret.New(persecret.Config{Conn: to, Places: places, CacheTTL: c.CacheTTL,

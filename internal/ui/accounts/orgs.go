@@ -85,6 +85,7 @@ type orgPage struct {
 	Org       identity.Org
 	Form      orgForm
 	MayChange bool
+	Usage     []string
 }
 
 func (h *handlers) showOrg(v *visit.Visit, form *orgForm) (visit.Answer, error) {
@@ -95,6 +96,9 @@ func (h *handlers) showOrg(v *visit.Visit, form *orgForm) (visit.Answer, error) 
 	p := orgPage{Org: o, Form: orgForm{o.Name, o.Description}, MayChange: mayWriteOrg(v)}
 	if form != nil {
 		p.Form = *form
+	}
+	if p.Usage, err = h.Usage(v); err != nil {
+		return visit.Answer{}, err
 	}
 	return visit.Answer{Page: "org.html", Title: "Settings of " + o.Name, Data: p}, nil
 }

@@ -27,6 +27,9 @@ type Config struct {
 	Secrets   Names
 	// ReadOnly says that the values of an organisation's secrets are managed elsewhere, and stay when it is deleted.
 	ReadOnly func(org id.ID) bool
+	// Usage says in words how much an organisation has of what it may have; nothing where nothing bounds it, or the
+	// reader may not know.
+	Usage func(v *visit.Visit) ([]string, error)
 	// Due counts the secrets of organisations that are to be replaced soon; known is false where that would take long.
 	Due    func(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known bool, err error)
 	Logger *slog.Logger

@@ -47,6 +47,10 @@ type Book struct {
 	nameKey []byte
 	content cipher.AEAD
 	now     func() time.Time
+
+	// Within says why an organisation may not have so many bytes of notes more, nil where it may. It is nil where nothing
+	// bounds them.
+	Within func(ctx context.Context, org id.ID, more int64) error
 }
 
 // New makes the book over the records in store. The keys are of 32 bytes each.
@@ -124,12 +128,34 @@ func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*
 			return err
 		}
 		sealed := b.content.Seal(nil, nil, plain, []byte(r.Key))
+		if more := int64(len(sealed) - len(r.Value)); b.Within != nil && more > 0 {
+			if err := b.Within(ctx, org, more); err != nil {
+				return err
+			}
+		}
 		_, err = b.kv.Txn(ctx, []kv.Cond{{Key: r.Key, Rev: r.Rev}}, []kv.Op{kv.Put(r.Key, sealed)})
 		if !errors.Is(err, kv.ErrConflict) {
 			return kv.Coded(err)
 		}
 	}
 	return errs.New(errs.Conflict, "others are changing the same thing; try again")
+}
+
+// Bytes is how much the notes of an organisation take in a store, with their keys.
+func Bytes(ctx context.Context, store kv.Store, org id.ID) (bytes int64, err error) {
+	for after := ""; ; {
+		rs, err := store.List(ctx, folder(org), after, kv.MaxOps)
+		if err != nil {
+			return 0, kv.Coded(err)
+		}
+		for _, r := range rs {
+			bytes += int64(len(r.Key) + len(r.Value))
+			after = r.Key
+		}
+		if len(rs) < kv.MaxOps {
+			return bytes, nil
+		}
+	}
 }
 
 // Names are the secrets of an organisation that have notes.

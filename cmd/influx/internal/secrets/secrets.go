@@ -31,7 +31,7 @@ func Command(p *session.Process) *cli.Command {
 		Name:  "secret",
 		Usage: "Secret management commands",
 		Commands: append([]*cli.Command{
-			listCmd(p), showCmd(p), historyCmd(p),
+			listCmd(p), usageCmd(p), showCmd(p), historyCmd(p),
 			updateCmd(p), generateCmd(p), importCmd(p), describeCmd(p), deleteCmd(p), restoreCmd(p), undeleteCmd(p),
 		}, slices.Concat(use.Commands(p), between.Commands(p),
 			[]*cli.Command{render.Command(p), rotate.Command(p), credentials.Command(p)})...),

@@ -39,6 +39,7 @@ type Config struct {
 	Made    *content.Made
 	History int // how many versions are kept; with 0, there is none but the current one, and what is deleted is gone
 	Quota   secret.Quota
+	Beside  int64 // bytes that count for the quota and are no records of the store
 	Org     id.ID
 	Names   keyring.Names
 	Head    commitlog.Head    // as it is; in a Plan, as it is after the changes planned so far

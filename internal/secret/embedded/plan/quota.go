@@ -86,6 +86,6 @@ func (p *Plan) WithinQuota() error {
 	if c == nil || p.versions == nil {
 		return nil
 	}
-	return p.Quota.Allows(secret.Amount{Secrets: c.Secrets, Bytes: c.Bytes},
-		secret.Amount{Secrets: p.had.Secrets, Bytes: p.had.Bytes})
+	return p.Quota.Allows(secret.Amount{Secrets: c.Secrets, Bytes: c.Bytes + p.Beside},
+		secret.Amount{Secrets: p.had.Secrets, Bytes: p.had.Bytes + p.Beside})
 }
