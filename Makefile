@@ -203,12 +203,16 @@ upgrade-test: ## start, check, back up and restore the data of each format that 
 	$(TEST) -timeout 5m -count 1 -run '^TestFrozen$$' ./internal/secret/embedded
 	$(TEST) -timeout 5m -count 1 -run '^TestUpgrade' ./internal/influxd
 
+# The end of the time is taken for a failure now and then (go.dev/issue/75804): a finding is one that is written down.
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZ_TIME (60s) each
-	@found=0; for p in $$(go list ./...); do \
-		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-			found=1; echo "== $$p $$f"; \
-			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x $$p; \
+fuzz: ## every fuzz target for FUZZ_TIME (60s) each; a finding is written to the package's testdata
+	@found=0; for file in $$(git grep -l '^func Fuzz' -- '*_test.go' ':!test/'); do \
+		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			found=1; echo "== $$(dirname "$$file") $$f"; \
+			out="$$($(TEST) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x "./$$(dirname "$$file")" 2>&1)" && \
+				{ echo "$$out" | tail -n 1; continue; }; \
+			echo "$$out"; \
+			if grep -q 'Failing input written' <<<"$$out" || ! grep -q 'context deadline exceeded' <<<"$$out"; then exit 1; fi; \
 		done; \
 	done; \
 	if [ $$found = 0 ]; then echo "no fuzz target found" >&2; exit 1; fi
