@@ -66,7 +66,7 @@ var deliberately = []deliberate{
 		`body\.message: .* became failed to unmarshal json: the body must be a JSON object of keys and values.*`,
 		"better: it says what is wanted instead of Go's types"},
 	{`delete wrong type|delete number in list`,
-		`body\.message: .* became failed to unmarshal json: field "secrets" cannot be a (string|number)`,
+		`body\.message: .* became failed to unmarshal json: secrets must be a list of strings; nothing was changed`,
 		"better: it names the field instead of Go's types"},
 	{`PUT|POST to secrets|DELETE secrets|HEAD`, `(Allow|body\.message): .*GET, OPTIONS, PATCH became .*GET, PATCH`,
 		"OPTIONS is for browsers that ask about another origin, and not named"},

@@ -40,8 +40,8 @@ const (
 	// litter is after how many connections what net/http has left of them is collected: some 15 KiB each, by which the
 	// heap would grow until the collector comes by itself. That is half of the memory that 10,000 take at rest.
 	litter = 500
-	// quiet is how long after the last of so many it is collected once more: what was in use for a moment then decides no
-	// longer how far the heap may grow, and goes back to the system.
+	// quiet is how long after the last of so many it is collected once more: what was in use for a moment then decides
+	// no longer how far the heap may grow, and goes back to the system.
 	quiet = 2 * time.Second
 )
 
