@@ -225,6 +225,8 @@ var closedPackages = []closed{
 		ours:  []string{"internal/access", "internal/errs", "internal/id", "internal/inflight", "internal/secret"},
 		never: []string{"internal/secret/embedded", "internal/secret/vault"},
 		why:   "what callers may do does not hang on where secrets are kept"},
+	{root: "internal/secret/turns", ours: []string{"internal/id"},
+		why: "whose turn it is hangs on no store and no caller"},
 	{root: "internal/secret/metered",
 		ours: []string{"internal/errs", "internal/id", "internal/outage", "internal/secret", "internal/tracing"},
 		why:  "all stores are counted and timed alike"},

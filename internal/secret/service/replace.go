@@ -50,7 +50,7 @@ func (s *Service) Replace(ctx context.Context, c *access.Caller, org id.ID, r Re
 	if err != nil {
 		return secret.Outcome{}, s.guard.Done(ctx, c, act, err)
 	}
-	end, err := s.turns.take(ctx, org)
+	end, err := s.turns.Take(ctx, org)
 	if err != nil {
 		return secret.Outcome{}, s.guard.Done(ctx, c, act, err)
 	}

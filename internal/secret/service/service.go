@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/secret/notice"
+	"strongroom/internal/secret/turns"
 )
 
 // Orgs tells whether an organisation exists: nil, or errs.NotFound.
@@ -30,7 +31,7 @@ type Service struct {
 	uses    *lastuse.Book
 	limits  secret.Limits
 	notices *notice.Hub[secret.Snapshot] // nil: nobody is told of changes
-	turns   turns
+	turns   turns.Turns
 	// How large what is read of all of an organisation's secrets is: what is known of them, of deleted ones, their
 	// values.
 	infoSizes, deletedSizes, outlineSizes *inflight.Sizes

@@ -48,8 +48,8 @@ type Book struct {
 	content cipher.AEAD
 	now     func() time.Time
 
-	// Within says why an organisation may not have so many bytes of notes more, nil where it may. It is nil where nothing
-	// bounds them.
+	// Within says why an organisation may not have so many bytes of notes more, nil where it may. It is nil where
+	// nothing bounds them.
 	Within func(ctx context.Context, org id.ID, more int64) error
 }
 

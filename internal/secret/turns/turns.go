@@ -1,4 +1,6 @@
-package service
+// Package turns lets those who replace one organisation's secrets go one after the other: each reads all of them first,
+// and together they would only make one another's reading void.
+package turns
 
 import (
 	"context"
@@ -7,9 +9,8 @@ import (
 	"strongroom/internal/id"
 )
 
-// turns lets those who replace one organisation's secrets go one after the other: each reads all of them first, and
-// together they would only make one another's reading void.
-type turns struct {
+// Turns are the turns of all organisations. The zero value is ready.
+type Turns struct {
 	mu   sync.Mutex
 	orgs map[id.ID]*turn
 }
@@ -19,8 +20,8 @@ type turn struct {
 	waiting int
 }
 
-// take waits for the organisation's turn, and gives what ends it; ctx's error where that ends before.
-func (ts *turns) take(ctx context.Context, org id.ID) (end func(), err error) {
+// Take waits for the organisation's turn, and gives what ends it; ctx's error where that ends before.
+func (ts *Turns) Take(ctx context.Context, org id.ID) (end func(), err error) {
 	ts.mu.Lock()
 	if ts.orgs == nil {
 		ts.orgs = make(map[id.ID]*turn)
