@@ -64,8 +64,8 @@ func (c *Client) secretInfos(ctx context.Context, orgID string, query url.Values
 	return out.Secrets, nil
 }
 
-// SecretUsage is how much an organisation has of what it may have. A bound of 0 is none; Bytes is nil where they are not
-// counted.
+// SecretUsage is how much an organisation has of what it may have. A bound of 0 is none; Bytes is nil where they are
+// not counted.
 type SecretUsage struct {
 	Secrets    int64  `json:"secrets"`
 	MaxSecrets int64  `json:"maxSecrets,omitempty"`
