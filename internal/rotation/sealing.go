@@ -34,7 +34,8 @@ type Target struct {
 	TransitMount string `json:"transitMount"`
 }
 
-// Detail says for the record what a change of the seal does: which seal there is, and which comes. Nothing in it is secret.
+// Detail says for the record what a change of the seal does: which seal there is, and which comes. Nothing in it is
+// secret.
 func Detail(keys *keyring.Keyring, to Target) string {
 	kind, keyID := keys.SealedBy()
 	was := kind

@@ -201,8 +201,8 @@ func sealChange(ctx context.Context, p command.Process, args config.Args) error 
 	})
 }
 
-// leaveNote leaves what the command is about to do for the server, which takes it into the audit log; or, with why, that
-// it failed.
+// leaveNote leaves what the command is about to do for the server, which takes it into the audit log; or, with why,
+// that it failed.
 func leaveNote(cfg *config.Config, keys *keyring.Keyring, action, target, detail string, why error) error {
 	key, err := keys.DeriveKey(notes.Label)
 	if err != nil {
