@@ -179,8 +179,9 @@ func sealChange(ctx context.Context, p command.Process, args config.Args) error 
 		if err != nil {
 			return err
 		}
-		if err := leaveNote(cfg, keys, "seal.change", to, rotation.Detail(keys, rotation.Target{Type: to,
-			KeyFile: keyFile, TransitKey: args.Flag("transit-key"), TransitMount: args.Flag("transit-mount")}), nil); err != nil {
+		detail := rotation.Detail(keys, rotation.Target{Type: to, KeyFile: keyFile,
+			TransitKey: args.Flag("transit-key"), TransitMount: args.Flag("transit-mount")})
+		if err := leaveNote(cfg, keys, "seal.change", to, detail, nil); err != nil {
 			return err
 		}
 		if err := keys.Reseal(ctx, next, time.Now()); err != nil {

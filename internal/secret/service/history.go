@@ -89,11 +89,11 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 	}
 	infos, err := s.readInfos(ctx, org, may)
 	if !before.IsZero() {
-		all := sizeOf(infos)
+		all := secret.SizeOf(infos)
 		infos = slices.DeleteFunc(infos, func(i secret.Info) bool {
 			return i.Expires.IsZero() || !i.Expires.Before(before)
 		})
-		s.infoSizes.Spare(ctx, all-sizeOf(infos))
+		s.infoSizes.Spare(ctx, all-secret.SizeOf(infos))
 	} else if errs.Is(err, errs.NotImplemented) {
 		var keys []string
 		keys, err = s.store.Keys(ctx, org)
@@ -121,22 +121,9 @@ func (s *Service) readInfos(ctx context.Context, org id.ID,
 	may func(key string) bool) (infos []secret.Info, err error) {
 	err = s.infoSizes.Reading(ctx, org, func() (int64, error) {
 		infos, err = s.store.Infos(ctx, org, may)
-		return sizeOf(infos), err
+		return secret.SizeOf(infos), err
 	})
 	return infos, err
-}
-
-// infoSize is about what an Info takes in memory without its texts and versions, in bytes, and versionSize a version.
-const (
-	infoSize    = 400
-	versionSize = 120
-)
-
-func sizeOf(infos []secret.Info) (size int64) {
-	for i := range infos {
-		size += infoSize + int64(len(infos[i].Key)+len(infos[i].Text)+versionSize*len(infos[i].Versions))
-	}
-	return size
 }
 
 // Deleted lists the deleted secrets that the caller may read of and that can be brought back.
@@ -173,7 +160,7 @@ func (s *Service) deleted(ctx context.Context, org id.ID) ([]secret.Info, error)
 func (s *Service) readDeleted(ctx context.Context, org id.ID) (infos []secret.Info, err error) {
 	err = s.deletedSizes.Reading(ctx, org, func() (int64, error) {
 		infos, err = s.store.Deleted(ctx, org)
-		return sizeOf(infos), err
+		return secret.SizeOf(infos), err
 	})
 	return infos, err
 }
