@@ -95,8 +95,8 @@ func (w *Watch) look(ctx context.Context, s *state) error {
 		if damaged {
 			s.suspect = true
 			w.log.WarnContext(ctx, "when this server last ran is not known, since the record of it is damaged. "+
-				"Nothing that is old is removed until it has run for a day; see that the clock is right", "now", wall.UTC(),
-				"error", err)
+				"Nothing that is old is removed until it has run for a day; see that the clock is right",
+				"now", wall.UTC(), "error", err)
 		} else if s.suspect = !last.IsZero() && wall.Sub(last) > suspicious; s.suspect {
 			w.log.WarnContext(ctx, "the clock is far ahead of when this server last ran: was it stopped for so long? "+
 				"Nothing that is old is removed until it has run for a day; if the clock is wrong, set it right and "+
