@@ -233,7 +233,7 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if q.Caller != nil {
 		*share = s.Budget.Share(q.Caller.UserID.String())
 		if found.path == s.Mount+"/" && mayWrite(q.Caller) {
-			limit = s.MaxBody
+			limit, q.Raise = s.MaxBody, "--max-body-size"
 		}
 	}
 	if r.Body != nil {

@@ -35,8 +35,10 @@ func (r *Request) ReadBody() (Body, error) {
 	var passed *http.MaxBytesError
 	switch {
 	case errors.As(err, &passed):
-		return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (--max-body-size)",
-			passed.Limit)
+		if r.Raise != "" {
+			return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (%s)", passed.Limit, r.Raise)
+		}
+		return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes", passed.Limit)
 	case errs.Is(err, errs.Unavailable):
 		return nil, err
 	case err != nil:

@@ -32,6 +32,7 @@ type Request struct {
 	Token  string          // "" where there is none
 	Caller *access.Caller  // nil where nobody is known, which only open paths see
 	Share  *inflight.Share // what it holds of the server's memory; nil has no bound
+	Raise  string          // the setting that lets longer bodies in; "" where none does for this request
 
 	ctx context.Context
 }
