@@ -23,7 +23,8 @@ const (
 //
 // What is larger than half goes alone: one request at a time, of a caller who holds nothing else, where others hold no
 // more than half. It counts as half for the others, who have the other half as before, so that the most that is held is
-// that one beside half of the bytes. Who was refused this turn first has it next.
+// that one beside half of the bytes. Who was refused this turn first has it next. What is larger than a quarter goes
+// alone, too, where others hold no more than that and it would not fit beside them.
 //
 // A nil Budget has no bound. It is safe for use by many goroutines.
 type Budget struct {
@@ -100,11 +101,15 @@ func (b *Budget) fits(c caller, n int64) bool {
 // mayGoAlone reports whether the request may go alone. Where it is too large to go otherwise, and may not now, the turn
 // is kept for its caller.
 func (b *Budget) mayGoAlone(s *Share, n int64) bool {
-	if s.caller.stranger || b.by[s.caller] != s.held || s.held+n <= b.size/2 {
+	most := b.size / 2 // of the others
+	if s.held+n <= b.size/2 {
+		most = b.size / 4
+	}
+	if s.caller.stranger || b.by[s.caller] != s.held || s.held+n <= b.size/4 {
 		return false
 	}
 	turn := b.large == 0 && (!b.kept || b.next == s.caller || time.Now().After(b.keptTo))
-	if turn && b.used-s.held <= b.size/2 {
+	if turn && b.used-s.held <= most {
 		return true
 	}
 	if !b.kept || b.large == 0 && time.Now().After(b.keptTo) {
@@ -155,6 +160,7 @@ func (b *Budget) Stranger(network string) Share {
 // Hold has the request hold so many bytes in all, more or fewer than before. It gives errs.Unavailable where there is
 // no room for more; the request then holds what it did.
 func (s *Share) Hold(n int64) error {
+	n = max(n, 0)
 	if s.budget == nil || n == s.held {
 		return nil
 	}

@@ -118,6 +118,71 @@ func TestLargeGoesAlone(t *testing.T) {
 	})
 }
 
+// TestMiddleSizesGo has what is larger than what would fit, and smaller than half, go beside somebody who holds little.
+func TestMiddleSizesGo(t *testing.T) {
+	for size := int64(1); size <= 200; size++ {
+		b := New(100)
+		ann, bob, eve := b.Share("ann"), b.Share("bob"), b.Share("eve")
+		granted(t, &ann, 1)
+		granted(t, &bob, size)
+		if size > 50 {
+			refused(t, &eve, 50)
+		}
+		granted(t, &eve, 12) // and others have room
+		for _, s := range []*Share{&ann, &bob, &eve} {
+			s.Close()
+		}
+		if b.Used() != 0 {
+			t.Fatalf("%d are left", b.Used())
+		}
+	}
+	b := New(100)
+	ann, bob := b.Share("ann"), b.Share("bob")
+	granted(t, &ann, 30)
+	refused(t, &bob, 40) // nobody takes the last
+}
+
+// TestMoreIsGivenBackThanIsHeld gives back what was never held: the bound stays.
+func TestMoreIsGivenBackThanIsHeld(t *testing.T) {
+	b := New(100)
+	s, other := b.Share("ann"), b.Share("ann")
+	granted(t, &other, 15)
+	granted(t, &s, 1)
+	if err := s.More(-30); err != nil || b.Used() != 15 {
+		t.Errorf("%d are used, %v", b.Used(), err)
+	}
+	s.Close()
+	other.Close()
+	if b.Used() != 0 || len(b.by) != 0 {
+		t.Errorf("%d are left, of %v", b.Used(), b.by)
+	}
+}
+
+// TestScopes has one who may have little read before one who may have all, whose answer is counted as if nobody had.
+func TestScopes(t *testing.T) {
+	sizes := NewSizes()
+	read := func(scope string, size int64) (first int64) {
+		t.Helper()
+		if err := sizes.Hold(t.Context(), func(n int64) error {
+			if first == 0 {
+				first = n
+			}
+			return nil
+		}, scope, 0, func() (int64, error) { return size, nil }); err != nil {
+			t.Fatal(err)
+		}
+		return first
+	}
+	read("org", 10<<20)
+	read("org use narrow", 10)
+	if n := read("org", 10<<20); n != 10<<20*valuesCost {
+		t.Errorf("all that there is counts %d before it is read", n)
+	}
+	if n := read("org use narrow", 10); n != 10*valuesCost {
+		t.Errorf("the little counts %d before it is read", n)
+	}
+}
+
 // TestStrangers has many who are not known hold all that they can: it is a quarter, and takes nothing from others.
 func TestStrangers(t *testing.T) {
 	b := New(1 << 20)

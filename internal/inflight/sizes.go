@@ -3,16 +3,15 @@ package inflight
 import (
 	"context"
 	"sync"
-
-	"strongroom/internal/id"
 )
 
 // Sizes remembers how large the answers with an organisation's values were, so that the next one is counted before it
-// is made. Make it with NewSizes.
+// is made. What of them a caller may have is told by a scope: who may have little is no measure for others. Make it
+// with NewSizes.
 type Sizes struct {
 	unknown chan struct{} // holds one for each request that reads values whose size is not known
 	mu      sync.Mutex
-	size    map[id.ID]int64 // of all values
+	size    map[string]int64 // by scope
 }
 
 // maxSizes bounds what is remembered. firstSize is what an answer counts for whose size is not known, of which
@@ -30,8 +29,8 @@ const (
 func NewSizes() *Sizes { return &Sizes{unknown: make(chan struct{}, maxUnknown)} }
 
 // Reading is Hold for what is read of all of an organisation in the work of a request, whose share is in the context.
-func (s *Sizes) Reading(ctx context.Context, org id.ID, read func() (size int64, err error)) error {
-	return s.Hold(ctx, func(n int64) error { return More(ctx, n) }, org, 0, read)
+func (s *Sizes) Reading(ctx context.Context, scope string, read func() (size int64, err error)) error {
+	return s.Hold(ctx, func(n int64) error { return More(ctx, n) }, scope, 0, read)
 }
 
 // Spare gives back what a request held for so many bytes that it has read and does not keep.
@@ -41,9 +40,9 @@ func (s *Sizes) Spare(ctx context.Context, size int64) { _ = More(ctx, -size*val
 // when they have been read: until then they count for what they were last time. Those whose size nobody knows yet are
 // read a few at a time. Hold is the request's, for more bytes; read gives the size of what it has read, or one below 0
 // where it has read none.
-func (s *Sizes) Hold(ctx context.Context, hold func(int64) error, org id.ID, named int,
+func (s *Sizes) Hold(ctx context.Context, hold func(int64) error, scope string, named int,
 	read func() (size int64, err error)) error {
-	held, known := s.last(org, named)
+	held, known := s.last(scope, named)
 	if !known {
 		select {
 		case s.unknown <- struct{}{}:
@@ -51,7 +50,7 @@ func (s *Sizes) Hold(ctx context.Context, hold func(int64) error, org id.ID, nam
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		held, _ = s.last(org, named) // somebody has read them meanwhile
+		held, _ = s.last(scope, named) // somebody has read them meanwhile
 	}
 	if err := hold(held); err != nil {
 		return err
@@ -61,33 +60,33 @@ func (s *Sizes) Hold(ctx context.Context, hold func(int64) error, org id.ID, nam
 		return err
 	}
 	size *= valuesCost
-	s.note(org, named, size)
+	s.note(scope, named, size)
 	if size > held {
 		return hold(size - held)
 	}
 	return nil
 }
 
-func (s *Sizes) last(org id.ID, named int) (size int64, known bool) {
+func (s *Sizes) last(scope string, named int) (size int64, known bool) {
 	if named > 0 {
 		return int64(named) * namedSize, true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n, ok := s.size[org]; ok {
+	if n, ok := s.size[scope]; ok {
 		return n, true
 	}
 	return firstSize, false
 }
 
-func (s *Sizes) note(org id.ID, named int, size int64) {
+func (s *Sizes) note(scope string, named int, size int64) {
 	if named > 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.size == nil || len(s.size) >= maxSizes {
-		s.size = make(map[id.ID]int64)
+		s.size = make(map[string]int64)
 	}
-	s.size[org] = size
+	s.size[scope] = size
 }

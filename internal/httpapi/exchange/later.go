@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -18,7 +19,10 @@ type Later struct {
 	server *Server
 	who    visitor
 	token  string
+
+	mu     sync.Mutex // of the share: the client may leave while there is work
 	share  inflight.Share
+	closed bool
 }
 
 // CanDetach reports whether the connection can be taken from net/http: it is the request's alone, and an answer whose
@@ -68,5 +72,20 @@ func (l *Later) Failed(err error) {
 	}
 }
 
+// Hold has what is left of the request hold so many bytes in all. It gives errs.Unavailable where there is no room.
+func (l *Later) Hold(n int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	return l.share.Hold(n)
+}
+
 // Close gives back what the request held.
-func (l *Later) Close() { l.share.Close() }
+func (l *Later) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.share.Close()
+}

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strongroom/internal/access"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
@@ -73,7 +74,8 @@ func (h *handlers) getSecrets(w http.ResponseWriter, r *exchange.Request) error 
 // getVersions is the list with the versions. A store reads the values with them, which count for what they are.
 func (h *handlers) getVersions(w http.ResponseWriter, r *exchange.Request, org id.ID) error {
 	var versions map[string]int
-	err := h.sizes.Hold(r.Context(), r.Hold, org, 0, func() (size int64, err error) {
+	scope := service.Scope(r.Caller, access.Read, org)
+	err := h.sizes.Hold(r.Context(), r.Hold, scope, 0, func() (size int64, err error) {
 		versions, size, err = h.secrets.Versions(r.Context(), r.Caller, org)
 		return size, err
 	})

@@ -2,6 +2,8 @@ package secrets
 
 import (
 	"net/http"
+	"strongroom/internal/access"
+	"strongroom/internal/secret/service"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
@@ -51,7 +53,8 @@ func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (secret.Sn
 		// It may still be asked when this request has ended, and so changes nothing.
 		known = func(s secret.Snapshot) bool { return noneMatch(r.Request, tagOf(s)) }
 	}
-	err := h.sizes.Hold(r.Context(), r.Hold, org, len(keys), func() (size int64, err error) {
+	scope := service.Scope(r.Caller, access.Use, org)
+	err := h.sizes.Hold(r.Context(), r.Hold, scope, len(keys), func() (size int64, err error) {
 		snap, err = h.secrets.SnapshotUnless(r.Context(), r.Caller, org, q, known)
 		if snap.Unread {
 			return -1, err

@@ -140,12 +140,15 @@ func (h *handlers) stream(w http.ResponseWriter, r *exchange.Request, e *events,
 	if r.CanDetach() {
 		head.Set("Connection", "close")
 	}
-	w.WriteHeader(http.StatusOK)
 	e.last = r.Header.Get("Last-Event-Id")
 	text, err := e.of(snap, tag)
 	if err != nil {
-		return false, nil
+		return false, err
 	}
+	if err := r.Hold(held(text)); err != nil {
+		return false, err
+	}
+	w.WriteHeader(http.StatusOK)
 	if len(text) == 0 {
 		text = pulse
 	}
@@ -188,7 +191,7 @@ func (h *handlers) stream(w http.ResponseWriter, r *exchange.Request, e *events,
 		case <-r.Context().Done():
 			return false, nil
 		}
-		if len(text) > 0 && !send(text) {
+		if r.Hold(held(text)) != nil || len(text) > 0 && !send(text) || r.Hold(watchHold) != nil {
 			return false, nil
 		}
 	}
@@ -228,11 +231,22 @@ func (e *events) Next() (text []byte, last bool) {
 		text, err = e.of(snap, tagOf(snap))
 		return err
 	})
+	if err == nil {
+		err = e.later.Hold(held(text)) // until it is asked again: by then it has been sent
+	}
 	if err != nil { // the caller connects anew, and is told why then
 		e.later.Failed(err)
 		return nil, true
 	}
 	return text, false
+}
+
+// held is how many bytes a watcher holds while it is sent a text.
+func held(text []byte) int64 {
+	if len(text) <= watchHold/4 {
+		return watchHold
+	}
+	return watchHold + 2*int64(len(text))
 }
 
 // Gone ends the watch, and gives back what it held.

@@ -115,6 +115,7 @@ type Member[T any] struct {
 	hub   *Hub[T]
 	topic *topic[T]
 	leave func()
+	gone  bool // of the hub's mutex
 }
 
 // Join begins to watch the organisation, for a caller. It gives errs.TooManyRequests where there are too many watchers.
@@ -144,6 +145,7 @@ func (h *Hub[T]) left(org id.ID, m *Member[T], caller string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := m.topic
+	m.gone = true
 	delete(t.tells, m)
 	if h.count--; h.count == 0 && h.none != nil {
 		close(h.none)
@@ -162,11 +164,18 @@ func (h *Hub[T]) left(org id.ID, m *Member[T], caller string) {
 func (m *Member[T]) Leave() { m.leave() }
 
 // Tell has f called after each change of the state, and when the server ends, until the member leaves. It is called at
-// once, too, where since is closed already, or the server has ended. It must wait for nothing.
+// once, too, where since is closed already, or the server has ended. It must wait for nothing. A member that has left
+// is told nothing.
 func (m *Member[T]) Tell(since <-chan struct{}, f func()) {
 	m.hub.mu.Lock()
-	m.topic.tells[m] = f
+	gone := m.gone
+	if !gone {
+		m.topic.tells[m] = f
+	}
 	m.hub.mu.Unlock()
+	if gone {
+		return
+	}
 	select {
 	case <-since:
 		f()

@@ -138,3 +138,26 @@ func watchers[T any](h *Hub[T]) int {
 	defer h.mu.Unlock()
 	return h.count
 }
+
+// TestTellAfterLeaving has a watcher leave before it says whom to tell: nothing of it is kept.
+func TestTellAfterLeaving(t *testing.T) {
+	h := New(Config[string]{Look: func(context.Context, id.ID) (string, error) { return "", nil }, Every: time.Hour})
+	stays, err := h.Join(1, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stays.Leave()
+	m, err := h.Join(1, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Leave()
+	since := make(chan struct{})
+	close(since)
+	m.Tell(since, func() { t.Error("who has left is told") })
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := len(h.topics[1].tells); n != 0 {
+		t.Errorf("%d are told of changes", n)
+	}
+}

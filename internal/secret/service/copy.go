@@ -72,13 +72,18 @@ func (s *Service) rename(ctx context.Context, c *access.Caller, org id.ID, from,
 	}
 	n, err := s.moveWithin(ctx, c, org, from, to)
 	if errs.Is(err, errs.PreconditionFailed) {
-		if _, gone := secret.Get(ctx, s.store, org, to); errs.Is(gone, errs.NotFound) {
+		switch _, gone := secret.Get(ctx, s.store, org, to); {
+		case errs.Is(gone, errs.NotFound):
 			err = errs.New(errs.Conflict, "%q was not moved: somebody has changed it meanwhile", errs.Clip(from))
+		case n > 0:
+			err = errs.New(errs.Conflict, "%q was not moved: somebody has changed it meanwhile. %q has earlier values "+
+				"of it by now: delete that, and try again", errs.Clip(from), errs.Clip(to))
 		}
 	}
 	return n, s.guard.Done(ctx, c, del, err)
 }
 
+// moveWithin gives how many versions the secret has under its new name, with an error, too.
 func (s *Service) moveWithin(ctx context.Context, c *access.Caller, org id.ID, from, to string) (int, error) {
 	if err := s.exists(ctx, org); err != nil {
 		return 0, err
@@ -114,7 +119,7 @@ func (s *Service) moveWithin(ctx context.Context, c *access.Caller, org id.ID, f
 		}
 	}
 	if _, err = s.store.Apply(ctx, org, change); err != nil {
-		return 0, err
+		return n - 1, err
 	}
 	switch {
 	case about.Moves:

@@ -50,7 +50,7 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 	if err := s.guard.Allow(ctx, c, act, needed...); err != nil {
 		return nil, err
 	}
-	infos, err := s.infos(ctx, org, each(c, access.Read, org), before)
+	infos, err := s.infos(ctx, org, Scope(c, access.Read, org), each(c, access.Read, org), before)
 	return infos, s.guard.Done(ctx, c, act, err)
 }
 
@@ -70,7 +70,7 @@ func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 		return nil, err
 	}
 	for _, org := range orgs {
-		infos, err := s.infos(ctx, org, each(c, access.Read, org), before)
+		infos, err := s.infos(ctx, org, Scope(c, access.Read, org), each(c, access.Read, org), before)
 		switch {
 		case errs.Is(err, errs.NotImplemented), errs.Is(err, errs.NotFound):
 			continue
@@ -82,19 +82,19 @@ func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 	return due, nil
 }
 
-func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) bool,
+func (s *Service) infos(ctx context.Context, org id.ID, scope string, may func(key string) bool,
 	before time.Time) ([]secret.Info, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
-	infos, err := s.readInfos(ctx, org, may)
-	if !before.IsZero() {
+	infos, err := s.readInfos(ctx, org, scope, may)
+	if !before.IsZero() && err == nil {
 		all := secret.SizeOf(infos)
 		infos = slices.DeleteFunc(infos, func(i secret.Info) bool {
 			return i.Expires.IsZero() || !i.Expires.Before(before)
 		})
 		s.infoSizes.Spare(ctx, all-secret.SizeOf(infos))
-	} else if errs.Is(err, errs.NotImplemented) {
+	} else if before.IsZero() && errs.Is(err, errs.NotImplemented) {
 		var keys []string
 		keys, err = s.store.Keys(ctx, org)
 		for _, key := range keys {
@@ -103,8 +103,11 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 			}
 		}
 	}
-	if err != nil || s.uses == nil || len(infos) == 0 {
-		return infos, err
+	if err != nil {
+		return nil, err
+	}
+	if s.uses == nil || len(infos) == 0 {
+		return infos, nil
 	}
 	last, err := s.uses.All(ctx, org)
 	if err != nil {
@@ -117,9 +120,9 @@ func (s *Service) infos(ctx context.Context, org id.ID, may func(key string) boo
 }
 
 // readInfos reads them into memory that the request holds.
-func (s *Service) readInfos(ctx context.Context, org id.ID,
+func (s *Service) readInfos(ctx context.Context, org id.ID, scope string,
 	may func(key string) bool) (infos []secret.Info, err error) {
-	err = s.infoSizes.Reading(ctx, org, func() (int64, error) {
+	err = s.infoSizes.Reading(ctx, scope, func() (int64, error) {
 		infos, err = s.store.Infos(ctx, org, may)
 		return secret.SizeOf(infos), err
 	})
@@ -158,7 +161,7 @@ func (s *Service) deleted(ctx context.Context, org id.ID) ([]secret.Info, error)
 
 // readDeleted reads what is known of the deleted secrets into memory that the request holds.
 func (s *Service) readDeleted(ctx context.Context, org id.ID) (infos []secret.Info, err error) {
-	err = s.deletedSizes.Reading(ctx, org, func() (int64, error) {
+	err = s.deletedSizes.Reading(ctx, org.String(), func() (int64, error) {
 		infos, err = s.store.Deleted(ctx, org)
 		return secret.SizeOf(infos), err
 	})

@@ -257,7 +257,7 @@ func (s *Service) outline(ctx context.Context, c *access.Caller, org id.ID) (o O
 		return o, err
 	}
 	may := each(c, access.Read, org)
-	if err := s.outlineSizes.Reading(ctx, org, func() (size int64, err error) {
+	if err := s.outlineSizes.Reading(ctx, Scope(c, access.Read, org), func() (size int64, err error) {
 		o.Snapshot, err = s.store.Read(ctx, org, secret.Query{Want: may})
 		for k, got := range o.Secrets {
 			size += int64(len(k) + got.Value.Len() + outlineSize)

@@ -262,6 +262,18 @@ func each(c *access.Caller, a access.Action, org id.ID) func(key string) bool {
 	return func(key string) bool { return c.May(need(a, org, key)) }
 }
 
+// Scope names what of an organisation's secrets a caller may have, for who remembers how much that is: all of them, or
+// what this one may.
+func Scope(c *access.Caller, a access.Action, org id.ID) string {
+	switch {
+	case c.May(need(a, org, "")):
+		return org.String()
+	case c.AuthorizationID.Valid():
+		return org.String() + " " + string(a) + " " + c.AuthorizationID.String()
+	}
+	return org.String() + " " + string(a) + " " + c.UserID.String()
+}
+
 func need(a access.Action, org id.ID, key string) access.Permission {
 	return access.To(a, access.Resource{Type: access.Secrets, OrgID: org, Name: key})
 }

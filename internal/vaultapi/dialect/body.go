@@ -36,7 +36,8 @@ func (r *Request) ReadBody() (Body, error) {
 	switch {
 	case errors.As(err, &passed):
 		if r.Raise != "" {
-			return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (%s)", passed.Limit, r.Raise)
+			return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes (%s)", passed.Limit,
+				r.Raise)
 		}
 		return nil, errs.New(errs.RequestTooLarge, "the request body is larger than %d bytes", passed.Limit)
 	case errs.Is(err, errs.Unavailable):

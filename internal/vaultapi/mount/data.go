@@ -65,7 +65,8 @@ func entryOf(v secret.Value) json.RawMessage {
 
 func (m *Mount) readOrg(r *dialect.Request, t target, version int) (*dialect.Answer, error) {
 	var snap secret.Snapshot
-	err := m.sizes.Hold(r.Context(), r.Hold, t.org, 0, func() (size int64, err error) {
+	scope := service.Scope(r.Caller, access.Use, t.org)
+	err := m.sizes.Hold(r.Context(), r.Hold, scope, 0, func() (size int64, err error) {
 		snap, err = m.Secrets.Snapshot(r.Context(), r.Caller, t.org, secret.Query{ForUse: true})
 		for k, s := range snap.Secrets {
 			size += int64(len(k) + s.Value.Len() + 128)
