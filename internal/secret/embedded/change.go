@@ -149,7 +149,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		}
 		cfg.Head.Count = nil
 		if s.quota != (secret.Quota{}) {
-			cfg.Head.Count, err = plan.Count(ctx, s.kv, org, at.Head.Count, cfg.Names, s.page)
+			cfg.Head.Count, err = plan.Count(ctx, s.kv, org, at.Head.Count, cfg.Names, min(s.page, valuesPage))
 			if err == nil {
 				cfg.Beside, err = s.besides(ctx, org)
 			}

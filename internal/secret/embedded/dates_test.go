@@ -119,3 +119,29 @@ func TestDatesDamaged(t *testing.T) {
 		}
 	})
 }
+
+// TestDatesBesideDamage has an organisation whose head does not parse: what is due in others is found, and there it is
+// an error.
+func TestDatesBesideDamage(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, openKV(t), keyFile(t))
+	now := clocked(s, 3)
+	for _, o := range []id.ID{org, otherOrg} {
+		if _, err := s.Apply(t.Context(), o, secret.Change{Set: setOf("a", "1")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Describe(t.Context(), otherOrg, "a", secret.Description{Expires: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(records.Head(org), []byte("damaged"))}); err != nil {
+		t.Fatal(err)
+	}
+	wantDated(t, s, "beside a damaged one", org, otherOrg)
+	if got, err := s.DatedInfos(t.Context(), otherOrg); err != nil || len(got) != 1 {
+		t.Errorf("of the sound one: %v, %v", got, err)
+	}
+	if got, err := s.DatedInfos(t.Context(), org); err == nil {
+		t.Errorf("of the damaged one: %v", got)
+	}
+}

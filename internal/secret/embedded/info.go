@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -64,7 +65,9 @@ func (m moment) look(ctx context.Context, name string) (content.Places, *content
 		return at, nil, content.Found{}, err
 	}
 	if record.Sealed == nil && current.Sealed != nil {
-		err = m.from.Old(ctx, at)
+		if err = m.from.Old(ctx, at); err != nil && !errors.Is(err, content.ErrNoMeta) {
+			return at, nil, content.Found{}, err
+		}
 	}
 	var known *content.Meta
 	if err == nil {

@@ -20,7 +20,7 @@ func (s *Store) Usage(ctx context.Context, org id.ID) (secret.Usage, error) {
 	if err != nil {
 		return u, err
 	}
-	c, err := plan.Count(ctx, s.kv, org, at.Head.Count, s.ring.Names(), s.page)
+	c, err := plan.Count(ctx, s.kv, org, at.Head.Count, s.ring.Names(), min(s.page, valuesPage))
 	if err != nil {
 		return u, err
 	}

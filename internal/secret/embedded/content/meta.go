@@ -114,11 +114,11 @@ func (r Reader) OpenMeta(ctx context.Context, org id.ID, record, current Found) 
 	return ParseMeta(plain)
 }
 
-// errNoMeta is a secret whose metadata are gone.
-var errNoMeta = errors.New("its record is missing, and earlier versions are there")
+// ErrNoMeta is a secret whose metadata are gone.
+var ErrNoMeta = errors.New("its record is missing, and earlier versions are there")
 
 // Old looks whether a secret that has a value and no metadata is one that an older influxd has set: it has no earlier
-// versions. Where it has, their record was lost or taken away, which is an error.
+// versions. Where it has, their record was lost or taken away: ErrNoMeta.
 func (r Reader) Old(ctx context.Context, at Places) error {
 	for _, place := range []*records.Place{&at.Now, at.Was} {
 		if place == nil {
@@ -130,7 +130,7 @@ func (r Reader) Old(ctx context.Context, at Places) error {
 			return err
 		}
 		if len(some) > 0 {
-			return errNoMeta
+			return ErrNoMeta
 		}
 	}
 	return nil

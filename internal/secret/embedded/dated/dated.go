@@ -83,8 +83,9 @@ func (x Index) lookAtAll(ctx context.Context) error {
 			break
 		}
 		org, _, err := records.OrgOf(records.Root, first[0].Key)
-		if err != nil {
-			return err
+		if err != nil { // a record of nobody's: check tells of it
+			after = first[0].Key
+			continue
 		}
 		after = records.Prefix(org) + records.BehindAll
 		if err := x.lookAt(ctx, org); err != nil {
@@ -95,14 +96,22 @@ func (x Index) lookAtAll(ctx context.Context) error {
 	return err
 }
 
-// lookAt puts an organisation's record where it should have one and has none. One whose metadata do not all open gets
-// it: whoever looks for what is due tells of that.
+// lookAt puts an organisation's record where it should have one and has none. One whose records do not all open gets
+// it, too: whoever looks for what is due tells of that, and of the other organisations what is due there.
 func (x Index) lookAt(ctx context.Context, org id.ID) error {
 	_, err := x.From.KV.Get(ctx, records.Dated(org))
 	if !errors.Is(err, kv.ErrNotFound) {
 		return err
 	}
 	rev, err := x.Settle(ctx, org)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, kv.ErrUnavailable) {
+		_, err = x.From.KV.Txn(ctx, []kv.Cond{kv.Missing(records.Dated(org))},
+			[]kv.Op{kv.Put(records.Dated(org), []byte{})})
+		if errors.Is(err, kv.ErrConflict) {
+			return nil
+		}
+		return err
+	}
 	if err != nil || rev == 0 {
 		return err
 	}

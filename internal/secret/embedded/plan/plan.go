@@ -3,6 +3,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -249,7 +250,9 @@ func (p *Plan) look(name string) (at content.Places, m *content.Meta, current co
 		return at, m, current, nil
 	}
 	if record.Sealed == nil && current.Sealed != nil {
-		err = p.From.Old(p.ctx, at)
+		if err = p.From.Old(p.ctx, at); err != nil && !errors.Is(err, content.ErrNoMeta) {
+			return at, nil, current, err
+		}
 	}
 	if err == nil {
 		m, err = p.From.OpenMeta(p.ctx, p.Org, record, current)
