@@ -28,9 +28,11 @@ var Prefixes = []string{
 	"session/", "sessionuser/", "signedin/", "bucket/", "bucketname/", "deleting/", "setup",
 }
 
-// Sealed lists the prefixes whose values are sealed by the keyring (package barrier): all but the times of last use,
-// which are written often, and tell an operator something and permit nothing.
-var Sealed = slices.DeleteFunc(slices.Clone(Prefixes), func(p string) bool { return p == "authused/" })
+// Sealed lists the prefixes whose values are sealed by the keyring (package barrier): all but the times of last use and
+// of the last sign-in, which are written often, and tell an operator something and permit nothing.
+var Sealed = slices.DeleteFunc(slices.Clone(Prefixes), func(p string) bool {
+	return p == "authused/" || p == "signedin/"
+})
 
 // Creation is what writes a new user, and the conditions under which it is new.
 func (u User) Creation() ([]kv.Cond, []kv.Op) {

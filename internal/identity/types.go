@@ -95,6 +95,7 @@ type Authorization struct {
 type Revoked struct {
 	ExpiresAt     time.Time     `json:"expiresAt"` // until which it can be undone
 	Authorization Authorization `json:"authorization"`
+	Used          []byte        `json:"used,omitempty"` // the record of when it was used last
 }
 
 // Lease is what a token has that a program was given for a time: it can be renewed within bounds, and it is removed

@@ -23,34 +23,43 @@ var errNotRevoked = errs.New(errs.NotFound,
 
 // DeleteAuthorization revokes a token for good. It is refused from the next request on.
 func (s *Service) DeleteAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
-	return s.revoke(ctx, c, auth, 0)
+	_, err := s.revoke(ctx, c, auth, 0)
+	return err
 }
 
 // RevokeAuthorization is DeleteAuthorization that RestoreAuthorization can undo for UndoTime. Until then what is left
-// is kept apart, where no token is looked for.
-func (s *Service) RevokeAuthorization(ctx context.Context, c *access.Caller, auth id.ID) error {
+// is kept apart, where no token is looked for. Kept is false where there is no room for that: it is revoked for good.
+func (s *Service) RevokeAuthorization(ctx context.Context, c *access.Caller, auth id.ID) (kept bool, err error) {
 	return s.revoke(ctx, c, auth, UndoTime)
 }
 
-func (s *Service) revoke(ctx context.Context, c *access.Caller, auth id.ID, undo time.Duration) error {
+func (s *Service) revoke(ctx context.Context, c *access.Caller, auth id.ID, undo time.Duration) (kept bool,
+	err error) {
 	a, _, act, err := s.authorization(ctx, c, auth, access.Write, "authorizations.delete", "")
 	if err != nil {
-		return err
+		return false, err
 	}
 	err = s.changeToken(ctx, a, func(ctx context.Context) error {
 		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), ErrNotFound)
 		if err != nil {
 			return err
 		}
-		ops := a.Deletion()
 		if undo > 0 {
-			ops = append(ops, record.Put(record.Key("authgone", a.ID),
-				identity.Revoked{ExpiresAt: s.now().UTC().Add(undo), Authorization: a}))
+			used, err := s.kv.Get(ctx, record.Key("authused", a.ID))
+			if err != nil && !errors.Is(err, kv.ErrNotFound) {
+				return kv.Coded(err)
+			}
+			keep := record.Put(record.Key("authgone", a.ID),
+				identity.Revoked{ExpiresAt: s.now().UTC().Add(undo), Authorization: a, Used: used.Value})
+			_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, append(a.Deletion(), keep))
+			if kept = err == nil; !errors.Is(err, kv.ErrFull) {
+				return err
+			}
 		}
-		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, ops)
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, a.Deletion())
 		return err
 	})
-	return s.guard.Done(ctx, c, act, err)
+	return kept && err == nil, s.guard.Done(ctx, c, act, err)
 }
 
 // RestoreAuthorization undoes RevokeAuthorization: the token that was shown once works again, with what it was allowed.
@@ -105,6 +114,23 @@ func (s *Service) restore(ctx context.Context, auth id.ID, a *identity.Authoriza
 		return err
 	}
 	conds, ops := a.Creation()
+	if l := a.Lease; l != nil { // without what it hangs on it would end at once
+		home := record.Key("auth", l.Parent)
+		if l.Role != "" {
+			home = record.Key("approle", l.Role)
+		}
+		on, err := s.kv.Get(ctx, home)
+		if errors.Is(err, kv.ErrNotFound) {
+			return errNotRevoked
+		}
+		if err != nil {
+			return kv.Coded(err)
+		}
+		conds = append(conds, kv.Unchanged(on))
+	}
+	if gone.Used != nil {
+		ops = append(ops, kv.Put(record.Key("authused", a.ID), gone.Used))
+	}
 	_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(r), kv.Unchanged(or), kv.Unchanged(ur)),
 		append(ops, kv.Delete(r.Key)))
 	if errors.Is(err, kv.ErrConflict) {

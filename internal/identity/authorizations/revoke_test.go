@@ -1,6 +1,7 @@
 package authorizations_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
 )
 
 // TestUndoOfARevocation restores a token as long as that can be, and refuses it meanwhile and for ever after.
@@ -28,7 +31,7 @@ func TestUndoOfARevocation(t *testing.T) {
 
 	a, token := make()
 	works(token) // is remembered
-	if err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil {
+	if _, err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil {
 		t.Fatal(err)
 	}
 	if works(token) {
@@ -58,7 +61,7 @@ func TestUndoOfARevocation(t *testing.T) {
 	}
 
 	// Not after its time.
-	if err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil {
+	if _, err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil {
 		t.Fatal(err)
 	}
 	f.Clock.Add(authorizations.UndoTime + time.Second)
@@ -84,7 +87,7 @@ func TestUndoOfARevocation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil {
+	if _, err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.DeleteOrg(t.Context(), f.Root, org.ID); err != nil {
@@ -105,5 +108,53 @@ func TestUndoOfARevocation(t *testing.T) {
 		if strings.Contains(string(r.Value), token) || strings.Contains(r.Key, token) {
 			t.Errorf("the record %s has the token", r.Key)
 		}
+	}
+}
+
+// TestRestoreWithWhatItHangsOn restores a token with the time of its last use, and none whose parent is gone.
+func TestRestoreWithWhatItHangsOn(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	make := func() identity.Authorization {
+		t.Helper()
+		a, _, err := f.Authorize(t.Context(), f.Root, authorizations.Wanted{OrgID: f.First.Org.ID,
+			Permissions: access.Owner(f.First.Org.ID)[:1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	a := make()
+	used := record.Key("authused", a.ID)
+	then := kv.Put(used, []byte("1767322800"))
+	if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{then}); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil || !kept {
+		t.Fatal(kept, err)
+	}
+	if _, err := f.KV.Get(t.Context(), used); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("the last use of a revoked token: %v", err)
+	}
+	if _, err := f.RestoreAuthorization(t.Context(), f.Root, a.ID); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := f.KV.Get(t.Context(), used); err != nil || string(r.Value) != string(then.Value) {
+		t.Errorf("the last use of a restored token: %q, %v", r.Value, err)
+	}
+
+	if _, err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil {
+		t.Fatal(err)
+	}
+	gone := record.Key("authgone", a.ID)
+	kept, _, err := record.Load[identity.Revoked](t.Context(), f.KV, gone, errors.New("not kept"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept.Authorization.Lease = &identity.Lease{Parent: 4711}
+	if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(gone, kept)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.RestoreAuthorization(t.Context(), f.Root, a.ID); !errs.Is(err, errs.NotFound) {
+		t.Errorf("without its parent: %v", err)
 	}
 }

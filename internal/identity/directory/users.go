@@ -70,9 +70,12 @@ func (s *Service) Me(ctx context.Context, c *access.Caller) (identity.User, erro
 	return u, err
 }
 
-// fillSignIn fills in when the user last signed in.
+// fillSignIn fills in when the user last signed in. A record of that which cannot be read keeps nobody from the user.
 func (s *Service) fillSignIn(ctx context.Context, u *identity.User) error {
 	at, _, ok, err := record.Find[time.Time](ctx, s.kv, record.Key("signedin", u.ID))
+	if errs.Is(err, errs.Internal) {
+		return nil
+	}
 	if ok {
 		u.SignedInAt = &at
 	}

@@ -97,8 +97,8 @@ func (h *handlers) showOrg(v *visit.Visit, form *orgForm) (visit.Answer, error) 
 	if form != nil {
 		p.Form = *form
 	}
-	if p.Usage, err = h.Usage(v); err != nil {
-		return visit.Answer{}, err
+	if p.Usage, err = h.Usage(v); err != nil { // the store may be away: the settings are not in it
+		p.Usage = []string{"It cannot be counted just now how much the organisation has."}
 	}
 	return visit.Answer{Page: "org.html", Title: "Settings of " + o.Name, Data: p}, nil
 }

@@ -44,7 +44,7 @@ async function send(form, submitter) {
   const large = tooLarge(form);
   if (large) return refuse(form, large);
   form.setAttribute('aria-busy', 'true');
-  $('#note')?.remove(); // it is of what was done before
+  if (!form.closest('#note')) $('#note')?.remove(); // it is of what was done before; an undo that fails is told in it
   try {
     const answer = await fetch(form.action, { method: 'POST', body: body(form, submitter), headers: { 'Strongroom-Live': '1' }, redirect: 'error', cache: 'no-store' });
     await take(form, submitter, answer);

@@ -38,11 +38,15 @@ func (h *handlers) deleteToken(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	if err := h.Directory.RevokeAuthorization(v.Context(), v.Caller, auth); err != nil {
+	kept, err := h.Directory.RevokeAuthorization(v.Context(), v.Caller, auth)
+	if err != nil {
 		return visit.Answer{}, err
 	}
-	return visit.Answer{GoTo: v.At("/tokens"), Note: "The token is revoked.",
-		Undo: &visit.Undo{Token: auth}}, nil
+	a := visit.Answer{GoTo: v.At("/tokens"), Note: "The token is revoked."}
+	if kept {
+		a.Undo = &visit.Undo{Token: auth}
+	}
+	return a, nil
 }
 
 // restoreToken undoes a revocation.
