@@ -84,9 +84,9 @@ check: lint build ## in a minute or two: format, vet, staticcheck and the quick 
 test-unit: test-tools build ## the product's tests with the race detector, layers and CLI scripts included
 	@# The two that take longest first, and three at a time: those over Vault wait as much as they work.
 	$(TEST_PARTS) $(TEST_RACE) -timeout 20m -p 3 ./internal/secret/vault ./internal/secret/embedded ./...
-	@# What the race detector is too slow for: 300 kills, a crash at every transaction, changes of 2,000 names, and some
-	@# ten thousand cells of who may do what.
-	$(TEST) -timeout 10m -run '^TestKill(VaultClients)?$$' ./internal/influxd
+	@# What the race detector is too slow for: 300 kills, a thousand connections for each route, a crash at every
+	@# transaction, changes of 2,000 names, and some ten thousand cells of who may do what.
+	$(TEST) -timeout 10m -run '^Test(Kill(VaultClients)?|Attack)$$' ./internal/influxd
 	$(TEST) -timeout 10m -run 'Crash|Fault|DiskFull|SmallPages' ./internal/secret/embedded
 	$(TEST) -timeout 15m ./internal/influxd/matrix
 
