@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -43,14 +44,13 @@ func file(t *testing.T, dir, name string, content []byte, mode fs.FileMode, gid 
 func imageRoot(t *testing.T, img *image) string {
 	t.Helper()
 	dir := t.TempDir()
-	for p := dir; p != filepath.Dir(os.TempDir()) && p != "/"; p = filepath.Dir(p) {
-		must(t, os.Chmod(p, 0o755)) // the test's own folders are closed to other users
-	}
+	must(t, os.Chmod(dir, 0o755)) // whatever the umask
 	for _, name := range []string{"influxd", "influx"} {
 		program, err := os.ReadFile(filepath.Join(daemon.Bin(t), name))
 		must(t, err)
 		file(t, dir, "usr/bin/"+name, program, 0o755, 0)
 	}
+	file(t, dir, "etc/hosts", []byte("127.0.0.1 localhost\n"), 0o644, 0) // every runtime puts it there
 	must(t, os.Mkdir(dir+img.volume, 0o777))
 	must(t, os.Chmod(dir+img.volume, 0o777))
 	return dir
@@ -63,21 +63,28 @@ type server struct {
 	dir    string
 }
 
-// start starts the image's entry point in its root, which is not its user's to write.
-func start(t *testing.T, img *image, dir string, user uint32, env []corev1.EnvVar) *server {
+// inside is a program of the image, as a user, in the image's root. That is root's, and so not the user's to write.
+func inside(t *testing.T, img *image, dir string, user uint32, program string, args ...string) *exec.Cmd {
 	t.Helper()
-	// A flag counts before the image's variable: the port must be free, and on the loopback address.
-	args := append(img.entrypoint[1:], "--http-bind-address", "127.0.0.1:0", "--log-format", "json")
-	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, img.entrypoint[0]), args...)
-	cmd.Path, cmd.Dir, cmd.Err = img.entrypoint[0], "/", nil
+	cmd := exec.CommandContext(t.Context(), dir+program, args...)
+	cmd.Path, cmd.Dir, cmd.Err = program, "/", nil
 	cmd.Env = []string{"PATH=/usr/bin"}
 	for name, value := range img.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: dir, Credential: &syscall.Credential{Uid: user, Gid: user}}
+	return cmd
+}
+
+// start starts the image's entry point with the variables of a pod.
+func start(t *testing.T, img *image, dir string, user uint32, env []corev1.EnvVar) *server {
+	t.Helper()
+	// A flag counts before the image's variable: the port must be free, and on the loopback address.
+	args := append(img.entrypoint[1:], "--http-bind-address", "127.0.0.1:0", "--log-format", "json")
+	cmd := inside(t, img, dir, user, img.entrypoint[0], args...)
 	for _, e := range env {
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: dir, Credential: &syscall.Credential{Uid: user, Gid: user}}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	stderr, err := cmd.StderrPipe()
@@ -121,6 +128,21 @@ func (s *server) probed(t *testing.T, c *corev1.Container) {
 	}
 }
 
+// setUpAsThePageSays runs the docker exec of docs/install.md, in the server's root.
+func (s *server) setUpAsThePageSays(t *testing.T, img *image, user uint32) {
+	t.Helper()
+	command := regexp.MustCompile(`(?m)^docker exec -i strongroom (influx setup .*) < password.txt$`).
+		FindStringSubmatch(read(t, root+"/docs/install.md"))
+	if command == nil {
+		t.Fatal("docs/install.md sets no container up")
+	}
+	cmd := inside(t, img, s.dir, user, "/usr/bin/influx", append(strings.Fields(command[1])[1:], "--host", s.url)...)
+	cmd.Stdin = strings.NewReader("correct horse battery\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", command[1], err, out)
+	}
+}
+
 // needsRoot ends the test where this machine cannot start a process in a root of its own; in CI that is a failure.
 func needsRoot(t *testing.T) {
 	t.Helper()
@@ -140,8 +162,11 @@ func TestImage(t *testing.T) {
 	for _, user := range []uint32{uint32(img.uid), 1000} {
 		t.Run(strconv.Itoa(int(user)), func(t *testing.T) {
 			s := start(t, img, imageRoot(t, img), user, nil)
-			if _, err := os.Stat(s.dir + img.env["INFLUXD_BOLT_PATH"]); err != nil {
-				t.Error(err)
+			s.setUpAsThePageSays(t, img, user)
+			for _, made := range []string{img.env["INFLUXD_BOLT_PATH"], img.env["HOME"] + "/.influxdbv2/configs"} {
+				if info, err := os.Stat(s.dir + made); err != nil || info.Mode().Perm()&0o077 != 0 {
+					t.Errorf("%s: %v %v", made, info, err)
+				}
 			}
 		})
 	}
