@@ -1,7 +1,6 @@
 package influxd
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"os"
@@ -10,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/kv/etcd/etcdtest"
@@ -42,17 +38,7 @@ func sizesOf(t *testing.T, path string) (all sizes) {
 		"--etcd-endpoints="+c.Endpoints()[0]); err != nil {
 		t.Fatalf("%s%v", out, err)
 	}
-	c.Compact(t)
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints(), DialTimeout: 10 * time.Second})
-	must(t, err)
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, err = client.Defragment(ctx, c.Endpoints()[0])
-	must(t, err)
-	status, err := client.Status(ctx, c.Endpoints()[0])
-	must(t, err)
-	all.inEtcd = int(status.DbSizeInUse)
+	all.inEtcd = int(c.Size(t))
 	c.Members[0].Kill()
 	return all
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,13 +8,13 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
+
+	"strongroom/internal/kv/etcd/etcdtest"
 )
 
 // growthEnv chooses how far BenchmarkGrowth goes: "all", or how many records a file has at the most, for the figures of
@@ -30,11 +29,13 @@ func populations(b *testing.B) (all []population, dir string) {
 	v := os.Getenv(growthEnv)
 	if v == "" {
 		return []population{{orgs: 10}, {orgs: 200}, {orgs: 1000}, {orgs: 1000, sealed: true}, {secrets: 5000},
-			{tokens: 5000}}, filepath.Join(root, "build")
+			{tokens: 5000}, {orgs: 10, etcd: true}, {orgs: 200, etcd: true}}, filepath.Join(root, "build")
 	}
 	all = []population{{orgs: 10}, {orgs: 1000}, {orgs: 20_000}, {orgs: 100_000}, {orgs: 20_000, sealed: true},
 		{secrets: 50_000}, {secrets: 500_000}, {secrets: 50_000, sealed: true}, {tokens: 100_000},
-		{tokens: 1_000_000}}
+		{tokens: 1_000_000},
+		{orgs: 10, etcd: true}, {orgs: 1000, etcd: true}, {orgs: 20_000, etcd: true},
+		{secrets: 1000, etcd: true}, {secrets: 10_000, etcd: true}, {tokens: 10_000, etcd: true}}
 	if v != "all" {
 		most, err := strconv.Atoi(v)
 		if err != nil {
@@ -45,16 +46,11 @@ func populations(b *testing.B) (all []population, dir string) {
 	return all, filepath.Join(root, "docs")
 }
 
-// use is what something took: of the processor, and, at the most, of memory that is the process's own.
-type use struct {
-	CPU    time.Duration
-	Memory float64 // MiB
-}
-
 // grown is what was measured of one population.
 type grown struct {
 	population
 	row
+	cluster *etcdtest.Cluster // nil over a file
 }
 
 type row struct {
@@ -66,6 +62,8 @@ type row struct {
 	Backup, Check, Restore, Rotation, Bring                   use
 	End                                                       use           // of the largest organisation, beside others' changes
 	EndWait                                                   time.Duration // the longest of those
+
+	Etcd *overEtcd `json:",omitempty"` // nil over a file
 }
 
 // brought is how many records an import brings a second of CPU time.
@@ -140,13 +138,13 @@ func grow(b *testing.B, p population) grown {
 	g := grown{population: p}
 	dir := b.TempDir()
 	from := p.influxFile(b, b.TempDir())
-	flags := []string{"--seal-key-file=" + filepath.Join(dir, "seal.key"), "--log-level=error"}
+	flags := []string{"--seal-key-file=" + filepath.Join(dir, "seal.key")}
 	if p.sealed {
 		flags = append(flags, "--seal-keys")
 	}
 	data := filepath.Join(dir, "influxd.bolt")
 	offline := func(data string, command ...string) use {
-		return offlineUse(b, append(append(command, "--bolt-path="+data), flags...)...)
+		return offlineUse(b, slices.Concat(command, flags, []string{"--bolt-path=" + data, "--log-level=error"})...)
 	}
 	g.Bring = offline(data, "import", "--influxdb="+from)
 	if err := os.Remove(from); err != nil {
@@ -158,38 +156,42 @@ func grow(b *testing.B, p population) grown {
 	}
 	g.File = float64(info.Size()) / (1 << 20)
 
-	flags = append(flags[:1], flags[2:]...) // a server says at the level info where it listens
+	serving := flags
+	if p.etcd {
+		serving = append(slices.Clone(flags), g.intoEtcd(b, offline, data)...)
+	}
 	var s *server
 	for range 3 {
 		if s != nil {
 			s.stop()
 		}
-		s = influxd(b, dir, nil, flags...)
+		done := g.noting(b, nil)
+		s = influxd(b, dir, nil, serving...)
 		m := s.memory(b)
 		if now := (use{s.cpu(b), m["RssAnon"]}); g.Start.CPU == 0 || now.CPU < g.Start.CPU {
 			g.Start = now
+			done("start", 1, s)
 		}
 		g.StartAll = max(g.StartAll, m["VmHWM"])
 	}
 	s.rest(b)
 	g.requests(b, s)
 	backup := filepath.Join(b.TempDir(), "backup.bolt")
+	done := g.noting(b, s)
 	g.Backup = s.during(b, func() { save(b, s.url+"/api/v2/backup/kv", backup) })
+	done("backup", 1, s)
 	s.stop()
 
-	flags = append(flags, "--log-level=error")
-	g.Check = offline(data, "check")
-	g.Rotation = offline(data, "seal", "rotate")
-	restored := filepath.Join(b.TempDir(), "influxd.bolt")
-	flags = append(flags, "--audit-sinks=file:"+filepath.Join(filepath.Dir(restored), "audit.log"))
-	g.Restore = offline(restored, "restore", "--from="+backup)
+	if !p.etcd { // which these refuse
+		g.Check = offline(data, "check")
+		g.Rotation = offline(data, "seal", "rotate")
+		restored := filepath.Join(b.TempDir(), "influxd.bolt")
+		g.Restore = offline(restored, "restore", "--from="+backup,
+			"--audit-sinks=file:"+filepath.Join(filepath.Dir(restored), "audit.log"))
+	}
 
 	// Last of all, since it makes the data smaller.
-	flags = append(flags[:1], flags[len(flags)-1])
-	if p.sealed {
-		flags = append(flags, "--seal-keys")
-	}
-	s = influxd(b, dir, nil, flags...)
+	s = influxd(b, dir, nil, serving...)
 	s.rest(b)
 	g.ends(b, s)
 	s.stop()
@@ -211,6 +213,8 @@ func (g *grown) ends(b *testing.B, s *server) {
 		b.Fatal(err)
 	}
 	ended := make(chan error, 1)
+	done := g.noting(b, s)
+	defer func() { done("end", 1, s) }()
 	g.End = s.during(b, func() {
 		go func() { ended <- endOrg(s.url, largest) }()
 		for {
@@ -249,71 +253,6 @@ func endOrg(url string, org int) error {
 		return fmt.Errorf("deleting an organisation: %s: %s", a.Status, body)
 	}
 	return nil
-}
-
-// offlineUse runs a command of influxd that must succeed.
-func offlineUse(b *testing.B, args ...string) use {
-	b.Helper()
-	cmd := exec.Command(influxdPath(b), args...)
-	cmd.Env = []string{"HOME=" + b.TempDir()}
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	most := watchMemory(cmd.Process.Pid)
-	err := cmd.Wait()
-	memory := most()
-	if err != nil {
-		b.Fatalf("influxd %s: %v\n%s", strings.Join(args, " "), err, said.String())
-	}
-	return use{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory}
-}
-
-// during gives what the server uses while something is done with it.
-func (s *server) during(b *testing.B, do func()) use {
-	b.Helper()
-	before, most := s.cpu(b), watchMemory(s.cmd.Process.Pid)
-	do()
-	return use{s.cpu(b) - before, most()}
-}
-
-// watchMemory looks at a process's own memory all the time. What it gives ends that, and tells the most in MiB.
-func watchMemory(pid int) (most func() float64) {
-	end, done, found := make(chan struct{}), make(chan struct{}), 0.0
-	go func() {
-		defer close(done)
-		for tick := time.NewTicker(5 * time.Millisecond); ; {
-			if m, err := memoryOf(pid); err == nil { // it may have ended
-				found = max(found, m["RssAnon"])
-			}
-			select {
-			case <-tick.C:
-			case <-end:
-				tick.Stop()
-				return
-			}
-		}
-	}()
-	return func() float64 {
-		close(end)
-		<-done
-		return found
-	}
-}
-
-// rest waits until the server has done what it does after a start, in the background.
-func (s *server) rest(b *testing.B) {
-	b.Helper()
-	const look, busy = 500 * time.Millisecond, 10 * time.Millisecond
-	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
-		before := s.cpu(b)
-		time.Sleep(look)
-		if s.cpu(b)-before < busy {
-			return
-		}
-	}
-	b.Fatal("the server does not come to rest")
 }
 
 // save asks for a file and keeps it.
@@ -356,18 +295,20 @@ func (g *grown) requests(b *testing.B, s *server) {
 			"resource": map[string]any{"type": "secrets", "orgID": hexID(orgOf1000)}}}}), &reader); err != nil {
 		b.Fatal(err)
 	}
-	each := func(n int, calls ...call) time.Duration {
+	each := func(what string, n int, calls ...call) time.Duration {
 		w := dial(b, s, calls...)
 		if err := w.send(); err != nil { // what is read first, and the connection
 			b.Fatal(err)
 		}
-		before := s.cpu(b)
+		done, before := g.noting(b, s), s.cpu(b)
 		for range n {
 			if err := w.send(); err != nil {
 				b.Fatal(err)
 			}
 		}
-		return (s.cpu(b) - before) / time.Duration(n)
+		took := s.cpu(b) - before
+		done(what, n, s)
+		return took / time.Duration(n)
 	}
 	var changes, values, tokens []call
 	for i := range asked + 1 {
@@ -377,17 +318,19 @@ func (g *grown) requests(b *testing.B, s *server) {
 			tokens = append(tokens, get("/api/v2/me", tokenName(i*(n/(asked+1)))))
 		}
 	}
-	g.Change = each(asked, changes...)
-	g.OrgsFirst = each(asked, get("/api/v2/orgs?limit=20", operatorToken))
-	g.OrgsLast = each(asked, get("/api/v2/orgs?limit=20&descending=true", operatorToken))
+	memory := g.memories(s)
+	g.Change = each("change", asked, changes...)
+	g.OrgsFirst = each("orgs", asked, get("/api/v2/orgs?limit=20", operatorToken))
+	g.OrgsLast = each("last-orgs", asked, get("/api/v2/orgs?limit=20&descending=true", operatorToken))
 	if n := g.orgs + 2; n > asked { // the one of 1,000, and the operator's
 		far := fmt.Sprintf("/api/v2/orgs?limit=20&offset=%d", n-30)
-		g.OrgsFar = each(asked/10, get(far, operatorToken))
+		g.OrgsFar = each("far-orgs", asked/10, get(far, operatorToken))
 	}
-	g.Names = each(asked, get(thousand+"/secrets", operatorToken))
-	g.Value = each(asked, values...)
-	g.Values = each(asked, get(thousand+"/secret-values", reader.Token))
+	g.Names = each("names", asked, get(thousand+"/secrets", operatorToken))
+	g.Value = each("value", asked, values...)
+	g.Values = each("values", asked, get(thousand+"/secret-values", reader.Token))
 	if tokens != nil {
-		g.Token = each(asked, tokens...)
+		g.Token = each("token", asked, tokens...)
 	}
+	memory()
 }

@@ -21,6 +21,7 @@ type population struct {
 	secrets int  // in one further organisation
 	tokens  int  // of that organisation
 	sealed  bool // the names of secrets are
+	etcd    bool // the data are in etcd, not in a file
 }
 
 const (
@@ -55,7 +56,13 @@ func (p population) String() string {
 }
 
 // file is a name for the row.
-func (p population) file() string { return strings.NewReplacer(" ", "-", ",", "").Replace(p.String()) }
+func (p population) file() string {
+	name := strings.NewReplacer(" ", "-", ",", "").Replace(p.String())
+	if p.etcd {
+		name += "-over-etcd"
+	}
+	return name
+}
 
 // The IDs of the file: some organisations, one with 1,000 secrets, one with many, users and tokens.
 const (

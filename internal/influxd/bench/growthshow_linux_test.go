@@ -28,46 +28,100 @@ func (g grown) report(b *testing.B) {
 		b.ReportMetric(f.CPU.Seconds(), f.name+"-cpu-s")
 		b.ReportMetric(f.Memory, f.name+"-MiB")
 	}
-	for _, f := range []struct {
-		name string
-		took time.Duration
-	}{{"change", g.Change}, {"orgs", g.OrgsFirst}, {"last-orgs", g.OrgsLast}, {"far-orgs", g.OrgsFar}, {"names", g.Names}, {"value", g.Value},
-		{"values", g.Values}, {"token", g.Token}} {
-		b.ReportMetric(f.took.Seconds()*1e6, f.name+"-cpu-µs")
+	for _, r := range requests {
+		b.ReportMetric(r.took(g).Seconds()*1e6, r.name+"-cpu-µs")
 	}
 	b.ReportMetric(g.brought(), "imported/cpu-s")
 }
 
-// The tables of docs/growth.md stand between these lines.
-const growthBegin, growthEnd = "<!-- written by make bench BENCH=Growth GROWTH=all -->\n", "<!-- until here -->\n"
+// request is one of those that are measured: its name in a metric, its title in a table.
+type request struct {
+	name, title string
+	took        func(grown) time.Duration // CPU time of the server; 0 where it was not measured
+}
 
-// writeGrowth writes the tables and the picture. Where there is a page, the tables go into it.
+var requests = []request{
+	{"change", "change of a secret", func(g grown) time.Duration { return g.Change }},
+	{"orgs", "first 20 organisations", func(g grown) time.Duration { return g.OrgsFirst }},
+	{"last-orgs", "last 20", func(g grown) time.Duration { return g.OrgsLast }},
+	{"far-orgs", "the last by `offset`", func(g grown) time.Duration { return g.OrgsFar }},
+	{"names", "names of 1,000 secrets", func(g grown) time.Duration { return g.Names }},
+	{"value", "one value", func(g grown) time.Duration { return g.Value }},
+	{"values", "1,000 values", func(g grown) time.Duration { return g.Values }},
+	{"token", "a token not used before", func(g grown) time.Duration { return g.Token }},
+}
+
+// part is what the page has of one engine: its tables stand between the line begin and growthEnd.
+type part struct {
+	etcd           bool
+	begin, picture string
+	tables         func(io.Writer, []grown)
+	panels         []panel
+}
+
+const growthEnd = "<!-- until here -->\n"
+
+var parts = []part{
+	{false, "<!-- written by make bench BENCH=Growth GROWTH=all -->\n", "growth.svg", writeTables, panels},
+	{true, "<!-- written by make bench BENCH=Growth/over-etcd GROWTH=all -->\n", "growth-etcd.svg", writeEtcdTables,
+		etcdPanels},
+}
+
+// writeGrowth writes the tables and the pictures of the engines of which there are rows. Where there is a page, the
+// tables go into it.
 func writeGrowth(dir string, rows []grown) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, "growth.md")
-	text := []byte(growthBegin + growthEnd)
-	if page, err := os.ReadFile(path); err == nil {
-		text = page
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	page, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, p := range parts {
+			page = append(page, p.begin+growthEnd...)
+		}
+	} else if err != nil {
 		return err
 	}
-	before, rest, ok := bytes.Cut(text, []byte(growthBegin))
-	_, after, ends := bytes.Cut(rest, []byte(growthEnd))
-	if !ok || !ends {
-		return fmt.Errorf("%s has no place for the tables", path)
-	}
-	var page bytes.Buffer
-	page.Write(before)
-	page.WriteString(growthBegin)
-	writeTables(&page, rows)
-	page.WriteString(growthEnd)
-	page.Write(after)
 	fmt.Println()
-	writeTables(os.Stdout, rows)
-	return errors.Join(os.WriteFile(path, page.Bytes(), 0o644),
-		os.WriteFile(filepath.Join(dir, "growth.svg"), picture(rows), 0o644))
+	for _, p := range parts {
+		mine := slices.DeleteFunc(slices.Clone(rows), func(g grown) bool { return g.etcd != p.etcd })
+		if len(mine) == 0 {
+			continue
+		}
+		before, rest, ok := bytes.Cut(page, []byte(p.begin))
+		_, after, ends := bytes.Cut(rest, []byte(growthEnd))
+		if !ok || !ends {
+			return fmt.Errorf("%s has no place for the tables below %s", path, p.begin)
+		}
+		var tables bytes.Buffer
+		p.tables(&tables, mine)
+		fmt.Print(tables.String())
+		page = slices.Concat(before, []byte(p.begin), tables.Bytes(), []byte(growthEnd), after)
+		if err := os.WriteFile(filepath.Join(dir, p.picture), picture(mine, p.panels), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(path, page, 0o644)
+}
+
+// writeRequests writes a table with a column for each request.
+func writeRequests(w io.Writer, rows []grown, cell func(grown, request) string) {
+	fmt.Fprint(w, "| data |")
+	for _, r := range requests {
+		fmt.Fprintf(w, " %s |", r.title)
+	}
+	fmt.Fprintln(w, "\n|---"+strings.Repeat("|---", len(requests))+"|")
+	for _, g := range rows {
+		fmt.Fprintf(w, "| %s", g)
+		for _, r := range requests {
+			if r.took(g) == 0 {
+				fmt.Fprint(w, " | ")
+				continue
+			}
+			fmt.Fprintf(w, " | %s", cell(g, r))
+		}
+		fmt.Fprintln(w, " |")
+	}
 }
 
 func writeTables(w io.Writer, rows []grown) {
@@ -81,16 +135,8 @@ func writeTables(w io.Writer, rows []grown) {
 		}
 		fmt.Fprintf(w, " | %s/s |\n", thousands(int(g.brought())))
 	}
-	fmt.Fprintf(w, "\nOne request: CPU time of the server.\n\n"+
-		"| data | change of a secret | first 20 organisations | last 20 | the last by `offset` | names of 1,000 secrets "+
-		"| one value | 1,000 values | a token not used before |\n|---|---|---|---|---|---|---|---|---|\n")
-	for _, g := range rows {
-		fmt.Fprintf(w, "| %s", g)
-		for _, d := range []time.Duration{g.Change, g.OrgsFirst, g.OrgsLast, g.OrgsFar, g.Names, g.Value, g.Values, g.Token} {
-			fmt.Fprintf(w, " | %s", inMilliseconds(d))
-		}
-		fmt.Fprintln(w, " |")
-	}
+	fmt.Fprintf(w, "\nOne request: CPU time of the server.\n\n")
+	writeRequests(w, rows, func(g grown, r request) string { return inMilliseconds(r.took(g)) })
 	fmt.Fprintln(w)
 }
 
@@ -102,9 +148,6 @@ func inSeconds(d time.Duration) string {
 }
 
 func inMilliseconds(d time.Duration) string {
-	if d == 0 {
-		return "" // not measured
-	}
 	return fmt.Sprintf("%.2f ms", d.Seconds()*1e3)
 }
 
@@ -161,7 +204,7 @@ var panels = []panel{
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#888888"}
 
 // picture draws the figures of the populations that differ in organisations alone.
-func picture(rows []grown) []byte {
+func picture(rows []grown, panels []panel) []byte {
 	var shown []grown
 	for _, g := range rows {
 		if g.orgs > 0 && !g.sealed && g.secrets+g.tokens == 0 {

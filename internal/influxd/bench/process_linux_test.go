@@ -206,10 +206,15 @@ func (s *server) cpu(b *testing.B) time.Duration {
 	if s == nil {
 		return 0
 	}
+	return cpuOf(b, s.cmd.Process.Pid)
+}
+
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
 	// The clock of another process, as clock_getcpuclockid(3) makes it: the complement of the process's number, and in
 	// the lowest bits CPUCLOCK_SCHED.
 	var at unix.Timespec
-	if err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|2), &at); err != nil {
+	if err := unix.ClockGettime(int32(^pid<<3|2), &at); err != nil {
 		b.Fatal(err)
 	}
 	return time.Duration(at.Nano())

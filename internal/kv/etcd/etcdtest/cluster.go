@@ -9,6 +9,7 @@ package etcdtest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -230,6 +231,9 @@ func (m *Member) Slow() (heal func()) {
 	return func() { close(stop); <-stopped }
 }
 
+// PID is the number of the member's process.
+func (m *Member) PID() int { return m.cmd.Process.Pid }
+
 // Compact has etcd forget all but the newest revision, as --auto-compaction-retention does in time.
 func (c *Cluster) Compact(t testing.TB) {
 	t.Helper()
@@ -239,13 +243,42 @@ func (c *Cluster) Compact(t testing.TB) {
 		return
 	}
 	defer client.Close()
-	now, err := client.Get(t.Context(), "x", clientv3.WithCountOnly())
-	if err == nil {
-		_, err = client.Compact(t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
-	}
-	if err != nil {
+	if err := compact(t.Context(), client); err != nil {
 		t.Error(err)
 	}
+}
+
+func compact(ctx context.Context, client *clientv3.Client) error {
+	now, err := client.Get(ctx, "x", clientv3.WithCountOnly())
+	if err == nil {
+		_, err = client.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical())
+	}
+	return err
+}
+
+// Size compacts and defragments the first member, and gives the bytes that its data take then.
+func (c *Cluster) Size(t testing.TB) int64 {
+	t.Helper()
+	at := c.Members[0].Endpoint
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{at}, DialTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	err = compact(ctx, client)
+	if err == nil {
+		_, err = client.Defragment(ctx, at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := client.Status(ctx, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status.DbSizeInUse
 }
 
 // binary finds the server. A test that cannot run for lack of it fails: a skipped one would not be missed.
