@@ -36,14 +36,16 @@ func run() error {
 	flag.StringVar(&c.ClientTLSInfo.TrustedCAFile, "client-ca", "",
 		"authority of clients' certificates, which they must show")
 	wait := flag.Duration("wait", time.Minute, "longest time until it serves")
+	// Loopback answers at once; tests of a lost leader need not wait for the pauses of wide networks.
+	election := flag.Duration("election", 500*time.Millisecond,
+		"how long a member hears nothing from its leader before it wants another; etcd's own is 1s")
 	flag.Parse()
 	if c.Dir == "" {
 		return fmt.Errorf("-dir is missing")
 	}
 	c.LogLevel = "error"
 	c.ClientTLSInfo.ClientCertAuth = c.ClientTLSInfo.TrustedCAFile != ""
-	// Loopback answers at once; tests of a lost leader need not wait for the pauses of wide networks.
-	c.TickMs, c.ElectionMs = 50, 500
+	c.TickMs, c.ElectionMs = uint(*election/(10*time.Millisecond)), uint(*election/time.Millisecond)
 	clientURL, err := url.Parse(*client)
 	if err != nil {
 		return err

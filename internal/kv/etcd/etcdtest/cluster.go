@@ -234,6 +234,38 @@ func (m *Member) Slow() (heal func()) {
 // PID is the number of the member's process.
 func (m *Member) PID() int { return m.cmd.Process.Pid }
 
+// Leader waits until the members that answer agree on a leader, and gives it.
+func (c *Cluster) Leader(t testing.TB) *Member {
+	t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints(), DialTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for t.Context().Err() == nil {
+		var leader *Member
+		agreed := make(map[uint64]bool)
+		for _, m := range c.Members {
+			asked, cancel := context.WithTimeout(t.Context(), time.Second)
+			told, err := client.Status(asked, m.Endpoint)
+			cancel()
+			if err != nil {
+				continue
+			}
+			agreed[told.Leader] = true
+			if told.Leader == told.Header.MemberId {
+				leader = m
+			}
+		}
+		if leader != nil && len(agreed) == 1 {
+			return leader
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("etcd has no leader")
+	return nil
+}
+
 // Compact has etcd forget all but the newest revision, as --auto-compaction-retention does in time.
 func (c *Cluster) Compact(t testing.TB) {
 	t.Helper()
