@@ -82,7 +82,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of etcd is given")
 	}
-	options := []grpc.DialOption{grpc.WithUserAgent("strongroom")}
+	options := append(byAnswer(), grpc.WithUserAgent("strongroom"))
 	if c.TLS != nil && c.Roots != nil {
 		options = append(options, grpc.WithTransportCredentials(newFollowing(c.TLS, c.Roots)))
 	}
@@ -106,6 +106,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		}
 		return nil, err
 	}
+	if len(c.Endpoints) > 1 {
+		s.calls.Add(1)
+		go s.probe(len(c.Endpoints))
+	}
 	return s, nil
 }
 
@@ -123,13 +127,13 @@ func (s *Store) enter(ctx context.Context) (leave func(), err error) {
 	return s.calls.Done, nil
 }
 
-// begin lets a call begin whose context ends with the caller's and after callTime.
-func (s *Store) begin(ctx context.Context) (context.Context, func(), error) {
+// begin lets a call begin whose context ends with the caller's and after the bound.
+func (s *Store) begin(ctx context.Context, bound time.Duration) (context.Context, func(), error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, callTime)
+	bounded, cancel := context.WithTimeout(ctx, bound)
 	return bounded, func() { cancel(); leave() }, nil
 }
 
@@ -232,7 +236,7 @@ func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, e
 		return 0, err
 	}
 	compares, changes := s.form(conds, ops)
-	res, err := s.send(ctx, "txn", compares, changes)
+	res, err := s.send(ctx, "txn", callTime, compares, changes)
 	if err != nil {
 		return 0, err
 	}
@@ -260,10 +264,10 @@ func (s *Store) form(conds []kv.Cond, ops []kv.Op) ([]clientv3.Cmp, []clientv3.O
 }
 
 // send sends a transaction once. With kv.ErrConflict it gives what the otherwise operations answered.
-func (s *Store) send(ctx context.Context, op string, ifs []clientv3.Cmp, then []clientv3.Op,
+func (s *Store) send(ctx context.Context, op string, bound time.Duration, ifs []clientv3.Cmp, then []clientv3.Op,
 	otherwise ...clientv3.Op) (*clientv3.TxnResponse, error) {
 	ctx, span := tracing.Begin(ctx, "etcd "+op)
-	bounded, done, err := s.begin(ctx)
+	bounded, done, err := s.begin(ctx, bound)
 	if err != nil {
 		span.End("unavailable", true)
 		return nil, err

@@ -94,7 +94,7 @@ func (t *turns) leased(ctx context.Context) (*turnsOf, error) {
 	if t.lease != nil && !t.lease.ended() {
 		return t.lease, nil
 	}
-	bounded, done, err := t.store.begin(ctx)
+	bounded, done, err := t.store.begin(ctx, callTime)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,12 @@ type once struct {
 	ops   []kv.Op
 	turn  *turn
 	lost  bool // a try may have been carried out, or may be yet
+	tries int
 }
+
+// bound is how long the try under way waits. What a member has passed on to a leader that is gone has no answer, ever:
+// the first tries are short, as a read's are, so that the next finds the new leader.
+func (o *once) bound() time.Duration { return min(readTry*time.Duration(max(1, o.tries-1)), callTime) }
 
 func (o *once) try(ctx context.Context) (int64, error) {
 	if err := kv.Validate(o.conds, o.ops); err != nil {
@@ -171,8 +176,9 @@ func (o *once) try(ctx context.Context) (int64, error) {
 			o.turn = t
 		}
 		t := o.turn
+		o.tries++
 		compares, changes := o.s.form(o.conds, o.ops)
-		res, err := o.s.send(ctx, "txn", append(compares, t.unchanged()), append(changes, t.put(turnDone)),
+		res, err := o.s.send(ctx, "txn", o.bound(), append(compares, t.unchanged()), append(changes, t.put(turnDone)),
 			clientv3.OpGet(t.key))
 		switch {
 		case err == nil:
@@ -202,8 +208,8 @@ func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, e
 	t := o.turn
 	found := res.Responses[0].GetResponseRange().Kvs
 	if o.lost && revision(found) == t.rev { // an earlier try may still come, and find that the conditions hold by then
-		fence, err := o.s.send(ctx, "fence", []clientv3.Cmp{t.unchanged()}, []clientv3.Op{t.put(turnRefused)},
-			clientv3.OpGet(t.key))
+		fence, err := o.s.send(ctx, "fence", o.bound(), []clientv3.Cmp{t.unchanged()},
+			[]clientv3.Op{t.put(turnRefused)}, clientv3.OpGet(t.key))
 		switch {
 		case err == nil:
 			t.rev, o.lost = fence.Header.Revision, false

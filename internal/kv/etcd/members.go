@@ -1,0 +1,143 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/balancer/base"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A member that stands still keeps its connections: grpc itself notices after 12 seconds, since it asks a silent
+// connection every 10 at most, and meanwhile one call in three would go there to wait. So each member is asked, every
+// probeEvery, for what it can answer alone, without a leader. One that has not answered within probeTime gets no calls
+// until it does; where that is true of all members, all get them.
+const (
+	probeEvery = 500 * time.Millisecond
+	probeTime  = 500 * time.Millisecond
+)
+
+const policy = "strongroom_answering"
+
+// grpc takes policies by name, and while a program starts alone.
+func init() { balancer.Register(answering{}) }
+
+// byAnswer are the options that have the calls go by the policy. etcd's client would name another.
+func byAnswer() []grpc.DialOption {
+	return []grpc.DialOption{grpc.WithDisableServiceConfig(),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingPolicy":"` + policy + `"}`)}
+}
+
+// probing marks the context of a call that asks whether a member is there.
+type probing struct{}
+
+// probe asks n members again and again until the store is closed.
+func (s *Store) probe(n int) {
+	defer s.calls.Done()
+	every := time.NewTicker(probeEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-s.ending.Done():
+			return
+		case <-every.C:
+		}
+		var asked sync.WaitGroup
+		for range n {
+			asked.Go(func() {
+				ctx, cancel := context.WithTimeout(context.WithValue(s.ending, probing{}, true), probeTime)
+				defer cancel()
+				// What became of it is told to the picker.
+				_, _ = s.client.Get(ctx, s.names, clientv3.WithSerializable(), clientv3.WithCountOnly())
+			})
+		}
+		asked.Wait()
+	}
+}
+
+// answering makes the balancers of that policy, one for a client.
+type answering struct{}
+
+func (answering) Name() string { return policy }
+
+func (answering) Build(cc balancer.ClientConn, o balancer.BuildOptions) balancer.Balancer {
+	m := &members{silent: make(map[balancer.SubConn]bool)}
+	return flat{base.NewBalancerBuilder(policy, m, base.Config{}).Build(cc, o)}
+}
+
+// flat gives grpc's base the addresses where it looks for them: etcd's client has them as endpoints.
+type flat struct{ balancer.Balancer }
+
+func (f flat) UpdateClientConnState(s balancer.ClientConnState) error {
+	s.ResolverState.Addresses = nil
+	for _, e := range s.ResolverState.Endpoints {
+		s.ResolverState.Addresses = append(s.ResolverState.Addresses, e.Addresses...)
+	}
+	return f.Balancer.UpdateClientConnState(s)
+}
+
+// members knows which connections are to a member that does not answer.
+type members struct {
+	mu     sync.Mutex
+	silent map[balancer.SubConn]bool
+}
+
+// Build gives the picker for the connections that stand. A new one is not silent.
+func (m *members) Build(info base.PickerBuildInfo) balancer.Picker {
+	if len(info.ReadySCs) == 0 {
+		return base.NewErrPicker(balancer.ErrNoSubConnAvailable)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.silent, func(c balancer.SubConn, _ bool) bool {
+		_, ready := info.ReadySCs[c]
+		return !ready
+	})
+	return &picker{members: m, ready: slices.Collect(maps.Keys(info.ReadySCs))}
+}
+
+func (m *members) told(c balancer.SubConn, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if status.Code(err) == codes.DeadlineExceeded || errors.Is(err, context.DeadlineExceeded) {
+		m.silent[c] = true
+	} else {
+		delete(m.silent, c)
+	}
+}
+
+// picker gives the calls to the members that answer by turns, and the probes to all.
+type picker struct {
+	members      *members
+	ready        []balancer.SubConn
+	next, probed int
+}
+
+// Pick gives the connection of one call.
+func (p *picker) Pick(call balancer.PickInfo) (balancer.PickResult, error) {
+	p.members.mu.Lock()
+	defer p.members.mu.Unlock()
+	if call.Ctx.Value(probing{}) != nil {
+		p.probed = (p.probed + 1) % len(p.ready)
+		c := p.ready[p.probed]
+		return balancer.PickResult{SubConn: c, Done: func(d balancer.DoneInfo) { p.members.told(c, d.Err) }}, nil
+	}
+	for range p.ready {
+		p.next = (p.next + 1) % len(p.ready)
+		if !p.members.silent[p.ready[p.next]] {
+			break
+		}
+	}
+	if p.members.silent[p.ready[p.next]] { // all of them
+		p.next = (p.next + 1) % len(p.ready)
+	}
+	return balancer.PickResult{SubConn: p.ready[p.next]}, nil
+}
