@@ -106,6 +106,7 @@ func TestMembersLost(t *testing.T) {
 	told := make(map[string]bool)
 	ctx, cancel := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
+	stands, stand := context.WithCancel(t.Context())
 	watching.Go(func() {
 		var after int64
 		for ctx.Err() == nil {
@@ -116,12 +117,14 @@ func TestMembersLost(t *testing.T) {
 					told[e.Key] = true
 				}
 				after = u.Rev
+				stand()
 			})
 			if ctx.Err() == nil && !errors.Is(err, kv.ErrUnavailable) {
 				t.Errorf("the watch ended: %v", err)
 			}
 		}
 	})
+	<-stands.Done() // a watch of what is new tells nothing of what was written before it stands
 	until("at rest")
 	for i, m := range c.Members {
 		m.Kill()
