@@ -31,6 +31,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/members"
 	"strongroom/internal/tracing"
 )
 
@@ -82,7 +83,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of etcd is given")
 	}
-	options := append(byAnswer(), grpc.WithUserAgent("strongroom"))
+	options := append(members.Options(), grpc.WithUserAgent("strongroom"))
 	if c.TLS != nil && c.Roots != nil {
 		options = append(options, grpc.WithTransportCredentials(newFollowing(c.TLS, c.Roots)))
 	}
@@ -375,3 +376,33 @@ type worded struct {
 
 func (w worded) Error() string { return w.words }
 func (w worded) Unwrap() error { return w.kind }
+
+// Each member is asked so often whether it answers (package members), and has so long for it.
+const (
+	probeEvery = 500 * time.Millisecond
+	probeTime  = 500 * time.Millisecond
+)
+
+// probe asks n members again and again until the store is closed.
+func (s *Store) probe(n int) {
+	defer s.calls.Done()
+	every := time.NewTicker(probeEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-s.ending.Done():
+			return
+		case <-every.C:
+		}
+		var asked sync.WaitGroup
+		for range n {
+			asked.Go(func() {
+				ctx, cancel := context.WithTimeout(members.Probing(s.ending), probeTime)
+				defer cancel()
+				// What becomes of it is noted there.
+				_, _ = s.client.Get(ctx, s.names, clientv3.WithSerializable(), clientv3.WithCountOnly())
+			})
+		}
+		asked.Wait()
+	}
+}

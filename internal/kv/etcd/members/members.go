@@ -1,4 +1,10 @@
-package etcd
+// Package members has the calls to a cluster go to the members of it that answer.
+//
+// A member that stands still keeps its connections: grpc itself notices after 12 seconds, since it asks a silent
+// connection every 10 at most, and meanwhile one call in three would go there to wait. So each member is asked again and
+// again for what it can answer alone, without a leader. One that has not answered in time gets no calls until it does;
+// where that is true of all members, all get them.
+package members
 
 import (
 	"context"
@@ -6,9 +12,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/base"
@@ -16,22 +20,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A member that stands still keeps its connections: grpc itself notices after 12 seconds, since it asks a silent
-// connection every 10 at most, and meanwhile one call in three would go there to wait. So each member is asked, every
-// probeEvery, for what it can answer alone, without a leader. One that has not answered within probeTime gets no calls
-// until it does; where that is true of all members, all get them.
-const (
-	probeEvery = 500 * time.Millisecond
-	probeTime  = 500 * time.Millisecond
-)
-
 const policy = "strongroom_answering"
 
 // grpc takes policies by name, and while a program starts alone.
 func init() { balancer.Register(answering{}) }
 
-// byAnswer are the options that have the calls go by the policy. etcd's client would name another.
-func byAnswer() []grpc.DialOption {
+// Options are those that have a client's calls go by the policy. etcd's client would name another.
+func Options() []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingPolicy":"` + policy + `"}`)}
 }
@@ -39,29 +34,9 @@ func byAnswer() []grpc.DialOption {
 // probing marks the context of a call that asks whether a member is there.
 type probing struct{}
 
-// probe asks n members again and again until the store is closed.
-func (s *Store) probe(n int) {
-	defer s.calls.Done()
-	every := time.NewTicker(probeEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-s.ending.Done():
-			return
-		case <-every.C:
-		}
-		var asked sync.WaitGroup
-		for range n {
-			asked.Go(func() {
-				ctx, cancel := context.WithTimeout(context.WithValue(s.ending, probing{}, true), probeTime)
-				defer cancel()
-				// What became of it is told to the picker.
-				_, _ = s.client.Get(ctx, s.names, clientv3.WithSerializable(), clientv3.WithCountOnly())
-			})
-		}
-		asked.Wait()
-	}
-}
+// Probing marks the context of a call that asks whether a member is there: as many at the same time as there are
+// members go to one each, and what becomes of them is noted.
+func Probing(ctx context.Context) context.Context { return context.WithValue(ctx, probing{}, true) }
 
 // answering makes the balancers of that policy, one for a client.
 type answering struct{}
