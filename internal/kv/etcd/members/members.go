@@ -1,9 +1,9 @@
 // Package members has the calls to a cluster go to the members of it that answer.
 //
 // A member that stands still keeps its connections: grpc itself notices after 12 seconds, since it asks a silent
-// connection every 10 at most, and meanwhile one call in three would go there to wait. So each member is asked again and
-// again for what it can answer alone, without a leader. One that has not answered in time gets no calls until it does;
-// where that is true of all members, all get them.
+// connection every 10 at most, and meanwhile one call in three would go there to wait. So each member is asked again
+// and again for what it can answer alone, without a leader. One that has not answered in time gets no calls until it
+// does; where that is true of all members, all get them.
 package members
 
 import (
