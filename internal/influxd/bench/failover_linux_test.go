@@ -30,7 +30,6 @@ const (
 // failover is three servers over three members of etcd, all of which come and go.
 type failover struct {
 	cluster *etcdtest.Cluster
-	flags   []string
 	keys    string
 	client  *http.Client
 	dirs    []string
