@@ -213,6 +213,11 @@ func TestWatchersHoldTheirShare(t *testing.T) {
 	r := start(t, t.TempDir())
 	token, secrets := r.onboard(t)
 	r.call(t, "PATCH", secrets, token, `{"db":"sesame"}`, 204, nil)
+	var many strings.Builder // so that an event of all names counts for more, while it is sent
+	for i := range 1000 {
+		fmt.Fprintf(&many, `,"a-long-name-%04d":"v"`, i)
+	}
+	r.call(t, "PATCH", secrets, token, "{"+many.String()[1:]+"}", 204, nil)
 	agent, values := r.agent(t, token, secrets)
 	held := func() string {
 		_, _, body := r.poll(t, token, "/metrics", "")
@@ -229,13 +234,16 @@ func TestWatchersHoldTheirShare(t *testing.T) {
 	}
 	ctx, leave := context.WithCancel(t.Context())
 	for range 3 {
-		req, err := http.NewRequestWithContext(ctx, "GET", r.url+values+"?watch&key=db", http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, "GET", r.url+values+"?watch", http.NoBody)
 		must(t, err)
 		req.Header.Set("Authorization", "Token "+agent)
 		req.Header.Set("Accept", "text/event-stream")
 		res, err := http.DefaultClient.Do(req)
 		must(t, err)
 		t.Cleanup(func() { res.Body.Close() })
+	}
+	for end := time.Now().Add(time.Minute); held() != fmt.Sprint(3*16<<10) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
 	}
 	if got := held(); got != fmt.Sprint(3*16<<10) {
 		t.Errorf("three watchers hold %s bytes", got)

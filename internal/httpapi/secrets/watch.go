@@ -145,7 +145,7 @@ func (h *handlers) stream(w http.ResponseWriter, r *exchange.Request, e *events,
 	if err != nil {
 		return false, err
 	}
-	if err := r.Hold(held(text)); err != nil {
+	if err := r.Hold(extra(text)); err != nil {
 		return false, err
 	}
 	w.WriteHeader(http.StatusOK)
@@ -159,7 +159,7 @@ func (h *handlers) stream(w http.ResponseWriter, r *exchange.Request, e *events,
 		_, err := w.Write(text)
 		return err == nil && control.Flush() == nil
 	}
-	if !send(text) {
+	if !send(text) || r.Hold(-extra(text)) != nil {
 		return false, nil
 	}
 	if conn, later, ok := r.Detach(w); ok {
@@ -191,7 +191,7 @@ func (h *handlers) stream(w http.ResponseWriter, r *exchange.Request, e *events,
 		case <-r.Context().Done():
 			return false, nil
 		}
-		if r.Hold(held(text)) != nil || len(text) > 0 && !send(text) || r.Hold(watchHold) != nil {
+		if r.Hold(extra(text)) != nil || len(text) > 0 && !send(text) || r.Hold(-extra(text)) != nil {
 			return false, nil
 		}
 	}
@@ -232,7 +232,7 @@ func (e *events) Next() (text []byte, last bool) {
 		return err
 	})
 	if err == nil {
-		err = e.later.Hold(held(text)) // until it is asked again: by then it has been sent
+		err = e.later.Hold(watchHold + extra(text)) // until it is asked again: by then it has been sent
 	}
 	if err != nil { // the caller connects anew, and is told why then
 		e.later.Failed(err)
@@ -241,12 +241,12 @@ func (e *events) Next() (text []byte, last bool) {
 	return text, false
 }
 
-// held is how many bytes a watcher holds while it is sent a text.
-func held(text []byte) int64 {
+// extra is how many bytes more a watcher holds while it is sent a text.
+func extra(text []byte) int64 {
 	if len(text) <= watchHold/4 {
-		return watchHold
+		return 0
 	}
-	return watchHold + 2*int64(len(text))
+	return 2 * int64(len(text))
 }
 
 // Gone ends the watch, and gives back what it held.
