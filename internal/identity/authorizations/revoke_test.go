@@ -1,7 +1,9 @@
 package authorizations_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,5 +158,39 @@ func TestRestoreWithWhatItHangsOn(t *testing.T) {
 	}
 	if _, err := f.RestoreAuthorization(t.Context(), f.Root, a.ID); !errs.Is(err, errs.NotFound) {
 		t.Errorf("without its parent: %v", err)
+	}
+}
+
+// full is an engine that has no room: it takes deletions alone.
+type full struct {
+	kv.Store
+	is bool
+}
+
+func (f *full) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
+	if f.is && slices.ContainsFunc(ops, func(op kv.Op) bool { return op.Kind == kv.OpPut }) {
+		return 0, kv.ErrFull
+	}
+	return f.Store.Txn(ctx, conds, ops)
+}
+
+// TestRevokeWithoutRoom revokes a token where nothing more can be written: it is refused from then on, for good.
+func TestRevokeWithoutRoom(t *testing.T) {
+	var engine *full
+	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine = &full{Store: s}; return engine })
+	a, token, err := f.Authorize(t.Context(), f.Root, authorizations.Wanted{OrgID: f.First.Org.ID,
+		Permissions: access.Owner(f.First.Org.ID)[:1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.is = true
+	if kept, err := f.RevokeAuthorization(t.Context(), f.Root, a.ID); err != nil || kept {
+		t.Errorf("it can be undone: %v, %v", kept, err)
+	}
+	if _, err := f.ByToken(t.Context(), token); err == nil {
+		t.Error("the token works")
+	}
+	if _, err := f.RestoreAuthorization(t.Context(), f.Root, a.ID); !errs.Is(err, errs.NotFound) {
+		t.Errorf("restored: %v", err)
 	}
 }
