@@ -21,6 +21,7 @@ import (
 	"helm.sh/helm/v3/pkg/engine"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -67,8 +68,10 @@ func loadChart(files map[string]string) (*chart.Chart, error) {
 
 // rendered is what the chart makes.
 type rendered struct {
-	set     *appsv1.StatefulSet
-	service *corev1.Service
+	set      *appsv1.StatefulSet
+	service  *corev1.Service
+	headless *corev1.Service               // the pods' names, with etcd
+	budget   *policyv1.PodDisruptionBudget // with etcd
 }
 
 func (r *rendered) pod() *corev1.PodSpec { return &r.set.Spec.Template.Spec }
@@ -91,8 +94,10 @@ func render(files map[string]string, set map[string]any) (*rendered, error) {
 	}
 	r := new(rendered)
 	for name, text := range texts {
-		if err := r.read(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", path.Base(name), err)
+		for _, document := range strings.Split(text, "\n---\n") {
+			if err := r.read(document); err != nil {
+				return nil, fmt.Errorf("%s: %w", path.Base(name), err)
+			}
 		}
 	}
 	if r.set == nil || r.service == nil {
@@ -111,8 +116,19 @@ func (r *rendered) read(text string) error {
 		r.set = new(appsv1.StatefulSet)
 		return strictly(text, r.set)
 	case "v1 Service":
-		r.service = new(corev1.Service)
-		return strictly(text, r.service)
+		s := new(corev1.Service)
+		if err := strictly(text, s); err != nil {
+			return err
+		}
+		if s.Spec.ClusterIP == corev1.ClusterIPNone {
+			r.headless = s
+		} else {
+			r.service = s
+		}
+		return nil
+	case "policy/v1 PodDisruptionBudget":
+		r.budget = new(policyv1.PodDisruptionBudget)
+		return strictly(text, r.budget)
 	}
 	return fmt.Errorf("%s %s is not looked at", kind.APIVersion, kind.Kind)
 }
@@ -142,8 +158,7 @@ func is[T comparable](p *T, want T) bool { return p != nil && *p == want }
 func chartProblems(r *rendered, img *image) (bad problems) {
 	pod := r.pod()
 	labels := r.set.Spec.Template.Labels
-	bad.unless(is(r.set.Spec.Replicas, 1), "two servers cannot have the same data file: replicas")
-	bad.unless(r.set.Spec.ServiceName == r.service.Name, "serviceName is not the Service's")
+	bad = append(bad, several(r)...)
 	bad.unless(covers(labels, r.set.Spec.Selector.MatchLabels), "the StatefulSet's selector is not of its pods")
 	bad.unless(covers(labels, r.service.Spec.Selector), "the Service's selector is not of the pods")
 	bad.unless(is(pod.EnableServiceLinks, false), "enableServiceLinks lets a Service's variables be taken for settings")
@@ -172,6 +187,33 @@ func chartProblems(r *rendered, img *image) (bad problems) {
 	}
 	bad = append(bad, probes(&c, seen["INFLUXD_TLS_CERT"])...)
 	return append(bad, mounts(r, img)...)
+}
+
+// several looks at what several servers need, and one must not have.
+func several(r *rendered) (bad problems) {
+	if variable(r, "INFLUXD_STORE") != "etcd" {
+		bad.unless(is(r.set.Spec.Replicas, 1), "two servers cannot have the same data file: replicas")
+		bad.unless(r.set.Spec.ServiceName == r.service.Name, "serviceName is not the Service's")
+		bad.unless(r.headless == nil && r.budget == nil, "one server has what several need")
+		return bad
+	}
+	if r.headless == nil || r.budget == nil {
+		return append(bad, "several servers need their names and a PodDisruptionBudget")
+	}
+	labels := r.set.Spec.Template.Labels
+	bad.unless(r.set.Spec.ServiceName == r.headless.Name, "serviceName is not that of the pods' names")
+	bad.unless(covers(labels, r.headless.Spec.Selector), "the pods' names are of other pods")
+	bad.unless(r.headless.Spec.PublishNotReadyAddresses, "a server that is not ready has no name")
+	bad.unless(r.budget.Spec.Selector != nil && covers(labels, r.budget.Spec.Selector.MatchLabels),
+		"the PodDisruptionBudget is of other pods")
+	bad.unless(r.budget.Spec.MaxUnavailable != nil && r.budget.Spec.MaxUnavailable.IntValue() == 1, "maxUnavailable")
+	scheme := "http"
+	if variable(r, "INFLUXD_TLS_CERT") != "" {
+		scheme = "https"
+	}
+	bad.unless(variable(r, "INFLUXD_SERVER_URL") == scheme+"://$(POD_NAME)."+r.headless.Name+".secrets.svc:9999",
+		"the other servers cannot reach it at %s", variable(r, "INFLUXD_SERVER_URL"))
+	return bad
 }
 
 func covers(labels, selector map[string]string) bool {
@@ -232,24 +274,25 @@ func probes(c *corev1.Container, tls bool) (bad problems) {
 
 // mounts looks for what is mounted, and whether the variables lead there.
 func mounts(r *rendered, img *image) (bad problems) {
-	volumes := make(map[string]*corev1.SecretVolumeSource)
+	volumes := make(map[string]bool) // whether it is of a Secret or a ConfigMap
 	for _, claim := range r.set.Spec.VolumeClaimTemplates {
-		volumes[claim.Name] = nil
+		volumes[claim.Name] = false
 		size := claim.Spec.Resources.Requests[corev1.ResourceStorage]
 		bad.unless(!size.IsZero(), "the claim %s has no size", claim.Name)
 		bad.unless(slices.Equal(claim.Spec.AccessModes, []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}),
 			"accessModes")
 	}
 	for _, v := range r.pod().Volumes {
-		volumes[v.Name] = v.Secret
-		bad.unless(v.Secret != nil && is(v.Secret.DefaultMode, 0o440), "defaultMode of the volume %s", v.Name)
+		volumes[v.Name] = true
+		bad.unless(v.Secret != nil && is(v.Secret.DefaultMode, 0o440) ||
+			v.ConfigMap != nil && is(v.ConfigMap.DefaultMode, 0o440), "defaultMode of the volume %s", v.Name)
 	}
 	mounted := []string{}
 	data := false
 	for _, m := range r.pod().Containers[0].VolumeMounts {
-		secret, ok := volumes[m.Name]
+		files, ok := volumes[m.Name]
 		bad.unless(ok, "there is no volume %s", m.Name)
-		bad.unless((secret != nil) == m.ReadOnly, "readOnly of the volume %s", m.Name)
+		bad.unless(files == m.ReadOnly, "readOnly of the volume %s", m.Name)
 		data = data || m.Name == "data" && m.MountPath == img.volume
 		mounted = append(mounted, m.MountPath+"/")
 	}

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"strongroom/internal/kv/etcd/etcdtest"
 	"strongroom/test/daemon"
 )
 
@@ -82,7 +84,12 @@ func start(t *testing.T, img *image, dir string, user uint32, env []corev1.EnvVa
 	// A flag counts before the image's variable: the port must be free, and on the loopback address.
 	args := append(img.entrypoint[1:], "--http-bind-address", "127.0.0.1:0", "--log-format", "json")
 	cmd := inside(t, img, dir, user, img.entrypoint[0], args...)
+	pod := map[string]string{"POD_NAME": "keeper-0"}
 	for _, e := range env {
+		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
+			e.Value = pod[e.Name]
+		}
+		e.Value = strings.ReplaceAll(e.Value, "$(POD_NAME)", pod["POD_NAME"]) // as the kubelet does
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -176,7 +183,11 @@ func TestImage(t *testing.T) {
 func TestPod(t *testing.T) {
 	needsRoot(t)
 	img, files := theImage(t), chartFiles(t)
+	etcd := etcdtest.Shared(t)
+	t.Cleanup(etcdtest.StopShared)
 	for name, set := range map[string]string{
+		"several": "sealKeySecret=key,env.INFLUXD_NEW_DATA=true,env.INFLUXD_STORE=etcd,replicas=2," +
+			"env.INFLUXD_ETCD_ENDPOINTS=" + strings.Join(etcd.Endpoints(), `\,`) + ",env.INFLUXD_ETCD_PREFIX=x/",
 		"defaults": "",
 		"secrets":  "sealKeySecret=key,tlsSecret=tls,env.INFLUXD_NEW_DATA=true",
 		"settings": "env.INFLUXD_HTTP_MAX_CONNECTIONS=1000000,env.INFLUXD_METRICS_DISABLED=true",
@@ -203,7 +214,13 @@ func TestPod(t *testing.T) {
 						}
 					}
 				}
-				start(t, img, dir, user, container(r).Env).probed(t, container(r))
+				env := slices.Clone(container(r).Env)
+				for i := range env {
+					if env[i].Name == "INFLUXD_ETCD_PREFIX" {
+						env[i].Value = etcdtest.Prefix(t)
+					}
+				}
+				start(t, img, dir, user, env).probed(t, container(r))
 			})
 		}
 	}

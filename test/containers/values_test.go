@@ -4,6 +4,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,11 @@ var changes = map[string]struct {
 	"image.repository": {"example.com:5000/strongroom", imageIs("example.com:5000/strongroom:dev")},
 	"image.tag":        {"v1.2.3", imageIs("strongroom:v1.2.3")},
 	"image.pullPolicy": {"Always", func(r *rendered) bool { return container(r).ImagePullPolicy == "Always" }},
-	"env":              {"{}", nil}, // below
+	"env":              {"{}", nil}, // below, as are these
+	"secretEnv":        {"{}", nil},
+	"files":            {"{}", nil},
+	"replicas":         {"3", nil},
+	"serviceAccount":   {"keeper", func(r *rendered) bool { return r.pod().ServiceAccountName == "keeper" }},
 	"sealKeySecret":    {"my-key", secretIn("my-key", "INFLUXD_SEAL_KEY_FILE", "/seal.key")},
 	"tlsSecret":        {"my-tls", secretIn("my-tls", "INFLUXD_TLS_CERT", "/tls.crt")},
 	"persistence.size": {"2.5Ti", func(r *rendered) bool { return claimed(r) == "2560Gi" }},
@@ -73,8 +78,8 @@ func claimed(r *rendered) string {
 	return r.set.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage().String()
 }
 
-// env is a variable of the container.
-func env(r *rendered, name string) string {
+// variable is one of the container's.
+func variable(r *rendered, name string) string {
 	for _, e := range container(r).Env {
 		if e.Name == name {
 			return e.Value
@@ -84,7 +89,7 @@ func env(r *rendered, name string) string {
 }
 
 // secretIn holds where a variable leads to a file of a Secret.
-func secretIn(secret, variable, file string) func(*rendered) bool {
+func secretIn(secret, name, file string) func(*rendered) bool {
 	return func(r *rendered) bool {
 		volume := ""
 		for _, v := range r.pod().Volumes {
@@ -94,7 +99,7 @@ func secretIn(secret, variable, file string) func(*rendered) bool {
 		}
 		for _, m := range container(r).VolumeMounts {
 			if m.Name == volume {
-				return env(r, variable) == m.MountPath+file
+				return variable(r, name) == m.MountPath+file
 			}
 		}
 		return false
@@ -168,8 +173,8 @@ func TestValues(t *testing.T) {
 		for _, set := range []map[string]any{fromFile, flag(t, "env.INFLUXD_HTTP_MAX_CONNECTIONS=1000000,"+
 			`env.INFLUXD_METRICS_DISABLED=true,env.INFLUXD_INSTANCE=a: 'b' "c" #d`)} {
 			r := made(t, set)
-			if env(r, "INFLUXD_HTTP_MAX_CONNECTIONS") != "1000000" || env(r, "INFLUXD_METRICS_DISABLED") != "true" ||
-				env(r, "INFLUXD_INSTANCE") != `a: 'b' "c" #d` {
+			if variable(r, "INFLUXD_HTTP_MAX_CONNECTIONS") != "1000000" || variable(r, "INFLUXD_METRICS_DISABLED") != "true" ||
+				variable(r, "INFLUXD_INSTANCE") != `a: 'b' "c" #d` {
 				t.Errorf("the variables are %v", container(r).Env)
 			}
 		}
@@ -183,41 +188,99 @@ func TestValues(t *testing.T) {
 	})
 }
 
+// TestSecretsAndFiles has variables and files from Secrets and ConfigMaps.
+func TestSecretsAndFiles(t *testing.T) {
+	r, err := render(chartFiles(t), flag(t, "secretEnv.INFLUXD_VAULT_TOKEN.secret=vault,"+
+		"secretEnv.INFLUXD_VAULT_TOKEN.key=a.token,files.vault.configMap=vault-ca,files.etcd.secret=etcd-client,"+
+		"env.INFLUXD_VAULT_CACERT=/etc/strongroom/files/vault/ca.crt,"+
+		"env.INFLUXD_ETCD_CERT=/etc/strongroom/files/etcd/tls.crt"))
+	must(t, err)
+	for _, p := range chartProblems(r, theImage(t)) {
+		t.Error(p)
+	}
+	found := false
+	for _, e := range container(r).Env {
+		if e.Name == "INFLUXD_VAULT_TOKEN" {
+			from := e.ValueFrom.SecretKeyRef
+			found = e.Value == "" && from.Name == "vault" && from.Key == "a.token" && from.Optional == nil
+		}
+	}
+	if !found {
+		t.Errorf("the token is not the Secret's in\n%s", show(t, r))
+	}
+	if !secretIn("etcd-client", "INFLUXD_ETCD_CERT", "/tls.crt")(r) {
+		t.Error("the Secret's files are not where they are looked for")
+	}
+	if !slices.ContainsFunc(r.pod().Volumes, func(v corev1.Volume) bool {
+		return v.ConfigMap != nil && v.ConfigMap.Name == "vault-ca"
+	}) {
+		t.Error("the ConfigMap is not mounted")
+	}
+}
+
+// TestReplicas has several servers, over etcd alone.
+func TestReplicas(t *testing.T) {
+	const etcd = "env.INFLUXD_STORE=etcd,env.INFLUXD_ETCD_ENDPOINTS=http://etcd:2379,"
+	for _, set := range []string{etcd, etcd + "replicas=3,sealKeySecret=key", etcd + "replicas=3,env.INFLUXD_SEAL=transit",
+		etcd + "replicas=2,sealKeySecret=key,tlsSecret=tls"} {
+		r, err := render(chartFiles(t), flag(t, strings.TrimSuffix(set, ",")))
+		must(t, err)
+		for _, p := range chartProblems(r, theImage(t)) {
+			t.Errorf("%s: %s", set, p)
+		}
+		if !strings.Contains(set, "replicas="+strconv.Itoa(int(*r.set.Spec.Replicas))) && *r.set.Spec.Replicas != 1 {
+			t.Errorf("%s: %d replicas", set, *r.set.Spec.Replicas)
+		}
+	}
+}
+
 // TestMistakenValues holds that a mistake is named.
 func TestMistakenValues(t *testing.T) {
 	files := chartFiles(t)
 	for set, want := range map[string]string{
-		"sealkeysecret=x":                  "'sealkeysecret'",
-		"image.name=x":                     "'name'",
-		"image.tag=110":                    "/image/tag",
-		"image.repository=x:latest":        "/image/repository",
-		"image.repository=":                "/image/repository",
-		"image.pullPolicy=always":          "/image/pullPolicy",
-		"image=strongroom":                 "/image",
-		"env=null":                         "'env'",
-		"env={A,B}":                        "/env",
-		"env.A-B=x":                        "A-B",
-		"env.A.B=x":                        "/env/A",
-		"env.INFLUXD_SEAL_KEY_FILE=/x":     "env.INFLUXD_SEAL_KEY_FILE must not be set: sealKeySecret",
-		"env.INFLUXD_TLS_CERT=/x":          "env.INFLUXD_TLS_CERT must not be set: tlsSecret",
-		"env.INFLUXD_TLS_KEY=/x":           "env.INFLUXD_TLS_KEY must not be set: tlsSecret",
-		"env.INFLUXD_TLS_CLIENT_CACERT=/x": "env.INFLUXD_TLS_CLIENT_CACERT must not be set",
-		"env.INFLUXD_HTTP_BIND_ADDRESS=:1": "env.INFLUXD_HTTP_BIND_ADDRESS must not be set",
-		"sealKeySecret=My_Key":             "/sealKeySecret",
-		"sealKeySecret.name=key":           "/sealKeySecret",
-		"tlsSecret=-x":                     "/tlsSecret",
-		"persistence.size=1GB":             "/persistence/size",
-		"persistence.size=10":              "/persistence/size",
-		"persistence.storageClass=Fast":    "/persistence/storageClass",
-		"persistence=false":                "/persistence",
-		"resources.limit.memory=1Gi":       "'limit'",
-		"resources.limits=1Gi":             "/resources/limits",
-		"resources.limits.memory=1GB":      "/resources/limits/memory",
-		"service.type=ExternalName":        "/service/type",
-		"service.port=65536":               "/service/port",
-		"service.port=http":                "/service/port",
-		"service.port=0":                   "/service/port",
-		"replicas=2":                       "'replicas'",
+		"sealkeysecret=x":                                "'sealkeysecret'",
+		"image.name=x":                                   "'name'",
+		"image.tag=110":                                  "/image/tag",
+		"image.repository=x:latest":                      "/image/repository",
+		"image.repository=":                              "/image/repository",
+		"image.pullPolicy=always":                        "/image/pullPolicy",
+		"image=strongroom":                               "/image",
+		"env=null":                                       "'env'",
+		"env={A,B}":                                      "/env",
+		"env.A-B=x":                                      "A-B",
+		"env.A.B=x":                                      "/env/A",
+		"env.INFLUXD_SEAL_KEY_FILE=/x":                   "env.INFLUXD_SEAL_KEY_FILE must not be set: sealKeySecret",
+		"env.INFLUXD_TLS_CERT=/x":                        "env.INFLUXD_TLS_CERT must not be set: tlsSecret",
+		"env.INFLUXD_TLS_KEY=/x":                         "env.INFLUXD_TLS_KEY must not be set: tlsSecret",
+		"env.INFLUXD_TLS_CLIENT_CACERT=/x":               "env.INFLUXD_TLS_CLIENT_CACERT must not be set",
+		"env.INFLUXD_HTTP_BIND_ADDRESS=:1":               "env.INFLUXD_HTTP_BIND_ADDRESS must not be set",
+		"sealKeySecret=My_Key":                           "/sealKeySecret",
+		"sealKeySecret.name=key":                         "/sealKeySecret",
+		"tlsSecret=-x":                                   "/tlsSecret",
+		"persistence.size=1GB":                           "/persistence/size",
+		"persistence.size=10":                            "/persistence/size",
+		"persistence.storageClass=Fast":                  "/persistence/storageClass",
+		"persistence=false":                              "/persistence",
+		"resources.limit.memory=1Gi":                     "'limit'",
+		"resources.limits=1Gi":                           "/resources/limits",
+		"resources.limits.memory=1GB":                    "/resources/limits/memory",
+		"service.type=ExternalName":                      "/service/type",
+		"service.port=65536":                             "/service/port",
+		"service.port=http":                              "/service/port",
+		"service.port=0":                                 "/service/port",
+		"replicas=2":                                     "replicas above 1 need env.INFLUXD_STORE=etcd",
+		"replicas=0":                                     "/replicas",
+		"serviceAccount=My":                              "/serviceAccount",
+		"secretEnv.A=x":                                  "/secretEnv/A",
+		"secretEnv.A.secret=x":                           "'key'",
+		"secretEnv.A-B.secret=x":                         "A-B",
+		"files.vault=x":                                  "/files/vault",
+		"files.Vault.secret=x":                           "Vault",
+		"files.a.secret=x,files.a.configMap=y":           "/files/a",
+		"env.A=x,secretEnv.A.secret=x,secretEnv.A.key=y": "A is in env and in secretEnv",
+		"secretEnv.INFLUXD_TLS_KEY.secret=x,secretEnv.INFLUXD_TLS_KEY.key=y": "secretEnv.INFLUXD_TLS_KEY must not be set",
+		"replicas=2,env.INFLUXD_STORE=etcd":                                  "set sealKeySecret",
+		"env.INFLUXD_STORE=etcd,env.INFLUXD_SERVER_NAME=one":                 "env.INFLUXD_SERVER_NAME must not be set",
 	} {
 		if _, err := render(files, flag(t, set)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: want %q, got: %v", set, want, err)
@@ -234,9 +297,9 @@ func TestBrokenChart(t *testing.T) {
 		{"Chart.yaml", "name: strongroom", "title: strongroom", "name"},
 		{set, "{{- end }}", "", "unexpected EOF"},
 		{set, ".Values.image.pullPolicy", ".Values.image.pullpolicy", "pullpolicy"},
-		{set, "replicas: 1", "replicas: 2", "replicas"},
-		{set, "replicas: 1", "replica: 1", `unknown field "spec.replica"`},
-		{set, "replicas: 1", "replicas: one", "replicas"},
+		{set, "replicas: {{ .Values.replicas }}", "replicas: 2", "replicas"},
+		{set, "replicas: {{", "replica: {{", `unknown field "spec.replica"`},
+		{set, "replicas: {{ .Values.replicas }}", "replicas: one", "replicas"},
 		{set, "apps/v1", "apps/v2", "apps/v2 StatefulSet is not looked at"},
 		{set, "runAsNonRoot: true", "runAsNonRoot: false", "runAsNonRoot"},
 		{set, "runAsNonRoot: true", "runAsNonroot: true", "runAsNonroot"},
@@ -270,18 +333,25 @@ func TestBrokenChart(t *testing.T) {
 		{service, "kind: Service", "kind: Servlet", "Servlet is not looked at"},
 		{service, "port: {{", "port: x{{", "port"},
 		{service, "  type:", "  typ:", `unknown field "spec.typ"`},
+		{service, "publishNotReadyAddresses: true", "publishNotReadyAddresses: false", "has no name"},
+		{service, "maxUnavailable: 1", "minAvailable: 1", "maxUnavailable"},
+		{service, "kind: PodDisruptionBudget", "kind: PodBudget", "PodBudget is not looked at"},
+		{set, "-servers{{ end }}", "{{ end }}", "serviceName"},
+		{set, "-servers.{{", ".{{", "cannot reach it"},
 	} {
 		broken := maps.Clone(files)
 		if broken[c.file] = strings.Replace(files[c.file], c.old, c.with, 1); broken[c.file] == files[c.file] {
 			t.Errorf("%s has no %q", c.file, c.old)
 			continue
 		}
-		r, err := render(broken, flag(t, "sealKeySecret=key,tlsSecret=tls"))
 		var all string
-		if err != nil {
-			all = err.Error()
-		} else {
-			all = strings.Join(chartProblems(r, img), "\n")
+		for _, etcd := range []string{"", ",env.INFLUXD_STORE=etcd"} {
+			r, err := render(broken, flag(t, "sealKeySecret=key,tlsSecret=tls"+etcd))
+			if err != nil {
+				all += err.Error()
+			} else {
+				all += strings.Join(chartProblems(r, img), "\n")
+			}
 		}
 		if !strings.Contains(all, c.want) {
 			t.Errorf("with %q for %q: want %q, got: %s", c.with, c.old, c.want, all)
@@ -301,8 +371,13 @@ func TestInstallPage(t *testing.T) {
 		for _, set := range strings.Split(command[1], " --set ")[1:] {
 			must(t, strvals.ParseInto(set, values))
 		}
-		if _, err := render(chartFiles(t), values); err != nil {
+		r, err := render(chartFiles(t), values)
+		if err != nil {
 			t.Errorf("%s: %v", command[0], err)
+			continue
+		}
+		for _, p := range chartProblems(r, theImage(t)) {
+			t.Errorf("%s: %s", command[0], p)
 		}
 	}
 }
