@@ -23,7 +23,8 @@ func BenchmarkPages(b *testing.B) {
 	cookies := reader.client.Jar.Cookies(at)
 	for _, path := range []string{s.at("/secrets"), s.at("/secrets?q=0099"),
 		s.at("/secret?key=service-00007%2Fpassword"), s.at("/secrets/new"), s.at("/secrets/import"), s.at("/tokens"),
-		s.at("/tokens/new"), s.at("/members"), s.at(""), "/orgs", "/users", "/activity", "/store", "/preferences"} {
+		s.at("/tokens/new"), s.at("/secrets/names"), s.at("/secrets/dates"), s.at("/members"), s.at(""), "/orgs",
+		"/users", "/activity", "/store", "/preferences"} {
 		b.Run("page="+strings.TrimPrefix(path, s.at("")), func(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {

@@ -165,17 +165,28 @@
       if (a.dataset.sort === column) a.setAttribute('aria-current', turned ? 'step' : 'true');
     }
   }
+  // same reports whether the list shows this already: the server has made it, or an earlier look.
+  const same = (i, li) => li && (i.folder
+    ? li.className === 'folder' && $('a', li).textContent === i.folder && $('.count', li).textContent === count(i.count, 'name')
+    : li.className !== 'folder' && $('a', li).textContent === i.name);
   function look(keep = true) {
     if (!rows || (!dated && (show.value || columns[order.value.split('-')[0]]))) {
       found.textContent = 'The names are on their way…';
+      if (rows) ask();
       return;
     }
     const wanted = search.value.toLowerCase(), takes = filters[show.value];
     matching = rows.filter((r) => r.name.startsWith(inside) && r.folded.includes(wanted) && (!takes || takes(r)));
     items = fold(sorted(matching));
-    shown = 0;
-    list.replaceChildren();
-    grow();
+    shown = Math.min(step, items.length);
+    if (list.children.length === shown && items.slice(0, shown).every((i, n) => same(i, list.children[n]))) {
+      if (dated) [...list.children].forEach((li, n) => { if (!items[n].folder) date(li, items[n]); });
+      tell();
+    } else {
+      shown = 0;
+      list.replaceChildren();
+      grow();
+    }
     marks();
     crumbs();
     // A reload and a link keep the search; it is no new page in the history.
@@ -276,6 +287,14 @@
     rows = names.map((name) => ({ name, folded: name.toLowerCase() }));
     form.dataset.ready = '1';
     look(Boolean(search.value || order.value || show.value || inside || flat));
+    // What is known beside the names takes longer. It comes behind them, once they can be used.
+    requestAnimationFrame(() => setTimeout(ask));
+  }
+  let asked = false;
+  function ask() {
+    if (asked) return;
+    asked = true;
+    get('dates').then(know, later);
   }
   function know(c) {
     rows = c.names.map((name, i) => ({ name, folded: name.toLowerCase(), updated: c.updated[i], by: c.people[c.by[i]], used: c.used[i], due: c.due[i], since: c.since[i] }));
@@ -312,7 +331,8 @@
     look(Boolean(search.value || order.value));
     return;
   }
-  const later = () => { if (!rows && search.value) found.textContent = 'Press Enter to search.'; };
-  if (!dated) get('names').then(begin, later);
-  get('dates').then(know, later);
+  function later() {
+    if (!rows && search.value) found.textContent = 'Press Enter to search.';
+  }
+  if (dated) ask(); else get('names').then(begin, later);
 })();
