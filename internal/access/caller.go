@@ -87,7 +87,8 @@ func (p *Principal) about(r Resource) [3][]Permission {
 func (c *Caller) May(need Permission) bool {
 	for _, all := range c.about(need.Resource) {
 		for i := range all {
-			if all[i].covers(need) {
+			p := &all[i] // which is not copied: most permissions are about something else
+			if p.concerns(need) && p.Resource.covers(need.Resource) {
 				return true
 			}
 		}

@@ -102,10 +102,12 @@ func (r Resource) String() string {
 // covers reports whether holding p allows need. The rules are InfluxDB's (authz.go, Permission.Matches), with the
 // narrowing of secrets by name added.
 func (p Permission) covers(need Permission) bool {
-	if p.Action != need.Action || p.Resource.Type != need.Resource.Type && p.Resource.Type != Instance {
-		return false // most of them, without a call
-	}
-	return p.Resource.covers(need.Resource)
+	return p.concerns(need) && p.Resource.covers(need.Resource)
+}
+
+// concerns reports whether p is of the action and type that are needed.
+func (p *Permission) concerns(need Permission) bool {
+	return p.Action == need.Action && (p.Resource.Type == need.Resource.Type || p.Resource.Type == Instance)
 }
 
 // covers is about a resource of the same type, or a held one that is an instance.

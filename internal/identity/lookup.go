@@ -21,7 +21,7 @@ var (
 const OrgFolder = "org/"
 
 // OrgKey is the key of the record without which there is no such organisation.
-func OrgKey(org id.ID) string { return record.Key("org", org) }
+func OrgKey(org id.ID) string { return OrgFolder + org.String() }
 
 // OrgExists reports ErrOrgNotFound where there is no such organisation.
 func OrgExists(ctx context.Context, store kv.Store, org id.ID) error {

@@ -9,6 +9,9 @@ import (
 // Coded gives an engine's error the code and the words that it has outside. An error that has a code, or is a
 // context's, stays as it is, and so do those that whoever made the transaction decides by.
 func Coded(err error) error {
+	if err == nil {
+		return nil
+	}
 	if coded := (*errs.Error)(nil); errors.As(err, &coded) {
 		return err
 	}

@@ -120,13 +120,14 @@ func Request(r *http.Request, id string) (context.Context, Span) {
 	return ctx, Span{span, method}
 }
 
-// Begin begins the span of a call within a request; outside of one that is kept, it begins none.
-func Begin(ctx context.Context, name string) (context.Context, Span) {
+// Begin begins the span of a call within a request, named by whose call it is and which; outside of one that is kept,
+// it begins none.
+func Begin(ctx context.Context, whose, call string) (context.Context, Span) {
 	t := tracer.Load()
 	if t == nil || !spans.SpanContextFromContext(ctx).IsSampled() {
 		return ctx, Span{}
 	}
-	ctx, span := (*t).Start(ctx, name, spans.WithSpanKind(spans.SpanKindClient))
+	ctx, span := (*t).Start(ctx, whose+" "+call, spans.WithSpanKind(spans.SpanKindClient))
 	return ctx, Span{span: span}
 }
 

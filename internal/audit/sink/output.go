@@ -80,11 +80,11 @@ func Safely(job func() error) (err error) {
 }
 
 // give hands over the line, unless the one before is not written yet.
-func (o *output) give(line []byte, r audit.Reserve, logger *slog.Logger) {
+func (o *output) give(line []byte, r audit.Reserve, now time.Time, logger *slog.Logger) {
 	if o.has == handed {
 		return
 	}
-	o.tried = time.Now()
+	o.tried = now
 	if o.jobs == nil {
 		o.result(o.write(line, r), logger)
 		return

@@ -92,7 +92,7 @@ func (s *Set) Send(line []byte, r audit.Reserve) (took int, unsure bool, failed 
 			later = append(later, o)
 			continue
 		}
-		o.give(line, r, s.logger)
+		o.give(line, r, now, s.logger)
 	}
 	wait := func(until time.Time, also bool) {
 		for _, o := range s.outputs {
@@ -113,7 +113,7 @@ func (s *Set) Send(line []byte, r audit.Reserve) (took int, unsure bool, failed 
 	if count() == 0 { // those that are left out are what is left
 		for _, o := range later {
 			if now.Sub(o.tried) >= firstPause {
-				o.give(line, r, s.logger)
+				o.give(line, r, time.Now(), s.logger)
 			}
 		}
 		wait(now.Add(WaitTime), true)

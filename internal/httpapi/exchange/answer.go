@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/gather"
 	"strongroom/internal/jsontext"
 )
 
@@ -30,19 +31,28 @@ var (
 // WriteBytes answers with JSON that is written already. A client that has gone is no error of ours. A long answer
 // counts for what the request holds as long as it is sent: a client may take its time.
 func WriteBytes(w http.ResponseWriter, status int, b []byte) {
-	if sw, ok := w.(*statusWriter); ok && sw.share != nil && len(b) > streamBuffer {
-		if err := sw.share.More(int64(len(b))); err != nil {
-			writeError(w, err)
-			return
+	var writes *gather.Writes
+	if sw, ok := w.(*statusWriter); ok && len(b) > gatherFrom {
+		if sw.share != nil && len(b) > streamBuffer {
+			if err := sw.share.More(int64(len(b))); err != nil {
+				writeError(w, err)
+				return
+			}
 		}
+		writes = gather.Of(sw.of)
 	}
 	h := w.Header()
 	h["Content-Type"] = jsonHeader
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	h["Cache-Control"] = noStoreHeader
 	w.WriteHeader(status)
+	writes.Begin()
 	_, _ = w.Write(b)
+	writes.End()
 }
+
+// gatherFrom is from how many bytes on an answer may take more than one write.
+const gatherFrom = 3 << 10
 
 // Begin answers 200 with JSON whose length is not known, to be written by the caller.
 func Begin(w http.ResponseWriter) {

@@ -20,8 +20,9 @@ const sessionCookie = "influxdb-oss-session"
 func (s *Server) identify(r *Request) error {
 	var p *access.Principal
 	var err error
+	address := r.Address()
 	if token, ok := tokenOf(r.Header); ok {
-		p, err = s.Authn.ByTokenFrom(r.Context(), token, r.Address())
+		p, err = s.Authn.ByTokenFrom(r.Context(), token, address)
 	} else if c, cookieErr := r.Cookie(sessionCookie); cookieErr == nil && r.Header.Get("Authorization") == "" {
 		p, err = s.bySession(r, c.Value)
 	} else {
@@ -30,7 +31,7 @@ func (s *Server) identify(r *Request) error {
 	if err != nil {
 		return s.turnAway(r.Context(), r.visitor(), p, err)
 	}
-	r.Caller = &access.Caller{Principal: p, Address: r.Address(), RequestID: r.ID}
+	r.Caller = &access.Caller{Principal: p, Address: address, RequestID: r.ID}
 	return nil
 }
 

@@ -60,7 +60,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	for range 50 {
 		rec := httptest.NewRecorder()
 		share := s.Budget.Share("eve")
-		w := &statusWriter{ResponseWriter: rec, share: &share}
+		w := &statusWriter{of: t.Context(), ResponseWriter: rec, share: &share}
 		WriteBytes(w, http.StatusOK, answer)
 		codes[w.status()]++
 		open = append(open, w)

@@ -86,9 +86,10 @@ type route struct {
 
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	sw := &statusWriter{ResponseWriter: w}
+	sw := &statusWriter{ResponseWriter: w, of: r.Context()}
+	var name [32]byte
 	q := &Request{Request: r, server: rt.server,
-		ID: rt.server.idPrefix + strconv.FormatUint(rt.server.idNext.Add(1), 36)}
+		ID: string(strconv.AppendUint(append(name[:0], rt.server.idPrefix...), rt.server.idNext.Add(1), 36))}
 	var span tracing.Span
 	q.ctx, span = tracing.Request(r, q.ID)
 	w.Header()["X-Request-Id"] = []string{q.ID}
@@ -185,6 +186,7 @@ type statusWriter struct {
 	code    int
 	written bool
 	share   *inflight.Share
+	of      context.Context // the request's, for its connection
 }
 
 func (w *statusWriter) WriteHeader(code int) {

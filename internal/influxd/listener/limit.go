@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"strongroom/internal/gather"
 	"strongroom/internal/peer"
 )
 
@@ -182,6 +183,7 @@ type limitedConn struct {
 	l       *limitListener
 	network string // whose it is; "" of a trusted proxy, and of a Unix socket
 	remote  net.Addr
+	writes  gather.Writes
 
 	// Below: guarded by the listener's lock.
 	waits bool      // for a request

@@ -37,11 +37,11 @@ var dialects = map[string]dialect{
 // and so only the refusal of a request without TLS.
 func (c *limitedConn) Write(b []byte) (int, error) {
 	if c.l.form == nil {
-		return c.Conn.Write(b)
+		return c.writes.Write(c.Conn, b)
 	}
 	said, status := refusalOf(b)
 	if status == 0 {
-		return c.Conn.Write(b)
+		return c.writes.Write(c.Conn, b)
 	}
 	answer, err := refusal(c.l.form, status, said)
 	if err != nil {

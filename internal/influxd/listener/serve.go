@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 
+	"strongroom/internal/gather"
 	"strongroom/internal/influxd/config"
 )
 
@@ -38,6 +39,7 @@ func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger, l net.List
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams,
 			MaxReceiveBufferPerConnection: http2Buffer, MaxReceiveBufferPerStream: http2Buffer},
 		ConnState:   connState,
+		ConnContext: connContext,
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context { return requests },
 	}
@@ -64,4 +66,12 @@ func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger, l net.List
 		return fmt.Errorf("the API's listener failed: %w", err)
 	}
 	return nil
+}
+
+// connContext has the writes of long answers gathered, but over TLS, where what is written is records already.
+func connContext(ctx context.Context, conn net.Conn) context.Context {
+	if c, ok := conn.(*limitedConn); ok {
+		return gather.In(ctx, &c.writes)
+	}
+	return ctx
 }

@@ -151,7 +151,7 @@ func (s *Store) read(ctx context.Context, op string, do func(context.Context) er
 
 // ask is read for a call that has begun.
 func (s *Store) ask(ctx context.Context, op string, do func(context.Context) error) (err error) {
-	ctx, span := tracing.Begin(ctx, "etcd "+op)
+	ctx, span := tracing.Begin(ctx, "etcd", op)
 	bounded, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	start := time.Now()
@@ -267,7 +267,7 @@ func (s *Store) form(conds []kv.Cond, ops []kv.Op) ([]clientv3.Cmp, []clientv3.O
 // send sends a transaction once. With kv.ErrConflict it gives what the otherwise operations answered.
 func (s *Store) send(ctx context.Context, op string, bound time.Duration, ifs []clientv3.Cmp, then []clientv3.Op,
 	otherwise ...clientv3.Op) (*clientv3.TxnResponse, error) {
-	ctx, span := tracing.Begin(ctx, "etcd "+op)
+	ctx, span := tracing.Begin(ctx, "etcd", op)
 	bounded, done, err := s.begin(ctx, bound)
 	if err != nil {
 		span.End("unavailable", true)

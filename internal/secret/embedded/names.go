@@ -12,6 +12,9 @@ func (s *Store) Keys(ctx context.Context, org id.ID) ([]string, error) {
 	for n := 0; ; n++ {
 		names := s.ring.Names()
 		keys, err := s.keys(ctx, org)
+		if err == nil {
+			return keys, nil
+		}
 		if !again(err, n, names == s.ring.Names()) {
 			return keys, translate(err)
 		}

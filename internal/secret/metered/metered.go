@@ -118,7 +118,7 @@ func (m *store) goodOf(op string) *good {
 func timed[T any](ctx context.Context, m *store, op string, org id.ID,
 	call func(context.Context) (T, error)) (T, error) {
 	start := time.Now()
-	inner, span := tracing.Begin(ctx, "secret store "+op)
+	inner, span := tracing.Begin(ctx, "secret store", op)
 	got, err := call(inner)
 	span.End(m.observe(ctx, op, org, start, err), err != nil)
 	return got, err

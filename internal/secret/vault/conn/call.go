@@ -174,7 +174,7 @@ func (c *Conn) Do(ctx context.Context, r Request, send func(context.Context) err
 		return reason
 	}
 	began := time.Now()
-	ctx, span := tracing.Begin(ctx, "vault "+r.name())
+	ctx, span := tracing.Begin(ctx, "vault", r.name())
 	defer func() {
 		how := outcome(ctx, err)
 		c.metrics.observe(r, began, how)
