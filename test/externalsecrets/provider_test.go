@@ -1,5 +1,5 @@
-// Package externalsecrets has External Secrets' own provider for Vault read and write here, in the place of a cluster's
-// operator, configured as docs/vault-api.md says.
+// Package externalsecrets has External Secrets' own providers, for Vault and for webhooks, read and write here, in the place
+// of a cluster's operator, configured as docs/vault-api.md and docs/agents.md say.
 package externalsecrets
 
 import (
