@@ -11,13 +11,19 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
+	"strongroom/internal/secret/turns"
 	"strongroom/internal/vaultapi"
 	"strongroom/internal/vaultapi/notes"
 )
 
 // notesIn tells how much the notes of an organisation take.
-func notesIn(data kv.Store) func(ctx context.Context, org id.ID) (int64, error) {
-	return func(ctx context.Context, org id.ID) (int64, error) { return notes.Bytes(ctx, data, org) }
+func notesIn(data kv.Store) func(ctx context.Context, org id.ID) (int64, kv.Cond, error) {
+	return func(ctx context.Context, org id.ID) (int64, kv.Cond, error) { return notes.Bytes(ctx, data, org) }
+}
+
+// counting is a store that counts bytes, and changes of which wait while something is done about them.
+type counting interface {
+	InTurn(ctx context.Context, org id.ID, do func(context.Context, secret.Usage, []kv.Cond) error) error
 }
 
 // openNotes opens what Vault's clients note of secrets, which count for an organisation's bytes.
@@ -31,19 +37,35 @@ func openNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota, store s
 		return nil, err
 	}
 	book, err := notes.New(data, names, content)
-	counted, ok := secret.As[secret.Counted](store)
-	if err != nil || !ok || quota.Bytes == 0 {
+	if err != nil || quota.Bytes == 0 {
 		return book, err
 	}
-	book.Within = func(ctx context.Context, org id.ID, more int64) error {
-		u, err := counted.Usage(ctx, org)
-		if err == nil && u.Bytes < 0 { // the store does not count: the notes alone do
-			u.Bytes, err = notes.Bytes(ctx, data, org)
+	within := secret.Quota{Bytes: quota.Bytes}
+	counted, ok := secret.As[counting](store)
+	var alone turns.Turns
+	book.Bound = func(ctx context.Context, org id.ID, more int64, write func(context.Context, []kv.Cond) error) error {
+		if ok {
+			return counted.InTurn(ctx, org, func(ctx context.Context, u secret.Usage, still []kv.Cond) error {
+				if err := within.Allows(secret.Amount{Bytes: u.Bytes + more}, u.Amount); err != nil {
+					return err
+				}
+				return write(ctx, still)
+			})
 		}
+		// The store does not count bytes: the notes alone do.
+		end, err := alone.Take(ctx, org)
 		if err != nil {
 			return err
 		}
-		return secret.Quota{Bytes: quota.Bytes}.Allows(secret.Amount{Bytes: u.Bytes + more}, u.Amount)
+		defer end()
+		bytes, still, err := notes.Bytes(ctx, data, org)
+		if err != nil {
+			return err
+		}
+		if err := within.Allows(secret.Amount{Bytes: bytes + more}, secret.Amount{Bytes: bytes}); err != nil {
+			return err
+		}
+		return write(ctx, []kv.Cond{still})
 	}
 	return book, nil
 }

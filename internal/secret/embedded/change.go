@@ -151,7 +151,9 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		if s.quota != (secret.Quota{}) {
 			cfg.Head.Count, err = plan.Count(ctx, s.kv, org, at.Head.Count, cfg.Names, min(s.page, valuesPage))
 			if err == nil {
-				cfg.Beside, err = s.besides(ctx, org)
+				var still []kv.Cond
+				cfg.Beside, still, err = s.besides(ctx, org)
+				was = append(was, still...)
 			}
 			if err != nil {
 				return len(changes), err

@@ -48,9 +48,9 @@ type Config struct {
 	// and what is deleted is gone at once.
 	History int
 	// Quota bounds what an organisation may have, and Beside tells how many bytes it has that are not in the store and
-	// count all the same; nil where there are none.
+	// count all the same, and what must still be so for them to be no more; nil where there are none.
 	Quota  secret.Quota
-	Beside func(ctx context.Context, org id.ID) (int64, error)
+	Beside func(ctx context.Context, org id.ID) (bytes int64, still kv.Cond, err error)
 	// Ample is KV where it takes large transactions, in which large changes then go; nil where they are to be staged.
 	Ample kv.Ample
 	// Far says that each read of the engine is a way over the network: what a change reads is asked for at the same
@@ -85,7 +85,7 @@ type Store struct {
 	now     func() time.Time
 	history int
 	quota   secret.Quota
-	beside  func(ctx context.Context, org id.ID) (int64, error)
+	beside  func(ctx context.Context, org id.ID) (bytes int64, still kv.Cond, err error)
 	far     bool
 	near    Near
 	stale   time.Duration

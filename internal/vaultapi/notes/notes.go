@@ -2,7 +2,9 @@
 // whether writes need a version. A secret may have notes before it has a value.
 //
 // A record is notes/<org>/<mac>, where mac is the HMAC-SHA-256 of the secret's name under one key, and its content is
-// sealed with AES-256-GCM under another: whoever has the file learns how many secrets have notes, and no name.
+// sealed with AES-256-GCM under another: whoever has the file learns how many secrets have notes, and no name. An empty
+// record notes/<org> is put with each note that takes more room, where that is bounded: so a change that counts what
+// the notes take knows whether others have come since.
 package notes
 
 import (
@@ -16,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"strongroom/internal/errs"
@@ -48,9 +51,9 @@ type Book struct {
 	content cipher.AEAD
 	now     func() time.Time
 
-	// Within says why an organisation may not have so many bytes of notes more, nil where it may. It is nil where
-	// nothing bounds them.
-	Within func(ctx context.Context, org id.ID, more int64) error
+	// Bound has a note written that takes more bytes of an organisation than there were, where it may have them, and
+	// gives what must still be so then for it to have them. It says else why not. Nil where nothing bounds them.
+	Bound func(ctx context.Context, org id.ID, more int64, write func(context.Context, []kv.Cond) error) error
 }
 
 // New makes the book over the records in store. The keys are of 32 bytes each.
@@ -128,12 +131,16 @@ func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*
 			return err
 		}
 		sealed := b.content.Seal(nil, nil, plain, []byte(r.Key))
-		if more := int64(len(sealed) - len(r.Value)); b.Within != nil && more > 0 {
-			if err := b.Within(ctx, org, more); err != nil {
+		conds, ops := []kv.Cond{{Key: r.Key, Rev: r.Rev}}, []kv.Op{kv.Put(r.Key, sealed)}
+		if more := int64(len(sealed) - len(r.Value)); b.Bound == nil || more <= 0 {
+			_, err = b.kv.Txn(ctx, conds, ops)
+		} else {
+			ops = append(ops, kv.Put(grown(org), []byte{}))
+			err = b.Bound(ctx, org, more, func(ctx context.Context, still []kv.Cond) error {
+				_, err := b.kv.Txn(ctx, slices.Concat(conds, still), ops)
 				return err
-			}
+			})
 		}
-		_, err = b.kv.Txn(ctx, []kv.Cond{{Key: r.Key, Rev: r.Rev}}, []kv.Op{kv.Put(r.Key, sealed)})
 		if !errors.Is(err, kv.ErrConflict) {
 			return kv.Coded(err)
 		}
@@ -141,19 +148,30 @@ func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*
 	return errs.New(errs.Conflict, "others are changing the same thing; try again")
 }
 
-// Bytes is how much the notes of an organisation take in a store, with their keys.
-func Bytes(ctx context.Context, store kv.Store, org id.ID) (bytes int64, err error) {
+// grown is the key of a record that is put, where something bounds the notes, with each that takes more room.
+func grown(org id.ID) string { return Prefix + org.String() }
+
+// Bytes is how much the notes of an organisation take in a store, with their keys, and what must still be so for them
+// not to have taken more room since.
+func Bytes(ctx context.Context, store kv.Store, org id.ID) (bytes int64, still kv.Cond, err error) {
+	still = kv.Missing(grown(org))
+	switch r, err := store.Get(ctx, still.Key); {
+	case err == nil:
+		still = kv.Unchanged(r)
+	case !errors.Is(err, kv.ErrNotFound):
+		return 0, still, kv.Coded(err)
+	}
 	for after := ""; ; {
 		rs, err := store.List(ctx, folder(org), after, kv.MaxOps)
 		if err != nil {
-			return 0, kv.Coded(err)
+			return 0, still, kv.Coded(err)
 		}
 		for _, r := range rs {
 			bytes += int64(len(r.Key) + len(r.Value))
 			after = r.Key
 		}
 		if len(rs) < kv.MaxOps {
-			return bytes, nil
+			return bytes, still, nil
 		}
 	}
 }
@@ -188,6 +206,9 @@ func (b *Book) Remove(ctx context.Context, org id.ID, name string) error {
 
 // Purge removes all of an organisation.
 func (b *Book) Purge(ctx context.Context, org id.ID) error {
-	_, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt)
+	if _, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt); err != nil {
+		return kv.Coded(err)
+	}
+	_, err := b.kv.Txn(ctx, nil, []kv.Op{kv.Delete(grown(org))})
 	return kv.Coded(err)
 }

@@ -32,6 +32,7 @@ type Plan struct {
 	had      commitlog.Count // where Head.Count is known, how much there was before it
 	changed  time.Time       // when it sets a value or deletes or brings back a secret; zero where it does not
 	versions map[string]int  // of what it sets and brings back
+	bounded  bool            // when it sets or brings back a secret or describes one, which the quota may refuse
 }
 
 // Config is what a plan is made of.
@@ -58,7 +59,7 @@ func New(ctx context.Context, cfg Config) *Plan {
 
 // Begin begins the planning of a change. BackTo leads back to the point that it gives.
 func (p *Plan) Begin() int {
-	p.changed, p.versions = time.Time{}, nil
+	p.changed, p.versions, p.bounded = time.Time{}, nil, false
 	if p.Head.Count != nil {
 		p.had = *p.Head.Count
 	}
@@ -79,7 +80,7 @@ func (p *Plan) End() secret.Outcome {
 
 // isNow notes the version that the change gives a secret.
 func (p *Plan) isNow(name string, version int, at time.Time) {
-	p.changed = at
+	p.changed, p.bounded = at, true
 	if p.versions == nil {
 		p.versions = make(map[string]int, 1)
 	}

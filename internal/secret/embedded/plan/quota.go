@@ -79,11 +79,11 @@ func (p *Plan) uncount(was before) {
 	}
 }
 
-// WithinQuota refuses the change that was planned last where it sets or brings back secrets and there would be too much
-// then.
+// WithinQuota refuses the change that was planned last where it sets, brings back or describes secrets and there would
+// be too much then.
 func (p *Plan) WithinQuota() error {
 	c := p.Head.Count
-	if c == nil || p.versions == nil {
+	if c == nil || !p.bounded {
 		return nil
 	}
 	return p.Quota.Allows(secret.Amount{Secrets: c.Secrets, Bytes: c.Bytes + p.Beside},

@@ -205,6 +205,7 @@ func (p *Plan) Describe(name string, d secret.Description) error {
 	if m == nil || current.Sealed == nil {
 		return secret.NotFound(name)
 	}
+	p.bounded = true
 	m.Description, m.Expires = d.Text, 0
 	if !d.Expires.IsZero() {
 		m.Expires = d.Expires.UnixMilli()
