@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +10,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/dated"
@@ -144,4 +147,102 @@ func TestDatesBesideDamage(t *testing.T) {
 	if got, err := s.DatedInfos(t.Context(), org); err == nil {
 		t.Errorf("of the damaged one: %v", got)
 	}
+}
+
+// listing is an engine that does something before one of the lists of metadata.
+type listing struct {
+	kv.Store
+	prefix string
+	before int // how many lists come before that
+	do     func()
+}
+
+func (l *listing) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	if strings.HasPrefix(prefix, l.prefix) && l.do != nil {
+		if l.before--; l.before < 0 {
+			do := l.do
+			l.do = nil
+			do()
+		}
+	}
+	return l.Store.List(ctx, prefix, after, limit)
+}
+
+// TestDatesWhileNamesMove has the names go from one form to another between two pages of a look, on this server or on
+// another one: each secret that has a date is found, and once.
+func TestDatesWhileNamesMove(t *testing.T) {
+	t.Parallel()
+	moves := map[string]func(t *testing.T, s *Store){
+		"moved": func(t *testing.T, s *Store) { rewriteAll(t, s) },
+		"both": func(t *testing.T, s *Store) {
+			turn(t, s, true)
+			turn(t, s, false)
+		},
+		"back": func(t *testing.T, s *Store) {
+			turn(t, s, false)
+			turn(t, s, true)
+		},
+	}
+	for _, f := range []form{inClear, inSeal, beingSealed, beingUnsealed} {
+		for what, move := range moves {
+			for before := range 3 {
+				for _, several := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s, %s before list %d, by another server %t", f.name, what, before, several),
+						func(t *testing.T) {
+							testDatesWhileNamesMove(t, f, move, before, several)
+						})
+				}
+			}
+		}
+	}
+}
+
+// turn has the names in a form, all of them.
+func turn(t *testing.T, s *Store, sealed bool) {
+	t.Helper()
+	rewriteAll(t, s)
+	if _, err := s.ring.SealNames(t.Context(), sealed); err != nil {
+		t.Fatal(err)
+	}
+	rewriteAll(t, s)
+}
+
+func testDatesWhileNamesMove(t *testing.T, f form, move func(*testing.T, *Store), before int, several bool) {
+	db, key := openKV(t), keyFile(t)
+	open := func() *Store {
+		ring, err := keyring.OpenOrInit(t.Context(), db, keyring.Config{Seal: key, Shared: several})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return New(Config{KV: db, Keyring: ring, History: 10})
+	}
+	s := open()
+	at := time.Now().Add(time.Hour)
+	var want []string
+	for n := range 4 {
+		name := fmt.Sprint("of ", n)
+		apply(t, s, secret.Change{Set: setOf(name, "1")})
+		if err := s.Describe(t.Context(), org, name, secret.Description{Expires: at}); err != nil {
+			t.Fatal(err)
+		}
+		if want = append(want, name); n == 1 {
+			f.begin(t, s)
+		}
+	}
+	mover := New(Config{KV: db, Keyring: s.ring, History: 10})
+	if several {
+		mover = open()
+	}
+	onto(s, &listing{Store: db, prefix: records.Prefix(org), before: before, do: func() {
+		move(t, mover)
+	}})
+	got, err := s.DatedInfos(t.Context(), org)
+	var names []string
+	for _, i := range got {
+		names = append(names, i.Key)
+	}
+	if slices.Sort(names); err != nil || !slices.Equal(names, want) {
+		t.Errorf("found were %q, %v, want %q", names, err, want)
+	}
+	wantDated(t, s, "after the look", org)
 }

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
@@ -116,7 +117,7 @@ func (x Index) lookAt(ctx context.Context, org id.ID) error {
 		return err
 	}
 	found := false
-	err = x.each(ctx, org, func(records.Place, *content.Meta) (bool, error) {
+	err = x.each(ctx, org, x.Names(), nil, func(records.Place, *content.Meta) (bool, error) {
 		found = true
 		return false, nil
 	})
@@ -132,41 +133,36 @@ func (x Index) lookAt(ctx context.Context, org id.ID) error {
 	return err
 }
 
-// Infos tells what is known of the organisation's secrets that have a date and are not deleted. It takes memory for
-// those alone. Where none has one, deleted secrets included, the organisation's record goes.
-func (x Index) Infos(ctx context.Context, org id.ID) ([]secret.Info, error) {
-	rev, err := x.Settle(ctx, org)
-	if err != nil {
-		return nil, err
-	}
-	var infos []secret.Info
-	found := false
-	if rev != 0 {
-		err = x.each(ctx, org, func(place records.Place, m *content.Meta) (bool, error) {
-			found = true
-			if m.Deleted != nil {
-				return true, nil
-			}
-			name, err := x.name(ctx, place)
-			if err != nil {
-				return false, err
-			}
-			newest := m.Newest()
-			infos = append(infos, secret.Info{Key: name, Version: newest.N, By: newest.By,
-				Created: content.Time(m.Created), Updated: content.Time(newest.At),
-				Description: secret.Description{Text: m.Description, Expires: content.Time(m.Expires)}})
+// Infos tells what is known of the organisation's secrets that have a date and are not deleted, over a change that is
+// pending, and whether any has one, deleted secrets included. It takes memory for those alone. What it has read is of
+// one moment if the head is the same after it.
+func (x Index) Infos(ctx context.Context, org id.ID, names keyring.Names, over commitlog.Records) (infos []secret.Info,
+	found bool, err error) {
+	err = x.each(ctx, org, names, over, func(place records.Place, m *content.Meta) (bool, error) {
+		found = true
+		if m.Deleted != nil {
 			return true, nil
-		})
-	}
-	if err != nil || found {
-		return infos, err
-	}
-	_, err = x.From.KV.Txn(ctx, []kv.Cond{{Key: records.Head(org), Rev: rev}},
-		[]kv.Op{kv.Delete(records.Dated(org))})
+		}
+		name, err := x.name(ctx, place, over)
+		if err != nil {
+			return false, err
+		}
+		newest := m.Newest()
+		infos = append(infos, secret.Info{Key: name, Version: newest.N, By: newest.By,
+			Created: content.Time(m.Created), Updated: content.Time(newest.At),
+			Description: secret.Description{Text: m.Description, Expires: content.Time(m.Expires)}})
+		return true, nil
+	})
+	return infos, found, err
+}
+
+// Drop removes the record of an organisation in which no secret had a date while the conditions held.
+func (x Index) Drop(ctx context.Context, org id.ID, conds []kv.Cond) error {
+	_, err := x.From.KV.Txn(ctx, conds, []kv.Op{kv.Delete(records.Dated(org))})
 	if errors.Is(err, kv.ErrConflict) {
-		return nil, nil
+		return nil
 	}
-	return nil, err
+	return err
 }
 
 // engineError is an error of the engine's, and not of what is in it.
@@ -177,15 +173,41 @@ func (e *engineError) Unwrap() error { return e.error }
 // mark stands in metadata that have a date.
 var mark = []byte(`"expires":`)
 
-// each calls f with the metadata that have a date, until it returns false.
-func (x Index) each(ctx context.Context, org id.ID, f func(records.Place, *content.Meta) (bool, error)) error {
-	names := x.Names()
+// each calls f with the metadata that have a date, over a change that is pending, until it returns false.
+func (x Index) each(ctx context.Context, org id.ID, names keyring.Names, over commitlog.Records,
+	f func(records.Place, *content.Meta) (bool, error)) error {
 	forms := []records.Form{records.Form(names.Form)}
 	if names.Moving {
 		forms = append(forms, records.Form(names.From))
 	}
 	for _, form := range forms {
 		prefix := records.Of(org, form, records.Meta)
+		one := func(key string, sealed []byte) (bool, error) {
+			place := records.Place{Org: org, Form: form, Name: strings.TrimPrefix(key, prefix)}
+			plain, err := x.From.Ring.OpenFresh(ctx, org, place.As(records.Meta), sealed)
+			if err != nil {
+				return false, x.damaged(ctx, place, over, err)
+			}
+			if !bytes.Contains(plain, mark) {
+				return true, nil
+			}
+			m, err := content.ParseMeta(plain)
+			if err != nil {
+				return false, x.damaged(ctx, place, over, err)
+			}
+			if m.Expires == 0 {
+				return true, nil
+			}
+			return f(place, m)
+		}
+		for key, sealed := range over {
+			if sealed == nil || !strings.HasPrefix(key, prefix) {
+				continue
+			}
+			if more, err := one(key, sealed); err != nil || !more {
+				return err
+			}
+		}
 		for after := ""; ; {
 			recs, err := x.From.KV.List(ctx, prefix, after, page)
 			if err != nil {
@@ -196,22 +218,10 @@ func (x Index) each(ctx context.Context, org id.ID, f func(records.Place, *conte
 			}
 			for _, rec := range recs {
 				after = rec.Key
-				place := records.Place{Org: org, Form: form, Name: strings.TrimPrefix(rec.Key, prefix)}
-				plain, err := x.From.Ring.OpenFresh(ctx, org, place.As(records.Meta), rec.Value)
-				if err != nil {
-					return x.damaged(ctx, place, err)
-				}
-				if !bytes.Contains(plain, mark) {
+				if _, pending := over[rec.Key]; pending {
 					continue
 				}
-				m, err := content.ParseMeta(plain)
-				if err != nil {
-					return x.damaged(ctx, place, err)
-				}
-				if m.Expires == 0 {
-					continue
-				}
-				if more, err := f(place, m); err != nil || !more {
+				if more, err := one(rec.Key, rec.Value); err != nil || !more {
 					return err
 				}
 			}
@@ -221,8 +231,8 @@ func (x Index) each(ctx context.Context, org id.ID, f func(records.Place, *conte
 }
 
 // damaged names the secret whose metadata do not open.
-func (x Index) damaged(ctx context.Context, place records.Place, err error) error {
-	name, unknown := x.name(ctx, place)
+func (x Index) damaged(ctx context.Context, place records.Place, over commitlog.Records, err error) error {
+	name, unknown := x.name(ctx, place, over)
 	if unknown != nil {
 		name = place.Name
 	}
@@ -230,13 +240,13 @@ func (x Index) damaged(ctx context.Context, place records.Place, err error) erro
 }
 
 // name gives the name of a secret that is there.
-func (x Index) name(ctx context.Context, place records.Place) (string, error) {
-	var listed kv.Record
+func (x Index) name(ctx context.Context, place records.Place, over commitlog.Records) (string, error) {
+	var listed []byte
 	if place.Form.Sealed() {
 		var err error
-		if listed, err = x.From.KV.Get(ctx, place.Slot(records.Listed).Key); err != nil {
+		if listed, err = x.From.Read(ctx, over, place.Slot(records.Listed).Key); err != nil {
 			return "", err
 		}
 	}
-	return x.From.NameOf(ctx, place, records.Listed, listed.Value)
+	return x.From.NameOf(ctx, place, records.Listed, listed)
 }
