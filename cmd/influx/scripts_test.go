@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
@@ -32,6 +34,8 @@ import (
 //	exits CODE CMD run a command that ends with this exit code
 //	sent KEY FILE  compare the value last sent for a secret's key with a file, byte for byte
 //
+// The server is started with the flags in the script's file server.flags, where it has one.
+//
 // The program is built, rather than run inside the test's own binary: that one has the whole server in it, and takes a
 // second to start where it detects races.
 func TestScripts(t *testing.T) {
@@ -41,7 +45,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			wire := &wiretap{target: startServer(t, filepath.Join(env.WorkDir, "server"), env.Defer)}
+			flags, err := os.ReadFile(filepath.Join(env.WorkDir, "server.flags"))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			wire := &wiretap{target: startServer(t, filepath.Join(env.WorkDir, "server"), env.Defer,
+				strings.Fields(string(flags))...)}
 			front := newLoopbackServer(env, wire)
 			env.Values["wire"] = wire
 			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
@@ -128,15 +137,15 @@ func TestMain(m *testing.M) {
 }
 
 // startServer runs influxd in this process until the test or the script ends, and returns its URL.
-func startServer(t *testing.T, dir string, atEnd func(func())) *url.URL {
+func startServer(t *testing.T, dir string, atEnd func(func()), flags ...string) *url.URL {
 	ctx, stop := context.WithCancel(context.Background())
 	listening := make(chan string, 1)
 	done := make(chan error, 1)
 	var log bytes.Buffer // read after the server has ended
 	go func() {
 		done <- influxd.Run(ctx, command.Process{
-			Args: []string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
-				filepath.Join(dir, "strongroom.bolt")},
+			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
+				filepath.Join(dir, "strongroom.bolt")}, flags...),
 			Env:       []string{"HOME=" + dir},
 			Stdout:    io.Discard,
 			Stderr:    &log,
