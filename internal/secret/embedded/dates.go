@@ -3,13 +3,10 @@ package embedded
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"strongroom/internal/id"
-	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/dated"
-	"strongroom/internal/secret/embedded/records"
 )
 
 var _ secret.Dated = (*Store)(nil)
@@ -28,43 +25,33 @@ func (s *Store) DatedOrgs(ctx context.Context) ([]id.ID, error) {
 	return orgs, translate(err)
 }
 
-// dating is what was found of an organisation's dates at one moment.
-type dating struct {
-	infos []secret.Info
-	found bool
-	rev   int64 // of the head; 0 where there is none
-}
-
 // DatedInfos tells what is known of an organisation's secrets with a date, all as they were at one moment: a secret
 // whose name goes from one form to another meanwhile is there once. Where none has a date, it is not asked again.
 func (s *Store) DatedInfos(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	for range attempts {
 		fence := s.ring.Fence()
-		got, err := atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (d dating, err error) {
-			if d.rev = m.at.rev; d.rev == 0 { // what is still there was purged
-				return d, nil
+		got, err := atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (dated.Found, error) {
+			switch {
+			case m.at.rev == 0: // what is still there was purged
+				return dated.Found{}, nil
+			case m.memory:
+				return dated.Found{}, errForgotten
 			}
-			if m.memory {
-				return d, errForgotten
-			}
-			d.infos, d.found, err = s.dates().Infos(ctx, org, m.names, m.at.pending)
-			return d, err
+			return s.dates().Infos(ctx, org, m.at.rev, m.names, m.at.pending)
 		})
 		// Who has not heard that the names go to another form looks where they are not.
-		switch again, err := s.ring.Refused(ctx, fence); {
-		case err != nil:
-			return nil, translate(err)
+		again, refused := s.ring.Refused(ctx, fence)
+		switch {
+		case refused != nil:
+			return nil, translate(refused)
 		case again:
 			continue
-		}
-		if s.gone != nil && errors.Is(err, s.gone) {
+		case s.gone != nil && errors.Is(err, s.gone):
 			return nil, nil
+		case err != nil || got.Any:
+			return got.Infos, err
 		}
-		if err != nil || got.found {
-			return got.infos, err
-		}
-		was := slices.Concat([]kv.Cond{{Key: records.Head(org), Rev: got.rev}}, fence)
-		return nil, translate(s.dates().Drop(ctx, org, was))
+		return nil, translate(s.dates().Drop(ctx, org, got.Head, fence))
 	}
 	return nil, errTooFast
 }

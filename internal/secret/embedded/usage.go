@@ -42,10 +42,10 @@ func (s *Store) InTurn(ctx context.Context, org id.ID,
 	do func(ctx context.Context, u secret.Usage, still []kv.Cond) error) error {
 	return s.queue.Alone(ctx, org, func(ctx context.Context) error {
 		u, still, err := s.count(ctx, org)
-		if err != nil {
-			return err
+		if err == nil {
+			err = do(ctx, u, still)
 		}
-		return do(ctx, u, still)
+		return err
 	})
 }
 

@@ -133,13 +133,20 @@ func (x Index) lookAt(ctx context.Context, org id.ID) error {
 	return err
 }
 
-// Infos tells what is known of the organisation's secrets that have a date and are not deleted, over a change that is
-// pending, and whether any has one, deleted secrets included. It takes memory for those alone. What it has read is of
-// one moment if the head is the same after it.
-func (x Index) Infos(ctx context.Context, org id.ID, names keyring.Names, over commitlog.Records) (infos []secret.Info,
-	found bool, err error) {
-	err = x.each(ctx, org, names, over, func(place records.Place, m *content.Meta) (bool, error) {
-		found = true
+// Found is what was found of an organisation's dates.
+type Found struct {
+	Infos []secret.Info // of the secrets that have one and are not deleted
+	Any   bool          // whether any has one, deleted secrets included
+	Head  int64         // the revision of the organisation's head, 0 where it has none
+}
+
+// Infos looks for dates while the organisation's head has a revision, over a change that is pending. It takes memory
+// for the secrets that have one alone. What it has found is of one moment if the head is the same after it.
+func (x Index) Infos(ctx context.Context, org id.ID, head int64, names keyring.Names,
+	over commitlog.Records) (Found, error) {
+	found := Found{Head: head}
+	err := x.each(ctx, org, names, over, func(place records.Place, m *content.Meta) (bool, error) {
+		found.Any = true
 		if m.Deleted != nil {
 			return true, nil
 		}
@@ -148,17 +155,19 @@ func (x Index) Infos(ctx context.Context, org id.ID, names keyring.Names, over c
 			return false, err
 		}
 		newest := m.Newest()
-		infos = append(infos, secret.Info{Key: name, Version: newest.N, By: newest.By,
+		found.Infos = append(found.Infos, secret.Info{Key: name, Version: newest.N, By: newest.By,
 			Created: content.Time(m.Created), Updated: content.Time(newest.At),
 			Description: secret.Description{Text: m.Description, Expires: content.Time(m.Expires)}})
 		return true, nil
 	})
-	return infos, found, err
+	return found, err
 }
 
-// Drop removes the record of an organisation in which no secret had a date while the conditions held.
-func (x Index) Drop(ctx context.Context, org id.ID, conds []kv.Cond) error {
-	_, err := x.From.KV.Txn(ctx, conds, []kv.Op{kv.Delete(records.Dated(org))})
+// Drop removes the record of an organisation in which no secret had a date while its head had the revision, and the
+// keys were those of the fence.
+func (x Index) Drop(ctx context.Context, org id.ID, head int64, fence []kv.Cond) error {
+	_, err := x.From.KV.Txn(ctx, append([]kv.Cond{{Key: records.Head(org), Rev: head}}, fence...),
+		[]kv.Op{kv.Delete(records.Dated(org))})
 	if errors.Is(err, kv.ErrConflict) {
 		return nil
 	}
