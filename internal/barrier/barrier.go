@@ -65,6 +65,7 @@ func New(store kv.Store, keys *keyring.Keyring, prefixes []string) *Store {
 // Inspect is New for looking only: a record that does not open is told, once, and is then as if it were not there.
 func Inspect(store kv.Store, keys *keyring.Keyring, prefixes []string, forged func(key, what string)) *Store {
 	s := New(store, keys, prefixes)
+	s.opened = opened{} // it is for what requests ask again and again
 	told := make(map[string]bool)
 	s.forged = func(key, what string) {
 		if !told[key] {

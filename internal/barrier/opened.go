@@ -18,7 +18,8 @@ const (
 
 // opened remembers what records were when they were opened last: every request asks for its organisation's, and to open
 // that was 5 % of what a list costs. A record counts as that only to the byte, and under the current term: one that was
-// altered, moved, or sealed under a term that is gone is opened, and refused, as ever.
+// altered, moved, or sealed under a term that is gone is opened, and refused, as ever. The zero value remembers
+// nothing.
 type opened struct {
 	mu      *sync.RWMutex
 	records *bounded.Map[string, openedRecord]
@@ -32,6 +33,9 @@ func newOpened() opened {
 
 // get gives the value of the record, nil where it is not remembered.
 func (o opened) get(r kv.Record, term uint32) []byte {
+	if o.records == nil {
+		return nil
+	}
 	o.mu.RLock()
 	was, ok := o.records.Get(r.Key)
 	o.mu.RUnlock()
@@ -43,6 +47,9 @@ func (o opened) get(r kv.Record, term uint32) []byte {
 
 // put remembers the value of a record that was opened. Nobody changes the record's.
 func (o opened) put(r kv.Record, plain []byte, term uint32) {
+	if o.records == nil {
+		return
+	}
 	of, err := keyring.TermOf(r.Value)
 	if err != nil || of != term || len(plain) == 0 || len(plain) > maxOpenedRecord {
 		return

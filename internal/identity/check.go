@@ -20,9 +20,26 @@ import (
 // key; it is never given a token or a hash of a password. Data that are being changed meanwhile may read as wrong.
 func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
 	c := &checker{ctx: ctx, kv: store, report: report}
-	for _, step := range []func() error{c.users, c.orgs, c.members, c.buckets, c.authorizations, c.revoked, c.appRoles,
-		c.sessions, c.signIns} {
-		if err := step(); err != nil {
+	q, err := newQuick(ctx, store)
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		quick func() error // nil where there are few of them
+		slow  func() error
+	}{{q.userRecords, c.users}, {q.orgRecords, c.orgs}, {q.members, c.members}, {q.buckets, c.buckets},
+		{q.authorizations, c.authorizations}, {nil, c.revoked}, {nil, c.appRoles}, {q.sessions, c.sessions},
+		{nil, c.signIns}} {
+		if step.quick != nil {
+			sound, err := q.sound(step.quick)
+			if err != nil {
+				return err
+			}
+			if sound {
+				continue
+			}
+		}
+		if err := step.slow(); err != nil {
 			return err
 		}
 	}

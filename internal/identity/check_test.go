@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -65,6 +66,60 @@ func TestCheckFindsEveryLoss(t *testing.T) {
 	}
 	if all := problems(t, f); len(all) > 0 {
 		t.Errorf("after everything is back: %q", all)
+	}
+}
+
+// TestCheckFindsStrayIndexes has indexes that lead to nothing, or to what is of something else.
+func TestCheckFindsStrayIndexes(t *testing.T) {
+	f := peopled(t)
+	org, user, none := f.First.Org.ID, f.First.User.ID, id.ID(0xabc)
+	for key, value := range map[string]any{
+		record.Key("username", "nobody"): user, record.Key("orgname", "nothing"): org,
+		record.Key("orgplace", "nothing"): none, record.Key("memberof", user, none): identity.RoleOwner,
+		record.Key("bucketname", org, "nothing"): none, record.Key("authuser", user, none): true,
+		record.Key("authorg", org, none): true, record.Key("authlease", none, none): true,
+		record.Key("authhash", identity.HashOf("nothing")): none, record.Key("sessionuser", user, "nothing"): true,
+	} {
+		if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(key, value)}); err != nil {
+			t.Fatal(err)
+		}
+		if all := problems(t, f); len(all) == 0 {
+			t.Errorf("with %s nothing is told", key)
+		}
+		if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kv.Delete(key)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// counting counts look-ups.
+type counting struct {
+	kv.Store
+	gets int
+}
+
+func (c *counting) Get(ctx context.Context, key string) (kv.Record, error) {
+	c.gets++
+	return c.Store.Get(ctx, key)
+}
+
+func (c *counting) KeyOf(key string) (string, error) {
+	return c.Store.(interface{ KeyOf(string) (string, error) }).KeyOf(key)
+}
+
+// TestCheckLooksNothingUp reads sound data in their order, each record once: a look-up for each record and each of its
+// indexes costs minutes where there are a million tokens.
+func TestCheckLooksNothingUp(t *testing.T) {
+	f := peopled(t)
+	for range 20 {
+		f.AddToken(t, f.First.User.ID, nil)
+	}
+	c := &counting{Store: f.KV}
+	if err := identity.Check(t.Context(), c, func(k, what string) { t.Errorf("%s: %s", k, what) }); err != nil {
+		t.Fatal(err)
+	}
+	if c.gets > 0 {
+		t.Errorf("%d records were looked up", c.gets)
 	}
 }
 

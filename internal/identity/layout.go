@@ -36,17 +36,24 @@ var Sealed = slices.DeleteFunc(slices.Clone(Prefixes), func(p string) bool {
 
 // Creation is what writes a new user, and the conditions under which it is new.
 func (u User) Creation() ([]kv.Cond, []kv.Op) {
-	home, name := record.Key("user", u.ID), record.Key("username", u.Name)
-	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, u), record.Put(name, u.ID)}
+	return created(record.Key("user", u.ID), u, u.indexes())
+}
+
+func (u User) indexes() []kv.Op { return []kv.Op{record.Put(record.Key("username", u.Name), u.ID)} }
+
+// created is what writes a new record and its indexes, the first of which must be nobody else's.
+func created(home string, v any, indexes []kv.Op) ([]kv.Cond, []kv.Op) {
+	return []kv.Cond{kv.Missing(home), kv.Missing(indexes[0].Key)}, append([]kv.Op{record.Put(home, v)}, indexes...)
 }
 
 // Creation is what writes a new organisation, and the conditions under which it is new. Its name must not be one by
 // which the secrets of another are still kept.
 func (o Org) Creation() ([]kv.Cond, []kv.Op) {
-	home, name := record.Key("org", o.ID), record.Key("orgname", o.Name)
-	return []kv.Cond{kv.Missing(home), kv.Missing(name), kv.Missing(record.Key("orgplace", o.Name))},
-		[]kv.Op{record.Put(home, o), record.Put(name, o.ID)}
+	conds, ops := created(record.Key("org", o.ID), o, o.indexes())
+	return append(conds, kv.Missing(record.Key("orgplace", o.Name))), ops
 }
+
+func (o Org) indexes() []kv.Op { return []kv.Op{record.Put(record.Key("orgname", o.Name), o.ID)} }
 
 // Adopted is an organisation that another server knows by the ID, under a name that says so. An import from that server
 // puts the real one in its place.
@@ -63,20 +70,26 @@ func GiveRole(org, user id.ID, role Role) []kv.Op {
 
 // Creation is what writes a new bucket, and the conditions under which it is new.
 func (b Bucket) Creation() ([]kv.Cond, []kv.Op) {
-	home, name := record.Key("bucket", b.ID), record.Key("bucketname", b.OrgID, b.Name)
-	return []kv.Cond{kv.Missing(home), kv.Missing(name)}, []kv.Op{record.Put(home, b), record.Put(name, b.ID)}
+	return created(record.Key("bucket", b.ID), b, b.indexes())
+}
+
+func (b Bucket) indexes() []kv.Op {
+	return []kv.Op{record.Put(record.Key("bucketname", b.OrgID, b.Name), b.ID)}
 }
 
 // Creation is what writes a new authorization, and the conditions under which it is new.
 func (a Authorization) Creation() ([]kv.Cond, []kv.Op) {
-	home, byHash := record.Key("auth", a.ID), record.Key("authhash", Hash(a.Hash))
-	ops := []kv.Op{record.Put(home, a), record.Put(byHash, a.ID),
+	return created(record.Key("auth", a.ID), a, a.indexes())
+}
+
+func (a Authorization) indexes() []kv.Op {
+	ops := []kv.Op{record.Put(record.Key("authhash", Hash(a.Hash)), a.ID),
 		record.Put(record.Key("authuser", a.UserID, a.ID), true),
 		record.Put(record.Key("authorg", a.OrgID, a.ID), true)}
 	if a.Lease != nil {
 		ops = append(ops, record.Put(a.leaseKey(), true))
 	}
-	return []kv.Cond{kv.Missing(home), kv.Missing(byHash)}, ops
+	return ops
 }
 
 // Deletion is what removes an authorization, wherever it is listed.
