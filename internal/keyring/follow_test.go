@@ -3,26 +3,20 @@ package keyring
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
-	"strongroom/internal/seal"
+	"strongroom/internal/kv/clustertest"
 )
 
 // TestSharedByTwoServers has two keyrings over one engine. One that is behind the other's rotation writes nothing that
 // cannot be opened, and follows.
 func TestSharedByTwoServers(t *testing.T) {
-	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	key, cluster := newKeyFile(t), clustertest.New()
+	db := cluster.Server()
 	open := func() *Keyring {
-		k, err := OpenOrInit(t.Context(), db, Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key")), Shared: true})
+		k, err := OpenOrInit(t.Context(), cluster.Server(), Config{Seal: key, Shared: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/kvtest"
+	"strongroom/internal/kv/clustertest"
 	"strongroom/internal/seal"
 )
 
@@ -42,7 +42,7 @@ func TestLostAnswers(t *testing.T) {
 	} {
 		for way, leaves := range map[string]bool{"the answer": false, "the caller": true} {
 			t.Run(name+", "+way, func(t *testing.T) {
-				lossy, f := &kvtest.Lossy{Store: openBolt(t)}, newKeyFile(t)
+				lossy, f := clustertest.New().Server(), newKeyFile(t)
 				k := openRing(t, lossy, f)
 				if _, err := k.Rotate(t.Context(), time.Now()); err != nil {
 					t.Fatal(err)
@@ -77,7 +77,7 @@ func TestLostAnswers(t *testing.T) {
 
 // TestLostNames is the same for the form of names.
 func TestLostNames(t *testing.T) {
-	lossy, f := &kvtest.Lossy{Store: openBolt(t)}, newKeyFile(t)
+	lossy, f := clustertest.New().Server(), newKeyFile(t)
 	k := openRing(t, lossy, f)
 	for step, do := range []func(ctx context.Context) error{
 		func(ctx context.Context) error { _, err := k.SealNames(ctx, true); return err },
@@ -96,7 +96,7 @@ func TestLostNames(t *testing.T) {
 
 // TestLostFirstStart loses the answer to the transaction that makes the keyring.
 func TestLostFirstStart(t *testing.T) {
-	lossy, f := &kvtest.Lossy{Store: openBolt(t)}, newKeyFile(t)
+	lossy, f := clustertest.New().Server(), newKeyFile(t)
 	lossy.Lose(1, nil)
 	k := openRing(t, lossy, f)
 	if again := openRing(t, lossy, f); again.StoreID() != k.StoreID() || !lossy.Lost() {

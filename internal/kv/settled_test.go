@@ -3,23 +3,12 @@ package kv_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"testing"
 
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/clustertest"
 	"strongroom/internal/kv/kvtest"
 )
-
-func engine(t *testing.T) *kvtest.Lossy {
-	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "influxd.bolt"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return &kvtest.Lossy{Store: db}
-}
 
 // TestSettledLostAnswers loses the answer to each kind of transaction, and the caller with it: what
 // is told is what is so.
@@ -38,7 +27,7 @@ func TestSettledLostAnswers(t *testing.T) {
 	} {
 		for way, leaves := range map[string]bool{"the answer": false, "the caller": true} {
 			t.Run(name+", "+way, func(t *testing.T) {
-				lossy := engine(t)
+				lossy := clustertest.New().Server()
 				s := kv.Settled(lossy)
 				if _, err := s.Txn(t.Context(), nil, []kv.Op{put("there", "1"), put("below/a", "1")}); err != nil {
 					t.Fatal(err)
@@ -71,9 +60,10 @@ func TestSettledLostAnswers(t *testing.T) {
 // TestSettledOvertaken changes what the lost transaction has put before it can be asked for: it is told as a conflict,
 // after which its maker reads everything again.
 func TestSettledOvertaken(t *testing.T) {
-	lossy := engine(t)
+	cluster := clustertest.New()
+	lossy, other := cluster.Server(), cluster.Server()
 	lossy.Lose(1, func() {
-		if _, err := lossy.Store.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte("theirs"))}); err != nil {
+		if _, err := other.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte("theirs"))}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -100,7 +90,7 @@ func (f faulty) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, e
 
 func TestSettledFault(t *testing.T) {
 	for _, carriedOut := range []bool{true, false} {
-		s := kv.Settled(faulty{engine(t), carriedOut})
+		s := kv.Settled(faulty{clustertest.New().Server(), carriedOut})
 		_, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("k", []byte("v"))})
 		if !errors.Is(err, kv.ErrFault) || errors.Is(err, kv.ErrUnknown) != carriedOut {
 			t.Errorf("carried out: %v: %v", carriedOut, err)
@@ -109,7 +99,7 @@ func TestSettledFault(t *testing.T) {
 }
 
 func TestSettledEndedBefore(t *testing.T) {
-	s := kv.Settled(engine(t))
+	s := kv.Settled(clustertest.New().Server())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Txn(ctx, nil, []kv.Op{kv.Put("k", []byte("v"))}); !errors.Is(err, context.Canceled) {
@@ -121,5 +111,5 @@ func TestSettledEndedBefore(t *testing.T) {
 }
 
 func TestSettledConforms(t *testing.T) {
-	kvtest.Test(t, func(t *testing.T) kv.Store { return kv.Settled(engine(t)) })
+	kvtest.Test(t, func(t *testing.T) kv.Store { return kv.Settled(clustertest.New().Server()) })
 }

@@ -7,18 +7,20 @@ import (
 	"testing"
 	"time"
 
+	"strongroom/internal/barrier"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/identitytest"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/clustertest"
 )
 
-// counted is an engine that counts reads, and whose watches can be broken.
+// counted is a server's engine that counts reads.
 type counted struct {
 	kv.Store
+	server *clustertest.Server
 	reads  atomic.Int64
-	broken atomic.Bool
 }
 
 func (c *counted) Get(ctx context.Context, key string) (kv.Record, error) {
@@ -26,20 +28,13 @@ func (c *counted) Get(ctx context.Context, key string) (kv.Record, error) {
 	return c.Store.Get(ctx, key)
 }
 
-func (c *counted) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	err := c.Store.Watch(ctx, prefix, after, func(u kv.Update) {
-		if c.broken.Load() {
-			cancel()
-			return
-		}
-		tell(u)
-	})
-	if c.broken.Load() {
-		return kv.ErrUnavailable
-	}
-	return err
+// twoServers is a fixture over an engine, and the engine of a second server.
+func twoServers(t *testing.T) (*identitytest.Fixture, *counted) {
+	t.Helper()
+	c := clustertest.New()
+	f := identitytest.OnboardedOver(t, func(kv.Store) kv.Store { return c.Server() })
+	second := c.Server()
+	return f, &counted{Store: barrier.New(second, f.Keys, identity.Sealed), server: second}
 }
 
 // other is a second server's service over the fixture's data.
@@ -98,8 +93,7 @@ func refusedSoon(t *testing.T, s *authn.Service, token string) {
 }
 
 func TestFollowsOtherServers(t *testing.T) {
-	f := identitytest.Onboarded(t)
-	engine := &counted{Store: f.KV}
+	f, engine := twoServers(t)
 	second := other(t, f, engine, time.Hour)
 	ada := f.AddUser(t, "ada")
 	inactive, active := identity.Inactive, identity.Active
@@ -146,11 +140,10 @@ func TestFollowsOtherServers(t *testing.T) {
 
 // TestBehindOthers asks the engine each time while it cannot know what others change.
 func TestBehindOthers(t *testing.T) {
-	f := identitytest.Onboarded(t)
+	f, engine := twoServers(t)
 	ada := f.AddUser(t, "ada")
 	inactive := identity.Inactive
 
-	engine := &counted{Store: f.KV}
 	never := other(t, f, engine, 0)
 	a, token := f.AddToken(t, ada.ID, nil)
 	for range 3 {
@@ -168,7 +161,7 @@ func TestBehindOthers(t *testing.T) {
 	second := other(t, f, engine, time.Hour)
 	b, token := f.AddToken(t, ada.ID, nil)
 	remembers(t, second, engine, token)
-	engine.broken.Store(true)
+	engine.server.BreakWatches(kv.ErrUnavailable)
 	// Until a watch has ended: from then on what was just asked for is asked for again, each time.
 	for asked := 0; asked < 5; {
 		before := engine.reads.Load()
@@ -188,7 +181,7 @@ func TestBehindOthers(t *testing.T) {
 	if _, err := second.ByToken(t.Context(), token); !errs.Is(err, errs.Unauthorized) {
 		t.Errorf("a server that hears nothing takes a token that is off: %v", err)
 	}
-	engine.broken.Store(false)
+	engine.server.BreakWatches(nil)
 	_, token = f.AddToken(t, ada.ID, nil)
 	remembers(t, second, engine, token)
 
@@ -221,9 +214,8 @@ func (l late) Watch(ctx context.Context, prefix string, after int64, tell func(k
 
 // TestWakesUp believes nothing from memory for answers that have waited for longer than memory is good.
 func TestWakesUp(t *testing.T) {
-	f := identitytest.Onboarded(t)
+	f, engine := twoServers(t)
 	ada := f.AddUser(t, "ada")
-	engine := &counted{Store: f.KV}
 	woken := other(t, f, late{engine}, time.Minute)
 	_, token := f.AddToken(t, ada.ID, nil)
 	for end := time.Now().Add(3 * kv.WatchPulse / 2); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {

@@ -12,7 +12,7 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/identity/identitytest"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/kvtest"
+	"strongroom/internal/kv/clustertest"
 )
 
 // TestLostAnswers loses, for every change of the directory and of who is signed in, the answer to each of its
@@ -144,11 +144,8 @@ func TestLostAnswers(t *testing.T) {
 			t.Parallel()
 			for _, leaves := range []bool{false, true} {
 				for n := 1; ; n++ {
-					var lossy *kvtest.Lossy
-					f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store {
-						lossy = &kvtest.Lossy{Store: s}
-						return lossy
-					})
+					lossy := clustertest.New().Server()
+					f := identitytest.OnboardedOver(t, func(kv.Store) kv.Store { return lossy })
 					u := f.AddUser(t, "ann")
 					a, token := f.AddToken(t, u.ID, nil)
 					f.CallerByToken(t, token) // it is in memory now
@@ -205,11 +202,8 @@ func mayWrite(t *testing.T, f *identitytest.Fixture, u identity.User) bool {
 // TestLostSetup loses the answer to the set-up: the token that it gives is then nowhere else.
 func TestLostSetup(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
-		var lossy *kvtest.Lossy
-		f := identitytest.Open(t, func(s kv.Store) kv.Store {
-			lossy = &kvtest.Lossy{Store: s}
-			return lossy
-		})
+		lossy := clustertest.New().Server()
+		f := identitytest.Open(t, func(kv.Store) kv.Store { return lossy })
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		lossy.Lose(1, func() {

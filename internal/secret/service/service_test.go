@@ -16,7 +16,8 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
-	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/clustertest"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
@@ -55,19 +56,53 @@ type fixture struct {
 
 func open(t *testing.T, limits secret.Limits) *fixture {
 	t.Helper()
-	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	ring, err := keyring.OpenOrInit(t.Context(), db, keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
+	return over(t, clustertest.New().Server(), seal.KeyFile(filepath.Join(t.TempDir(), "seal.key")), limits)
+}
+
+// over is a service over a server's engine, whose keys the seal opens.
+func over(t *testing.T, db kv.Store, by seal.Source, limits secret.Limits) *fixture {
+	t.Helper()
+	ring, err := keyring.OpenOrInit(t.Context(), db, keyring.Config{Seal: by})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &fixture{trail: &trail{}, store: embedded.New(embedded.Config{KV: db, Keyring: ring, History: 10})}
 	f.Service = service.New(f.store, access.NewGuard(f.trail), orgs(org), nil, limits)
 	return f
+}
+
+// TestTwoServers cuts one of two servers off: it refuses, and puts on record that it did, the other goes on, and of a
+// change whose answer is lost both know the truth.
+func TestTwoServers(t *testing.T) {
+	c, key := clustertest.New(), seal.KeyFile(filepath.Join(t.TempDir(), "seal.key"))
+	server := c.Server()
+	limits := secret.Limits{MaxKey: 100, MaxValue: 100}
+	one, two := over(t, kv.Settled(clustertest.Once{Server: server}), key, limits), over(t, c.Server(), key, limits)
+	ann := caller(may(access.Read, ""), may(access.Write, ""))
+	set := func(name string) secret.Change {
+		return secret.Change{Set: map[string]secret.Value{name: secret.NewValue([]byte("v"))}}
+	}
+	server.Cut()
+	if _, err := one.Keys(t.Context(), ann, org); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("a list while the server is cut off: %v", err)
+	}
+	if last := one.trail.entries[len(one.trail.entries)-1]; last.Outcome != audit.Failed ||
+		last.Code != string(errs.Unavailable) {
+		t.Errorf("the record says %s, %q", last.Outcome, last.Code)
+	}
+	if _, err := two.Apply(t.Context(), ann, org, set("a")); err != nil {
+		t.Errorf("a change by the other: %v", err)
+	}
+	server.Heal()
+	server.Lose(1, nil)
+	if _, err := one.Apply(t.Context(), ann, org, set("b")); err != nil || !server.Lost() {
+		t.Errorf("a change whose answer is lost: %v", err)
+	}
+	for name, f := range map[string]*fixture{"one": one, "two": two} {
+		if keys, err := f.Keys(t.Context(), ann, org); err != nil || !slices.Equal(keys, []string{"a", "b"}) {
+			t.Errorf("%s lists %q, %v", name, keys, err)
+		}
+	}
 }
 
 func caller(ps ...access.Permission) *access.Caller {
