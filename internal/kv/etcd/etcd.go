@@ -32,6 +32,7 @@ import (
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/members"
+	"strongroom/internal/kv/etcd/ranges"
 	"strongroom/internal/tracing"
 )
 
@@ -66,6 +67,7 @@ type Store struct {
 	names  string // those of holds
 	turns  turns
 	gets   gets
+	ranges ranges.Known
 
 	mu      sync.RWMutex // held for reading while a call begins, for writing by Close
 	closed  bool
@@ -175,47 +177,104 @@ func (s *Store) ask(ctx context.Context, op string, do func(context.Context) err
 
 // List returns one page of the records whose keys begin with prefix.
 func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
-	if limit <= 0 {
-		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
-	}
 	from := s.data + prefix
 	if after != "" && after >= prefix {
 		from = s.data + after + "\x00" // the first key behind it
 	}
-	return s.list(ctx, from, clientv3.GetPrefixRangeEnd(s.data+prefix), limit)
+	return s.list(ctx, "list", ranges.List{Prefix: s.data + prefix, From: from, Limit: limit})
 }
 
-// ListBack returns one page from the end. An etcd reads the whole range for it and sorts that, but sends the page
-// alone.
+// ListBack returns one page from the end.
 func (s *Store) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
-	if limit <= 0 {
-		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	l := ranges.List{Prefix: s.data + prefix, Limit: limit, Back: true}
+	if before != "" && s.data+before < clientv3.GetPrefixRangeEnd(l.Prefix) {
+		l.From = s.data + before
 	}
-	end := clientv3.GetPrefixRangeEnd(s.data + prefix)
-	if before != "" {
-		end = min(end, s.data+before)
-	}
-	return s.list(ctx, s.data+prefix, end, limit, clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
+	return s.list(ctx, "list", l)
 }
 
-func (s *Store) list(ctx context.Context, from, end string, limit int,
-	how ...clientv3.OpOption) (recs []kv.Record, err error) {
-	how = append(how, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
-	err = s.read(ctx, "list", func(ctx context.Context) error {
-		if from >= end {
+func (s *Store) list(ctx context.Context, op string, l ranges.List) ([]kv.Record, error) {
+	if l.Limit <= 0 {
+		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, l.Limit)
+	}
+	spans := spans{s, ctx, op}
+	found, _, err := s.ranges.Page(l, spans)
+	if errors.Is(err, kv.ErrLagging) { // compacted between two ranges; one alone is of one revision
+		var a ranges.Answer
+		a, err = spans.Ask(l.Whole())
+		found = a.Found
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.records(found), nil
+}
+
+// spans asks etcd for ranges, for one caller.
+type spans struct {
+	*Store
+	ctx context.Context
+	op  string
+}
+
+// Ask asks for one.
+func (s spans) Ask(r ranges.Span) (a ranges.Answer, err error) {
+	how := []clientv3.OpOption{clientv3.WithRange(r.To), clientv3.WithLimit(int64(r.Limit)), clientv3.WithRev(r.Rev)}
+	if r.Back {
+		how = append(how, clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
+	}
+	err = s.read(s.ctx, s.op, func(ctx context.Context) error {
+		if r.From >= r.To {
 			return ctx.Err()
 		}
-		res, err := s.client.Get(ctx, from, how...)
+		res, err := s.client.Get(ctx, r.From, how...)
 		if err != nil {
-			return err
+			return lagging(err)
 		}
-		recs = make([]kv.Record, len(res.Kvs))
-		for i, r := range res.Kvs {
-			recs[i] = s.record(r)
+		a = ranges.Answer{Found: res.Kvs, Count: int(res.Count), Rev: res.Header.Revision}
+		return nil
+	})
+	return a, err
+}
+
+// Counts has etcd count the records of several, in one call.
+func (s spans) Counts(bounds []string, end string, rev int64) (all []int, err error) {
+	var ops []clientv3.Op
+	for i, from := range bounds {
+		to := end
+		if i+1 < len(bounds) {
+			to = bounds[i+1]
+		}
+		ops = append(ops, clientv3.OpGet(from, clientv3.WithRange(to), clientv3.WithCountOnly(), clientv3.WithRev(rev)))
+	}
+	err = s.read(s.ctx, s.op, func(ctx context.Context) error {
+		res, err := s.client.Txn(ctx).Then(ops...).Commit()
+		if err != nil {
+			return lagging(err)
+		}
+		all = make([]int, len(res.Responses))
+		for i, r := range res.Responses {
+			all[i] = int(r.GetResponseRange().Count)
 		}
 		return nil
 	})
-	return recs, err
+	return all, err
+}
+
+// lagging makes of etcd's word for a revision that it does not have any more package kv's.
+func lagging(err error) error {
+	if errors.Is(err, rpctypes.ErrCompacted) {
+		return kv.ErrLagging
+	}
+	return err
+}
+
+func (s *Store) records(found []*mvccpb.KeyValue) []kv.Record {
+	recs := make([]kv.Record, len(found))
+	for i, r := range found {
+		recs[i] = s.record(r)
+	}
+	return recs
 }
 
 // record is etcd's record as package kv has it. A value of no bytes is one, and not nil.

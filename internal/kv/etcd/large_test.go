@@ -1,0 +1,63 @@
+package etcd
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/etcdtest"
+)
+
+// TestLargeList reads a large list of a real etcd from both ends, also where etcd forgets older revisions meanwhile.
+func TestLargeList(t *testing.T) {
+	c := etcdtest.Shared(t)
+	s := open(t, c, etcdtest.Prefix(t))
+	random := rand.New(rand.NewPCG(7, 8))
+	var keys []string
+	for range 20 {
+		var ops []kv.Op
+		for range kv.MaxOps {
+			keys = append(keys, fmt.Sprintf("org/%016x", random.Uint64()>>8))
+			ops = append(ops, kv.Put(keys[len(keys)-1], nil))
+		}
+		if _, err := s.Txn(t.Context(), nil, ops); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(keys)
+	for round := range 3 {
+		for _, back := range []bool{false, true} {
+			var got []string
+			list, at := s.List, ""
+			if back {
+				list = s.ListBack
+			}
+			for {
+				page, err := list(t.Context(), "org/", at, 32)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range page {
+					got = append(got, r.Key)
+				}
+				if len(page) < 32 {
+					break
+				}
+				if at = got[len(got)-1]; round == 1 && random.IntN(10) == 0 {
+					if _, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("other", nil)}); err != nil {
+						t.Fatal(err)
+					}
+					c.Compact(t)
+				}
+			}
+			if back {
+				slices.Reverse(got)
+			}
+			if !slices.Equal(got, keys) {
+				t.Errorf("back %t: %d of %d keys", back, len(got), len(keys))
+			}
+		}
+	}
+}
