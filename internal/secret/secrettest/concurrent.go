@@ -22,6 +22,13 @@ const (
 	mixed   = 100
 )
 
+// How often what readers see is changed beside them. More often costs most of the suite's time, since readers that
+// never rest take the processors from the writer: a store that tears is seen to in the first few.
+const (
+	swaps  = 8
+	rounds = 8
+)
+
 // TestShared runs the tests of two instances on the same data, as two servers have: what one has answered, the other
 // sees. open gives two instances on new, empty data at each call.
 func TestShared(t *testing.T, open func(t *testing.T) (secret.Store, secret.Store)) {
@@ -60,11 +67,11 @@ func TestShared(t *testing.T, open func(t *testing.T) (secret.Store, secret.Stor
 	})
 	t.Run("ReadersSeeWholeChanges", func(t *testing.T) {
 		a, b := open(t)
-		wholeChanges(t, a, b, 10, 30)
+		wholeChanges(t, a, b, 10, swaps)
 	})
 	t.Run("ReadersSeeWholeLargeChanges", func(t *testing.T) {
 		a, b := open(t)
-		wholeChanges(t, a, b, swapped, 3)
+		wholeChanges(t, a, b, swapped, 1)
 	})
 	t.Run("ReadersSeeOneMoment", func(t *testing.T) {
 		a, b := open(t)
@@ -168,7 +175,7 @@ func testConcurrentSetAndDelete(t *testing.T, s secret.Store) {
 	}
 }
 
-func testReadersSeeWholeChanges(t *testing.T, s secret.Store) { wholeChanges(t, s, s, 10, 30) }
+func testReadersSeeWholeChanges(t *testing.T, s secret.Store) { wholeChanges(t, s, s, 10, swaps) }
 
 func testReadersSeeWholeLargeChanges(t *testing.T, s secret.Store) { wholeChanges(t, s, s, swapped, 1) }
 
@@ -202,7 +209,7 @@ func testReadersDuringPurge(t *testing.T, s secret.Store) {
 		}
 		return nil
 	})
-	for range 5 {
+	for range 2 {
 		if err := s.Purge(t.Context(), orgA); err != nil {
 			t.Errorf("Purge: %v", err)
 		}

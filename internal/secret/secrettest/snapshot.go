@@ -241,7 +241,7 @@ func testReadersSeeOneMoment(t *testing.T, s secret.Store) { oneMoment(t, s, s) 
 // number. Where the organisation has a version, that goes for changes of single secrets, too: what is set later is
 // never read with a higher number.
 func oneMoment(t *testing.T, writer, reader secret.Store) {
-	const keys, rounds = 12, 25
+	const keys = 12
 	all := func(n int) secret.Change {
 		c := secret.Change{Set: map[string]secret.Value{}}
 		for i := range keys {
