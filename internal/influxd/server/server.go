@@ -6,13 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +19,6 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/audit/notes"
-	"strongroom/internal/background"
 	"strongroom/internal/barrier"
 	"strongroom/internal/clock"
 	"strongroom/internal/httpapi"
@@ -38,7 +34,6 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/peer"
 	"strongroom/internal/pemfile"
-	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
@@ -71,64 +66,6 @@ type Server struct {
 	// servers is this one among the others over the same data; nil where it is the only one.
 	servers *servers.Server
 	closers []func() error // in the order of opening
-}
-
-// orphaned names what there is of a server whose data are missing: the key file, or the record of what it did. A first
-// start makes all of them, so the data are lost, or in a volume that is not mounted, or somebody has put the file there
-// before. Only he can tell; and a server that begins anew by itself answers every client 401, and makes the next who
-// asks for set-up its operator. It is "" where there are data, or nothing at all.
-func orphaned(cfg *config.Config) string {
-	if info, err := os.Stat(cfg.BoltPath); !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) {
-		return ""
-	}
-	if cfg.Seal.Type == seal.TypeKeyFile {
-		if _, err := os.Stat(cfg.SealKeyFile); err == nil {
-			return "the key file " + cfg.SealKeyFile
-		}
-	}
-	for _, sink := range cfg.AuditSinks {
-		path := strings.TrimPrefix(sink, "file:")
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
-			return "the audit log " + path
-		}
-	}
-	return ""
-}
-
-// takeIn puts the barrier before the records of users, tokens and organisations. Data that an older influxd has made
-// have them in clear: they are sealed, once, on record and with a warning, since what was written into the file until
-// then by somebody else is taken in with them.
-func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyring) (*barrier.Store, error) {
-	b := barrier.New(data, keys, identity.Sealed)
-	if keys.IdentitiesSealed() {
-		return b, s.keyIndexes(ctx, b)
-	}
-	act := access.Act{Action: "identities.seal"}
-	if err := s.Guard.Allow(ctx, access.System(), act); err != nil {
-		return nil, err
-	}
-	n, err := b.TakeIn(ctx)
-	if err != nil {
-		return nil, s.Guard.Done(ctx, access.System(), act,
-			fmt.Errorf("sealing the records of users and tokens: %w", err))
-	}
-	s.log.WarnContext(ctx, "the records of users, tokens and organizations, which an older influxd has written in "+
-		"clear, are sealed from now on; if this server has started with them sealed before, an old file has been put "+
-		"back: see docs/backup.md", "records", n)
-	return b, s.keyIndexes(ctx, b)
-}
-
-// keyIndexes hides the hashes by which tokens are found, in data in which an older influxd has them in clear.
-func (s *Server) keyIndexes(ctx context.Context, b *barrier.Store) error {
-	n, err := b.KeyIndexes(ctx)
-	if err != nil {
-		return fmt.Errorf("keying the hashes of tokens: %w", err)
-	}
-	if n > 0 {
-		s.log.InfoContext(ctx, "the hashes of tokens, which an older influxd has kept in clear, are keyed from now on",
-			"tokens", n)
-	}
-	return nil
 }
 
 // lookEvery is how often Vault is looked at for changes that somebody waits for, where no value is kept in memory: as
@@ -419,121 +356,4 @@ func (s *Server) certificateStates() (states []pemfile.State) {
 		states = append(states, of()...)
 	}
 	return states
-}
-
-// closes takes note of how the part just opened is closed.
-func (s *Server) closes(f func() error) { s.closers = append(s.closers, f) }
-
-// runs starts what goes on in the background. It goes on when ctx ends, until it is its turn to be closed: requests in
-// flight may still need it.
-func (s *Server) runs(ctx context.Context, f func(context.Context)) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	wg.Go(func() { background.KeepOn(ctx, s.log, f) })
-	s.closes(func() error {
-		stop()
-		wg.Wait()
-		return nil
-	})
-}
-
-// How long the parts may take to close, all of them together, and each that is left when that is over.
-const (
-	closeTime = 20 * time.Second
-	closeEach = time.Second
-)
-
-// errHangs is a part that does not end.
-var errHangs = errors.New("a part of the server did not end in time and is left as it is; the log says what went " +
-	"wrong before")
-
-// runsAlone is runs for what one server does for all: whoever holds the name does it, and another goes on when it ends.
-func (s *Server) runsAlone(ctx context.Context, name string, f func(context.Context)) {
-	s.runs(ctx, func(ctx context.Context) { alone(ctx, s.Data, s.log, name, f) })
-}
-
-// alone does f while the name is held, until f ends by itself or ctx does.
-func alone(ctx context.Context, data kv.Store, log *slog.Logger, name string, f func(context.Context)) {
-	for ctx.Err() == nil {
-		held, release, err := data.Hold(ctx, name)
-		if err == nil {
-			var lost bool
-			func() {
-				defer release() // also where f panics: it would wait for itself when it is begun again
-				f(held)
-				lost = held.Err() != nil
-			}()
-			if !lost {
-				return
-			}
-			continue
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		log.WarnContext(ctx, "what one server does for all waits for the data", "what", name, "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(kv.HoldTime):
-		}
-	}
-}
-
-// Close closes the parts in reverse. One that hangs, on a disk that does not answer, say, keeps neither the others nor
-// the process from ending: what was acknowledged is on disk.
-func (s *Server) Close() error {
-	var all []error
-	over := time.Now().Add(closeTime)
-	for _, f := range slices.Backward(s.closers) {
-		closed := make(chan error, 1)
-		go func() { closed <- f() }()
-		select {
-		case err := <-closed:
-			all = append(all, err)
-		case <-time.After(max(time.Until(over), closeEach)):
-			all = append(all, errHangs)
-		}
-	}
-	return errors.Join(all...)
-}
-
-// watchEvery is how often the data file is looked at.
-const watchEvery = time.Second
-
-// watchData logs when the data cannot be written to, and when they can be again.
-func (s *Server) watchData(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	var told error
-	for {
-		err := s.Data.Health()
-		switch {
-		case err == nil && told != nil:
-			s.log.Info("the data can be written to again")
-		case err != nil && (told == nil || errors.Is(err, kv.ErrFull) != errors.Is(told, kv.ErrFull)):
-			s.log.Error("the data cannot be written to", "error", err)
-		}
-		told = err
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// reopenOn opens the audit log's files anew at each hangup, as those who rotate logs ask for it.
-func (s *Server) reopenOn(ctx context.Context, hangup <-chan os.Signal) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
-			if err := s.trail.Reopen(); err != nil {
-				s.log.Error("the audit log's files could not be opened anew", "error", err)
-			} else {
-				s.log.Info("the audit log's files were opened anew")
-			}
-		}
-	}
 }
