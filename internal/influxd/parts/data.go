@@ -31,7 +31,7 @@ var errCopying = errors.New("a copy to these data was begun and has not ended: r
 
 // OpenData opens the engine that the configuration names.
 func OpenData(ctx context.Context, cfg *config.Config, log *slog.Logger) (Data, error) {
-	data, err := OpenEngine(ctx, cfg, cfg.Store, log)
+	data, err := openEngine(ctx, cfg, cfg.Store, nearPrefixes, log)
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +47,16 @@ func OpenData(ctx context.Context, cfg *config.Config, log *slog.Logger) (Data, 
 	return data, nil
 }
 
-// OpenEngine opens an engine, whatever its data are.
+// OpenEngine opens an engine, whatever its data are, for who goes through them once: nothing of them stays in memory.
 func OpenEngine(ctx context.Context, cfg *config.Config, name string, log *slog.Logger) (Data, error) {
+	return openEngine(ctx, cfg, name, nil, log)
+}
+
+// openEngine opens an engine. What begins with the prefixes is kept in memory, too, where the engine is elsewhere.
+func openEngine(ctx context.Context, cfg *config.Config, name string, prefixes []string,
+	log *slog.Logger) (Data, error) {
 	if name == config.EngineEtcd {
-		data, err := openEtcd(ctx, cfg, log)
+		data, err := openEtcd(ctx, cfg, prefixes, log)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", DataPlace(cfg, name), err)
 		}

@@ -60,7 +60,7 @@ const (
 	probeTime  = 3 * time.Second
 )
 
-func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdData, error) {
+func openEtcd(ctx context.Context, cfg *config.Config, prefixes []string, log *slog.Logger) (*etcdData, error) {
 	e := &cfg.Etcd
 	c := etcd.Config{Endpoints: e.Endpoints, Username: e.Username, Prefix: e.Prefix}
 	if !strings.HasSuffix(c.Prefix, "/") {
@@ -113,13 +113,15 @@ func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcdD
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d := &etcdData{cluster: store, files: followers, backups: make(chan struct{}, maxBackups)}
-	d.Store = near.New(kv.Settled(store), near.Config{Prefixes: nearPrefixes, Limit: maxNear, Largest: maxNear / 64})
+	d.Store = near.New(kv.Settled(store), near.Config{Prefixes: prefixes, Limit: maxNear, Largest: maxNear / 64})
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		d.Follow(running, func(err error) {
-			log.Warn("etcd does not tell what changes, and is asked for everything until it does", "error", err)
+	if len(prefixes) > 0 {
+		wg.Go(func() {
+			d.Follow(running, func(err error) {
+				log.Warn("etcd does not tell what changes, and is asked for everything until it does", "error", err)
+			})
 		})
-	})
+	}
 	wg.Go(func() { d.probe(running) })
 	if len(followers) > 0 {
 		wg.Go(func() { pemfile.Watch(running, followers...) })

@@ -85,8 +85,12 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	if err := greet(ctx, greetingTo(p, cfg), cfg, s, url); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	log.Info("listening", "addr", l.Addr().String(), "url", url, "version", release.Version(), "secret-store",
-		cfg.SecretStore)
+	secrets := cfg.SecretStore
+	if secrets == config.StoreBolt { // InfluxDB's word, which names a file that there may not be
+		secrets = "embedded"
+	}
+	log.Info("listening", "addr", l.Addr().String(), "url", url, "version", release.Version(), "store", cfg.Store,
+		"secret-store", secrets)
 	if p.Listening != nil {
 		p.Listening(url)
 	}
