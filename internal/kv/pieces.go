@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -57,4 +58,26 @@ func deleteThese(ctx context.Context, s Store, conds []Cond, ops []Op) error {
 	}
 	_, err := s.Txn(ctx, conds, ops)
 	return err
+}
+
+// Each gives the records whose keys begin with prefix, in order, so many read at a time. What is changed meanwhile may
+// be among them or not. An error is the last that it gives.
+func Each(ctx context.Context, s Store, prefix string, page int) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for after := ""; ; {
+			recs, err := s.List(ctx, prefix, after, page)
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			if len(recs) == 0 {
+				return
+			}
+			for _, r := range recs {
+				if after = r.Key; !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -3,6 +3,7 @@ package kv_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"strongroom/internal/kv"
@@ -112,4 +113,42 @@ func TestSettledEndedBefore(t *testing.T) {
 
 func TestSettledConforms(t *testing.T) {
 	kvtest.Test(t, func(t *testing.T) kv.Store { return kv.Settled(clustertest.New().Server()) })
+}
+
+// TestEach walks in pages of any size, while the engine fails, and until its caller has enough.
+func TestEach(t *testing.T) {
+	s := clustertest.New().Server()
+	for _, k := range []string{"a/1", "a/2", "a/3", "b/1"} {
+		if _, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put(k, nil)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for page := 1; page < 5; page++ {
+		var got []string
+		for r, err := range kv.Each(t.Context(), s, "a/", page) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r.Key)
+		}
+		if !slices.Equal(got, []string{"a/1", "a/2", "a/3"}) {
+			t.Errorf("by %d: %q", page, got)
+		}
+	}
+	n := 0
+	for _, err := range kv.Each(t.Context(), s, "a/", 2) {
+		if n++; n == 1 {
+			s.Cut()
+		}
+		if n == 3 && !errors.Is(err, kv.ErrUnavailable) || n != 3 && err != nil {
+			t.Errorf("record %d: %v", n, err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d were given", n)
+	}
+	s.Heal()
+	for range kv.Each(t.Context(), s, "", 1) {
+		break
+	}
 }

@@ -247,22 +247,19 @@ func (s *Server) code(kind string, message []byte) []byte {
 // Members are the servers that have a record, by name. One whose code is wrong is left out, and told to the log.
 func (s *Server) Members(ctx context.Context) ([]Member, error) {
 	var all []Member
-	for after := ""; ; {
-		recs, err := s.KV.List(ctx, Folder, after, 100)
-		if err != nil || len(recs) == 0 {
+	for rec, err := range kv.Each(ctx, s.KV, Folder, 100) {
+		if err != nil {
 			return all, err
 		}
-		for _, rec := range recs {
-			after = rec.Key
-			m, err := s.open(rec)
-			if err != nil {
-				s.Logger.WarnContext(ctx, "a record of a server is not one of these servers' and is left out", "record",
-					rec.Key)
-				continue
-			}
-			all = append(all, m)
+		m, err := s.open(rec)
+		if err != nil {
+			s.Logger.WarnContext(ctx, "a record of a server is not one of these servers' and is left out", "record",
+				rec.Key)
+			continue
 		}
+		all = append(all, m)
 	}
+	return all, nil
 }
 
 func (s *Server) open(rec kv.Record) (m Member, err error) {

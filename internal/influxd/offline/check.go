@@ -150,20 +150,14 @@ var known = slices.Concat(identity.Prefixes, embedded.Prefixes,
 
 // strangers counts the records and finds those of no known kind.
 func (i *inspection) strangers(ctx context.Context, data kv.Store) error {
-	for after := ""; ; {
-		recs, err := data.List(ctx, "", after, 4096)
+	for r, err := range kv.Each(ctx, data, "", 4096) {
 		if err != nil {
 			return err
 		}
-		for _, r := range recs {
-			after = r.Key
-			i.records++
-			if !slices.ContainsFunc(known, func(p string) bool { return strings.HasPrefix(r.Key, p) }) {
-				i.wrong(r.Key, "it is of a kind that this influxd does not know")
-			}
-		}
-		if len(recs) == 0 {
-			return nil
+		i.records++
+		if !slices.ContainsFunc(known, func(p string) bool { return strings.HasPrefix(r.Key, p) }) {
+			i.wrong(r.Key, "it is of a kind that this influxd does not know")
 		}
 	}
+	return nil
 }

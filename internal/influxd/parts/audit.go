@@ -42,18 +42,15 @@ func FormerMark(cfg *config.Config) string { return AuditMark + "/" + serverName
 // of one with the name "".
 func MarksOfAll(ctx context.Context, data kv.Store) (map[string][]byte, error) {
 	all := make(map[string][]byte)
-	for after := ""; ; {
-		recs, err := data.List(ctx, AuditMark, after, 100)
-		if err != nil || len(recs) == 0 {
+	for r, err := range kv.Each(ctx, data, AuditMark, 100) {
+		if err != nil {
 			return all, err
 		}
-		for _, r := range recs {
-			after = r.Key
-			if server, ok := strings.CutPrefix(r.Key, AuditMark+"/"); ok || r.Key == AuditMark {
-				all[strings.TrimPrefix(server, AuditMark)] = r.Value
-			}
+		if server, ok := strings.CutPrefix(r.Key, AuditMark+"/"); ok || r.Key == AuditMark {
+			all[strings.TrimPrefix(server, AuditMark)] = r.Value
 		}
 	}
+	return all, nil
 }
 
 // AmongSeveral is what the server is called among several, and empty where it is the only one.

@@ -362,18 +362,15 @@ func (w *Watch) Collect(to chan<- prometheus.Metric) {
 
 // Check looks at every record in store, and reports those that are malformed by their keys.
 func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
-	for after := ""; ; {
-		rs, err := store.List(ctx, Prefix, after, 512)
-		if err != nil || len(rs) == 0 {
+	for r, err := range kv.Each(ctx, store, Prefix, 512) {
+		if err != nil {
 			return err
 		}
-		for _, r := range rs {
-			after = r.Key
-			org, mac, _ := strings.Cut(strings.TrimPrefix(r.Key, Prefix), "/")
-			raw, bad := hex.DecodeString(mac)
-			if _, err := id.Parse(org); err != nil || bad != nil || len(raw) != sha256.Size {
-				report(r.Key, "its key is malformed")
-			}
+		org, mac, _ := strings.Cut(strings.TrimPrefix(r.Key, Prefix), "/")
+		raw, bad := hex.DecodeString(mac)
+		if _, err := id.Parse(org); err != nil || bad != nil || len(raw) != sha256.Size {
+			report(r.Key, "its key is malformed")
 		}
 	}
+	return nil
 }

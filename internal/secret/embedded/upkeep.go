@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/purge"
@@ -53,27 +54,20 @@ func (s rewriting) AllNames(ctx context.Context, org id.ID) (all []string, err e
 		}
 		var all []string
 		for _, prefix := range []string{records.Head(org), records.TrashPrefix(org)} {
-			for after := ""; ; {
-				recs, err := s.kv.List(ctx, prefix, after, s.page)
+			for rec, err := range kv.Each(ctx, s.kv, prefix, s.page) {
 				if err != nil {
 					return err
 				}
-				if len(recs) == 0 {
-					break
+				place, kind, err := records.Parse(rec.Key)
+				if err != nil || !kind.HoldsName() {
+					continue
 				}
-				for _, rec := range recs {
-					after = rec.Key
-					place, kind, err := records.Parse(rec.Key)
-					if err != nil || !kind.HoldsName() {
-						continue
-					}
-					name, err := s.from.NameOf(ctx, place, kind, rec.Value)
-					switch {
-					case err == nil:
-						all = append(all, name)
-					case !errors.Is(err, keyring.ErrOpen) && !errors.Is(err, keyring.ErrTerm):
-						return err
-					}
+				name, err := s.from.NameOf(ctx, place, kind, rec.Value)
+				switch {
+				case err == nil:
+					all = append(all, name)
+				case !errors.Is(err, keyring.ErrOpen) && !errors.Is(err, keyring.ErrTerm):
+					return err
 				}
 			}
 		}

@@ -205,18 +205,15 @@ func orgOf(recordKey string) (id.ID, error) {
 
 // Check looks at every record in store, and reports those that are malformed by their keys.
 func Check(ctx context.Context, store kv.Store, report func(key, what string)) error {
-	for after := ""; ; {
-		rs, err := store.List(ctx, Prefix, after, 512)
-		if err != nil || len(rs) == 0 {
+	for r, err := range kv.Each(ctx, store, Prefix, 512) {
+		if err != nil {
 			return err
 		}
-		for _, r := range rs {
-			after = r.Key
-			if _, err := orgOf(r.Key); err != nil {
-				report(r.Key, "its key is malformed")
-			} else if _, err := uses.Parse(r); err != nil {
-				report(r.Key, "it is no time")
-			}
+		if _, err := orgOf(r.Key); err != nil {
+			report(r.Key, "its key is malformed")
+		} else if _, err := uses.Parse(r); err != nil {
+			report(r.Key, "it is no time")
 		}
 	}
+	return nil
 }

@@ -109,19 +109,13 @@ func (b *Book) Between(ctx context.Context, one, other Place) (*Common, error) {
 	s.of = b
 	s.pair, s.record = b.pair(one, other)
 	prefix := valuePrefix + s.pair + "/"
-	for after := ""; ; {
-		rs, err := b.kv.List(ctx, prefix, after, 1000)
+	for r, err := range kv.Each(ctx, b.kv, prefix, 1000) {
 		if err != nil {
 			return nil, fmt.Errorf("reading what was copied before: %w", err)
 		}
-		if len(rs) == 0 {
-			return s, nil
-		}
-		for _, r := range rs {
-			s.known[strings.TrimPrefix(r.Key, prefix)] = r.Value
-		}
-		after = rs[len(rs)-1].Key
+		s.known[strings.TrimPrefix(r.Key, prefix)] = r.Value
 	}
+	return s, nil
 }
 
 // Secret is a secret that both places hold.

@@ -27,33 +27,26 @@ func (l *Log) Verify(ctx context.Context, wrong func(key, format string, args ..
 		}
 		return plain
 	}
-	for after := ""; ; {
-		recs, err := l.kv.List(ctx, Root, after, verifyPage)
+	for rec, err := range kv.Each(ctx, l.kv, Root, verifyPage) {
 		if err != nil {
 			return nil, err
 		}
-		if len(recs) == 0 {
-			break
+		org, rest, err := records.OrgOf(Root, rec.Key)
+		if err != nil {
+			wrong(rec.Key, "its key names no organisation")
+			continue
 		}
-		for _, rec := range recs {
-			after = rec.Key
-			org, rest, err := records.OrgOf(Root, rec.Key)
-			if err != nil {
-				wrong(rec.Key, "its key names no organisation")
-				continue
-			}
-			if rest != name {
-				there[rec.Key] = true
-				clear(opens(rec, org, keyring.Belongs{Kind: stepKind, Key: rest}))
-				continue
-			}
-			var e entry
-			if plain := opens(rec, org, keyring.Belongs{Kind: journalKind}); plain != nil && json.Unmarshal(plain,
-				&e) != nil {
-				wrong(rec.Key, "it is malformed")
-			}
-			journals[org] = e
+		if rest != name {
+			there[rec.Key] = true
+			clear(opens(rec, org, keyring.Belongs{Kind: stepKind, Key: rest}))
+			continue
 		}
+		var e entry
+		if plain := opens(rec, org, keyring.Belongs{Kind: journalKind}); plain != nil && json.Unmarshal(plain,
+			&e) != nil {
+			wrong(rec.Key, "it is malformed")
+		}
+		journals[org] = e
 	}
 	var committed []id.ID
 	for _, org := range slices.Sorted(maps.Keys(journals)) {

@@ -48,18 +48,15 @@ func (x Index) Orgs(ctx context.Context) ([]id.ID, error) {
 		return nil, err
 	}
 	var orgs []id.ID
-	for after := ""; ; {
-		recs, err := x.From.KV.List(ctx, records.DatedRoot, after, page)
-		if err != nil || len(recs) == 0 {
+	for rec, err := range kv.Each(ctx, x.From.KV, records.DatedRoot, page) {
+		if err != nil {
 			return orgs, err
 		}
-		for _, rec := range recs {
-			after = rec.Key
-			if org, err := id.Parse(strings.TrimPrefix(rec.Key, records.DatedRoot)); err == nil {
-				orgs = append(orgs, org)
-			}
+		if org, err := id.Parse(strings.TrimPrefix(rec.Key, records.DatedRoot)); err == nil {
+			orgs = append(orgs, org)
 		}
 	}
+	return orgs, nil
 }
 
 // lookAtAll looks through all organisations, unless that was done not long ago.
@@ -217,22 +214,15 @@ func (x Index) each(ctx context.Context, org id.ID, names keyring.Names, over co
 				return err
 			}
 		}
-		for after := ""; ; {
-			recs, err := x.From.KV.List(ctx, prefix, after, page)
+		for rec, err := range kv.Each(ctx, x.From.KV, prefix, page) {
 			if err != nil {
 				return &engineError{err}
 			}
-			if len(recs) == 0 {
-				break
+			if _, pending := over[rec.Key]; pending {
+				continue
 			}
-			for _, rec := range recs {
-				after = rec.Key
-				if _, pending := over[rec.Key]; pending {
-					continue
-				}
-				if more, err := one(rec.Key, rec.Value); err != nil || !more {
-					return err
-				}
+			if more, err := one(rec.Key, rec.Value); err != nil || !more {
+				return err
 			}
 		}
 	}

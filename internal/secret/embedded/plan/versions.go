@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
@@ -177,19 +178,12 @@ func (p *Plan) traces(at content.Places) (*content.Meta, error) {
 		}
 		zero := place.Slot(records.Version(0)).Key
 		prefix := zero[:strings.LastIndexByte(zero, 0)+1]
-		for after := ""; ; {
-			recs, err := p.From.KV.List(p.ctx, prefix, after, tracesPage)
-			if err != nil || len(recs) == 0 {
-				if err != nil {
-					return nil, err
-				}
-				break
+		for rec, err := range kv.Each(p.ctx, p.From.KV, prefix, tracesPage) {
+			if err != nil {
+				return nil, err
 			}
-			for _, rec := range recs {
-				after = rec.Key
-				if _, kind, err := records.Parse(rec.Key); err == nil && kind.IsVersion() {
-					m.Versions = append(m.Versions, content.Version{N: kind.Number()})
-				}
+			if _, kind, err := records.Parse(rec.Key); err == nil && kind.IsVersion() {
+				m.Versions = append(m.Versions, content.Version{N: kind.Number()})
 			}
 		}
 	}

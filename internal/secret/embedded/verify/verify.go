@@ -38,19 +38,12 @@ func Secrets(ctx context.Context, from content.Reader, log *commitlog.Log,
 	}
 	v.Reader = content.Reader{KV: over, Ring: from.Ring}
 	for _, root := range []string{records.Root, records.TrashRoot} {
-		for after := ""; ; {
-			recs, err := over.List(ctx, root, after, recordsPage)
+		for rec, err := range kv.Each(ctx, over, root, recordsPage) {
+			if err == nil {
+				err = v.record(root, rec)
+			}
 			if err != nil {
 				return nil, kv.Coded(err)
-			}
-			for _, rec := range recs {
-				if err := v.record(root, rec); err != nil {
-					return nil, kv.Coded(err)
-				}
-				after = rec.Key
-			}
-			if len(recs) == 0 {
-				break
 			}
 		}
 	}
@@ -59,18 +52,15 @@ func Secrets(ctx context.Context, from content.Reader, log *commitlog.Log,
 
 // marks looks at the marks of what is being purged.
 func (v *verifier) marks() error {
-	for after := ""; ; {
-		recs, err := v.KV.List(v.ctx, purge.Root, after, recordsPage)
-		if err != nil || len(recs) == 0 {
+	for rec, err := range kv.Each(v.ctx, v.KV, purge.Root, recordsPage) {
+		if err != nil {
 			return kv.Coded(err)
 		}
-		for _, rec := range recs {
-			after = rec.Key
-			if _, err := purge.OrgOf(rec.Key); err != nil {
-				v.wrong(rec.Key, "its key names no organisation")
-			}
+		if _, err := purge.OrgOf(rec.Key); err != nil {
+			v.wrong(rec.Key, "its key names no organisation")
 		}
 	}
+	return nil
 }
 
 type verifier struct {
@@ -276,30 +266,23 @@ func (v *verifier) begin(org id.ID) error {
 		return nil
 	}
 	for _, prefix := range []string{records.Head(org), records.TrashPrefix(org)} {
-		for after := ""; ; {
-			recs, err := v.KV.List(v.ctx, prefix, after, namesPage)
+		for rec, err := range kv.Each(v.ctx, v.KV, prefix, namesPage) {
 			if err != nil {
 				return err
 			}
-			for _, rec := range recs {
-				after = rec.Key
-				place, kind, err := records.Parse(rec.Key)
-				if err != nil || !kind.HoldsName() {
-					continue
-				}
-				name, err := v.NameOf(v.ctx, place, kind, rec.Value)
-				if err != nil {
-					continue // told of when it is its turn
-				}
-				if kind == records.Listed {
-					v.listed[name] = true
-				}
-				if err := v.index(name); err != nil {
-					return err
-				}
+			place, kind, err := records.Parse(rec.Key)
+			if err != nil || !kind.HoldsName() {
+				continue
 			}
-			if len(recs) == 0 {
-				break
+			name, err := v.NameOf(v.ctx, place, kind, rec.Value)
+			if err != nil {
+				continue // told of when it is its turn
+			}
+			if kind == records.Listed {
+				v.listed[name] = true
+			}
+			if err := v.index(name); err != nil {
+				return err
 			}
 		}
 	}
