@@ -73,6 +73,8 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 	switch {
 	case err != nil && v.live:
 		writeLiveError(v.w, err)
+	case v.crowded && errs.Is(err, errs.Unavailable):
+		v.busy(words.Sentence(errs.Message(err)))
 	case err != nil && a.Page == "":
 		setRetry(v.w.Header(), err)
 		f := failure{Message: words.Sentence(errs.Message(err))}
@@ -93,6 +95,7 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 		v.w.Header().Set("Content-Type", a.File.Type)
 		v.w.Header().Set("Content-Disposition", `attachment; filename="`+a.File.Name+`"`)
 		v.w.Header().Set("Content-Length", strconv.Itoa(len(a.File.Body)))
+		v.left()
 		_, _ = v.w.Write(a.File.Body) // the reader is gone where this fails
 	case a.GoTo != "":
 		if a.Note != "" {
@@ -171,24 +174,38 @@ func (s *Server) show(v *Visit, a Answer, status int, refused string) {
 		}
 		v.setCookie(noteCookie, "", -1)
 	}
-	var b bytes.Buffer
-	if err := s.templates[a.Page].ExecuteTemplate(&b, "base", d); err != nil {
+	var page []byte
+	var err error
+	if !v.make(func() { page, err = s.page(a.Page, d) }) {
+		return
+	}
+	if err != nil {
 		s.Logger.Error("a page could not be made", "request", v.ID, "page", a.Page, "error", err)
 		http.Error(v.w, "an internal error has occurred; the server's log has the details",
 			http.StatusInternalServerError)
 		return
 	}
-	page := below(b.Bytes(), v.via.Base)
 	if len(page) > heldPage && !v.holds(len(page)) {
 		return
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	// A page whose address has no query and that tells of nothing just done repeats no text of the request. One that
 	// answers a form may hold a token.
-	page = v.fit(page, v.Method == http.MethodGet && v.URL.RawQuery == "" && d.Note.Text == "")
+	may := v.Method == http.MethodGet && v.URL.RawQuery == "" && d.Note.Text == ""
+	if !v.make(func() { page = v.fit(page, may) }) {
+		return
+	}
+	v.left()
 	v.w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(page) // the reader is gone where this fails
+}
+
+// page makes a page of what it shows.
+func (s *Server) page(name string, d view) ([]byte, error) {
+	var b bytes.Buffer
+	err := s.templates[name].ExecuteTemplate(&b, "base", d)
+	return below(b.Bytes(), d.Base), err
 }
 
 // send answers with data. A browser that has them already is told so.
@@ -206,7 +223,10 @@ func (s *Server) send(v *Visit, b []byte) {
 		return
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	b = v.fit(b, v.URL.RawQuery == "")
+	if !v.make(func() { b = v.fit(b, v.URL.RawQuery == "") }) {
+		return
+	}
+	v.left()
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	_, _ = v.w.Write(b) // the reader is gone where this fails
 }
@@ -216,8 +236,7 @@ func (v *Visit) holds(size int) bool {
 	if v.share.More(int64(size)) == nil {
 		return true
 	}
-	v.w.Header().Set("Retry-After", "1")
-	http.Error(v.w, "too much is under way just now; load the page again in a moment", http.StatusServiceUnavailable)
+	v.busy("too much is under way just now; load the page again in a moment")
 	return false
 }
 

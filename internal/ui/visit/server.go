@@ -59,6 +59,8 @@ type Server struct {
 	origin    *http.CrossOriginProtection
 	templates map[string]*template.Template
 	static    *static
+	crowd     crowd
+	making    chan struct{} // one in it for each page that is being made
 
 	idPrefix string
 	idNext   atomic.Uint64
@@ -100,7 +102,7 @@ func New(c Config, tables ...Table) (*Server, error) {
 	var prefix [6]byte
 	rand.Read(prefix[:]) // never fails since Go 1.24
 	s := &Server{Config: c, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), static: f,
-		idPrefix: "ui" + hex.EncodeToString(prefix[:])}
+		making: making(), idPrefix: "ui" + hex.EncodeToString(prefix[:])}
 	if s.templates, err = s.parseTemplates(); err != nil {
 		return nil, err
 	}
@@ -156,6 +158,7 @@ func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	v.Request = r.WithContext(inflight.In(ctx, &v.share))
 	v.Caller = &access.Caller{Principal: &access.Principal{}, Address: peer.Host(r.RemoteAddr), RequestID: v.ID}
 	defer v.share.Close()
+	defer v.left()
 	a, err := v.do(rt)
 	err = errs.Ended(err, r.Context(), ctx)
 	if err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled) {
@@ -200,6 +203,9 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		return Answer{GoTo: arrivePath + "?next=" + url.QueryEscape(v.URL.RequestURI())}, nil
 	}
 	err = v.signedIn()
+	if full := v.enter(); full != nil {
+		return Answer{}, full
+	}
 	if v.Session != "" { // all of a user's sessions have one share, together with their tokens
 		v.share = v.server.Budget.Share(v.Caller.UserID.String())
 	} else {

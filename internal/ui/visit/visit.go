@@ -33,6 +33,9 @@ type Visit struct {
 	via    peer.Via
 	share  inflight.Share // what it holds of the server's memory
 	live   bool           // app.js sent the form, and keeps the page where it is refused
+
+	leave   func() // ends its turn among the pages of its caller; nil before it has one
+	crowded bool   // it was refused a turn
 }
 
 // errSession is what somebody is told whose session is over.
