@@ -157,6 +157,11 @@ func (s *Store) ListBack(ctx context.Context, prefix, before string, limit int) 
 	return s.list(ctx, s.Store.ListBack, prefix, before, limit)
 }
 
+// Skip is the engine's. What is passed over is not opened.
+func (s *Store) Skip(ctx context.Context, prefix, from string, back bool, n int) (string, int, error) {
+	return kv.Skip(ctx, s.Store, prefix, from, back, n)
+}
+
 func (s *Store) list(ctx context.Context, page func(context.Context, string, string, int) ([]kv.Record, error),
 	prefix, after string, limit int) ([]kv.Record, error) {
 	for {

@@ -16,19 +16,47 @@ type Page struct {
 	Descending bool
 }
 
-// List pages through the records below a prefix whose keys end in the ID, keeping those that keep accepts. It reads
-// from where the page begins, in the order of the page.
-func List[T any](ctx context.Context, s kv.Store, pre string, p Page, keep func(T) (id.ID, bool)) ([]T, error) {
-	after := ""
+// Source is where the records of a list are found in the order of their IDs: below a folder whose keys end in them.
+type Source struct {
+	Folder string
+	Kind   string // of the records, where the folder is an index of them; "" where it has the records themselves
+	Whole  bool   // every record is in the list
+}
+
+// From gives the key behind which the page begins, and what is left of its offset: what the whole source has before
+// that is passed over without being read. ended says that the list has no such page.
+func (src Source) From(ctx context.Context, s kv.Store, p Page) (from string, offset int, ended bool, err error) {
 	if p.After.Valid() {
-		after = pre + p.After.String()
+		from = src.Folder + p.After.String()
 	}
-	return Paged(p, keep, func(yield func(T) bool) error {
-		return record.ScanSome(ctx, s, pre, after, p.Descending, func(r kv.Record) (bool, error) {
-			v, err := record.Decode[T](r)
-			return err == nil && yield(v), err
-		})
+	if !src.Whole || p.Offset == 0 {
+		return from, p.Offset, false, nil
+	}
+	last, passed, err := kv.Skip(ctx, s, src.Folder, from, p.Descending, p.Offset)
+	return last, 0, passed < p.Offset, kv.Coded(err)
+}
+
+// Each yields the records behind a key, in the order of the page, until yield wants no more.
+func Each[T any](ctx context.Context, s kv.Store, src Source, p Page, from string, yield func(T) bool) error {
+	return record.ScanSome(ctx, s, src.Folder, from, p.Descending, func(r kv.Record) (bool, error) {
+		if src.Kind != "" {
+			v, _, found, err := record.Find[T](ctx, s, record.Key(src.Kind, record.Last(r.Key)))
+			return err == nil && (!found || yield(v)), err // deleted since
+		}
+		v, err := record.Decode[T](r)
+		return err == nil && yield(v), err
 	})
+}
+
+// List pages through the records of a source, keeping those that keep accepts. It reads from where the page begins, in
+// the order of the page.
+func List[T any](ctx context.Context, s kv.Store, src Source, p Page, keep func(T) (id.ID, bool)) ([]T, error) {
+	from, offset, ended, err := src.From(ctx, s, p)
+	if err != nil || ended {
+		return []T{}, err
+	}
+	p.Offset = offset
+	return Paged(p, keep, func(yield func(T) bool) error { return Each(ctx, s, src, p, from, yield) })
 }
 
 // Paged picks a page of what each yields in the order of the page, of that which keep accepts.

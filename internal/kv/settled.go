@@ -49,6 +49,11 @@ type settled struct{ Store }
 // Settled marks it, and what stands on it and has the same transactions.
 func (s *settled) Settled() {}
 
+// Skip is the engine's.
+func (s *settled) Skip(ctx context.Context, prefix, from string, back bool, n int) (string, int, error) {
+	return Skip(ctx, s.Store, prefix, from, back, n)
+}
+
 // Txn is the engine's, settled.
 func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error) {
 	if err := ctx.Err(); err != nil {

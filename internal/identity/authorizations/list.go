@@ -43,11 +43,11 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Fil
 	if err := s.resolve(ctx, &f); err != nil {
 		return err
 	}
-	each, err := s.source(ctx, c, f, page)
+	each, skip, err := s.source(ctx, c, f, page)
 	if err != nil {
 		return err
 	}
-	skip, found := page.Offset, 0
+	found := 0
 	var failed error
 	err = each(func(a identity.Authorization) bool {
 		switch {
@@ -74,65 +74,58 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Fil
 	return err
 }
 
-// source gives what yields the authorizations that may be in the list, in its order: from the indexes, or, where all of
-// them may be in it, from their records. Backwards goes only by what the indexes have, the IDs: 8 bytes of each.
+// source gives what yields the authorizations that may be in the list, in its order: from the records, from the one
+// index that has them, or from the IDs of several, 8 bytes of each. skip is how many of them that are in the list come
+// before the page.
 func (s *Service) source(ctx context.Context, c *access.Caller, f Filter,
-	page identity.Page) (func(yield func(identity.Authorization) bool) error, error) {
-	ids, some, err := s.candidates(ctx, c, f)
-	if err != nil {
-		return nil, err
+	page identity.Page) (each func(yield func(identity.Authorization) bool) error, skip int, err error) {
+	src, one := source(c, f)
+	if one {
+		from, skip, ended, err := src.From(ctx, s.kv, page)
+		return func(yield func(identity.Authorization) bool) error {
+			if ended {
+				return nil
+			}
+			return identity.Each(ctx, s.kv, src, page, from, yield)
+		}, skip, err
 	}
-	if !some && page.Descending {
-		some = true
-		if ids, err = identity.Collect(ctx, s.kv, nil, []string{"auth/"}, byKey); err != nil {
-			return nil, err
-		}
+	ids, err := s.candidates(ctx, c)
+	if err != nil {
+		return nil, 0, err
 	}
 	if page.Descending {
 		slices.Reverse(ids)
 	}
-	if some {
-		return func(yield func(identity.Authorization) bool) error {
-			return record.Each(ctx, s.kv, "auth", ids, yield)
-		}, nil
-	}
-	after := ""
-	if page.After.Valid() {
-		after = record.Key("auth", page.After)
-	}
 	return func(yield func(identity.Authorization) bool) error {
-		return record.Scan(ctx, s.kv, "auth/", after, func(r kv.Record) (bool, error) {
-			a, err := record.Decode[identity.Authorization](r)
-			return err == nil && yield(a), err
-		})
-	}, nil
+		return record.Each(ctx, s.kv, "auth", ids, yield)
+	}, page.Offset, nil
+}
+
+// source is the folder that has all that the filter and the caller's permissions leave; ok is false where it takes
+// several.
+func source(c *access.Caller, f Filter) (src identity.Source, ok bool) {
+	all := c.May(access.To(access.Read, access.Resource{Type: access.Authorizations}))
+	switch {
+	case all && f.UserID.Valid():
+		return identity.Source{Folder: record.Folder("authuser", f.UserID), Kind: "auth", Whole: !f.OrgID.Valid()}, true
+	case f.OrgID.Valid() && c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: f.OrgID})):
+		return identity.Source{Folder: record.Folder("authorg", f.OrgID), Kind: "auth", Whole: !f.UserID.Valid()}, true
+	}
+	return identity.Source{Folder: "auth/", Whole: true}, all
 }
 
 // byKey is the ID at the end of a record's key.
 func byKey(r kv.Record) (id.ID, error) { return id.Parse(record.Last(r.Key)) }
 
-// candidates gives the IDs that the filter and the caller's permissions leave, in order, from the indexes: a caller who
-// may see little must not cost the reading of every authorization there is. It is not ok where all of them are left.
-func (s *Service) candidates(ctx context.Context, c *access.Caller,
-	f Filter) (ids []id.ID, ok bool, err error) {
+// candidates gives the IDs that the caller's permissions leave, in order, from the indexes: a caller who may see little
+// must not cost the reading of every authorization there is.
+func (s *Service) candidates(ctx context.Context, c *access.Caller) ([]id.ID, error) {
+	ids, orgs := identity.Readable(c, access.Authorizations)
 	var folders []string
-	all := c.May(access.To(access.Read, access.Resource{Type: access.Authorizations}))
-	switch {
-	case all && f.UserID.Valid():
-		folders = []string{record.Folder("authuser", f.UserID)}
-	case f.OrgID.Valid() && c.May(access.To(access.Read, access.Resource{Type: access.Authorizations, OrgID: f.OrgID})):
-		folders = []string{record.Folder("authorg", f.OrgID)}
-	case all:
-		return nil, false, nil
-	default:
-		var orgs []id.ID
-		ids, orgs = identity.Readable(c, access.Authorizations)
-		for _, org := range orgs {
-			folders = append(folders, record.Folder("authorg", org))
-		}
+	for _, org := range orgs {
+		folders = append(folders, record.Folder("authorg", org))
 	}
-	ids, err = identity.Collect(ctx, s.kv, ids, folders, byKey)
-	return ids, err == nil, err
+	return identity.Collect(ctx, s.kv, ids, folders, byKey)
 }
 
 // hides gives what an empty list is answered with where the filter names what the caller may not see: the same as where

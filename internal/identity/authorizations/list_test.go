@@ -39,6 +39,18 @@ func (s *counting) List(ctx context.Context, prefix, after string, limit int) ([
 	return rs, err
 }
 
+func (s *counting) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
+	rs, err := s.Store.ListBack(ctx, prefix, before, limit)
+	if prefix == "auth/" {
+		s.auths.Add(int64(len(rs)))
+	}
+	return rs, err
+}
+
+func (s *counting) Skip(ctx context.Context, prefix, from string, back bool, n int) (string, int, error) {
+	return kv.Skip(ctx, s.Store, prefix, from, back, n)
+}
+
 // Whoever asks gets what they may see in the same order and pages, whichever index it comes from, and
 // costs no more than that.
 func TestAuthorizationsByIndex(t *testing.T) {
@@ -121,6 +133,39 @@ func TestAuthorizationsByIndex(t *testing.T) {
 				if (who == "of secrets" || who == "who writes") && engine.auths.Load() > 0 {
 					t.Errorf("%s: %d authorizations were read for a caller who may see none", name, engine.auths.Load())
 				}
+			}
+		}
+	}
+}
+
+// A page of tokens reads about as many records as it has, of all tokens and of one organisation's or user's, from either
+// end and wherever it begins.
+func TestAuthorizationPagesReadWhatTheyHave(t *testing.T) {
+	engine := new(counting)
+	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+	ctx, org, user := t.Context(), f.First.Org.ID, f.First.User.ID
+	const many, much = 700, 64
+	for i := range many {
+		a := identity.Authorization{ID: id.ID(1_000 + 7*i), OrgID: org, UserID: user, Status: identity.Active,
+			Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets})}}
+		hash := identity.HashOf(a.ID.String())
+		a.Hash = hash[:]
+		conds, ops := a.Creation()
+		if _, err := f.KV.Txn(ctx, conds, ops); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, filter := range []authorizations.Filter{{}, {OrgID: org}, {UserID: user}} {
+		for _, page := range []identity.Page{{Limit: 20}, {Limit: 20, Descending: true}, {Limit: 20, Offset: 650},
+			{Limit: 20, Offset: 650, Descending: true}, {Limit: 20, After: 1_000 + 7*300},
+			{Limit: 20, After: 1_000 + 7*600, Descending: true}} {
+			engine.auths.Store(0)
+			as, err := f.Authorizations(ctx, f.Root, filter, page)
+			if err != nil || len(as) != 20 {
+				t.Fatalf("%+v, %+v: %d, %v", filter, page, len(as), err)
+			}
+			if n := engine.auths.Load(); n > much {
+				t.Errorf("%+v, %+v: %d tokens were read", filter, page, n)
 			}
 		}
 	}

@@ -142,7 +142,7 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f Filter,
 			return record.Each(ctx, s.kv, "bucket", ids, yield)
 		})
 	} else {
-		bs, err = identity.List(ctx, s.kv, "bucket/", page, keep)
+		bs, err = identity.List(ctx, s.kv, identity.Source{Folder: "bucket/", Whole: f == Filter{}}, page, keep)
 	}
 	if err == nil && len(bs) == 0 && f.OrgName != "" && !c.MaySee(f.Org) { // names cannot be tried out here either
 		return nil, identity.NoOrgNamed(f.OrgName)

@@ -146,7 +146,8 @@ func (s *Service) Orgs(ctx context.Context, c *access.Caller, f OrgFilter, page 
 	if f.User.Valid() {
 		return s.orgsOf(ctx, c, f.User, page)
 	}
-	return identity.List(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) { return o.ID, c.MaySee(o.ID) })
+	src := identity.Source{Folder: "org/", Whole: c.May(access.To(access.Read, access.Resource{Type: access.Orgs}))}
+	return identity.List(ctx, s.kv, src, page, func(o identity.Org) (id.ID, bool) { return o.ID, c.MaySee(o.ID) })
 }
 
 func (s *Service) orgNamedOrID(ctx context.Context, c *access.Caller, f OrgFilter) (identity.Org, error) {
@@ -177,19 +178,12 @@ func (s *Service) OrgNamed(ctx context.Context, name string) (id.ID, error) {
 
 func (s *Service) orgsOf(ctx context.Context, c *access.Caller, user id.ID,
 	page identity.Page) ([]identity.Org, error) {
-	var ids []id.ID
-	err := identity.RolesOf(ctx, s.kv, user, func(org id.ID, _ identity.Role) { ids = append(ids, org) })
-	if err != nil {
-		return nil, err
-	}
-	wanted := make(map[id.ID]bool, len(ids))
-	for _, o := range ids {
-		wanted[o] = true
-	}
 	// Who is in an organisation is told to those who may read of it, and everybody where they are themself.
-	return identity.List(ctx, s.kv, "org/", page, func(o identity.Org) (id.ID, bool) {
+	src := identity.Source{Folder: record.Folder("memberof", user), Kind: "org",
+		Whole: c.May(access.To(access.Read, access.Resource{Type: access.Orgs}))}
+	return identity.List(ctx, s.kv, src, page, func(o identity.Org) (id.ID, bool) {
 		may := c.May(access.To(access.Read, access.Resource{Type: access.Orgs, ID: o.ID}))
-		return o.ID, wanted[o.ID] && (may || user == c.UserID && c.MaySee(o.ID))
+		return o.ID, may || user == c.UserID && c.MaySee(o.ID)
 	})
 }
 

@@ -111,7 +111,8 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string,
 		}
 		return []identity.User{u}, nil
 	}
-	users, err := identity.List(ctx, s.kv, "user/", page, func(u identity.User) (id.ID, bool) {
+	src := identity.Source{Folder: "user/", Whole: c.May(access.To(access.Read, access.Resource{Type: access.Users}))}
+	users, err := identity.List(ctx, s.kv, src, page, func(u identity.User) (id.ID, bool) {
 		return u.ID, c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID}))
 	})
 	for i := range users {

@@ -59,6 +59,7 @@ type row struct {
 	StartAll                                                  float64 // MiB with the pages of files
 	Change, OrgsFirst, OrgsLast, OrgsFar, Names, Value, Token time.Duration
 	Values                                                    time.Duration // all of the organisation of 1,000
+	TokensFirst, TokensLast, TokensFar                        time.Duration // pages of the organisation that has them
 	Backup, Check, Restore, Rotation, Bring                   use
 	End                                                       use           // of the largest organisation, beside others' changes
 	EndWait                                                   time.Duration // the longest of those
@@ -331,6 +332,12 @@ func (g *grown) requests(b *testing.B, s *server) {
 	g.Values = each("values", asked, get(thousand+"/secret-values", reader.Token))
 	if tokens != nil {
 		g.Token = each("token", asked, tokens...)
+	}
+	if g.tokens > 0 {
+		page := "/api/v2/authorizations?limit=20&orgID=" + hexID(orgOfMany)
+		g.TokensFirst = each("tokens", asked, get(page, operatorToken))
+		g.TokensLast = each("last-tokens", asked, get(page+"&descending=true", operatorToken))
+		g.TokensFar = each("far-tokens", asked/10, get(fmt.Sprintf("%s&offset=%d", page, g.tokens-30), operatorToken))
 	}
 	memory()
 }

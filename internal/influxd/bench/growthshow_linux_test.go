@@ -49,6 +49,9 @@ var requests = []request{
 	{"value", "one value", func(g grown) time.Duration { return g.Value }},
 	{"values", "1,000 values", func(g grown) time.Duration { return g.Values }},
 	{"token", "a token not used before", func(g grown) time.Duration { return g.Token }},
+	{"tokens", "first 20 tokens of one", func(g grown) time.Duration { return g.TokensFirst }},
+	{"last-tokens", "last 20 tokens", func(g grown) time.Duration { return g.TokensLast }},
+	{"far-tokens", "the last tokens by `offset`", func(g grown) time.Duration { return g.TokensFar }},
 }
 
 // part is what the page has of one engine: its tables stand between the line begin and growthEnd.

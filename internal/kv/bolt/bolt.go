@@ -85,77 +85,77 @@ func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
 	return rec, nil
 }
 
-// page is what a list has read.
-type page struct{ recs []kv.Record }
-
-func (p *page) add(ctx context.Context, key, raw []byte) error {
-	if len(p.recs)%1024 == 1023 && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	rev, value, err := format.Decode(raw)
-	if err == nil {
-		p.recs = append(p.recs, kv.Record{Key: string(key), Value: value, Rev: rev})
-	}
-	return err
+// each reads the records whose keys begin with prefix and come after from, or with back before it, until f wants no more.
+func (db *DB) each(ctx context.Context, prefix, from string, back bool, f func(k, raw []byte) (bool, error)) error {
+	return db.view(ctx, func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(format.DataBucket).Cursor()
+		k, raw, next := []byte(nil), []byte(nil), cursor.Next
+		if !back {
+			if k, raw = cursor.Seek([]byte(max(prefix, from))); k != nil && string(k) == from {
+				k, raw = next()
+			}
+		} else {
+			next = cursor.Prev
+			end := kv.Behind(prefix, from)
+			if end != "" {
+				k, _ = cursor.Seek([]byte(end))
+			}
+			if k == nil { // all are before it
+				k, raw = cursor.Last()
+			} else {
+				k, raw = next()
+			}
+		}
+		for n := 1; k != nil && bytes.HasPrefix(k, []byte(prefix)); n++ {
+			if n%1024 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if more, err := f(k, raw); err != nil || !more {
+				return err
+			}
+			k, raw = next()
+		}
+		return nil
+	})
 }
 
-// all is the page, where nothing went wrong.
-func (p *page) all(err error) ([]kv.Record, error) {
+func (db *DB) list(ctx context.Context, prefix, from string, back bool, limit int) (recs []kv.Record, err error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	}
+	err = db.each(ctx, prefix, from, back, func(k, raw []byte) (bool, error) {
+		rev, value, err := format.Decode(raw)
+		recs = append(recs, kv.Record{Key: string(k), Value: value, Rev: rev})
+		return len(recs) < limit, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return p.recs, nil
+	return recs, nil
 }
 
 // List returns one page of the records whose keys begin with prefix.
 func (db *DB) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
-	if limit <= 0 {
-		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
-	}
-	var p page
-	err := db.view(ctx, func(tx *bbolt.Tx) error {
-		from, cursor := max(prefix, after), tx.Bucket(format.DataBucket).Cursor()
-		for k, raw := cursor.Seek([]byte(from)); k != nil && bytes.HasPrefix(k,
-			[]byte(prefix)); k, raw = cursor.Next() {
-			if after != "" && string(k) <= after {
-				continue
-			}
-			if len(p.recs) == limit {
-				return nil
-			}
-			if err := p.add(ctx, k, raw); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return p.all(err)
+	return db.list(ctx, prefix, after, false, limit)
 }
 
 // ListBack returns one page from the end.
 func (db *DB) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
-	if limit <= 0 {
-		return nil, fmt.Errorf("%w: a list of at most %d records", kv.ErrInvalid, limit)
+	return db.list(ctx, prefix, before, true, limit)
+}
+
+// Skip passes over records; see kv.Skipper.
+func (db *DB) Skip(ctx context.Context, prefix, from string, back bool, n int) (last string, passed int, err error) {
+	if n <= 0 {
+		return "", 0, ctx.Err()
 	}
-	var p page
-	err := db.view(ctx, func(tx *bbolt.Tx) error {
-		cursor := tx.Bucket(format.DataBucket).Cursor()
-		var k, raw []byte
-		if end := kv.Behind(prefix, before); end == "" {
-			k, raw = cursor.Last()
-		} else if k, _ = cursor.Seek([]byte(end)); k == nil { // all are before it
-			k, raw = cursor.Last()
-		} else {
-			k, raw = cursor.Prev()
+	err = db.each(ctx, prefix, from, back, func(k, _ []byte) (bool, error) {
+		if passed++; passed == n {
+			last = string(k)
 		}
-		for ; k != nil && bytes.HasPrefix(k, []byte(prefix)) && len(p.recs) < limit; k, raw = cursor.Prev() {
-			if err := p.add(ctx, k, raw); err != nil {
-				return err
-			}
-		}
-		return nil
+		return passed < n, nil
 	})
-	return p.all(err)
+	return last, passed, err
 }
 
 // Close waits for the transactions that have joined the queue and releases the file.

@@ -40,6 +40,7 @@ func Test(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"ListOrder", testListOrder},
 		{"ListPages", testListPages},
 		{"ListBack", testListBack},
+		{"Skip", testSkip},
 		{"ListPrefix", testListPrefix},
 		{"DeletePrefix", testDeletePrefix},
 		{"DeleteSome", testDeleteSome},

@@ -203,6 +203,42 @@ func testListBack(t *testing.T, s kv.Store) {
 	}
 }
 
+// testSkip has as many records passed over as a list has, from either end and from wherever it begins.
+func testSkip(t *testing.T, s kv.Store) {
+	for i := range 25 {
+		key := fmt.Sprintf("p/%02d", i)
+		txn(t, s, nil, put(key, key), put("q"+key, "other"), put("o"+key, "other"))
+	}
+	for _, back := range []bool{false, true} {
+		list := s.List
+		if back {
+			list = s.ListBack
+		}
+		for _, from := range []string{"", "p/", "p/00", "p/07", "p/07x", "p/24", "p0", "a", "z"} {
+			for _, n := range []int{1, 2, 24, 25, 26, 1000} {
+				recs, err := list(t.Context(), "p/", from, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := ""
+				if len(recs) == n {
+					want = recs[n-1].Key
+				}
+				last, passed, err := kv.Skip(t.Context(), s, "p/", from, back, n)
+				if err != nil || last != want || passed != len(recs) {
+					t.Errorf("%d from %q, back %v: %q, %d, %v, not %q, %d", n, from, back, last, passed, err, want,
+						len(recs))
+				}
+			}
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := kv.Skip(ended, s, "p/", "", false, 3); !errors.Is(err, context.Canceled) {
+		t.Errorf("for one who has left: %v", err)
+	}
+}
+
 func wantBack(t *testing.T, s kv.Store, prefix, before string, limit int, want ...string) {
 	t.Helper()
 	recs, err := s.ListBack(t.Context(), prefix, before, limit)

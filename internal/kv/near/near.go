@@ -171,6 +171,11 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv
 	return recs, err
 }
 
+// Skip is the engine's.
+func (s *Store) Skip(ctx context.Context, prefix, from string, back bool, n int) (string, int, error) {
+	return kv.Skip(ctx, s.Store, prefix, from, back, n)
+}
+
 // Txn has the engine carry out a transaction. What it has changed is known here at once.
 func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
 	writes := make([]*read, len(ops))
