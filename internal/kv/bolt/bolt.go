@@ -85,7 +85,7 @@ func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
 	return rec, nil
 }
 
-// each reads the records whose keys begin with prefix and come after from, or with back before it, until f wants no more.
+// each reads the records whose keys begin with prefix and come after from, or with back before it, as long as f says.
 func (db *DB) each(ctx context.Context, prefix, from string, back bool, f func(k, raw []byte) (bool, error)) error {
 	return db.view(ctx, func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(format.DataBucket).Cursor()
