@@ -24,12 +24,30 @@ man influx 1 docs/influx.md
 # The texts of the licences of all that the programs are made of.
 go -C tools run ./licences -texts ./cmd/influxd ./cmd/influx >"$work/LICENSES-third-party.txt"
 
-# archive FOLDER FILE packs a folder so that nothing but its content counts.
+# archive FOLDER FILE packs a folder so that nothing but its content counts. -9 takes twice as long as -7, for 0.4 % less.
 archive() {
 	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$(dirname "$1")" -cf - "$(basename "$1")" |
-		gzip -9n >"$2"
+		gzip -7n >"$2"
 }
 
+# deb ARCH FOLDER makes the Debian package of the programs in a folder.
+deb() {
+	# What no release has been made of yet is 0.0.0 with the commit, and comes before the first one.
+	local version=${VERSION#v}
+	case $version in [0-9]*) ;; *) version=0.0.0~$version ;; esac
+	ARCH=$1 VERSION=$version BIN=$2 TEXTS=$work/LICENSES-third-party.txt MAN=$work/man go tool -modfile=tools/go.mod nfpm package \
+		--config packaging/nfpm.yaml --packager deb --target "$out/" >&2
+}
+
+# sbom PROGRAM FOLDER lists what the program is made of. The time of the list is the commit's, too.
+sbom() {
+	go tool -modfile=tools/go.mod cyclonedx-gomod bin -json -noserial -licenses -version "$VERSION" \
+		-output "$out/$1.cdx.json" "$2/$1" 2>/dev/null
+	sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)\"/" "$out/$1.cdx.json"
+}
+
+# What is made of the programs is made side by side: each takes one processor.
+jobs=()
 for target in $targets; do
 	os=${target%/*} arch=${target#*/}
 	name=strongroom_${VERSION}_${os}_${arch}
@@ -39,22 +57,21 @@ for target in $targets; do
 		GOOS=$os GOARCH=$arch go build -ldflags "$LDFLAGS" -o "$bin/$program" "./cmd/$program"
 	done
 	cp -r README.md LICENSE CHANGELOG.md docs "$work/LICENSES-third-party.txt" "$bin/"
-	archive "$bin" "$out/$name.tar.gz"
+	archive "$bin" "$out/$name.tar.gz" &
+	jobs+=($!)
 	if [ "$os" = linux ]; then
-		# What no release has been made of yet is 0.0.0 with the commit, and comes before the first one.
-		deb=${VERSION#v}
-		case $deb in [0-9]*) ;; *) deb=0.0.0~$deb ;; esac
-		ARCH=$arch VERSION=$deb BIN=$bin TEXTS=$work/LICENSES-third-party.txt MAN=$work/man go tool -modfile=tools/go.mod nfpm package \
-			--config packaging/nfpm.yaml --packager deb --target "$out/" >&2
+		deb "$arch" "$bin" &
+		jobs+=($!)
 	fi
 done
-
 for program in influxd influx; do
-	go tool -modfile=tools/go.mod cyclonedx-gomod bin -json -noserial -licenses -version "$VERSION" \
-		-output "$out/$program.cdx.json" "$bin/$program" 2>/dev/null
-	# The time of the list is the commit's, too.
-	sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)\"/" "$out/$program.cdx.json"
+	sbom "$program" "$bin" &
+	jobs+=($!)
 done
+for job in "${jobs[@]}"; do
+	wait "$job" # ends all where one has failed
+done
+
 (cd "$out" && sha256sum -- * >SHA256SUMS)
 rm -rf "$work"
 ls -l "$out"
