@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -299,6 +300,11 @@ func (b *tab) typeIn(selector, text string) {
 	b.Helper()
 	b.until(fmt.Sprintf(`document.querySelector(%q)?.checkVisibility()`, selector))
 	js[bool](b, fmt.Sprintf(`document.querySelector(%q).value = ''; true`, selector))
+	if len(text) > 20 { // three messages a key: a long text is put in at once, as a paste or another keyboard does
+		js[bool](b, fmt.Sprintf(`document.querySelector(%q).focus(), true`, selector))
+		call(b, input.InsertText, input.InsertTextParams{Text: text})
+		return
+	}
 	b.run(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
