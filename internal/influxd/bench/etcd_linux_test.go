@@ -62,6 +62,10 @@ func etcdCalls(b *testing.B, s *server) map[string]float64 {
 	return all
 }
 
+func readsOf(calls map[string]float64) float64 {
+	return calls["get"] + calls["list"] + calls["revision"]
+}
+
 // counted is a side whose requests are counted.
 func counted(s side) (side, *atomic.Int64) {
 	var n atomic.Int64
@@ -92,7 +96,12 @@ func BenchmarkEtcd(b *testing.B) {
 	for _, clients := range []int{1, 32} {
 		b.Run(fmt.Sprintf("list/clients=%d", clients), func(b *testing.B) {
 			f := figure{what: "list of 100 secrets, " + plural(clients, "client") + ", over etcd", beside: "over a file"}
-			compare(b, f, roundTime, asks(b, over, clients, all(t.list())), asks(b, file, clients, all(own.list())))
+			lists, made := counted(asks(b, over, clients, all(t.list())))
+			before, cpu := etcdCalls(b, over), over.cpu(b)
+			compare(b, f, roundTime, lists, asks(b, file, clients, all(own.list())))
+			after, n := etcdCalls(b, over), float64(made.Load())
+			b.ReportMetric((readsOf(after)-readsOf(before))/n, "reads/req")
+			b.ReportMetric((over.cpu(b)-cpu).Seconds()*1e6/n, "server-cpu-µs/req")
 		})
 		b.Run(fmt.Sprintf("list/clients=%d/memory", clients), func(b *testing.B) {
 			f := figure{what: "the same from memory, " + plural(clients, "client"), beside: "over a file"}
@@ -116,7 +125,7 @@ func BenchmarkEtcd(b *testing.B) {
 			}
 			after := etcdCalls(b, over)
 			b.ReportMetric((after["txn"]-before["txn"])/float64(made.Load()), "txns/req")
-			b.ReportMetric((after["get"]+after["list"]-before["get"]-before["list"])/float64(made.Load()), "reads/req")
+			b.ReportMetric((readsOf(after)-readsOf(before))/float64(made.Load()), "reads/req")
 		})
 		b.Run(fmt.Sprintf("change/clients=%d/file", clients), func(b *testing.B) {
 			change := func(client int) []call { return []call{t.change(keyName(client))} }

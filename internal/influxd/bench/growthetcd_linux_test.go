@@ -44,7 +44,7 @@ func (g *grown) noting(b *testing.B, s *server) (done func(what string, n int, s
 	called := func(s *server) (reads, txns float64) {
 		if s != nil {
 			calls := etcdCalls(b, s)
-			reads, txns = calls["get"]+calls["list"], calls["txn"]
+			reads, txns = readsOf(calls), calls["txn"]
 		}
 		return reads, txns
 	}

@@ -139,6 +139,19 @@ func (s *Store) askProgress(ctx context.Context, asked chan<- moment) {
 	_ = s.client.RequestProgress(bounded) // where it fails, the silence is noticed
 }
 
+// Revision gives etcd's revision, which is that of all transactions that had returned by the call, or a later one.
+func (s *Store) Revision(ctx context.Context) (rev int64, err error) {
+	err = s.read(ctx, "revision", func(ctx context.Context) error {
+		// A read of nothing, and linearizable.
+		res, err := s.client.Get(ctx, s.names, clientv3.WithCountOnly())
+		if err == nil {
+			rev = res.Header.Revision
+		}
+		return err
+	})
+	return rev, err
+}
+
 // Hold holds a name; see kv.Store. It is etcd's own lock: a key of a lease that this server keeps alive.
 func (s *Store) Hold(ctx context.Context, name string) (held context.Context, release func(), err error) {
 	leave, err := s.enter(ctx)

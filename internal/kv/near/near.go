@@ -43,6 +43,9 @@ type Config struct {
 	Prefixes []string
 	// Limit bounds what is kept, in bytes, and Largest each record.
 	Limit, Largest int
+	// Revision gives the engine's revision: that of all transactions that had returned when it was called, or a later
+	// one. Without it, nothing is known to be current.
+	Revision func(context.Context) (int64, error)
 }
 
 // Store is an engine with records of it in memory. Run Follow: without it, Recall knows nothing.
@@ -51,14 +54,17 @@ type Store struct {
 	prefixes []string
 	largest  int
 	metrics  metrics
+	revision func(context.Context) (int64, error)
+	checks   checks
 
-	mu      sync.RWMutex
-	kept    *bounded.Map[string, entry]
-	bytes   int
-	alive   bool      // there is a watch
-	told    int64     // the revision up to which it has told everything
-	known   time.Time // until when it has
-	reading map[string]map[*read]bool
+	mu       sync.RWMutex
+	kept     *bounded.Map[string, entry]
+	bytes    int
+	alive    bool          // there is a watch
+	told     int64         // the revision up to which it has told everything
+	advanced chan struct{} // closed when told has changed; nil where nobody waits for that
+	known    time.Time     // until when it has
+	reading  map[string]map[*read]bool
 }
 
 // entry is a record that is kept. It is sound where it may be believed before the watch has come to its revision.
@@ -75,7 +81,8 @@ var _ kv.Store = (*Store)(nil)
 
 // New puts a memory before the engine, whose transactions are settled.
 func New(engine kv.Store, c Config) *Store {
-	s := &Store{Store: engine, prefixes: c.Prefixes, largest: c.Largest, reading: make(map[string]map[*read]bool)}
+	s := &Store{Store: engine, prefixes: c.Prefixes, largest: c.Largest, revision: c.Revision,
+		reading: make(map[string]map[*read]bool)}
 	s.kept = bounded.New(c.Limit, func(_ string, e entry) { s.bytes -= room(e.Record) })
 	s.metrics = newMetrics(s)
 	return s
@@ -327,6 +334,10 @@ func (s *Store) Follow(ctx context.Context, report func(error)) {
 				}
 			}
 			s.told = u.Rev
+			if s.advanced != nil {
+				close(s.advanced)
+				s.advanced = nil
+			}
 			if !u.Known.IsZero() {
 				s.known = u.Known
 			}

@@ -17,8 +17,9 @@ type Near interface {
 	// Recall gives a record as memory has it. All that it gives is of one revision at a time, which may not be the
 	// last.
 	Recall(key string) (rec kv.Record, known bool)
-	// Fresh reports whether the engine has told all that had happened until so long ago.
-	Fresh(time.Duration) bool
+	// Serves reports whether a record is in memory, and memory has what was there so long ago, or all that had returned
+	// by the call.
+	Serves(ctx context.Context, key string, stale time.Duration) bool
 }
 
 // errForgotten is a record that is not in memory.
@@ -75,12 +76,12 @@ func (s *Store) recall(ctx context.Context, org id.ID) (at state, ok bool) {
 	return at, err == nil && !at.Pending
 }
 
-// fromMemory carries out a read without asking the engine. What it has read is of one moment if the head and the
-// organisation are the same before and after it, as all that memory gives goes from one revision to the next. Where it
-// is not, or anything is not in memory, or something is wrong, ok is false.
+// fromMemory carries out a read from memory, which may be as old as s.stale says. What it has read is of one moment if
+// the head and the organisation are the same before and after it, as all that memory gives goes from one revision to
+// the next. Where it is not, or anything is not in memory, or something is wrong, ok is false.
 func fromMemory[T any](ctx context.Context, s *Store, org id.ID,
 	read func(context.Context, moment) (T, error)) (got T, ok bool) {
-	if s.near == nil || ctx.Err() != nil || !s.near.Fresh(s.stale) {
+	if s.near == nil || ctx.Err() != nil || !s.near.Serves(ctx, records.Head(org), s.stale) {
 		return got, false
 	}
 	m := moment{s: s, org: org, names: s.ring.Names(), memory: true,
