@@ -44,6 +44,24 @@ func TestClockAhead(t *testing.T) {
 	f.CallerBySession(t, f.MustSignIn(t, "ann", identitytest.UserPassword))
 }
 
+// TestClockAheadCatchesUp opens a session while the clock is three hours ahead, and presents it when the clock, set
+// right since, is there: it was over long before, and must not be good for the hour that it ends in.
+func TestClockAheadCatchesUp(t *testing.T) {
+	const ahead = 3 * time.Hour
+	f := identitytest.Onboarded(t)
+	f.AddUser(t, "ann")
+	f.Clock.Add(ahead)
+	session := f.MustSignIn(t, "ann", identitytest.UserPassword)
+	f.Clock.Add(-ahead)
+	f.Start(t)
+	if err := f.SweepSessions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.Clock.Add(ahead + time.Minute)
+	_, err := f.BySession(t.Context(), session)
+	identitytest.WantCode(t, err, errs.Unauthorized)
+}
+
 // TestLastUseStays uses a token, and once more under a clock that was set back.
 func TestLastUseStays(t *testing.T) {
 	f := identitytest.Onboarded(t)

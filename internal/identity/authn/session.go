@@ -121,8 +121,7 @@ func (s *Service) BySession(ctx context.Context, token string) (*access.Principa
 		s.cache.add(h, e, gen)
 	}
 	now := s.now()
-	// One that would last for longer than a session does was opened or renewed under a clock that was ahead.
-	if !now.Before(e.until) || e.until.Sub(now) > s.sessionLength+clockSlack {
+	if s.over(e.until, now) {
 		_ = s.endSession(ctx, e.session.UserID, h) // or else the sweep takes it
 		return nil, ErrUnauthorized
 	}
@@ -130,6 +129,12 @@ func (s *Service) BySession(ctx context.Context, token string) (*access.Principa
 		s.renew(ctx, h, e, now, gen)
 	}
 	return e.principal, nil
+}
+
+// over reports whether a session that ends then is over. One that would last for longer than a session does was opened
+// or renewed under a clock that was ahead.
+func (s *Service) over(ends, now time.Time) bool {
+	return !now.Before(ends) || ends.Sub(now) > s.sessionLength+clockSlack
 }
 
 // clockSlack is by how much clocks may differ without a word.
@@ -227,7 +232,7 @@ func (s *Service) sweepSessions(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		if now.Before(n.ExpiresAt) {
+		if !s.over(n.ExpiresAt, now) {
 			return true, nil
 		}
 		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)},
