@@ -60,10 +60,16 @@ func (b *tab) resize(text, width, height int64) {
 	b.run(chromedp.EmulateViewport(width, height))
 }
 
-// TestLayout looks at pages and states in every window with every size of text.
+// TestLayout looks at pages and states in every window with every size of text, in parts that run side by side.
 func TestLayout(t *testing.T) {
-	s := startServer(t)
-	b := openTab(t, s)
+	t.Parallel()
+	for _, part := range []string{"even", "odd"} {
+		t.Run(part, func(t *testing.T) { layOut(t, part) })
+	}
+}
+
+func layOut(t *testing.T, part string) {
+	b := openTab(t, startServer(t))
 	b.wear("light", 1440)
 	pages := stage(b)
 	look := func(state string) {
@@ -74,16 +80,18 @@ func TestLayout(t *testing.T) {
 			}
 		})
 	}
-	for name, path := range pages {
+	eachOf(part, pages, func(name, path string) {
 		b.open(path)
 		look(name)
-	}
-
-	for name, reach := range statesOf(b, pages) {
+	})
+	eachOf(part, statesOf(b, pages), func(name string, reach func()) {
 		b.resize(texts[0], 1440, 900)
 		reach()
 		look(name)
 		js[bool](b, "leaving = true")
+	})
+	if part != "even" {
+		return
 	}
 	b.resize(texts[0], 1440, 900)
 
