@@ -47,6 +47,9 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 		return versions, s.guard.Done(ctx, c, act, s.guard.Done(ctx, c, set, s.written(ctx, to.Org, err)))
 	}
 	versions, current, err := s.copy(ctx, c, from, to)
+	if err != nil && versions > 0 {
+		err = halfway(err, from.Key, to.Key)
+	}
 	err = s.guard.Done(ctx, c, set, s.written(ctx, to.Org, err))
 	if err != nil || !move {
 		return versions, s.guard.Done(ctx, c, act, err)
@@ -57,6 +60,8 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 	if errs.Is(err, errs.PreconditionFailed) {
 		err = errs.New(errs.Conflict, "%q was copied, and not deleted: somebody has changed it meanwhile",
 			errs.Clip(from.Key))
+	} else if err != nil {
+		err = halfway(err, from.Key, to.Key)
 	}
 	return versions, s.guard.Done(ctx, c, act, err)
 }
@@ -79,8 +84,28 @@ func (s *Service) rename(ctx context.Context, c *access.Caller, org id.ID, from,
 			err = errs.New(errs.Conflict, "%q was not moved: somebody has changed it meanwhile. %q has earlier values "+
 				"of it by now: delete that, and try again", errs.Clip(from), errs.Clip(to))
 		}
+	} else if err != nil && n > 0 {
+		err = halfway(err, from, to)
 	}
 	return n, s.guard.Done(ctx, c, del, err)
+}
+
+// made is how many versions were made before the one that ended with err: that one counts where it was the first and is
+// there all the same.
+func (s *Service) made(ctx context.Context, at Place, n int, err error) int {
+	if n > 0 || !errs.Is(err, errs.Unavailable) {
+		return n
+	}
+	if _, none := secret.Get(ctx, s.store, at.Org, at.Key); none == nil {
+		return 1
+	}
+	return 0
+}
+
+// halfway says of an error that ended a move or a copy that something of it was made.
+func halfway(err error, from, to string) error {
+	return errs.Wrap(err, errs.CodeOf(err), "%s. %q has values of %q by now: look at both, and delete the one that is "+
+		"not to stay", errs.Message(err), errs.Clip(to), errs.Clip(from))
 }
 
 // moveWithin gives how many versions the secret has under its new name, with an error, too.
@@ -113,7 +138,7 @@ func (s *Service) moveWithin(ctx context.Context, c *access.Caller, org id.ID, f
 		for _, v := range earlier {
 			before := secret.Change{Set: map[string]secret.Value{to: v}, Only: change.Only, By: c.User}
 			if _, err := s.store.Apply(ctx, org, before); err != nil {
-				return 0, err
+				return s.made(ctx, Place{org, to}, n-1, err), err
 			}
 			n, change.Only = n+1, secret.IfExisting
 		}
@@ -163,7 +188,7 @@ func (s *Service) copy(ctx context.Context, c *access.Caller, from, to Place) (n
 			_, err = s.store.Apply(ctx, to.Org, change)
 		}
 		if err != nil {
-			return n, current, err
+			return s.made(ctx, to, n, err), current, err
 		}
 		n++
 	}
