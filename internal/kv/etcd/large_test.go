@@ -10,13 +10,14 @@ import (
 	"strongroom/internal/kv/etcd/etcdtest"
 )
 
-// TestLargeList reads a large list of a real etcd from both ends, also where etcd forgets older revisions meanwhile.
+// TestLargeList reads a large list of a real etcd from both ends, also where etcd forgets older revisions meanwhile, and
+// passes over much of it.
 func TestLargeList(t *testing.T) {
 	c := etcdtest.Shared(t)
 	s := open(t, c, etcdtest.Prefix(t))
 	random := rand.New(rand.NewPCG(7, 8))
 	var keys []string
-	for range 20 {
+	for range 40 {
 		var ops []kv.Op
 		for range kv.MaxOps {
 			keys = append(keys, fmt.Sprintf("org/%016x", random.Uint64()>>8))
@@ -57,6 +58,20 @@ func TestLargeList(t *testing.T) {
 			}
 			if !slices.Equal(got, keys) {
 				t.Errorf("back %t: %d of %d keys", back, len(got), len(keys))
+			}
+		}
+	}
+	for _, n := range []int{1, 4095, 4096, 4097, len(keys), len(keys) + 1} {
+		for _, back := range []bool{false, true} {
+			at, want, there := n-1, "", min(n, len(keys))
+			if back {
+				at = len(keys) - n
+			}
+			if n <= len(keys) {
+				want = keys[at]
+			}
+			if last, passed, err := s.Skip(t.Context(), "org/", "", back, n); err != nil || last != want || passed != there {
+				t.Errorf("%d, back %t: %q, %d, %v; want %q, %d", n, back, last, passed, err, want, there)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ const snapshotPage = 128
 func (s *Store) Each(ctx context.Context, take func([]kv.Record) error) error {
 	l := ranges.List{Prefix: s.data, From: s.data, Limit: snapshotPage}
 	for {
-		found, rev, err := s.ranges.Page(l, spans{s, ctx, "snapshot"})
+		found, rev, err := s.ranges.Page(l, spans{Store: s, ctx: ctx, op: "snapshot"})
 		switch {
 		case errors.Is(err, kv.ErrLagging):
 			return fmt.Errorf("etcd was compacted while its records were read; try again: %w", err)
