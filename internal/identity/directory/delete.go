@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -62,8 +63,10 @@ func (s *Service) deleteOrg(ctx context.Context, org id.ID) (left string, err er
 	if err != nil {
 		return "", err
 	}
-	// Whoever asked may leave; what has begun need not wait for the next time because of that.
-	if err := s.finish(context.WithoutCancel(ctx), ended{"organization", org}, s.finishOrg); err != nil {
+	switch err := s.finishSoon(ctx, ended{"organization", org}, s.finishOrg); {
+	case errors.Is(err, errUnderWay):
+		return "the organization has ended; what is left of it is much, and is still being removed", nil
+	case err != nil:
 		return "the organization has ended; what is left of it could not be removed yet, which is tried again and " +
 			"shown by /health: " +
 			errs.Message(err), nil
@@ -144,7 +147,7 @@ func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
 		return err
 	}
 	// what is left is of no use to anybody, and goes soon
-	_ = s.finish(context.WithoutCancel(ctx), ended{"user", user}, s.finishUser)
+	_ = s.finishSoon(ctx, ended{"user", user}, s.finishUser)
 	return nil
 }
 

@@ -156,6 +156,37 @@ func TestDeleteOrgWaitsForTheStore(t *testing.T) {
 	}
 }
 
+// TestDeletionTakesLong has whoever deletes an organisation or a user with much in it wait so long and no longer, and
+// the rest removed all the same.
+func TestDeletionTakesLong(t *testing.T) {
+	f, o, u := populated(t, new(failing))
+	ctx := t.Context()
+	f.SetPatience(time.Millisecond)
+	f.Secrets.Endless = true
+	left, err := f.DeleteOrg(ctx, f.Root, o.ID)
+	if err != nil || !strings.Contains(left, "still being removed") {
+		t.Fatalf("left %q, %v", left, err)
+	}
+	if says := f.Unfinished(); says != "" {
+		t.Errorf("what takes long counts as failed: %s", says)
+	}
+	_, err = f.OrgByID(ctx, f.Root, o.ID)
+	identitytest.WantCode(t, err, errs.NotFound)
+	f.SetPatience(0) // not even begun with
+	if err := f.DeleteUser(ctx, f.Root, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.Secrets.Endless = false
+	if err := f.FinishDeletions(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{o.ID.String(), u.ID.String()} {
+		if left := leftovers(t, f.KV, gone); len(left) != 0 {
+			t.Errorf("left over of %s: %v", gone, left)
+		}
+	}
+}
+
 func TestLastOperatorStays(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	identitytest.WantCode(t, f.DeleteUser(t.Context(), f.Root, f.First.User.ID), errs.Conflict)

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -73,12 +74,28 @@ func (e *endings) done(which ended) {
 	delete(e.left, which)
 }
 
+// patience is how long who deletes something waits for what hangs on it: 1,000,000 tokens take minutes to remove.
+const patience = 15 * time.Second
+
+var errUnderWay = errors.New("what is left is still being removed")
+
+// finishSoon is finish for a request. Whoever asked may leave; what has begun need not wait for the next time because
+// of that. It returns errUnderWay where that takes longer than one waits; then Maintain goes on with it.
+func (s *Service) finishSoon(ctx context.Context, which ended, remove func(context.Context, id.ID) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
+	defer cancel()
+	return s.finish(ctx, which, remove)
+}
+
 // finish removes what is left of something that has ended.
 func (s *Service) finish(ctx context.Context, which ended, remove func(context.Context, id.ID) error) error {
 	err := remove(ctx, which.id)
 	if err == nil {
 		s.endings.done(which)
 		return nil
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errUnderWay
 	}
 	if tell, pause := s.endings.failed(which, err, s.now()); tell {
 		s.log.WarnContext(ctx, "what is left of something deleted could not be removed and will be tried again",

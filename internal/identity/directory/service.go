@@ -80,6 +80,8 @@ type Service struct {
 	now     func() time.Time
 	ids     *id.Generator
 	endings endings
+
+	patience time.Duration // of those who delete something
 }
 
 // New makes the service. Run its Maintain while it is used.
@@ -90,6 +92,7 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		kv: kv.Settled(c.KV), mark: c.Mark, guard: c.Guard, authn: c.Authn, secrets: c.Secrets,
 		places: placesOf{Places: c.Places}, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator(),
+		patience: patience,
 	}
 	if s.now == nil {
 		s.now = time.Now

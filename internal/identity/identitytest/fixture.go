@@ -64,11 +64,16 @@ type Purger struct {
 	Purged          []id.ID
 	Tries           int
 	Purging, Health error
+	Endless         bool // it goes on until whoever waits has gone
 }
 
 // Purge notes the organisation, or gives Purging.
-func (p *Purger) Purge(_ context.Context, org id.ID) error {
+func (p *Purger) Purge(ctx context.Context, org id.ID) error {
 	p.Tries++
+	if p.Endless {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if p.Purging == nil {
 		p.Purged = append(p.Purged, org)
 	}
