@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
 
@@ -186,6 +188,26 @@ func testDescribe(t *testing.T, s *Store) {
 	}
 }
 
+// asOld makes a secret that was set once what the first versions have made of it: there are no metadata, and its value
+// tells of none.
+func asOld(t *testing.T, s *Store, name, value string) {
+	t.Helper()
+	at, err := s.from.Places(org, name, s.ring.Names())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot := at.Now.Slot(records.Value)
+	plain := binary.BigEndian.AppendUint64([]byte{content.ValueFormat}, uint64(s.now().UnixMilli()))
+	sealed, err := s.ring.Seal(org, slot.As, append(append(plain, 0), value...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Put(slot.Key, sealed),
+		kv.Delete(at.Now.Slot(records.Meta).Key)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestHistoryOfOldData begins the history of what was set before there was one.
 func TestHistoryOfOldData(t *testing.T) {
 	t.Parallel()
@@ -195,10 +217,8 @@ func TestHistoryOfOldData(t *testing.T) {
 func testHistoryOfOldData(t *testing.T, s *Store) {
 	now := clocked(s, 10)
 	apply(t, s, secret.Change{Set: setOf("a", "1", "b", "1")})
-	if _, err := s.kv.Txn(t.Context(), nil, []kv.Op{kv.Delete(keyOf(t, s, org, "a", records.Meta)),
-		kv.Delete(keyOf(t, s, org, "b", records.Meta))}); err != nil {
-		t.Fatal(err)
-	}
+	asOld(t, s, "a", "1")
+	asOld(t, s, "b", "1")
 	if got := info(t, s, "a"); got.Version != 1 || !got.Created.Equal(*now) || got.By != "" {
 		t.Errorf("%+v", got)
 	}

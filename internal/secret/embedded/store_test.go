@@ -123,7 +123,7 @@ func testTooLarge(t *testing.T, s *Store) {
 		for i := range n {
 			c.Set[fmt.Sprintf("small-%03d", i)] = secret.NewValue([]byte("x"))
 		}
-		big := commitlog.MaxBytes - len(keyOf(t, s, org, "big", records.Version(1))) - 43 // as an earlier version, too
+		big := commitlog.MaxBytes - len(keyOf(t, s, org, "big", records.Version(1))) - 44 // as an earlier version, too
 		c.Set["big"] = secret.NewValue([]byte(strings.Repeat("x", big)))
 		apply(t, s, c)
 		wantContent(t, s, c.Set)

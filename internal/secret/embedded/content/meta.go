@@ -93,6 +93,7 @@ func (m *Meta) Version(n int) *Version {
 func (v *Version) Readable() bool { return v != nil && !v.Lost && !v.Destroyed && v.Deleted == 0 }
 
 // OpenMeta opens a metadata record. A secret that an older influxd has set has none: then its value tells the time.
+// Where the value says that there is one, it was lost or taken away: ErrNoMeta.
 func (r Reader) OpenMeta(ctx context.Context, org id.ID, record, current Found) (*Meta, error) {
 	if record.Sealed == nil {
 		if current.Sealed == nil {
@@ -103,7 +104,10 @@ func (r Reader) OpenMeta(ctx context.Context, org id.ID, record, current Found) 
 			len(plain) >= valueHeader {
 			m.Created = int64(binary.BigEndian.Uint64(plain[1:]))
 			m.Versions[0].At = m.Created
-			clear(plain)
+			has := HasMeta(plain)
+			if clear(plain); has {
+				return nil, ErrNoMeta
+			}
 		}
 		return m, nil
 	}
@@ -115,7 +119,7 @@ func (r Reader) OpenMeta(ctx context.Context, org id.ID, record, current Found) 
 }
 
 // ErrNoMeta is a secret whose metadata are gone.
-var ErrNoMeta = errors.New("its record is missing, and earlier versions are there")
+var ErrNoMeta = errors.New("its record is missing")
 
 // Old looks whether a secret that has a value and no metadata is one that an older influxd has set: it has no earlier
 // versions. Where it has, their record was lost or taken away: ErrNoMeta.

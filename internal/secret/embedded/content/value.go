@@ -16,18 +16,22 @@ import (
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) |
 //	length of metadata (uvarint) | metadata | value
 //
-// There is no metadata here; what there is to know of a secret has a record of its own (meta.go). A reader that does
-// not know what is in it skips it.
+// What there is to know of a secret has a record of its own (meta.go). The metadata here is one byte, withMeta, which
+// says that there is such a record, so that its loss is seen; the first versions wrote none. A reader that does not know
+// what is in it skips it.
 const ValueFormat = 1
 
-const valueHeader = 1 + 8
+const (
+	valueHeader = 1 + 8
+	withMeta    = 1
+)
 
 // EncodeValue gives what is sealed of a value.
 func EncodeValue(value secret.Value, at time.Time) []byte {
-	plain := make([]byte, valueHeader, valueHeader+1+value.Len())
+	plain := make([]byte, valueHeader, valueHeader+2+value.Len())
 	plain[0] = ValueFormat
 	binary.BigEndian.PutUint64(plain[1:], uint64(at.UnixMilli()))
-	plain = binary.AppendUvarint(plain, 0)
+	plain = append(plain, 1, withMeta)
 	return append(plain, value.Bytes()...)
 }
 
@@ -59,4 +63,9 @@ func ParseValue(plain []byte) ([]byte, error) {
 		return nil, errors.New("the opened value is malformed")
 	}
 	return rest[n+int(meta):], nil
+}
+
+// HasMeta reports whether a value that was opened says that its secret has a record of metadata.
+func HasMeta(plain []byte) bool {
+	return len(plain) > valueHeader+1 && plain[valueHeader] == 1 && plain[valueHeader+1] == withMeta
 }

@@ -134,11 +134,8 @@ func (v *verifier) record(root string, rec kv.Record) error {
 		if err := v.versions(rec, place, plain); err != nil {
 			return err
 		}
-	case kind.IsVersion():
-		there, err := v.has(place.Slot(records.Meta).Key)
-		if err == nil && !there && v.names.Moving { // they may be in the other form already
-			there = true
-		}
+	case kind.IsVersion(), kind == records.Value && content.HasMeta(plain):
+		there, err := v.there(place, records.Meta)
 		if err != nil {
 			return err
 		}
@@ -194,9 +191,6 @@ func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) er
 		v.wrong(rec.Key, "%v", err)
 		return nil
 	}
-	if v.names.Moving {
-		return nil // some of them may be in the other form already
-	}
 	want := map[records.Kind]string{}
 	for i := range m.Versions {
 		ver := &m.Versions[i]
@@ -210,7 +204,7 @@ func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) er
 		want[records.Value] = "the value of its secret is missing"
 	}
 	for kind, what := range want {
-		there, err := v.has(place.Slot(kind).Key)
+		there, err := v.there(place, kind)
 		if err != nil {
 			return err
 		}
@@ -219,6 +213,28 @@ func (v *verifier) versions(rec kv.Record, place records.Place, plain []byte) er
 		}
 	}
 	return nil
+}
+
+// there reports whether the secret at a place has a record of the kind. While names move, it may be in either form; one
+// whose name is not known, which is told of, counts as there.
+func (v *verifier) there(place records.Place, kind records.Kind) (bool, error) {
+	there, err := v.has(place.Slot(kind).Key)
+	if err != nil || there || !v.names.Moving {
+		return there, err
+	}
+	name, known := place.Name, true
+	if place.Form.Sealed() {
+		name, known = v.indexes[place]
+	}
+	if !known {
+		return true, nil
+	}
+	at, err := v.Places(place.Org, name, v.names)
+	if err != nil {
+		return false, err
+	}
+	record, err := v.Find(v.ctx, nil, at, kind)
+	return record.Sealed != nil, err
 }
 
 // name looks at a record that says what a name is.
