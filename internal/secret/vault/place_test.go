@@ -139,7 +139,8 @@ func TestNamesInPaths(t *testing.T) {
 			}
 			return ended, nil
 		}})
-	for _, name = range []string{"..", ".", "a/b", "../x", "a\x00", " a", "a*", "+", "{org}"} {
+	for _, name = range []string{"..", ".", "a/b", "../x", "a\x00", " a", "a*", "+", "{org}", "a\u200b", "a\u00a0b",
+		"a\u2028b"} {
 		if _, err := s.Keys(t.Context(), org); !errs.Is(err, errs.Invalid) {
 			t.Errorf("the name %q: %v", name, err)
 		}

@@ -16,9 +16,9 @@ import (
 //	format (1 byte, 1) | time of the change (int64, Unix ms, big-endian) |
 //	length of metadata (uvarint) | metadata | value
 //
-// What there is to know of a secret has a record of its own (meta.go). The metadata here is one byte, withMeta, which
-// says that there is such a record, so that its loss is seen; the first versions wrote none. A reader that does not know
-// what is in it skips it.
+// What there is to know of a secret has a record of its own (meta.go). The metadata here are one byte, withMeta, which
+// says that there is such a record, so that its loss is seen; the first versions wrote none. A reader that does not
+// know what is in it skips it.
 const ValueFormat = 1
 
 const (

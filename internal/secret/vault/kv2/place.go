@@ -110,12 +110,16 @@ func ParseRoute(text string) (id.ID, Place, error) {
 func cleanPath(p, flag string) (string, error) {
 	p = strings.Trim(p, "/")
 	for segment := range strings.SplitSeq(p, "/") {
-		if segment == "" || segment == "." || segment == ".." || strings.ContainsFunc(segment, unicode.IsControl) {
+		if segment == "" || segment == "." || segment == ".." || strings.ContainsFunc(segment, unprintable) {
 			return "", fmt.Errorf("%s: %q is not a path in Vault: write it as team/influxdb", flag, p)
 		}
 	}
 	return p, nil
 }
+
+// unprintable reports whether Vault answers a request with 400 that has the character in its path
+// (PrintablePathCheckHandler of go-cleanhttp).
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
 // Glob is the path in a policy that covers all organisations.
 func (p Place) Glob() string {
