@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -68,6 +69,8 @@ type Store struct {
 	turns  turns
 	gets   gets
 	ranges ranges.Known
+
+	watches atomic.Int64 // how many there have been
 
 	mu      sync.RWMutex // held for reading while a call begins, for writing by Close
 	closed  bool

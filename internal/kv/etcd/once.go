@@ -222,7 +222,7 @@ func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, e
 	switch {
 	case revision(found) == t.rev:
 		return 0, kv.ErrConflict
-	case len(found) == 0:
+	case len(found) == 0, !o.lost: // nobody but this transaction changes its turn: etcd was set back
 		return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, errLease)
 	}
 	t.rev, o.lost = revision(found), false

@@ -3,11 +3,13 @@ package etcd
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+	"google.golang.org/grpc/metadata"
 
 	"strongroom/internal/kv"
 )
@@ -16,7 +18,7 @@ import (
 const silence = 4 * kv.WatchPulse
 
 // Watch tells of changes; see kv.Store. It needs a member that has a leader: one that is cut off
-// from the others ends it.
+// from the others ends it. So does an etcd whose revision is below what was told: it was set back.
 func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) (err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -28,7 +30,10 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
-	watching = clientv3.WithRequireLeader(watching)
+	// A stream of its own: how far a watch is, etcd tells all of a stream, also one that is just taken up again and
+	// not there yet. The client has one stream for all contexts of the same metadata.
+	watching = metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(watching),
+		"strongroom-watch", strconv.FormatInt(s.watches.Add(1), 10))
 
 	opts := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify()}
 	if after > 0 {
@@ -58,6 +63,13 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer cancel()
+	learn := func(m moment) (setBack error) {
+		if m.rev < m.told {
+			return kv.ErrLagging
+		}
+		known = append(known, m)
+		return nil
+	}
 	for {
 		select {
 		case <-watching.Done():
@@ -68,19 +80,24 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			}
 			select {
 			case <-idle:
+				told := rev
 				asking.Go(func() {
-					s.askProgress(watching, asked)
+					s.askProgress(watching, told, asked)
 					idle <- struct{}{}
 				})
 			default: // etcd has not answered yet
 			}
 		case m := <-asked:
-			known = append(known, m)
+			if err := learn(m); err != nil {
+				return ended(err)
+			}
 		case res, ok := <-responses:
 			heard = time.Now()
 			select {
 			case m := <-asked: // before the answer that it is about
-				known = append(known, m)
+				if err := learn(m); err != nil {
+					return ended(err)
+				}
 			default:
 			}
 			switch {
@@ -120,21 +137,21 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 	}
 }
 
-// moment is a point in time and the revision that etcd had then, or later.
+// moment is a point in time, the revision that etcd had then, or later, and the one up to which all was told by then.
 type moment struct {
-	at  time.Time
-	rev int64
+	at        time.Time
+	rev, told int64
 }
 
 // askProgress has the watch told how far it is, and tells before at which revision all is told
 // that had returned by now.
-func (s *Store) askProgress(ctx context.Context, asked chan<- moment) {
+func (s *Store) askProgress(ctx context.Context, told int64, asked chan<- moment) {
 	bounded, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	now := time.Now()
 	// A read of nothing, and linearizable: what has returned by now is in the revision that it gives.
 	if res, err := s.client.Get(bounded, s.names, clientv3.WithCountOnly()); err == nil {
-		asked <- moment{now, res.Header.Revision}
+		asked <- moment{now, res.Header.Revision, told}
 	}
 	_ = s.client.RequestProgress(bounded) // where it fails, the silence is noticed
 }

@@ -89,12 +89,16 @@ func (s *Store) checkAll() {
 	}
 }
 
-// comesTo asks for the engine's revision, and waits until the watch has told all up to it.
+// comesTo asks for the engine's revision, and waits until the watch has told all up to it. Where that is below what had
+// been told before, the engine was set back, and memory is of what is no more.
 func (s *Store) comesTo() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 	defer cancel()
+	s.mu.RLock()
+	told := s.told
+	s.mu.RUnlock()
 	rev, err := s.revision(ctx)
-	if err != nil {
+	if err != nil || rev < told {
 		return false
 	}
 	var late <-chan time.Time

@@ -62,6 +62,12 @@ func TestNotCurrent(t *testing.T) {
 	}
 	release()
 	until(t, "it is not current when all is told", is)
+	last.Store(last.Load() - 1)
+	if is() {
+		t.Error("it is current, and the engine was set back")
+	}
+	last.Store(last.Load() + 1)
+	until(t, "it is not current again", is)
 	e.breaks(errors.New("broken"))
 	until(t, "it is current without a watch", func() bool { return !is() })
 }

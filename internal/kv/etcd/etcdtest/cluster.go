@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -202,6 +203,21 @@ func (m *Member) Restart(t testing.TB) {
 	m.Kill()
 	if err := m.run(binary(t)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Save keeps a copy of the data of a member that was killed. What it gives puts the copy in their place.
+func (m *Member) Save(t testing.TB) (back func()) {
+	t.Helper()
+	saved := filepath.Join(t.TempDir(), "saved")
+	if err := os.CopyFS(saved, os.DirFS(m.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(m.dir), os.CopyFS(m.dir, os.DirFS(saved))); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
