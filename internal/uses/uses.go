@@ -32,13 +32,16 @@ func New[T comparable](store kv.Store, record func(T) string) *Book[T] {
 	return &Book[T]{kv: store, record: record, noted: make(map[T]int64)}
 }
 
-// Mark notes that the things are used. A clock that was set back takes no later use away.
-func (b *Book[T]) Mark(at time.Time, things ...T) {
+// Mark notes that the thing is used. A clock that was set back takes no later use away.
+func (b *Book[T]) Mark(at time.Time, thing T) { b.MarkAll(at, 1, func(int) T { return thing }) }
+
+// MarkAll is Mark for n things, given one by one.
+func (b *Book[T]) MarkAll(at time.Time, n int, thing func(i int) T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := at.Unix()
-	for _, t := range things {
-		if b.noted[t] < now {
+	for i := range n {
+		if t := thing(i); b.noted[t] < now {
 			b.noted[t] = now
 		}
 	}

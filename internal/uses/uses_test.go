@@ -46,7 +46,7 @@ func TestWrite(t *testing.T) {
 		return at.Unix()
 	}
 	all := func(int) bool { return true }
-	b.Mark(time.Unix(100, 0), 1, 2, 3)
+	b.MarkAll(time.Unix(100, 0), 3, func(i int) int { return i + 1 })
 	b.Mark(time.Unix(90, 0), 1)
 	away, unsure := errors.New("away"), errors.New("no answer")
 	engine.err = away
@@ -76,7 +76,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("got %v, and %d are noted", err, len(b.Noted(all)))
 		}
 	}
-	b.Mark(time.Unix(120, 0), 1, 2)
+	b.MarkAll(time.Unix(120, 0), 2, func(i int) int { return i + 1 })
 	b.Forget(func(n int) bool { return n == 1 })
 	if one, two := last(1), last(2); one != 100 || two != 120 {
 		t.Errorf("last used at %d and %d", one, two)

@@ -78,4 +78,4 @@ func writeError(w http.ResponseWriter, err error) {
 }
 
 // AppendString writes s as JSON.
-func AppendString(b []byte, s string) []byte { return jsontext.Append(b, s) }
+func AppendString[T string | []byte](b []byte, s T) []byte { return jsontext.Append(b, s) }

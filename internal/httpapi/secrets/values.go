@@ -2,6 +2,8 @@ package secrets
 
 import (
 	"net/http"
+	"sync"
+
 	"strongroom/internal/access"
 	"strongroom/internal/secret/service"
 
@@ -73,24 +75,37 @@ func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (secret.Sn
 // valuesBuffer is how much of the values is written at a time, in bytes. An answer that fits is sent whole.
 const valuesBuffer = 64 << 10
 
-// sendValues writes an object of names and values, lets go of each value that it has written, and wipes what it wrote
+// valuesBuffers are wiped, and of valuesBuffer or more.
+var valuesBuffers = sync.Pool{New: func() any { b := make([]byte, 0, valuesBuffer+valuesBuffer/8); return &b }}
+
+// sendValues writes an object of names and values, lets go of the values that it has sent, and wipes what it wrote
 // them in. A client that has gone is no error of ours.
 func sendValues(w http.ResponseWriter, snap secret.Snapshot) error {
-	b := append(make([]byte, 0, valuesBuffer), '{')
-	defer func() { clear(b[:cap(b)]) }()
+	buffer := valuesBuffers.Get().(*[]byte)
+	b := append(*buffer, '{')
+	defer func() {
+		clear(b)
+		if cap(b) <= 2*valuesBuffer { // or else a value was long
+			*buffer = b[:0]
+			valuesBuffers.Put(buffer)
+		}
+	}()
+	names, sent := snap.Names(), 0
 	begun := false
-	for i, k := range snap.Names() {
+	for i, k := range names {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		was := b
 		b = appendValue(append(exchange.AppendString(b, k), ':'), snap.Secrets[k].Value.Shown())
 		if &was[0] != &b[0] {
-			clear(was)
+			clear(was[:cap(was)])
 		}
-		delete(snap.Secrets, k)
-		if len(b) < valuesBuffer || len(snap.Secrets) == 0 {
+		if len(b) < valuesBuffer || i == len(names)-1 {
 			continue
+		}
+		for ; sent <= i; sent++ {
+			delete(snap.Secrets, names[sent])
 		}
 		if !begun {
 			begun = true
@@ -131,7 +146,7 @@ func (h *handlers) getSecretValue(w http.ResponseWriter, r *exchange.Request) er
 	return nil
 }
 
-func appendValue(b []byte, v secret.Value) []byte { return exchange.AppendString(b, string(v.Bytes())) }
+func appendValue(b []byte, v secret.Value) []byte { return exchange.AppendString(b, v.Bytes()) }
 
 // writeValues answers, and wipes what it was made in.
 func writeValues(w http.ResponseWriter, b []byte) {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"strongroom/internal/errs"
@@ -35,6 +36,8 @@ type Book struct {
 	key  []byte
 	now  func() time.Time
 	uses *uses.Book[name]
+
+	marked atomic.Pointer[marked]
 }
 
 type name struct {
@@ -49,13 +52,32 @@ func New(store kv.Store, key []byte) *Book {
 	return b
 }
 
-// Mark notes that the secrets are used now.
+// Mark notes that the secrets are used now. Nobody may change the list after that.
 func (b *Book) Mark(org id.ID, keys ...string) {
-	names := make([]name, 0, len(keys))
-	for _, k := range keys {
-		names = append(names, name{org, k})
+	if len(keys) == 0 {
+		return
 	}
-	b.uses.Mark(b.now(), names...)
+	now := b.now()
+	these := marked{org, &keys[0], len(keys), now.Unix()}
+	if last := b.marked.Load(); last != nil && *last == these {
+		return
+	}
+	b.uses.MarkAll(now, len(keys), func(i int) name { return name{org, keys[i]} })
+	if len(keys) >= manyKeys {
+		b.marked.Store(&these)
+	}
+}
+
+// manyKeys is how many make it worth while to remember that they were marked.
+const manyKeys = 64
+
+// marked is the last list of many secrets that was marked: who asks for all of an organisation, again and again, has
+// the same list each time, and the time is kept to the second.
+type marked struct {
+	org   id.ID
+	first *string
+	n     int
+	at    int64
 }
 
 // Last is when the secret was last used, to the second; zero for never.
@@ -136,6 +158,7 @@ func (b *Book) Write(ctx context.Context) error { return b.uses.Write(ctx, nil) 
 
 // Purge removes all of an organisation. What is noted behind it is removed by the next Sweep.
 func (b *Book) Purge(ctx context.Context, org id.ID) error {
+	b.marked.Store(nil)
 	b.uses.Forget(of(org))
 	_, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt)
 	return err

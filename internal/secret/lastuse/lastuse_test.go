@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,6 +133,44 @@ func TestManyAreWritten(t *testing.T) {
 	if must(t, err); len(rs) != 3*kv.MaxOps+1 {
 		t.Errorf("there are %d records", len(rs))
 	}
+}
+
+// TestManyAreMarkedAgain marks one list of many again: in the same second, which takes nothing, later, and after the
+// organisation's end.
+func TestManyAreMarkedAgain(t *testing.T) {
+	e := open(t)
+	b, now := newBook(e)
+	names := make([]string, manyKeys)
+	for i := range names {
+		names[i] = fmt.Sprintf("name %d", i)
+	}
+	want := func(what string, of id.ID, key string, at time.Time) {
+		t.Helper()
+		if got := last(t, b, of, key); !got.Equal(at) {
+			t.Errorf("%s: it was last used %v, want %v", what, got, at)
+		}
+	}
+	b.Mark(org, names...)
+	b.Mark(org, names...)
+	want("marked", org, names[9], *now)
+	b.Mark(other, names...)
+	want("another organisation's", other, names[9], *now)
+	b.Mark(org, names...)
+	*now = now.Add(time.Second)
+	b.Mark(org, names...)
+	want("a second later", org, names[9], *now)
+	e.err = errors.New("no disk")
+	if err := b.Write(t.Context()); err == nil {
+		t.Error("it was written to no disk")
+	}
+	e.err = nil
+	b.Mark(org, names...)
+	want("after a write that failed", org, names[9], *now)
+	must(t, b.Write(t.Context()))
+	must(t, b.Purge(t.Context(), org))
+	want("ended", org, names[9], time.Time{})
+	b.Mark(org, names...)
+	want("marked after that", org, names[9], *now)
 }
 
 func TestNamesAreNotInTheFile(t *testing.T) {

@@ -34,8 +34,7 @@ func (s *Service) UseAll(ctx context.Context, c *access.Caller, org id.ID,
 	return snap.Values(), err
 }
 
-// Snapshot is UseAll for those who need the versions, too, or values that are not from memory. The query has
-// Keys, or asks for all.
+// Snapshot is UseAll for those who need the versions, too, or values that are not from memory: of q.Keys, or of all.
 func (s *Service) Snapshot(ctx context.Context, c *access.Caller, org id.ID, q secret.Query) (secret.Snapshot, error) {
 	return s.SnapshotUnless(ctx, c, org, q, nil)
 }
@@ -55,6 +54,9 @@ func (s *Service) SnapshotUnless(ctx context.Context, c *access.Caller, org id.I
 	}
 	may := each(c, access.Use, org)
 	q.Enough = known
+	if len(q.Keys) == 0 && !c.May(need(access.Use, org, "")) { // or else the list is the one that is kept
+		q.Want = may
+	}
 	snap, err := s.read(ctx, org, q, may)
 	if err != nil {
 		return secret.Snapshot{}, s.guard.Done(ctx, c, act, err)
@@ -87,7 +89,7 @@ func (s *Service) read(ctx context.Context, org id.ID, q secret.Query, may func(
 		return secret.Snapshot{}, err
 	}
 	if len(q.Keys) == 0 {
-		q.Keys, q.Want = nil, may
+		q.Keys = nil
 		return s.store.Read(ctx, org, q)
 	}
 	keys := make([]string, 0, len(q.Keys))

@@ -60,7 +60,7 @@ func entryOf(v secret.Value) json.RawMessage {
 	if object, ok := v.Document(); ok {
 		return object
 	}
-	return append(jsontext.Append([]byte(`{"value":`), string(v.Bytes())), '}')
+	return append(jsontext.Append([]byte(`{"value":`), v.Bytes()), '}')
 }
 
 func (m *Mount) readOrg(r *dialect.Request, t target, version int) (*dialect.Answer, error) {
@@ -96,7 +96,7 @@ func (m *Mount) readOrg(r *dialect.Request, t target, version int) (*dialect.Ans
 			raw = append(raw, ',')
 		}
 		raw = append(jsontext.Append(raw, k), ':')
-		raw = jsontext.Append(raw, string(snap.Secrets[k].Value.Shown().Bytes()))
+		raw = jsontext.Append(raw, snap.Secrets[k].Value.Shown().Bytes())
 	}
 	a, err := m.values(append(raw, '}'), versionData(snap.Version, snap.Changed, time.Time{}, false, n.Custom))
 	if err == nil {
