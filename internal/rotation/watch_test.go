@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/kv/clustertest"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 )
@@ -109,5 +110,87 @@ func TestRotateByItself(t *testing.T) {
 	}
 	if v, err := secret.Get(t.Context(), store, org, "foo"); err != nil || string(v.Bytes()) != "bar" {
 		t.Error(err)
+	}
+}
+
+// sealSome has a keyring seal so many values.
+func sealSome(t *testing.T, k *keyring.Keyring, n int) {
+	t.Helper()
+	for range n {
+		if _, err := k.Seal(org, keyring.Belongs{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCountOverKills kills servers before they keep their count. No more of it is lost than what was sealed since it
+// was kept, which is bounded, so that the next term begins all the same.
+func TestCountOverKills(t *testing.T) {
+	cluster, key := clustertest.New(), seal.KeyFile(filepath.Join(t.TempDir(), "seal.key"))
+	open := func() *Service {
+		keys, err := keyring.OpenOrInit(t.Context(), cluster.Server(), keyring.Config{Seal: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return New(Config{Keyring: keys, Guard: access.NewGuard(unheard{}), RotateAfter: 3 * saveValues,
+			Logger: slog.New(slog.DiscardHandler)})
+	}
+	const more = 7 // than are kept
+	for n := range 3 {
+		s := open() // which nobody ends
+		if want := uint64(n * saveValues); s.Keyring.Sealed() != want {
+			t.Fatalf("after %d kills %d are counted, want %d", n, s.Keyring.Sealed(), want)
+		}
+		s.count(t.Context())
+		s.saved = s.Now() // time alone keeps nothing
+		sealSome(t, s.Keyring, saveValues)
+		if s.count(t.Context()); s.Keyring.Unsaved() != 0 {
+			t.Fatalf("%d are not kept", s.Keyring.Unsaved())
+		}
+		if n == 2 {
+			if s.Keyring.Term() != 2 {
+				t.Error("the next term has not begun")
+			}
+			break
+		}
+		sealSome(t, s.Keyring, more)
+		if s.count(t.Context()); s.Keyring.Term() != 1 || s.Keyring.Unsaved() != more {
+			t.Fatalf("term %d, %d are not kept", s.Keyring.Term(), s.Keyring.Unsaved())
+		}
+	}
+}
+
+// TestCountOfTwoServers has two servers seal under one key, neither as much as begins the next term: together they do,
+// and it begins once.
+func TestCountOfTwoServers(t *testing.T) {
+	cluster, key := clustertest.New(), seal.KeyFile(filepath.Join(t.TempDir(), "seal.key"))
+	open := func() *Service {
+		keys, err := keyring.OpenOrInit(t.Context(), cluster.Server(), keyring.Config{Seal: key, Shared: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(keys.Close)
+		return New(Config{Keyring: keys, Guard: access.NewGuard(unheard{}), RotateAfter: 10,
+			Logger: slog.New(slog.DiscardHandler)})
+	}
+	first, second := open(), open()
+	sealSome(t, first.Keyring, 6)
+	sealSome(t, second.Keyring, 6)
+	if first.count(t.Context()); first.Keyring.Term() != 1 {
+		t.Fatal("it began after 6 of 10")
+	}
+	if second.count(t.Context()); second.Keyring.Term() != 2 {
+		t.Fatalf("12 are sealed, of which %d are known, and it has not begun", second.Keyring.Sealed())
+	}
+	third := open()
+	if third.Keyring.Term() != 2 || third.Keyring.Sealed() != 0 {
+		t.Errorf("who starts now has term %d, and %d", third.Keyring.Term(), third.Keyring.Sealed())
+	}
+	for range 2 {
+		first.count(t.Context())
+		second.count(t.Context())
+	}
+	if third = open(); third.Keyring.Term() != 2 {
+		t.Errorf("it began twice: term %d", third.Keyring.Term())
 	}
 }
