@@ -164,19 +164,28 @@ func (s *Store) Skip(ctx context.Context, prefix, from string, back bool, n int)
 
 func (s *Store) list(ctx context.Context, page func(context.Context, string, string, int) ([]kv.Record, error),
 	prefix, after string, limit int) ([]kv.Record, error) {
+	var all []kv.Record
 	for {
-		last := ""
+		last, raw := "", 0
 		rs, err := s.read(ctx, func() ([]kv.Record, error) {
-			raw, err := page(ctx, prefix, after, limit)
-			if len(raw) > 0 {
-				last = raw[len(raw)-1].Key
+			found, err := page(ctx, prefix, after, limit-len(all))
+			if raw = len(found); raw > 0 {
+				last = found[raw-1].Key
 			}
-			return raw, err
+			return found, err
 		})
-		if err != nil || len(rs) > 0 || last == "" {
-			return rs, err
+		if err != nil {
+			return nil, err
 		}
-		after = last // all of them were forged
+		if all == nil {
+			all = rs
+		} else {
+			all = append(all, rs...)
+		}
+		if len(rs) == raw || len(all) >= limit {
+			return all, nil
+		}
+		after = last // some were forged, and a page that is not full would be taken for the last one
 	}
 }
 

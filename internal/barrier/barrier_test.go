@@ -83,6 +83,14 @@ func TestForgeries(t *testing.T) {
 	}
 }
 
+func keysOf(rs []kv.Record) string {
+	var all []string
+	for _, r := range rs {
+		all = append(all, r.Key)
+	}
+	return strings.Join(all, " ")
+}
+
 // TestInspect tells each forgery once, and shows the rest.
 func TestInspect(t *testing.T) {
 	s, db, keys := open(t)
@@ -110,6 +118,19 @@ func TestInspect(t *testing.T) {
 		if got := strings.Join(seen, " "); got != "user/2 user/3" {
 			t.Errorf("shown: %s", got)
 		}
+	}
+	// A page that is not full is the last one, for those who read.
+	for limit, want := range map[int]string{1: "user/2", 2: "user/2 user/3", 3: "user/2 user/3"} {
+		rs, err := in.List(t.Context(), "user/", "", limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := keysOf(rs); got != want {
+			t.Errorf("a page of %d has %s", limit, got)
+		}
+	}
+	if rs, err := in.ListBack(t.Context(), "user/", "", 2); err != nil || keysOf(rs) != "user/3 user/2" {
+		t.Errorf("the last page has %s, %v", keysOf(rs), err)
 	}
 	if _, err := in.Get(t.Context(), "user/0"); !errors.Is(err, kv.ErrNotFound) {
 		t.Errorf("a forged one: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -121,4 +122,53 @@ func TestManyPagesAtOnce(t *testing.T) {
 	if w := load(t.Context(), "192.0.2.2"); w.Code != http.StatusOK {
 		t.Errorf("in the end %d, %s", w.Code, w.Body)
 	}
+}
+
+// stuck is a body that begins and does not go on until it is told to.
+type stuck struct {
+	begun chan bool
+	goOn  chan struct{}
+}
+
+// Read waits.
+func (s stuck) Read([]byte) (int, error) {
+	s.begun <- true
+	<-s.goOn
+	return 0, io.EOF
+}
+
+// TestSlowForms has one address send forms slowly, as many as there are places: others behind the address are served.
+func TestSlowForms(t *testing.T) {
+	const atOnce = 8
+	s := newSite(t)
+	quick := visit.Open(func(*visit.Visit) (visit.Answer, error) { return visit.Answer{GoTo: "/"}, nil })
+	server, err := visit.New(visit.Config{Authn: s.config.Authn, Directory: s.config.Directory, Files: files,
+		SignInAgain: accounts.SignInAgain, Logger: s.config.Logger, Now: s.config.Now},
+		visit.Table{"POST /form": quick, "GET /quick": quick})
+	s.must(err)
+	ask := func(method, path string, body io.Reader) int {
+		r := httptest.NewRequestWithContext(t.Context(), method, path, body)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = "192.0.2.1:1"
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		return w.Code
+	}
+	slow := stuck{make(chan bool), make(chan struct{})}
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() {
+			if code := ask("POST", "/form", slow); code != http.StatusSeeOther {
+				t.Errorf("a form that has come at last: %d", code)
+			}
+		})
+	}
+	for range atOnce {
+		<-slow.begun
+	}
+	if code := ask("GET", "/quick", nil); code != http.StatusSeeOther {
+		t.Errorf("beside forms that do not come: %d", code)
+	}
+	close(slow.goOn)
+	all.Wait()
 }

@@ -49,7 +49,7 @@ var changes = map[string]struct {
 	"files":            {"{}", nil},
 	"replicas":         {"3", nil},
 	"serviceAccount":   {"keeper", func(r *rendered) bool { return r.pod().ServiceAccountName == "keeper" }},
-	"sealKeySecret":    {"my-key", secretIn("my-key", "INFLUXD_SEAL_KEY_FILE", "/seal.key")},
+	"sealKeySecret":    {"1e3", secretIn("1e3", "INFLUXD_SEAL_KEY_FILE", "/seal.key")},
 	"tlsSecret":        {"my-tls", secretIn("my-tls", "INFLUXD_TLS_CERT", "/tls.crt")},
 	"persistence.size": {"2.5Ti", func(r *rendered) bool { return claimed(r) == "2560Gi" }},
 	"resources.limits.memory": {"1G", func(r *rendered) bool {
@@ -190,7 +190,7 @@ func TestValues(t *testing.T) {
 
 // TestSecretsAndFiles has variables and files from Secrets and ConfigMaps.
 func TestSecretsAndFiles(t *testing.T) {
-	r, err := render(chartFiles(t), flag(t, "secretEnv.INFLUXD_VAULT_TOKEN.secret=vault,"+
+	r, err := render(chartFiles(t), flag(t, "secretEnv.INFLUXD_VAULT_TOKEN.secret=0x1,"+
 		"secretEnv.INFLUXD_VAULT_TOKEN.key=a.token,files.vault.configMap=vault-ca,files.etcd.secret=etcd-client,"+
 		"env.INFLUXD_VAULT_CACERT=/etc/strongroom/files/vault/ca.crt,"+
 		"env.INFLUXD_ETCD_CERT=/etc/strongroom/files/etcd/tls.crt"))
@@ -202,7 +202,7 @@ func TestSecretsAndFiles(t *testing.T) {
 	for _, e := range container(r).Env {
 		if e.Name == "INFLUXD_VAULT_TOKEN" {
 			from := e.ValueFrom.SecretKeyRef
-			found = e.Value == "" && from.Name == "vault" && from.Key == "a.token" && from.Optional == nil
+			found = e.Value == "" && from.Name == "0x1" && from.Key == "a.token" && from.Optional == nil
 		}
 	}
 	if !found {
@@ -238,46 +238,48 @@ func TestReplicas(t *testing.T) {
 func TestMistakenValues(t *testing.T) {
 	files := chartFiles(t)
 	for set, want := range map[string]string{
-		"sealkeysecret=x":                                "'sealkeysecret'",
-		"image.name=x":                                   "'name'",
-		"image.tag=110":                                  "/image/tag",
-		"image.repository=x:latest":                      "/image/repository",
-		"image.repository=":                              "/image/repository",
-		"image.pullPolicy=always":                        "/image/pullPolicy",
-		"image=strongroom":                               "/image",
-		"env=null":                                       "'env'",
-		"env={A,B}":                                      "/env",
-		"env.A-B=x":                                      "A-B",
-		"env.A.B=x":                                      "/env/A",
-		"env.INFLUXD_SEAL_KEY_FILE=/x":                   "env.INFLUXD_SEAL_KEY_FILE must not be set: sealKeySecret",
-		"env.INFLUXD_TLS_CERT=/x":                        "env.INFLUXD_TLS_CERT must not be set: tlsSecret",
-		"env.INFLUXD_TLS_KEY=/x":                         "env.INFLUXD_TLS_KEY must not be set: tlsSecret",
-		"env.INFLUXD_TLS_CLIENT_CACERT=/x":               "env.INFLUXD_TLS_CLIENT_CACERT must not be set",
-		"env.INFLUXD_HTTP_BIND_ADDRESS=:1":               "env.INFLUXD_HTTP_BIND_ADDRESS must not be set",
-		"sealKeySecret=My_Key":                           "/sealKeySecret",
-		"sealKeySecret.name=key":                         "/sealKeySecret",
-		"tlsSecret=-x":                                   "/tlsSecret",
-		"persistence.size=1GB":                           "/persistence/size",
-		"persistence.size=10":                            "/persistence/size",
-		"persistence.storageClass=Fast":                  "/persistence/storageClass",
-		"persistence=false":                              "/persistence",
-		"resources.limit.memory=1Gi":                     "'limit'",
-		"resources.limits=1Gi":                           "/resources/limits",
-		"resources.limits.memory=1GB":                    "/resources/limits/memory",
-		"service.type=ExternalName":                      "/service/type",
-		"service.port=65536":                             "/service/port",
-		"service.port=http":                              "/service/port",
-		"service.port=0":                                 "/service/port",
-		"replicas=2":                                     "replicas above 1 need env.INFLUXD_STORE=etcd",
-		"replicas=0":                                     "/replicas",
-		"serviceAccount=My":                              "/serviceAccount",
-		"secretEnv.A=x":                                  "/secretEnv/A",
-		"secretEnv.A.secret=x":                           "'key'",
-		"secretEnv.A-B.secret=x":                         "A-B",
-		"files.vault=x":                                  "/files/vault",
-		"files.Vault.secret=x":                           "Vault",
-		"files.a.secret=x,files.a.configMap=y":           "/files/a",
-		"env.A=x,secretEnv.A.secret=x,secretEnv.A.key=y": "A is in env and in secretEnv",
+		"sealkeysecret=x":                  "'sealkeysecret'",
+		"image.name=x":                     "'name'",
+		"image.tag=110":                    "/image/tag",
+		"image.repository=x:latest":        "/image/repository",
+		"image.repository=":                "/image/repository",
+		"image.pullPolicy=always":          "/image/pullPolicy",
+		"image=strongroom":                 "/image",
+		"env=null":                         "'env'",
+		"env={A,B}":                        "/env",
+		"env.A-B=x":                        "A-B",
+		"env.A.B=x":                        "/env/A",
+		"env.INFLUXD_SEAL_KEY_FILE=/x":     "env.INFLUXD_SEAL_KEY_FILE must not be set: sealKeySecret",
+		"env.INFLUXD_TLS_CERT=/x":          "env.INFLUXD_TLS_CERT must not be set: tlsSecret",
+		"env.INFLUXD_TLS_KEY=/x":           "env.INFLUXD_TLS_KEY must not be set: tlsSecret",
+		"env.INFLUXD_TLS_CLIENT_CACERT=/x": "env.INFLUXD_TLS_CLIENT_CACERT must not be set",
+		"env.INFLUXD_HTTP_BIND_ADDRESS=:1": "env.INFLUXD_HTTP_BIND_ADDRESS must not be set",
+		"sealKeySecret=My_Key":             "/sealKeySecret",
+		"sealKeySecret.name=key":           "/sealKeySecret",
+		"tlsSecret=-x":                     "/tlsSecret",
+		"persistence.size=1GB":             "/persistence/size",
+		"persistence.size=10":              "/persistence/size",
+		"persistence.storageClass=Fast":    "/persistence/storageClass",
+		"persistence=false":                "/persistence",
+		"resources.limit.memory=1Gi":       "'limit'",
+		"resources.limits=1Gi":             "/resources/limits",
+		"resources.limits.memory=1GB":      "/resources/limits/memory",
+		"service.type=ExternalName":        "/service/type",
+		"service.port=65536":               "/service/port",
+		"service.port=http":                "/service/port",
+		"service.port=0":                   "/service/port",
+		"replicas=2":                       "replicas above 1 need env.INFLUXD_STORE=etcd",
+		"secretEnv.INFLUXD_STORE.secret=x,secretEnv.INFLUXD_STORE.key=y": "secretEnv.INFLUXD_STORE must not be set",
+		"env.INFLUXD_STORE=etcd,env.POD_NAME=x":                          "env.POD_NAME must not be set",
+		"replicas=0":                                                     "/replicas",
+		"serviceAccount=My":                                              "/serviceAccount",
+		"secretEnv.A=x":                                                  "/secretEnv/A",
+		"secretEnv.A.secret=x":                                           "'key'",
+		"secretEnv.A-B.secret=x":                                         "A-B",
+		"files.vault=x":                                                  "/files/vault",
+		"files.Vault.secret=x":                                           "Vault",
+		"files.a.secret=x,files.a.configMap=y":                           "/files/a",
+		"env.A=x,secretEnv.A.secret=x,secretEnv.A.key=y":                 "A is in env and in secretEnv",
 		"secretEnv.INFLUXD_TLS_KEY.secret=x,secretEnv.INFLUXD_TLS_KEY.key=y": "secretEnv.INFLUXD_TLS_KEY must not be set",
 		"replicas=2,env.INFLUXD_STORE=etcd":                                  "set sealKeySecret",
 		"env.INFLUXD_STORE=etcd,env.INFLUXD_SERVER_NAME=one":                 "env.INFLUXD_SERVER_NAME must not be set",

@@ -203,9 +203,6 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		return Answer{GoTo: arrivePath + "?next=" + url.QueryEscape(v.URL.RequestURI())}, nil
 	}
 	err = v.signedIn()
-	if full := v.enter(); full != nil {
-		return Answer{}, full
-	}
 	if v.Session != "" { // all of a user's sessions have one share, together with their tokens
 		v.share = v.server.Budget.Share(v.Caller.UserID.String())
 	} else {
@@ -214,6 +211,9 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 	if err != nil && !rt.Open {
 		if !errs.Is(err, errs.Unauthorized) {
 			return Answer{}, err
+		}
+		if full := v.enter(); full != nil {
+			return Answer{}, full
 		}
 		return v.askToSignIn()
 	}
@@ -228,6 +228,10 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		if err := v.parseForm(); err != nil {
 			return Answer{}, err
 		}
+	}
+	// Not before the form has come: who sends it slowly would keep a place from others of their address.
+	if full := v.enter(); full != nil {
+		return Answer{}, full
 	}
 	if err := v.enterOrg(); err != nil {
 		return Answer{}, err
