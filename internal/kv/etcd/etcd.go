@@ -69,6 +69,7 @@ type Store struct {
 	turns  turns
 	gets   gets
 	ranges ranges.Known
+	asking func(ranges.Span) // is told of each range before it is asked for, in tests
 
 	watches atomic.Int64 // how many there have been
 

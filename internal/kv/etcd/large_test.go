@@ -8,6 +8,7 @@ import (
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/etcdtest"
+	"strongroom/internal/kv/etcd/ranges"
 )
 
 // TestLargeList reads a large list of a real etcd from both ends, also where etcd forgets older revisions meanwhile, and
@@ -74,5 +75,29 @@ func TestLargeList(t *testing.T) {
 				t.Errorf("%d, back %t: %q, %d, %v; want %q, %d", n, back, last, passed, err, want, there)
 			}
 		}
+	}
+	// etcd forgets between the ranges of one page: of a later one it is asked at the revision of the first.
+	forgotten := 0
+	s.asking = func(r ranges.Span) {
+		if r.Rev != 0 && forgotten < 8 {
+			forgotten++
+			if _, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("other", nil)}); err != nil {
+				t.Error(err)
+			}
+			c.Compact(t)
+		}
+	}
+	for at := 0; forgotten < 4 && at+32 < len(keys); at += 32 {
+		page, err := s.List(t.Context(), "org/", keys[at], 32)
+		if err != nil || len(page) != 32 || page[31].Key != keys[at+32] {
+			t.Fatalf("%d records after %q, %v", len(page), keys[at], err)
+		}
+	}
+	if last, passed, err := s.Skip(t.Context(), "org/", "", false, len(keys)); err != nil || passed != len(keys) ||
+		last != keys[len(keys)-1] {
+		t.Errorf("%d passed up to %q, %v", passed, last, err)
+	}
+	if forgotten < 5 {
+		t.Errorf("etcd has forgotten %d times", forgotten)
 	}
 }

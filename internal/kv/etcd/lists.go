@@ -90,6 +90,9 @@ type spans struct {
 
 // Ask asks for one.
 func (s spans) Ask(r ranges.Span) (a ranges.Answer, err error) {
+	if s.asking != nil {
+		s.asking(r)
+	}
 	how := []clientv3.OpOption{clientv3.WithRange(r.To), clientv3.WithLimit(int64(r.Limit)), clientv3.WithRev(r.Rev)}
 	if s.keys {
 		how = append(how, clientv3.WithKeysOnly())

@@ -9,6 +9,7 @@
 package ranges
 
 import (
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -20,16 +21,16 @@ import (
 
 // Known is what is known of lists. Its zero value knows of none.
 type Known struct {
-	mu    sync.Mutex
-	large map[shapeOf]shape
+	mu     sync.Mutex
+	shapes map[shapeOf]shape
 }
 
-// maxShapes is how many lists are known to be large, at the most.
+// maxShapes is how many lists something is known of, at the most.
 const maxShapes = 1024
 
 type shapeOf struct {
 	prefix string
-	limit  int
+	limit  int // how many binary digits it has: a caller may choose any, and pages of some length are alike
 	back   bool
 }
 
@@ -38,6 +39,7 @@ type shape struct {
 	depth int    // how many bytes the keys of a page have in common
 	step  int    // how far they go in the next byte
 	edge  string // the last key of the list's first page
+	small bool   // nothing else is known: from the end, all of it is asked for
 }
 
 // List is a page that is wanted: at most limit records whose keys begin with prefix. It begins with the key from; where
@@ -93,8 +95,15 @@ func (l List) much() int { return 16*min(l.Limit, 1<<20) + 512 }
 
 // Page gives a page of a list, and the revision that it is of.
 func (r *Known) Page(l List, etcd Asker) ([]*mvccpb.KeyValue, int64, error) {
-	of, all := shapeOf{l.Prefix, l.Limit, l.Back}, l.Whole()
+	of, all := shapeOf{l.Prefix, bits.Len(uint(l.Limit)), l.Back}, l.Whole()
 	known, is := r.known(of)
+	if is && known.small {
+		a, err := etcd.Ask(all)
+		if err == nil && a.Count > l.much() {
+			r.forget(of)
+		}
+		return a.Found, l.at(a.Rev), err
+	}
 	is = is && (known.edge != "" || !l.opens())
 	switch {
 	case all.From >= all.To, !is && !l.Back:
@@ -257,6 +266,7 @@ func (r *Known) lastPage(of shapeOf, l List, etcd Asker) ([]*mvccpb.KeyValue, in
 	}
 	l.Rev = l.at(begins.Rev)
 	if begins.Count == len(begins.Found) {
+		r.set(of, shape{small: true})
 		slices.Reverse(begins.Found)
 		return begins.Found[:min(l.Limit, len(begins.Found))], l.Rev, nil
 	}
@@ -344,7 +354,7 @@ func split(from, to string) []string {
 func (r *Known) known(of shapeOf) (shape, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s, is := r.large[of]
+	s, is := r.shapes[of]
 	return s, is
 }
 
@@ -360,25 +370,30 @@ func (r *Known) note(of shapeOf, l List, page []*mvccpb.KeyValue) {
 	if d, s := apart(from, mid); len(page) == 1 || len(page) > 2 && d > depth {
 		depth, step = d, s
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s, is := r.large[of]
-	if !is && len(r.large) >= maxShapes {
-		for one := range r.large { // any one
-			delete(r.large, one)
-			break
-		}
-	}
+	s, _ := r.known(of)
 	if s.depth, s.step = depth, 2*step+1; s.step > 16 && depth > len(l.Prefix) { // more than an ID's digits
 		s.depth, s.step = depth-1, 2
 	}
 	if l.opens() {
 		s.edge = last
 	}
-	if r.large == nil {
-		r.large = make(map[shapeOf]shape)
+	s.small = false
+	r.set(of, s)
+}
+
+func (r *Known) set(of shapeOf, s shape) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, is := r.shapes[of]; !is && len(r.shapes) >= maxShapes {
+		for one := range r.shapes { // any one
+			delete(r.shapes, one)
+			break
+		}
 	}
-	r.large[of] = s
+	if r.shapes == nil {
+		r.shapes = make(map[shapeOf]shape)
+	}
+	r.shapes[of] = s
 }
 
 // apart tells how long a beginning two keys have in common, and how far they are apart after it.
@@ -393,7 +408,7 @@ func apart(a, b string) (depth, step int) {
 func (r *Known) forget(of shapeOf) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.large, of)
+	delete(r.shapes, of)
 }
 
 // shared is what both keys begin with.

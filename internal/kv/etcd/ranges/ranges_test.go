@@ -19,6 +19,7 @@ type sorted struct {
 	rev            int64
 	pinned         int64 // the revision of the page's first answer
 	calls, counted int
+	sent           int
 }
 
 // in gives the keys of a range.
@@ -48,6 +49,7 @@ func (s *sorted) Ask(r Span) (Answer, error) {
 	for _, k := range found[:min(len(found), r.Limit)] {
 		a.Found = append(a.Found, &mvccpb.KeyValue{Key: []byte(k)})
 	}
+	s.sent += len(a.Found)
 	return a, nil
 }
 
@@ -211,6 +213,51 @@ func TestFirstPages(t *testing.T) {
 	}
 }
 
+// TestPagesOfAnyLength asks for pages of whatever length a caller may choose: a list is known by a few of them.
+func TestPagesOfAnyLength(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		s, r := &sorted{t: t, keys: populations()["tokens"], rev: 7}, &Known{}
+		for limit := 33; limit < 128; limit++ {
+			l := List{Prefix: "p/", From: "p/", Limit: limit, Back: back}
+			if back {
+				l.From = ""
+			}
+			if got, want := s.page(r, l), s.want(l); !slices.Equal(got, want) {
+				t.Fatalf("a page of %d is not as it should be", limit)
+			}
+		}
+		t.Logf("%t: %d calls, %d counted, %d lists known", back, s.calls, s.counted, len(r.shapes))
+		if s.counted > 1_000_000 || len(r.shapes) > 2 {
+			t.Errorf("%d records were counted, %d lists are known", s.counted, len(r.shapes))
+		}
+	}
+}
+
+// TestSmallListFromItsEnd asks for the last of a few pages: once that is known, no more is sent. What is said of it
+// holds until it has grown.
+func TestSmallListFromItsEnd(t *testing.T) {
+	s, r := &sorted{t: t, rev: 7}, &Known{}
+	for n := range 100 {
+		s.keys = append(s.keys, fmt.Sprintf("p/%04d", n))
+	}
+	l := List{Prefix: "p/", Limit: 32, Back: true}
+	for n := range 20_000 {
+		s.sent = 0
+		if got, want := s.page(r, l), s.want(l); !slices.Equal(got, want) {
+			t.Fatalf("%q, want %q", got, want)
+		}
+		if n > 0 && n < 500 && s.sent != l.Limit {
+			t.Fatalf("%d of %d records are sent for a page of %d", s.sent, len(s.keys), l.Limit)
+		}
+		if s.keys = append(s.keys, fmt.Sprintf("p/1%08d", n)); n == 2000 {
+			s.counted = 0
+		}
+	}
+	if s.counted > 18_000*40*l.Limit {
+		t.Errorf("%d records were counted of a list that has grown", s.counted)
+	}
+}
+
 // TestPagesOfWhatever asks for pages of all kinds while what is there changes, with keys of bytes at the edges, and
 // compares them with what they should be.
 func TestPagesOfWhatever(t *testing.T) {
@@ -240,7 +287,7 @@ func TestPagesOfWhatever(t *testing.T) {
 				s.keys = append(s.keys, k)
 			}
 			slices.Sort(s.keys)
-			l := List{Prefix: prefixes[random.IntN(len(prefixes))], Limit: 1 << random.IntN(6), Back: random.IntN(2) == 0}
+			l := List{Prefix: prefixes[random.IntN(len(prefixes))], Limit: 1 + random.IntN(40), Back: random.IntN(2) == 0}
 			if random.IntN(3) > 0 {
 				l.From = l.Prefix + oddKey(random)
 			} else if !l.Back {
