@@ -73,9 +73,15 @@ func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
 }
 
-// Wrap makes an error that says the message to the caller and keeps the cause for the log.
+// Wrap makes an error that says the message to the caller and keeps the cause for the log. Where the cause has the same
+// code, it also says how long to wait.
 func Wrap(cause error, code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Msg: fmt.Sprintf(format, args...), cause: cause}
+	e := &Error{Code: code, Msg: fmt.Sprintf(format, args...), cause: cause}
+	var inner *Error
+	if errors.As(cause, &inner) && inner.Code == code {
+		e.RetryAfter = inner.RetryAfter
+	}
+	return e
 }
 
 // Error is the whole text, cause included: for the log.

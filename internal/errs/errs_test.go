@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A caller reads the message of the outermost Error and never a cause.
@@ -27,6 +28,18 @@ func TestCausesStayInside(t *testing.T) {
 	}
 	if Message(Wrap(New(Invalid, "inner"), NotFound, "outer")) != "outer" {
 		t.Error("the outermost message does not count")
+	}
+}
+
+// TestWrapWaits keeps how long to wait where what is said is of the same kind.
+func TestWrapWaits(t *testing.T) {
+	busy := New(Unavailable, "busy")
+	busy.RetryAfter = time.Second
+	if e := Wrap(fmt.Errorf("again: %w", busy), Unavailable, "half of it was done"); e.RetryAfter != time.Second {
+		t.Errorf("it says to wait %v", e.RetryAfter)
+	}
+	if e := Wrap(busy, Internal, "broken"); e.RetryAfter != 0 {
+		t.Errorf("what is of another kind says to wait %v", e.RetryAfter)
 	}
 }
 

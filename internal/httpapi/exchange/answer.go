@@ -48,11 +48,19 @@ func WriteBytes(w http.ResponseWriter, status int, b []byte) {
 	w.WriteHeader(status)
 	writes.Begin()
 	_, _ = w.Write(b)
+	if writes != nil && len(b) < gatherTo {
+		// Or the rest would wait in net/http's buffer, and be a write of its own.
+		_ = http.NewResponseController(w).Flush()
+	}
 	writes.End()
 }
 
-// gatherFrom is from how many bytes on an answer may take more than one write.
-const gatherFrom = 3 << 10
+// An answer may take more than one write from gatherFrom bytes on. From gatherTo on, net/http writes all behind the
+// first 4 KiB at once.
+const (
+	gatherFrom = 3 << 10
+	gatherTo   = 8 << 10
+)
 
 // Begin answers 200 with JSON whose length is not known, to be written by the caller.
 func Begin(w http.ResponseWriter) {

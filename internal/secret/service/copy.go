@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"slices"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -19,7 +20,6 @@ type Place struct {
 // Copy sets a secret's value at a place where there is none, and with move deletes it where it was. Where both
 // organisations keep a history, the description and the earlier versions go along, in their order: they count from 1,
 // and are of now and of the caller. It returns how many versions the copy has.
-//
 // The caller must be able to come by the value, as whoever may read of the secret and write it can by a token, and
 // to set the other. A move within an organisation is one change. Only where the store has a history that does not go
 // along (About.Moves), earlier versions are set before it; as with every other copy of several versions, one that fails
@@ -96,10 +96,12 @@ func (s *Service) made(ctx context.Context, at Place, n int, err error) int {
 	if n > 0 || !errs.Is(err, errs.Unavailable) {
 		return n
 	}
-	if _, none := secret.Get(ctx, s.store, at.Org, at.Key); none == nil {
-		return 1
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // also where whoever asked has gone
+	defer cancel()
+	if _, none := secret.Get(ctx, s.store, at.Org, at.Key); none != nil {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // halfway says of an error that ended a move or a copy that something of it was made.
