@@ -264,11 +264,11 @@ func TestLastUse(t *testing.T) {
 func TestPagesOfNames(t *testing.T) {
 	s, b := setUp(t)
 	s.put(many(250)...)
-	b.get(s.at("/secrets")).wants(t, 200, "250 secrets", "1 to 100 of 250", "?page=1")
-	b.get(s.at("/secrets?page=2")).wants(t, 200, "201 to 250 of 250", "Select service-00249/password")
+	b.get(s.at("/secrets")).wants(t, 200, "250 secrets", "1 to 50 of 250", "?page=1")
+	b.get(s.at("/secrets?page=4")).wants(t, 200, "201 to 250 of 250", "Select service-00249/password")
 	b.get(s.at("/secrets?page=99")).wants(t, 200, "201 to 250 of 250")
-	b.get(s.at("/secrets?sort=down")).wants(t, 200, "1 to 100 of 250", "Select service-00249/password")
-	b.get(s.at("/secrets?sort=down&page=2")).wants(t, 200, "201 to 250 of 250", "Select service-00000/password")
+	b.get(s.at("/secrets?sort=down")).wants(t, 200, "1 to 50 of 250", "Select service-00249/password")
+	b.get(s.at("/secrets?sort=down&page=4")).wants(t, 200, "201 to 250 of 250", "Select service-00000/password")
 	b.get(s.at("/secrets?q=SERVICE-0001")).wants(t, 200, "1 to 10 of 10")
 	b.get(s.at("/secrets?q=nothing")).wants(t, 200, "None matches.")
 }

@@ -303,7 +303,7 @@ func lookAtMany(t *testing.T, axe string) {
 	b.importNames(strings.TrimSuffix(names, "/secrets"), tenThousand())
 	look("names-many", names)
 	for _, state := range []struct{ name, search, see string }{
-		{"state-folders", "", "100 of 2,500 shown"},
+		{"state-folders", "", "50 of 2,500 shown"},
 		{"state-found", "0042", "found"},
 		{"state-found-none", "nothing of the kind", "None matches"},
 	} {

@@ -101,16 +101,16 @@ func TestNamesAreUnderWayAtOnce(t *testing.T) {
 			t.Errorf("%q: the rows were made once more", query)
 		}
 	}
-	open("", "document.querySelector('#found').textContent === '100 of 2,500 shown'")
+	open("", "document.querySelector('#found').textContent === '50 of 2,500 shown'")
 	open("?in=service-00007/", "document.querySelectorAll('#names .updated time').length === 4")
 	open("?q=00042", "document.querySelectorAll('#names .updated time').length === 4")
-	open("?flat=1&sort=down", "document.querySelectorAll('#names .updated time').length === 100")
+	open("?flat=1&sort=down", "document.querySelectorAll('#names .updated time').length === 50")
 
 	// An order that hangs on what comes later waits for it.
 	b.open(org + "/secrets")
 	b.until("document.querySelector('#chosen').dataset.ready")
 	b.click("#cols [data-sort=updated]")
-	b.until("document.querySelectorAll('#names .updated time').length === 100")
+	b.until("document.querySelectorAll('#names .updated time').length === 50")
 }
 
 // worked is how long the thread of the page that is open was at work, in ms.

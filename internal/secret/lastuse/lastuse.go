@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"math"
 	"strings"
 	"sync/atomic"
@@ -88,7 +89,7 @@ func (b *Book) Last(ctx context.Context, org id.ID, key string) (time.Time, erro
 // of chooses an organisation's secrets.
 func of(org id.ID) func(name) bool { return func(n name) bool { return n.org == org } }
 
-// All is Last for each secret of the organisation, at one moment.
+// All is Last for each secret of the organisation, at one moment. What it gives is for one goroutine.
 func (b *Book) All(ctx context.Context, org id.ID) (last func(key string) time.Time, err error) {
 	noted := b.uses.Noted(of(org))
 	written := make(map[string]time.Time)
@@ -107,15 +108,25 @@ func (b *Book) All(ctx context.Context, org id.ID) (last func(key string) time.T
 			break
 		}
 	}
+	mac := hmac.New(sha256.New, b.key)
 	return func(key string) time.Time {
-		return uses.Later(written[b.record(org, key)], noted[name{org, key}])
+		at := noted[name{org, key}]
+		if len(written) == 0 { // nothing to look for: the hashes of many names take long
+			return at
+		}
+		mac.Reset()
+		return uses.Later(written[recordIn(mac, org, key)], at)
 	}, nil
 }
 
 func folder(org id.ID) string { return Prefix + org.String() + "/" }
 
 func (b *Book) record(org id.ID, key string) string {
-	mac := hmac.New(sha256.New, b.key)
+	return recordIn(hmac.New(sha256.New, b.key), org, key)
+}
+
+// recordIn is record by a mac in its first state: to make one costs more than to use it again.
+func recordIn(mac hash.Hash, org id.ID, key string) string {
 	// The organisation's part has a fixed length: no two secrets give the same text.
 	mac.Write([]byte(org.String() + "/" + key))
 	return folder(org) + hex.EncodeToString(mac.Sum(nil))

@@ -32,7 +32,7 @@ const (
 	// Idle is after how long without a use a secret counts as unused.
 	Idle = 90 * 24 * time.Hour
 	// Shown is how many items a page holds.
-	Shown = 100
+	Shown = 50
 	// Folded is from how many names on they are put into folders.
 	Folded = 30
 )

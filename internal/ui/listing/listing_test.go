@@ -107,8 +107,8 @@ func TestFolders(t *testing.T) {
 			t.Errorf("%q: %s", query, got)
 		}
 	}
-	if p := Make(rows(names...), wish("flat=1")); len(p.Items) != 84 || !p.Folds || p.Turn() != "?" {
-		t.Errorf("%d names without folders", len(p.Items))
+	if p := Make(rows(names...), wish("flat=1")); p.All != 84 || !p.Folds || p.Turn() != "?" {
+		t.Errorf("%d names without folders", p.All)
 	}
 	// Folders whose names differ in capital letters alone stay apart.
 	var mixed []string
@@ -173,8 +173,9 @@ func TestPages(t *testing.T) {
 	}
 	for query, want := range map[string][3]string{
 		"":                {"K0", "", "?page=1"},
-		"page=2":          {"K200", "?page=1", ""},
-		"page=99":         {"K200", "?page=1", ""},
+		"page=2":          {"K100", "?page=1", "?page=3"},
+		"page=4":          {"K200", "?page=3", ""},
+		"page=99":         {"K200", "?page=3", ""},
 		"page=-1":         {"K0", "", "?page=1"},
 		"sort=down":       {"K249", "", "?page=1&sort=down"},
 		"q=k1":            {"K1", "", "?page=1&q=k1"},

@@ -7,7 +7,7 @@
   if (!form) return;
   const list = $('#names'), found = $('#found'), more = $('#more'), where = $('#where'), turn = $('#turn'), tally = $('#tally');
   const search = $('#q'), order = $('#sort'), show = $('#show'), all = $('#all'), remove = $('#delete');
-  const base = form.dataset.base, step = 100, folded = 30, day = 86400;
+  const base = form.dataset.base, step = 50, folded = 30, day = 86400;
   const chosen = new Set();
   // As in Go (words.Unseen): characters that nobody sees, or that turn what is beside them.
   const unseen = (name) => [...new Set(name.match(/[\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u2800\u3164\uffa0]|(?! )\p{Zs}/gu))]
