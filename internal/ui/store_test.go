@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/secret"
 )
@@ -34,6 +35,59 @@ func TestStorePage(t *testing.T) {
 	s.use(sick{s.store})
 	s.ahead += time.Minute
 	b.get("/store").wants(t, 200, "cannot serve", "Vault is sealed")
+}
+
+// leaving is a store that goes away right behind the first change that it has made.
+type leaving struct {
+	secret.Store
+	gone bool
+}
+
+func (l *leaving) away() error {
+	if l.gone {
+		return errs.New(errs.Unavailable, "the store is sealed")
+	}
+	return nil
+}
+
+func (l *leaving) Apply(ctx context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
+	if err := l.away(); err != nil {
+		return secret.Outcome{}, err
+	}
+	out, err := l.Store.Apply(ctx, org, c)
+	l.gone = err == nil
+	return out, err
+}
+
+func (l *leaving) Info(ctx context.Context, org id.ID, name string) (secret.Info, error) {
+	if err := l.away(); err != nil {
+		return secret.Info{}, err
+	}
+	return l.Store.Info(ctx, org, name)
+}
+
+func (l *leaving) Keys(ctx context.Context, org id.ID) ([]string, error) {
+	if err := l.away(); err != nil {
+		return nil, err
+	}
+	return l.Store.Keys(ctx, org)
+}
+
+// TestStoreGoesBehindASave: the page says that the value was saved, also where what comes next cannot be read any more.
+func TestStoreGoesBehindASave(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	s.use(&leaving{Store: s.store})
+	saved := b.post(s.at("/secret"), form("key", "k", "value", value, "replace", "yes"))
+	if saved.status != 303 {
+		t.Fatalf("status %d: %s", saved.status, saved.body)
+	}
+	next := b.get(s.at("/secret?key=k"))
+	next.wants(t, 503, "The value is saved", "the store is sealed")
+	if strings.Contains(next.body, "Not saved") || strings.Contains(next.body, "cannot serve") {
+		t.Error("it says that the save failed")
+	}
+	b.post(s.at("/secret"), form("key", "k", "value", value, "replace", "yes")).wants(t, 503, "Not saved")
 }
 
 // TestAttention: what an operator should see to stands on the first page, for operators.

@@ -43,6 +43,36 @@ func TestTokensRefused(t *testing.T) {
 		"shown this once")
 }
 
+var onceField = regexp.MustCompile(`name="once" value="([^"]+)"`)
+
+// TestTokenFormTwice: a form that is sent twice makes one token, and says so; one that failed may be sent again, and so may
+// the form that says it.
+func TestTokenFormTwice(t *testing.T) {
+	s, b := setUp(t)
+	send := func(p page, description, kind string) page {
+		t.Helper()
+		m := onceField.FindStringSubmatch(p.body)
+		if m == nil {
+			t.Fatal("nothing tells the form from others")
+		}
+		return b.post(s.at("/tokens/new"), form("once", m[1], "description", description, "kind", kind, "days", "1"))
+	}
+	first := b.get(s.at("/tokens/new"))
+	failed := send(first, "refused", "secrets")
+	failed.wants(t, 400, "choose at least one thing")
+	send(first, "backup", "org").wants(t, 200, "shown this once")
+	again := send(first, "backup", "org")
+	again.wants(t, 422, "this form was sent before", "no second one was made", `value="backup"`)
+	if tokenShown.MatchString(again.body) {
+		t.Error("a second token is shown")
+	}
+	if n := strings.Count(b.get(s.at("/tokens")).body, ">backup</b>"); n != 1 {
+		t.Errorf("%d tokens are made", n)
+	}
+	send(again, "backup", "org").wants(t, 200, "shown this once")
+	send(b.get(s.at("/tokens/new")), "backup", "org").wants(t, 200, "shown this once")
+}
+
 var tokenShown = regexp.MustCompile(`<code>([A-Za-z0-9_=-]{88})</code>`)
 
 func TestTokens(t *testing.T) {

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/rand"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,7 @@ type tokenForm struct {
 	May         []string // what that one may do, in words
 
 	// What the form offers.
+	Once  string // tells this form from all others: see sent
 	Types []access.ResourceType
 	Lives any
 }
@@ -45,7 +47,7 @@ func (f *tokenForm) fill() {
 		}
 	}
 	slices.Sort(f.Types)
-	f.Lives = lives
+	f.Lives, f.Once = lives, rand.Text()
 }
 
 func readTokenForm(v *visit.Visit) (tokenForm, error) {

@@ -29,11 +29,14 @@ type Config struct {
 }
 
 // handlers make the pages.
-type handlers struct{ Config }
+type handlers struct {
+	Config
+	sent *sent
+}
 
 // Routes are the paths of tokens.
 func Routes(c Config) visit.Table {
-	h := &handlers{c}
+	h := &handlers{c, newSent()}
 	return visit.Table{
 		"GET /orgs/{org}/tokens":                 visit.SignedIn(h.tokensPage),
 		"GET /orgs/{org}/tokens/new":             visit.SignedIn(h.newTokenPage),

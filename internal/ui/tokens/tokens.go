@@ -146,7 +146,13 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 	if len(wish.Permissions) == 0 {
 		return showTokenForm(f), errs.New(errs.Invalid, "choose at least one thing that the token may do")
 	}
-	a, token, err := h.Directory.Authorize(v.Context(), v.Caller, wish)
+	var a identity.Authorization
+	var token string
+	err = h.sent.make(form{v.Org, v.Field("once")}, func() (id.ID, error) {
+		var err error
+		a, token, err = h.Directory.Authorize(v.Context(), v.Caller, wish)
+		return a.ID, err
+	})
 	if err != nil {
 		return showTokenForm(f), err
 	}
