@@ -127,16 +127,17 @@ func (h *handlers) listMembers(role identity.Role) exchange.Handler {
 		if err != nil {
 			return err
 		}
-		users, err := h.directory.Members(r.Context(), r.Caller, org, role)
+		list := exchange.NewStream(w, "users")
+		err = h.directory.EachMember(r.Context(), r.Caller, org, role, func(u identity.User) (bool, error) {
+			return true, list.Add(memberJSON{role, userBody(u)})
+		})
+		if err == nil {
+			err = list.End("links", map[string]string{"self": r.URL.Path})
+		}
 		if err != nil {
-			return err
+			return list.Fail(r, err)
 		}
-		list := make([]memberJSON, len(users))
-		for i, u := range users {
-			list[i] = memberJSON{role, userBody(u)}
-		}
-		return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": map[string]string{"self": r.URL.Path},
-			"users": list})
+		return nil
 	}
 }
 

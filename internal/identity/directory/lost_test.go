@@ -107,8 +107,13 @@ func TestLostAnswers(t *testing.T) {
 			func(ctx context.Context, f *identitytest.Fixture, _ identity.User, _ identity.Authorization) error {
 				return f.RemoveMember(ctx, f.Root, f.First.Org.ID, f.First.User.ID, identity.RoleOwner)
 			}, func(t *testing.T, f *identitytest.Fixture, _ identity.User, _ string) bool {
-				users, err := f.Members(t.Context(), f.Root, f.First.Org.ID, identity.RoleOwner)
-				return err == nil && len(users) == 0
+				owners := 0
+				err := f.EachMember(t.Context(), f.Root, f.First.Org.ID, identity.RoleOwner,
+					func(identity.User) (bool, error) {
+						owners++
+						return true, nil
+					})
+				return err == nil && owners == 0
 			}},
 		"a bucket": {
 			func(ctx context.Context, f *identitytest.Fixture, _ identity.User, _ identity.Authorization) error {

@@ -14,89 +14,75 @@ import (
 
 var errNotMember = errs.New(errs.NotFound, "user to resource mapping not found")
 
-// Members lists the users who have the role in the organisation, by ID.
-func (s *Service) Members(ctx context.Context, c *access.Caller, org id.ID,
-	role identity.Role) ([]identity.User, error) {
+// EachMember gives the users who have the role in the organisation one after the other, by ID, until yield says that it
+// wants no more. An error of yield ends it and is given back.
+func (s *Service) EachMember(ctx context.Context, c *access.Caller, org id.ID, role identity.Role,
+	yield func(identity.User) (more bool, err error)) error {
+	return s.listMembers(ctx, c, org, func(yield func(identity.Membership) bool) error {
+		_, err := s.eachMember(ctx, org, role, new(int), yield)
+		return err
+	}, func(m identity.Membership) (bool, error) { return yield(m.User) })
+}
+
+// EachMembership is EachMember for those who belong to the organisation in whatever role: its owners first. It passes
+// over the first ones, so many.
+func (s *Service) EachMembership(ctx context.Context, c *access.Caller, org id.ID, skip int,
+	yield func(identity.Membership) (more bool, err error)) error {
+	return s.listMembers(ctx, c, org, func(yield func(identity.Membership) bool) error {
+		for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
+			if more, err := s.eachMember(ctx, org, role, &skip, yield); err != nil || !more {
+				return err
+			}
+		}
+		return nil
+	}, yield)
+}
+
+// listMembers is what the lists of members have in common.
+func (s *Service) listMembers(ctx context.Context, c *access.Caller, org id.ID,
+	each func(yield func(identity.Membership) bool) error,
+	yield func(identity.Membership) (more bool, err error)) error {
 	act := access.Act{Action: "orgs.members", Org: org}
 	if err := s.guard.Allow(ctx, c, act,
 		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
-		return nil, err
+		return err
 	}
-	users, err := s.members(ctx, org, role)
-	return users, s.guard.Done(ctx, c, act, err)
+	err := s.OrgExists(ctx, org)
+	var failed error // of the caller, which is no failure of the act
+	if err == nil {
+		err = each(func(m identity.Membership) (more bool) {
+			more, failed = yield(m)
+			return more && failed == nil
+		})
+	}
+	if failed != nil {
+		return failed
+	}
+	return s.guard.Done(ctx, c, act, err)
 }
 
-func (s *Service) members(ctx context.Context, org id.ID, role identity.Role) ([]identity.User, error) {
-	if err := s.OrgExists(ctx, org); err != nil {
-		return nil, err
-	}
-	users := []identity.User{}
-	err := record.Scan(ctx, s.kv, record.Folder("member", org), "", func(r kv.Record) (bool, error) {
+// eachMember gives the users with the role; more says that yield may want those of another, too. An organisation may
+// have 100,000: few are in memory at a time, and of those who are passed over only the role is read.
+func (s *Service) eachMember(ctx context.Context, org id.ID, role identity.Role, skip *int,
+	yield func(identity.Membership) bool) (more bool, err error) {
+	more = true
+	err = record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
 		have, err := record.Decode[identity.Role](r)
 		if err != nil || have != role {
 			return true, err
 		}
-		u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)),
-			identity.ErrUserNotFound)
-		if errs.Is(err, errs.NotFound) { // deleted since
+		if *skip > 0 {
+			*skip--
 			return true, nil
 		}
-		users = append(users, u)
-		return true, err
+		u, _, there, err := record.Find[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)))
+		if err != nil || !there { // deleted since
+			return true, err
+		}
+		more = yield(identity.Membership{User: u, Role: role})
+		return more, nil
 	})
-	return users, err
-}
-
-// Memberships is a page of those who belong to the organisation: its owners first, each role by ID.
-func (s *Service) Memberships(ctx context.Context, c *access.Caller, org id.ID,
-	page identity.Page) ([]identity.Membership, error) {
-	act := access.Act{Action: "orgs.members", Org: org}
-	if err := s.guard.Allow(ctx, c, act,
-		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
-		return nil, err
-	}
-	all, err := s.memberships(ctx, org, page)
-	return all, s.guard.Done(ctx, c, act, err)
-}
-
-func (s *Service) memberships(ctx context.Context, org id.ID, page identity.Page) ([]identity.Membership, error) {
-	if err := s.OrgExists(ctx, org); err != nil {
-		return nil, err
-	}
-	var owners, members []identity.Membership
-	err := record.Scan(ctx, s.kv, record.Folder("member", org), "", func(r kv.Record) (bool, error) {
-		role, err := record.Decode[identity.Role](r)
-		if err != nil {
-			return false, err
-		}
-		m := identity.Membership{Role: role}
-		m.User.ID, err = id.Parse(record.Last(r.Key))
-		if role == identity.RoleOwner {
-			owners = append(owners, m)
-		} else {
-			members = append(members, m)
-		}
-		return true, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	all := append(owners, members...)
-	all = all[min(page.Offset, len(all)):]
-	found := all[:0]
-	for _, m := range all {
-		if page.Limit > 0 && len(found) == page.Limit {
-			break
-		}
-		u, _, ok, err := record.Find[identity.User](ctx, s.kv, record.Key("user", m.User.ID))
-		if err != nil {
-			return nil, err
-		}
-		if ok { // or else deleted since
-			found = append(found, identity.Membership{User: u, Role: m.Role})
-		}
-	}
-	return found, nil
+	return more, err
 }
 
 // MembershipOf is what a user is in the organisation; errs.NotFound where they do not belong to it.

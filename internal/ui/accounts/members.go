@@ -30,8 +30,10 @@ const knownShown = 200
 func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, error) {
 	l := memberList{Form: form, MayChange: mayWriteOrg(v), Search: strings.TrimSpace(v.URL.Query().Get("q"))}
 	var err error
-	l.Members, l.pages, err = onePage(v, l.Search, func(p identity.Page) ([]identity.Membership, error) {
-		return h.Directory.Memberships(v.Context(), v.Caller, v.Org, p)
+	l.Members, l.pages, err = onePage(v, l.Search, func(skip int, yield func(identity.Membership) bool) error {
+		return h.Directory.EachMembership(v.Context(), v.Caller, v.Org, skip, func(m identity.Membership) (bool, error) {
+			return yield(m), nil
+		})
 	}, func(m identity.Membership) []string { return []string{m.User.Name} })
 	if err != nil {
 		return visit.Answer{}, err
@@ -129,14 +131,19 @@ func (h *handlers) changeRole(v *visit.Visit) (visit.Answer, error) {
 
 // keepsAnOwner refuses to leave the organisation to nobody. The API allows it; a click must not.
 func (h *handlers) keepsAnOwner(v *visit.Visit, without id.ID) error {
-	owners, err := h.Directory.Members(v.Context(), v.Caller, v.Org, identity.RoleOwner)
-	if err != nil {
-		return err
+	only, others := "", false
+	err := h.Directory.EachMember(v.Context(), v.Caller, v.Org, identity.RoleOwner, func(u identity.User) (bool, error) {
+		if u.ID == without {
+			only = u.Name
+		} else {
+			others = true
+		}
+		return !others, nil
+	})
+	if err == nil && only != "" && !others {
+		err = errs.New(errs.Conflict, "%s is the only owner; make somebody else an owner first", only)
 	}
-	if len(owners) == 1 && owners[0].ID == without {
-		return errs.New(errs.Conflict, "%s is the only owner; make somebody else an owner first", owners[0].Name)
-	}
-	return nil
+	return err
 }
 
 // membership finds the user's name and role.

@@ -38,9 +38,9 @@ type orgList struct {
 func (h *handlers) listOrgs(v *visit.Visit, form orgForm) (visit.Answer, error) {
 	l := orgList{Form: form, Search: strings.TrimSpace(v.URL.Query().Get("q")),
 		MayCreate: v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
-	orgs, p, err := onePage(v, l.Search, func(p identity.Page) ([]identity.Org, error) {
+	orgs, p, err := onePage(v, l.Search, inPages(l.Search, func(p identity.Page) ([]identity.Org, error) {
 		return h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, p)
-	}, func(o identity.Org) []string { return []string{o.Name, o.Description} })
+	}), func(o identity.Org) []string { return []string{o.Name, o.Description} })
 	if err != nil {
 		return visit.Answer{}, err
 	}

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 
 	"strongroom/internal/identity"
@@ -15,33 +16,45 @@ const listed = 100
 // pages are the links to the page before and to the next one; "" where there is none.
 type pages struct{ Before, Next string }
 
-// onePage gives the page of a list that the address asks for. Without a search no more of the list is read than what
-// comes before; with one, those whose name or description has it are counted.
-func onePage[T any](v *visit.Visit, search string, all func(identity.Page) ([]T, error),
+// inPages gives onePage a list of which one page is read, or, for a search, all.
+func inPages[T any](search string, list func(identity.Page) ([]T, error)) func(int, func(T) bool) error {
+	return func(skip int, yield func(T) bool) error {
+		page := identity.Page{Offset: skip, Limit: listed + 1}
+		if search != "" {
+			page.Limit = 0
+		}
+		items, err := list(page)
+		for i := 0; i < len(items) && yield(items[i]); i++ {
+		}
+		return err
+	}
+}
+
+// onePage gives the page of a list that the address asks for. Each gives the list but for those it skips, until it is
+// told that there are enough. With a search, those whose name or description has it are counted.
+func onePage[T any](v *visit.Visit, search string, each func(skip int, yield func(T) (more bool)) error,
 	texts func(T) []string) ([]T, pages, error) {
 	n, err := strconv.Atoi(v.URL.Query().Get("page"))
 	if err != nil || n < 0 || n > 1<<20 {
 		n = 0
 	}
 	var found []T
-	if search == "" {
-		if found, err = all(identity.Page{Offset: n * listed, Limit: listed + 1}); err != nil {
-			return nil, pages{}, err
+	skip, before := n*listed, 0
+	if search != "" {
+		skip, before = 0, skip
+	}
+	if err := each(skip, func(item T) bool {
+		if search != "" && !slices.ContainsFunc(texts(item), func(t string) bool { return words.Contains(t, search) }) {
+			return true
 		}
-	} else {
-		rows, err := all(identity.Page{})
-		if err != nil {
-			return nil, pages{}, err
+		if before > 0 {
+			before--
+			return true
 		}
-		for _, r := range rows {
-			for _, t := range texts(r) {
-				if words.Contains(t, search) {
-					found = append(found, r)
-					break
-				}
-			}
-		}
-		found = found[min(n*listed, len(found)):]
+		found = append(found, item)
+		return len(found) <= listed
+	}); err != nil {
+		return nil, pages{}, err
 	}
 	var p pages
 	link := func(n int) string {

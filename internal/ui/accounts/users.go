@@ -26,9 +26,9 @@ var writeUsers = access.To(access.Write, access.Resource{Type: access.Users})
 func (h *handlers) listUsers(v *visit.Visit, typed string) (visit.Answer, error) {
 	l := userList{Name: typed, Search: strings.TrimSpace(v.URL.Query().Get("q")), MayCreate: v.Caller.May(writeUsers)}
 	var err error
-	l.Users, l.pages, err = onePage(v, l.Search, func(p identity.Page) ([]identity.User, error) {
+	l.Users, l.pages, err = onePage(v, l.Search, inPages(l.Search, func(p identity.Page) ([]identity.User, error) {
 		return h.Directory.Users(v.Context(), v.Caller, "", p)
-	}, func(u identity.User) []string { return []string{u.Name} })
+	}), func(u identity.User) []string { return []string{u.Name} })
 	if err != nil {
 		return visit.Answer{}, err
 	}

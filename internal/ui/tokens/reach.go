@@ -18,9 +18,15 @@ type reach struct {
 	Tokens          []reachRow
 	More            int // tokens that are not shown
 	Roles           []reachRow
-	Owners, Members []string
+	Owners, Members people
 	// Tokens are all that there are, those of the organisation alone, or those that the reader may see.
 	AllOrgs, AllHere bool
+}
+
+// people are the first of those with a role.
+type people struct {
+	Names []string
+	More  bool // who are not shown
 }
 
 type reachRow struct {
@@ -30,7 +36,7 @@ type reachRow struct {
 	identity.Authorization
 }
 
-// reachShown bounds the tokens of the page: those that get the value come first.
+// reachShown bounds the tokens of the page, of which those that get the value come first, and the people of each role.
 const reachShown = 200
 
 // whoPage shows who can use a secret, by what their permissions say of its name now.
@@ -54,16 +60,18 @@ func (h *handlers) whoPage(v *visit.Visit) (visit.Answer, error) {
 			r.Roles = append(r.Roles, reachRow{Name: role.Name, May: may, Uses: uses})
 		}
 	}
-	for role, names := range map[identity.Role]*[]string{identity.RoleOwner: &r.Owners,
+	for role, shown := range map[identity.Role]*people{identity.RoleOwner: &r.Owners,
 		identity.RoleMember: &r.Members} {
-		users, err := h.Directory.Members(v.Context(), v.Caller, v.Org, role)
+		err := h.Directory.EachMember(v.Context(), v.Caller, v.Org, role, func(u identity.User) (bool, error) {
+			if shown.More = len(shown.Names) == reachShown; !shown.More {
+				shown.Names = append(shown.Names, u.Name)
+			}
+			return !shown.More, nil
+		})
 		if err != nil && !errs.Is(err, errs.Unauthorized) { // who may not see members is shown none
 			return visit.Answer{}, err
 		}
-		for _, u := range users {
-			*names = append(*names, u.Name)
-		}
-		slices.Sort(*names)
+		slices.Sort(shown.Names)
 	}
 	return visit.Answer{Page: "secret-who.html", Title: "Who can use " + r.Key, Data: r}, nil
 }

@@ -1,0 +1,95 @@
+package directory_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// countingUsers counts the records of users that are read, one by one.
+type countingUsers struct {
+	kv.Store
+	read atomic.Int64
+}
+
+func (s *countingUsers) Get(ctx context.Context, key string) (kv.Record, error) {
+	if strings.HasPrefix(key, "user/") {
+		s.read.Add(1)
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// TestMembersOneByOne lists the many members of an organisation: owners first, all of them once, some from the middle,
+// and reads no more users than are wanted.
+func TestMembersOneByOne(t *testing.T) {
+	engine := new(countingUsers)
+	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+	ctx, org := t.Context(), f.First.Org.ID
+	var owners, members []id.ID
+	owners = append(owners, f.First.User.ID)
+	const many = 900
+	for i := range many {
+		u := identity.User{ID: id.ID(1<<40 + i), Name: fmt.Sprintf("user %d", i), Status: identity.Active}
+		role := identity.RoleMember
+		if i%100 == 99 {
+			role, owners = identity.RoleOwner, append(owners, u.ID)
+		} else {
+			members = append(members, u.ID)
+		}
+		if _, err := f.KV.Txn(ctx, nil, append(identity.GiveRole(org, u.ID, role),
+			record.Put(record.Key("user", u.ID), u))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(owners)
+	all := slices.Concat(owners, members)
+	gone := members[500]
+	if _, err := f.KV.Txn(ctx, nil, []kv.Op{kv.Delete(record.Key("user", gone))}); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, skip := range []int{0, 5, len(owners), 200, len(all), len(all) + 5} {
+		var got []id.ID
+		if err := f.EachMembership(ctx, f.Root, org, skip, func(m identity.Membership) (bool, error) {
+			if (m.Role == identity.RoleOwner) != slices.Contains(owners, m.User.ID) {
+				t.Errorf("%s is %s", m.User.ID, m.Role)
+			}
+			got = append(got, m.User.ID)
+			return true, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want := slices.DeleteFunc(slices.Clone(all[min(skip, len(all)):]), func(u id.ID) bool { return u == gone })
+		if !slices.Equal(got, want) {
+			t.Errorf("behind %d there are %d, want %d, in this order", skip, len(got), len(want))
+		}
+	}
+	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
+		n := 0
+		engine.read.Store(0)
+		if err := f.EachMember(ctx, f.Root, org, role, func(identity.User) (bool, error) {
+			n++
+			return n < 3, nil
+		}); err != nil || n != 3 || engine.read.Load() > 3 {
+			t.Errorf("%d with the role %s are given, of %d that were read: %v", n, role, engine.read.Load(), err)
+		}
+	}
+	full := errs.New(errs.Conflict, "no room")
+	if err := f.EachMember(ctx, f.Root, org, identity.RoleOwner, func(identity.User) (bool, error) {
+		return true, full
+	}); err != full {
+		t.Errorf("an error of whoever lists them is given back as %v", err)
+	}
+	err := f.EachMember(ctx, f.Root, 1234, identity.RoleOwner, nil)
+	identitytest.WantCode(t, err, errs.NotFound)
+}
