@@ -32,10 +32,10 @@ func Routes(logins *authn.Service, d *directory.Service) exchange.Table {
 		"/api/v2/orgs": {"GET": exchange.Auth(h.getOrgs), "POST": exchange.Auth(h.postOrg)},
 		"/api/v2/orgs/{orgID}": {"GET": exchange.Auth(h.getOrg), "PATCH": exchange.Auth(h.patchOrg),
 			"DELETE": exchange.Auth(h.deleteOrg)},
-		"/api/v2/orgs/{orgID}/members": {"GET": exchange.Auth(h.listMembers(identity.RoleMember)),
+		"/api/v2/orgs/{orgID}/members": {"GET": {Do: h.listMembers(identity.RoleMember), Long: true},
 			"POST": exchange.Auth(h.addMember(identity.RoleMember))},
 		"/api/v2/orgs/{orgID}/members/{userID}": {"DELETE": exchange.Auth(h.removeMember(identity.RoleMember))},
-		"/api/v2/orgs/{orgID}/owners": {"GET": exchange.Auth(h.listMembers(identity.RoleOwner)),
+		"/api/v2/orgs/{orgID}/owners": {"GET": {Do: h.listMembers(identity.RoleOwner), Long: true},
 			"POST": exchange.Auth(h.addMember(identity.RoleOwner))},
 		"/api/v2/orgs/{orgID}/owners/{userID}": {"DELETE": exchange.Auth(h.removeMember(identity.RoleOwner))},
 		// a thousand permissions

@@ -31,9 +31,8 @@ func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, e
 	l := memberList{Form: form, MayChange: mayWriteOrg(v), Search: strings.TrimSpace(v.URL.Query().Get("q"))}
 	var err error
 	l.Members, l.pages, err = onePage(v, l.Search, func(skip int, yield func(identity.Membership) bool) error {
-		return h.Directory.EachMembership(v.Context(), v.Caller, v.Org, skip, func(m identity.Membership) (bool, error) {
-			return yield(m), nil
-		})
+		return h.Directory.EachMembership(v.Context(), v.Caller, v.Org, skip,
+			func(m identity.Membership) (bool, error) { return yield(m), nil })
 	}, func(m identity.Membership) []string { return []string{m.User.Name} })
 	if err != nil {
 		return visit.Answer{}, err
@@ -132,14 +131,15 @@ func (h *handlers) changeRole(v *visit.Visit) (visit.Answer, error) {
 // keepsAnOwner refuses to leave the organisation to nobody. The API allows it; a click must not.
 func (h *handlers) keepsAnOwner(v *visit.Visit, without id.ID) error {
 	only, others := "", false
-	err := h.Directory.EachMember(v.Context(), v.Caller, v.Org, identity.RoleOwner, func(u identity.User) (bool, error) {
-		if u.ID == without {
-			only = u.Name
-		} else {
-			others = true
-		}
-		return !others, nil
-	})
+	err := h.Directory.EachMember(v.Context(), v.Caller, v.Org, identity.RoleOwner,
+		func(u identity.User) (bool, error) {
+			if u.ID == without {
+				only = u.Name
+			} else {
+				others = true
+			}
+			return !others, nil
+		})
 	if err == nil && only != "" && !others {
 		err = errs.New(errs.Conflict, "%s is the only owner; make somebody else an owner first", only)
 	}
