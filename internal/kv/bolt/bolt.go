@@ -89,7 +89,8 @@ func (db *DB) Get(ctx context.Context, key string) (kv.Record, error) {
 func (db *DB) each(ctx context.Context, prefix, from string, back bool, f func(k, raw []byte) (bool, error)) error {
 	return db.view(ctx, func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(format.DataBucket).Cursor()
-		k, raw, next := []byte(nil), []byte(nil), cursor.Next
+		var k, raw []byte
+		next := cursor.Next
 		if !back {
 			if k, raw = cursor.Seek([]byte(max(prefix, from))); k != nil && string(k) == from {
 				k, raw = next()

@@ -115,7 +115,8 @@ func (r *Known) Page(l List, etcd Asker) ([]*mvccpb.KeyValue, int64, error) {
 	case !is:
 		return r.lastPage(of, l, etcd)
 	}
-	depth, less, edge, carried := known.depth, 1, "", false
+	depth, less, carried := known.depth, 1, false
+	var edge string
 	switch {
 	case !l.opens():
 		edge = l.near(l.From, depth, known.step)
@@ -331,7 +332,7 @@ func split(from, to string) []string {
 	if b := to[:len(same)+1]; b > from && b < to { // what begins as from does, and some that begins as to does
 		bounds, to = append(bounds, b), b
 	}
-	first := 0
+	var first int
 	for ; ; end = 256 {
 		if first = 0; len(same) < len(from) {
 			first = int(from[len(same)])
