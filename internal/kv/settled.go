@@ -17,6 +17,7 @@ const (
 	settleTries = 3
 	settleEach  = 20 * time.Second
 	settlePause = 100 * time.Millisecond
+	settleRest  = 400 * time.Millisecond // the longest pause between two that are sent again
 	// settleTime is for how long an engine that carries out once is asked again. A cluster has a new leader by then.
 	settleTime = 10 * time.Second
 )
@@ -93,7 +94,8 @@ func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error
 func once(ctx context.Context, e Once, conds []Cond, ops []Op) (int64, error) {
 	try, end := e.Once(conds, ops)
 	defer end()
-	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, time.Second) {
+	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, settleRest) {
+		start := time.Now()
 		trying, cancel := context.WithTimeout(ctx, settleEach)
 		rev, err := try(trying)
 		cancel()
@@ -101,7 +103,7 @@ func once(ctx context.Context, e Once, conds []Cond, ops []Op) (int64, error) {
 		if !again || time.Since(began) > settleTime {
 			return rev, err
 		}
-		time.Sleep(pause)
+		time.Sleep(pause - time.Since(start)) // a try that has waited was a pause
 	}
 }
 

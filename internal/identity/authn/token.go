@@ -101,17 +101,20 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 	if a.Status != identity.Active {
 		return known, errInactive
 	}
+	org := make(chan error, 1) // at the same time as the user: over etcd the two are one call
+	go func() { org <- identity.OrgExists(ctx, s.kv, a.OrgID) }()
 	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", a.UserID), ErrUnauthorized)
+	orgErr := <-org
 	if err != nil {
 		return entry{}, err
 	}
 	if u.Status != identity.Active {
 		return known, errUserInactive
 	}
-	if err := identity.OrgExists(ctx, s.kv, a.OrgID); errs.Is(err, errs.NotFound) { // being deleted
+	if errs.Is(orgErr, errs.NotFound) { // being deleted
 		return known, ErrUnauthorized
-	} else if err != nil {
-		return entry{}, err
+	} else if orgErr != nil {
+		return entry{}, orgErr
 	}
 	e := entry{principal: &access.Principal{UserID: u.ID, User: u.Name, AuthorizationID: a.ID, MakerID: a.MadeBy,
 		Permissions: a.Permissions}, used: &lastUse{}}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type turn struct {
 	of  *turnsOf
 	key string
 	rev int64 // 0 before it is first used
+	use int   // which of its transactions has it: what etcd says of another is of a history that it was set back to
 }
 
 // take gives a turn that nobody uses. It gives kv.ErrUnavailable or kv.ErrFull where there is no lease to be had.
@@ -61,6 +63,7 @@ func (t *turns) take(ctx context.Context) (*turn, error) {
 	if n := len(l.free); n > 0 {
 		last := l.free[n-1]
 		l.free = l.free[:n-1]
+		last.use++
 		return last, nil
 	}
 	l.made++
@@ -159,9 +162,22 @@ type once struct {
 	tries int
 }
 
-// bound is how long the try under way waits. What a member has passed on to a leader that is gone has no answer, ever:
-// the first tries are short, as a read's are, so that the next finds the new leader.
-func (o *once) bound() time.Duration { return min(readTry*time.Duration(max(1, o.tries-1)), callTime) }
+// The first tries of a transaction are short. What a member has passed on to a leader that is gone has no answer, ever,
+// and it does so until it wants another leader, a second or two later. What it is sent after that waits there for the
+// new one.
+const (
+	onceTry   = 500 * time.Millisecond
+	onceTries = 4
+)
+
+// bound is how long the try under way waits.
+func (o *once) bound() time.Duration {
+	bound := onceTry
+	for n := onceTries; n < o.tries && bound < callTime; n++ {
+		bound *= 2
+	}
+	return min(bound, callTime)
+}
 
 func (o *once) try(ctx context.Context) (int64, error) {
 	if err := kv.Validate(o.conds, o.ops); err != nil {
@@ -222,14 +238,20 @@ func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, e
 	switch {
 	case revision(found) == t.rev:
 		return 0, kv.ErrConflict
-	case len(found) == 0, !o.lost: // nobody but this transaction changes its turn: etcd was set back
+	case len(found) == 0:
 		return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, errLease)
 	}
-	t.rev, o.lost = revision(found), false
-	if string(found[0].Value) == turnRefused {
+	o.lost = false
+	switch string(found[0].Value) {
+	case t.says(turnDone):
+		t.rev = revision(found)
+		return t.rev, nil
+	case t.says(turnRefused):
+		t.rev = revision(found)
 		return 0, kv.ErrConflict
 	}
-	return t.rev, nil
+	// etcd was set back: no try was carried out, nor will be, and another turn is as good as a new lease's.
+	return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, errLease)
 }
 
 // What a turn says of the transaction that changed it last.
@@ -243,8 +265,10 @@ func (t *turn) unchanged() clientv3.Cmp {
 }
 
 func (t *turn) put(what string) clientv3.Op {
-	return clientv3.OpPut(t.key, what, clientv3.WithLease(t.of.id))
+	return clientv3.OpPut(t.key, t.says(what), clientv3.WithLease(t.of.id))
 }
+
+func (t *turn) says(what string) string { return what + " " + strconv.Itoa(t.use) }
 
 func revision(found []*mvccpb.KeyValue) int64 {
 	if len(found) == 0 {

@@ -74,7 +74,7 @@ func TestOnceLate(t *testing.T) {
 		copied := *turn
 		o := &once{s: s, conds: []kv.Cond{kv.Missing("k")}, ops: []kv.Op{kv.Put("k", []byte("ours"))},
 			turn: turn, lost: true}
-		late := &once{s: s, conds: o.conds, ops: o.ops, turn: &copied, lost: true}
+		late := &once{s: s, conds: o.conds, ops: o.ops, turn: &copied}
 		if _, err := o.try(t.Context()); !errors.Is(err, kv.ErrConflict) || errors.Is(err, kv.ErrUnknown) {
 			t.Errorf("refused: %v", err)
 		}

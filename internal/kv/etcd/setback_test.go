@@ -14,7 +14,8 @@ import (
 // carried out.
 func TestSetBack(t *testing.T) {
 	c := etcdtest.Start(t, 1)
-	s := kv.Settled(open(t, c, "x/"))
+	engine := open(t, c, "x/")
+	s := kv.Settled(engine)
 	write := func(k string) {
 		t.Helper()
 		if _, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put(k, []byte("1"))}); err != nil {
@@ -49,6 +50,17 @@ func TestSetBack(t *testing.T) {
 	back()
 	c.Members[0].Restart(t)
 
+	// Also where the answer to a try before did not come.
+	o := &once{s: engine, ops: []kv.Op{kv.Put("unanswered", nil)}}
+	if o.turn, err = engine.turns.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.lost = true
+	for _, err = o.try(t.Context()); errors.Is(err, kv.ErrUnknown); _, err = o.try(t.Context()) {
+	}
+	if _, there := s.Get(t.Context(), "unanswered"); err != nil || there != nil {
+		t.Errorf("what was acknowledged when its turn was of before: %v, %v", err, there)
+	}
 	write("after")
 	if _, err := s.Get(t.Context(), "after"); err != nil {
 		t.Errorf("what was acknowledged: %v", err)
