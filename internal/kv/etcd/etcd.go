@@ -34,6 +34,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/members"
 	"strongroom/internal/kv/etcd/ranges"
+	"strongroom/internal/kv/etcd/roots"
 	"strongroom/internal/tracing"
 )
 
@@ -91,7 +92,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	options := append(members.Options(), grpc.WithUserAgent("strongroom"))
 	if c.TLS != nil && c.Roots != nil {
-		options = append(options, grpc.WithTransportCredentials(newFollowing(c.TLS, c.Roots)))
+		options = append(options, grpc.WithTransportCredentials(roots.Follow(c.TLS, c.Roots)))
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints, TLS: c.TLS, Username: c.Username, Password: c.Password,

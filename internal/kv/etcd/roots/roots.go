@@ -1,4 +1,5 @@
-package etcd
+// Package roots has a client of etcd trust the authorities of now.
+package roots
 
 import (
 	"context"
@@ -17,7 +18,8 @@ type following struct {
 	roots  func() *x509.CertPool
 }
 
-func newFollowing(config *tls.Config, roots func() *x509.CertPool) *following {
+// Follow gives gRPC's TLS credentials with the authorities that roots gives at each handshake.
+func Follow(config *tls.Config, roots func() *x509.CertPool) credentials.TransportCredentials {
 	return &following{credentials.NewTLS(config), config, roots}
 }
 
@@ -30,4 +32,4 @@ func (f *following) ClientHandshake(ctx context.Context, authority string,
 }
 
 // Clone makes another of the same.
-func (f *following) Clone() credentials.TransportCredentials { return newFollowing(f.config, f.roots) }
+func (f *following) Clone() credentials.TransportCredentials { return Follow(f.config, f.roots) }
