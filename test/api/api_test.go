@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"strongroom/internal/secret"
 	"strongroom/test/stack"
 )
 
@@ -52,6 +53,9 @@ func TestAPI(t *testing.T) {
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, newWorld(t, stack.Options{Document: document})) })
 	}
+	t.Run("quota", func(t *testing.T) {
+		quota(t, newWorld(t, stack.Options{Document: document, Quota: secret.Quota{Secrets: 1, Bytes: 2000}}))
+	})
 	t.Run("everything was seen", func(t *testing.T) {
 		missing := document.Unseen()
 		for _, m := range missing {

@@ -343,3 +343,25 @@ func tags(t *testing.T, w *world) {
 		t.Errorf("the tag of a deleted secret is %s", tag)
 	}
 }
+
+// quota asks for more than an organisation may have, in each way.
+func quota(t *testing.T, w *world) {
+	const path = "/api/v2/orgs/{org}/secrets"
+	w.must(t, "PATCH", path, `{"gone":"x"}`, 204, nil)
+	w.must(t, "DELETE", path+"/gone", "", 204, nil)
+	w.must(t, "PATCH", path, `{"kept":"`+strings.Repeat("v", 1200)+`"}`, 204, nil)
+	for _, c := range []refusal{
+		{"a second secret", send("PATCH", path, `{"new":"v"}`), 422, "unprocessable entity", "--max-org-secrets"},
+		{"a value with too many bytes", send("PATCH", path, `{"kept":"`+strings.Repeat("v", 3000)+`"}`), 422,
+			"unprocessable entity", "--max-org-bytes"},
+		{"a deleted secret beside another", send("POST", path+"/gone/restore", `{}`), 422, "unprocessable entity",
+			"--max-org-secrets"},
+		{"a description with too many bytes", send("PUT", path+"/kept/description",
+			`{"description":"`+strings.Repeat("d", 900)+`"}`), 422, "unprocessable entity", "--max-org-bytes"},
+	} {
+		w.refuse(t, c)
+	}
+	if names := w.listed(t); !slices.Equal(names, []string{"kept"}) {
+		t.Errorf("there are %v", names)
+	}
+}

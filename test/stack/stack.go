@@ -59,6 +59,7 @@ type Stack struct {
 type Options struct {
 	NoAuditFile bool // the audit record goes where it cannot be read back
 	Wrap        func(secret.Store) secret.Store
+	Quota       secret.Quota
 	// Document collects what was seen of the API over several stacks; nil makes one.
 	Document *Document
 }
@@ -98,7 +99,7 @@ func Start(t *testing.T, o Options) *Stack {
 	must(t, err)
 	t.Cleanup(func() { must(t, trail.Close()) })
 
-	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10})
+	embedded := embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10, Quota: o.Quota})
 	s.Store = embedded
 	if o.Wrap != nil {
 		s.Store = o.Wrap(s.Store)
