@@ -111,13 +111,14 @@ func FuzzBodies(f *testing.F) {
 // api is the API over real parts.
 type api struct {
 	http.Handler
-	store  secret.Store
-	logins *authn.Service
-	users  *directory.Service
+	store   secret.Store
+	logins  *authn.Service
+	users   *directory.Service
+	secrets *service.Service
 }
 
-// newAPI starts the real parts, set up, with the operator's token.
-func newAPI(t testing.TB) (a *api, token string, org id.ID) {
+// newAPI starts the real parts, set up, with the operator's token. What is changed of their configuration comes last.
+func newAPI(t testing.TB, with ...func(*Config)) (a *api, token string, org id.ID) {
 	dir := t.TempDir()
 	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
 	must(t, err)
@@ -137,14 +138,19 @@ func newAPI(t testing.TB) (a *api, token string, org id.ID) {
 	users, err := directory.New(directory.Config{KV: data, Mark: keys, Guard: guard, Authn: logins, Secrets: store,
 		Logger: log})
 	must(t, err)
-	handler, err := New(Config{Guard: guard, Authn: logins, Directory: users, Secrets: service.New(store, guard,
-		users, nil, secret.Limits{}), Store: store, Logger: log, Version: "test"})
+	secrets := service.New(store, guard, users, nil, secret.Limits{})
+	config := Config{Guard: guard, Authn: logins, Directory: users, Secrets: secrets, Store: store, Logger: log,
+		Version: "test"}
+	for _, change := range with {
+		change(&config)
+	}
+	handler, err := New(config)
 	must(t, err)
 	nobody := &access.Caller{Principal: &access.Principal{}}
 	o, err := users.Onboard(t.Context(), nobody, directory.Setup{User: "admin", Password: "the password", Org: "acme",
 		Bucket: "metrics"})
 	must(t, err)
-	return &api{handler, store, logins, users}, o.Token, o.Org.ID
+	return &api{handler, store, logins, users, secrets}, o.Token, o.Org.ID
 }
 
 func must(t testing.TB, err error) {

@@ -113,6 +113,31 @@ func TestNamesAreUnderWayAtOnce(t *testing.T) {
 	b.until("document.querySelectorAll('#names .updated time').length === 50")
 }
 
+// TestNamesThatDoNotCome has one request of the list fail, and then the other: it says what to do, and the server does it.
+func TestNamesThatDoNotCome(t *testing.T) {
+	b := openTab(t, startServer(t))
+	b.wear("light", 1440)
+	org := b.setUp()
+	b.importNames(org, tenThousand())
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		window.really = fetch;
+		window.fetch = (what, ...how) =>
+			String(what).endsWith('/secrets/' + new URLSearchParams(location.search).get('fails'))
+				? Promise.reject(new Error('503')) : really(what, ...how);`})
+	// What is known beside the names brings them, too.
+	b.open(org + "/secrets?fails=names")
+	b.until("document.querySelector('#chosen').dataset.ready")
+	b.until("document.querySelector('#found').textContent === '50 of 2,500 shown'")
+
+	b.open(org + "/secrets?fails=dates")
+	b.until("document.querySelector('#chosen').dataset.ready")
+	b.click("#cols [data-sort=updated]")
+	b.until("document.querySelector('#found').textContent === 'Press Enter to search.'")
+	js[bool](b, "document.querySelector('#search').requestSubmit() ?? true")
+	b.until("new URLSearchParams(location.search).get('sort') === 'updated'" +
+		" && document.querySelectorAll('#names .updated time').length === 50")
+}
+
 // worked is how long the thread of the page that is open was at work, in ms.
 func (b *tab) worked() float64 {
 	b.Helper()

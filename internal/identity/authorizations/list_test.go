@@ -1,10 +1,7 @@
 package authorizations_test
 
 import (
-	"context"
 	"fmt"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,43 +15,10 @@ import (
 	"strongroom/internal/kv"
 )
 
-// counting counts the authorizations that an engine hands out.
-type counting struct {
-	kv.Store
-	auths atomic.Int64
-}
-
-func (s *counting) Get(ctx context.Context, key string) (kv.Record, error) {
-	if strings.HasPrefix(key, "auth/") {
-		s.auths.Add(1)
-	}
-	return s.Store.Get(ctx, key)
-}
-
-func (s *counting) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
-	rs, err := s.Store.List(ctx, prefix, after, limit)
-	if prefix == "auth/" {
-		s.auths.Add(int64(len(rs)))
-	}
-	return rs, err
-}
-
-func (s *counting) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
-	rs, err := s.Store.ListBack(ctx, prefix, before, limit)
-	if prefix == "auth/" {
-		s.auths.Add(int64(len(rs)))
-	}
-	return rs, err
-}
-
-func (s *counting) Skip(ctx context.Context, prefix, from string, back bool, n int) (string, int, error) {
-	return kv.Skip(ctx, s.Store, prefix, from, back, n)
-}
-
 // Whoever asks gets what they may see in the same order and pages, whichever index it comes from, and
 // costs no more than that.
 func TestAuthorizationsByIndex(t *testing.T) {
-	engine := new(counting)
+	engine := &identitytest.Counting{Prefix: "auth/"}
 	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
 	ctx := t.Context()
 	acme := f.First.Org.ID
@@ -117,7 +81,7 @@ func TestAuthorizationsByIndex(t *testing.T) {
 				if page.Limit > 0 {
 					want = want[:min(page.Limit, len(want))]
 				}
-				engine.auths.Store(0)
+				engine.Read.Store(0)
 				as, err := f.Authorizations(ctx, c, filter, page)
 				if err != nil {
 					t.Fatal(err)
@@ -130,8 +94,8 @@ func TestAuthorizationsByIndex(t *testing.T) {
 				if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("%s:\n%s", name, diff)
 				}
-				if (who == "of secrets" || who == "who writes") && engine.auths.Load() > 0 {
-					t.Errorf("%s: %d authorizations were read for a caller who may see none", name, engine.auths.Load())
+				if (who == "of secrets" || who == "who writes") && engine.Read.Load() > 0 {
+					t.Errorf("%s: %d authorizations were read for a caller who may see none", name, engine.Read.Load())
 				}
 			}
 		}
@@ -141,7 +105,7 @@ func TestAuthorizationsByIndex(t *testing.T) {
 // A page of tokens reads about as many records as it has, of all tokens and of one organisation's or user's, from either
 // end and wherever it begins.
 func TestAuthorizationPagesReadWhatTheyHave(t *testing.T) {
-	engine := new(counting)
+	engine := &identitytest.Counting{Prefix: "auth/"}
 	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
 	ctx, org, user := t.Context(), f.First.Org.ID, f.First.User.ID
 	const many, much = 700, 64
@@ -159,12 +123,12 @@ func TestAuthorizationPagesReadWhatTheyHave(t *testing.T) {
 		for _, page := range []identity.Page{{Limit: 20}, {Limit: 20, Descending: true}, {Limit: 20, Offset: 650},
 			{Limit: 20, Offset: 650, Descending: true}, {Limit: 20, After: 1_000 + 7*300},
 			{Limit: 20, After: 1_000 + 7*600, Descending: true}} {
-			engine.auths.Store(0)
+			engine.Read.Store(0)
 			as, err := f.Authorizations(ctx, f.Root, filter, page)
 			if err != nil || len(as) != 20 {
 				t.Fatalf("%+v, %+v: %d, %v", filter, page, len(as), err)
 			}
-			if n := engine.auths.Load(); n > much {
+			if n := engine.Read.Load(); n > much {
 				t.Errorf("%+v, %+v: %d tokens were read", filter, page, n)
 			}
 		}

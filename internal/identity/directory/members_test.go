@@ -1,11 +1,8 @@
 package directory_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"strongroom/internal/errs"
@@ -16,23 +13,10 @@ import (
 	"strongroom/internal/kv"
 )
 
-// countingUsers counts the records of users that are read, one by one.
-type countingUsers struct {
-	kv.Store
-	read atomic.Int64
-}
-
-func (s *countingUsers) Get(ctx context.Context, key string) (kv.Record, error) {
-	if strings.HasPrefix(key, "user/") {
-		s.read.Add(1)
-	}
-	return s.Store.Get(ctx, key)
-}
-
 // TestMembersOneByOne lists the many members of an organisation: owners first, all of them once, some from the middle,
 // and reads no more users than are wanted.
 func TestMembersOneByOne(t *testing.T) {
-	engine := new(countingUsers)
+	engine := &identitytest.Counting{Prefix: "user/"}
 	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
 	ctx, org := t.Context(), f.First.Org.ID
 	var owners, members []id.ID
@@ -76,12 +60,12 @@ func TestMembersOneByOne(t *testing.T) {
 	}
 	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
 		n := 0
-		engine.read.Store(0)
+		engine.Read.Store(0)
 		if err := f.EachMember(ctx, f.Root, org, role, func(identity.User) (bool, error) {
 			n++
 			return n < 3, nil
-		}); err != nil || n != 3 || engine.read.Load() > 3 {
-			t.Errorf("%d with the role %s are given, of %d that were read: %v", n, role, engine.read.Load(), err)
+		}); err != nil || n != 3 || engine.Read.Load() > 3 {
+			t.Errorf("%d with the role %s are given, of %d that were read: %v", n, role, engine.Read.Load(), err)
 		}
 	}
 	full := errs.New(errs.Conflict, "no room")

@@ -1,11 +1,8 @@
 package directory_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"strongroom/internal/id"
@@ -15,44 +12,10 @@ import (
 	"strongroom/internal/kv"
 )
 
-// countingOrgs counts the records of organisations that are read.
-type countingOrgs struct {
-	kv.Store
-	read atomic.Int64
-}
-
-func (s *countingOrgs) count(prefix string, rs []kv.Record, err error) ([]kv.Record, error) {
-	if strings.HasPrefix(prefix, "org/") {
-		s.read.Add(int64(len(rs)))
-	}
-	return rs, err
-}
-
-func (s *countingOrgs) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
-	rs, err := s.Store.List(ctx, prefix, after, limit)
-	return s.count(prefix, rs, err)
-}
-
-func (s *countingOrgs) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
-	rs, err := s.Store.ListBack(ctx, prefix, before, limit)
-	return s.count(prefix, rs, err)
-}
-
-func (s *countingOrgs) Skip(ctx context.Context, prefix, from string, back bool, n int) (string, int, error) {
-	return kv.Skip(ctx, s.Store, prefix, from, back, n)
-}
-
-func (s *countingOrgs) Get(ctx context.Context, key string) (kv.Record, error) {
-	if strings.HasPrefix(key, "org/") {
-		s.read.Add(1)
-	}
-	return s.Store.Get(ctx, key)
-}
-
 // A page of organisations reads about as many records as it has, from whichever end it is, and wherever it begins. So
 // does one of somebody's.
 func TestOrgPagesReadWhatTheyHave(t *testing.T) {
-	engine := new(countingOrgs)
+	engine := &identitytest.Counting{Prefix: "org/"}
 	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
 	all := []id.ID{f.First.Org.ID}
 	ann := f.AddUser(t, "ann")
@@ -78,7 +41,7 @@ func TestOrgPagesReadWhatTheyHave(t *testing.T) {
 		{Limit: 20, Offset: 300}, {Limit: 20, Offset: 300, Descending: true},
 		{Limit: 20, After: all[100], Offset: 500}, {Limit: 20, After: all[600], Offset: 500, Descending: true},
 		{Limit: 20, Offset: 690}, {Limit: 20, Offset: 10_000}, {Limit: 700, Descending: true}} {
-		engine.read.Store(0)
+		engine.Read.Store(0)
 		got, err := f.Orgs(t.Context(), f.Root, directory.OrgFilter{}, page)
 		if err != nil {
 			t.Fatal(err)
@@ -100,17 +63,17 @@ func TestOrgPagesReadWhatTheyHave(t *testing.T) {
 		if !slices.Equal(ids, want) {
 			t.Errorf("%+v: %v, not %v", page, ids, want)
 		}
-		if n := engine.read.Load(); page.Limit < much && n > much {
+		if n := engine.Read.Load(); page.Limit < much && n > much {
 			t.Errorf("%+v: %d records were read", page, n)
 		}
 	}
-	engine.read.Store(0)
+	engine.Read.Store(0)
 	got, err := f.Orgs(t.Context(), f.Root, directory.OrgFilter{User: ann.ID}, identity.Page{Limit: 3, Offset: 2,
 		Descending: true})
 	if err != nil || len(got) != 3 || got[0].ID != hers[4] || got[2].ID != hers[2] {
 		t.Errorf("hers: %v, %v", got, err)
 	}
-	if n := engine.read.Load(); n > 5 {
+	if n := engine.Read.Load(); n > 5 {
 		t.Errorf("for 3 of somebody's organisations %d records were read", n)
 	}
 }

@@ -169,8 +169,10 @@
   const same = (i, li) => li && (i.folder
     ? li.className === 'folder' && $('a', li).textContent === i.folder && $('.count', li).textContent === count(i.count, 'name')
     : li.className !== 'folder' && $('a', li).textContent === i.name);
+  // known reports whether what the list is searched, sorted and filtered by is there.
+  const known = () => rows && (dated || (!show.value && !columns[order.value.split('-')[0]]));
   function look(keep = true) {
-    if (!rows || (!dated && (show.value || columns[order.value.split('-')[0]]))) {
+    if (!known()) {
       found.textContent = 'The names are on their way…';
       if (rows) ask();
       return;
@@ -245,7 +247,7 @@
   search.addEventListener('input', () => look());
   order.addEventListener('change', () => look());
   show.addEventListener('change', () => look());
-  $('#search').addEventListener('submit', (event) => { if (rows) event.preventDefault(); }); // else the server searches
+  $('#search').addEventListener('submit', (event) => { if (known()) event.preventDefault(); }); // else the server searches
   // The arrows go through the list, from the search on.
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
@@ -294,7 +296,10 @@
   function ask() {
     if (asked) return;
     asked = true;
-    get('dates').then(know, later);
+    get('dates').then(know, () => {
+      asked = false;
+      later();
+    });
   }
   function know(c) {
     rows = c.names.map((name, i) => ({ name, folded: name.toLowerCase(), updated: c.updated[i], by: c.people[c.by[i]], used: c.used[i], due: c.due[i], since: c.since[i] }));
@@ -305,13 +310,13 @@
     const at = document.activeElement?.closest?.('#names > li') ?? null;
     if (first || !at && shown <= step) return look(Boolean(search.value || order.value || show.value || inside || flat));
     // Somebody is in the list: it stays, and its rows are filled in.
-    const known = new Map(rows.map((r) => [r.name, r]));
+    const byName = new Map(rows.map((r) => [r.name, r]));
     for (const li of list.children) {
-      const r = known.get($('a', li).textContent);
+      const r = byName.get($('a', li).textContent);
       if (r) date(li, r);
     }
-    matching = matching.map((r) => known.get(r.name) ?? r);
-    items = items.map((i) => (i.folder ? i : known.get(i.name) ?? i));
+    matching = matching.map((r) => byName.get(r.name) ?? r);
+    items = items.map((i) => (i.folder ? i : byName.get(i.name) ?? i));
   }
   const get = (what) => fetch(base + '/secrets/' + what, { redirect: 'error' })
     .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(answer.status))));
@@ -331,8 +336,13 @@
     look(Boolean(search.value || order.value));
     return;
   }
+  // later says what to do where something has not come: the server searches, sorts and filters, too.
   function later() {
-    if (!rows && search.value) found.textContent = 'Press Enter to search.';
+    if (!known() && (rows || search.value)) found.textContent = 'Press Enter to search.';
   }
-  if (dated) ask(); else get('names').then(begin, later);
+  if (dated) ask();
+  else get('names').then(begin, () => {
+    later();
+    ask(); // which brings the names, too
+  });
 })();
