@@ -233,7 +233,7 @@ func (c *checker) authorizations() error {
 			c.wrong(k, "it has no token's hash")
 			return nil
 		}
-		if err := points(c, k, record.Key("authhash", Hash(a.Hash)), a.ID); err != nil {
+		if err := points(c, k, record.Key("authhash", a.TokenHash()), a.ID); err != nil {
 			return err
 		}
 		indexes := []string{record.Key("authuser", a.UserID, a.ID), record.Key("authorg", a.OrgID, a.ID)}
@@ -257,7 +257,7 @@ func (c *checker) authorizations() error {
 		return c.homeHas(k, record.Key("auth", a), func(raw []byte) bool {
 			var v Authorization
 			return json.Unmarshal(raw, &v) == nil && len(v.Hash) == len(Hash{}) && c.isAt(k, record.Key("authhash",
-				Hash(v.Hash)))
+				v.TokenHash()))
 		})
 	}); err != nil {
 		return err

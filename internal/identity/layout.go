@@ -83,7 +83,7 @@ func (a Authorization) Creation() ([]kv.Cond, []kv.Op) {
 }
 
 func (a Authorization) indexes() []kv.Op {
-	ops := []kv.Op{record.Put(record.Key("authhash", Hash(a.Hash)), a.ID),
+	ops := []kv.Op{record.Put(record.Key("authhash", a.TokenHash()), a.ID),
 		record.Put(record.Key("authuser", a.UserID, a.ID), true),
 		record.Put(record.Key("authorg", a.OrgID, a.ID), true)}
 	if a.Lease != nil {
@@ -94,7 +94,7 @@ func (a Authorization) indexes() []kv.Op {
 
 // Deletion is what removes an authorization, wherever it is listed.
 func (a Authorization) Deletion() []kv.Op {
-	ops := []kv.Op{kv.Delete(record.Key("auth", a.ID)), kv.Delete(record.Key("authhash", Hash(a.Hash))),
+	ops := []kv.Op{kv.Delete(record.Key("auth", a.ID)), kv.Delete(record.Key("authhash", a.TokenHash())),
 		kv.Delete(record.Key("authuser", a.UserID, a.ID)), kv.Delete(record.Key("authorg", a.OrgID, a.ID)),
 		kv.Delete(record.Key("authused", a.ID))}
 	if a.Lease != nil {

@@ -145,6 +145,15 @@ type SecretID struct {
 // up by its hash takes a time that tells nothing of any token.
 type Hash [sha256.Size]byte
 
+// TokenHash is the token's hash, by which it is found. Of a damaged record, whose hash has another length, it is one
+// that no token has.
+func (a Authorization) TokenHash() (h Hash) {
+	if len(a.Hash) == len(h) {
+		h = Hash(a.Hash)
+	}
+	return h
+}
+
 // String is the hash in hexadecimal, as keys have it.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 

@@ -14,7 +14,7 @@ func (s *Service) setRight(ctx context.Context, a identity.Authorization) (ident
 	if ahead := a.CreatedAt.Sub(s.now()); ahead <= clockSlack {
 		return a, nil
 	}
-	err := s.ChangeToken(ctx, identity.Hash(a.Hash), func(ctx context.Context) error {
+	err := s.ChangeToken(ctx, a.TokenHash(), func(ctx context.Context) error {
 		var r kv.Record
 		var err error
 		if a, r, err = record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a.ID),

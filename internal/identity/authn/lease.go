@@ -73,7 +73,7 @@ func (s *Service) sweepLeases(ctx context.Context) error {
 			if err != nil {
 				return false, err
 			}
-			s.cache.drop(identity.Hash(a.Hash))
+			s.cache.drop(a.TokenHash())
 		}
 		return true, nil
 	})

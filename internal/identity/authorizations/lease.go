@@ -207,7 +207,7 @@ func (s *Service) RevokeSelf(ctx context.Context, c *access.Caller) error {
 // its next request, too: where anything does, all who are known are forgotten. Nothing can begin to hang on it in
 // between, since its record has changed.
 func (s *Service) changeToken(ctx context.Context, a identity.Authorization, f func(context.Context) error) error {
-	err := s.authn.ChangeToken(ctx, identity.Hash(a.Hash), f)
+	err := s.authn.ChangeToken(ctx, a.TokenHash(), f)
 	children, listErr := s.kv.List(context.WithoutCancel(ctx), identity.Children(a.ID), "", 1)
 	if listErr != nil || len(children) > 0 {
 		s.authn.Forget()

@@ -134,7 +134,7 @@ func (s *Service) restore(ctx context.Context, auth id.ID, a *identity.Authoriza
 	_, err = s.kv.Txn(ctx, append(conds, kv.Unchanged(r), kv.Unchanged(or), kv.Unchanged(ur)),
 		append(ops, kv.Delete(r.Key)))
 	if errors.Is(err, kv.ErrConflict) {
-		return record.Taken(ctx, s.kv, record.Key("authhash", identity.Hash(a.Hash)), 0,
+		return record.Taken(ctx, s.kv, record.Key("authhash", a.TokenHash()), 0,
 			"this token belongs to an authorization already")
 	}
 	return err

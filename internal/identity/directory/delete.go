@@ -181,7 +181,10 @@ func (s *Service) deleteAuths(ctx context.Context, pre string) error {
 		if errs.Is(err, errs.NotFound) {
 			return []kv.Op{kv.Delete(r.Key)}, nil
 		}
-		return a.Deletion(), err
+		if err != nil {
+			return nil, err
+		}
+		return a.Deletion(), nil
 	})
 }
 

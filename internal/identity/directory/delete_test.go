@@ -13,14 +13,24 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/identitytest"
+	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
 
-// failing is an engine whose transactions fail from the n-th on, as if the process had died there.
+// failing is an engine whose transactions fail from the n-th on, as if the process had died there, or that gives no
+// token's record.
 type failing struct {
 	kv.Store
-	mu   sync.Mutex // batches go out side by side
-	left int        // below zero: none fails
+	mu     sync.Mutex // batches go out side by side
+	left   int        // below zero: none fails
+	tokens error
+}
+
+func (f *failing) Get(ctx context.Context, key string) (kv.Record, error) {
+	if f.tokens != nil && strings.HasPrefix(key, "auth/") {
+		return kv.Record{}, f.tokens
+	}
+	return f.Store.Get(ctx, key)
 }
 
 var errDied = errors.New("died")
@@ -153,6 +163,39 @@ func TestDeleteOrgWaitsForTheStore(t *testing.T) {
 	}
 	if left := leftovers(t, f.KV, o.ID.String()); len(left) != 0 || len(f.Secrets.Purged) != 1 {
 		t.Errorf("left over: %v; purged: %v", left, f.Secrets.Purged)
+	}
+}
+
+// TestDeletionOfTokensFails has the engine go away, and the time run out, while tokens are removed, one of them damaged.
+// The server lives, and the rest goes later.
+func TestDeletionOfTokensFails(t *testing.T) {
+	for _, gone := range []error{kv.ErrUnavailable, context.DeadlineExceeded} {
+		engine := new(failing)
+		f, o, u := populated(t, engine)
+		ctx := t.Context()
+		damaged := identity.Authorization{ID: 7, OrgID: o.ID, UserID: u.ID, Status: identity.Active, Hash: []byte("short")}
+		if _, err := f.KV.Txn(ctx, nil, []kv.Op{record.Put(record.Key("auth", damaged.ID), damaged),
+			record.Put(record.Key("authorg", o.ID, damaged.ID), true)}); err != nil {
+			t.Fatal(err)
+		}
+		engine.tokens = gone
+		left, err := f.DeleteOrg(ctx, f.Root, o.ID)
+		if err != nil || left == "" {
+			t.Fatalf("%v: left %q, %v", gone, left, err)
+		}
+		if err := f.DeleteUser(ctx, f.Root, u.ID); err != nil {
+			t.Fatal(err)
+		}
+		engine.tokens = nil
+		f.Clock.Add(time.Hour)
+		if err := f.FinishDeletions(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, which := range []string{o.ID.String(), u.ID.String()} {
+			if left := leftovers(t, f.KV, which); len(left) != 0 {
+				t.Errorf("%v: left over of %s: %v", gone, which, left)
+			}
+		}
 	}
 }
 

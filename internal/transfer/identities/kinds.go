@@ -196,7 +196,7 @@ func (im *importing) authorization(ctx context.Context, a identity.Authorization
 		is(&item, report.Skipped, "it permits nothing")
 		return item, nil
 	}
-	h := identity.Hash(a.Hash)
+	h := a.TokenHash()
 	err = record.Update(ctx, func() error {
 		if have, _, ok, err := record.Find[identity.Authorization](ctx, im.KV,
 			record.Key("auth", a.ID)); err != nil || ok {
