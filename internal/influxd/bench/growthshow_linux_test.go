@@ -100,8 +100,10 @@ func writeGrowth(dir string, rows []grown) error {
 		p.tables(&tables, mine)
 		fmt.Print(tables.String())
 		page = slices.Concat(before, []byte(p.begin), tables.Bytes(), []byte(growthEnd), after)
-		if err := os.WriteFile(filepath.Join(dir, p.picture), picture(mine, p.panels), 0o644); err != nil {
-			return err
+		if drawn := picture(mine, p.panels); drawn != nil {
+			if err := os.WriteFile(filepath.Join(dir, p.picture), drawn, 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	return os.WriteFile(path, page, 0o644)
@@ -206,13 +208,16 @@ var panels = []panel{
 // colours are told apart by those who see few colours too, on light and on dark ground.
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#888888"}
 
-// picture draws the figures of the populations that differ in organisations alone.
+// picture draws the figures of the populations that differ in organisations alone; nil where none was measured.
 func picture(rows []grown, panels []panel) []byte {
 	var shown []grown
 	for _, g := range rows {
 		if g.orgs > 0 && !g.sealed && g.secrets+g.tokens == 0 {
 			shown = append(shown, g)
 		}
+	}
+	if len(shown) == 0 {
+		return nil
 	}
 	var w bytes.Buffer
 	fmt.Fprintf(&w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="t d">`+"\n",
