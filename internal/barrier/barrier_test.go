@@ -148,8 +148,10 @@ func TestRewrite(t *testing.T) {
 	}
 	put(t, s, "user/broken", "x")
 	put(t, db, "user/broken", "\x01\x00\x00\x00\x01 nothing that opens, long enough to be sealed")
-	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	for w := range 3 {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {

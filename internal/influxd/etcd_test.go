@@ -84,8 +84,10 @@ func TestSeveralServers(t *testing.T) {
 	b.eventually(t, 401, "GET", secrets, made.Token, "")
 
 	// Both write while the keys are rotated at one, and a member is killed.
-	ctx, stop := context.WithCancel(t.Context())
 	var writing sync.WaitGroup
+	defer writing.Wait()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	var mu sync.Mutex
 	acknowledged := map[string]bool{"foo": true, "hello": true}
 	for i, server := range []*running{a, b} {

@@ -4,7 +4,6 @@ package browser
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 
 	"strongroom/internal/influxd"
 	"strongroom/internal/influxd/command"
+	"strongroom/internal/porttest"
 )
 
 // limit bounds one test's time in the browser, so that a page that never comes fails and does not hang.
@@ -95,10 +95,7 @@ func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	t.Parallel()
 	s := &server{dir: t.TempDir(), flags: flags}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	s.url = "http://" + l.Addr().String()
-	check(t, l.Close())
+	s.url = "http://" + porttest.Address(t)
 	s.start(t)
 	t.Cleanup(func() { s.end() })
 	return s

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom/internal/porttest"
 	"strongroom/internal/secret/vault/vaulttest"
 )
 
@@ -132,12 +133,7 @@ func goCaches(t *testing.T) []string {
 }
 
 func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	_, port, err := net.SplitHostPort(porttest.Address(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,8 +104,10 @@ func TestMembersLost(t *testing.T) {
 	}
 	var mu sync.Mutex
 	told := make(map[string]bool)
-	ctx, cancel := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	stands, stand := context.WithCancel(t.Context())
 	watching.Go(func() {
 		var after int64

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,16 +26,13 @@ func TestVerifyDuringLargeChanges(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, db := verifiable(t)
-	stop := make(chan struct{})
 	var writers sync.WaitGroup
+	defer writers.Wait()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	for o := range 2 {
 		writers.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for n := 0; ctx.Err() == nil; n++ {
 				c := secret.Change{Set: map[string]secret.Value{}}
 				for i := range 300 {
 					if i%7 == n%7 {
@@ -81,7 +79,7 @@ func TestVerifyDuringLargeChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(stop)
+	stop()
 	writers.Wait()
 	if pending == 0 {
 		t.Error("no moment had a change that is committed and not carried out")

@@ -137,9 +137,10 @@ func TestMoveBesideWriters(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, openKV(t), keyFile(t))
 	all := live(t, s)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var wg sync.WaitGroup
 	const writers = 4
 	last := make([]map[string]secret.Value, writers)
 	for w := range writers {

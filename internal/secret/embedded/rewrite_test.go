@@ -175,9 +175,10 @@ func TestRewriteDamaged(t *testing.T) {
 func TestRewriteBesideWriters(t *testing.T) {
 	t.Parallel()
 	s, want := rotated(t)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var wg sync.WaitGroup
 	for w := range 4 {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {

@@ -111,21 +111,18 @@ func sealedInMidLoad(t *testing.T, l kv2.Layout) {
 	v := vaulttest.Start(t)
 	s, log := open(t, v, Config{ClientTimeout: new(5 * time.Second), Place: Place{Layout: l}})
 	const writers = 4
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	var (
-		wg                 sync.WaitGroup
-		stop               = make(chan struct{})
 		mu                 sync.Mutex
 		done               []string
 		sealedSeen, served atomic.Int64
 	)
 	for w := range writers {
 		wg.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for i := 0; ctx.Err() == nil; i++ {
 				key := fmt.Sprintf("%d-%04d", w, i)
 				c := set(key, "v")
 				if i%2 == 1 {
@@ -155,7 +152,7 @@ func sealedInMidLoad(t *testing.T, l kv2.Layout) {
 	v.Unseal(t)
 	at := served.Load()
 	waitFor(t, func() bool { return served.Load() > at+20 })
-	close(stop)
+	stop()
 	wg.Wait()
 	for _, key := range done {
 		if _, err := secret.Get(t.Context(), s, org, key); err != nil {
@@ -207,8 +204,9 @@ func TestKilled(t *testing.T) {
 // front stands before Vault and lets a test decide what becomes of a request.
 type front struct {
 	*httptest.Server
-	mu   sync.Mutex
-	fate fate
+	mu    sync.Mutex
+	fate  fate
+	under atomic.Int64 // requests whose fate is known and not over
 }
 
 // fate is what becomes of a request; nil is that it reaches Vault.
@@ -227,7 +225,9 @@ func newFront(t testing.TB, v *vaulttest.Server) *front {
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		fate := f.fate
+		f.under.Add(1)
 		f.mu.Unlock()
+		defer f.under.Add(-1)
 		if fate == nil {
 			fate = func(w http.ResponseWriter, r *http.Request, vault http.Handler) { vault.ServeHTTP(w, r) }
 		}

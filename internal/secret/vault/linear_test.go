@@ -46,19 +46,12 @@ func linearizable(t *testing.T, l kv2.Layout) {
 			srv.front.set(h.lossy)
 		}
 		before := s.undone()
-		var wg sync.WaitGroup
-		for i := range 6 {
-			wg.Go(func() { h.work(t, i) })
-		}
-		wg.Go(func() { h.byHand(t, 6) })
-		waitFor(t, func() bool { return h.steps.Load() > 12 })
-		tr.befall(t, s, h.org)
-		close(h.over)
-		wg.Wait()
+		h.meet(t, s, tr)
 		for _, srv := range s.servers {
 			srv.front.set(nil)
+			waitFor(t, func() bool { return srv.front.under.Load() == 0 })
 		}
-		h.late.Wait()
+		waitFor(t, func() bool { return h.late.Load() == 0 })
 		for i := range h.stores { // and what is so in the end
 			waitFor(t, func() bool { return h.look(t, i, h.stores[i]) })
 		}
@@ -84,6 +77,19 @@ func linearizable(t *testing.T, l kv2.Layout) {
 	}
 	t.Logf("%d operations, %d of them without an outcome, in rounds with %v; the histories of %d were too long to be "+
 		"judged, and those of %d show a change that was undone", told, unsure, met, undecided, undone)
+}
+
+// meet has the clients work until a trouble is over. None of them goes on after it, also where it ends the test.
+func (h *history) meet(t *testing.T, s *scene, tr trouble) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(h.over)
+	for i := range 6 {
+		wg.Go(func() { h.work(t, i) })
+	}
+	wg.Go(func() { h.byHand(t, 6) })
+	waitFor(t, func() bool { return h.steps.Load() > 12 })
+	tr.befall(t, s, h.org)
 }
 
 // undone counts the changes that were committed and had to be undone.

@@ -36,7 +36,7 @@ type history struct {
 	over   chan struct{} // what befalls them is
 	steps  atomic.Int64
 	clock  atomic.Int64
-	late   sync.WaitGroup // requests that arrive after their client has given up
+	late   atomic.Int64 // requests that arrive after their client has given up
 
 	mu     sync.Mutex
 	ops    []porcupine.Operation
@@ -126,10 +126,12 @@ func (h *history) lossy(w http.ResponseWriter, r *http.Request, vault http.Handl
 		}
 		late := r.Clone(context.Background())
 		late.Body = io.NopCloser(bytes.NewReader(body))
-		h.late.Go(func() {
+		h.late.Add(1)
+		go func() {
+			defer h.late.Add(-1)
 			time.Sleep(rand.N(80 * time.Millisecond))
 			vault.ServeHTTP(httptest.NewRecorder(), late)
-		})
+		}()
 		lose()
 	case 4:
 		time.Sleep(rand.N(20 * time.Millisecond))

@@ -44,9 +44,10 @@ func soak(t *testing.T, l kv2.Layout) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	ctx, stop := context.WithTimeout(t.Context(), length)
 	defer stop()
-	var wg sync.WaitGroup
 	workers := make([]*worker, 16)
 	for i := range workers {
 		workers[i] = &worker{store: s, org: org + id.ID(i%4), key: fmt.Sprintf("key-%02d", i),

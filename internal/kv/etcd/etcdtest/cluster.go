@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"strongroom/internal/porttest"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -70,7 +71,13 @@ func Shared(t testing.TB) *Cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shared.cluster = start(t, dir, 1)
+		shared.cluster = start(t, dir, 1, func() string {
+			address, _, err := porttest.Hold() // for longer than this test
+			if err != nil {
+				t.Fatal(err)
+			}
+			return address
+		})
 	}
 	return shared.cluster
 }
@@ -99,7 +106,7 @@ func Prefix(testing.TB) string {
 // Start runs a cluster of n members for this test alone. The arguments go to each member's command line.
 func Start(t testing.TB, n int, args ...string) *Cluster {
 	t.Helper()
-	c := start(t, t.TempDir(), n, args...)
+	c := start(t, t.TempDir(), n, func() string { return porttest.Address(t) }, args...)
 	t.Cleanup(func() {
 		for _, m := range c.Members {
 			m.Kill()
@@ -108,52 +115,37 @@ func Start(t testing.TB, n int, args ...string) *Cluster {
 	return c
 }
 
-func start(t testing.TB, dir string, n int, args ...string) *Cluster {
+// start runs a cluster whose members know each other's addresses before any of them listens.
+func start(t testing.TB, dir string, n int, address func() string, args ...string) *Cluster {
 	t.Helper()
 	path := binary(t)
-	// Members must know each other's ports before any listens; what takes one meanwhile costs another try.
+	c := &Cluster{}
+	for i := range n {
+		name := fmt.Sprintf("m%d", i)
+		m := &Member{name: name, dir: filepath.Join(dir, name), client: "http://" + address(),
+			peer: "http://" + address(), args: args, cluster: c}
+		if strings.Contains(strings.Join(args, " "), "-cert") {
+			m.client = "https" + strings.TrimPrefix(m.client, "http")
+		}
+		c.Members = append(c.Members, m)
+		c.peers = append(c.peers, name+"="+m.peer)
+	}
+	errs := make(chan error, n)
+	for _, m := range c.Members {
+		go func() { errs <- m.run(path) }()
+	}
 	var err error
-	for range 5 {
-		c := &Cluster{}
-		for i := range n {
-			name := fmt.Sprintf("m%d", i)
-			m := &Member{name: name, dir: filepath.Join(dir, name), client: "http://" + freeAddress(t),
-				peer: "http://" + freeAddress(t), args: args, cluster: c}
-			if strings.Contains(strings.Join(args, " "), "-cert") {
-				m.client = "https" + strings.TrimPrefix(m.client, "http")
-			}
-			c.Members = append(c.Members, m)
-			c.peers = append(c.peers, name+"="+m.peer)
-		}
-		errs := make(chan error, n)
-		for _, m := range c.Members {
-			go func() { errs <- m.run(path) }()
-		}
-		err = nil
-		for range n {
-			if e := <-errs; e != nil {
-				err = e
-			}
-		}
-		if err == nil {
-			return c
-		}
+	for range n {
+		err = errors.Join(err, <-errs)
+	}
+	if err != nil {
 		for _, m := range c.Members {
 			m.Kill()
 			_ = os.RemoveAll(m.dir)
 		}
-	}
-	t.Fatal(err)
-	return nil
-}
-
-func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return c
 }
 
 func (m *Member) run(path string) error {

@@ -22,6 +22,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"strongroom/internal/porttest"
 )
 
 // Server is a running Vault.
@@ -116,7 +118,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 		opt(&o)
 	}
 	s := &Server{binary: binary(t), args: o.args, ca: o.ca, client: o.client}
-	if err := s.run("127.0.0.1:0"); err != nil {
+	if err := s.run(porttest.Address(t)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Kill)
