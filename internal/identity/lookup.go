@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -46,6 +47,18 @@ func UserNamed(ctx context.Context, store kv.Store, name string) (User, error) {
 	}
 	u, _, err := record.Load[User](ctx, store, record.Key("user", uid), ErrUserNotFound)
 	return u, err
+}
+
+// FillSignIn fills in when the user last signed in. A record of that which cannot be read keeps nobody from the user.
+func FillSignIn(ctx context.Context, store kv.Store, u *User) error {
+	at, _, ok, err := record.Find[time.Time](ctx, store, record.Key("signedin", u.ID))
+	if errs.Is(err, errs.Internal) {
+		return nil
+	}
+	if ok {
+		u.SignedInAt = &at
+	}
+	return err
 }
 
 // OrgNamed is the ID of the organisation with the name, or NoOrgNamed.

@@ -81,3 +81,15 @@ func Paged[T any](p Page, keep func(T) (id.ID, bool), each func(yield func(T) bo
 func (p Page) Reaches(i id.ID) bool {
 	return !p.After.Valid() || p.Descending && i < p.After || !p.Descending && i > p.After
 }
+
+// Part is which part of a list in the order of names is wanted.
+type Part struct {
+	// Keeps reports whether something is in the list, by its name and its description; nil: all is.
+	Keeps       func(name, description string) bool
+	Skip, Limit int
+}
+
+// Takes reports whether something is in the list.
+func (p Part) Takes(name, description string) bool {
+	return p.Keeps == nil || p.Keeps(name, description)
+}

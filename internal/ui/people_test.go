@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -180,5 +181,36 @@ func TestSessionHasEnded(t *testing.T) {
 	b.get(s.at("/secrets"))
 	if p := b.get("/signin"); strings.Contains(p.body, "has ended") {
 		t.Error("it is told again to somebody who has no session")
+	}
+}
+
+// TestListsAreByName: people, organisations and members stand in the order of their names, over all pages, and so do those
+// that a search finds.
+func TestListsAreByName(t *testing.T) {
+	s, b := setUp(t)
+	for i := range 130 {
+		name := fmt.Sprint([]string{"Team ", "team "}[i%2], 130-i)
+		u, err := s.users.NewUser(t.Context(), s.op, name, "")
+		s.must(err)
+		_, err = s.users.NewOrg(t.Context(), s.op, name, "")
+		s.must(err)
+		_, err = s.users.AddMember(t.Context(), s.op, s.org, u.ID, identity.RoleMember)
+		s.must(err)
+	}
+	number := regexp.MustCompile(`<b>[tT]eam (\d+)`)
+	for _, path := range []string{"/users", "/orgs", s.at("/members")} {
+		last := 0
+		for _, query := range []string{"?q=team", "?q=team&page=1"} {
+			for _, m := range number.FindAllStringSubmatch(b.get(path+query).body, -1) {
+				if n, err := strconv.Atoi(m[1]); err != nil || n != last+1 {
+					t.Fatalf("%s: %s after %d", path+query, m[1], last)
+				}
+				last++
+			}
+		}
+		if last != 130 {
+			t.Errorf("%s has %d of 130", path, last)
+		}
+		b.get(path+"?page=1").wants(t, 200, "eam 130", "Previous")
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
+	"strongroom/internal/natural"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/accounts"
@@ -127,9 +128,10 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 	}
 }
 
-// orgs are those that the reader may enter.
+// orgs are those that the reader may enter, by their names.
 func (c Config) orgs(ctx context.Context, caller *access.Caller) ([]across.Org, error) {
 	all, err := c.Directory.Orgs(ctx, caller, directory.OrgFilter{}, identity.Page{})
+	natural.SortPeople(all, func(o identity.Org) string { return o.Name })
 	orgs := make([]across.Org, len(all))
 	for i, o := range all {
 		orgs[i] = across.Org{ID: o.ID, Name: o.Name}

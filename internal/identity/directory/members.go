@@ -100,10 +100,10 @@ func (s *Service) MembershipOf(ctx context.Context, c *access.Caller, org, user 
 	return m, s.guard.Done(ctx, c, act, err)
 }
 
-// NotMembers lists users whom the caller may see and who do not belong to the organisation: of those who come first, so
-// many.
+// NotMembers lists users whom the caller may see and who do not belong to the organisation: of those who come first by
+// their names, so many.
 func (s *Service) NotMembers(ctx context.Context, c *access.Caller, org id.ID, of int) ([]identity.User, error) {
-	users, err := s.Users(ctx, c, "", identity.Page{Limit: of})
+	users, _, err := s.UsersByName(ctx, c, identity.Part{Limit: of})
 	if err != nil {
 		return nil, err
 	}

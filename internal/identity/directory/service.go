@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/buckets"
+	"strongroom/internal/identity/byname"
 	"strongroom/internal/identity/rolelogin"
 	"strongroom/internal/kv"
 )
@@ -63,6 +64,7 @@ type (
 	bucketRecords = buckets.Service
 	tokens        = authorizations.Service
 	roles         = rolelogin.Service
+	names         = byname.Service
 )
 
 // Service is the directory over one KV engine. Make it with New.
@@ -70,6 +72,7 @@ type Service struct {
 	*bucketRecords
 	*tokens
 	*roles
+	*names
 	kv      kv.Store
 	mark    Mark
 	guard   *access.Guard
@@ -84,14 +87,16 @@ type Service struct {
 	patience time.Duration // of those who delete something
 }
 
-// New makes the service. Run its Maintain while it is used.
+// New makes the service. Run its Maintain and its FollowNames while it is used.
 func New(c Config) (*Service, error) {
 	if c.KV == nil || c.Mark == nil || c.Guard == nil || c.Authn == nil || c.Secrets == nil {
 		return nil, errors.New("directory: KV, Mark, Guard, Authn and Secrets must be set")
 	}
+	log := cmp.Or(c.Logger, slog.Default())
+	names, engine := byname.New(kv.Settled(c.KV), c.Guard, log)
 	s := &Service{
-		kv: kv.Settled(c.KV), mark: c.Mark, guard: c.Guard, authn: c.Authn, secrets: c.Secrets,
-		places: placesOf{Places: c.Places}, log: cmp.Or(c.Logger, slog.Default()), now: c.Now, ids: id.NewGenerator(),
+		names: names, kv: engine, mark: c.Mark, guard: c.Guard, authn: c.Authn, secrets: c.Secrets,
+		places: placesOf{Places: c.Places}, log: log, now: c.Now, ids: id.NewGenerator(),
 		patience: patience,
 	}
 	if s.now == nil {

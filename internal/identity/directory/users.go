@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"errors"
-	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -56,7 +55,7 @@ func (s *Service) UserByID(ctx context.Context, c *access.Caller, user id.ID) (i
 	}
 	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
 	if err == nil {
-		err = s.fillSignIn(ctx, &u)
+		err = identity.FillSignIn(ctx, s.kv, &u)
 	}
 	return u, s.guard.Done(ctx, c, act, err)
 }
@@ -65,21 +64,9 @@ func (s *Service) UserByID(ctx context.Context, c *access.Caller, user id.ID) (i
 func (s *Service) Me(ctx context.Context, c *access.Caller) (identity.User, error) {
 	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", c.UserID), identity.ErrUserNotFound)
 	if err == nil {
-		err = s.fillSignIn(ctx, &u)
+		err = identity.FillSignIn(ctx, s.kv, &u)
 	}
 	return u, err
-}
-
-// fillSignIn fills in when the user last signed in. A record of that which cannot be read keeps nobody from the user.
-func (s *Service) fillSignIn(ctx context.Context, u *identity.User) error {
-	at, _, ok, err := record.Find[time.Time](ctx, s.kv, record.Key("signedin", u.ID))
-	if errs.Is(err, errs.Internal) {
-		return nil
-	}
-	if ok {
-		u.SignedInAt = &at
-	}
-	return err
 }
 
 // UserName is a user's name for display beside something that the caller was allowed to see; "" where the user is gone.
@@ -104,7 +91,7 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string,
 			err = identity.ErrUserNotFound
 		}
 		if err == nil {
-			err = s.fillSignIn(ctx, &u)
+			err = identity.FillSignIn(ctx, s.kv, &u)
 		}
 		if err != nil {
 			return nil, err
@@ -116,7 +103,7 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string,
 		return u.ID, c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID}))
 	})
 	for i := range users {
-		if err := s.fillSignIn(ctx, &users[i]); err != nil {
+		if err := identity.FillSignIn(ctx, s.kv, &users[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -178,7 +165,7 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 		return err
 	})
 	if err == nil {
-		_ = s.fillSignIn(ctx, &u) // the change stands; the caller gets it without
+		_ = identity.FillSignIn(ctx, s.kv, &u) // the change stands; the caller gets it without
 	}
 	return u, s.guard.Done(ctx, c, act, err)
 }

@@ -242,6 +242,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, fmt.Errorf("%s: %w", cfg.Place("vault-routes"), err)
 	}
 	s.runsAlone(ctx, "directory", s.identity.Maintain)
+	s.runs(ctx, s.identity.FollowNames)
 
 	seals := parts.Sealing(cfg, p, s.Guard, parts.Rewriter{Identities: s.Identities, Secrets: embedded, Log: log}, keys,
 		source, log)

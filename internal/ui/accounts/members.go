@@ -1,9 +1,6 @@
 package accounts
 
 import (
-	"slices"
-	"strings"
-
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
@@ -12,7 +9,6 @@ import (
 
 type memberList struct {
 	Members []identity.Membership
-	Search  string
 	pages
 	Form      memberForm
 	Known     []string // names of users that could be added
@@ -28,21 +24,19 @@ type memberForm struct {
 const knownShown = 200
 
 func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, error) {
-	l := memberList{Form: form, MayChange: mayWriteOrg(v), Search: strings.TrimSpace(v.URL.Query().Get("q"))}
+	l := memberList{Form: form, MayChange: mayWriteOrg(v)}
 	var err error
-	l.Members, l.pages, err = onePage(v, l.Search, func(skip int, yield func(identity.Membership) bool) error {
-		return h.Directory.EachMembership(v.Context(), v.Caller, v.Org, skip,
-			func(m identity.Membership) (bool, error) { return yield(m), nil })
-	}, func(m identity.Membership) []string { return []string{m.User.Name} })
+	l.Members, l.pages, err = onePage(v, func(p identity.Part) ([]identity.Membership, bool, error) {
+		members, sorted, err := h.Directory.MembersByName(v.Context(), v.Caller, v.Org, p)
+		if err != nil || sorted {
+			return members, sorted, err
+		}
+		members, err = h.membersByID(v, p)
+		return members, false, err
+	})
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	slices.SortStableFunc(l.Members, func(a, b identity.Membership) int {
-		if a.Role != b.Role { // owners first, as the pages have them
-			return -strings.Compare(string(a.Role), string(b.Role))
-		}
-		return strings.Compare(strings.ToLower(a.User.Name), strings.ToLower(b.User.Name))
-	})
 	if l.MayChange {
 		users, err := h.Directory.NotMembers(v.Context(), v.Caller, v.Org, knownShown)
 		if err != nil {
@@ -53,6 +47,25 @@ func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, e
 		}
 	}
 	return visit.Answer{Page: "members.html", Title: "Members", Data: l}, nil
+}
+
+// membersByID are the members where they are too many to be sorted: its owners first.
+func (h *handlers) membersByID(v *visit.Visit, p identity.Part) (some []identity.Membership, err error) {
+	skip, before := p.Skip, 0
+	if p.Keeps != nil {
+		skip, before = 0, skip
+	}
+	err = h.Directory.EachMembership(v.Context(), v.Caller, v.Org, skip, func(m identity.Membership) (bool, error) {
+		switch {
+		case !p.Takes(m.User.Name, ""):
+		case before > 0:
+			before--
+		default:
+			some = append(some, m)
+		}
+		return len(some) < p.Limit, nil
+	})
+	return some, err
 }
 
 func (h *handlers) membersPage(v *visit.Visit) (visit.Answer, error) {

@@ -8,7 +8,6 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authorizations"
-	"strongroom/internal/identity/directory"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -28,19 +27,17 @@ type orgRow struct {
 const dueLooked = 20
 
 type orgList struct {
-	Orgs   []orgRow
-	Search string
+	Orgs []orgRow
 	pages
 	Form      orgForm
 	MayCreate bool
 }
 
 func (h *handlers) listOrgs(v *visit.Visit, form orgForm) (visit.Answer, error) {
-	l := orgList{Form: form, Search: strings.TrimSpace(v.URL.Query().Get("q")),
-		MayCreate: v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
-	orgs, p, err := onePage(v, l.Search, inPages(l.Search, func(p identity.Page) ([]identity.Org, error) {
-		return h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{}, p)
-	}), func(o identity.Org) []string { return []string{o.Name, o.Description} })
+	l := orgList{Form: form, MayCreate: v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
+	orgs, p, err := onePage(v, func(p identity.Part) ([]identity.Org, bool, error) {
+		return h.Directory.OrgsByName(v.Context(), v.Caller, p)
+	})
 	if err != nil {
 		return visit.Answer{}, err
 	}

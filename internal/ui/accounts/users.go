@@ -1,21 +1,19 @@
 package accounts
 
 import (
-	"strings"
-
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
+	"strongroom/internal/natural"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
 
 type userList struct {
-	Users  []identity.User
-	Search string
+	Users []identity.User
 	pages
 	Name      string // as typed
 	MayCreate bool
@@ -24,11 +22,11 @@ type userList struct {
 var writeUsers = access.To(access.Write, access.Resource{Type: access.Users})
 
 func (h *handlers) listUsers(v *visit.Visit, typed string) (visit.Answer, error) {
-	l := userList{Name: typed, Search: strings.TrimSpace(v.URL.Query().Get("q")), MayCreate: v.Caller.May(writeUsers)}
+	l := userList{Name: typed, MayCreate: v.Caller.May(writeUsers)}
 	var err error
-	l.Users, l.pages, err = onePage(v, l.Search, inPages(l.Search, func(p identity.Page) ([]identity.User, error) {
-		return h.Directory.Users(v.Context(), v.Caller, "", p)
-	}), func(u identity.User) []string { return []string{u.Name} })
+	l.Users, l.pages, err = onePage(v, func(p identity.Part) ([]identity.User, bool, error) {
+		return h.Directory.UsersByName(v.Context(), v.Caller, p)
+	})
 	if err != nil {
 		return visit.Answer{}, err
 	}
@@ -86,6 +84,7 @@ func (h *handlers) showUser(v *visit.Visit, m identity.User, typed string) (visi
 	var err error
 	p.Orgs, err = h.Directory.Orgs(v.Context(), v.Caller, directory.OrgFilter{User: m.ID},
 		identity.Page{Limit: maxListed})
+	natural.SortPeople(p.Orgs, func(o identity.Org) string { return o.Name })
 	if err == nil && (p.Self || p.MayStatus) {
 		p.Sessions, err = h.Authn.Sessions(v.Context(), v.Caller, m.ID, v.Session)
 	}

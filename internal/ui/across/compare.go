@@ -5,7 +5,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/id"
-	"strongroom/internal/ui/listing"
+	"strongroom/internal/natural"
 	"strongroom/internal/ui/visit"
 )
 
@@ -28,7 +28,7 @@ type missing struct {
 const comparedShown = 500
 
 func (m *missing) cut() {
-	slices.SortFunc(m.Names, listing.Natural)
+	slices.SortFunc(m.Names, natural.Compare)
 	m.More = max(0, len(m.Names)-comparedShown)
 	m.Names = m.Names[:len(m.Names)-m.More]
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/natural"
 	"strongroom/internal/ui/words"
 )
 
@@ -325,7 +326,7 @@ func (p *Page) same(rows []Row, all []fold, folder string) int {
 		if before == folder {
 			return n
 		}
-		if before == "" || natural(before, folder) != 0 {
+		if before == "" || natural.Loosely(before, folder) != 0 {
 			break
 		}
 	}

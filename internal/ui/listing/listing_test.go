@@ -8,28 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-func TestNatural(t *testing.T) {
-	want := []string{"", "A", "a", "a/1", "a1", "a01", "a2", "a10", "a10b", "b007", "b7a", "db-old/x", "db/2", "db/10",
-		"é"}
-	got := slices.Clone(want)
-	slices.Reverse(got)
-	slices.SortFunc(got, Natural)
-	want = []string{"", "A", "a", "a/1", "a01", "a1", "a2", "a10", "a10b", "b007", "b7a", "db-old/x", "db/2", "db/10",
-		"é"}
-	if !slices.Equal(got, want) {
-		t.Errorf("sorted: %q", got)
-	}
-	for _, a := range want {
-		for _, b := range want {
-			if Natural(a, b) != 0 && a == b || Natural(a, b) == 0 && a != b ||
-				(Natural(a, b) < 0) != (Natural(b, a) > 0) {
-				t.Errorf("%q and %q are in no order", a, b)
-			}
-		}
-	}
-}
+	"strongroom/internal/natural"
+)
 
 func TestSortedOnce(t *testing.T) {
 	var s Sorted
@@ -82,7 +63,7 @@ func TestFolders(t *testing.T) {
 		names = append(names, fmt.Sprintf("db/%d/user", i), fmt.Sprintf("db/%d/password", i))
 	}
 	names = append(names, "one/alone", "z")
-	slices.SortFunc(names, Natural)
+	slices.SortFunc(names, natural.Compare)
 	for query, want := range map[string]string{
 		"":                "a b/ db/(80) one/alone z",
 		"sort=down":       "z one/alone db/(80) b/ a",
@@ -115,7 +96,7 @@ func TestFolders(t *testing.T) {
 	for i := range 20 {
 		mixed = append(mixed, fmt.Sprintf("DB/%d", 2*i), fmt.Sprintf("db/%d", 2*i+1))
 	}
-	slices.SortFunc(mixed, Natural)
+	slices.SortFunc(mixed, natural.Compare)
 	if p := Make(rows(mixed...), wish("")); shown(p) != "DB/(20) db/(20)" {
 		t.Errorf("two folders: %s", shown(p))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/natural"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/listing"
 	"strongroom/internal/ui/visit"
@@ -111,7 +112,7 @@ func (h *handlers) rows(v *visit.Visit) ([]listing.Row, error) {
 		known[i].Judge(now)
 		rows[i] = listing.Row{Name: info.Key, Known: &known[i]}
 	}
-	byName := func(a, b listing.Row) int { return listing.Natural(a.Name, b.Name) }
+	byName := func(a, b listing.Row) int { return natural.Compare(a.Name, b.Name) }
 	if !slices.IsSortedFunc(rows, byName) {
 		slices.SortFunc(rows, byName)
 	}

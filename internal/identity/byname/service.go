@@ -1,0 +1,183 @@
+package byname
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"strongroom/internal/access"
+	"strongroom/internal/id"
+	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// Service lists people and organisations over one KV engine. Make it with New, and run its FollowNames while it is
+// used: without it, each list reads all names anew.
+type Service struct {
+	kv          kv.Store
+	guard       *access.Guard
+	log         *slog.Logger
+	users, orgs *list
+}
+
+// New makes the service, and the engine by which users and organisations are to be changed.
+func New(engine kv.Store, guard *access.Guard, log *slog.Logger) (*Service, *Store) {
+	s := &Service{kv: engine, guard: guard, log: log, users: newList(engine, "user/"),
+		orgs: newList(engine, identity.OrgFolder)}
+	return s, &Store{engine, []*list{s.users, s.orgs}}
+}
+
+// FollowNames hears of what other servers change, until ctx ends.
+func (s *Service) FollowNames(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, l := range []*list{s.users, s.orgs} {
+		wg.Go(func() {
+			l.follow(ctx, func(err error) {
+				if !errors.Is(err, kv.ErrClosed) {
+					s.log.DebugContext(ctx, "following what others are called failed and will be tried again",
+						"error", err)
+				}
+			})
+		})
+	}
+	wg.Wait()
+}
+
+// UsersByName lists the users whom the caller may see, by their names. Where there are too many to be sorted, they come
+// in the order of their IDs, and sorted is false.
+func (s *Service) UsersByName(ctx context.Context, c *access.Caller, p identity.Part) (users []identity.User,
+	sorted bool, err error) {
+	if err := s.guard.Allow(ctx, c, access.Act{Action: "users.list"}); err != nil {
+		return nil, false, err
+	}
+	may := func(user id.ID) bool {
+		return c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: user}))
+	}
+	users, sorted, err = some(ctx, s.kv, s.users, "user", p,
+		identity.Source{Folder: "user/", Whole: c.May(access.To(access.Read, access.Resource{Type: access.Users}))},
+		may, func(u identity.User) entry { return entry{u.ID, u.Name, ""} })
+	for i := range users {
+		if err := identity.FillSignIn(ctx, s.kv, &users[i]); err != nil {
+			return nil, false, err
+		}
+	}
+	return users, sorted, err
+}
+
+// OrgsByName lists the organisations that the caller may see, as UsersByName does people.
+func (s *Service) OrgsByName(ctx context.Context, c *access.Caller, p identity.Part) (orgs []identity.Org, sorted bool,
+	err error) {
+	if err := s.guard.Allow(ctx, c, access.Act{Action: "orgs.list"}); err != nil {
+		return nil, false, err
+	}
+	return some(ctx, s.kv, s.orgs, "org", p, identity.Source{Folder: identity.OrgFolder,
+		Whole: c.May(access.To(access.Read, access.Resource{Type: access.Orgs}))}, c.MaySee,
+		func(o identity.Org) entry { return entry{o.ID, o.Name, o.Description} })
+}
+
+// some gives the part of a list: the names as they are in memory, and the records as they are.
+func some[T any](ctx context.Context, store kv.Store, l *list, kind string, p identity.Part, src identity.Source,
+	may func(id.ID) bool, of func(T) entry) (out []T, sorted bool, err error) {
+	all, err := l.all(ctx)
+	if errors.Is(err, errTooMany) {
+		src.Whole = src.Whole && p.Keeps == nil
+		out, err = identity.List(ctx, store, src, identity.Page{Offset: p.Skip, Limit: p.Limit},
+			func(v T) (id.ID, bool) { e := of(v); return e.ID, may(e.ID) && p.Takes(e.Name, e.Description) })
+		return out, false, err
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	skip := p.Skip
+	for _, e := range all {
+		if !src.Whole && !may(e.ID) || !p.Takes(e.Name, e.Description) {
+			continue
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		v, _, found, err := record.Find[T](ctx, store, record.Key(kind, e.ID))
+		if err != nil {
+			return nil, false, err
+		}
+		if found { // not deleted since
+			out = append(out, v)
+		}
+		if p.Limit > 0 && len(out) == p.Limit {
+			break
+		}
+	}
+	return out, true, nil
+}
+
+// mostMembers is up to how many members of an organisation are sorted.
+const mostMembers = 5000
+
+// errManyMembers is that there are more.
+var errManyMembers = errors.New("byname: too many members")
+
+// MembersByName lists those who belong to the organisation: its owners first, each by their names. Where they are too
+// many to be sorted, sorted is false, and there are none.
+func (s *Service) MembersByName(ctx context.Context, c *access.Caller, org id.ID, p identity.Part) (
+	members []identity.Membership, sorted bool, err error) {
+	act := access.Act{Action: "orgs.members", Org: org}
+	if err := s.guard.Allow(ctx, c, act,
+		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
+		return nil, false, err
+	}
+	members, err = s.members(ctx, org, p)
+	if errors.Is(err, errManyMembers) || errors.Is(err, errTooMany) {
+		return nil, false, nil
+	}
+	return members, true, s.guard.Done(ctx, c, act, err)
+}
+
+func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership, err error) {
+	if err := identity.OrgExists(ctx, s.kv, org); err != nil {
+		return nil, err
+	}
+	roles := make(map[id.ID]identity.Role)
+	if err := record.Scan(ctx, s.kv, record.Folder("member", org), "", func(r kv.Record) (bool, error) {
+		who, err := id.Parse(record.Last(r.Key))
+		if err != nil {
+			return false, err
+		}
+		if len(roles) == mostMembers {
+			return false, errManyMembers
+		}
+		roles[who], err = record.Decode[identity.Role](r)
+		return err == nil, err
+	}); err != nil {
+		return nil, err
+	}
+	all, err := s.users.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	skip := p.Skip
+	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
+		for _, e := range all {
+			if roles[e.ID] != role || !p.Takes(e.Name, e.Description) {
+				continue
+			}
+			if skip > 0 {
+				skip--
+				continue
+			}
+			u, _, found, err := record.Find[identity.User](ctx, s.kv, record.Key("user", e.ID))
+			if err != nil {
+				return nil, err
+			}
+			if found {
+				out = append(out, identity.Membership{User: u, Role: role})
+			}
+			if p.Limit > 0 && len(out) == p.Limit {
+				return out, nil
+			}
+		}
+	}
+	return out, nil
+}
