@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -22,11 +23,8 @@ import (
 
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/outage"
 )
-
-// ErrForged is a record that the keyring has not sealed for its key: somebody else has written it, or it is damaged.
-var ErrForged = errors.New("the record was not written by this server, or is damaged; run influxd check, and " +
-	"restore a backup")
 
 // kind is what the sealed values are, in their additional data. They belong to no organisation.
 const kind = "identity"
@@ -41,6 +39,7 @@ type Store struct {
 	prefixes []string
 	folders  map[string]bool
 	forged   func(key, what string) // nil: a forged record is an error
+	damage   *outage.Log            // nil: nobody is told of one that is an error
 
 	opened opened
 	index  func() ([]byte, error) // the key of the indexes
@@ -76,6 +75,18 @@ func Inspect(store kv.Store, keys *keyring.Keyring, prefixes []string, forged fu
 	return s
 }
 
+// Tell has what is forged logged, once a minute for each record, whatever becomes of it: who meets it may be a
+// stranger, who is refused and told nothing. Call it before the store is used.
+func (s *Store) Tell(log *slog.Logger) { s.damage = outage.New(log) }
+
+// told is err, of which the log is told where it is of a forged record.
+func (s *Store) told(ctx context.Context, err error) error {
+	if s.damage != nil && errors.Is(err, kv.ErrForged) {
+		s.damage.Failed(ctx, slog.LevelError, err.Error(), "a record does not open, and is not believed", "error", err)
+	}
+	return err
+}
+
 // Settled marks its transactions as those of kv.Settled.
 func (s *Store) Settled() {}
 
@@ -97,7 +108,7 @@ func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 	}
 	if len(r.Value) == 0 || r.Value[0] != sealedByte {
 		if s.keys.IdentitiesSealed() {
-			return kv.Record{}, fmt.Errorf("record %q: %w", r.Key, ErrForged)
+			return kv.Record{}, fmt.Errorf("record %q: %w", r.Key, kv.ErrForged)
 		}
 		return r, nil
 	}
@@ -111,26 +122,26 @@ func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 	case err == nil:
 		s.opened.put(r, plain, term)
 	case errors.Is(err, keyring.ErrTerm):
-		err = fmt.Errorf("record %q: %w (%w)", r.Key, ErrForged, err)
+		err = fmt.Errorf("record %q: %w (%w)", r.Key, kv.ErrForged, err)
 	case errors.Is(err, keyring.ErrOpen):
-		err = fmt.Errorf("record %q: %w", r.Key, ErrForged)
+		err = fmt.Errorf("record %q: %w", r.Key, kv.ErrForged)
 	}
 	r.Value = plain
 	return r, err
 }
 
-// Get is the engine's, with ErrForged.
+// Get is the engine's, with kv.ErrForged.
 func (s *Store) Get(ctx context.Context, key string) (kv.Record, error) {
 	r, err := s.findOpen(ctx, key)
 	if errors.Is(err, keyring.ErrTerm) { // as in read
 		r, err = s.findOpen(ctx, key)
 	}
 	switch {
-	case s.forged != nil && errors.Is(err, ErrForged):
-		s.forged(r.Key, ErrForged.Error())
+	case s.forged != nil && errors.Is(err, kv.ErrForged):
+		s.forged(r.Key, kv.ErrForged.Error())
 		return kv.Record{}, kv.ErrNotFound
 	case err != nil:
-		return kv.Record{}, err
+		return kv.Record{}, s.told(ctx, err)
 	}
 	return r, nil
 }
@@ -147,12 +158,12 @@ func (s *Store) findOpen(ctx context.Context, key string) (kv.Record, error) {
 	return opened, err
 }
 
-// List is the engine's, with ErrForged.
+// List is the engine's, with kv.ErrForged.
 func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
 	return s.list(ctx, s.Store.List, prefix, after, limit)
 }
 
-// ListBack is the engine's, with ErrForged.
+// ListBack is the engine's, with kv.ErrForged.
 func (s *Store) ListBack(ctx context.Context, prefix, before string, limit int) ([]kv.Record, error) {
 	return s.list(ctx, s.Store.ListBack, prefix, before, limit)
 }
@@ -196,7 +207,7 @@ func (s *Store) read(ctx context.Context, get func() ([]kv.Record, error)) ([]kv
 	if errors.Is(err, keyring.ErrTerm) {
 		rs, err = s.openAll(ctx, get)
 	}
-	return rs, err
+	return rs, s.told(ctx, err)
 }
 
 func (s *Store) openAll(ctx context.Context, get func() ([]kv.Record, error)) ([]kv.Record, error) {
@@ -208,8 +219,8 @@ func (s *Store) openAll(ctx context.Context, get func() ([]kv.Record, error)) ([
 	for _, r := range raw {
 		key := r.Key
 		r, err := s.Open(ctx, r)
-		if errors.Is(err, ErrForged) && s.forged != nil {
-			s.forged(key, ErrForged.Error())
+		if errors.Is(err, kv.ErrForged) && s.forged != nil {
+			s.forged(key, kv.ErrForged.Error())
 			continue
 		}
 		if err != nil {
@@ -271,7 +282,7 @@ func (s *Store) txn(ctx context.Context, fence, conds []kv.Cond, ops []kv.Op) (r
 	return rev, fenced, err
 }
 
-// Watch is the engine's, with what was put in clear. One that does not open ends it with ErrForged.
+// Watch is the engine's, with what was put in clear. One that does not open ends it with kv.ErrForged.
 func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
 	callers := ctx
 	ctx, end := context.WithCancelCause(ctx)
@@ -287,7 +298,7 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			}
 			r, err := s.Open(ctx, e.Record)
 			if err != nil {
-				end(err)
+				end(s.told(ctx, err))
 				return
 			}
 			u.Events[i].Record = r
@@ -325,7 +336,7 @@ func (s *Store) Rewrite(ctx context.Context, forged func(key string)) error {
 			if err != nil || of >= term || lost[r.Key] {
 				return false
 			}
-			if _, err := s.Open(ctx, r); errors.Is(err, ErrForged) {
+			if _, err := s.Open(ctx, r); errors.Is(err, kv.ErrForged) {
 				lost[r.Key] = true
 				forged(r.Key)
 				return false

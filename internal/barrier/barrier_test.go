@@ -66,15 +66,15 @@ func TestForgeries(t *testing.T) {
 		"a bit flipped": flipped, "of an unknown term": older, "empty": {}, "cut short": sealed("user/1")[:10],
 	} {
 		put(t, db, "user/1", string(value))
-		if _, err := s.Get(t.Context(), "user/1"); !errors.Is(err, ErrForged) {
+		if _, err := s.Get(t.Context(), "user/1"); !errors.Is(err, kv.ErrForged) {
 			t.Errorf("%s: Get gives %v", what, err)
 		}
-		if _, err := s.List(t.Context(), "user/", "", 10); !errors.Is(err, ErrForged) {
+		if _, err := s.List(t.Context(), "user/", "", 10); !errors.Is(err, kv.ErrForged) {
 			t.Errorf("%s: List gives %v", what, err)
 		}
 	}
 	put(t, db, "setup", "x")
-	if _, err := s.Get(t.Context(), "setup"); !errors.Is(err, ErrForged) {
+	if _, err := s.Get(t.Context(), "setup"); !errors.Is(err, kv.ErrForged) {
 		t.Errorf("a whole key: %v", err)
 	}
 	put(t, db, "secrets/1", "of others")

@@ -138,7 +138,7 @@ func (s *Store) keyBatch(ctx context.Context, batch []kv.Record) (int, error) {
 		}
 		open, err := s.Open(ctx, r)
 		switch {
-		case errors.Is(err, ErrForged):
+		case errors.Is(err, kv.ErrForged):
 			continue
 		case err != nil:
 			return 0, err

@@ -124,7 +124,7 @@ func TestKeyIndexes(t *testing.T) {
 			t.Errorf("%d: %q, %v", i, r.Value, err)
 		}
 	}
-	if _, err := s.Get(t.Context(), forged); !errors.Is(err, ErrForged) {
+	if _, err := s.Get(t.Context(), forged); !errors.Is(err, kv.ErrForged) {
 		t.Errorf("the forged one: %v", err)
 	}
 	if again, err := s.KeyIndexes(t.Context()); again != 0 || err != nil {

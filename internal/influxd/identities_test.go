@@ -160,9 +160,12 @@ func TestForgedToken(t *testing.T) {
 		"authhash/" + hex.EncodeToString(hash[:]): auth,
 	})
 	s = start(t, dir)
-	s.call(t, "GET", secrets+"/values", forged, "", 500, nil)
+	s.call(t, "GET", secrets+"/values", forged, "", 401, nil)
 	s.keys(t, token, secrets) // the others are as they were
 	s.end(t)
+	if log := s.stderr.String() + s.stdout.String(); !strings.Contains(log, "a record does not open") {
+		t.Errorf("the log does not tell:\n%s", log)
+	}
 	out, _, err := influxdOn(t, dir, "check")
 	if err == nil || !strings.Contains(out, fmt.Sprintf("%q: the record was not written by this server",
 		"auth/"+auth)) {

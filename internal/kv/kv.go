@@ -42,6 +42,10 @@ var (
 	ErrFull = errors.New("kv: no space left")
 	// ErrFault is a transaction that the disk failed, or that is refused since it did. Reading may go on.
 	ErrFault = errors.New("kv: the disk cannot be written to")
+	// ErrForged is a record that this server has not written where it stands: somebody else has, or it is damaged. It
+	// comes from what seals records before an engine.
+	ErrForged = errors.New("the record was not written by this server, or is damaged; run influxd check, and " +
+		"restore a backup")
 	// ErrLagging ends a watch that cannot tell of all changes any more: the engine no longer has those that it should
 	// begin with, or more have come than wait for a watcher. Whoever watches reads anew, and watches from there.
 	ErrLagging = errors.New("kv: the watch has fallen behind")

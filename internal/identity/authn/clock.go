@@ -44,7 +44,7 @@ func (s *Service) setRight(ctx context.Context, a identity.Authorization) (ident
 
 // setAllRight sets the time right at which each token ends, as setRight does for one.
 func (s *Service) setAllRight(ctx context.Context) error {
-	return record.Scan(ctx, s.kv, "auth/", "", func(r kv.Record) (bool, error) {
+	return record.ScanWhole(ctx, s.kv, "auth/", func(r kv.Record) (bool, error) {
 		a, err := record.Decode[identity.Authorization](r)
 		if err == nil && a.ExpiresAt != nil {
 			_, err = s.setRight(ctx, a)

@@ -19,7 +19,7 @@ func (s *Service) parentsEnd(ctx context.Context, a identity.Authorization,
 	var parents []id.ID
 	for a.Lease != nil && a.Lease.Parent.Valid() {
 		parents = append(parents, a.Lease.Parent)
-		parent, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", a.Lease.Parent),
+		parent, _, err := record.Proof[identity.Authorization](ctx, s.kv, record.Key("auth", a.Lease.Parent),
 			ErrUnauthorized)
 		if err != nil {
 			return until, nil, err
@@ -33,11 +33,8 @@ func (s *Service) parentsEnd(ctx context.Context, a identity.Authorization,
 		a = parent
 	}
 	if a.Lease != nil && a.Lease.Role != "" {
-		_, err := s.kv.Get(ctx, record.Key("approle", a.Lease.Role))
-		if errors.Is(err, kv.ErrNotFound) {
-			return until, nil, ErrUnauthorized
-		}
-		return until, parents, kv.Coded(err)
+		_, _, err := record.Proof[identity.AppRole](ctx, s.kv, record.Key("approle", a.Lease.Role), ErrUnauthorized)
+		return until, parents, err
 	}
 	return until, parents, nil
 }
@@ -45,7 +42,7 @@ func (s *Service) parentsEnd(ctx context.Context, a identity.Authorization,
 // sweepLeases removes tokens that were made for a time and have ended, and those whose parent is gone.
 func (s *Service) sweepLeases(ctx context.Context) error {
 	now := s.now()
-	return record.Scan(ctx, s.kv, "authlease/", "", func(r kv.Record) (bool, error) {
+	return record.ScanWhole(ctx, s.kv, "authlease/", func(r kv.Record) (bool, error) {
 		a, home, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)),
 			ErrUnauthorized)
 		if errs.Is(err, errs.Unauthorized) {
@@ -101,7 +98,7 @@ func (s *Service) orphaned(ctx context.Context, l *identity.Lease) (bool, error)
 func (s *Service) sweepLogins(ctx context.Context) error {
 	now := s.now()
 	for _, folder := range []string{"secretid/", "wrapped/", "authgone/"} {
-		err := record.Scan(ctx, s.kv, folder, "", func(r kv.Record) (bool, error) {
+		err := record.ScanWhole(ctx, s.kv, folder, func(r kv.Record) (bool, error) {
 			kept, err := record.Decode[struct{ ExpiresAt time.Time }](r)
 			if err != nil || kept.ExpiresAt.IsZero() || now.Before(kept.ExpiresAt) {
 				return err == nil, err

@@ -162,7 +162,8 @@ func (s *Service) verify(ctx context.Context, w who, user id.ID, password string
 	var r kv.Record
 	if user.Valid() {
 		var err error
-		if r, err = s.kv.Get(ctx, record.Key("password", user)); err != nil && !errors.Is(err, kv.ErrNotFound) {
+		r, err = s.kv.Get(ctx, record.Key("password", user))
+		if err = record.Proven(err, kv.ErrNotFound); err != nil && !errors.Is(err, kv.ErrNotFound) {
 			return proof{}, false, kv.Coded(err)
 		}
 	}
@@ -174,6 +175,7 @@ func (s *Service) verify(ctx context.Context, w who, user id.ID, password string
 // to happen only under the proof reads that before, and has it as a condition.
 func (s *Service) holds(ctx context.Context, p proof) error {
 	r, err := s.kv.Get(ctx, record.Key("password", p.user))
+	err = record.Proven(err, kv.ErrNotFound)
 	if errors.Is(err, kv.ErrNotFound) || err == nil && !bytes.Equal(r.Value, p.hash) {
 		return ErrUnauthorized
 	}
@@ -231,7 +233,7 @@ func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act acces
 		return proof{}, s.guard.TurnAway(ctx, c, act, err)
 	}
 	u, err := identity.UserNamed(ctx, s.kv, name)
-	if err != nil && !errs.Is(err, errs.NotFound) {
+	if err = record.Proven(err, identity.ErrUserNotFound); err != nil && !errs.Is(err, errs.NotFound) {
 		return proof{}, err
 	}
 	p, ok, err := s.verify(ctx, who{errs.Clip(name), c.Address}, u.ID, password)

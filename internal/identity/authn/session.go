@@ -41,7 +41,7 @@ func (s *Service) openSession(ctx context.Context, proof proof, address string) 
 	now := s.now().UTC()
 	n := identity.Session{UserID: proof.user, CreatedAt: now, ExpiresAt: now.Add(s.sessionLength), Address: address}
 	err := record.Update(ctx, func() error {
-		u, ur, err := record.Load[identity.User](ctx, s.kv, record.Key("user", proof.user), ErrUnauthorized)
+		u, ur, err := record.Proof[identity.User](ctx, s.kv, record.Key("user", proof.user), ErrUnauthorized)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (s *Service) trimSessions(ctx context.Context, user id.ID, left int) error 
 		at   time.Time
 	}
 	var all []opened
-	err := record.Scan(ctx, s.kv, record.Folder("sessionuser", user), "", func(r kv.Record) (bool, error) {
+	err := record.ScanWhole(ctx, s.kv, record.Folder("sessionuser", user), func(r kv.Record) (bool, error) {
 		var o opened
 		if n, err := hex.Decode(o.hash[:], []byte(record.Last(r.Key))); err != nil || n != len(o.hash) {
 			return false, fmt.Errorf("record %s: it names no session", r.Key)
@@ -88,12 +88,12 @@ func (s *Service) trimSessions(ctx context.Context, user id.ID, left int) error 
 		all = append(all, o)
 		return true, nil
 	})
-	if err != nil || len(all) <= left {
+	if err = record.Proven(err, nil); err != nil || len(all) <= left {
 		return err
 	}
 	for i := range all {
-		n, _, err := record.Load[identity.Session](ctx, s.kv, sessionKey(all[i].hash), ErrUnauthorized)
-		if err != nil && !errs.Is(err, errs.Unauthorized) { // one that has just ended counts as the oldest
+		n, _, err := record.Proof[identity.Session](ctx, s.kv, sessionKey(all[i].hash), ErrUnauthorized)
+		if err != nil && !errs.Is(err, errs.Unauthorized) { // one that is good no more counts as the oldest
 			return err
 		}
 		all[i].at = n.CreatedAt
@@ -157,11 +157,11 @@ func (s *Service) renew(ctx context.Context, h identity.Hash, e entry, now time.
 }
 
 func (s *Service) findSession(ctx context.Context, h identity.Hash) (entry, error) {
-	n, _, err := record.Load[identity.Session](ctx, s.kv, sessionKey(h), ErrUnauthorized)
+	n, _, err := record.Proof[identity.Session](ctx, s.kv, sessionKey(h), ErrUnauthorized)
 	if err != nil {
 		return entry{}, err
 	}
-	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", n.UserID), ErrUnauthorized)
+	u, _, err := record.Proof[identity.User](ctx, s.kv, record.Key("user", n.UserID), ErrUnauthorized)
 	if err != nil {
 		return entry{}, err
 	}
@@ -227,7 +227,7 @@ func (s *Service) EndSessions(ctx context.Context, user id.ID) error {
 // sweepSessions removes the sessions that have expired.
 func (s *Service) sweepSessions(ctx context.Context) error {
 	now := s.now()
-	return record.Scan(ctx, s.kv, "session/", "", func(r kv.Record) (bool, error) {
+	return record.ScanWhole(ctx, s.kv, "session/", func(r kv.Record) (bool, error) {
 		n, err := record.Decode[identity.Session](r)
 		if err != nil {
 			return false, err

@@ -84,13 +84,14 @@ func (s *Service) ByTokenFrom(ctx context.Context, token, address string) (*acce
 	return p, err
 }
 
-// findToken asks the engine.
+// findToken asks the engine. A token of which a record is forged or damaged is no better than one that is not known:
+// whether it was revoked cannot be told any more.
 func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error) {
-	aid, _, err := record.Load[id.ID](ctx, s.kv, record.Key("authhash", h), ErrUnauthorized)
+	aid, _, err := record.Proof[id.ID](ctx, s.kv, record.Key("authhash", h), ErrUnauthorized)
 	if err != nil {
 		return entry{}, err
 	}
-	a, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", aid), ErrUnauthorized)
+	a, _, err := record.Proof[identity.Authorization](ctx, s.kv, record.Key("auth", aid), ErrUnauthorized)
 	if err != nil {
 		return entry{}, err
 	}
@@ -103,7 +104,7 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 	}
 	org := make(chan error, 1) // at the same time as the user: over etcd the two are one call
 	go func() { org <- identity.OrgExists(ctx, s.kv, a.OrgID) }()
-	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", a.UserID), ErrUnauthorized)
+	u, _, err := record.Proof[identity.User](ctx, s.kv, record.Key("user", a.UserID), ErrUnauthorized)
 	orgErr := <-org
 	if err != nil {
 		return entry{}, err
@@ -111,7 +112,7 @@ func (s *Service) findToken(ctx context.Context, h identity.Hash) (entry, error)
 	if u.Status != identity.Active {
 		return known, errUserInactive
 	}
-	if errs.Is(orgErr, errs.NotFound) { // being deleted
+	if orgErr = record.Proven(orgErr, ErrUnauthorized); errs.Is(orgErr, errs.NotFound) { // being deleted
 		return known, ErrUnauthorized
 	} else if orgErr != nil {
 		return entry{}, orgErr

@@ -228,7 +228,7 @@ func (s *Service) inBatches(ctx context.Context, pre string, ops func(kv.Record)
 func (s *Service) finishDeletions(ctx context.Context) error {
 	finish := map[string]func(context.Context, id.ID) error{"org": s.finishOrg, "user": s.finishUser}
 	what := map[string]string{"org": "organization", "user": "user"}
-	return record.Scan(ctx, s.kv, "deleting/", "", func(r kv.Record) (bool, error) {
+	return record.ScanWhole(ctx, s.kv, "deleting/", func(r kv.Record) (bool, error) {
 		kind, which, _ := strings.Cut(strings.TrimPrefix(r.Key, "deleting/"), "/")
 		f, ok := finish[kind]
 		gone, err := id.Parse(which)

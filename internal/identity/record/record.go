@@ -3,6 +3,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,6 +54,21 @@ func Load[T any](ctx context.Context, s kv.Store, k string, notFound error) (T, 
 	return v, r, err
 }
 
+// Proof is Load for what somebody shows to be let in, and for what shows who that is. One that is forged or damaged
+// (kv.ErrForged) proves nothing: refused is given, as where there is none. What seals the records tells the log.
+func Proof[T any](ctx context.Context, s kv.Store, k string, refused error) (T, kv.Record, error) {
+	v, r, err := Load[T](ctx, s, k, refused)
+	return v, r, Proven(err, refused)
+}
+
+// Proven is err, and refused where it is of a record that is forged or damaged.
+func Proven(err, refused error) error {
+	if errors.Is(err, kv.ErrForged) {
+		return refused
+	}
+	return err
+}
+
 // Each yields the records of a kind that have these IDs, in their order, until yield wants no more. One that has been
 // deleted since its ID was read is passed by.
 func Each[T any](ctx context.Context, s kv.Store, kind string, ids []id.ID, yield func(T) bool) error {
@@ -99,6 +115,45 @@ func Put(k string, v any) kv.Op {
 // Scan calls f for every record below a prefix, in order, until f returns false.
 func Scan(ctx context.Context, s kv.Store, pre, after string, f func(kv.Record) (bool, error)) error {
 	return scan(ctx, s.List, pre, after, mostRead, f)
+}
+
+// ScanWhole is Scan for upkeep: a record that is forged or damaged, or whose own records are (kv.ErrForged of f), is
+// passed by, so that it does not keep the others from theirs. The first such error is given in the end.
+func ScanWhole(ctx context.Context, s kv.Store, pre string, f func(kv.Record) (bool, error)) error {
+	var damage error
+	note := func(err error) bool {
+		if !errors.Is(err, kv.ErrForged) {
+			return false
+		}
+		damage = cmp.Or(damage, err)
+		return true
+	}
+	for after, page := "", mostRead; ; {
+		rs, err := s.List(ctx, pre, after, page)
+		switch {
+		case note(err) && page > 1:
+			page = 1
+			continue
+		case errors.Is(err, kv.ErrForged):
+			next, passed, err := kv.Skip(ctx, s, pre, after, false, 1)
+			if err != nil || passed == 0 {
+				return cmp.Or(kv.Coded(err), damage)
+			}
+			after, page = next, mostRead
+			continue
+		case err != nil:
+			return kv.Coded(err)
+		}
+		for _, r := range rs {
+			if more, err := f(r); !note(err) && (err != nil || !more) {
+				return cmp.Or(err, damage)
+			}
+		}
+		if len(rs) < page {
+			return damage
+		}
+		after = rs[len(rs)-1].Key
+	}
 }
 
 // ScanSome is Scan for those who are likely to need the first few alone, and from the end where back says so: after is

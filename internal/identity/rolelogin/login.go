@@ -33,7 +33,7 @@ func (s *Service) LogIn(ctx context.Context,
 		if err != nil {
 			return err
 		}
-		u, ur, err := record.Load[identity.User](ctx, s.kv, record.Key("user", role.UserID), errRoleID)
+		u, ur, err := record.Proof[identity.User](ctx, s.kv, record.Key("user", role.UserID), errRoleID)
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (s *Service) LogIn(ctx context.Context,
 			return errRoleID
 		}
 		known.Principal = &access.Principal{UserID: u.ID, User: u.Name}
-		_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", role.OrgID), errRoleID)
+		_, or, err := record.Proof[identity.Org](ctx, s.kv, record.Key("org", role.OrgID), errRoleID)
 		if err != nil {
 			return err
 		}
@@ -73,15 +73,15 @@ func (s *Service) checkLogin(ctx context.Context,
 	if err != nil {
 		return role, nil, nil, errRoleID
 	}
-	name, _, err := record.Load[string](ctx, s.kv, record.Key("approleid", rid), errRoleID)
+	name, _, err := record.Proof[string](ctx, s.kv, record.Key("approleid", rid), errRoleID)
 	if err != nil {
 		return role, nil, nil, err
 	}
-	role, rr, err := record.Load[identity.AppRole](ctx, s.kv, record.Key("approle", name), errRoleID)
+	role, rr, err := record.Proof[identity.AppRole](ctx, s.kv, record.Key("approle", name), errRoleID)
 	if err != nil {
 		return role, nil, nil, err
 	}
-	kept, kr, err := record.Load[identity.SecretID](ctx, s.kv,
+	kept, kr, err := record.Proof[identity.SecretID](ctx, s.kv,
 		record.Key("secretid", role.ID, identity.HashOf(secretID)), errSecretID)
 	switch {
 	case err != nil:

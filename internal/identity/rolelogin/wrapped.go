@@ -64,7 +64,7 @@ type Wrapped struct {
 
 // LookUpWrapped tells of what is kept for the token, and keeps it.
 func (s *Service) LookUpWrapped(ctx context.Context, token string) (Wrapped, error) {
-	kept, _, err := record.Load[wrapped](ctx, s.kv, wrappedKey(token), errWrapped)
+	kept, _, err := record.Proof[wrapped](ctx, s.kv, wrappedKey(token), errWrapped)
 	if err != nil {
 		return Wrapped{}, err
 	}
@@ -77,7 +77,7 @@ func (s *Service) LookUpWrapped(ctx context.Context, token string) (Wrapped, err
 // Unwrap gives what is kept for the token, and keeps it no more.
 func (s *Service) Unwrap(ctx context.Context, token string) (map[string]any, error) {
 	key := wrappedKey(token)
-	kept, r, err := record.Load[wrapped](ctx, s.kv, key, errWrapped)
+	kept, r, err := record.Proof[wrapped](ctx, s.kv, key, errWrapped)
 	if err != nil {
 		return nil, err
 	}
