@@ -39,16 +39,18 @@ func TestHeld(t *testing.T) {
 		near.Close()
 		l.Close()
 	}
-	free, release, err := Hold()
-	if err != nil {
-		t.Fatal(err)
+	for range 100 { // others may be quicker
+		free, release, err := Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if c, err := dial(t, other.Addr().String(), free); err == nil {
+			c.Close()
+			return
+		}
 	}
-	release()
-	c, err := dial(t, other.Addr().String(), free)
-	if err != nil {
-		t.Fatalf("from an address that is held no more: %v", err)
-	}
-	c.Close()
+	t.Error("no connection goes out from an address that is held no more, either")
 }
 
 // ipLocalPortRange is IP_LOCAL_PORT_RANGE of ip(7): which ports a connection may go out from.
