@@ -34,6 +34,21 @@ const misplaced = `(() => {
 		const alone = [...box.parentElement.childNodes].every((n) => n === box || !n.textContent.trim());
 		if (Math.min(r.width, r.height) < 24 && (!inline || alone)) wrong.push('a target of ' + Math.round(r.width) + ' by ' + Math.round(r.height) + ' px: ' + of(e));
 	}
+	// A word of ours is not cut in two, and a field has room for one.
+	const texts = scope.querySelectorAll('.button, h1:not(.mono), h2, label, legend, thead th, .menu a, .badge');
+	for (const e of [...texts].filter((e) => e.checkVisibility())) {
+		const walk = document.createTreeWalker(e, NodeFilter.SHOW_TEXT), range = document.createRange();
+		for (let node; (node = walk.nextNode());) for (const m of node.textContent.matchAll(/\b[a-z]{2,14}\b/gi)) {
+			if (node.parentElement.closest('.vh')) continue;
+			range.setStart(node, m.index);
+			range.setEnd(node, m.index + m[0].length);
+			if (new Set([...range.getClientRects()].map((r) => Math.round(r.top))).size > 1) wrong.push('a word is cut: ' + m[0]);
+		}
+	}
+	for (const e of scope.querySelectorAll('input:not([type=hidden], [type=checkbox], [type=radio], [type=file]), select, textarea')) {
+		const em = parseFloat(getComputedStyle(e).fontSize);
+		if (e.checkVisibility() && e.offsetWidth < 4 * em) wrong.push('a field is ' + e.offsetWidth + ' px wide: ' + of(e));
+	}
 	const menu = document.querySelector('.menu');
 	if (menu && menu.scrollWidth > menu.clientWidth) wrong.push('the menu is narrower than what is in it');
 	const top = document.querySelector('.top'), em = parseFloat(getComputedStyle(root).fontSize);
