@@ -14,7 +14,8 @@
     .map((c) => 'U+' + c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')).join(', ');
   const number = (n) => n.toLocaleString('en');
   const count = (n, what) => number(n) + ' ' + what + (n === 1 ? '' : 's');
-  let rows = null, matching, items, shown = 0; // rows: null until the names are there
+  let rows = null, matching = [], items, shown = 0; // rows: null until the names are there
+  let failed = false; // what is known beside the names did not come: the server searches, sorts and filters
   let inside = '', flat = false, dated = 'dated' in list.dataset;
 
   const rowPattern = $('#row').content.firstElementChild, folderPattern = $('#folder').content.firstElementChild;
@@ -169,11 +170,13 @@
   const same = (i, li) => li && (i.folder
     ? li.className === 'folder' && $('a', li).textContent === i.folder && $('.count', li).textContent === count(i.count, 'name')
     : li.className !== 'folder' && $('a', li).textContent === i.name);
+  // left reports whether an order or a filter is the server's to make.
+  const left = (dates) => dates && failed && !dated || !rows && failed;
   // known reports whether what the list is searched, sorted and filtered by is there.
   const known = () => rows && (dated || (!show.value && !columns[order.value.split('-')[0]]));
   function look(keep = true) {
     if (!known()) {
-      found.textContent = 'The names are on their way…';
+      found.textContent = failed ? 'Press Enter to search.' : 'The names are on their way…';
       if (rows) ask();
       return;
     }
@@ -198,7 +201,7 @@
     if (!remove) return;
     remove.textContent = chosen.size ? 'Delete ' + number(chosen.size) + ' selected…' : 'Delete selected…';
     remove.disabled = !chosen.size;
-    all.disabled = !matching.length;
+    all.disabled = !rows || !matching.length;
     all.checked = chosen.size > 0 && matching.length > 0 && matching.every((r) => chosen.has(r.name));
     all.indeterminate = chosen.size > 0 && !all.checked;
   }
@@ -229,7 +232,7 @@
   for (const part of [list, where, tally, $('#cols'), turn]) {
     part.addEventListener('click', (event) => {
       const a = event.target.closest('a');
-      if (!a || !rows || event.ctrlKey || event.metaKey || event.shiftKey || new URL(a.href).pathname !== location.pathname) return;
+      if (!a || !rows || left('sort' in a.dataset) || event.ctrlKey || event.metaKey || event.shiftKey || new URL(a.href).pathname !== location.pathname) return;
       event.preventDefault();
       if ('sort' in a.dataset) {
         const down = { '': 'down', updated: 'updated-up', by: 'by-down', used: 'used-up', due: 'due-down' };
@@ -245,8 +248,7 @@
   window.addEventListener('popstate', () => { if (rows) follow(location.href); });
 
   search.addEventListener('input', () => look());
-  order.addEventListener('change', () => look());
-  show.addEventListener('change', () => look());
+  for (const select of [order, show]) select.addEventListener('change', () => (left(true) ? $('#search').requestSubmit() : look()));
   $('#search').addEventListener('submit', (event) => { if (known()) event.preventDefault(); }); // else the server searches
   // The arrows go through the list, from the search on.
   document.addEventListener('keydown', (event) => {
@@ -298,10 +300,12 @@
     asked = true;
     get('dates').then(know, () => {
       asked = false;
-      later();
+      failed = true;
+      if (!known() && (rows || search.value)) found.textContent = 'Press Enter to search.';
     });
   }
   function know(c) {
+    failed = false;
     rows = c.names.map((name, i) => ({ name, folded: name.toLowerCase(), updated: c.updated[i], by: c.people[c.by[i]], used: c.used[i], due: c.due[i], since: c.since[i] }));
     const first = form.dataset.ready !== '1';
     form.dataset.ready = '1';
@@ -320,7 +324,7 @@
   }
   const get = (what) => fetch(base + '/secrets/' + what, { redirect: 'error' })
     .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(answer.status))));
-  if (remove) remove.disabled = !chosen.size;
+  if (remove) marks(); // all there are can be chosen once they are known
   // Where the page shows all there are, nothing need be fetched.
   const shownRows = () => [...list.children].map((li) => {
     const at = (cell) => (Date.parse($('.' + cell + ' time', li)?.dateTime) || 0) / 1000;
@@ -336,13 +340,6 @@
     look(Boolean(search.value || order.value));
     return;
   }
-  // later says what to do where something has not come: the server searches, sorts and filters, too.
-  function later() {
-    if (!known() && (rows || search.value)) found.textContent = 'Press Enter to search.';
-  }
   if (dated) ask();
-  else get('names').then(begin, () => {
-    later();
-    ask(); // which brings the names, too
-  });
+  else get('names').then(begin, ask); // which brings the names, too
 })();
