@@ -55,3 +55,12 @@ type Watched interface {
 	// it. It ends with ctx's error, or when it cannot tell of all any more.
 	Watch(ctx context.Context, org id.ID, tell func()) error
 }
+
+// Ordered is a Store that may keep secrets in another order than that of their names: to write many is faster where those
+// of one change lie together.
+type Ordered interface {
+	// Sorts reports whether the order is another one for the organisation.
+	Sorts(org id.ID) bool
+	// Place gives what sorts as the secret lies. It may be of a former order, where that changes meanwhile.
+	Place(org id.ID, name string) (string, error)
+}

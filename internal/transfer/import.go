@@ -3,9 +3,11 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
+	"strings"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -41,6 +43,12 @@ type Import struct {
 const (
 	importKeys  = 2048
 	importBytes = 2 << 20
+)
+
+// The bounds of what is put in the store's own order before it is written.
+const (
+	sortedKeys  = 64 << 10
+	sortedBytes = 16 << 20
 )
 
 // orgsAtOnce is of how many organisations the secrets are brought at the same time.
@@ -83,7 +91,8 @@ type bringing struct {
 	have    []string // the names that it has
 	missing int      // the secrets that are skipped since it is not there
 
-	batch []influxdb.Secret
+	order secret.Ordered // nil where the store has no order but that of the names
+	next  []influxdb.Secret
 	size  int
 }
 
@@ -164,6 +173,9 @@ func (b *bringing) begin(ctx context.Context) error {
 	if err == nil {
 		b.there = true
 		b.have, err = b.Store.Keys(ctx, b.of)
+		if order, ok := secret.As[secret.Ordered](b.Store); ok && order.Sorts(b.of) {
+			b.order = order
+		}
 	}
 	return err
 }
@@ -178,8 +190,8 @@ func (b *bringing) end(ctx context.Context) error {
 		b.told(report.Item{Kind: "secret", ID: b.of.String(), Result: report.Skipped, Why: why, Count: b.missing})
 		b.missing = 0
 	}
-	err := b.apply(ctx, b.batch)
-	b.batch, b.size = nil, 0
+	err := b.write(ctx)
+	b.next = nil
 	return err
 }
 
@@ -219,15 +231,68 @@ func (b *bringing) one(ctx context.Context, s influxdb.Secret) error {
 		}
 		return nil
 	}
-	more := len(s.Key) + s.Value.Len()
-	if len(b.batch) == importKeys || len(b.batch) > 0 && b.size+more > importBytes {
-		if err := b.apply(ctx, b.batch); err != nil {
+	keys, bytes := importKeys, importBytes
+	if b.order != nil {
+		keys, bytes = sortedKeys, sortedBytes
+	}
+	more := sizeOf(s)
+	if len(b.next) == keys || len(b.next) > 0 && b.size+more > bytes {
+		if err := b.write(ctx); err != nil {
 			return err
 		}
-		b.batch, b.size = b.batch[:0], 0
 	}
-	b.batch, b.size = append(b.batch, s), b.size+more
+	b.next, b.size = append(b.next, s), b.size+more
 	return nil
+}
+
+func sizeOf(s influxdb.Secret) int { return len(s.Key) + s.Value.Len() }
+
+// write writes what has come, in changes within the bounds, and keeps none of it. What is more than one change takes
+// goes in the store's order, so that each change touches records that lie together.
+func (b *bringing) write(ctx context.Context) error {
+	all := b.next
+	if b.order != nil && len(all) > importKeys {
+		var err error
+		if all, err = b.sorted(all); err != nil {
+			return err
+		}
+	}
+	for len(all) > 0 {
+		n, size := 1, sizeOf(all[0])
+		for n < min(len(all), importKeys) && size+sizeOf(all[n]) <= importBytes {
+			size += sizeOf(all[n])
+			n++
+		}
+		if err := b.apply(ctx, all[:n]); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	clear(b.next)
+	b.next, b.size = b.next[:0], 0
+	return nil
+}
+
+// sorted gives them in the store's order.
+func (b *bringing) sorted(all []influxdb.Secret) ([]influxdb.Secret, error) {
+	type placed struct {
+		place string
+		n     int
+	}
+	places := make([]placed, len(all))
+	for n, s := range all {
+		place, err := b.order.Place(b.of, s.Key)
+		if err != nil {
+			return nil, err
+		}
+		places[n] = placed{place, n}
+	}
+	slices.SortFunc(places, func(x, y placed) int { return cmp.Or(strings.Compare(x.place, y.place), x.n-y.n) })
+	sorted := make([]influxdb.Secret, len(all))
+	for n, p := range places {
+		sorted[n] = all[p.n]
+	}
+	return sorted, nil
 }
 
 // apply writes some secrets in one change. Where the store refuses that for what they are, those are found that it

@@ -5,6 +5,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/secret/embedded/records"
 )
 
 // Keys lists the names. What it needs most of the time is one read of the head.
@@ -61,4 +62,13 @@ func (s *Store) keysAt(ctx context.Context, org id.ID, at state) ([]string, erro
 		return nil, nil
 	}
 	return keys, nil
+}
+
+// Sorts reports whether names are sealed, so that records lie in the order of their indexes.
+func (s *Store) Sorts(id.ID) bool { return records.Form(s.ring.Names().Form).Sealed() }
+
+// Place is what stands for the name in the keys of the secret's records.
+func (s *Store) Place(org id.ID, name string) (string, error) {
+	at, err := records.At(s.ring, org, records.Form(s.ring.Names().Form), name)
+	return at.Name, err
 }
