@@ -25,6 +25,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -99,7 +100,7 @@ type (
 	}
 	orgKeys struct {
 		aead  cipher.AEAD
-		index []byte
+		index *sync.Pool // of hash.Hash, the HMAC under the key
 	}
 )
 
@@ -264,7 +265,10 @@ func deriveKeys(termKey []byte, org id.ID) (orgKeys, error) {
 		return orgKeys{}, err
 	}
 	index, err := indexKey(termKey, org)
-	return orgKeys{aead, index}, err
+	if err != nil {
+		return orgKeys{}, err
+	}
+	return orgKeys{aead, &sync.Pool{New: func() any { return hmac.New(sha256.New, index) }}}, nil
 }
 
 func newCipher(key []byte) (cipher.AEAD, error) {

@@ -3,9 +3,9 @@ package keyring
 import (
 	"context"
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"hash"
 	"errors"
 
 	"strongroom/internal/id"
@@ -101,7 +101,9 @@ func (k *Keyring) Index(term uint32, org id.ID, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mac := hmac.New(sha256.New, keys.index)
+	mac := keys.index.Get().(hash.Hash)
+	defer keys.index.Put(mac)
+	mac.Reset()
 	mac.Write([]byte(name))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
 }

@@ -44,9 +44,10 @@ type Config struct {
 	Beside  int64 // bytes that count for the quota and are no records of the store
 	Org     id.ID
 	Names   keyring.Names
-	Head    commitlog.Head    // as it is; in a Plan, as it is after the changes planned so far
-	Ahead   map[string][]byte // what was read before it is asked for; nil for what is not there
-	Void    []Span            // where there was nothing
+	Head    commitlog.Head           // as it is; in a Plan, as it is after the changes planned so far
+	Ahead   map[string][]byte        // what was read before it is asked for; nil for what is not there
+	Void    []Span                   // where there was nothing
+	places  map[string]records.Place // of names in the form of Names, worked out already
 }
 
 // Span is all keys from one to another, both included.
@@ -149,7 +150,12 @@ func (p *Plan) find(at content.Places, kind records.Kind) (content.Found, error)
 }
 
 // At tells where the records of a secret are.
-func (p *Plan) At(name string) (content.Places, error) { return p.From.Places(p.Org, name, p.Names) }
+func (p *Plan) At(name string) (content.Places, error) {
+	if place, ok := p.places[name]; ok {
+		return content.Places{Name: name, Now: place}, nil
+	}
+	return p.From.Places(p.Org, name, p.Names)
+}
 
 // Put plans a record that is sealed, and drop the end of one. Where it may be in another place it is there no more.
 func (p *Plan) Put(at content.Places, kind records.Kind, plain []byte) error {

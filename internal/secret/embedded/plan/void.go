@@ -19,12 +19,13 @@ func (c *Config) FindVoid(ctx context.Context, changes [][]string) error {
 	if len(names) < ManyNames || c.Names.Moving {
 		return nil
 	}
+	c.places = make(map[string]records.Place, len(names))
 	for i, name := range names {
 		place, err := records.At(c.From.Ring, c.Org, records.Form(c.Names.Form), name)
 		if err != nil {
 			return err
 		}
-		names[i] = place.Name
+		names[i], c.places[name] = place.Name, place
 	}
 	first, last := slices.Min(names), slices.Max(names)
 	if !content.Fits(first) || !content.Fits(last) {
