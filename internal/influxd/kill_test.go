@@ -27,18 +27,24 @@ import (
 	"strongroom/internal/secret/embedded"
 )
 
-// killEnv makes the test binary a server on the data in the folder it names, with the flag that flagEnv has.
+// killEnv makes the test binary a server on the data in the folder it names, with the flag that flagEnv has, or the
+// command that commandEnv has, a word a line.
 const (
-	killEnv = "STRONGROOM_TEST_SERVER"
-	flagEnv = "STRONGROOM_TEST_SERVER_FLAG"
+	killEnv    = "STRONGROOM_TEST_SERVER"
+	flagEnv    = "STRONGROOM_TEST_SERVER_FLAG"
+	commandEnv = "STRONGROOM_TEST_SERVER_COMMAND"
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killEnv); dir != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		args := append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
+			filepath.Join(dir, "influxd.bolt")}, strings.Fields(os.Getenv(flagEnv))...)
+		if words := os.Getenv(commandEnv); words != "" {
+			args = append(strings.Split(words, "\n"), "--bolt-path", filepath.Join(dir, "influxd.bolt"))
+		}
 		err := Run(ctx, command.Process{
-			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
-				filepath.Join(dir, "influxd.bolt")}, strings.Fields(os.Getenv(flagEnv))...),
+			Args: args,
 			Env: []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
 			Listening: func(url string) { fmt.Println(url) },
 		})

@@ -45,7 +45,9 @@ func Hold(path string) (func() error, error) {
 func CandidatePattern(path string) string { return filepath.Base(path) + ".restore-*" }
 
 // OpenCandidate opens a file that CandidatePattern has named, for who holds the path that it may take the place of.
-func OpenCandidate(candidate string) (*DB, error) { return Open(candidate, Options{held: true}) }
+func OpenCandidate(candidate string) (*DB, error) {
+	return Open(candidate, Options{held: true, unnoted: true})
+}
 
 // removeLeftovers removes what killed processes have left. The caller has the folder's lock.
 func removeLeftovers(path string) {
@@ -57,10 +59,10 @@ func removeLeftovers(path string) {
 	if err != nil {
 		return
 	}
-	for _, pattern := range []string{CandidatePattern(place), copying.Pattern(place)} {
+	for _, pattern := range []string{CandidatePattern(place), copying.Pattern(place), folder.HolderPattern(place)} {
 		before, _ := strings.CutSuffix(pattern, "*")
 		for _, e := range entries {
-			number, ok := strings.CutPrefix(e.Name(), before)
+			number, ok := strings.CutPrefix(folder.OfHolder(e.Name()), before)
 			if _, err := strconv.ParseUint(number, 10, 64); ok && err == nil && e.Type().IsRegular() {
 				os.Remove(filepath.Join(filepath.Dir(place), e.Name())) // what cannot be removed does no harm
 			}

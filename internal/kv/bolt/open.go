@@ -33,7 +33,8 @@ type Options struct {
 	// need more gives kv.ErrFull.
 	MaxSize int
 
-	held bool // by Hold
+	held    bool // by Hold
+	unnoted bool // nobody else looks for who has the file
 }
 
 // Open opens the file, or makes it, with mode 0600 and its folder with 0700, where there is none. An empty file counts
@@ -83,7 +84,9 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	folder.WriteHolder(path)
+	if !opts.unnoted {
+		folder.WriteHolder(path)
+	}
 	opened, err := file.Stat()
 	if err == nil && !readOnly {
 		err = guard(func() error { return initialise(b) })

@@ -95,14 +95,19 @@ func TestHealth(t *testing.T) {
 
 // TestHold keeps off a file that is open, whatever was removed of it, and others from one that is held.
 func TestHold(t *testing.T) {
-	for _, lost := range []string{"", "influxd.bolt", "influxd.bolt.pid", "*"} {
+	for _, lost := range []string{"", "influxd.bolt", "influxd.bolt.pid", "*", "replaced"} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "influxd.bolt")
 		db, err := Open(path, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lost != "" {
+		if lost == "replaced" {
+			err := errors.Join(os.Rename(path, path+".aside"), os.WriteFile(path, nil, 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else if lost != "" {
 			names, err := filepath.Glob(filepath.Join(dir, lost))
 			if err != nil || len(names) == 0 {
 				t.Fatal(err, names)
@@ -119,7 +124,7 @@ func TestHold(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		left := []string{path + ".restore-123", path + ".copy-5"}
+		left := []string{path + ".restore-123", path + ".restore-123.pid", path + ".copy-5", path + ".pid-67"}
 		other := path + ".restore-notes"
 		for _, name := range append(left, other) {
 			if err := os.WriteFile(name, nil, 0o600); err != nil {

@@ -13,12 +13,20 @@ import (
 // is the lock on the database that keeps the second one out, never this file: one left behind by a killed process, or
 // one that could not be written, does no harm.
 
-func holderPath(path string) string { return path + ".pid" }
+const holderSuffix = ".pid"
+
+func holderPath(path string) string { return path + holderSuffix }
+
+// OfHolder gives the file whose note a name is, and any other name as it is.
+func OfHolder(name string) string { return strings.TrimSuffix(name, holderSuffix) }
+
+// HolderPattern is what the note of a path is named while it is written.
+func HolderPattern(path string) string { return filepath.Base(holderPath(path)) + "-*" }
 
 // WriteHolder notes this process. It goes over a new file and a rename, so that it never writes through a link or into
 // something that happens to have the name, and a reader sees it whole.
 func WriteHolder(path string) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(holderPath(path))+"-*")
+	f, err := os.CreateTemp(filepath.Dir(path), HolderPattern(path))
 	if err != nil {
 		return
 	}
