@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		}
 		err := Run(ctx, command.Process{
 			Args: args,
-			Env: []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
+			Env:  []string{"HOME=/nowhere"}, Stdout: io.Discard, Stderr: os.Stderr,
 			Listening: func(url string) { fmt.Println(url) },
 		})
 		fmt.Fprintln(os.Stderr, err)

@@ -5,8 +5,8 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
-	"hash"
 	"errors"
+	"hash"
 
 	"strongroom/internal/id"
 )

@@ -56,11 +56,10 @@ type Watched interface {
 	Watch(ctx context.Context, org id.ID, tell func()) error
 }
 
-// Ordered is a Store that may keep secrets in another order than that of their names: to write many is faster where those
-// of one change lie together.
+// Ordered is a Store that may keep secrets in another order than that of their names: to write many is faster where
+// those of one change lie together.
 type Ordered interface {
-	// Sorts reports whether the order is another one for the organisation.
-	Sorts(org id.ID) bool
-	// Place gives what sorts as the secret lies. It may be of a former order, where that changes meanwhile.
-	Place(org id.ID, name string) (string, error)
+	// Order gives what sorts as the organisation's secrets lie; nil where that is their names. It may be of a former
+	// order, where that changes meanwhile.
+	Order(org id.ID) (place func(name string) (string, error))
 }

@@ -91,7 +91,7 @@ type bringing struct {
 	have    []string // the names that it has
 	missing int      // the secrets that are skipped since it is not there
 
-	order secret.Ordered // nil where the store has no order but that of the names
+	place func(name string) (string, error) // what sorts as the store's records do; nil where that is the name
 	next  []influxdb.Secret
 	size  int
 }
@@ -173,8 +173,8 @@ func (b *bringing) begin(ctx context.Context) error {
 	if err == nil {
 		b.there = true
 		b.have, err = b.Store.Keys(ctx, b.of)
-		if order, ok := secret.As[secret.Ordered](b.Store); ok && order.Sorts(b.of) {
-			b.order = order
+		if ordered, ok := secret.As[secret.Ordered](b.Store); ok {
+			b.place = ordered.Order(b.of)
 		}
 	}
 	return err
@@ -232,7 +232,7 @@ func (b *bringing) one(ctx context.Context, s influxdb.Secret) error {
 		return nil
 	}
 	keys, bytes := importKeys, importBytes
-	if b.order != nil {
+	if b.place != nil {
 		keys, bytes = sortedKeys, sortedBytes
 	}
 	more := sizeOf(s)
@@ -251,7 +251,7 @@ func sizeOf(s influxdb.Secret) int { return len(s.Key) + s.Value.Len() }
 // goes in the store's order, so that each change touches records that lie together.
 func (b *bringing) write(ctx context.Context) error {
 	all := b.next
-	if b.order != nil && len(all) > importKeys {
+	if b.place != nil && len(all) > importKeys {
 		var err error
 		if all, err = b.sorted(all); err != nil {
 			return err
@@ -281,7 +281,7 @@ func (b *bringing) sorted(all []influxdb.Secret) ([]influxdb.Secret, error) {
 	}
 	places := make([]placed, len(all))
 	for n, s := range all {
-		place, err := b.order.Place(b.of, s.Key)
+		place, err := b.place(s.Key)
 		if err != nil {
 			return nil, err
 		}

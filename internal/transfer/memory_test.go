@@ -27,20 +27,22 @@ type sorting struct {
 	most    int         // the secrets of the largest
 }
 
-func (*sorting) Sorts(id.ID) bool { return true }
+func (*sorting) Order(id.ID) func(string) (string, error) {
+	return func(name string) (string, error) { return backwards(name), nil }
+}
 
-func (*sorting) Place(_ id.ID, name string) (string, error) {
+func backwards(name string) string {
 	place := []byte(name)
 	slices.Reverse(place)
-	return string(place), nil
+	return string(place)
 }
 
 func (*sorting) Keys(context.Context, id.ID) ([]string, error) { return nil, nil }
 
-func (s *sorting) Apply(_ context.Context, org id.ID, c secret.Change) (secret.Outcome, error) {
+func (s *sorting) Apply(_ context.Context, _ id.ID, c secret.Change) (secret.Outcome, error) {
 	var first, last string
 	for name := range c.Set {
-		place, _ := s.Place(org, name)
+		place := backwards(name)
 		if first == "" || place < first {
 			first = place
 		}

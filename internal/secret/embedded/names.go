@@ -64,11 +64,5 @@ func (s *Store) keysAt(ctx context.Context, org id.ID, at state) ([]string, erro
 	return keys, nil
 }
 
-// Sorts reports whether names are sealed, so that records lie in the order of their indexes.
-func (s *Store) Sorts(id.ID) bool { return records.Form(s.ring.Names().Form).Sealed() }
-
-// Place is what stands for the name in the keys of the secret's records.
-func (s *Store) Place(org id.ID, name string) (string, error) {
-	at, err := records.At(s.ring, org, records.Form(s.ring.Names().Form), name)
-	return at.Name, err
-}
+// Order is by the indexes of the names, where those are sealed.
+func (s *Store) Order(org id.ID) func(string) (string, error) { return records.Order(s.ring, org) }

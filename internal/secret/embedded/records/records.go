@@ -125,6 +125,18 @@ func At(ring *keyring.Keyring, org id.ID, form Form, name string) (Place, error)
 	return Place{org, form, index}, err
 }
 
+// Order gives what stands for a name of the organisation in the keys of records; nil where that is the name itself.
+func Order(ring *keyring.Keyring, org id.ID) (place func(name string) (string, error)) {
+	form := Form(ring.Names().Form)
+	if !form.Sealed() {
+		return nil
+	}
+	return func(name string) (string, error) {
+		at, err := At(ring, org, form, name)
+		return at.Name, err
+	}
+}
+
 // Slot is the place of one record: its key, and what it is sealed as, should it be.
 type Slot struct {
 	Key string
