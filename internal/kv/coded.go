@@ -20,10 +20,14 @@ func Coded(err error) error {
 		return errs.Wrap(err, errs.Unavailable, "it is not known whether this was done; look at it again before you "+
 			"repeat it; the server's log says why")
 	case errors.Is(err, ErrFull):
+		var told interface{ Full() string }
+		if errors.As(err, &told) {
+			return errs.Wrap(err, errs.InsufficientStorage, "%s", told.Full())
+		}
 		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full")
 	case errors.Is(err, ErrFault):
 		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
-	case errors.Is(err, ErrUnavailable):
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrDenied):
 		return errs.Wrap(err, errs.Unavailable, "the server's data are out of reach at the moment; the server's "+
 			"log says why")
 	case errors.Is(err, ErrClosed):

@@ -40,6 +40,8 @@ var (
 	ErrUnavailable = errors.New("kv: unavailable")
 	// ErrFull is a transaction refused because there is no room left to write it; nothing of it was written.
 	ErrFull = errors.New("kv: no space left")
+	// ErrDenied is an engine that refuses whoever asks, until somebody grants it again; nothing was done.
+	ErrDenied = errors.New("kv: the engine refuses the server")
 	// ErrFault is a transaction that the disk failed, or that is refused since it did. Reading may go on.
 	ErrFault = errors.New("kv: the disk cannot be written to")
 	// ErrForged is a record that this server has not written where it stands: somebody else has, or it is damaged. It

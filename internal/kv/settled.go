@@ -115,7 +115,7 @@ func (s *settled) try(ctx context.Context, conds []Cond, ops []Op) (int64, error
 
 // Known reports whether the error says that nothing was carried out.
 func Known(err error) bool {
-	for _, e := range []error{ErrConflict, ErrTooLarge, ErrInvalid, ErrFull, ErrClosed} {
+	for _, e := range []error{ErrConflict, ErrTooLarge, ErrInvalid, ErrFull, ErrDenied, ErrClosed} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -176,8 +176,9 @@ func (s *Service) rotate(ctx context.Context) error {
 			"tells how far that is")
 	}
 	if errors.Is(err, kv.ErrUnknown) {
-		return errs.Wrap(err, errs.Unavailable, "it is not known whether a rotation has begun, since the disk "+
-			"failed: GET /api/v2/seal tells it once the server has been started again")
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether a rotation has begun, since the storage "+
+			"failed; the server's log says why. GET /api/v2/seal tells it once the storage works again; after a "+
+			"fault of the disk the server must be started again for that")
 	}
 	if err != nil {
 		return err
@@ -221,9 +222,10 @@ func (s *Service) change(ctx context.Context, to Target) error {
 	if err := s.Keyring.Reseal(ctx, next, s.Now()); errors.Is(err, seal.ErrWrap) {
 		return errs.Wrap(err, errs.Unprocessable, "the seal does not take a new root key; the server's log says why")
 	} else if errors.Is(err, kv.ErrUnknown) {
-		return errs.Wrap(err, errs.Unavailable, "it is not known whether the seal was changed, since the disk "+
-			"failed: keep the former key and the new one until the server has been started again and GET "+
-			"/api/v2/seal tells which of them is in use")
+		return errs.Wrap(err, errs.Unavailable, "it is not known whether the seal was changed, since the storage "+
+			"failed; the server's log says why. Keep the former key and the new one until the storage works again "+
+			"and GET /api/v2/seal tells which of them is in use; after a fault of the disk the server must be "+
+			"started again for that")
 	} else if err != nil {
 		return err
 	}

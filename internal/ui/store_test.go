@@ -37,6 +37,23 @@ func TestStorePage(t *testing.T) {
 	b.get("/store").wants(t, 200, "cannot serve", "Vault is sealed")
 }
 
+// TestStorePageOverEtcd says where values are there, and what to do about etcd and not about a file.
+func TestStorePageOverEtcd(t *testing.T) {
+	s, b := setUp(t)
+	b.get("/store").wants(t, 200, "server’s own file")
+	s.change(func(c *Config) { c.InEtcd = true })
+	p := b.get("/store")
+	p.wants(t, 200, "Embedded store in etcd", "before they go to etcd")
+	if strings.Contains(p.body, "own file") {
+		t.Error("the page tells of a file")
+	}
+	s.use(sick{s.store})
+	s.ahead += time.Minute
+	b.get("/store").wants(t, 200, "cannot serve", "etcdctl endpoint health")
+	s.change(func(c *Config) { c.StoreName = "vault" })
+	b.get("/store").wants(t, 200, "KV version 2", "vault operator unseal")
+}
+
 // leaving is a store that goes away right behind the first change that it has made.
 type leaving struct {
 	secret.Store

@@ -55,6 +55,7 @@ type Config struct {
 
 	Seals     system.Seals // nil: the store's page shows none
 	StoreName string       // "bolt" or "vault", as the store's metrics have it
+	InEtcd    bool         // all that the embedded store and the directory keep
 	Facts     [][2]string  // where the store keeps values, for operators: what it is, and its value
 	Version   string
 	MaxBody   int64            // bytes; 4 MiB where 0
@@ -122,7 +123,7 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 			Directory: c.Directory, Secrets: c.Secrets, Trail: log, Logger: c.Logger, Now: c.Now,
 		}),
 		system.Routes(system.Config{
-			Directory: c.Directory, Trail: log, Store: c.Store, StoreName: c.StoreName, Hour: h,
+			Directory: c.Directory, Trail: log, Store: c.Store, StoreName: c.StoreName, InEtcd: c.InEtcd, Hour: h,
 			Seals: c.Seals, Facts: c.Facts, Now: c.Now,
 		}),
 	}

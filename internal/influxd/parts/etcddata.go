@@ -67,13 +67,16 @@ func openEtcd(ctx context.Context, cfg *config.Config, prefixes []string, log *s
 		c.Prefix += "/"
 	}
 	if e.PasswordFile != "" {
-		b, err := os.ReadFile(e.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", cfg.Place("etcd-password-file"), err)
-		}
-		c.Password = strings.TrimRight(string(b), "\r\n")
-		if c.Password == "" {
-			return nil, fmt.Errorf("%s: the file %s is empty", cfg.Place("etcd-password-file"), e.PasswordFile)
+		c.Password = func() (string, error) {
+			b, err := os.ReadFile(e.PasswordFile)
+			if err != nil {
+				return "", fmt.Errorf("%s: %w", cfg.Place("etcd-password-file"), err)
+			}
+			password := strings.TrimRight(string(b), "\r\n")
+			if password == "" {
+				return "", fmt.Errorf("%s: the file %s is empty", cfg.Place("etcd-password-file"), e.PasswordFile)
+			}
+			return password, nil
 		}
 	}
 	var followers []*pemfile.Follower

@@ -58,7 +58,9 @@ type Config struct {
 	// Roots, where it is not nil, gives at each handshake the authorities to trust then.
 	Roots    func() *x509.CertPool
 	Username string
-	Password string
+	// Password, where there is a user, gives the password as it is now: etcd is asked for a token with it again and
+	// again.
+	Password func() (string, error)
 	Prefix   string // what all keys begin with; it ends with a slash
 }
 
@@ -94,8 +96,15 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.TLS != nil && c.Roots != nil {
 		options = append(options, grpc.WithTransportCredentials(roots.Follow(c.TLS, c.Roots)))
 	}
+	password := ""
+	if c.Username != "" {
+		var err error
+		if password, err = c.Password(); err != nil {
+			return nil, err
+		}
+	}
 	client, err := clientv3.New(clientv3.Config{
-		Endpoints: c.Endpoints, TLS: c.TLS, Username: c.Username, Password: c.Password,
+		Endpoints: c.Endpoints, TLS: c.TLS, Username: c.Username, Password: password,
 		DialTimeout: dialTime, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveWait,
 		PermitWithoutStream: true,
 		Logger:              zap.NewNop(), // what is wrong is told by the calls' errors
@@ -103,6 +112,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	})
 	if err != nil {
 		return nil, fault(ctx, err)
+	}
+	if c.Username != "" {
+		client.Auth = &user{Auth: client.Auth, password: c.Password, good: password}
 	}
 	s := &Store{client: client, data: c.Prefix + "d/", names: c.Prefix + "hold/", metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
@@ -300,23 +312,28 @@ func fault(ctx context.Context, err error) error {
 	var told rpctypes.EtcdError
 	if errors.As(err, &told) {
 		err = told
+	} else if _, says, of := strings.Cut(err.Error(), " desc = "); of { // a watch ends with the wire's text
+		if errors.As(rpctypes.Error(errors.New(says)), &told) {
+			err = told
+		}
 	}
 	switch {
 	case errors.Is(err, rpctypes.ErrNoSpace):
-		return worded{kv.ErrFull, "etcd has reached its quota (NOSPACE): compact and defragment it, or raise " +
-			"--quota-backend-bytes, then disarm the alarm (etcdctl alarm disarm)"}
+		return full{worded{kv.ErrFull, "etcd has reached its quota (NOSPACE): compact and defragment it, or raise " +
+			"--quota-backend-bytes, then disarm the alarm (etcdctl alarm disarm)"}}
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
 		return worded{kv.ErrTooLarge, "etcd has lower limits than it comes with: --max-request-bytes must be 1572864 " +
 			"and --max-txn-ops 128 at least"}
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return fmt.Errorf("%w: %w", kv.ErrUnavailable, errLease)
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
-		return errors.New("etcd denies the user the prefix of --etcd-prefix; grant it readwrite")
+		return worded{kv.ErrDenied, "etcd denies the user the prefix of --etcd-prefix; grant it readwrite"}
 	case errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrUserEmpty),
 		errors.Is(err, rpctypes.ErrInvalidAuthToken), errors.Is(err, rpctypes.ErrUserNotFound):
-		return errors.New("etcd does not accept the user's name and password (--etcd-username, --etcd-password-file)")
+		return worded{kv.ErrDenied, "etcd does not accept the user's name and password (--etcd-username, " +
+			"--etcd-password-file)"}
 	case errors.Is(err, rpctypes.ErrCorrupt):
-		return errors.New("etcd has found its data to be corrupt (alarm CORRUPT)")
+		return worded{kv.ErrDenied, "etcd has found its data to be corrupt (alarm CORRUPT)"}
 	}
 	code := status.Code(err)
 	if told.Error() != "" {
@@ -327,7 +344,7 @@ func fault(ctx context.Context, err error) error {
 		codes.Aborted:
 		return worded{kv.ErrUnavailable, why(err, told)}
 	case codes.Unauthenticated, codes.PermissionDenied:
-		return fmt.Errorf("etcd refuses the server: %s", code)
+		return worded{kv.ErrDenied, fmt.Sprintf("etcd refuses the server: %s", code)}
 	}
 	return fmt.Errorf("etcd answered with an error: %s", why(err, told))
 }
@@ -354,6 +371,16 @@ type worded struct {
 
 func (w worded) Error() string { return w.words }
 func (w worded) Unwrap() error { return w.kind }
+
+// full is etcd's want of room, which is no full disk of the server's.
+type full struct{ worded }
+
+// Full says so to a caller.
+func (full) Full() string {
+	return "the space that etcd may use is full; the server's log says what to do"
+}
+
+func (f full) Unwrap() error { return f.worded }
 
 // Each member is asked so often whether it answers (package members), and has so long for it.
 const (

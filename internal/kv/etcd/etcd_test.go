@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom/internal/errs"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/etcdtest"
 	"strongroom/internal/kv/kvtest"
@@ -62,6 +63,9 @@ func TestQuota(t *testing.T) {
 		}
 		if !errors.Is(err, kv.ErrFull) || !strings.Contains(err.Error(), "alarm disarm") {
 			t.Fatalf("over the quota: %v", err)
+		}
+		if says := errs.Message(kv.Coded(err)); !strings.Contains(says, "etcd") || strings.Contains(says, "disk") {
+			t.Errorf("a caller is told %q", says)
 		}
 		if _, err := s.Get(t.Context(), "0"); err != nil {
 			t.Errorf("a read over the quota: %v", err)

@@ -105,8 +105,8 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*batch.Item[*chang
 	defer s.writes.RUnlock()
 	n, err := s.makeSome(ctx, org, batch.Changes(items))
 	if err != nil && ctx.Err() != nil {
-		err = errs.Wrap(err, errs.Unavailable, "the server's disk does not answer; whether the change was made will "+
-			"be seen when it does")
+		err = errs.Wrap(err, errs.Unavailable, "the server's storage does not answer; whether the change was made "+
+			"will be seen when it does")
 	}
 	batch.Answer(items[:n], translate(err))
 	return items[n:]

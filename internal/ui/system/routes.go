@@ -26,6 +26,7 @@ type Config struct {
 	Trail     *trail.Reader
 	Store     secret.Store // for what it tells of itself
 	StoreName string       // "bolt" or "vault", as the configuration has it
+	InEtcd    bool         // the embedded store's records, and not in the server's own file
 	Hour      *hour.Hour
 	Facts     [][2]string // where the store keeps values, for operators
 	Seals     Seals       // nil: the store's page shows none

@@ -30,12 +30,18 @@ type storeView struct {
 // storeNames say which store is which.
 var storeNames = map[string][2]string{
 	"bolt":  {"Embedded store", "Values are sealed with AES-256-GCM in the server’s own file."},
+	"etcd":  {"Embedded store in etcd", "Values are sealed with AES-256-GCM by the server, before they go to etcd."},
 	"vault": {"Vault", "Values are in Vault’s KV version 2 engine; this server keeps none of them."},
 }
 
 // whatNext says what an operator does about a store that does not serve.
 func whatNext(store, reason string) string {
-	if store != "vault" {
+	switch store {
+	case "etcd":
+		return "Look with “etcdctl endpoint health” whether most of etcd’s members are healthy; the server’s log says " +
+			"what else is wrong. This server goes on by itself as soon as etcd does. Values that are stored stay stored."
+	case "vault":
+	default:
 		return "The server’s log says why. Values that are stored stay stored."
 	}
 	do := "Look with “vault status” whether Vault runs and is unsealed, and with “influxd vault check” what else is " +
@@ -75,14 +81,18 @@ var sealNames = map[string]string{
 }
 
 func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
-	p := storeView{Name: h.StoreName, Healthy: true}
-	if n, ok := storeNames[h.StoreName]; ok {
+	store := h.StoreName
+	if h.InEtcd && store != "vault" {
+		store = "etcd"
+	}
+	p := storeView{Name: store, Healthy: true}
+	if n, ok := storeNames[store]; ok {
 		p.Name, p.What = n[0], n[1]
 	}
 	var err error
 	if p.Checked, err = h.Hour.State(v.Context()); err != nil {
 		p.Healthy, p.Reason, p.Next = false, strings.TrimSuffix(errs.Message(err), "."), ""
-		p.Next = whatNext(h.StoreName, p.Reason)
+		p.Next = whatNext(store, p.Reason)
 	}
 	for _, d := range h.Store.About(0).Details {
 		p.Details = append(p.Details, detail{d, words.Detail(d.Name)})
