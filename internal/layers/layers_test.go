@@ -72,6 +72,8 @@ var rules = []only{
 
 	{"internal/kv/bolt", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/kv/etcd", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
+	{"internal/kv/etcd/faults", []string{"internal/kv/etcd", "internal/kv/etcd/user"}, "they are its client's errors"},
+	{"internal/kv/etcd/user", []string{"internal/kv/etcd"}, "it is who its client is"},
 	{"internal/kv/etcd/members", []string{"internal/kv/etcd"}, "it is how etcd's client finds its way"},
 	{"internal/kv/etcd/ranges", []string{"internal/kv/etcd"}, "it is how its lists ask"},
 	{"internal/kv/etcd/roots", []string{"internal/kv/etcd"}, "it is how its client knows the members"},

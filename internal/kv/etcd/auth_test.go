@@ -97,9 +97,11 @@ func TestRefused(t *testing.T) {
 		change func(*Config)
 		says   string
 	}{
-		"no user":        {func(c *Config) { c.Username = "" }, "--etcd-username"},
-		"another user":   {func(c *Config) { c.Username = "eve" }, "--etcd-username"},
-		"wrong password": {func(c *Config) { c.Password = func() (string, error) { return "xyzzy", nil } }, "--etcd-password-file"},
+		"no user":      {func(c *Config) { c.Username = "" }, "--etcd-username"},
+		"another user": {func(c *Config) { c.Username = "eve" }, "--etcd-username"},
+		"wrong password": {func(c *Config) {
+			c.Password = func() (string, error) { return "xyzzy", nil }
+		}, "--etcd-password-file"},
 		"another prefix": {func(c *Config) { c.Prefix = "others/" }, "--etcd-prefix"},
 	} {
 		t.Run(name, func(t *testing.T) {

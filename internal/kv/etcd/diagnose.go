@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/faults"
 )
 
 // alertTime is how long a member may take to refuse a client's certificate: by TLS 1.3 it does so after the handshake.
@@ -21,13 +21,11 @@ const alertTime = 300 * time.Millisecond
 // What may keep a member from being reached, in words for whoever runs it. The client's own errors say no more than
 // that time was up.
 const (
-	refuses  = "takes no connections"
-	unknown  = "has a host whose name is not known"
-	silent   = "does not answer"
-	badTLS   = "fails the TLS handshake"
-	talks    = "takes connections and serves nothing"
-	checkTLS = "; check --etcd-cacert, --etcd-cert and --etcd-key, and that the members' certificates name the hosts " +
-		"of --etcd-endpoints"
+	refuses = "takes no connections"
+	unknown = "has a host whose name is not known"
+	silent  = "does not answer"
+	badTLS  = "fails the TLS handshake"
+	talks   = "takes connections and serves nothing"
 )
 
 // diagnose says why the cluster cannot be reached. It names no address.
@@ -59,11 +57,11 @@ func diagnose(ctx context.Context, c Config, err error) error {
 	all := strings.Join(words, ", ")
 	switch {
 	case count[badTLS] > 0:
-		return worded{kv.ErrUnavailable, all + checkTLS}
+		return faults.Unavailable(all + faults.CheckTLS)
 	case count[talks] == len(found): // what the call said is more
 		return err
 	}
-	return worded{kv.ErrUnavailable, all}
+	return faults.Unavailable(all)
 }
 
 // look connects to a member as the client does.

@@ -18,7 +18,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,13 +27,13 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/faults"
 	"strongroom/internal/kv/etcd/members"
 	"strongroom/internal/kv/etcd/ranges"
 	"strongroom/internal/kv/etcd/roots"
+	"strongroom/internal/kv/etcd/user"
 	"strongroom/internal/tracing"
 )
 
@@ -111,10 +110,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		DialOptions:         options,
 	})
 	if err != nil {
-		return nil, fault(ctx, err)
+		return nil, faults.Of(ctx, err)
 	}
 	if c.Username != "" {
-		client.Auth = &user{Auth: client.Auth, password: c.Password, good: password}
+		client.Auth = user.New(client.Auth, c.Password, password)
 	}
 	s := &Store{client: client, data: c.Prefix + "d/", names: c.Prefix + "hold/", metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
@@ -300,87 +299,8 @@ func (s *Store) outcome(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
-	return fault(ctx, err)
+	return faults.Of(ctx, err)
 }
-
-// fault makes of etcd's error one of package kv's. It keeps what etcd said where that is etcd's own words, and nothing
-// of what the network's errors say, which name addresses.
-func fault(ctx context.Context, err error) error {
-	if ended := ctx.Err(); ended != nil {
-		return ended
-	}
-	var told rpctypes.EtcdError
-	if errors.As(err, &told) {
-		err = told
-	} else if _, says, of := strings.Cut(err.Error(), " desc = "); of { // a watch ends with the wire's text
-		if errors.As(rpctypes.Error(errors.New(says)), &told) {
-			err = told
-		}
-	}
-	switch {
-	case errors.Is(err, rpctypes.ErrNoSpace):
-		return full{worded{kv.ErrFull, "etcd has reached its quota (NOSPACE): compact and defragment it, or raise " +
-			"--quota-backend-bytes, then disarm the alarm (etcdctl alarm disarm)"}}
-	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
-		return worded{kv.ErrTooLarge, "etcd has lower limits than it comes with: --max-request-bytes must be 1572864 " +
-			"and --max-txn-ops 128 at least"}
-	case errors.Is(err, rpctypes.ErrLeaseNotFound):
-		return fmt.Errorf("%w: %w", kv.ErrUnavailable, errLease)
-	case errors.Is(err, rpctypes.ErrPermissionDenied):
-		return worded{kv.ErrDenied, "etcd denies the user the prefix of --etcd-prefix; grant it readwrite"}
-	case errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrUserEmpty),
-		errors.Is(err, rpctypes.ErrInvalidAuthToken), errors.Is(err, rpctypes.ErrUserNotFound):
-		return worded{kv.ErrDenied, "etcd does not accept the user's name and password (--etcd-username, " +
-			"--etcd-password-file)"}
-	case errors.Is(err, rpctypes.ErrCorrupt):
-		return worded{kv.ErrDenied, "etcd has found its data to be corrupt (alarm CORRUPT)"}
-	}
-	code := status.Code(err)
-	if told.Error() != "" {
-		code = told.Code()
-	}
-	switch code {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.ResourceExhausted,
-		codes.Aborted:
-		return worded{kv.ErrUnavailable, why(err, told)}
-	case codes.Unauthenticated, codes.PermissionDenied:
-		return worded{kv.ErrDenied, fmt.Sprintf("etcd refuses the server: %s", code)}
-	}
-	return fmt.Errorf("etcd answered with an error: %s", why(err, told))
-}
-
-// why says what kept etcd from answering.
-func why(err error, told rpctypes.EtcdError) string {
-	text := err.Error()
-	switch {
-	case told.Error() != "":
-		return "etcd says: " + strings.TrimPrefix(told.Error(), "etcdserver: ") // such as "etcdserver: no leader"
-	case strings.Contains(text, "certificate"), strings.Contains(text, "tls:"):
-		return "the TLS handshake with etcd failed" + checkTLS
-	case strings.Contains(text, "connection refused"):
-		return "no member of etcd takes connections"
-	}
-	return "no member of etcd answers"
-}
-
-// worded is an error of package kv in words for whoever runs etcd and the server.
-type worded struct {
-	kind  error
-	words string
-}
-
-func (w worded) Error() string { return w.words }
-func (w worded) Unwrap() error { return w.kind }
-
-// full is etcd's want of room, which is no full disk of the server's.
-type full struct{ worded }
-
-// Full says so to a caller.
-func (full) Full() string {
-	return "the space that etcd may use is full; the server's log says what to do"
-}
-
-func (f full) Unwrap() error { return f.worded }
 
 // Each member is asked so often whether it answers (package members), and has so long for it.
 const (

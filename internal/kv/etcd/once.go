@@ -13,13 +13,11 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/faults"
 )
 
 // turnLease is for how long, in seconds, etcd keeps the turns of a server that it does not hear of.
 const turnLease = 60
-
-// errLease is a transaction that etcd refused because its turn's lease has ended.
-var errLease = errors.New("the server was out of etcd's reach for so long that its lease has ended")
 
 // turns are records by which a transaction is carried out once however often it is sent. Each has the condition that
 // its turn is unchanged, and changes it: what has been carried out is not carried out again, whatever became of its
@@ -202,11 +200,11 @@ func (o *once) try(ctx context.Context) (int64, error) {
 			return t.rev, nil
 		case errors.Is(err, kv.ErrConflict):
 			rev, err := o.refused(ctx, res)
-			if errors.Is(err, errLease) && !o.lost {
+			if errors.Is(err, faults.ErrLease) && !o.lost {
 				break
 			}
 			return rev, err
-		case errors.Is(err, errLease) && !o.lost:
+		case errors.Is(err, faults.ErrLease) && !o.lost:
 		case kv.Known(err) && !o.lost:
 			return 0, err
 		default:
@@ -239,7 +237,7 @@ func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, e
 	case revision(found) == t.rev:
 		return 0, kv.ErrConflict
 	case len(found) == 0:
-		return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, errLease)
+		return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, faults.ErrLease)
 	}
 	o.lost = false
 	switch string(found[0].Value) {
@@ -251,7 +249,7 @@ func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, e
 		return 0, kv.ErrConflict
 	}
 	// etcd was set back: no try was carried out, nor will be, and another turn is as good as a new lease's.
-	return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, errLease)
+	return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, faults.ErrLease)
 }
 
 // What a turn says of the transaction that changed it last.

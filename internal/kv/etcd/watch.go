@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/faults"
 )
 
 // silence is after how long without a word from etcd a watch counts as broken. It asks for one every kv.WatchPulse.
@@ -73,10 +74,10 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 	for {
 		select {
 		case <-watching.Done():
-			return ended(worded{kv.ErrUnavailable, "the watch was ended"})
+			return ended(faults.Unavailable("the watch was ended"))
 		case <-pulse.C:
 			if time.Since(heard) > silence {
-				return ended(worded{kv.ErrUnavailable, "etcd is silent"})
+				return ended(faults.Unavailable("etcd is silent"))
 			}
 			select {
 			case <-idle:
@@ -102,11 +103,11 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 			}
 			switch {
 			case !ok:
-				return ended(worded{kv.ErrUnavailable, "the watch was ended"})
+				return ended(faults.Unavailable("the watch was ended"))
 			case res.CompactRevision != 0:
 				return ended(kv.ErrLagging)
 			case res.Err() != nil:
-				return ended(fault(watching, res.Err()))
+				return ended(faults.Of(watching, res.Err()))
 			}
 			u := kv.Update{Rev: res.Header.Revision, Events: make([]kv.Event, 0, len(res.Events))}
 			if res.Created && after > 0 { // what came before it is still to be told
@@ -186,9 +187,9 @@ func (s *Store) Hold(ctx context.Context, name string) (held context.Context, re
 		case s.ending.Err() != nil:
 			err = kv.ErrClosed
 		case errors.Is(err, concurrency.ErrSessionExpired):
-			err = worded{kv.ErrUnavailable, "the lease has ended"}
+			err = faults.Unavailable("the lease has ended")
 		default:
-			err = fault(ctx, err)
+			err = faults.Of(ctx, err)
 		}
 		return nil, nil, err
 	}

@@ -38,8 +38,9 @@ var storeNames = map[string][2]string{
 func whatNext(store, reason string) string {
 	switch store {
 	case "etcd":
-		return "Look with “etcdctl endpoint health” whether most of etcd’s members are healthy; the server’s log says " +
-			"what else is wrong. This server goes on by itself as soon as etcd does. Values that are stored stay stored."
+		return "Look with “etcdctl endpoint health” whether most of etcd’s members are healthy; the server’s log " +
+			"says what else is wrong. This server goes on by itself as soon as etcd does. Values that are stored " +
+			"stay stored."
 	case "vault":
 	default:
 		return "The server’s log says why. Values that are stored stay stored."

@@ -1,4 +1,5 @@
-package etcd
+// Package user gets etcd's tokens for the user that a store is.
+package user
 
 import (
 	"context"
@@ -10,15 +11,18 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/faults"
 )
 
-// fresh is for how long a token is given to all who ask.
-const fresh = time.Second
+const (
+	fresh   = time.Second // for how long a token is given to all who ask
+	askTime = 5 * time.Second
+)
 
-// user asks for etcd's tokens with the password as it is by then, or with the last one that etcd has taken: one of the
+// Auth asks for etcd's tokens with the password as it is by then, or with the last one that etcd has taken: one of the
 // two, etcd and whoever renews the file, is first. Calls that find at once that their token has ended ask once: etcd
 // takes a tenth of a second of CPU for each password.
-type user struct {
+type Auth struct {
 	clientv3.Auth
 	password func() (string, error)
 	asking   singleflight.Group
@@ -29,14 +33,19 @@ type user struct {
 	at   time.Time
 }
 
+// New makes one of a client's own, for a password that etcd has taken and may be another later.
+func New(client clientv3.Auth, password func() (string, error), good string) *Auth {
+	return &Auth{Auth: client, password: password, good: good}
+}
+
 // Authenticate implements clientv3.Auth. The client gives the password that it began with.
-func (u *user) Authenticate(ctx context.Context, name, _ string) (*clientv3.AuthenticateResponse, error) {
+func (u *Auth) Authenticate(ctx context.Context, name, _ string) (*clientv3.AuthenticateResponse, error) {
 	if last := u.fresh(); last != nil {
 		return last, nil
 	}
 	// Whoever leaves leaves the answer to the next one.
 	asked := u.asking.DoChan(name, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 		defer cancel()
 		return u.ask(ctx, name)
 	})
@@ -51,7 +60,7 @@ func (u *user) Authenticate(ctx context.Context, name, _ string) (*clientv3.Auth
 	}
 }
 
-func (u *user) fresh() *clientv3.AuthenticateResponse {
+func (u *Auth) fresh() *clientv3.AuthenticateResponse {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if time.Since(u.at) > fresh {
@@ -60,7 +69,7 @@ func (u *user) fresh() *clientv3.AuthenticateResponse {
 	return u.last
 }
 
-func (u *user) ask(ctx context.Context, name string) (*clientv3.AuthenticateResponse, error) {
+func (u *Auth) ask(ctx context.Context, name string) (*clientv3.AuthenticateResponse, error) {
 	u.mu.Lock()
 	good := u.good
 	u.mu.Unlock()
@@ -69,7 +78,7 @@ func (u *user) ask(ctx context.Context, name string) (*clientv3.AuthenticateResp
 		now = good
 	}
 	res, err := u.Auth.Authenticate(ctx, name, now)
-	if err != nil && now != good && errors.Is(fault(ctx, err), kv.ErrDenied) {
+	if err != nil && now != good && errors.Is(faults.Of(ctx, err), kv.ErrDenied) {
 		now = good
 		res, err = u.Auth.Authenticate(ctx, name, now)
 	}
