@@ -218,7 +218,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, err
 	}
 	uses := lastuse.New(data, usesKey)
-	noted, err := openNotes(data, keys, parts.Quota(cfg), store)
+	noted, err := openNotes(data, keys, parts.Quota(cfg), store, s.Identities)
 	if err != nil {
 		return nil, err
 	}

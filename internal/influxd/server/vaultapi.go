@@ -7,9 +7,11 @@ import (
 	"strings"
 
 	"strongroom/internal/id"
+	"strongroom/internal/identity"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/service"
 	"strongroom/internal/secret/turns"
 	"strongroom/internal/vaultapi"
@@ -26,8 +28,10 @@ type counting interface {
 	InTurn(ctx context.Context, org id.ID, do func(context.Context, secret.Usage, []kv.Cond) error) error
 }
 
-// openNotes opens what Vault's clients note of secrets, which count for an organisation's bytes.
-func openNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota, store secret.Store) (*notes.Book, error) {
+// openNotes opens what Vault's clients note of secrets, which count for an organisation's bytes. The records of
+// organisations are in homes; where that is nil, each is there.
+func openNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota, store secret.Store,
+	homes embedded.Homes) (*notes.Book, error) {
 	names, err := keys.DeriveKey(notes.NameLabel)
 	if err != nil {
 		return nil, err
@@ -37,8 +41,20 @@ func openNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota, store s
 		return nil, err
 	}
 	book, err := notes.New(data, names, content)
-	if err != nil || quota.Bytes == 0 {
-		return book, err
+	if err != nil {
+		return nil, err
+	}
+	if homes != nil {
+		book.There = func(ctx context.Context, org id.ID) (kv.Cond, error) {
+			home, err := homes.Get(ctx, identity.OrgKey(org))
+			if errors.Is(err, kv.ErrNotFound) {
+				err = identity.ErrOrgNotFound
+			}
+			return kv.Unchanged(home), kv.Coded(err)
+		}
+	}
+	if quota.Bytes == 0 {
+		return book, nil
 	}
 	within := secret.Quota{Bytes: quota.Bytes}
 	counted, ok := secret.As[counting](store)

@@ -51,6 +51,9 @@ type Book struct {
 	content cipher.AEAD
 	now     func() time.Time
 
+	// There gives the condition that an organisation is there, or says that it is not. No note is written then: what
+	// an organisation leaves is removed once, after its end. Nil where nothing says so.
+	There func(ctx context.Context, org id.ID) (kv.Cond, error)
 	// Bound has a note written that takes more bytes of an organisation than there were, where it may have them, and
 	// gives what must still be so then for it to have them. It says else why not. Nil where nothing bounds them.
 	Bound func(ctx context.Context, org id.ID, more int64, write func(context.Context, []kv.Cond) error) error
@@ -114,6 +117,14 @@ func (b *Book) find(ctx context.Context, org id.ID, name string) (Note, kv.Recor
 // while others change the same one, and gives errs.Conflict where that does not end.
 func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*Note) error) error {
 	for range 10 {
+		var conds []kv.Cond
+		if b.There != nil {
+			there, err := b.There(ctx, org)
+			if err != nil {
+				return err
+			}
+			conds = append(conds, there)
+		}
 		n, r, ok, err := b.find(ctx, org, name)
 		if err != nil {
 			return err
@@ -131,7 +142,8 @@ func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*
 			return err
 		}
 		sealed := b.content.Seal(nil, nil, plain, []byte(r.Key))
-		conds, ops := []kv.Cond{{Key: r.Key, Rev: r.Rev}}, []kv.Op{kv.Put(r.Key, sealed)}
+		conds = append(conds, kv.Cond{Key: r.Key, Rev: r.Rev})
+		ops := []kv.Op{kv.Put(r.Key, sealed)}
 		if more := int64(len(sealed) - len(r.Value)); b.Bound == nil || more <= 0 {
 			_, err = b.kv.Txn(ctx, conds, ops)
 		} else {
@@ -204,11 +216,20 @@ func (b *Book) Remove(ctx context.Context, org id.ID, name string) error {
 	return kv.Coded(err)
 }
 
-// Purge removes all of an organisation.
+// Purge removes all of an organisation. The record of what has grown stays where a note has come meanwhile: whoever has
+// counted none, and goes by that there is no such record, must find it.
 func (b *Book) Purge(ctx context.Context, org id.ID) error {
-	if _, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt); err != nil {
+	mark, err := b.kv.Get(ctx, grown(org))
+	none := errors.Is(err, kv.ErrNotFound)
+	if err != nil && !none {
 		return kv.Coded(err)
 	}
-	_, err := b.kv.Txn(ctx, nil, []kv.Op{kv.Delete(grown(org))})
+	if _, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt); err != nil || none {
+		return kv.Coded(err)
+	}
+	_, err = b.kv.Txn(ctx, []kv.Cond{kv.Unchanged(mark)}, []kv.Op{kv.Delete(mark.Key)})
+	if errors.Is(err, kv.ErrConflict) {
+		return nil
+	}
 	return kv.Coded(err)
 }
