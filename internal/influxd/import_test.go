@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +128,37 @@ func TestImportDryRun(t *testing.T) {
 		r2.end(t)
 	}
 }
+
+// TestImportDryRunKeepsNoKey looks, while the report is written, for what a dry run that is killed by then would leave:
+// its copy has the secrets, and must not have their key beside it.
+func TestImportDryRunKeepsNoKey(t *testing.T) {
+	sample, _ := sampleDB(t)
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	var left []string
+	report := writerFunc(func(b []byte) (int, error) {
+		if left == nil {
+			err := filepath.WalkDir(temp, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					left = append(left, d.Name())
+				}
+				return err
+			})
+			must(t, err)
+		}
+		return len(b), nil
+	})
+	must(t, Run(t.Context(), command.Process{Args: []string{"import", "--influxdb", sample, "--dry-run", "--json",
+		"--bolt-path", filepath.Join(t.TempDir(), "influxd.bolt")}, Env: []string{"HOME=/nowhere"}, Stdout: report,
+		Stderr: new(output)}))
+	if !slices.Contains(left, "influxd.bolt") || slices.Contains(left, "seal.key") {
+		t.Errorf("while it reports, there are %q", left)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func sampleTotals(of func(n int) report.Total) []report.Total {
 	var all []report.Total

@@ -26,6 +26,7 @@ import (
 	"strongroom/internal/kv/near"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/secret/embedded/records"
+	"strongroom/internal/tempdir"
 )
 
 // etcdData is etcd as the server's engine, with what is read often in memory (package near).
@@ -232,11 +233,12 @@ func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
 		return fmt.Errorf("%w: %d backups are being read already; try again when one of them has ended",
 			kv.ErrUnavailable, maxBackups)
 	}
-	dir, err := os.MkdirTemp("", "strongroom-backup-")
+	dir, remove, err := tempdir.New("backup")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	remove = sync.OnceValue(remove)
+	defer func() { err = errors.Join(err, remove()) }()
 	path := filepath.Join(dir, "influxd.bolt")
 	file, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
@@ -252,6 +254,9 @@ func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer f.Close()
+	if err := remove(); err != nil { // a reader may be slow, and the server be killed meanwhile
+		return err
+	}
 	_, err = io.Copy(w, f)
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/influxdb"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
+	"strongroom/internal/tempdir"
 	"strongroom/internal/transfer"
 	"strongroom/internal/transfer/report"
 )
@@ -70,7 +71,7 @@ func bring(ctx context.Context, p command.Process, args config.Args, path string
 	if err != nil {
 		return nil, err
 	}
-	dry := args.Switch("dry-run")
+	dry, own := args.Switch("dry-run"), cfg
 	if dry {
 		var remove func() error
 		if cfg, remove, err = onCopy(ctx, cfg); err != nil {
@@ -86,6 +87,11 @@ func bring(ctx context.Context, p command.Process, args config.Args, path string
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if dry && cfg.SealKeyFile != own.SealKeyFile { // before a secret comes beside it, should this be killed
+		if err := os.Remove(cfg.SealKeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	what, err := contents(ctx, s)
 	if err != nil {
 		return nil, err
@@ -141,11 +147,10 @@ func notable(w io.Writer) (told func(report.Item), write func(*report.Report) er
 // onCopy gives a configuration that works on a copy of the data, for a dry run: what would happen is found out by
 // letting it happen there. The copy is as sealed as the data are, and goes with remove.
 func onCopy(ctx context.Context, cfg *config.Config) (_ *config.Config, remove func() error, err error) {
-	dir, err := os.MkdirTemp("", "strongroom-dry-run-")
+	dir, remove, err := tempdir.New("dry-run")
 	if err != nil {
 		return nil, nil, err
 	}
-	remove = func() error { return os.RemoveAll(dir) }
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, remove())
