@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/batch"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/purge"
 	"strongroom/internal/secret/embedded/records"
@@ -144,7 +145,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			Names: s.ring.Names(), Head: at.Head}
 		known := func(string) bool { return false }
 		if recalled {
-			cfg.From.KV = recalling{Store: s.kv, near: s.near}
+			cfg.From.KV = content.Recalling{Store: s.kv, Near: s.near}
 			known = func(key string) bool { _, ok := s.near.Recall(key); return ok }
 		}
 		cfg.Head.Count = nil
@@ -191,10 +192,17 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			ask = true
 			continue
 		}
-		if refused != nil {
-			return 1, refused
-		}
-		if len(p.Records) == 0 {
+		if refused != nil || len(p.Records) == 0 {
+			// Who has not heard that the names go to another form finds nothing where they were.
+			again, err := s.ring.Refused(ctx, fence)
+			switch {
+			case err != nil:
+				return len(changes), err
+			case again:
+				continue
+			case refused != nil:
+				return 1, refused
+			}
 			return planned, nil
 		}
 		err = s.log.Apply(ctx, org, was, p.Head, p.Records)

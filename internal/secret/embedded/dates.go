@@ -30,12 +30,10 @@ func (s *Store) DatedOrgs(ctx context.Context) ([]id.ID, error) {
 func (s *Store) DatedInfos(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	for range attempts {
 		fence := s.ring.Fence()
-		got, err := atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (dated.Found, error) {
-			switch {
-			case m.at.rev == 0: // what is still there was purged
+		// Memory has no lists of records.
+		got, err := fromEngine(ctx, s, org, func(ctx context.Context, m moment) (dated.Found, error) {
+			if m.at.rev == 0 { // what is still there was purged
 				return dated.Found{}, nil
-			case m.memory:
-				return dated.Found{}, errForgotten
 			}
 			return s.dates().Infos(ctx, org, m.at.rev, m.names, m.at.pending)
 		})

@@ -32,7 +32,7 @@ func (m moment) version(ctx context.Context, name string, n int) (secret.Secret,
 	}
 	record := current
 	if v != known.Newest() {
-		if record, err = m.from.Find(ctx, m.at.pending, at, records.Version(n)); err != nil {
+		if record, err = m.find(ctx, m.at.pending, at, records.Version(n)); err != nil {
 			return secret.Secret{}, err
 		}
 	}
@@ -56,11 +56,11 @@ func (m moment) look(ctx context.Context, name string) (content.Places, *content
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	current, err := m.from.Find(ctx, m.at.pending, at, records.Value)
+	current, err := m.find(ctx, m.at.pending, at, records.Value)
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	record, err := m.from.Find(ctx, m.at.pending, at, records.Meta)
+	record, err := m.find(ctx, m.at.pending, at, records.Meta)
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
@@ -137,13 +137,13 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			keys = append(keys, key)
 		}
 	}
-	find := m.from.Find
+	find := m.find
 	if m.together(len(keys), len(listed)) {
 		pages, err := m.readAll(ctx, len(keys), records.Meta)
 		if err != nil {
 			return nil, err
 		}
-		find = pages.find
+		find = m.noting(pages.find)
 	}
 	infos := make([]secret.Info, 0, len(keys))
 	for _, key := range keys {
@@ -176,12 +176,10 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 
 // Deleted lists the secrets that can be brought back.
 func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
-	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
+	// Memory has no lists of records.
+	return fromEngine(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
 		if m.at.rev == 0 { // what is still there was purged
 			return nil, nil
-		}
-		if m.memory {
-			return nil, errForgotten
 		}
 		names, err := s.trashed(ctx, org)
 		if err != nil {

@@ -2,8 +2,6 @@ package embedded
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
@@ -13,43 +11,7 @@ import (
 )
 
 // Near has records of the engine in memory (package near).
-type Near interface {
-	// Recall gives a record as memory has it. All that it gives is of one revision at a time, which may not be the
-	// last.
-	Recall(key string) (rec kv.Record, known bool)
-	// Serves reports whether a record is in memory, and memory has what was there so long ago, or all that had returned
-	// by the call.
-	Serves(ctx context.Context, key string, stale time.Duration) bool
-}
-
-// errForgotten is a record that is not in memory.
-var errForgotten = errors.New("the record is not in memory")
-
-// recalling is the engine with what memory has of it, or, alone, memory as if it were the engine.
-type recalling struct {
-	kv.Store
-	near  Near
-	alone bool
-}
-
-// Get recalls the record, or asks the engine.
-func (r recalling) Get(ctx context.Context, key string) (kv.Record, error) {
-	if rec, known := r.near.Recall(key); known {
-		return rec, nil
-	}
-	if r.alone {
-		return kv.Record{}, errForgotten
-	}
-	return r.Store.Get(ctx, key)
-}
-
-// List asks the engine.
-func (r recalling) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
-	if r.alone {
-		return nil, errForgotten
-	}
-	return r.Store.List(ctx, prefix, after, limit)
-}
+type Near = content.Near
 
 // recall gives the state of an organisation as memory has it; ok is false where the engine has to be asked for it.
 func (s *Store) recall(ctx context.Context, org id.ID) (at state, ok bool) {
@@ -84,8 +46,8 @@ func fromMemory[T any](ctx context.Context, s *Store, org id.ID,
 	if s.near == nil || ctx.Err() != nil || !s.near.Serves(ctx, records.Head(org), s.stale) {
 		return got, false
 	}
-	m := moment{s: s, org: org, names: s.ring.Names(), memory: true,
-		from: content.Reader{KV: recalling{Store: s.kv, near: s.near, alone: true}, Ring: s.ring}}
+	m := moment{s: s, org: org, names: s.ring.Names(), memory: true, absent: new(bool),
+		from: content.Reader{KV: content.Recalling{Store: s.kv, Near: s.near, Alone: true}, Ring: s.ring}}
 	if m.at, ok = s.recall(ctx, org); !ok {
 		return got, false
 	}

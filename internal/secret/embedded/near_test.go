@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/kv/near"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 	"strongroom/internal/secret/secrettest"
 )
@@ -175,5 +176,36 @@ func TestOrgChecked(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// asked counts how often memory is asked whether it is current, which is a read of the engine.
+type asked struct {
+	content.Near
+	times int
+}
+
+func (a *asked) Serves(ctx context.Context, key string, stale time.Duration) bool {
+	a.times++
+	return a.Near.Serves(ctx, key, stale)
+}
+
+// TestMemoryHasNoLists asks for what memory never has: nobody asks then whether it is current.
+func TestMemoryHasNoLists(t *testing.T) {
+	db := openKV(t)
+	s := newStore(t, db, keyFile(t))
+	remembering(t, s, db, 0)
+	a := &asked{Near: s.near}
+	s.near = a
+	apply(t, s, secret.Change{Set: setOf("k", "1", "gone", "1")})
+	apply(t, s, secret.Change{Delete: []string{"gone"}})
+	if infos, err := s.Deleted(t.Context(), org); err != nil || len(infos) != 1 {
+		t.Errorf("%+v, %v", infos, err)
+	}
+	if _, err := s.DatedInfos(t.Context(), org); err != nil {
+		t.Error(err)
+	}
+	if a.times > 0 {
+		t.Errorf("memory was asked %d times", a.times)
 	}
 }

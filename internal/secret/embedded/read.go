@@ -26,18 +26,46 @@ type moment struct {
 	from  content.Reader
 	// memory says that no engine is asked.
 	memory bool
+	// absent is set where a record was looked for and was not there: it may be where names go that this server has
+	// not heard of yet.
+	absent *bool
+}
+
+// find looks for a record of a secret, and notes where there is none.
+func (m moment) find(ctx context.Context, over commitlog.Records, at content.Places,
+	kind records.Kind) (content.Found, error) {
+	return m.noting(m.from.Find)(ctx, over, at, kind)
+}
+
+// noting is a finder that notes what is not there.
+func (m moment) noting(find finder) finder {
+	return func(ctx context.Context, over commitlog.Records, at content.Places,
+		kind records.Kind) (content.Found, error) {
+		got, err := find(ctx, over, at, kind)
+		if got.Sealed == nil {
+			*m.absent = true
+		}
+		return got, err
+	}
 }
 
 // atOneMoment carries out a read while nobody changes what it reads: the head is the same before and after it, or it is
 // carried out again; where writers are faster than that, in a turn among them.
 func atOneMoment[T any](ctx context.Context, s *Store, org id.ID,
 	read func(context.Context, moment) (T, error)) (T, error) {
-	var none T
 	if got, ok := fromMemory(ctx, s, org, read); ok {
 		return got, nil
 	}
+	return fromEngine(ctx, s, org, read)
+}
+
+// fromEngine is atOneMoment for what memory does not have.
+func fromEngine[T any](ctx context.Context, s *Store, org id.ID,
+	read func(context.Context, moment) (T, error)) (T, error) {
+	var none T
 	once := func(ctx context.Context, n int) (got T, ok bool, err error) {
-		m := moment{s: s, org: org, names: s.ring.Names(), from: s.from}
+		fence := s.ring.Fence()
+		m := moment{s: s, org: org, names: s.ring.Names(), from: s.from, absent: new(bool)}
 		if m.at, err = s.start(ctx, org); err != nil {
 			return none, true, err
 		}
@@ -46,10 +74,16 @@ func atOneMoment[T any](ctx context.Context, s *Store, org id.ID,
 		if err == nil {
 			err = headErr
 		}
+		if *m.absent && headErr == nil && now.rev == m.at.rev {
+			// Who has not heard that the names go to another form looks where they are not.
+			if _, refused := s.ring.Refused(ctx, fence); refused != nil {
+				return none, true, refused
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return none, true, ctx.Err()
-		case headErr == nil && now.rev != m.at.rev, again(err, n, m.names == s.ring.Names()):
+		case headErr == nil && now.rev != m.at.rev, m.names != s.ring.Names(), again(err, n, true):
 			return none, false, nil
 		}
 		return got, true, err
@@ -133,7 +167,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	} else if listed, ok := m.s.lists.Names(m.org, m.at.rev); ok {
 		all = len(listed)
 	}
-	find, listed, known := m.from.Find, []string(nil), []cache.Version(nil)
+	find, listed, known := m.find, []string(nil), []cache.Version(nil)
 	if q.Versions && still {
 		listed, known = m.s.lists.Versions(m.org, m.at.rev)
 	}
@@ -146,7 +180,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		if err != nil {
 			return snap, err
 		}
-		find = pages.find
+		find = m.noting(pages.find)
 	}
 	snap.Secrets = make(map[string]secret.Secret, len(keys))
 	for i, key := range keys {
@@ -226,7 +260,7 @@ func (m moment) listed(ctx context.Context) ([]string, error) {
 	}
 	keys, ok := m.s.lists.Names(m.org, m.at.rev)
 	if !ok {
-		return nil, errForgotten
+		return nil, content.ErrForgotten
 	}
 	return keys, nil
 }
@@ -250,7 +284,7 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *cache
 		return got, false, err
 	}
 	if record.Sealed == nil { // it is not there, unless the list says that it is
-		listed, err := m.from.Find(ctx, m.at.pending, at, records.Listed)
+		listed, err := m.find(ctx, m.at.pending, at, records.Listed)
 		if err == nil && listed.Sealed != nil {
 			err = content.DamagedValue(errNoValue, key, m.org)
 		}
