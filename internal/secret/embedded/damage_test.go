@@ -377,9 +377,6 @@ func (w *damagedWorld) acts(t *testing.T, what string, ops []kv.Op) {
 		// What was there of earlier versions is right or an error now, too.
 		for version, value := range w.look(t, s).versions {
 			was, ok := w.seen.versions[version]
-			if value == "new" && strings.HasPrefix(version, name+" ") && ops[0].Kind == kv.OpDelete {
-				continue // nothing was known of it but its records, and it begins anew
-			}
 			if ok && value != was {
 				t.Errorf("%s: after %s version %s is %q", what, act, version, value)
 			}

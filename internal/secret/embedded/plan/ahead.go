@@ -20,7 +20,7 @@ const (
 // already, from an engine for which each is a way over the network. Like all that a plan reads it counts only if the
 // head is then as it was before.
 func (c *Config) ReadAhead(ctx context.Context, known func(key string) bool, changes [][]string) error {
-	var keys []string
+	var keys, versions []string
 	asked := make(map[string]bool)
 	secrets := 0
 	for _, names := range changes {
@@ -35,6 +35,10 @@ func (c *Config) ReadAhead(ctx context.Context, known func(key string) bool, cha
 			if err != nil {
 				return err
 			}
+			value, meta := at.Now.Slot(records.Value).Key, at.Now.Slot(records.Meta).Key
+			if !asked[value] && !known(value) && !known(meta) { // it may be a name of which there is nothing
+				versions = append(versions, at.Now.Versions())
+			}
 			for _, kind := range []records.Kind{records.Value, records.Meta, records.Listed} {
 				key := at.Now.Slot(kind).Key
 				if !asked[key] && !known(key) {
@@ -45,6 +49,7 @@ func (c *Config) ReadAhead(ctx context.Context, known func(key string) bool, cha
 		}
 	}
 	c.Ahead = make(map[string][]byte, len(keys))
+	c.earlier = make(map[string]bool, len(versions))
 	var mu sync.Mutex
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.SetLimit(aheadReads)
@@ -54,6 +59,15 @@ func (c *Config) ReadAhead(ctx context.Context, known func(key string) bool, cha
 			mu.Lock()
 			defer mu.Unlock()
 			c.Ahead[key] = value
+			return err
+		})
+	}
+	for _, prefix := range versions {
+		reads.Go(func() error {
+			has, err := c.hasEarlier(ctx, prefix)
+			mu.Lock()
+			defer mu.Unlock()
+			c.earlier[prefix] = has
 			return err
 		})
 	}

@@ -47,6 +47,7 @@ type Config struct {
 	Head    commitlog.Head           // as it is; in a Plan, as it is after the changes planned so far
 	Ahead   map[string][]byte        // what was read before it is asked for; nil for what is not there
 	Void    []Span                   // where there was nothing
+	earlier map[string]bool          // by what the keys of a secret's versions begin with, whether one is there
 	places  map[string]records.Place // of names in the form of Names, worked out already
 }
 
@@ -137,12 +138,14 @@ func (p *Plan) Read(key string) ([]byte, error) {
 	if value, ok := p.Ahead[key]; ok {
 		return value, nil
 	}
-	for _, s := range p.Void {
-		if s.From <= key && key <= s.To {
-			return nil, nil
-		}
+	if p.void(key) {
+		return nil, nil
 	}
 	return p.From.Read(p.ctx, nil, key)
+}
+
+func (p *Plan) void(key string) bool {
+	return slices.ContainsFunc(p.Void, func(s Span) bool { return s.From <= key && key <= s.To })
 }
 
 func (p *Plan) find(at content.Places, kind records.Kind) (content.Found, error) {
@@ -240,8 +243,8 @@ func (p *Plan) Apply(change secret.Change, at time.Time) error {
 }
 
 // look reads a secret: where it lies, its metadata, nil where there is nothing of it, and the record of its value,
-// which is not found where that has been deleted. Metadata that do not open are an error: whoever went on without would
-// lose the earlier versions, and give their numbers to others.
+// which is not found where that has been deleted. Metadata that do not open, or are gone, are an error: whoever went on
+// without would lose the earlier versions, and give their numbers to others.
 func (p *Plan) look(name string) (at content.Places, m *content.Meta, current content.Found, err error) {
 	if at, err = p.At(name); err != nil {
 		return at, nil, content.Found{}, err
@@ -261,6 +264,13 @@ func (p *Plan) look(name string) (at content.Places, m *content.Meta, current co
 			return at, nil, current, err
 		}
 	}
+	if record.Sealed == nil && current.Sealed == nil {
+		left, err := p.leftBehind(at)
+		if err != nil || !left {
+			return at, nil, current, err
+		}
+		return at, nil, current, content.DamagedMeta(content.ErrNoMeta, at.Name, p.Org)
+	}
 	if err == nil {
 		m, err = p.From.OpenMeta(p.ctx, p.Org, record, current)
 	}
@@ -268,6 +278,39 @@ func (p *Plan) look(name string) (at content.Places, m *content.Meta, current co
 		err = content.DamagedMeta(err, at.Name, p.Org)
 	}
 	return at, m, current, err
+}
+
+// leftBehind reports whether there is an earlier version of a secret that has neither a value nor metadata: who forgets
+// a secret leaves none.
+func (p *Plan) leftBehind(at content.Places) (bool, error) {
+	for _, place := range []*records.Place{&at.Now, at.Was} {
+		if place == nil {
+			continue
+		}
+		if _, planned := p.Records[place.Slot(records.Meta).Key]; planned { // it ends with its versions
+			continue
+		}
+		left, err := p.hasEarlier(place.Versions())
+		if err != nil || left {
+			return left, err
+		}
+	}
+	return false, nil
+}
+
+func (p *Plan) hasEarlier(prefix string) (bool, error) {
+	if has, ok := p.earlier[prefix]; ok {
+		return has, nil
+	}
+	if p.void(prefix) {
+		return false, nil
+	}
+	return p.Config.hasEarlier(p.ctx, prefix)
+}
+
+func (c *Config) hasEarlier(ctx context.Context, prefix string) (bool, error) {
+	recs, err := c.From.KV.List(ctx, prefix, "", 1)
+	return len(recs) > 0, err
 }
 
 func (p *Plan) set(name string, value secret.Value, by string, time time.Time) error {

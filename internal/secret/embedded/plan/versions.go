@@ -1,9 +1,9 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"strongroom/internal/errs"
@@ -176,9 +176,7 @@ func (p *Plan) traces(at content.Places) (*content.Meta, error) {
 		if place == nil {
 			continue
 		}
-		zero := place.Slot(records.Version(0)).Key
-		prefix := zero[:strings.LastIndexByte(zero, 0)+1]
-		for rec, err := range kv.Each(p.ctx, p.From.KV, prefix, tracesPage) {
+		for rec, err := range kv.Each(p.ctx, p.From.KV, place.Versions(), tracesPage) {
 			if err != nil {
 				return nil, err
 			}
@@ -210,14 +208,22 @@ func (p *Plan) Describe(name string, d secret.Description) error {
 }
 
 // Expire plans the end of a deleted secret and of the record, of the kind, by which it is found: of the record alone
-// where the secret has been brought back or deleted anew.
+// where the secret has been brought back or deleted anew. Metadata that are gone keep no deleted secret for good.
 func (p *Plan) Expire(record string, kind records.Kind, name string) error {
 	at, m, current, err := p.look(name)
+	gone := errors.Is(err, content.ErrNoMeta)
+	if gone {
+		m, err = p.traces(at)
+	}
 	if err != nil {
 		return err
 	}
 	p.Write(record, nil)
-	if m != nil && current.Sealed == nil && m.Deleted != nil && records.Trash(m.Deleted.At) == kind {
+	switch {
+	case gone && current.Sealed == nil:
+		p.forget(at, m)
+	case gone:
+	case m != nil && current.Sealed == nil && m.Deleted != nil && records.Trash(m.Deleted.At) == kind:
 		p.forget(at, m)
 	}
 	return nil

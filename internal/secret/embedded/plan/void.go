@@ -11,8 +11,8 @@ import (
 // ManyNames is of how many secrets a change is looked at as a whole.
 const ManyNames = 64
 
-// FindVoid tells where nothing is that a change of many secrets will ask for, as for each that an import brings: three
-// looks in the place of three for each secret. Like all that a plan reads it counts only if the head is then as it was
+// FindVoid tells where nothing is that a change of many secrets will ask for, as for each that an import brings: four
+// looks in the place of four for each secret. Like all that a plan reads it counts only if the head is then as it was
 // before.
 func (c *Config) FindVoid(ctx context.Context, changes [][]string) error {
 	names := slices.Concat(changes...)
@@ -31,11 +31,13 @@ func (c *Config) FindVoid(ctx context.Context, changes [][]string) error {
 	if !content.Fits(first) || !content.Fits(last) {
 		return nil
 	}
-	for _, kind := range []records.Kind{records.Value, records.Meta, records.Listed} {
-		key := func(name string) string {
-			return records.Place{Org: c.Org, Form: records.Form(c.Names.Form), Name: name}.Slot(kind).Key
+	low := records.Place{Org: c.Org, Form: records.Form(c.Names.Form), Name: first}
+	high := records.Place{Org: c.Org, Form: records.Form(c.Names.Form), Name: last}
+	for _, kind := range []records.Kind{records.Value, records.Meta, records.Listed, records.Version(0)} {
+		span := Span{From: low.Slot(kind).Key, To: high.Slot(kind).Key}
+		if kind.IsVersion() {
+			span = Span{From: low.Versions(), To: high.Versions() + records.BehindAll}
 		}
-		span := Span{From: key(first), To: key(last)}
 		if value, err := c.From.Read(ctx, nil, span.From); err != nil || value != nil {
 			return err
 		}

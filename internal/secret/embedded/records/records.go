@@ -175,6 +175,12 @@ func (p Place) Slot(k Kind) Slot {
 // deletion, has beside the name.
 var around = max(len(Place{Name: "n"}.Slot(Version(0)).Key), len(Place{Name: "n"}.Slot(Trash(0)).Key)) - len("n")
 
+// Versions is what the keys of the secret's earlier versions begin with.
+func (p Place) Versions() string {
+	zero := p.Slot(Version(0)).Key
+	return zero[:strings.LastIndexByte(zero, 0)+1]
+}
+
 // Longest is the length of the longest key that a secret's records have with its name in clear. An index is shorter
 // than any name that is near the engine's limit.
 func Longest(name string) int { return around + len(name) }
