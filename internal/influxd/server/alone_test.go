@@ -29,8 +29,11 @@ func TestAloneCutOff(t *testing.T) {
 			ctx, stop := context.WithCancel(ctx)
 			running.Go(func() {
 				alone(ctx, s, slog.New(log), "x", func(held context.Context) {
-					begun <- name
-					<-held.Done()
+					select {
+					case begun <- name:
+						<-held.Done()
+					case <-held.Done():
+					}
 				})
 			})
 			return stop
@@ -70,7 +73,11 @@ func TestAloneLosesHold(t *testing.T) {
 	for _, s := range servers {
 		running.Go(func() {
 			alone(ctx, s, slog.New(slog.DiscardHandler), "x", func(held context.Context) {
-				begun <- s
+				select {
+				case begun <- s:
+				case <-held.Done(): // a hold may come just when nobody waits any more
+					return
+				}
 				doing.Lock() // what is lost ends before long, and another may have begun meanwhile
 				defer doing.Unlock()
 				<-held.Done()

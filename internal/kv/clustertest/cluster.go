@@ -63,11 +63,11 @@ func (c *Cluster) wake() {
 
 // enter begins a call, with the lock held where it gives no error.
 func (s *Server) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	s.cluster.mu.Lock()
-	err := s.state()
+	err := ctx.Err() // with the lock held: what is let go when ctx ends is nothing for whoever ends with it
+	if err == nil {
+		err = s.state()
+	}
 	if err != nil {
 		s.cluster.mu.Unlock()
 	}
