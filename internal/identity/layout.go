@@ -34,9 +34,11 @@ var Sealed = slices.DeleteFunc(slices.Clone(Prefixes), func(p string) bool {
 	return p == "authused/" || p == "signedin/"
 })
 
-// Creation is what writes a new user, and the conditions under which it is new.
+// Creation is what writes a new user, and the conditions under which it is new. Nothing of one who had the ID before
+// may be left to be removed: it would take what is the new one's with it.
 func (u User) Creation() ([]kv.Cond, []kv.Op) {
-	return created(record.Key("user", u.ID), u, u.indexes())
+	conds, ops := created(record.Key("user", u.ID), u, u.indexes())
+	return append(conds, kv.Missing(record.Key("deleting/user", u.ID))), ops
 }
 
 func (u User) indexes() []kv.Op { return []kv.Op{record.Put(record.Key("username", u.Name), u.ID)} }
@@ -47,10 +49,10 @@ func created(home string, v any, indexes []kv.Op) ([]kv.Cond, []kv.Op) {
 }
 
 // Creation is what writes a new organisation, and the conditions under which it is new. Its name must not be one by
-// which the secrets of another are still kept.
+// which the secrets of another are still kept, and nothing of one that had the ID before may be left to be removed.
 func (o Org) Creation() ([]kv.Cond, []kv.Op) {
 	conds, ops := created(record.Key("org", o.ID), o, o.indexes())
-	return append(conds, kv.Missing(record.Key("orgplace", o.Name))), ops
+	return append(conds, kv.Missing(record.Key("orgplace", o.Name)), kv.Missing(record.Key("deleting/org", o.ID))), ops
 }
 
 func (o Org) indexes() []kv.Op { return []kv.Op{record.Put(record.Key("orgname", o.Name), o.ID)} }

@@ -230,6 +230,67 @@ func TestDeletionTakesLong(t *testing.T) {
 	}
 }
 
+// TestComesBackWhileItEnds has an organisation and a user come back under their IDs while something of those who had
+// them before is left: it is refused until that is gone.
+func TestComesBackWhileItEnds(t *testing.T) {
+	f, o, u := populated(t, new(failing))
+	ctx := t.Context()
+	f.Secrets.Purging = errs.New(errs.Unavailable, "sealed")
+	if left, err := f.DeleteOrg(ctx, f.Root, o.ID); err != nil || left == "" {
+		t.Fatalf("left %q, %v", left, err)
+	}
+	_, err := f.AdoptOrg(ctx, f.Root, o.ID)
+	if identitytest.WantCode(t, err, errs.Conflict); !strings.Contains(errs.Message(err), "just being deleted") {
+		t.Errorf("it is told %q", errs.Message(err))
+	}
+	f.SetPatience(0)
+	if err := f.DeleteUser(ctx, f.Root, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	for what, creation := range map[string]func() ([]kv.Cond, []kv.Op){"the organisation": o.Creation,
+		"the user": u.Creation} {
+		conds, ops := creation()
+		if _, err := f.KV.Txn(ctx, conds, ops); !errors.Is(err, kv.ErrConflict) {
+			t.Errorf("%s comes back: %v", what, err)
+		}
+	}
+	f.Secrets.Purging = nil
+	f.Clock.Add(time.Hour)
+	if err := f.FinishDeletions(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.AdoptOrg(ctx, f.Root, o.ID); err != nil {
+		t.Errorf("when nothing is left: %v", err)
+	}
+	conds, ops := u.Creation()
+	if _, err := f.KV.Txn(ctx, conds, ops); err != nil {
+		t.Errorf("when nothing is left: %v", err)
+	}
+}
+
+// TestEndsTwiceAtOnce has two go on with one deletion, and the organisation come back when the faster has done: the
+// slower takes nothing of it.
+func TestEndsTwiceAtOnce(t *testing.T) {
+	f, o, _ := populated(t, new(failing))
+	ctx := t.Context()
+	f.Secrets.During = func() {
+		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond) // it may wait for the other
+		defer cancel()
+		_ = f.FinishDeletions(ctx)
+		_, _ = f.AdoptOrg(t.Context(), f.Root, o.ID)
+	}
+	if left, err := f.DeleteOrg(ctx, f.Root, o.ID); err != nil || left != "" {
+		t.Fatalf("left %q, %v", left, err)
+	}
+	if _, err := f.AdoptOrg(ctx, f.Root, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	m, err := f.MembershipOf(ctx, f.Root, o.ID, f.First.User.ID)
+	if err != nil || m.Role != identity.RoleOwner {
+		t.Errorf("who made it is its %q, %v", m.Role, err)
+	}
+}
+
 func TestLastOperatorStays(t *testing.T) {
 	f := identitytest.Onboarded(t)
 	identitytest.WantCode(t, f.DeleteUser(t.Context(), f.Root, f.First.User.ID), errs.Conflict)

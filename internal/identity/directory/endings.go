@@ -9,6 +9,8 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
 )
 
 // What is left of a user or an organisation that has ended is removed at once, or tried again: after a minute, and then
@@ -24,6 +26,14 @@ const (
 type ended struct {
 	what string
 	id   id.ID
+}
+
+// mark is the key of the record that says that something of it is left.
+func (e ended) mark() string {
+	if e.what == "organization" {
+		return record.Key("deleting/org", e.id)
+	}
+	return record.Key("deleting/user", e.id)
 }
 
 // endings holds the users and organisations of which something is left.
@@ -87,9 +97,33 @@ func (s *Service) finishSoon(ctx context.Context, which ended, remove func(conte
 	return s.finish(ctx, which, remove)
 }
 
+// left reports whether something is left of what has ended.
+func (s *Service) left(ctx context.Context, which ended) (bool, error) {
+	_, err := s.kv.Get(ctx, which.mark())
+	if errors.Is(err, kv.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// removeLeft removes what is left of something that has ended, by one server of all at a time: another that is slower
+// would take what belongs to whoever has the ID again by then.
+func (s *Service) removeLeft(ctx context.Context, which ended, remove func(context.Context, id.ID) error) error {
+	held, release, err := s.kv.Hold(ctx, which.mark())
+	if err != nil {
+		return kv.Coded(err)
+	}
+	defer release()
+	left, err := s.left(held, which)
+	if err != nil || !left {
+		return err
+	}
+	return remove(held, which.id)
+}
+
 // finish removes what is left of something that has ended.
 func (s *Service) finish(ctx context.Context, which ended, remove func(context.Context, id.ID) error) error {
-	err := remove(ctx, which.id)
+	err := s.removeLeft(ctx, which, remove)
 	if err == nil {
 		s.endings.done(which)
 		return nil

@@ -78,10 +78,15 @@ func (s *Service) newOrg(ctx context.Context, owner, as id.ID, name, description
 			conds, ops = append(conds, bc...), append(ops, bo...)
 		}
 		_, err = s.kv.Txn(ctx, conds, ops)
-		if errors.Is(err, kv.ErrConflict) {
-			return s.nameTaken(ctx, name, 0)
+		if !errors.Is(err, kv.ErrConflict) {
+			return err
 		}
-		return err
+		if left, err := s.left(ctx, ended{"organization", o.ID}); err != nil {
+			return err
+		} else if left {
+			return errs.New(errs.Conflict, "organization %s is just being deleted; try again in a minute", o.ID)
+		}
+		return s.nameTaken(ctx, name, 0)
 	})
 	return o, err
 }

@@ -64,12 +64,17 @@ type Purger struct {
 	Purged          []id.ID
 	Tries           int
 	Purging, Health error
-	Endless         bool // it goes on until whoever waits has gone
+	Endless         bool   // it goes on until whoever waits has gone
+	During          func() // called once, while the next is purged
 }
 
 // Purge notes the organisation, or gives Purging.
 func (p *Purger) Purge(ctx context.Context, org id.ID) error {
 	p.Tries++
+	if d := p.During; d != nil {
+		p.During = nil
+		d()
+	}
 	if p.Endless {
 		<-ctx.Done()
 		return ctx.Err()

@@ -49,7 +49,7 @@ func (im *importing) user(ctx context.Context, u influxdb.User) (report.Item, er
 		if u.PasswordHash != nil {
 			ops = append(ops, kv.Put(record.Key("password", u.ID), u.PasswordHash))
 		}
-		err := im.bring(ctx, &item, append(conds, kv.Missing(record.Key("deleting/user", u.ID))), ops)
+		err := im.bring(ctx, &item, conds, ops)
 		item.Why = why
 		return err
 	})
@@ -86,7 +86,7 @@ func (im *importing) org(ctx context.Context, o identity.Org) (report.Item, erro
 		if adopted {
 			conds, ops = named(have, r, o)
 		}
-		err = im.bring(ctx, &item, append(conds, kv.Missing(record.Key("deleting/org", o.ID))), ops)
+		err = im.bring(ctx, &item, conds, ops)
 		if adopted && item.Result == report.Brought {
 			item.Why = "its name: its secrets were here already"
 		}
