@@ -41,3 +41,6 @@ func (s *Service) SweepSessions(ctx context.Context) error { return s.sweepSessi
 
 // WriteUsage is what Maintain does every minute.
 func (s *Service) WriteUsage(ctx context.Context) error { return s.writeUsage(ctx) }
+
+// SweepLogins is what Maintain does every hour with what is kept of logins.
+func (s *Service) SweepLogins(ctx context.Context) error { return s.sweepLogins(ctx) }

@@ -177,8 +177,8 @@ type failing struct {
 
 func (f *failing) Get(context.Context, string) (kv.Record, error) { return kv.Record{}, f.err }
 
-// TestSweepPassesForged forges a session and an index of sessions. The others that are over are removed all the same,
-// and whoever owns it can sign in.
+// TestSweepPassesForged forges a session and an index of sessions, and one record of each kind that is kept of logins.
+// The others that are over are removed all the same, and whoever owns the session can sign in.
 func TestSweepPassesForged(t *testing.T) {
 	f := openForgeable(t)
 	ann := f.AddUser(t, "ann")
@@ -197,5 +197,31 @@ func TestSweepPassesForged(t *testing.T) {
 	left, err := f.engine.List(t.Context(), "session/", "", 10)
 	if err != nil || len(left) != 1 || left[0].Key != forged.Key {
 		t.Errorf("left: %v, %v", left, err)
+	}
+
+	over := f.Clock.Now().Add(-time.Hour)
+	var names []string
+	for _, folder := range []string{"secretid/role", "wrapped", "authgone"} {
+		for _, which := range []string{"a", "b", "c"} {
+			name := record.Key(folder, which)
+			if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(name, struct{ ExpiresAt time.Time }{over})}); err !=
+				nil {
+				t.Fatal(err)
+			}
+		}
+		raw := f.raw(t, record.Key(folder, "b")).Key
+		f.put(t, raw, []byte("{}"))
+		names = append(names, raw)
+	}
+	err = f.SweepLogins(t.Context())
+	for _, name := range names {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("the forged %s is not told: %v", name, err)
+		}
+		folder, _, _ := strings.Cut(name, "/")
+		left, err := f.engine.List(t.Context(), folder+"/", "", 10)
+		if err != nil || len(left) != 1 || left[0].Key != name {
+			t.Errorf("left of %s: %v, %v", folder, left, err)
+		}
 	}
 }
