@@ -51,7 +51,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, db.directTime, fmt.Errorf("%w, and reading the file itself took "+
 		"longer than %s: make room in %s, or read faster",
-		copying.ErrNoRoom, db.directTime, filepath.Dir(db.path)))
+		copying.ErrNoRoom, db.directTime, filepath.Dir(db.place)))
 	defer cancel()
 	to.ctx = ctx
 	err = db.view(ctx, func(tx *bbolt.Tx) error {
@@ -67,7 +67,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 // copyBeside copies the file to one without a name, at its beginning. copying.ErrNoRoom where it would take the room of
 // those who write.
 func (db *DB) copyBeside(ctx context.Context) (_ *os.File, err error) {
-	f, err := copying.Nameless(db.path)
+	f, err := copying.Nameless(db.place)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", copying.ErrNoRoom, err)
 	}

@@ -29,6 +29,7 @@ import (
 // DB is an open file. It is a kv.Store.
 type DB struct {
 	path   string
+	place  string // where the file is that the path leads to: what is made beside it is there
 	bolt   *bbolt.DB
 	file   *os.File    // bbolt's own
 	opened fs.FileInfo // what the path led to
@@ -174,8 +175,8 @@ func (db *DB) Close() error {
 	}
 	db.recent.close()
 	err := db.keepFreelist()
-	folder.RemoveHolder(db.path) // while the file is still ours
-	if db.state.lost() == nil {  // where bbolt answers
+	folder.RemoveHolder(db.place) // while the file is still ours
+	if db.state.lost() == nil {   // where bbolt answers
 		err = errors.Join(err, db.bolt.Close())
 	}
 	if err := errors.Join(err, db.lock.Close()); err != nil {

@@ -60,7 +60,11 @@ func open(path string, opts Options) (*DB, error) {
 			return nil, err
 		}
 	}
-	db, err := openLocked(path, opts, created)
+	place, _, err := folder.Place(path)
+	if err != nil {
+		place = path
+	}
+	db, err := openLocked(path, place, opts, created)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -72,8 +76,8 @@ func open(path string, opts Options) (*DB, error) {
 	return db, nil
 }
 
-// openLocked opens the file when its folder is locked.
-func openLocked(path string, opts Options, created bool) (*DB, error) {
+// openLocked opens the file, which is at the place, when its folder is locked.
+func openLocked(path, place string, opts Options, created bool) (*DB, error) {
 	if !created {
 		if err := inspect(path); err != nil {
 			return nil, err
@@ -85,21 +89,21 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		return nil, openError(path, err)
 	}
 	if !opts.unnoted {
-		folder.WriteHolder(path)
+		folder.WriteHolder(place)
 	}
 	opened, err := file.Stat()
 	if err == nil && !readOnly {
 		err = guard(func() error { return initialise(b) })
 	}
 	if err == nil && created {
-		err = disk.SyncFolder(filepath.Dir(path))
+		err = disk.SyncFolder(filepath.Dir(place))
 	}
 	if err != nil {
-		folder.RemoveHolder(path)
+		folder.RemoveHolder(place)
 		b.Close()
 		return nil, err
 	}
-	db := &DB{path: path, bolt: b, file: file, opened: opened, recent: newRecent(),
+	db := &DB{path: path, place: place, bolt: b, file: file, opened: opened, recent: newRecent(),
 		first:  mapping.NewFirstPages(file, b.Info().PageSize),
 		copies: make(chan struct{}, maxCopies), directTime: directTime, room: copying.Room, update: b.Update,
 		queue: make(chan *request, maxBatch), done: make(chan struct{}),
@@ -111,7 +115,7 @@ func openLocked(path string, opts Options, created bool) (*DB, error) {
 		})
 	})
 	if err != nil {
-		folder.RemoveHolder(path)
+		folder.RemoveHolder(place)
 		b.Close()
 		return nil, err
 	}

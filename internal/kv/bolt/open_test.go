@@ -266,6 +266,51 @@ func TestInUse(t *testing.T) {
 	openAt(t, path)
 }
 
+// TestBesideLink opens a file by a link. What is made beside the file is in its own folder, under its own name, where
+// what a killed process has left is looked for.
+func TestBesideLink(t *testing.T) {
+	t.Parallel()
+	for name, fresh := range map[string]bool{"of a file": false, "of what is not there yet": true} {
+		links, files := filepath.Join(t.TempDir(), "links"), t.TempDir()
+		link, place := filepath.Join(links, "link.bolt"), filepath.Join(files, "influxd.bolt")
+		if err := errors.Join(os.Mkdir(links, 0o700), os.Symlink(place, link)); err != nil {
+			t.Fatal(err)
+		}
+		if !fresh {
+			if err := openAt(t, place).Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		db := openAt(t, link)
+		want := fmt.Sprintf("in use by another influxd (process %d)", os.Getpid())
+		for _, path := range []string{link, place} {
+			if _, err := Open(path, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("a link %s: a second Open of %s: %v, want %q", name, path, err, want)
+			}
+		}
+		if there, err := os.ReadDir(links); err != nil || len(there) != 1 {
+			t.Errorf("a link %s: beside it: %v, %v", name, there, err)
+		}
+		if _, err := os.Stat(place + ".pid"); err != nil {
+			t.Errorf("a link %s: no note beside the file: %v", name, err)
+		}
+		if err := os.Rename(links, links+".aside"); err != nil {
+			t.Fatal(err)
+		}
+		if copied, err := db.copyBeside(t.Context()); err != nil {
+			t.Errorf("a link %s: a copy: %v", name, err)
+		} else {
+			copied.Close()
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if there, err := os.ReadDir(files); err != nil || len(there) != 1 {
+			t.Errorf("a link %s: left beside the file: %v, %v", name, there, err)
+		}
+	}
+}
+
 func TestReadOnlyFile(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may write any file")
