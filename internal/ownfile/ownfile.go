@@ -69,10 +69,18 @@ func restrict(path string, bits fs.FileMode) (was fs.FileMode) {
 }
 
 // Guard sees to it that nobody but the server's user, its group and root can change a file or what has its name: it
-// takes from others what they may write, of the file and of its folder, where those are ours, and tells what it took.
+// takes from others what they may write, of the file, of its folder and of the one that a link leads to, where those
+// are ours, and tells what it took.
 // The error says what cannot be set right, and what to do. A file that is not there yet is no error.
 func Guard(path string) (changed []string, err error) {
-	for _, p := range []string{path, filepath.Dir(path)} {
+	all := []string{path, filepath.Dir(path)}
+	// Where the name is a link, also where it leads: who can change that folder can put another file there.
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		if dir := filepath.Dir(target); dir != all[1] {
+			all = append(all, dir)
+		}
+	}
+	for _, p := range all {
 		if was := restrict(p, writableByAll(p)); was != 0 {
 			changed = append(changed, fmt.Sprintf("%s could be written by everybody (mode %04o), which was taken "+
 				"from them; think of who has changed it", p, was))

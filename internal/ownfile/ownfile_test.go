@@ -128,6 +128,14 @@ func TestGuard(t *testing.T) {
 			t.Errorf("another user's, %v, %v: %v", tt.folder, tt.file, err)
 		}
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	set(0o707, 0o600)
+	if _, err := Guard(link); err == nil || !strings.Contains(err.Error(), "chmod o-w "+dir+"`") {
+		t.Errorf("another user's folder, to which a link leads: %v", err)
+	}
 	set(0o700, 0o600)
 	if _, err := Guard(path); os.Geteuid() != 0 && (err == nil || !strings.Contains(err.Error(), "chown")) {
 		t.Errorf("another user's file: %v", err)
