@@ -205,11 +205,10 @@ func (w *damagedWorld) to(t *testing.T, ops []kv.Op) {
 			txn = append(txn, kv.Put(key, value))
 		}
 	}
-	if len(txn) == 0 {
-		return
-	}
-	if _, err := w.db.Txn(t.Context(), nil, txn); err != nil {
-		t.Fatal(err)
+	for some := range slices.Chunk(txn, kv.MaxOps) {
+		if _, err := w.db.Txn(t.Context(), nil, some); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -91,6 +91,23 @@ func (v *verifier) has(key string) (bool, error) {
 	return err == nil, err
 }
 
+// head looks at an organisation's head. One that says that a large change is committed has its journal.
+func (v *verifier) head(rec kv.Record, org id.ID) error {
+	h, err := commitlog.ParseHead(rec)
+	if err != nil {
+		v.wrong(rec.Key, "it is malformed")
+	}
+	if !h.Pending {
+		return nil
+	}
+	there, err := v.has(commitlog.Key(org))
+	if err == nil && !there {
+		v.wrong(rec.Key, "it says that a large change is committed, and %s is missing: the change is lost, in whole "+
+			"or in part", commitlog.Key(org))
+	}
+	return err
+}
+
 // record looks at one record of an organisation.
 func (v *verifier) record(root string, rec kv.Record) error {
 	org, _, err := records.OrgOf(root, rec.Key)
@@ -107,10 +124,7 @@ func (v *verifier) record(root string, rec kv.Record) error {
 		return nil
 	}
 	if rec.Key == records.Head(org) {
-		if _, err := commitlog.ParseHead(rec); err != nil {
-			v.wrong(rec.Key, "it is malformed")
-		}
-		return nil
+		return v.head(rec, org)
 	}
 	place, kind, err := records.Parse(rec.Key)
 	if err != nil {
