@@ -140,7 +140,8 @@ func TestDenied(t *testing.T) {
 	}
 	denied := func(what string) {
 		t.Helper()
-		if err := put(what); !errors.Is(err, kv.ErrDenied) || !errs.Is(kv.Coded(err), errs.Unavailable) {
+		if err := put(what); !errors.Is(err, kv.ErrDenied) || errors.Is(err, kv.ErrUnknown) || !errs.Is(kv.Coded(err),
+			errs.Unavailable) {
 			t.Errorf("%s, Txn: %v", what, err)
 		}
 		if _, err := s.Get(ctx, "before"); !errors.Is(err, kv.ErrDenied) {

@@ -96,11 +96,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		options = append(options, grpc.WithTransportCredentials(roots.Follow(c.TLS, c.Roots)))
 	}
 	password := ""
+	var as *user.Auth
 	if c.Username != "" {
 		var err error
 		if password, err = c.Password(); err != nil {
 			return nil, err
 		}
+		as = user.New(c.Password, password)
+		options = append(options, as.Watched())
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints, TLS: c.TLS, Username: c.Username, Password: password,
@@ -112,8 +115,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, faults.Of(ctx, err)
 	}
-	if c.Username != "" {
-		client.Auth = user.New(client.Auth, c.Password, password)
+	if as != nil {
+		as.Serve(client)
 	}
 	s := &Store{client: client, data: c.Prefix + "d/", names: c.Prefix + "hold/", metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())

@@ -7,15 +7,17 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/singleflight"
+	"google.golang.org/grpc"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/faults"
 )
 
 const (
-	fresh   = time.Second // for how long a token is given to all who ask
+	fresh   = time.Second // for how long a token is given to all who ask, unless etcd refuses it
 	askTime = 5 * time.Second
 )
 
@@ -33,10 +35,14 @@ type Auth struct {
 	at   time.Time
 }
 
-// New makes one of a client's own, for a password that etcd has taken and may be another later.
-func New(client clientv3.Auth, password func() (string, error), good string) *Auth {
-	return &Auth{Auth: client, password: password, good: good}
+// New makes one for a password that etcd may take, and that may be another later. The client is made with Watched, and
+// then given to Serve.
+func New(password func() (string, error), good string) *Auth {
+	return &Auth{password: password, good: good}
 }
+
+// Serve has the client ask through this one.
+func (u *Auth) Serve(client *clientv3.Client) { u.Auth, client.Auth = client.Auth, u }
 
 // Authenticate implements clientv3.Auth. The client gives the password that it began with.
 func (u *Auth) Authenticate(ctx context.Context, name, _ string) (*clientv3.AuthenticateResponse, error) {
@@ -89,4 +95,28 @@ func (u *Auth) ask(ctx context.Context, name string) (*clientv3.AuthenticateResp
 	defer u.mu.Unlock()
 	u.good, u.last, u.at = now, res, time.Now()
 	return res, nil
+}
+
+// Watched is a client's option that has every answer looked at: a token that etcd does not take any more is given to
+// nobody. The client would send it again and again, until the call's time is over and nobody knows what became of it.
+func (u *Auth) Watched() grpc.DialOption {
+	return grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+		invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		sent := time.Now()
+		err := invoke(ctx, method, req, reply, cc, opts...)
+		if told := rpctypes.Error(err); errors.Is(told, rpctypes.ErrInvalidAuthToken) ||
+			errors.Is(told, rpctypes.ErrAuthOldRevision) || errors.Is(told, rpctypes.ErrUserEmpty) {
+			u.refused(sent)
+		}
+		return err
+	})
+}
+
+// refused forgets the last token if a call that was sent then had it. One from later may be good.
+func (u *Auth) refused(sent time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.at.Before(sent) {
+		u.last = nil
+	}
 }
