@@ -203,9 +203,8 @@ func TestSweepPassesForged(t *testing.T) {
 	var names []string
 	for _, folder := range []string{"secretid/role", "wrapped", "authgone"} {
 		for _, which := range []string{"a", "b", "c"} {
-			name := record.Key(folder, which)
-			if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{record.Put(name, struct{ ExpiresAt time.Time }{over})}); err !=
-				nil {
+			kept := record.Put(record.Key(folder, which), struct{ ExpiresAt time.Time }{over})
+			if _, err := f.KV.Txn(t.Context(), nil, []kv.Op{kept}); err != nil {
 				t.Fatal(err)
 			}
 		}
