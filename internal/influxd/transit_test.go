@@ -179,3 +179,32 @@ func TestTransitCommands(t *testing.T) {
 		t.Errorf("a token that Vault refuses: %v", err)
 	}
 }
+
+// TestTransitInVaultWithTLS has the key in a Vault whose authority only the seal's own setting knows.
+func TestTransitInVaultWithTLS(t *testing.T) {
+	authority, other := vaulttest.NewAuthority(t, "the seal's"), vaulttest.NewAuthority(t, "another")
+	v := vaulttest.Start(t, vaulttest.WithTLS(t, authority, nil))
+	dir := t.TempDir()
+	mount, _ := newTransit(t, v, dir)
+	flags := []string{"--seal", "transit", "--seal-transit-key", "strongroom", "--seal-transit-mount", mount,
+		"--seal-transit-addr", v.Address, "--seal-transit-token-file", filepath.Join(dir, "token"), "--vault-wait", "0"}
+	for name, wrong := range map[string][]string{
+		"none":    nil,
+		"another": {"--seal-transit-cacert", other.File(t, t.TempDir())},
+	} {
+		if _, err := launch(t, dir, append(flags, wrong...)...); err == nil ||
+			!strings.Contains(err.Error(), "--seal-transit-cacert") || strings.Contains(err.Error(), "--vault-cacert") {
+			t.Errorf("authority %s: %v", name, err)
+		}
+	}
+	flags = append(flags, "--seal-transit-cacert", authority.File(t, dir))
+	r := start(t, dir, flags...)
+	token, secrets := r.onboard(t)
+	r.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
+	r.end(t)
+	r = start(t, dir, flags...)
+	if got := r.keys(t, token, secrets); got != "[foo]" {
+		t.Errorf("after a start anew: %s", got)
+	}
+	r.end(t)
+}
