@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,13 +14,52 @@ import (
 	"strongroom/internal/kv/etcd/etcdtest"
 )
 
-// etcdOps is how many records a change of one secret puts: its value, its history, its name and the organisation's
-// head.
-const etcdOps = 4
+// operations are those of one change of a secret, as etcd counts them, and its conditions: that the organisation's head,
+// the organisation, the keyring and the turn are what they were.
+type operations struct{ puts, deletes, conds int }
 
-// transactions is a side whose clients do transactions of etcd, of as many operations as a change of one secret has,
-// each of records of its own.
-func transactions(b *testing.B, c *etcdtest.Cluster, clients int) side {
+// operationsOf has a secret changed so often that its history is full, and then counts what each change more costs.
+func operationsOf(b *testing.B, c *etcdtest.Cluster, change func() error) operations {
+	b.Helper()
+	const changes = 40
+	do := func() {
+		for range changes {
+			if err := change(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	do()
+	before := etcdWrites(b, c)
+	do()
+	after := etcdWrites(b, c)
+	each := func(name string) int { return int(math.Round((after[name] - before[name]) / changes)) }
+	return operations{puts: each("put"), deletes: each("delete"), conds: 4}
+}
+
+// etcdWrites are the operations that a member has carried out so far.
+func etcdWrites(b *testing.B, c *etcdtest.Cluster) map[string]float64 {
+	b.Helper()
+	all := make(map[string]float64)
+	for line := range strings.Lines(string(do(b, "GET", c.Endpoints()[0]+"/metrics", "Accept", "*/*", nil))) {
+		for _, name := range []string{"put", "delete"} {
+			text, ok := strings.CutPrefix(line, "etcd_mvcc_"+name+"_total ")
+			if !ok {
+				continue
+			}
+			n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			all[name] = n
+		}
+	}
+	return all
+}
+
+// transactions is a side whose clients do transactions of etcd, of as many operations and conditions as are given, each
+// of records of its own.
+func transactions(b *testing.B, c *etcdtest.Cluster, clients int, of operations) side {
 	b.Helper()
 	s, err := etcd.Open(b.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: etcdtest.Prefix(b)})
 	if err != nil {
@@ -28,15 +68,22 @@ func transactions(b *testing.B, c *etcdtest.Cluster, clients int) side {
 	b.Cleanup(func() { s.Close() })
 	var all side
 	for n := range clients {
-		rev := int64(0)
+		rev, made := int64(0), 0
 		all.clients = append(all.clients, func() error {
 			head := fmt.Sprintf("%d/head", n)
-			ops := []kv.Op{kv.Put(head, []byte("a head"))}
-			for i := range etcdOps - 1 {
-				ops = append(ops, kv.Put(fmt.Sprintf("%d/%d", n, i), make([]byte, 100)))
+			conds := []kv.Cond{{Key: head, Rev: rev}}
+			for i := range of.conds - 1 {
+				conds = append(conds, kv.Cond{Key: fmt.Sprintf("%d/none/%d", n, i)})
 			}
-			next, err := s.Txn(b.Context(), []kv.Cond{{Key: head, Rev: rev}}, ops)
-			rev = next
+			ops := []kv.Op{kv.Put(head, []byte("a head"))}
+			for i := range of.puts - 1 {
+				ops = append(ops, kv.Put(fmt.Sprintf("%d/%d/%d", n, made, i), make([]byte, 100)))
+			}
+			for i := range of.deletes {
+				ops = append(ops, kv.Delete(fmt.Sprintf("%d/%d/%d", n, made-1, i)))
+			}
+			next, err := s.Txn(b.Context(), conds, ops)
+			rev, made = next, made+1
 			return err
 		})
 	}
@@ -93,6 +140,7 @@ func BenchmarkEtcd(b *testing.B) {
 	file := influxd(b, b.TempDir(), nil)
 	own := fill(b, file, 100)
 
+	of := operationsOf(b, c, asks(b, over, 1, all(t.change(keyName(0)))).clients[0])
 	for _, clients := range []int{1, 32} {
 		b.Run(fmt.Sprintf("list/clients=%d", clients), func(b *testing.B) {
 			f := figure{what: "list of 100 secrets, " + plural(clients, "client") + ", over etcd", beside: "over a file"}
@@ -118,12 +166,13 @@ func BenchmarkEtcd(b *testing.B) {
 			before := etcdCalls(b, over)
 			if clients == 1 {
 				f.wanted = 0.77 // of the rate: at most 1.3 times the time
-				compareOne(b, f, changes, transactions(b, c, 1))
+				compareOne(b, f, changes, transactions(b, c, 1, of))
 			} else {
 				f.wanted = 5
-				compare(b, f, diskRoundTime, changes, transactions(b, c, 1))
+				compare(b, f, diskRoundTime, changes, transactions(b, c, 1, of))
 			}
 			after := etcdCalls(b, over)
+			b.ReportMetric(float64(of.puts+of.deletes), "operations/txn")
 			b.ReportMetric((after["txn"]-before["txn"])/float64(made.Load()), "txns/req")
 			b.ReportMetric((readsOf(after)-readsOf(before))/float64(made.Load()), "reads/req")
 		})
