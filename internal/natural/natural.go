@@ -60,6 +60,9 @@ func number(s string, i int) (digits string, end int) {
 	return s[i:end], end
 }
 
+// ComparePeople is the order of SortPeople.
+func ComparePeople(a, b string) int { return cmp.Or(Loosely(Plain(a), Plain(b)), Compare(a, b)) }
+
 // SortPeople puts what has a name of people's into the order, for which an accent makes no difference either: Émile
 // stands between Eddie and Emma.
 func SortPeople[T any](all []T, name func(T) string) {

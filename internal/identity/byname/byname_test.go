@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"strongroom/internal/identity/byname"
 	"strongroom/internal/identity/identitytest"
 	"strongroom/internal/kv"
+	"strongroom/internal/natural"
 )
 
 // follow has the services hear of changes until the test ends.
@@ -180,7 +182,7 @@ func TestPartsReadWhatTheyHave(t *testing.T) {
 		return all
 	}
 	// It is not followed at once.
-	for engine.Read.Load() != 1 {
+	for engine.Read.Store(0); engine.Read.Load() != 1; {
 		list(identity.Part{Limit: 1})
 		engine.Read.Store(0)
 		list(identity.Part{Limit: 1})
@@ -198,6 +200,105 @@ func TestPartsReadWhatTheyHave(t *testing.T) {
 	}
 }
 
+// While records change all the time, a list reads those, and not all of them again and again.
+func TestManyChanges(t *testing.T) {
+	engine := &identitytest.Counting{Prefix: "org/"}
+	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+	for i := range 300 {
+		if _, err := f.NewOrg(t.Context(), f.Root, fmt.Sprint("org-", i), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	follow(t, f)
+	for engine.Read.Store(0); engine.Read.Load() != 1; { // until it is followed
+		orgs(t, f, f.Root, identity.Part{Limit: 1})
+		engine.Read.Store(0)
+		orgs(t, f, f.Root, identity.Part{Limit: 1})
+	}
+	o, err := f.OrgNamed(t.Context(), "org-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 30 {
+		name, description := fmt.Sprint("org-7", strings.Repeat("x", n)), fmt.Sprint("change ", n)
+		if _, err := f.UpdateOrg(t.Context(), f.Root, o, &name, &description); err != nil {
+			t.Fatal(err)
+		}
+		engine.Read.Store(0)
+		found := identity.Part{Limit: 10, Keeps: func(_, d string) bool { return d == description }}
+		if got := orgs(t, f, f.Root, found); got != name {
+			t.Fatalf("changed to %q, and the list has %q", name, got)
+		}
+		if read := engine.Read.Load(); read > 20 { // the watch may tell once more of each
+			t.Fatalf("after change %d, %d records were read", n, read)
+		}
+		got := strings.Split(orgs(t, f, f.Root, identity.Part{}), " ")
+		if !slices.IsSortedFunc(got, natural.ComparePeople) || len(got) != 301 {
+			t.Fatalf("after change %d, %d names, or not in order", n, len(got))
+		}
+	}
+}
+
+// A damaged record of somebody is on no list, and keeps nobody from theirs.
+func TestDamaged(t *testing.T) {
+	for _, followed := range []bool{false, true} {
+		engine := new(damaged)
+		f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+		f.AddUser(t, "ann")
+		bob := f.AddUser(t, "bob")
+		if followed {
+			follow(t, f)
+			users(t, f, f.Root, identity.Part{})
+		}
+		engine.key.Store(new(fmt.Sprint("user/", bob.ID)))
+		if got := users(t, f, f.Root, identity.Part{}); got != "admin ann" {
+			t.Errorf("followed=%v: people are %q", followed, got)
+		}
+		members, sorted, err := f.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{})
+		if err != nil || !sorted || len(members) != 1 {
+			t.Errorf("followed=%v: members are %v, %v, %v", followed, members, sorted, err)
+		}
+	}
+}
+
+// damaged is an engine of which one record was not written by this server.
+type damaged struct {
+	kv.Store
+	key atomic.Pointer[string]
+}
+
+func (d *damaged) Get(ctx context.Context, key string) (kv.Record, error) {
+	if k := d.key.Load(); k != nil && *k == key {
+		return kv.Record{}, kv.ErrForged
+	}
+	return d.Store.Get(ctx, key)
+}
+
+func (d *damaged) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	recs, err := d.Store.List(ctx, prefix, after, limit)
+	if k := d.key.Load(); k != nil && slices.ContainsFunc(recs, func(r kv.Record) bool { return r.Key == *k }) {
+		return nil, kv.ErrForged
+	}
+	return recs, err
+}
+
+// The members of a small organisation are in order, however many users there are.
+func TestFewOfMany(t *testing.T) {
+	f := identitytest.Onboarded(t)
+	s, _ := byname.New(f.KV, f.Guard, slog.New(slog.DiscardHandler), false)
+	s.Keep(1, 10)
+	for _, name := range []string{"zoë", "Émile", "ann"} {
+		u := f.AddUser(t, name)
+		if _, err := f.AddMember(t.Context(), f.Root, f.First.Org.ID, u.ID, identity.RoleMember); err != nil {
+			t.Fatal(err)
+		}
+	}
+	members, sorted, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{Skip: 1})
+	if err != nil || !sorted || len(members) != 3 || members[0].User.Name != "ann" || members[1].User.Name != "Émile" {
+		t.Errorf("%v, %v, %v", members, sorted, err)
+	}
+}
+
 // More names than are kept come in the order of their IDs.
 func TestTooMany(t *testing.T) {
 	f := identitytest.Onboarded(t)
@@ -207,8 +308,8 @@ func TestTooMany(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, _ := byname.New(f.KV, f.Guard, slog.New(slog.DiscardHandler))
-	s.Keep(500)
+	s, _ := byname.New(f.KV, f.Guard, slog.New(slog.DiscardHandler), false)
+	s.Keep(500, 0)
 	odd := identity.Part{Keeps: func(name, _ string) bool { return strings.HasSuffix(name, "7") }, Skip: 1, Limit: 1}
 	got, sorted, err := s.UsersByName(t.Context(), f.Root, odd)
 	if err != nil || sorted || len(got) != 1 || got[0].Name != "user 7" {

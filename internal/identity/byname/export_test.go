@@ -1,4 +1,4 @@
 package byname
 
-// Keep bounds what each list keeps, in bytes.
-func (s *Service) Keep(bytes int) { s.users.most, s.orgs.most = bytes, bytes }
+// Keep bounds what each list keeps, in bytes, and up to how many members are read by themselves.
+func (s *Service) Keep(bytes, few int) { s.users.most, s.orgs.most, s.few = bytes, bytes, few }

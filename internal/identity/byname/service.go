@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
+	"strongroom/internal/natural"
 )
 
 // Service lists people and organisations over one KV engine. Make it with New, and run its FollowNames while it is
@@ -20,12 +21,14 @@ type Service struct {
 	guard       *access.Guard
 	log         *slog.Logger
 	users, orgs *list
+	few         int // up to how many members are read by themselves
 }
 
-// New makes the service, and the engine by which users and organisations are to be changed.
-func New(engine kv.Store, guard *access.Guard, log *slog.Logger) (*Service, *Store) {
-	s := &Service{kv: engine, guard: guard, log: log, users: newList(engine, "user/"),
-		orgs: newList(engine, identity.OrgFolder)}
+// New makes the service, and the engine by which users and organisations are to be changed. With always, no name is
+// believed from memory.
+func New(engine kv.Store, guard *access.Guard, log *slog.Logger, always bool) (*Service, *Store) {
+	s := &Service{kv: engine, guard: guard, log: log, users: newList(engine, "user/", always),
+		orgs: newList(engine, identity.OrgFolder, always), few: fewMembers}
 	return s, &Store{engine, []*list{s.users, s.orgs}}
 }
 
@@ -100,10 +103,10 @@ func some[T any](ctx context.Context, store kv.Store, l *list, kind string, p id
 			continue
 		}
 		v, _, found, err := record.Find[T](ctx, store, record.Key(kind, e.ID))
-		if err != nil {
+		if err != nil && !errors.Is(err, kv.ErrForged) {
 			return nil, false, err
 		}
-		if found { // not deleted since
+		if found && err == nil { // neither deleted since nor damaged
 			out = append(out, v)
 		}
 		if p.Limit > 0 && len(out) == p.Limit {
@@ -112,6 +115,9 @@ func some[T any](ctx context.Context, store kv.Store, l *list, kind string, p id
 	}
 	return out, true, nil
 }
+
+// fewMembers is how many are found sooner by themselves than among all users.
+const fewMembers = 256
 
 // mostMembers is up to how many members of an organisation are sorted.
 const mostMembers = 5000
@@ -153,7 +159,7 @@ func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out 
 	}); err != nil {
 		return nil, err
 	}
-	all, err := s.users.all(ctx)
+	all, err := s.named(ctx, roles)
 	if err != nil {
 		return nil, err
 	}
@@ -168,10 +174,10 @@ func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out 
 				continue
 			}
 			u, _, found, err := record.Find[identity.User](ctx, s.kv, record.Key("user", e.ID))
-			if err != nil {
+			if err != nil && !errors.Is(err, kv.ErrForged) {
 				return nil, err
 			}
-			if found {
+			if found && err == nil {
 				out = append(out, identity.Membership{User: u, Role: role})
 			}
 			if p.Limit > 0 && len(out) == p.Limit {
@@ -180,4 +186,24 @@ func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out 
 		}
 	}
 	return out, nil
+}
+
+// named gives the names of those who have a role, in order, and perhaps others: a few are read by themselves.
+func (s *Service) named(ctx context.Context, roles map[id.ID]identity.Role) ([]entry, error) {
+	if len(roles) > s.few {
+		return s.users.all(ctx)
+	}
+	var all []entry
+	for who := range roles {
+		e, _, found, err := record.Find[entry](ctx, s.kv, record.Key("user", who))
+		switch {
+		case errors.Is(err, kv.ErrForged):
+		case err != nil:
+			return nil, err
+		case found:
+			all = append(all, e)
+		}
+	}
+	natural.SortPeople(all, entry.name)
+	return all, nil
 }

@@ -57,6 +57,8 @@ type Config struct {
 	Places  Places // nil: none depends on a name
 	Logger  *slog.Logger
 	Now     func() time.Time
+	// AlwaysAsk has lists by name believe nothing from memory.
+	AlwaysAsk bool
 }
 
 // The other rooms of the directory, of which Service has all methods.
@@ -93,7 +95,7 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("directory: KV, Mark, Guard, Authn and Secrets must be set")
 	}
 	log := cmp.Or(c.Logger, slog.Default())
-	names, engine := byname.New(kv.Settled(c.KV), c.Guard, log)
+	names, engine := byname.New(kv.Settled(c.KV), c.Guard, log, c.AlwaysAsk)
 	s := &Service{
 		names: names, kv: engine, mark: c.Mark, guard: c.Guard, authn: c.Authn, secrets: c.Secrets,
 		places: placesOf{Places: c.Places}, log: log, now: c.Now, ids: id.NewGenerator(),

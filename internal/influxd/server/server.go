@@ -234,6 +234,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.identity, err = directory.New(directory.Config{
 		KV: s.Identities, Mark: keys, Guard: s.Guard, Authn: logins, Logger: log,
 		Secrets: kept{service.Remembered{Store: store, Uses: uses}, noted}, Places: secret.PlacedOf(store),
+		AlwaysAsk: shared && cfg.Etcd.Stale == 0,
 	})
 	if err != nil {
 		return nil, err
