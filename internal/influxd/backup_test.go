@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"strongroom/client"
 	"strongroom/internal/id"
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/records"
@@ -298,5 +300,52 @@ func TestRestoreOverALink(t *testing.T) {
 	s = start(t, dir)
 	if keys := s.keys(t, token, secrets); strings.Contains(keys, "later") {
 		t.Errorf("restored, it has the secrets %s", keys)
+	}
+}
+
+// TestCheckOpensNotes damages what Vault's clients have noted of secrets.
+func TestCheckOpensNotes(t *testing.T) {
+	dir := t.TempDir()
+	r, token, _ := asVaultAt(t, dir)
+	for _, name := range []string{"a", "b", "c"} {
+		for path, body := range map[string]string{"data": `{"data":{"value":"1"}}`,
+			"metadata": `{"custom_metadata":{"owner":"ops"}}`} {
+			req, err := http.NewRequestWithContext(t.Context(), "POST", r.url+"/v1/secret/"+path+"/acme/"+name,
+				strings.NewReader(body))
+			must(t, err)
+			req.Header.Set("X-Vault-Token", token)
+			res, err := http.DefaultClient.Do(req)
+			must(t, err)
+			res.Body.Close()
+			if res.StatusCode >= 300 {
+				t.Fatalf("%s of %s: %d", path, name, res.StatusCode)
+			}
+		}
+	}
+	r.end(t)
+	if out, _, err := influxdOn(t, dir, "check"); err != nil {
+		t.Fatalf("sound data: %v\n%s", err, out)
+	}
+	data, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
+	must(t, err)
+	recs, err := data.List(t.Context(), "notes/", "", 10)
+	must(t, err)
+	recs = slices.DeleteFunc(recs, func(r kv.Record) bool { return strings.Count(r.Key, "/") != 2 })
+	if len(recs) != 3 {
+		t.Fatalf("%d notes, want 3", len(recs))
+	}
+	flipped := bytes.Clone(recs[2].Value)
+	flipped[len(flipped)/2] ^= 1
+	_, err = data.Txn(t.Context(), nil, []kv.Op{kv.Put(recs[0].Key, recs[1].Value), kv.Put(recs[2].Key, flipped),
+		kv.Put("notes/zz/"+strings.Repeat("0", 64), []byte("x"))})
+	must(t, errors.Join(err, data.Close()))
+	out, _, err := influxdOn(t, dir, "check")
+	if err == nil || !strings.Contains(err.Error(), "3 problems") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, key := range []string{recs[0].Key, recs[2].Key, "notes/zz/"} {
+		if !strings.Contains(out, key) {
+			t.Errorf("nothing of %s in\n%s", key, out)
+		}
 	}
 }

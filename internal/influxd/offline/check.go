@@ -108,6 +108,9 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	if err := due.Check(ctx, data, i.wrong); err != nil {
 		return nil, err
 	}
+	if err := i.notes(ctx, data, keys); err != nil {
+		return nil, err
+	}
 	orgs, err := embedded.New(embedded.Config{KV: data, Keyring: keys}).Verify(ctx, i.wrong)
 	if err != nil {
 		return nil, err
@@ -124,6 +127,15 @@ func damage(problems []string) string {
 		return ""
 	}
 	return "\nwhat is wrong with its structure:\n  " + strings.Join(problems[:min(len(problems), maxShown)], "\n  ")
+}
+
+// notes looks at what Vault's clients note of secrets.
+func (i *inspection) notes(ctx context.Context, data kv.Store, keys *keyring.Keyring) error {
+	book, err := notes.Derived(data, keys)
+	if err != nil {
+		return err
+	}
+	return book.Check(ctx, i.wrong)
 }
 
 // orphans finds the secrets of organisations that are neither there nor being deleted.

@@ -32,15 +32,7 @@ type counting interface {
 // organisations are in homes; where that is nil, each is there.
 func openNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota, store secret.Store,
 	homes embedded.Homes) (*notes.Book, error) {
-	names, err := keys.DeriveKey(notes.NameLabel)
-	if err != nil {
-		return nil, err
-	}
-	content, err := keys.DeriveKey(notes.ContentLabel)
-	if err != nil {
-		return nil, err
-	}
-	book, err := notes.New(data, names, content)
+	book, err := notes.Derived(data, keys)
 	if err != nil {
 		return nil, err
 	}

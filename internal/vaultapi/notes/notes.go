@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"strongroom/internal/errs"
@@ -31,8 +32,8 @@ const Prefix = "notes/"
 
 // The labels of the two keys among those derived from the keyring.
 const (
-	NameLabel    = "strongroom/v1/notes/name"
-	ContentLabel = "strongroom/v1/notes/content"
+	nameLabel    = "strongroom/v1/notes/name"
+	contentLabel = "strongroom/v1/notes/content"
 )
 
 // Note is what is noted of one secret.
@@ -57,6 +58,24 @@ type Book struct {
 	// Bound has a note written that takes more bytes of an organisation than there were, where it may have them, and
 	// gives what must still be so then for it to have them. It says else why not. Nil where nothing bounds them.
 	Bound func(ctx context.Context, org id.ID, more int64, write func(context.Context, []kv.Cond) error) error
+}
+
+// Keys derive keys of 32 bytes: the keyring.
+type Keys interface {
+	DeriveKey(label string) ([]byte, error)
+}
+
+// Derived makes the book over the records in store, with its two keys among those of the keyring.
+func Derived(store kv.Store, keys Keys) (*Book, error) {
+	name, err := keys.DeriveKey(nameLabel)
+	if err != nil {
+		return nil, err
+	}
+	content, err := keys.DeriveKey(contentLabel)
+	if err != nil {
+		return nil, err
+	}
+	return New(store, name, content)
 }
 
 // New makes the book over the records in store. The keys are of 32 bytes each.
@@ -208,6 +227,28 @@ func (b *Book) Names(ctx context.Context, org id.ID) ([]string, error) {
 			return names, nil
 		}
 	}
+}
+
+// Check opens every note, and reports what does not open, or is not where its secret's is looked for.
+func (b *Book) Check(ctx context.Context, report func(key, what string)) error {
+	for r, err := range kv.Each(ctx, b.kv, Prefix, kv.MaxOps) {
+		if err != nil {
+			return kv.Coded(err)
+		}
+		text, _, note := strings.Cut(strings.TrimPrefix(r.Key, Prefix), "/")
+		org, err := id.Parse(text)
+		switch {
+		case err != nil:
+			report(r.Key, "its key is malformed")
+		case note:
+			if n, err := b.open(r); err != nil {
+				report(r.Key, "the note does not open")
+			} else if b.record(org, n.Name) != r.Key {
+				report(r.Key, "the note is of another secret")
+			}
+		}
+	}
+	return nil
 }
 
 // Remove removes the note of a secret; where there is none, nothing.
