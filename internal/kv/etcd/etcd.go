@@ -66,8 +66,9 @@ type Config struct {
 // Store is an etcd cluster. It is a kv.Store.
 type Store struct {
 	client *clientv3.Client
-	data   string // what the keys of records begin with
-	names  string // those of holds
+	as     *user.Auth // nil where etcd asks for none
+	data   string     // what the keys of records begin with
+	names  string     // those of holds
 	turns  turns
 	gets   gets
 	ranges ranges.Known
@@ -118,7 +119,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if as != nil {
 		as.Serve(client)
 	}
-	s := &Store{client: client, data: c.Prefix + "d/", names: c.Prefix + "hold/", metrics: newMetrics()}
+	s := &Store{client: client, as: as, data: c.Prefix + "d/", names: c.Prefix + "hold/", metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.turns = turns{store: s, folder: c.Prefix + "turn/"}
 	if _, err := s.List(ctx, "", "", 1); err != nil {
@@ -267,14 +268,21 @@ func (s *Store) send(ctx context.Context, op string, bound time.Duration, ifs []
 	}
 	defer done()
 	start := time.Now()
+	bounded, sending := s.as.Sending(bounded)
 	res, err := s.client.Txn(bounded).If(ifs...).Then(then...).Else(otherwise...).Commit()
 	if err == nil && !res.Succeeded {
 		err = kv.ErrConflict
 	}
 	err = s.outcome(ctx, err)
+	if err != nil && !kv.Known(err) && sending.Unsent() {
+		err = fmt.Errorf("%w: %w", errUnsent, err)
+	}
 	span.End(s.metrics.observe(op, start, err), err != nil)
 	return res, err
 }
+
+// errUnsent is a transaction that etcd has not been asked for, since no token was to be had in time.
+var errUnsent = errors.New("no token of etcd's in time")
 
 // Close waits for the calls under way, each callTime at most, and ends the connections.
 func (s *Store) Close() error {

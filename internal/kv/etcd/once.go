@@ -205,7 +205,7 @@ func (o *once) try(ctx context.Context) (int64, error) {
 			}
 			return rev, err
 		case errors.Is(err, faults.ErrLease) && !o.lost:
-		case kv.Known(err) && !o.lost:
+		case (kv.Known(err) || errors.Is(err, errUnsent)) && !o.lost:
 			return 0, err
 		default:
 			o.lost = true
@@ -299,7 +299,7 @@ func (o *unguarded) try(ctx context.Context) (int64, error) {
 			return rev, nil
 		}
 		return 0, err
-	case !o.lost && kv.Known(err):
+	case !o.lost && (kv.Known(err) || errors.Is(err, errUnsent)):
 		return 0, err
 	}
 	o.lost = true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -53,7 +54,7 @@ func (u *Auth) Authenticate(ctx context.Context, name, _ string) (*clientv3.Auth
 	asked := u.asking.DoChan(name, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 		defer cancel()
-		return u.ask(ctx, name)
+		return u.ask(context.WithValue(ctx, sendingKey{}, (*Sending)(nil)), name) // which is no attempt of the call
 	})
 	select {
 	case <-ctx.Done():
@@ -103,10 +104,13 @@ func (u *Auth) Watched() grpc.DialOption {
 	return grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 		invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		sent := time.Now()
+		sending, _ := ctx.Value(sendingKey{}).(*Sending)
+		sending.begins()
 		err := invoke(ctx, method, req, reply, cc, opts...)
 		if told := rpctypes.Error(err); errors.Is(told, rpctypes.ErrInvalidAuthToken) ||
 			errors.Is(told, rpctypes.ErrAuthOldRevision) || errors.Is(told, rpctypes.ErrUserEmpty) {
 			u.refused(sent)
+			sending.refused()
 		}
 		return err
 	})
@@ -118,5 +122,37 @@ func (u *Auth) refused(sent time.Time) {
 	defer u.mu.Unlock()
 	if u.at.Before(sent) {
 		u.last = nil
+	}
+}
+
+// Sending is what has become of the attempts of one call.
+type Sending struct {
+	open atomic.Int32 // that have begun, and were not refused for their token
+}
+
+type sendingKey struct{}
+
+// Sending gives the context for one call, and what is known of it. Where there is no user, nothing is.
+func (u *Auth) Sending(ctx context.Context) (context.Context, *Sending) {
+	if u == nil {
+		return ctx, nil
+	}
+	s := new(Sending)
+	return context.WithValue(ctx, sendingKey{}, s), s
+}
+
+// Unsent reports whether etcd has certainly not done what was asked: the call has ended while it waited for a token, or
+// with one that etcd had refused.
+func (s *Sending) Unsent() bool { return s != nil && s.open.Load() == 0 }
+
+func (s *Sending) begins() {
+	if s != nil {
+		s.open.Add(1)
+	}
+}
+
+func (s *Sending) refused() {
+	if s != nil {
+		s.open.Add(-1)
 	}
 }
