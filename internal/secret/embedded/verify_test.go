@@ -125,7 +125,7 @@ func TestVerifyStaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	problems := verified(t, s)
-	if len(problems) != 3 {
+	if len(problems) != 4 { // the two of the change, the one of nobody, and the head that knows of none
 		t.Errorf("problems %q", problems)
 	}
 }

@@ -91,19 +91,22 @@ func (v *verifier) has(key string) (bool, error) {
 	return err == nil, err
 }
 
-// head looks at an organisation's head. One that says that a large change is committed has its journal.
+// head looks at an organisation's head, which says whether a large change is committed: its journal is there then, and
+// only then.
 func (v *verifier) head(rec kv.Record, org id.ID) error {
 	h, err := commitlog.ParseHead(rec)
 	if err != nil {
 		v.wrong(rec.Key, "it is malformed")
 	}
-	if !h.Pending {
-		return nil
-	}
 	there, err := v.has(commitlog.Key(org))
-	if err == nil && !there {
+	switch {
+	case err != nil:
+	case h.Pending && !there:
 		v.wrong(rec.Key, "it says that a large change is committed, and %s is missing: the change is lost, in whole "+
 			"or in part", commitlog.Key(org))
+	case !h.Pending && there:
+		v.wrong(rec.Key, "it says that no large change is committed, and %s is there: the next start carries the "+
+			"change out; until then, what is read may be in part what was before", commitlog.Key(org))
 	}
 	return err
 }
