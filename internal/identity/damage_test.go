@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/identity/record"
 	"strongroom/internal/identity/rolelogin"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/kvtest"
 )
 
 // lonely are the kinds of record whose loss nothing tells: no other record says that there is one.
@@ -98,7 +99,7 @@ func populous(t *testing.T) *damagedPeople {
 		record.Put(record.Key("authused", gone.ID), f.Clock.Now())})
 	must(err)
 
-	mine := f.all(t)
+	mine := kvtest.All(t, f.engine)
 	other, err := f.NewOrg(ctx, f.Root, "other", "")
 	must(err)
 	f.bob = f.AddUser(t, "bob")
@@ -110,7 +111,7 @@ func populous(t *testing.T) *damagedPeople {
 	_, err = f.AddMember(ctx, f.Root, other.ID, f.bob.ID, identity.RoleOwner)
 	must(err)
 	f.organizations, f.people = []id.ID{org, other.ID}, []id.ID{f.First.User.ID, f.ann.ID, f.bob.ID}
-	f.whole, f.others = f.all(t), map[string]bool{}
+	f.whole, f.others = kvtest.All(t, f.engine), map[string]bool{}
 	for key := range f.whole {
 		_, was := mine[key]
 		f.others[key] = !was
@@ -118,43 +119,10 @@ func populous(t *testing.T) *damagedPeople {
 	return f
 }
 
-func (f *damagedPeople) all(t *testing.T) map[string][]byte {
-	t.Helper()
-	all := map[string][]byte{}
-	for r, err := range kv.Each(t.Context(), f.engine, "", 500) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[r.Key] = bytes.Clone(r.Value)
-	}
-	return all
-}
-
 // to puts the data to what they were, but for the ops, and starts on them.
 func (f *damagedPeople) to(t *testing.T, ops []kv.Op) {
 	t.Helper()
-	want := maps.Clone(f.whole)
-	for _, op := range ops {
-		if delete(want, op.Key); op.Kind == kv.OpPut {
-			want[op.Key] = op.Value
-		}
-	}
-	now, txn := f.all(t), []kv.Op{}
-	for key := range now {
-		if _, ok := want[key]; !ok {
-			txn = append(txn, kv.Delete(key))
-		}
-	}
-	for key, value := range want {
-		if is, ok := now[key]; !ok || !bytes.Equal(is, value) {
-			txn = append(txn, kv.Put(key, value))
-		}
-	}
-	if len(txn) > 0 {
-		if _, err := f.engine.Txn(t.Context(), nil, txn); err != nil {
-			t.Fatal(err)
-		}
-	}
+	kvtest.Become(t, f.engine, f.whole, ops)
 	f.Clock.Add(time.Millisecond) // nobody waits here for the tries at a password
 	f.KV = barrier.New(f.engine, f.Keys, identity.Sealed)
 	f.Start(t)

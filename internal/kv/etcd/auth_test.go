@@ -78,16 +78,7 @@ func (g *guarded) config(prefix string) Config {
 
 func (g *guarded) open(t *testing.T, prefix string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), g.config(prefix))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return s
+	return openAs(t, g.config(prefix))
 }
 
 // TestRefused opens stores that etcd does not let in, and says why.

@@ -24,7 +24,12 @@ func TestMain(m *testing.M) {
 
 func open(t *testing.T, c *etcdtest.Cluster, prefix string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), Config{Endpoints: c.Endpoints(), Prefix: prefix})
+	return openAs(t, Config{Endpoints: c.Endpoints(), Prefix: prefix})
+}
+
+func openAs(t *testing.T, c Config) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

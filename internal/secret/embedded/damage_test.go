@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/kvtest"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/records"
@@ -173,44 +174,10 @@ func (w *damagedWorld) open(t *testing.T) *Store {
 	return New(Config{KV: w.db, Keyring: ring, History: 10})
 }
 
-func (w *damagedWorld) all(t *testing.T) map[string][]byte {
-	t.Helper()
-	all := map[string][]byte{}
-	for rec, err := range kv.Each(t.Context(), w.db, "", 500) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[rec.Key] = bytes.Clone(rec.Value)
-	}
-	return all
-}
+func (w *damagedWorld) all(t *testing.T) map[string][]byte { return kvtest.All(t, w.db) }
 
 // to puts the data to what they were, but for the ops.
-func (w *damagedWorld) to(t *testing.T, ops []kv.Op) {
-	t.Helper()
-	want := maps.Clone(w.whole)
-	for _, op := range ops {
-		if delete(want, op.Key); op.Kind == kv.OpPut {
-			want[op.Key] = op.Value
-		}
-	}
-	now, txn := w.all(t), []kv.Op{}
-	for key := range now {
-		if _, ok := want[key]; !ok {
-			txn = append(txn, kv.Delete(key))
-		}
-	}
-	for key, value := range want {
-		if is, ok := now[key]; !ok || !bytes.Equal(is, value) {
-			txn = append(txn, kv.Put(key, value))
-		}
-	}
-	for some := range slices.Chunk(txn, kv.MaxOps) {
-		if _, err := w.db.Txn(t.Context(), nil, some); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
+func (w *damagedWorld) to(t *testing.T, ops []kv.Op) { kvtest.Become(t, w.db, w.whole, ops) }
 
 // damages are what is done to a record, among those of its kind.
 func (w *damagedWorld) damages(key string, kind []string) map[string][]kv.Op {
