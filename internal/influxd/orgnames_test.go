@@ -35,6 +35,18 @@ type namedOrgs struct {
 	rest  bool // look is not asked to
 }
 
+// overNames starts a server whose organisations' names are places in Vault.
+func overNames(t *testing.T, v *vaulttest.Server, layout string) *namedOrgs {
+	t.Helper()
+	o := &namedOrgs{name: map[string]string{}, agent: map[string]string{}, did: map[string]int{},
+		set: map[string]map[string]string{},
+		running: start(t, t.TempDir(), "--secret-store=vault", "--vault-addr", v.Address, "--vault-token", v.RootToken,
+			"--vault-mount", v.MountKV(t), "--vault-path", "team/{orgName}", "--vault-layout", layout,
+			"--vault-cache-ttl=0")}
+	o.token, _ = o.onboard(t)
+	return o
+}
+
 // TestNamesOfOthers makes organisations, renames and ends them under names that are others' or look like them, while
 // secrets lie in a real Vault under those names. None ever reads, overwrites, lists or destroys another's.
 func TestNamesOfOthers(t *testing.T) {
@@ -42,12 +54,7 @@ func TestNamesOfOthers(t *testing.T) {
 	for _, layout := range []string{"org", "secret"} {
 		t.Run(layout, func(t *testing.T) {
 			t.Parallel()
-			o := &namedOrgs{name: map[string]string{}, agent: map[string]string{}, did: map[string]int{},
-				set: map[string]map[string]string{},
-				running: start(t, t.TempDir(), "--secret-store=vault", "--vault-addr",
-					v.Address, "--vault-token", v.RootToken, "--vault-mount", v.MountKV(t), "--vault-path",
-					"team/{orgName}", "--vault-layout", layout, "--vault-cache-ttl=0")}
-			o.token, _ = o.onboard(t)
+			o := overNames(t, v, layout)
 			o.lookalike(t)
 			o.chain(t)
 			o.swap(t)

@@ -18,12 +18,7 @@ func TestNamesOfOtherOwners(t *testing.T) {
 	for _, layout := range []string{"org", "secret"} {
 		t.Run(layout, func(t *testing.T) {
 			t.Parallel()
-			o := &namedOrgs{name: map[string]string{}, agent: map[string]string{}, did: map[string]int{},
-				set: map[string]map[string]string{},
-				running: start(t, t.TempDir(), "--secret-store=vault", "--vault-addr",
-					v.Address, "--vault-token", v.RootToken, "--vault-mount", v.MountKV(t), "--vault-path",
-					"team/{orgName}", "--vault-layout", layout, "--vault-cache-ttl=0")}
-			o.token, _ = o.onboard(t)
+			o := overNames(t, v, layout)
 			theirs, own := o.make(t, lookalikes[0]), o.make(t, "eve")
 			victim, eve := o.owner(t, "victor", theirs), o.owner(t, "eve", own)
 			o.write(t, theirs, victim)
@@ -42,7 +37,7 @@ func TestNamesOfOtherOwners(t *testing.T) {
 	}
 }
 
-// owner makes a user who owns the organisation, and gives a token of theirs that may all in it.
+// owner makes a user who owns the organisation, and gives a token of theirs that may do everything in it.
 func (o *namedOrgs) owner(t *testing.T, name, org string) (token string) {
 	t.Helper()
 	var user struct{ ID string }
