@@ -76,6 +76,7 @@ var rules = []only{
 	{"internal/kv/etcd/user", []string{"internal/kv/etcd"}, "it is who its client is"},
 	{"internal/kv/etcd/members", []string{"internal/kv/etcd"}, "it is how etcd's client finds its way"},
 	{"internal/kv/etcd/ranges", []string{"internal/kv/etcd"}, "it is how its lists ask"},
+	{"internal/kv/etcd/follow", []string{"internal/kv/etcd"}, "it is how its watch reaches all who follow"},
 	{"internal/kv/etcd/roots", []string{"internal/kv/etcd"}, "it is how its client knows the members"},
 	{"internal/kv/near", []string{"internal/influxd"}, "only the wiring says what is kept in memory"},
 	{"internal/secret/embedded", []string{"internal/influxd", "internal/rotation"},

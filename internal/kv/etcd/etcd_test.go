@@ -174,3 +174,28 @@ func TestMembersLost(t *testing.T) {
 	cancel()
 	watching.Wait()
 }
+
+// TestOneWatch has many follow: etcd has one watch for all of them.
+func TestOneWatch(t *testing.T) {
+	s := open(t, etcdtest.Shared(t), etcdtest.Prefix(t))
+	told := make(chan kv.Update, 20)
+	for _, prefix := range []string{"", "a/", "b/", "c/", "b/"} {
+		go func() { _ = s.Watch(t.Context(), prefix, 0, func(u kv.Update) { told <- u }) }()
+		<-told
+	}
+	rev, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("b/1", []byte("x"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < 3; { // the others hear nothing of it
+		if u := <-told; len(u.Events) > 0 {
+			n++
+			if u.Rev != rev || string(u.Events[0].Value) != "x" {
+				t.Errorf("told %+v, want revision %d", u, rev)
+			}
+		}
+	}
+	if n := s.watches.Load(); n != 1 {
+		t.Errorf("etcd has %d watches", n)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -191,9 +192,7 @@ func (o *once) try(ctx context.Context) (int64, error) {
 		}
 		t := o.turn
 		o.tries++
-		compares, changes := o.s.form(o.conds, o.ops)
-		res, err := o.s.send(ctx, "txn", o.bound(), append(compares, t.unchanged()), append(changes, t.put(turnDone)),
-			clientv3.OpGet(t.key))
+		res, err := o.s.send(ctx, "txn", o.bound(), t.guard(o.s.form(o.conds, o.ops), turnDone))
 		switch {
 		case err == nil:
 			t.rev, o.lost = res.Header.Revision, false
@@ -218,12 +217,11 @@ func (o *once) try(ctx context.Context) (int64, error) {
 
 // refused tells why a try was refused, by what its turn is: an earlier one was carried out, or
 // none was and none will be.
-func (o *once) refused(ctx context.Context, res *clientv3.TxnResponse) (int64, error) {
+func (o *once) refused(ctx context.Context, res *pb.TxnResponse) (int64, error) {
 	t := o.turn
 	found := res.Responses[0].GetResponseRange().Kvs
 	if o.lost && revision(found) == t.rev { // an earlier try may still come, and find that the conditions hold by then
-		fence, err := o.s.send(ctx, "fence", o.bound(), []clientv3.Cmp{t.unchanged()},
-			[]clientv3.Op{t.put(turnRefused)}, clientv3.OpGet(t.key))
+		fence, err := o.s.send(ctx, "fence", o.bound(), t.guard(&pb.TxnRequest{}, turnRefused))
 		switch {
 		case err == nil:
 			t.rev, o.lost = fence.Header.Revision, false
@@ -258,12 +256,13 @@ const (
 	turnRefused = "refused"
 )
 
-func (t *turn) unchanged() clientv3.Cmp {
-	return clientv3.Compare(clientv3.ModRevision(t.key), "=", t.rev)
-}
-
-func (t *turn) put(what string) clientv3.Op {
-	return clientv3.OpPut(t.key, t.says(what), clientv3.WithLease(t.of.id))
+// guard has a transaction carried out only if the turn is as it was, and change it; what is refused brings the turn.
+func (t *turn) guard(r *pb.TxnRequest, says string) *pb.TxnRequest {
+	r.Compare = append(r.Compare, unchanged(t.key, t.rev))
+	r.Success = append(r.Success, putting(&pb.PutRequest{Key: []byte(t.key), Value: []byte(t.says(says)),
+		Lease: int64(t.of.id)}))
+	r.Failure = []*pb.RequestOp{reading(t.key)}
+	return r
 }
 
 func (t *turn) says(what string) string { return what + " " + strconv.Itoa(t.use) }

@@ -18,9 +18,22 @@ import (
 // silence is after how long without a word from etcd a watch counts as broken. It asks for one every kv.WatchPulse.
 const silence = 4 * kv.WatchPulse
 
-// Watch tells of changes; see kv.Store. It needs a member that has a leader: one that is cut off
-// from the others ends it. So does an etcd whose revision is below what was told: it was set back.
-func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) (err error) {
+// Watch tells of changes; see kv.Store. Those from now on are told to all by one watch of etcd.
+func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
+	if after > 0 {
+		return s.watch(ctx, prefix, after, tell)
+	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.follow.Follow(ctx, prefix, tell)
+}
+
+// watch is a watch of etcd. It needs a member that has a leader: one that is cut off from the others ends it. So does
+// an etcd whose revision is below what was told: it was set back.
+func (s *Store) watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) (err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
