@@ -2,6 +2,9 @@ package embedded
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,6 +12,8 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/content"
+	"strongroom/internal/secret/embedded/records"
 )
 
 // slow is an engine that counts how many reads go on at the same time.
@@ -40,6 +45,111 @@ func TestReadAhead(t *testing.T) {
 		}
 		if most := engine.most.Load(); far != (most > 1) {
 			t.Errorf("far %v: at most %d reads went on at a time", far, most)
+		}
+	}
+}
+
+// gathering is an engine whose reads of what is not a head are answered when so many wait for an answer.
+type gathering struct {
+	kv.Store
+	mu      sync.Mutex
+	many    int // 0: none waits
+	waiting []chan struct{}
+	fails   error
+}
+
+func (g *gathering) Get(ctx context.Context, key string) (kv.Record, error) {
+	if key == records.Head(1) {
+		return g.Store.Get(ctx, key)
+	}
+	g.mu.Lock()
+	if g.fails != nil {
+		g.mu.Unlock()
+		return kv.Record{}, g.fails
+	}
+	answered := make(chan struct{})
+	if g.waiting = append(g.waiting, answered); len(g.waiting) >= g.many {
+		for _, one := range g.waiting {
+			close(one)
+		}
+		g.waiting = nil
+	}
+	g.mu.Unlock()
+	select {
+	case <-answered:
+		return g.Store.Get(ctx, key)
+	case <-ctx.Done():
+		return kv.Record{}, ctx.Err()
+	case <-time.After(time.Minute):
+		return kv.Record{}, errors.New("it was asked for alone")
+	}
+}
+
+// TestReadsGoTogether reads many secrets, and what is known of deleted ones, from a far engine, which answers none of
+// the reads before it has been asked for as many as there can be at a time.
+func TestReadsGoTogether(t *testing.T) {
+	engine := &gathering{Store: openKV(t)}
+	s := newStore(t, engine, keyFile(t))
+	const org, page = id.ID(1), content.Page
+	change := secret.Change{Set: make(map[string]secret.Value)}
+	var names []string
+	for i := range 8 * page {
+		names = append(names, fmt.Sprintf("name-%03d", i))
+		change.Set[names[i]] = secret.NewValue([]byte(names[i]))
+	}
+	some, gone := names[:2*page], names[2*page:4*page]
+	for _, c := range []secret.Change{change, {Delete: gone}} {
+		if _, err := s.Apply(t.Context(), org, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.far = true
+	ways := []struct {
+		name string
+		many int
+		read func() (n int, err error)
+		want int
+	}{
+		{"values", 2 * page, func() (int, error) {
+			snap, err := s.Read(t.Context(), org, secret.Query{Keys: some, Versions: true})
+			for name, one := range snap.Secrets {
+				if !one.Value.Equal(secret.NewValue([]byte(name))) || one.Version != 1 {
+					t.Errorf("%q has version %d, or another's value", name, one.Version)
+				}
+			}
+			return len(snap.Secrets), err
+		}, 2 * page},
+		{"values alone", page, func() (int, error) {
+			snap, err := s.Read(t.Context(), org, secret.Query{Keys: some})
+			return len(snap.Secrets), err
+		}, 2 * page},
+		{"one value", 2, func() (int, error) {
+			snap, err := s.Read(t.Context(), org, secret.Query{Keys: some[1:2], Versions: true})
+			return len(snap.Secrets), err
+		}, 1},
+		{"infos of some", page, func() (int, error) {
+			infos, err := s.Infos(t.Context(), org, func(key string) bool { return key < names[page] })
+			return len(infos), err
+		}, page},
+		{"deleted", 2 * page, func() (int, error) {
+			infos, err := s.Deleted(t.Context(), org)
+			return len(infos), err
+		}, 2 * page},
+		{"info", 2, func() (int, error) {
+			info, err := s.Info(t.Context(), org, some[0])
+			return len(info.Versions), err
+		}, 1},
+	}
+	for _, way := range ways {
+		engine.many = way.many
+		if n, err := way.read(); n != way.want || err != nil {
+			t.Errorf("%s: %d, %v; %d are wanted", way.name, n, err, way.want)
+		}
+	}
+	engine.fails = kv.ErrUnavailable
+	for _, way := range ways {
+		if n, err := way.read(); n != 0 || !errors.Is(err, kv.ErrUnavailable) {
+			t.Errorf("%s of an engine that cannot serve: %d, %v", way.name, n, err)
 		}
 	}
 }

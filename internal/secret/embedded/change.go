@@ -150,7 +150,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		}
 		cfg.Head.Count = nil
 		if s.quota != (secret.Quota{}) {
-			cfg.Head.Count, err = plan.Count(ctx, s.kv, org, at.Head.Count, cfg.Names, min(s.page, valuesPage))
+			cfg.Head.Count, err = plan.Count(ctx, s.kv, org, at.Head.Count, cfg.Names, min(s.page, content.Page))
 			if err == nil {
 				var still []kv.Cond
 				cfg.Beside, still, err = s.besides(ctx, org)

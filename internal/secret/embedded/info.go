@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"strongroom/internal/errs"
@@ -21,7 +22,7 @@ func (s *Store) ReadVersion(ctx context.Context, org id.ID, name string, n int) 
 }
 
 func (m moment) version(ctx context.Context, name string, n int) (secret.Secret, error) {
-	at, known, current, err := m.look(ctx, name)
+	at, known, current, err := m.look(ctx, name, nil)
 	if err != nil {
 		return secret.Secret{}, err
 	}
@@ -47,20 +48,25 @@ func (m moment) version(ctx context.Context, name string, n int) (secret.Secret,
 		Updated: content.Time(v.At)}, nil
 }
 
-// look reads what is known of a secret, and the record of its value.
-func (m moment) look(ctx context.Context, name string) (content.Places, *content.Meta, content.Found, error) {
+// look reads what is known of a secret, and the record of its value. It looks for them with find, which is nil where
+// there is none yet.
+func (m moment) look(ctx context.Context, name string,
+	find content.Finder) (content.Places, *content.Meta, content.Found, error) {
 	at, err := m.from.Places(m.org, name, m.names)
 	if err == nil && m.at.rev == 0 { // what is still there was purged
 		err = secret.NotFound(name)
 	}
+	if err == nil && find == nil {
+		find, err = m.findsOf(ctx, name)
+	}
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	current, err := m.find(ctx, m.at.pending, at, records.Value)
+	current, err := find(ctx, m.at.pending, at, records.Value)
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
-	record, err := m.find(ctx, m.at.pending, at, records.Meta)
+	record, err := find(ctx, m.at.pending, at, records.Meta)
 	if err != nil {
 		return at, nil, content.Found{}, err
 	}
@@ -82,15 +88,24 @@ func (m moment) look(ctx context.Context, name string) (content.Places, *content
 	return at, known, current, nil
 }
 
+// findsOf is how to look for the value and the metadata of one secret.
+func (m moment) findsOf(ctx context.Context, name string) (content.Finder, error) {
+	ahead, err := m.reads(ctx, []string{name}, math.MaxInt, records.Value, records.Meta)
+	if err != nil {
+		return nil, err
+	}
+	return ahead(0)
+}
+
 // Info tells what is known of a secret.
 func (s *Store) Info(ctx context.Context, org id.ID, name string) (secret.Info, error) {
 	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) (secret.Info, error) {
-		return m.info(ctx, name)
+		return m.info(ctx, name, nil)
 	})
 }
 
-func (m moment) info(ctx context.Context, name string) (secret.Info, error) {
-	_, known, _, err := m.look(ctx, name)
+func (m moment) info(ctx context.Context, name string, find content.Finder) (secret.Info, error) {
+	_, known, _, err := m.look(ctx, name, find)
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -137,16 +152,16 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			keys = append(keys, key)
 		}
 	}
-	find := m.find
-	if m.together(len(keys), len(listed)) {
-		pages, err := m.readAll(ctx, len(keys), records.Meta)
+	ahead, err := m.reads(ctx, keys, len(listed), records.Meta)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]secret.Info, 0, len(keys))
+	for i, key := range keys {
+		find, err := ahead(i)
 		if err != nil {
 			return nil, err
 		}
-		find = m.noting(pages.find)
-	}
-	infos := make([]secret.Info, 0, len(keys))
-	for _, key := range keys {
 		at, err := m.from.Places(m.org, key, m.names)
 		if err != nil {
 			return nil, err
@@ -157,7 +172,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 		}
 		var info secret.Info
 		if record.Sealed == nil { // set by an older influxd: its value tells
-			info, err = m.info(ctx, key)
+			info, err = m.info(ctx, key, nil)
 			info.Versions = nil
 		} else {
 			var known *content.Meta
@@ -185,9 +200,17 @@ func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 		if err != nil {
 			return nil, err
 		}
+		ahead, err := m.reads(ctx, names, math.MaxInt, records.Value, records.Meta)
+		if err != nil {
+			return nil, err
+		}
 		var infos []secret.Info
-		for _, name := range names {
-			info, err := m.info(ctx, name)
+		for i, name := range names {
+			find, err := ahead(i)
+			if err != nil {
+				return nil, err
+			}
+			info, err := m.info(ctx, name, find)
 			if errs.Is(err, errs.NotFound) || err == nil && info.Deleted.IsZero() { // brought back by what is pending
 				continue
 			}

@@ -38,7 +38,7 @@ func (m moment) find(ctx context.Context, over commitlog.Records, at content.Pla
 }
 
 // noting is a finder that notes what is not there.
-func (m moment) noting(find finder) finder {
+func (m moment) noting(find content.Finder) content.Finder {
 	return func(ctx context.Context, over commitlog.Records, at content.Places,
 		kind records.Kind) (content.Found, error) {
 		got, err := find(ctx, over, at, kind)
@@ -167,23 +167,24 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	} else if listed, ok := m.s.lists.Names(m.org, m.at.rev); ok {
 		all = len(listed)
 	}
-	find, listed, known := m.find, []string(nil), []cache.Version(nil)
+	listed, known := []string(nil), []cache.Version(nil)
 	if q.Versions && still {
 		listed, known = m.s.lists.Versions(m.org, m.at.rev)
 	}
-	if !m.memory && m.together(len(keys), all) {
-		kinds := []records.Kind{records.Value}
-		if q.Versions && known == nil {
-			kinds = append(kinds, records.Meta)
-		}
-		pages, err := m.readAll(ctx, len(keys), kinds...)
-		if err != nil {
-			return snap, err
-		}
-		find = m.noting(pages.find)
+	kinds := []records.Kind{records.Value}
+	if q.Versions && known == nil {
+		kinds = append(kinds, records.Meta)
+	}
+	ahead, err := m.reads(ctx, keys, all, kinds...)
+	if err != nil {
+		return snap, err
 	}
 	snap.Secrets = make(map[string]secret.Secret, len(keys))
 	for i, key := range keys {
+		find, err := ahead(i)
+		if err != nil {
+			return secret.Snapshot{}, err
+		}
 		if _, twice := snap.Secrets[key]; twice || !content.Fits(key) {
 			continue
 		}
@@ -268,13 +269,9 @@ func (m moment) listed(ctx context.Context) ([]string, error) {
 // errNoValue is a name in the list whose value is not there.
 var errNoValue = errors.New("its record is missing")
 
-// finder looks for a record of a secret.
-type finder func(ctx context.Context, over commitlog.Records, at content.Places,
-	kind records.Kind) (content.Found, error)
-
 // one reads one secret; ok is false where it is not there. Known is what is known of its version; nil for nothing.
 func (m moment) one(ctx context.Context, key string, versions bool, known *cache.Version,
-	find finder) (got secret.Secret, ok bool, err error) {
+	find content.Finder) (got secret.Secret, ok bool, err error) {
 	at, err := m.from.Places(m.org, key, m.names)
 	if err != nil {
 		return got, false, err
@@ -311,49 +308,32 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *cache
 	return got, true, nil
 }
 
-// Many values are read as a range of records, in pages, if they are at least half of all: that is faster than to look
-// for each, and takes fewer calls of an engine elsewhere.
-const (
-	manyKeys   = 8
-	valuesPage = 64 // each may have the longest value
-)
+// Many records are read as a range if they are of at least half of all secrets: that is faster than to look for each,
+// and takes fewer calls of an engine elsewhere.
+const manyKeys = 8
 
-// pages are records that were read as a range, by their keys.
-type pages map[string][]byte
-
-// together reports whether records of so many secrets, of all that there are, are read as a range.
-func (m moment) together(keys, all int) bool {
-	return keys >= manyKeys && 2*keys >= all && m.at.pending == nil && !m.names.Moving
-}
-
-// readAll reads the records of these kinds of all the organisation's secrets.
-func (m moment) readAll(ctx context.Context, keys int, kinds ...records.Kind) (pages, error) {
-	got := make(pages, keys*len(kinds))
-	for _, kind := range kinds {
-		prefix := records.Of(m.org, records.Form(m.names.Form), kind)
-		for after := ""; ; {
-			recs, err := m.from.KV.List(ctx, prefix, after, valuesPage)
-			if err != nil {
-				return nil, err
+// reads tells, for each of the keys in their order, how to look for its records of these kinds: in all of the
+// organisation's, where they are of at least half of all secrets that there are; in those of some keys, for which a far
+// engine is asked at the same time; or one by one.
+func (m moment) reads(ctx context.Context, keys []string, all int,
+	kinds ...records.Kind) (ahead func(i int) (content.Finder, error), err error) {
+	find := content.Finder(m.find)
+	switch {
+	case m.memory:
+	case len(keys) >= manyKeys && 2*len(keys) >= all && m.at.pending == nil && !m.names.Moving:
+		var read content.Pages
+		read, err = m.from.All(ctx, m.org, m.names, len(keys), kinds...)
+		find = m.noting(read.Find)
+	case m.s.far && len(keys)*len(kinds) > 1:
+		return func(i int) (content.Finder, error) {
+			if i%content.Page > 0 {
+				return find, nil
 			}
-			for _, rec := range recs {
-				after = rec.Key
-				if rec.Value == nil {
-					rec.Value = []byte{}
-				}
-				got[rec.Key] = rec.Value
-			}
-			if len(recs) < valuesPage {
-				break
-			}
-		}
+			page := keys[i:min(i+content.Page, len(keys))]
+			some, err := m.from.Together(ctx, m.at.pending, m.org, m.names, page, kinds...)
+			find = m.noting(some)
+			return find, err
+		}, nil
 	}
-	return got, nil
-}
-
-// find is a finder in what was read.
-func (p pages) find(_ context.Context, _ commitlog.Records, at content.Places,
-	kind records.Kind) (content.Found, error) {
-	slot := at.Now.Slot(kind)
-	return content.Found{As: slot.As, Sealed: p[slot.Key]}, nil
+	return func(int) (content.Finder, error) { return find, nil }, err
 }

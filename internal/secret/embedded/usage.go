@@ -6,6 +6,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/plan"
 	"strongroom/internal/secret/embedded/records"
 )
@@ -27,7 +28,7 @@ func (s *Store) count(ctx context.Context, org id.ID) (secret.Usage, []kv.Cond, 
 	if err != nil {
 		return u, nil, err
 	}
-	c, err := plan.Count(ctx, s.kv, org, at.Head.Count, s.ring.Names(), min(s.page, valuesPage))
+	c, err := plan.Count(ctx, s.kv, org, at.Head.Count, s.ring.Names(), min(s.page, content.Page))
 	if err != nil {
 		return u, nil, err
 	}
