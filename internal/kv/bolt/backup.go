@@ -49,11 +49,9 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	if !errors.Is(err, copying.ErrNoRoom) && !isFull(err) {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, db.directTime, fmt.Errorf("%w, and reading the file itself took "+
-		"longer than %s: make room in %s, or read faster",
-		copying.ErrNoRoom, db.directTime, filepath.Dir(db.place)))
-	defer cancel()
-	to.ctx = ctx
+	to.until = time.Now().Add(db.directTime)
+	to.late = fmt.Errorf("%w, and reading the file itself took longer than %s: make room in %s, or read faster",
+		copying.ErrNoRoom, db.directTime, filepath.Dir(db.place))
 	err = db.view(ctx, func(tx *bbolt.Tx) error {
 		_, err := tx.WriteTo(to)
 		return err
@@ -103,17 +101,22 @@ func (db *DB) CopyTo(ctx context.Context, f *os.File) error {
 	return err
 }
 
-// backupWriter ends with its context, and keeps the error it gave: bbolt passes on no more than its text.
+// backupWriter ends with its context or, where late is not nil, after a time. It keeps the error it gave: bbolt passes on no more than its text.
 type backupWriter struct {
-	ctx context.Context
-	w   io.Writer
-	err error
+	ctx   context.Context
+	w     io.Writer
+	until time.Time
+	late  error
+	err   error
 }
 
 func (w *backupWriter) Write(p []byte) (n int, err error) {
-	if w.ctx.Err() != nil {
+	switch {
+	case w.ctx.Err() != nil:
 		w.err = context.Cause(w.ctx)
-	} else {
+	case w.late != nil && !time.Now().Before(w.until):
+		w.err = w.late
+	default:
 		n, w.err = w.w.Write(p)
 	}
 	return n, w.err
