@@ -37,27 +37,27 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("%w: %d backups are being read already; try again when one of them has ended",
 			kv.ErrUnavailable, maxCopies)
 	}
-	to := &backupWriter{ctx: ctx, w: w}
+	to := &copying.Writer{Ctx: ctx, W: w}
 	copied, err := db.copyBeside(ctx)
 	if err == nil {
 		defer copied.Close()
-		if _, err = io.Copy(to, copied); to.err != nil {
-			return fmt.Errorf("writing the copy: %w", to.err)
+		if _, err = io.Copy(to, copied); to.Err != nil {
+			return fmt.Errorf("writing the copy: %w", to.Err)
 		}
 		return err
 	}
 	if !errors.Is(err, copying.ErrNoRoom) && !isFull(err) {
 		return err
 	}
-	to.until = time.Now().Add(db.directTime)
-	to.late = fmt.Errorf("%w, and reading the file itself took longer than %s: make room in %s, or read faster",
+	to.Until = time.Now().Add(db.directTime)
+	to.Late = fmt.Errorf("%w, and reading the file itself took longer than %s: make room in %s, or read faster",
 		copying.ErrNoRoom, db.directTime, filepath.Dir(db.place))
 	err = db.view(ctx, func(tx *bbolt.Tx) error {
 		_, err := tx.WriteTo(to)
 		return err
 	})
-	if to.err != nil {
-		return fmt.Errorf("writing the copy: %w", to.err)
+	if to.Err != nil {
+		return fmt.Errorf("writing the copy: %w", to.Err)
 	}
 	return err
 }
@@ -99,25 +99,4 @@ func (db *DB) CopyTo(ctx context.Context, f *os.File) error {
 		return fmt.Errorf("copying %s: %w", db.path, to.Err())
 	}
 	return err
-}
-
-// backupWriter ends with its context or, where late is not nil, after a time. It keeps the error it gave: bbolt passes on no more than its text.
-type backupWriter struct {
-	ctx   context.Context
-	w     io.Writer
-	until time.Time
-	late  error
-	err   error
-}
-
-func (w *backupWriter) Write(p []byte) (n int, err error) {
-	switch {
-	case w.ctx.Err() != nil:
-		w.err = context.Cause(w.ctx)
-	case w.late != nil && !time.Now().Before(w.until):
-		w.err = w.late
-	default:
-		n, w.err = w.w.Write(p)
-	}
-	return n, w.err
 }

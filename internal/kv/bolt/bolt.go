@@ -160,6 +160,15 @@ func (db *DB) Skip(ctx context.Context, prefix, from string, back bool, n int) (
 	return last, passed, err
 }
 
+// Probe tells which keys are there; see kv.Prober.
+func (db *DB) Probe(ctx context.Context, keys []string) (there []bool, err error) {
+	err = db.view(ctx, func(tx *bbolt.Tx) error {
+		there = format.There(tx.Bucket(format.DataBucket).Cursor(), keys)
+		return nil
+	})
+	return there, err
+}
+
 // Close waits for the transactions that have joined the queue and releases the file.
 func (db *DB) Close() error {
 	db.mu.Lock()

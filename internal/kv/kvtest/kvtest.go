@@ -41,6 +41,7 @@ func Test(t *testing.T, open func(t *testing.T) kv.Store) {
 		{"ListPages", testListPages},
 		{"ListBack", testListBack},
 		{"Skip", testSkip},
+		{"Probe", testProbe},
 		{"ListPrefix", testListPrefix},
 		{"DeletePrefix", testDeletePrefix},
 		{"DeleteSome", testDeleteSome},

@@ -203,6 +203,55 @@ func testListBack(t *testing.T, s kv.Store) {
 	}
 }
 
+// testProbe asks an engine that tells of many keys at once for those that are there and others, near to each other and
+// far, in order and out of it.
+func testProbe(t *testing.T, s kv.Store) {
+	e, ok := s.(kv.Prober)
+	if !ok {
+		t.Skip("this engine does not tell of many keys at once")
+	}
+	var ops []kv.Op
+	for n := range 100 {
+		ops = append(ops, kv.Put(fmt.Sprintf("p/%03d", 3*n), nil))
+	}
+	txn(t, s, nil, ops...)
+	ask := func(keys ...string) {
+		t.Helper()
+		there, err := e.Probe(t.Context(), keys)
+		if err != nil || len(there) != len(keys) {
+			t.Fatalf("Probe(%q) = %v, %v", keys, there, err)
+		}
+		for i, key := range keys {
+			_, err := s.Get(t.Context(), key)
+			if got := there[i]; got != (err == nil) {
+				t.Errorf("Probe(%q): %q is there: %t; Get: %v", keys, key, got, err)
+			}
+		}
+	}
+	ask()
+	ask("q")
+	ask("")
+	var all []string
+	for n := range 310 {
+		all = append(all, fmt.Sprintf("p/%03d", n))
+	}
+	ask(all...)
+	slices.Reverse(all)
+	ask(all...)
+	for step := 2; step < 40; step += 5 {
+		var some []string
+		for n := 0; n < 310; n += step {
+			some = append(some, fmt.Sprintf("p/%03d", n))
+		}
+		ask(append(some, "a", "p/", "p/003", "p/003", "p/0031", "z", "p/000", "z", "z")...)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := e.Probe(ended, []string{"p/000"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("for somebody who has gone: %v", err)
+	}
+}
+
 // testSkip has as many records passed over as a list has, from either end and from wherever it begins.
 func testSkip(t *testing.T, s kv.Store) {
 	for i := range 25 {

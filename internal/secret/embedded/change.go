@@ -205,7 +205,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			}
 			return planned, nil
 		}
-		err = s.log.Apply(ctx, org, was, p.Head, p.Records)
+		err = s.log.Apply(ctx, org, was, p.Head, p.Records, p.Order())
 		if !errors.Is(err, kv.ErrConflict) {
 			return planned, err
 		}

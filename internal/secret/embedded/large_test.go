@@ -95,3 +95,38 @@ func TestManyOverOne(t *testing.T) {
 		checkWhole(t, s)
 	})
 }
+
+// TestManyOverMany sets many secrets at once among others that are there, deleted or as they were: each is planned over
+// what there is of it.
+func TestManyOverMany(t *testing.T) {
+	t.Parallel()
+	eachForm(t, func(t *testing.T, s *Store) {
+		before, change := setOf(), secret.Change{Set: setOf()}
+		var deleted []string
+		want := make(map[string]int)
+		for n := range 6 * plan.ManyNames {
+			name := fmt.Sprintf("name %04d", n)
+			old, now := n%3 != 0, n%2 == 0
+			if old {
+				before[name] = secret.NewValue([]byte("old"))
+				want[name]++
+				if n%5 == 0 {
+					deleted = append(deleted, name)
+				}
+			}
+			if now {
+				change.Set[name] = secret.NewValue([]byte("new"))
+				want[name]++
+			}
+		}
+		apply(t, s, secret.Change{Set: before})
+		apply(t, s, secret.Change{Delete: deleted})
+		apply(t, s, change)
+		for name, versions := range want {
+			if got := info(t, s, name); len(got.Versions) != versions {
+				t.Errorf("%s has %d versions, want %d", name, len(got.Versions), versions)
+			}
+		}
+		checkWhole(t, s)
+	})
+}

@@ -87,8 +87,9 @@ type entry struct {
 // Apply makes the organisation's records what they are to be, and puts its head anew with the version and time. It
 // gives kv.ErrConflict, with nothing done, where a condition does not hold, that the head is as it was among them, or
 // a large change is pending. A record that no transaction takes is errs.RequestTooLarge. After any other error the
-// change may have been made.
-func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, all Records) error {
+// change may have been made. The keys of the records come in any order; they are sorted fast where those of each kind
+// are in order.
+func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, all Records, keys []string) error {
 	txn := l.kv.Txn
 	fits := all.Fit()
 	if !fits && l.ample != nil {
@@ -96,7 +97,7 @@ func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, al
 	}
 	if fits {
 		_, err := txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...),
-			all.opsWith(kv.Put(records.Head(org), head.encode())))
+			all.opsWith(keys, kv.Put(records.Head(org), head.encode())))
 		return err
 	}
 	steps, err := all.steps()

@@ -68,26 +68,61 @@ func (r Records) steps() ([]Records, error) {
 	return steps, nil
 }
 
-// opsWith are the operations that carry them out, and one more on another key, in the order of the keys.
-func (r Records) opsWith(more kv.Op) []kv.Op {
-	ops := r.ops()
-	at, _ := slices.BinarySearchFunc(ops, more.Key, func(op kv.Op, key string) int {
-		return strings.Compare(op.Key, key)
-	})
-	return slices.Insert(ops, at, more)
-}
-
-// ops are the operations that carry them out.
-func (r Records) ops() []kv.Op {
+// opsWith are the operations that carry them out, and one more on another key, in the order of the keys, which are
+// given in any.
+func (r Records) opsWith(keys []string, more kv.Op) []kv.Op {
 	ops := make([]kv.Op, 0, len(r)+1)
-	for _, key := range slices.Sorted(maps.Keys(r)) {
-		if r[key] == nil {
-			ops = append(ops, kv.Delete(key))
-		} else {
-			ops = append(ops, kv.Put(key, r[key]))
+	for _, key := range byKind(keys) {
+		if more.Key != "" && more.Key < key {
+			ops, more = append(ops, more), kv.Op{}
 		}
+		ops = append(ops, r.op(key))
+	}
+	if more.Key != "" {
+		ops = append(ops, more)
 	}
 	return ops
+}
+
+// ops are the operations that carry them out, in the order of the keys.
+func (r Records) ops() []kv.Op {
+	ops := make([]kv.Op, 0, len(r))
+	for _, key := range slices.Sorted(maps.Keys(r)) {
+		ops = append(ops, r.op(key))
+	}
+	return ops
+}
+
+func (r Records) op(key string) kv.Op {
+	if value := r[key]; value != nil {
+		return kv.Put(key, value)
+	}
+	return kv.Delete(key)
+}
+
+// byKind sorts keys. Those of a change of many secrets come secret by secret, in the order of their places: to put
+// those of a kind together is most of it then, and to sort what is sorted takes little.
+func byKind(keys []string) []string {
+	type kind struct {
+		prefix string
+		keys   []string
+	}
+	var kinds []*kind
+	for _, key := range keys {
+		prefix := records.KindPrefix(key)
+		i := slices.IndexFunc(kinds, func(k *kind) bool { return k.prefix == prefix })
+		if i < 0 {
+			i, kinds = len(kinds), append(kinds, &kind{prefix: prefix})
+		}
+		kinds[i].keys = append(kinds[i].keys, key)
+	}
+	slices.SortFunc(kinds, func(a, b *kind) int { return strings.Compare(a.prefix, b.prefix) })
+	sorted := keys[:0]
+	for _, k := range kinds {
+		sorted = append(sorted, k.keys...)
+	}
+	slices.Sort(sorted) // which takes a look at each where they are sorted
+	return sorted
 }
 
 // stepFormat is the first byte of an encoded step. After it come its records, each: length of the key (uvarint), key,

@@ -44,11 +44,11 @@ type Config struct {
 	Beside  int64 // bytes that count for the quota and are no records of the store
 	Org     id.ID
 	Names   keyring.Names
-	Head    commitlog.Head           // as it is; in a Plan, as it is after the changes planned so far
-	Ahead   map[string][]byte        // what was read before it is asked for; nil for what is not there
-	Void    []Span                   // where there was nothing
-	earlier map[string]bool          // by what the keys of a secret's versions begin with, whether one is there
-	places  map[string]records.Place // of names in the form of Names, worked out already
+	Head    commitlog.Head    // as it is; in a Plan, as it is after the changes planned so far
+	Ahead   map[string][]byte // what was read before it is asked for; nil for what is not there
+	Void    []Span            // where there was nothing
+	earlier map[string]bool   // by what the keys of a secret's versions begin with, whether one is there
+	spots   spots             // of many names in the form of Names, what is known of them
 }
 
 // Span is all keys from one to another, both included.
@@ -56,8 +56,11 @@ type Span struct{ From, To string }
 
 // New returns a plan with no change in it. It reads until ctx ends.
 func New(ctx context.Context, cfg Config) *Plan {
-	return &Plan{Config: cfg, ctx: ctx, Records: commitlog.Records{}}
+	return &Plan{Config: cfg, ctx: ctx, Records: make(commitlog.Records, perSecret*len(cfg.spots.ordered))}
 }
+
+// perSecret is how many records a secret has that is set for the first time.
+const perSecret = 3
 
 // Begin begins the planning of a change. BackTo leads back to the point that it gives.
 func (p *Plan) Begin() int {
@@ -84,7 +87,7 @@ func (p *Plan) End() secret.Outcome {
 func (p *Plan) isNow(name string, version int, at time.Time) {
 	p.changed, p.bounded = at, true
 	if p.versions == nil {
-		p.versions = make(map[string]int, 1)
+		p.versions = make(map[string]int, max(1, len(p.spots.ordered)))
 	}
 	p.versions[name] = version
 }
@@ -106,6 +109,17 @@ func (p *Plan) Write(key string, value []byte) {
 	}
 	p.Records[key] = value
 	p.size += len(key) + len(value)
+}
+
+// Order gives the keys of the records in the order in which they were planned.
+func (p *Plan) Order() []string {
+	keys := make([]string, 0, len(p.Records))
+	for _, b := range p.undo {
+		if !b.planned {
+			keys = append(keys, b.key)
+		}
+	}
+	return keys
 }
 
 // BackTo takes back what was planned since the point.
@@ -154,8 +168,8 @@ func (p *Plan) find(at content.Places, kind records.Kind) (content.Found, error)
 
 // At tells where the records of a secret are.
 func (p *Plan) At(name string) (content.Places, error) {
-	if place, ok := p.places[name]; ok {
-		return content.Places{Name: name, Now: place}, nil
+	if at, ok := p.spots.by[name]; ok {
+		return content.Places{Name: name, Now: at.place}, nil
 	}
 	return p.From.Places(p.Org, name, p.Names)
 }
@@ -218,7 +232,10 @@ func (p *Plan) Apply(change secret.Change, at time.Time) error {
 			return err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(change.Set)) {
+	if n := len(change.Set); n >= ManyNames {
+		p.undo = slices.Grow(p.undo, perSecret*n)
+	}
+	for _, name := range p.spots.names(change.Set) {
 		if change.Only != secret.Anyway {
 			if err := p.allowed(name, change.Only); err != nil {
 				return err
@@ -246,7 +263,7 @@ func (p *Plan) Apply(change secret.Change, at time.Time) error {
 // which is not found where that has been deleted. Metadata that do not open, or are gone, are an error: whoever went on
 // without would lose the earlier versions, and give their numbers to others.
 func (p *Plan) look(name string) (at content.Places, m *content.Meta, current content.Found, err error) {
-	if at, err = p.At(name); err != nil {
+	if at, err = p.At(name); err != nil || p.spots.take(name) {
 		return at, nil, content.Found{}, err
 	}
 	if current, err = p.find(at, records.Value); err != nil {
@@ -344,7 +361,7 @@ func (p *Plan) set(name string, value secret.Value, by string, time time.Time) e
 	plain := content.EncodeValue(value, time)
 	defer clear(plain)
 	// It must fit as an earlier version, too.
-	if size := len(at.Now.Slot(records.Version(next)).Key) + len(plain) + keyring.Overhead; size > commitlog.MaxBytes {
+	if size := at.Now.VersionLen(next) + len(plain) + keyring.Overhead; size > commitlog.MaxBytes {
 		return errs.New(errs.RequestTooLarge, "secret %q is too large for the embedded store: %d bytes of name and "+
 			"value, at most %d", name, size, commitlog.MaxBytes)
 	}
@@ -369,7 +386,7 @@ func (p *Plan) putMeta(at content.Places, m *content.Meta) error {
 	if err := p.Put(at, records.Meta, plain); err != nil {
 		return err
 	}
-	if len(p.Records) > maxKeep { // one of many would put out what is changed often
+	if p.spots.by != nil || len(p.Records) > maxKeep { // one of many would put out what is changed often
 		return nil
 	}
 	slot := at.Now.Slot(records.Meta)

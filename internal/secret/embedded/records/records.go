@@ -181,6 +181,15 @@ func (p Place) Versions() string {
 	return zero[:strings.LastIndexByte(zero, 0)+1]
 }
 
+// VersionLen is the length of the key of an earlier version's value.
+func (p Place) VersionLen(n int) int {
+	var room [20]byte
+	digits := max(versionDigits, len(strconv.AppendInt(room[:0], int64(n), 10)))
+	var mark [keyRoom]byte
+	return len(Root) + id.Length + len("/"+version) + len(p.Form.appendMark(mark[:0])) + len(p.Name) + len("\x00") +
+		digits
+}
+
 // Longest is the length of the longest key that a secret's records have with its name in clear. An index is shorter
 // than any name that is near the engine's limit.
 func Longest(name string) int { return around + len(name) }
@@ -241,6 +250,16 @@ func Prefixes(org id.ID, form Form) []string {
 		all = append(all, Prefix(org)+kind+form.mark())
 	}
 	return all
+}
+
+// KindPrefix is what the key of a secret's record begins with up to the kind; of another record it may be anything that
+// its key begins with.
+func KindPrefix(key string) string {
+	of := min(len(key), len(Root)+id.Length+1)
+	if n := strings.IndexByte(key[of:], '/'); n >= 0 {
+		return key[:of+n]
+	}
+	return key[:of]
 }
 
 // OrgOf gives the organisation of a record whose key begins with the root.

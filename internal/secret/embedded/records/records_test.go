@@ -88,3 +88,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestVersionLen(t *testing.T) {
+	for _, form := range []Form{0, 1, 123} {
+		p := Place{Org: org, Form: form, Name: "näme"}
+		for _, n := range []int{0, 1, 1e9, 1e10, 1e12} {
+			if got, want := p.VersionLen(n), len(p.Slot(Version(n)).Key); got != want {
+				t.Errorf("%+v, version %d: %d bytes, want %d", p, n, got, want)
+			}
+		}
+	}
+}
