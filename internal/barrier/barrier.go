@@ -234,13 +234,15 @@ func (s *Store) openAll(ctx context.Context, get func() ([]kv.Record, error)) ([
 // attempts bounds how often a transaction is sealed anew because another server has changed the keyring meanwhile.
 const attempts = 5
 
-// Txn is the engine's, with what it puts sealed, and with the condition that the keyring is the one it was sealed with.
+// Txn is the engine's, with what it puts sealed, and with the conditions that the keyring is the one it was sealed with
+// and of kv.While.
 func (s *Store) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
 	conds, ops, err := s.keyed(conds, ops)
 	if err != nil {
 		return 0, err
 	}
-	return s.write(ctx, conds, ops)
+	rev, err := s.write(ctx, kv.Standing(ctx, conds), ops)
+	return rev, kv.Over(ctx, s.Store, err)
 }
 
 // write is Txn with the keys as they are in the engine.

@@ -19,9 +19,10 @@ const (
 
 // DeleteSome removes records whose keys begin with the prefix, the first ones first, and tells how many: about so many
 // as at most says, and fewer only where there are no more. It is for what DeletePrefix would take too long for, or too
-// much memory: it takes many transactions, each with the conditions, and what it has removed stays removed where it
-// ends with an error.
+// much memory: it takes many transactions, each with the conditions and that of ctx (While), and what it has removed
+// stays removed where it ends with an error.
 func DeleteSome(ctx context.Context, s Store, conds []Cond, prefix string, most int) (n int, err error) {
+	conds = Standing(ctx, conds)
 	for piece := firstPiece; n < most; {
 		recs, err := s.List(ctx, prefix, "", piece)
 		if err != nil || len(recs) == 0 {
@@ -39,7 +40,7 @@ func DeleteSome(ctx context.Context, s Store, conds []Cond, prefix string, most 
 			g.Go(func() error { return deleteThese(each, s, conds, ops) })
 		}
 		if err := g.Wait(); err != nil {
-			return n, err
+			return n, Over(ctx, s, err)
 		}
 		n += len(recs)
 		piece = min(max(pieceBytes*len(recs)/max(size, 1), firstPiece), maxPiece, 4*piece)

@@ -97,28 +97,33 @@ func (s *Service) finishSoon(ctx context.Context, which ended, remove func(conte
 	return s.finish(ctx, which, remove)
 }
 
-// left reports whether something is left of what has ended.
-func (s *Service) left(ctx context.Context, which ended) (bool, error) {
-	_, err := s.kv.Get(ctx, which.mark())
+// left gives the mark of what has ended, where something of it is left.
+func (s *Service) left(ctx context.Context, which ended) (mark kv.Record, left bool, err error) {
+	mark, err = s.kv.Get(ctx, which.mark())
 	if errors.Is(err, kv.ErrNotFound) {
-		return false, nil
+		return mark, false, nil
 	}
-	return err == nil, err
+	return mark, err == nil, err
 }
 
 // removeLeft removes what is left of something that has ended, by one server of all at a time: another that is slower
-// would take what belongs to whoever has the ID again by then.
+// would take what belongs to whoever has the ID again by then. One that stands still while its hold ends does not know
+// that it is the slower one, so that each of its transactions has the condition that the mark is the one it began with.
 func (s *Service) removeLeft(ctx context.Context, which ended, remove func(context.Context, id.ID) error) error {
 	held, release, err := s.kv.Hold(ctx, which.mark())
 	if err != nil {
 		return kv.Coded(err)
 	}
 	defer release()
-	left, err := s.left(held, which)
+	mark, left, err := s.left(held, which)
 	if err != nil || !left {
 		return err
 	}
-	return remove(held, which.id)
+	err = remove(kv.While(held, mark), which.id)
+	if errors.Is(err, kv.ErrOver) {
+		return nil // another has done it
+	}
+	return err
 }
 
 // finish removes what is left of something that has ended.

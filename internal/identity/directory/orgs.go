@@ -81,7 +81,7 @@ func (s *Service) newOrg(ctx context.Context, owner, as id.ID, name, description
 		if !errors.Is(err, kv.ErrConflict) {
 			return err
 		}
-		if left, err := s.left(ctx, ended{"organization", o.ID}); err != nil {
+		if _, left, err := s.left(ctx, ended{"organization", o.ID}); err != nil {
 			return err
 		} else if left {
 			return errs.New(errs.Conflict, "organization %s is just being deleted; try again in a minute", o.ID)

@@ -82,14 +82,15 @@ func (s *Store) submit(ctx context.Context, org id.ID, planned func(*plan.Plan) 
 func (s *Store) Purge(ctx context.Context, org id.ID) error {
 	for begun := false; ; begun = true {
 		more := make(chan bool, 1) // the caller may leave
-		err := s.queue.Alone(ctx, org, func(ctx context.Context) error {
+		err := s.queue.Alone(ctx, org, func(turn context.Context) error {
+			turn = kv.WhileOf(turn, ctx)
 			if !begun {
-				if err := purge.Begin(ctx, s.kv, org); err != nil {
+				if err := purge.Begin(turn, s.kv, org); err != nil {
 					return err
 				}
 				s.lists.Drop(org)
 			}
-			left, err := purge.Some(ctx, s.kv, org)
+			left, err := purge.Some(turn, s.kv, org)
 			more <- left
 			return err
 		})

@@ -268,8 +268,8 @@ func (b *Book) Purge(ctx context.Context, org id.ID) error {
 	if _, err := kv.DeleteSome(ctx, b.kv, nil, folder(org), math.MaxInt); err != nil || none {
 		return kv.Coded(err)
 	}
-	_, err = b.kv.Txn(ctx, []kv.Cond{kv.Unchanged(mark)}, []kv.Op{kv.Delete(mark.Key)})
-	if errors.Is(err, kv.ErrConflict) {
+	_, err = b.kv.Txn(ctx, kv.Standing(ctx, []kv.Cond{kv.Unchanged(mark)}), []kv.Op{kv.Delete(mark.Key)})
+	if err = kv.Over(ctx, b.kv, err); errors.Is(err, kv.ErrConflict) {
 		return nil
 	}
 	return kv.Coded(err)

@@ -6,7 +6,7 @@
 // between is finished by Recover, from the mark. Whoever puts the first record of an organisation has the condition
 // that there is no mark, and finishes what it stands for before.
 //
-// Errors are the engine's (package kv).
+// Errors are the engine's (package kv), and kv.ErrOver of a context of kv.While, whose condition each transaction has.
 package purge
 
 import (
@@ -31,9 +31,9 @@ const someRecords = 20_000
 
 // Begin puts the mark, where there is none: the organisation has nothing from then on.
 func Begin(ctx context.Context, store kv.Store, org id.ID) error {
-	_, err := store.Txn(ctx, []kv.Cond{kv.Missing(Key(org))}, []kv.Op{kv.Put(Key(org), []byte{}),
+	_, err := store.Txn(ctx, kv.Standing(ctx, []kv.Cond{kv.Missing(Key(org))}), []kv.Op{kv.Put(Key(org), []byte{}),
 		kv.Delete(records.Head(org)), kv.Delete(commitlog.Key(org)), kv.Delete(records.Dated(org))})
-	if errors.Is(err, kv.ErrConflict) {
+	if err = kv.Over(ctx, store, err); errors.Is(err, kv.ErrConflict) {
 		return nil // it is there
 	}
 	return err
@@ -48,7 +48,7 @@ func Some(ctx context.Context, store kv.Store, org id.ID) (more bool, err error)
 	if err != nil {
 		return false, err
 	}
-	still := []kv.Cond{kv.Unchanged(mark)}
+	still := kv.Standing(ctx, []kv.Cond{kv.Unchanged(mark)})
 	left := someRecords
 	for _, prefix := range []string{records.Prefix(org), records.TrashPrefix(org), commitlog.Prefix(org)} {
 		n, err := kv.DeleteSome(ctx, store, still, prefix, left)
@@ -63,7 +63,7 @@ func Some(ctx context.Context, store kv.Store, org id.ID) (more bool, err error)
 		}
 	}
 	_, err = store.Txn(ctx, still, []kv.Op{kv.Delete(mark.Key)})
-	if errors.Is(err, kv.ErrConflict) {
+	if err = kv.Over(ctx, store, err); errors.Is(err, kv.ErrConflict) {
 		return true, nil
 	}
 	return false, err
