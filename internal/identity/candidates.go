@@ -29,7 +29,7 @@ func Collect(ctx context.Context, s kv.Store, things []id.ID, folders []string,
 	leads func(kv.Record) (id.ID, error)) ([]id.ID, error) {
 	slices.Sort(folders)
 	for _, folder := range slices.Compact(folders) {
-		err := record.Scan(ctx, s, folder, "", func(r kv.Record) (bool, error) {
+		err := record.ScanFound(ctx, s, folder, func(r kv.Record) (bool, error) {
 			thing, err := leads(r)
 			things = append(things, thing)
 			return err == nil, err

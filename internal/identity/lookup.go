@@ -97,10 +97,11 @@ func OrgName(ctx context.Context, store kv.Store, org id.ID) (string, error) {
 	return o.Name, err
 }
 
-// Orgs are all organisations, for a command that looks into the data itself.
+// Orgs are all organisations, for a command that looks into the data itself. With kv.ErrForged they are those whose
+// records open.
 func Orgs(ctx context.Context, store kv.Store) ([]Org, error) {
 	var all []Org
-	err := record.Scan(ctx, store, "org/", "", func(r kv.Record) (bool, error) {
+	err := record.ScanWhole(ctx, store, "org/", func(r kv.Record) (bool, error) {
 		o, err := record.Decode[Org](r)
 		if err == nil && record.Key("org", o.ID) != r.Key {
 			err = fmt.Errorf("record %s: it is of another organisation", r.Key)

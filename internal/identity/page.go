@@ -36,7 +36,8 @@ func (src Source) From(ctx context.Context, s kv.Store, p Page) (from string, of
 	return last, 0, passed < p.Offset, kv.Coded(err)
 }
 
-// Each yields the records behind a key, in the order of the page, until yield wants no more.
+// Each yields the records behind a key, in the order of the page, until yield wants no more. One that is forged or
+// damaged is on no list: it permits nothing, and must not keep the others from being seen.
 func Each[T any](ctx context.Context, s kv.Store, src Source, p Page, from string, yield func(T) bool) error {
 	return record.ScanSome(ctx, s, src.Folder, from, p.Descending, func(r kv.Record) (bool, error) {
 		if src.Kind != "" {

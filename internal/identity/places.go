@@ -41,10 +41,11 @@ func EndingNames(ctx context.Context, store kv.Store, org id.ID) ([]string, erro
 	return e.Names, err
 }
 
-// FormerNames are the names, apart from its present one, under which there may be secrets of an organisation.
+// FormerNames are the names, apart from its present one, under which there may be secrets of an organisation. A record
+// that does not open tells of none, and keeps its name from everybody.
 func FormerNames(ctx context.Context, store kv.Store, org id.ID) ([]string, error) {
 	var names []string
-	err := record.Scan(ctx, store, "orgplace/", "", func(r kv.Record) (bool, error) {
+	err := record.ScanFound(ctx, store, "orgplace/", func(r kv.Record) (bool, error) {
 		of, err := record.Decode[id.ID](r)
 		if err == nil && of == org {
 			names = append(names, r.Key[len("orgplace/"):])

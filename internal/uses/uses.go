@@ -71,7 +71,8 @@ func (b *Book[T]) Forget(gone func(T) bool) {
 	}
 }
 
-// Last is when the thing was last used, to the second; zero for never.
+// Last is when the thing was last used, to the second; zero for never. A record that is no time says as little as none,
+// and the next use puts it right: nothing is permitted or refused by it.
 func (b *Book[T]) Last(ctx context.Context, thing T) (time.Time, error) {
 	b.mu.Lock()
 	at, ok := b.noted[thing]
@@ -85,7 +86,7 @@ func (b *Book[T]) Last(ctx context.Context, thing T) (time.Time, error) {
 	case errors.Is(err, kv.ErrNotFound):
 		return noted, nil
 	case err == nil:
-		written, err = Parse(r)
+		written, _ = Parse(r)
 	}
 	return Later(written, noted), err
 }

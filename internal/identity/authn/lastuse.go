@@ -34,7 +34,7 @@ func (s *Service) markUse(e entry, now time.Time) {
 func (s *Service) writeUsage(ctx context.Context) error {
 	return s.used.Write(ctx, func(ctx context.Context, auth id.ID) (bool, error) {
 		_, err := s.kv.Get(ctx, record.Key("auth", auth))
-		if errors.Is(err, kv.ErrNotFound) {
+		if errors.Is(err, kv.ErrNotFound) || errors.Is(err, kv.ErrForged) { // what does not open is used no more
 			return false, nil
 		}
 		return err == nil, err

@@ -207,9 +207,9 @@ func (s *Service) endSession(ctx context.Context, user id.ID, h identity.Hash) e
 func (s *Service) EndSessions(ctx context.Context, user id.ID) error {
 	defer s.cache.flush()
 	for {
-		rs, err := s.kv.List(ctx, record.Folder("sessionuser", user), "", kv.MaxOps/2)
+		rs, err := record.Doomed(ctx, s.kv, record.Folder("sessionuser", user), kv.MaxOps/2)
 		if err != nil {
-			return kv.Coded(err)
+			return err
 		}
 		if len(rs) == 0 {
 			return nil

@@ -51,7 +51,7 @@ func (s *Service) EndSession(ctx context.Context, c *access.Caller, user id.ID, 
 		return err
 	}
 	folder := record.Folder("sessionuser", user)
-	err := record.Scan(ctx, s.kv, folder+name, "", func(r kv.Record) (bool, error) {
+	err := record.ScanFound(ctx, s.kv, folder+name, func(r kv.Record) (bool, error) {
 		var h identity.Hash
 		if n, err := hex.Decode(h[:], []byte(record.Last(r.Key))); err != nil || n != len(h) {
 			return true, nil
@@ -71,7 +71,7 @@ func toEnd(c *access.Caller, user id.ID) []access.Permission {
 
 func (s *Service) sessions(ctx context.Context, user id.ID) ([]OpenedSession, error) {
 	all := []OpenedSession{}
-	err := record.Scan(ctx, s.kv, record.Folder("sessionuser", user), "", func(r kv.Record) (bool, error) {
+	err := record.ScanFound(ctx, s.kv, record.Folder("sessionuser", user), func(r kv.Record) (bool, error) {
 		hash := record.Last(r.Key)
 		n, _, err := record.Load[identity.Session](ctx, s.kv, record.Key("session", hash), ErrUnauthorized)
 		if errs.Is(err, errs.Unauthorized) { // it has just ended

@@ -146,7 +146,7 @@ func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out 
 		return nil, err
 	}
 	roles := make(map[id.ID]identity.Role)
-	if err := record.Scan(ctx, s.kv, record.Folder("member", org), "", func(r kv.Record) (bool, error) {
+	if err := record.ScanFound(ctx, s.kv, record.Folder("member", org), func(r kv.Record) (bool, error) {
 		who, err := id.Parse(record.Last(r.Key))
 		if err != nil {
 			return false, err

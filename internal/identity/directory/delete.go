@@ -93,6 +93,9 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 		return err
 	}
 	err = s.inBatches(ctx, record.Folder("bucketname", org), func(r kv.Record) ([]kv.Op, error) {
+		if r.Value == nil { // it does not open, and tells of no bucket
+			return []kv.Op{kv.Delete(r.Key)}, s.deleteBuckets(ctx, org)
+		}
 		b, err := record.Decode[id.ID](r)
 		return []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("bucket", b))}, err
 	})
@@ -172,16 +175,30 @@ func (s *Service) finishUser(ctx context.Context, user id.ID) error {
 	return err
 }
 
+// deleteBuckets removes the buckets of an organisation by what they say themselves.
+func (s *Service) deleteBuckets(ctx context.Context, org id.ID) error {
+	return record.ScanFound(ctx, s.kv, "bucket/", func(r kv.Record) (bool, error) {
+		b, err := record.Decode[identity.Bucket](r)
+		if err == nil && b.OrgID == org {
+			_, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(r.Key)})
+		}
+		return err == nil, err
+	})
+}
+
 // deleteAuths removes the authorizations listed below a prefix.
 func (s *Service) deleteAuths(ctx context.Context, pre string) error {
 	defer s.authn.Forget()
 	return s.inBatches(ctx, pre, func(r kv.Record) ([]kv.Op, error) {
-		a, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", record.Last(r.Key)),
+		auth := record.Last(r.Key)
+		a, _, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth),
 			authorizations.ErrNotFound)
-		if errs.Is(err, errs.NotFound) {
+		switch {
+		case errs.Is(err, errs.NotFound):
 			return []kv.Op{kv.Delete(r.Key)}, nil
-		}
-		if err != nil {
+		case errors.Is(err, kv.ErrForged):
+			return identity.LostDeletion(ctx, s.kv, auth)
+		case err != nil:
 			return nil, err
 		}
 		return a.Deletion(), nil
@@ -196,10 +213,10 @@ const (
 )
 
 // inBatches runs, for every record below a prefix, the operations that ops gives, which must include the record's own
-// deletion.
+// deletion. A record that does not open has its key alone.
 func (s *Service) inBatches(ctx context.Context, pre string, ops func(kv.Record) ([]kv.Op, error)) error {
 	for {
-		rs, err := s.kv.List(ctx, pre, "", batchRecords*batches)
+		rs, err := record.Doomed(ctx, s.kv, pre, batchRecords*batches)
 		if err != nil || len(rs) == 0 {
 			return err
 		}

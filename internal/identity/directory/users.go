@@ -212,7 +212,7 @@ func (s *Service) MakeOperator(ctx context.Context, c *access.Caller, user id.ID
 // holds: another one stays as they are.
 func (s *Service) otherOperator(ctx context.Context, user id.ID) (kv.Cond, error) {
 	var other kv.Cond
-	err := record.Scan(ctx, s.kv, "user/", "", func(r kv.Record) (bool, error) {
+	err := record.ScanFound(ctx, s.kv, "user/", func(r kv.Record) (bool, error) {
 		u, err := record.Decode[identity.User](r)
 		if err == nil && u.Operator && u.Status == identity.Active && u.ID != user {
 			other = kv.Unchanged(r)

@@ -70,14 +70,14 @@ func Proven(err, refused error) error {
 }
 
 // Each yields the records of a kind that have these IDs, in their order, until yield wants no more. One that has been
-// deleted since its ID was read is passed by.
+// deleted since its ID was read is passed by, and as in ScanFound one that is forged or damaged.
 func Each[T any](ctx context.Context, s kv.Store, kind string, ids []id.ID, yield func(T) bool) error {
 	for _, i := range ids {
-		v, _, found, err := Find[T](ctx, s, Key(kind, i))
-		if err != nil {
+		v, _, there, err := Find[T](ctx, s, Key(kind, i))
+		if found(err) != nil {
 			return err
 		}
-		if found && !yield(v) {
+		if there && !yield(v) {
 			return nil
 		}
 	}
@@ -114,12 +114,60 @@ func Put(k string, v any) kv.Op {
 
 // Scan calls f for every record below a prefix, in order, until f returns false.
 func Scan(ctx context.Context, s kv.Store, pre, after string, f func(kv.Record) (bool, error)) error {
-	return scan(ctx, s.List, pre, after, mostRead, f)
+	for page := mostRead; ; {
+		rs, err := s.List(ctx, pre, after, page)
+		if err != nil {
+			return kv.Coded(err)
+		}
+		for _, r := range rs {
+			if more, err := f(r); err != nil || !more {
+				return err
+			}
+		}
+		if len(rs) < page {
+			return nil
+		}
+		after = rs[len(rs)-1].Key
+	}
 }
 
 // ScanWhole is Scan for upkeep: a record that is forged or damaged, or whose own records are (kv.ErrForged of f), is
 // passed by, so that it does not keep the others from theirs. The first such error is given in the end.
 func ScanWhole(ctx context.Context, s kv.Store, pre string, f func(kv.Record) (bool, error)) error {
+	return scanWhole(ctx, s, pre, "", false, mostRead, f)
+}
+
+// ScanFound is ScanWhole for lists: what is forged or damaged is not on them. What seals the records tells of it.
+func ScanFound(ctx context.Context, s kv.Store, pre string, f func(kv.Record) (bool, error)) error {
+	return found(ScanWhole(ctx, s, pre, f))
+}
+
+// ScanSome is ScanFound for those who are likely to need the first few alone, and from the end where back says so:
+// after is then what the records come before.
+func ScanSome(ctx context.Context, s kv.Store, pre, after string, back bool, f func(kv.Record) (bool, error)) error {
+	return found(scanWhole(ctx, s, pre, after, back, firstRead, f))
+}
+
+// found is err, and none where it is of records that were passed by.
+func found(err error) error {
+	if errors.Is(err, kv.ErrForged) {
+		return nil
+	}
+	return err
+}
+
+// How many records are read at a time: at first, where few are likely to be needed, and at the most.
+const (
+	firstRead = 32
+	mostRead  = 512
+)
+
+func scanWhole(ctx context.Context, s kv.Store, pre, after string, back bool, page int,
+	f func(kv.Record) (bool, error)) error {
+	list := s.List
+	if back {
+		list = s.ListBack
+	}
 	var damage error
 	note := func(err error) bool {
 		if !errors.Is(err, kv.ErrForged) {
@@ -128,18 +176,19 @@ func ScanWhole(ctx context.Context, s kv.Store, pre string, f func(kv.Record) (b
 		damage = cmp.Or(damage, err)
 		return true
 	}
-	for after, page := "", mostRead; ; {
-		rs, err := s.List(ctx, pre, after, page)
+	for ; ; page = min(4*page, mostRead) {
+		rs, err := list(ctx, pre, after, page)
+		if page > 1 && note(err) {
+			page = 1 // and then more of them again, up to the one
+			rs, err = list(ctx, pre, after, page)
+		}
 		switch {
-		case note(err) && page > 1:
-			page = 1
-			continue
-		case errors.Is(err, kv.ErrForged):
-			next, passed, err := kv.Skip(ctx, s, pre, after, false, 1)
+		case note(err):
+			next, passed, err := kv.Skip(ctx, s, pre, after, back, 1)
 			if err != nil || passed == 0 {
 				return cmp.Or(kv.Coded(err), damage)
 			}
-			after, page = next, mostRead
+			after = next
 			continue
 		case err != nil:
 			return kv.Coded(err)
@@ -156,38 +205,19 @@ func ScanWhole(ctx context.Context, s kv.Store, pre string, f func(kv.Record) (b
 	}
 }
 
-// ScanSome is Scan for those who are likely to need the first few alone, and from the end where back says so: after is
-// then what the records come before.
-func ScanSome(ctx context.Context, s kv.Store, pre, after string, back bool, f func(kv.Record) (bool, error)) error {
-	if back {
-		return scan(ctx, s.ListBack, pre, after, firstRead, f)
+// Doomed gives the first records below a prefix, for who removes them all, as many as limit says or fewer. One that is
+// forged or damaged is removed like any other: it has its key alone, and comes alone.
+func Doomed(ctx context.Context, s kv.Store, pre string, limit int) ([]kv.Record, error) {
+	for _, limit := range []int{limit, 1} {
+		if rs, err := s.List(ctx, pre, "", limit); !errors.Is(err, kv.ErrForged) {
+			return rs, kv.Coded(err)
+		}
 	}
-	return scan(ctx, s.List, pre, after, firstRead, f)
-}
-
-// How many records are read at a time: at first, where few are likely to be needed, and at the most.
-const (
-	firstRead = 32
-	mostRead  = 512
-)
-
-func scan(ctx context.Context, list func(context.Context, string, string, int) ([]kv.Record, error), pre, after string,
-	page int, f func(kv.Record) (bool, error)) error {
-	for ; ; page = min(4*page, mostRead) {
-		rs, err := list(ctx, pre, after, page)
-		if err != nil {
-			return kv.Coded(err)
-		}
-		for _, r := range rs {
-			if more, err := f(r); err != nil || !more {
-				return err
-			}
-		}
-		if len(rs) < page {
-			return nil
-		}
-		after = rs[len(rs)-1].Key
+	key, passed, err := kv.Skip(ctx, s, pre, "", false, 1)
+	if err != nil || passed == 0 {
+		return nil, kv.Coded(err)
 	}
+	return []kv.Record{{Key: key}}, nil
 }
 
 // ErrRetry is given by the function of Update to read everything again.

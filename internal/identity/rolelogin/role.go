@@ -188,7 +188,7 @@ func (s *Service) Roles(ctx context.Context, c *access.Caller) ([]identity.AppRo
 		return nil, err
 	}
 	var roles []identity.AppRole
-	err := record.Scan(ctx, s.kv, "approle/", "", func(r kv.Record) (bool, error) {
+	err := record.ScanFound(ctx, s.kv, "approle/", func(r kv.Record) (bool, error) {
 		role, err := record.Decode[identity.AppRole](r)
 		if err == nil && c.May(writeAuths(role.OrgID)) {
 			roles = append(roles, role)
@@ -215,9 +215,9 @@ func (s *Service) DeleteRole(ctx context.Context, c *access.Caller, name string)
 	return s.guard.Done(ctx, c, act, err)
 }
 
-// Delete removes the roles that gone chooses, with their secret IDs.
+// Delete removes the roles that gone chooses, with their secret IDs. One that does not open lets nobody in, and stays.
 func Delete(ctx context.Context, store kv.Store, gone func(identity.AppRole) bool) error {
-	return record.Scan(ctx, store, "approle/", "", func(rec kv.Record) (bool, error) {
+	return record.ScanFound(ctx, store, "approle/", func(rec kv.Record) (bool, error) {
 		r, err := record.Decode[identity.AppRole](rec)
 		if err != nil || !gone(r) {
 			return err == nil, err

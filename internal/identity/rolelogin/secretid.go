@@ -99,7 +99,7 @@ func (s *Service) SecretIDs(ctx context.Context, c *access.Caller, name string) 
 		return nil, err
 	}
 	var all []identity.SecretID
-	err = record.Scan(ctx, s.kv, record.Folder("secretid", role.ID), "", func(r kv.Record) (bool, error) {
+	err = record.ScanFound(ctx, s.kv, record.Folder("secretid", role.ID), func(r kv.Record) (bool, error) {
 		k, err := record.Decode[identity.SecretID](r)
 		all = append(all, k)
 		return err == nil, err
@@ -114,7 +114,7 @@ func (s *Service) DestroySecretID(ctx context.Context, c *access.Caller, name st
 	if err != nil {
 		return err
 	}
-	err = record.Scan(ctx, s.kv, record.Folder("secretid", role.ID), "", func(r kv.Record) (bool, error) {
+	err = record.ScanFound(ctx, s.kv, record.Folder("secretid", role.ID), func(r kv.Record) (bool, error) {
 		k, err := record.Decode[identity.SecretID](r)
 		if err == nil && k.ID == which {
 			_, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(r.Key)})

@@ -100,8 +100,8 @@ func (b *Book) All(ctx context.Context, org id.ID) (last func(key string) time.T
 		}
 		for _, r := range rs {
 			after = r.Key
-			if written[r.Key], err = uses.Parse(r); err != nil {
-				return nil, err
+			if at, err := uses.Parse(r); err == nil { // as in Last
+				written[r.Key] = at
 			}
 		}
 		if len(rs) < kv.MaxOps {

@@ -260,9 +260,16 @@ func TestCheckFindsWhatIsNoTime(t *testing.T) {
 		must(t, err)
 		n := 0
 		must(t, Check(t.Context(), e, func(string, string) { n++ }))
-		if _, err := b.Last(t.Context(), org, "k"); err == nil || n != 1 {
-			t.Errorf("%q is taken for a time (%v), %d problems found", v, err, n)
+		if at := last(t, b, org, "k"); !at.IsZero() || n != 1 {
+			t.Errorf("%q is taken for a time (%v), %d problems found", v, at, n)
 		}
+		b.Mark(org, "k")
+		must(t, b.Write(t.Context()))
+		if again, _ := newBook(e); last(t, again, org, "k").IsZero() {
+			t.Errorf("%q keeps the next use from being written", v)
+		}
+		must(t, b.Sweep(t.Context(), func(context.Context, id.ID) ([]string, error) { return nil, nil }))
+		b, _ = newBook(e)
 	}
 }
 

@@ -1,0 +1,37 @@
+package identity
+
+import (
+	"context"
+	"strings"
+
+	"strongroom/internal/id"
+	"strongroom/internal/identity/record"
+	"strongroom/internal/kv"
+)
+
+// maxLost bounds how many records of one authorization LostDeletion removes at a time: it has fewer, unless somebody
+// has made some up.
+const maxLost = 8
+
+// LostDeletion is Deletion for an authorization whose record does not open, and so does not tell where it is listed:
+// all lists are looked through. What is more than a few is left out, and refers to nothing then.
+func LostDeletion(ctx context.Context, s kv.Store, auth string) ([]kv.Op, error) {
+	ops := []kv.Op{kv.Delete(record.Key("auth", auth)), kv.Delete(record.Key("authused", auth))}
+	for _, folder := range []string{"authorg/", "authuser/", "authlease/", "authhash/"} {
+		err := record.ScanFound(ctx, s, folder, func(r kv.Record) (bool, error) {
+			mine := strings.HasSuffix(r.Key, "/"+auth)
+			if folder == "authhash/" {
+				of, err := record.Decode[id.ID](r)
+				mine = err == nil && of.String() == auth
+			}
+			if mine {
+				ops = append(ops, kv.Delete(r.Key))
+			}
+			return len(ops) < maxLost, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ops, nil
+}
