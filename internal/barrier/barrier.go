@@ -24,6 +24,7 @@ import (
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
 	"strongroom/internal/outage"
+	"strongroom/internal/refused"
 )
 
 // kind is what the sealed values are, in their additional data. They belong to no organisation.
@@ -40,6 +41,7 @@ type Store struct {
 	folders  map[string]bool
 	forged   func(key, what string) // nil: a forged record is an error
 	damage   *outage.Log            // nil: nobody is told of one that is an error
+	refused  *refused.Records       // nil: they are not counted
 
 	opened opened
 	index  func() ([]byte, error) // the key of the indexes
@@ -75,13 +77,26 @@ func Inspect(store kv.Store, keys *keyring.Keyring, prefixes []string, forged fu
 	return s
 }
 
-// Tell has what is forged logged, once a minute for each record, whatever becomes of it: who meets it may be a
-// stranger, who is refused and told nothing. Call it before the store is used.
-func (s *Store) Tell(log *slog.Logger) { s.damage = outage.New(log) }
+// Tell has what is forged counted, and logged once a minute for each record, whatever becomes of it: who meets it may
+// be a stranger, who is refused and told nothing. Call it before the store is used.
+func (s *Store) Tell(log *slog.Logger, count *refused.Records) {
+	s.damage, s.refused = outage.New(log), count
+}
+
+// forgery is an error of a record that does not open. It is a kv.ErrForged.
+type forgery struct {
+	key string
+	why error
+}
+
+func (f *forgery) Error() string { return fmt.Sprintf("record %q: %v", f.key, f.why) }
+
+func (f *forgery) Unwrap() error { return f.why }
 
 // told is err, of which the log is told where it is of a forged record.
 func (s *Store) told(ctx context.Context, err error) error {
-	if s.damage != nil && errors.Is(err, kv.ErrForged) {
+	if f := (*forgery)(nil); s.damage != nil && errors.As(err, &f) {
+		s.refused.Add(folder(f.key))
 		s.damage.Failed(ctx, slog.LevelError, err.Error(), "a record does not open, and is not believed", "error", err)
 	}
 	return err
@@ -108,7 +123,7 @@ func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 	}
 	if len(r.Value) == 0 || r.Value[0] != sealedByte {
 		if s.keys.IdentitiesSealed() {
-			return kv.Record{}, fmt.Errorf("record %q: %w", r.Key, kv.ErrForged)
+			return kv.Record{}, &forgery{r.Key, kv.ErrForged}
 		}
 		return r, nil
 	}
@@ -122,9 +137,9 @@ func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 	case err == nil:
 		s.opened.put(r, plain, term)
 	case errors.Is(err, keyring.ErrTerm):
-		err = fmt.Errorf("record %q: %w (%w)", r.Key, kv.ErrForged, err)
+		err = &forgery{r.Key, fmt.Errorf("%w (%w)", kv.ErrForged, err)}
 	case errors.Is(err, keyring.ErrOpen):
-		err = fmt.Errorf("record %q: %w", r.Key, kv.ErrForged)
+		err = &forgery{r.Key, kv.ErrForged}
 	}
 	r.Value = plain
 	return r, err

@@ -32,6 +32,8 @@ type Config struct {
 	Trail     system.Trail // nil: GET /api/v2/audit says that there is none
 	Seals     system.Seals // nil: there are no paths for them
 	Data      system.Data  // nil: there is no path for a backup of it
+	// Damage says which kinds of records did not open; nil: nobody knows.
+	Damage func() string
 	// Named says what is wrong with this server's name among several; nil: it is the only one.
 	Named func() string
 
@@ -79,7 +81,7 @@ func (c Config) tables() []exchange.Table {
 		system.Routes(system.Config{
 			Guard: c.Guard, Store: c.Store, Trail: c.Trail, Seals: c.Seals, Data: c.Data, Settings: c.Settings,
 			Gather: c.Gather, Version: c.Version, Commit: c.Commit, Logger: c.Logger,
-			Unfinished: c.Directory.Unfinished, Named: c.Named, Certificates: c.Certificates,
+			Unfinished: c.Directory.Unfinished, Named: c.Named, Certificates: c.Certificates, Damage: c.Damage,
 		}),
 		{"/api/v2/swagger.json": {"GET": exchange.Open(getOpenAPI)}},
 	}

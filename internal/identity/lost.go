@@ -35,3 +35,15 @@ func LostDeletion(ctx context.Context, s kv.Store, auth string) ([]kv.Op, error)
 	}
 	return ops, nil
 }
+
+// DeleteBuckets removes the buckets of an organisation by what they say themselves: an index that does not open leads
+// to none.
+func DeleteBuckets(ctx context.Context, s kv.Store, org id.ID) error {
+	return record.ScanFound(ctx, s, "bucket/", func(r kv.Record) (bool, error) {
+		b, err := record.Decode[Bucket](r)
+		if err == nil && b.OrgID == org {
+			_, err = s.Txn(ctx, nil, []kv.Op{kv.Delete(r.Key)})
+		}
+		return err == nil, err
+	})
+}

@@ -45,6 +45,7 @@ type running struct {
 	client         *http.Client // nil: http.DefaultClient
 	url            string
 	stdout, stderr output
+	faults         int // the answers 500 that tried has seen
 	// stop asks it to end, as SIGTERM does; wait gives what it ended with.
 	stop func()
 	wait func() error

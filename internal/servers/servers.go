@@ -68,6 +68,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Format is Format where it is 0; a test is newer.
 	Format int
+	// Refused hears of each record that is not one of these servers'; nil: nobody does.
+	Refused func()
 }
 
 // Server is this one among the others. Make it with Enter.
@@ -253,6 +255,9 @@ func (s *Server) Members(ctx context.Context) ([]Member, error) {
 		}
 		m, err := s.open(rec)
 		if err != nil {
+			if s.Refused != nil {
+				s.Refused()
+			}
 			s.Logger.WarnContext(ctx, "a record of a server is not one of these servers' and is left out", "record",
 				rec.Key)
 			continue
@@ -409,4 +414,21 @@ func (s *Server) Twice() string {
 		return ""
 	}
 	return "another server over the same data has the name " + s.Self.Name + ", too: give each its own (--server-name)"
+}
+
+// Prefixes are what the keys of all records of this package begin with.
+var Prefixes = []string{Folder, FormatRecord, guard}
+
+// Check looks at every record in store, and reports those of servers whose codes are wrong.
+func Check(ctx context.Context, store kv.Store, key []byte, report func(key, what string)) error {
+	s := &Server{Config: Config{KV: store, Key: key}}
+	for rec, err := range kv.Each(ctx, store, Folder, 100) {
+		if err != nil {
+			return err
+		}
+		if _, err := s.open(rec); err != nil {
+			report(rec.Key, "it is not one of these servers', or damaged")
+		}
+	}
+	return nil
 }

@@ -78,7 +78,8 @@ func newSite(t testing.TB) *site {
 	s.must(err)
 	t.Cleanup(func() { s.must(trail.Close()) })
 	metrics := prometheus.NewRegistry()
-	s.store = metered.New(embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log)
+	s.store = metered.New(embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log,
+		func(error) {})
 	s.uses = lastuse.New(data, bytes.Repeat([]byte("u"), 32))
 	now := func() time.Time { return time.Now().Add(s.ahead) }
 	s.guard = access.NewGuard(trail)

@@ -34,6 +34,8 @@ type Config struct {
 	// Unfinished says what of deleted organisations could not be removed yet, "" where nothing is
 	// left; nil: nobody knows.
 	Unfinished func() string
+	// Damage says which kinds of records did not open, "" where all did; nil: nobody knows.
+	Damage func() string
 	// Named says what is wrong with this server's name among several; nil: it is the only one.
 	Named func() string
 	// Certificates are the states of the server's own; nil where it has none.

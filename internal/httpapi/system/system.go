@@ -119,6 +119,11 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 			body.Checks = append(body.Checks, check{"deletions", "fail", why}) // as above
 		}
 	}
+	if h.Damage != nil {
+		if why := h.Damage(); why != "" {
+			body.Checks = append(body.Checks, check{"records", "fail", why}) // as above
+		}
+	}
 	if h.Trail != nil {
 		c := check{"audit-log", "pass", strings.Join(record.Problems, "; ")}
 		if len(record.Problems) > 0 {

@@ -34,7 +34,7 @@ func openForgeable(t *testing.T) *forgeable {
 		t.Fatal("the fixture has no barrier")
 	}
 	f.engine = b.Store
-	b.Tell(slog.New(slog.NewTextHandler(f.log, nil)))
+	b.Tell(slog.New(slog.NewTextHandler(f.log, nil)), nil)
 	return f
 }
 

@@ -94,7 +94,7 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 	}
 	err = s.inBatches(ctx, record.Folder("bucketname", org), func(r kv.Record) ([]kv.Op, error) {
 		if r.Value == nil { // it does not open, and tells of no bucket
-			return []kv.Op{kv.Delete(r.Key)}, s.deleteBuckets(ctx, org)
+			return []kv.Op{kv.Delete(r.Key)}, identity.DeleteBuckets(ctx, s.kv, org)
 		}
 		b, err := record.Decode[id.ID](r)
 		return []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("bucket", b))}, err
@@ -173,17 +173,6 @@ func (s *Service) finishUser(ctx context.Context, user id.ID) error {
 	}
 	_, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(record.Key("deleting/user", user))})
 	return err
-}
-
-// deleteBuckets removes the buckets of an organisation by what they say themselves.
-func (s *Service) deleteBuckets(ctx context.Context, org id.ID) error {
-	return record.ScanFound(ctx, s.kv, "bucket/", func(r kv.Record) (bool, error) {
-		b, err := record.Decode[identity.Bucket](r)
-		if err == nil && b.OrgID == org {
-			_, err = s.kv.Txn(ctx, nil, []kv.Op{kv.Delete(r.Key)})
-		}
-		return err == nil, err
-	})
 }
 
 // deleteAuths removes the authorizations listed below a prefix.

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom/internal/audit/chain"
 	"strongroom/internal/barrier"
+	"strongroom/internal/clock"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/command"
@@ -18,6 +20,7 @@ import (
 	"strongroom/internal/kv/bolt/snapshot"
 	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
+	"strongroom/internal/secret/embedded/records"
 	"strongroom/internal/secret/lastuse"
 	"strongroom/internal/servers"
 	"strongroom/internal/vaultapi/notes"
@@ -111,6 +114,9 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 	if err := i.notes(ctx, data, keys); err != nil {
 		return nil, err
 	}
+	if err := i.besideOrgs(ctx, data, keys); err != nil {
+		return nil, err
+	}
 	orgs, err := embedded.New(embedded.Config{KV: data, Keyring: keys}).Verify(ctx, i.wrong)
 	if err != nil {
 		return nil, err
@@ -138,6 +144,29 @@ func (i *inspection) notes(ctx context.Context, data kv.Store, keys *keyring.Key
 	return book.Check(ctx, i.wrong)
 }
 
+// besideOrgs looks at what the servers tell of each other, and at what the data know of how far audit logs go.
+func (i *inspection) besideOrgs(ctx context.Context, data kv.Store, keys *keyring.Keyring) error {
+	key, err := keys.DeriveKey(servers.Label)
+	if err != nil {
+		return err
+	}
+	if err := servers.Check(ctx, data, key, i.wrong); err != nil {
+		return err
+	}
+	chainKey, err := keys.DeriveKey(parts.AuditLabel)
+	if err != nil {
+		return err
+	}
+	marks, err := parts.MarksOfAll(ctx, data)
+	for server, mark := range marks {
+		if _, wrong := chain.ParseMark(mark, chainKey); wrong != nil {
+			key := strings.TrimSuffix(parts.AuditMark+"/"+server, "/")
+			i.wrong(key, "what it says of the audit log's end is not this server's, or damaged")
+		}
+	}
+	return err
+}
+
 // orphans finds the secrets of organisations that are neither there nor being deleted.
 func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) error {
 	for _, org := range orgs {
@@ -156,9 +185,10 @@ func (i *inspection) orphans(ctx context.Context, data kv.Store, orgs []id.ID) e
 	return nil
 }
 
-// known are the beginnings of all keys.
-var known = slices.Concat(identity.Prefixes, embedded.Prefixes,
-	[]string{"core/", servers.Folder, lastuse.Prefix, due.Prefix, notes.Prefix})
+// known are the beginnings of all keys, and what is alone below core/.
+var known = slices.Concat(identity.Prefixes, embedded.Prefixes, servers.Prefixes, []string{keyring.SealRecord,
+	keyring.KeyringRecord, keyring.HandoverRecord, parts.AuditMark, parts.Copying, clock.Record, records.DatedRoot,
+	lastuse.Prefix, due.Prefix, notes.Prefix})
 
 // strangers counts the records and finds those of no known kind.
 func (i *inspection) strangers(ctx context.Context, data kv.Store) error {

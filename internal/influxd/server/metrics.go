@@ -8,6 +8,8 @@ import (
 	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/inflight"
 	"strongroom/internal/pemfile"
+	"strongroom/internal/refused"
+	"strongroom/internal/secret/embedded/content"
 )
 
 var (
@@ -98,5 +100,12 @@ func (m certificateMetrics) Collect(to chan<- prometheus.Metric) {
 			gauge(certificateLeft, time.Until(c.Ends))
 			gauge(certificateLife, c.Ends.Sub(c.Begins))
 		}
+	}
+}
+
+// damaged counts a record of a secret that does not open.
+func (s *Server) damaged(err error) {
+	if content.Damaged(err) {
+		s.refused.Add(refused.Secret)
 	}
 }

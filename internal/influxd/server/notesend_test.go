@@ -39,7 +39,7 @@ func noting(t *testing.T, quota secret.Quota) (m *meddled, homes *barrier.Store,
 	s := embedded.New(embedded.Config{KV: m, Keyring: ring, Quota: quota, Beside: notesIn(m), Homes: homes,
 		Home: identity.OrgKey, Gone: identity.ErrOrgNotFound})
 	t.Cleanup(s.Close)
-	if book, err = openNotes(m, ring, quota, s, homes); err != nil {
+	if book, err = newNotes(m, ring, quota, s, homes); err != nil {
 		t.Fatal(err)
 	}
 	return m, homes, book

@@ -49,7 +49,7 @@ func bounded(t *testing.T, data kv.Store, key seal.KeyFile, quota secret.Quota) 
 	}
 	s := embedded.New(embedded.Config{KV: data, Keyring: ring, History: 10, Quota: quota, Beside: notesIn(data)})
 	t.Cleanup(s.Close)
-	book, err := openNotes(data, ring, quota, s, nil)
+	book, err := newNotes(data, ring, quota, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/peer"
 	"strongroom/internal/pemfile"
+	"strongroom/internal/refused"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/due"
 	"strongroom/internal/secret/embedded"
@@ -60,6 +61,7 @@ type Server struct {
 	identity *directory.Service
 	trail    *auditlog.Log
 	log      *slog.Logger
+	refused  *refused.Records
 	// certificates are the server's own and those by which it reaches its data, to be known before it serves.
 	certificates []func() []pemfile.State
 	certified    sync.Mutex // guards certificates: those of the listener come when the metrics may be asked for already
@@ -77,7 +79,7 @@ const lastNotices = 2 * time.Second
 
 // Open opens the parts, each over those before it. When one fails, those before it are closed again.
 func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.Logger) (_ *Server, err error) {
-	s := &Server{log: log}
+	s := &Server{log: log, refused: &refused.Records{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -194,6 +196,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	s.runsAlone(ctx, "sweep", func(ctx context.Context) {
 		times.Wait(ctx) // what it removes is gone for good
 		embedded.Maintain(ctx, func(err error) {
+			s.damaged(err)
 			log.Warn("removing secrets that were deleted long ago failed and will be tried again", "error", err)
 		})
 	})
@@ -210,7 +213,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		ends = append(ends, own.Certificates)
 	}
 	metrics.MustRegister(ends)
-	store = metered.New(store, cfg.SecretStore, metrics, log)
+	metrics.MustRegister(s.refused)
+	store = metered.New(store, cfg.SecretStore, metrics, log, s.damaged)
 	s.Store = store
 
 	usesKey, err := keys.DeriveKey(lastuse.Label)
@@ -218,7 +222,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		return nil, err
 	}
 	uses := lastuse.New(data, usesKey)
-	noted, err := openNotes(data, keys, parts.Quota(cfg), store, s.Identities)
+	noted, err := s.openNotes(data, keys, parts.Quota(cfg), store)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +299,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		Seals: seals, Data: data, Named: named,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
-		Certificates: s.certificateStates,
+		Certificates: s.certificateStates, Damage: s.refused.Problem,
 	}
 	if !cfg.MetricsDisabled {
 		api.Gather = metrics

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/influxd/release"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/refused"
 	"strongroom/internal/servers"
 )
 
@@ -38,7 +39,7 @@ func (s *Server) joinOthers(ctx context.Context, cfg *config.Config, keys *keyri
 	}
 	s.servers, err = servers.Enter(ctx, servers.Config{KV: s.Data, Key: key, Logger: s.log, Self: servers.Member{
 		Name: parts.AmongSeveral(cfg), Version: release.Version(), Since: time.Now().UTC(),
-	}})
+	}, Refused: func() { s.refused.Add(refused.Server) }})
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Place("etcd-endpoints"), err)
 	}

@@ -44,7 +44,7 @@ func orphaned(cfg *config.Config) string {
 // then by somebody else is taken in with them.
 func (s *Server) takeIn(ctx context.Context, data kv.Store, keys *keyring.Keyring) (*barrier.Store, error) {
 	b := barrier.New(data, keys, identity.Sealed)
-	b.Tell(s.log)
+	b.Tell(s.log, s.refused)
 	if keys.IdentitiesSealed() {
 		return b, s.keyIndexes(ctx, b)
 	}

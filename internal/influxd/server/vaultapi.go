@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -10,6 +11,8 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/outage"
+	"strongroom/internal/refused"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded"
 	"strongroom/internal/secret/service"
@@ -28,9 +31,23 @@ type counting interface {
 	InTurn(ctx context.Context, org id.ID, do func(context.Context, secret.Usage, []kv.Cond) error) error
 }
 
-// openNotes opens what Vault's clients note of secrets, which count for an organisation's bytes. The records of
-// organisations are in homes; where that is nil, each is there.
-func openNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota, store secret.Store,
+// openNotes opens what Vault's clients note of secrets, which count for an organisation's bytes.
+func (s *Server) openNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota,
+	store secret.Store) (*notes.Book, error) {
+	book, err := newNotes(data, keys, quota, store, s.Identities)
+	if err != nil {
+		return nil, err
+	}
+	damage := outage.New(s.log)
+	book.Refused = func(ctx context.Context, err error) {
+		s.refused.Add(refused.Note)
+		damage.Failed(ctx, slog.LevelError, err.Error(), "a note does not open, and is not believed", "error", err)
+	}
+	return book, nil
+}
+
+// newNotes makes the book. The records of organisations are in homes; where that is nil, each is there.
+func newNotes(data kv.Store, keys *keyring.Keyring, quota secret.Quota, store secret.Store,
 	homes embedded.Homes) (*notes.Book, error) {
 	book, err := notes.Derived(data, keys)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -175,6 +176,34 @@ func TestLooksAtDatedAlone(t *testing.T) {
 	}
 	if rs, err := db.List(t.Context(), Prefix, "", 10); err != nil || len(rs) > 0 || len(w.counts) > 0 {
 		t.Errorf("without dates: %v, %v, counted %v", rs, err, w.counts)
+	}
+}
+
+// TestForgedOrg has an organisation whose record does not open. The others are looked at, and nothing that was told of it
+// is forgotten.
+func TestForgedOrg(t *testing.T) {
+	r := newReceiver(t)
+	hook, err := NewWebhook(r.URL, signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, s, db := open(t, hook)
+	const lost = org + 1
+	its := folder(lost) + strings.Repeat("0a", 32)
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(its, []byte{1})}); err != nil {
+		t.Fatal(err)
+	}
+	w.Orgs = func(context.Context) ([]Org, error) { return []Org{{org, "its name"}}, kv.ErrForged }
+	if err := w.Look(t.Context()); !errors.Is(err, kv.ErrForged) || len(r.take()) != 2 || len(w.counts) != 1 {
+		t.Errorf("%v, counted %v", err, w.counts)
+	}
+	if _, err := db.Get(t.Context(), its); err != nil {
+		t.Errorf("what was told of it: %v", err)
+	}
+	w.Store = &dated{s, []id.ID{lost}, map[id.ID][]secret.Info{lost: s.infos[org]}}
+	w.Org = func(context.Context, id.ID) (Org, bool, error) { return Org{}, false, kv.ErrForged }
+	if err := w.Look(t.Context()); err != nil || len(r.take()) != 2 {
+		t.Errorf("over a store that knows which have dates: %v", err)
 	}
 }
 

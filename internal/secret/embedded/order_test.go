@@ -22,7 +22,7 @@ func TestOrder(t *testing.T) {
 	}
 	s := newStore(t, openKV(t), keyFile(t))
 	inSeal.begin(t, s)
-	ordered, ok := secret.As[secret.Ordered](metered.New(s, "bolt", prometheus.NewRegistry(), nil))
+	ordered, ok := secret.As[secret.Ordered](metered.New(s, "bolt", prometheus.NewRegistry(), nil, nil))
 	if !ok {
 		t.Fatal("the store has no order")
 	}

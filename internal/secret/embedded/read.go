@@ -266,9 +266,6 @@ func (m moment) listed(ctx context.Context) ([]string, error) {
 	return keys, nil
 }
 
-// errNoValue is a name in the list whose value is not there.
-var errNoValue = errors.New("its record is missing")
-
 // one reads one secret; ok is false where it is not there. Known is what is known of its version; nil for nothing.
 func (m moment) one(ctx context.Context, key string, versions bool, known *cache.Version,
 	find content.Finder) (got secret.Secret, ok bool, err error) {
@@ -283,7 +280,7 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *cache
 	if record.Sealed == nil { // it is not there, unless the list says that it is
 		listed, err := m.find(ctx, m.at.pending, at, records.Listed)
 		if err == nil && listed.Sealed != nil {
-			err = content.DamagedValue(errNoValue, key, m.org)
+			err = content.DamagedValue(content.ErrNoValue, key, m.org)
 		}
 		return got, false, err
 	}

@@ -28,6 +28,7 @@ type store struct {
 	seconds *prometheus.HistogramVec
 	calls   *prometheus.CounterVec
 	good    sync.Map // by op: *good, the series of calls that end well, found once and not anew for each call
+	fault   func(error)
 }
 
 type refusal struct {
@@ -40,9 +41,10 @@ type good struct {
 	calls   prometheus.Counter
 }
 
-// New wraps the store under the name that its metrics carry ("bolt", "vault").
-func New(s secret.Store, name string, reg prometheus.Registerer, log *slog.Logger) secret.Store {
-	m := &store{Store: s, name: name, outages: outage.New(log), log: log,
+// New wraps the store under the name that its metrics carry ("bolt", "vault"). Fault hears each error that no caller
+// causes, and none that is an outage.
+func New(s secret.Store, name string, reg prometheus.Registerer, log *slog.Logger, fault func(error)) secret.Store {
+	m := &store{Store: s, name: name, outages: outage.New(log), log: log, fault: fault,
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "strongroom_secret_store_duration_seconds",
 			Help:    "Time that calls of the secret store took.",
@@ -81,6 +83,7 @@ func (m *store) observe(ctx context.Context, op string, org id.ID, start time.Ti
 	switch code := errs.CodeOf(err); {
 	case outcome == "cancelled" || code == errs.NotFound || code == errs.PreconditionFailed:
 	case code == errs.Internal:
+		m.fault(err)
 		m.outages.Failed(ctx, slog.LevelError, err.Error(), "the secret store failed", args...)
 	case code == errs.Unavailable:
 		m.failing.Store(errs.Message(err), refusal{org, time.Now()}) // the store's own few messages

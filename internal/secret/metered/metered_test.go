@@ -28,7 +28,8 @@ func TestOutageInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := new(strings.Builder)
 		store := &away{err: errs.New(errs.Unavailable, "the secret store cannot be reached")}
-		m := New(store, "vault", prometheus.NewRegistry(), slog.New(slog.NewTextHandler(out, nil)))
+		m := New(store, "vault", prometheus.NewRegistry(), slog.New(slog.NewTextHandler(out, nil)),
+			func(err error) { t.Errorf("it is told as a fault: %v", err) })
 		ask := func(org id.ID, times int) {
 			for range times {
 				_, _ = m.Keys(t.Context(), org)

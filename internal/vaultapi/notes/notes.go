@@ -58,6 +58,8 @@ type Book struct {
 	// Bound has a note written that takes more bytes of an organisation than there were, where it may have them, and
 	// gives what must still be so then for it to have them. It says else why not. Nil where nothing bounds them.
 	Bound func(ctx context.Context, org id.ID, more int64, write func(context.Context, []kv.Cond) error) error
+	// Refused hears of each note that does not open. Nil where nobody is told.
+	Refused func(ctx context.Context, err error)
 }
 
 // Keys derive keys of 32 bytes: the keyring.
@@ -129,7 +131,14 @@ func (b *Book) find(ctx context.Context, org id.ID, name string) (Note, kv.Recor
 		return Note{}, r, false, kv.Coded(err)
 	}
 	n, err := b.open(r)
+	b.told(ctx, err)
 	return n, r, err == nil, err
+}
+
+func (b *Book) told(ctx context.Context, err error) {
+	if err != nil && b.Refused != nil {
+		b.Refused(ctx, err)
+	}
 }
 
 // Change changes the note of a secret, or makes it. An error of change is given, and nothing changed then. It goes on
@@ -207,7 +216,8 @@ func Bytes(ctx context.Context, store kv.Store, org id.ID) (bytes int64, still k
 	}
 }
 
-// Names are the secrets of an organisation that have notes.
+// Names are the secrets of an organisation that have notes. What a note is of that does not open nobody can tell: it
+// keeps nobody from the others, and Refused hears of it.
 func (b *Book) Names(ctx context.Context, org id.ID) ([]string, error) {
 	var names []string
 	for after := ""; ; {
@@ -216,12 +226,11 @@ func (b *Book) Names(ctx context.Context, org id.ID) ([]string, error) {
 			return nil, kv.Coded(err)
 		}
 		for _, r := range rs {
-			n, err := b.open(r)
-			if err != nil {
-				return nil, err
-			}
 			after = r.Key
-			names = append(names, n.Name)
+			n, err := b.open(r)
+			if b.told(ctx, err); err == nil {
+				names = append(names, n.Name)
+			}
 		}
 		if len(rs) < kv.MaxOps {
 			return names, nil

@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -84,9 +85,10 @@ func parseCount(b []byte) (c *Count, ok bool) {
 	return &Count{uint32(numbers[0]), int64(numbers[1]), int64(numbers[2])}, len(b) == 0 && numbers[0] < 1<<32
 }
 
-func malformed(key string) error {
-	return fmt.Errorf("record %q is malformed, or was written by a newer influxd", key)
-}
+// ErrMalformed is of a record that is not sealed and cannot be understood.
+var ErrMalformed = errors.New("malformed, or was written by a newer influxd")
+
+func malformed(key string) error { return fmt.Errorf("record %q is %w", key, ErrMalformed) }
 
 func (h Head) encode() []byte {
 	b := make([]byte, 1, 16)

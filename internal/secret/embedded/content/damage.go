@@ -1,10 +1,14 @@
 package content
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
+	"strongroom/internal/secret/embedded/commitlog"
 )
 
 // damaged is what is missing or does not open of a secret that is there. It names the secret to the caller, who is
@@ -29,4 +33,13 @@ func DamagedValue(err error, name string, org id.ID) error {
 // DamagedMeta is the error for metadata that do not open.
 func DamagedMeta(err error, name string, org id.ID) error {
 	return damaged(err, "history", name, org, removeAnew)
+}
+
+// ErrNoValue is a value that is missing of a secret that is there.
+var ErrNoValue = errors.New("its record is missing")
+
+// Damaged reports whether an error of the store is of a record that is damaged, altered or missing.
+func Damaged(err error) bool {
+	return slices.ContainsFunc([]error{keyring.ErrOpen, keyring.ErrTerm, ErrNoMeta, ErrNoValue, commitlog.ErrMalformed},
+		func(e error) bool { return errors.Is(err, e) })
 }
