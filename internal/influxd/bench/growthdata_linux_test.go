@@ -73,6 +73,8 @@ const (
 	orgOfOperator = 0x0600_0000_0000_0001
 	firstUser     = 0x0400_0000_0000_0001
 	firstAuth     = 0x0500_0000_0000_0001
+
+	instance = 0x0700_0000_0000_0001
 )
 
 func hexID(n int) string { return fmt.Sprintf("%016x", n) }
@@ -139,6 +141,8 @@ func (p population) influxFile(b *testing.B, dir string) string {
 	}
 	record("usersv1", hexID(firstUser), map[string]any{"id": hexID(firstUser), "name": "ann", "status": "active"})
 	put("userspasswordv1", hexID(firstUser), string(hash))
+	record("userresourcemappingsv1", hexID(instance)+hexID(firstUser), map[string]any{"userID": hexID(firstUser),
+		"userType": "owner", "resourceType": "instance", "resourceID": hexID(instance)}) // as all have it since 2.0
 	org(orgOf1000, "a thousand", manySecrets)
 	var everything []map[string]any
 	for _, of := range []string{"authorizations", "buckets", "orgs", "users", "secrets", "dashboards", "sources", "tasks",

@@ -164,7 +164,7 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		if s.far {
 			err = cfg.ReadAhead(ctx, known, namesOf(changes))
 		} else {
-			err = cfg.FindVoid(ctx, namesOf(changes))
+			err = cfg.FindVoid(ctx, at.rev == 0, namesOf(changes))
 		}
 		if err != nil {
 			return len(changes), err

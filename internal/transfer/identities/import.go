@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -35,7 +37,16 @@ type Import struct {
 type importing struct {
 	Import
 	left map[id.ID]bool // the organisations that were not brought
+
+	// here says that things are here already, so that it pays to look before one is brought.
+	here atomic.Bool
+
+	mu    sync.Mutex
+	homes map[string]kv.Cond // of parents that are here, by their keys
 }
+
+// maxHomes bounds how many parents are remembered, each some hundred bytes.
+const maxHomes = 16 << 10
 
 // Run brings who is not here yet, and tells which organisations were not brought. Who and what is here is never
 // changed, but for an organisation that has no name of its own yet: the same thing is Present, another thing of the
@@ -109,13 +120,31 @@ func (im *importing) those(ctx context.Context, n int, one func(context.Context,
 	return err
 }
 
+// update brings a thing. At first it may do so without a look at what is here: the conditions of what creates a thing
+// say that nothing is in its way. Where they do not hold, f looks.
+func (im *importing) update(ctx context.Context, f func(look bool) error) error {
+	look := im.here.Load()
+	return record.Update(ctx, func() error {
+		err := f(look)
+		if errors.Is(err, kv.ErrConflict) || errors.Is(err, record.ErrRetry) {
+			look = true
+			im.here.Store(true)
+			im.forgetHomes()
+		}
+		return err
+	})
+}
+
 // bring carries out what creates a thing under conditions; with ErrConflict the caller looks again. A thing that is too
-// large for the engine is skipped.
-func (im *importing) bring(ctx context.Context, item *report.Item, conds []kv.Cond, ops []kv.Op) error {
+// large for the engine is skipped, once it was looked for.
+func (im *importing) bring(ctx context.Context, item *report.Item, look bool, conds []kv.Cond, ops []kv.Op) error {
 	_, err := im.KV.Txn(ctx, conds, ops)
 	switch {
 	case err == nil:
+		im.here.Store(false)
 		is(item, report.Brought, "")
+	case errors.Is(err, kv.ErrTooLarge) && !look:
+		return record.ErrRetry
 	case errors.Is(err, kv.ErrTooLarge):
 		is(item, report.Skipped, "it is too large to be kept")
 		return nil
@@ -145,7 +174,7 @@ func (im *importing) parents(ctx context.Context, item *report.Item, org,
 		if !p.id.Valid() {
 			continue
 		}
-		_, r, there, err := record.Find[any](ctx, im.KV, record.Key(p.folder, p.id))
+		home, there, err := im.home(ctx, record.Key(p.folder, p.id))
 		if err != nil || !there {
 			is(item, report.Skipped, "its %s %s is not here", p.what, p.id)
 			if im.left[p.id] {
@@ -153,7 +182,41 @@ func (im *importing) parents(ctx context.Context, item *report.Item, org,
 			}
 			return nil, false, err
 		}
-		conds = append(conds, kv.Unchanged(r))
+		conds = append(conds, home)
 	}
 	return conds, true, nil
+}
+
+// home gives the condition that a record stays as it is, which was read before or is read now.
+func (im *importing) home(ctx context.Context, key string) (home kv.Cond, there bool, err error) {
+	im.mu.Lock()
+	home, there = im.homes[key]
+	im.mu.Unlock()
+	if there {
+		return home, true, nil
+	}
+	r, err := im.KV.Get(ctx, key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return home, false, nil
+	}
+	if err != nil {
+		return home, false, kv.Coded(err)
+	}
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if len(im.homes) >= maxHomes {
+		clear(im.homes)
+	}
+	if im.homes == nil {
+		im.homes = make(map[string]kv.Cond)
+	}
+	im.homes[key] = kv.Unchanged(r)
+	return im.homes[key], true, nil
+}
+
+// forgetHomes has parents read anew: one of them may have changed.
+func (im *importing) forgetHomes() {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	clear(im.homes)
 }

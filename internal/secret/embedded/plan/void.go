@@ -31,27 +31,23 @@ type spots struct {
 
 // FindVoid tells where nothing is that a change of many secrets will ask for, as for each that an import brings: a few
 // looks in the place of some for each secret. Like all that a plan reads it counts only if the head is then as it was
-// before.
-func (c *Config) FindVoid(ctx context.Context, changes [][]string) error {
-	names := slices.Concat(changes...)
-	if len(names) < ManyNames || c.Names.Moving {
-		return nil
+// before. An organisation without a head mostly has nothing at all, which one look tells.
+func (c *Config) FindVoid(ctx context.Context, headless bool, changes [][]string) error {
+	if headless {
+		all := records.Prefix(c.Org)
+		switch some, err := c.From.KV.List(ctx, all, "", 1); {
+		case err != nil:
+			return err
+		case len(some) == 0:
+			c.Void = []Span{{From: all, To: all + records.BehindAll}}
+			return c.findSpots(changes)
+		}
+	}
+	if err := c.findSpots(changes); err != nil || c.spots.by == nil {
+		return err
 	}
 	form := records.Form(c.Names.Form)
-	all := make([]spot, len(names))
-	ordered := make([]*spot, len(names))
-	by := make(map[string]*spot, len(names))
-	for i, name := range names {
-		place, err := records.At(c.From.Ring, c.Org, form, name)
-		if err != nil {
-			return err
-		}
-		all[i] = spot{name: name, place: place, none: true}
-		ordered[i], by[name] = &all[i], &all[i]
-	}
-	slices.SortFunc(ordered, func(a, b *spot) int { return strings.Compare(a.place.Name, b.place.Name) })
-	c.spots = spots{ordered, by}
-	first, last := ordered[0].place, ordered[len(ordered)-1].place
+	first, last := c.spots.ordered[0].place, c.spots.ordered[len(c.spots.ordered)-1].place
 	if !content.Fits(first.Name) || !content.Fits(last.Name) {
 		c.spots.unknown()
 		return nil
@@ -76,6 +72,29 @@ func (c *Config) FindVoid(ctx context.Context, changes [][]string) error {
 			}
 		}
 	}
+	return nil
+}
+
+// findSpots works out where the records of many secrets are.
+func (c *Config) findSpots(changes [][]string) error {
+	names := slices.Concat(changes...)
+	if len(names) < ManyNames || c.Names.Moving {
+		return nil
+	}
+	form := records.Form(c.Names.Form)
+	all := make([]spot, len(names))
+	ordered := make([]*spot, len(names))
+	by := make(map[string]*spot, len(names))
+	for i, name := range names {
+		place, err := records.At(c.From.Ring, c.Org, form, name)
+		if err != nil {
+			return err
+		}
+		all[i] = spot{name: name, place: place, none: true}
+		ordered[i], by[name] = &all[i], &all[i]
+	}
+	slices.SortFunc(ordered, func(a, b *spot) int { return strings.Compare(a.place.Name, b.place.Name) })
+	c.spots = spots{ordered, by}
 	return nil
 }
 
