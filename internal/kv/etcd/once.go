@@ -166,7 +166,7 @@ type once struct {
 // new one.
 const (
 	onceTry   = 500 * time.Millisecond
-	onceTries = 4
+	onceTries = 6
 )
 
 // bound is how long the try under way waits.

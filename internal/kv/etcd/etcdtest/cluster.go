@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -242,8 +243,8 @@ func (m *Member) Slow() (heal func()) {
 // PID is the number of the member's process.
 func (m *Member) PID() int { return m.cmd.Process.Pid }
 
-// Leader waits until the members that answer agree on a leader, and gives it.
-func (c *Cluster) Leader(t testing.TB) *Member {
+// Leader waits until the members that answer agree on a leader, and gives it. Those that are gone are not asked.
+func (c *Cluster) Leader(t testing.TB, gone ...*Member) *Member {
 	t.Helper()
 	client, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints(), DialTimeout: time.Minute})
 	if err != nil {
@@ -254,6 +255,9 @@ func (c *Cluster) Leader(t testing.TB) *Member {
 		var leader *Member
 		agreed := make(map[uint64]bool)
 		for _, m := range c.Members {
+			if slices.Contains(gone, m) {
+				continue
+			}
 			asked, cancel := context.WithTimeout(t.Context(), time.Second)
 			told, err := client.Status(asked, m.Endpoint)
 			cancel()
