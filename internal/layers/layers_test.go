@@ -74,6 +74,7 @@ var rules = []only{
 	{"internal/kv/etcd", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/kv/etcd/faults", []string{"internal/kv/etcd", "internal/kv/etcd/user"}, "they are its client's errors"},
 	{"internal/kv/etcd/user", []string{"internal/kv/etcd"}, "it is who its client is"},
+	{"internal/kv/etcd/gets", []string{"internal/kv/etcd"}, "it is how its reads go together"},
 	{"internal/kv/etcd/members", []string{"internal/kv/etcd"}, "it is how etcd's client finds its way"},
 	{"internal/kv/etcd/ranges", []string{"internal/kv/etcd"}, "it is how its lists ask"},
 	{"internal/kv/etcd/follow", []string{"internal/kv/etcd"}, "it is how its watch reaches all who follow"},

@@ -32,6 +32,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/faults"
 	"strongroom/internal/kv/etcd/follow"
+	"strongroom/internal/kv/etcd/gets"
 	"strongroom/internal/kv/etcd/members"
 	"strongroom/internal/kv/etcd/ranges"
 	"strongroom/internal/kv/etcd/roots"
@@ -81,7 +82,7 @@ type Store struct {
 	data   string      // what the keys of records begin with
 	names  string      // those of holds
 	turns  turns
-	gets   gets
+	gets   *gets.Queue
 	ranges ranges.Known
 	follow *follow.Watch
 	asking func(ranges.Span) // is told of each range before it is asked for, in tests
@@ -136,6 +137,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		names: c.Prefix + "hold/", metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.turns = turns{store: s, folder: c.Prefix + "turn/"}
+	s.gets = gets.New(s.getAll)
 	s.follow = follow.New(func(ctx context.Context, tell func(kv.Update)) error {
 		return s.watch(ctx, "", 0, tell)
 	}, s.Revision)

@@ -93,6 +93,9 @@ func (s spans) Ask(r ranges.Span) (a ranges.Answer, err error) {
 	if s.asking != nil {
 		s.asking(r)
 	}
+	if r.Limit == 1 && r.Rev == 0 && !r.Back && !s.keys && r.From < r.To {
+		return s.first(s.ctx, r.From, r.To)
+	}
 	how := []clientv3.OpOption{clientv3.WithRange(r.To), clientv3.WithLimit(int64(r.Limit)), clientv3.WithRev(r.Rev)}
 	if s.keys {
 		how = append(how, clientv3.WithKeysOnly())
