@@ -27,19 +27,32 @@ type Counted interface {
 // Amount is what an organisation has.
 type Amount struct{ Secrets, Bytes int64 }
 
+// OverQuota is why a change was refused: the amount that it would have led to, and the bound that is passed by it.
+type OverQuota struct {
+	Becomes Amount
+	Quota   Quota
+
+	told *errs.Error
+}
+
+func (o *OverQuota) Error() string { return o.told.Error() }
+
+// Unwrap gives the error that callers of the API see.
+func (o *OverQuota) Unwrap() error { return o.told }
+
 // Allows says why a change may not be made that leads from one amount to another; nil where it may. Where there is too
 // much already, since the quota was made smaller, what adds nothing is allowed.
 func (q Quota) Allows(becomes, was Amount) error {
 	switch {
 	case q.Secrets > 0 && becomes.Secrets > q.Secrets && becomes.Secrets > was.Secrets:
-		return errs.New(errs.Unprocessable, "the organization would have %d secrets, at most %d are allowed "+
-			"(--max-org-secrets): delete some first, or have the operator allow more; nothing was changed",
-			becomes.Secrets, q.Secrets)
+		return &OverQuota{becomes, Quota{Secrets: q.Secrets}, errs.New(errs.Unprocessable, "the organization would "+
+			"have %d secrets, at most %d are allowed (--max-org-secrets): delete some first, or have the operator "+
+			"allow more; nothing was changed", becomes.Secrets, q.Secrets)}
 	case q.Bytes > 0 && becomes.Bytes > q.Bytes && becomes.Bytes > was.Bytes:
-		return errs.New(errs.Unprocessable, "the organization's secrets would take %d bytes, at most %d are allowed "+
-			"(--max-org-bytes); earlier values, deleted secrets until they are gone, and metadata count, too; "+
-			"delete some for good, or have the operator allow more; nothing was changed",
-			becomes.Bytes, q.Bytes)
+		return &OverQuota{becomes, Quota{Bytes: q.Bytes}, errs.New(errs.Unprocessable, "the organization's secrets "+
+			"would take %d bytes, at most %d are allowed (--max-org-bytes); earlier values, deleted secrets until "+
+			"they are gone, and metadata count, too; delete some for good, or have the operator allow more; nothing "+
+			"was changed", becomes.Bytes, q.Bytes)}
 	}
 	return nil
 }

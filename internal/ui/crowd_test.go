@@ -30,8 +30,8 @@ func (g *gauge) enter() (leave func()) {
 // slowPage is what a page of the template error.html shows: it counts how many are made at once.
 type slowPage struct{ making *gauge }
 
-// Message is what the page says.
-func (p slowPage) Message() template.HTML {
+// Text is what the page says.
+func (p slowPage) Text() template.HTML {
 	defer p.making.enter()()
 	for range 100 {
 		runtime.Gosched()
@@ -41,6 +41,9 @@ func (p slowPage) Message() template.HTML {
 
 // Again is where it leads to.
 func (slowPage) Again() string { return "" }
+
+// Path is where it offers to look.
+func (slowPage) Path() string { return "" }
 
 // TestManyPagesAtOnce has one address load a thousand pages at once. Few are worked on, some wait, and all others are
 // answered 503 with when to try again. Another address is served meanwhile, and in the end those who waited are. Pages

@@ -197,7 +197,7 @@ func TestWhoCanUse(t *testing.T) {
 	rita.get(who).wants(t, 200, "You do not see all tokens")
 	b.get(s.at("/secret/who?key=mail%2Fx")).wants(t, 200, "agent of mail")
 	b.get(s.at("/secret/who")).wants(t, 404, "there is no secret named")
-	s.member("nobody", "").get(who).wants(t, 401, "unauthorized")
+	s.member("nobody", "").get(who).wants(t, 401, "You may not see or change")
 }
 
 // TestPastes: whoever has made a token is shown what to do with it, for what it may do and without the token itself.
@@ -281,6 +281,6 @@ func TestTokenPage(t *testing.T) {
 		t.Error("a member sees no token, or may revoke it")
 	}
 	rita.post(s.at("/tokens/new"), form("kind", "like", "like", a.ID.String(), "description", "x", "days", "7")).
-		wants(t, 401, "unauthorized")
+		wants(t, 401, "You may not see or change")
 	s.member("grace", identity.RoleOwner).get(page).wants(t, 200, "lists the names of 2", "Revoke")
 }

@@ -57,6 +57,7 @@ type Config struct {
 	StoreName string       // "bolt" or "vault", as the store's metrics have it
 	InEtcd    bool         // all that the embedded store and the directory keep
 	Facts     [][2]string  // where the store keeps values, for operators: what it is, and its value
+	Data      func() error // why the server's own data cannot be written to; nil: they are not asked
 	Version   string
 	MaxBody   int64            // bytes; 4 MiB where 0
 	Budget    *inflight.Budget // as the API's
@@ -93,6 +94,7 @@ func New(c Config) (*UI, error) {
 	}
 	u.pages, err = visit.New(visit.Config{
 		Authn: c.Authn, Directory: c.Directory, Files: files, SignInAgain: accounts.SignInAgain,
+		Refusal: u.refusal(c),
 		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
 	}, append(c.tables(u.hour), book)...)
 	if err != nil {
@@ -124,7 +126,7 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 		}),
 		system.Routes(system.Config{
 			Directory: c.Directory, Trail: log, Store: c.Store, StoreName: c.StoreName, InEtcd: c.InEtcd, Hour: h,
-			Seals: c.Seals, Facts: c.Facts, Now: c.Now,
+			Data: c.Data, Seals: c.Seals, Facts: c.Facts, Now: c.Now,
 		}),
 	}
 }

@@ -223,7 +223,7 @@ func TestOtherOrganisations(t *testing.T) {
 	b.get("/orgs/00000000000000ff/secrets").wants(t, http.StatusNotFound, "there is no such organisation")
 	b.get("/orgs/nonsense/secrets").wants(t, http.StatusBadRequest)
 	for _, path := range []string{"/secrets", "/tokens", "/members", "", "/secrets/import"} {
-		stranger.get(s.at(path)).wants(t, http.StatusUnauthorized, "is unauthorized")
+		stranger.get(s.at(path)).wants(t, http.StatusUnauthorized, "You may not see or change this")
 	}
 	stranger.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, http.StatusUnauthorized)
 	for _, path := range []string{"/activity"} {
@@ -242,14 +242,14 @@ func TestMembersReadOnly(t *testing.T) {
 	if strings.Contains(p.body, "Delete selected") || strings.Contains(p.body, "/secrets/new") {
 		t.Error("a member is shown what they may not do")
 	}
-	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, http.StatusUnauthorized, "is unauthorized",
-		`value="k"`)
+	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, http.StatusUnauthorized,
+		"You may not see or change this", `value="k"`)
 	b.post(s.at("/secrets/delete"), form("key", "db/password", "sure", "yes")).wants(t, http.StatusUnauthorized,
-		"is unauthorized")
+		"You may not see or change this")
 	b.post(s.at("/tokens/new"), form("description", "x", "kind", "operator", "days", "1")).wants(t,
-		http.StatusUnauthorized, "is unauthorized")
+		http.StatusUnauthorized, "You may not see or change this")
 	b.post(s.at("/members"), form("user", "grace", "role", "owner")).wants(t, http.StatusUnauthorized,
-		"is unauthorized")
+		"You may not see or change this")
 	b.post(s.at("/delete"), form("typed", "Acme")).wants(t, http.StatusUnauthorized)
 	if s.stored("db/password") != value {
 		t.Error("the secret was changed")

@@ -225,6 +225,11 @@ func statesOf(b *tab, pages map[string]string) map[string]func() {
 			// or else it heals while it is looked at
 			js[bool](b, "connection.ask = () => connection.gone(); connection.gone(); true")
 		},
+		"state-changed": func() { // by another tab
+			b.open(pages["secret"])
+			js[bool](b, "tabs.onmessage({ data: area(location.pathname) }); true")
+			b.see("Something was changed here in another tab.")
+		},
 		"state-back": func() {
 			b.open(pages["secret"])
 			js[bool](b, "connection.gone(); connection.back(); clearTimeout(connection.timer); true")

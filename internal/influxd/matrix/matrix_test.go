@@ -172,7 +172,7 @@ func pageSign(a answer) string {
 		return did
 	}
 	switch {
-	case a.header.Get("Strongroom-Session") == "ended", strings.Contains(a.body, "User is inactive"):
+	case a.header.Get("Strongroom-Session") == "ended", strings.Contains(a.body, "Your account is disabled"):
 		return unknown
 	case a.status == 401:
 		return denied

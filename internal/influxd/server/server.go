@@ -307,7 +307,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if !cfg.UIDisabled {
 		pages, err := ui.New(ui.Config{
 			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
-			Seals: seals, StoreName: cfg.SecretStore, InEtcd: shared, Facts: storeFacts(cfg),
+			Seals: seals, StoreName: cfg.SecretStore, InEtcd: shared, Facts: storeFacts(cfg), Data: data.Health,
 			NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
 			MaxBody: cfg.MaxBodySize, Budget: budget, Quota: parts.Quota(cfg), Secure: cfg.TLS(),
 			Gather: metrics, Logger: log,

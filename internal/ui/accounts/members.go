@@ -187,6 +187,9 @@ func (h *handlers) askRemoveMember(v *visit.Visit, m identity.Membership) (visit
 }
 
 func (h *handlers) removeMemberPage(v *visit.Visit) (visit.Answer, error) {
+	if !mayWriteOrg(v) {
+		return visit.Answer{}, visit.ErrMayNot
+	}
 	m, err := h.membership(v)
 	if err != nil {
 		return visit.Answer{}, err

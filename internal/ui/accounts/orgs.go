@@ -138,7 +138,12 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 	}), nil
 }
 
-func (h *handlers) deleteOrgPage(v *visit.Visit) (visit.Answer, error) { return h.askDeleteOrg(v) }
+func (h *handlers) deleteOrgPage(v *visit.Visit) (visit.Answer, error) {
+	if !mayWriteOrg(v) {
+		return visit.Answer{}, visit.ErrMayNot
+	}
+	return h.askDeleteOrg(v)
+}
 
 func (h *handlers) deleteOrg(v *visit.Visit) (visit.Answer, error) {
 	if v.Field("typed") != strings.TrimSpace(v.OrgName) {

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"strongroom/internal/errs"
@@ -92,7 +93,8 @@ func (h *handlers) setup(v *visit.Visit) (visit.Answer, error) {
 // signInForm is the sign-in page.
 type signInForm struct {
 	User, Next string
-	Lost       bool // a form was sent by a session that had ended
+	To         string // what Next leads to, in words; "" where that is nothing in particular
+	Lost       bool   // a form was sent by a session that had ended
 }
 
 func (h *handlers) signInPage(v *visit.Visit) (visit.Answer, error) {
@@ -107,7 +109,38 @@ func (h *handlers) signInPage(v *visit.Visit) (visit.Answer, error) {
 	case v.Session != "":
 		return visit.Answer{GoTo: next}, nil
 	}
-	return visit.Answer{Page: "signin.html", Title: "Sign in", Data: signInForm{Next: next}}, nil
+	return visit.Answer{Page: "signin.html", Title: "Sign in", Data: signInForm{Next: next, To: leadsTo(next)}}, nil
+}
+
+// places are what the pages are called by the last part of their paths.
+var places = map[string]string{
+	"secrets": "the list of secrets", "deleted": "the deleted secrets", "import": "the import of secrets",
+	"tokens": "the tokens", "members": "the members", "compare": "the comparison of names", "users": "the people",
+	"activity": "the activity", "store": "the store", "due": "the due secrets", "preferences": "your preferences",
+	"orgs": "the organisations",
+}
+
+// leadsTo says what a path leads to, as far as the path alone tells it: nobody has signed in yet.
+func leadsTo(path string) string {
+	u, err := url.Parse(path)
+	if err != nil {
+		return ""
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	key := errs.Clip(u.Query().Get("key"))
+	switch {
+	case parts[0] == "docs":
+		return "the documentation"
+	case len(parts) > 2 && parts[2] == "secret" && key != "":
+		return "the secret “" + key + "”"
+	case len(parts) > 3 && parts[2] == "tokens":
+		return "a token"
+	case len(parts) == 2 && parts[0] == "orgs":
+		return "an organisation"
+	case len(parts) == 2 && parts[0] == "users":
+		return "a user"
+	}
+	return places[parts[len(parts)-1]]
 }
 
 // SignInAgain answers a form that came without JavaScript and without a session.
@@ -119,6 +152,7 @@ func SignInAgain(*visit.Visit) (visit.Answer, error) {
 func (h *handlers) signIn(v *visit.Visit) (visit.Answer, error) {
 	// A name is taken as it was typed: a space at its end may be part of it.
 	form := signInForm{User: v.PostFormValue("username"), Next: inside(v.PostFormValue("next"))}
+	form.To = leadsTo(form.Next)
 	token, err := h.Authn.SignIn(v.Context(), v.Caller, form.User, v.PostFormValue("password"))
 	if errs.Is(err, errs.Unauthorized) {
 		err = errs.Wrap(err, errs.Unauthorized, "wrong name or password, or the account is disabled")

@@ -169,6 +169,9 @@ func (h *handlers) askDeleteUser(v *visit.Visit, m identity.User) (visit.Answer,
 }
 
 func (h *handlers) deleteUserPage(v *visit.Visit) (visit.Answer, error) {
+	if !v.Caller.May(writeUsers) {
+		return visit.Answer{}, visit.ErrMayNot
+	}
 	m, err := h.theUser(v)
 	if err != nil {
 		return visit.Answer{}, err

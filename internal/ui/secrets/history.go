@@ -154,6 +154,9 @@ func (h *handlers) restorePage(v *visit.Visit) (visit.Answer, error) {
 }
 
 func (h *handlers) askRestore(v *visit.Visit, key, version string) (visit.Answer, error) {
+	if err := h.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
+		return visit.Answer{}, err
+	}
 	info, err := h.info(v, key)
 	if err != nil {
 		return visit.Answer{}, err

@@ -155,6 +155,9 @@ func (h *handlers) askDeleteSecrets(v *visit.Visit, keys []string) (visit.Answer
 	if len(keys) == 0 {
 		return visit.Answer{GoTo: v.At("/secrets"), Note: "Nothing was chosen, so nothing was deleted."}, nil
 	}
+	if err := h.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
+		return visit.Answer{}, err
+	}
 	c := visit.Confirm{
 		Question: "Delete " + words.Count(len(keys), "secret") + "?",
 		Goes:     keys[:min(len(keys), confirmShown)], More: max(0, len(keys)-confirmShown),

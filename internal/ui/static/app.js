@@ -162,7 +162,8 @@ for (const input of $$('[data-filter]')) {
 
 // renew puts parts of the page as they are now in their places, except where somebody is using them.
 async function renew(parts) {
-  const answer = await fetch(location.href, { cache: 'no-store' });
+  const answer = await fetch(location.href, { cache: 'no-store', headers: { 'Strongroom-Live': '1' } });
+  if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   for (const part of parts) {
     const fresh = page.getElementById(part.id);
@@ -190,9 +191,22 @@ if ($('[data-health]')) {
   every(5000, async () => {
     const part = $('[data-health]');
     const answer = await fetch(root + '/health', { cache: 'no-store' });
-    if (answer.ok === (part.dataset.health === 'pass')) return;
+    const health = await answer.json();
+    const unsaved = health.checks.find((check) => check.name === 'data' && check.status === 'fail');
+    const now = !answer.ok ? 'fail' : unsaved ? 'read' : 'pass';
+    if (now === part.dataset.health) return;
+    if (now !== 'pass') { // at once: without its data the server knows nobody, and makes no page
+      const state = $('.state', part), note = document.createElement('p');
+      part.dataset.health = now;
+      state.classList.replace('good', 'bad');
+      state.lastChild.textContent = now === 'fail' ? ' cannot serve' : ' can be read, and nothing can be saved';
+      note.className = 'note bad';
+      note.textContent = 'The server says: ' + (unsaved?.message ?? health.message) + '.';
+      $(':scope > .note.bad', part)?.remove();
+      state.after(note);
+    }
     await renew([part, ...$$('.chart')]);
-    if ($('[data-health]') !== part) say($('[data-health] .state').textContent);
+    say($('[data-health] .state').textContent);
   });
 }
 

@@ -2,8 +2,8 @@
 // taken it. Without this file the same forms are sent as ever.
 'use strict';
 
-// refuse shows why, at the head of the form.
-function refuse(form, text) {
+// refuse shows why, at the head of the form, with where to look further.
+function refuse(form, text, path, link) {
   let note = $(':scope > .note.bad', form);
   if (!note) {
     note = document.createElement('p');
@@ -13,6 +13,12 @@ function refuse(form, text) {
   }
   note.textContent = '';
   note.textContent = /[.!?:…]$/.test(text) ? text : text + '.';
+  if (path) {
+    const further = document.createElement('a');
+    further.href = path;
+    further.textContent = link;
+    note.append(' ', further, '.');
+  }
   note.scrollIntoView({ block: 'nearest' });
 }
 
@@ -58,14 +64,14 @@ async function send(form, submitter) {
 
 async function take(form, submitter, answer) {
   connection.back();
-  if (answer.headers.get('Strongroom-Session') === 'ended') return signInFirst(form, submitter);
+  if (answer.headers.get('Strongroom-Session') === 'ended') return signInFirst(() => send(form, submitter));
   const go = answer.headers.get('Strongroom-Go');
   if (go) return goTo(form, go);
   if (!answer.ok) {
     let why = { code: '', message: 'The server answered ' + answer.status + '. Nothing was saved.' };
     try { why = await answer.json(); } catch { /* a proxy's page: what is said above serves */ }
     if (why.code === 'conflict') for (const extra of $$('[data-conflict]', form)) extra.hidden = false;
-    return refuse(form, why.message);
+    return refuse(form, why.message, why.path, why.link);
   }
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const into = submitter?.dataset.into;
@@ -113,10 +119,10 @@ document.addEventListener('submit', (event) => {
 // ---- a session that ended --------------------------------------------------------------------------------------------
 
 let waiting = null;
-function signInFirst(form, submitter) {
+function signInFirst(goOn) {
   const dialog = $('#session');
   if (!dialog) { location.assign(root + '/signin'); return; }
-  waiting = () => send(form, submitter);
+  waiting = goOn;
   if (!dialog.open) dialog.showModal();
   $('[name=password]', dialog).focus();
 }
@@ -135,7 +141,19 @@ function ask(question) {
   if (document.activeElement === asked) dialog.scrollTop = 0;
 }
 
-document.addEventListener('click', async (event) => {
+// askBy shows the question that a link leads to.
+async function askBy(link) {
+  try {
+    const answer = await fetch(link.href, { cache: 'no-store', headers: { 'Strongroom-Live': '1' } });
+    if (answer.headers.get('Strongroom-Session') === 'ended') return signInFirst(() => askBy(link));
+    const question = $('[data-dialog]', new DOMParser().parseFromString(await answer.text(), 'text/html'));
+    if (question) ask(question); else location.assign(link.href); // the page says what is wrong
+  } catch {
+    connection.gone();
+  }
+}
+
+document.addEventListener('click', (event) => {
   const close = event.target.closest('dialog [data-close]');
   if (close) {
     event.preventDefault();
@@ -146,13 +164,7 @@ document.addEventListener('click', async (event) => {
   const link = event.target.closest('a[data-ask]');
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  try {
-    const answer = await fetch(link.href, { cache: 'no-store' });
-    const question = $('[data-dialog]', new DOMParser().parseFromString(await answer.text(), 'text/html'));
-    if (question) ask(question); else location.assign(link.href); // the page says what is wrong
-  } catch {
-    connection.gone();
-  }
+  askBy(link);
 });
 
 // ---- values ----------------------------------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ type Config struct {
 	StoreName string       // "bolt" or "vault", as the configuration has it
 	InEtcd    bool         // the embedded store's records, and not in the server's own file
 	Hour      *hour.Hour
-	Facts     [][2]string // where the store keeps values, for operators
-	Seals     Seals       // nil: the store's page shows none
+	Data      func() error // why the server's own data cannot be written to; nil: they are not asked
+	Facts     [][2]string  // where the store keeps values, for operators
+	Seals     Seals        // nil: the store's page shows none
 	Now       func() time.Time
 }
 

@@ -1,11 +1,14 @@
 package system
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"strongroom/internal/errs"
+	"strongroom/internal/kv"
 	"strongroom/internal/rotation"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/hour"
@@ -18,6 +21,7 @@ type storeView struct {
 	Healthy    bool
 	Reason     string
 	Next       string // what to do about it
+	NoWrites   string // why nothing can be written to the server's own data, though the store can be read
 	Checked    time.Time
 	Hour       hour.Summary
 	Facts      [][2]string      // for operators
@@ -54,6 +58,18 @@ func whatNext(store, reason string) string {
 		}
 	}
 	return do + " This server goes on by itself as soon as Vault does; its log has the details."
+}
+
+// writesNext says what an operator does about data that cannot be written to.
+func writesNext(store string, err error) string {
+	if store == "etcd" {
+		return "Look with “etcdctl endpoint health” whether most of etcd’s members are healthy. This server goes on " +
+			"by itself as soon as etcd does."
+	}
+	if errors.Is(err, kv.ErrFull) {
+		return "Make room on the server’s disk: saving goes on by itself then."
+	}
+	return "The server’s log says more."
 }
 
 // vaultNext is what to do by what the store says of Vault.
@@ -95,6 +111,15 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 		p.Healthy, p.Reason, p.Next = false, strings.TrimSuffix(errs.Message(err), "."), ""
 		p.Next = whatNext(store, p.Reason)
 	}
+	if h.Data != nil {
+		if err := h.Data(); err != nil {
+			p.NoWrites = "Nothing can be saved at the moment: " + strings.TrimPrefix(err.Error(), "kv: ") +
+				". What is stored stays stored. " + writesNext(store, err)
+		}
+	}
+	if !v.Operator() { // who cannot do it is not told how
+		p.Next = "An operator of this server is to see to it. Values that are stored stay stored."
+	}
 	for _, d := range h.Store.About(0).Details {
 		p.Details = append(p.Details, detail{d, words.Detail(d.Name)})
 	}
@@ -104,12 +129,13 @@ func (h *handlers) storePage(v *visit.Visit) (visit.Answer, error) {
 	p.Hour = h.Hour.Summary()
 	if h.Seals != nil && v.Operator() {
 		s, err := h.Seals.Status(v.Context(), v.Caller)
-		if err != nil {
+		switch {
+		case errs.Is(err, errs.Unavailable): // the page is looked at to see why
+		case err != nil:
 			return visit.Answer{}, err
-		}
-		p.Seal, p.SealName, p.Rotating = &s, s.Seal.Type, s.Rotation.State != rotation.Idle
-		if n, ok := sealNames[s.Seal.Type]; ok {
-			p.SealName = n
+		default:
+			p.Seal, p.SealName = &s, cmp.Or(sealNames[s.Seal.Type], s.Seal.Type)
+			p.Rotating = s.Rotation.State != rotation.Idle
 		}
 	}
 	return visit.Answer{Page: "store.html", Title: "Store", Data: p}, nil

@@ -8,6 +8,9 @@ import (
 )
 
 func (h *handlers) deleteTokenPage(v *visit.Visit) (visit.Answer, error) {
+	if !mayWriteTokens(v) {
+		return visit.Answer{}, visit.ErrMayNot
+	}
 	auth, err := v.PathID("auth")
 	if err != nil {
 		return visit.Answer{}, err

@@ -151,6 +151,10 @@ func (h *handlers) createToken(v *visit.Visit) (visit.Answer, error) {
 	err = h.sent.make(form{v.Org, v.Field("once")}, func() (id.ID, error) {
 		var err error
 		a, token, err = h.Directory.Authorize(v.Context(), v.Caller, wish)
+		if errs.Is(err, errs.Unauthorized) && mayWriteTokens(v) {
+			err = errs.Wrap(err, errs.Unauthorized, "a token may do no more than you may, and you may not “%s”",
+				strings.TrimSuffix(errs.Message(err), " is unauthorized"))
+		}
 		return a.ID, err
 	})
 	if err != nil {

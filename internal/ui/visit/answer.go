@@ -1,6 +1,9 @@
 package visit
 
-import "strongroom/internal/id"
+import (
+	"strongroom/internal/errs"
+	"strongroom/internal/id"
+)
 
 // Answer is what a handler wants shown: a page, or where to go instead.
 type Answer struct {
@@ -33,11 +36,18 @@ type Undo struct {
 	Token id.ID `json:",omitzero"`
 }
 
-// Again shows the form's page once more with why it was refused.
+// Refusal is what a reader is told of an error: what is so, what to do about it, and where a link leads to. Path and
+// Link are empty together.
+type Refusal struct {
+	Text, Advice string // sentences
+	Path, Link   string
+}
+
+// Again shows the form's page once more with why it was refused; or that alone, where the page cannot be made.
 func Again(why error) func(Answer, error) (Answer, error) {
 	return func(a Answer, err error) (Answer, error) {
 		if err != nil {
-			return Answer{}, err
+			return Answer{}, why
 		}
 		return a, why
 	}
@@ -55,6 +65,9 @@ type Confirm struct {
 	Type     string // a name to be typed before the form is taken
 	Keys     string // the names that it is about, as JSON
 }
+
+// ErrMayNot refuses what only others may do, where no service has been asked yet.
+var ErrMayNot = errs.New(errs.Unauthorized, "that is unauthorized")
 
 // Ask shows the question.
 func Ask(c Confirm) Answer {

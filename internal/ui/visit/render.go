@@ -25,9 +25,9 @@ type view struct {
 	Place    string // the organisation that the page is of, for the title
 	Base     string // the path below which the server is, "" for the root
 	Theme    string
-	Note     note   // of what was just done
-	Error    string // of what was just refused
-	User     string // "" where nobody is signed in
+	Note     note    // of what was just done
+	Error    Refusal // of what was just refused
+	User     string  // "" where nobody is signed in
 	UserID   string
 	Operator bool
 	Owner    bool   // of the organisation
@@ -72,20 +72,20 @@ func (s *Server) parseTemplates() (map[string]*template.Template, error) {
 func (s *Server) write(v *Visit, a Answer, err error) {
 	switch {
 	case err != nil && v.live:
-		writeLiveError(v.w, err)
+		s.writeLiveError(v, err)
 	case v.crowded && errs.Is(err, errs.Unavailable):
 		v.busy(words.Sentence(errs.Message(err)))
 	case err != nil && a.Page == "":
 		setRetry(v.w.Header(), err)
-		f := failure{Message: words.Sentence(errs.Message(err))}
+		f := failure{Refusal: s.refusal(v, err)}
 		if v.Method == http.MethodGet && errs.Is(err, errs.Unavailable) {
 			f.Again = v.URL.RequestURI()
 		}
 		a = Answer{Page: "error.html", Title: errorTitle(err), Data: f}
-		s.show(v, a, errs.CodeOf(err).Status(), "")
+		s.show(v, a, errs.CodeOf(err).Status(), Refusal{})
 	case err != nil:
 		setRetry(v.w.Header(), err)
-		s.show(v, a, errs.CodeOf(err).Status(), words.Sentence(errs.Message(err)))
+		s.show(v, a, errs.CodeOf(err).Status(), s.refusal(v, err))
 	case a.JSON != nil:
 		s.send(v, a.JSON)
 	case a.File != nil:
@@ -114,24 +114,36 @@ func (s *Server) write(v *Visit, a Answer, err error) {
 		v.w.Header().Set("Location", to)
 		v.w.WriteHeader(http.StatusSeeOther)
 	default:
-		s.show(v, a, max(a.Status, http.StatusOK), "")
+		s.show(v, a, max(a.Status, http.StatusOK), Refusal{})
 	}
 }
 
-// writeLiveError answers app.js in the API's form.
-func writeLiveError(w http.ResponseWriter, err error) {
+// refusal says what an error is for the reader.
+func (s *Server) refusal(v *Visit, err error) Refusal {
+	if s.Refusal == nil {
+		return Refusal{Text: words.Sentence(errs.Message(err))}
+	}
+	return s.Refusal(v, err)
+}
+
+// writeLiveError answers app.js in the API's form, with where a link leads to.
+func (s *Server) writeLiveError(v *Visit, err error) {
+	w, r := v.w, s.refusal(v, err)
 	setRetry(w.Header(), err)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(errs.CodeOf(err).Status())
-	// strings always encode
-	b, _ := json.Marshal(map[string]string{"code": string(errs.CodeOf(err)), "message": errs.Message(err)})
-	_, _ = w.Write(b) // the reader is gone where this fails
+	told := map[string]string{"code": string(errs.CodeOf(err)), "message": strings.TrimSpace(r.Text + " " + r.Advice)}
+	if r.Path != "" {
+		told["path"], told["link"] = v.via.Base+r.Path, r.Link
+	}
+	b, _ := json.Marshal(told) // strings always encode
+	_, _ = w.Write(b)          // the reader is gone where this fails
 }
 
 // failure is the page of an error that has no page of its own.
 type failure struct {
-	Message string
-	Again   string // what to load once more, where that may help
+	Refusal
+	Again string // what to load once more, where that may help
 }
 
 func setRetry(h http.Header, err error) {
@@ -155,7 +167,7 @@ func errorTitle(err error) string {
 	return "That did not work"
 }
 
-func (s *Server) show(v *Visit, a Answer, status int, refused string) {
+func (s *Server) show(v *Visit, a Answer, status int, refused Refusal) {
 	d := view{Title: a.Title, Base: v.via.Base, Theme: v.Theme(), Error: refused, Section: section(a.Page, v.URL.Path),
 		Version: s.Version, Now: s.Now(), Page: a.Data, Wide: a.Wide}
 	if v.Session != "" {

@@ -33,6 +33,8 @@ type Config struct {
 	Files     fs.FS // the folders templates and static
 	// SignInAgain answers a form that came without JavaScript and without a session.
 	SignInAgain Handler
+	// Refusal says what an error is for a reader of pages; nil: as the API says it.
+	Refusal func(*Visit, error) Refusal
 
 	Version string
 	MaxBody int64            // bytes; 4 MiB where 0
