@@ -319,8 +319,31 @@ func TestTooMany(t *testing.T) {
 	if err != nil || sorted || len(all) != 1 || all[0].Name != "org 19" {
 		t.Errorf("%v, %v, %v", all, sorted, err)
 	}
-	members, sorted, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{})
-	if err != nil || sorted || members != nil {
-		t.Errorf("%v, %v, %v", members, sorted, err)
+	// Of an organisation's members the owners come first, each read once, in one act on record.
+	for _, name := range []string{"user 17", "user 3"} {
+		u, err := f.Users(t.Context(), f.Root, name, identity.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.AddMember(t.Context(), f.Root, f.First.Org.ID, u[0].ID, identity.RoleMember); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := f.AddUser(t, "another owner")
+	if _, err := f.AddMember(t.Context(), f.Root, f.First.Org.ID, last.ID, identity.RoleOwner); err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[*identity.Part]string{
+		{}: "admin another owner user 17 user 3", {Skip: 1, Limit: 2}: "another owner user 17", {Skip: 9}: "",
+		{Keeps: odd.Keeps}: "user 17", {Keeps: odd.Keeps, Skip: 1}: "", {Limit: 1}: "admin",
+	} {
+		members, sorted, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, *part)
+		var got []string
+		for _, m := range members {
+			got = append(got, m.User.Name)
+		}
+		if err != nil || sorted || strings.Join(got, " ") != want {
+			t.Errorf("members %+v: %v, %v, %v, want %s", *part, got, sorted, err, want)
+		}
 	}
 }

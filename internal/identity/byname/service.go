@@ -126,7 +126,7 @@ const mostMembers = 5000
 var errManyMembers = errors.New("byname: too many members")
 
 // MembersByName lists those who belong to the organisation: its owners first, each by their names. Where they are too
-// many to be sorted, sorted is false, and there are none.
+// many to be sorted, sorted is false, and they stand in the order of their IDs.
 func (s *Service) MembersByName(ctx context.Context, c *access.Caller, org id.ID, p identity.Part) (
 	members []identity.Membership, sorted bool, err error) {
 	act := access.Act{Action: "orgs.members", Org: org}
@@ -135,10 +135,49 @@ func (s *Service) MembersByName(ctx context.Context, c *access.Caller, org id.ID
 		return nil, false, err
 	}
 	members, err = s.members(ctx, org, p)
+	sorted = true
 	if errors.Is(err, errManyMembers) || errors.Is(err, errTooMany) {
-		return nil, false, nil
+		sorted = false
+		members, err = s.membersByID(ctx, org, p)
 	}
-	return members, true, s.guard.Done(ctx, c, act, err)
+	return members, sorted, s.guard.Done(ctx, c, act, err)
+}
+
+// membersByID reads those of the part one after the other. Of those who are passed over without a search only the role
+// is read.
+func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership, err error) {
+	skip, full := p.Skip, false
+	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
+		err := record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
+			have, err := record.Decode[identity.Role](r)
+			if err != nil || have != role {
+				return true, err
+			}
+			if p.Keeps == nil && skip > 0 {
+				skip--
+				return true, nil
+			}
+			u, _, there, err := record.Find[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)))
+			switch {
+			case errors.Is(err, kv.ErrForged): // as in the list by name
+				return true, nil
+			case err != nil:
+				return false, err
+			case !there || !p.Takes(u.Name, ""): // or deleted since
+				return true, nil
+			case skip > 0:
+				skip--
+				return true, nil
+			}
+			out = append(out, identity.Membership{User: u, Role: role})
+			full = len(out) == p.Limit
+			return !full, nil
+		})
+		if err != nil || full {
+			return out, err
+		}
+	}
+	return out, nil
 }
 
 func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership, err error) {

@@ -19,23 +19,8 @@ var errNotMember = errs.New(errs.NotFound, "user to resource mapping not found")
 func (s *Service) EachMember(ctx context.Context, c *access.Caller, org id.ID, role identity.Role,
 	yield func(identity.User) (more bool, err error)) error {
 	return s.listMembers(ctx, c, org, func(yield func(identity.Membership) bool) error {
-		_, err := s.eachMember(ctx, org, role, new(int), yield)
-		return err
+		return s.eachMember(ctx, org, role, yield)
 	}, func(m identity.Membership) (bool, error) { return yield(m.User) })
-}
-
-// EachMembership is EachMember for those who belong to the organisation in whatever role: its owners first. It passes
-// over the first ones, so many.
-func (s *Service) EachMembership(ctx context.Context, c *access.Caller, org id.ID, skip int,
-	yield func(identity.Membership) (more bool, err error)) error {
-	return s.listMembers(ctx, c, org, func(yield func(identity.Membership) bool) error {
-		for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
-			if more, err := s.eachMember(ctx, org, role, &skip, yield); err != nil || !more {
-				return err
-			}
-		}
-		return nil
-	}, yield)
 }
 
 // listMembers is what the lists of members have in common.
@@ -61,28 +46,20 @@ func (s *Service) listMembers(ctx context.Context, c *access.Caller, org id.ID,
 	return s.guard.Done(ctx, c, act, err)
 }
 
-// eachMember gives the users with the role; more says that yield may want those of another, too. An organisation may
-// have 100,000: few are in memory at a time, and of those who are passed over only the role is read.
-func (s *Service) eachMember(ctx context.Context, org id.ID, role identity.Role, skip *int,
-	yield func(identity.Membership) bool) (more bool, err error) {
-	more = true
-	err = record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
+// eachMember gives the users with the role. An organisation may have 100,000: few are in memory at a time.
+func (s *Service) eachMember(ctx context.Context, org id.ID, role identity.Role,
+	yield func(identity.Membership) (more bool)) error {
+	return record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
 		have, err := record.Decode[identity.Role](r)
 		if err != nil || have != role {
 			return true, err
-		}
-		if *skip > 0 {
-			*skip--
-			return true, nil
 		}
 		u, _, there, err := record.Find[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)))
 		if err != nil || !there { // deleted since
 			return true, err
 		}
-		more = yield(identity.Membership{User: u, Role: role})
-		return more, nil
+		return yield(identity.Membership{User: u, Role: role}), nil
 	})
-	return more, err
 }
 
 // MembershipOf is what a user is in the organisation; errs.NotFound where they do not belong to it.

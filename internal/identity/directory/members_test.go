@@ -13,8 +13,7 @@ import (
 	"strongroom/internal/kv"
 )
 
-// TestMembersOneByOne lists the many members of an organisation: owners first, all of them once, some from the middle,
-// and reads no more users than are wanted.
+// TestMembersOneByOne lists the many members of an organisation, all of them once, and reads no more users than are wanted.
 func TestMembersOneByOne(t *testing.T) {
 	engine := &identitytest.Counting{Prefix: "user/"}
 	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
@@ -36,29 +35,20 @@ func TestMembersOneByOne(t *testing.T) {
 		}
 	}
 	slices.Sort(owners)
-	all := slices.Concat(owners, members)
 	gone := members[500]
 	if _, err := f.KV.Txn(ctx, nil, []kv.Op{kv.Delete(record.Key("user", gone))}); err != nil {
 		t.Fatal(err)
 	}
 
-	for _, skip := range []int{0, 5, len(owners), 200, len(all), len(all) + 5} {
+	for role, want := range map[identity.Role][]id.ID{identity.RoleOwner: owners, identity.RoleMember: members} {
+		want = slices.DeleteFunc(slices.Clone(want), func(u id.ID) bool { return u == gone })
 		var got []id.ID
-		if err := f.EachMembership(ctx, f.Root, org, skip, func(m identity.Membership) (bool, error) {
-			if (m.Role == identity.RoleOwner) != slices.Contains(owners, m.User.ID) {
-				t.Errorf("%s is %s", m.User.ID, m.Role)
-			}
-			got = append(got, m.User.ID)
+		if err := f.EachMember(ctx, f.Root, org, role, func(u identity.User) (bool, error) {
+			got = append(got, u.ID)
 			return true, nil
-		}); err != nil {
-			t.Fatal(err)
+		}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%d have the role %s, want %d, in this order: %v", len(got), role, len(want), err)
 		}
-		want := slices.DeleteFunc(slices.Clone(all[min(skip, len(all)):]), func(u id.ID) bool { return u == gone })
-		if !slices.Equal(got, want) {
-			t.Errorf("behind %d there are %d, want %d, in this order", skip, len(got), len(want))
-		}
-	}
-	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
 		n := 0
 		engine.Read.Store(0)
 		if err := f.EachMember(ctx, f.Root, org, role, func(identity.User) (bool, error) {

@@ -27,12 +27,7 @@ func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, e
 	l := memberList{Form: form, MayChange: mayWriteOrg(v)}
 	var err error
 	l.Members, l.pages, err = onePage(v, func(p identity.Part) ([]identity.Membership, bool, error) {
-		members, sorted, err := h.Directory.MembersByName(v.Context(), v.Caller, v.Org, p)
-		if err != nil || sorted {
-			return members, sorted, err
-		}
-		members, err = h.membersByID(v, p)
-		return members, false, err
+		return h.Directory.MembersByName(v.Context(), v.Caller, v.Org, p)
 	})
 	if err != nil {
 		return visit.Answer{}, err
@@ -47,25 +42,6 @@ func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, e
 		}
 	}
 	return visit.Answer{Page: "members.html", Title: "Members", Data: l}, nil
-}
-
-// membersByID are the members where they are too many to be sorted: its owners first.
-func (h *handlers) membersByID(v *visit.Visit, p identity.Part) (some []identity.Membership, err error) {
-	skip, before := p.Skip, 0
-	if p.Keeps != nil {
-		skip, before = 0, skip
-	}
-	err = h.Directory.EachMembership(v.Context(), v.Caller, v.Org, skip, func(m identity.Membership) (bool, error) {
-		switch {
-		case !p.Takes(m.User.Name, ""):
-		case before > 0:
-			before--
-		default:
-			some = append(some, m)
-		}
-		return len(some) < p.Limit, nil
-	})
-	return some, err
 }
 
 func (h *handlers) membersPage(v *visit.Visit) (visit.Answer, error) {

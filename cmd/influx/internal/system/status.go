@@ -129,7 +129,11 @@ func (st *status) rows() [][]string {
 	for _, c := range st.Checks {
 		detail := c.Message
 		if c.Name == "secret-store" && st.Store != "" {
-			detail = session.FirstOf(detail, st.Store)
+			kind := st.Store
+			if kind == "bolt" { // InfluxDB's word, which names a file that there may not be
+				kind = "embedded"
+			}
+			detail = session.FirstOf(detail, kind)
 		}
 		rows = append(rows, []string{c.Name, c.Status, detail})
 	}
