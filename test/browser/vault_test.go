@@ -147,7 +147,7 @@ func overVault(t *testing.T, v *vaulttest.Server) *site {
 	t.Cleanup(inVault.Close)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(inVault.Metrics())
-	s.store = metered.New(inVault, "vault", metrics, log)
+	s.store = metered.New(inVault, "vault", metrics, log, func(error) {})
 	guard := access.NewGuard(trail)
 	logins, err := authn.New(authn.Config{KV: data, Guard: guard, Logger: log})
 	check(t, err)
