@@ -132,7 +132,10 @@ func listed(t *testing.T, f *identitytest.Fixture, damaged string, org, user id.
 		want("buckets", 2, len(bs), err)
 	}
 	members := 0
-	err := f.EachMembership(ctx, f.Root, org, 0, func(identity.Membership) (bool, error) { members++; return true, nil })
+	err := f.EachMember(ctx, f.Root, org, identity.RoleOwner, func(identity.User) (bool, error) {
+		members++
+		return true, nil
+	})
 	want("owners", 2, members, err)
 	named, _, err := f.MembersByName(ctx, f.Root, org, identity.Part{})
 	want("owners by name", 2, len(named), err)
