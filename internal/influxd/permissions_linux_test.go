@@ -3,8 +3,10 @@ package influxd
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -12,8 +14,12 @@ import (
 // TestFilesOfOthers starts, as a user whom the modes of files stop, on files and folders that somebody else owns or can
 // write to and that cannot be set right: it is refused, with the setting, the path and what to do.
 func TestFilesOfOthers(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can give files to others")
+	if os.Getuid() != 0 { // only root can give files to others
+		if os.Getenv("CI") != "" {
+			t.Fatal("only root can try all of it: have CI run as root")
+		}
+		placesOfOthers(t)
+		return
 	}
 	const other, nobody = 1, 65534
 	type made struct {
@@ -108,5 +114,42 @@ func TestAuditFolderIsSetRight(t *testing.T) {
 	}
 	if n := strings.Count(r.stderr.String(), "taken from them"); n != len(all) {
 		t.Errorf("the log says so %d times, want %d:\n%s", n, len(all), r.stderr.String())
+	}
+}
+
+// placesOfOthers starts in places that are the system's, without being root, and in a user namespace to which they are
+// another user's: data and an audit log there are refused, with what to do.
+func placesOfOthers(t *testing.T) {
+	t.Helper()
+	const me = 1000
+	link := t.TempDir()
+	must(t, os.Symlink("/etc/passwd", filepath.Join(link, "influxd.bolt")))
+	for _, c := range []struct{ home, flags, setting, place string }{
+		{"/usr", "", "bolt-path", "/usr"},
+		{link, "", "bolt-path", filepath.Join(link, "influxd.bolt")},
+		{t.TempDir(), "--new-data --audit-sinks=file:/usr/audit.log", "audit-sinks", "/usr"},
+		{t.TempDir(), "--new-data --audit-sinks=file:/etc/passwd", "audit-sinks", "/etc/passwd"},
+	} {
+		child := exec.CommandContext(t.Context(), os.Args[0])
+		child.Env = append(os.Environ(), killEnv+"="+c.home)
+		if c.flags != "" {
+			child.Env = append(child.Env, flagEnv+"="+c.flags)
+		}
+		child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: me, HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: me, HostID: os.Getgid(), Size: 1}}}
+		var said bytes.Buffer
+		child.Stdout, child.Stderr = &said, &said
+		if err := child.Start(); err != nil {
+			t.Skipf("there are no user namespaces here: %v", err)
+		}
+		stop := time.AfterFunc(time.Minute, func() { child.Process.Kill() }) // one that starts never ends
+		err := child.Wait()
+		stop.Stop()
+		for _, want := range []string{c.setting, c.place + " belongs to another user", "run `chown 1000 " + c.place + "`"} {
+			if err == nil || !strings.Contains(said.String(), want) {
+				t.Errorf("%s: %v, without %q:\n%s", c.place, err, want, said.String())
+			}
+		}
 	}
 }
