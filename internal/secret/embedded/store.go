@@ -224,8 +224,7 @@ func (s *Store) settle(ctx context.Context, org id.ID) (state, error) {
 			return state{}, err
 		}
 	}
-	return state{}, errs.New(errs.Unavailable, "large changes of the organization's secrets follow each other too "+
-		"fast; try again")
+	return state{}, s.log.Lost(ctx, org)
 }
 
 func (s *Store) head(ctx context.Context, org id.ID) (state, error) {

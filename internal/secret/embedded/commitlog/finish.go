@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -130,32 +129,6 @@ func (l *Log) Pending(ctx context.Context, org id.ID) (Records, error) {
 		maps.Copy(change, st)
 	}
 	return change, nil
-}
-
-// Recover finishes what an earlier process left half-done: it carries out the large changes that were committed and
-// removes those that were not. Call it at a start; it looks at nothing but what is staged.
-func (l *Log) Recover(ctx context.Context) error {
-	for after := ""; ; {
-		recs, err := l.kv.List(ctx, Root, after, 1)
-		if err != nil || len(recs) == 0 {
-			return err
-		}
-		org, rest, err := records.OrgOf(Root, recs[0].Key)
-		if err != nil {
-			return err
-		}
-		if err := l.Finish(ctx, org); err != nil {
-			return fmt.Errorf("organisation %s: %w", org, err)
-		}
-		// Past the whole batch; its first record may have gone with the journal.
-		after = recs[0].Key
-		if batch, _, isStep := strings.Cut(rest, "/"); isStep {
-			if err := l.drop(ctx, org, batch); err != nil && !errors.Is(err, kv.ErrConflict) {
-				return fmt.Errorf("organisation %s: %w", org, err)
-			}
-			after = batchPrefix(org, batch) + "\xff"
-		}
-	}
 }
 
 func (l *Log) read(ctx context.Context, org id.ID, rec kv.Record) (entry, error) {

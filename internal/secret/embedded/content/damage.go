@@ -40,6 +40,7 @@ var ErrNoValue = errors.New("its record is missing")
 
 // Damaged reports whether an error of the store is of a record that is damaged, altered or missing.
 func Damaged(err error) bool {
-	return slices.ContainsFunc([]error{keyring.ErrOpen, keyring.ErrTerm, ErrNoMeta, ErrNoValue, commitlog.ErrMalformed},
+	return slices.ContainsFunc([]error{keyring.ErrOpen, keyring.ErrTerm, ErrNoMeta, ErrNoValue, commitlog.ErrMalformed,
+		commitlog.ErrLost},
 		func(e error) bool { return errors.Is(err, e) })
 }
