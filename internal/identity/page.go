@@ -88,9 +88,61 @@ type Part struct {
 	// Keeps reports whether something is in the list, by its name and its description; nil: all is.
 	Keeps       func(name, description string) bool
 	Skip, Limit int
+	// From is Order.Next of the part before, in the place of Skip; "" for the beginning.
+	From string
 }
 
 // Takes reports whether something is in the list.
 func (p Part) Takes(name, description string) bool {
 	return p.Keeps == nil || p.Keeps(name, description)
+}
+
+// Order is how a part of a list stands in it.
+type Order struct {
+	Sorted bool // by names; else there are too many for that, and they are in the order of their IDs
+	More   bool // there is more behind it, or may be
+	// Next is where a list that is not sorted goes on. The part may have fewer than its limit, or none: one call does
+	// not look at all that there are for a few that Part.Keeps.
+	Next string
+}
+
+// MostLooked is how many records one call for a part of a list that is not sorted looks at.
+const MostLooked = 10_000
+
+// ListPart is List for a part of a list that is not sorted.
+func ListPart[T any](ctx context.Context, s kv.Store, src Source, p Part,
+	of func(T) (who id.ID, keep bool)) ([]T, Order, error) {
+	page := Page{Offset: p.Skip, Limit: p.Limit}
+	if p.From != "" {
+		var err error
+		if page.After, err = id.Parse(p.From); err != nil {
+			return nil, Order{}, err
+		}
+		page.Offset = 0
+	}
+	from, skip, ended, err := src.From(ctx, s, page)
+	if err != nil || ended {
+		return nil, Order{}, err
+	}
+	var out []T
+	var order Order
+	looked, last := 0, id.ID(0)
+	err = Each(ctx, s, src, page, from, func(v T) bool {
+		if looked == MostLooked || p.Limit > 0 && len(out) == p.Limit {
+			order = Order{More: true, Next: last.String()}
+			return false
+		}
+		looked++
+		who, keep := of(v)
+		last = who
+		switch {
+		case !keep:
+		case skip > 0:
+			skip--
+		default:
+			out = append(out, v)
+		}
+		return true
+	})
+	return out, order, err
 }

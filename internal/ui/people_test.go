@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"strongroom/internal/identity"
+	"strongroom/internal/ui/words"
 )
 
 func TestMembers(t *testing.T) {
@@ -213,4 +214,34 @@ func TestListsAreByName(t *testing.T) {
 		}
 		b.get(path+"?page=1").wants(t, 200, "eam 130", "Previous")
 	}
+}
+
+// TestManyOrgs has the pages that look at several organisations among more of them than one takes or offers at a time.
+func TestManyOrgs(t *testing.T) {
+	s, b := setUp(t)
+	s.put("one", "two")
+	var last identity.Org
+	for n := range 2*orgsAtOnce + 10 {
+		o, err := s.users.NewOrg(t.Context(), s.op, fmt.Sprintf("many %04d", n), "")
+		s.must(err)
+		last = o
+	}
+	in := func(rest string) string { return "/orgs/" + last.ID.String() + rest }
+	b.post(in("/secrets/new"), form("key", "one", "value", "other"))
+	day := time.Now().AddDate(0, 0, 3).UTC().Format(time.DateOnly)
+	b.post(in("/secret/describe"), form("key", "one", "expires", day, "replace", "yes"))
+	b.get("/due").wants(t, 200, ">one<", last.Name, words.Count(2*orgsAtOnce+11, "organisation"))
+	b.get("/due?after="+last.ID.String()).wants(t, 200, "Nothing is due")
+	b.get("/due?after=nowhere").wants(t, 400)
+
+	b.get(s.at("/compare")).wants(t, 200, `list="others"`, "many 0000")
+	b.get(s.at("/compare?with=many+0000")).wants(t, 200, "0 names in both")
+	b.get(s.at("/compare?with="+url.QueryEscape(last.Name))).wants(t, 200, "1 name in both")
+	b.get(s.at("/compare?with="+last.ID.String())).wants(t, 200, "1 name in both")
+	b.get(s.at("/compare?with=nowhere")).wants(t, 404)
+	b.get(s.at("/secret/copy?key=two")).wants(t, 200, `list="others"`, `value="Acme"`)
+	b.post(s.at("/secret/copy"), form("key", "two", "to", "two", "org", "nowhere", "do", "copy")).wants(t, 404,
+		`value="nowhere"`)
+	b.post(s.at("/secret/copy"), form("key", "two", "to", "two", "org", last.Name, "do", "copy")).leads(t,
+		in("/secret?key=two"))
 }

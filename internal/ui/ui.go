@@ -23,11 +23,9 @@ import (
 	"strongroom/docs"
 	"strongroom/internal/access"
 	"strongroom/internal/id"
-	"strongroom/internal/identity"
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
-	"strongroom/internal/natural"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/accounts"
@@ -107,12 +105,12 @@ func New(c Config) (*UI, error) {
 func (c Config) tables(h *hour.Hour) []visit.Table {
 	log := trail.New(c.Guard, c.Trail)
 	several := across.Config{
-		Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, Orgs: c.orgs, Now: c.Now,
+		Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, Orgs: orgsOf(c.Directory), Now: c.Now,
 	}
 	return []visit.Table{
 		secrets.Routes(secrets.Config{
 			Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, NoHistory: c.NoHistory, Trail: log,
-			Logger: c.Logger, Now: c.Now, Orgs: c.orgs,
+			Logger: c.Logger, Now: c.Now, Orgs: several.Orgs,
 		}),
 		across.Routes(several),
 		accounts.Routes(accounts.Config{
@@ -129,17 +127,6 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 			Data: c.Data, Seals: c.Seals, Facts: c.Facts, Now: c.Now,
 		}),
 	}
-}
-
-// orgs are those that the reader may enter, by their names.
-func (c Config) orgs(ctx context.Context, caller *access.Caller) ([]across.Org, error) {
-	all, err := c.Directory.Orgs(ctx, caller, directory.OrgFilter{}, identity.Page{})
-	natural.SortPeople(all, func(o identity.Org) string { return o.Name })
-	orgs := make([]across.Org, len(all))
-	for i, o := range all {
-		orgs[i] = across.Org{ID: o.ID, Name: o.Name}
-	}
-	return orgs, err
 }
 
 // ServeHTTP answers one request.

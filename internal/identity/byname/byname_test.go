@@ -13,6 +13,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/byname"
 	"strongroom/internal/identity/identitytest"
@@ -34,9 +35,9 @@ func follow(t *testing.T, f *identitytest.Fixture) {
 
 func orgs(t *testing.T, f *identitytest.Fixture, c *access.Caller, p identity.Part) string {
 	t.Helper()
-	all, sorted, err := f.OrgsByName(t.Context(), c, p)
-	if err != nil || !sorted {
-		t.Fatalf("sorted: %v, %v", sorted, err)
+	all, order, err := f.OrgsByName(t.Context(), c, p)
+	if err != nil || !order.Sorted {
+		t.Fatalf("%+v, %v", order, err)
 	}
 	var names []string
 	for _, o := range all {
@@ -143,10 +144,10 @@ func TestChangesShowAtOnce(t *testing.T) {
 			if _, err := f.AddMember(t.Context(), f.Root, f.First.Org.ID, ann.ID, identity.RoleOwner); err != nil {
 				t.Fatal(err)
 			}
-			members, sorted, err := f.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{Skip: 1, Limit: 2})
-			if err != nil || !sorted || len(members) != 2 || members[0].User.Name != "Ann" ||
+			members, order, err := f.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{Skip: 1, Limit: 2})
+			if err != nil || !order.Sorted || len(members) != 2 || members[0].User.Name != "Ann" ||
 				members[0].Role != identity.RoleOwner || members[1].User.Name != "zoë" {
-				t.Errorf("members: %v, %v, %v", members, sorted, err)
+				t.Errorf("members: %v, %v, %v", members, order, err)
 			}
 			hers := f.CallerBySession(t, f.MustSignIn(t, "Ann", identitytest.UserPassword))
 			want("hers", orgs(t, f, hers, identity.Part{}), "acme")
@@ -254,9 +255,9 @@ func TestDamaged(t *testing.T) {
 		if got := users(t, f, f.Root, identity.Part{}); got != "admin ann" {
 			t.Errorf("followed=%v: people are %q", followed, got)
 		}
-		members, sorted, err := f.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{})
-		if err != nil || !sorted || len(members) != 1 {
-			t.Errorf("followed=%v: members are %v, %v, %v", followed, members, sorted, err)
+		members, order, err := f.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{})
+		if err != nil || !order.Sorted || len(members) != 1 {
+			t.Errorf("followed=%v: members are %v, %v, %v", followed, members, order, err)
 		}
 	}
 }
@@ -293,9 +294,9 @@ func TestFewOfMany(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	members, sorted, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{Skip: 1})
-	if err != nil || !sorted || len(members) != 3 || members[0].User.Name != "ann" || members[1].User.Name != "Émile" {
-		t.Errorf("%v, %v, %v", members, sorted, err)
+	members, order, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{Skip: 1})
+	if err != nil || !order.Sorted || len(members) != 3 || members[0].User.Name != "ann" || members[1].User.Name != "Émile" {
+		t.Errorf("%v, %v, %v", members, order, err)
 	}
 }
 
@@ -311,13 +312,13 @@ func TestTooMany(t *testing.T) {
 	s, _ := byname.New(f.KV, f.Guard, slog.New(slog.DiscardHandler), false)
 	s.Keep(500, 0)
 	odd := identity.Part{Keeps: func(name, _ string) bool { return strings.HasSuffix(name, "7") }, Skip: 1, Limit: 1}
-	got, sorted, err := s.UsersByName(t.Context(), f.Root, odd)
-	if err != nil || sorted || len(got) != 1 || got[0].Name != "user 7" {
-		t.Errorf("%v, %v, %v", got, sorted, err)
+	got, order, err := s.UsersByName(t.Context(), f.Root, odd)
+	if err != nil || order.Sorted || len(got) != 1 || got[0].Name != "user 7" {
+		t.Errorf("%v, %v, %v", got, order, err)
 	}
-	all, sorted, err := s.OrgsByName(t.Context(), f.Root, identity.Part{Skip: 2, Limit: 1})
-	if err != nil || sorted || len(all) != 1 || all[0].Name != "org 19" {
-		t.Errorf("%v, %v, %v", all, sorted, err)
+	all, order, err := s.OrgsByName(t.Context(), f.Root, identity.Part{Skip: 2, Limit: 1})
+	if err != nil || order.Sorted || len(all) != 1 || all[0].Name != "org 19" {
+		t.Errorf("%v, %v, %v", all, order, err)
 	}
 	// Of an organisation's members the owners come first, each read once, in one act on record.
 	for _, name := range []string{"user 17", "user 3"} {
@@ -337,13 +338,88 @@ func TestTooMany(t *testing.T) {
 		{}: "admin another owner user 17 user 3", {Skip: 1, Limit: 2}: "another owner user 17", {Skip: 9}: "",
 		{Keeps: odd.Keeps}: "user 17", {Keeps: odd.Keeps, Skip: 1}: "", {Limit: 1}: "admin",
 	} {
-		members, sorted, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, *part)
+		members, order, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, *part)
 		var got []string
 		for _, m := range members {
 			got = append(got, m.User.Name)
 		}
-		if err != nil || sorted || strings.Join(got, " ") != want {
-			t.Errorf("members %+v: %v, %v, %v, want %s", *part, got, sorted, err, want)
+		if err != nil || order.Sorted || strings.Join(got, " ") != want {
+			t.Errorf("members %+v: %v, %v, %v, want %s", *part, got, order, err, want)
 		}
 	}
+	var found []string
+	for part := (identity.Part{Limit: 2}); ; {
+		members, order, err := s.MembersByName(t.Context(), f.Root, f.First.Org.ID, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range members {
+			found = append(found, m.User.Name)
+		}
+		if !order.More {
+			break
+		}
+		part.From = order.Next
+	}
+	if got := strings.Join(found, ", "); got != "admin, another owner, user 17, user 3" {
+		t.Errorf("page by page the members are %s", got)
+	}
+	_, _, err = s.MembersByName(t.Context(), f.Root, f.First.Org.ID, identity.Part{From: "-1"})
+	identitytest.WantCode(t, err, errs.Invalid)
+}
+
+// A search among more names than are kept gives a page with what it has found of those that it has looked at, and says
+// where to go on: no page looks at all of them.
+func TestSearchAmongTooMany(t *testing.T) {
+	engine := &identitytest.Counting{Prefix: "org/"}
+	f := identitytest.OnboardedOver(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+	made := 0
+	const count = 2*identity.MostLooked + identity.MostLooked/2
+	for some := range slices.Chunk(make([]int, count), 60) {
+		var ops []kv.Op
+		for range some {
+			o := identity.Org{ID: id.ID(1000 + made), Name: fmt.Sprintf("org %05d", made)}
+			_, more := o.Creation()
+			ops = append(ops, more...)
+			made++
+		}
+		if _, err := f.KV.Txn(t.Context(), nil, ops); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _ := byname.New(f.KV, f.Guard, slog.New(slog.DiscardHandler), false)
+	s.Keep(500, 0)
+	for suffix, each := range map[string]int{"0": 100, "99": 100, "12345": 1, "none": 0} {
+		var found []string
+		pages := 0
+		for p := (identity.Part{Limit: 100}); ; pages++ {
+			p.Keeps = func(name, _ string) bool { return strings.HasSuffix(name, suffix) }
+			engine.Read.Store(0)
+			got, order, err := s.OrgsByName(t.Context(), f.Root, p)
+			if err != nil || order.Sorted || len(got) > each {
+				t.Fatalf("%q: %d, %+v, %v", suffix, len(got), order, err)
+			}
+			if n := engine.Read.Load(); n > identity.MostLooked+1000 { // what it reads at a time
+				t.Errorf("%q: for a page %d records were read", suffix, n)
+			}
+			for _, o := range got {
+				found = append(found, o.Name)
+			}
+			if !order.More {
+				break
+			}
+			p.From = order.Next
+		}
+		var want []string
+		for n := range count {
+			if name := fmt.Sprintf("org %05d", n); strings.HasSuffix(name, suffix) {
+				want = append(want, name)
+			}
+		}
+		if !slices.Equal(found, want) {
+			t.Errorf("%q: %d were found on %d pages, want %d", suffix, len(found), pages, len(want))
+		}
+	}
+	_, _, err := s.OrgsByName(t.Context(), f.Root, identity.Part{Limit: 100, From: "nowhere"})
+	identitytest.WantCode(t, err, errs.Invalid)
 }

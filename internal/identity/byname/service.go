@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 
 	"strongroom/internal/access"
+	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/record"
@@ -49,31 +51,31 @@ func (s *Service) FollowNames(ctx context.Context) {
 }
 
 // UsersByName lists the users whom the caller may see, by their names. Where there are too many to be sorted, they come
-// in the order of their IDs, and sorted is false.
+// in the order of their IDs.
 func (s *Service) UsersByName(ctx context.Context, c *access.Caller, p identity.Part) (users []identity.User,
-	sorted bool, err error) {
+	order identity.Order, err error) {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "users.list"}); err != nil {
-		return nil, false, err
+		return nil, order, err
 	}
 	may := func(user id.ID) bool {
 		return c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: user}))
 	}
-	users, sorted, err = some(ctx, s.kv, s.users, "user", p,
+	users, order, err = some(ctx, s.kv, s.users, "user", p,
 		identity.Source{Folder: "user/", Whole: c.May(access.To(access.Read, access.Resource{Type: access.Users}))},
 		may, func(u identity.User) entry { return entry{u.ID, u.Name, ""} })
 	for i := range users {
 		if err := identity.FillSignIn(ctx, s.kv, &users[i]); err != nil {
-			return nil, false, err
+			return nil, order, err
 		}
 	}
-	return users, sorted, err
+	return users, order, err
 }
 
 // OrgsByName lists the organisations that the caller may see, as UsersByName does people.
-func (s *Service) OrgsByName(ctx context.Context, c *access.Caller, p identity.Part) (orgs []identity.Org, sorted bool,
-	err error) {
+func (s *Service) OrgsByName(ctx context.Context, c *access.Caller, p identity.Part) (orgs []identity.Org,
+	order identity.Order, err error) {
 	if err := s.guard.Allow(ctx, c, access.Act{Action: "orgs.list"}); err != nil {
-		return nil, false, err
+		return nil, order, err
 	}
 	return some(ctx, s.kv, s.orgs, "org", p, identity.Source{Folder: identity.OrgFolder,
 		Whole: c.May(access.To(access.Read, access.Resource{Type: access.Orgs}))}, c.MaySee,
@@ -82,17 +84,19 @@ func (s *Service) OrgsByName(ctx context.Context, c *access.Caller, p identity.P
 
 // some gives the part of a list: the names as they are in memory, and the records as they are.
 func some[T any](ctx context.Context, store kv.Store, l *list, kind string, p identity.Part, src identity.Source,
-	may func(id.ID) bool, of func(T) entry) (out []T, sorted bool, err error) {
+	may func(id.ID) bool, of func(T) entry) (out []T, order identity.Order, err error) {
 	all, err := l.all(ctx)
 	if errors.Is(err, errTooMany) {
 		src.Whole = src.Whole && p.Keeps == nil
-		out, err = identity.List(ctx, store, src, identity.Page{Offset: p.Skip, Limit: p.Limit},
-			func(v T) (id.ID, bool) { e := of(v); return e.ID, may(e.ID) && p.Takes(e.Name, e.Description) })
-		return out, false, err
+		return identity.ListPart(ctx, store, src, p, func(v T) (id.ID, bool) {
+			e := of(v)
+			return e.ID, may(e.ID) && p.Takes(e.Name, e.Description)
+		})
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, order, err
 	}
+	order.Sorted = true
 	skip := p.Skip
 	for _, e := range all {
 		if !src.Whole && !may(e.ID) || !p.Takes(e.Name, e.Description) {
@@ -102,18 +106,19 @@ func some[T any](ctx context.Context, store kv.Store, l *list, kind string, p id
 			skip--
 			continue
 		}
+		if p.Limit > 0 && len(out) == p.Limit {
+			order.More = true
+			break
+		}
 		v, _, found, err := record.Find[T](ctx, store, record.Key(kind, e.ID))
 		if err != nil && !errors.Is(err, kv.ErrForged) {
-			return nil, false, err
+			return nil, order, err
 		}
 		if found && err == nil { // neither deleted since nor damaged
 			out = append(out, v)
 		}
-		if p.Limit > 0 && len(out) == p.Limit {
-			break
-		}
 	}
-	return out, true, nil
+	return out, order, nil
 }
 
 // fewMembers is how many are found sooner by themselves than among all users.
@@ -126,63 +131,76 @@ const mostMembers = 5000
 var errManyMembers = errors.New("byname: too many members")
 
 // MembersByName lists those who belong to the organisation: its owners first, each by their names. Where they are too
-// many to be sorted, sorted is false, and they stand in the order of their IDs.
+// many to be sorted, they stand in the order of their IDs.
 func (s *Service) MembersByName(ctx context.Context, c *access.Caller, org id.ID, p identity.Part) (
-	members []identity.Membership, sorted bool, err error) {
+	members []identity.Membership, order identity.Order, err error) {
 	act := access.Act{Action: "orgs.members", Org: org}
 	if err := s.guard.Allow(ctx, c, act,
 		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
-		return nil, false, err
+		return nil, order, err
 	}
-	members, err = s.members(ctx, org, p)
-	sorted = true
+	members, order.More, err = s.members(ctx, org, p)
+	order.Sorted = true
 	if errors.Is(err, errManyMembers) || errors.Is(err, errTooMany) {
-		sorted = false
-		members, err = s.membersByID(ctx, org, p)
+		members, order, err = s.membersByID(ctx, org, p)
 	}
-	return members, sorted, s.guard.Done(ctx, c, act, err)
+	return members, order, s.guard.Done(ctx, c, act, err)
 }
 
 // membersByID reads those of the part one after the other. Of those who are passed over without a search only the role
-// is read.
-func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership, err error) {
-	skip, full := p.Skip, false
+// is read. The list goes on behind so many memberships.
+func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership,
+	order identity.Order, err error) {
+	begin, skip := 0, p.Skip
+	switch {
+	case p.From != "":
+		if begin, err = strconv.Atoi(p.From); err != nil || begin < 0 {
+			return nil, order, errs.New(errs.Invalid, "there is no place %q in the list of members", errs.Clip(p.From))
+		}
+		skip = 0
+	case p.Keeps == nil:
+		begin, skip = skip, 0
+	}
+	at := 0
 	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
 		err := record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
 			have, err := record.Decode[identity.Role](r)
 			if err != nil || have != role {
 				return true, err
 			}
-			if p.Keeps == nil && skip > 0 {
-				skip--
+			if at < begin {
+				at++
 				return true, nil
 			}
+			if at-begin == identity.MostLooked || p.Limit > 0 && len(out) == p.Limit {
+				order = identity.Order{More: true, Next: strconv.Itoa(at)}
+				return false, nil
+			}
+			at++
 			u, _, there, err := record.Find[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)))
 			switch {
 			case errors.Is(err, kv.ErrForged): // as in the list by name
-				return true, nil
 			case err != nil:
 				return false, err
 			case !there || !p.Takes(u.Name, ""): // or deleted since
-				return true, nil
 			case skip > 0:
 				skip--
-				return true, nil
+			default:
+				out = append(out, identity.Membership{User: u, Role: role})
 			}
-			out = append(out, identity.Membership{User: u, Role: role})
-			full = len(out) == p.Limit
-			return !full, nil
+			return true, nil
 		})
-		if err != nil || full {
-			return out, err
+		if err != nil || order.More {
+			return out, order, err
 		}
 	}
-	return out, nil
+	return out, order, nil
 }
 
-func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership, err error) {
+func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership, more bool,
+	err error) {
 	if err := identity.OrgExists(ctx, s.kv, org); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	roles := make(map[id.ID]identity.Role)
 	if err := record.ScanFound(ctx, s.kv, record.Folder("member", org), func(r kv.Record) (bool, error) {
@@ -196,11 +214,11 @@ func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out 
 		roles[who], err = record.Decode[identity.Role](r)
 		return err == nil, err
 	}); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	all, err := s.named(ctx, roles)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	skip := p.Skip
 	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
@@ -212,19 +230,19 @@ func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out 
 				skip--
 				continue
 			}
+			if p.Limit > 0 && len(out) == p.Limit {
+				return out, true, nil
+			}
 			u, _, found, err := record.Find[identity.User](ctx, s.kv, record.Key("user", e.ID))
 			if err != nil && !errors.Is(err, kv.ErrForged) {
-				return nil, err
+				return nil, false, err
 			}
 			if found && err == nil {
 				out = append(out, identity.Membership{User: u, Role: role})
 			}
-			if p.Limit > 0 && len(out) == p.Limit {
-				return out, nil
-			}
 		}
 	}
-	return out, nil
+	return out, false, nil
 }
 
 // named gives the names of those who have a role, in order, and perhaps others: a few are read by themselves.

@@ -26,7 +26,7 @@ const knownShown = 200
 func (h *handlers) listMembers(v *visit.Visit, form memberForm) (visit.Answer, error) {
 	l := memberList{Form: form, MayChange: mayWriteOrg(v)}
 	var err error
-	l.Members, l.pages, err = onePage(v, func(p identity.Part) ([]identity.Membership, bool, error) {
+	l.Members, l.pages, err = onePage(v, func(p identity.Part) ([]identity.Membership, identity.Order, error) {
 		return h.Directory.MembersByName(v.Context(), v.Caller, v.Org, p)
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"errors"
 	"strings"
 
 	"strongroom/internal/access"
@@ -35,7 +36,7 @@ type orgList struct {
 
 func (h *handlers) listOrgs(v *visit.Visit, form orgForm) (visit.Answer, error) {
 	l := orgList{Form: form, MayCreate: v.Caller.May(access.To(access.Write, access.Resource{Type: access.Orgs}))}
-	orgs, p, err := onePage(v, func(p identity.Part) ([]identity.Org, bool, error) {
+	orgs, p, err := onePage(v, func(p identity.Part) ([]identity.Org, identity.Order, error) {
 		return h.Directory.OrgsByName(v.Context(), v.Caller, p)
 	})
 	if err != nil {
@@ -119,8 +120,7 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, authorizations.Filter{OrgID: v.Org},
-		identity.Page{})
+	tokens, err := h.countTokens(v, authorizations.Filter{OrgID: v.Org})
 	if err != nil {
 		return visit.Answer{}, err
 	}
@@ -130,12 +130,32 @@ func (h *handlers) askDeleteOrg(v *visit.Visit) (visit.Answer, error) {
 	}
 	return visit.Ask(visit.Confirm{
 		Question: "Delete the organisation “" + v.OrgName + "”?",
-		Goes: []string{secrets, words.Count(len(tokens), "token") + ", refused from then on",
+		Goes: []string{secrets, tokens + ", refused from then on",
 			"its memberships and buckets"},
 		Back: "None of this can be undone: the tokens are refused and the values removed at once. Only a backup has " +
 			"them still.",
 		Action: v.At("/delete"), Button: "Delete the organisation", Cancel: v.At(""), Type: v.OrgName,
 	}), nil
+}
+
+// tokensCounted is up to how many tokens a question says how many there are.
+const tokensCounted = 10_000
+
+// countTokens says how many tokens there are.
+func (h *handlers) countTokens(v *visit.Visit, f authorizations.Filter) (string, error) {
+	n, enough := 0, errors.New("enough")
+	err := h.Directory.EachAuthorization(v.Context(), v.Caller, f, identity.Page{},
+		func(identity.Authorization) error {
+			if n == tokensCounted {
+				return enough
+			}
+			n++
+			return nil
+		})
+	if errors.Is(err, enough) {
+		return "more than " + words.Count(n, "token"), nil
+	}
+	return words.Count(n, "token"), err
 }
 
 func (h *handlers) deleteOrgPage(v *visit.Visit) (visit.Answer, error) {

@@ -9,7 +9,6 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/natural"
 	"strongroom/internal/ui/visit"
-	"strongroom/internal/ui/words"
 )
 
 type userList struct {
@@ -24,7 +23,7 @@ var writeUsers = access.To(access.Write, access.Resource{Type: access.Users})
 func (h *handlers) listUsers(v *visit.Visit, typed string) (visit.Answer, error) {
 	l := userList{Name: typed, MayCreate: v.Caller.May(writeUsers)}
 	var err error
-	l.Users, l.pages, err = onePage(v, func(p identity.Part) ([]identity.User, bool, error) {
+	l.Users, l.pages, err = onePage(v, func(p identity.Part) ([]identity.User, identity.Order, error) {
 		return h.Directory.UsersByName(v.Context(), v.Caller, p)
 	})
 	if err != nil {
@@ -153,15 +152,14 @@ func (h *handlers) endSession(v *visit.Visit) (visit.Answer, error) {
 }
 
 func (h *handlers) askDeleteUser(v *visit.Visit, m identity.User) (visit.Answer, error) {
-	tokens, err := h.Directory.Authorizations(v.Context(), v.Caller, authorizations.Filter{UserID: m.ID},
-		identity.Page{})
+	tokens, err := h.countTokens(v, authorizations.Filter{UserID: m.ID})
 	if err != nil {
 		return visit.Answer{}, err
 	}
 	return visit.Ask(visit.Confirm{
 		Question: "Delete the user “" + m.Name + "”?",
 		Goes: []string{"their password and sessions", "their membership of organisations",
-			words.Count(len(tokens), "token") + " of theirs, refused from then on"},
+			tokens + " of theirs, refused from then on"},
 		Back: "This cannot be undone: the password and the tokens are not kept. The organisations and secrets stay. " +
 			"To keep somebody out for a while, disable the account instead.",
 		Action: "/users/" + m.ID.String() + "/delete", Button: "Delete " + m.Name, Cancel: "/users/" + m.ID.String(),

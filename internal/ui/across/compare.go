@@ -11,7 +11,7 @@ import (
 
 // comparison is which names two organisations do not have in common.
 type comparison struct {
-	Orgs   []Org // to compare with
+	Choice // to compare with
 	With   Org
 	Both   int
 	Here   missing // there, and not here
@@ -35,16 +35,15 @@ func (m *missing) cut() {
 
 func (h *handlers) comparePage(v *visit.Visit) (visit.Answer, error) {
 	page := visit.Answer{Page: "compare.html", Title: "Compare"}
-	orgs, err := h.Orgs(v.Context(), v.Caller)
+	offered, err := h.Orgs.Offer(v, func(org id.ID) bool {
+		return org != v.Org && v.Caller.MaySome(access.Read, org)
+	})
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	c := comparison{Orgs: slices.DeleteFunc(orgs, func(o Org) bool {
-		return o.ID == v.Org || !v.Caller.MaySome(access.Read, o.ID)
-	})}
+	c := comparison{Choice: offered}
 	if with := v.URL.Query().Get("with"); with != "" {
-		c.With.ID, err = id.Parse(with)
-		if err == nil {
+		if c.With, err = h.Orgs.Named(v.Context(), v.Caller, with); err == nil {
 			err = h.compare(v, &c)
 		}
 	}
@@ -60,11 +59,6 @@ func (h *handlers) compare(v *visit.Visit, c *comparison) error {
 	there, err := h.Secrets.Keys(v.Context(), v.Caller, c.With.ID)
 	if err != nil {
 		return err
-	}
-	for _, o := range c.Orgs {
-		if o.ID == c.With.ID {
-			c.With = o
-		}
 	}
 	c.Chosen = true
 	for _, k := range there {

@@ -1,6 +1,7 @@
 package across
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/natural"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/listing"
 	"strongroom/internal/ui/visit"
@@ -24,11 +26,11 @@ const (
 )
 
 type dueList struct {
-	Due     []dueRow
-	More    int
-	Orgs    int // looked at
-	Silent  int // organisations whose store keeps no such days
-	Unasked int // organisations that there was no time for
+	Due    []dueRow
+	More   int
+	Orgs   int    // looked at
+	Silent int    // organisations whose store keeps no such days
+	Next   string // the page of the organisations that there was no time for
 }
 
 type dueRow struct {
@@ -37,43 +39,72 @@ type dueRow struct {
 	Over bool
 }
 
-// duePage lists what is due soon in all organisations of the reader, what is overdue first.
+// duePage lists what is due soon in all organisations of the reader, what is overdue first: of as many as there is time
+// for, in the order of their IDs. What it takes to make it does not grow with how many there are.
 func (h *handlers) duePage(v *visit.Visit) (visit.Answer, error) {
-	orgs, err := h.Orgs(v.Context(), v.Caller)
-	if err != nil {
-		return visit.Answer{}, err
-	}
 	ctx, cancel := context.WithTimeout(v.Context(), dueTime)
 	defer cancel()
-	var l dueList
-	for i, o := range orgs {
-		if !v.Caller.MaySome(access.Read, o.ID) {
-			continue
-		}
-		infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, h.Now().Add(listing.Soon))
-		switch {
-		case errs.Is(err, errs.NotImplemented):
-			l.Silent++
-			continue
-		case errs.Is(err, errs.NotFound): // deleted meanwhile
-			continue
-		case err != nil && ctx.Err() != nil && v.Context().Err() == nil:
-			l.Unasked = len(orgs) - i
-		case err != nil:
+	var last id.ID
+	if after := v.URL.Query().Get("after"); after != "" {
+		var err error
+		if last, err = id.Parse(after); err != nil {
 			return visit.Answer{}, err
 		}
-		if l.Unasked > 0 {
+	}
+	var l dueList
+	for l.Next == "" {
+		orgs, err := h.Orgs.After(v.Context(), v.Caller, last)
+		if err != nil {
+			return visit.Answer{}, err
+		}
+		if len(orgs) == 0 {
 			break
 		}
-		l.Orgs++
-		for _, info := range infos {
-			l.Due = append(l.Due, dueRow{info, o, !info.Expires.After(h.Now())})
+		for _, o := range orgs {
+			before := last
+			last = o.ID
+			if !v.Caller.MaySome(access.Read, o.ID) {
+				continue
+			}
+			infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, h.Now().Add(listing.Soon))
+			switch {
+			case errs.Is(err, errs.NotImplemented):
+				l.Silent++
+				continue
+			case errs.Is(err, errs.NotFound): // deleted meanwhile
+				continue
+			case err != nil && ctx.Err() != nil && v.Context().Err() == nil:
+				if l.Orgs+l.Silent == 0 { // it takes longer than all there is
+					return visit.Answer{}, err
+				}
+				l.Next = "?after=" + before.String()
+			case err != nil:
+				return visit.Answer{}, err
+			}
+			if l.Next != "" {
+				break
+			}
+			l.Orgs++
+			for _, info := range infos {
+				l.Due = append(l.Due, dueRow{info, o, !info.Expires.After(h.Now())})
+			}
+			if len(l.Due) > 4*dueShown {
+				l.first()
+			}
 		}
 	}
-	slices.SortStableFunc(l.Due, func(a, b dueRow) int { return a.Expires.Compare(b.Expires) })
-	l.More = max(0, len(l.Due)-dueShown)
-	l.Due = l.Due[:len(l.Due)-l.More]
+	l.first()
 	return visit.Answer{Page: "due.html", Title: "Due secrets", Data: l}, nil
+}
+
+// first keeps those that are shown.
+func (l *dueList) first() {
+	slices.SortStableFunc(l.Due, func(a, b dueRow) int {
+		return cmp.Or(a.Expires.Compare(b.Expires), natural.ComparePeople(a.Name, b.Name))
+	})
+	n := min(len(l.Due), dueShown)
+	l.More += len(l.Due) - n
+	l.Due = slices.Delete(l.Due, n, len(l.Due))
 }
 
 // due is Due.

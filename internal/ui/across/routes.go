@@ -4,6 +4,7 @@ package across
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"strongroom/internal/access"
@@ -19,8 +20,28 @@ type Org struct {
 	Name string
 }
 
-// Orgs lists those that the reader may enter, by name.
-type Orgs func(ctx context.Context, c *access.Caller) ([]Org, error)
+// Orgs finds the organisations that the reader may enter. There may be very many: no call gives all of them.
+type Orgs struct {
+	// Offered gives some by their names, and whether there are others.
+	Offered func(ctx context.Context, c *access.Caller) (orgs []Org, more bool, err error)
+	// Named gives the one of an ID, or else of a name.
+	Named func(ctx context.Context, c *access.Caller, text string) (Org, error)
+	// After gives some of those behind an ID, 0 for the beginning, in the order of their IDs: none where it was the
+	// last.
+	After func(ctx context.Context, c *access.Caller, after id.ID) ([]Org, error)
+}
+
+// Choice are the organisations that a form offers.
+type Choice struct {
+	Orgs []Org
+	More bool // there are others, whose names one types
+}
+
+// Offer gives the choice of those that take accepts.
+func (o Orgs) Offer(v *visit.Visit, take func(id.ID) bool) (Choice, error) {
+	some, more, err := o.Offered(v.Context(), v.Caller)
+	return Choice{slices.DeleteFunc(some, func(o Org) bool { return !take(o.ID) }), more}, err
+}
 
 // Config is what the pages show. All but StoreName must be set.
 type Config struct {

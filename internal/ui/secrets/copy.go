@@ -14,10 +14,10 @@ import (
 
 // copyForm asks for where a secret is to be copied or moved to.
 type copyForm struct {
-	Key     string // which it is
-	To      string // the new name
-	Org     id.ID  // and organisation
-	Orgs    []across.Org
+	Key string // which it is
+	To  string // the new name
+	Org string // and organisation, by its ID, or by its name as typed
+	across.Choice
 	MayMove bool
 	History bool // its earlier versions go along, where the other organisation keeps them, too
 	Moves   bool // within the organisation as they are, in one change
@@ -37,31 +37,29 @@ func (h *handlers) askCopy(v *visit.Visit, f copyForm) (visit.Answer, error) {
 	}
 	about := h.Store.About(v.Org)
 	f.MayMove, f.History, f.Moves = h.mayWrite(v), about.History, about.Moves
-	orgs, err := h.Orgs(v.Context(), v.Caller)
+	offered, err := h.Orgs.Offer(v, func(org id.ID) bool {
+		return v.Caller.MaySome(access.Write, org) && !h.Store.About(org).ReadOnly
+	})
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	for _, o := range orgs {
-		if v.Caller.MaySome(access.Write, o.ID) && !h.Store.About(o.ID).ReadOnly {
-			f.Orgs = append(f.Orgs, o)
-		}
-	}
+	f.Choice = offered
 	return visit.Answer{Page: "secret-copy.html", Title: "Rename or copy", Data: f}, nil
 }
 
 func (h *handlers) copyPage(v *visit.Visit) (visit.Answer, error) {
 	key := v.URL.Query().Get("key")
-	return h.askCopy(v, copyForm{Key: key, To: key, Org: v.Org})
+	return h.askCopy(v, copyForm{Key: key, To: key, Org: v.Org.String()})
 }
 
 func (h *handlers) copySecret(v *visit.Visit) (visit.Answer, error) {
-	f := copyForm{Key: v.PostFormValue("key"), To: v.PostFormValue("to")}
-	var err error
-	if f.Org, err = id.Parse(v.Field("org")); err != nil {
-		return visit.Answer{}, err
+	f := copyForm{Key: v.PostFormValue("key"), To: v.PostFormValue("to"), Org: v.Field("org")}
+	into, err := h.Orgs.Named(v.Context(), v.Caller, f.Org)
+	if err != nil {
+		return visit.Again(err)(h.askCopy(v, f))
 	}
 	move := v.Field("do") == "move"
-	to := service.Place{Org: f.Org, Key: f.To}
+	to := service.Place{Org: into.ID, Key: f.To}
 	n, err := h.Secrets.Copy(v.Context(), v.Caller, service.Place{Org: v.Org, Key: f.Key}, to, move)
 	if errs.Is(err, errs.PreconditionFailed) {
 		err = errs.New(errs.Conflict, "there is a secret named %q already; choose another name", errs.Clip(f.To))
@@ -80,5 +78,5 @@ func (h *handlers) copySecret(v *visit.Visit) (visit.Answer, error) {
 	if move && h.keepsDeleted(v.Org) {
 		note += " Under its old name it can be restored for " + keptDays() + "."
 	}
-	return visit.Answer{GoTo: "/orgs/" + f.Org.String() + "/secret?key=" + url.QueryEscape(f.To), Note: note}, nil
+	return visit.Answer{GoTo: "/orgs/" + into.ID.String() + "/secret?key=" + url.QueryEscape(f.To), Note: note}, nil
 }

@@ -82,6 +82,21 @@ func (h *handlers) tokensThatReach(v *visit.Visit, r *reach, about access.Resour
 	if r.AllOrgs {
 		f.OrgID = 0
 	}
+	// All are looked at, or the answer would be wrong; those that are shown alone are kept.
+	first := func() {
+		slices.SortStableFunc(r.Tokens, func(a, b reachRow) int {
+			switch {
+			case a.Uses == b.Uses:
+				return b.CreatedAt.Compare(a.CreatedAt)
+			case a.Uses:
+				return -1
+			}
+			return 1
+		})
+		n := min(len(r.Tokens), reachShown)
+		r.More += len(r.Tokens) - n
+		r.Tokens = slices.Delete(r.Tokens, n, len(r.Tokens))
+	}
 	err := h.Directory.EachAuthorization(v.Context(), v.Caller, f, identity.Page{},
 		func(a identity.Authorization) error {
 			if a.Status != identity.Active || a.ExpiresAt != nil && !a.ExpiresAt.After(h.Now()) {
@@ -90,22 +105,15 @@ func (h *handlers) tokensThatReach(v *visit.Visit, r *reach, about access.Resour
 			if may, uses := mayWith(a.Permissions, about); may != "" {
 				r.Tokens = append(r.Tokens, reachRow{Name: a.Description, May: may, Uses: uses, Authorization: a})
 			}
+			if len(r.Tokens) == 4*reachShown {
+				first()
+			}
 			return nil
 		})
 	if err != nil && !errs.Is(err, errs.Unauthorized) && !errs.Is(err, errs.NotFound) { // none that the reader may see
 		return err
 	}
-	slices.SortStableFunc(r.Tokens, func(a, b reachRow) int {
-		switch {
-		case a.Uses == b.Uses:
-			return b.CreatedAt.Compare(a.CreatedAt)
-		case a.Uses:
-			return -1
-		}
-		return 1
-	})
-	r.More = max(0, len(r.Tokens)-reachShown)
-	r.Tokens = r.Tokens[:len(r.Tokens)-r.More]
+	first()
 	names := map[id.ID]string{v.Org: ""}
 	for i, t := range r.Tokens {
 		if _, ok := names[t.OrgID]; !ok {

@@ -27,6 +27,7 @@ type tokenList struct {
 	Search    string
 	Ending    bool // those alone that end soon
 	Next      string
+	Partly    bool // not all were looked at for this page
 	MayCreate bool
 }
 
@@ -56,6 +57,9 @@ func (h *handlers) row(v *visit.Visit, a identity.Authorization, names map[id.ID
 	return row, nil
 }
 
+// tokensLooked is how many tokens a page looks at for those that are searched for.
+const tokensLooked = 10_000
+
 // errEnough ends a list that is full.
 var errEnough = errors.New("enough")
 
@@ -71,11 +75,21 @@ func (h *handlers) tokensPage(v *visit.Visit) (visit.Answer, error) {
 		page.After = after
 	}
 	names := make(map[id.ID]string)
+	looked, last := 0, id.ID(0)
 	err := h.Directory.EachAuthorization(v.Context(), v.Caller, authorizations.Filter{OrgID: v.Org}, page,
 		func(a identity.Authorization) error {
 			row, err := h.row(v, a, names)
-			if err != nil || l.Search != "" && !row.matches(l.Search) || l.Ending && !row.Soon {
+			if err != nil {
 				return err
+			}
+			if looked == tokensLooked {
+				q.Set("after", last.String())
+				l.Next, l.Partly = "?"+q.Encode(), true
+				return errEnough
+			}
+			looked, last = looked+1, a.ID
+			if l.Search != "" && !row.matches(l.Search) || l.Ending && !row.Soon {
+				return nil
 			}
 			if len(l.Tokens) == tokensShown {
 				q.Set("after", l.Tokens[tokensShown-1].ID.String())
