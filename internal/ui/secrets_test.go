@@ -38,7 +38,7 @@ func TestSavingIsRefused(t *testing.T) {
 		"request too large": {"/secrets/new", form("key", "k"), bytes.Repeat([]byte("x"), 5<<20), 413, "larger than"},
 		"name is taken": {"/secrets/new", form("key", "taken"), []byte(value + "2"), 422,
 			"named &#34;taken&#34; already"},
-		"deleted meanwhile": {"/secret", form("key", "gone"), []byte(value), 422, "was deleted meanwhile"},
+		"deleted meanwhile": {"/secret", form("key", "gone"), []byte(value), 422, "was deleted or renamed meanwhile"},
 		"broken import": {"/secrets/import", form("do", "import"), []byte("A=1\n" + value), 400,
 			"line 2 has no ="},
 		"empty import": {"/secrets/import", form("do", "import"), []byte("# nothing"), 400,

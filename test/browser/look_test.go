@@ -179,7 +179,7 @@ func statesOf(b *tab, pages map[string]string) map[string]func() {
 			b.typeIn("#value", "x")
 			js[bool](b, "document.querySelector('form[action$=\"/secret\"] [name=key]').value = 'is-gone'; true")
 			b.click("form[action$='/secret'] .button")
-			b.see("was deleted meanwhile")
+			b.see("was deleted or renamed meanwhile")
 		},
 		"state-describe": func() {
 			b.open(pages["secret-versions"])

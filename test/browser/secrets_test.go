@@ -312,7 +312,7 @@ func TestTwoTabs(t *testing.T) {
 	b.see("“shared” is deleted.")
 	other.see("Something was changed here in another tab")
 	other.click("form[action$='/secret'] .button")
-	other.see("was deleted meanwhile")
+	other.see("was deleted or renamed meanwhile")
 	other.until(fmt.Sprintf("document.querySelector('#value').value === %q", secretValue))
 	other.click("form[action$='/secret'] [name=replace]")
 	other.click("form[action$='/secret'] .button")

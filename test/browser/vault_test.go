@@ -43,6 +43,8 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 	b.see("with --vault-layout secret each has its own")
 	b.open(org + "/secrets/deleted")
 	b.see("what is deleted is gone at once")
+	b.open("/due")
+	b.see("No days are kept")
 	b.open("/store")
 	b.see("is healthy")
 	b.see("is renewed in time")

@@ -124,7 +124,7 @@ func (h *handlers) whyNot(v *visit.Visit, key string) error {
 	const choose = "; nothing was saved. Choose “save mine all the same”, or load the page again"
 	there, err := h.hasSecret(v, key)
 	if err == nil && !there {
-		return errs.New(errs.Conflict, "the secret %q was deleted meanwhile"+choose, errs.Clip(key))
+		return errs.New(errs.Conflict, "the secret %q was deleted or renamed meanwhile"+choose, errs.Clip(key))
 	}
 	by := "somebody"
 	if info, err := h.info(v, key); err == nil && info.By != "" {

@@ -32,6 +32,19 @@ func same(a, b audit.Record) bool {
 		b.Repeated == 0
 }
 
+// Who did it: a user, the server by itself, or somebody who had not signed in.
+func (r activityRow) Who() string {
+	switch {
+	case r.User != "":
+		return r.User
+	case r.Action == "":
+		return ""
+	case r.Address != "":
+		return "somebody"
+	}
+	return "the server"
+}
+
 // More is how many keys are not shown.
 func (r activityRow) More() int { return max(0, len(r.Keys)-5) + r.KeysOmitted }
 
@@ -134,6 +147,9 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 			continue
 		}
 		row := activityRow{Record: r, Did: words.Did(r.Action), Times: 1}
+		if r.Action == "secrets.apply" && len(r.Keys) == 0 {
+			row.Did += " secrets"
+		}
 		if row.Org, err = h.orgNamed(v, names, r.OrgID); err != nil {
 			break
 		}
@@ -172,6 +188,13 @@ func (h *handlers) orgNamed(v *visit.Visit, names map[string]string, org string)
 
 // targetNamed is the target as a reader knows it: a user who is still there by name, all else as it stands on record.
 func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.Record) (string, error) {
+	if org, key, ok := strings.Cut(r.Target, "/"); ok && r.Action == "secrets.copy" { // where to
+		name, err := h.orgNamed(v, names, org)
+		if org == r.OrgID {
+			return "to " + key, err
+		}
+		return "to " + key + " in " + cmp.Or(name, org), err
+	}
 	user, err := id.Parse(r.Target)
 	if err != nil || !strings.HasPrefix(r.Action, "users.") && !strings.HasPrefix(r.Action, "orgs.members.") &&
 		!strings.HasPrefix(r.Action, "orgs.owners.") {

@@ -15,6 +15,7 @@ import (
 // reach is who may do what with one secret: tokens, roles that programs log in as, owners and members.
 type reach struct {
 	Key             string
+	Missing         bool // as far as the reader may know, there is none of this name now
 	Tokens          []reachRow
 	More            int // tokens that are not shown
 	Roles           []reachRow
@@ -47,6 +48,10 @@ func (h *handlers) whoPage(v *visit.Visit) (visit.Answer, error) {
 		return visit.Answer{}, errs.New(errs.NotFound, "there is no secret named %q here; it may have been deleted, "+
 			"or you may not see it",
 			errs.Clip(r.Key))
+	}
+	if keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org); err == nil { // or else it is not known now
+		_, there := slices.BinarySearch(keys, r.Key)
+		r.Missing = !there
 	}
 	if err := h.tokensThatReach(v, &r, about); err != nil {
 		return visit.Answer{}, err
