@@ -34,13 +34,16 @@ type cache struct {
 	tokens  map[id.ID]identity.Hash // by authorization, those in entries
 	// children are the tokens in entries that hang on an authorization.
 	children map[id.ID]map[identity.Hash]bool
+	// sessions are the sessions in entries of a user.
+	sessions map[id.ID]map[identity.Hash]bool
 	gen      atomic.Uint64
 
 	following *following // nil where no other server changes the data
 }
 
 func newCache(size int, f *following) *cache {
-	c := &cache{tokens: make(map[id.ID]identity.Hash), children: make(map[id.ID]map[identity.Hash]bool), following: f}
+	c := &cache{tokens: make(map[id.ID]identity.Hash), children: make(map[id.ID]map[identity.Hash]bool),
+		sessions: make(map[id.ID]map[identity.Hash]bool), following: f}
 	c.entries = bounded.New(size, c.gone)
 	return c
 }
@@ -70,10 +73,23 @@ func (c *cache) add(h identity.Hash, e entry, gen uint64) {
 		c.tokens[a] = h
 	}
 	for _, p := range e.parents {
-		if c.children[p] == nil {
-			c.children[p] = make(map[identity.Hash]bool)
-		}
-		c.children[p][h] = true
+		put(c.children, p, h)
+	}
+	if e.session != nil {
+		put(c.sessions, e.session.UserID, h)
+	}
+}
+
+func put(of map[id.ID]map[identity.Hash]bool, which id.ID, h identity.Hash) {
+	if of[which] == nil {
+		of[which] = make(map[identity.Hash]bool)
+	}
+	of[which][h] = true
+}
+
+func take(of map[id.ID]map[identity.Hash]bool, which id.ID, h identity.Hash) {
+	if delete(of[which], h); len(of[which]) == 0 {
+		delete(of, which)
 	}
 }
 
@@ -81,9 +97,10 @@ func (c *cache) add(h identity.Hash, e entry, gen uint64) {
 func (c *cache) gone(h identity.Hash, e entry) {
 	delete(c.tokens, e.principal.AuthorizationID)
 	for _, p := range e.parents {
-		if delete(c.children[p], h); len(c.children[p]) == 0 {
-			delete(c.children, p)
-		}
+		take(c.children, p, h)
+	}
+	if e.session != nil {
+		take(c.sessions, e.session.UserID, h)
 	}
 }
 
@@ -105,6 +122,16 @@ func (c *cache) drop(h identity.Hash) {
 	c.mu.Lock()
 	c.gen.Add(1)
 	c.entries.Drop(h)
+	c.mu.Unlock()
+}
+
+// dropSessions forgets the sessions of a user.
+func (c *cache) dropSessions(user id.ID) {
+	c.mu.Lock()
+	c.gen.Add(1)
+	for h := range c.sessions[user] {
+		c.entries.Drop(h)
+	}
 	c.mu.Unlock()
 }
 

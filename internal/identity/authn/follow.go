@@ -10,6 +10,7 @@ import (
 
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 )
 
@@ -65,7 +66,7 @@ func (s *Service) Follow(ctx context.Context) {
 						first = false
 					}
 					for _, e := range u.Events {
-						s.forget(e.Key)
+						s.forget(e.Key, e.Deleted)
 					}
 					if until := u.Known; !until.IsZero() {
 						known.Store(&until)
@@ -85,7 +86,7 @@ func (s *Service) Follow(ctx context.Context) {
 }
 
 // forget forgets what rests on the record. The kinds that change often have an entry each; the others touch many.
-func (s *Service) forget(key string) {
+func (s *Service) forget(key string, deleted bool) {
 	switch kind, name, _ := strings.Cut(key, "/"); kind {
 	case "session":
 		var h identity.Hash
@@ -101,6 +102,21 @@ func (s *Service) forget(key string) {
 			return
 		}
 		s.cache.dropAuthorization(a)
+	case "member", "memberof": // nothing but sessions of the one user rests on them
+		who := record.Last(name)
+		if kind == "memberof" {
+			who, _, _ = strings.Cut(name, "/")
+		}
+		user, err := id.Parse(who)
+		if err != nil {
+			s.cache.flush()
+			return
+		}
+		s.cache.dropSessions(user)
+	case "org":
+		if deleted { // on a new one, or a name, nothing rests that is known
+			s.cache.flush()
+		}
 	default:
 		s.cache.flush()
 	}

@@ -229,7 +229,7 @@ func (s *Service) ChangePassword(ctx context.Context, c *access.Caller, name, ol
 func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act access.Act,
 	name, password string) (proof, error) {
 	c.Principal = &access.Principal{User: errs.Clip(name)}
-	if err := s.throttle.allow(name, c.Address); err != nil {
+	if err := s.throttle.Allow(name, c.Address); err != nil {
 		return proof{}, s.guard.TurnAway(ctx, c, act, err)
 	}
 	u, err := identity.UserNamed(ctx, s.kv, name)
@@ -238,7 +238,7 @@ func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act acces
 	}
 	p, ok, err := s.verify(ctx, who{errs.Clip(name), c.Address}, u.ID, password)
 	if errs.Is(err, errs.TooManyRequests) {
-		s.throttle.succeeded(name, c.Address) // nothing was tried
+		s.throttle.Succeeded(name, c.Address) // nothing was tried
 		return proof{}, s.guard.Deny(ctx, c, act, err)
 	}
 	if err != nil {
@@ -247,7 +247,7 @@ func (s *Service) checkPassword(ctx context.Context, c *access.Caller, act acces
 	if !ok || u.Status != identity.Active {
 		return proof{}, s.guard.TurnAway(ctx, c, act, ErrUnauthorized)
 	}
-	s.throttle.succeeded(name, c.Address)
+	s.throttle.Succeeded(name, c.Address)
 	c.Principal = &access.Principal{UserID: u.ID, User: u.Name}
 	return p, nil
 }

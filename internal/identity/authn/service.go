@@ -16,6 +16,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authn/throttle"
 	"strongroom/internal/identity/record"
 	"strongroom/internal/kv"
 	"strongroom/internal/uses"
@@ -48,7 +49,7 @@ type Service struct {
 	cache    *cache
 	used     *uses.Book[id.ID]
 	pw       *passwords
-	throttle *throttle
+	throttle *throttle.Throttle
 
 	following     *following // nil where the data are this server's alone
 	sessionLength time.Duration
@@ -72,7 +73,7 @@ func New(c Config) (*Service, error) {
 		return nil, err
 	}
 	s.pw = pw
-	s.throttle = newThrottle(s.now)
+	s.throttle = throttle.New(s.now)
 	if c.Shared {
 		s.following = &following{stale: c.Stale, known: make([]atomic.Pointer[time.Time], len(followed))}
 	}
@@ -121,6 +122,17 @@ func (s *Service) Forget() { s.cache.flush() }
 // it: a transaction whose context ended may be carried out all the same, at a moment that nobody waits for.
 func (s *Service) Change(ctx context.Context, f func(context.Context) error) error {
 	defer s.cache.flush()
+	ctx = context.WithoutCancel(ctx)
+	return record.Update(ctx, func() error { return f(ctx) })
+}
+
+// ForgetSessions is Forget for what lets a user's sessions do more.
+func (s *Service) ForgetSessions(user id.ID) { s.cache.dropSessions(user) }
+
+// ChangeSessions is Change for what a user's sessions may do. Somebody in very many organisations is not looked up anew
+// for each change of others'.
+func (s *Service) ChangeSessions(ctx context.Context, user id.ID, f func(context.Context) error) error {
+	defer s.cache.dropSessions(user)
 	ctx = context.WithoutCancel(ctx)
 	return record.Update(ctx, func() error { return f(ctx) })
 }

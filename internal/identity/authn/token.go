@@ -74,12 +74,12 @@ func (s *Service) ByTokenFrom(ctx context.Context, token, address string) (*acce
 	if known || made(token) {
 		return s.byHash(ctx, h, e, known)
 	}
-	if err := s.throttle.allowToken(address); err != nil {
+	if err := s.throttle.AllowToken(address); err != nil {
 		return nil, err
 	}
 	p, err := s.byHash(ctx, h, e, false)
 	if p != nil {
-		s.throttle.tokenKnown(address)
+		s.throttle.TokenKnown(address)
 	}
 	return p, err
 }

@@ -116,7 +116,7 @@ func (s *Service) AddMember(ctx context.Context, c *access.Caller, org, user id.
 		return identity.User{}, err
 	}
 	var u identity.User
-	err := s.authn.Change(ctx, func(ctx context.Context) error {
+	err := s.authn.ChangeSessions(ctx, user, func(ctx context.Context) error {
 		_, or, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", org), identity.ErrOrgNotFound)
 		if err != nil {
 			return err
@@ -153,7 +153,7 @@ func (s *Service) RemoveMember(ctx context.Context, c *access.Caller, org, user 
 		access.To(access.Write, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return err
 	}
-	err := s.authn.Change(ctx, func(ctx context.Context) error {
+	err := s.authn.ChangeSessions(ctx, user, func(ctx context.Context) error {
 		if err := s.OrgExists(ctx, org); err != nil {
 			return err
 		}

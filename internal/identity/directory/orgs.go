@@ -20,7 +20,7 @@ func (s *Service) NewOrg(ctx context.Context, c *access.Caller, name, descriptio
 		return identity.Org{}, err
 	}
 	o, err := s.newOrg(ctx, c.UserID, 0, name, description)
-	s.authn.Forget() // also where it is not known whether it was made
+	s.authn.ForgetSessions(c.UserID) // also where it is not known whether it was made
 	if err == nil {
 		act.Org = o.ID
 	}
@@ -39,7 +39,7 @@ func (s *Service) AdoptOrg(ctx context.Context, c *access.Caller, org id.ID) (id
 	if errs.Is(err, errs.Conflict) && s.OrgExists(ctx, org) == nil {
 		err = nil // somebody else was faster
 	}
-	s.authn.Forget() // also where it is not known whether it was made
+	s.authn.ForgetSessions(c.UserID) // also where it is not known whether it was made
 	return o, s.guard.Done(ctx, c, act, err)
 }
 

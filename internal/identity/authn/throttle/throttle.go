@@ -1,4 +1,5 @@
-package authn
+// Package throttle slows down who guesses passwords and tokens.
+package throttle
 
 import (
 	"sync"
@@ -9,11 +10,11 @@ import (
 	"strongroom/internal/peer"
 )
 
-// throttle slows down the guessing of passwords. Each account at one address has a budget of tries, and so have each
+// Throttle slows down the guessing of passwords. Each account at one address has a budget of tries, and so have each
 // account and each address as a whole, larger ones, so that many addresses cannot share out the guessing of one
 // account, nor one address go through many accounts. A good sign-in gives its try back. Tokens are not affected, so
 // that nobody can lock out a machine.
-type throttle struct {
+type Throttle struct {
 	mu     sync.Mutex
 	now    func() time.Time
 	budget map[string]*budget
@@ -42,12 +43,13 @@ var (
 // maxBudgets bounds the memory: a budget takes some 100 bytes besides the account's name, which is at most MaxName.
 const maxBudgets = 30_000
 
-func newThrottle(now func() time.Time) *throttle {
-	return &throttle{now: now, budget: make(map[string]*budget)}
+// New makes a throttle by the clock.
+func New(now func() time.Time) *Throttle {
+	return &Throttle{now: now, budget: make(map[string]*budget)}
 }
 
-// allow takes a try, or gives errs.TooManyRequests where there is none left.
-func (t *throttle) allow(account, address string) error {
+// Allow takes a try, or gives errs.TooManyRequests where there is none left.
+func (t *Throttle) Allow(account, address string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -71,9 +73,9 @@ func (b *budget) wait(why string) error {
 	return e
 }
 
-// allowToken takes an address's try at a token that is not known, or gives errs.TooManyRequests
+// AllowToken takes an address's try at a token that is not known, or gives errs.TooManyRequests
 // where there is none left.
-func (t *throttle) allowToken(address string) error {
+func (t *Throttle) AllowToken(address string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.token(address)
@@ -84,15 +86,15 @@ func (t *throttle) allowToken(address string) error {
 	return nil
 }
 
-// tokenKnown gives the try back.
-func (t *throttle) tokenKnown(address string) {
+// TokenKnown gives the try back.
+func (t *Throttle) TokenKnown(address string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.token(address)
 	b.left = min(b.left+1, b.limit.size)
 }
 
-func (t *throttle) token(address string) *budget {
+func (t *Throttle) token(address string) *budget {
 	now := t.now()
 	if len(t.budget) > maxBudgets {
 		t.shrink(now)
@@ -100,8 +102,8 @@ func (t *throttle) token(address string) *budget {
 	return t.one("t\x00"+peer.Network(address), limitToken, now)
 }
 
-// succeeded gives the try back.
-func (t *throttle) succeeded(account, address string) {
+// Succeeded gives the try back.
+func (t *Throttle) Succeeded(account, address string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, b := range t.of(account, address, t.now()) {
@@ -109,7 +111,7 @@ func (t *throttle) succeeded(account, address string) {
 	}
 }
 
-func (t *throttle) of(account, address string, now time.Time) [3]*budget {
+func (t *Throttle) of(account, address string, now time.Time) [3]*budget {
 	if len(account) > identity.MaxName {
 		account = account[:identity.MaxName]
 	}
@@ -124,7 +126,7 @@ func (t *throttle) of(account, address string, now time.Time) [3]*budget {
 	}
 }
 
-func (t *throttle) one(k string, l limit, now time.Time) *budget {
+func (t *Throttle) one(k string, l limit, now time.Time) *budget {
 	b, ok := t.budget[k]
 	if !ok {
 		b = &budget{left: l.size, at: now, limit: l}
@@ -139,7 +141,7 @@ func (t *throttle) one(k string, l limit, now time.Time) *budget {
 }
 
 // shrink forgets the budgets that are full again, and, where that is not enough, any.
-func (t *throttle) shrink(now time.Time) {
+func (t *Throttle) shrink(now time.Time) {
 	for k, b := range t.budget {
 		if b.left+float64(now.Sub(b.at))/float64(b.limit.refill) >= b.limit.size {
 			delete(t.budget, k)

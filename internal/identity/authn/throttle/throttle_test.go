@@ -1,4 +1,4 @@
-package authn
+package throttle
 
 import (
 	"strings"
@@ -10,10 +10,10 @@ import (
 
 func TestThrottle(t *testing.T) {
 	now := time.Now()
-	th := newThrottle(func() time.Time { return now })
+	th := New(func() time.Time { return now })
 	try := func(account, address string, n int) (allowed int) {
 		for range n {
-			if th.allow(account, address) == nil {
+			if th.Allow(account, address) == nil {
 				allowed++
 			}
 		}
@@ -22,7 +22,7 @@ func TestThrottle(t *testing.T) {
 	if got := try("ann", "192.0.2.1", 50); got != 10 {
 		t.Errorf("%d tries of one account at one address were allowed, want 10", got)
 	}
-	err := th.allow("ann", "192.0.2.1")
+	err := th.Allow("ann", "192.0.2.1")
 	if e, ok := err.(*errs.Error); !ok || e.Code != errs.TooManyRequests || e.RetryAfter <= 0 {
 		t.Errorf("the refusal does not say when to try again: %v", err)
 	}
@@ -34,10 +34,10 @@ func TestThrottle(t *testing.T) {
 		t.Errorf("%d tries came back after ten seconds, want 1", got)
 	}
 	for range 1000 { // good sign-ins cost nothing
-		if err := th.allow("bob", "192.0.2.3"); err != nil {
+		if err := th.Allow("bob", "192.0.2.3"); err != nil {
 			t.Fatal(err)
 		}
-		th.succeeded("bob", "192.0.2.3")
+		th.Succeeded("bob", "192.0.2.3")
 	}
 	many := 0
 	for i := range 1000 {
@@ -49,9 +49,9 @@ func TestThrottle(t *testing.T) {
 }
 
 func TestThrottleIsBounded(t *testing.T) {
-	th := newThrottle(time.Now)
+	th := New(time.Now)
 	for i := range 3 * maxBudgets {
-		_ = th.allow(strings.Repeat("x", 2000)+string(rune(i)), string(rune(i)))
+		_ = th.Allow(strings.Repeat("x", 2000)+string(rune(i)), string(rune(i)))
 	}
 	if n := len(th.budget); n > maxBudgets+3 {
 		t.Errorf("the throttle remembers %d budgets, at most %d are allowed", n, maxBudgets+3)
