@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
+	"strongroom/internal/pause"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
@@ -46,6 +47,7 @@ type Config struct {
 
 	MaxBody int64            // bytes
 	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
+	Pauses  *pause.Pauses    // of those who are refused again and again; nil: none
 	Secure  bool             // the server speaks TLS: cookies are marked so
 	Metrics prometheus.Registerer
 	// Gather serves /metrics; nil serves none.
@@ -64,8 +66,8 @@ func New(c Config) (http.Handler, error) {
 		c.Logger = slog.Default()
 	}
 	s, err := exchange.New(exchange.Config{
-		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure,
-		Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
+		Guard: c.Guard, Authn: c.Authn, Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Pauses: c.Pauses,
+		Secure: c.Secure, Metrics: c.Metrics, Logger: c.Logger, Elsewhere: c.UI,
 	}, c.tables()...)
 	if err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ func TestAttack(t *testing.T) {
 		{"strangers announce bodies", "--max-in-flight=64MiB", attackStrangers},
 		{"bodies of many small things", "--max-in-flight=128MiB", attackSmall},
 		{"a thousand connections for each route", "--max-in-flight=32MiB", attackMemory},
+		{"refused, and asking again at once", "--max-in-flight=32MiB", attackAgain},
 		{"TLS: garbage, old versions, halves", "tls --http-read-header-timeout=1s", attackTLS},
 		{"HTTP/2: resets, continuations, pings, settings", "tls", attackHTTP2},
 		{"HTTP/2: headers that are too large", "tls", attackHeaders},
@@ -198,11 +199,15 @@ func (v *victim) memory(t *testing.T) int {
 // dial connects from an address that is not the good client's.
 func (v *victim) dial(t *testing.T) net.Conn {
 	t.Helper()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 10 * time.Second}
-	conn, err := d.Dial("tcp", v.addr)
+	conn, err := v.dialOther()
 	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+func (v *victim) dialOther() (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 10 * time.Second}
+	return d.Dial("tcp", v.addr)
 }
 
 // attackSlow sends a byte now and then, in headers and in bodies, and reads nothing of an answer:
@@ -429,16 +434,7 @@ func attackSmall(t *testing.T, v *victim) string {
 func attackValues(t *testing.T, v *victim) string {
 	value := strings.Repeat("v", 1_000_000)
 	for i := range 20 {
-		req, err := http.NewRequest("PATCH", v.url+v.secrets,
-			strings.NewReader(fmt.Sprintf(`{"large%d":%q}`, i, value)))
-		must(t, err)
-		req.Header.Set("Authorization", "Token "+v.token)
-		res, err := v.client.Do(req)
-		must(t, err)
-		res.Body.Close()
-		if res.StatusCode != 204 {
-			t.Fatalf("setting a large secret: %s", res.Status)
-		}
+		v.set(t, fmt.Sprintf(`{"large%d":%q}`, i, value))
 	}
 	before := v.memory(t)
 	codes := make(map[int]int)

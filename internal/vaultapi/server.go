@@ -25,6 +25,7 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
 	"strongroom/internal/kv"
+	"strongroom/internal/pause"
 	"strongroom/internal/peer"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
@@ -64,6 +65,7 @@ type Config struct {
 
 	MaxBody int64            // bytes
 	Budget  *inflight.Budget // nil has no bound
+	Pauses  *pause.Pauses    // of those who are refused again and again; nil: none
 	Metrics prometheus.Registerer
 	Logger  *slog.Logger
 }
@@ -167,16 +169,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	traced, span := tracing.Request(r, id)
 	ctx, cancel := context.WithTimeout(traced, requestTime)
 	defer cancel()
-	asked, status, err := s.serve(ctx, w, r, id)
-	took := time.Since(start)
+	asked, status, paused, err := s.serve(ctx, w, r, id)
+	took := time.Since(start) - paused
 	s.metrics.observe(asked, status, took)
 	span.Answered(Prefix+asked, status)
 	s.log(ctx, id, r.Method, asked, status, took, err)
 }
 
-// serve answers, and tells which route it was and with what it was answered.
+// serve answers, and tells which route it was, with what it was answered, and how long a refusal has waited.
 func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Request,
-	id string) (asked string, status int, err error) {
+	id string) (asked string, status int, paused time.Duration, err error) {
 	var share inflight.Share
 	defer func() { share.Close() }()
 	ctx = inflight.In(ctx, &share)
@@ -187,15 +189,24 @@ func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if err == nil {
 		counted := &statusWriter{ResponseWriter: w}
 		if err = dialect.Send(counted, id, answer, share.More); err == nil {
-			return asked, counted.code, nil
+			return asked, counted.code, 0, nil
 		}
 	}
 	e := dialect.ErrorOf(err)
 	if r.Method == http.MethodHead {
 		e = &dialect.Error{Status: e.Status, Empty: true}
 	}
+	share.Close()
+	begun, code := time.Now(), errs.CodeOf(err)
+	if e.Status == http.StatusForbidden { // also where nothing is said of why
+		code = errs.Forbidden
+	}
+	if s.Pauses.Refused(ctx, peer.Network(peer.Host(r.RemoteAddr)), code) {
+		w.Header()["Connection"] = []string{"close"}
+	}
+	paused = time.Since(begun)
 	dialect.SendError(w, id, e)
-	return asked, e.Status, err
+	return asked, e.Status, paused, err
 }
 
 // answer finds the route and who is asking, and runs the handler.

@@ -94,10 +94,17 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q.ctx, span = tracing.Request(r, q.ID)
 	w.Header()["X-Request-Id"] = []string{q.ID}
 	err := errs.Ended(rt.serve(sw, q), r.Context(), q.ctx)
+	took := time.Since(start)
 	if err != nil && !sw.written {
+		code := errs.CodeOf(err)
+		if q.Caller == nil && code == errs.Conflict { // to a stranger, whose set-up comes too late
+			code = errs.Forbidden
+		}
+		if rt.server.Pauses.Refused(r.Context(), peer.Network(q.Address()), code) {
+			sw.Header()["Connection"] = closeHeader
+		}
 		writeError(sw, err)
 	}
-	took := time.Since(start)
 	if q.waits {
 		took = min(took, q.worked)
 	}

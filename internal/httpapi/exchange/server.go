@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/inflight"
 	"strongroom/internal/outage"
+	"strongroom/internal/pause"
 )
 
 // defaultMaxBody is the size in bytes of the largest request body taken where the Config names none.
@@ -40,6 +41,7 @@ type Config struct {
 	Version string           // as X-Influxdb-Version gives it
 	MaxBody int64            // bytes; defaultMaxBody where 0
 	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
+	Pauses  *pause.Pauses    // of those who are refused again and again; nil: none
 	Secure  bool             // the server speaks TLS: cookies are marked so
 	Metrics prometheus.Registerer
 	Logger  *slog.Logger

@@ -32,6 +32,7 @@ import (
 	"strongroom/internal/influxd/release"
 	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/pause"
 	"strongroom/internal/peer"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/refused"
@@ -291,11 +292,11 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			dueWatch.Run(ctx)
 		})
 	}
-	budget := inflight.New(cfg.MaxInFlight)
+	budget, pauses := inflight.New(cfg.MaxInFlight), pause.New()
 	metrics.MustRegister(inFlightMetrics{budget})
 	api := httpapi.Config{
-		Budget: budget,
-		Guard:  s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
+		Budget: budget, Pauses: pauses,
+		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
 		Seals: seals, Data: data, Named: named,
 		Version: release.API(), Commit: release.Commit(), Settings: cfg.Public,
 		MaxBody: cfg.MaxBodySize, Secure: cfg.TLS(), Metrics: metrics, Logger: log,
@@ -325,7 +326,8 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		own, err := vaultapi.New(vaultapi.Config{
 			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Notes: noted,
 			Mount: cfg.VaultAPI.Mount, Refresh: cfg.VaultAPI.Refresh, NewOrgs: cfg.VaultAPI.NewOrgs,
-			Merge: cfg.VaultAPI.Merge, MaxBody: cfg.MaxBodySize, Budget: budget, Metrics: metrics, Logger: log,
+			Merge: cfg.VaultAPI.Merge, MaxBody: cfg.MaxBodySize, Budget: budget, Pauses: pauses, Metrics: metrics,
+			Logger: log,
 		})
 		if err != nil {
 			return nil, err
