@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 )
 
@@ -52,6 +53,27 @@ func TestStorePageOverEtcd(t *testing.T) {
 	b.get("/store").wants(t, 200, "cannot serve", "etcdctl endpoint health")
 	s.change(func(c *Config) { c.StoreName = "vault" })
 	b.get("/store").wants(t, 200, "KV version 2", "vault operator unseal")
+	rita := s.member("rita", identity.RoleMember)
+	if p := rita.get("/store"); !strings.Contains(p.body, "An operator of this server is to see to it") ||
+		strings.Contains(p.body, "vault operator unseal") {
+		t.Error("somebody who cannot unseal Vault is told to")
+	}
+}
+
+// TestStorePageWithoutRoom: a store that can be read and not written to is not called healthy.
+func TestStorePageWithoutRoom(t *testing.T) {
+	s, b := setUp(t)
+	for why, next := range map[error]string{
+		fmt.Errorf("%w: there are 12 bytes of room left", kv.ErrFull): "Make room on the server’s disk",
+		fmt.Errorf("%w: its file system is read-only", kv.ErrFault):   "The server’s log says more.",
+	} {
+		s.change(func(c *Config) { c.Data = func() error { return why } })
+		p := b.get("/store")
+		p.wants(t, 200, "can be read, and nothing can be saved", strings.TrimPrefix(why.Error(), "kv: "), next)
+		if strings.Contains(p.body, "is healthy") {
+			t.Error("the page calls it healthy")
+		}
+	}
 }
 
 // leaving is a store that goes away right behind the first change that it has made.

@@ -43,7 +43,10 @@ func TestActivityIsInWords(t *testing.T) {
 	b.see("is moved")
 	js[string](b, "fetch('/api/v2/orgs', { headers: { Authorization: 'Token of-nobody' } }).then((a) => a.text())")
 	b.open("/activity")
-	b.see("copied db/password to db/renamed in Acme Robotics")
+	b.see("moved db/password to db/renamed in Acme Robotics")
+	if rows := js[int](b, "[...document.querySelectorAll('.feed li')].filter((li) => li.innerText.includes('db/renamed')).length"); rows != 1 {
+		t.Errorf("one act has %d rows", rows)
+	}
 	b.see("somebody set the server up")
 	b.see("the server started\n")
 	b.open("/activity?action=all&outcome=denied")

@@ -45,6 +45,26 @@ func (r activityRow) Who() string {
 	return "the server"
 }
 
+// copies is the action of copying a secret, or moving it.
+const copies = "secrets.copy"
+
+// partsOf finds the requests that copied a secret, and whether they moved it. They set the one and delete the other,
+// each on record as an act of its own, and all are shown in one row.
+func partsOf(records []audit.Record) map[string]bool {
+	moved := make(map[string]bool)
+	for _, r := range records {
+		if r.Action == copies && r.RequestID != "" {
+			moved[r.RequestID] = false
+		}
+	}
+	for _, r := range records {
+		if _, ok := moved[r.RequestID]; ok && r.Action == "secrets.delete" {
+			moved[r.RequestID] = true
+		}
+	}
+	return moved
+}
+
 // More is how many keys are not shown.
 func (r activityRow) More() int { return max(0, len(r.Keys)-5) + r.KeysOmitted }
 
@@ -141,14 +161,21 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 	}
 	p.Missing = found.Missing
 	names := make(map[string]string)
+	parts := partsOf(found.Records)
 	for _, r := range found.Records {
+		if _, part := parts[r.RequestID]; part && (r.Action == "secrets.apply" || r.Action == "secrets.delete") {
+			continue
+		}
 		if n := len(p.Rows); n > 0 && same(p.Rows[n-1].Record, r) {
 			p.Rows[n-1].Times++
 			continue
 		}
 		row := activityRow{Record: r, Did: words.Did(r.Action), Times: 1}
-		if r.Action == "secrets.apply" && len(r.Keys) == 0 {
+		switch {
+		case r.Action == "secrets.apply" && len(r.Keys) == 0:
 			row.Did += " secrets"
+		case r.Action == copies && parts[r.RequestID]:
+			row.Did = "moved"
 		}
 		if row.Org, err = h.orgNamed(v, names, r.OrgID); err != nil {
 			break
@@ -188,11 +215,11 @@ func (h *handlers) orgNamed(v *visit.Visit, names map[string]string, org string)
 
 // targetNamed is the target as a reader knows it: a user who is still there by name, all else as it stands on record.
 func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.Record) (string, error) {
-	if org, key, ok := strings.Cut(r.Target, "/"); ok && r.Action == "secrets.copy" { // where to
-		name, err := h.orgNamed(v, names, org)
+	if org, key, ok := strings.Cut(r.Target, "/"); ok && r.Action == copies && validID(org) == nil {
 		if org == r.OrgID {
-			return "to " + key, err
+			return "to " + key, nil
 		}
+		name, err := h.orgNamed(v, names, org)
 		return "to " + key + " in " + cmp.Or(name, org), err
 	}
 	user, err := id.Parse(r.Target)

@@ -7,7 +7,8 @@ var infinitives = map[string]string{
 	"added": "add", "asked": "ask", "began": "begin", "changed": "change", "created": "create", "deleted": "delete",
 	"copied": "copy", "described": "describe", "destroyed": "destroy", "encrypted": "encrypt", "ended": "end",
 	"exported": "export", "imported": "import", "listed": "list", "looked": "look",
-	"made": "make", "read": "read", "removed": "remove", "renewed": "renew", "restored": "restore", "revoked": "revoke",
+	"made": "make", "moved": "move", "read": "read", "removed": "remove", "renewed": "renew", "restored": "restore",
+	"revoked": "revoke",
 	"rotated": "rotate", "set": "set", "signed": "sign", "started": "start", "stopped": "stop", "took": "take",
 	"used": "use",
 }
