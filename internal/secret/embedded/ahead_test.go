@@ -7,10 +7,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/clustertest"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
@@ -152,4 +154,64 @@ func TestReadsGoTogether(t *testing.T) {
 			t.Errorf("%s of an engine that cannot serve: %d, %v", way.name, n, err)
 		}
 	}
+}
+
+// distant is an engine for which each read takes a second.
+type distant struct{ kv.Store }
+
+func (d distant) Get(ctx context.Context, key string) (kv.Record, error) {
+	time.Sleep(time.Second)
+	return d.Store.Get(ctx, key)
+}
+
+func (d distant) List(ctx context.Context, prefix, after string, limit int) ([]kv.Record, error) {
+	time.Sleep(time.Second)
+	return d.Store.List(ctx, prefix, after, limit)
+}
+
+// TestManyNames asks for many names of which there is nothing, between others: a distant engine is asked for many at a
+// time, and not for each and what else it could have left behind, nor for all that there is.
+func TestManyNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t, distant{clustertest.New().Server()}, keyFile(t))
+		s.far = true
+		org := id.ID(1)
+		if _, err := s.Apply(t.Context(), org, secret.Change{Set: map[string]secret.Value{
+			"a": secret.NewValue([]byte("1")), "n0150+": secret.NewValue([]byte("2")),
+			"z": secret.NewValue([]byte("3"))}}); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		set := make(map[string]secret.Value)
+		for i := range 300 {
+			names = append(names, fmt.Sprintf("n%04d", i))
+			set[fmt.Sprintf("m%04d", i)] = secret.NewValue([]byte("x"))
+		}
+		for what, do := range map[string]func() error{
+			"delete": func() error {
+				_, err := s.Apply(t.Context(), org, secret.Change{Delete: names})
+				return err
+			},
+			"set": func() error {
+				_, err := s.Apply(t.Context(), org, secret.Change{Set: set})
+				return err
+			},
+			"read": func() error {
+				got, err := s.Read(t.Context(), org, secret.Query{Keys: append(names, "n0150+"), Versions: true})
+				if err == nil && (len(got.Secrets) != 1 || string(got.Secrets["n0150+"].Value.Bytes()) != "2") {
+					t.Errorf("read: %v", got.Secrets)
+				}
+				return err
+			},
+		} {
+			began := time.Now()
+			if err := do(); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if took := time.Since(began); took > time.Duration(len(names)/4)*time.Second {
+				t.Errorf("%s: %v of reads that each take a second", what, took)
+			}
+		}
+		s.Close()
+	})
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"math"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -136,7 +137,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 		m.s.lists.Drop(m.org) // another server may have ended it, or a reader have kept what it read meanwhile
 		return snap, nil
 	}
-	keys, all := q.Keys, len(q.Keys)
+	keys := q.Keys
 	still := m.at.pending == nil && !m.names.Moving
 	of := m.sealedOf()
 	if q.Enough != nil && still {
@@ -144,6 +145,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 			return known, nil
 		}
 	}
+	all := math.MaxInt / 2 // there may be many more than are asked for
 	if keys == nil {
 		if still {
 			var ok bool
@@ -175,7 +177,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	if q.Versions && known == nil {
 		kinds = append(kinds, records.Meta)
 	}
-	ahead, err := m.reads(ctx, keys, all, kinds...)
+	ahead, err := m.reads(ctx, keys, all, append(kinds, records.Listed)...)
 	if err != nil {
 		return snap, err
 	}
@@ -278,7 +280,7 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *cache
 		return got, false, err
 	}
 	if record.Sealed == nil { // it is not there, unless the list says that it is
-		listed, err := m.find(ctx, m.at.pending, at, records.Listed)
+		listed, err := find(ctx, m.at.pending, at, records.Listed)
 		if err == nil && listed.Sealed != nil {
 			err = content.DamagedValue(content.ErrNoValue, key, m.org)
 		}
@@ -311,16 +313,16 @@ const manyKeys = 8
 
 // reads tells, for each of the keys in their order, how to look for its records of these kinds: in all of the
 // organisation's, where they are of at least half of all secrets that there are; in those of some keys, for which a far
-// engine is asked at the same time; or one by one.
+// engine is asked at the same time; or one by one. The list of names is only looked at for a secret without a value.
 func (m moment) reads(ctx context.Context, keys []string, all int,
 	kinds ...records.Kind) (ahead func(i int) (content.Finder, error), err error) {
 	find := content.Finder(m.find)
 	switch {
 	case m.memory:
 	case len(keys) >= manyKeys && 2*len(keys) >= all && m.at.pending == nil && !m.names.Moving:
-		var read content.Pages
+		var read content.Finder
 		read, err = m.from.All(ctx, m.org, m.names, len(keys), kinds...)
-		find = m.noting(read.Find)
+		find = m.noting(read)
 	case m.s.far && len(keys)*len(kinds) > 1:
 		return func(i int) (content.Finder, error) {
 			if i%content.Page > 0 {

@@ -2,6 +2,7 @@ package content
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -18,14 +19,15 @@ const Page = 64
 // Finder looks for a record of a secret.
 type Finder func(ctx context.Context, over commitlog.Records, at Places, kind records.Kind) (Found, error)
 
-// Pages are records that were read as a range, by their keys.
-type Pages map[string][]byte
-
-// All reads the records of these kinds of all an organisation's secrets, about so many.
+// All reads the records of these kinds of all an organisation's secrets, about so many, but for those that say what the
+// list has. What it gives looks for these, and for others, when it is asked for them.
 func (r Reader) All(ctx context.Context, org id.ID, names keyring.Names, secrets int,
-	kinds ...records.Kind) (Pages, error) {
-	got := make(Pages, secrets*len(kinds))
+	kinds ...records.Kind) (Finder, error) {
+	got := make(map[string][]byte, secrets*len(kinds))
 	for _, kind := range kinds {
+		if kind == records.Listed {
+			continue
+		}
 		prefix := records.Of(org, records.Form(names.Form), kind)
 		for after := ""; ; {
 			recs, err := r.KV.List(ctx, prefix, after, Page)
@@ -44,17 +46,18 @@ func (r Reader) All(ctx context.Context, org id.ID, names keyring.Names, secrets
 			}
 		}
 	}
-	return got, nil
-}
-
-// Find is a Finder in what was read, which is all that there is.
-func (p Pages) Find(_ context.Context, _ commitlog.Records, at Places, kind records.Kind) (Found, error) {
-	slot := at.Now.Slot(kind)
-	return Found{As: slot.As, Sealed: p[slot.Key]}, nil
+	return func(ctx context.Context, over commitlog.Records, at Places, kind records.Kind) (Found, error) {
+		if kind == records.Listed || !slices.Contains(kinds, kind) {
+			return r.Find(ctx, over, at, kind)
+		}
+		slot := at.Now.Slot(kind)
+		return Found{As: slot.As, Sealed: got[slot.Key]}, nil
+	}, nil
 }
 
 // Together looks for the records of these kinds of some secrets at the same time, which takes an engine elsewhere a
-// call or two, where one after the other would each take one. What it gives looks for others when it is asked for them.
+// call or two, where one after the other would each take one. Whether the list has a secret it looks only where there
+// is no value: that is when it is asked for. What it gives looks for others when it is asked for them.
 func (r Reader) Together(ctx context.Context, over commitlog.Records, org id.ID, names keyring.Names,
 	secrets []string, kinds ...records.Kind) (Finder, error) {
 	type wanted struct {
@@ -73,11 +76,22 @@ func (r Reader) Together(ctx context.Context, over commitlog.Records, org id.ID,
 			return nil, err
 		}
 		for _, kind := range kinds {
+			if kind == records.Listed {
+				continue
+			}
 			looks.Go(func() error {
 				found, err := r.Find(lookCtx, over, at, kind)
+				var listed Found
+				absent := err == nil && kind == records.Value && found.Sealed == nil &&
+					slices.Contains(kinds, records.Listed)
+				if absent {
+					listed, err = r.Find(lookCtx, over, at, records.Listed)
+				}
 				mu.Lock()
 				defer mu.Unlock()
-				got[wanted{name, kind}] = found
+				if got[wanted{name, kind}] = found; absent {
+					got[wanted{name, records.Listed}] = listed
+				}
 				return err
 			})
 		}

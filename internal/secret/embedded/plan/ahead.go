@@ -18,16 +18,17 @@ const (
 
 // ReadAhead reads at the same time what changes of the named secrets will ask for one by one, but for what is known
 // already, from an engine for which each is a way over the network. Like all that a plan reads it counts only if the
-// head is then as it was before.
+// head is then as it was before. For more secrets than that is for, a plan goes on with it as it comes to them.
 func (c *Config) ReadAhead(ctx context.Context, known func(key string) bool, changes [][]string) error {
+	c.known, c.covered = known, make(map[string]bool)
 	var keys, versions []string
 	asked := make(map[string]bool)
-	secrets := 0
 	for _, names := range changes {
-		if secrets += len(names); secrets > maxAhead {
+		if len(c.covered)+len(names) > maxAhead {
 			break
 		}
 		for _, name := range names {
+			c.covered[name] = true
 			if !content.Fits(name) {
 				continue // it is refused
 			}
@@ -72,4 +73,12 @@ func (c *Config) ReadAhead(ctx context.Context, known func(key string) bool, cha
 		})
 	}
 	return reads.Wait()
+}
+
+// goOn reads ahead for the next of many names, where that has not been done.
+func (p *Plan) goOn(names []string) error {
+	if p.known == nil || p.covered[names[0]] {
+		return nil
+	}
+	return p.ReadAhead(p.ctx, p.known, [][]string{names[:min(len(names), maxAhead)]})
 }

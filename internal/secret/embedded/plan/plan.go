@@ -49,6 +49,8 @@ type Config struct {
 	Void    []Span            // where there was nothing
 	earlier map[string]bool   // by what the keys of a secret's versions begin with, whether one is there
 	spots   spots             // of many names in the form of Names, what is known of them
+	known   func(string) bool // what needs not be read ahead; nil where nothing is
+	covered map[string]bool   // the names for which that has been done
 }
 
 // Span is all keys from one to another, both included.
@@ -218,41 +220,48 @@ func (p *Plan) Apply(change secret.Change, at time.Time) error {
 	if err := change.CheckAt(p.Head.Version); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(change.Was)) {
-		if err := p.built(name, change); err != nil {
-			return err
-		}
+	if err := p.each(slices.Sorted(maps.Keys(change.Was)), func(name string) error {
+		return p.built(name, change)
+	}); err != nil {
+		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(change.Versions)) {
+	if err := p.each(slices.Sorted(maps.Keys(change.Versions)), func(name string) error {
 		version, err := p.version(name)
-		if err == nil {
-			err = change.CheckVersion(name, version)
-		}
 		if err != nil {
 			return err
 		}
+		return change.CheckVersion(name, version)
+	}); err != nil {
+		return err
 	}
 	if n := len(change.Set); n >= ManyNames {
 		p.undo = slices.Grow(p.undo, perSecret*n)
 	}
-	for _, name := range p.spots.names(change.Set) {
+	if err := p.each(p.spots.names(change.Set), func(name string) error {
 		if change.Only != secret.Anyway {
 			if err := p.allowed(name, change.Only); err != nil {
 				return err
 			}
 		}
-		var err error
 		if was, moved := change.Moved[name]; moved {
-			err = p.move(name, was, change.Set[name], change.By, at)
-		} else {
-			err = p.set(name, change.Set[name], change.By, at)
+			return p.move(name, was, change.Set[name], change.By, at)
 		}
-		if err != nil {
+		return p.set(name, change.Set[name], change.By, at)
+	}); err != nil {
+		return err
+	}
+	return p.each(slices.Compact(slices.Sorted(slices.Values(change.Delete))), func(name string) error {
+		return p.delete(name, change.By, at)
+	})
+}
+
+// each does something for each of the names.
+func (p *Plan) each(names []string, do func(name string) error) error {
+	for i, name := range names {
+		if err := p.goOn(names[i:]); err != nil {
 			return err
 		}
-	}
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(change.Delete))) {
-		if err := p.delete(name, change.By, at); err != nil {
+		if err := do(name); err != nil {
 			return err
 		}
 	}
