@@ -42,7 +42,7 @@ func openAs(t *testing.T, c Config) *Store {
 }
 
 func TestSuite(t *testing.T) {
-	c := etcdtest.Shared(t)
+	c := etcdtest.Start(t, 3)
 	kvtest.Test(t, func(t *testing.T) kv.Store { return open(t, c, etcdtest.Prefix(t)) })
 }
 
