@@ -3,11 +3,13 @@ package bench
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd"
@@ -113,6 +115,21 @@ func readsOf(calls map[string]float64) float64 {
 	return calls["get"] + calls["list"] + calls["revision"]
 }
 
+// costs is what one thing that a side does costs a process and all members of etcd, in µs of CPU time.
+func costs(b *testing.B, c *etcdtest.Cluster, s side, pid int) (process, members float64) {
+	b.Helper()
+	const length = time.Second
+	used := func() (cpu time.Duration) {
+		for _, m := range c.Members {
+			cpu += cpuOf(b, m.PID())
+		}
+		return cpu
+	}
+	own, etcds := cpuOf(b, pid), used()
+	n := s.work(b, length).rate * length.Seconds()
+	return (cpuOf(b, pid) - own).Seconds() * 1e6 / n, (used() - etcds).Seconds() * 1e6 / n
+}
+
 // counted is a side whose requests are counted.
 func counted(s side) (side, *atomic.Int64) {
 	var n atomic.Int64
@@ -164,17 +181,24 @@ func BenchmarkEtcd(b *testing.B) {
 			f := figure{what: "change by " + plural(clients, "client") + ", over etcd", beside: "direct transactions by 1"}
 			changes, made := counted(asks(b, over, clients, change))
 			before := etcdCalls(b, over)
+			direct := transactions(b, c, 1, of)
 			if clients == 1 {
 				f.wanted = 0.77 // of the rate: at most 1.3 times the time
-				compareOne(b, f, changes, transactions(b, c, 1, of))
+				compareOne(b, f, changes, direct)
 			} else {
 				f.wanted = 5
-				compare(b, f, diskRoundTime, changes, transactions(b, c, 1, of))
+				compare(b, f, diskRoundTime, changes, direct)
 			}
-			after := etcdCalls(b, over)
+			after, n := etcdCalls(b, over), float64(made.Load())
 			b.ReportMetric(float64(of.puts+of.deletes), "operations/txn")
-			b.ReportMetric((after["txn"]-before["txn"])/float64(made.Load()), "txns/req")
-			b.ReportMetric((readsOf(after)-readsOf(before))/float64(made.Load()), "reads/req")
+			server, etcds := costs(b, c, changes, over.cmd.Process.Pid)
+			b.ReportMetric(server, "server-cpu-µs/req")
+			b.ReportMetric(etcds, "etcd-cpu-µs/req")
+			client, etcds := costs(b, c, direct, os.Getpid())
+			b.ReportMetric(client, "direct-client-cpu-µs/txn")
+			b.ReportMetric(etcds, "direct-etcd-cpu-µs/txn")
+			b.ReportMetric((after["txn"]-before["txn"])/n, "txns/req")
+			b.ReportMetric((readsOf(after)-readsOf(before))/n, "reads/req")
 		})
 		b.Run(fmt.Sprintf("change/clients=%d/file", clients), func(b *testing.B) {
 			change := func(client int) []call { return []call{t.change(keyName(client))} }
