@@ -183,12 +183,12 @@ func (h *handlers) getDeletedSecrets(w http.ResponseWriter, r *exchange.Request)
 	if err != nil {
 		return err
 	}
-	list := make([]secretBody, 0, len(infos))
+	list := exchange.NewStream(w, "secrets")
 	for _, info := range infos {
-		list = append(list, bodyOf(org, info))
+		if err := list.Add(bodyOf(org, info)); err != nil {
+			return list.Fail(r, err)
+		}
 	}
 	path := "/api/v2/orgs/" + org.String()
-	return exchange.WriteJSON(w, http.StatusOK, map[string]any{
-		"links": map[string]string{"org": path, "self": path + "/deleted-secrets"}, "secrets": list,
-	})
+	return list.End("links", map[string]string{"org": path, "self": path + "/deleted-secrets"})
 }

@@ -359,6 +359,9 @@ func TestTooMany(t *testing.T) {
 		if !order.More {
 			break
 		}
+		if part.From == order.Next {
+			t.Fatalf("the list of members goes on where it was: %+v", order)
+		}
 		part.From = order.Next
 	}
 	if got := strings.Join(found, ", "); got != "admin, another owner, user 17, user 3" {
@@ -407,6 +410,9 @@ func TestSearchAmongTooMany(t *testing.T) {
 			}
 			if !order.More {
 				break
+			}
+			if p.From == order.Next {
+				t.Fatalf("the list goes on where it was: %+v", order)
 			}
 			p.From = order.Next
 		}
