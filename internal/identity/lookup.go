@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity/record"
@@ -59,6 +61,16 @@ func FillSignIn(ctx context.Context, store kv.Store, u *User) error {
 		u.SignedInAt = &at
 	}
 	return err
+}
+
+// FillSignIns is FillSignIn for several.
+func FillSignIns(ctx context.Context, store kv.Store, users []User) error {
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(record.Together)
+	for i := range users {
+		reads.Go(func() error { return FillSignIn(ctx, store, &users[i]) })
+	}
+	return reads.Wait()
 }
 
 // OrgNamed is the ID of the organisation with the name, or NoOrgNamed.

@@ -39,11 +39,11 @@ func (src Source) From(ctx context.Context, s kv.Store, p Page) (from string, of
 // Each yields the records behind a key, in the order of the page, until yield wants no more. One that is forged or
 // damaged is on no list: it permits nothing, and must not keep the others from being seen.
 func Each[T any](ctx context.Context, s kv.Store, src Source, p Page, from string, yield func(T) bool) error {
+	if src.Kind != "" {
+		leads := func(r kv.Record) (string, error) { return record.Key(src.Kind, record.Last(r.Key)), nil }
+		return record.Led(ctx, s, src.Folder, from, p.Descending, record.AtATime(p.Limit), leads, yield)
+	}
 	return record.ScanSome(ctx, s, src.Folder, from, p.Descending, func(r kv.Record) (bool, error) {
-		if src.Kind != "" {
-			v, _, found, err := record.Find[T](ctx, s, record.Key(src.Kind, record.Last(r.Key)))
-			return err == nil && (!found || yield(v)), err // deleted since
-		}
 		v, err := record.Decode[T](r)
 		return err == nil && yield(v), err
 	})

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"strongroom/internal/access"
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/record"
@@ -91,12 +90,18 @@ func (s *Service) trimSessions(ctx context.Context, user id.ID, left int) error 
 	if err = record.Proven(err, nil); err != nil || len(all) <= left {
 		return err
 	}
+	keys := make([]string, len(all))
 	for i := range all {
-		n, _, err := record.Proof[identity.Session](ctx, s.kv, sessionKey(all[i].hash), ErrUnauthorized)
-		if err != nil && !errs.Is(err, errs.Unauthorized) { // one that is good no more counts as the oldest
-			return err
+		keys[i] = sessionKey(all[i].hash)
+	}
+	sessions, err := record.Finds[identity.Session](ctx, s.kv, keys)
+	if err != nil {
+		return err
+	}
+	for i, n := range sessions {
+		if n != nil { // one that is good no more counts as the oldest
+			all[i].at = n.CreatedAt
 		}
-		all[i].at = n.CreatedAt
 	}
 	slices.SortFunc(all, func(a, b opened) int { return a.at.Compare(b.at) })
 	for _, o := range all[:len(all)-left] {

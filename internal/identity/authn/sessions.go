@@ -70,19 +70,23 @@ func toEnd(c *access.Caller, user id.ID) []access.Permission {
 }
 
 func (s *Service) sessions(ctx context.Context, user id.ID) ([]OpenedSession, error) {
-	all := []OpenedSession{}
-	err := record.ScanFound(ctx, s.kv, record.Folder("sessionuser", user), func(r kv.Record) (bool, error) {
-		hash := record.Last(r.Key)
-		n, _, err := record.Load[identity.Session](ctx, s.kv, record.Key("session", hash), ErrUnauthorized)
-		if errs.Is(err, errs.Unauthorized) { // it has just ended
-			return true, nil
+	var hashes, keys []string
+	if err := record.ScanFound(ctx, s.kv, record.Folder("sessionuser", user), func(r kv.Record) (bool, error) {
+		if hash := record.Last(r.Key); len(hash) > sessionName {
+			hashes, keys = append(hashes, hash), append(keys, record.Key("session", hash))
 		}
-		if err == nil && s.now().Before(n.ExpiresAt) && len(hash) > sessionName {
-			all = append(all, OpenedSession{Name: hash[:sessionName], Opened: n.CreatedAt, Ends: n.ExpiresAt,
+		return true, nil
+	}); err != nil {
+		return nil, err
+	}
+	opened, err := record.Finds[identity.Session](ctx, s.kv, keys)
+	all := []OpenedSession{}
+	for i, n := range opened {
+		if n != nil && s.now().Before(n.ExpiresAt) { // or it has just ended
+			all = append(all, OpenedSession{Name: hashes[i][:sessionName], Opened: n.CreatedAt, Ends: n.ExpiresAt,
 				Address: n.Address})
 		}
-		return true, err
-	})
+	}
 	slices.SortStableFunc(all, func(a, b OpenedSession) int { return b.Opened.Compare(a.Opened) })
 	return all, err
 }

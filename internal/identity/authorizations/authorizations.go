@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
@@ -194,6 +196,15 @@ func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.I
 func (s *Service) fillLastUse(ctx context.Context, a *identity.Authorization) (err error) {
 	a.LastUsedAt, err = s.authn.LastUse(ctx, a.ID)
 	return err
+}
+
+// fillLastUses is fillLastUse for several, whose uses are read at the same time.
+func (s *Service) fillLastUses(ctx context.Context, as []identity.Authorization) error {
+	reads, ctx := errgroup.WithContext(ctx)
+	for i := range as {
+		reads.Go(func() error { return s.fillLastUse(ctx, &as[i]) })
+	}
+	return reads.Wait()
 }
 
 // AuthorizationByID returns one authorization.

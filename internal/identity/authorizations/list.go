@@ -48,7 +48,20 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Fil
 		return err
 	}
 	found := 0
+	var some []identity.Authorization // whose last uses are not read yet
 	var failed error
+	pass := func() bool {
+		if failed = s.fillLastUses(ctx, some); failed != nil {
+			return false
+		}
+		for _, a := range some {
+			if failed = yield(a); failed != nil {
+				return false
+			}
+		}
+		some = some[:0]
+		return true
+	}
 	err = each(func(a identity.Authorization) bool {
 		switch {
 		case f.UserID.Valid() && a.UserID != f.UserID, f.OrgID.Valid() && a.OrgID != f.OrgID,
@@ -59,12 +72,15 @@ func (s *Service) EachAuthorization(ctx context.Context, c *access.Caller, f Fil
 			skip--
 			return true
 		}
-		if failed = s.fillLastUse(ctx, &a); failed == nil {
-			failed = yield(a)
-		}
 		found++
-		return failed == nil && (page.Limit == 0 || found < page.Limit)
+		if some = append(some, a); len(some) == record.Together && !pass() {
+			return false
+		}
+		return page.Limit == 0 || found < page.Limit
 	})
+	if err == nil && failed == nil {
+		pass()
+	}
 	switch {
 	case failed != nil:
 		return failed
@@ -97,7 +113,7 @@ func (s *Service) source(ctx context.Context, c *access.Caller, f Filter,
 		slices.Reverse(ids)
 	}
 	return func(yield func(identity.Authorization) bool) error {
-		return record.Each(ctx, s.kv, "auth", ids, yield)
+		return record.Each(ctx, s.kv, "auth", slices.Values(ids), record.AtATime(page.Limit), yield)
 	}, page.Offset, nil
 }
 

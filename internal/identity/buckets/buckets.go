@@ -139,7 +139,7 @@ func (s *Service) Buckets(ctx context.Context, c *access.Caller, f Filter,
 			if page.Descending {
 				slices.Reverse(ids)
 			}
-			return record.Each(ctx, s.kv, "bucket", ids, yield)
+			return record.Each(ctx, s.kv, "bucket", slices.Values(ids), record.AtATime(page.Limit), yield)
 		})
 	} else {
 		bs, err = identity.List(ctx, s.kv, identity.Source{Folder: "bucket/", Whole: f == Filter{}}, page, keep)

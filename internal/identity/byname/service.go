@@ -3,7 +3,9 @@ package byname
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
+	"maps"
 	"strconv"
 	"sync"
 
@@ -63,10 +65,8 @@ func (s *Service) UsersByName(ctx context.Context, c *access.Caller, p identity.
 	users, order, err = some(ctx, s.kv, s.users, "user", p,
 		identity.Source{Folder: "user/", Whole: c.May(access.To(access.Read, access.Resource{Type: access.Users}))},
 		may, func(u identity.User) entry { return entry{u.ID, u.Name, ""} })
-	for i := range users {
-		if err := identity.FillSignIn(ctx, s.kv, &users[i]); err != nil {
-			return nil, order, err
-		}
+	if err == nil {
+		err = identity.FillSignIns(ctx, s.kv, users)
 	}
 	return users, order, err
 }
@@ -97,28 +97,56 @@ func some[T any](ctx context.Context, store kv.Store, l *list, kind string, p id
 		return nil, order, err
 	}
 	order.Sorted = true
-	skip := p.Skip
-	for _, e := range all {
-		if !src.Whole && !may(e.ID) || !p.Takes(e.Name, e.Description) {
-			continue
+	these := part(all, p, func(e entry) bool { return src.Whole || may(e.ID) })
+	out, order.More, err = read[T](ctx, store, kind, these, p.Limit)
+	return out, order, err
+}
+
+// read gives the records of a list, up to a limit; more says that the list goes on. One that was deleted since, or is
+// damaged, is passed by.
+func read[T any](ctx context.Context, store kv.Store, kind string, list iter.Seq[id.ID], limit int) (out []T, more bool,
+	err error) {
+	next, stop := iter.Pull(list)
+	defer stop()
+	for {
+		var keys []string
+		for len(keys) < record.Together && (limit == 0 || len(out)+len(keys) < limit) {
+			one, there := next()
+			if !there {
+				break
+			}
+			keys = append(keys, record.Key(kind, one))
 		}
-		if skip > 0 {
-			skip--
-			continue
+		if len(keys) == 0 {
+			_, more = next()
+			return out, more, nil
 		}
-		if p.Limit > 0 && len(out) == p.Limit {
-			order.More = true
-			break
+		found, err := record.Finds[T](ctx, store, keys)
+		if err != nil {
+			return nil, false, err
 		}
-		v, _, found, err := record.Find[T](ctx, store, record.Key(kind, e.ID))
-		if err != nil && !errors.Is(err, kv.ErrForged) {
-			return nil, order, err
-		}
-		if found && err == nil { // neither deleted since nor damaged
-			out = append(out, v)
+		for _, v := range found {
+			if v != nil {
+				out = append(out, *v)
+			}
 		}
 	}
-	return out, order, nil
+}
+
+// part gives those of a list that may be in a part of it, in their order. One may be gone since.
+func part(all []entry, p identity.Part, in func(entry) bool) iter.Seq[id.ID] {
+	return func(yield func(id.ID) bool) {
+		skip := p.Skip
+		for _, e := range all {
+			switch {
+			case !in(e) || !p.Takes(e.Name, e.Description):
+			case skip > 0:
+				skip--
+			case !yield(e.ID):
+				return
+			}
+		}
+	}
 }
 
 // fewMembers is how many are found sooner by themselves than among all users.
@@ -147,6 +175,30 @@ func (s *Service) MembersByName(ctx context.Context, c *access.Caller, org id.ID
 	return members, order, s.guard.Done(ctx, c, act, err)
 }
 
+// NotMembers lists users whom the caller may see and who do not belong to the organisation: of those who come first by
+// their names, so many.
+func (s *Service) NotMembers(ctx context.Context, c *access.Caller, org id.ID, of int) ([]identity.User, error) {
+	users, _, err := s.UsersByName(ctx, c, identity.Part{Limit: of})
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, len(users))
+	for i, u := range users {
+		keys[i] = record.Key("member", org, u.ID)
+	}
+	roles, err := record.Finds[identity.Role](ctx, s.kv, keys)
+	if err != nil {
+		return nil, err
+	}
+	others := users[:0]
+	for i, u := range users {
+		if roles[i] == nil {
+			others = append(others, u)
+		}
+	}
+	return others, nil
+}
+
 // membersByID reads those of the part one after the other. Of those who are passed over without a search only the role
 // is read. The list goes on behind so many memberships.
 func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership,
@@ -163,6 +215,27 @@ func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (
 	}
 	at := 0
 	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
+		var keys []string // of those who come before at
+		look := func() (more bool, err error) {
+			users, err := record.Finds[identity.User](ctx, s.kv, keys)
+			if err != nil {
+				return false, err
+			}
+			for i, u := range users {
+				switch {
+				case p.Limit > 0 && len(out) == p.Limit:
+					order = identity.Order{More: true, Next: strconv.Itoa(at - len(users) + i)}
+					return false, nil
+				case u == nil || !p.Takes(u.Name, ""): // it may have been deleted since
+				case skip > 0:
+					skip--
+				default:
+					out = append(out, identity.Membership{User: *u, Role: role})
+				}
+			}
+			keys = keys[:0]
+			return true, nil
+		}
 		err := record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
 			have, err := record.Decode[identity.Role](r)
 			if err != nil || have != role {
@@ -172,24 +245,22 @@ func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (
 				at++
 				return true, nil
 			}
-			if at-begin == identity.MostLooked || p.Limit > 0 && len(out) == p.Limit {
-				order = identity.Order{More: true, Next: strconv.Itoa(at)}
-				return false, nil
+			if at-begin == identity.MostLooked {
+				more, err := look()
+				if more {
+					order = identity.Order{More: true, Next: strconv.Itoa(at)}
+				}
+				return false, err
 			}
 			at++
-			u, _, there, err := record.Find[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)))
-			switch {
-			case errors.Is(err, kv.ErrForged): // as in the list by name
-			case err != nil:
-				return false, err
-			case !there || !p.Takes(u.Name, ""): // or deleted since
-			case skip > 0:
-				skip--
-			default:
-				out = append(out, identity.Membership{User: u, Role: role})
+			if keys = append(keys, record.Key("user", record.Last(r.Key))); len(keys) < record.Together {
+				return true, nil
 			}
-			return true, nil
+			return look()
 		})
+		if err == nil && !order.More {
+			_, err = look()
+		}
 		if err != nil || order.More {
 			return out, order, err
 		}
@@ -220,29 +291,21 @@ func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out 
 	if err != nil {
 		return nil, false, err
 	}
-	skip := p.Skip
-	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
-		for _, e := range all {
-			if roles[e.ID] != role || !p.Takes(e.Name, e.Description) {
-				continue
-			}
-			if skip > 0 {
-				skip--
-				continue
-			}
-			if p.Limit > 0 && len(out) == p.Limit {
-				return out, true, nil
-			}
-			u, _, found, err := record.Find[identity.User](ctx, s.kv, record.Key("user", e.ID))
-			if err != nil && !errors.Is(err, kv.ErrForged) {
-				return nil, false, err
-			}
-			if found && err == nil {
-				out = append(out, identity.Membership{User: u, Role: role})
-			}
+	var owners, members []entry
+	for _, e := range all {
+		switch roles[e.ID] {
+		case identity.RoleOwner:
+			owners = append(owners, e)
+		case identity.RoleMember:
+			members = append(members, e)
 		}
 	}
-	return out, false, nil
+	these := part(append(owners, members...), p, func(entry) bool { return true })
+	users, more, err := read[identity.User](ctx, s.kv, "user", these, p.Limit)
+	for _, u := range users {
+		out = append(out, identity.Membership{User: u, Role: roles[u.ID]})
+	}
+	return out, more, err
 }
 
 // named gives the names of those who have a role, in order, and perhaps others: a few are read by themselves.
@@ -251,16 +314,10 @@ func (s *Service) named(ctx context.Context, roles map[id.ID]identity.Role) ([]e
 		return s.users.all(ctx)
 	}
 	var all []entry
-	for who := range roles {
-		e, _, found, err := record.Find[entry](ctx, s.kv, record.Key("user", who))
-		switch {
-		case errors.Is(err, kv.ErrForged):
-		case err != nil:
-			return nil, err
-		case found:
-			all = append(all, e)
-		}
-	}
+	err := record.Each(ctx, s.kv, "user", maps.Keys(roles), record.Together, func(e entry) bool {
+		all = append(all, e)
+		return true
+	})
 	natural.SortPeople(all, entry.name)
-	return all, nil
+	return all, err
 }

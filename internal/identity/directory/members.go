@@ -49,17 +49,15 @@ func (s *Service) listMembers(ctx context.Context, c *access.Caller, org id.ID,
 // eachMember gives the users with the role. An organisation may have 100,000: few are in memory at a time.
 func (s *Service) eachMember(ctx context.Context, org id.ID, role identity.Role,
 	yield func(identity.Membership) (more bool)) error {
-	return record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
+	of := func(r kv.Record) (string, error) {
 		have, err := record.Decode[identity.Role](r)
 		if err != nil || have != role {
-			return true, err
+			return "", err
 		}
-		u, _, there, err := record.Find[identity.User](ctx, s.kv, record.Key("user", record.Last(r.Key)))
-		if err != nil || !there { // deleted since
-			return true, err
-		}
-		return yield(identity.Membership{User: u, Role: role}), nil
-	})
+		return record.Key("user", record.Last(r.Key)), nil
+	}
+	return record.Led(ctx, s.kv, record.Folder("member", org), "", false, record.Together, of,
+		func(u identity.User) bool { return yield(identity.Membership{User: u, Role: role}) })
 }
 
 // MembershipOf is what a user is in the organisation; errs.NotFound where they do not belong to it.
@@ -75,26 +73,6 @@ func (s *Service) MembershipOf(ctx context.Context, c *access.Caller, org, user 
 		m.User, _, err = record.Load[identity.User](ctx, s.kv, record.Key("user", user), errNotMember)
 	}
 	return m, s.guard.Done(ctx, c, act, err)
-}
-
-// NotMembers lists users whom the caller may see and who do not belong to the organisation: of those who come first by
-// their names, so many.
-func (s *Service) NotMembers(ctx context.Context, c *access.Caller, org id.ID, of int) ([]identity.User, error) {
-	users, _, err := s.UsersByName(ctx, c, identity.Part{Limit: of})
-	if err != nil {
-		return nil, err
-	}
-	others := users[:0]
-	for _, u := range users {
-		_, _, belongs, err := record.Find[identity.Role](ctx, s.kv, record.Key("member", org, u.ID))
-		if err != nil {
-			return nil, err
-		}
-		if !belongs {
-			others = append(others, u)
-		}
-	}
-	return others, nil
 }
 
 // AddMember gives a user a role in an organisation; a member can become an owner. To have the role already is no error.

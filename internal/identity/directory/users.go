@@ -102,12 +102,13 @@ func (s *Service) Users(ctx context.Context, c *access.Caller, name string,
 	users, err := identity.List(ctx, s.kv, src, page, func(u identity.User) (id.ID, bool) {
 		return u.ID, c.May(access.To(access.Read, access.Resource{Type: access.Users, ID: u.ID}))
 	})
-	for i := range users {
-		if err := identity.FillSignIn(ctx, s.kv, &users[i]); err != nil {
-			return nil, err
-		}
+	if err == nil {
+		err = identity.FillSignIns(ctx, s.kv, users)
 	}
-	return users, err
+	if err != nil {
+		return nil, err
+	}
+	return users, nil
 }
 
 // UpdateUser changes the fields that are not nil.

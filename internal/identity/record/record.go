@@ -69,21 +69,6 @@ func Proven(err, refused error) error {
 	return err
 }
 
-// Each yields the records of a kind that have these IDs, in their order, until yield wants no more. One that has been
-// deleted since its ID was read is passed by, and as in ScanFound one that is forged or damaged.
-func Each[T any](ctx context.Context, s kv.Store, kind string, ids []id.ID, yield func(T) bool) error {
-	for _, i := range ids {
-		v, _, there, err := Find[T](ctx, s, Key(kind, i))
-		if found(err) != nil {
-			return err
-		}
-		if there && !yield(v) {
-			return nil
-		}
-	}
-	return nil
-}
-
 // Find is Load where it is no error that there is no record.
 func Find[T any](ctx context.Context, s kv.Store, k string) (T, kv.Record, bool, error) {
 	none := errs.New(errs.NotFound, "no record")
@@ -139,17 +124,17 @@ func ScanWhole(ctx context.Context, s kv.Store, pre string, f func(kv.Record) (b
 
 // ScanFound is ScanWhole for lists: what is forged or damaged is not on them. What seals the records tells of it.
 func ScanFound(ctx context.Context, s kv.Store, pre string, f func(kv.Record) (bool, error)) error {
-	return found(ScanWhole(ctx, s, pre, f))
+	return passed(ScanWhole(ctx, s, pre, f))
 }
 
 // ScanSome is ScanFound for those who are likely to need the first few alone, and from the end where back says so:
 // after is then what the records come before.
 func ScanSome(ctx context.Context, s kv.Store, pre, after string, back bool, f func(kv.Record) (bool, error)) error {
-	return found(scanWhole(ctx, s, pre, after, back, firstRead, f))
+	return passed(scanWhole(ctx, s, pre, after, back, firstRead, f))
 }
 
-// found is err, and none where it is of records that were passed by.
-func found(err error) error {
+// passed is err, and none where it is of records that were passed by.
+func passed(err error) error {
 	if errors.Is(err, kv.ErrForged) {
 		return nil
 	}
@@ -184,8 +169,8 @@ func scanWhole(ctx context.Context, s kv.Store, pre, after string, back bool, pa
 		}
 		switch {
 		case note(err):
-			next, passed, err := kv.Skip(ctx, s, pre, after, back, 1)
-			if err != nil || passed == 0 {
+			next, n, err := kv.Skip(ctx, s, pre, after, back, 1)
+			if err != nil || n == 0 {
 				return cmp.Or(kv.Coded(err), damage)
 			}
 			after = next
@@ -213,8 +198,8 @@ func Doomed(ctx context.Context, s kv.Store, pre string, limit int) ([]kv.Record
 			return rs, kv.Coded(err)
 		}
 	}
-	key, passed, err := kv.Skip(ctx, s, pre, "", false, 1)
-	if err != nil || passed == 0 {
+	key, n, err := kv.Skip(ctx, s, pre, "", false, 1)
+	if err != nil || n == 0 {
 		return nil, kv.Coded(err)
 	}
 	return []kv.Record{{Key: key}}, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,6 +12,7 @@ import (
 	"strongroom/internal/id"
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/clustertest"
+	"strongroom/internal/kv/kvtest"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
@@ -51,46 +51,10 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
-// gathering is an engine whose reads of what is not a head are answered when so many wait for an answer.
-type gathering struct {
-	kv.Store
-	mu      sync.Mutex
-	many    int // 0: none waits
-	waiting []chan struct{}
-	fails   error
-}
-
-func (g *gathering) Get(ctx context.Context, key string) (kv.Record, error) {
-	if key == records.Head(1) {
-		return g.Store.Get(ctx, key)
-	}
-	g.mu.Lock()
-	if g.fails != nil {
-		g.mu.Unlock()
-		return kv.Record{}, g.fails
-	}
-	answered := make(chan struct{})
-	if g.waiting = append(g.waiting, answered); len(g.waiting) >= g.many {
-		for _, one := range g.waiting {
-			close(one)
-		}
-		g.waiting = nil
-	}
-	g.mu.Unlock()
-	select {
-	case <-answered:
-		return g.Store.Get(ctx, key)
-	case <-ctx.Done():
-		return kv.Record{}, ctx.Err()
-	case <-time.After(time.Minute):
-		return kv.Record{}, errors.New("it was asked for alone")
-	}
-}
-
 // TestReadsGoTogether reads many secrets, and what is known of deleted ones, from a far engine, which answers none of
 // the reads before it has been asked for as many as there can be at a time.
 func TestReadsGoTogether(t *testing.T) {
-	engine := &gathering{Store: openKV(t)}
+	engine := &kvtest.Gathering{Store: openKV(t)}
 	s := newStore(t, engine, keyFile(t))
 	const org, page = id.ID(1), content.Page
 	change := secret.Change{Set: make(map[string]secret.Value)}
@@ -143,12 +107,13 @@ func TestReadsGoTogether(t *testing.T) {
 		}, 1},
 	}
 	for _, way := range ways {
-		engine.many = way.many
+		engine.Want(way.many, func(key string) bool { return key != records.Head(org) })
 		if n, err := way.read(); n != way.want || err != nil {
 			t.Errorf("%s: %d, %v; %d are wanted", way.name, n, err, way.want)
 		}
 	}
-	engine.fails = kv.ErrUnavailable
+	engine.Want(0, nil)
+	engine.Fail(kv.ErrUnavailable)
 	for _, way := range ways {
 		if n, err := way.read(); n != 0 || !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("%s of an engine that cannot serve: %d, %v", way.name, n, err)
