@@ -13,16 +13,22 @@ import (
 	"strongroom/internal/kv"
 )
 
-// Record is where the time is kept that was last believed.
-const Record = "core/clock"
+// Record is where the time is kept that was last believed. waited has for how long servers have run under a clock that
+// is not yet, and when that was by this clock: a server that never runs for a day at a time comes to believe it, too.
+const (
+	Record = "core/clock"
+	waited = Record + "/waited"
+)
 
 // The bounds: a start so long after the last time that was believed is suspicious, and the clock is then believed when
-// the server has run for so long. A clock that moves by more than a step while the server runs is told.
+// servers have run for so long. A clock that moves by more than a step while the server runs is told.
 const (
 	suspicious = 24 * time.Hour
 	waitFor    = 24 * time.Hour
 	step       = time.Minute
 	saveEvery  = time.Hour
+	// waitedEvery is more often: it is lost to the wait when a server is killed.
+	waitedEvery = 10 * time.Minute
 )
 
 // Watch tells when the clock may be believed. Make it with New and run it.
@@ -77,6 +83,7 @@ type state struct {
 	begun, wall    time.Time     // by the wall clock: the first look and the latest
 	ran, saved     time.Duration // by the other: at the latest look, and when the time was last kept
 	suspect, known bool
+	before         time.Duration // how long servers have run under this clock before
 }
 
 func (w *Watch) look(ctx context.Context, s *state) error {
@@ -102,19 +109,54 @@ func (w *Watch) look(ctx context.Context, s *state) error {
 				"Nothing that is old is removed until it has run for a day; if the clock is wrong, set it right and "+
 				"start again", "last", last.UTC(), "now", wall.UTC())
 		}
+		if s.suspect {
+			if s.before, err = w.waitedBefore(ctx, wall); err != nil {
+				s.known = false
+				return err
+			}
+		}
 	}
 	s.wall, s.ran = wall, ran
-	if s.suspect && ran < waitFor && wall.Sub(s.begun) > -suspicious { // or it was set back by now
-		return nil
+	all := s.before + ran
+	if s.suspect && all < waitFor && wall.Sub(s.begun) > -suspicious { // or it was set back by now
+		if s.saved != 0 && ran-s.saved < waitedEvery {
+			return nil
+		}
+		s.saved = max(ran, 1)
+		_, err := w.kv.Txn(ctx, nil, []kv.Op{kv.Put(waited, fmt.Appendf(nil, "%d %d", wall.Unix(), all/time.Second))})
+		return err
 	}
-	s.suspect = false
+	if s.suspect {
+		s.suspect, s.saved = false, 0
+	}
 	w.believe.Do(func() { close(w.trusted) })
 	if s.saved != 0 && ran-s.saved < saveEvery {
 		return nil
 	}
 	s.saved = max(ran, 1) // where it fails, the disk does, and others tell it
-	_, err := w.kv.Txn(ctx, nil, []kv.Op{kv.Put(Record, []byte(wall.UTC().Format(time.RFC3339)))})
+	_, err := w.kv.Txn(ctx, nil, []kv.Op{kv.Put(Record, []byte(wall.UTC().Format(time.RFC3339))), kv.Delete(waited)})
 	return err
+}
+
+// waitedBefore is for how long servers have run under the clock by which it is now wall. One that was set meanwhile, or
+// by which nothing has run for as long as is suspicious, is another.
+func (w *Watch) waitedBefore(ctx context.Context, wall time.Time) (time.Duration, error) {
+	r, err := w.kv.Get(ctx, waited)
+	if errors.Is(err, kv.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var at, seconds int64
+	if _, err := fmt.Sscanf(string(r.Value), "%d %d", &at, &seconds); err != nil || seconds < 0 ||
+		seconds > int64(waitFor/time.Second) {
+		return 0, nil // damaged: all of it is waited for anew
+	}
+	if since := wall.Sub(time.Unix(at, 0)); since < 0 || since > suspicious {
+		return 0, nil
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 var errDamaged = fmt.Errorf("the record %s is no time", Record)

@@ -107,3 +107,40 @@ func TestRecordDamaged(t *testing.T) {
 		t.Errorf("a start after it: %s", next.log.String())
 	}
 }
+
+// TestStartedEachDay is a server that was stopped for two days, and runs from then on for eight hours at a time, as on a
+// machine that is switched off at night: once it has run for a day in all, the clock is believed.
+func TestStartedEachDay(t *testing.T) {
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "influxd.bolt"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	now := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	begin(db, now).passes(t, 0)
+	day := func(n int) *run { return begin(db, now.AddDate(0, 0, n)) }
+	for n := 2; n < 4; n++ {
+		if r := day(n); r.passes(t, 0) || r.passes(t, 8*time.Hour-time.Minute) {
+			t.Fatalf("on day %d it is believed", n)
+		}
+	}
+	// Under another clock, nothing of that counts.
+	if year := begin(db, now.AddDate(1, 0, 0)); year.passes(t, 0) || year.passes(t, 9*time.Hour) {
+		t.Error("a clock that was set ahead meanwhile is believed")
+	}
+	for n := 4; n < 7; n++ {
+		r := day(n)
+		if believed := r.passes(t, 0) || r.passes(t, 8*time.Hour); believed != (n == 6) {
+			t.Errorf("on day %d it is believed: %v", n, believed)
+		}
+	}
+	if next := day(7); !next.passes(t, 0) || next.log.Len() > 0 {
+		t.Errorf("the next start: %s", next.log.String())
+	}
+	if _, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(waited, []byte("nonsense"))}); err != nil {
+		t.Fatal(err)
+	}
+	if r := day(10); r.passes(t, 0) || !r.passes(t, 25*time.Hour) {
+		t.Error("where the record of it is damaged, a day is waited for")
+	}
+}
