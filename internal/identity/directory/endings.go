@@ -115,15 +115,20 @@ func (s *Service) removeLeft(ctx context.Context, which ended, remove func(conte
 		return kv.Coded(err)
 	}
 	defer release()
-	mark, left, err := s.left(held, which)
-	if err != nil || !left {
-		return err
+	for {
+		mark, left, err := s.left(held, which)
+		if err != nil || !left {
+			return err
+		}
+		err = remove(kv.While(held, mark), which.id)
+		if !errors.Is(err, kv.ErrOver) {
+			return err
+		}
+		if held.Err() != nil {
+			return nil // another has done it, or does it now
+		}
+		// Or a rotation has sealed the mark anew, and nobody has done it.
 	}
-	err = remove(kv.While(held, mark), which.id)
-	if errors.Is(err, kv.ErrOver) {
-		return nil // another has done it
-	}
-	return err
 }
 
 // finish removes what is left of something that has ended.
