@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"strongroom/internal/errs"
 )
 
-// ErrOver ends what may be done only while a record stays as it was read (While), and it is another now.
-var ErrOver = errors.New("kv: what this was done for is over")
+// ErrOver ends what may be done only while a record stays as it was read (While), and it is another now. That is no
+// fault of who does it.
+var ErrOver = errs.New(errs.PreconditionFailed, "what this was done for is over")
 
 type whileKey struct{}
 

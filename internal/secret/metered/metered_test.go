@@ -2,6 +2,7 @@ package metered
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 )
 
@@ -22,6 +24,21 @@ type away struct {
 }
 
 func (a *away) Keys(context.Context, id.ID) ([]string, error) { return nil, a.err }
+
+func (a *away) Purge(context.Context, id.ID) error { return a.err }
+
+// TestOver has a purge end because another has done what it was for, or has to do it: that is no fault of the store.
+func TestOver(t *testing.T) {
+	out := new(strings.Builder)
+	m := New(&away{err: kv.ErrOver}, "bolt", prometheus.NewRegistry(), slog.New(slog.NewTextHandler(out, nil)),
+		func(err error) { t.Errorf("it is told as a fault: %v", err) })
+	if err := m.Purge(t.Context(), 1); !errors.Is(err, kv.ErrOver) {
+		t.Error(err)
+	}
+	if out.Len() > 0 {
+		t.Errorf("it is told in the log: %s", out)
+	}
+}
 
 // TestOutageInTheLog has a store that is away for three minutes while everybody asks it.
 func TestOutageInTheLog(t *testing.T) {
