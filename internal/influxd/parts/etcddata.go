@@ -118,7 +118,7 @@ func openEtcd(ctx context.Context, cfg *config.Config, prefixes []string, log *s
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d := &etcdData{cluster: store, files: followers, backups: make(chan struct{}, maxBackups)}
 	d.Store = near.New(kv.Settled(store), near.Config{Prefixes: prefixes, Limit: maxNear, Largest: maxNear / 64,
-		Revision: store.Revision})
+		Revision: store.Revision, Hasten: store.Hasten})
 	var wg sync.WaitGroup
 	if len(prefixes) > 0 {
 		wg.Go(func() {

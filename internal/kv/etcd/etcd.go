@@ -85,6 +85,7 @@ type Store struct {
 	gets   *gets.Queue
 	ranges ranges.Known
 	follow *follow.Watch
+	hasten chan struct{}     // has one where how far that is should be asked
 	asking func(ranges.Span) // is told of each range before it is asked for, in tests
 
 	watches atomic.Int64 // how many there have been
@@ -134,12 +135,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		as.Serve(client)
 	}
 	s := &Store{client: client, txns: clientv3.RetryKVClient(client), as: as, data: c.Prefix + "d/",
-		names: c.Prefix + "hold/", metrics: newMetrics()}
+		names: c.Prefix + "hold/", hasten: make(chan struct{}, 1), metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.turns = turns{store: s, folder: c.Prefix + "turn/"}
 	s.gets = gets.New(s.getAll)
 	s.follow = follow.New(func(ctx context.Context, tell func(kv.Update)) error {
-		return s.watch(ctx, "", 0, tell)
+		return s.watch(ctx, "", 0, s.hasten, tell)
 	}, s.Revision)
 	if _, err := s.List(ctx, "", "", 1); err != nil {
 		err = errors.Join(err, s.Close())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/etcdtest"
 	"strongroom/internal/kv/kvtest"
+	"strongroom/internal/kv/near"
 )
 
 func TestMain(m *testing.M) {
@@ -198,4 +200,77 @@ func TestOneWatch(t *testing.T) {
 	if n := s.watches.Load(); n != 1 {
 		t.Errorf("etcd has %d watches", n)
 	}
+}
+
+// TestHasten has another user of the etcd write beside the records: the watch tells, before its time, that it has come
+// to the revision that there is then, to all who follow.
+func TestHasten(t *testing.T) {
+	c := etcdtest.Shared(t)
+	s, other := open(t, c, etcdtest.Prefix(t)), open(t, c, etcdtest.Prefix(t)+"other/")
+	var told [2]chan kv.Update
+	for i, prefix := range []string{"", "a/"} {
+		told[i] = make(chan kv.Update, 1000)
+		go func() { _ = s.Watch(t.Context(), prefix, 0, func(u kv.Update) { told[i] <- u }) }()
+		<-told[i]
+	}
+	for early := 0; early < 3; { // it may have been its time
+		rev, err := other.Txn(t.Context(), nil, []kv.Op{kv.Put("k", nil)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Hasten()
+		soon := true
+		for _, by := range told {
+			u := <-by
+			for ; u.Rev < rev; u = <-by {
+			}
+			soon = soon && u.Known.IsZero()
+		}
+		if soon {
+			early++
+		}
+	}
+}
+
+// TestOthersWrite has another user of the etcd write beside the records all the time. What is in memory is still found
+// to be current, and has what was there.
+func TestOthersWrite(t *testing.T) {
+	c := etcdtest.Shared(t)
+	s, other := open(t, c, etcdtest.Prefix(t)), open(t, c, etcdtest.Prefix(t)+"other/")
+	memory := near.New(kv.Settled(s), near.Config{Prefixes: []string{"a/"}, Limit: 1 << 20, Largest: 1 << 16,
+		Revision: s.Revision, Hasten: s.Hasten})
+	var all sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	defer all.Wait()
+	defer stop()
+	all.Go(func() { memory.Follow(ctx, func(error) {}) })
+	for range 4 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = other.Txn(ctx, nil, []kv.Op{kv.Put("k", nil)})
+			}
+		})
+	}
+	asked, current := 0, 0
+	for began := time.Now(); current < 20; asked++ {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("asked %d times, it was current %d times", asked, current)
+		}
+		rev, err := s.Txn(t.Context(), nil, []kv.Op{kv.Put("a/k", []byte(strconv.Itoa(asked)))})
+		if err == nil {
+			_, err = memory.Get(t.Context(), "a/k")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !memory.Current(t.Context()) {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		current++
+		if r, known := memory.Recall("a/k"); known && r.Rev < rev {
+			t.Fatalf("it is current, and has revision %d, and not %d", r.Rev, rev)
+		}
+	}
+	t.Logf("asked %d times, it was current %d times", asked, current)
 }

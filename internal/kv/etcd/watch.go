@@ -21,7 +21,7 @@ const silence = 4 * kv.WatchPulse
 // Watch tells of changes; see kv.Store. Those from now on are told to all by one watch of etcd.
 func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) error {
 	if after > 0 {
-		return s.watch(ctx, prefix, after, tell)
+		return s.watch(ctx, prefix, after, nil, tell)
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -32,8 +32,9 @@ func (s *Store) Watch(ctx context.Context, prefix string, after int64, tell func
 }
 
 // watch is a watch of etcd. It needs a member that has a leader: one that is cut off from the others ends it. So does
-// an etcd whose revision is below what was told: it was set back.
-func (s *Store) watch(ctx context.Context, prefix string, after int64, tell func(kv.Update)) (err error) {
+// an etcd whose revision is below what was told: it was set back. What comes from wanted has it ask how far it is.
+func (s *Store) watch(ctx context.Context, prefix string, after int64, wanted <-chan struct{},
+	tell func(kv.Update)) (err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
@@ -101,6 +102,12 @@ func (s *Store) watch(ctx context.Context, prefix string, after int64, tell func
 				})
 			default: // etcd has not answered yet
 			}
+		case <-wanted:
+			asking.Go(func() {
+				bounded, cancel := context.WithTimeout(watching, callTime)
+				defer cancel()
+				_ = s.client.RequestProgress(bounded) // where it fails, the silence is noticed
+			})
 		case m := <-asked:
 			if err := learn(m); err != nil {
 				return ended(err)
@@ -168,6 +175,15 @@ func (s *Store) askProgress(ctx context.Context, told int64, asked chan<- moment
 		asked <- moment{now, res.Header.Revision, told}
 	}
 	_ = s.client.RequestProgress(bounded) // where it fails, the silence is noticed
+}
+
+// Hasten has etcd say how far the watch is that all follow, for which it is else asked every kv.WatchPulse: what others
+// write beside these records raises etcd's revision, and the watch hears nothing of it.
+func (s *Store) Hasten() {
+	select {
+	case s.hasten <- struct{}{}:
+	default: // it is about to be asked
+	}
 }
 
 // Revision gives etcd's revision, which is that of all transactions that had returned by the call, or a later one.

@@ -8,7 +8,7 @@ import (
 )
 
 // How long a check waits for the engine, and for the watch to come to what the engine has said. Where the watch does
-// not, since others change what is not watched, nothing is checked for checkPause.
+// not, nothing is checked for checkPause.
 const (
 	checkTime  = time.Second
 	checkLag   = 10 * time.Millisecond
@@ -89,8 +89,9 @@ func (s *Store) checkAll() {
 	}
 }
 
-// comesTo asks for the engine's revision, and waits until the watch has told all up to it. Where that is below what had
-// been told before, the engine was set back, and memory is of what is no more.
+// comesTo asks for the engine's revision, and waits until the watch has told all up to it: what others change that is
+// not watched raises the revision, and the watch tells of it when it is asked. Where that is below what had been told
+// before, the engine was set back, and memory is of what is no more.
 func (s *Store) comesTo() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 	defer cancel()
@@ -115,6 +116,9 @@ func (s *Store) comesTo() bool {
 		s.mu.Unlock()
 		if late == nil {
 			late = time.After(checkLag)
+		}
+		if s.hasten != nil {
+			s.hasten()
 		}
 		select {
 		case <-advanced:

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"strongroom/internal/kv"
@@ -119,4 +120,51 @@ func TestCurrent(t *testing.T) {
 	}
 	all.Wait()
 	t.Logf("%d asked, %d saw what was current, with %d reads of the engine", asked.Load(), seen.Load(), calls.Load())
+}
+
+// lazy is an engine whose watch tells how far it is when it is asked for that alone.
+type lazy struct {
+	kv.Store
+	rev   atomic.Int64
+	asked chan struct{}
+}
+
+func (l *lazy) Watch(ctx context.Context, _ string, _ int64, tell func(kv.Update)) error {
+	tell(kv.Update{Known: time.Now()})
+	for {
+		select {
+		case <-l.asked:
+			tell(kv.Update{Rev: l.rev.Load()})
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// TestHastened has others raise the engine's revision by what is not watched: memory is current all the same.
+func TestHastened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &lazy{asked: make(chan struct{}, 1)}
+		s := near.New(e, near.Config{Prefixes: []string{"a/"}, Limit: 1 << 20, Largest: 1000,
+			Revision: func(context.Context) (int64, error) { return e.rev.Load(), nil },
+			Hasten: func() {
+				select {
+				case e.asked <- struct{}{}:
+				default:
+				}
+			}})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go s.Follow(ctx, func(error) {})
+		synctest.Wait()
+		for range 100 {
+			e.rev.Add(3)
+			if !s.Current(t.Context()) {
+				t.Fatal("it is not current, and nothing that is watched has changed")
+			}
+		}
+		stop()
+		synctest.Wait()
+		time.Sleep(time.Minute) // its pauses end
+	})
 }

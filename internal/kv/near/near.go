@@ -46,6 +46,8 @@ type Config struct {
 	// Revision gives the engine's revision: that of all transactions that had returned when it was called, or a later
 	// one. Without it, nothing is known to be current.
 	Revision func(context.Context) (int64, error)
+	// Hasten has the engine's watch tell soon how far it is. Nil where it tells that by itself.
+	Hasten func()
 }
 
 // Store is an engine with records of it in memory. Run Follow: without it, Recall knows nothing.
@@ -55,6 +57,7 @@ type Store struct {
 	largest  int
 	metrics  metrics
 	revision func(context.Context) (int64, error)
+	hasten   func()
 	checks   checks
 
 	mu       sync.RWMutex
@@ -81,7 +84,7 @@ var _ kv.Store = (*Store)(nil)
 
 // New puts a memory before the engine, whose transactions are settled.
 func New(engine kv.Store, c Config) *Store {
-	s := &Store{Store: engine, prefixes: c.Prefixes, largest: c.Largest, revision: c.Revision,
+	s := &Store{Store: engine, prefixes: c.Prefixes, largest: c.Largest, revision: c.Revision, hasten: c.Hasten,
 		reading: make(map[string]map[*read]bool)}
 	s.kept = bounded.New(c.Limit, func(_ string, e entry) { s.bytes -= room(e.Record) })
 	s.metrics = newMetrics(s)

@@ -158,7 +158,7 @@ func (w *Watch) leave(s *stream, f *follower) {
 	}
 }
 
-// tell has those hear of an update whom it concerns, and all of them up to when everything is known.
+// tell has those hear of an update whom it concerns, and all of them up to where and when everything is known.
 func (w *Watch) tell(s *stream, u kv.Update) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -189,7 +189,7 @@ func (w *Watch) tell(s *stream, u kv.Update) {
 		f.hear(kv.Update{Events: f.next, Rev: u.Rev})
 		f.next = nil
 	}
-	if u.Known.IsZero() {
+	if u.Known.IsZero() && len(u.Events) > 0 {
 		return
 	}
 	for _, all := range s.by {
@@ -206,6 +206,9 @@ func (f *follower) hear(u kv.Update) {
 	}
 	n := len(f.updates)
 	if n > 0 && len(u.Events) == 0 && len(f.updates[n-1].Events) == 0 {
+		if u.Known.IsZero() {
+			u.Known = f.updates[n-1].Known
+		}
 		f.updates[n-1] = u
 	} else {
 		f.updates = append(f.updates, u)
