@@ -242,7 +242,7 @@ func TestStoreCopy(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup.bolt")
 	two.saveBackup(t, token, backup)
 	two.end(t)
-	if _, err := run(t, append([]string{"check", "--store=etcd"}, engine...)...); err == nil ||
+	if _, err := run(t, append([]string{"seal", "rotate", "--store=etcd"}, engine...)...); err == nil ||
 		!strings.Contains(err.Error(), "store copy") {
 		t.Errorf("a command for files, over etcd: %v", err)
 	}

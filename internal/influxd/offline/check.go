@@ -26,31 +26,54 @@ import (
 	"strongroom/internal/vaultapi/notes"
 )
 
-// checkFile looks at every record of the data file. It only reads, and needs no lock.
-func checkFile(ctx context.Context, p command.Process, args config.Args) error {
+// check looks at every record of the data, in the file or in etcd. It only reads, and needs no lock.
+func check(ctx context.Context, p command.Process, args config.Args) error {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {
 		return err
 	}
-	found, err := inspect(ctx, p, cfg, cfg.BoltPath)
+	name := cfg.BoltPath
+	var found *inspection
+	if cfg.Store == config.EngineEtcd {
+		name = fmt.Sprintf("what etcd has below %q", cfg.Etcd.Prefix)
+		found, err = inspectEtcd(ctx, p, cfg, name)
+	} else if found, err = inspect(ctx, p, cfg, cfg.BoltPath); err != nil {
+		err = fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+		return err
 	}
 	found.write(p)
 	if n := len(found.problems); n > 0 {
 		return fmt.Errorf("%s has %d problems; restore a backup with influxd restore, or ask for help before "+
-			"anything is written to it", cfg.BoltPath, n)
+			"anything is written to it", name, n)
 	}
-	fmt.Fprintf(p.Stdout, "%s is sound\n", cfg.BoltPath)
+	fmt.Fprintf(p.Stdout, "%s is sound\n", name)
 	return nil
+}
+
+// inspectEtcd is inspect for data in etcd, as they are at one moment.
+func inspectEtcd(ctx context.Context, p command.Process, cfg *config.Config, name string) (*inspection, error) {
+	data, problems, err := parts.MomentOf(ctx, cfg, p.Log())
+	if err != nil {
+		return nil, err
+	}
+	defer data.Close()
+	found, err := inspectData(ctx, p, cfg, name, data, problems)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Place("etcd-prefix"), err)
+	}
+	fmt.Fprintln(p.Stdout, "the records of one moment were read from etcd; what a file has besides (its structure, "+
+		"free pages, owner and mode) is etcd's own matter, and was not looked at")
+	return found, nil
 }
 
 // inspection is what was found in a file.
 type inspection struct {
-	path, seal, storeID string
-	records, orgs       int
-	problems            []string
-	clear               bool // the records of users and tokens are
+	seal, storeID string
+	records, orgs int
+	problems      []string
+	clear         bool // the records of users and tokens are
 }
 
 func (i *inspection) wrong(key, what string) {
@@ -83,20 +106,26 @@ func inspect(ctx context.Context, p command.Process, cfg *config.Config, path st
 		return nil, err
 	}
 	defer data.Close()
-	i := &inspection{path: path, problems: problems}
+	return inspectData(ctx, p, cfg, "the database "+path, data, problems)
+}
+
+// inspectData is inspect for data that have been read, and have a name. Problems are what was wrong with them so far.
+func inspectData(ctx context.Context, p command.Process, cfg *config.Config, name string, data kv.Store,
+	problems []string) (*inspection, error) {
+	i := &inspection{problems: problems}
 	// Without both records nothing of it opens.
 	for _, k := range []string{keyring.SealRecord, keyring.KeyringRecord} {
 		if _, err := data.Get(ctx, k); errors.Is(err, kv.ErrNotFound) {
-			return nil, fmt.Errorf("the database %s has no record %s: without it nothing of it opens; "+
-				"restore a backup%s", path, k, damage(problems))
+			return nil, fmt.Errorf("%s has no record %s: without it nothing of it opens; "+
+				"restore a backup%s", name, k, damage(problems))
 		}
 	}
 	if err := servers.CheckFormat(ctx, data); err != nil {
-		return nil, fmt.Errorf("the database %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	keys, err := keyring.Open(ctx, data, keyring.Config{Seal: parts.Seal(cfg, p, p.Log())})
 	if err != nil {
-		return nil, fmt.Errorf("the database %s: %w%s", path, err, damage(problems))
+		return nil, fmt.Errorf("%s: %w%s", name, err, damage(problems))
 	}
 	defer keys.Close()
 	seal, keyID := keys.SealedBy()

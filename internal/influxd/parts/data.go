@@ -35,16 +35,21 @@ func OpenData(ctx context.Context, cfg *config.Config, log *slog.Logger) (Data, 
 	if err != nil {
 		return nil, err
 	}
-	switch _, err := data.Get(ctx, Copying); {
-	case err == nil:
-		return nil, errors.Join(fmt.Errorf("%s: %w", DataPlace(cfg, cfg.Store), errCopying), data.Close())
-	case !errors.Is(err, kv.ErrNotFound):
-		return nil, errors.Join(fmt.Errorf("%s: %w", DataPlace(cfg, cfg.Store), err), data.Close())
-	}
-	if err := servers.CheckFormat(ctx, data); err != nil {
+	if err := ready(ctx, data); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", DataPlace(cfg, cfg.Store), err), data.Close())
 	}
 	return data, nil
+}
+
+// ready says why no server starts on the data, if that is so: they are not all there, or of a form that is not known.
+func ready(ctx context.Context, data kv.Store) error {
+	switch _, err := data.Get(ctx, Copying); {
+	case err == nil:
+		return errCopying
+	case !errors.Is(err, kv.ErrNotFound):
+		return err
+	}
+	return servers.CheckFormat(ctx, data)
 }
 
 // OpenEngine opens an engine, whatever its data are, for who goes through them once: nothing of them stays in memory.

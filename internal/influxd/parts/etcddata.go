@@ -21,7 +21,6 @@ import (
 	"strongroom/internal/identity"
 	"strongroom/internal/influxd/config"
 	"strongroom/internal/kv"
-	"strongroom/internal/kv/bolt"
 	"strongroom/internal/kv/etcd"
 	"strongroom/internal/kv/near"
 	"strongroom/internal/pemfile"
@@ -240,13 +239,7 @@ func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
 	remove = sync.OnceValue(remove)
 	defer func() { err = errors.Join(err, remove()) }()
 	path := filepath.Join(dir, "influxd.bolt")
-	file, err := bolt.Open(path, bolt.Options{})
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(d.cluster.Each(ctx, func(recs []kv.Record) error {
-		return put(ctx, file, recs)
-	}), file.Close()); err != nil {
+	if err := d.dump(ctx, path, put); err != nil {
 		return err
 	}
 	f, err := os.Open(path)
