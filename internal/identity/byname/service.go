@@ -6,7 +6,8 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"strconv"
+	"slices"
+	"strings"
 	"sync"
 
 	"strongroom/internal/access"
@@ -200,21 +201,25 @@ func (s *Service) NotMembers(ctx context.Context, c *access.Caller, org id.ID, o
 }
 
 // membersByID reads those of the part one after the other. Of those who are passed over without a search only the role
-// is read. The list goes on behind so many memberships.
+// is read. The list goes on behind the one who was read last, whoever is a member no more by then.
 func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership,
 	order identity.Order, err error) {
-	begin, skip := 0, p.Skip
+	roles, after, begin, skip := []identity.Role{identity.RoleOwner, identity.RoleMember}, "", 0, p.Skip
 	switch {
 	case p.From != "":
-		if begin, err = strconv.Atoi(p.From); err != nil || begin < 0 {
+		role, who, _ := strings.Cut(p.From, "-")
+		first := slices.Index(roles, identity.Role(role))
+		if _, err := id.Parse(who); who != "" && err != nil || first < 0 {
 			return nil, order, errs.New(errs.Invalid, "there is no place %q in the list of members", errs.Clip(p.From))
 		}
-		skip = 0
+		roles, after, skip = roles[first:], record.Folder("member", org)+who, 0
 	case p.Keeps == nil:
 		begin, skip = skip, 0
 	}
-	at := 0
-	for _, role := range []identity.Role{identity.RoleOwner, identity.RoleMember} {
+	at, last := 0, ""
+	for _, role := range roles {
+		next := func() identity.Order { return identity.Order{More: true, Next: string(role) + "-" + last} }
+		last = ""
 		var keys []string // of those who come before at
 		look := func() (more bool, err error) {
 			users, err := record.Finds[identity.User](ctx, s.kv, keys)
@@ -222,10 +227,12 @@ func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (
 				return false, err
 			}
 			for i, u := range users {
-				switch {
-				case p.Limit > 0 && len(out) == p.Limit:
-					order = identity.Order{More: true, Next: strconv.Itoa(at - len(users) + i)}
+				if p.Limit > 0 && len(out) == p.Limit {
+					order = next()
 					return false, nil
+				}
+				last = record.Last(keys[i])
+				switch {
 				case u == nil || !p.Takes(u.Name, ""): // it may have been deleted since
 				case skip > 0:
 					skip--
@@ -236,7 +243,7 @@ func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (
 			keys = keys[:0]
 			return true, nil
 		}
-		err := record.ScanSome(ctx, s.kv, record.Folder("member", org), "", false, func(r kv.Record) (bool, error) {
+		err := record.ScanSome(ctx, s.kv, record.Folder("member", org), after, false, func(r kv.Record) (bool, error) {
 			have, err := record.Decode[identity.Role](r)
 			if err != nil || have != role {
 				return true, err
@@ -248,7 +255,7 @@ func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (
 			if at-begin == identity.MostLooked {
 				more, err := look()
 				if more {
-					order = identity.Order{More: true, Next: strconv.Itoa(at)}
+					order = next()
 				}
 				return false, err
 			}
@@ -264,6 +271,7 @@ func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (
 		if err != nil || order.More {
 			return out, order, err
 		}
+		after = ""
 	}
 	return out, order, nil
 }
