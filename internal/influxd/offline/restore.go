@@ -30,9 +30,8 @@ var restoreFlags = []config.Flag{
 	{Name: "dry-run", Help: "check the backup and change nothing"},
 }
 
-// restoreFile puts a backup in the place of the data file. The backup is copied beside it and the copy checked whole,
-// every record opened with the configured seal, before anything is replaced; what was there is kept aside.
-func restoreFile(ctx context.Context, p command.Process, args config.Args) (err error) {
+// restore puts a backup where the configuration says that the data are.
+func restore(ctx context.Context, p command.Process, args config.Args) error {
 	cfg, err := config.Load(args, p.Env)
 	if err != nil {
 		return err
@@ -41,6 +40,15 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 	if from == "" {
 		return command.Usage(errors.New("flag --from: name the backup"))
 	}
+	if cfg.Store == config.EngineEtcd {
+		return restoreEtcd(ctx, p, cfg, from, args.Switch("dry-run"))
+	}
+	return restoreFile(ctx, p, cfg, from, args.Switch("dry-run"))
+}
+
+// restoreFile puts a backup in the place of the data file. The backup is copied beside it and the copy checked whole,
+// every record opened with the configured seal, before anything is replaced; what was there is kept aside.
+func restoreFile(ctx context.Context, p command.Process, cfg *config.Config, from string, dry bool) (err error) {
 	if same(from, cfg.BoltPath) {
 		return command.Usage(errors.New("flag --from: it is the data file itself"))
 	}
@@ -63,15 +71,10 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 		return fmt.Errorf("copying the backup %s: %w; nothing was changed", from, err)
 	}
 	defer os.Remove(candidate) // gone under this name where it took its place
-	found, err := inspect(ctx, p, cfg, candidate)
-	if err != nil {
-		return fmt.Errorf("the backup %s cannot be restored, and nothing was changed: %w", from, err)
+	if err := isSound(ctx, p, cfg, candidate, from); err != nil {
+		return err
 	}
-	found.write(p)
-	if n := len(found.problems); n > 0 {
-		return fmt.Errorf("the backup %s has %d problems and was not restored; nothing was changed", from, n)
-	}
-	if args.Switch("dry-run") {
+	if dry {
 		fmt.Fprintf(p.Stdout, "%s is sound; nothing was changed\n", from)
 		return nil
 	}
@@ -90,6 +93,19 @@ func restoreFile(ctx context.Context, p command.Process, args config.Args) (err 
 	fmt.Fprintf(p.Stdout, "Restored %s from %s\n", place, from)
 	if aside != "" {
 		fmt.Fprintf(p.Stdout, "The former data are in %s; remove them when you are sure\n", aside)
+	}
+	return nil
+}
+
+// isSound refuses a backup in which anything is wrong.
+func isSound(ctx context.Context, p command.Process, cfg *config.Config, candidate, from string) error {
+	found, err := inspect(ctx, p, cfg, candidate)
+	if err != nil {
+		return fmt.Errorf("the backup %s cannot be restored, and nothing was changed: %w", from, err)
+	}
+	found.write(p)
+	if n := len(found.problems); n > 0 {
+		return fmt.Errorf("the backup %s has %d problems and was not restored; nothing was changed", from, n)
 	}
 	return nil
 }
@@ -118,7 +134,7 @@ func onRecord(ctx context.Context, p command.Process, cfg *config.Config,
 		return nil, err
 	}
 	trail, err := auditlog.Open(auditlog.Config{Sinks: cfg.AuditSinks, ChainKey: chainKey, Logger: log,
-		Stdout: p.Stderr})
+		Server: parts.AmongSeveral(cfg), Stdout: p.Stderr})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Place("audit-sinks"), err)
 	}

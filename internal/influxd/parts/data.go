@@ -26,8 +26,8 @@ type Data interface {
 const Copying = "core/copying"
 
 // errCopying keeps servers off such data.
-var errCopying = errors.New("a copy to these data was begun and has not ended: run influxd store copy once " +
-	"more, to its end")
+var errCopying = errors.New("a copy to these data was begun and has not ended: run influxd store copy, or influxd " +
+	"restore, once more, to its end")
 
 // OpenData opens the engine that the configuration names.
 func OpenData(ctx context.Context, cfg *config.Config, log *slog.Logger) (Data, error) {

@@ -211,6 +211,9 @@ func (d *etcdData) Health() error {
 	return cmp.Or(d.health, d.full)
 }
 
+// Held gives the names that servers, and commands, hold.
+func (d *etcdData) Held(ctx context.Context) ([]string, error) { return d.cluster.Held(ctx) }
+
 // Certificates are the states of the files of certificates by which etcd is reached.
 func (d *etcdData) Certificates() []pemfile.State { return pemfile.States(d.files...) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -139,4 +140,22 @@ func (s spans) Counts(bounds []string, end string, rev int64) (all []int, err er
 		return nil
 	})
 	return all, err
+}
+
+// Held gives the names that somebody holds (Hold), each once.
+func (s *Store) Held(ctx context.Context) (names []string, err error) {
+	err = s.read(ctx, "held", func(ctx context.Context) error {
+		res, err := s.client.Get(ctx, s.names, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+		if err != nil {
+			return err
+		}
+		names = nil
+		for _, r := range res.Kvs {
+			name := string(r.Key[len(s.names):])
+			names = append(names, name[:max(0, strings.LastIndexByte(name, '/'))]) // behind it is the lease
+		}
+		return nil
+	})
+	slices.Sort(names)
+	return slices.Compact(names), err
 }
