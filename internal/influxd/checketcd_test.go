@@ -102,12 +102,12 @@ func TestCheckOverEtcd(t *testing.T) {
 	data := prefix + "d/"
 	sealed, stranger, huge := "", "strange/record", "strange/"+strings.Repeat("x", 40_000)
 	for key := range before {
-		if strings.HasPrefix(key, data+"secrets/") && sealed == "" {
+		if strings.HasPrefix(key, data+"auth/") {
 			sealed = strings.TrimPrefix(key, data)
 		}
 	}
 	if sealed == "" {
-		t.Fatalf("there is no secret among %v", before)
+		t.Fatalf("there is no token among %v", before)
 	}
 	for _, key := range []string{sealed, stranger, huge, ""} {
 		_, err := client.Put(t.Context(), data+key, "nonsense")
