@@ -89,7 +89,7 @@ func quotaOnPage(t *testing.T, r *running, secrets string) {
 		"/secrets/import": {"value": {"x=1"}, "do": {"import"}},
 		"/secret/copy":    {"key": {"a"}, "to": {"copied"}, "do": {"copy"}, "org": {strings.TrimPrefix(org, "/orgs/")}},
 	} {
-		if status, page := ask(org+path, form); status != 422 || !strings.Contains(page, "delete some first") {
+		if status, page := ask(org+path, form); status != 422 || !strings.Contains(page, "Delete some that nobody needs first") {
 			t.Errorf("%s: %d %s", path, status, page)
 		}
 	}
