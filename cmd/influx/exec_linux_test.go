@@ -286,7 +286,8 @@ func TestExecSignal(t *testing.T) {
 	u := newUser(t, map[string]string{"tls/key": "first"})
 	out := filepath.Join(t.TempDir(), "out")
 	cmd := u.influx("secret", "exec", "--watch", "--signal", "HUP", "--file", "key=tls/key", "--", "sh", "-c",
-		`show() { cat "$SECRETS_DIRECTORY/key" >> `+out+`; echo >> `+out+
+		// In one write, which a signal does not come between.
+		`show() { text=$(cat "$SECRETS_DIRECTORY/key"); echo "$text" >> `+out+
 			`; }; trap show HUP; trap 'exit 0' TERM; show; `+
 			`while :; do sleep 0.05; done`)
 	if err := cmd.Start(); err != nil {

@@ -31,7 +31,7 @@ func TestRenderWatch(t *testing.T) {
 	start := func() (*exec.Cmd, *bytes.Buffer) {
 		t.Helper()
 		cmd := u.influx("secret", "render", "--host", front.URL, "--template", template, "--out", file, "--watch",
-			"--exec", "cat app.conf >> runs; echo >> runs; test ! -e fails || exit 3")
+			"--exec", "test ! -e fails; code=$?; cat app.conf >> runs; echo >> runs; exit $code")
 		var said bytes.Buffer
 		cmd.Dir, cmd.Stderr = dir, &said
 		if err := cmd.Start(); err != nil {
@@ -58,10 +58,10 @@ func TestRenderWatch(t *testing.T) {
 	cmd, said := start()
 	eventually(t, "the file is written", holds("first"))
 	eventually(t, "the command is run", func() bool { return len(lines(runs)) > 0 })
+	before := len(lines(runs))
 	if err := os.Remove(fails); err != nil {
 		t.Fatal(err)
 	}
-	before := len(lines(runs))
 	eventually(t, "the command that has failed is run again", func() bool { return len(lines(runs)) > before })
 	if err := os.Remove(runs); err != nil {
 		t.Fatal(err)
