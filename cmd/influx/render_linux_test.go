@@ -31,7 +31,7 @@ func TestRenderWatch(t *testing.T) {
 	start := func() (*exec.Cmd, *bytes.Buffer) {
 		t.Helper()
 		cmd := u.influx("secret", "render", "--host", front.URL, "--template", template, "--out", file, "--watch",
-			"--exec", "test ! -e fails; code=$?; cat app.conf >> runs; echo >> runs; exit $code")
+			"--exec", "test ! -e fails; code=$((3*$?)); cat app.conf >> runs; echo >> runs; exit $code")
 		var said bytes.Buffer
 		cmd.Dir, cmd.Stderr = dir, &said
 		if err := cmd.Start(); err != nil {
