@@ -103,12 +103,12 @@ func (q *Queue) answer(batch []*wanted) {
 			switch {
 			case err != nil:
 				w.answer <- got{err: err}
-			case n == 0:
-				w.answer <- got{Answer: answers[i]}
-			default:
+			case n < len(of[s])-1:
 				a := answers[i]
 				a.Found = copied(a.Found)
 				w.answer <- got{Answer: a}
+			default: // the last one: whoever has it may change it
+				w.answer <- got{Answer: answers[i]}
 			}
 		}
 	}

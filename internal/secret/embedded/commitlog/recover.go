@@ -107,15 +107,19 @@ var errTooFast = errs.New(errs.Unavailable, "large changes of the organization's
 	"try again")
 
 // Lost says why an organisation whose pending change was carried out, again and again, has one still: ErrLost where its
-// head says so, and there is none.
+// head says so, and there is none. Both are of one moment: the head is the same before and after the change is looked
+// for.
 func (l *Log) Lost(ctx context.Context, org id.ID) error {
-	for range 2 { // the journal comes and goes with what the head says of it
-		if _, err := l.kv.Get(ctx, Key(org)); !errors.Is(err, kv.ErrNotFound) {
-			return cmp.Or(err, error(errTooFast))
-		}
-		if head, _, err := l.headNow(ctx, org); err != nil || !head.Pending {
-			return cmp.Or(err, error(errTooFast))
-		}
+	head, before, err := l.headNow(ctx, org)
+	if err != nil || !head.Pending {
+		return cmp.Or(err, error(errTooFast))
+	}
+	if _, err := l.kv.Get(ctx, Key(org)); !errors.Is(err, kv.ErrNotFound) {
+		return cmp.Or(err, error(errTooFast))
+	}
+	_, after, err := l.headNow(ctx, org)
+	if err != nil || after.Rev != before.Rev {
+		return cmp.Or(err, error(errTooFast))
 	}
 	return fmt.Errorf("organisation %s: %w", org, ErrLost)
 }
