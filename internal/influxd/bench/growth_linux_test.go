@@ -35,7 +35,8 @@ func populations(b *testing.B) (all []population, dir string) {
 		{secrets: 50_000}, {secrets: 500_000}, {secrets: 50_000, sealed: true}, {tokens: 100_000},
 		{tokens: 1_000_000},
 		{orgs: 10, etcd: true}, {orgs: 1000, etcd: true}, {orgs: 20_000, etcd: true}, {orgs: 100_000, etcd: true},
-		{secrets: 1000, etcd: true}, {secrets: 10_000, etcd: true}, {tokens: 10_000, etcd: true}}
+		{secrets: 1000, etcd: true}, {secrets: 10_000, etcd: true}, {tokens: 10_000, etcd: true},
+		{tokens: 100_000, etcd: true}}
 	if v != "all" {
 		most, err := strconv.Atoi(v)
 		if err != nil {
