@@ -281,18 +281,27 @@ func TestExecWatch(t *testing.T) {
 	}
 }
 
-// TestExecSignal: a change writes the file, and sends the signal.
+// TestExecSignal: a change writes the file, and sends the signal: not HUP, which a shell below nohup cannot hear.
 func TestExecSignal(t *testing.T) {
 	u := newUser(t, map[string]string{"tls/key": "first"})
 	out := filepath.Join(t.TempDir(), "out")
-	cmd := u.influx("secret", "exec", "--watch", "--signal", "HUP", "--file", "key=tls/key", "--", "sh", "-c",
+	cmd := u.influx("secret", "exec", "--watch", "--signal", "USR1", "--file", "key=tls/key", "--", "sh", "-c",
 		// In one write, which a signal does not come between.
 		`show() { text=$(cat "$SECRETS_DIRECTORY/key"); echo "$text" >> `+out+
-			`; }; trap show HUP; trap 'exit 0' TERM; show; `+
+			`; }; trap show USR1; trap 'exit 0' TERM; show; `+
 			`while :; do sleep 0.05; done`)
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			t.Logf("the program wrote %q, and influx said %q", lines(out), said.String())
+		}
+	})
 	eventually(t, "the program has begun", func() bool { return slices.Equal(lines(out), []string{"first"}) })
 	if err := u.admin.SetSecrets(t.Context(), u.org, map[string]string{"tls/key": "second"}); err != nil {
 		t.Fatal(err)
