@@ -71,6 +71,7 @@ func TestTokensThatEnd(t *testing.T) {
 		t.Errorf("%d tokens end soon", n)
 	}
 	b.click(".token-link")
+	b.see("Secrets that it reaches now")
 	b.click("main .head .button") // Renew…
 	b.see("Renew a token")
 	b.click("main form .button")
