@@ -53,6 +53,19 @@ func TestListsReadTogether(t *testing.T) {
 			as, err := f.Authorizations(ctx, f.Root, of, identity.Page{Limit: 5, Descending: true})
 			return len(as), err
 		}, 5},
+		{"a token among others'", "auth/", together, func() (int, error) {
+			asked := 0
+			engine.Want(together, func(key string) bool { // the first few, of which not enough are in the list, come alone
+				if strings.HasPrefix(key, "auth/") {
+					asked++
+				}
+				return asked > 1+4 && asked <= 1+4+2*together
+			})
+			as, err := f.Authorizations(ctx, identitytest.Holder(access.To(access.Read,
+				access.Resource{Type: access.Authorizations, OrgID: org})),
+				authorizations.Filter{OrgID: org, UserID: f.First.User.ID}, identity.Page{Limit: 1, Descending: true})
+			return len(as), err
+		}, 1},
 		{"when tokens were used", "authused/", together, func() (int, error) {
 			as, err := f.Authorizations(ctx, f.Root, of, identity.Page{})
 			return len(as), err

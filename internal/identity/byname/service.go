@@ -200,8 +200,8 @@ func (s *Service) NotMembers(ctx context.Context, c *access.Caller, org id.ID, o
 	return others, nil
 }
 
-// membersByID reads those of the part one after the other. Of those who are passed over without a search only the role
-// is read. The list goes on behind the one who was read last, whoever is a member no more by then.
+// membersByID reads those of the part, some at a time. Of those who are passed over without a search only the role is
+// read. The list goes on behind the one who was read last, also where that one is no member any more.
 func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership,
 	order identity.Order, err error) {
 	roles, after, begin, skip := []identity.Role{identity.RoleOwner, identity.RoleMember}, "", 0, p.Skip

@@ -15,6 +15,7 @@ import (
 type renewing struct {
 	kv.Store
 	once sync.Map
+	lose func() // called where it has done so; nil: nothing is
 }
 
 func (r *renewing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64, error) {
@@ -31,6 +32,9 @@ func (r *renewing) Txn(ctx context.Context, conds []kv.Cond, ops []kv.Op) (int64
 		}
 		if err != nil {
 			return 0, err
+		}
+		if r.lose != nil {
+			r.lose()
 		}
 	}
 	return r.Store.Txn(ctx, conds, ops)
@@ -60,5 +64,37 @@ func TestMarkRenewed(t *testing.T) {
 	if slices.Sort(renewed); !slices.Equal(renewed, []string{"deleting/org/" + o.ID.String(),
 		"deleting/user/" + u.ID.String()}) {
 		t.Errorf("renewed were %q", renewed)
+	}
+}
+
+// holding ends what is held for a deletion when lose is called, as for a server that stood still.
+type holding struct{ *renewing }
+
+func (h holding) Hold(ctx context.Context, name string) (context.Context, func(), error) {
+	held, release, err := h.renewing.Hold(ctx, name)
+	if err != nil || !strings.HasPrefix(name, "deleting/") {
+		return held, release, err
+	}
+	held, h.lose = context.WithCancel(held)
+	return held, release, nil
+}
+
+// TestHoldIsLost has a server lose its hold in the middle of a deletion, and another one go on with it: who asked hears
+// that something is left, and not that nothing is.
+func TestHoldIsLost(t *testing.T) {
+	engine := holding{&renewing{}}
+	f, o, _, _ := ending(t, func(s kv.Store) kv.Store { engine.Store = s; return engine })
+	left, err := f.DeleteOrg(t.Context(), f.Root, o.ID)
+	if err != nil || !strings.Contains(left, "still being removed") {
+		t.Errorf("deleting the organisation left %q, %v", left, err)
+	}
+	if why := f.Unfinished(); why != "" {
+		t.Errorf("it counts as failed: %s", why)
+	}
+	if err := f.FinishDeletions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := leftovers(t, engine, o.ID.String()); len(left) > 0 {
+		t.Errorf("left of the organisation: %q", left)
 	}
 }

@@ -90,7 +90,8 @@ const patience = 15 * time.Second
 var errUnderWay = errors.New("what is left is still being removed")
 
 // finishSoon is finish for a request. Whoever asked may leave; what has begun need not wait for the next time because
-// of that. It returns errUnderWay where that takes longer than one waits; then Maintain goes on with it.
+// of that. It returns errUnderWay where that takes longer than one waits, or another server is at it; then Maintain
+// goes on with it.
 func (s *Service) finishSoon(ctx context.Context, which ended, remove func(context.Context, id.ID) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
 	defer cancel()
@@ -121,13 +122,16 @@ func (s *Service) removeLeft(ctx context.Context, which ended, remove func(conte
 			return err
 		}
 		err = remove(kv.While(held, mark), which.id)
+		if err != nil && held.Err() != nil && ctx.Err() == nil { // it is held no more: another does it, or has done it
+			if _, left, err = s.left(ctx, which); err == nil && left {
+				err = errUnderWay
+			}
+			return err
+		}
 		if !errors.Is(err, kv.ErrOver) {
 			return err
 		}
-		if held.Err() != nil {
-			return nil // another has done it, or does it now
-		}
-		// Or a rotation has sealed the mark anew, and nobody has done it.
+		// A rotation has sealed the mark anew.
 	}
 }
 
@@ -138,7 +142,7 @@ func (s *Service) finish(ctx context.Context, which ended, remove func(context.C
 		s.endings.done(which)
 		return nil
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.Is(err, errUnderWay) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errUnderWay
 	}
 	if tell, pause := s.endings.failed(which, err, s.now()); tell {

@@ -41,8 +41,8 @@ func AtATime(limit int) int {
 }
 
 // Each yields the records of a kind that have these IDs, in their order, until yield wants no more: so many are read
-// at the same time. One that has been deleted since its ID was read is passed by, and as in ScanFound one that is
-// forged or damaged.
+// at the same time, and more where these were not enough. One that has been deleted since its ID was read is passed by,
+// and as in ScanFound one that is forged or damaged.
 func Each[T any](ctx context.Context, s kv.Store, kind string, ids iter.Seq[id.ID], atATime int,
 	yield func(T) bool) error {
 	var keys []string
@@ -53,14 +53,14 @@ func Each[T any](ctx context.Context, s kv.Store, kind string, ids iter.Seq[id.I
 		if more, err := eachOf(ctx, s, keys, yield); err != nil || !more {
 			return err
 		}
-		keys = keys[:0]
+		keys, atATime = keys[:0], min(4*atATime, Together)
 	}
 	_, err := eachOf(ctx, s, keys, yield)
 	return err
 }
 
-// Led is ScanSome of an index: it yields what its records lead to, of which so many are read at the same time, until
-// yield wants no more. Leads gives the key of that, and none for a record that is to be passed by.
+// Led is ScanSome of an index: it yields what its records lead to, of which as many are read at the same time as by
+// Each, until yield wants no more. Leads gives the key of that, and none for a record that is to be passed by.
 func Led[T any](ctx context.Context, s kv.Store, pre, after string, back bool, atATime int,
 	leads func(kv.Record) (key string, err error), yield func(T) bool) error {
 	var keys []string
@@ -74,7 +74,7 @@ func Led[T any](ctx context.Context, s kv.Store, pre, after string, back bool, a
 			return true, nil
 		}
 		more, err = eachOf(ctx, s, keys, yield)
-		keys = keys[:0]
+		keys, atATime = keys[:0], min(4*atATime, Together)
 		return more, err
 	})
 	if err == nil && more {

@@ -160,6 +160,8 @@ func (db *DB) Skip(ctx context.Context, prefix, from string, back bool, n int) (
 	return last, passed, err
 }
 
+var _ kv.Prober = (*DB)(nil)
+
 // Probe tells which keys are there; see kv.Prober.
 func (db *DB) Probe(ctx context.Context, keys []string) (there []bool, err error) {
 	err = db.view(ctx, func(tx *bbolt.Tx) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"strongroom/internal/errs"
@@ -90,11 +89,7 @@ func (m moment) look(ctx context.Context, name string,
 
 // findsOf is how to look for the value and the metadata of one secret.
 func (m moment) findsOf(ctx context.Context, name string) (content.Finder, error) {
-	ahead, err := m.reads(ctx, []string{name}, math.MaxInt, records.Value, records.Meta)
-	if err != nil {
-		return nil, err
-	}
-	return ahead(0)
+	return m.reads(ctx, []string{name}, uncounted, records.Value, records.Meta)(0)
 }
 
 // Info tells what is known of a secret.
@@ -152,10 +147,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			keys = append(keys, key)
 		}
 	}
-	ahead, err := m.reads(ctx, keys, len(listed), records.Meta)
-	if err != nil {
-		return nil, err
-	}
+	ahead := m.reads(ctx, keys, len(listed), records.Meta)
 	infos := make([]secret.Info, 0, len(keys))
 	for i, key := range keys {
 		find, err := ahead(i)
@@ -200,10 +192,7 @@ func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
 		if err != nil {
 			return nil, err
 		}
-		ahead, err := m.reads(ctx, names, math.MaxInt, records.Value, records.Meta)
-		if err != nil {
-			return nil, err
-		}
+		ahead := m.reads(ctx, names, uncounted, records.Value, records.Meta)
 		var infos []secret.Info
 		for i, name := range names {
 			find, err := ahead(i)

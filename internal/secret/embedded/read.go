@@ -145,7 +145,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 			return known, nil
 		}
 	}
-	all := math.MaxInt / 2 // there may be many more than are asked for
+	all := uncounted
 	if keys == nil {
 		if still {
 			var ok bool
@@ -177,10 +177,7 @@ func (m moment) read(ctx context.Context, q secret.Query) (secret.Snapshot, erro
 	if q.Versions && known == nil {
 		kinds = append(kinds, records.Meta)
 	}
-	ahead, err := m.reads(ctx, keys, all, append(kinds, records.Listed)...)
-	if err != nil {
-		return snap, err
-	}
+	ahead := m.reads(ctx, keys, all, append(kinds, records.Listed)...)
 	snap.Secrets = make(map[string]secret.Secret, len(keys))
 	for i, key := range keys {
 		find, err := ahead(i)
@@ -311,12 +308,15 @@ func (m moment) one(ctx context.Context, key string, versions bool, known *cache
 // and takes fewer calls of an engine elsewhere.
 const manyKeys = 8
 
+// uncounted stands for how many secrets there are where nobody has counted them: many more than are asked for.
+const uncounted = math.MaxInt
+
 // reads tells, for each of the keys in their order, how to look for its records of these kinds: in all of the
 // organisation's, where they are of at least half of all secrets that there are; in those of some keys, for which a far
 // engine is asked at the same time; or one by one. The list of names is only looked at for a secret without a value.
 func (m moment) reads(ctx context.Context, keys []string, all int,
-	kinds ...records.Kind) (ahead func(i int) (content.Finder, error), err error) {
-	find := content.Finder(m.find)
+	kinds ...records.Kind) (ahead func(i int) (content.Finder, error)) {
+	find, err := content.Finder(m.find), error(nil)
 	switch {
 	case m.memory:
 	case len(keys) >= manyKeys && 2*len(keys) >= all && m.at.pending == nil && !m.names.Moving:
@@ -332,7 +332,7 @@ func (m moment) reads(ctx context.Context, keys []string, all int,
 			some, err := m.from.Together(ctx, m.at.pending, m.org, m.names, page, kinds...)
 			find = m.noting(some)
 			return find, err
-		}, nil
+		}
 	}
-	return func(int) (content.Finder, error) { return find, nil }, err
+	return func(int) (content.Finder, error) { return find, err }
 }
