@@ -62,6 +62,7 @@ func TestTokensThatEnd(t *testing.T) {
 	b.click("main form .button")
 	b.see("Your new token")
 	b.click("a[data-leave].button")
+	b.until("document.readyState === 'complete' && !document.querySelector('a[data-leave]')")
 	b.open(org + "/tokens")
 	js[bool](b, "document.querySelector('[name=ending]').value = '1', true")
 	b.click("form[role=search] .button")
