@@ -145,7 +145,7 @@ func TestExecReplaces(t *testing.T) {
 	u := newUser(t, map[string]string{"db/password": "hunter2", "other": "x"})
 	out := t.TempDir()
 	cmd := u.influx("secret", "exec", "--env", "db/password", "--", "sh", "-c",
-		`echo "$DB_PASSWORD/$INFLUX_TOKEN/$OTHER" > seen; echo $$ > pid; trap 'exit 17' TERM; while :; do sleep 0.1; done`)
+		`trap 'exit 17' TERM; echo "$DB_PASSWORD/$INFLUX_TOKEN/$OTHER" > seen; echo $$ > pid; while :; do sleep 0.1; done`)
 	cmd.Dir = out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -253,7 +253,7 @@ func TestExecWatch(t *testing.T) {
 	front := u.front()
 	out := filepath.Join(t.TempDir(), "out")
 	cmd := u.influx("secret", "exec", "--host", front.URL, "--watch", "--env", "db/password", "--", "sh", "-c",
-		`echo "$DB_PASSWORD" >> `+out+`; trap 'exit 0' TERM; trap 'exit 21' USR1; while :; do sleep 0.05; done`)
+		`trap 'exit 0' TERM; trap 'exit 21' USR1; echo "$DB_PASSWORD" >> `+out+`; while :; do sleep 0.05; done`)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

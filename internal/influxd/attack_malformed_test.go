@@ -67,8 +67,9 @@ func attackMalformed(t *testing.T, v *victim) string {
 		if code == http.StatusNotImplemented || code == http.StatusHTTPVersionNotSupported {
 			code = 400 // what RFC 9112 has for a coding or a version that is not known
 		}
-		// On a slow machine the sixteen are more than one address may have of the pages at a time.
-		if code == http.StatusServiceUnavailable && strings.Contains(answer, "too much is under way") {
+		// On a slow machine the sixteen are more than one address may have of the pages at a time, or of backups.
+		if code == http.StatusServiceUnavailable && (strings.Contains(answer, "too much is under way") ||
+			strings.Contains(answer, "others are reading backups")) {
 			code = http.StatusTooManyRequests
 		}
 		codes[code/100]++

@@ -38,6 +38,9 @@ var (
 	// ErrUnavailable is an engine that cannot serve now and is expected to again: its server is out of reach, or busy.
 	// A transaction that ended with it may have been carried out.
 	ErrUnavailable = errors.New("kv: unavailable")
+	// ErrManyBackups is a backup refused because as many as there may be at a time are being read. It is an
+	// ErrUnavailable.
+	ErrManyBackups = fmt.Errorf("%w: as many backups as there may be at a time are being read", ErrUnavailable)
 	// ErrFull is a transaction refused because there is no room left to write it; nothing of it was written.
 	ErrFull = errors.New("kv: no space left")
 	// ErrDenied is an engine that refuses whoever asks, until somebody grants it again; nothing was done.

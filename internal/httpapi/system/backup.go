@@ -38,16 +38,23 @@ func (h *handlers) getBackup(w http.ResponseWriter, r *exchange.Request) error {
 		return nil
 	}
 	err = h.Guard.Done(r.Context(), r.Caller, act, err)
-	switch {
-	case out.begun:
-	case errors.Is(err, kv.ErrUnavailable):
-		return errs.Wrap(err, errs.Unavailable, "others are reading backups now, as many as there may be at a time; "+
-			"try again when one of them has ended")
-	default:
-		return errs.Wrap(err, errs.Unavailable, "the data cannot be copied now; the server's log says why")
+	if !out.begun {
+		return noBackup(err)
 	}
 	h.Logger.Warn("a backup ended early", "request", r.ID, "error", err)
 	panic(http.ErrAbortHandler)
+}
+
+// noBackup gives the words for a backup that did not begin.
+func noBackup(err error) error {
+	switch {
+	case errors.Is(err, kv.ErrManyBackups):
+		return errs.Wrap(err, errs.Unavailable, "others are reading backups now, as many as there may be at a time; "+
+			"try again when one of them has ended")
+	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrClosed):
+		return kv.Coded(err)
+	}
+	return errs.Wrap(err, errs.Unavailable, "the data cannot be copied now; the server's log says why")
 }
 
 // backupWriter begins the answer with the first bytes, so that an error before them still has a status.

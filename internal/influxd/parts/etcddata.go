@@ -226,14 +226,13 @@ func (d *etcdData) Close() error {
 // Backup makes a data file of the records of one moment, and writes that: what restores and checks a backup of one
 // server does so with this one. The file is of mode 0600 in a folder of its own, and goes with the call.
 //
-// It returns kv.ErrUnavailable where maxBackups are being read already: each takes as much room as the data.
+// It returns kv.ErrManyBackups where maxBackups are being read already: each takes as much room as the data.
 func (d *etcdData) Backup(ctx context.Context, w io.Writer) (err error) {
 	select {
 	case d.backups <- struct{}{}:
 		defer func() { <-d.backups }()
 	default:
-		return fmt.Errorf("%w: %d backups are being read already; try again when one of them has ended",
-			kv.ErrUnavailable, maxBackups)
+		return kv.ErrManyBackups
 	}
 	dir, remove, err := tempdir.New("backup")
 	if err != nil {

@@ -48,7 +48,7 @@ func TestTooManyBackupsOfEtcd(t *testing.T) {
 		}
 		readers = append(readers, r)
 	}
-	if err := data.Backup(t.Context(), io.Discard); !errors.Is(err, kv.ErrUnavailable) {
+	if err := data.Backup(t.Context(), io.Discard); !errors.Is(err, kv.ErrManyBackups) {
 		t.Errorf("one more: %v", err)
 	}
 	for _, r := range readers {

@@ -28,14 +28,13 @@ const (
 // Backup writes a copy of the file as it is at this moment, which Open can open, while reading and writing go on. The
 // copy is first made beside the file, which is quick, and goes to w from there: a slow w keeps nobody waiting and
 // nothing from being freed. It has no name and mode 0600, and goes with the call. Where there is no room for it, w is
-// given the file itself for directTime at most. kv.ErrUnavailable where too many are made already.
+// given the file itself for directTime at most. kv.ErrManyBackups where too many are made already.
 func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	select {
 	case db.copies <- struct{}{}:
 		defer func() { <-db.copies }()
 	default:
-		return fmt.Errorf("%w: %d backups are being read already; try again when one of them has ended",
-			kv.ErrUnavailable, maxCopies)
+		return kv.ErrManyBackups
 	}
 	to := &copying.Writer{Ctx: ctx, W: w}
 	copied, err := db.copyBeside(ctx)

@@ -145,7 +145,7 @@ func TestTooManyBackups(t *testing.T) {
 		go func() { done <- db.Backup(t.Context(), to) }()
 		<-to.taken
 	}
-	if err := db.Backup(t.Context(), &bytes.Buffer{}); !errors.Is(err, kv.ErrUnavailable) {
+	if err := db.Backup(t.Context(), &bytes.Buffer{}); !errors.Is(err, kv.ErrManyBackups) {
 		t.Errorf("one more: %v", err)
 	}
 	for _, to := range readers {
