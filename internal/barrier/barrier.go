@@ -145,7 +145,8 @@ func (s *Store) Open(ctx context.Context, r kv.Record) (kv.Record, error) {
 	return r, err
 }
 
-// Get is the engine's, with kv.ErrForged.
+// Get is the engine's, with kv.ErrForged. The record has its key and revision alone then: enough to remove it, where it
+// has not changed.
 func (s *Store) Get(ctx context.Context, key string) (kv.Record, error) {
 	r, err := s.findOpen(ctx, key)
 	if errors.Is(err, keyring.ErrTerm) { // as in read
@@ -155,6 +156,8 @@ func (s *Store) Get(ctx context.Context, key string) (kv.Record, error) {
 	case s.forged != nil && errors.Is(err, kv.ErrForged):
 		s.forged(r.Key, kv.ErrForged.Error())
 		return kv.Record{}, kv.ErrNotFound
+	case errors.Is(err, kv.ErrForged):
+		return kv.Record{Key: key, Rev: r.Rev}, s.told(ctx, err)
 	case err != nil:
 		return kv.Record{}, s.told(ctx, err)
 	}
@@ -169,7 +172,7 @@ func (s *Store) findOpen(ctx context.Context, key string) (kv.Record, error) {
 		return r, err
 	}
 	opened, err := s.Open(ctx, r)
-	opened.Key = r.Key
+	opened.Key, opened.Rev = r.Key, r.Rev
 	return opened, err
 }
 

@@ -9,8 +9,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// maxLost bounds how many records of one authorization LostDeletion removes at a time: it has fewer, unless somebody
-// has made some up.
+// maxLost bounds how many records that lead to one whose own does not open are removed at a time: there are fewer, unless
+// somebody has made some up.
 const maxLost = 8
 
 // LostDeletion is Deletion for an authorization whose record does not open, and so does not tell where it is listed:
@@ -34,6 +34,20 @@ func LostDeletion(ctx context.Context, s kv.Store, auth string) ([]kv.Op, error)
 		}
 	}
 	return ops, nil
+}
+
+// LostNames are the names of an organisation or a user whose record does not open, and so does not tell them: those of
+// the folder, of an index by name, that lead to it.
+func LostNames(ctx context.Context, s kv.Store, folder string, of id.ID) ([]string, error) {
+	var names []string
+	err := record.ScanFound(ctx, s, folder, func(r kv.Record) (bool, error) {
+		which, err := record.Decode[id.ID](r)
+		if err == nil && which == of {
+			names = append(names, r.Key[len(folder):])
+		}
+		return len(names) < maxLost, err
+	})
+	return names, err
 }
 
 // DeleteBuckets removes the buckets of an organisation by what they say themselves: an index that does not open leads

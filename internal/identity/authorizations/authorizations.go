@@ -177,11 +177,15 @@ func CheckGiven(token string) error {
 	return nil
 }
 
-// authorization loads one for the caller, who needs the permission on it.
+// authorization loads one for the caller, who needs the permission on it. One whose record does not open, which has no ID
+// then, operators alone may change, and that is for the deletion: any other change finds that it does not open.
 func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action,
 	action, detail string) (identity.Authorization, kv.Record, access.Act, error) {
 	act := access.Act{Action: action, Target: auth.String(), Detail: detail}
 	a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), ErrNotFound)
+	if do == access.Write && errors.Is(err, kv.ErrForged) && c.May(access.WriteServer) {
+		return a, r, act, s.guard.Allow(ctx, c, act, access.WriteServer) // whose it is cannot be told
+	}
 	if err != nil {
 		return a, r, act, s.guard.Deny(ctx, c, act, err)
 	}

@@ -39,6 +39,9 @@ func (s *Service) revoke(ctx context.Context, c *access.Caller, auth id.ID, undo
 	if err != nil {
 		return false, err
 	}
+	if !a.ID.Valid() {
+		return false, s.guard.Done(ctx, c, act, s.removeLost(ctx, auth))
+	}
 	err = s.changeToken(ctx, a, func(ctx context.Context) error {
 		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), ErrNotFound)
 		if err != nil {
@@ -60,6 +63,22 @@ func (s *Service) revoke(ctx context.Context, c *access.Caller, auth id.ID, undo
 		return err
 	})
 	return kept && err == nil, s.guard.Done(ctx, c, act, err)
+}
+
+// removeLost removes one whose record does not open, for good: what it was allowed cannot be told any more.
+func (s *Service) removeLost(ctx context.Context, auth id.ID) error {
+	return s.authn.Change(ctx, func(ctx context.Context) error {
+		a, r, err := record.Load[identity.Authorization](ctx, s.kv, record.Key("auth", auth), ErrNotFound)
+		ops := a.Deletion()
+		if errors.Is(err, kv.ErrForged) {
+			ops, err = identity.LostDeletion(ctx, s.kv, auth.String())
+		}
+		if err != nil {
+			return err
+		}
+		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)}, ops)
+		return err
+	})
 }
 
 // RestoreAuthorization undoes RevokeAuthorization: the token that was shown once works again, with what it was allowed.

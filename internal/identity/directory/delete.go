@@ -22,7 +22,8 @@ import (
 // which from then on does not exist for anybody, and leaves a "deleting" record; what hangs on it goes after that; the
 // record goes last. A crash or an outage in between is finished by Maintain, from the record.
 
-// DeleteOrg removes an organisation with its members, tokens, buckets and secrets. Where the secret store cannot serve,
+// DeleteOrg removes an organisation with its members, tokens, buckets and secrets, also where its own record does not
+// open. Where the secret store cannot serve,
 // nothing is done (errs.Unavailable). Where the organisation has ended and something of it is still to be removed, left
 // says what, and why; the service goes on with that.
 func (s *Service) DeleteOrg(ctx context.Context, c *access.Caller, org id.ID) (left string, err error) {
@@ -36,7 +37,7 @@ func (s *Service) DeleteOrg(ctx context.Context, c *access.Caller, org id.ID) (l
 }
 
 func (s *Service) deleteOrg(ctx context.Context, org id.ID) (left string, err error) {
-	if err := s.OrgExists(ctx, org); err != nil {
+	if err := s.OrgExists(ctx, org); err != nil && !errors.Is(err, kv.ErrForged) {
 		return "", err
 	}
 	if err := s.secrets.Check(ctx); err != nil {
@@ -44,17 +45,26 @@ func (s *Service) deleteOrg(ctx context.Context, org id.ID) (left string, err er
 	}
 	err = s.authn.Change(ctx, func(ctx context.Context) error {
 		o, r, err := record.Load[identity.Org](ctx, s.kv, record.Key("org", org), identity.ErrOrgNotFound)
+		names := []string{o.Name}
+		if errors.Is(err, kv.ErrForged) {
+			names, err = identity.LostNames(ctx, s.kv, "orgname/", org)
+		}
 		if err != nil {
 			return err
 		}
 		ending := identity.Ending{At: s.now().UTC()}
-		ops := []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("orgname", o.Name))}
+		ops := []kv.Op{kv.Delete(r.Key)}
+		for _, name := range names {
+			ops = append(ops, kv.Delete(record.Key("orgname", name)))
+		}
 		if ending.Names, err = identity.FormerNames(ctx, s.kv, org); err != nil {
 			return err
 		}
 		if s.places.named(org) {
-			ending.Names = append(ending.Names, o.Name)
-			ops = append(ops, record.Put(record.Key("orgplace", o.Name), org))
+			for _, name := range names {
+				ending.Names = append(ending.Names, name)
+				ops = append(ops, record.Put(record.Key("orgplace", name), org))
+			}
 		}
 		_, err = s.kv.Txn(ctx, []kv.Cond{kv.Unchanged(r)},
 			append(ops, record.Put(record.Key("deleting/org", org), ending)))
@@ -114,7 +124,8 @@ func (s *Service) finishOrg(ctx context.Context, org id.ID) error {
 	return err
 }
 
-// DeleteUser removes a user with their password, sessions, memberships and tokens.
+// DeleteUser removes a user with their password, sessions, memberships and tokens, also where their own record does not
+// open.
 func (s *Service) DeleteUser(ctx context.Context, c *access.Caller, user id.ID) error {
 	act := access.Act{Action: "users.delete", Target: user.String()}
 	need, err := s.toChange(ctx, c, user)
@@ -130,20 +141,27 @@ func (s *Service) DeleteUser(ctx context.Context, c *access.Caller, user id.ID) 
 func (s *Service) deleteUser(ctx context.Context, user id.ID) error {
 	err := s.authn.Change(ctx, func(ctx context.Context) error {
 		u, r, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
+		names, lost := []string{u.Name}, errors.Is(err, kv.ErrForged)
+		if lost {
+			names, err = identity.LostNames(ctx, s.kv, "username/", user)
+		}
 		if err != nil {
 			return err
 		}
 		conds := []kv.Cond{kv.Unchanged(r)}
-		if u.Operator {
+		if u.Operator || lost { // it may have been one
 			other, err := s.otherOperator(ctx, user)
 			if err != nil {
 				return err
 			}
 			conds = append(conds, other)
 		}
-		_, err = s.kv.Txn(ctx, conds, []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("username", u.Name)),
-			kv.Delete(record.Key("password", user)), kv.Delete(record.Key("signedin", user)),
-			record.Put(record.Key("deleting/user", user), s.now().UTC())})
+		ops := []kv.Op{kv.Delete(r.Key), kv.Delete(record.Key("password", user)),
+			kv.Delete(record.Key("signedin", user)), record.Put(record.Key("deleting/user", user), s.now().UTC())}
+		for _, name := range names {
+			ops = append(ops, kv.Delete(record.Key("username", name)))
+		}
+		_, err = s.kv.Txn(ctx, conds, ops)
 		return err
 	})
 	if err != nil {

@@ -176,10 +176,11 @@ func (s *Service) UpdateUser(ctx context.Context, c *access.Caller, user id.ID, 
 func (s *Service) toChange(ctx context.Context, c *access.Caller, user id.ID) ([]access.Permission, error) {
 	need := []access.Permission{access.To(access.Write, access.Resource{Type: access.Users, ID: user})}
 	u, _, err := record.Load[identity.User](ctx, s.kv, record.Key("user", user), identity.ErrUserNotFound)
-	if err != nil && !errs.Is(err, errs.NotFound) {
+	lost := errors.Is(err, kv.ErrForged) // it may have been an operator
+	if err != nil && !lost && !errs.Is(err, errs.NotFound) {
 		return nil, err
 	}
-	if u.Operator && c.UserID != user {
+	if (u.Operator || lost) && c.UserID != user {
 		need = append(need, access.WriteServer)
 	}
 	return need, nil
