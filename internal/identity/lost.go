@@ -9,8 +9,8 @@ import (
 	"strongroom/internal/kv"
 )
 
-// maxLost bounds how many records that lead to one whose own does not open are removed at a time: there are fewer, unless
-// somebody has made some up.
+// maxLost bounds how many records that lead to one whose own does not open are removed at a time: there are fewer,
+// unless somebody has made some up.
 const maxLost = 8
 
 // LostDeletion is Deletion for an authorization whose record does not open, and so does not tell where it is listed:

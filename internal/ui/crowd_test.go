@@ -42,6 +42,9 @@ func (p slowPage) Text() template.HTML {
 // Again is where it leads to.
 func (slowPage) Again() string { return "" }
 
+// Advice is what it says to do.
+func (slowPage) Advice() string { return "" }
+
 // Path is where it offers to look.
 func (slowPage) Path() string { return "" }
 

@@ -53,6 +53,10 @@ func (u *UI) away(v *visit.Visit, store, text string) visit.Refusal {
 		text = strings.ReplaceAll(text, "the secret store", "Vault")
 	}
 	r := visit.Refusal{Text: words.Sentence(text)}
+	if v.Unread() {
+		r.Advice = "Your session is kept: try again in a moment, without signing in."
+		return r
+	}
 	if _, err := u.hour.State(v.Context()); err != nil && v.Session != "" {
 		r.Advice, r.Path, r.Link = "Try again once it is back.", "/store", "See the store"
 	}

@@ -26,6 +26,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
@@ -50,6 +51,7 @@ type site struct {
 	ui     *UI // of the config; see change
 	url    string
 	store  secret.Store
+	data   kv.Store
 	uses   *lastuse.Book
 	guard  *access.Guard
 	logins *authn.Service
@@ -77,6 +79,7 @@ func newSite(t testing.TB) *site {
 		Logger: log})
 	s.must(err)
 	t.Cleanup(func() { s.must(trail.Close()) })
+	s.data = data
 	metrics := prometheus.NewRegistry()
 	s.store = metered.New(embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10}), "bolt", metrics, log,
 		func(error) {})

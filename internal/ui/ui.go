@@ -26,6 +26,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/accounts"
@@ -92,13 +93,30 @@ func New(c Config) (*UI, error) {
 	}
 	u.pages, err = visit.New(visit.Config{
 		Authn: c.Authn, Directory: c.Directory, Files: files, SignInAgain: accounts.SignInAgain,
-		Refusal: u.refusal(c),
+		Refusal: u.refusal(c), Data: unreadable(c.Data),
 		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
 	}, append(c.tables(u.hour), book)...)
 	if err != nil {
 		return nil, fmt.Errorf("ui: %w", err)
 	}
 	return u, nil
+}
+
+// unreadable says why the data cannot be read, where they cannot be written to: those on a failing disk are read still.
+// Whoever does not answer in time is out of reach, too.
+func unreadable(data func() error) func() error {
+	if data == nil {
+		return nil
+	}
+	return func() error {
+		err := data()
+		for _, away := range []error{kv.ErrUnavailable, kv.ErrDenied, context.DeadlineExceeded} {
+			if errors.Is(err, away) {
+				return kv.Coded(fmt.Errorf("%w: %w", kv.ErrUnavailable, err))
+			}
+		}
+		return nil
+	}
 }
 
 // tables are all pages.

@@ -138,7 +138,12 @@ func TestEtcdGoes(t *testing.T) {
 	form.click("form[action$='/secret'] .button")
 	form.see("The server's data are out of reach at the moment")
 	form.until(fmt.Sprintf("document.querySelector('#value').value === %q", secretValue))
+	start := form.another()
+	start.open("/")
+	start.see("The server's data are out of reach at the moment")
+	start.see("Your session is kept")
 	c.Members[0].Restart(t)
+	start.see("db/password") // by itself, without a sign-in
 	b.see("Embedded store in etcd is healthy")
 	form.click("form[action$='/secret'] .button")
 	form.see("The value is saved")

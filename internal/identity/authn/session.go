@@ -136,6 +136,12 @@ func (s *Service) BySession(ctx context.Context, token string) (*access.Principa
 	return e.principal, nil
 }
 
+// SessionInMemory reports whether BySession tells whom a session's token stands for without reading anything.
+func (s *Service) SessionInMemory(token string) bool {
+	e, ok := s.cache.get(identity.HashOf(token))
+	return ok && e.session != nil && !s.over(e.until, s.now())
+}
+
 // over reports whether a session that ends then is over. One that would last for longer than a session does was opened
 // or renewed under a clock that was ahead.
 func (s *Service) over(ends, now time.Time) bool {

@@ -177,8 +177,8 @@ func CheckGiven(token string) error {
 	return nil
 }
 
-// authorization loads one for the caller, who needs the permission on it. One whose record does not open, which has no ID
-// then, operators alone may change, and that is for the deletion: any other change finds that it does not open.
+// authorization loads one for the caller, who needs the permission on it. One whose record does not open has no ID
+// then, and operators alone may change it. That is for its deletion: any other change finds that it does not open.
 func (s *Service) authorization(ctx context.Context, c *access.Caller, auth id.ID, do access.Action,
 	action, detail string) (identity.Authorization, kv.Record, access.Act, error) {
 	act := access.Act{Action: action, Target: auth.String(), Detail: detail}

@@ -63,7 +63,7 @@ func TestDeletionOfDamaged(t *testing.T) {
 	whole := kvtest.All(t, engine)
 	stays := map[string]string{
 		"deleting/": "it is there later",
-		"approle/": "whose it is cannot be told; it lets nobody in",
+		"approle/":  "whose it is cannot be told; it lets nobody in",
 	}
 	tried := map[string]bool{}
 	for key, value := range whole {

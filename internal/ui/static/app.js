@@ -186,6 +186,14 @@ function every(ms, what) {
 // A rotation is followed to its end.
 if ($('[data-refresh]')) every(2000, () => $('[data-refresh]') && renew($$('[data-refresh]')));
 
+// A page that could not be made for now comes by itself once it can be.
+if ($('[data-again]')) {
+  every(5000, async () => {
+    const answer = await fetch(location.href, { cache: 'no-store', headers: { 'Strongroom-Live': '1' } });
+    if (answer.status !== 503) location.reload();
+  });
+}
+
 // The store's page follows the store. /health asks for no session: to look at this page for hours keeps nobody signed in.
 if ($('[data-health]')) {
   every(5000, async () => {

@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
+	"strongroom/internal/kv"
 	"strongroom/internal/ui/words"
 )
 
@@ -148,9 +149,18 @@ type failure struct {
 
 func setRetry(h http.Header, err error) {
 	var e *errs.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
+	switch {
+	case !errors.As(err, &e):
+	case e.RetryAfter > 0:
 		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
+	case outOfReach(err):
+		h.Set("Retry-After", "5") // as app.js does
 	}
+}
+
+// outOfReach reports whether the server's own data are, for now.
+func outOfReach(err error) bool {
+	return errors.Is(err, kv.ErrUnavailable) && !errors.Is(err, kv.ErrUnknown)
 }
 
 func errorTitle(err error) string {

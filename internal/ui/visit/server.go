@@ -40,8 +40,10 @@ type Config struct {
 	MaxBody int64            // bytes; 4 MiB where 0
 	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
 	Secure  bool             // the server speaks TLS: cookies are marked so
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// Data says at once why the server's own data cannot be read, as far as is known; nil: nobody knows.
+	Data   func() error
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 const (
@@ -209,6 +211,9 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		v.share = v.server.Budget.Share(v.Caller.UserID.String())
 	} else {
 		v.share = v.server.Budget.Stranger(peer.Network(v.Caller.Address))
+	}
+	if errs.Is(err, errs.Unavailable) { // nor is it known, for a page that everybody may see, that nobody is signed in
+		return Answer{}, err
 	}
 	if err != nil && !rt.Open {
 		if !errs.Is(err, errs.Unauthorized) {

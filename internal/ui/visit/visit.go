@@ -66,10 +66,19 @@ func (v *Visit) parseForm() error {
 // there is no room.
 func (v *Visit) Hold(bytes int64) error { return v.share.More(bytes) }
 
-// signedIn finds out who is asking, from the cookie.
+// signedIn finds out who is asking, from the cookie. Where the data are known to be out of reach, that is said at once of
+// whom is not in memory: a reading would wait for its time, and then find the same.
 func (v *Visit) signedIn() error {
+	var away error
+	if v.server.Data != nil {
+		away = v.server.Data()
+	}
 	c, err := v.Cookie(sessionCookie)
-	if err != nil || c.Value == "" {
+	switch {
+	case away != nil && err == nil && v.server.Authn.SessionInMemory(c.Value):
+	case away != nil:
+		return away
+	case err != nil || c.Value == "":
 		return errSession
 	}
 	p, err := v.server.Authn.BySession(v.Context(), c.Value)
@@ -78,6 +87,12 @@ func (v *Visit) signedIn() error {
 	}
 	v.Session, v.Caller.Principal = c.Value, p
 	return nil
+}
+
+// Unread reports whether there is a session of which it is not known whose it is.
+func (v *Visit) Unread() bool {
+	c, err := v.Cookie(sessionCookie)
+	return v.Session == "" && err == nil && c.Value != ""
 }
 
 // askToSignIn sends a reader to sign in, and tells app.js to ask within the page, where what was typed stays.

@@ -141,6 +141,9 @@ func updateOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error 
 func deleteOrg(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id := cmd.String("id")
 	org, err := s.Client.Org(ctx, id)
+	if session.DoesNotOpen(err) {
+		org, err = &client.Org{ID: id}, nil
+	}
 	if err != nil {
 		return fmt.Errorf("failed to find organization %q: %w", id, err)
 	}

@@ -112,6 +112,9 @@ func createUser(ctx context.Context, cmd *cli.Command, s *session.Session) error
 func deleteUser(ctx context.Context, cmd *cli.Command, s *session.Session) error {
 	id := cmd.String("id")
 	user, err := s.Client.User(ctx, id)
+	if session.DoesNotOpen(err) {
+		user, err = &client.User{ID: id}, nil
+	}
 	if err != nil {
 		return fmt.Errorf("failed to find user %q: %w", id, err)
 	}

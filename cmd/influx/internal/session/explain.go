@@ -40,6 +40,13 @@ func (s *Session) explain(err error) error {
 	return err
 }
 
+// DoesNotOpen reports whether the server failed at showing something, as it does where its record is damaged: that can
+// be deleted all the same.
+func DoesNotOpen(err error) bool {
+	var failed *client.Error
+	return errors.As(err, &failed) && failed.StatusCode == http.StatusInternalServerError
+}
+
 // WhoMayUse says what to do where the server gives no values to this token. A token that does not read is denied as one
 // that reads and does not use.
 func WhoMayUse(err error) error {

@@ -76,6 +76,9 @@ func deleteAuth(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	id := cmd.String("id")
 	// First, because a deletion answers nothing that could be printed.
 	auth, err := s.Client.Authorization(ctx, id)
+	if session.DoesNotOpen(err) {
+		auth, err = &client.Authorization{ID: id}, nil
+	}
 	if err != nil {
 		return fmt.Errorf("failed to find authorization %q: %w", id, err)
 	}
