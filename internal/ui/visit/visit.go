@@ -66,8 +66,8 @@ func (v *Visit) parseForm() error {
 // there is no room.
 func (v *Visit) Hold(bytes int64) error { return v.share.More(bytes) }
 
-// signedIn finds out who is asking, from the cookie. Where the data are known to be out of reach, that is said at once of
-// whom is not in memory: a reading would wait for its time, and then find the same.
+// signedIn finds out who is asking, from the cookie. Where the data are known to be out of reach, it says so at once
+// of those who are not in memory: a reading would wait for its time, and then find the same.
 func (v *Visit) signedIn() error {
 	var away error
 	if v.server.Data != nil {
