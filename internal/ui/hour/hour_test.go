@@ -27,6 +27,26 @@ func TestRingIsBounded(t *testing.T) {
 	}
 }
 
+// left is a store whose answer is waited for by nobody who has left.
+type left struct{ secret.Store }
+
+func (left) Check(ctx context.Context) error { return ctx.Err() }
+
+// TestReaderLeaves: somebody who leaves while the store is asked does not have it seem not to serve for all others.
+func TestReaderLeaves(t *testing.T) {
+	h := New(left{}, nil, "vault", time.Now)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_, _ = h.State(gone) // nobody reads it
+	if _, err := h.State(t.Context()); err != nil {
+		t.Errorf("others are told: %v", err)
+	}
+	h.Look(gone) // the server ends
+	if _, err := h.State(t.Context()); err != nil {
+		t.Errorf("others are told: %v", err)
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		s    sample

@@ -54,11 +54,13 @@ type Hour struct {
 	name   string
 	now    func() time.Time
 
-	mu      sync.Mutex
-	last    sample // counters since the start
-	ring    []sample
-	health  error
-	checked time.Time
+	checking sync.Mutex // one check runs at a time
+
+	mu     sync.Mutex
+	last   sample // counters since the start
+	ring   []sample
+	health error
+	asked  time.Time // for the health
 }
 
 // New makes the memory of a store that the metrics know under a name. Without gather it knows whether the store
@@ -84,30 +86,42 @@ func (s *Hour) Run(ctx context.Context) {
 // Look keeps what the store did since the last look, and whether it can serve.
 func (s *Hour) Look(ctx context.Context) {
 	s.take()
-	s.check(ctx)
+	_, _ = s.check(ctx, 0) // State gives it
 }
 
-// check asks the store whether it can serve.
-func (s *Hour) check(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+// check asks the store whether it can serve, unless it was asked within that time, and gives the outcome.
+func (s *Hour) check(ctx context.Context, within time.Duration) (at time.Time, err error) {
+	s.checking.Lock()
+	defer s.checking.Unlock()
+	if at, err = s.checked(); s.now().Sub(at) < within {
+		return at, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	err := s.store.Check(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.health, s.checked = err, s.now()
-}
-
-// State is the last check's outcome, made anew where it is old.
-func (s *Hour) State(ctx context.Context) (at time.Time, err error) {
-	s.mu.Lock()
-	at = s.checked
-	s.mu.Unlock()
-	if s.now().Sub(at) > checkedFor {
-		s.check(ctx)
+	err = s.store.Check(bounded)
+	if ctx.Err() != nil { // the server ends; the store has not said anything
+		return s.now(), err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.checked, s.health
+	s.health, s.asked = err, s.now()
+	return s.asked, s.health
+}
+
+// checked is when the store was asked last, and the outcome.
+func (s *Hour) checked() (at time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked, s.health
+}
+
+// State is the last check's outcome, made anew where it is old. All readers are shown it, so that it does not depend on
+// whether the one for whom it is made has left meanwhile.
+func (s *Hour) State(ctx context.Context) (at time.Time, err error) {
+	if at, err = s.checked(); s.now().Sub(at) < checkedFor {
+		return at, err
+	}
+	return s.check(context.WithoutCancel(ctx), checkedFor)
 }
 
 // take reads the counters and keeps what they grew by.
