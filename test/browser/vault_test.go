@@ -79,9 +79,13 @@ func TestVaultGoesAndComesBack(t *testing.T) {
 
 	v.Unseal(t)
 	b.see("is healthy")
+	list.see("db/password") // by itself, which may be before the form is sent, or after
+	list.at(org + "/secrets")
 	form.click("main form .button")
 	form.see("The value is saved")
-	list.see("typed/meanwhile") // by itself
+	list.see("Something was changed here in another tab")
+	list.click("#changed a")
+	list.see("typed/meanwhile")
 
 	v.Kill()
 	b.see("cannot be reached")
