@@ -17,6 +17,22 @@ type Act struct {
 	Detail string // what a change is, without anything secret
 }
 
+// The Detail of a "secrets.apply" or "secrets.delete" that is a part of a "secrets.copy" of the same request. Its
+// Target is the other place: an organisation's ID, a slash and a name; or the ID alone, where it was copied from
+// another organisation, whose names the owners of this one do not read.
+const (
+	PartOfCopy = "part of a copy"
+	PartOfMove = "part of a move"
+)
+
+// PartOf is the Detail of what is copied or moved.
+func PartOf(move bool) string {
+	if move {
+		return PartOfMove
+	}
+	return PartOfCopy
+}
+
 // Guard is the one place where acts are allowed or refused and put on record.
 type Guard struct {
 	log       audit.Recorder

@@ -5,7 +5,9 @@ package errs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,6 +51,9 @@ var statuses = map[Code]int{
 	InsufficientStorage: http.StatusInsufficientStorage,
 	PreconditionFailed:  http.StatusPreconditionFailed,
 }
+
+// Codes are all codes, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(statuses)) }
 
 // Status is the HTTP status that answers the code.
 func (c Code) Status() int {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +53,23 @@ func TestStatus(t *testing.T) {
 		"no such code": http.StatusInternalServerError} {
 		if got := code.Status(); got != want {
 			t.Errorf("%q is %d, want %d", code, got, want)
+		}
+	}
+}
+
+// TestCodes finds each code that the source names among Codes.
+func TestCodes(t *testing.T) {
+	source, err := os.ReadFile("errs.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`(?m)^\t[A-Z]\w+\s+Code = "([^"]+)"`).FindAllSubmatch(source, -1)
+	if len(named) != len(Codes()) {
+		t.Errorf("%d codes are named, and %d have a status", len(named), len(Codes()))
+	}
+	for _, m := range named {
+		if !slices.Contains(Codes(), Code(m[1])) {
+			t.Errorf("%q has no status", m[1])
 		}
 	}
 }

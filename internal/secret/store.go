@@ -42,6 +42,14 @@ const ChangeCost = 2 << 10
 // Empty reports whether the change changes nothing.
 func (c Change) Empty() bool { return len(c.Set) == 0 && len(c.Delete) == 0 }
 
+// Keys are the names of all that is set or deleted, sorted.
+func (c Change) Keys() []string {
+	keys := slices.AppendSeq(make([]string, 0, len(c.Set)+len(c.Delete)), maps.Keys(c.Set))
+	keys = append(keys, c.Delete...)
+	slices.Sort(keys)
+	return keys
+}
+
 // Depends reports whether the change is made only where something is so.
 func (c Change) Depends() bool {
 	return c.Only != Anyway || len(c.Was) > 0 || c.At != nil || len(c.Versions) > 0

@@ -5,9 +5,14 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/audit"
+	"strongroom/internal/errs"
 	"strongroom/internal/identity"
+	"strongroom/internal/identity/authorizations"
+	"strongroom/internal/ui/words"
 )
 
 // TestChangesAmongLooks: what was done shows behind many looks, and where the log has more to look through.
@@ -24,6 +29,91 @@ func TestChangesAmongLooks(t *testing.T) {
 	b.get("/activity").wants(t, 200, "Nothing was changed lately", "before=1000", ">Older<",
 		"Acts of <b>b</b> (it does not answer) are not shown here")
 	b.get("/activity?actor=nobody").wants(t, 200, "among those looked through", "before=1000", ">Older<")
+}
+
+// told is a log that has what it is given.
+type told []audit.Record
+
+func (a told) Query(context.Context, audit.Filter, audit.Before) (audit.Acts, error) {
+	return audit.Acts{Records: a, Missing: []audit.Absent{{Server: "b", Message: "it does not answer"}}}, nil
+}
+
+// TestRefusalsInWords: no page of acts shows an error by its code, or an action by its name, and each tells whose acts are
+// missing.
+func TestRefusalsInWords(t *testing.T) {
+	s, b := setUp(t)
+	s.put("k")
+	token, _, err := s.users.Authorize(t.Context(), s.op, authorizations.Wanted{OrgID: s.org, Description: "agent",
+		Permissions: []access.Permission{access.To(access.Read, access.Resource{Type: access.Secrets, OrgID: s.org})}})
+	s.must(err)
+	var all told
+	for _, action := range audit.Actions {
+		for _, code := range errs.Codes() {
+			all = append(all, audit.Record{Entry: audit.Entry{Time: time.Now(), Action: action, Outcome: audit.Failed,
+				Code: string(code), User: ada}})
+		}
+	}
+	look := func(path string, log told) {
+		s.change(func(c *Config) { c.Trail = log })
+		p := b.get(path)
+		p.wants(t, 200, "it does not answer")
+		_, feed, _ := strings.Cut(p.body, `<ol class="feed`)
+		feed, _, _ = strings.Cut(feed, "</ol>")
+		acts := strings.Split(feed, "<li>")[1:]
+		if len(acts) != len(log) {
+			t.Fatalf("%s shows %d acts of %d", path, len(acts), len(log))
+		}
+		for i, act := range acts {
+			r := log[i]
+			why := words.Why(r.Action, r.Code)
+			if !strings.Contains(act, "tried to ") || !strings.Contains(act, ">failed: "+why+"<") ||
+				strings.Contains(act, ">"+r.Action) || strings.Contains(act, ": "+r.Code+"<") {
+				t.Errorf("%s shows %s with %s as it stands on record: %s", path, r.Action, r.Code, act)
+			}
+		}
+	}
+	look("/activity", all)
+	look(s.at("/activity"), all)
+	for i := 0; i < len(all); i += 8 { // as many as they show
+		look(s.at("/secret?key=k"), all[i:min(i+8, len(all))])
+		look(s.at("/tokens/"+token.ID.String()), all[i:min(i+8, len(all))])
+	}
+}
+
+// TestMovesAreToldAsSuch: on each page, asked for in each way, what was moved or copied is told to be, from and to where.
+func TestMovesAreToldAsSuch(t *testing.T) {
+	s, b := setUp(t)
+	other, err := s.users.NewOrg(t.Context(), s.op, "Other", "")
+	s.must(err)
+	s.put("old", "kept", "away")
+	b.post(s.at("/secret/copy"), form("key", "old", "to", "new", "org", s.org.String(), "do", "move")).leads(t,
+		s.at("/secret?key=new"))
+	b.post(s.at("/secret/copy"), form("key", "kept", "to", "copy", "org", s.org.String(), "do", "copy"))
+	b.post(s.at("/secret/copy"), form("key", "away", "to", "there", "org", other.ID.String(), "do", "move"))
+	b.post(s.at("/secret/copy"), form("key", "kept", "to", "new", "org", s.org.String(), "do", "move")) // it is taken
+	there := "/orgs/" + other.ID.String()
+	s.put("old", "away") // once more, so that their pages are there
+	for path, want := range map[string][]string{
+		s.at("/secret?key=new"):     {"moved it here from old", "tried to move it here from kept"},
+		s.at("/secret?key=old"):     {"moved it to new"},
+		s.at("/secret?key=kept"):    {"copied it to copy", "tried to move it to new"},
+		s.at("/secret?key=copy"):    {"copied it here from kept"},
+		s.at("/secret?key=away"):    {"moved it to there in Other"},
+		there + "/secret?key=there": {"moved it here from Acme"},
+	} {
+		p := b.get(path)
+		p.wants(t, 200, want...)
+		for _, not := range []string{"> set it", "> deleted it"} {
+			if strings.Contains(p.body, not) {
+				t.Errorf("%s tells a part of a move as an act: %q", path, not)
+			}
+		}
+	}
+	for query, want := range map[string]string{"key=new": "moved from old", "action=secrets.apply": "moved from old",
+		"action=secrets.delete": "when it was moved to new", "key=copy": "copied from kept"} {
+		b.get("/activity?"+query).wants(t, 200, want)
+	}
+	b.get("/activity?org="+other.ID.String()).wants(t, 200, "moved from Acme")
 }
 
 // lookedThrough is a log so large that one query reads a part of it, and finds nothing there.

@@ -121,7 +121,7 @@ func unreadable(data func() error) func() error {
 
 // tables are all pages.
 func (c Config) tables(h *hour.Hour) []visit.Table {
-	log := trail.New(c.Guard, c.Trail)
+	log := trail.New(c.Guard, c.Trail, c.Directory)
 	several := across.Config{
 		Secrets: c.Secrets, Store: c.Store, StoreName: c.StoreName, Orgs: orgsOf(c.Directory), Now: c.Now,
 	}

@@ -17,6 +17,9 @@ type Place struct {
 	Key string
 }
 
+// onRecord is the place as the target of an act.
+func (p Place) onRecord() string { return p.Org.String() + "/" + errs.Clip(p.Key) }
+
 // Copy sets a secret's value at a place where there is none, and with move deletes it where it was. Where both
 // organisations keep a history, the description and the earlier versions go along, in their order: they count from 1,
 // and are of now and of the caller. It returns how many versions the copy has.
@@ -26,7 +29,7 @@ type Place struct {
 // may leave some of them at the new place.
 func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, move bool) (versions int, err error) {
 	act := access.Act{Action: "secrets.copy", Org: from.Org, Keys: []string{from.Key},
-		Target: to.Org.String() + "/" + errs.Clip(to.Key)}
+		Target: to.onRecord()}
 	if !c.MayGrant(need(access.Use, from.Org, from.Key)) {
 		return 0, s.guard.Deny(ctx, c, act, errs.New(errs.Unauthorized, "%s is unauthorized",
 			need(access.Use, from.Org, "")))
@@ -38,7 +41,11 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 	if err := s.guard.Allow(ctx, c, act, needed...); err != nil {
 		return 0, err
 	}
-	set := access.Act{Action: "secrets.apply", Org: to.Org, Keys: []string{to.Key}}
+	set := access.Act{Action: "secrets.apply", Org: to.Org, Keys: []string{to.Key}, Target: from.onRecord(),
+		Detail: access.PartOf(move)}
+	if from.Org != to.Org { // whose owners read no names there
+		set.Target = from.Org.String()
+	}
 	if err := s.guard.Allow(ctx, c, set); err != nil {
 		return 0, err
 	}
@@ -55,8 +62,9 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 		return versions, s.guard.Done(ctx, c, act, err)
 	}
 	// What somebody has set since is not deleted unseen.
-	_, err = s.Apply(ctx, c, from.Org, secret.Change{Delete: []string{from.Key},
-		Was: map[string]*secret.Value{from.Key: &current}})
+	_, err = s.applyAs(ctx, c, access.Act{Action: "secrets.delete", Org: from.Org, Keys: []string{from.Key},
+		Target: to.onRecord(), Detail: access.PartOfMove},
+		secret.Change{Delete: []string{from.Key}, Was: map[string]*secret.Value{from.Key: &current}})
 	if errs.Is(err, errs.PreconditionFailed) {
 		err = errs.New(errs.Conflict, "%q was copied, and not deleted: somebody has changed it meanwhile",
 			errs.Clip(from.Key))
@@ -68,7 +76,8 @@ func (s *Service) Copy(ctx context.Context, c *access.Caller, from, to Place, mo
 
 // rename moves a secret within its organisation, and gives how many versions it has.
 func (s *Service) rename(ctx context.Context, c *access.Caller, org id.ID, from, to string) (int, error) {
-	del := access.Act{Action: "secrets.delete", Org: org, Keys: []string{from}}
+	del := access.Act{Action: "secrets.delete", Org: org, Keys: []string{from}, Target: Place{org, to}.onRecord(),
+		Detail: access.PartOfMove}
 	if err := s.guard.Allow(ctx, c, del); err != nil {
 		return 0, err
 	}

@@ -1,6 +1,9 @@
 package service_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,11 +86,15 @@ func TestCopyAndMove(t *testing.T) {
 			t.Errorf("after the move %v: %+v, %v", move, info, err)
 		}
 	}
-	seen := map[string]int{}
+	var seen []string
 	for _, e := range f.trail.entries {
-		seen[e.Action]++
+		if e.Action == "secrets.copy" || e.Detail == access.PartOfCopy || e.Detail == access.PartOfMove {
+			seen = append(seen, fmt.Sprint(e.Action, e.Keys, strings.Replace(e.Target, org.String(), "", 1), e.Detail))
+		}
 	}
-	if seen["secrets.copy"] != 2 || seen["secrets.delete"] != 1 {
-		t.Errorf("on record: %v", seen)
+	want := []string{"secrets.copy[a]/copy", "secrets.apply[copy]/apart of a copy", "secrets.copy[a]/moved",
+		"secrets.apply[moved]/apart of a move", "secrets.delete[a]/movedpart of a move"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("on record: %q, want %q", seen, want)
 	}
 }

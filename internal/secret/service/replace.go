@@ -134,7 +134,7 @@ func (s *Service) difference(ctx context.Context, c *access.Caller, org id.ID,
 			change.Delete = append(change.Delete, k)
 		}
 	}
-	return change, names(change), nil
+	return change, change.Keys(), nil
 }
 
 // merged tells which secrets a replacement changes that was made of an earlier version. It gives

@@ -132,17 +132,23 @@ func (s *Service) MayApply(ctx context.Context, c *access.Caller, org id.ID) err
 // what one can never read is allowed, unless it depends on what there is, which the outcome tells.
 func (s *Service) Apply(ctx context.Context, c *access.Caller, org id.ID,
 	change secret.Change) (secret.Outcome, error) {
-	act := access.Act{Action: "secrets.apply", Org: org, Keys: names(change)}
+	act := access.Act{Action: "secrets.apply", Org: org, Keys: change.Keys()}
 	if len(change.Set) == 0 {
 		act.Action = "secrets.delete"
 	}
-	if err := s.mayApply(c, org, change, act.Keys); err != nil {
+	return s.applyAs(ctx, c, act, change)
+}
+
+// applyAs is Apply with what is put on record.
+func (s *Service) applyAs(ctx context.Context, c *access.Caller, act access.Act,
+	change secret.Change) (secret.Outcome, error) {
+	if err := s.mayApply(c, act.Org, change, act.Keys); err != nil {
 		return secret.Outcome{}, s.guard.Deny(ctx, c, act, err)
 	}
 	if err := s.guard.Allow(ctx, c, act); err != nil {
 		return secret.Outcome{}, err
 	}
-	out, err := s.apply(ctx, org, change, c.User)
+	out, err := s.apply(ctx, act.Org, change, c.User)
 	return out, s.guard.Done(ctx, c, act, err)
 }
 
@@ -241,17 +247,6 @@ func (s *Service) check(change secret.Change) error {
 
 // Valid says why no store may be given the secret; nil where it may.
 func (s *Service) Valid(key string, v secret.Value) error { return s.limits.Check(key, v) }
-
-// names are all the keys of the change, sorted.
-func names(c secret.Change) []string {
-	names := make([]string, 0, len(c.Set)+len(c.Delete))
-	for k := range c.Set {
-		names = append(names, k)
-	}
-	names = append(names, c.Delete...)
-	slices.Sort(names)
-	return names
-}
 
 // each tells of each secret of an organisation whether the caller may do the action. Who may do so with all, as most
 // may, is asked about once: with a thousand secrets that was an eighth of the time.

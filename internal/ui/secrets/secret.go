@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/paste"
+	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -223,9 +224,10 @@ type secretView struct {
 	NoHistory string // why that is so
 	ReadOnly  bool   // whoever asks
 	Days      string // how long it can be restored; "" where it cannot
-	Activity  []audit.Record
-	MayLook   bool   // at the activity
-	NoRecords string // why the audit log was not asked, "" where it was
+	Activity  []trail.Row
+	Missing   []audit.Absent // whose acts are not in it
+	MayLook   bool           // at the activity
+	NoRecords string         // why the audit log was not asked, "" where it was
 }
 
 // deletedView is the page of a secret that is deleted and can be restored.
@@ -264,9 +266,9 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 		p.Days = keptDays()
 	}
 	if p.MayLook = h.Trail.Kept() && h.Trail.May(v.Caller, v.Org.String()); p.MayLook {
-		p.Activity, err = h.lately(v, key)
+		p.Activity, p.Missing, err = h.lately(v, key)
 		if errs.Is(err, errs.NotImplemented) {
-			p.NoRecords = errs.Message(err)
+			p.NoRecords = words.Sentence(errs.Message(err))
 		} else if err != nil {
 			h.Logger.Warn("a secret's activity could not be read", "request", v.ID, "error", err)
 			p.NoRecords = "The audit log cannot be read just now."
@@ -277,8 +279,15 @@ func (h *handlers) showSecret(v *visit.Visit, key string) (visit.Answer, error) 
 
 // lately is what was done with a secret last, and what was refused. Every look at its page and every use by an agent is
 // on record too, and would fill it.
-func (h *handlers) lately(v *visit.Visit, key string) ([]audit.Record, error) {
+func (h *handlers) lately(v *visit.Visit, key string) ([]trail.Row, []audit.Absent, error) {
 	page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Key: key,
-		Changes: true, Limit: 8}, audit.Before{})
-	return page.Records, err
+		Changes: true, Limit: 2 * actsShown}, audit.Before{}) // a move is two acts
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := h.Trail.Tell(v.Context(), page.Records)
+	return rows[:min(actsShown, len(rows))], page.Missing, err
 }
+
+// actsShown is how many acts with a secret its page has.
+const actsShown = 8

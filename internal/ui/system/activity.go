@@ -1,75 +1,19 @@
 package system
 
 import (
-	"cmp"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
-	"strongroom/internal/ui/words"
 )
 
-type activityRow struct {
-	audit.Record
-	Org string // its name, where it is still there
-	Did string // in words
-	To  string // the target, a user by name
-	// Times counts the entries that say the same one after the other, shown as one row with the newest time.
-	Times int
-}
-
-// same reports whether the entries differ in nothing but when.
-func same(a, b audit.Record) bool {
-	return a.User == b.User && a.Action == b.Action && a.OrgID == b.OrgID && a.Target == b.Target &&
-		a.Outcome == b.Outcome && a.Code == b.Code && a.Server == b.Server && a.Address == b.Address &&
-		a.AuthorizationID == b.AuthorizationID && a.Session == b.Session && slices.Equal(a.Keys, b.Keys) &&
-		a.KeysOmitted == b.KeysOmitted && a.Detail == b.Detail && a.MadeBy == b.MadeBy && a.Repeated == 0 &&
-		b.Repeated == 0
-}
-
-// Who did it: a user, the server by itself, or somebody who had not signed in.
-func (r activityRow) Who() string {
-	switch {
-	case r.User != "":
-		return r.User
-	case r.Action == "":
-		return ""
-	case r.Address != "":
-		return "somebody"
-	}
-	return "the server"
-}
-
-// copies is the action of copying a secret, or moving it.
-const copies = "secrets.copy"
-
-// partsOf finds the requests that copied a secret, and whether they moved it. They set the one and delete the other,
-// each on record as an act of its own, and all are shown in one row.
-func partsOf(records []audit.Record) map[string]bool {
-	moved := make(map[string]bool)
-	for _, r := range records {
-		if r.Action == copies && r.RequestID != "" {
-			moved[r.RequestID] = false
-		}
-	}
-	for _, r := range records {
-		if _, ok := moved[r.RequestID]; ok && r.Action == "secrets.delete" {
-			moved[r.RequestID] = true
-		}
-	}
-	return moved
-}
-
-// More is how many keys are not shown.
-func (r activityRow) More() int { return max(0, len(r.Keys)-5) + r.KeysOmitted }
-
 type activity struct {
-	Rows     []activityRow
+	Rows     []trail.Row
 	Filter   activityForm
 	Filtered bool
 	Next     string // link to the next page
@@ -160,30 +104,8 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 		found, err = h.Trail.Acts(v.Context(), v.Caller, f, before)
 	}
 	p.Missing = found.Missing
-	names := make(map[string]string)
-	parts := partsOf(found.Records)
-	for _, r := range found.Records {
-		if _, part := parts[r.RequestID]; part && (r.Action == "secrets.apply" || r.Action == "secrets.delete") {
-			continue
-		}
-		if n := len(p.Rows); n > 0 && same(p.Rows[n-1].Record, r) {
-			p.Rows[n-1].Times++
-			continue
-		}
-		row := activityRow{Record: r, Did: words.Did(r.Action), Times: 1}
-		switch {
-		case r.Action == "secrets.apply" && len(r.Keys) == 0:
-			row.Did += " secrets"
-		case r.Action == copies && parts[r.RequestID]:
-			row.Did = "moved"
-		}
-		if row.Org, err = h.orgNamed(v, names, r.OrgID); err != nil {
-			break
-		}
-		if row.To, err = h.targetNamed(v, names, r); err != nil {
-			break
-		}
-		p.Rows = append(p.Rows, row)
+	if err == nil {
+		p.Rows, err = h.Trail.Tell(v.Context(), found.Records)
 	}
 	if found.Next != "" {
 		q.Set("before", found.Next)
@@ -197,42 +119,6 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 		return visit.Answer{}, err
 	}
 	return page, err
-}
-
-// orgNamed is the organisation's name, looked up once a page; "" for one that is gone.
-func (h *handlers) orgNamed(v *visit.Visit, names map[string]string, org string) (string, error) {
-	o, err := id.Parse(org)
-	if err != nil {
-		return "", nil // the entry concerns none
-	}
-	if _, ok := names[org]; !ok {
-		if names[org], err = h.Directory.OrgName(v.Context(), o); err != nil {
-			return "", err
-		}
-	}
-	return names[org], nil
-}
-
-// targetNamed is the target as a reader knows it: a user who is still there by name, all else as it stands on record.
-func (h *handlers) targetNamed(v *visit.Visit, names map[string]string, r audit.Record) (string, error) {
-	if org, key, ok := strings.Cut(r.Target, "/"); ok && r.Action == copies && validID(org) == nil {
-		if org == r.OrgID {
-			return "to " + key, nil
-		}
-		name, err := h.orgNamed(v, names, org)
-		return "to " + key + " in " + cmp.Or(name, org), err
-	}
-	user, err := id.Parse(r.Target)
-	if err != nil || !strings.HasPrefix(r.Action, "users.") && !strings.HasPrefix(r.Action, "orgs.members.") &&
-		!strings.HasPrefix(r.Action, "orgs.owners.") {
-		return r.Target, nil
-	}
-	if _, ok := names[r.Target]; !ok {
-		if names[r.Target], err = h.Directory.UserName(v.Context(), user); err != nil {
-			return "", err
-		}
-	}
-	return cmp.Or(names[r.Target], r.Target), nil
 }
 
 func (f activityForm) filter(now time.Time) (audit.Filter, error) {

@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
+	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -20,9 +21,10 @@ type tokenView struct {
 	Form      string // the description as typed
 	MayChange bool
 	Reaches   reaches
-	Activity  []audit.Record
-	NoRecords string // why the audit log was not asked, "" where it was
-	MayLook   bool   // at the activity
+	Activity  []trail.Row
+	Missing   []audit.Absent // whose acts are not in it
+	NoRecords string         // why the audit log was not asked, "" where it was
+	MayLook   bool           // at the activity
 }
 
 // reaches are the secrets of the organisation that a token reaches now.
@@ -94,15 +96,18 @@ func (h *handlers) showToken(v *visit.Visit, a identity.Authorization, form stri
 	}
 	if p.MayLook = h.Trail.May(v.Caller, v.Org.String()); p.MayLook {
 		page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Actor: a.ID.String(),
-			Limit: actsShown}, audit.Before{})
+			Limit: 2 * actsShown}, audit.Before{})
+		if err == nil {
+			p.Activity, err = h.Trail.Tell(v.Context(), page.Records)
+			p.Activity, p.Missing = p.Activity[:min(actsShown, len(p.Activity))], page.Missing
+		}
 		switch {
 		case errs.Is(err, errs.NotImplemented):
-			p.NoRecords = errs.Message(err)
+			p.NoRecords = words.Sentence(errs.Message(err))
 		case err != nil:
 			h.Logger.Warn("a token's activity could not be read", "request", v.ID, "error", err)
 			p.NoRecords = "The audit log cannot be read just now."
 		}
-		p.Activity = page.Records
 	}
 	title := a.Description
 	if title == "" {

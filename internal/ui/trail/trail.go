@@ -19,10 +19,11 @@ type Log interface {
 type Reader struct {
 	guard *access.Guard
 	log   Log
+	names Names
 }
 
 // New makes a reader of the log, which is nil where there is none.
-func New(guard *access.Guard, log Log) *Reader { return &Reader{guard, log} }
+func New(guard *access.Guard, log Log, names Names) *Reader { return &Reader{guard, log, names} }
 
 // Kept reports whether there is a log.
 func (r *Reader) Kept() bool { return r.log != nil }

@@ -10,7 +10,8 @@ var infinitives = map[string]string{
 	"made": "make", "moved": "move", "read": "read", "removed": "remove", "renewed": "renew", "restored": "restore",
 	"revoked": "revoke",
 	"rotated": "rotate", "set": "set", "signed": "sign", "started": "start", "stopped": "stop", "took": "take",
-	"used": "use",
+	"tried": "try",
+	"used":  "use",
 }
 
 // Tried says of an act, told in the past, that it did not come to be: "tried to delete it" for "deleted it". What is no

@@ -1,8 +1,13 @@
 package words
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"strongroom/internal/audit"
+	"strongroom/internal/errs"
 )
 
 func TestAgo(t *testing.T) {
@@ -52,6 +57,54 @@ func TestTried(t *testing.T) {
 		"secrets.new": "secrets.new", "": ""} {
 		if got := Tried(did); got != want {
 			t.Errorf("of %q it says %q, want %q", did, got, want)
+		}
+	}
+}
+
+// TestActionsHaveWords: whatever can stand in the audit log is said in words, also when it was tried in vain, and there
+// are no words for what cannot.
+func TestActionsHaveWords(t *testing.T) {
+	for _, a := range audit.Actions {
+		did := Did(a)
+		if did == a || Tried(did) == did {
+			t.Errorf("%s is told as %q, in vain as %q", a, did, Tried(did))
+		}
+		if group, act, _ := strings.Cut(a, "."); group == "secrets" && act != "list" && act != "deleted" &&
+			act != "export" {
+			it := DidIt(a)
+			if !strings.Contains(it+" ", " it ") || Tried(it) == it {
+				t.Errorf("%s is told of one secret as %q, in vain as %q", a, it, Tried(it))
+			}
+		}
+	}
+	for _, table := range []map[string]string{past, pastIt} {
+		for a := range table {
+			if !slices.Contains(audit.Actions, a) {
+				t.Errorf("there are words for %q, which nothing puts on record", a)
+			}
+		}
+	}
+}
+
+// TestCodesHaveWords: each code of an error has a reason in words, which is not the code.
+func TestCodesHaveWords(t *testing.T) {
+	for _, c := range errs.Codes() {
+		why := Why("", string(c))
+		if why == "" || strings.Contains(why, string(c)) && c != errs.Conflict {
+			t.Errorf("the code %q is told as %q", c, why)
+		}
+	}
+	if why := Why("", "no such code"); why != "" {
+		t.Errorf("a code that is not known is told as %q", why)
+	}
+	for a, of := range reasonsOf {
+		if !slices.Contains(audit.Actions, a) {
+			t.Errorf("there are reasons for %q, which nothing puts on record", a)
+		}
+		for c := range of {
+			if reasons[c] == "" {
+				t.Errorf("%s has a reason for %q, which is no code", a, c)
+			}
 		}
 	}
 }
