@@ -18,10 +18,7 @@ import (
 // attackMemory opens a thousand connections, from three addresses, for each route that can take most: with bodies
 // that are nearly sent, and with answers that are not read. The most memory that the server had is told for each.
 func attackMemory(t *testing.T, v *victim) string {
-	connections := 1000
-	if raceDetector { // which takes so long that disks and clients are waited for in vain; it is run without, too
-		connections = 100
-	}
+	const connections = 1000
 	org := strings.Split(v.secrets, "/")[4]
 	value := strings.Repeat("v", 900_000)
 	for i := range 5 {
@@ -79,9 +76,6 @@ func attackMemory(t *testing.T, v *victim) string {
 		peak, held, codes := v.besiege(t, connections, route.request)
 		// Above what is counted come buffers and garbage; what a server keeps of one route is in the next one's figure.
 		most := idle + 350
-		if raceDetector {
-			most *= 10
-		}
 		// One body or answer goes alone, beside half of what all others may have.
 		if peak > most || held > 32<<20/2+6*4<<20 {
 			t.Errorf("%s: %d MiB of memory, %d bytes held, answers %v", route.name, peak, held, codes)
