@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -359,5 +361,67 @@ func TestAuditPages(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, queries); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestSecretPages follows the pages of the lists of secrets, from servers that know pages and from one that does not.
+func TestSecretPages(t *testing.T) {
+	lists := map[string]func(*client.Client) iter.Seq2[[]client.SecretInfo, error]{
+		"deleted-secrets": func(c *client.Client) iter.Seq2[[]client.SecretInfo, error] {
+			return c.DeletedSecretPages(t.Context(), "1")
+		},
+		"secret-infos": func(c *client.Client) iter.Seq2[[]client.SecretInfo, error] {
+			return c.SecretInfoPages(t.Context(), "1")
+		},
+	}
+	for list, pages := range lists {
+		for name, tc := range map[string]struct {
+			answers []string
+			want    string // the keys, and what the error says
+		}{
+			"no pages": {[]string{`{"links":{},"secrets":[{"key":"a"},{"key":"b"}]}`}, "a b "},
+			"two pages": {[]string{`{"links":{"next":"x"},"secrets":[{"key":"a"},{"key":"b&"}]}`,
+				`{"links":{},"secrets":[{"key":"c"}]}`}, "a b& c "},
+			"an empty one at the end": {[]string{`{"links":{"next":"x"},"secrets":[{"key":"a"}]}`,
+				`{"links":{},"secrets":[]}`}, "a "},
+			"the same again": {[]string{`{"links":{"next":"x"},"secrets":[{"key":"a"}]}`,
+				`{"links":{"next":"x"},"secrets":[{"key":"a"}]}`}, "a a the pages of secrets do not come to an end"},
+			"refused": {[]string{`{"links":{"next":"x"},"secrets":[{"key":"a"}]}`, ""}, "a no"},
+		} {
+			t.Run(list+" "+name, func(t *testing.T) {
+				var queries []string
+				c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					if !strings.HasSuffix(r.URL.Path, "/orgs/1/"+list) {
+						t.Errorf("asked for %s", r.URL.Path)
+					}
+					queries = append(queries, r.URL.Query().Get("after"))
+					body := tc.answers[len(queries)-1]
+					if body == "" {
+						answer(w, 400, `{"code":"invalid","message":"no"}`)
+						return
+					}
+					answer(w, 200, body)
+				})
+				got, last := "", []string{""}
+				for page, err := range pages(c) {
+					if err != nil {
+						got += err.Error()
+						break
+					}
+					for _, info := range page {
+						got += info.Key + " "
+					}
+					if len(page) > 0 {
+						last = append(last, page[len(page)-1].Key)
+					}
+				}
+				if !strings.HasPrefix(got, tc.want) || tc.want[len(tc.want)-1] == ' ' && got != tc.want {
+					t.Errorf("there is %q, want %q", got, tc.want)
+				}
+				if !slices.Equal(queries, last[:len(queries)]) {
+					t.Errorf("asked for what is behind %q", queries)
+				}
+			})
+		}
 	}
 }

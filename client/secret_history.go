@@ -2,8 +2,11 @@ package client
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -90,6 +93,57 @@ func (c *Client) DeletedSecrets(ctx context.Context, orgID string) ([]SecretInfo
 		return nil, err
 	}
 	return out.Secrets, nil
+}
+
+// DeletedSecretPages is DeletedSecrets, some at a time, each time as they are then: so many that they should not all be
+// in memory. It ends with the first error.
+func (c *Client) DeletedSecretPages(ctx context.Context, orgID string) iter.Seq2[[]SecretInfo, error] {
+	return c.secretPages(ctx, api("orgs", orgID, "deleted-secrets"))
+}
+
+// SecretInfoPages is SecretInfos, as DeletedSecretPages is DeletedSecrets.
+func (c *Client) SecretInfoPages(ctx context.Context, orgID string) iter.Seq2[[]SecretInfo, error] {
+	return func(yield func([]SecretInfo, error) bool) {
+		for page, err := range c.secretPages(ctx, api("orgs", orgID, "secret-infos")) {
+			for i := range page {
+				page[i].OrgID = orgID
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+// secretsPage is how many secrets are asked for at a time.
+const secretsPage = 500
+
+// secretPages gives page after page. A server that knows no pages gives all as one, without a link to another.
+func (c *Client) secretPages(ctx context.Context, path string) iter.Seq2[[]SecretInfo, error] {
+	return func(yield func([]SecretInfo, error) bool) {
+		query := url.Values{"limit": {strconv.Itoa(secretsPage)}}
+		for {
+			var out struct {
+				Links   Links
+				Secrets []SecretInfo
+			}
+			err := c.do(ctx, call{method: http.MethodGet, path: path, query: query, out: &out})
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			n := len(out.Secrets)
+			if !yield(out.Secrets, nil) || out.Links["next"] == "" || n == 0 {
+				return
+			}
+			last := out.Secrets[n-1].Key
+			if last <= query.Get("after") {
+				yield(nil, errors.New("the pages of secrets do not come to an end"))
+				return
+			}
+			query.Set("after", last)
+		}
+	}
 }
 
 // RestoreSecret sets the value of an earlier version as a new one. Version 0 brings back a deleted secret.

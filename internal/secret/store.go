@@ -281,13 +281,12 @@ type History interface {
 	// Info tells what is known of a secret, also of one that is deleted and can be brought back.
 	Info(ctx context.Context, org id.ID, key string) (Info, error)
 
-	// Infos tells what is known of the organisation's secrets that are there and whose keys want takes (nil takes all),
-	// in the order of their names, in as few requests as the store needs to read their values. Versions is nil, and
-	// Created may be zero.
-	Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]Info, error)
+	// Infos tells what is known of the organisation's secrets that are there, a page of them, in as few requests as the
+	// store needs to read their values. Versions is nil, and Created may be zero.
+	Infos(ctx context.Context, org id.ID, page Page) ([]Info, error)
 
-	// Deleted lists the secrets that can be brought back, in the order of their names.
-	Deleted(ctx context.Context, org id.ID) ([]Info, error)
+	// Deleted lists the secrets that can be brought back, a page of them.
+	Deleted(ctx context.Context, org id.ID, page Page) ([]Info, error)
 
 	// ReadVersion returns one version's value, that of the present one included. It gives errs.NotFound for one that is
 	// deleted, destroyed or not kept any more.

@@ -26,6 +26,11 @@ func history(t *testing.T, w *world) {
 			"expiringBefore"},
 		{"those before two times", get("/api/v2/orgs/{org}/secret-infos?expiringBefore=2030-01-31T00:00:00Z&" +
 			"expiringBefore=2030-01-31T00:00:00Z"), 400, "invalid", "expiringBefore"},
+		{"a page of none", get("/api/v2/orgs/{org}/secret-infos?limit=0"), 400, "invalid", "limit"},
+		{"a page of two sizes", get("/api/v2/orgs/{org}/secret-infos?limit=1&limit=2"), 400, "invalid", "limit"},
+		{"a page behind no text", get("/api/v2/orgs/{org}/secret-infos?after=%FF"), 400, "invalid", "after"},
+		{"deleted, a page of no number", get("/api/v2/orgs/{org}/deleted-secrets?limit=many"), 400, "invalid", "limit"},
+		{"deleted, behind two keys", get("/api/v2/orgs/{org}/deleted-secrets?after=a&after=b"), 400, "invalid", "after"},
 		{"restoring nothing", send("POST", path+"/restore", `{}`), 404, "not found", "not found"},
 		{"restoring less than nothing", send("POST", path+"/restore", `{"version":-1}`), 400, "invalid", "version"},
 		{"describing nothing", send("PUT", path+"/description", `{"description":"x"}`), 404, "not found", "not found"},

@@ -3,7 +3,9 @@ package secrets
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
@@ -81,7 +83,11 @@ func (h *handlers) getSecretInfos(w http.ResponseWriter, r *exchange.Request) er
 			return errs.New(errs.Invalid, "expiringBefore must be one time, such as 2030-01-31T00:00:00Z")
 		}
 	}
-	infos, err := h.secrets.Infos(r.Context(), r.Caller, org, before)
+	page, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	infos, err := h.secrets.Infos(r.Context(), r.Caller, org, before, page)
 	if err != nil {
 		return err
 	}
@@ -96,10 +102,34 @@ func (h *handlers) getSecretInfos(w http.ResponseWriter, r *exchange.Request) er
 	if err := r.Hold(size); err != nil {
 		return err
 	}
-	path := "/api/v2/orgs/" + org.String()
-	return exchange.WriteJSON(w, http.StatusOK, map[string]any{
-		"links": map[string]string{"org": path, "self": path + "/secret-infos"}, "secrets": list,
-	})
+	return exchange.WriteJSON(w, http.StatusOK, map[string]any{"links": pageLinks(r, org, "/secret-infos", page, infos),
+		"secrets": list})
+}
+
+// pageOf reads limit and after. Without them it is all.
+func pageOf(r *exchange.Request) (p secret.Page, err error) {
+	q := r.Query()
+	if s := q.Get("limit"); s != "" {
+		if p.Limit, err = strconv.Atoi(s); err != nil || p.Limit < 1 || len(q["limit"]) > 1 {
+			return p, errs.New(errs.Invalid, "limit must be one number from 1 on")
+		}
+	}
+	if p.After = q.Get("after"); !utf8.ValidString(p.After) || len(q["after"]) > 1 {
+		return p, errs.New(errs.Invalid, "after must be one key, behind which the page begins")
+	}
+	return p, nil
+}
+
+// pageLinks are the links of a list of secrets: its organisation, itself, and the page behind it where it is full.
+func pageLinks(r *exchange.Request, org id.ID, list string, p secret.Page, got []secret.Info) map[string]string {
+	of := "/api/v2/orgs/" + org.String()
+	links := map[string]string{"org": of, "self": of + list}
+	if p.Full(len(got)) {
+		q := r.URL.Query() // a copy, to be changed
+		q.Set("after", got[len(got)-1].Key)
+		links["next"] = of + list + "?" + q.Encode()
+	}
+	return links
 }
 
 func timeOrNil(t time.Time) *time.Time {
@@ -179,7 +209,11 @@ func (h *handlers) getDeletedSecrets(w http.ResponseWriter, r *exchange.Request)
 	if err != nil {
 		return err
 	}
-	infos, err := h.secrets.Deleted(r.Context(), r.Caller, org)
+	page, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	infos, err := h.secrets.Deleted(r.Context(), r.Caller, org, page)
 	if err != nil {
 		return err
 	}
@@ -189,6 +223,5 @@ func (h *handlers) getDeletedSecrets(w http.ResponseWriter, r *exchange.Request)
 			return list.Fail(r, err)
 		}
 	}
-	path := "/api/v2/orgs/" + org.String()
-	return list.End("links", map[string]string{"org": path, "self": path + "/deleted-secrets"})
+	return list.End("links", pageLinks(r, org, "/deleted-secrets", page, infos))
 }

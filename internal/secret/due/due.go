@@ -222,7 +222,7 @@ func (w *Watch) infos(ctx context.Context, org id.ID) ([]secret.Info, error) {
 	if dated, ok := secret.As[secret.Dated](w.Store); ok {
 		return dated.DatedInfos(ctx, org)
 	}
-	infos, err := w.Store.Infos(ctx, org, nil)
+	infos, err := w.Store.Infos(ctx, org, secret.Page{})
 	if errs.Is(err, errs.NotImplemented) { // there are no dates
 		return nil, nil
 	}

@@ -35,7 +35,7 @@ type shelf struct {
 	fails map[id.ID]error
 }
 
-func (s *shelf) Infos(_ context.Context, org id.ID, _ func(string) bool) ([]secret.Info, error) {
+func (s *shelf) Infos(_ context.Context, org id.ID, _ secret.Page) ([]secret.Info, error) {
 	return s.infos[org], s.fails[org]
 }
 

@@ -94,11 +94,11 @@ func TestReadsGoTogether(t *testing.T) {
 			return len(snap.Secrets), err
 		}, 1},
 		{"infos of some", page, func() (int, error) {
-			infos, err := s.Infos(t.Context(), org, func(key string) bool { return key < names[page] })
+			infos, err := s.Infos(t.Context(), org, secret.Page{Want: func(key string) bool { return key < names[page] }})
 			return len(infos), err
 		}, page},
 		{"deleted", 2 * page, func() (int, error) {
-			infos, err := s.Deleted(t.Context(), org)
+			infos, err := s.Deleted(t.Context(), org, secret.Page{})
 			return len(infos), err
 		}, 2 * page},
 		{"info", 2, func() (int, error) {

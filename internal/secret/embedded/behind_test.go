@@ -49,14 +49,14 @@ var readers = map[string]func(context.Context, *Store) error{
 		return err
 	},
 	"what is known of all": func(ctx context.Context, s *Store) error {
-		infos, err := s.Infos(ctx, org, nil)
+		infos, err := s.Infos(ctx, org, secret.Page{})
 		if err == nil && len(infos) != 1 {
 			err = errors.New("it is not among them")
 		}
 		return err
 	},
 	"what is deleted": func(ctx context.Context, s *Store) error {
-		infos, err := s.Deleted(ctx, org)
+		infos, err := s.Deleted(ctx, org, secret.Page{})
 		if err == nil && len(infos) != 1 {
 			err = errors.New("it is not among them")
 		}

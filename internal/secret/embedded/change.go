@@ -89,6 +89,7 @@ func (s *Store) Purge(ctx context.Context, org id.ID) error {
 					return err
 				}
 				s.lists.Drop(org)
+				s.followed.Drop(org)
 			}
 			left, err := purge.Some(turn, s.kv, org)
 			more <- left
@@ -206,7 +207,10 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			}
 			return planned, nil
 		}
-		err = s.log.Apply(ctx, org, was, p.Head, p.Records, p.Order())
+		rev, err := s.log.Apply(ctx, org, was, p.Head, p.Records, p.Order())
+		if err == nil {
+			s.followed.Changed(org, at.rev, rev, p.Named)
+		}
 		if !errors.Is(err, kv.ErrConflict) {
 			return planned, err
 		}

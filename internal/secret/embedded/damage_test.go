@@ -256,14 +256,14 @@ func (w *damagedWorld) look(t *testing.T, s *Store) (seen damagedView) {
 			}
 		}
 	}
-	if infos, err := s.Infos(t.Context(), org, nil); !failed("infos", err) {
+	if infos, err := s.Infos(t.Context(), org, secret.Page{}); !failed("infos", err) {
 		for _, i := range infos {
 			if !slices.Contains(damagedNames, i.Key) {
 				t.Errorf("there is a secret %q", i.Key)
 			}
 		}
 	}
-	if gone, err := s.Deleted(t.Context(), org); !failed("deleted", err) {
+	if gone, err := s.Deleted(t.Context(), org, secret.Page{}); !failed("deleted", err) {
 		seen.deleted = fmt.Sprintf("%+v", gone)
 	}
 	return seen

@@ -103,7 +103,7 @@ func testDeletedAndBroughtBack(t *testing.T, s *Store) {
 	*now = now.Add(time.Hour)
 	apply(t, s, secret.Change{Delete: []string{"b", "a", "never"}, By: "bob"})
 	wantContent(t, s, setOf("c", "1"))
-	deleted, err := s.Deleted(t.Context(), org)
+	deleted, err := s.Deleted(t.Context(), org, secret.Page{})
 	if err != nil || len(deleted) != 2 || deleted[0].Key != "a" || deleted[1].Key != "b" ||
 		deleted[0].DeletedBy != "bob" || !deleted[0].Deleted.Equal(*now) {
 		t.Errorf("deleted: %+v, %v", deleted, err)

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/cache"
 	"strongroom/internal/secret/embedded/content"
 	"strongroom/internal/secret/embedded/records"
 )
@@ -104,50 +105,56 @@ func (m moment) info(ctx context.Context, name string, find content.Finder) (sec
 	if err != nil {
 		return secret.Info{}, err
 	}
-	info := infoOf(known, name)
-	for _, v := range known.Versions {
-		info.Versions = append(info.Versions, secret.Version{Number: v.N, At: content.Time(v.At), By: v.By,
-			Restorable: v.Readable(), Deleted: content.Time(v.Deleted), Destroyed: v.Destroyed})
-	}
-	return info, nil
-}
-
-// infoOf is what is known of a secret, without its versions.
-func infoOf(known *content.Meta, name string) secret.Info {
-	newest := known.Newest()
-	info := secret.Info{
-		Key: name, Version: newest.N, By: newest.By,
-		Created: content.Time(known.Created), Updated: content.Time(newest.At),
-		Description: secret.Description{Text: known.Description, Expires: content.Time(known.Expires)},
-	}
-	if known.Deleted != nil {
-		info.Deleted, info.DeletedBy = content.Time(known.Deleted.At), known.Deleted.By
-	}
-	return info
+	return known.InfoWithVersions(name), nil
 }
 
 // Infos tells what is known of the organisation's secrets that are there.
-func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+func (s *Store) Infos(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
-		return m.infos(ctx, want)
+		if m.at.rev == 0 {
+			return nil, nil
+		}
+		names, all, err := m.namesOf(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		return page.Tell(ctx, names, func(ctx context.Context, keys []string) ([]secret.Info, error) {
+			return m.infos(ctx, keys, all)
+		})
 	})
 }
 
-func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret.Info, error) {
-	if m.at.rev == 0 {
-		return nil, nil
+// namesOf gives the sorted names that the page is of, and how many secrets there are, where they have been counted. A
+// page costs no reading of all names.
+func (m moment) namesOf(ctx context.Context, page secret.Page) (names []string, all int, err error) {
+	_, ok := m.s.lists.Names(m.org, m.at.rev)
+	switch {
+	case page.Limit == 0 || m.memory || m.at.pending != nil || ok:
+		names, err = m.listed(ctx)
+		return names, len(names), err
+	case m.names == keyring.Names{}:
+		names, err = m.from.ClearNames(ctx, m.org, page, m.s.page)
+		return names, uncounted, err
 	}
-	listed, err := m.listed(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys := make([]string, 0, len(listed))
-	for _, key := range listed {
-		if want == nil || want(key) {
-			keys = append(keys, key)
+	names, err = m.s.followed.Names(cache.Alive, m.org, m.at.rev, func() ([]string, error) {
+		names, err := m.listed(ctx)
+		if err == nil && names == nil { // a change came between
+			err = errTooFast
 		}
-	}
-	ahead := m.reads(ctx, keys, len(listed), records.Meta)
+		return names, err
+	}, func(name string) (bool, error) {
+		at, err := m.from.Places(m.org, name, m.names)
+		if err != nil {
+			return false, err
+		}
+		listed, err := m.find(ctx, nil, at, records.Listed)
+		return listed.Sealed != nil, err
+	})
+	return names, len(names), err
+}
+
+func (m moment) infos(ctx context.Context, keys []string, all int) ([]secret.Info, error) {
+	ahead := m.reads(ctx, keys, all, records.Meta)
 	infos := make([]secret.Info, 0, len(keys))
 	for i, key := range keys {
 		find, err := ahead(i)
@@ -171,7 +178,7 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 			if known, err = m.from.OpenMeta(ctx, m.org, record, content.Found{}); err != nil {
 				return nil, content.DamagedMeta(err, key, m.org)
 			}
-			info = infoOf(known, key)
+			info = known.Info(key)
 		}
 		if err != nil {
 			return nil, err
@@ -182,60 +189,51 @@ func (m moment) infos(ctx context.Context, want func(key string) bool) ([]secret
 }
 
 // Deleted lists the secrets that can be brought back.
-func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+func (s *Store) Deleted(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	// Memory has no lists of records.
 	return fromEngine(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
 		if m.at.rev == 0 { // what is still there was purged
 			return nil, nil
 		}
-		names, err := s.trashed(ctx, org)
+		names, err := m.trashed(ctx)
 		if err != nil {
 			return nil, err
 		}
-		ahead := m.reads(ctx, names, uncounted, records.Value, records.Meta)
-		var infos []secret.Info
-		for i, name := range names {
-			find, err := ahead(i)
-			if err != nil {
-				return nil, err
-			}
-			info, err := m.info(ctx, name, find)
-			if errs.Is(err, errs.NotFound) || err == nil && info.Deleted.IsZero() { // brought back by what is pending
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			infos = append(infos, info)
-		}
-		return infos, nil
+		return page.Tell(ctx, names, m.deleted)
 	})
 }
 
-// trashed lists the names of the deleted secrets.
-func (s *Store) trashed(ctx context.Context, org id.ID) ([]string, error) {
-	var names []string
-	for after := ""; ; {
-		recs, err := s.kv.List(ctx, records.TrashPrefix(org), after, s.page)
+func (m moment) deleted(ctx context.Context, names []string) ([]secret.Info, error) {
+	ahead := m.reads(ctx, names, uncounted, records.Value, records.Meta)
+	var infos []secret.Info
+	for i, name := range names {
+		find, err := ahead(i)
 		if err != nil {
 			return nil, err
 		}
-		for _, rec := range recs {
-			after = rec.Key
-			place, kind, err := records.Parse(rec.Key)
-			if err != nil {
-				continue // influxd check tells of it
-			}
-			name, err := s.from.NameOf(ctx, place, kind, rec.Value)
-			if err != nil {
-				return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
-			}
-			names = append(names, name)
+		info, err := m.info(ctx, name, find)
+		if errs.Is(err, errs.NotFound) || err == nil && info.Deleted.IsZero() { // brought back by what is pending
+			continue
 		}
-		if len(recs) < s.page {
-			break
+		if err != nil {
+			return nil, err
 		}
+		infos = append(infos, info)
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	return infos, nil
+}
+
+// trashed lists the names of the deleted secrets.
+func (m moment) trashed(ctx context.Context) ([]string, error) {
+	read := func() ([]string, error) { return m.from.Trashed(ctx, m.org, m.s.page) }
+	if m.at.pending != nil {
+		return read()
+	}
+	return m.s.followed.Names(cache.Deleted, m.org, m.at.rev, read, func(name string) (bool, error) {
+		_, known, _, err := m.look(ctx, name, nil)
+		if errs.Is(err, errs.NotFound) {
+			return false, nil
+		}
+		return err != nil || known.Deleted != nil, ctx.Err() // what does not open is told of by the page that has it
+	})
 }

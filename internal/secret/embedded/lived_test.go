@@ -91,7 +91,7 @@ func wantLived(t *testing.T, s *Store, all map[id.ID]*lived) {
 		if keys, err := s.Keys(t.Context(), o); err != nil || !slices.Equal(keys, names) {
 			t.Fatalf("organisation %s has the keys %q, %v, want %q", o, keys, err, names)
 		}
-		deleted, err := s.Deleted(t.Context(), o)
+		deleted, err := s.Deleted(t.Context(), o, secret.Page{})
 		var were []string
 		for _, i := range deleted {
 			were = append(were, i.Key)

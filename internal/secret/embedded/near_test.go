@@ -199,7 +199,7 @@ func TestMemoryHasNoLists(t *testing.T) {
 	s.near = a
 	apply(t, s, secret.Change{Set: setOf("k", "1", "gone", "1")})
 	apply(t, s, secret.Change{Delete: []string{"gone"}})
-	if infos, err := s.Deleted(t.Context(), org); err != nil || len(infos) != 1 {
+	if infos, err := s.Deleted(t.Context(), org, secret.Page{}); err != nil || len(infos) != 1 {
 		t.Errorf("%+v, %v", infos, err)
 	}
 	if _, err := s.DatedInfos(t.Context(), org); err != nil {

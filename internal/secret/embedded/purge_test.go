@@ -83,7 +83,7 @@ func purgeCrash(t *testing.T, f form, n int, carriedOut bool) (ended bool) {
 		t.Errorf("%s: a check finds %d organisations", what, len(orgs))
 	}
 	wantContent(t, s, nil)
-	if deleted, err := s.Deleted(t.Context(), org); err != nil || len(deleted) != 0 {
+	if deleted, err := s.Deleted(t.Context(), org, secret.Page{}); err != nil || len(deleted) != 0 {
 		t.Errorf("%s: %d deleted secrets, %v", what, len(deleted), err)
 	}
 	if _, err := s.Info(t.Context(), org, "key 1"); err == nil {

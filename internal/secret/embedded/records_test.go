@@ -113,7 +113,7 @@ func FuzzRecords(f *testing.F) {
 		_ = s.Recover(ctx)
 		for _, org := range []id.ID{orgA, orgB} {
 			keys, _ := s.Keys(ctx, org)
-			_, _ = s.Deleted(ctx, org)
+			_, _ = s.Deleted(ctx, org, secret.Page{})
 			for _, name := range append(slices.Clone(keys), "a", "b", "c/d") {
 				if v, err := secret.Get(ctx, s, org, name); err == nil {
 					wantGiven(org, name, v)

@@ -78,25 +78,26 @@ type Homes interface {
 
 // Store is the embedded secret.Store.
 type Store struct {
-	kv      kv.Store
-	ring    *keyring.Keyring
-	from    content.Reader
-	log     *commitlog.Log
-	now     func() time.Time
-	history int
-	quota   secret.Quota
-	beside  func(ctx context.Context, org id.ID) (bytes int64, still kv.Cond, err error)
-	far     bool
-	near    Near
-	stale   time.Duration
-	homes   Homes
-	home    func(id.ID) string
-	gone    error
-	page    int // namesPage; a test makes it small
-	lists   *cache.Cache
-	made    content.Made
-	queue   *batch.Queue[*change]
-	writes  sync.RWMutex // held for reading from a change's planning until it is in; Rewrite waits for those
+	kv       kv.Store
+	ring     *keyring.Keyring
+	from     content.Reader
+	log      *commitlog.Log
+	now      func() time.Time
+	history  int
+	quota    secret.Quota
+	beside   func(ctx context.Context, org id.ID) (bytes int64, still kv.Cond, err error)
+	far      bool
+	near     Near
+	stale    time.Duration
+	homes    Homes
+	home     func(id.ID) string
+	gone     error
+	page     int // namesPage; a test makes it small
+	lists    *cache.Cache
+	followed *cache.Followed
+	made     content.Made
+	queue    *batch.Queue[*change]
+	writes   sync.RWMutex // held for reading from a change's planning until it is in; Rewrite waits for those
 }
 
 var _ secret.Store = (*Store)(nil)
@@ -109,7 +110,8 @@ func New(cfg Config) *Store {
 	s := &Store{kv: cfg.KV, ring: cfg.Keyring, from: content.Reader{KV: cfg.KV, Ring: cfg.Keyring},
 		log: commitlog.New(cfg.KV, cfg.Ample, cfg.Keyring), now: cfg.Now,
 		history: cfg.History, quota: cfg.Quota, beside: cfg.Beside, far: cfg.Far, near: cfg.Near, stale: cfg.Stale,
-		homes: cfg.Homes, home: cfg.Home, gone: cfg.Gone, page: namesPage, lists: cache.New(cache.MaxLists)}
+		homes: cfg.Homes, home: cfg.Home, gone: cfg.Gone, page: namesPage, lists: cache.New(cache.MaxLists),
+		followed: cache.NewFollowed(cache.MaxFollowed)}
 	s.queue = s.newQueue()
 	return s
 }

@@ -162,15 +162,15 @@ func (m *store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 	})
 }
 
-func (m *store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+func (m *store) Infos(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	return timed(ctx, m, "infos", org, func(ctx context.Context) ([]secret.Info, error) {
-		return m.Store.Infos(ctx, org, want)
+		return m.Store.Infos(ctx, org, page)
 	})
 }
 
-func (m *store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+func (m *store) Deleted(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	return timed(ctx, m, "deleted", org, func(ctx context.Context) ([]secret.Info, error) {
-		return m.Store.Deleted(ctx, org)
+		return m.Store.Deleted(ctx, org, page)
 	})
 }
 

@@ -18,9 +18,9 @@ func testNotKept(t *testing.T, s secret.Store) {
 	if !s.About(orgA).History {
 		code = errs.NotImplemented
 		apply(t, s, orgA, set("missing", "1"))
-		_, err := s.Deleted(t.Context(), orgA)
+		_, err := s.Deleted(t.Context(), orgA, secret.Page{})
 		wantCode(t, "Deleted", err, code)
-		_, err = s.Infos(t.Context(), orgA, nil)
+		_, err = s.Infos(t.Context(), orgA, secret.Page{})
 		wantCode(t, "Infos", err, code)
 		wantCode(t, "Remove", s.Remove(t.Context(), orgA, "missing"), code)
 	} else if err := s.Remove(t.Context(), orgA, "missing"); err != nil {
@@ -128,12 +128,12 @@ func testInfos(t *testing.T, s secret.Store) {
 	if !s.About(orgA).History {
 		return
 	}
-	if infos, err := s.Infos(t.Context(), unknown, nil); err != nil || len(infos) != 0 {
+	if infos, err := s.Infos(t.Context(), unknown, secret.Page{}); err != nil || len(infos) != 0 {
 		t.Errorf("of an organisation that is not there: %+v, %v", infos, err)
 	}
 	check := func(want func(string) bool, keys ...string) {
 		t.Helper()
-		infos, err := s.Infos(t.Context(), orgA, want)
+		infos, err := s.Infos(t.Context(), orgA, secret.Page{Want: want})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,6 +171,52 @@ func testInfos(t *testing.T, s secret.Store) {
 	all = slices.Delete(all, 5, 6)
 	check(nil, all...)
 	check(func(key string) bool { return key == "k04" || key == "k05" }, "k04")
+	checkPages(t, func(p secret.Page) ([]secret.Info, error) { return s.Infos(t.Context(), orgA, p) }, all, "k05")
+}
+
+// checkPages asks for pages of a list that has these names. Gone is one that it had.
+func checkPages(t *testing.T, list func(secret.Page) ([]secret.Info, error), all []string, gone string) {
+	t.Helper()
+	check := func(p secret.Page, want ...string) {
+		t.Helper()
+		infos, err := list(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, info := range infos {
+			got = append(got, info.Key)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("after %q, at most %d (-want +got):\n%s", p.After, p.Limit, diff)
+		}
+	}
+	behind, _ := slices.BinarySearch(all, gone)
+	check(secret.Page{After: gone}, all[behind:]...)
+	check(secret.Page{After: gone, Limit: 1}, all[behind])
+	check(secret.Page{Limit: len(all)}, all...)
+	check(secret.Page{Limit: len(all) + 1}, all...)
+	check(secret.Page{After: "\x7f~", Limit: 3})
+	check(secret.Page{After: all[len(all)-1]})
+	last := all[len(all)-1]
+	check(secret.Page{Limit: 1, Want: func(key string) bool { return key == last }}, last)
+	check(secret.Page{Limit: 1, Want: func(string) bool { return false }})
+	var walked []string
+	for p := (secret.Page{Limit: 2}); ; {
+		infos, err := list(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, info := range infos {
+			walked, p.After = append(walked, info.Key), info.Key
+		}
+		if len(infos) < p.Limit {
+			break
+		}
+	}
+	if diff := cmp.Diff(all, walked); diff != "" {
+		t.Errorf("in pages (-want +got):\n%s", diff)
+	}
 }
 
 func testDeletedAndRestored(t *testing.T, s secret.Store) {
@@ -179,7 +225,7 @@ func testDeletedAndRestored(t *testing.T, s secret.Store) {
 	}
 	deleted := func(want ...string) {
 		t.Helper()
-		infos, err := s.Deleted(t.Context(), orgA)
+		infos, err := s.Deleted(t.Context(), orgA, secret.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,6 +245,8 @@ func testDeletedAndRestored(t *testing.T, s secret.Store) {
 	apply(t, s, orgA, set("a", "2"))
 	apply(t, s, orgA, secret.Change{Delete: []string{"a", "b", "missing"}, By: "bert"})
 	deleted("a", "b")
+	checkPages(t, func(p secret.Page) ([]secret.Info, error) { return s.Deleted(t.Context(), orgA, p) },
+		[]string{"a", "b"}, "aa")
 	wantVersion(t, s, "a", 1, "1")
 	out, err := s.Restore(t.Context(), orgA, "a", 0, "carl")
 	if err != nil || out.Version != versionOf(t, s) || out.Versions["a"] != infoOf(t, s, "a").Version {
@@ -206,6 +254,8 @@ func testDeletedAndRestored(t *testing.T, s secret.Store) {
 	}
 	wantValue(t, s, orgA, "a", "2")
 	deleted("b")
+	checkPages(t, func(p secret.Page) ([]secret.Info, error) { return s.Deleted(t.Context(), orgA, p) },
+		[]string{"b"}, "a")
 	if _, err := s.Restore(t.Context(), orgA, "a", 1, "carl"); err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +302,8 @@ func testMarks(t *testing.T, s secret.Store) {
 	wantKeys(t, s, orgA)
 	wantMissing(t, s, orgA, "a")
 	wantVersion(t, s, "a", 3, "")
-	if infos, err := s.Deleted(t.Context(), orgA); err != nil || len(infos) != 1 || infos[0].DeletedBy != "somebody" {
+	if infos, err := s.Deleted(t.Context(), orgA, secret.Page{}); err != nil || len(infos) != 1 ||
+		infos[0].DeletedBy != "somebody" {
 		t.Errorf("Deleted: %+v, %v", infos, err)
 	}
 	out := mark(t, s, "a", secret.UndeleteVersion, 3)
@@ -294,7 +345,7 @@ func testRemove(t *testing.T, s secret.Store) {
 		wantVersion(t, s, key, 1, "")
 	}
 	wantKeys(t, s, orgA, "ab")
-	if infos, err := s.Deleted(t.Context(), orgA); err != nil || len(infos) != 0 {
+	if infos, err := s.Deleted(t.Context(), orgA, secret.Page{}); err != nil || len(infos) != 0 {
 		t.Errorf("Deleted: %+v, %v", infos, err)
 	}
 	apply(t, s, orgA, secretsAt(map[string]int{"a": 0}, set("a", "new")))

@@ -22,11 +22,13 @@ func (noHistory) Info(context.Context, id.ID, string) (secret.Info, error) {
 	return secret.Info{}, errNone
 }
 
-func (noHistory) Infos(context.Context, id.ID, func(string) bool) ([]secret.Info, error) {
+func (noHistory) Infos(context.Context, id.ID, secret.Page) ([]secret.Info, error) {
 	return nil, errNone
 }
 
-func (noHistory) Deleted(context.Context, id.ID) ([]secret.Info, error) { return nil, errNone }
+func (noHistory) Deleted(context.Context, id.ID, secret.Page) ([]secret.Info, error) {
+	return nil, errNone
+}
 
 func (noHistory) Remove(context.Context, id.ID, string) error { return errNone }
 

@@ -31,17 +31,20 @@ func (s *Service) info(ctx context.Context, org id.ID, key string) (secret.Info,
 		return secret.Info{}, err
 	}
 	info, err := s.store.Info(ctx, org, key)
-	if err == nil {
-		err = s.lastUsed(ctx, org, &info)
+	if err != nil {
+		return info, err
 	}
-	return info, err
+	one := []secret.Info{info}
+	err = s.used(ctx, org, true, one)
+	return one[0], err
 }
 
 // Infos tells what is known of the organisation's secrets that the caller may read of, in the order of their names,
 // without their versions. Where the store keeps no history, that is when they were last used, and Version is zero.
 // Where before is not zero, it is those whose values should be replaced before that time, and errs.NotImplemented where
-// the store keeps no such dates.
-func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before time.Time) ([]secret.Info, error) {
+// the store keeps no such dates. The page wants all that the caller may read of.
+func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before time.Time,
+	page secret.Page) ([]secret.Info, error) {
 	act := access.Act{Action: "secrets.list", Org: org}
 	var needed []access.Permission
 	if !c.MaySome(access.Read, org) {
@@ -50,7 +53,8 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 	if err := s.guard.Allow(ctx, c, act, needed...); err != nil {
 		return nil, err
 	}
-	infos, err := s.infos(ctx, org, Scope(c, access.Read, org), each(c, access.Read, org), before)
+	page.Want = each(c, access.Read, org)
+	infos, err := s.infos(ctx, org, Scope(c, access.Read, org), before, page)
 	return infos, s.guard.Done(ctx, c, act, err)
 }
 
@@ -70,7 +74,8 @@ func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 		return nil, err
 	}
 	for _, org := range orgs {
-		infos, err := s.infos(ctx, org, Scope(c, access.Read, org), each(c, access.Read, org), before)
+		page := secret.Page{Want: each(c, access.Read, org)}
+		infos, err := s.infos(ctx, org, Scope(c, access.Read, org), before, page)
 		switch {
 		case errs.Is(err, errs.NotImplemented), errs.Is(err, errs.NotFound):
 			continue
@@ -82,55 +87,67 @@ func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 	return due, nil
 }
 
-func (s *Service) infos(ctx context.Context, org id.ID, scope string, may func(key string) bool,
-	before time.Time) ([]secret.Info, error) {
+func (s *Service) infos(ctx context.Context, org id.ID, scope string, before time.Time,
+	page secret.Page) ([]secret.Info, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
-	infos, err := s.readInfos(ctx, org, scope, may)
-	if !before.IsZero() && err == nil {
-		all := secret.SizeOf(infos)
-		infos = slices.DeleteFunc(infos, func(i secret.Info) bool {
-			return i.Expires.IsZero() || !i.Expires.Before(before)
-		})
-		s.infoSizes.Spare(ctx, all-secret.SizeOf(infos))
-	} else if before.IsZero() && errs.Is(err, errs.NotImplemented) {
+	infos, err := s.readInfos(ctx, org, scope, before, page)
+	if before.IsZero() && errs.Is(err, errs.NotImplemented) {
 		var keys []string
 		keys, err = s.store.Keys(ctx, org)
+		keys, _ = page.Pick(page.Behind(keys))
 		for _, key := range keys {
-			if may(key) {
-				infos = append(infos, secret.Info{Key: key})
-			}
+			infos = append(infos, secret.Info{Key: key})
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
+	return infos, s.used(ctx, org, page.Limit > 0, infos)
+}
+
+// used fills in when the secrets were last used. Of some, each is looked for: that is less work than one look at all.
+func (s *Service) used(ctx context.Context, org id.ID, some bool, infos []secret.Info) (err error) {
 	if s.uses == nil || len(infos) == 0 {
-		return infos, nil
+		return nil
 	}
-	last, err := s.uses.All(ctx, org)
-	if err != nil {
-		return nil, err
+	last := func(key string) (time.Time, error) { return s.uses.Last(ctx, org, key) }
+	if !some {
+		all, err := s.uses.All(ctx, org)
+		if err != nil {
+			return err
+		}
+		last = func(key string) (time.Time, error) { return all(key), nil }
 	}
-	for i := range infos {
-		infos[i].Used = last(infos[i].Key)
+	for i := 0; i < len(infos) && err == nil; i++ {
+		infos[i].Used, err = last(infos[i].Key)
 	}
-	return infos, nil
+	return err
 }
 
 // readInfos reads them into memory that the request holds.
-func (s *Service) readInfos(ctx context.Context, org id.ID, scope string,
-	may func(key string) bool) (infos []secret.Info, err error) {
-	err = s.infoSizes.Reading(ctx, scope, func() (int64, error) {
-		infos, err = s.store.Infos(ctx, org, may)
-		return secret.SizeOf(infos), err
-	})
-	return infos, err
+func (s *Service) readInfos(ctx context.Context, org id.ID, scope string, before time.Time,
+	page secret.Page) (infos []secret.Info, err error) {
+	if page.Limit > 0 {
+		scope += " page" // is no measure for all
+	}
+	read := func(page secret.Page) (infos []secret.Info, err error) {
+		err = s.infoSizes.Reading(ctx, scope, func() (int64, error) {
+			infos, err = s.store.Infos(ctx, org, page)
+			return secret.SizeOf(infos), err
+		})
+		return infos, err
+	}
+	if before.IsZero() {
+		return read(page)
+	}
+	return page.Due(before, read, func(bytes int64) { s.infoSizes.Spare(ctx, bytes) })
 }
 
-// Deleted lists the deleted secrets that the caller may read of and that can be brought back.
-func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]secret.Info, error) {
+// Deleted lists the deleted secrets that the caller may read of and that can be brought back: the page wants all that
+// the caller may read of.
+func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID, page secret.Page) ([]secret.Info, error) {
 	act := access.Act{Action: "secrets.deleted", Org: org}
 	var err error
 	if all := need(access.Read, org, ""); !c.May(all) && c.MaySome(access.Read, org) {
@@ -141,28 +158,25 @@ func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID) ([]s
 	if err != nil {
 		return nil, err
 	}
-	infos, err := s.deleted(ctx, org)
-	shown := []secret.Info{}
-	for _, info := range infos {
-		if err == nil && c.May(need(access.Read, org, info.Key)) {
-			err = s.lastUsed(ctx, org, &info)
-			shown = append(shown, info)
-		}
+	page.Want = each(c, access.Read, org)
+	var infos []secret.Info
+	if err = s.orgs.OrgExists(ctx, org); err == nil {
+		infos, err = s.readDeleted(ctx, org, Scope(c, access.Read, org), page)
 	}
-	return shown, s.guard.Done(ctx, c, act, err)
-}
-
-func (s *Service) deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
-	if err := s.orgs.OrgExists(ctx, org); err != nil {
-		return nil, err
+	if err == nil {
+		err = s.used(ctx, org, true, infos)
 	}
-	return s.readDeleted(ctx, org)
+	return infos, s.guard.Done(ctx, c, act, err)
 }
 
 // readDeleted reads what is known of the deleted secrets into memory that the request holds.
-func (s *Service) readDeleted(ctx context.Context, org id.ID) (infos []secret.Info, err error) {
-	err = s.deletedSizes.Reading(ctx, org.String(), func() (int64, error) {
-		infos, err = s.store.Deleted(ctx, org)
+func (s *Service) readDeleted(ctx context.Context, org id.ID, scope string,
+	page secret.Page) (infos []secret.Info, err error) {
+	if page.Limit > 0 {
+		scope += " page"
+	}
+	err = s.deletedSizes.Reading(ctx, scope, func() (int64, error) {
+		infos, err = s.store.Deleted(ctx, org, page)
 		return secret.SizeOf(infos), err
 	})
 	return infos, err

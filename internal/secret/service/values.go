@@ -106,19 +106,6 @@ func (s *Service) read(ctx context.Context, org id.ID, q secret.Query, may func(
 	return s.store.Read(ctx, org, q)
 }
 
-// lastUsed fills in when the secrets were last used.
-func (s *Service) lastUsed(ctx context.Context, org id.ID, infos ...*secret.Info) (err error) {
-	if s.uses == nil {
-		return nil
-	}
-	for _, info := range infos {
-		if info.Used, err = s.uses.Last(ctx, org, info.Key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Remembered is a store with the book of its secrets' last uses, as far as the deletion of an organisation needs both.
 type Remembered struct {
 	secret.Store
@@ -137,7 +124,7 @@ func (s *Service) Names(ctx context.Context, org id.ID) ([]string, error) {
 		return nil, err
 	}
 	names = slices.Clone(names)
-	deleted, err := s.readDeleted(ctx, org)
+	deleted, err := s.readDeleted(ctx, org, org.String(), secret.Page{})
 	if errs.Is(err, errs.NotImplemented) { // a store that keeps no history of this organisation's secrets
 		return names, nil
 	}

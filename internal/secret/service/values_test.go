@@ -139,7 +139,7 @@ func TestUse(t *testing.T) {
 	if info, err := s.Info(t.Context(), reader, org, "new"); err != nil || !info.Used.IsZero() {
 		t.Errorf("never used, and yet %v (%v)", info.Used, err)
 	}
-	if deleted, err := s.Deleted(t.Context(), reader, org); err != nil || len(deleted) != 1 ||
+	if deleted, err := s.Deleted(t.Context(), reader, org, secret.Page{}); err != nil || len(deleted) != 1 ||
 		deleted[0].Used.IsZero() {
 		t.Errorf("the deleted one: %+v, %v", deleted, err)
 	}
@@ -175,7 +175,7 @@ func TestUseUnrecorded(t *testing.T) {
 // forgetful is a store that keeps no history of this organisation's secrets, though of others'.
 type forgetful struct{ secret.Store }
 
-func (forgetful) Deleted(context.Context, id.ID) ([]secret.Info, error) {
+func (forgetful) Deleted(context.Context, id.ID, secret.Page) ([]secret.Info, error) {
 	return nil, errs.New(errs.NotImplemented, "no history here")
 }
 
@@ -211,7 +211,7 @@ func TestInfos(t *testing.T) {
 			"another":       {all, 0x0b, errs.Unauthorized},
 			"none":          {caller(access.Operator()...), 0x0b, errs.NotFound},
 		} {
-			if _, err := s.Infos(t.Context(), call.caller, call.org, time.Time{}); !errs.Is(err, call.code) {
+			if _, err := s.Infos(t.Context(), call.caller, call.org, time.Time{}, secret.Page{}); !errs.Is(err, call.code) {
 				t.Errorf("%s: %v, want %q", what, err, call.code)
 			}
 		}
@@ -226,7 +226,7 @@ func TestInfos(t *testing.T) {
 			{all, soon, nil},
 			{all, soon.Add(24 * time.Hour), []string{"a", "db/a"}},
 		} {
-			infos, err := s.Infos(t.Context(), tc.caller, org, tc.before)
+			infos, err := s.Infos(t.Context(), tc.caller, org, tc.before, secret.Page{})
 			if !history && !tc.before.IsZero() {
 				if !errs.Is(err, errs.NotImplemented) {
 					t.Errorf("dates without a history: %v", err)
@@ -250,7 +250,7 @@ func TestInfos(t *testing.T) {
 // without is a store that keeps no history.
 type without struct{ secret.Store }
 
-func (without) Infos(context.Context, id.ID, func(string) bool) ([]secret.Info, error) {
+func (without) Infos(context.Context, id.ID, secret.Page) ([]secret.Info, error) {
 	return nil, errs.New(errs.NotImplemented, "no history")
 }
 

@@ -110,7 +110,7 @@ func TestClocksApart(t *testing.T) {
 		if err := s.secret.Sweep(t.Context(), org, time.Now().Add(tt.after)); err != nil {
 			t.Fatal(err)
 		}
-		if left, err := s.Deleted(t.Context(), org); err != nil || len(left) != tt.want {
+		if left, err := s.Deleted(t.Context(), org, secret.Page{}); err != nil || len(left) != tt.want {
 			t.Errorf("after %v %d are left, %v; want %d", tt.after, len(left), err, tt.want)
 		}
 	}
@@ -136,7 +136,7 @@ func TestVaultAhead(t *testing.T) {
 	})
 	apply(t, s, secret.Change{Delete: []string{"a"}})
 	wantKeys(t, s, "b")
-	if deleted, err := s.Deleted(t.Context(), org); err != nil || len(deleted) != 1 || deleted[0].Key != "a" {
+	if deleted, err := s.Deleted(t.Context(), org, secret.Page{}); err != nil || len(deleted) != 1 || deleted[0].Key != "a" {
 		t.Errorf("deleted are %v, %v", deleted, err)
 	}
 }

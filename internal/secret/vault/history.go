@@ -27,23 +27,23 @@ func (s *Store) Info(ctx context.Context, org id.ID, key string) (secret.Info, e
 }
 
 // Infos tells what Vault knows of the organisation's secrets.
-func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+func (s *Store) Infos(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	if !s.keepsHistory(org) {
 		return nil, errNoHistory
 	}
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	return s.secret.Infos(ctx, org, want)
+	return s.secret.Infos(ctx, org, page)
 }
 
 // Deleted lists the secrets that can be brought back.
-func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+func (s *Store) Deleted(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	if !s.keepsHistory(org) {
 		return nil, errNoHistory
 	}
 	ctx, cancel := s.conn.Bound(ctx)
 	defer cancel()
-	return s.secret.Deleted(ctx, org)
+	return s.secret.Deleted(ctx, org, page)
 }
 
 // Describe replaces a secret's description.

@@ -20,7 +20,7 @@ func TestNoHistoryInOneEntry(t *testing.T) {
 	s, _ := open(t, v, Config{Place: Place{Mount: v.MountKV(t)}})
 	apply(t, s, set("a", "1"))
 	_, info := s.Info(t.Context(), org, "a")
-	_, deleted := s.Deleted(t.Context(), org)
+	_, deleted := s.Deleted(t.Context(), org, secret.Page{})
 	for call, err := range map[string]error{
 		"Info": info, "Deleted": deleted,
 		"Describe": s.Describe(t.Context(), org, "a", secret.Description{Text: "x"}),
@@ -134,7 +134,7 @@ func TestHistory(t *testing.T) {
 		if i.Deleted.IsZero() || i.DeletedBy != "carl" || i.Version != 4 {
 			t.Errorf("%s: deleted: %+v", tt.name, i)
 		}
-		deleted, err := s.Deleted(t.Context(), org)
+		deleted, err := s.Deleted(t.Context(), org, secret.Page{})
 		if err != nil || len(deleted) != 1 || deleted[0].Key != key || deleted[0].DeletedBy != "carl" {
 			t.Errorf("%s: Deleted: %+v, %v", tt.name, deleted, err)
 		}
@@ -143,7 +143,7 @@ func TestHistory(t *testing.T) {
 		if got, err := secret.Get(t.Context(), s, org, key); err != nil || string(got.Bytes()) != "one" {
 			t.Errorf("%s: %q, %v", tt.name, got.Bytes(), err)
 		}
-		if deleted, err := s.Deleted(t.Context(), org); err != nil || len(deleted) != 0 {
+		if deleted, err := s.Deleted(t.Context(), org, secret.Page{}); err != nil || len(deleted) != 0 {
 			t.Errorf("%s: still deleted: %+v, %v", tt.name, deleted, err)
 		}
 	}

@@ -72,7 +72,7 @@ func TestSweepInTime(t *testing.T) {
 		t.Errorf("a sweep that is not done: %v", err)
 	}
 	apply(t, other, secret.Change{Delete: []string{"more"}})
-	left, err := other.Deleted(t.Context(), org)
+	left, err := other.Deleted(t.Context(), org, secret.Page{})
 	if err != nil || len(left) == 0 || len(left) > 250 {
 		t.Errorf("%d are left, %v; want some of 251", len(left), err)
 	}

@@ -66,7 +66,7 @@ func (h *handlers) duePage(v *visit.Visit) (visit.Answer, error) {
 			if !v.Caller.MaySome(access.Read, o.ID) {
 				continue
 			}
-			infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, h.Now().Add(listing.Soon))
+			infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, h.Now().Add(listing.Soon), secret.Page{})
 			switch {
 			case errs.Is(err, errs.NotImplemented):
 				l.Silent++

@@ -37,7 +37,7 @@ func (h *handlers) bringBack(v *visit.Visit) (visit.Answer, error) {
 	if len(keys) == 1 {
 		return h.bringBackOne(v, keys[0])
 	}
-	deleted, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org)
+	deleted, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org, secret.Page{})
 	if err != nil {
 		return visit.Answer{}, err
 	}
@@ -94,7 +94,7 @@ func (h *handlers) bringBackMany(v *visit.Visit, deleted []secret.Info) (visit.A
 		})
 	}
 	why := g.Wait()
-	now, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org)
+	now, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org, secret.Page{})
 	if err != nil {
 		return visit.Answer{}, cmp.Or(why, err)
 	}
@@ -146,7 +146,7 @@ func (h *handlers) undoOf(v *visit.Visit, keys []string) *visit.Undo {
 	if !h.keepsDeleted(v.Org) || len(keys) == 0 {
 		return nil
 	}
-	deleted, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org)
+	deleted, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org, secret.Page{})
 	if err != nil {
 		h.Logger.Warn("a deletion cannot be undone from the next page", "request", v.ID, "error", err)
 		return nil

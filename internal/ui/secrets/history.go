@@ -212,7 +212,7 @@ func (h *handlers) deletedPage(v *visit.Visit) (visit.Answer, error) {
 	l := deletedList{Kept: h.keepsDeleted(v.Org), Search: q.Get("q"), MayWrite: h.mayWrite(v), Days: keptDays()}
 	page := visit.Answer{Page: "secrets-deleted.html", Title: "Deleted secrets"}
 	if l.Kept {
-		infos, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org)
+		infos, err := h.Secrets.Deleted(v.Context(), v.Caller, v.Org, secret.Page{})
 		if err != nil {
 			return visit.Answer{}, err
 		}

@@ -101,7 +101,7 @@ func (h *handlers) names(v *visit.Visit) ([]listing.Row, error) {
 
 // rows are the secrets with what is known of them, in the same order.
 func (h *handlers) rows(v *visit.Visit) ([]listing.Row, error) {
-	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{})
+	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
 	if err != nil {
 		return nil, err
 	}

@@ -4,10 +4,12 @@
 package output
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -64,6 +66,61 @@ func (p Printer) Table(headers []string, rows [][]string) error {
 		}
 	}
 	return w.Flush()
+}
+
+// Pages prints a list that comes in pages, each as soon as it is there: a table, whose columns are aligned in each
+// page, or one JSON array.
+func Pages[T any](p Printer, headers []string, row func(T) []string, pages iter.Seq2[[]T, error]) error {
+	items := 0
+	for page, err := range pages {
+		if err != nil {
+			return err
+		}
+		if p.AsJSON {
+			for _, item := range page {
+				before := ",\n\t"
+				if items == 0 {
+					before = "[\n\t"
+				}
+				if err := p.element(before, item); err != nil {
+					return err
+				}
+				items++
+			}
+			continue
+		}
+		rows := make([][]string, len(page))
+		for i, item := range page {
+			rows[i] = row(item)
+		}
+		if err := p.Table(headers, rows); err != nil {
+			return err
+		}
+		p.HideHeaders = true
+	}
+	switch {
+	case !p.AsJSON:
+		return nil
+	case items == 0:
+		return p.Lines("[]")
+	}
+	return p.Lines("", "]")
+}
+
+// element prints an element of an array, as JSON prints it, behind what comes before it.
+func (p Printer) element(before string, v any) error {
+	if _, err := io.WriteString(p.Out, before); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("\t", "\t")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := p.Out.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	return err
 }
 
 // misleads reports whether a character moves the cursor, is not seen, or turns the direction of the text around it. The

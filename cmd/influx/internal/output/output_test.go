@@ -1,6 +1,8 @@
 package output_test
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,5 +45,63 @@ func TestJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff("[\n\t{\n\t\t\"key\": \"a<b>&c\"\n\t}\n]\n", b.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPages prints a list in pages as it is printed in one piece, and what there is before an error.
+func TestPages(t *testing.T) {
+	type item struct {
+		Key  string   `json:"key"`
+		Tags []string `json:"tags"`
+	}
+	all := []item{{"a<b", []string{"x"}}, {"c", nil}, {"d", []string{}}}
+	headers, row := []string{"Key"}, func(i item) []string { return []string{i.Key} }
+	broken := errors.New("broken")
+	for name, pages := range map[string][][]item{
+		"one": {all}, "several": {all[:1], all[1:]}, "an empty one behind": {all[:1], all[1:], nil}, "none": {},
+		"only an empty one": {nil}, "broken": {all[:2]},
+	} {
+		for _, asJSON := range []bool{true, false} {
+			var want, got strings.Builder
+			list := slices.Concat(pages...)
+			in := output.Printer{Out: &want, AsJSON: asJSON}
+			if asJSON {
+				must(t, in.JSON(append([]item{}, list...)))
+			} else if len(pages) > 0 {
+				var rows [][]string
+				for _, i := range list {
+					rows = append(rows, row(i))
+				}
+				must(t, in.Table(headers, rows))
+			}
+			in.Out = &got
+			err := output.Pages(in, headers, row, func(yield func([]item, error) bool) {
+				for _, page := range pages {
+					if !yield(page, nil) {
+						return
+					}
+				}
+				if name == "broken" {
+					yield(nil, broken)
+				}
+			})
+			if name == "broken" {
+				if !errors.Is(err, broken) || !strings.HasPrefix(want.String(), got.String()) || got.Len() == 0 {
+					t.Errorf("%s: %v, and there is\n%s", name, err, got.String())
+				}
+				continue
+			}
+			must(t, err)
+			if diff := cmp.Diff(want.String(), got.String()); diff != "" {
+				t.Errorf("%s, JSON %v: (-in one piece +in pages):\n%s", name, asJSON, diff)
+			}
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -88,30 +88,26 @@ func showSecret(ctx context.Context, cmd *cli.Command, s *session.Session) error
 	if s.Print.AsJSON {
 		return s.Print.JSON(info)
 	}
-	return printInfos(s, *info)
+	return printInfo(s, *info)
 }
 
-func printInfos(s *session.Session, infos ...client.SecretInfo) error {
-	var rows [][]string
-	for _, i := range infos {
-		rows = append(
-			rows,
-			[]string{
-				i.Key,
-				fmt.Sprint(i.Version),
-				output.Stamp(&i.UpdatedAt),
-				i.UpdatedBy,
-				output.Stamp(i.LastUsedAt),
-				output.Stamp(i.ExpiresAt),
-				output.Stamp(i.DeletedAt),
-				i.Description,
-			},
-		)
+func printInfo(s *session.Session, info client.SecretInfo) error {
+	return s.Print.Table(infoHeaders, [][]string{infoRow(info)})
+}
+
+var infoHeaders = []string{"Key", "Version", "Updated", "By", "Last Used", "Expires", "Deleted", "Description"}
+
+func infoRow(i client.SecretInfo) []string {
+	return []string{
+		i.Key,
+		fmt.Sprint(i.Version),
+		output.Stamp(&i.UpdatedAt),
+		i.UpdatedBy,
+		output.Stamp(i.LastUsedAt),
+		output.Stamp(i.ExpiresAt),
+		output.Stamp(i.DeletedAt),
+		i.Description,
 	}
-	return s.Print.Table(
-		[]string{"Key", "Version", "Updated", "By", "Last Used", "Expires", "Deleted", "Description"},
-		rows,
-	)
 }
 
 func secretHistory(ctx context.Context, cmd *cli.Command, s *session.Session) error {
@@ -197,12 +193,9 @@ func listExpiring(ctx context.Context, s *session.Session, orgID string, before 
 }
 
 func listDeleted(ctx context.Context, s *session.Session, orgID string) error {
-	deleted, err := s.Client.DeletedSecrets(ctx, orgID)
+	err := output.Pages(s.Print, infoHeaders, infoRow, s.Client.DeletedSecretPages(ctx, orgID))
 	if err != nil {
 		return fmt.Errorf("failed to list deleted secrets: %w", err)
 	}
-	if s.Print.AsJSON {
-		return s.Print.JSON(deleted)
-	}
-	return printInfos(s, deleted...)
+	return nil
 }

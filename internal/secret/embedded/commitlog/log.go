@@ -87,22 +87,23 @@ type entry struct {
 // Apply makes the organisation's records what they are to be, and puts its head anew with the version and time. It
 // gives kv.ErrConflict, with nothing done, where a condition does not hold, that the head is as it was among them, or
 // a large change is pending. A record that no transaction takes is errs.RequestTooLarge. After any other error the
-// change may have been made. The keys of the records come in any order; they are sorted fast where those of each kind
+// change may have been made. What it gives else is the head's revision, or 0 where that is not known. The keys of the
+// records come in any order; they are sorted fast where those of each kind
 // are in order.
-func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, all Records, keys []string) error {
+func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, all Records,
+	keys []string) (int64, error) {
 	txn := l.kv.Txn
 	fits := all.Fit()
 	if !fits && l.ample != nil {
 		txn, fits = l.ample.TxnAmple, all.fitAmple()
 	}
 	if fits {
-		_, err := txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...),
+		return txn(ctx, append([]kv.Cond{kv.Missing(Key(org))}, was...),
 			all.opsWith(keys, kv.Put(records.Head(org), head.encode())))
-		return err
 	}
 	steps, err := all.steps()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	batch := newBatch()
 	first, err := l.stage(ctx, org, batch, steps)
@@ -115,20 +116,20 @@ func (l *Log) Apply(ctx context.Context, org id.ID, was []kv.Cond, head Head, al
 		defer cancel()
 		dropErr := l.drop(look, org, batch)
 		if dropErr == nil {
-			return err
+			return 0, err
 		}
 		made := false
 		if errors.Is(dropErr, kv.ErrConflict) {
 			made, dropErr = l.committed(look, org, batch)
 		}
 		if !made {
-			return errors.Join(err, dropErr)
+			return 0, errors.Join(err, dropErr)
 		}
 	}
 	// The change has been made, whatever comes now. Where it cannot be carried out, as on a full disk, readers look at
 	// what is staged, or wait for whoever carries it out.
 	_ = l.Finish(ctx, org)
-	return nil
+	return 0, nil
 }
 
 // committed reports whether the journal is that of the batch.

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"strongroom/internal/id"
+	"strongroom/internal/keyring"
 	"strongroom/internal/kv"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
 	"strongroom/internal/secret/embedded/records"
 )
@@ -65,6 +67,60 @@ func (r Reader) Names(ctx context.Context, org id.ID, pending bool, page int) ([
 		slices.Sort(keys)
 	}
 	return slices.Compact(keys), head.Rev, nil
+}
+
+// ClearNames gives the names that a page is of, where names are in clear: their records are in the order of the names.
+// Most is how many are listed in one call.
+func (r Reader) ClearNames(ctx context.Context, org id.ID, page secret.Page, most int) ([]string, error) {
+	prefix := records.Names(org, records.Form(keyring.Clear))
+	after := ""
+	if page.After != "" {
+		after = prefix + page.After
+	}
+	for names := []string{}; ; {
+		limit := min(max(page.Limit-len(names), Page), most)
+		recs, err := r.KV.List(ctx, prefix, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			if name := rec.Key[len(prefix):]; page.Want == nil || page.Want(name) {
+				names = append(names, name)
+			}
+		}
+		if page.Full(len(names)) || len(recs) < limit {
+			return names, nil
+		}
+	}
+}
+
+// Trashed lists the names of the organisation's deleted secrets, sorted. Most is how many are listed in one call.
+func (r Reader) Trashed(ctx context.Context, org id.ID, most int) ([]string, error) {
+	var names []string
+	for after := ""; ; {
+		recs, err := r.KV.List(ctx, records.TrashPrefix(org), after, most)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			place, kind, err := records.Parse(rec.Key)
+			if err != nil {
+				continue // influxd check tells of it
+			}
+			name, err := r.NameOf(ctx, place, kind, rec.Value)
+			if err != nil {
+				return nil, fmt.Errorf("the name in record %q: %w", rec.Key, err)
+			}
+			names = append(names, strings.Clone(name)) // it may be a part of the key
+		}
+		if len(recs) < most {
+			break
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // Over gives the organisation's names as they are with a change that is pending.

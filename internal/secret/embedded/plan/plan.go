@@ -23,6 +23,8 @@ type Plan struct {
 	Config
 	// Records are what has come of the changes so far: their values, nil for one that ends.
 	Records commitlog.Records
+	// Named are the names that the changes may have put on a list of names or taken from it, some more than once.
+	Named []string
 
 	ctx  context.Context
 	size int // how much the records take in a transaction, in bytes
@@ -189,6 +191,7 @@ func (p *Plan) Put(at content.Places, kind records.Kind, plain []byte) error {
 }
 
 func (p *Plan) drop(at content.Places, kind records.Kind) {
+	p.name(at.Name, kind)
 	p.Write(at.Now.Slot(kind).Key, nil)
 	p.dropWas(at, kind)
 }
@@ -199,9 +202,17 @@ func (p *Plan) dropWas(at content.Places, kind records.Kind) {
 	}
 }
 
+// name notes the name of a record that says what the name is.
+func (p *Plan) name(name string, kind records.Kind) {
+	if kind.HoldsName() {
+		p.Named = append(p.Named, name)
+	}
+}
+
 // PutName plans a record that says what the name is: by its key, or in itself where names are sealed.
 func (p *Plan) PutName(at content.Places, kind records.Kind) error {
 	if at.Now.Form.Sealed() {
+		p.name(at.Name, kind)
 		return p.Put(at, kind, records.EncodeName(at.Name))
 	}
 	key := at.Now.Slot(kind).Key
@@ -210,6 +221,7 @@ func (p *Plan) PutName(at content.Places, kind records.Kind) error {
 			return err
 		}
 	}
+	p.name(at.Name, kind)
 	p.Write(key, []byte{})
 	p.dropWas(at, kind)
 	return nil

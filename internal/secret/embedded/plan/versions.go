@@ -219,6 +219,7 @@ func (p *Plan) Expire(record string, kind records.Kind, name string) error {
 		return err
 	}
 	p.Write(record, nil)
+	p.name(name, kind)
 	switch {
 	case gone && current.Sealed == nil:
 		p.forget(at, m)

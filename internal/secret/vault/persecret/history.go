@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"strongroom/internal/errs"
@@ -103,8 +102,8 @@ func (s *Store) info(ctx context.Context, at kv2.Location, c *intent.State, key 
 }
 
 // Infos tells what is known of the organisation's secrets, by one read of each entry: the answer has the custom
-// metadata, too, and who set the value.
-func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool) ([]secret.Info, error) {
+// metadata, too, and who set the value. A page needs the list of all names, which is what Vault gives.
+func (s *Store) Infos(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	at, _, err := s.atRest(ctx, org)
 	if err != nil {
 		return nil, err
@@ -113,9 +112,14 @@ func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool
 	if err != nil {
 		return nil, err
 	}
-	keys := listed.wanted(want)
+	return page.Tell(ctx, listed.keys, func(ctx context.Context, keys []string) ([]secret.Info, error) {
+		return s.infos(ctx, at, keys)
+	})
+}
+
+func (s *Store) infos(ctx context.Context, at kv2.Location, keys []string) ([]secret.Info, error) {
 	infos := make([]secret.Info, len(keys))
-	err = conn.Each(ctx, len(keys), func(ctx context.Context, i int) error {
+	err := conn.Each(ctx, len(keys), func(ctx context.Context, i int) error {
 		e, err := at.Below(paths.Path(keys[i])).Look(ctx)
 		if err != nil {
 			return err
@@ -134,32 +138,36 @@ func (s *Store) Infos(ctx context.Context, org id.ID, want func(key string) bool
 }
 
 // Deleted lists the secrets that can be brought back.
-func (s *Store) Deleted(ctx context.Context, org id.ID) ([]secret.Info, error) {
+func (s *Store) Deleted(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	at, c, err := s.atRest(ctx, org)
 	if err != nil || c.Purging() {
 		return nil, err
 	}
-	var mu sync.Mutex
-	var infos []secret.Info
-	err = conn.Each(ctx, len(c.Deleted()), func(ctx context.Context, i int) error {
-		d := c.Deleted()[i]
-		key, ok := paths.NameAt(d.Path)
-		if !ok || time.Since(time.Unix(d.At, 0)) >= secret.KeepDeleted {
-			return nil
+	var names []string
+	for _, d := range c.Deleted() {
+		if name, ok := paths.NameAt(d.Path); ok && time.Since(time.Unix(d.At, 0)) < secret.KeepDeleted {
+			names = append(names, name)
 		}
-		info, err := s.info(ctx, at, c, key)
+	}
+	slices.Sort(names)
+	return page.Tell(ctx, names, func(ctx context.Context, names []string) ([]secret.Info, error) {
+		return s.trashed(ctx, at, c, names)
+	})
+}
+
+func (s *Store) trashed(ctx context.Context, at kv2.Location, c *intent.State, names []string) ([]secret.Info, error) {
+	infos := make([]secret.Info, len(names))
+	err := conn.Each(ctx, len(names), func(ctx context.Context, i int) error {
+		info, err := s.info(ctx, at, c, names[i])
 		if errs.Is(err, errs.NotFound) {
 			return nil
 		}
 		if n := len(info.Versions); err == nil && !info.Deleted.IsZero() && n > 0 && info.Versions[n-1].Restorable {
-			mu.Lock()
-			defer mu.Unlock()
-			infos = append(infos, info)
+			infos[i] = info
 		}
 		return err
 	})
-	slices.SortFunc(infos, func(a, b secret.Info) int { return cmp.Compare(a.Key, b.Key) })
-	return infos, err
+	return slices.DeleteFunc(infos, func(i secret.Info) bool { return i.Key == "" }), err
 }
 
 // Describe replaces a secret's description, which is among the entry's custom metadata.

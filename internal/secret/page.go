@@ -1,0 +1,107 @@
+package secret
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Page is of which of an organisation's secrets is told, in the order of their names. Its zero value is all of them.
+type Page struct {
+	// Want takes those whose names it is true of; nil takes all. It may be called more than once.
+	Want func(key string) bool
+	// After is a name, and those that come after it are told of. It need not be there. "" is the beginning.
+	After string
+	// Limit is how many there are at most, 0 for all.
+	Limit int
+}
+
+// Behind gives the sorted names that come after the page's After.
+func (p Page) Behind(sorted []string) []string {
+	i, there := slices.BinarySearch(sorted, p.After)
+	if there {
+		i++
+	}
+	return sorted[i:]
+}
+
+// Pick gives the first of the names that are wanted, as many as the page has, and how many of the names it has looked
+// at for that.
+func (p Page) Pick(names []string) (wanted []string, looked int) {
+	if p.Want == nil {
+		n := len(names)
+		if p.Full(n) {
+			n = p.Limit
+		}
+		return names[:n], n
+	}
+	for _, name := range names {
+		if p.Full(len(wanted)) {
+			break
+		}
+		if looked++; p.Want(name) {
+			wanted = append(wanted, name)
+		}
+	}
+	return wanted, looked
+}
+
+// Full reports whether so many are a whole page.
+func (p Page) Full(n int) bool { return p.Limit > 0 && n >= p.Limit }
+
+// Tell fills the page from sorted names, with what tell says of those that it is given, some at a time. It may leave
+// out names that are not there any more: others are asked for in their place.
+func (p Page) Tell(ctx context.Context, sorted []string,
+	tell func(ctx context.Context, names []string) ([]Info, error)) ([]Info, error) {
+	var all []Info
+	for rest := p.Behind(sorted); len(rest) > 0 && !p.Full(len(all)); {
+		left := p
+		if p.Limit > 0 {
+			left.Limit = p.Limit - len(all)
+		}
+		names, looked := left.Pick(rest)
+		if rest = rest[looked:]; len(names) == 0 {
+			break
+		}
+		infos, err := tell(ctx, names)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = infos
+			continue
+		}
+		all = append(all, infos...)
+	}
+	return all, nil
+}
+
+// duePage is of how many secrets at least Due looks at a time.
+const duePage = 500
+
+// Due fills the page with what should be replaced before a time, by as many pages of all as that takes. Spare hears how
+// many bytes of what read gives are not kept (SizeOf).
+func (p Page) Due(before time.Time, read func(Page) ([]Info, error), spare func(bytes int64)) ([]Info, error) {
+	all := p
+	if p.Limit > 0 {
+		all.Limit = max(p.Limit, duePage)
+	}
+	for due := []Info(nil); ; {
+		infos, err := read(all)
+		if err != nil {
+			return nil, err
+		}
+		last, size := !all.Full(len(infos)), SizeOf(infos)
+		if !last {
+			all.After = infos[len(infos)-1].Key
+		}
+		infos = slices.DeleteFunc(infos, func(i Info) bool { return i.Expires.IsZero() || !i.Expires.Before(before) })
+		if room := p.Limit - len(due); p.Limit > 0 && len(infos) >= room {
+			infos, last = slices.Delete(infos, room, len(infos)), true
+		}
+		spare(size - SizeOf(infos))
+		if due = append(due, infos...); last {
+			return due, nil
+		}
+	}
+}
