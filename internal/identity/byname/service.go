@@ -6,12 +6,9 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"slices"
-	"strings"
 	"sync"
 
 	"strongroom/internal/access"
-	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/record"
@@ -160,7 +157,7 @@ const mostMembers = 5000
 var errManyMembers = errors.New("byname: too many members")
 
 // MembersByName lists those who belong to the organisation: its owners first, each by their names. Where they are too
-// many to be sorted, they stand in the order of their IDs.
+// many to be sorted, all stand in the order of their IDs, and a part of the list reads no more than it has.
 func (s *Service) MembersByName(ctx context.Context, c *access.Caller, org id.ID, p identity.Part) (
 	members []identity.Membership, order identity.Order, err error) {
 	act := access.Act{Action: "orgs.members", Org: org}
@@ -168,9 +165,11 @@ func (s *Service) MembersByName(ctx context.Context, c *access.Caller, org id.ID
 		access.To(access.Read, access.Resource{Type: access.Orgs, ID: org})); err != nil {
 		return nil, order, err
 	}
-	members, order.More, err = s.members(ctx, org, p)
-	order.Sorted = true
-	if errors.Is(err, errManyMembers) || errors.Is(err, errTooMany) {
+	if err = identity.OrgExists(ctx, s.kv, org); err == nil && p.From == "" {
+		members, order.More, err = s.members(ctx, org, p)
+		order.Sorted = true
+	}
+	if err == nil && p.From != "" || errors.Is(err, errManyMembers) || errors.Is(err, errTooMany) {
 		members, order, err = s.membersByID(ctx, org, p)
 	}
 	return members, order, s.guard.Done(ctx, c, act, err)
@@ -200,95 +199,48 @@ func (s *Service) NotMembers(ctx context.Context, c *access.Caller, org id.ID, o
 	return others, nil
 }
 
-// membersByID reads those of the part, some at a time. Of those who are passed over without a search only the role is
-// read. The list goes on behind the one who was read last, also where that one is no member any more.
-func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership,
-	order identity.Order, err error) {
-	roles, after, begin, skip := []identity.Role{identity.RoleOwner, identity.RoleMember}, "", 0, p.Skip
-	switch {
-	case p.From != "":
-		role, who, _ := strings.Cut(p.From, "-")
-		first := slices.Index(roles, identity.Role(role))
-		if _, err := id.Parse(who); who != "" && err != nil || first < 0 {
-			return nil, order, errs.New(errs.Invalid, "there is no place %q in the list of members", errs.Clip(p.From))
-		}
-		roles, after, skip = roles[first:], record.Folder("member", org)+who, 0
-	case p.Keeps == nil:
-		begin, skip = skip, 0
+// membersByID reads those of the part, in the order of their IDs, and then their roles. The list goes on behind the one
+// who was read last, also where that one is no member any more.
+func (s *Service) membersByID(ctx context.Context, org id.ID, p identity.Part) ([]identity.Membership, identity.Order,
+	error) {
+	src := identity.Source{Folder: record.Folder("member", org), Kind: "user", Whole: p.Keeps == nil}
+	users, order, err := identity.ListPart(ctx, s.kv, src, p, func(u identity.User) (id.ID, bool) {
+		return u.ID, p.Takes(u.Name, "")
+	})
+	if err != nil {
+		return nil, order, err
 	}
-	at, last := 0, ""
-	for _, role := range roles {
-		next := func() identity.Order { return identity.Order{More: true, Next: string(role) + "-" + last} }
-		last = ""
-		var keys []string // of those who come before at
-		look := func() (more bool, err error) {
-			users, err := record.Finds[identity.User](ctx, s.kv, keys)
-			if err != nil {
-				return false, err
-			}
-			for i, u := range users {
-				if p.Limit > 0 && len(out) == p.Limit {
-					order = next()
-					return false, nil
-				}
-				last = record.Last(keys[i])
-				switch {
-				case u == nil || !p.Takes(u.Name, ""): // it may have been deleted since
-				case skip > 0:
-					skip--
-				default:
-					out = append(out, identity.Membership{User: *u, Role: role})
-				}
-			}
-			keys = keys[:0]
-			return true, nil
+	keys := make([]string, len(users))
+	for i, u := range users {
+		keys[i] = record.Key("member", org, u.ID)
+	}
+	roles, err := record.Finds[identity.Role](ctx, s.kv, keys)
+	if err != nil {
+		return nil, order, err
+	}
+	var out []identity.Membership
+	for i, u := range users {
+		if roles[i] != nil { // else it is damaged, or was taken away meanwhile
+			out = append(out, identity.Membership{User: u, Role: *roles[i]})
 		}
-		err := record.ScanSome(ctx, s.kv, record.Folder("member", org), after, false, func(r kv.Record) (bool, error) {
-			have, err := record.Decode[identity.Role](r)
-			if err != nil || have != role {
-				return true, err
-			}
-			if at < begin {
-				at++
-				return true, nil
-			}
-			if at-begin == identity.MostLooked {
-				more, err := look()
-				if more {
-					order = next()
-				}
-				return false, err
-			}
-			at++
-			if keys = append(keys, record.Key("user", record.Last(r.Key))); len(keys) < record.Together {
-				return true, nil
-			}
-			return look()
-		})
-		if err == nil && !order.More {
-			_, err = look()
-		}
-		if err != nil || order.More {
-			return out, order, err
-		}
-		after = ""
 	}
 	return out, order, nil
 }
 
 func (s *Service) members(ctx context.Context, org id.ID, p identity.Part) (out []identity.Membership, more bool,
 	err error) {
-	if err := identity.OrgExists(ctx, s.kv, org); err != nil {
-		return nil, false, err
+	// Their keys are counted, which reads none of them.
+	switch _, n, err := kv.Skip(ctx, s.kv, record.Folder("member", org), "", false, mostMembers+1); {
+	case err != nil:
+		return nil, false, kv.Coded(err)
+	case n > mostMembers:
+		return nil, false, errManyMembers
 	}
 	roles := make(map[id.ID]identity.Role)
 	if err := record.ScanFound(ctx, s.kv, record.Folder("member", org), func(r kv.Record) (bool, error) {
 		who, err := id.Parse(record.Last(r.Key))
 		if err != nil {
 			return false, err
-		}
-		if len(roles) == mostMembers {
-			return false, errManyMembers
 		}
 		roles[who], err = record.Decode[identity.Role](r)
 		return err == nil, err
