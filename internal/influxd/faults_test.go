@@ -111,13 +111,26 @@ type node struct {
 	mu    sync.Mutex
 	url   string
 	child *exec.Cmd
+	logs  []fmt.Stringer // what each of its processes has said
 }
 
 func (n *node) start(t *testing.T) {
 	url, child := startChild(t, n.dir, n.flags)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.url, n.child = url, child
+	n.url, n.child, n.logs = url, child, append(n.logs, child.Stderr.(fmt.Stringer))
+}
+
+// failures are the lines of what was answered 500.
+func (n *node) failures() (all []string) {
+	for _, log := range n.logs {
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "a request failed") {
+				all = append(all, line)
+			}
+		}
+	}
+	return all
 }
 
 func (n *node) kill() {
@@ -201,7 +214,7 @@ func (f *fleet) change(t *testing.T, client int, n *node, a act, method, path, b
 	call := f.history.now()
 	outcome := unknown
 	switch got := n.ask(t, method, path, f.token, body, nil); got {
-	case carriedOut:
+	case carriedOut, http.StatusAccepted: // 202: what is left of an organisation is still to be removed
 		outcome = done
 	case not:
 		outcome = refused
@@ -466,7 +479,10 @@ func faultsOnce(t *testing.T, stale time.Duration) {
 			t.Errorf("what was done to %s is in no order true (%s):\n%s", ops[0].Input.(act).thing, result, b.String())
 		}
 	}
-	for _, n := range f.nodes {
+	for i, n := range f.nodes {
 		n.kill()
+		if t.Failed() {
+			t.Logf("server s%d: %s", i, strings.Join(n.failures(), ""))
+		}
 	}
 }

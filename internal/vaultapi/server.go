@@ -183,6 +183,7 @@ func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	defer func() { share.Close() }()
 	ctx = inflight.In(ctx, &share)
 	answer, asked, err := s.answer(ctx, w, r, id, &share)
+	err = kv.Coded(err)
 	if err == nil {
 		err = share.More(answer.Size()) // as long as it is sent: a client may take its time
 	}

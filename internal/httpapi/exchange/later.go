@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/inflight"
+	"strongroom/internal/kv"
 )
 
 // Later is what is left of a request whose connection was taken from net/http: who made it, and what it holds of the
@@ -61,7 +62,7 @@ func (l *Later) Work(do func(ctx context.Context, c *access.Caller) error) (err 
 	if err != nil {
 		return l.server.turnAway(ctx, l.who, p, err)
 	}
-	return errs.Ended(do(ctx, l.who.caller(p)), context.Background(), ctx)
+	return kv.Coded(errs.Ended(do(ctx, l.who.caller(p)), context.Background(), ctx))
 }
 
 // Failed writes down why the work ended, where that was a fault of ours.

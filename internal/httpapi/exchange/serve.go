@@ -93,7 +93,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var span tracing.Span
 	q.ctx, span = tracing.Request(r, q.ID)
 	w.Header()["X-Request-Id"] = []string{q.ID}
-	err := errs.Ended(rt.serve(sw, q), r.Context(), q.ctx)
+	err := kv.Coded(errs.Ended(rt.serve(sw, q), r.Context(), q.ctx))
 	took := time.Since(start)
 	if err != nil && !sw.written {
 		code := errs.CodeOf(err)

@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/identity/authn"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
+	"strongroom/internal/kv"
 	"strongroom/internal/peer"
 )
 
@@ -164,7 +165,7 @@ func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	defer v.share.Close()
 	defer v.left()
 	a, err := v.do(rt)
-	err = errs.Ended(err, r.Context(), ctx)
+	err = kv.Coded(errs.Ended(err, r.Context(), ctx))
 	if err != nil && errs.CodeOf(err) == errs.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.Error("a page failed", "request", v.ID, "method", r.Method, "pattern", r.Pattern, "error", err)
 	}
