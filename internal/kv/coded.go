@@ -27,6 +27,9 @@ func Coded(err error) error {
 		return errs.Wrap(err, errs.InsufficientStorage, "the server's disk is full")
 	case errors.Is(err, ErrFault):
 		return errs.Wrap(err, errs.Unavailable, "the server's disk cannot be written to; the server's log says why")
+	case errors.Is(err, ErrAway):
+		return errs.Wrap(err, errs.Unavailable, "the server's data have been out of reach for some time; try it again "+
+			"later, or at another server; the server's log says why")
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrDenied):
 		return errs.Wrap(err, errs.Unavailable, "the server's data are out of reach at the moment; the server's "+
 			"log says why")

@@ -38,6 +38,9 @@ var (
 	// ErrUnavailable is an engine that cannot serve now and is expected to again: its server is out of reach, or busy.
 	// A transaction that ended with it may have been carried out.
 	ErrUnavailable = errors.New("kv: unavailable")
+	// ErrAway is an engine that has been out of reach for so long that nobody waits for it: each call is refused at
+	// once until it answers again. It is an ErrUnavailable.
+	ErrAway = fmt.Errorf("%w, for long", ErrUnavailable)
 	// ErrManyBackups is a backup refused because as many as there may be at a time are being read. It is an
 	// ErrUnavailable.
 	ErrManyBackups = fmt.Errorf("%w: as many backups as there may be at a time are being read", ErrUnavailable)

@@ -90,20 +90,24 @@ func (s *settled) Txn(ctx context.Context, conds []Cond, ops []Op) (int64, error
 	return 0, fmt.Errorf("%w: %w", ErrUnknown, lost)
 }
 
-// once sends a transaction until its outcome is known.
+// once sends a transaction until its outcome is known, but no longer than settleTime, nor to an engine that is away.
 func once(ctx context.Context, e Once, conds []Cond, ops []Op) (int64, error) {
 	try, end := e.Once(conds, ops)
 	defer end()
 	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, settleRest) {
 		start := time.Now()
-		trying, cancel := context.WithTimeout(ctx, settleEach)
+		trying, cancel := context.WithTimeout(ctx, settleTime-start.Sub(began))
 		rev, err := try(trying)
 		cancel()
-		again := errors.Is(err, ErrUnknown) || errors.Is(err, ErrUnavailable)
-		if !again || time.Since(began) > settleTime {
+		if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrUnknown) {
+			err = fmt.Errorf("%w: it has not begun in time", ErrUnavailable)
+		}
+		again := (errors.Is(err, ErrUnknown) || errors.Is(err, ErrUnavailable)) && !errors.Is(err, ErrAway)
+		rest := pause - time.Since(start) // a try that has waited was a pause
+		if !again || time.Since(began)+rest >= settleTime {
 			return rev, err
 		}
-		time.Sleep(pause - time.Since(start)) // a try that has waited was a pause
+		time.Sleep(rest)
 	}
 }
 

@@ -3,8 +3,11 @@ package kv_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/clustertest"
@@ -151,4 +154,45 @@ func TestEach(t *testing.T) {
 	for range kv.Each(t.Context(), s, "", 1) {
 		break
 	}
+}
+
+// mute is an engine that carries out once and tells nothing, until the try's time is over.
+type mute struct {
+	kv.Store
+	says  error
+	tries int
+}
+
+func (m *mute) Once([]kv.Cond, []kv.Op) (func(context.Context) (int64, error), func()) {
+	return func(ctx context.Context) (int64, error) {
+		if m.tries++; m.says != nil {
+			return 0, m.says
+		}
+		<-ctx.Done()
+		return 0, fmt.Errorf("%w: %w", kv.ErrUnknown, ctx.Err())
+	}, func() {}
+}
+
+// TestSettledBound has an engine not tell what became of a transaction: nobody waits for it longer than for one that
+// does, and for one that is away not at all.
+func TestSettledBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for what, c := range map[string]struct {
+			says error
+			most time.Duration
+			want error
+		}{
+			"silent":         {nil, 10 * time.Second, kv.ErrUnknown},
+			"refuses":        {kv.ErrUnavailable, 10 * time.Second, kv.ErrUnavailable},
+			"away":           {kv.ErrAway, 0, kv.ErrAway},
+			"went away":      {fmt.Errorf("%w: %w", kv.ErrUnknown, kv.ErrAway), 0, kv.ErrUnknown},
+			"is not reached": {context.DeadlineExceeded, 10 * time.Second, kv.ErrUnavailable},
+		} {
+			m, began := &mute{says: c.says}, time.Now()
+			_, err := kv.Settled(m).Txn(t.Context(), nil, []kv.Op{kv.Put("k", nil)})
+			if took := time.Since(began); !errors.Is(err, c.want) || took > c.most || c.most == 0 && m.tries != 1 {
+				t.Errorf("%s: after %v and %d tries: %v", what, took, m.tries, err)
+			}
+		}
+	})
 }

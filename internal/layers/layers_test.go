@@ -73,6 +73,8 @@ var rules = []only{
 	{"internal/kv/bolt", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/kv/etcd", []string{"internal/influxd"}, "only the wiring chooses an implementation"},
 	{"internal/kv/etcd/faults", []string{"internal/kv/etcd", "internal/kv/etcd/user"}, "they are its client's errors"},
+	{"internal/kv/etcd/diagnose", []string{"internal/kv/etcd"}, "it is why its client reaches nobody"},
+	{"internal/kv/etcd/reach", []string{"internal/kv/etcd"}, "it is whether its calls are worth waiting for"},
 	{"internal/kv/etcd/user", []string{"internal/kv/etcd"}, "it is who its client is"},
 	{"internal/kv/etcd/gets", []string{"internal/kv/etcd"}, "it is how its reads go together"},
 	{"internal/kv/etcd/members", []string{"internal/kv/etcd"}, "it is how etcd's client finds its way"},

@@ -214,6 +214,22 @@ func (d *etcdData) Health() error {
 // Held gives the names that servers, and commands, hold.
 func (d *etcdData) Held(ctx context.Context) ([]string, error) { return d.cluster.Held(ctx) }
 
+// Unused refuses data that servers are at work on: each holds names for as long as it runs, also one whose records
+// somebody has removed. What the command itself may hold counts for nothing.
+func Unused(ctx context.Context, data Data, own ...string) error {
+	d, ok := data.(*etcdData)
+	if !ok {
+		return nil
+	}
+	names, err := d.Held(ctx)
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(own, name) })
+	if err == nil && len(names) > 0 {
+		err = fmt.Errorf("servers are at work there, or were %s ago (they hold %s); end them first", kv.HoldTime,
+			strings.Join(names, ", "))
+	}
+	return err
+}
+
 // Certificates are the states of the files of certificates by which etcd is reached.
 func (d *etcdData) Certificates() []pemfile.State { return pemfile.States(d.files...) }
 

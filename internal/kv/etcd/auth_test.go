@@ -216,11 +216,11 @@ func TestDenied(t *testing.T) {
 	goesOn("as etcd has it")
 }
 
-// slow is an etcd that takes longer to look at a password than a transaction's first tries wait.
+// slow is an etcd that takes longer to look at a password than a transaction is sent once.
 type slow struct{ clientv3.Auth }
 
 func (s slow) Authenticate(ctx context.Context, name, password string) (*clientv3.AuthenticateResponse, error) {
-	time.Sleep(2 * onceTry)
+	time.Sleep(5 * oncePause)
 	return s.Auth.Authenticate(ctx, name, password)
 }
 

@@ -30,21 +30,24 @@ import (
 	"google.golang.org/grpc"
 
 	"strongroom/internal/kv"
+	"strongroom/internal/kv/etcd/diagnose"
 	"strongroom/internal/kv/etcd/faults"
 	"strongroom/internal/kv/etcd/follow"
 	"strongroom/internal/kv/etcd/gets"
 	"strongroom/internal/kv/etcd/members"
 	"strongroom/internal/kv/etcd/ranges"
+	"strongroom/internal/kv/etcd/reach"
 	"strongroom/internal/kv/etcd/roots"
 	"strongroom/internal/kv/etcd/user"
 	"strongroom/internal/tracing"
 )
 
-// The bounds of one call. A member that does not answer a read within readTry has another ask; what nobody answers
-// within callTime is unavailable.
+// The bounds of one call. What a member does not answer within readTry another is asked; what nobody answers within
+// callTime is unavailable. A read that is refused for the moment is asked again after readPause.
 const (
 	readTry   = 1 * time.Second
 	readTries = 3
+	readPause = 50 * time.Millisecond
 	callTime  = 5 * time.Second
 	dialTime  = 2 * time.Second
 	// keepAlive is how long a connection may be silent before it is asked whether the other end is there, and
@@ -85,6 +88,7 @@ type Store struct {
 	gets   *gets.Queue
 	ranges ranges.Known
 	follow *follow.Watch
+	reach  *reach.Reach
 	hasten chan struct{}     // has one where how far that is should be asked
 	asking func(ranges.Span) // is told of each range before it is asked for, in tests
 
@@ -106,7 +110,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of etcd is given")
 	}
-	options := append(members.Options(), grpc.WithUserAgent("strongroom"),
+	options := append(members.Options(dialTime), grpc.WithUserAgent("strongroom"),
 		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(connWindow))
 	if c.TLS != nil && c.Roots != nil {
 		options = append(options, grpc.WithTransportCredentials(roots.Follow(c.TLS, c.Roots)))
@@ -135,24 +139,26 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		as.Serve(client)
 	}
 	s := &Store{client: client, txns: clientv3.RetryKVClient(client), as: as, data: c.Prefix + "d/",
-		names: c.Prefix + "hold/", hasten: make(chan struct{}, 1), metrics: newMetrics()}
+		names: c.Prefix + "hold/", hasten: make(chan struct{}, 1), reach: reach.New(),
+		metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.turns = turns{store: s, folder: c.Prefix + "turn/"}
-	s.gets = gets.New(s.getAll)
+	s.gets = gets.New(s.getAll, callTime)
 	s.follow = follow.New(func(ctx context.Context, tell func(kv.Update)) error {
 		return s.watch(ctx, "", 0, s.hasten, tell)
 	}, s.Revision)
 	if _, err := s.List(ctx, "", "", 1); err != nil {
 		err = errors.Join(err, s.Close())
 		if errors.Is(err, kv.ErrUnavailable) {
-			err = diagnose(ctx, c, err)
+			err = diagnose.Why(ctx, diagnose.Cluster{Endpoints: c.Endpoints, TLS: c.TLS, Roots: c.Roots,
+				Patience: dialTime}, err)
 		}
 		return nil, err
 	}
 	if len(c.Endpoints) > 1 {
-		s.calls.Add(1)
-		go s.probe(len(c.Endpoints))
+		s.calls.Go(func() { s.probe(len(c.Endpoints)) })
 	}
+	s.calls.Go(func() { s.reach.Follow(s.ending, s.hears) })
 	return s, nil
 }
 
@@ -170,13 +176,18 @@ func (s *Store) enter(ctx context.Context) (leave func(), err error) {
 	return s.calls.Done, nil
 }
 
-// begin lets a call begin whose context ends with the caller's and after the bound.
+// begin lets a call begin whose context ends with the caller's, after the bound, and when etcd is away. Where it is
+// that already, no call begins.
 func (s *Store) begin(ctx context.Context, bound time.Duration) (context.Context, func(), error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, bound)
+	if err := s.reach.Away(); err != nil {
+		leave()
+		return nil, nil, err
+	}
+	bounded, cancel := s.reach.Bound(ctx, bound)
 	return bounded, func() { cancel(); leave() }, nil
 }
 
@@ -192,27 +203,43 @@ func (s *Store) read(ctx context.Context, op string, do func(context.Context) er
 }
 
 // ask is read for a call that has begun.
-func (s *Store) ask(ctx context.Context, op string, do func(context.Context) error) (err error) {
+func (s *Store) ask(ctx context.Context, op string, do func(context.Context) error) error {
 	ctx, span := tracing.Begin(ctx, "etcd", op)
-	bounded, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
 	start := time.Now()
-	for n := range readTries {
+	err := s.reach.Away()
+	if err == nil {
+		err = s.outcome(ctx, s.askAgain(ctx, do))
+	}
+	span.End(s.metrics.observe(op, start, err), err != nil)
+	return err
+}
+
+// askAgain asks until there is an answer, or a refusal that is not for the moment, for callTime at most.
+func (s *Store) askAgain(ctx context.Context, do func(context.Context) error) error {
+	bounded, cancel := s.reach.Bound(ctx, callTime)
+	defer cancel()
+	for slow := 0; ; {
 		each := readTry
-		if n == readTries-1 {
+		if slow >= readTries-1 {
 			each = callTime
 		}
 		try, cancel := context.WithTimeout(bounded, each)
-		err = do(try)
-		slow := err != nil && try.Err() != nil && bounded.Err() == nil
+		err := do(try)
+		late := try.Err() != nil
 		cancel()
-		if !slow {
-			break
+		switch {
+		case err == nil || bounded.Err() != nil || !late && !faults.Passing(err):
+			return err
+		case late:
+			slow++
+			continue
+		}
+		select {
+		case <-bounded.Done():
+			return err
+		case <-time.After(readPause):
 		}
 	}
-	err = s.outcome(ctx, err)
-	span.End(s.metrics.observe(op, start, err), err != nil)
-	return err
 }
 
 // lagging makes of etcd's word for a revision that it does not have any more package kv's.
@@ -300,13 +327,14 @@ func reading(key string) *pb.RequestOp {
 // send sends a transaction once. With kv.ErrConflict it gives what the otherwise operations answered.
 func (s *Store) send(ctx context.Context, op string, bound time.Duration, t *pb.TxnRequest) (*pb.TxnResponse, error) {
 	ctx, span := tracing.Begin(ctx, "etcd", op)
+	start := time.Now()
 	bounded, done, err := s.begin(ctx, bound)
 	if err != nil {
-		span.End("unavailable", true)
+		err = fmt.Errorf("%w: %w", errUnsent, err)
+		span.End(s.metrics.observe(op, start, err), true)
 		return nil, err
 	}
 	defer done()
-	start := time.Now()
 	bounded, sending := s.as.Sending(bounded)
 	res, err := s.txns.Txn(bounded, t)
 	switch {
@@ -323,8 +351,8 @@ func (s *Store) send(ctx context.Context, op string, bound time.Duration, t *pb.
 	return res, err
 }
 
-// errUnsent is a transaction that etcd has not been asked for, since no token was to be had in time.
-var errUnsent = errors.New("no token of etcd's in time")
+// errUnsent is a transaction that etcd has not been asked for: no token was to be had in time, say.
+var errUnsent = errors.New("etcd was not asked")
 
 // Close waits for the calls under way, each callTime at most, and ends the connections.
 func (s *Store) Close() error {
@@ -334,6 +362,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.end()
 	s.calls.Wait()
+	s.gets.Wait() // for calls whose readers have left
 	if already {
 		return nil
 	}
@@ -344,15 +373,23 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// outcome makes of a call's error what package kv says.
+// outcome makes of a call's error what package kv says, and takes note of whether etcd answers.
 func (s *Store) outcome(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, kv.ErrConflict) || errors.Is(err, kv.ErrNotFound) || errors.Is(err, kv.ErrLagging) {
-		return err
+	switch {
+	case err == nil, errors.Is(err, kv.ErrConflict), errors.Is(err, kv.ErrNotFound), errors.Is(err, kv.ErrLagging):
+	default:
+		err = faults.Of(ctx, err)
 	}
-	if ended := ctx.Err(); ended != nil {
-		return ended
+	return s.reach.Heard(err)
+}
+
+// hears asks whether etcd answers what takes a majority of its members.
+func (s *Store) hears(ctx context.Context) error {
+	_, err := s.client.Get(ctx, s.names, clientv3.WithCountOnly()) // a read of nothing, and linearizable
+	if err != nil {
+		err = faults.Of(context.WithoutCancel(ctx), err)
 	}
-	return faults.Of(ctx, err)
+	return err
 }
 
 // Each member is asked so often whether it answers (package members), and has so long for it.
@@ -363,7 +400,6 @@ const (
 
 // probe asks n members again and again until the store is closed.
 func (s *Store) probe(n int) {
-	defer s.calls.Done()
 	every := time.NewTicker(probeEvery)
 	defer every.Stop()
 	for {

@@ -12,6 +12,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/singleflight"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/faults"
@@ -27,6 +28,8 @@ const turnLease = 60
 type turns struct {
 	store  *Store
 	folder string
+
+	asking singleflight.Group // for a lease
 
 	mu    sync.Mutex
 	lease *turnsOf
@@ -89,12 +92,34 @@ func (l *turnsOf) end() {
 	l.over()
 }
 
-// leased gives the turns of a lease that has not ended, as far as is known.
+// leased gives the turns of a lease that has not ended, as far as is known. Those who need another at the same time
+// wait for the same one.
 func (t *turns) leased(ctx context.Context) (*turnsOf, error) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.lease != nil && !t.lease.ended() {
-		return t.lease, nil
+	l := t.lease
+	t.mu.Unlock()
+	if l != nil && !l.ended() {
+		return l, nil
+	}
+	asked := t.asking.DoChan("", func() (any, error) { return t.grant(context.WithoutCancel(ctx)) })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-asked:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*turnsOf), nil
+	}
+}
+
+// grant has etcd grant a lease, unless somebody was faster.
+func (t *turns) grant(ctx context.Context) (*turnsOf, error) {
+	t.mu.Lock()
+	l := t.lease
+	t.mu.Unlock()
+	if l != nil && !l.ended() {
+		return l, nil
 	}
 	bounded, done, err := t.store.begin(ctx, callTime)
 	if err != nil {
@@ -106,7 +131,7 @@ func (t *turns) leased(ctx context.Context) (*turnsOf, error) {
 		return nil, t.store.outcome(ctx, err)
 	}
 	living, over := context.WithCancel(t.store.ending)
-	l := &turnsOf{id: granted.ID, name: rand.Text(), over: over}
+	l = &turnsOf{id: granted.ID, name: rand.Text(), over: over}
 	alive, err := t.store.client.KeepAlive(living, granted.ID)
 	if err != nil {
 		over()
@@ -117,6 +142,8 @@ func (t *turns) leased(ctx context.Context) (*turnsOf, error) {
 		}
 		l.end()
 	}()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.lease = l
 	return l, nil
 }
@@ -158,24 +185,102 @@ type once struct {
 	ops   []kv.Op
 	turn  *turn
 	lost  bool // a try may have been carried out, or may be yet
-	tries int
+	sent  int
 }
 
-// The first tries of a transaction are short. What a member has passed on to a leader that is gone has no answer, ever,
-// and it does so until it wants another leader, a second or two later. What it is sent after that waits there for the
-// new one.
+// A transaction without an answer is sent again, while the others still wait for theirs. What a member has passed on to
+// a leader that is gone has no answer, ever, and it does so until it wants another leader, a second or two later. What
+// it is sent after that waits there for the new one, and is carried out as soon as there is one. After onceSent times
+// the pauses grow: etcd is slow.
 const (
-	onceTry   = 500 * time.Millisecond
-	onceTries = 6
+	oncePause = 200 * time.Millisecond
+	onceSent  = 15
+	// onceOpen is how many wait for an answer at the same time: one at each member. The oldest gives way.
+	onceOpen = 3
+	// onceAnew is how often it is sent again at once: connections that have just ended are gone at the next try.
+	onceAnew = 2
 )
 
-// bound is how long the try under way waits.
-func (o *once) bound() time.Duration {
-	bound := onceTry
-	for n := onceTries; n < o.tries && bound < callTime; n++ {
-		bound *= 2
+// pause is how long the last one sent is alone.
+func (o *once) pause() time.Duration {
+	pause := oncePause
+	for n := onceSent; n < o.sent && pause < callTime; n++ {
+		pause *= 2
 	}
-	return min(bound, callTime)
+	return min(pause, callTime)
+}
+
+// sending is what has become of one that was sent.
+type sending struct {
+	res *pb.TxnResponse
+	err error
+}
+
+// told reports whether etcd has said what became of it: that it was carried out, or that it will never be.
+func (a sending) told() bool {
+	return a.err == nil || kv.Known(a.err) || errors.Is(a.err, faults.ErrLease)
+}
+
+func (a sending) unsent() bool { return errors.Is(a.err, errUnsent) }
+
+// send sends a transaction that is guarded by the turn until etcd tells of one, or ctx ends. Where another may have
+// been carried out, or may be yet, lost says so.
+func (o *once) send(ctx context.Context, op string, t *pb.TxnRequest) (*pb.TxnResponse, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan sending)
+	var open []context.CancelFunc // of those sent, the oldest first
+	waiting := 0
+	begin := func() {
+		each, cancel := context.WithCancel(ctx)
+		if open = append(open, cancel); len(open) > onceOpen {
+			open[0]()
+			open = open[1:]
+		}
+		o.sent++
+		waiting++
+		go func() {
+			defer cancel()
+			res, err := o.s.send(each, op, callTime, t)
+			ended <- sending{res, err}
+		}()
+	}
+	begin()
+	next := time.NewTimer(o.pause())
+	defer next.Stop()
+	for anew := 0; ; {
+		var a sending
+		select {
+		case a = <-ended:
+		case <-next.C:
+			begin()
+			next.Reset(o.pause())
+			continue
+		}
+		waiting--
+		switch {
+		case a.told():
+			cancel()
+			for ; waiting > 0; waiting-- {
+				if other := <-ended; other.err == nil {
+					a = other
+				} else if !other.told() && !other.unsent() {
+					o.lost = true
+				}
+			}
+			return a.res, a.err
+		case !a.unsent():
+			o.lost = true
+		}
+		if waiting > 0 {
+			continue
+		}
+		if anew == onceAnew || ctx.Err() != nil || a.unsent() || errors.Is(a.err, kv.ErrAway) {
+			return nil, a.err
+		}
+		anew++
+		begin()
+	}
 }
 
 func (o *once) try(ctx context.Context) (int64, error) {
@@ -191,8 +296,7 @@ func (o *once) try(ctx context.Context) (int64, error) {
 			o.turn = t
 		}
 		t := o.turn
-		o.tries++
-		res, err := o.s.send(ctx, "txn", o.bound(), t.guard(o.s.form(o.conds, o.ops), turnDone))
+		res, err := o.send(ctx, "txn", t.guard(o.s.form(o.conds, o.ops), turnDone))
 		switch {
 		case err == nil:
 			t.rev, o.lost = res.Header.Revision, false
@@ -221,7 +325,7 @@ func (o *once) refused(ctx context.Context, res *pb.TxnResponse) (int64, error) 
 	t := o.turn
 	found := res.Responses[0].GetResponseRange().Kvs
 	if o.lost && revision(found) == t.rev { // an earlier try may still come, and find that the conditions hold by then
-		fence, err := o.s.send(ctx, "fence", o.bound(), t.guard(&pb.TxnRequest{}, turnRefused))
+		fence, err := o.send(ctx, "fence", t.guard(&pb.TxnRequest{}, turnRefused))
 		switch {
 		case err == nil:
 			t.rev, o.lost = fence.Header.Revision, false

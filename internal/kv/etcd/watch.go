@@ -172,6 +172,7 @@ func (s *Store) askProgress(ctx context.Context, told int64, asked chan<- moment
 	now := time.Now()
 	// A read of nothing, and linearizable: what has returned by now is in the revision that it gives.
 	if res, err := s.client.Get(bounded, s.names, clientv3.WithCountOnly()); err == nil {
+		_ = s.reach.Heard(nil)
 		asked <- moment{now, res.Header.Revision, told}
 	}
 	_ = s.client.RequestProgress(bounded) // where it fails, the silence is noticed
@@ -206,7 +207,10 @@ func (s *Store) Hold(ctx context.Context, name string) (held context.Context, re
 		return nil, nil, err
 	}
 	defer leave()
-	waiting, cancel := context.WithCancel(ctx)
+	if err := s.reach.Away(); err != nil {
+		return nil, nil, err
+	}
+	waiting, cancel := s.reach.Until(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
 	fail := func(err error) (context.Context, func(), error) {
@@ -218,7 +222,7 @@ func (s *Store) Hold(ctx context.Context, name string) (held context.Context, re
 		case errors.Is(err, concurrency.ErrSessionExpired):
 			err = faults.Unavailable("the lease has ended")
 		default:
-			err = faults.Of(ctx, err)
+			err = s.reach.Heard(faults.Of(ctx, err))
 		}
 		return nil, nil, err
 	}
@@ -234,7 +238,7 @@ func (s *Store) Hold(ctx context.Context, name string) (held context.Context, re
 	end := sync.OnceFunc(func() {
 		unhook()
 		stop()
-		revoking, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+		revoking, cancel := s.reach.Bound(context.WithoutCancel(ctx), callTime)
 		defer cancel()
 		_, _ = s.client.Revoke(revoking, lease.ID) // else it ends by itself, after kv.HoldTime
 	})

@@ -84,6 +84,19 @@ func why(err error, told rpctypes.EtcdError) string {
 // Unavailable is an error of an etcd that cannot be reached.
 func Unavailable(words string) error { return worded{kv.ErrUnavailable, words} }
 
+// Away is an error of one that nobody waits for any more.
+func Away(words string) error { return worded{kv.ErrAway, words} }
+
+// Passing reports whether etcd's error is one after which a read that is sent again may well be answered: the
+// connection has ended, say, or etcd has another leader.
+func Passing(err error) bool {
+	var told rpctypes.EtcdError
+	if errors.As(rpctypes.Error(err), &told) {
+		return told.Code() == codes.Unavailable
+	}
+	return status.Code(err) == codes.Unavailable
+}
+
 // worded is an error of package kv in words for whoever runs etcd and the server.
 type worded struct {
 	kind  error

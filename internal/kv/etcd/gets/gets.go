@@ -13,9 +13,11 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
+	"strongroom/internal/kv/etcd/faults"
 	"strongroom/internal/kv/etcd/ranges"
 )
 
@@ -30,8 +32,10 @@ type Span struct{ From, To string }
 
 // Queue has those who wait.
 type Queue struct {
-	call func([]Span) ([]ranges.Answer, error)
+	call     func([]Span) ([]ranges.Answer, error)
+	patience time.Duration
 
+	working sync.WaitGroup // of the calls
 	mu      sync.Mutex
 	waiting []*wanted
 	calls   int
@@ -48,24 +52,34 @@ type got struct {
 	err error
 }
 
-// New makes a queue for what makes one call, which gives an answer for each span.
-func New(call func([]Span) ([]ranges.Answer, error)) *Queue { return &Queue{call: call} }
+// New makes a queue for what makes one call, which gives an answer for each span. Nobody waits for longer than
+// patience, in the queue and for the call together.
+func New(call func([]Span) ([]ranges.Answer, error), patience time.Duration) *Queue {
+	return &Queue{call: call, patience: patience}
+}
 
-// Read reads one span. What it gives is the caller's.
+// Wait waits for the calls under way, whose readers may have left. Nobody reads any more when it is called.
+func (q *Queue) Wait() { q.working.Wait() }
+
+// Read reads one span. What it gives is the caller's. It gives kv.ErrUnavailable where that takes too long.
 func (q *Queue) Read(ctx context.Context, s Span) (ranges.Answer, error) {
 	w := &wanted{s, make(chan got, 1)}
 	q.mu.Lock()
 	q.waiting = append(q.waiting, w)
 	if q.calls < maxCalls {
 		q.calls++
-		go q.work()
+		q.working.Go(q.work)
 	}
 	q.mu.Unlock()
+	late := time.NewTimer(q.patience)
+	defer late.Stop()
 	select {
 	case g := <-w.answer:
 		return g.Answer, g.err
 	case <-ctx.Done():
 		return ranges.Answer{}, ctx.Err()
+	case <-late.C:
+		return ranges.Answer{}, faults.Unavailable("no member of etcd answers")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/ranges"
 )
 
@@ -30,10 +31,11 @@ func TestQueue(t *testing.T) {
 			time.Sleep(time.Second)
 			for _, s := range spans {
 				answers = append(answers, ranges.Answer{Rev: rev,
-					Found: []*mvccpb.KeyValue{{Key: []byte(s.From), Value: []byte(s.From + "-" + s.To), ModRevision: rev}}})
+					Found: []*mvccpb.KeyValue{{Key: []byte(s.From), Value: []byte(s.From + "-" + s.To),
+						ModRevision: rev}}})
 			}
 			return answers, nil
-		})
+		}, time.Hour)
 		var all sync.WaitGroup
 		read := func(s Span) {
 			all.Go(func() {
@@ -78,7 +80,7 @@ func TestQueueFails(t *testing.T) {
 		begun <- struct{}{}
 		<-goOn
 		return nil, failure
-	})
+	}, time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
@@ -94,4 +96,50 @@ func TestQueueFails(t *testing.T) {
 	if _, err := q.Read(t.Context(), Span{From: "a"}); !errors.Is(err, failure) {
 		t.Errorf("a call that fails: %v", err)
 	}
+}
+
+// TestQueuePatience has calls take as long as a reader waits at most: who comes while they go on waits no longer than
+// that all the same.
+func TestQueuePatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const patience = 5 * time.Second
+		q := New(func(spans []Span) ([]ranges.Answer, error) {
+			time.Sleep(patience)
+			return make([]ranges.Answer, len(spans)), nil
+		}, patience)
+		var all sync.WaitGroup
+		for i := range 4 * maxCalls {
+			all.Go(func() {
+				began := time.Now()
+				_, err := q.Read(t.Context(), Span{From: fmt.Sprint(i)})
+				if err != nil && !errors.Is(err, kv.ErrUnavailable) || time.Since(began) > patience {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			})
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		all.Wait()
+		q.Wait()
+	})
+}
+
+// TestQueueWait waits for a call whose reader has left.
+func TestQueueWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		called := false
+		q := New(func(spans []Span) ([]ranges.Answer, error) {
+			time.Sleep(time.Minute)
+			called = true
+			return make([]ranges.Answer, len(spans)), nil
+		}, time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := q.Read(ctx, Span{From: "a"}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("who left heard %v", err)
+		}
+		if q.Wait(); !called {
+			t.Error("a call is under way")
+		}
+	})
 }

@@ -12,8 +12,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/base"
 	"google.golang.org/grpc/codes"
@@ -25,9 +27,19 @@ const policy = "strongroom_answering"
 // grpc takes policies by name, and while a program starts alone.
 func init() { balancer.Register(answering{}) }
 
-// Options are those that have a client's calls go by the policy. etcd's client would name another.
-func Options() []grpc.DialOption {
+// How long a member that takes no connection is left alone at first, and at most. By grpc's own times it would be a
+// second and, where it was away for long, two minutes.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// Options are those that have a client's calls go by the policy, where a try to connect may take so long. etcd's client
+// would name another.
+func Options(dial time.Duration) []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithDisableServiceConfig(),
+		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: dial, Backoff: backoff.Config{
+			BaseDelay: firstPause, Multiplier: 1.6, Jitter: 0.2, MaxDelay: lastPause}}),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingPolicy":"` + policy + `"}`)}
 }
 

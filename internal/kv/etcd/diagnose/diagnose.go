@@ -1,8 +1,10 @@
-package etcd
+// Package diagnose says why an etcd cannot be reached.
+package diagnose
 
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -28,8 +30,16 @@ const (
 	talks   = "takes connections and serves nothing"
 )
 
-// diagnose says why the cluster cannot be reached. It names no address.
-func diagnose(ctx context.Context, c Config, err error) error {
+// Cluster is what cannot be reached, as its client has it.
+type Cluster struct {
+	Endpoints []string
+	TLS       *tls.Config           // nil without
+	Roots     func() *x509.CertPool // nil: those of TLS
+	Patience  time.Duration         // with each member
+}
+
+// Why says why the cluster cannot be reached, where more can be found out than err says. It names no address.
+func Why(ctx context.Context, c Cluster, err error) error {
 	found := make([]string, len(c.Endpoints))
 	var looking sync.WaitGroup
 	for i, endpoint := range c.Endpoints {
@@ -65,8 +75,8 @@ func diagnose(ctx context.Context, c Config, err error) error {
 }
 
 // look connects to a member as the client does.
-func look(ctx context.Context, c Config, endpoint string) string {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+func look(ctx context.Context, c Cluster, endpoint string) string {
+	ctx, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()
 	u, err := url.Parse(endpoint)
 	if err != nil {
