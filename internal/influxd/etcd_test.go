@@ -243,7 +243,7 @@ func TestStoreCopy(t *testing.T) {
 	two.saveBackup(t, token, backup)
 	two.end(t)
 	if _, err := run(t, append([]string{"seal", "rotate", "--store=etcd"}, engine...)...); err == nil ||
-		!strings.Contains(err.Error(), "store copy") {
+		!strings.Contains(err.Error(), "influx seal rotate") {
 		t.Errorf("a command for files, over etcd: %v", err)
 	}
 	if out, err := run(t, "check", "--bolt-path", backup, "--seal-key-file",

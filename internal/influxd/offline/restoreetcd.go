@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"strongroom/internal/influxd/command"
 	"strongroom/internal/influxd/config"
@@ -28,7 +26,7 @@ func restoreEtcd(ctx context.Context, p command.Process, cfg *config.Config, fro
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	if err := unused(ctx, target); err != nil {
+	if err := parts.Unused(ctx, target, restoring); err != nil {
 		return fmt.Errorf("%s: %w; nothing was changed", cfg.Place("etcd-prefix"), err)
 	}
 	dir, remove, err := tempdir.New(restoring)
@@ -82,22 +80,4 @@ func restoreEtcd(ctx context.Context, p command.Process, cfg *config.Config, fro
 	}
 	fmt.Fprintf(p.Stdout, "Restored %d records into etcd, below %q, from %s\n", copied.Records, cfg.Etcd.Prefix, from)
 	return nil
-}
-
-// unused refuses data that servers are at work on: each holds names for as long as it runs, also one whose records
-// somebody has removed.
-func unused(ctx context.Context, data parts.Data) error {
-	etcd, ok := data.(interface {
-		Held(context.Context) ([]string, error)
-	})
-	if !ok {
-		return nil
-	}
-	names, err := etcd.Held(ctx)
-	names = slices.DeleteFunc(names, func(name string) bool { return name == restoring })
-	if err == nil && len(names) > 0 {
-		err = fmt.Errorf("servers are at work there, or were %s ago (they hold %s); end them first", kv.HoldTime,
-			strings.Join(names, ", "))
-	}
-	return err
 }

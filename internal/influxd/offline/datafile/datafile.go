@@ -45,8 +45,24 @@ func OpenKeys(ctx context.Context, p command.Process, cfg *config.Config, data k
 	return keys, nil
 }
 
-// Read reads a data file, which a server may have open.
-func Read(ctx context.Context, cfg *config.Config) (*snapshot.Snapshot, error) {
+// Name is what the data are called in messages.
+func Name(cfg *config.Config) string {
+	if cfg.Store == config.EngineEtcd {
+		return fmt.Sprintf("etcd, below %q", cfg.Etcd.Prefix)
+	}
+	return cfg.BoltPath
+}
+
+// Read reads a data file, which a server may have open, or what several have in etcd, as it is at one moment.
+func Read(ctx context.Context, p command.Process, cfg *config.Config) (*snapshot.Snapshot, error) {
+	if cfg.Store == config.EngineEtcd {
+		data, problems, err := parts.MomentOf(ctx, cfg, p.Log())
+		if err == nil && len(problems) > 0 {
+			err = fmt.Errorf("%s: what is there is damaged; see influxd check: %s", cfg.Place("etcd-prefix"),
+				problems[0])
+		}
+		return data, err
+	}
 	data, problems, err := snapshot.Read(ctx, cfg.BoltPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -60,9 +76,9 @@ func Read(ctx context.Context, cfg *config.Config) (*snapshot.Snapshot, error) {
 	return data, nil
 }
 
-// ReadIdentities reads the records of users and organisations of a data file, which a server may have open.
+// ReadIdentities reads the records of users and organisations, as Read does.
 func ReadIdentities(ctx context.Context, p command.Process, cfg *config.Config) (kv.Store, error) {
-	data, err := Read(ctx, cfg)
+	data, err := Read(ctx, p, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -187,7 +187,7 @@ func ownKeys(ctx context.Context, p command.Process, own *config.Config,
 	if opened != nil {
 		return opened, func() {}, nil
 	}
-	data, err := datafile.Read(ctx, own)
+	data, err := datafile.Read(ctx, p, own)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -290,7 +290,14 @@ func openSide(ctx context.Context, p command.Process, home, cfg *config.Config, 
 func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, writes bool) (_ side, err error) {
 	var data kv.Store
 	var open *bolt.DB
-	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
+	shared := cfg.Store == config.EngineEtcd
+	if shared && writes {
+		return side{}, command.Usage(fmt.Errorf("%s: this writes to the embedded store, which it does in a file only. "+
+			"End all servers, and then: influxd store copy --from etcd --to bolt --bolt-path NEW.bolt; this command "+
+			"with --store bolt --bolt-path NEW.bolt; influxd store copy --from bolt --to etcd --bolt-path NEW.bolt "+
+			"--etcd-prefix NEW/; start the servers with --etcd-prefix NEW/", cfg.Place("store")))
+	}
+	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) && !shared {
 		return side{}, fmt.Errorf("%s: there is no file %s; the first start of a server makes it",
 			cfg.Place("bolt-path"), cfg.BoltPath)
 	}
@@ -299,7 +306,7 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 			return side{}, fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
 		}
 		data = open
-	} else if data, err = datafile.Read(ctx, cfg); err != nil {
+	} else if data, err = datafile.Read(ctx, p, cfg); err != nil {
 		return side{}, err
 	}
 	keys, err := datafile.OpenKeys(ctx, p, cfg, data)
@@ -309,7 +316,7 @@ func openBoltSide(ctx context.Context, p command.Process, cfg *config.Config, wr
 	return side{
 		store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: cfg.SecretHistory,
 			Quota: parts.Quota(cfg)}),
-		name:  "bolt (" + cfg.BoltPath + ")",
+		name:  "bolt (" + datafile.Name(cfg) + ")",
 		place: func(id.ID) string { return "bolt " + keys.StoreID() },
 		data:  open, keys: keys,
 		close: func() error { keys.Close(); return data.Close() },

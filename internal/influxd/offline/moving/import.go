@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -74,10 +75,12 @@ func bring(ctx context.Context, p command.Process, args config.Args, path string
 	dry, own := args.Switch("dry-run"), cfg
 	if dry {
 		var remove func() error
-		if cfg, remove, err = onCopy(ctx, cfg); err != nil {
+		if cfg, remove, err = onCopy(ctx, cfg, log); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, remove()) }()
+	} else if err := nobodyAtWork(ctx, cfg, log); err != nil {
+		return nil, err
 	}
 	cfg.PIDFile = "" // which is the server's
 	quiet := p
@@ -144,9 +147,26 @@ func notable(w io.Writer) (told func(report.Item), write func(*report.Report) er
 	}
 }
 
+// nobodyAtWork refuses an import into etcd below running servers, as one into a file that a server has open.
+func nobodyAtWork(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
+	if cfg.Store != config.EngineEtcd {
+		return nil
+	}
+	data, err := parts.OpenEngine(ctx, cfg, cfg.Store, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	if err := parts.Unused(ctx, data); err != nil {
+		return fmt.Errorf("%s: %w; nothing was changed", cfg.Place("etcd-prefix"), err)
+	}
+	return nil
+}
+
 // onCopy gives a configuration that works on a copy of the data, for a dry run: what would happen is found out by
 // letting it happen there. The copy is as sealed as the data are, and goes with remove.
-func onCopy(ctx context.Context, cfg *config.Config) (_ *config.Config, remove func() error, err error) {
+func onCopy(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *config.Config, remove func() error,
+	err error) {
 	dir, remove, err := tempdir.New("dry-run")
 	if err != nil {
 		return nil, nil, err
@@ -158,39 +178,52 @@ func onCopy(ctx context.Context, cfg *config.Config) (_ *config.Config, remove f
 	}()
 	copied := *cfg
 	copied.BoltPath = filepath.Join(dir, "influxd.bolt")
+	copied.Store = config.EngineBolt
 	copied.AuditSinks = []string{"file:" + filepath.Join(dir, "audit.log")}
-	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) {
-		copied.SealKeyFile = filepath.Join(dir, "seal.key") // nothing is there yet: a first start would make both
-		return &copied, remove, nil
-	}
-	if err := copyData(ctx, cfg, copied.BoltPath); err != nil {
+	there, err := copyData(ctx, cfg, copied.BoltPath, log)
+	if err != nil {
 		return nil, remove, err
 	}
-	return &copied, remove, forgetMark(ctx, copied.BoltPath)
+	if !there {
+		copied.SealKeyFile = filepath.Join(dir, "seal.key") // a first start would make both
+		return &copied, remove, nil
+	}
+	return &copied, remove, forgetMark(ctx, &copied)
 }
 
 // forgetMark has a copy of the data begin an audit log of its own: how far the server's goes is nothing that the copy's
 // lacks.
-func forgetMark(ctx context.Context, path string) (err error) {
-	data, err := bolt.Open(path, bolt.Options{})
+func forgetMark(ctx context.Context, cfg *config.Config) (err error) {
+	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	_, err = data.Txn(ctx, nil, []kv.Op{kv.Delete(parts.AuditMark)})
+	_, err = data.Txn(ctx, nil, []kv.Op{kv.Delete(parts.AuditMark), kv.Delete(parts.FormerMark(cfg))})
 	return err
 }
 
-// copyData copies the data file as it is at this moment.
-func copyData(ctx context.Context, cfg *config.Config, path string) (err error) {
-	data, err := bolt.Open(cfg.BoltPath, bolt.Options{})
+// copyData copies the data as they are at this moment, or tells that there are none yet.
+func copyData(ctx context.Context, cfg *config.Config, path string, log *slog.Logger) (there bool, err error) {
+	if _, err := os.Stat(cfg.BoltPath); errors.Is(err, fs.ErrNotExist) && cfg.Store == config.EngineBolt {
+		return false, nil
+	}
+	data, err := parts.OpenEngine(ctx, cfg, cfg.Store, log)
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Place("bolt-path"), err)
+		return false, err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
+	if cfg.Store == config.EngineEtcd {
+		if recs, err := data.List(ctx, "", "", 1); err != nil || len(recs) == 0 {
+			return false, err
+		}
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return errors.Join(data.CopyTo(ctx, f), f.Close())
+	if db, ok := data.(*bolt.DB); ok {
+		return true, errors.Join(db.CopyTo(ctx, f), f.Close())
+	}
+	return true, errors.Join(data.Backup(ctx, f), f.Close())
 }

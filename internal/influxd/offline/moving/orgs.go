@@ -68,7 +68,7 @@ func orgsOf(ctx context.Context, p command.Process, cfg *config.Config, only []s
 		o, ok := transfer.Find(all, name)
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("flag --org: %s has no organization %q", cfg.BoltPath, name)
+			return nil, fmt.Errorf("flag --org: %s has no organization %q", datafile.Name(cfg), name)
 		case !slices.ContainsFunc(chosen, func(c identity.Org) bool { return c.ID == o.ID }):
 			chosen = append(chosen, o)
 		}
@@ -76,8 +76,11 @@ func orgsOf(ctx context.Context, p command.Process, cfg *config.Config, only []s
 	return chosen, nil
 }
 
-// sameFile reports whether two configurations have one data file.
+// sameFile reports whether two configurations have the same data.
 func sameFile(a, b *config.Config) bool {
+	if a.Store == config.EngineEtcd || b.Store == config.EngineEtcd {
+		return a.Store == b.Store && a.Etcd.Prefix == b.Etcd.Prefix && slices.Equal(a.Etcd.Endpoints, b.Etcd.Endpoints)
+	}
 	if a.BoltPath == b.BoltPath {
 		return true
 	}
