@@ -115,12 +115,6 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*batch.Item[*chang
 	return items[n:]
 }
 
-// moved reports whether the organisation's secrets have changed since the state was read.
-func (s *Store) moved(ctx context.Context, org id.ID, at state) (bool, error) {
-	now, err := s.head(ctx, org)
-	return err == nil && now.rev != at.rev, err
-}
-
 // makeSome makes the first changes and tells how many. All that it tells of ended alike.
 func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int, error) {
 	// What memory knows is enough to plan: where it was behind, the conditions do not hold. What is refused, or needs
@@ -205,7 +199,9 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 			// while another server changed it may be of no moment at all.
 			again, err := s.ring.Refused(ctx, fence)
 			if err == nil && !again && s.far {
-				again, err = s.moved(ctx, org, at)
+				var now state
+				now, err = s.head(ctx, org)
+				again = now.rev != at.rev
 			}
 			switch {
 			case err != nil:
