@@ -306,3 +306,53 @@ func TestStoreTellsOfItself(t *testing.T) {
 	b.get("/store").wants(t, 200, "<dt>Vault’s token</dt><dd>has ended <span class=\"badge bad\">needs "+
 		"attention</span>", "<dt>other</dt><dd>fares well</dd>")
 }
+
+// TestDeletedForGood: what is deleted can be deleted for good, and an earlier version destroyed, by those who may write,
+// after a question that names it; what is there, or came to be there meanwhile, stays.
+func TestDeletedForGood(t *testing.T) {
+	s, b := setUp(t)
+	rita := s.member("rita", identity.RoleMember)
+	s.put("gone", "gone too", "stays", "back")
+	b.post(s.at("/secrets/delete"), form("key", "gone", "key", "gone too", "key", "back", "sure", "yes"))
+	rita.get(s.at("/secrets/remove?key=gone")).wants(t, 401)
+	rita.post(s.at("/secrets/remove"), form("key", "gone", "sure", "yes")).wants(t, 401)
+	b.get(s.at("/secrets/deleted")).wants(t, 200, "Delete selected for good", "Delete all 3 for good")
+	b.post(s.at("/secrets/deleted"), form("do", "remove", "key", "gone", "key", "stays")).wants(t, 200,
+		"Delete this secret for good?", "<li>gone</li>", "nobody can restore it")
+	b.post(s.at("/secrets/deleted"), form("do", "remove-all", "q", "too")).wants(t, 200, "<li>gone too</li>")
+	b.post(s.at("/secrets/remove"), form("key", "gone")).wants(t, 200, "Delete this secret for good?")
+	b.post(s.at("/secrets/deleted"), form("one", "back"))
+	b.post(s.at("/secrets/remove"), form("keys", `["back","gone","gone too","stays"]`, "sure", "yes")).leads(t,
+		s.at("/secrets/deleted"))
+	b.get(s.at("/secrets/deleted")).wants(t, 200, "2 secrets deleted for good.", "Nothing to restore")
+	if s.stored("back") != value || s.stored("stays") != value {
+		t.Error("a secret that is there was deleted for good")
+	}
+	b.get(s.at("/secrets/remove?key=stays")).leads(t, s.at("/secrets/deleted"))
+	b.get(s.at("/secret?key=gone")).wants(t, 404, "there is no secret named")
+
+	for range 3 {
+		s.put("stays")
+	}
+	page := s.at("/secret?key=stays")
+	b.get(page).wants(t, 200, "Destroy all 3 earlier versions")
+	rita.get(s.at("/secret/destroy?key=stays&version=1")).wants(t, 401)
+	rita.post(s.at("/secret/destroy?key=stays&version=1"), form("sure", "yes")).wants(t, 401)
+	for _, wrong := range []string{"4", "0", "x", ""} { // 4 is the current one
+		b.post(s.at("/secret/destroy?key=stays&version="+wrong), form("sure", "yes")).wants(t, 404, "no earlier version")
+	}
+	b.get(s.at("/secret/destroy?key=stays&version=2")).wants(t, 200, "Destroy version 2?", "the value of version 2")
+	b.post(s.at("/secret/destroy?key=stays&version=2"), form("sure", "yes")).leads(t, page)
+	p := b.get(page)
+	p.wants(t, 200, "Version 2 is destroyed.", ">destroyed<", "destroyed versions of it", "Destroy all 2 earlier versions")
+	// A version that became an earlier one after the question is none of those that it named.
+	b.get(s.at("/secret/destroy?key=stays&version=earlier")).wants(t, 200, "Destroy 2 earlier versions?",
+		"version=1%2C3")
+	s.put("stays")
+	b.post(s.at("/secret/destroy?key=stays&version=1%2C3"), form("sure", "yes")).leads(t, page)
+	b.get(page).wants(t, 200, "2 earlier versions destroyed.", "Version 4", "version=4")
+	if s.stored("stays") != value {
+		t.Error("the current value is gone")
+	}
+	s.hidesValue()
+}

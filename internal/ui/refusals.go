@@ -38,11 +38,12 @@ func overQuota(v *visit.Visit, over *secret.OverQuota) visit.Refusal {
 		"that nobody needs first, or ask an operator of this server to allow more."}
 	if over.Quota.Bytes > 0 {
 		r.Text = "The secrets of this organisation may take " + words.Size(int(over.Quota.Bytes)) + ", and this " +
-			"would make " + words.Size(int(over.Becomes.Bytes)) + ". Nothing was changed. Earlier values and deleted " +
-			"secrets count until they are gone; ask an operator of this server to allow more, or wait until some are."
+			"would make " + words.Size(int(over.Becomes.Bytes)) + ". Nothing was changed. Earlier versions and " +
+			"deleted secrets take room, too, until they are deleted for good: make room, or ask an operator of this " +
+			"server to allow more."
 	}
 	if v.Org.Valid() {
-		r.Path, r.Link = v.At("#room"), "See how much there is"
+		r.Path, r.Link = v.At("#room"), "See what takes the room"
 	}
 	return r
 }

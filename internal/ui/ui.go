@@ -134,7 +134,7 @@ func (c Config) tables(h *hour.Hour) []visit.Table {
 		accounts.Routes(accounts.Config{
 			Authn: c.Authn, Directory: c.Directory, Secrets: c.Secrets, ReadOnly: func(org id.ID) bool {
 				return c.Store.About(org).ReadOnly
-			}, Due: across.DueOf(several), Usage: usageOf(c.Secrets, c.Quota),
+			}, Due: across.DueOf(several), Usage: usageOf(c),
 			Logger: c.Logger, Now: c.Now,
 		}),
 		tokens.Routes(tokens.Config{

@@ -78,6 +78,53 @@ func TestFullOrganisation(t *testing.T) {
 	js[bool](b, "leaving = true")
 }
 
+// TestRoomIsMade: where deleted secrets and earlier versions take the room, the refusal leads to where that is told, and
+// from there to where room can be made; then what was refused is saved.
+func TestRoomIsMade(t *testing.T) {
+	b := openTab(t, startServer(t, "--max-org-bytes=12000"))
+	org := b.setUp()
+	large := strings.Repeat("x", 2000)
+	b.add(org, "deleted", large)
+	b.open(org + "/secrets/delete?key=deleted")
+	b.click("main .button.bad")
+	b.see("is deleted")
+	b.add(org, "db/password", large)
+	refused := func() bool {
+		b.open(org + "/secret?key=db%2Fpassword")
+		b.typeIn("#value", large)
+		b.click("form[action$='/secret'] .button")
+		b.until("document.querySelector('main form .note.bad, #note')")
+		return js[bool](b, "!document.querySelector('#note')")
+	}
+	for n := 0; !refused(); n++ {
+		if n == 10 {
+			t.Fatal("it is never full")
+		}
+	}
+	b.see("Earlier versions and deleted secrets take room, too, until they are deleted for good")
+	js[bool](b, "leaving = true")
+	b.click("main form .note.bad a")
+	b.see("1 deleted secret can be restored and takes room until then.")
+	b.see("Replaced most often")
+	b.click("#room a[href$='/secrets/deleted']")
+	b.see("Until then it takes room.")
+	b.click("button[value=remove-all], .deleted input")
+	b.click("button[value=remove][data-chosen]")
+	b.see("Delete this secret for good?")
+	b.click("#ask .button.bad")
+	b.see("“deleted” is deleted for good.")
+	b.open(org)
+	b.click("#room .list a")
+	b.see("Replace the value")
+	b.click("a[href$='version=earlier']")
+	b.see("What is destroyed cannot be restored by anybody")
+	b.click("#ask .button.bad")
+	b.see("destroyed.")
+	if refused() {
+		t.Error("there is no room after all")
+	}
+}
+
 // TestNotAllowedInPlainWords: who may not do something is told so, and what to do, and sees no question that they could
 // not answer.
 func TestNotAllowedInPlainWords(t *testing.T) {

@@ -83,7 +83,7 @@ type orgPage struct {
 	Org       identity.Org
 	Form      orgForm
 	MayChange bool
-	Usage     []string
+	Usage     Room
 }
 
 func (h *handlers) showOrg(v *visit.Visit, form *orgForm) (visit.Answer, error) {
@@ -96,7 +96,7 @@ func (h *handlers) showOrg(v *visit.Visit, form *orgForm) (visit.Answer, error) 
 		p.Form = *form
 	}
 	if p.Usage, err = h.Usage(v); err != nil { // the store may be away: the settings are not in it
-		p.Usage = []string{"It cannot be counted just now how much the organisation has."}
+		p.Usage = Room{Lines: []string{"It cannot be counted just now how much the organisation has."}}
 	}
 	return visit.Answer{Page: "org.html", Title: "Settings of " + o.Name, Data: p}, nil
 }

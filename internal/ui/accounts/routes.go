@@ -27,13 +27,24 @@ type Config struct {
 	Secrets   Names
 	// ReadOnly says that the values of an organisation's secrets are managed elsewhere, and stay when it is deleted.
 	ReadOnly func(org id.ID) bool
-	// Usage says in words how much an organisation has of what it may have; nothing where nothing bounds it, or the
-	// reader may not know.
-	Usage func(v *visit.Visit) ([]string, error)
+	// Usage tells how much an organisation has of what it may have: no lines where nothing bounds it, or the reader may
+	// not know.
+	Usage func(v *visit.Visit) (Room, error)
 	// Due counts the secrets of organisations that are to be replaced soon; known is false where that would take long.
 	Due    func(v *visit.Visit, orgs []id.ID) (due map[id.ID]int, known bool, err error)
 	Logger *slog.Logger
 	Now    func() time.Time
+}
+
+// Room is how much an organisation has of what it may have, and what takes it.
+type Room struct {
+	Lines []string // how much, in words
+	// What counts beside the secrets that are there, where that is so: how many secrets are deleted and kept, and the
+	// names of those that were replaced most often.
+	Counts   bool
+	Deleted  int
+	Replaced []string
+	MayWrite bool // the reader can make room
 }
 
 // handlers make the pages.

@@ -34,6 +34,9 @@ func (h *handlers) bringBack(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
+	if do := v.Field("do"); do == "remove" || do == "remove-all" {
+		return h.askRemove(v, keys)
+	}
 	if len(keys) == 1 {
 		return h.bringBackOne(v, keys[0])
 	}

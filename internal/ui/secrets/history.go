@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/secret"
+	"strongroom/internal/ui/secrets/given"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -110,7 +111,7 @@ func (h *handlers) describeSecret(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	form := describeForm{Text: plainLines(v.PostFormValue("description")), Expires: v.Field("expires"),
+	form := describeForm{Text: given.Lines(v.PostFormValue("description")), Expires: v.Field("expires"),
 		Seen: v.Field("seen")}
 	d := secret.Description{Text: form.Text, Expires: info.Expires}
 	// A day that is left as it was keeps the time of day that the API may have given it.

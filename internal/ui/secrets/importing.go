@@ -9,6 +9,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/pairs"
+	"strongroom/internal/ui/secrets/given"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -49,7 +50,7 @@ func (h *handlers) importPage(v *visit.Visit) (visit.Answer, error) {
 func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	form := importForm{Keep: v.Field("existing") == "keep", Prefix: v.Field("prefix")}
 	page := func() visit.Answer { return visit.Answer{Page: "import.html", Title: "Import secrets", Data: form} }
-	text, _, err := formValue(v)
+	text, _, err := given.Value(v)
 	if err != nil {
 		return page(), err
 	}

@@ -56,6 +56,10 @@ func Routes(c Config) visit.Table {
 		"POST /orgs/{org}/secret/describe": visit.SignedIn(h.describeSecret),
 		"GET /orgs/{org}/secret/restore":   visit.SignedIn(h.restorePage),
 		"POST /orgs/{org}/secret/restore":  visit.SignedIn(h.restoreSecret),
+		"GET /orgs/{org}/secret/destroy":   visit.SignedIn(h.destroyPage),
+		"POST /orgs/{org}/secret/destroy":  visit.SignedIn(h.destroy),
+		"GET /orgs/{org}/secrets/remove":   visit.SignedIn(h.removePage),
+		"POST /orgs/{org}/secrets/remove":  visit.SignedIn(h.remove),
 		"GET /orgs/{org}/secrets/deleted":  visit.SignedIn(h.deletedPage),
 		"POST /orgs/{org}/secrets/deleted": visit.SignedIn(h.bringBack),
 	}

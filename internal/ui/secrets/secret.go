@@ -2,12 +2,10 @@ package secrets
 
 import (
 	"cmp"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"strongroom/internal/access"
@@ -15,6 +13,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/paste"
+	"strongroom/internal/ui/secrets/given"
 	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
@@ -55,7 +54,7 @@ func (h *handlers) newSecretPage(v *visit.Visit) (visit.Answer, error) {
 func (h *handlers) createSecret(v *visit.Visit) (visit.Answer, error) {
 	// Spaces belong to a name: the API takes them.
 	form := secretForm{Key: v.PostFormValue("key"), Describes: h.Store.About(v.Org).History,
-		Text: plainLines(v.PostFormValue("description")), Expires: v.Field("expires")}
+		Text: given.Lines(v.PostFormValue("description")), Expires: v.Field("expires")}
 	page := visit.Answer{Page: "secret-new.html", Title: "Add a secret", Data: form}
 	d, err := form.description()
 	if err != nil {
@@ -147,8 +146,8 @@ func only(v *visit.Visit, c secret.Condition, key string) secret.Condition {
 // saveSecret stores the form's value, where the conditions of the change hold.
 func (h *handlers) saveSecret(v *visit.Visit, page visit.Answer, form secretForm,
 	change secret.Change) (visit.Answer, error) {
-	value, given, err := formValue(v)
-	form.HadValue = given
+	value, typed, err := given.Value(v)
+	form.HadValue = typed
 	page.Data = form
 	if err != nil {
 		clear(value)
@@ -173,41 +172,6 @@ func (h *handlers) hasSecret(v *visit.Visit, key string) (bool, error) {
 	}
 	_, found := slices.BinarySearch(keys, key)
 	return found, nil
-}
-
-// formValue is what the form carries: the bytes of a file as they are, or else the text field, whose line ends browsers
-// write as CRLF, whatever was typed. app.js sends the typed text as a file, so that it arrives as it was.
-func formValue(v *visit.Visit) (value []byte, given bool, err error) {
-	if v.MultipartForm != nil {
-		for _, f := range v.MultipartForm.File["file"] {
-			if f.Size == 0 && f.Filename == "" {
-				continue
-			}
-			r, err := f.Open()
-			if err != nil {
-				return nil, false, err
-			}
-			defer r.Close()
-			b, err := io.ReadAll(r)
-			if err != nil {
-				return nil, false, err
-			}
-			return b, len(b) > 0, checkGiven(b)
-		}
-	}
-	b := []byte(plainLines(v.PostFormValue("value")))
-	return b, len(b) > 0, checkGiven(b)
-}
-
-// plainLines undoes what browsers do to the line ends of a text field.
-func plainLines(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
-
-// checkGiven refuses the empty value: InfluxDB's API takes it, but in a form it is a field that was forgotten.
-func checkGiven(b []byte) error {
-	if len(b) == 0 {
-		return errs.New(errs.EmptyValue, "the value is empty; type, paste or drop one")
-	}
-	return nil
 }
 
 type secretView struct {

@@ -16,8 +16,8 @@ func usageCmd(p *session.Process) *cli.Command {
 		Usage: "Show how many secrets an organization has, and may have",
 		Description: `The bounds are the server's (influxd --max-org-secrets and --max-org-bytes), the same for every
 organization. Bytes are counted where one of them is set and the secrets are in the server's own store: earlier values,
-deleted secrets until they are gone, and metadata count, too. Where there is no room, delete some secrets, or have the
-operator allow more.
+deleted secrets until they are gone, and metadata count, too. Where there is no room, delete some secrets, for good
+where bytes are short (the web page does that), or have the operator allow more.
 With --json: an object {"orgID", "secrets", "maxSecrets", "bytes", "maxBytes"}; what is not counted or bounded is left
 out.`,
 		Flags:  session.CommonFlags(session.OrgFlags()...),
