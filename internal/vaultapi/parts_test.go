@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/keyring"
+	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
 	"strongroom/internal/seal"
 	"strongroom/internal/secret"
@@ -33,6 +34,7 @@ type parts struct {
 	url     string
 	root    string // may do everything, and use all secrets
 	org     id.ID  // acme
+	data    kv.Store
 	store   *sealable
 	logins  *authn.Service
 	users   *directory.Service
@@ -72,7 +74,7 @@ func start(t testing.TB, change func(*vaultapi.Config)) *parts {
 		keyring.Config{Seal: seal.KeyFile(filepath.Join(dir, "seal.key"))})
 	must(t, err)
 	t.Cleanup(keys.Close)
-	p := &parts{store: &sealable{Store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10})}}
+	p := &parts{data: data, store: &sealable{Store: embedded.New(embedded.Config{KV: data, Keyring: keys, History: 10})}}
 	log := slog.New(slog.DiscardHandler)
 	trail, err := auditlog.Open(auditlog.Config{Sinks: []string{"stdout"}, ChainKey: bytes.Repeat([]byte("k"), 32),
 		Logger: log, Stdout: io.Discard})

@@ -39,20 +39,20 @@ func (m *Mount) readData(r *dialect.Request, t target) (*dialect.Answer, error) 
 	about := versionData(int64(e.Version), e.At, e.Deleted, e.Destroyed, n.Custom)
 	if !e.Deleted.IsZero() || e.Destroyed {
 		return nil, &dialect.Error{Status: http.StatusNotFound,
-			Answer: &dialect.Answer{Data: map[string]any{"data": nil, "metadata": about}}}
+			Answer: &dialect.Answer{Data: map[string]any{"data": nil, "metadata": about}, Warnings: lost(n)}}
 	}
 	raw := append([]byte(`{"data":`), entryOf(e.Value)...)
-	return m.values(raw, about)
+	return m.values(raw, about, n)
 }
 
 // values answers data that has been begun, with what there is to say of the version.
-func (m *Mount) values(raw []byte, about map[string]any) (*dialect.Answer, error) {
+func (m *Mount) values(raw []byte, about map[string]any, n notes.Note) (*dialect.Answer, error) {
 	metadata, err := json.Marshal(about)
 	if err != nil {
 		return nil, err
 	}
 	raw = append(append(append(raw, `,"metadata":`...), metadata...), '}')
-	return &dialect.Answer{Raw: raw, Wipe: true, LeaseDuration: m.lease()}, nil
+	return &dialect.Answer{Raw: raw, Wipe: true, LeaseDuration: m.lease(), Warnings: lost(n)}, nil
 }
 
 // entryOf is a value as an entry has it: the object that it was given as, or {"value": text}.
@@ -98,7 +98,7 @@ func (m *Mount) readOrg(r *dialect.Request, t target, version int) (*dialect.Ans
 		raw = append(jsontext.Append(raw, k), ':')
 		raw = jsontext.Append(raw, snap.Secrets[k].Value.Shown().Bytes())
 	}
-	a, err := m.values(append(raw, '}'), versionData(snap.Version, snap.Changed, time.Time{}, false, n.Custom))
+	a, err := m.values(append(raw, '}'), versionData(snap.Version, snap.Changed, time.Time{}, false, n.Custom), n)
 	if err == nil {
 		a.Held = true
 	}
@@ -138,7 +138,7 @@ func (m *Mount) writeData(r *dialect.Request, t target) (*dialect.Answer, error)
 		a, err = set(r, t, data, cas)
 	}
 	if err == nil {
-		a.Warnings = body.Ignored("data", "options", "version")
+		a.Warnings = append(a.Warnings, body.Ignored("data", "options", "version")...)
 	}
 	return a, err
 }
@@ -158,7 +158,7 @@ func (m *Mount) adopt(r *dialect.Request, t target) error {
 
 // written answers a write.
 func written(version int64, n notes.Note) *dialect.Answer {
-	return &dialect.Answer{Data: versionData(version, time.Now(), time.Time{}, false, n.Custom)}
+	return &dialect.Answer{Data: versionData(version, time.Now(), time.Time{}, false, n.Custom), Warnings: lost(n)}
 }
 
 // texts reads the map of an organisation: texts alone can be its secrets.
@@ -269,7 +269,7 @@ func (m *Mount) patchData(r *dialect.Request, t target) (*dialect.Answer, error)
 		a, err = m.patchSecret(r, t, data, cas, n)
 	}
 	if err == nil {
-		a.Warnings = body.Ignored("data", "options", "version")
+		a.Warnings = append(a.Warnings, body.Ignored("data", "options", "version")...)
 	}
 	return a, err
 }
@@ -333,7 +333,7 @@ func (m *Mount) unpatched(r *dialect.Request, t target, n notes.Note, err error)
 		return none
 	}
 	about := versionData(int64(info.Version), info.Updated, info.Deleted, false, n.Custom)
-	return &dialect.Error{Status: http.StatusNotFound, Answer: &dialect.Answer{Data: about}}
+	return &dialect.Error{Status: http.StatusNotFound, Answer: &dialect.Answer{Data: about, Warnings: lost(n)}}
 }
 
 // maxDepth bounds how deep objects are merged.

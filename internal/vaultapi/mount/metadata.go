@@ -36,6 +36,10 @@ func metadata(current int64, created, updated time.Time, versions map[string]ver
 	}}
 }
 
+// errLost answers who asks for what is noted of an entry. That a write needs no cas, or that nobody has a mark on it,
+// must not be made up.
+var errLost = errs.New(errs.Internal, "what was noted here does not open; %s", anew)
+
 // readMetadata tells what is known of an entry, its values excepted.
 func (m *Mount) readMetadata(r *dialect.Request, t target) (*dialect.Answer, error) {
 	if t.whole() {
@@ -44,6 +48,9 @@ func (m *Mount) readMetadata(r *dialect.Request, t target) (*dialect.Answer, err
 			return nil, err
 		}
 		n, _, err := m.Notes.Of(r.Context(), t.org, "")
+		if err == nil && n.Lost {
+			err = errLost
+		}
 		versions := map[string]versionState{}
 		if o.Version > 0 {
 			versions[strconv.FormatInt(o.Version, 10)] = versionState{Created: o.Changed.UTC().Format(time.RFC3339Nano)}
@@ -58,6 +65,8 @@ func (m *Mount) readMetadata(r *dialect.Request, t target) (*dialect.Answer, err
 	switch {
 	case noteErr != nil:
 		return nil, noteErr
+	case n.Lost:
+		return nil, errLost
 	case err != nil && !noted:
 		return nil, err
 	case err != nil:
@@ -180,6 +189,9 @@ func (m *Mount) note(r *dialect.Request, t target, body dialect.Body, required b
 	}
 	return m.Notes.Change(r.Context(), t.org, t.name, func(n *notes.Note) error {
 		next := make(map[string]string)
+		if _, said := body["cas_required"]; n.Lost && (!said || r.Op == dialect.Patch) {
+			return dialect.Refuse("what was noted here does not open, and cannot be kept in part; " + anew)
+		}
 		if r.Op == dialect.Patch {
 			maps.Copy(next, n.Custom)
 			for _, k := range remove {
@@ -290,7 +302,7 @@ func (m *Mount) list(r *dialect.Request, t target) (*dialect.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	noted, err := m.Notes.Names(r.Context(), t.org)
+	noted, lost, err := m.Notes.Names(r.Context(), t.org)
 	if err != nil {
 		return nil, err
 	}
@@ -320,16 +332,23 @@ func (m *Mount) list(r *dialect.Request, t target) (*dialect.Answer, error) {
 		}
 		keys[below] = true
 	}
-	if len(keys) == 0 {
-		return nil, dialect.NotFound()
-	}
-	a := &dialect.Answer{Data: map[string]any{"keys": slices.Sorted(maps.Keys(keys))}}
+	var warnings []string
 	if left > 0 {
-		a.Warnings = []string{fmt.Sprintf("%d secrets of the organization have names that are no paths (they begin "+
-			"or end with a slash, or have empty parts or dots); they are among the data of %s", left,
-			errs.Clip(t.said))}
+		warnings = append(warnings, fmt.Sprintf("%d secrets of the organization have names that are no paths (they "+
+			"begin or end with a slash, or have empty parts or dots); they are among the data of %s", left,
+			errs.Clip(t.said)))
 	}
-	return a, nil
+	if lost {
+		warnings = append(warnings, "a note of an entry of the organization does not open; an entry that has no value "+
+			"may be missing here")
+	}
+	switch {
+	case len(keys) > 0:
+		return &dialect.Answer{Data: map[string]any{"keys": slices.Sorted(maps.Keys(keys))}, Warnings: warnings}, nil
+	case lost:
+		return nil, warned(r, warnings...)
+	}
+	return nil, dialect.NotFound()
 }
 
 // walkable reports whether a client that goes from folder to folder can reach the name.
@@ -398,7 +417,7 @@ func (m *Mount) subkeys(r *dialect.Request, t target) (*dialect.Answer, error) {
 		keys[k] = nil
 	}
 	return &dialect.Answer{Data: map[string]any{"metadata": versionData(o.Version, o.Changed, time.Time{}, false,
-		n.Custom), "subkeys": keys}}, err
+		n.Custom), "subkeys": keys}, Warnings: lost(n)}, err
 }
 
 func (m *Mount) subkeysOf(r *dialect.Request, t target, version, depth int) (*dialect.Answer, error) {
@@ -413,7 +432,7 @@ func (m *Mount) subkeysOf(r *dialect.Request, t target, version, depth int) (*di
 	about := versionData(int64(e.Version), e.At, e.Deleted, e.Destroyed, n.Custom)
 	data := map[string]any{"metadata": about, "subkeys": shape}
 	if !e.Deleted.IsZero() || e.Destroyed {
-		return nil, &dialect.Error{Status: 404, Answer: &dialect.Answer{Data: data}}
+		return nil, &dialect.Error{Status: 404, Answer: &dialect.Answer{Data: data, Warnings: lost(n)}}
 	}
-	return &dialect.Answer{Data: data}, nil
+	return &dialect.Answer{Data: data, Warnings: lost(n)}, nil
 }

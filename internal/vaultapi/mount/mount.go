@@ -174,13 +174,13 @@ func (m *Mount) invalidPath(r *dialect.Request) error {
 		"endpoints to use. If using the Vault CLI, use 'vault kv "+command+"' for this operation.")
 }
 
-// warned is 404 with a warning, for those who may do anything here.
-func warned(r *dialect.Request, text string) error {
+// warned is 404 with warnings, for those who may do anything here.
+func warned(r *dialect.Request, warnings ...string) error {
 	if !mayAny(r.Caller) {
 		return dialect.NotAllowed(nil)
 	}
 	return &dialect.Error{Status: http.StatusNotFound, Answer: &dialect.Answer{Raw: json.RawMessage("null"),
-		Warnings: []string{text}}}
+		Warnings: warnings}}
 }
 
 func mayAny(c *access.Caller) bool {
@@ -328,8 +328,24 @@ func (m *Mount) required(ctx context.Context, c *access.Caller, t target, cas *i
 		return notes.Note{}, nil // which the service refuses, and is told nothing
 	}
 	n, _, err := m.Notes.Of(ctx, t.org, t.name)
-	if err == nil && n.CASRequired && cas == nil {
+	switch {
+	case err != nil || cas != nil:
+	case n.Lost:
+		err = dialect.Refuse(dialect.CASNeeded + ", as far as is known: what was noted here does not open; " + anew)
+	case n.CASRequired:
 		err = dialect.Refuse(dialect.CASNeeded)
 	}
 	return n, err
+}
+
+// anew is what to do about a note that does not open.
+const anew = "write the metadata anew (POST, with cas_required and custom_metadata), or delete them"
+
+// lost are the warnings of an answer that goes without a note, since it does not open.
+func lost(n notes.Note) []string {
+	if !n.Lost {
+		return nil
+	}
+	return []string{"custom_metadata are left out, and whether writes need cas is not known: what was noted here " +
+		"does not open; " + anew}
 }

@@ -43,6 +43,9 @@ type Note struct {
 	CASRequired bool              `json:"casRequired,omitempty"`
 	Created     time.Time         `json:"created"`
 	Updated     time.Time         `json:"updated"`
+
+	// Lost says that there is a note that does not open: nothing of what it says is known.
+	Lost bool `json:"-"`
 }
 
 // Book is the notes of all secrets. Make it with New; it is safe for use by many goroutines.
@@ -115,7 +118,8 @@ func (b *Book) open(r kv.Record) (Note, error) {
 	return n, nil
 }
 
-// Of gives the note of a secret; ok is false where there is none.
+// Of gives the note of a secret; ok is false where there is none. One that does not open is Lost, and no error: what
+// does not depend on it goes on.
 func (b *Book) Of(ctx context.Context, org id.ID, name string) (n Note, ok bool, err error) {
 	n, _, ok, err = b.find(ctx, org, name)
 	return n, ok, err
@@ -131,8 +135,10 @@ func (b *Book) find(ctx context.Context, org id.ID, name string) (Note, kv.Recor
 		return Note{}, r, false, kv.Coded(err)
 	}
 	n, err := b.open(r)
-	b.told(ctx, err)
-	return n, r, err == nil, err
+	if b.told(ctx, err); err != nil {
+		n = Note{Lost: true}
+	}
+	return n, r, true, nil
 }
 
 func (b *Book) told(ctx context.Context, err error) {
@@ -141,8 +147,8 @@ func (b *Book) told(ctx context.Context, err error) {
 	}
 }
 
-// Change changes the note of a secret, or makes it. An error of change is given, and nothing changed then. It goes on
-// while others change the same one, and gives errs.Conflict where that does not end.
+// Change changes the note of a secret, or makes it; one that is Lost is made anew. An error of change is given, and
+// nothing changed then. It goes on while others change the same one, and gives errs.Conflict where that does not end.
 func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*Note) error) error {
 	for range 10 {
 		var conds []kv.Cond
@@ -158,8 +164,8 @@ func (b *Book) Change(ctx context.Context, org id.ID, name string, change func(*
 			return err
 		}
 		now := b.now().UTC()
-		if !ok {
-			n = Note{Name: name, Created: now}
+		if !ok || n.Lost {
+			n = Note{Name: name, Created: now, Lost: n.Lost}
 		}
 		n.Updated = now
 		if err := change(&n); err != nil {
@@ -216,24 +222,25 @@ func Bytes(ctx context.Context, store kv.Store, org id.ID) (bytes int64, still k
 	}
 }
 
-// Names are the secrets of an organisation that have notes. What a note is of that does not open nobody can tell: it
-// keeps nobody from the others, and Refused hears of it.
-func (b *Book) Names(ctx context.Context, org id.ID) ([]string, error) {
-	var names []string
+// Names are the secrets of an organisation that have notes. Of which secret a note is that does not open nobody can
+// tell: it keeps nobody from the others, lost is true then, and Refused hears of it.
+func (b *Book) Names(ctx context.Context, org id.ID) (names []string, lost bool, err error) {
 	for after := ""; ; {
 		rs, err := b.kv.List(ctx, folder(org), after, kv.MaxOps)
 		if err != nil {
-			return nil, kv.Coded(err)
+			return nil, false, kv.Coded(err)
 		}
 		for _, r := range rs {
 			after = r.Key
 			n, err := b.open(r)
-			if b.told(ctx, err); err == nil {
-				names = append(names, n.Name)
+			if b.told(ctx, err); err != nil {
+				lost = true
+				continue
 			}
+			names = append(names, n.Name)
 		}
 		if len(rs) < kv.MaxOps {
-			return names, nil
+			return names, lost, nil
 		}
 	}
 }
