@@ -120,19 +120,19 @@ var places = map[string]string{
 	"orgs": "the organisations",
 }
 
-// leadsTo says what a path leads to, as far as the path alone tells it: nobody has signed in yet.
+// leadsTo says what a path leads to, as far as the path alone tells it: nobody has signed in yet. It says it in words of
+// our own, never in those of the address: whoever made a link chose them.
 func leadsTo(path string) string {
 	u, err := url.Parse(path)
 	if err != nil {
 		return ""
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	key := errs.Clip(u.Query().Get("key"))
 	switch {
 	case parts[0] == "docs":
 		return "the documentation"
-	case len(parts) > 2 && parts[2] == "secret" && key != "":
-		return "the secret “" + key + "”"
+	case len(parts) == 3 && parts[2] == "secret" && u.Query().Has("key"):
+		return "a secret"
 	case len(parts) > 3 && parts[2] == "tokens":
 		return "a token"
 	case len(parts) == 2 && parts[0] == "orgs":
