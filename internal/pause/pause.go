@@ -26,14 +26,37 @@ const (
 
 // Pauses are those of one server. Make them with New; nil ones have nobody wait.
 type Pauses struct {
-	mu    sync.Mutex
-	of    *bounded.Map[string, time.Time] // by network: when its refusals would be paid for
-	all   time.Time
-	waits int
+	mu      sync.Mutex
+	refused tally
+	// away are the refusals that are no fault of who asks. They are paid for apart: who went on asking while the data
+	// were away owes nothing once they are back.
+	away   tally
+	waits  int
+	counts Counts
 }
 
+// tally is when refusals would be paid for.
+type tally struct {
+	of  *bounded.Map[string, time.Time] // by network
+	all time.Time
+}
+
+// Counts are the answers to refused callers since the start, by how they went: at once, after a wait, or at once with the
+// connection closed behind them, since too many waited.
+type Counts struct{ AtOnce, Waited, Closed uint64 }
+
 // New makes them.
-func New() *Pauses { return &Pauses{of: bounded.New[string, time.Time](clients, nil)} }
+func New() *Pauses {
+	return &Pauses{refused: tally{of: bounded.New[string, time.Time](clients, nil)},
+		away: tally{of: bounded.New[string, time.Time](clients, nil)}}
+}
+
+// Counts gives what was counted.
+func (p *Pauses) Counts() Counts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts
+}
 
 // Refused returns when the answer that refuses something with the code may go to the client of the network: at once,
 // nearly always. Close says that the connection should be closed behind it, since too many wait. What a client of good
@@ -46,7 +69,11 @@ func (p *Pauses) Refused(ctx context.Context, network string, code errs.Code) (c
 	case errs.NotFound, errs.Conflict, errs.PreconditionFailed, errs.MethodNotAllowed, errs.Internal:
 		return false
 	}
-	wait, ok := p.begin(network, time.Now())
+	of := &p.refused
+	if code == errs.Unavailable {
+		of = &p.away
+	}
+	wait, ok := p.begin(of, network, time.Now())
 	if wait <= 0 {
 		return !ok
 	}
@@ -63,22 +90,25 @@ func (p *Pauses) Refused(ctx context.Context, network string, code errs.Code) (c
 }
 
 // begin counts a refusal, and gives how long it waits; ok is false where it should, and too many do.
-func (p *Pauses) begin(network string, now time.Time) (wait time.Duration, ok bool) {
+func (p *Pauses) begin(of *tally, network string, now time.Time) (wait time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	own, _ := p.of.Get(network)
+	own, _ := of.of.Get(network)
 	own = later(own, now, each)
-	p.of.Put(network, own, 1)
-	p.all = later(p.all, now, ofAll)
-	for _, paid := range []time.Time{own, p.all} {
+	of.of.Put(network, own, 1)
+	of.all = later(of.all, now, ofAll)
+	for _, paid := range []time.Time{own, of.all} {
 		wait = max(wait, paid.Sub(now)-ahead)
 	}
 	if wait <= 0 {
+		p.counts.AtOnce++
 		return 0, true
 	}
 	if p.waits >= waiting {
+		p.counts.Closed++
 		return 0, false
 	}
+	p.counts.Waited++
 	p.waits++
 	return wait, true
 }

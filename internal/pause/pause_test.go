@@ -78,6 +78,27 @@ func TestMany(t *testing.T) {
 	})
 }
 
+// TestBackAgain has a client ask again and again while the data are away. Once they are back it owes nothing, and nor
+// does anybody else.
+func TestBackAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, began := New(), time.Now()
+		ended, end := context.WithCancel(t.Context())
+		end()
+		for range 10_000 {
+			p.Refused(ended, "a", errs.Unavailable)
+		}
+		if c := p.Counts(); c.Waited == 0 || c.AtOnce+c.Waited+c.Closed != 10_000 {
+			t.Errorf("while they are away: %+v", c)
+		}
+		for _, network := range []string{"a", "b"} {
+			if p.Refused(t.Context(), network, errs.Unauthorized); time.Since(began) > 0 {
+				t.Errorf("%s waits once they are back", network)
+			}
+		}
+	})
+}
+
 func TestNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, none, began := New(), (*Pauses)(nil), time.Now()

@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
 	"strongroom/internal/kv"
+	"strongroom/internal/pause"
 	"strongroom/internal/secret"
 	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/accounts"
@@ -60,6 +61,7 @@ type Config struct {
 	Version   string
 	MaxBody   int64            // bytes; 4 MiB where 0
 	Budget    *inflight.Budget // as the API's
+	Pauses    *pause.Pauses    // as the API's
 	Quota     secret.Quota     // what an organisation may have
 	// NoHistory says that the store was told to keep no earlier versions, nor what is deleted.
 	NoHistory bool
@@ -94,7 +96,7 @@ func New(c Config) (*UI, error) {
 	u.pages, err = visit.New(visit.Config{
 		Authn: c.Authn, Directory: c.Directory, Files: files, SignInAgain: accounts.SignInAgain,
 		Refusal: u.refusal(c), Data: unreadable(c.Data),
-		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
+		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Pauses: c.Pauses, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
 	}, append(c.tables(u.hour), book)...)
 	if err != nil {
 		return nil, fmt.Errorf("ui: %w", err)

@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/audit/auditlog"
 	"strongroom/internal/inflight"
+	"strongroom/internal/pause"
 	"strongroom/internal/pemfile"
 	"strongroom/internal/refused"
 	"strongroom/internal/secret/embedded/content"
@@ -27,6 +28,10 @@ var (
 		"Bytes that all requests may hold together (--max-in-flight).", nil, nil)
 	inFlightRefused = prometheus.NewDesc("strongroom_in_flight_refused_total",
 		"Requests answered 503 because what they would hold found no room, since the start.", nil, nil)
+	refusedAnswers = prometheus.NewDesc("strongroom_refused_answers_total",
+		"Answers to who was refused, or asked for a page without being signed in, by how they went: at once, waited, "+
+			"since the client asks again and again, or closed, with its connection, since too many waited.",
+		[]string{"answered"}, nil)
 	certificateLeft = prometheus.NewDesc("strongroom_certificate_remaining_seconds",
 		"How long a certificate still lasts, less than 0 once it has ended; of several authorities, the one that "+
 			"lasts longest.", []string{"certificate"}, nil)
@@ -79,6 +84,20 @@ func (m inFlightMetrics) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(inFlightBytes, prometheus.GaugeValue, float64(m.budget.Used()))
 	to <- prometheus.MustNewConstMetric(inFlightMost, prometheus.GaugeValue, float64(m.budget.Size()))
 	to <- prometheus.MustNewConstMetric(inFlightRefused, prometheus.CounterValue, float64(m.budget.Refused()))
+}
+
+// pauseMetrics shows how those were answered who were refused.
+type pauseMetrics struct{ pauses *pause.Pauses }
+
+// Describe sends the description of all that Collect sends.
+func (pauseMetrics) Describe(to chan<- *prometheus.Desc) { to <- refusedAnswers }
+
+// Collect sends the figures as they are.
+func (m pauseMetrics) Collect(to chan<- prometheus.Metric) {
+	c := m.pauses.Counts()
+	for how, n := range map[string]uint64{"at once": c.AtOnce, "waited": c.Waited, "closed": c.Closed} {
+		to <- prometheus.MustNewConstMetric(refusedAnswers, prometheus.CounterValue, float64(n), how)
+	}
 }
 
 // certificateMetrics shows when certificates end. They are told apart by what they are for, as in /health.

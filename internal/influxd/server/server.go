@@ -293,7 +293,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 		})
 	}
 	budget, pauses := inflight.New(cfg.MaxInFlight), pause.New()
-	metrics.MustRegister(inFlightMetrics{budget})
+	metrics.MustRegister(inFlightMetrics{budget}, pauseMetrics{pauses})
 	api := httpapi.Config{
 		Budget: budget, Pauses: pauses,
 		Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
@@ -310,7 +310,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 			Guard: s.Guard, Authn: logins, Directory: s.identity, Secrets: secrets, Store: store, Trail: trail,
 			Seals: seals, StoreName: cfg.SecretStore, InEtcd: shared, Facts: storeFacts(cfg), Data: data.Health,
 			NoHistory: cfg.SecretStore == config.StoreBolt && cfg.SecretHistory == 0, Version: release.Version(),
-			MaxBody: cfg.MaxBodySize, Budget: budget, Quota: parts.Quota(cfg), Secure: cfg.TLS(),
+			MaxBody: cfg.MaxBodySize, Budget: budget, Pauses: pauses, Quota: parts.Quota(cfg), Secure: cfg.TLS(),
 			Gather: metrics, Logger: log,
 		})
 		if err != nil {

@@ -24,6 +24,7 @@ import (
 	"strongroom/internal/identity/directory"
 	"strongroom/internal/inflight"
 	"strongroom/internal/kv"
+	"strongroom/internal/pause"
 	"strongroom/internal/peer"
 )
 
@@ -40,6 +41,7 @@ type Config struct {
 	Version string
 	MaxBody int64            // bytes; 4 MiB where 0
 	Budget  *inflight.Budget // of the bytes that all requests hold; nil: no bound
+	Pauses  *pause.Pauses    // of those who ask again and again and are not signed in; nil: none
 	Secure  bool             // the server speaks TLS: cookies are marked so
 	// Data says at once why the server's own data cannot be read, as far as is known; nil: nobody knows.
 	Data   func() error
@@ -172,6 +174,14 @@ func (s *Server) visit(rt Route, w http.ResponseWriter, r *http.Request) {
 	s.write(v, a, err)
 }
 
+// turnAway has who is not signed in wait, before anything is done for them, where they ask again and again: there is a
+// sign-in for them, and no more. Who is signed in has a number of places (see crowd).
+func (v *Visit) turnAway(why errs.Code) {
+	if v.server.Pauses.Refused(v.Context(), peer.Network(v.Caller.Address), why) {
+		v.w.Header().Set("Connection", "close")
+	}
+}
+
 // counted is a body that counts for what the request holds as it comes: what is announced and not sent takes nothing.
 type counted struct {
 	io.ReadCloser
@@ -205,6 +215,7 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		return Answer{}, errs.Wrap(err, errs.Forbidden, "a page of another origin may not do this")
 	}
 	if v.fromElsewhere() {
+		v.turnAway(errs.Unauthorized)
 		return Answer{GoTo: arrivePath + "?next=" + url.QueryEscape(v.URL.RequestURI())}, nil
 	}
 	err = v.signedIn()
@@ -212,6 +223,9 @@ func (v *Visit) do(rt Route) (a Answer, err error) {
 		v.share = v.server.Budget.Share(v.Caller.UserID.String())
 	} else {
 		v.share = v.server.Budget.Stranger(peer.Network(v.Caller.Address))
+	}
+	if v.Session == "" {
+		v.turnAway(errs.CodeOf(err)) // whose session cannot be read is away, too
 	}
 	if errs.Is(err, errs.Unavailable) { // nor is it known, for a page that everybody may see, that nobody is signed in
 		return Answer{}, err
