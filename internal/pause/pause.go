@@ -41,8 +41,8 @@ type tally struct {
 	all time.Time
 }
 
-// Counts are the answers to refused callers since the start, by how they went: at once, after a wait, or at once with the
-// connection closed behind them, since too many waited.
+// Counts are the answers to refused callers since the start, by how they went: at once, after a wait, or at once with
+// the connection closed behind them, since too many waited.
 type Counts struct{ AtOnce, Waited, Closed uint64 }
 
 // New makes them.

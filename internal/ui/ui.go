@@ -96,7 +96,8 @@ func New(c Config) (*UI, error) {
 	u.pages, err = visit.New(visit.Config{
 		Authn: c.Authn, Directory: c.Directory, Files: files, SignInAgain: accounts.SignInAgain,
 		Refusal: u.refusal(c), Data: unreadable(c.Data),
-		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Pauses: c.Pauses, Secure: c.Secure, Logger: c.Logger, Now: c.Now,
+		Version: c.Version, MaxBody: c.MaxBody, Budget: c.Budget, Pauses: c.Pauses,
+		Secure: c.Secure, Logger: c.Logger, Now: c.Now,
 	}, append(c.tables(u.hour), book)...)
 	if err != nil {
 		return nil, fmt.Errorf("ui: %w", err)

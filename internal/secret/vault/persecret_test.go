@@ -116,7 +116,24 @@ func TestOthersEntries(t *testing.T) {
 	}
 	apply(t, s, secret.Change{Delete: []string{"theirs", "number", "bad", "b%61d", "%strongroom/note"}})
 	wantKeys(t, s, "db/plain", "number", "theirs")
+	// What is for good looks first, too.
+	for _, key := range []string{"theirs", "number"} {
+		if err := s.Remove(t.Context(), org, key); !errs.Is(err, errs.Unprocessable) {
+			t.Errorf("Remove(%q): %v", key, err)
+		}
+		if err := errOf(s.Mark(t.Context(), org, key, secret.DestroyVersion, []int{1}, "ann")); !errs.Is(err,
+			errs.Unprocessable) {
+			t.Errorf("the destruction of %q: %v", key, err)
+		}
+		if got := v.Read(t, mount, org.String()+"/"+key); len(got.Data) == 0 {
+			t.Errorf("%s is gone", key)
+		}
+	}
 	apply(t, s, set("number", "one"))
+	if err := errOf(s.Mark(t.Context(), org, "number", secret.DestroyVersion, []int{1}, "ann")); !errs.Is(err,
+		errs.Unprocessable) {
+		t.Errorf("the destruction of an earlier version: %v", err)
+	}
 	if got := texts(v.Read(t, mount, org.String()+"/number").Data); cmp.Diff(map[string]string{"value": `"one"`},
 		got) != "" {
 		t.Errorf("a foreign entry that was set holds %v", got)
@@ -136,6 +153,16 @@ func TestOthersEntries(t *testing.T) {
 		apply(t, s, set(name, "2"))
 		if got, err := secret.Get(t.Context(), s, org, name); err != nil || string(got.Bytes()) != "2" {
 			t.Errorf("%s, and set anew: %q, %v", name, got.Bytes(), err)
+		}
+	}
+	// Ours go for good, alive, deleted, and where nothing is there.
+	v.Do(t, "DELETE", mount+"/data/"+path.Join(org.String(), "deleted"), nil)
+	for _, key := range []string{"destroyed", "deleted", "never"} {
+		if err := s.Remove(t.Context(), org, key); err != nil {
+			t.Errorf("Remove(%q): %v", key, err)
+		}
+		if status, _ := v.Do(t, "GET", mount+"/metadata/"+path.Join(org.String(), key), nil); status != http.StatusNotFound {
+			t.Errorf("%s is there still: %d", key, status)
 		}
 	}
 	if err := s.Purge(t.Context(), org); err != nil {

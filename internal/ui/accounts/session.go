@@ -120,8 +120,8 @@ var places = map[string]string{
 	"orgs": "the organisations",
 }
 
-// leadsTo says what a path leads to, as far as the path alone tells it: nobody has signed in yet. It says it in words of
-// our own, never in those of the address: whoever made a link chose them.
+// leadsTo says what a path leads to, as far as the path alone tells it: nobody has signed in yet. It says it in words
+// of our own, never in those of the address: whoever made a link chose them.
 func leadsTo(path string) string {
 	u, err := url.Parse(path)
 	if err != nil {

@@ -361,6 +361,15 @@ func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string
 	if !kept || v.Destroyed {
 		return 0, nil
 	}
+	if mark == secret.DestroyVersion && m.Readable(v) {
+		e, err := entry.ReadVersion(ctx, version)
+		if err == nil {
+			err = theirs(e, key)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 	present := version == m.Current
 	defer s.forget(org, path)
 	if present && m.Alive() && mark != secret.UndeleteVersion {
@@ -388,7 +397,18 @@ func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string
 	return 0, marked(entry.Undelete, kv2.Metadata.Readable)
 }
 
-// Remove removes a secret's entry. KV has no check-and-set for that: what others set meanwhile counts as set before.
+// theirs says why nothing is removed for good that somebody else keeps: its value is not a text.
+func theirs(e kv2.Entry, key string) error {
+	_, ours, err := paths.Value(e)
+	if err != nil || ours || e.Data == nil {
+		return err
+	}
+	return errs.New(errs.Unprocessable, "in the secret store another program keeps something under the name %q that "+
+		"is not a text; remove it there; nothing was changed", errs.Clip(key))
+}
+
+// Remove removes a secret's entry, unless it is somebody else's. KV has no check-and-set for that: what others set
+// after the look counts as set before.
 func (s *Store) Remove(ctx context.Context, org id.ID, key string) error {
 	if key == "" {
 		return ctx.Err()
@@ -397,7 +417,15 @@ func (s *Store) Remove(ctx context.Context, org id.ID, key string) error {
 		if _, err := s.log.Settled(ctx, org, at); err != nil {
 			return err
 		}
+		entry := at.Below(paths.Path(key))
+		e, err := entry.Read(ctx)
+		if err == nil {
+			err = theirs(e, key)
+		}
+		if err != nil {
+			return err
+		}
 		defer s.forget(org, paths.Path(key))
-		return at.Below(paths.Path(key)).RemoveOnce(ctx)
+		return entry.RemoveOnce(ctx)
 	})
 }
