@@ -26,12 +26,13 @@ type handlers struct {
 	secrets *service.Service
 	lists   listCache
 	sizes   *inflight.Sizes
+	tags    *tags
 	lot     *parked.Lot // of those who wait for events
 }
 
 // Routes are the paths of an organisation's secrets.
 func Routes(s *service.Service) exchange.Table {
-	h := &handlers{secrets: s, lists: newListCache(), sizes: inflight.NewSizes(),
+	h := &handlers{secrets: s, lists: newListCache(), sizes: inflight.NewSizes(), tags: newTags(),
 		lot: parked.New(parked.Config{Pulse: pulse, Every: pulseTime, Write: writeTime})}
 	return exchange.Table{
 		"/api/v2/orgs/{orgID}/secrets": {"GET": exchange.Auth(h.getSecrets),

@@ -8,8 +8,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
+	"weak"
 
+	"strongroom/internal/bounded"
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/secret"
 )
 
@@ -20,6 +25,51 @@ import (
 
 // versionTag is the tag of a secret at the version.
 func versionTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
+
+// manyTagged is of how many secrets a tag is remembered, and maxTags is how many are: to make that of 1,000 was an
+// eighth of what it takes to give out their values.
+const (
+	manyTagged = 64
+	maxTags    = 1000
+)
+
+// tags remembers, for each organisation, the tag of its secrets as they were last asked for.
+type tags struct {
+	mu   sync.Mutex
+	last *bounded.Map[id.ID, tagged]
+}
+
+// tagged is a tag, and what it is of. A store that gives the very same list of names again, and the same version,
+// gives the same secrets. The list is not kept in memory for that.
+type tagged struct {
+	first   weak.Pointer[string]
+	n       int
+	version int64
+	changed time.Time
+	tag     string
+}
+
+func newTags() *tags { return &tags{last: bounded.New[id.ID, tagged](maxTags, nil)} }
+
+// of is tagOf.
+func (t *tags) of(org id.ID, snap secret.Snapshot) string {
+	n := len(snap.Sorted)
+	if n < manyTagged || n != len(snap.Secrets) || snap.Version == 0 || snap.Changed.IsZero() {
+		return tagOf(snap)
+	}
+	now := tagged{first: weak.Make(&snap.Sorted[0]), n: n, version: snap.Version, changed: snap.Changed}
+	t.mu.Lock()
+	was, _ := t.last.Get(org)
+	t.mu.Unlock()
+	if now.tag = was.tag; now == was {
+		return was.tag
+	}
+	now.tag = tagOf(snap)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last.Put(org, now, 1)
+	return now.tag
+}
 
 // tagOf is the tag of the values; empty where the store knows no versions and no times.
 func tagOf(snap secret.Snapshot) string {

@@ -53,7 +53,7 @@ func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (secret.Sn
 	var known func(secret.Snapshot) bool
 	if len(r.Header["If-None-Match"]) > 0 {
 		// It may still be asked when this request has ended, and so changes nothing.
-		known = func(s secret.Snapshot) bool { return noneMatch(r.Request, tagOf(s)) }
+		known = func(s secret.Snapshot) bool { return noneMatch(r.Request, h.tags.of(org, s)) }
 	}
 	scope := service.Scope(r.Caller, access.Use, org)
 	err := h.sizes.Hold(r.Context(), r.Hold, scope, len(keys), func() (size int64, err error) {
@@ -69,7 +69,7 @@ func (h *handlers) use(r *exchange.Request, org id.ID, keys []string) (secret.Sn
 	if err != nil {
 		return snap, "", err
 	}
-	return snap, tagOf(snap), nil
+	return snap, h.tags.of(org, snap), nil
 }
 
 // valuesBuffer is how much of the values is written at a time, in bytes. An answer that fits is sent whole.

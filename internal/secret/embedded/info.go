@@ -111,9 +111,6 @@ func (m moment) info(ctx context.Context, name string, find content.Finder) (sec
 // Infos tells what is known of the organisation's secrets that are there.
 func (s *Store) Infos(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
-		if m.at.rev == 0 {
-			return nil, nil
-		}
 		names, all, err := m.namesOf(ctx, page)
 		if err != nil {
 			return nil, err
@@ -129,6 +126,8 @@ func (s *Store) Infos(ctx context.Context, org id.ID, page secret.Page) ([]secre
 func (m moment) namesOf(ctx context.Context, page secret.Page) (names []string, all int, err error) {
 	_, ok := m.s.lists.Names(m.org, m.at.rev)
 	switch {
+	case m.at.rev == 0:
+		return nil, 0, nil
 	case page.Limit == 0 || m.memory || m.at.pending != nil || ok:
 		names, err = m.listed(ctx)
 		return names, len(names), err
@@ -192,9 +191,6 @@ func (m moment) infos(ctx context.Context, keys []string, all int) ([]secret.Inf
 func (s *Store) Deleted(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	// Memory has no lists of records.
 	return fromEngine(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
-		if m.at.rev == 0 { // what is still there was purged
-			return nil, nil
-		}
 		names, err := m.trashed(ctx)
 		if err != nil {
 			return nil, err
@@ -226,7 +222,10 @@ func (m moment) deleted(ctx context.Context, names []string) ([]secret.Info, err
 // trashed lists the names of the deleted secrets.
 func (m moment) trashed(ctx context.Context) ([]string, error) {
 	read := func() ([]string, error) { return m.from.Trashed(ctx, m.org, m.s.page) }
-	if m.at.pending != nil {
+	switch {
+	case m.at.rev == 0: // what is still there was purged
+		return nil, nil
+	case m.at.pending != nil:
 		return read()
 	}
 	return m.s.followed.Names(cache.Deleted, m.org, m.at.rev, read, func(name string) (bool, error) {

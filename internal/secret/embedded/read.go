@@ -229,7 +229,7 @@ func (m moment) unread(q secret.Query) (snap secret.Snapshot, ok bool) {
 		}
 		keys = listed
 	}
-	snap = secret.Snapshot{Version: m.at.Version, Changed: m.at.Changed, Unread: true,
+	snap = secret.Snapshot{Version: m.at.Version, Changed: m.at.Changed, Unread: true, Sorted: listed, // if it has all
 		Secrets: make(map[string]secret.Secret, len(keys))}
 	for i, key := range keys {
 		if q.Keys == nil && q.Want != nil && !q.Want(key) {
