@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
 	"strongroom/internal/httpapi/exchange"
+	"strongroom/internal/kv"
 	"strongroom/internal/secret"
 )
 
@@ -132,19 +134,26 @@ func (h *handlers) getHealth(w http.ResponseWriter, r *exchange.Request) error {
 		body.Checks = append(body.Checks, c)
 	}
 	status := http.StatusOK
-	if why := unavailable(record, err); why != "" {
+	if why := h.unavailable(record, err); why != "" {
 		status, body.Status, body.Message = http.StatusServiceUnavailable, "fail", why
 	}
 	return exchange.WriteJSON(w, status, body)
 }
 
-// unavailable says why nothing can be done, "" where something can.
-func unavailable(record audit.Health, store error) string {
+// unavailable says why nothing can be done, "" where something can. Wherever the secrets are, nobody is known where the
+// data cannot be reached.
+func (h *handlers) unavailable(record audit.Health, store error) string {
+	var lost error
+	if h.Data != nil {
+		lost = h.Data.Health()
+	}
 	switch {
 	case store != nil:
 		return "the secret store cannot serve: " + errs.Message(store)
 	case !record.OK:
 		return strings.Join(record.Problems, "; ")
+	case errors.Is(lost, kv.ErrUnavailable):
+		return strings.TrimPrefix(lost.Error(), "kv: ")
 	}
 	return ""
 }
@@ -160,9 +169,9 @@ func (h *handlers) getReady(w http.ResponseWriter, r *exchange.Request) error {
 	}{Status: "ready", Started: h.started.UTC(), Up: time.Since(h.started).String()}
 	status := http.StatusOK
 	record, err := h.health.check(r.Context())
-	if unavailable(record, err) != "" {
-		status, body.Status = http.StatusServiceUnavailable, "unavailable"
-		if body.Message = unavailable(record, nil); err != nil {
+	if why := h.unavailable(record, err); why != "" {
+		status, body.Status, body.Message = http.StatusServiceUnavailable, "unavailable", why
+		if err != nil {
 			body.Message = errs.Message(err)
 		}
 	}
