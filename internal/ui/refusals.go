@@ -24,6 +24,14 @@ func (u *UI) refusal(c Config) func(*visit.Visit, error) visit.Refusal {
 		case errs.Is(err, errs.Forbidden) && text == "User is inactive":
 			return visit.Refusal{Text: "Your account is disabled, so nothing was done. An operator of this server " +
 				"can enable it."}
+		case errs.Is(err, errs.InsufficientStorage):
+			// A large change may be committed, and be carried out when there is room.
+			r := visit.Refusal{Text: words.Sentence(text), Advice: "This may not have been saved. Once an operator " +
+				"of this server has made room there, look whether it was, and if not, do it again."}
+			if v.Session != "" {
+				r.Path, r.Link = "/store", "See the store"
+			}
+			return r
 		case errs.Is(err, errs.Unavailable):
 			return u.away(v, c.StoreName, text)
 		}

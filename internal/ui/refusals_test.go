@@ -105,6 +105,22 @@ func TestAuditLogElsewhere(t *testing.T) {
 	b.get("/activity").wants(t, 200, "The audit log is elsewhere", "there is no audit log to read")
 }
 
+// full is a store on a full disk.
+type full struct{ secret.Store }
+
+func (full) Apply(context.Context, id.ID, secret.Change) (secret.Outcome, error) {
+	return secret.Outcome{}, errs.New(errs.InsufficientStorage, "the server's disk is full")
+}
+
+// TestFullDisk: where the disk is full, the page says that the change may not have been saved, and what to do.
+func TestFullDisk(t *testing.T) {
+	s, b := setUp(t)
+	s.use(full{s.store})
+	b.upload(s.at("/secrets/new"), form("key", "k"), []byte(value)).wants(t, 507, "disk is full.",
+		"This may not have been saved. Once an operator", `href="/store">See the store`, `value="k"`)
+	s.hidesValue()
+}
+
 // forgetful is a store that could keep a history and was told not to.
 type forgetful struct{ secret.Store }
 

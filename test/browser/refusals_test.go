@@ -104,7 +104,7 @@ func TestRoomIsMade(t *testing.T) {
 	b.see("Earlier versions and deleted secrets take room, too, until they are deleted for good")
 	js[bool](b, "leaving = true")
 	b.click("main form .note.bad a")
-	b.see("1 deleted secret can be restored and takes room until then.")
+	b.see("1 deleted secret takes room as long as it can be restored.")
 	b.see("Replaced most often")
 	b.click("#room a[href$='/secrets/deleted']")
 	b.see("Until then it takes room.")
@@ -117,7 +117,7 @@ func TestRoomIsMade(t *testing.T) {
 	b.click("#room .list a")
 	b.see("Replace the value")
 	b.click("a[href$='version=earlier']")
-	b.see("What is destroyed cannot be restored by anybody")
+	b.see("The current value of “db/password” stays.")
 	b.click("#ask .button.bad")
 	b.see("destroyed.")
 	if refused() {

@@ -397,6 +397,9 @@ func TestWithoutJavaScript(t *testing.T) {
 		t.Fatal("scripts are still on")
 	}
 	b.open(org + "/secrets/new")
+	if hint := js[string](b, "document.querySelector('#value-hint').innerText"); strings.Contains(hint, "dropped") {
+		t.Errorf("it tells of what takes JavaScript: %s", hint)
+	}
 	b.typeIn("#key", "plain")
 	b.typeIn("#value", "")
 	b.click("main form .button")

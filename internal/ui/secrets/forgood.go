@@ -183,8 +183,8 @@ func (h *handlers) askDestroy(v *visit.Visit, key, version string) (visit.Answer
 		Action: v.At("/secret/destroy?" + url.Values{"key": {key}, "version": {numbersOf(versions)}}.Encode()),
 		Cancel: v.At("/secret?key=" + url.QueryEscape(key)), Button: "Destroy",
 		Question: "Destroy " + words.Count(len(versions), "earlier version") + "?",
-		Back: "The current value stays. What is destroyed cannot be restored by anybody: only a backup has it " +
-			"still.",
+		Back: "The current value of “" + errs.Clip(key) + "” stays. What is destroyed cannot be restored by " +
+			"anybody: only a backup has it still.",
 	}
 	if len(versions) == 1 {
 		c.Question = fmt.Sprintf("Destroy version %d?", versions[0].Number)
