@@ -82,8 +82,8 @@ check: lint build ## in a minute or two: format, vet, staticcheck and the quick 
 
 .PHONY: test-unit
 test-unit: test-tools build ## the product's tests with the race detector, layers and CLI scripts included
-	@# Those that take longest first, and four at a time: they wait as much as they work.
-	$(TEST_PARTS) $(TEST_RACE) -timeout 20m -p 4 ./internal/influxd ./internal/secret/embedded ./internal/secret/vault \
+	@# Those that take longest first, and three at a time: they wait as much as they work.
+	$(TEST_PARTS) $(TEST_RACE) -timeout 20m -p 3 ./internal/influxd ./internal/secret/embedded ./internal/secret/vault \
 		./cmd/influx ./...
 	@# What the race detector is too slow for: 300 kills, a thousand connections for each route, a crash at every
 	@# transaction, changes of 2,000 names, and some ten thousand cells of who may do what.

@@ -305,9 +305,12 @@ type History interface {
 	Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int, by string) (Outcome, error)
 
 	// Remove removes one secret for good: its versions, its description, and that it was there. The secret may be
-	// deleted. What is not there is no error.
-	Remove(ctx context.Context, org id.ID, key string) error
+	// deleted; with deletedOnly it must be, or errs.Conflict is given. What is not there is no error.
+	Remove(ctx context.Context, org id.ID, key string, deletedOnly bool) error
 }
+
+// ErrNotDeleted is given where only a deleted secret may be removed, and it has a value.
+var ErrNotDeleted = errs.New(errs.Conflict, "the secret has been restored or set anew; nothing was removed")
 
 // Mark is what is done to a version.
 type Mark int

@@ -307,6 +307,59 @@ func TestStoreTellsOfItself(t *testing.T) {
 		"attention</span>", "<dt>other</dt><dd>fares well</dd>")
 }
 
+// meanwhile is a store in which somebody else does something before each removal.
+type meanwhile struct {
+	secret.Store
+	do func(key string) error
+}
+
+func (m *meanwhile) Remove(ctx context.Context, org id.ID, key string, deletedOnly bool) error {
+	if err := m.do(key); err != nil {
+		return err
+	}
+	return m.Store.Remove(ctx, org, key, deletedOnly)
+}
+
+// TestRestoredMeanwhile: what somebody restores after the look at what is deleted is not deleted for good, nor said to
+// be; what stops in the middle says why.
+func TestRestoredMeanwhile(t *testing.T) {
+	s, b := setUp(t)
+	s.put("back", "gone", "not", "stays")
+	b.post(s.at("/secrets/delete"), form("key", "back", "key", "gone", "key", "not", "sure", "yes"))
+	between := &meanwhile{Store: s.store, do: func(key string) error {
+		switch key {
+		case "back":
+			_, err := s.store.Restore(t.Context(), s.org, key, 0, "bert")
+			return err
+		case "not":
+			return errs.New(errs.Unprocessable, "it belongs to another program")
+		}
+		return nil
+	}}
+	s.change(func(c *Config) { c.Secrets = service.New(between, s.guard, s.users, s.uses, secret.Limits{}) })
+	b.post(s.at("/secrets/remove"), form("keys", `["back"]`, "sure", "yes"))
+	b.get(s.at("/secrets/deleted")).wants(t, 200, "Nothing was deleted for good")
+	if s.stored("back") != value {
+		t.Error("a restored secret was deleted for good")
+	}
+	b.post(s.at("/secrets/remove"), form("keys", `["gone"]`, "sure", "yes"))
+	b.get(s.at("/secrets/deleted")).wants(t, 200, "is deleted for good.")
+	b.post(s.at("/secrets/delete"), form("key", "stays", "sure", "yes"))
+	done := make(chan struct{})
+	was := between.do
+	between.do = func(key string) error { // one after the other
+		if key == "not" {
+			<-done
+			return was(key)
+		}
+		defer close(done)
+		return between.Store.Remove(t.Context(), s.org, key, true)
+	}
+	b.post(s.at("/secrets/remove"), form("keys", `["not","stays"]`, "sure", "yes"))
+	b.get(s.at("/secrets/deleted")).wants(t, 200, "1 secret deleted for good.",
+		"One is still here: it belongs to another program.")
+}
+
 // TestDeletedForGood: what is deleted can be deleted for good, and an earlier version destroyed, by those who may write,
 // after a question that names it; what is there, or came to be there meanwhile, stays.
 func TestDeletedForGood(t *testing.T) {

@@ -34,9 +34,9 @@ func (s *Store) Mark(ctx context.Context, org id.ID, name string, mark secret.Ma
 }
 
 // Remove removes a secret for good.
-func (s *Store) Remove(ctx context.Context, org id.ID, name string) error {
+func (s *Store) Remove(ctx context.Context, org id.ID, name string, deletedOnly bool) error {
 	at := s.now()
-	_, err := s.submit(ctx, org, func(p *plan.Plan) error { return p.Remove(name, at) })
+	_, err := s.submit(ctx, org, func(p *plan.Plan) error { return p.Remove(name, deletedOnly, at) })
 	return err
 }
 

@@ -287,7 +287,7 @@ func testHistoryDamaged(t *testing.T, s *Store) {
 	if _, err := s.kv.Get(t.Context(), keyOf(t, s, org, "b", records.Version(1))); err != nil {
 		t.Errorf("the earlier version: %v", err)
 	}
-	if err := s.Remove(t.Context(), org, "b"); err != nil {
+	if err := s.Remove(t.Context(), org, "b", false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.kv.Get(t.Context(), keyOf(t, s, org, "b", records.Version(1))); !errors.Is(err, kv.ErrNotFound) {

@@ -52,7 +52,7 @@ func TestMetadataGone(t *testing.T) {
 		if all() != was {
 			t.Error("what was refused has changed the records")
 		}
-		if err := s.Remove(t.Context(), org, "a"); err != nil {
+		if err := s.Remove(t.Context(), org, "a", false); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.kv.Get(t.Context(), keyOf(t, s, org, "a", records.Version(1))); !errors.Is(err, kv.ErrNotFound) {
@@ -100,7 +100,7 @@ func TestDeletedMetadataGone(t *testing.T) {
 					t.Errorf("far %v, %s set: %v", far, what, err)
 				}
 			}
-			if err := s.Remove(t.Context(), org, "a"); err != nil {
+			if err := s.Remove(t.Context(), org, "a", false); err != nil {
 				t.Fatal(err)
 			}
 			apply(t, s, secret.Change{Set: many})

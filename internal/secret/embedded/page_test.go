@@ -99,8 +99,8 @@ func TestPagesFollowChanges(t *testing.T) {
 			func() error { return errOf(s.Mark(t.Context(), org, "c", secret.DeleteVersion, []int{1}, "")) },
 			func() error { return errOf(s.Mark(t.Context(), org, "c", secret.UndeleteVersion, []int{1}, "")) },
 			func() error { return errOf(s.Mark(t.Context(), org, "f", secret.DestroyVersion, []int{1}, "")) },
-			func() error { return s.Remove(t.Context(), org, "g") },
-			func() error { return s.Remove(t.Context(), org, "b") },
+			func() error { return s.Remove(t.Context(), org, "g", false) },
+			func() error { return s.Remove(t.Context(), org, "b", false) },
 			func() error { return s.Describe(t.Context(), org, "h", secret.Description{Text: "words"}) },
 			func() error {
 				c := setting("moved")

@@ -89,7 +89,7 @@ func testQuotaCounts(t *testing.T, s *Store) {
 		case 0:
 			_, err = s.Restore(t.Context(), org, name(), 0, "ada")
 		case 1:
-			err = s.Remove(t.Context(), org, name())
+			err = s.Remove(t.Context(), org, name(), false)
 		case 2:
 			err = s.Describe(t.Context(), org, name(), secret.Description{Text: strings.Repeat("d", r.IntN(100))})
 		case 3:

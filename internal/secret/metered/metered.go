@@ -199,8 +199,10 @@ func (m *store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mar
 	})
 }
 
-func (m *store) Remove(ctx context.Context, org id.ID, key string) error {
-	return timedErr(ctx, m, "remove", org, func(ctx context.Context) error { return m.Store.Remove(ctx, org, key) })
+func (m *store) Remove(ctx context.Context, org id.ID, key string, deletedOnly bool) error {
+	return timedErr(ctx, m, "remove", org, func(ctx context.Context) error {
+		return m.Store.Remove(ctx, org, key, deletedOnly)
+	})
 }
 
 // Unwrap gives the store that is metered, for what few stores can (secret.As).

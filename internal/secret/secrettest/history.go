@@ -22,8 +22,8 @@ func testNotKept(t *testing.T, s secret.Store) {
 		wantCode(t, "Deleted", err, code)
 		_, err = s.Infos(t.Context(), orgA, secret.Page{})
 		wantCode(t, "Infos", err, code)
-		wantCode(t, "Remove", s.Remove(t.Context(), orgA, "missing"), code)
-	} else if err := s.Remove(t.Context(), orgA, "missing"); err != nil {
+		wantCode(t, "Remove", s.Remove(t.Context(), orgA, "missing", false), code)
+	} else if err := s.Remove(t.Context(), orgA, "missing", false); err != nil {
 		t.Errorf("Remove of what is not there: %v", err)
 	}
 	_, infoErr := s.Info(t.Context(), orgA, "missing")
@@ -336,8 +336,15 @@ func testRemove(t *testing.T, s secret.Store) {
 	apply(t, s, orgA, set("a", "1", "ab", "1", "gone", "1"))
 	apply(t, s, orgA, set("a", "2"))
 	apply(t, s, orgA, secret.Change{Delete: []string{"gone"}})
+	wantCode(t, "Remove of a secret that is not deleted", s.Remove(t.Context(), orgA, "a", true), errs.Conflict)
+	wantValue(t, s, orgA, "a", "2")
+	if err := s.Remove(t.Context(), orgA, "gone", true); err != nil {
+		t.Fatalf("Remove of a deleted secret: %v", err)
+	}
+	_, err := s.Info(t.Context(), orgA, "gone")
+	wantCode(t, "Info of a removed secret", err, errs.NotFound)
 	for _, key := range []string{"a", "gone", "a"} {
-		if err := s.Remove(t.Context(), orgA, key); err != nil {
+		if err := s.Remove(t.Context(), orgA, key, false); err != nil {
 			t.Fatalf("Remove(%s): %v", key, err)
 		}
 		_, err := s.Info(t.Context(), orgA, key)

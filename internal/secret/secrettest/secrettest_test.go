@@ -30,7 +30,7 @@ func (noHistory) Deleted(context.Context, id.ID, secret.Page) ([]secret.Info, er
 	return nil, errNone
 }
 
-func (noHistory) Remove(context.Context, id.ID, string) error { return errNone }
+func (noHistory) Remove(context.Context, id.ID, string, bool) error { return errNone }
 
 func (noHistory) Describe(context.Context, id.ID, string, secret.Description) error { return errNone }
 

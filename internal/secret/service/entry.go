@@ -119,10 +119,11 @@ func (s *Service) Mark(ctx context.Context, c *access.Caller, org id.ID, key str
 	})
 }
 
-// Remove removes a secret with all its versions, for good. What is not there is no error.
-func (s *Service) Remove(ctx context.Context, c *access.Caller, org id.ID, key string) error {
+// Remove removes a secret with all its versions, for good; with deletedOnly one that is deleted. What is not there is
+// no error.
+func (s *Service) Remove(ctx context.Context, c *access.Caller, org id.ID, key string, deletedOnly bool) error {
 	act := access.Act{Action: "secrets.remove", Org: org, Keys: []string{key}}
-	return s.write(ctx, c, act, func() error { return s.store.Remove(ctx, org, key) })
+	return s.write(ctx, c, act, func() error { return s.store.Remove(ctx, org, key, deletedOnly) })
 }
 
 // PurgeAll removes all of an organisation's secrets with all their versions, for good. It takes the

@@ -82,11 +82,11 @@ func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mar
 }
 
 // Remove removes a secret with its versions and metadata.
-func (s *Store) Remove(ctx context.Context, org id.ID, key string) error {
+func (s *Store) Remove(ctx context.Context, org id.ID, key string, deletedOnly bool) error {
 	if err := s.mayRewrite(org); err != nil {
 		return err
 	}
-	return s.secret.Remove(ctx, org, key)
+	return s.secret.Remove(ctx, org, key, deletedOnly)
 }
 
 func (s *Store) mayRewrite(org id.ID) error {

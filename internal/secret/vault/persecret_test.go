@@ -118,7 +118,7 @@ func TestOthersEntries(t *testing.T) {
 	wantKeys(t, s, "db/plain", "number", "theirs")
 	// What is for good looks first, too.
 	for _, key := range []string{"theirs", "number"} {
-		if err := s.Remove(t.Context(), org, key); !errs.Is(err, errs.Unprocessable) {
+		if err := s.Remove(t.Context(), org, key, false); !errs.Is(err, errs.Unprocessable) {
 			t.Errorf("Remove(%q): %v", key, err)
 		}
 		if err := errOf(s.Mark(t.Context(), org, key, secret.DestroyVersion, []int{1}, "ann")); !errs.Is(err,
@@ -158,7 +158,7 @@ func TestOthersEntries(t *testing.T) {
 	// Ours go for good, alive, deleted, and where nothing is there.
 	v.Do(t, "DELETE", mount+"/data/"+path.Join(org.String(), "deleted"), nil)
 	for _, key := range []string{"destroyed", "deleted", "never"} {
-		if err := s.Remove(t.Context(), org, key); err != nil {
+		if err := s.Remove(t.Context(), org, key, false); err != nil {
 			t.Errorf("Remove(%q): %v", key, err)
 		}
 		if status, _ := v.Do(t, "GET", mount+"/metadata/"+path.Join(org.String(), key), nil); status != http.StatusNotFound {

@@ -119,8 +119,7 @@ func (h *handlers) bringBackMany(v *visit.Visit, deleted []secret.Info) (visit.A
 		return visit.Again(why)(h.deletedPage(v))
 	}
 	return visit.Answer{GoTo: v.At("/secrets/deleted"),
-		Note: words.Count(done, "secret") + " restored. " + words.Number(left) +
-			" could not be restored in the time that one request has: they are still here."}, nil
+		Note: words.Count(done, "secret") + " restored. " + visit.LeftHere(left, why)}, nil
 }
 
 func (h *handlers) bringBackOne(v *visit.Visit, key string) (visit.Answer, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -91,6 +92,7 @@ func (h *handlers) remove(v *visit.Visit) (visit.Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(v.Context(), restoreTime)
 	defer cancel()
+	var restored atomic.Int64 // by somebody else, meanwhile
 	var g errgroup.Group
 	g.SetLimit(restoresAtOnce)
 	for _, key := range keys {
@@ -98,15 +100,15 @@ func (h *handlers) remove(v *visit.Visit) (visit.Answer, error) {
 			break
 		}
 		g.Go(func() error {
-			info, err := h.Secrets.Info(ctx, v.Caller, v.Org, key)
-			if err == nil && !info.Deleted.IsZero() {
-				err = h.Secrets.Remove(ctx, v.Caller, v.Org, key)
-			}
-			if err != nil && !errs.Is(err, errs.NotFound) {
+			err := h.Secrets.Remove(ctx, v.Caller, v.Org, key, true)
+			switch {
+			case errs.Is(err, errs.Conflict):
+				restored.Add(1)
+				return nil
+			case err != nil:
 				cancel() // what stops one stops the others, and is told
-				return err
 			}
-			return nil
+			return err
 		})
 	}
 	why := g.Wait()
@@ -114,16 +116,16 @@ func (h *handlers) remove(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	done := len(keys) - len(left)
+	done := len(keys) - len(left) - int(restored.Load())
 	if done == 0 && why != nil {
 		return visit.Again(why)(h.askRemove(v, keys))
 	}
 	note := words.Count(done, "secret") + " deleted for good."
 	switch {
-	case len(keys) == 0:
+	case done == 0 && len(left) == 0:
 		note = "Nothing was deleted for good: none of it is among the deleted secrets."
 	case len(left) > 0:
-		note += " There was no time for " + words.Number(len(left)) + ": they are still here."
+		note += " " + visit.LeftHere(len(left), why)
 	case len(keys) == 1:
 		note = "“" + errs.Clip(keys[0]) + "” is deleted for good."
 	}

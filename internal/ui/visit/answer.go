@@ -1,8 +1,12 @@
 package visit
 
 import (
+	"context"
+	"errors"
+
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/ui/words"
 )
 
 // Answer is what a handler wants shown: a page, or where to go instead.
@@ -51,6 +55,18 @@ func Again(why error) func(Answer, error) (Answer, error) {
 		}
 		return a, why
 	}
+}
+
+// LeftHere says of what a request did not get to that it is still there, and why.
+func LeftHere(left int, why error) string {
+	here := words.Number(left) + " are still here"
+	if left == 1 {
+		here = "One is still here"
+	}
+	if why == nil || errors.Is(why, context.DeadlineExceeded) || errors.Is(why, context.Canceled) {
+		return here + ": there was no time for more in one request. Repeat it."
+	}
+	return here + ": " + words.Sentence(errs.Message(why))
 }
 
 // Confirm is the page before a deletion: what will go, and whether it can come back.

@@ -268,7 +268,7 @@ func (m *Mount) deleteMetadata(r *dialect.Request, t target) (*dialect.Answer, e
 		}
 		return nil, m.Notes.Purge(r.Context(), t.org)
 	}
-	if err := m.Secrets.Remove(r.Context(), r.Caller, t.org, t.name); err != nil {
+	if err := m.Secrets.Remove(r.Context(), r.Caller, t.org, t.name, false); err != nil {
 		return nil, err
 	}
 	return nil, m.Notes.Remove(r.Context(), t.org, t.name)

@@ -146,18 +146,21 @@ func (p *Plan) undelete(at content.Places, m *content.Meta, time time.Time) (con
 }
 
 // Remove plans the end of all that is kept of a secret.
-func (p *Plan) Remove(name string, time time.Time) error {
+func (p *Plan) Remove(name string, deletedOnly bool, time time.Time) error {
 	if !content.Fits(name) {
 		return nil
 	}
 	at, m, current, err := p.look(name)
-	if errs.Is(err, errs.Internal) { // what is known of it does not open: all that there is of it goes
+	if errs.Is(err, errs.Internal) && !deletedOnly { // what is known of it does not open: all that there is of it goes
 		m, err = p.traces(at)
 	}
 	if err != nil || m == nil {
 		return err
 	}
 	if current.Sealed != nil {
+		if deletedOnly {
+			return secret.ErrNotDeleted
+		}
 		p.changed = time
 		p.drop(at, records.Value)
 		p.drop(at, records.Listed)

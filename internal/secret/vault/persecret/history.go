@@ -409,7 +409,7 @@ func theirs(e kv2.Entry, key string) error {
 
 // Remove removes a secret's entry, unless it is somebody else's. KV has no check-and-set for that: what others set
 // after the look counts as set before.
-func (s *Store) Remove(ctx context.Context, org id.ID, key string) error {
+func (s *Store) Remove(ctx context.Context, org id.ID, key string, deletedOnly bool) error {
 	if key == "" {
 		return ctx.Err()
 	}
@@ -421,6 +421,9 @@ func (s *Store) Remove(ctx context.Context, org id.ID, key string) error {
 		e, err := entry.Read(ctx)
 		if err == nil {
 			err = theirs(e, key)
+		}
+		if err == nil && deletedOnly && e.Data != nil {
+			err = secret.ErrNotDeleted
 		}
 		if err != nil {
 			return err
