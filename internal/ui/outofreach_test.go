@@ -27,7 +27,7 @@ func (g *gone) Get(ctx context.Context, key string) (kv.Record, error) {
 // TestDataOutOfReach takes the data away from somebody who is signed in: no page looks as if they were not, and all is as
 // before once the data are there again. Where the server knows it already, nothing is read.
 func TestDataOutOfReach(t *testing.T) {
-	for _, why := range []error{nil, kv.ErrUnavailable, kv.ErrDenied, context.DeadlineExceeded} {
+	for _, why := range []error{nil, kv.ErrUnavailable, kv.ErrAway, kv.ErrDenied, context.DeadlineExceeded} {
 		t.Run(fmt.Sprintf("the server knows of %v", why), func(t *testing.T) {
 			knows := why != nil
 			s, b := setUp(t)
@@ -51,7 +51,12 @@ func TestDataOutOfReach(t *testing.T) {
 			}
 			for _, path := range []string{"/", "/signin", "/orgs", "/store", s.at("/secrets"), "/docs"} {
 				p := b.get(path)
-				p.wants(t, 503, "data are out of reach", "Your session is kept", "Try again", "data-again")
+				p.wants(t, 503, "out of reach", "Your session is kept", "Try again", "data-again")
+				_, text, _ := strings.Cut(p.body, `<p class="why">`)
+				text, _, _ = strings.Cut(text, "</p>")
+				if n := strings.Count(text, "again"); n != 1 {
+					t.Errorf("%s gives %d pieces of advice: %s", path, n, text)
+				}
 				if p.header.Get("Retry-After") == "" || len(p.header.Values("Set-Cookie")) > 0 {
 					t.Errorf("%s: Retry-After %q, cookies %q", path, p.header.Get("Retry-After"),
 						p.header.Values("Set-Cookie"))
@@ -64,7 +69,7 @@ func TestDataOutOfReach(t *testing.T) {
 			}
 			b.live = false
 			if p := s.anonymous().get("/signin"); knows {
-				if p.wants(t, 503, "data are out of reach"); strings.Contains(p.body, "Your session") {
+				if p.wants(t, 503, "out of reach"); strings.Contains(p.body, "Your session") {
 					t.Error("somebody without a session is told of one")
 				}
 			}

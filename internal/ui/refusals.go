@@ -62,12 +62,17 @@ func (u *UI) away(v *visit.Visit, store, text string) visit.Refusal {
 		text = strings.ReplaceAll(text, "the secret store", "Vault")
 	}
 	r := visit.Refusal{Text: words.Sentence(text)}
+	advises := strings.Contains(text, "again") // one advice is enough
 	if v.Unread() {
-		r.Advice = "Your session is kept: try again in a moment, without signing in."
+		if r.Advice = "Your session is kept."; !advises {
+			r.Advice = "Your session is kept: try again in a moment, without signing in."
+		}
 		return r
 	}
 	if _, err := u.hour.State(v.Context()); err != nil && v.Session != "" {
-		r.Advice, r.Path, r.Link = "Try again once it is back.", "/store", "See the store"
+		if r.Path, r.Link = "/store", "See the store"; !advises {
+			r.Advice = "Try again once it is back."
+		}
 	}
 	return r
 }
