@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"context"
 	"errors"
 
 	"strongroom/internal/errs"
@@ -37,4 +38,11 @@ func Coded(err error) error {
 		return errs.Wrap(err, errs.Unavailable, "the server is shutting down")
 	}
 	return err
+}
+
+// Unreadable reports of an engine's health whether nothing can be read: what is on a failing disk, or a full one, is
+// read still. An engine that did not answer in time is out of reach, too.
+func Unreadable(health error) bool {
+	return errors.Is(health, ErrUnavailable) || errors.Is(health, ErrDenied) ||
+		errors.Is(health, context.DeadlineExceeded)
 }

@@ -105,18 +105,14 @@ func New(c Config) (*UI, error) {
 	return u, nil
 }
 
-// unreadable says why the data cannot be read, where they cannot be written to: those on a failing disk are read still.
-// Whoever does not answer in time is out of reach, too.
+// unreadable says why the data cannot be read.
 func unreadable(data func() error) func() error {
 	if data == nil {
 		return nil
 	}
 	return func() error {
-		err := data()
-		for _, away := range []error{kv.ErrUnavailable, kv.ErrDenied, context.DeadlineExceeded} {
-			if errors.Is(err, away) {
-				return kv.Coded(fmt.Errorf("%w: %w", kv.ErrUnavailable, err))
-			}
+		if err := data(); kv.Unreadable(err) {
+			return kv.Coded(fmt.Errorf("%w: %w", kv.ErrUnavailable, err))
 		}
 		return nil
 	}

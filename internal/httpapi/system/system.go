@@ -2,7 +2,6 @@ package system
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -152,7 +151,7 @@ func (h *handlers) unavailable(record audit.Health, store error) string {
 		return "the secret store cannot serve: " + errs.Message(store)
 	case !record.OK:
 		return strings.Join(record.Problems, "; ")
-	case errors.Is(lost, kv.ErrUnavailable):
+	case kv.Unreadable(lost):
 		return strings.TrimPrefix(lost.Error(), "kv: ")
 	}
 	return ""

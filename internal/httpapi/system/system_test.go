@@ -1,6 +1,7 @@
 package system
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -30,6 +31,10 @@ func TestUnavailable(t *testing.T) {
 		{kv.ErrFault, nil, audit.Health{OK: true}, ""},
 		{fmt.Errorf("etcd does not serve: %w", kv.ErrAway), nil, audit.Health{OK: true},
 			"etcd does not serve: kv: unavailable, for long"},
+		{fmt.Errorf("etcd does not serve: %w", kv.ErrDenied), nil, audit.Health{OK: true},
+			"etcd does not serve: kv: the engine refuses the server"},
+		{fmt.Errorf("etcd does not serve: %w", context.DeadlineExceeded), nil, audit.Health{OK: true},
+			"etcd does not serve: context deadline exceeded"},
 		{nil, nil, audit.Health{Problems: []string{"no room"}}, "no room"},
 		{kv.ErrAway, broken, audit.Health{OK: true}, "the secret store cannot serve: it is sealed"},
 	} {

@@ -190,11 +190,8 @@ func (d *etcdData) probe(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			err = fmt.Errorf("etcd does not serve: %w", err)
-		}
 		d.mu.Lock()
-		d.health = err
+		d.health = probed(err)
 		d.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -203,6 +200,25 @@ func (d *etcdData) probe(ctx context.Context) {
 		}
 	}
 }
+
+// probed says what a probe's error tells of etcd.
+func probed(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return silent{}
+	}
+	return fmt.Errorf("etcd does not serve: %w", err)
+}
+
+// silent is an etcd that has not answered a probe at all.
+type silent struct{}
+
+func (silent) Error() string {
+	return fmt.Sprintf("etcd does not serve: no answer within %v", probeTime)
+}
+func (silent) Unwrap() error { return kv.ErrUnavailable }
 
 // Health is what the last probe found, or that the last write found no room.
 func (d *etcdData) Health() error {

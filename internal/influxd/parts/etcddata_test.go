@@ -2,6 +2,7 @@ package parts
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -12,6 +13,20 @@ import (
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/etcdtest"
 )
+
+// TestProbed has etcd not answer a probe at all: it is unavailable, and the words are for people.
+func TestProbed(t *testing.T) {
+	if err := probed(nil); err != nil {
+		t.Error(err)
+	}
+	if err := probed(kv.ErrDenied); !errors.Is(err, kv.ErrDenied) {
+		t.Error(err)
+	}
+	err := probed(context.DeadlineExceeded)
+	if !errors.Is(err, kv.ErrUnavailable) || err.Error() != "etcd does not serve: no answer within 3s" {
+		t.Errorf("no answer in time: %v", err)
+	}
+}
 
 // TestTooManyBackupsOfEtcd has as many readers of backups as there may be, none of which reads: one more is refused, and
 // others go on when they have ended.
