@@ -16,7 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"strongroom/internal/kv"
+	"strongroom/internal/kv/bolt"
 	"strongroom/internal/kv/etcd/etcdtest"
+	"strongroom/internal/kv/kvtest"
 )
 
 // ear is a webhook of somebody else: it is away at first, and takes what is signed with its key.
@@ -145,6 +148,46 @@ func TestDueWebhook(t *testing.T) {
 	e.wait(t, "near overdue")
 	if out := r.stdout.String() + r.stderr.String(); strings.Contains(out, "sesame") || strings.Contains(out, earKey) {
 		t.Errorf("the log has a value, or the key:\n%s", out)
+	}
+}
+
+// TestDueBesideDamage damages what is known of a secret. The webhook is told of the others of its organisation, the log
+// names it, and the metrics and /health have it counted.
+func TestDueBesideDamage(t *testing.T) {
+	dir, e, now := t.TempDir(), newEar(t, 0), time.Now()
+	r := start(t, dir)
+	token, secrets := r.onboard(t)
+	for _, key := range []string{"a", "lost", "z"} {
+		r.dated(t, token, secrets, key, now.Add(-time.Hour))
+	}
+	r.end(t)
+	db, err := bolt.Open(filepath.Join(dir, "influxd.bolt"), bolt.Options{})
+	must(t, err)
+	for key, value := range kvtest.All(t, db) {
+		if strings.HasPrefix(key, "secrets/") && strings.HasSuffix(key, "/m/lost") {
+			value[len(value)/2] ^= 1
+			_, err := db.Txn(t.Context(), nil, []kv.Op{kv.Put(key, value)})
+			must(t, err)
+		}
+	}
+	must(t, db.Close())
+	r = start(t, dir, e.flags()...)
+	e.wait(t, "a overdue")
+	e.wait(t, "z overdue")
+	_, _, metrics := r.poll(t, token, "/metrics", "")
+	_, _, health := r.poll(t, "", "/health", "")
+	if !strings.Contains(metrics, `strongroom_records_refused_total{kind="secret"}`) ||
+		strings.Contains(metrics, `strongroom_records_refused_total{kind="secret"} 0`) ||
+		!strings.Contains(health, "of the kinds secret") || strings.Contains(metrics+health, "lost") {
+		t.Errorf("/metrics and /health do not tell of it, or name it: %s", health)
+	}
+	r.end(t)
+	if log := r.stdout.String() + r.stderr.String(); !strings.Contains(log, "whether a secret is due is not known") ||
+		!strings.Contains(log, `"secret":"lost"`) && !strings.Contains(log, "secret=lost") {
+		t.Errorf("the log does not name it:\n%s", log)
+	}
+	if got := e.all(); got != "map[a overdue:1 z overdue:1]" {
+		t.Errorf("it was told %s", got)
 	}
 }
 

@@ -26,7 +26,8 @@ func As[T any](s Store) (T, bool) {
 type Dated interface {
 	// DatedOrgs gives the organisations that may have some, those of earlier data included.
 	DatedOrgs(ctx context.Context) ([]id.ID, error)
-	// DatedInfos tells what is known of an organisation's secrets with a date, without their versions.
+	// DatedInfos tells what is known of an organisation's secrets with a date, without their versions. Those of which
+	// it is not known, since their records do not open, are Unread, and the others given.
 	DatedInfos(ctx context.Context, org id.ID) ([]Info, error)
 }
 

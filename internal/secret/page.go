@@ -50,10 +50,11 @@ func (p Page) Pick(names []string) (wanted []string, looked int) {
 func (p Page) Full(n int) bool { return p.Limit > 0 && n >= p.Limit }
 
 // Tell fills the page from sorted names, with what tell says of those that it is given, some at a time. It may leave
-// out names that are not there any more: others are asked for in their place.
+// out names that are not there any more: others are asked for in their place, and in that of those that are Unread.
 func (p Page) Tell(ctx context.Context, sorted []string,
 	tell func(ctx context.Context, names []string) ([]Info, error)) ([]Info, error) {
 	var all []Info
+	var unread *Unread
 	for rest := p.Behind(sorted); len(rest) > 0 && !p.Full(len(all)); {
 		left := p
 		if p.Limit > 0 {
@@ -64,33 +65,41 @@ func (p Page) Tell(ctx context.Context, sorted []string,
 			break
 		}
 		infos, err := tell(ctx, names)
+		some, err := Apart(err)
 		if err != nil {
 			return nil, err
 		}
+		unread = unread.Join(some)
 		if all == nil {
 			all = infos
 			continue
 		}
 		all = append(all, infos...)
 	}
-	return all, nil
+	return all, unread.Or(nil)
 }
 
 // duePage is of how many secrets at least Due looks at a time.
 const duePage = 500
 
 // Due fills the page with what should be replaced before a time, by as many pages of all as that takes. Spare hears how
-// many bytes of what read gives are not kept (SizeOf).
+// many bytes of what read gives are not kept (SizeOf). Where before is zero, it is the page of all.
 func (p Page) Due(before time.Time, read func(Page) ([]Info, error), spare func(bytes int64)) ([]Info, error) {
+	if before.IsZero() {
+		return read(p)
+	}
 	all := p
 	if p.Limit > 0 {
 		all.Limit = max(p.Limit, duePage)
 	}
+	var unread *Unread
 	for due := []Info(nil); ; {
 		infos, err := read(all)
+		some, err := Apart(err)
 		if err != nil {
 			return nil, err
 		}
+		unread = unread.Join(some)
 		last, size := !all.Full(len(infos)), SizeOf(infos)
 		if !last {
 			all.After = infos[len(infos)-1].Key
@@ -101,7 +110,7 @@ func (p Page) Due(before time.Time, read func(Page) ([]Info, error), spare func(
 		}
 		spare(size - SizeOf(infos))
 		if due = append(due, infos...); last {
-			return due, nil
+			return due, unread.Or(nil)
 		}
 	}
 }

@@ -19,13 +19,13 @@ import (
 )
 
 // Due makes who looks for secrets that should be replaced, over the records in data and those of organisations in
-// identities. The key is of the records. It is nil where nobody is to look.
-func Due(cfg *config.Config, store secret.Store, data, identities kv.Store, key []byte,
+// identities. The key is of the records, and fault hears of what does not open. It is nil where nobody is to look.
+func Due(cfg *config.Config, store secret.Store, data, identities kv.Store, key []byte, fault func(error),
 	log *slog.Logger) (*due.Watch, error) {
 	if cfg.Due.Every == 0 {
 		return nil, nil
 	}
-	c := due.Config{Store: store, KV: data, Key: key, Soon: cfg.Due.Soon, Every: cfg.Due.Every, Log: log,
+	c := due.Config{Store: store, KV: data, Key: key, Soon: cfg.Due.Soon, Every: cfg.Due.Every, Fault: fault, Log: log,
 		Orgs: func(ctx context.Context) ([]due.Org, error) {
 			all, err := identity.Orgs(ctx, identities)
 			orgs := make([]due.Org, len(all))

@@ -28,7 +28,7 @@ func TestDueKey(t *testing.T) {
 		file("long", strings.Repeat("sesame", 1000), 0o600): "is longer than 4096 bytes",
 	} {
 		cfg := &config.Config{Due: config.Due{Every: time.Hour, Webhook: "https://example.com/", KeyFile: path}}
-		_, err := Due(cfg, nil, nil, nil, nil, nil)
+		_, err := Due(cfg, nil, nil, nil, nil, nil, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sesame") ||
 			!strings.Contains(err.Error(), "secret-due-webhook-key-file") {
 			t.Errorf("%s: %v, want %q", path, err, want)
@@ -38,7 +38,7 @@ func TestDueKey(t *testing.T) {
 	if err != nil || string(key) != "sesame sesame sesame" {
 		t.Errorf("read as %q, %v", key, err)
 	}
-	if w, err := Due(&config.Config{}, nil, nil, nil, nil, nil); w != nil || err != nil {
+	if w, err := Due(&config.Config{}, nil, nil, nil, nil, nil, nil); w != nil || err != nil {
 		t.Errorf("nobody is to look, and %v, %v", w, err)
 	}
 }

@@ -281,7 +281,7 @@ func Open(ctx context.Context, cfg *config.Config, p command.Process, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	dueWatch, err := parts.Due(cfg, store, data, s.Identities, dueKey, log)
+	dueWatch, err := parts.Due(cfg, store, data, s.Identities, dueKey, s.damaged, log)
 	if err != nil {
 		return nil, err
 	}

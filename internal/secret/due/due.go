@@ -60,6 +60,8 @@ type Config struct {
 	Soon  time.Duration // before the date a secret is Soon
 	Every time.Duration // how often all secrets are looked at
 	Hook  *Webhook      // nil: nobody is told
+	// Fault, where set, hears of each secret that is passed by, since its record does not open.
+	Fault func(error)
 	Log   *slog.Logger
 }
 
@@ -140,6 +142,10 @@ func (w *Watch) Look(ctx context.Context) error {
 	told := true // while the webhook takes what it is told
 	for _, org := range orgs {
 		infos, err := w.infos(ctx, org.ID)
+		unread, err := secret.Apart(err)
+		if unread != nil {
+			w.passBy(ctx, org.ID, unread)
+		}
 		if err != nil {
 			all = append(all, err)
 			if c, ok := before[org.ID]; ok {
@@ -172,6 +178,9 @@ func (w *Watch) Look(ctx context.Context) error {
 		if c != (counts{}) {
 			found[org.ID] = c
 		}
+		if unread != nil { // what was told of those is not known to be due no more
+			continue
+		}
 		if err := w.sweep(ctx, org.ID, keep); err != nil {
 			all = append(all, err)
 		}
@@ -189,6 +198,26 @@ func (w *Watch) Look(ctx context.Context) error {
 	}
 	return errors.Join(all...)
 }
+
+// passBy tells of secrets of which it is not known whether they are due. They keep nobody from hearing of the others,
+// and are no reason to look again sooner.
+func (w *Watch) passBy(ctx context.Context, org id.ID, u *secret.Unread) {
+	for i, err := range u.Errs {
+		if w.Fault != nil {
+			w.Fault(err)
+		}
+		if i < maxNamed {
+			w.Log.ErrorContext(ctx, "whether a secret is due is not known, since its record does not open", "org", org,
+				"secret", u.Keys[i], "error", err)
+		}
+	}
+	if more := len(u.Errs) - maxNamed; more > 0 {
+		w.Log.ErrorContext(ctx, "there are more such secrets; influxd check names them", "org", org, "more", more)
+	}
+}
+
+// maxNamed bounds how many such secrets of an organisation a look names.
+const maxNamed = 20
 
 // orgs are the organisations to look at: those that have secrets with a date, where the store knows them, or all.
 func (w *Watch) orgs(ctx context.Context) ([]Org, error) {

@@ -179,6 +179,45 @@ func TestLooksAtDatedAlone(t *testing.T) {
 	}
 }
 
+// TestUnread has a secret whose record does not open. The others of its organisation are told of and counted, it is told
+// by its name in the log and to those who count, and what was told of it before is not forgotten.
+func TestUnread(t *testing.T) {
+	r := newReceiver(t)
+	hook, err := NewWebhook(r.URL, signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, s, db := open(t, hook)
+	var log bytes.Buffer
+	w.Log = slog.New(slog.NewTextHandler(&log, nil))
+	var faults []error
+	w.Fault = func(err error) { faults = append(faults, err) }
+	if err := w.Look(t.Context()); err != nil || len(r.take()) != 2 {
+		t.Fatal(err)
+	}
+	all := s.infos[org]
+	damaged := errors.New("it does not open")
+	var unread *secret.Unread
+	s.infos[org], s.fails[org] = append(all[1:], secret.Info{Key: "new", Description: all[0].Description}),
+		unread.Add("late", damaged)
+	if err := w.Look(t.Context()); err != nil {
+		t.Errorf("there is a reason to look again at once: %v", err)
+	}
+	if got := r.take(); strings.Join(got, ",") != "new overdue" || w.counts[org] != (counts{soon: 1, overdue: 1}) {
+		t.Errorf("told of %q, counted %v", got, w.counts)
+	}
+	if len(faults) != 1 || faults[0] != damaged || !strings.Contains(log.String(), "secret=late") {
+		t.Errorf("faults %v, and the log has\n%s", faults, log.String())
+	}
+	s.infos[org], s.fails[org] = all, nil
+	if err := w.Look(t.Context()); err != nil || len(r.take()) != 0 {
+		t.Errorf("it was told again of what is whole again: %v", err)
+	}
+	if rs, err := db.List(t.Context(), Prefix, "", 10); err != nil || len(rs) != 2 {
+		t.Errorf("%d records, %v", len(rs), err)
+	}
+}
+
 // TestForgedOrg has an organisation whose record does not open. The others are looked at, and nothing that was told of it
 // is forgotten.
 func TestForgedOrg(t *testing.T) {

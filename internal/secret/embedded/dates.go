@@ -46,7 +46,7 @@ func (s *Store) DatedInfos(ctx context.Context, org id.ID) ([]secret.Info, error
 			continue
 		case s.gone != nil && errors.Is(err, s.gone):
 			return nil, nil
-		case err != nil || got.Any:
+		case err != nil || got.Any: // Unread has the others with it
 			return got.Infos, err
 		}
 		return nil, translate(s.dates().Drop(ctx, org, got.Head, fence))

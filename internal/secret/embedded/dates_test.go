@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,21 +106,44 @@ func TestDatesEnd(t *testing.T) {
 	})
 }
 
-// TestDatesDamaged damages the metadata of one of many secrets. Whoever looks is told its name, and the organisation is
-// found also where it has no record yet.
+// TestDatesDamaged damages the metadata of one of many secrets. Whoever looks is told its name, and what is known of the
+// others, and the organisation is found also where it has no record yet.
 func TestDatesDamaged(t *testing.T) {
 	t.Parallel()
 	eachForm(t, func(t *testing.T, s *Store) {
 		now := clocked(s, 3)
-		apply(t, s, secret.Change{Set: setOf("a", "1", "b", "2")})
+		apply(t, s, secret.Change{Set: setOf("a", "1", "b", "2", "c", "3")})
 		wantDated(t, s, "whole")
 		overwrite(t, s.kv, keyOf(t, s, org, "b", records.Meta), []byte("damaged"))
 		*now = now.Add(dated.Every)
 		wantDated(t, s, "damaged", org)
-		_, err := s.DatedInfos(t.Context(), org)
-		if !errs.Is(err, errs.Internal) || !strings.Contains(err.Error(), `"b"`) {
-			t.Errorf("metadata that do not open: %v", err)
+		var unread *secret.Unread
+		wants := func(dated ...string) {
+			t.Helper()
+			all, err := s.Infos(t.Context(), org, secret.Page{})
+			if !errors.As(err, &unread) || !slices.Equal(unread.Keys, []string{"b"}) || len(all) != 2 {
+				t.Errorf("of all: %v, %v", all, err)
+			}
+			infos, err := s.DatedInfos(t.Context(), org)
+			if !errs.Is(err, errs.Internal) || !strings.Contains(errs.Message(err), `"b"`) || !errors.As(err, &unread) ||
+				!slices.Equal(unread.Keys, []string{"b"}) {
+				t.Errorf("metadata that do not open: %v", err)
+			}
+			var got []string
+			for _, i := range infos {
+				got = append(got, i.Key)
+			}
+			if slices.Sort(got); !slices.Equal(got, dated) {
+				t.Errorf("of the others are found %q, want %q", got, dated)
+			}
 		}
+		wants()
+		for _, name := range []string{"a", "c"} {
+			if err := s.Describe(t.Context(), org, name, secret.Description{Expires: now.Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wants("a", "c")
 	})
 }
 

@@ -108,7 +108,8 @@ func (m moment) info(ctx context.Context, name string, find content.Finder) (sec
 	return known.InfoWithVersions(name), nil
 }
 
-// Infos tells what is known of the organisation's secrets that are there.
+// Infos tells what is known of the organisation's secrets that are there. Those whose metadata do not open are
+// secret.Unread, and the others given.
 func (s *Store) Infos(ctx context.Context, org id.ID, page secret.Page) ([]secret.Info, error) {
 	return atOneMoment(ctx, s, org, func(ctx context.Context, m moment) ([]secret.Info, error) {
 		names, all, err := m.namesOf(ctx, page)
@@ -155,6 +156,7 @@ func (m moment) namesOf(ctx context.Context, page secret.Page) (names []string, 
 func (m moment) infos(ctx context.Context, keys []string, all int) ([]secret.Info, error) {
 	ahead := m.reads(ctx, keys, all, records.Meta)
 	infos := make([]secret.Info, 0, len(keys))
+	var unread *secret.Unread
 	for i, key := range keys {
 		find, err := ahead(i)
 		if err != nil {
@@ -175,16 +177,21 @@ func (m moment) infos(ctx context.Context, keys []string, all int) ([]secret.Inf
 		} else {
 			var known *content.Meta
 			if known, err = m.from.OpenMeta(ctx, m.org, record, content.Found{}); err != nil {
-				return nil, content.DamagedMeta(err, key, m.org)
+				err = content.DamagedMeta(err, key, m.org)
+			} else {
+				info = known.Info(key)
 			}
-			info = known.Info(key)
 		}
-		if err != nil {
+		switch {
+		case content.Damaged(err):
+			unread = unread.Add(key, err)
+		case err != nil:
 			return nil, err
+		default:
+			infos = append(infos, info)
 		}
-		infos = append(infos, info)
 	}
-	return infos, nil
+	return infos, unread.Or(nil)
 }
 
 // Deleted lists the secrets that can be brought back.

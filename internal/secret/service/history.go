@@ -42,7 +42,7 @@ func (s *Service) info(ctx context.Context, org id.ID, key string) (secret.Info,
 // Infos tells what is known of the organisation's secrets that the caller may read of, in the order of their names,
 // without their versions. Where the store keeps no history, that is when they were last used, and Version is zero.
 // Where before is not zero, it is those whose values should be replaced before that time, and errs.NotImplemented where
-// the store keeps no such dates. The page wants all that the caller may read of.
+// the store keeps no such dates. The page wants all the caller may read of; what does not open is secret.Unread.
 func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before time.Time,
 	page secret.Page) ([]secret.Info, error) {
 	act := access.Act{Action: "secrets.list", Org: org}
@@ -60,7 +60,7 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 
 // CountDue counts, for each of the organisations, the secrets that the caller may read of and whose values should be
 // replaced before a time. No name is told, and all of it is one act on record. An organisation that keeps no such
-// dates, has ended, or of which the caller may read nothing, is left out.
+// dates, has ended, or of which the caller may read nothing, is left out. A secret whose record is damaged counts.
 func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 	before time.Time) (map[id.ID]int, error) {
 	orgs = slices.DeleteFunc(slices.Clone(orgs), func(org id.ID) bool { return !c.MaySome(access.Read, org) })
@@ -76,13 +76,14 @@ func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 	for _, org := range orgs {
 		page := secret.Page{Want: each(c, access.Read, org)}
 		infos, err := s.infos(ctx, org, Scope(c, access.Read, org), before, page)
-		switch {
-		case errs.Is(err, errs.NotImplemented), errs.Is(err, errs.NotFound):
+		if errs.Is(err, errs.NotImplemented) || errs.Is(err, errs.NotFound) {
 			continue
-		case err != nil:
+		}
+		unread, err := secret.Apart(err)
+		if err != nil {
 			return nil, s.guard.Done(ctx, c, act, err)
 		}
-		due[org] = len(infos)
+		due[org] = len(infos) + unread.Len()
 	}
 	return due, nil
 }
@@ -93,6 +94,7 @@ func (s *Service) infos(ctx context.Context, org id.ID, scope string, before tim
 		return nil, err
 	}
 	infos, err := s.readInfos(ctx, org, scope, before, page)
+	unread, err := secret.Apart(err)
 	if before.IsZero() && errs.Is(err, errs.NotImplemented) {
 		var keys []string
 		keys, err = s.store.Keys(ctx, org)
@@ -101,10 +103,10 @@ func (s *Service) infos(ctx context.Context, org id.ID, scope string, before tim
 			infos = append(infos, secret.Info{Key: key})
 		}
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.used(ctx, org, page.Limit > 0, infos)
 	}
-	return infos, s.used(ctx, org, page.Limit > 0, infos)
+	return infos, unread.Or(err)
 }
 
 // used fills in when the secrets were last used. Of some, each is looked for: that is less work than one look at all.
@@ -133,14 +135,13 @@ func (s *Service) readInfos(ctx context.Context, org id.ID, scope string, before
 		scope += " page" // is no measure for all
 	}
 	read := func(page secret.Page) (infos []secret.Info, err error) {
+		var unread *secret.Unread
 		err = s.infoSizes.Reading(ctx, scope, func() (int64, error) {
 			infos, err = s.store.Infos(ctx, org, page)
+			unread, err = secret.Apart(err)
 			return secret.SizeOf(infos), err
 		})
-		return infos, err
-	}
-	if before.IsZero() {
-		return read(page)
+		return infos, unread.Or(err)
 	}
 	return page.Due(before, read, func(bytes int64) { s.infoSizes.Spare(ctx, bytes) })
 }

@@ -27,10 +27,17 @@ const (
 
 type dueList struct {
 	Due    []dueRow
+	Unread []unreadRow // whose records do not open, so that it is not known whether they are due
+	Hidden int         // of those, beyond what is shown
 	More   int
 	Orgs   int    // looked at
 	Silent int    // organisations whose store keeps no such days
 	Next   string // the page of the organisations that there was no time for
+}
+
+type unreadRow struct {
+	Key string
+	Org
 }
 
 type dueRow struct {
@@ -67,7 +74,10 @@ func (h *handlers) duePage(v *visit.Visit) (visit.Answer, error) {
 				continue
 			}
 			infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, h.Now().Add(listing.Soon), secret.Page{})
+			unread, err := secret.Apart(err)
 			switch {
+			case unread != nil:
+				l.passBy(unread.Keys, o)
 			case errs.Is(err, errs.NotImplemented):
 				l.Silent++
 				continue
@@ -95,6 +105,17 @@ func (h *handlers) duePage(v *visit.Visit) (visit.Answer, error) {
 	}
 	l.first()
 	return visit.Answer{Page: "due.html", Title: "Due secrets", Data: l}, nil
+}
+
+// passBy keeps those of an organisation whose records do not open.
+func (l *dueList) passBy(keys []string, o Org) {
+	for _, k := range keys {
+		if len(l.Unread) == dueShown {
+			l.Hidden++
+			continue
+		}
+		l.Unread = append(l.Unread, unreadRow{k, o})
+	}
 }
 
 // first keeps those that are shown.

@@ -24,7 +24,9 @@ type secretList struct {
 	History      bool // the store knows when a secret was set and by whom
 	MayWrite     bool
 	KeepsDeleted bool
-	ReadOnly     bool // whoever asks
+	ReadOnly     bool     // whoever asks
+	Unread       []string // secrets of which what is known does not open, the first of them
+	AllUnread    int
 	// Attention is what an operator should see to in the store.
 	Attention []secret.Detail
 }
@@ -49,6 +51,7 @@ func (l secretList) BlankFolder() listing.Item { return listing.Item{} }
 const (
 	lookedUp        = 1000
 	lookedUpByVault = 100
+	unreadShown     = 20
 )
 
 func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
@@ -59,7 +62,8 @@ func (h *handlers) secretsPage(v *visit.Visit) (visit.Answer, error) {
 	var rows []listing.Row
 	var err error
 	if l.Dated {
-		rows, err = h.rows(v)
+		rows, l.Unread, err = h.rowsThatOpen(v)
+		l.AllUnread, l.Unread = len(l.Unread), l.Unread[:min(len(l.Unread), unreadShown)]
 		l.Tally = listing.Count(rows).Says()
 	} else {
 		rows, err = h.names(v)
@@ -99,24 +103,40 @@ func (h *handlers) names(v *visit.Visit) ([]listing.Row, error) {
 	return rows, nil
 }
 
-// rows are the secrets with what is known of them, in the same order.
+// rows are the secrets with what is known of them, in the same order. It is an error where that of one does not open.
 func (h *handlers) rows(v *visit.Visit) ([]listing.Row, error) {
 	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
-	if err != nil {
-		return nil, err
+	return h.inOrder(infos), err
+}
+
+// rowsThatOpen is rows which goes on where what is known of secrets does not open: those have a row with the name
+// alone, and are given.
+func (h *handlers) rowsThatOpen(v *visit.Visit) (rows []listing.Row, unread []string, err error) {
+	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
+	some, err := secret.Apart(err)
+	if some != nil {
+		unread = some.Keys
 	}
-	rows, known, now := make([]listing.Row, len(infos)), make([]listing.Known, len(infos)), h.Now()
+	return h.inOrder(infos, unread...), unread, err
+}
+
+// inOrder makes rows of what is known, and of names of which nothing is.
+func (h *handlers) inOrder(infos []secret.Info, names ...string) []listing.Row {
+	rows, known, now := make([]listing.Row, 0, len(infos)+len(names)), make([]listing.Known, len(infos)), h.Now()
 	for i, info := range infos {
 		known[i] = listing.Known{Created: info.Created, Updated: info.Updated, Used: info.Used, Due: info.Expires,
 			By: info.By}
 		known[i].Judge(now)
-		rows[i] = listing.Row{Name: info.Key, Known: &known[i]}
+		rows = append(rows, listing.Row{Name: info.Key, Known: &known[i]})
+	}
+	for _, name := range names {
+		rows = append(rows, listing.Row{Name: name})
 	}
 	byName := func(a, b listing.Row) int { return natural.Compare(a.Name, b.Name) }
 	if !slices.IsSortedFunc(rows, byName) {
 		slices.SortFunc(rows, byName)
 	}
-	return rows, nil
+	return rows
 }
 
 // namesList is the list of all names for names.js. Nothing of the request is in it, so that it can be compressed.

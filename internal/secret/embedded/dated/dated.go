@@ -138,7 +138,8 @@ type Found struct {
 }
 
 // Infos looks for dates while the organisation's head has a revision, over a change that is pending. It takes memory
-// for the secrets that have one alone. What it has found is of one moment if the head is the same after it.
+// for the secrets that have one alone. What it has found is of one moment if the head is the same after it. Secrets
+// whose records do not open are secret.Unread, and the others found all the same.
 func (x Index) Infos(ctx context.Context, org id.ID, head int64, names keyring.Names,
 	over commitlog.Records) (Found, error) {
 	found := Found{Head: head}
@@ -149,7 +150,7 @@ func (x Index) Infos(ctx context.Context, org id.ID, head int64, names keyring.N
 		}
 		name, err := x.name(ctx, place, over)
 		if err != nil {
-			return false, err
+			return true, err
 		}
 		newest := m.Newest()
 		found.Infos = append(found.Infos, secret.Info{Key: name, Version: newest.N, By: newest.By,
@@ -179,32 +180,46 @@ func (e *engineError) Unwrap() error { return e.error }
 // mark stands in metadata that have a date.
 var mark = []byte(`"expires":`)
 
-// each calls f with the metadata that have a date, over a change that is pending, until it returns false.
+// each calls f with the metadata that have a date, over a change that is pending, until it returns false. It goes on
+// past what does not open, also where that is f's error, and gives it as secret.Unread at the end.
 func (x Index) each(ctx context.Context, org id.ID, names keyring.Names, over commitlog.Records,
 	f func(records.Place, *content.Meta) (bool, error)) error {
 	forms := []records.Form{records.Form(names.Form)}
 	if names.Moving {
 		forms = append(forms, records.Form(names.From))
 	}
+	var unread *secret.Unread
 	for _, form := range forms {
 		prefix := records.Of(org, form, records.Meta)
 		one := func(key string, sealed []byte) (bool, error) {
 			place := records.Place{Org: org, Form: form, Name: strings.TrimPrefix(key, prefix)}
-			plain, err := x.From.Ring.OpenFresh(ctx, org, place.As(records.Meta), sealed)
-			if err != nil {
-				return false, x.damaged(ctx, place, over, err)
-			}
-			if !bytes.Contains(plain, mark) {
+			passed := func(err error) (bool, error) {
+				name, unknown := x.name(ctx, place, over)
+				if unknown != nil {
+					name = place.Name
+				}
+				unread = unread.Add(name, content.DamagedMeta(err, name, org))
 				return true, nil
+			}
+			plain, err := x.From.Ring.OpenFresh(ctx, org, place.As(records.Meta), sealed)
+			if content.Damaged(err) {
+				return passed(err)
+			}
+			if err != nil || !bytes.Contains(plain, mark) {
+				return true, err
 			}
 			m, err := content.ParseMeta(plain)
 			if err != nil {
-				return false, x.damaged(ctx, place, over, err)
+				return passed(err)
 			}
 			if m.Expires == 0 {
 				return true, nil
 			}
-			return f(place, m)
+			more, err := f(place, m)
+			if content.Damaged(err) {
+				return passed(err)
+			}
+			return more, err
 		}
 		for key, sealed := range over {
 			if sealed == nil || !strings.HasPrefix(key, prefix) {
@@ -226,16 +241,7 @@ func (x Index) each(ctx context.Context, org id.ID, names keyring.Names, over co
 			}
 		}
 	}
-	return nil
-}
-
-// damaged names the secret whose metadata do not open.
-func (x Index) damaged(ctx context.Context, place records.Place, over commitlog.Records, err error) error {
-	name, unknown := x.name(ctx, place, over)
-	if unknown != nil {
-		name = place.Name
-	}
-	return content.DamagedMeta(err, name, place.Org)
+	return unread.Or(nil)
 }
 
 // name gives the name of a secret that is there.
