@@ -175,12 +175,7 @@ func (m moment) infos(ctx context.Context, keys []string, all int) ([]secret.Inf
 			info, err = m.info(ctx, key, nil)
 			info.Versions = nil
 		} else {
-			var known *content.Meta
-			if known, err = m.from.OpenMeta(ctx, m.org, record, content.Found{}); err != nil {
-				err = content.DamagedMeta(err, key, m.org)
-			} else {
-				info = known.Info(key)
-			}
+			info, err = m.from.InfoIn(ctx, m.org, key, record)
 		}
 		switch {
 		case content.Damaged(err):

@@ -7,9 +7,9 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
-	"strongroom/internal/natural"
 	"strongroom/internal/secret"
 	"strongroom/internal/ui/listing"
+	"strongroom/internal/ui/rows"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
@@ -106,37 +106,18 @@ func (h *handlers) names(v *visit.Visit) ([]listing.Row, error) {
 // rows are the secrets with what is known of them, in the same order. It is an error where that of one does not open.
 func (h *handlers) rows(v *visit.Visit) ([]listing.Row, error) {
 	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
-	return h.inOrder(infos), err
+	return rows.Of(infos, h.Now()), err
 }
 
 // rowsThatOpen is rows which goes on where what is known of secrets does not open: those have a row with the name
 // alone, and are given.
-func (h *handlers) rowsThatOpen(v *visit.Visit) (rows []listing.Row, unread []string, err error) {
+func (h *handlers) rowsThatOpen(v *visit.Visit) (all []listing.Row, unread []string, err error) {
 	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
 	some, err := secret.Apart(err)
 	if some != nil {
 		unread = some.Keys
 	}
-	return h.inOrder(infos, unread...), unread, err
-}
-
-// inOrder makes rows of what is known, and of names of which nothing is.
-func (h *handlers) inOrder(infos []secret.Info, names ...string) []listing.Row {
-	rows, known, now := make([]listing.Row, 0, len(infos)+len(names)), make([]listing.Known, len(infos)), h.Now()
-	for i, info := range infos {
-		known[i] = listing.Known{Created: info.Created, Updated: info.Updated, Used: info.Used, Due: info.Expires,
-			By: info.By}
-		known[i].Judge(now)
-		rows = append(rows, listing.Row{Name: info.Key, Known: &known[i]})
-	}
-	for _, name := range names {
-		rows = append(rows, listing.Row{Name: name})
-	}
-	byName := func(a, b listing.Row) int { return natural.Compare(a.Name, b.Name) }
-	if !slices.IsSortedFunc(rows, byName) {
-		slices.SortFunc(rows, byName)
-	}
-	return rows
+	return rows.Of(infos, h.Now(), unread...), unread, err
 }
 
 // namesList is the list of all names for names.js. Nothing of the request is in it, so that it can be compressed.

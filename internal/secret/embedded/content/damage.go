@@ -1,6 +1,7 @@
 package content
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
 	"strongroom/internal/keyring"
+	"strongroom/internal/secret"
 	"strongroom/internal/secret/embedded/commitlog"
 )
 
@@ -43,4 +45,13 @@ func Damaged(err error) bool {
 	return slices.ContainsFunc([]error{keyring.ErrOpen, keyring.ErrTerm, ErrNoMeta, ErrNoValue, commitlog.ErrMalformed,
 		commitlog.ErrLost},
 		func(e error) bool { return errors.Is(err, e) })
+}
+
+// InfoIn tells what the record of a secret's metadata says.
+func (r Reader) InfoIn(ctx context.Context, org id.ID, name string, record Found) (secret.Info, error) {
+	known, err := r.OpenMeta(ctx, org, record, Found{})
+	if err != nil {
+		return secret.Info{}, DamagedMeta(err, name, org)
+	}
+	return known.Info(name), nil
 }
