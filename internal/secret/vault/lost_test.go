@@ -1,8 +1,10 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -208,5 +210,39 @@ func begunTooLate(t *testing.T, l kv2.Layout) {
 	wantUnavailable(t, "Apply", err, "the change may have been made", v)
 	if got, err := secret.Get(t.Context(), s, org, "second"); err != nil || string(got.Bytes()) != "1" {
 		t.Errorf("it was made: %q, %v", got.Bytes(), err)
+	}
+}
+
+// TestMarkedInPart has Vault refuse the second or the first of two versions. It is told whether the other one may be
+// gone.
+func TestMarkedInPart(t *testing.T) {
+	v := vaulttest.Shared(t)
+	f := newFront(t, v)
+	s, _ := open(t, v, Config{Address: f.URL, Place: Place{Mount: v.MountKV(t), Layout: kv2.LayoutSecret}})
+	for _, value := range []string{"1", "2", "3"} {
+		apply(t, s, set("k", value))
+	}
+	for _, tt := range []struct {
+		versions []int
+		part     bool
+	}{{[]int{2, 1}, false}, {[]int{1, 2}, true}} {
+		f.set(func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+			if strings.Contains(r.URL.Path, "/destroy/") {
+				b, err := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(b))
+				if err != nil || bytes.Contains(b, []byte("2")) {
+					http.Error(w, `{"errors":["permission denied"]}`, http.StatusForbidden)
+					return
+				}
+			}
+			vault.ServeHTTP(w, r)
+		})
+		err := errOf(s.Mark(t.Context(), org, "k", secret.DestroyVersion, tt.versions, "ann"))
+		if !errs.Is(err, errs.Unavailable) || strings.Contains(errs.Message(err), "changed already") != tt.part {
+			t.Errorf("%v: %v", tt.versions, err)
+		}
+		if _, err := s.ReadVersion(t.Context(), org, "k", 1); (err != nil) != tt.part {
+			t.Errorf("after %v, the first version: %v", tt.versions, err)
+		}
 	}
 }

@@ -139,6 +139,20 @@ func TestOthersEntries(t *testing.T) {
 		t.Errorf("a foreign entry that was set holds %v", got)
 	}
 
+	// Of several versions, none is destroyed where one is theirs.
+	apply(t, s, set("both", "ours"))
+	write("both", `{"user":"theirs"}`)
+	apply(t, s, set("both", "ours again"))
+	for range 2 {
+		err := errOf(s.Mark(t.Context(), org, "both", secret.DestroyVersion, []int{1, 2}, "ann"))
+		if !errs.Is(err, errs.Unprocessable) || strings.Contains(errs.Message(err), "already") {
+			t.Errorf("the destruction of two versions: %v", err)
+		}
+		if got, err := s.ReadVersion(t.Context(), org, "both", 1); err != nil || string(got.Value.Bytes()) != "ours" {
+			t.Fatalf("the first version: %q, %v", got.Value.Bytes(), err)
+		}
+	}
+
 	// A version that is deleted or destroyed in Vault is gone, and a set goes on from it.
 	for name, remove := range map[string]func(path string){
 		"deleted":   func(path string) { v.Do(t, "DELETE", mount+"/data/"+path, nil) },

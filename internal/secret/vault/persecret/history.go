@@ -318,13 +318,19 @@ func (s *Store) ReadVersion(ctx context.Context, org id.ID, key string, version 
 }
 
 // Mark deletes, brings back or destroys versions. The present one is deleted by way of the journal, as every deletion,
-// and comes back as a new version.
+// and comes back as a new version. All are looked at before the first one is destroyed.
 func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int,
 	by string) (secret.Outcome, error) {
 	versions = slices.Clone(versions)
 	var out secret.Outcome
+	done := 0 // in any try
 	err := s.inTurn(ctx, org, key, func(ctx context.Context, at kv2.Location) error {
-		for _, n := range versions {
+		if mark == secret.DestroyVersion {
+			if err := s.mayDestroy(ctx, org, at, key, versions); err != nil {
+				return err
+			}
+		}
+		for i, n := range versions {
 			now, err := s.mark(ctx, org, at, key, mark, int64(n), by)
 			if err != nil {
 				return err
@@ -332,13 +338,41 @@ func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mar
 			if now > 0 {
 				out.Versions = map[string]int{key: int(now)}
 			}
+			done = max(done, i+1)
 		}
 		return nil
 	})
-	if err != nil {
-		return secret.Outcome{}, err
+	switch {
+	case err == nil:
+		return out, nil
+	case done > 0 && errs.CodeOf(err) != errs.Internal:
+		err = errs.Wrap(err, errs.CodeOf(err), "%s; of the versions that were named, some may be changed already",
+			errs.Message(err))
 	}
-	return out, nil
+	return secret.Outcome{}, err
+}
+
+// mayDestroy refuses the destruction of versions of which one is somebody else's.
+func (s *Store) mayDestroy(ctx context.Context, org id.ID, at kv2.Location, key string, versions []int) error {
+	if _, err := s.log.Settled(ctx, org, at); err != nil {
+		return err
+	}
+	entry := at.Below(paths.Path(key))
+	m, _, err := entry.Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Each(ctx, len(versions), func(ctx context.Context, i int) error {
+		v, kept := m.Version(int64(versions[i]))
+		if !kept || !m.Readable(v) {
+			return nil
+		}
+		e, err := entry.ReadVersion(ctx, int64(versions[i]))
+		if err == nil {
+			err = theirs(e, key)
+		}
+		return err
+	})
 }
 
 // mark marks one version, and gives the version that the secret has come back as.
@@ -360,15 +394,6 @@ func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string
 	v, kept := m.Version(version)
 	if !kept || v.Destroyed {
 		return 0, nil
-	}
-	if mark == secret.DestroyVersion && m.Readable(v) {
-		e, err := entry.ReadVersion(ctx, version)
-		if err == nil {
-			err = theirs(e, key)
-		}
-		if err != nil {
-			return 0, err
-		}
 	}
 	present := version == m.Current
 	defer s.forget(org, path)
@@ -404,7 +429,7 @@ func theirs(e kv2.Entry, key string) error {
 		return err
 	}
 	return errs.New(errs.Unprocessable, "in the secret store another program keeps something under the name %q that "+
-		"is not a text; remove it there; nothing was changed", errs.Clip(key))
+		"is not a text; remove it there", errs.Clip(key))
 }
 
 // Remove removes a secret's entry, unless it is somebody else's. KV has no check-and-set for that: what others set
