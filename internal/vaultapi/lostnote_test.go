@@ -63,7 +63,10 @@ func TestNoteLost(t *testing.T) {
 		anew(p.want(t, 400, p.root, "PUT", "secret/data/"+at, write))
 		anew(p.want(t, 400, p.root, "PATCH", "secret/data/"+at, write))
 		anew(p.want(t, 400, p.root, "PATCH", "secret/metadata/"+at, `{"cas_required":false}`))
-		anew(p.want(t, 400, p.root, "PUT", "secret/metadata/"+at, `{"custom_metadata":{"a":"b"}}`))
+		for _, part := range []string{`{"custom_metadata":{"a":"b"}}`, `{"cas_required":true}`, `{}`,
+			`{"cas_required":null,"custom_metadata":{}}`, `{"cas_required":true,"custom_metadata":null}`} {
+			anew(p.want(t, 400, p.root, "PUT", "secret/metadata/"+at, part))
+		}
 		if a := p.want(t, 200, p.root, "PUT", "secret/data/"+at, `{"data":{"value":"two"},"options":{"cas":`+
 			strconv.Itoa(int(version))+`}}`); len(a.Warnings) != 1 {
 			t.Errorf("a write with cas: %s", a.body)
@@ -72,7 +75,7 @@ func TestNoteLost(t *testing.T) {
 		if len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "may be missing") {
 			t.Errorf("the list: %s", a.body)
 		}
-		p.want(t, 204, p.root, "PUT", "secret/metadata/"+at, `{"cas_required":true}`)
+		p.want(t, 204, p.root, "PUT", "secret/metadata/"+at, `{"cas_required":true,"custom_metadata":{}}`)
 		if a := p.want(t, 200, p.root, "GET", "secret/metadata/"+at, ""); !strings.Contains(a.body,
 			`"cas_required":true`) || !strings.Contains(a.body, `"custom_metadata":null`) || len(a.Warnings) > 0 {
 			t.Errorf("after it was written anew: %s", a.body)

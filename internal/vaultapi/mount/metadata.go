@@ -189,7 +189,7 @@ func (m *Mount) note(r *dialect.Request, t target, body dialect.Body, required b
 	}
 	return m.Notes.Change(r.Context(), t.org, t.name, func(n *notes.Note) error {
 		next := make(map[string]string)
-		if _, said := body["cas_required"]; n.Lost && (!said || r.Op == dialect.Patch) {
+		if n.Lost && (r.Op == dialect.Patch || !says(body, "cas_required") || !says(body, "custom_metadata")) {
 			return dialect.Refuse("what was noted here does not open, and cannot be kept in part; " + anew)
 		}
 		if r.Op == dialect.Patch {
@@ -212,6 +212,12 @@ func (m *Mount) note(r *dialect.Request, t target, body dialect.Body, required b
 		}
 		return nil
 	})
+}
+
+// says reports whether the body has the field, and something in it.
+func says(body dialect.Body, field string) bool {
+	raw, ok := body[field]
+	return ok && dialect.Kind(raw) != "null"
 }
 
 func encoded(b dialect.Body) json.RawMessage {

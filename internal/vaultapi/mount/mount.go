@@ -339,7 +339,7 @@ func (m *Mount) required(ctx context.Context, c *access.Caller, t target, cas *i
 }
 
 // anew is what to do about a note that does not open.
-const anew = "write the metadata anew (POST, with cas_required and custom_metadata), or delete them"
+const anew = "write the metadata anew (POST, with cas_required and custom_metadata, {} for none), or delete them"
 
 // lost are the warnings of an answer that goes without a note, since it does not open.
 func lost(n notes.Note) []string {
