@@ -125,8 +125,9 @@ func TestInFrontOfVault(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for _, layout := range []string{"org", "secret"} {
 		t.Run(layout, func(t *testing.T) {
+			mount := v.MountKV(t)
 			r, token, operator := asVaultAt(t, t.TempDir(), "--secret-store", "vault", "--vault-addr", v.Address, "--vault-token", v.RootToken,
-				"--vault-mount", v.MountKV(t), "--vault-layout", layout)
+				"--vault-mount", mount, "--vault-layout", layout)
 			var acme struct{ Orgs []struct{ ID string } }
 			r.call(t, "GET", "/api/v2/orgs?org=acme", operator, "", http.StatusOK, &acme)
 			var narrow struct{ Token string }
@@ -197,6 +198,13 @@ func TestInFrontOfVault(t *testing.T) {
 			call("DELETE", "data/acme/db/c", "", 204)
 			call("DELETE", "data/acme/three", "", 204)
 			holds(call("GET", "data/acme", "", 200), `"data":{}`)
+
+			// What another program keeps there stays: to ask again does not help, and clients do so for a 503.
+			if at := acme.Orgs[0].ID; layout == "org" {
+				v.Write(t, mount, at, `{"theirs":{"n":1}}`)
+				holds(call("PUT", "data/acme/theirs", `{"data":{"value":"ours"}}`, 400), "another program keeps")
+				holds(call("PATCH", "data/acme", `{"data":{"theirs":"ours"}}`, 400), "another program keeps")
+			}
 		})
 	}
 }

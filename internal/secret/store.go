@@ -230,8 +230,10 @@ type Detail struct {
 //	                         nil)
 //	errs.Invalid             the organisation's name cannot be part of the path that the store is told to keep secrets
 //	                         at
-//	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out, or
-//	                         keep something else than a secret under a name that the change sets; nothing was changed
+//	errs.Conflict            others changed the same secrets at the same time and the store's own retries ran out;
+//	                         nothing was changed, and a later try may
+//	errs.Unprocessable       others keep something else than a secret under the name, or at the organisation's place;
+//	                         nothing was changed, and no later try does before that is settled
 //	errs.PreconditionFailed  a condition of the change does not hold (Apply only)
 //	errs.NotImplemented      the store cannot do that for the organisation, as About says
 //

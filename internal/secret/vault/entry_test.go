@@ -56,9 +56,9 @@ func TestForeignValues(t *testing.T) {
 			"if it exists":    {Set: set("true", "t").Set, Only: secret.IfExisting},
 			"if it is new":    {Set: set("object", "o").Set, Only: secret.IfNew},
 		} {
-			if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.Conflict) ||
+			if _, err := s.Apply(t.Context(), org, c); !errs.Is(err, errs.Unprocessable) ||
 				!strings.Contains(errs.Message(err), "choose another name") {
-				t.Errorf("%s: %v (%s), want a conflict", name, err, errs.CodeOf(err))
+				t.Errorf("%s: %v (%s), want unprocessable", name, err, errs.CodeOf(err))
 			}
 		}
 		wantKeys(t, s, "b", "c") // which the second time around knows the entry's shape

@@ -42,7 +42,7 @@ func TestOwners(t *testing.T) {
 			"delete": errOf(second.Apply(t.Context(), other, secret.Change{Delete: []string{"a"}})),
 		}
 		for call, err := range refused {
-			if !errs.Is(err, errs.Conflict) || !strings.Contains(errs.Message(err), org.String()) ||
+			if !errs.Is(err, errs.Unprocessable) || !strings.Contains(errs.Message(err), org.String()) ||
 				strings.Contains(errs.Message(err), "team/") {
 				t.Errorf("%s: %v", call, err)
 			}
@@ -69,7 +69,7 @@ func TestOwners(t *testing.T) {
 			t.Errorf("once it was handed over: %v", err)
 		}
 		third, _ := open(t, v, conf)
-		if _, err := third.Keys(t.Context(), org); !errs.Is(err, errs.Conflict) {
+		if _, err := third.Keys(t.Context(), org); !errs.Is(err, errs.Unprocessable) {
 			t.Errorf("the first one's: %v", err)
 		}
 	})

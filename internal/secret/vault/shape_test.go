@@ -85,7 +85,8 @@ func TestWithoutReading(t *testing.T) {
 			wantCalls(t, "a change", calls(), "PATCH data")
 			wantKeys(t, s, "ours", "theirs")
 			wantCalls(t, "a list after a change of ours", calls(), patched)
-			if _, err := s.Apply(t.Context(), org, set("n", "ours now")); !errs.Is(err, errs.Conflict) {
+			if _, err := s.Apply(t.Context(), org, set("n", "ours now")); !errs.Is(err,
+				errs.Unprocessable) {
 				t.Errorf("a foreign key is set: %v", err)
 			}
 			wantCalls(t, "a foreign key that is set", calls(), "GET data")

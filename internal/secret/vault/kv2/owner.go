@@ -34,9 +34,9 @@ func (l Location) Mine(owner string) error {
 	if l.Owner == 0 || owner == "" || owner == l.Owner.String() {
 		return nil
 	}
-	return errs.Wrap(theirs{owner}, errs.Conflict, "in the secret store, what is at the organization's place belongs "+
-		"to organization %s; give the one or the other another place, or, where that one is gone, let whoever runs "+
-		"the server hand it over (docs/vault.md, \"Whose an entry is\")", errs.Clip(owner))
+	return errs.Wrap(theirs{owner}, errs.Unprocessable, "in the secret store, what is at the organization's place "+
+		"belongs to organization %s; give the one or the other another place, or, where that one is gone, let whoever "+
+		"runs the server hand it over (docs/vault.md, \"Whose an entry is\")", errs.Clip(owner))
 }
 
 // Claim has an entry, whose custom metadata those are, say that it is the organisation's. Where Vault does not allow

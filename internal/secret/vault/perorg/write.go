@@ -136,8 +136,8 @@ func amount(data map[string]json.RawMessage) secret.Amount {
 func (e entry) leaves(c *queue.Change) error {
 	for _, key := range slices.Sorted(maps.Keys(c.Set)) {
 		if raw, exists := e.Data[key]; exists && !isString(raw) {
-			return errs.New(errs.Conflict, "in the secret store another program keeps something under the name %q "+
-				"that is not a text; choose another name, or remove it there first; nothing was changed",
+			return errs.New(errs.Unprocessable, "in the secret store another program keeps something under the name "+
+				"%q that is not a text; choose another name, or remove it there first; nothing was changed",
 				errs.Clip(key))
 		}
 	}
