@@ -1,5 +1,5 @@
-// Package secrets are the pages of an organisation's secrets: the list, a secret and its history, the import, and what
-// was deleted. A value goes in and never comes out.
+// Package secrets are the pages of an organisation's secrets: the list, a secret and its history, and what was
+// deleted. A value goes in and never comes out.
 package secrets
 
 import (
@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/across"
 	"strongroom/internal/ui/listing"
+	"strongroom/internal/ui/secrets/importing"
 	"strongroom/internal/ui/trail"
 	"strongroom/internal/ui/visit"
 )
@@ -35,7 +36,7 @@ type handlers struct {
 
 // Routes are the paths of an organisation's secrets.
 func Routes(c Config) visit.Table {
-	h := &handlers{Config: c}
+	h, bring := &handlers{Config: c}, importing.Page{Secrets: c.Secrets}
 	return visit.Table{
 		"GET /orgs/{org}/secrets":         visit.SignedIn(h.secretsPage),
 		"GET /orgs/{org}/secrets/names":   visit.SignedIn(h.namesList),
@@ -43,8 +44,8 @@ func Routes(c Config) visit.Table {
 		"GET /orgs/{org}/secrets/export":  visit.SignedIn(h.exportNames),
 		"GET /orgs/{org}/secrets/new":     visit.SignedIn(h.newSecretPage),
 		"POST /orgs/{org}/secrets/new":    visit.SignedIn(h.createSecret),
-		"GET /orgs/{org}/secrets/import":  visit.SignedIn(h.importPage),
-		"POST /orgs/{org}/secrets/import": visit.SignedIn(h.importSecrets),
+		"GET /orgs/{org}/secrets/import":  visit.SignedIn(bring.Show),
+		"POST /orgs/{org}/secrets/import": visit.SignedIn(bring.Import),
 		// A deletion is always a page of its own that names what will go; app.js shows it as a dialog.
 		"POST /orgs/{org}/secrets/delete": visit.SignedIn(h.deleteSecrets),
 		"GET /orgs/{org}/secrets/delete":  visit.SignedIn(h.deleteSecretsPage),

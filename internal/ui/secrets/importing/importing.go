@@ -1,4 +1,5 @@
-package secrets
+// Package importing is the page that brings several secrets at once.
+package importing
 
 import (
 	"encoding/json"
@@ -8,17 +9,20 @@ import (
 
 	"strongroom/internal/errs"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/service"
 	"strongroom/internal/ui/pairs"
 	"strongroom/internal/ui/secrets/given"
 	"strongroom/internal/ui/visit"
 	"strongroom/internal/ui/words"
 )
 
-// importForm is the page for several secrets at once. It shows names and sizes; the values stay in the reader's
-// browser until they are saved.
-type importForm struct {
+// Page is the page for several secrets at once.
+type Page struct{ Secrets *service.Service }
+
+// form is what it shows: names and sizes. The values stay in the reader's browser until they are saved.
+type form struct {
 	Seen    bool // the text was looked at: Rows say what is in it
-	Rows    []importRow
+	Rows    []row
 	New     int
 	Replace int
 	More    int  // rows that are not shown
@@ -27,29 +31,30 @@ type importForm struct {
 	Offered string // the names of Rows, as JSON: those that are offered and not taken are left out
 }
 
-// importShown bounds the rows of the preview: those that are there already come first, for they are what one looks for.
-const importShown = 500
+// mostShown bounds the rows of the preview: those that are there already come first, for they are what one looks for.
+const mostShown = 500
 
-type importRow struct {
+type row struct {
 	Name   string
 	Size   int
 	Exists bool
 }
 
 // Found is how many names the text has.
-func (f importForm) Found() int { return f.New + f.Replace }
+func (f form) Found() int { return f.New + f.Replace }
 
-func (h *handlers) importPage(v *visit.Visit) (visit.Answer, error) {
-	if err := h.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
+// Show asks for them.
+func (p Page) Show(v *visit.Visit) (visit.Answer, error) {
+	if err := p.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
 		return visit.Answer{}, err
 	}
-	return visit.Answer{Page: "import.html", Title: "Import secrets", Data: importForm{}}, nil
+	return visit.Answer{Page: "import.html", Title: "Import secrets", Data: form{}}, nil
 }
 
-// importSecrets shows what the text would bring, or brings it.
-func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
-	form := importForm{Keep: v.Field("existing") == "keep", Prefix: v.Field("prefix")}
-	page := func() visit.Answer { return visit.Answer{Page: "import.html", Title: "Import secrets", Data: form} }
+// Import shows what the text would bring, or brings it.
+func (p Page) Import(v *visit.Visit) (visit.Answer, error) {
+	f := form{Keep: v.Field("existing") == "keep", Prefix: v.Field("prefix")}
+	page := func() visit.Answer { return visit.Answer{Page: "import.html", Title: "Import secrets", Data: f} }
 	text, _, err := given.Value(v)
 	if err != nil {
 		return page(), err
@@ -61,9 +66,9 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	if len(found) == 0 {
 		return page(), errs.New(errs.Invalid, "there is no name with a value in this text; nothing was imported")
 	}
-	found, err = leftIn(v, found, form.Prefix)
+	found, err = leftIn(v, found, f.Prefix)
 	if err == nil {
-		err = h.checkAll(found)
+		err = p.checkAll(found)
 	}
 	if err != nil {
 		return page(), err
@@ -71,26 +76,26 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 	if err := v.Hold(secret.ChangeCost * int64(len(found))); err != nil {
 		return page(), err
 	}
-	keys, err := h.Secrets.Keys(v.Context(), v.Caller, v.Org)
+	keys, err := p.Secrets.Keys(v.Context(), v.Caller, v.Org)
 	if err != nil {
 		return page(), err
 	}
 	set := make(map[string]secret.Value, len(found))
-	for _, p := range found {
-		_, exists := slices.BinarySearch(keys, p.Name)
+	for _, one := range found {
+		_, exists := slices.BinarySearch(keys, one.Name)
 		if exists {
-			form.Replace++
+			f.Replace++
 		} else {
-			form.New++
+			f.New++
 		}
-		form.Rows = append(form.Rows, importRow{p.Name, len(p.Value), exists})
-		if !exists || !form.Keep {
-			set[p.Name] = secret.NewValue(p.Value)
+		f.Rows = append(f.Rows, row{one.Name, len(one.Value), exists})
+		if !exists || !f.Keep {
+			set[one.Name] = secret.NewValue(one.Value)
 		}
 	}
 	if v.Field("do") != "import" {
-		form.Seen = true
-		slices.SortStableFunc(form.Rows, func(a, b importRow) int {
+		f.Seen = true
+		slices.SortStableFunc(f.Rows, func(a, b row) int {
 			switch {
 			case a.Exists == b.Exists:
 				return 0
@@ -99,22 +104,22 @@ func (h *handlers) importSecrets(v *visit.Visit) (visit.Answer, error) {
 			}
 			return 1
 		})
-		form.More = max(0, len(form.Rows)-importShown)
-		form.Rows = form.Rows[:len(form.Rows)-form.More]
-		names := make([]string, len(form.Rows))
-		for i, r := range form.Rows {
+		f.More = max(0, len(f.Rows)-mostShown)
+		f.Rows = f.Rows[:len(f.Rows)-f.More]
+		names := make([]string, len(f.Rows))
+		for i, r := range f.Rows {
 			names[i] = r.Name
 		}
 		offered, err := json.Marshal(names)
-		form.Offered = string(offered)
+		f.Offered = string(offered)
 		return page(), err
 	}
-	if _, err := h.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: set}); err != nil {
+	if _, err := p.Secrets.Apply(v.Context(), v.Caller, v.Org, secret.Change{Set: set}); err != nil {
 		return page(), err
 	}
-	note := words.Count(form.New, "secret") + " added, " + words.Number(form.Replace) + " replaced."
-	if form.Keep {
-		note = words.Count(form.New, "secret") + " added; " + words.Number(form.Replace) +
+	note := words.Count(f.New, "secret") + " added, " + words.Number(f.Replace) + " replaced."
+	if f.Keep {
+		note = words.Count(f.New, "secret") + " added; " + words.Number(f.Replace) +
 			" of these names were there and stay as they are."
 	}
 	return visit.Answer{GoTo: v.At("/secrets"), Note: note}, nil
@@ -146,12 +151,13 @@ func leftIn(v *visit.Visit, found []pairs.Pair, prefix string) ([]pairs.Pair, er
 }
 
 // checkAll tells all that is wrong with the pairs at once.
-func (h *handlers) checkAll(found []pairs.Pair) error {
+func (p Page) checkAll(found []pairs.Pair) error {
 	var wrong []string
-	for _, p := range found {
-		if len(p.Value) == 0 {
-			wrong = append(wrong, fmt.Sprintf("%q has an empty value; give it one, or leave it out", errs.Clip(p.Name)))
-		} else if err := h.Secrets.Valid(p.Name, secret.NewValue(p.Value)); err != nil {
+	for _, one := range found {
+		if len(one.Value) == 0 {
+			wrong = append(wrong, fmt.Sprintf("%q has an empty value; give it one, or leave it out",
+				errs.Clip(one.Name)))
+		} else if err := p.Secrets.Valid(one.Name, secret.NewValue(one.Value)); err != nil {
 			wrong = append(wrong, errs.Message(err))
 		}
 	}
