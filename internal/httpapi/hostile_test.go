@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"strongroom/internal/secret"
 )
 
 // A page whose name leads to 127.0.0.1 is of the server's own origin to a browser. It must not be the one that sets the
@@ -78,6 +80,25 @@ func TestTooMuchIsRefusedBeforeItComes(t *testing.T) {
 	defer res.Body.Close()
 	if res.StatusCode != 413 || !res.Close {
 		t.Errorf("%s, the connection ends: %v", res.Status, res.Close)
+	}
+}
+
+// TestTooManySecrets: a change of short names is small as text, and large in memory. Names that are repeated, or cannot
+// be, count.
+func TestTooManySecrets(t *testing.T) {
+	a, token, org := newAPI(t)
+	at := "/api/v2/orgs/" + org.String() + "/secrets"
+	for _, tt := range []struct{ method, path, body string }{
+		{"POST", at + "/delete", `{"secrets":[""` + strings.Repeat(`,""`, secret.MaxChange) + `]}`},
+		{"PATCH", at, `{"a":"x"` + strings.Repeat(`,"a":"y"`, secret.MaxChange) + `}`},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), tt.method, tt.path, strings.NewReader(tt.body))
+		r.Header.Set("Authorization", "Token "+token)
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		if w.Code != 413 || !strings.Contains(w.Body.String(), "50000 secrets at most; divide it") {
+			t.Errorf("%s: %d %s", tt.method, w.Code, w.Body)
+		}
 	}
 }
 

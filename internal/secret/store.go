@@ -35,9 +35,23 @@ type Change struct {
 	By string
 }
 
-// ChangeCost is about how many bytes of memory each secret of a change takes until it is made, beside its name and
+// changeCost is about how many bytes of memory each secret of a change takes until it is made, beside its name and
 // value: as a member of the map, a record, a place in the file's tree and a part of the audit log's line.
-const ChangeCost = 2 << 10
+const changeCost = 2 << 10
+
+// MaxChange is how many secrets one request may set and delete. What else takes more memory than there is for all goes
+// alone: without a bound, one request of short names took over 1 GiB.
+const MaxChange = 50_000
+
+// HoldChange has a request hold the memory for n secrets of a change, beside those that it had before. It gives
+// errs.RequestTooLarge where they are more than MaxChange, or hold's error.
+func HoldChange(hold func(bytes int64) error, had, n int) error {
+	if had+n > MaxChange {
+		return errs.New(errs.RequestTooLarge, "a request can set and delete %d secrets at most; divide it; nothing "+
+			"was changed", MaxChange)
+	}
+	return hold(changeCost * int64(n))
+}
 
 // Empty reports whether the change changes nothing.
 func (c Change) Empty() bool { return len(c.Set) == 0 && len(c.Delete) == 0 }

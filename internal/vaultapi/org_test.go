@@ -67,6 +67,15 @@ func TestOrganisation(t *testing.T) {
 	p.want(t, 200, p.root, "GET", at, "")
 }
 
+// many are so many members of a JSON object.
+func many(n int, value string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"%x":%s`, i, value)
+	}
+	return b.String()[1:]
+}
+
 // What an organisation's map cannot hold is refused with a sentence, and nothing of it is kept.
 func TestOrganisationRefuses(t *testing.T) {
 	p := start(t, nil)
@@ -84,6 +93,12 @@ func TestOrganisationRefuses(t *testing.T) {
 		}
 	}
 	p.want(t, 413, p.root, "PUT", at, `{"data":{"`+strings.Repeat("k", 2000)+`":"v"}}`)
+	for _, value := range []string{`""`, `null`} {
+		a := p.want(t, 413, p.root, "PATCH", at, `{"data":{`+many(secret.MaxChange+1, value)+`}}`)
+		if !strings.Contains(a.said(), "divide it") {
+			t.Errorf("too many: %s", a.body)
+		}
+	}
 	p.want(t, 400, p.root, "PATCH", at, `{"data":{"a":null,"b":7}}`)
 	for _, kind := range []string{"delete", "undelete", "destroy"} {
 		p.want(t, 400, p.root, "PUT", "secret/"+kind+"/acme", `{"versions":[1]}`)

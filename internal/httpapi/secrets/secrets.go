@@ -157,7 +157,7 @@ func decodeSecrets(body []byte, hold func(bytes int64) error) (map[string]secret
 			exchange.BadJSON(errors.New(
 				`the body must be a JSON object of keys and values, for example {"key":"value"}`))
 	}
-	set := make(map[string]secret.Value)
+	set, held := make(map[string]secret.Value), 0 // names that are repeated count again
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
@@ -175,9 +175,10 @@ func decodeSecrets(body []byte, hold func(bytes int64) error) (map[string]secret
 			return nil, errs.New(errs.Invalid, "failed to unmarshal json: the value of %q must be a string; nothing "+
 				"was changed", errs.Clip(key))
 		}
-		if err := hold(secret.ChangeCost); err != nil {
+		if err := secret.HoldChange(hold, held, 1); err != nil {
 			return nil, err
 		}
+		held++
 		set[key] = secret.NewValue([]byte(value))
 	}
 	if _, err := dec.Token(); err != nil { // the closing brace
@@ -268,7 +269,7 @@ func (l *keyList) UnmarshalJSON(b []byte) error {
 		if err != nil || !ok {
 			return wrong
 		}
-		if err := l.hold(secret.ChangeCost); err != nil {
+		if err := secret.HoldChange(l.hold, len(l.keys), 1); err != nil {
 			return err
 		}
 		l.keys = append(l.keys, key)

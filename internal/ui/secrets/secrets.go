@@ -196,7 +196,7 @@ func chosen(v *visit.Visit) ([]string, error) {
 		}
 		keys = append(keys, more...)
 	}
-	if err := v.Hold(secret.ChangeCost * int64(len(keys))); err != nil {
+	if err := secret.HoldChange(v.Hold, 0, len(keys)); err != nil {
 		return nil, err
 	}
 	slices.Sort(keys)

@@ -162,8 +162,8 @@ func written(version int64, n notes.Note) *dialect.Answer {
 }
 
 // texts reads the map of an organisation: texts alone can be its secrets.
-func texts(r *dialect.Request, t target, data dialect.Body) (map[string]secret.Value, error) {
-	if err := r.Hold(secret.ChangeCost * int64(len(data))); err != nil {
+func texts(r *dialect.Request, t target, data dialect.Body, had int) (map[string]secret.Value, error) {
+	if err := secret.HoldChange(r.Hold, had, len(data)); err != nil {
 		return nil, err
 	}
 	values := make(map[string]secret.Value, len(data))
@@ -191,7 +191,7 @@ func text(raw json.RawMessage) (secret.Value, bool) {
 }
 
 func (m *Mount) writeOrg(r *dialect.Request, t target, data dialect.Body, cas *int) (*dialect.Answer, error) {
-	values, err := texts(r, t, data)
+	values, err := texts(r, t, data, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -283,11 +283,11 @@ func (m *Mount) patchOrg(r *dialect.Request, t target, data dialect.Body, cas *i
 			delete(data, k)
 		}
 	}
-	err := r.Hold(secret.ChangeCost * int64(len(change.Delete)))
+	err := secret.HoldChange(r.Hold, 0, len(change.Delete))
 	if err != nil {
 		return nil, err
 	}
-	if change.Set, err = texts(r, t, data); err != nil {
+	if change.Set, err = texts(r, t, data, len(change.Delete)); err != nil {
 		return nil, err
 	}
 	out, err := m.Secrets.Apply(r.Context(), r.Caller, t.org, change)

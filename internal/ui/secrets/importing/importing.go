@@ -73,7 +73,7 @@ func (p Page) Import(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return page(), err
 	}
-	if err := v.Hold(secret.ChangeCost * int64(len(found))); err != nil {
+	if err := secret.HoldChange(v.Hold, 0, len(found)); err != nil {
 		return page(), err
 	}
 	keys, err := p.Secrets.Keys(v.Context(), v.Caller, v.Org)
