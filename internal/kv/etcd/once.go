@@ -190,25 +190,19 @@ type once struct {
 
 // A transaction without an answer is sent again, while the others still wait for theirs. What a member has passed on to
 // a leader that is gone has no answer, ever, and it does so until it wants another leader, a second or two later. What
-// it is sent after that waits there for the new one, and is carried out as soon as there is one. After onceSent times
-// the pauses grow: etcd is slow.
+// it is sent after that waits there for the new one, and is carried out as soon as there is one. An etcd that is slow
+// answers the first, and has to carry out all: each pause is longer than the one before.
 const (
-	oncePause = 200 * time.Millisecond
-	onceSent  = 15
-	// onceOpen is how many wait for an answer at the same time: one at each member. The oldest gives way.
-	onceOpen = 3
+	oncePause  = 200 * time.Millisecond
+	onceLonger = 50 * time.Millisecond
+	// onceOpen is how many wait for an answer at the same time. The oldest gives way then, after 2.4 s at least.
+	onceOpen = 7
 	// onceAnew is how often it is sent again at once: connections that have just ended are gone at the next try.
 	onceAnew = 2
 )
 
 // pause is how long the last one sent is alone.
-func (o *once) pause() time.Duration {
-	pause := oncePause
-	for n := onceSent; n < o.sent && pause < callTime; n++ {
-		pause *= 2
-	}
-	return min(pause, callTime)
-}
+func (o *once) pause() time.Duration { return oncePause + time.Duration(o.sent-1)*onceLonger }
 
 // sending is what has become of one that was sent.
 type sending struct {

@@ -1,11 +1,18 @@
 package etcd
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/etcdtest"
+	"strongroom/internal/kv/etcd/reach"
 	"strongroom/internal/kv/kvtest"
 )
 
@@ -114,5 +121,59 @@ func TestOnceLeaseEnds(t *testing.T) {
 		if _, err := o.try(t.Context()); !errors.Is(err, kv.ErrUnknown) {
 			t.Errorf("a lost one, when the lease has ended: %v", err)
 		}
+	}
+}
+
+// late is an etcd that answers each transaction after a time, and never the first ones.
+type late struct {
+	pb.KVClient
+	takes time.Duration
+	never int
+	asked int
+}
+
+func (l *late) Txn(ctx context.Context, _ *pb.TxnRequest, _ ...grpc.CallOption) (*pb.TxnResponse, error) {
+	takes := time.NewTimer(l.takes)
+	if l.asked++; l.asked <= l.never {
+		takes.Stop()
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-takes.C:
+		return &pb.TxnResponse{Succeeded: true}, nil
+	}
+}
+
+// TestOnceSlow has etcd be slow: the answer to what was sent first is taken, and little is sent beside it. What has been
+// sent to a leader that is gone is sent again soon.
+func TestOnceSlow(t *testing.T) {
+	for _, tt := range []struct {
+		takes time.Duration
+		never int
+		most  int
+		after time.Duration
+	}{
+		{takes: 100 * time.Millisecond, most: 1},
+		{takes: 300 * time.Millisecond, most: 2},
+		{takes: 700 * time.Millisecond, most: 3},
+		{takes: time.Second, most: 4},
+		{takes: 2 * time.Second, most: 7},
+		{takes: 4 * time.Second, most: 13, after: 2 * time.Second},
+		{takes: time.Millisecond, never: 1, most: 2, after: 200 * time.Millisecond},
+		{takes: time.Millisecond, never: 5, most: 6, after: 1500 * time.Millisecond},
+		{takes: time.Second, never: 1, most: 6, after: 200 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			etcd := &late{takes: tt.takes, never: tt.never}
+			o := &once{s: &Store{txns: etcd, reach: reach.New(), metrics: newMetrics()}}
+			began := time.Now()
+			if _, err := o.send(t.Context(), "txn", &pb.TxnRequest{}); err != nil {
+				t.Errorf("%+v: %v", tt, err)
+			}
+			if took := time.Since(began); took > tt.takes+tt.after || etcd.asked > tt.most {
+				t.Errorf("%+v: asked %d times, and answered after %v", tt, etcd.asked, took)
+			}
+		})
 	}
 }
