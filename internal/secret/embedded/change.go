@@ -119,7 +119,7 @@ func (s *Store) write(ctx context.Context, org id.ID, items []*batch.Item[*chang
 func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int, error) {
 	// What memory knows is enough to plan: where it was behind, the conditions do not hold. What is refused, or needs
 	// no writing, is so only if the engine says so.
-	ask := false
+	ask, mixed := false, 0
 	for range attempts {
 		at, recalled := state{}, false
 		var err error
@@ -196,22 +196,23 @@ func (s *Store) makeSome(ctx context.Context, org id.ID, changes []*change) (int
 		}
 		if refused != nil || len(p.Records) == 0 {
 			// Who has not heard that the names go to another form finds nothing where they were. And what was read
-			// while another server changed it may be of no moment at all.
+			// while another server changed it may be of no moment at all, or look damaged. That is rare, and in a busy
+			// organisation somebody has changed something each time.
 			again, err := s.ring.Refused(ctx, fence)
-			if err == nil && !again && s.far {
+			damaged := refused != nil && errs.CodeOf(refused) == errs.Internal
+			if err == nil && !again && s.far && (mixed < 3 || damaged && mixed < attempts/2) {
+				mixed++
 				var now state
 				now, err = s.head(ctx, org)
 				again = now.rev != at.rev
 			}
-			switch {
-			case err != nil:
+			if err != nil {
 				return len(changes), err
-			case again:
-				continue
-			case refused != nil:
-				return 1, refused
 			}
-			return planned, nil
+			if !again {
+				return max(planned, 1), refused
+			}
+			continue
 		}
 		rev, err := s.log.Apply(ctx, org, was, p.Head, p.Records, p.Order())
 		if err == nil {
