@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom/internal/influxd/command"
 	"strongroom/internal/kv/etcd/etcdtest"
 )
 
@@ -16,8 +17,9 @@ import (
 func TestAway(t *testing.T) {
 	c := etcdtest.Start(t, 1)
 	proxy := etcdtest.NewProxy(t, c.Members[0])
-	r := start(t, t.TempDir(), "--store=etcd", "--etcd-endpoints="+proxy.Endpoint, "--store-stale=0",
-		"--seal-key-file="+t.TempDir()+"/seal.key")
+	r, err := launchAs(t, command.Process{}, t.TempDir(), "--store=etcd", "--etcd-endpoints="+proxy.Endpoint,
+		"--store-stale=0", "--seal-key-file="+t.TempDir()+"/seal.key")
+	must(t, err)
 	token, secrets := r.onboard(t)
 	r.call(t, "PATCH", secrets, token, `{"foo":"bar"}`, 204, nil)
 	var auths struct{ Authorizations []struct{ ID string } }
@@ -62,7 +64,7 @@ func TestAway(t *testing.T) {
 			t.Errorf("%s %s while etcd is away is answered %d: %s", q[0], q[1], status, text)
 		}
 	}
-	for told := ""; !strings.Contains(told, "nobody waits for it"); {
+	for told := ""; !strings.Contains(told, "refused at once"); {
 		_, text := ask("GET", "/health", "")
 		var health struct {
 			Checks []struct{ Name, Status, Message string }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
@@ -38,7 +39,7 @@ func TestNewerFormat(t *testing.T) {
 	file, err := bolt.Open(path, bolt.Options{})
 	must(t, err)
 	raise(file)
-	cluster, err := etcd.Open(t.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: prefix})
+	cluster, err := etcd.Open(t.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: prefix, Patience: time.Minute})
 	must(t, err)
 	raise(cluster)
 	before, err := os.ReadFile(path)

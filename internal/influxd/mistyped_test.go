@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom/internal/kv/etcd"
 	"strongroom/internal/kv/etcd/etcdtest"
@@ -32,7 +33,7 @@ func TestMistypedPlace(t *testing.T) {
 		}
 		wantNothing(t, command, dir)
 	}
-	data, err := etcd.Open(t.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: prefix})
+	data, err := etcd.Open(t.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: prefix, Patience: time.Minute})
 	must(t, err)
 	defer data.Close()
 	if recs, err := data.List(t.Context(), "", "", 10); err != nil || len(recs) > 0 {

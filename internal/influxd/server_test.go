@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/influxd/command"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
@@ -52,22 +53,25 @@ type running struct {
 }
 
 // launch starts the program with its data in dir and waits until it listens, or gives the error it ended with.
+// Where the machine is busy, an etcd may be silent for longer than a server would wait for it.
 func launch(t testing.TB, dir string, flags ...string) (*running, error) {
+	t.Helper()
+	return launchAs(t, command.Process{EtcdPatience: time.Minute}, dir, flags...)
+}
+
+// launchAs is launch with what else the process has.
+func launchAs(t testing.TB, p command.Process, dir string, flags ...string) (*running, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{stop: cancel}
 	listening := make(chan string, 1)
 	ended := make(chan error, 1)
-	go func() {
-		ended <- Run(ctx, command.Process{
-			Args: append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path",
-				filepath.Join(dir, "influxd.bolt")}, flags...),
-			Env:       []string{"HOME=/nowhere"},
-			Stdout:    &r.stdout,
-			Stderr:    &r.stderr,
-			Listening: func(url string) { listening <- url },
-		})
-	}()
+	p.Args = append([]string{"--http-bind-address", "127.0.0.1:0", "--bolt-path", filepath.Join(dir, "influxd.bolt")},
+		flags...)
+	p.Env = []string{"HOME=/nowhere"}
+	p.Stdout, p.Stderr = &r.stdout, &r.stderr
+	p.Listening = func(url string) { listening <- url }
+	go func() { ended <- Run(ctx, p) }()
 	r.wait = sync.OnceValue(func() error { return <-ended })
 	select {
 	case r.url = <-listening:

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/bolt"
@@ -211,7 +212,7 @@ func TestTokensOfSeveralServers(t *testing.T) {
 	b := start(t, t.TempDir(), onEtcd(c, keys, prefix, "--server-name=b")...)
 	operator, secrets := a.onboard(t)
 	inEtcd := func(prefix string) *etcd.Store {
-		data, err := etcd.Open(t.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: prefix})
+		data, err := etcd.Open(t.Context(), etcd.Config{Endpoints: c.Endpoints(), Prefix: prefix, Patience: time.Minute})
 		must(t, err)
 		t.Cleanup(func() { data.Close() })
 		return data

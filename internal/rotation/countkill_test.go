@@ -82,7 +82,7 @@ func TestCountOverRealKills(t *testing.T) {
 
 func countedKeys(t *testing.T, url, prefix, file string) *keyring.Keyring {
 	t.Helper()
-	data, err := etcd.Open(t.Context(), etcd.Config{Endpoints: []string{url}, Prefix: prefix})
+	data, err := etcd.Open(t.Context(), etcd.Config{Endpoints: []string{url}, Prefix: prefix, Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"strongroom/internal/influxd/config"
 )
@@ -26,6 +27,10 @@ type Process struct {
 
 	// Listening, where it is set, is called with the API's URL as soon as connections are taken.
 	Listening func(url string)
+
+	// EtcdPatience is for how long etcd may be silent before the server counts it as away. It is for tests, whose
+	// machine may be slow; 0: as it comes.
+	EtcdPatience time.Duration
 }
 
 // Log is the log of a command, which has no settings for one.

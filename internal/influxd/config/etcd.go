@@ -19,6 +19,7 @@ type Etcd struct {
 	Wait                   time.Duration
 	Stale, StaleSecrets    time.Duration
 	ServerName, ServerURL  string
+	Patience               time.Duration // no setting: tests have a longer one
 }
 
 func (c *Config) etcdSettings() group {

@@ -62,7 +62,8 @@ const (
 
 func openEtcd(ctx context.Context, cfg *config.Config, prefixes []string, log *slog.Logger) (*etcdData, error) {
 	e := &cfg.Etcd
-	c := etcd.Config{Endpoints: e.Endpoints, Username: e.Username, Prefix: e.Prefix}
+	c := etcd.Config{Endpoints: e.Endpoints, Username: e.Username, Prefix: e.Prefix,
+		Patience: e.Patience}
 	if !strings.HasSuffix(c.Prefix, "/") {
 		c.Prefix += "/"
 	}

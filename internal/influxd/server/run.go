@@ -30,6 +30,7 @@ func Run(ctx context.Context, p command.Process, args config.Args) (err error) {
 	if err != nil {
 		return err
 	}
+	cfg.Etcd.Patience = p.EtcdPatience
 	log, err := command.NewLogger(p.Stderr, cfg)
 	if err != nil {
 		return err

@@ -10,10 +10,11 @@ import (
 
 	"strongroom/internal/kv"
 	"strongroom/internal/kv/etcd/etcdtest"
+	"strongroom/internal/kv/etcd/reach"
 )
 
 // proxied opens a store with a proxy before each member.
-func proxied(t *testing.T, members int) (*Store, []*etcdtest.Proxy) {
+func proxied(t *testing.T, members int, patience time.Duration) (*Store, []*etcdtest.Proxy) {
 	t.Helper()
 	var proxies []*etcdtest.Proxy
 	var endpoints []string
@@ -21,13 +22,13 @@ func proxied(t *testing.T, members int) (*Store, []*etcdtest.Proxy) {
 		p := etcdtest.NewProxy(t, m)
 		proxies, endpoints = append(proxies, p), append(endpoints, p.Endpoint)
 	}
-	return openAs(t, Config{Endpoints: endpoints, Prefix: "x/"}), proxies
+	return openAs(t, Config{Endpoints: endpoints, Prefix: "x/", Patience: patience}), proxies
 }
 
 // TestAway cuts a store off: who waits is told that etcd is away, and who comes is told so without etcd being asked.
 // What was refused was not done. When etcd is back, all goes on.
 func TestAway(t *testing.T) {
-	s, proxies := proxied(t, 3)
+	s, proxies := proxied(t, 3, reach.Patience)
 	settled := kv.Settled(s)
 	ctx := t.Context()
 	puts, removes := []kv.Op{kv.Put("a", nil)}, []kv.Op{kv.Delete("a")} // with a turn, and without
@@ -91,7 +92,7 @@ func TestAway(t *testing.T) {
 // TestReadsOutliveConnections ends connections below reads that go together, and of which the client sends none again:
 // etcd is there, and nobody is told otherwise.
 func TestReadsOutliveConnections(t *testing.T) {
-	s, proxies := proxied(t, 3)
+	s, proxies := proxied(t, 3, time.Minute)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var reading sync.WaitGroup
@@ -99,7 +100,7 @@ func TestReadsOutliveConnections(t *testing.T) {
 		reading.Go(func() {
 			for ctx.Err() == nil {
 				_, err := s.Get(ctx, fmt.Sprint(i))
-				if !errors.Is(err, kv.ErrNotFound) && ctx.Err() == nil {
+				if !errors.Is(err, kv.ErrNotFound) && !errors.Is(err, kv.ErrAway) && ctx.Err() == nil {
 					t.Error(err)
 					return
 				}

@@ -75,6 +75,8 @@ type Config struct {
 	// again.
 	Password func() (string, error)
 	Prefix   string // what all keys begin with; it ends with a slash
+	// Patience is for how long etcd may answer nobody before it counts as away. 0 is for reach.Patience.
+	Patience time.Duration
 }
 
 // Store is an etcd cluster. It is a kv.Store.
@@ -139,7 +141,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		as.Serve(client)
 	}
 	s := &Store{client: client, txns: clientv3.RetryKVClient(client), as: as, data: c.Prefix + "d/",
-		names: c.Prefix + "hold/", hasten: make(chan struct{}, 1), reach: reach.New(),
+		names: c.Prefix + "hold/", hasten: make(chan struct{}, 1), reach: reach.New(c.Patience),
 		metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.turns = turns{store: s, folder: c.Prefix + "turn/"}

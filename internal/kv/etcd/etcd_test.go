@@ -29,8 +29,12 @@ func open(t *testing.T, c *etcdtest.Cluster, prefix string) *Store {
 	return openAs(t, Config{Endpoints: c.Endpoints(), Prefix: prefix})
 }
 
+// openAs opens a store. On a machine that is busy an etcd may be silent for longer than a server would wait for it.
 func openAs(t *testing.T, c Config) *Store {
 	t.Helper()
+	if c.Patience == 0 {
+		c.Patience = time.Minute
+	}
 	s, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -166,7 +166,7 @@ func TestOnceSlow(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			etcd := &late{takes: tt.takes, never: tt.never}
-			o := &once{s: &Store{txns: etcd, reach: reach.New(), metrics: newMetrics()}}
+			o := &once{s: &Store{txns: etcd, reach: reach.New(0), metrics: newMetrics()}}
 			began := time.Now()
 			if _, err := o.send(t.Context(), "txn", &pb.TxnRequest{}); err != nil {
 				t.Errorf("%+v: %v", tt, err)

@@ -6,6 +6,7 @@
 package reach
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const (
 
 // Reach is whether etcd answers. Make it with New.
 type Reach struct {
+	patience time.Duration
 	answered atomic.Bool // since the last look
 
 	mu   sync.Mutex
@@ -37,9 +39,9 @@ type Reach struct {
 	away error // nil while it is not
 }
 
-// New begins with an etcd that is not away.
-func New() *Reach {
-	r := new(Reach)
+// New begins with an etcd that is not away. It may answer nobody for so long; 0 is for Patience.
+func New(patience time.Duration) *Reach {
+	r := &Reach{patience: cmp.Or(patience, Patience)}
 	r.here, r.end = context.WithCancel(context.Background())
 	return r
 }
@@ -119,7 +121,7 @@ func (r *Reach) Follow(ctx context.Context, ask func(context.Context) error) {
 		case r.answered.Swap(false):
 			quiet = 0
 			r.back()
-		case err != nil && quiet >= Patience:
+		case err != nil && quiet >= r.patience:
 			r.gone(err)
 		}
 	}
@@ -129,7 +131,8 @@ func (r *Reach) Follow(ctx context.Context, ask func(context.Context) error) {
 func (r *Reach) gone(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.away = faults.Away(fmt.Sprintf("%v, for more than %v; nobody waits for it until one does", err, Patience))
+	r.away = faults.Away(fmt.Sprintf("%v; it has been so for more than %v, and requests are refused at once until "+
+		"etcd serves again", err, r.patience))
 	r.end()
 }
 

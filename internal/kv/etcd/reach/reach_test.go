@@ -33,7 +33,7 @@ func (e *etcd) ask(ctx context.Context) error {
 }
 
 func follow(t *testing.T, e *etcd) *Reach {
-	r := New()
+	r := New(0)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); r.Follow(ctx, e.ask) }()
