@@ -28,7 +28,7 @@ import (
 const limit = 10 * time.Minute
 
 // patience bounds one wait.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // The first user, whom every test starts with.
 const (
