@@ -15,13 +15,14 @@ type Sizes struct {
 }
 
 // maxSizes bounds what is remembered. firstSize is what an answer counts for whose size is not known, of which
-// maxUnknown are made at a time, and namedSize is for each value of one that names them. valuesCost is how much memory
-// a byte of a value takes: sealed, open, and written.
+// maxUnknown are made at a time, and namedSize is for each value of one that names them. A part of up to maxPart is
+// counted for as much as it may be. valuesCost is how much memory a byte of a value takes: sealed, open, and written.
 const (
 	maxSizes   = 10_000
 	maxUnknown = 2
 	firstSize  = 1 << 20
 	namedSize  = 16 << 10
+	maxPart    = 8 << 20
 	valuesCost = 3
 )
 
@@ -32,6 +33,51 @@ func NewSizes() *Sizes { return &Sizes{unknown: make(chan struct{}, maxUnknown)}
 func (s *Sizes) Reading(ctx context.Context, scope string, read func() (size int64, err error)) error {
 	return s.Hold(ctx, func(n int64) error { return More(ctx, n) }, scope, 0, read)
 }
+
+// ReadingPart is Reading for a part of what the scope tells of, which is about so many bytes at most. It counts for
+// that until it has been read, or for what all of it was last time where that is less. Where it may be large and nobody
+// has read all, it is read as all is. Read says whether the part was all: no other part is a measure, since whoever
+// asks chooses how small it is.
+func (s *Sizes) ReadingPart(ctx context.Context, scope string, most int64,
+	read func() (size int64, whole bool, err error)) error {
+	held := most * valuesCost
+	all, known := s.last(scope, 0)
+	if !known && held > maxPart {
+		if err := s.enter(ctx); err != nil {
+			return err
+		}
+		defer s.leave()
+		all, known = s.last(scope, 0)
+		held = min(held, all)
+	}
+	if known {
+		held = min(held, all)
+	}
+	if err := More(ctx, held); err != nil {
+		return err
+	}
+	size, whole, err := read()
+	if err != nil {
+		return err
+	}
+	size *= valuesCost
+	if whole || known && size > all {
+		s.note(scope, 0, size)
+	}
+	return More(ctx, size-held)
+}
+
+// enter waits until few others read what nobody knows the size of.
+func (s *Sizes) enter(ctx context.Context) error {
+	select {
+	case s.unknown <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Sizes) leave() { <-s.unknown }
 
 // Spare gives back what a request held for so many bytes that it has read and does not keep.
 func (s *Sizes) Spare(ctx context.Context, size int64) { _ = More(ctx, -size*valuesCost) }
@@ -44,12 +90,10 @@ func (s *Sizes) Hold(ctx context.Context, hold func(int64) error, scope string, 
 	read func() (size int64, err error)) error {
 	held, known := s.last(scope, named)
 	if !known {
-		select {
-		case s.unknown <- struct{}{}:
-			defer func() { <-s.unknown }()
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := s.enter(ctx); err != nil {
+			return err
 		}
+		defer s.leave()
 		held, _ = s.last(scope, named) // somebody has read them meanwhile
 	}
 	if err := hold(held); err != nil {

@@ -14,6 +14,8 @@ type Page struct {
 	After string
 	// Limit is how many there are at most, 0 for all.
 	Limit int
+	// Before takes those whose values should be replaced before that time, where it is not zero.
+	Before time.Time
 }
 
 // Behind gives the sorted names that come after the page's After.
@@ -60,6 +62,9 @@ func (p Page) Tell(ctx context.Context, sorted []string,
 		if p.Limit > 0 {
 			left.Limit = p.Limit - len(all)
 		}
+		if p.Limit > 0 && !p.Before.IsZero() {
+			left.Limit = duePage
+		}
 		names, looked := left.Pick(rest)
 		if rest = rest[looked:]; len(names) == 0 {
 			break
@@ -70,47 +75,34 @@ func (p Page) Tell(ctx context.Context, sorted []string,
 			return nil, err
 		}
 		unread = unread.Join(some)
+		infos = p.Due(infos)
 		if all == nil {
 			all = infos
 			continue
 		}
 		all = append(all, infos...)
 	}
+	if p.Full(len(all)) {
+		all = slices.Delete(all, p.Limit, len(all))
+	}
 	return all, unread.Or(nil)
 }
 
-// duePage is of how many secrets at least Due looks at a time.
+// duePage is how many secrets are looked at together for those that are due.
 const duePage = 500
 
-// Due fills the page with what should be replaced before a time, by as many pages of all as that takes. Spare hears how
-// many bytes of what read gives are not kept (SizeOf). Where before is zero, it is the page of all.
-func (p Page) Due(before time.Time, read func(Page) ([]Info, error), spare func(bytes int64)) ([]Info, error) {
-	if before.IsZero() {
-		return read(p)
+// Most is of how many secrets at most a page of a limit has what is known in memory while it is read.
+func (p Page) Most() int {
+	if p.Before.IsZero() {
+		return p.Limit
 	}
-	all := p
-	if p.Limit > 0 {
-		all.Limit = max(p.Limit, duePage)
+	return max(p.Limit, p.Limit+duePage) // or all, where that is no number any more
+}
+
+// Due leaves those that should be replaced before the page's Before, of what it may change.
+func (p Page) Due(infos []Info) []Info {
+	if p.Before.IsZero() {
+		return infos
 	}
-	var unread *Unread
-	for due := []Info(nil); ; {
-		infos, err := read(all)
-		some, err := Apart(err)
-		if err != nil {
-			return nil, err
-		}
-		unread = unread.Join(some)
-		last, size := !all.Full(len(infos)), SizeOf(infos)
-		if !last {
-			all.After = infos[len(infos)-1].Key
-		}
-		infos = slices.DeleteFunc(infos, func(i Info) bool { return i.Expires.IsZero() || !i.Expires.Before(before) })
-		if room := p.Limit - len(due); p.Limit > 0 && len(infos) >= room {
-			infos, last = slices.Delete(infos, room, len(infos)), true
-		}
-		spare(size - SizeOf(infos))
-		if due = append(due, infos...); last {
-			return due, unread.Or(nil)
-		}
-	}
+	return slices.DeleteFunc(infos, func(i Info) bool { return i.Expires.IsZero() || !i.Expires.Before(p.Before) })
 }

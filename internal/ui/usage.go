@@ -3,7 +3,6 @@ package ui
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/secret"
@@ -54,7 +53,7 @@ func lookForRoom(c Config, v *visit.Visit, r *accounts.Room) error {
 		return err
 	}
 	r.Deleted = len(deleted)
-	infos, err := c.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
+	infos, err := c.Secrets.Infos(v.Context(), v.Caller, v.Org, secret.Page{})
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,8 @@ func (h *handlers) getSecretInfos(w http.ResponseWriter, r *exchange.Request) er
 	if err != nil {
 		return err
 	}
-	infos, err := h.secrets.Infos(r.Context(), r.Caller, org, before, page)
+	page.Before = before
+	infos, err := h.secrets.Infos(r.Context(), r.Caller, org, page)
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func (m moment) namesOf(ctx context.Context, page secret.Page) (names []string, 
 	switch {
 	case m.at.rev == 0:
 		return nil, 0, nil
-	case page.Limit == 0 || m.memory || m.at.pending != nil || ok:
+	case page.Limit == 0 || !page.Before.IsZero() || m.memory || m.at.pending != nil || ok:
 		names, err = m.listed(ctx)
 		return names, len(names), err
 	case m.names == keyring.Names{}:

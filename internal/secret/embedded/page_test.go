@@ -6,9 +6,11 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"strongroom/internal/kv"
 	"strongroom/internal/secret"
+	"strongroom/internal/secret/embedded/records"
 )
 
 // counting counts the records that are read.
@@ -143,6 +145,52 @@ func TestPagesFollowChanges(t *testing.T) {
 			}
 		}
 	})
+}
+
+// renaming has something done before a single record other than the head is read.
+type renaming struct {
+	looking
+}
+
+func (r *renaming) Get(ctx context.Context, key string) (kv.Record, error) {
+	if key != records.Head(org) {
+		r.once.Do(r.before)
+	}
+	return r.Store.Get(ctx, key)
+}
+
+// TestAPageOfDueSecretsIsOfOneMoment has another server rename the one secret that is due, to a name that has been
+// looked at, while a page looks for it.
+func TestAPageOfDueSecretsIsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	for _, f := range []form{inClear, inSeal} {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			db, key := openKV(t), keyFile(t)
+			s := newStore(t, db, key)
+			f.begin(t, s)
+			var all []string
+			for i := range 600 {
+				all = append(all, fmt.Sprintf("k%04d", i))
+			}
+			apply(t, s, setting(all...))
+			due := time.Date(2031, 2, 3, 0, 0, 0, 0, time.UTC)
+			if err := s.Describe(t.Context(), org, "k0599", secret.Description{Expires: due}); err != nil {
+				t.Fatal(err)
+			}
+			other, renamed := newStore(t, db, key), false
+			onto(s, &renaming{looking{Store: db, before: func() {
+				c := setting("a")
+				c.Delete, c.Moved = []string{"k0599"}, map[string]string{"a": "k0599"}
+				apply(t, other, c)
+				renamed = true
+			}}})
+			infos, err := s.Infos(t.Context(), org, secret.Page{Limit: 10, Before: due.Add(1)})
+			if err != nil || names(infos) != " a" || !renamed {
+				t.Errorf("there is due:%s, %v (renamed: %v)", names(infos), err, renamed)
+			}
+		})
+	}
 }
 
 func setting(names ...string) secret.Change {

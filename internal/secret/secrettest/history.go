@@ -171,7 +171,18 @@ func testInfos(t *testing.T, s secret.Store) {
 	all = slices.Delete(all, 5, 6)
 	check(nil, all...)
 	check(func(key string) bool { return key == "k04" || key == "k05" }, "k04")
-	checkPages(t, func(p secret.Page) ([]secret.Info, error) { return s.Infos(t.Context(), orgA, p) }, all, "k05")
+	list := func(p secret.Page) ([]secret.Info, error) { return s.Infos(t.Context(), orgA, p) }
+	checkPages(t, list, all, "k05")
+	for i, key := range []string{"k07", "k11", "k19"} {
+		d.Expires = time.Date(2031, 2, 2+i, 0, 0, 0, 0, time.UTC)
+		if err := s.Describe(t.Context(), orgA, key, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkPages(t, func(p secret.Page) ([]secret.Info, error) {
+		p.Before = time.Date(2031, 2, 4, 0, 0, 0, 0, time.UTC) // k19 is due then, and not before
+		return list(p)
+	}, []string{"k04", "k07", "k11"}, "k05")
 }
 
 // checkPages asks for pages of a list that has these names. Gone is one that it had.

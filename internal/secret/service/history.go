@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
 	"strongroom/internal/id"
+	"strongroom/internal/inflight"
 	"strongroom/internal/secret"
 )
 
@@ -41,10 +42,10 @@ func (s *Service) info(ctx context.Context, org id.ID, key string) (secret.Info,
 
 // Infos tells what is known of the organisation's secrets that the caller may read of, in the order of their names,
 // without their versions. Where the store keeps no history, that is when they were last used, and Version is zero.
-// Where before is not zero, it is those whose values should be replaced before that time, and errs.NotImplemented where
-// the store keeps no such dates. The page wants all the caller may read of; what does not open is secret.Unread.
-func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before time.Time,
-	page secret.Page) ([]secret.Info, error) {
+// For a page of what is due before a time, it is errs.NotImplemented where the store keeps no such dates. The page
+// wants all that the caller may read of; what does not open is secret.Unread.
+func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID,
+	page secret.Page) (infos []secret.Info, err error) {
 	act := access.Act{Action: "secrets.list", Org: org}
 	var needed []access.Permission
 	if !c.MaySome(access.Read, org) {
@@ -54,7 +55,7 @@ func (s *Service) Infos(ctx context.Context, c *access.Caller, org id.ID, before
 		return nil, err
 	}
 	page.Want = each(c, access.Read, org)
-	infos, err := s.infos(ctx, org, Scope(c, access.Read, org), before, page)
+	infos, err = s.infos(ctx, org, Scope(c, access.Read, org), page)
 	return infos, s.guard.Done(ctx, c, act, err)
 }
 
@@ -74,8 +75,8 @@ func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 		return nil, err
 	}
 	for _, org := range orgs {
-		page := secret.Page{Want: each(c, access.Read, org)}
-		infos, err := s.infos(ctx, org, Scope(c, access.Read, org), before, page)
+		page := secret.Page{Want: each(c, access.Read, org), Before: before}
+		infos, err := s.infos(ctx, org, Scope(c, access.Read, org), page)
 		if errs.Is(err, errs.NotImplemented) || errs.Is(err, errs.NotFound) {
 			continue
 		}
@@ -88,14 +89,13 @@ func (s *Service) CountDue(ctx context.Context, c *access.Caller, orgs []id.ID,
 	return due, nil
 }
 
-func (s *Service) infos(ctx context.Context, org id.ID, scope string, before time.Time,
-	page secret.Page) ([]secret.Info, error) {
+func (s *Service) infos(ctx context.Context, org id.ID, scope string, page secret.Page) ([]secret.Info, error) {
 	if err := s.orgs.OrgExists(ctx, org); err != nil {
 		return nil, err
 	}
-	infos, err := s.readInfos(ctx, org, scope, before, page)
+	infos, err := readKnown(ctx, s.infoSizes, org, scope, page, s.store.Infos)
 	unread, err := secret.Apart(err)
-	if before.IsZero() && errs.Is(err, errs.NotImplemented) {
+	if page.Before.IsZero() && errs.Is(err, errs.NotImplemented) {
 		var keys []string
 		keys, err = s.store.Keys(ctx, org)
 		keys, _ = page.Pick(page.Behind(keys))
@@ -128,22 +128,29 @@ func (s *Service) used(ctx context.Context, org id.ID, some bool, infos []secret
 	return err
 }
 
-// readInfos reads them into memory that the request holds.
-func (s *Service) readInfos(ctx context.Context, org id.ID, scope string, before time.Time,
-	page secret.Page) (infos []secret.Info, err error) {
-	if page.Limit > 0 {
-		scope += " page" // is no measure for all
+// infoSize is about how many bytes of memory what is known of one secret takes at most, most of the time.
+const infoSize = 1 << 10
+
+// readKnown reads what is known of secrets, by Infos or Deleted of the store, into memory that the request holds.
+func readKnown(ctx context.Context, sizes *inflight.Sizes, org id.ID, scope string, page secret.Page,
+	read func(context.Context, id.ID, secret.Page) ([]secret.Info, error)) (infos []secret.Info, err error) {
+	asked, most := page, page.Most()
+	if page.Limit == 0 && page.After == "" {
+		asked.Before = time.Time{} // so that it is a measure
 	}
-	read := func(page secret.Page) (infos []secret.Info, err error) {
-		var unread *secret.Unread
-		err = s.infoSizes.Reading(ctx, scope, func() (int64, error) {
-			infos, err = s.store.Infos(ctx, org, page)
-			unread, err = secret.Apart(err)
-			return secret.SizeOf(infos), err
-		})
-		return infos, unread.Or(err)
+	if most == 0 || most > 1<<20 { // whoever asks may name any number
+		most = 1 << 20
 	}
-	return page.Due(before, read, func(bytes int64) { s.infoSizes.Spare(ctx, bytes) })
+	var unread *secret.Unread
+	err = sizes.ReadingPart(ctx, scope, int64(most)*infoSize, func() (int64, bool, error) {
+		infos, err = read(ctx, org, asked)
+		unread, err = secret.Apart(err)
+		return secret.SizeOf(infos), asked.After == "" && asked.Before.IsZero() && !asked.Full(len(infos)), err
+	})
+	size := secret.SizeOf(infos)
+	infos = page.Due(infos)
+	sizes.Spare(ctx, size-secret.SizeOf(infos))
+	return infos, unread.Or(err)
 }
 
 // Deleted lists the deleted secrets that the caller may read of and that can be brought back: the page wants all that
@@ -162,25 +169,12 @@ func (s *Service) Deleted(ctx context.Context, c *access.Caller, org id.ID, page
 	page.Want = each(c, access.Read, org)
 	var infos []secret.Info
 	if err = s.orgs.OrgExists(ctx, org); err == nil {
-		infos, err = s.readDeleted(ctx, org, Scope(c, access.Read, org), page)
+		infos, err = readKnown(ctx, s.deletedSizes, org, Scope(c, access.Read, org), page, s.store.Deleted)
 	}
 	if err == nil {
 		err = s.used(ctx, org, true, infos)
 	}
 	return infos, s.guard.Done(ctx, c, act, err)
-}
-
-// readDeleted reads what is known of the deleted secrets into memory that the request holds.
-func (s *Service) readDeleted(ctx context.Context, org id.ID, scope string,
-	page secret.Page) (infos []secret.Info, err error) {
-	if page.Limit > 0 {
-		scope += " page"
-	}
-	err = s.deletedSizes.Reading(ctx, scope, func() (int64, error) {
-		infos, err = s.store.Deleted(ctx, org, page)
-		return secret.SizeOf(infos), err
-	})
-	return infos, err
 }
 
 // Describe replaces the description of a secret. What is not there cannot be described, which is told to those who may

@@ -273,7 +273,7 @@ func (s *Service) outline(ctx context.Context, c *access.Caller, org id.ID) (o O
 		o.Secrets[k] = got
 	}
 	s.outlineSizes.Spare(ctx, values)
-	deleted, err := s.readDeleted(ctx, org, org.String(), secret.Page{})
+	deleted, err := readKnown(ctx, s.deletedSizes, org, org.String(), secret.Page{}, s.store.Deleted)
 	if errs.Is(err, errs.NotImplemented) { // a store that keeps no history
 		return o, nil
 	}

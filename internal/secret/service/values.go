@@ -124,7 +124,7 @@ func (s *Service) Names(ctx context.Context, org id.ID) ([]string, error) {
 		return nil, err
 	}
 	names = slices.Clone(names)
-	deleted, err := s.readDeleted(ctx, org, org.String(), secret.Page{})
+	deleted, err := readKnown(ctx, s.deletedSizes, org, org.String(), secret.Page{}, s.store.Deleted)
 	if errs.Is(err, errs.NotImplemented) { // a store that keeps no history of this organisation's secrets
 		return names, nil
 	}

@@ -211,7 +211,7 @@ func TestInfos(t *testing.T) {
 			"another":       {all, 0x0b, errs.Unauthorized},
 			"none":          {caller(access.Operator()...), 0x0b, errs.NotFound},
 		} {
-			if _, err := s.Infos(t.Context(), call.caller, call.org, time.Time{}, secret.Page{}); !errs.Is(err, call.code) {
+			if _, err := s.Infos(t.Context(), call.caller, call.org, secret.Page{}); !errs.Is(err, call.code) {
 				t.Errorf("%s: %v, want %q", what, err, call.code)
 			}
 		}
@@ -226,7 +226,7 @@ func TestInfos(t *testing.T) {
 			{all, soon, nil},
 			{all, soon.Add(24 * time.Hour), []string{"a", "db/a"}},
 		} {
-			infos, err := s.Infos(t.Context(), tc.caller, org, tc.before, secret.Page{})
+			infos, err := s.Infos(t.Context(), tc.caller, org, secret.Page{Before: tc.before})
 			if !history && !tc.before.IsZero() {
 				if !errs.Is(err, errs.NotImplemented) {
 					t.Errorf("dates without a history: %v", err)

@@ -73,7 +73,7 @@ func (h *handlers) duePage(v *visit.Visit) (visit.Answer, error) {
 			if !v.Caller.MaySome(access.Read, o.ID) {
 				continue
 			}
-			infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, h.Now().Add(listing.Soon), secret.Page{})
+			infos, err := h.Secrets.Infos(ctx, v.Caller, o.ID, secret.Page{Before: h.Now().Add(listing.Soon)})
 			unread, err := secret.Apart(err)
 			switch {
 			case unread != nil:

@@ -3,7 +3,6 @@ package secrets
 import (
 	"encoding/json"
 	"slices"
-	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/errs"
@@ -105,14 +104,14 @@ func (h *handlers) names(v *visit.Visit) ([]listing.Row, error) {
 
 // rows are the secrets with what is known of them, in the same order. It is an error where that of one does not open.
 func (h *handlers) rows(v *visit.Visit) ([]listing.Row, error) {
-	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
+	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, secret.Page{})
 	return rows.Of(infos, h.Now()), err
 }
 
 // rowsThatOpen is rows which goes on where what is known of secrets does not open: those have a row with the name
 // alone, and are given.
 func (h *handlers) rowsThatOpen(v *visit.Visit) (all []listing.Row, unread []string, err error) {
-	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, time.Time{}, secret.Page{})
+	infos, err := h.Secrets.Infos(v.Context(), v.Caller, v.Org, secret.Page{})
 	some, err := secret.Apart(err)
 	if some != nil {
 		unread = some.Keys
