@@ -48,7 +48,7 @@ func (s *Server) parseTemplates() (map[string]*template.Template, error) {
 			return t.UTC().Format("2 January 2006")
 		}, "ago": func(t time.Time) string { return words.Ago(t, s.Now()) }, "exact": words.Exact, "stamp": words.Stamp,
 		"count": words.Count, "number": words.Number, "bytes": words.Size, "unseen": words.Unseen,
-		"detail": words.Detail, "tried": words.Tried, "did": words.Did, "maxBody": func() int64 { return s.MaxBody },
+		"detail": words.Detail, "tried": words.Tried, "maxBody": func() int64 { return s.MaxBody },
 	}
 	base, err := template.New("base").Funcs(funcs).ParseFS(s.Files, "templates/base.html", "templates/parts.html")
 	if err != nil {
