@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/audit"
 	"strongroom/internal/errs"
+	"strongroom/internal/id"
 	"strongroom/internal/identity"
 	"strongroom/internal/identity/authorizations"
 	"strongroom/internal/ui/words"
@@ -114,6 +115,52 @@ func TestMovesAreToldAsSuch(t *testing.T) {
 		b.get("/activity?"+query).wants(t, 200, want)
 	}
 	b.get("/activity?org="+other.ID.String()).wants(t, 200, "moved from Acme")
+}
+
+// TestMovesNameNoStrangeOrganisation has readers with and without a right in the other organisation of a move.
+func TestMovesNameNoStrangeOrganisation(t *testing.T) {
+	s, b := setUp(t)
+	other, err := s.users.NewOrg(t.Context(), s.op, "Other", "")
+	s.must(err)
+	s.put("away", "kept")
+	b.post(s.at("/secret/copy"), form("key", "away", "to", "there", "org", other.ID.String(), "do", "move"))
+	b.post(s.at("/secret/copy"), form("key", "kept", "to", "copy", "org", other.ID.String(), "do", "copy"))
+	s.put("away")
+	owner, member, there := identity.RoleOwner, identity.RoleMember, "/orgs/"+other.ID.String()
+	for name, reader := range map[string]struct {
+		roles         map[id.ID]identity.Role
+		source, other string // what the reader calls the organisations; "" for one whose pages they may not see
+	}{
+		"sam":  {map[id.ID]identity.Role{s.org: owner}, "", "another organisation"},
+		"olga": {map[id.ID]identity.Role{other.ID: owner}, "another organisation", ""},
+		"mia":  {map[id.ID]identity.Role{s.org: owner, other.ID: member}, "", "Other"},
+		"max":  {map[id.ID]identity.Role{s.org: member, other.ID: owner}, "Acme", ""},
+	} {
+		who := s.memberOf(name, reader.roles)
+		var pages []page
+		if reader.other != "" {
+			pages = append(pages, who.get(s.at("/secret?key=away")), who.get(s.at("/secret?key=kept")),
+				who.get(s.at("/activity")))
+			pages[0].wants(t, 200, "moved it to there in "+reader.other)
+			pages[1].wants(t, 200, "copied it to copy in "+reader.other)
+			pages[2].wants(t, 200, "to there in "+reader.other, "to copy in "+reader.other)
+		} else {
+			pages = append(pages, who.get(there+"/secret?key=there"), who.get(there+"/secret?key=copy"),
+				who.get(there+"/activity"))
+			pages[0].wants(t, 200, "moved it here from "+reader.source)
+			pages[1].wants(t, 200, "copied it here from "+reader.source)
+			pages[2].wants(t, 200, "moved from "+reader.source, "copied from "+reader.source)
+		}
+		for org, foreign := range map[string]string{s.org.String(): "Acme", other.ID.String(): "Other"} {
+			o, _ := id.Parse(org)
+			for _, p := range pages {
+				if _, in := reader.roles[o]; !in && (strings.Contains(p.body, foreign+"<") ||
+					strings.Contains(p.body, " "+foreign)) {
+					t.Errorf("%s, who has no right in it, is told the name of %s", name, foreign)
+				}
+			}
+		}
+	}
 }
 
 // lookedThrough is a log so large that one query reads a part of it, and finds nothing there.

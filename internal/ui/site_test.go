@@ -127,11 +127,20 @@ func setUp(t testing.TB) (*site, *browser) {
 // member adds a user with a role in the organisation, and gives their browser.
 func (s *site) member(name string, role identity.Role) *browser {
 	s.Helper()
+	if role == "" {
+		return s.memberOf(name, nil)
+	}
+	return s.memberOf(name, map[id.ID]identity.Role{s.org: role})
+}
+
+// memberOf makes a user with roles in organisations, who has signed in.
+func (s *site) memberOf(name string, roles map[id.ID]identity.Role) *browser {
+	s.Helper()
 	u, err := s.users.NewUser(s.Context(), s.op, name, identity.Active)
 	s.must(err)
 	s.must(s.logins.SetPassword(s.Context(), s.op, u.ID, password))
-	if role != "" {
-		_, err = s.users.AddMember(s.Context(), s.op, s.org, u.ID, role)
+	for org, role := range roles {
+		_, err = s.users.AddMember(s.Context(), s.op, org, u.ID, role)
 		s.must(err)
 	}
 	return s.signIn(name)

@@ -249,7 +249,7 @@ func (h *handlers) lately(v *visit.Visit, key string) ([]trail.Row, []audit.Abse
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := h.Trail.Tell(v.Context(), page.Records)
+	rows, err := h.Trail.Tell(v.Context(), v.Caller, page.Records)
 	return rows[:min(actsShown, len(rows))], page.Missing, err
 }
 

@@ -105,7 +105,7 @@ func (h *handlers) activity(v *visit.Visit, path, org string) (visit.Answer, err
 	}
 	p.Missing = found.Missing
 	if err == nil {
-		p.Rows, err = h.Trail.Tell(v.Context(), found.Records)
+		p.Rows, err = h.Trail.Tell(v.Context(), v.Caller, found.Records)
 	}
 	if found.Next != "" {
 		q.Set("before", found.Next)

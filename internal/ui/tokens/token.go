@@ -98,7 +98,7 @@ func (h *handlers) showToken(v *visit.Visit, a identity.Authorization, form stri
 		page, err := h.Trail.Acts(v.Context(), v.Caller, audit.Filter{OrgID: v.Org.String(), Actor: a.ID.String(),
 			Limit: 2 * actsShown}, audit.Before{})
 		if err == nil {
-			p.Activity, err = h.Trail.Tell(v.Context(), page.Records)
+			p.Activity, err = h.Trail.Tell(v.Context(), v.Caller, page.Records)
 			p.Activity, p.Missing = p.Activity[:min(actsShown, len(p.Activity))], page.Missing
 		}
 		switch {

@@ -59,10 +59,10 @@ type Names interface {
 // copies is the action of copying a secret, or moving it.
 const copies = "secrets.copy"
 
-// Tell makes rows of records. A secret that was copied is one row: what the copy set and deleted is on record as acts
-// of its own.
-func (r *Reader) Tell(ctx context.Context, records []audit.Record) ([]Row, error) {
-	t := teller{ctx: ctx, Names: r.names, known: make(map[string]string), moved: moves(records)}
+// Tell makes rows of records for a caller who may read them. A secret that was copied is one row: what the copy set and
+// deleted is on record as acts of its own.
+func (r *Reader) Tell(ctx context.Context, c *access.Caller, records []audit.Record) ([]Row, error) {
+	t := teller{ctx: ctx, caller: c, Names: r.names, known: make(map[string]string), moved: moves(records)}
 	var rows []Row
 	for _, rec := range records {
 		_, whole := t.moved[rec.RequestID]
@@ -110,9 +110,10 @@ func same(a, b audit.Record) bool {
 // teller makes the rows of a page, and looks each name up once.
 type teller struct {
 	Names
-	ctx   context.Context
-	known map[string]string // names by IDs
-	moved map[string]bool
+	ctx    context.Context
+	caller *access.Caller
+	known  map[string]string // names by IDs
+	moved  map[string]bool
 }
 
 func (t *teller) row(r audit.Record) (row Row, err error) {
@@ -147,17 +148,22 @@ func (t *teller) row(r audit.Record) (row Row, err error) {
 	return row, err
 }
 
-// place is the other place of a copy as a reader knows it; "" where the record has none.
+// place is the other place of a copy as a reader knows it; "" where the record has none. The name of an organisation is
+// told to those alone who may see it: of another, the record has no more than the ID.
 func (t *teller) place(r audit.Record) (string, error) {
 	org, key, named := strings.Cut(r.Target, "/")
-	if _, err := id.Parse(org); err != nil {
+	other, err := id.Parse(org)
+	if err != nil {
 		return "", nil
 	}
 	if named && org == r.OrgID {
 		return key, nil
 	}
-	name, err := t.org(org)
-	name = cmp.Or(name, "the organisation "+org)
+	name := "another organisation"
+	if t.caller.MaySee(other) {
+		name, err = t.org(org)
+		name = cmp.Or(name, "the organisation "+org)
+	}
 	if named {
 		name = key + " in " + name
 	}
