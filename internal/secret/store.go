@@ -318,7 +318,7 @@ type History interface {
 	// Mark deletes, brings back or destroys single versions, as KV version 2 means that. Versions that are not kept are
 	// no error. Deleting or destroying the present version deletes the secret; undeleting the newest version of a
 	// deleted secret brings it back, under the same number where the store can.
-	Mark(ctx context.Context, org id.ID, key string, mark Mark, versions []int, by string) (Outcome, error)
+	Mark(ctx context.Context, org id.ID, key string, m Marking) (Outcome, error)
 
 	// Remove removes one secret for good: its versions, its description, and that it was there. The secret may be
 	// deleted; with deletedOnly it must be, or errs.Conflict is given. What is not there is no error.
@@ -327,6 +327,34 @@ type History interface {
 
 // ErrNotDeleted is given where only a deleted secret may be removed, and it has a value.
 var ErrNotDeleted = errs.New(errs.Conflict, "the secret has been restored or set anew; nothing was removed")
+
+// ErrAnother is given where versions of a secret are named that was made anew meanwhile.
+var ErrAnother = errs.New(errs.Conflict, "the secret was removed for good and made anew meanwhile: its versions are "+
+	"others")
+
+// Marking is what is done to single versions of a secret.
+type Marking struct {
+	Mark     Mark
+	Versions []int
+	// Created, where it is not zero, is when the secret must have been made (Info.Created), or ErrAnother is given: one
+	// that was removed for good and made anew counts its versions from 1 again.
+	Created time.Time
+	By      string // the user who does it; the service fills it in
+}
+
+// Of says why versions of a secret that was made at the time may not be marked; nil where they may.
+func (m Marking) Of(created time.Time) error {
+	if m.Created.IsZero() || m.Created.Equal(created) {
+		return nil
+	}
+	return ErrAnother
+}
+
+// Clone copies what the caller of Store.Mark may change once it has returned.
+func (m Marking) Clone() Marking {
+	m.Versions = slices.Clone(m.Versions)
+	return m
+}
 
 // Mark is what is done to a version.
 type Mark int

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"encoding/json"
+	"html"
 	"net/url"
 	"regexp"
 	"strings"
@@ -307,7 +308,7 @@ func TestStoreTellsOfItself(t *testing.T) {
 		"attention</span>", "<dt>other</dt><dd>fares well</dd>")
 }
 
-// meanwhile is a store in which somebody else does something before each removal.
+// meanwhile is a store in which somebody else does something before each removal, and each mark on versions.
 type meanwhile struct {
 	secret.Store
 	do func(key string) error
@@ -358,6 +359,64 @@ func TestRestoredMeanwhile(t *testing.T) {
 	b.post(s.at("/secrets/remove"), form("keys", `["not","stays"]`, "sure", "yes"))
 	b.get(s.at("/secrets/deleted")).wants(t, 200, "1 secret deleted for good.",
 		"One is still here: it belongs to another program.")
+}
+
+func (m *meanwhile) Mark(ctx context.Context, org id.ID, key string, marking secret.Marking) (secret.Outcome, error) {
+	if err := m.do(key); err != nil {
+		return secret.Outcome{}, err
+	}
+	return m.Store.Mark(ctx, org, key, marking)
+}
+
+// TestDestroyMadeAnew: a secret that is removed for good and made anew has other versions of the same numbers. What the
+// question named is none of them, whether that comes before the answer or beside it.
+func TestDestroyMadeAnew(t *testing.T) {
+	s, b := setUp(t)
+	anew := func(values int) {
+		t.Helper()
+		was, err := s.store.Info(t.Context(), s.org, "k")
+		s.must(err)
+		for now := was; now.Created.Equal(was.Created); {
+			s.must(s.store.Remove(t.Context(), s.org, "k", false))
+			s.put("k")
+			now, err = s.store.Info(t.Context(), s.org, "k")
+			s.must(err)
+		}
+		for range values - 1 {
+			s.put("k")
+		}
+	}
+	asked := func() string {
+		t.Helper()
+		p := b.get(s.at("/secret/destroy?key=k&version=1"))
+		p.wants(t, 200, "Destroy version 1?")
+		action := regexp.MustCompile(`action="([^"]*/secret/destroy[^"]*)"`).FindStringSubmatch(p.body)
+		if action == nil {
+			t.Fatal("no form", p.body)
+		}
+		return html.UnescapeString(action[1])
+	}
+	stays := func() {
+		t.Helper()
+		if _, err := s.store.ReadVersion(t.Context(), s.org, "k", 1); err != nil {
+			t.Errorf("a version of the secret that was made anew: %v", err)
+		}
+	}
+	s.put("k")
+	s.put("k")
+	to := asked()
+	anew(2)
+	b.post(to, form("sure", "yes")).wants(t, 422, "made anew", "Destroy version 1?")
+	stays()
+	to = asked()
+	between := &meanwhile{Store: s.store, do: func(string) error { anew(1); return nil }}
+	s.change(func(c *Config) { c.Secrets = service.New(between, s.guard, s.users, s.uses, secret.Limits{}) })
+	b.post(to, form("sure", "yes")).wants(t, 422, "made anew")
+	stays()
+	between.do = func(string) error { return nil }
+	s.put("k")
+	b.post(asked(), form("sure", "yes")).leads(t, s.at("/secret?key=k"))
+	b.post(s.at("/secret/destroy?key=k&version=1&made=x"), form("sure", "yes")).wants(t, 400, "could not be read")
 }
 
 // TestDeletedForGood: what is deleted can be deleted for good, and an earlier version destroyed, by those who may write,

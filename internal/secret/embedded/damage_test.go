@@ -364,6 +364,6 @@ func (w *damagedWorld) acts(t *testing.T, what string, ops []kv.Op) {
 		return s.Apply(t.Context(), org, secret.Change{Delete: []string{"a"}})
 	}, "")
 	do("undeleting", "gone", func(s *Store) (secret.Outcome, error) {
-		return s.Mark(t.Context(), org, "gone", secret.UndeleteVersion, []int{2}, "eve")
+		return s.Mark(t.Context(), org, "gone", marking(secret.UndeleteVersion, 2))
 	}, "")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"strongroom/internal/id"
@@ -27,10 +26,9 @@ func (s *Store) Restore(ctx context.Context, org id.ID, name string, n int, by s
 }
 
 // Mark deletes, brings back or destroys versions of a secret.
-func (s *Store) Mark(ctx context.Context, org id.ID, name string, mark secret.Mark, versions []int,
-	by string) (secret.Outcome, error) {
-	at, versions := s.now(), slices.Clone(versions)
-	return s.submit(ctx, org, func(p *plan.Plan) error { return p.Mark(name, mark, versions, by, at) })
+func (s *Store) Mark(ctx context.Context, org id.ID, name string, m secret.Marking) (secret.Outcome, error) {
+	at, m := s.now(), m.Clone()
+	return s.submit(ctx, org, func(p *plan.Plan) error { return p.Mark(name, m, at) })
 }
 
 // Remove removes a secret for good.

@@ -24,6 +24,11 @@ func clocked(s *Store, history int) *time.Time {
 	return &now
 }
 
+// marking is what is done to versions, by somebody.
+func marking(m secret.Mark, versions ...int) secret.Marking {
+	return secret.Marking{Mark: m, Versions: versions, By: "ada"}
+}
+
 func info(t *testing.T, s *Store, name string) secret.Info {
 	t.Helper()
 	i, err := s.Info(t.Context(), org, name)

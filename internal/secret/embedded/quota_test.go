@@ -93,7 +93,7 @@ func testQuotaCounts(t *testing.T, s *Store) {
 		case 2:
 			err = s.Describe(t.Context(), org, name(), secret.Description{Text: strings.Repeat("d", r.IntN(100))})
 		case 3:
-			_, err = s.Mark(t.Context(), org, name(), secret.DestroyVersion, []int{1, 2}, "ada")
+			_, err = s.Mark(t.Context(), org, name(), marking(secret.DestroyVersion, 1, 2))
 		default:
 			_, err = s.Apply(t.Context(), org, c)
 		}

@@ -192,10 +192,9 @@ func (m *store) Restore(ctx context.Context, org id.ID, key string, version int,
 	})
 }
 
-func (m *store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int,
-	by string) (secret.Outcome, error) {
+func (m *store) Mark(ctx context.Context, org id.ID, key string, marking secret.Marking) (secret.Outcome, error) {
 	return timed(ctx, m, "mark", org, func(ctx context.Context) (secret.Outcome, error) {
-		return m.Store.Mark(ctx, org, key, mark, versions, by)
+		return m.Store.Mark(ctx, org, key, marking)
 	})
 }
 

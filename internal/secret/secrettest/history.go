@@ -29,7 +29,7 @@ func testNotKept(t *testing.T, s secret.Store) {
 	_, infoErr := s.Info(t.Context(), orgA, "missing")
 	_, readErr := s.ReadVersion(t.Context(), orgA, "missing", 1)
 	_, restoreErr := s.Restore(t.Context(), orgA, "missing", 0, "")
-	_, markErr := s.Mark(t.Context(), orgA, "missing", secret.DestroyVersion, []int{1}, "")
+	_, markErr := s.Mark(t.Context(), orgA, "missing", secret.Marking{Mark: secret.DestroyVersion, Versions: []int{1}})
 	for what, err := range map[string]error{
 		"Info": infoErr, "ReadVersion": readErr, "Restore": restoreErr, "Mark": markErr,
 		"Describe": s.Describe(t.Context(), orgA, "missing", secret.Description{Text: "text"}),
@@ -79,7 +79,7 @@ func testVersionNotReadable(t *testing.T, s secret.Store) {
 
 func mark(t *testing.T, s secret.Store, key string, m secret.Mark, versions ...int) secret.Outcome {
 	t.Helper()
-	out, err := s.Mark(t.Context(), orgA, key, m, versions, "somebody")
+	out, err := s.Mark(t.Context(), orgA, key, secret.Marking{Mark: m, Versions: versions, By: "somebody"})
 	if err != nil {
 		t.Fatalf("Mark: %v", err)
 	}
@@ -279,6 +279,33 @@ func testDeletedAndRestored(t *testing.T, s secret.Store) {
 	if info := infoOf(t, s, "b"); info.Version != 2 {
 		t.Errorf("set after a deletion, it is at version %d", info.Version)
 	}
+}
+
+// testMarksOfAnother names versions of a secret that was removed for good and made anew: those that it has now stay.
+func testMarksOfAnother(t *testing.T, s secret.Store) {
+	if !s.About(orgA).History {
+		return
+	}
+	apply(t, s, orgA, set("a", "1"))
+	was := infoOf(t, s, "a").Created
+	for now := was; now.Equal(was); now = infoOf(t, s, "a").Created { // its times are those of a clock
+		if err := s.Remove(t.Context(), orgA, "a", false); err != nil {
+			t.Fatal(err)
+		}
+		apply(t, s, orgA, set("a", "2"))
+	}
+	apply(t, s, orgA, set("a", "3"))
+	for _, m := range []secret.Mark{secret.DeleteVersion, secret.DestroyVersion, secret.UndeleteVersion} {
+		_, err := s.Mark(t.Context(), orgA, "a", secret.Marking{Mark: m, Versions: []int{1, 2}, Created: was})
+		wantCode(t, "Mark of another's versions", err, errs.Conflict)
+	}
+	wantVersion(t, s, "a", 1, "2")
+	wantValue(t, s, orgA, "a", "3")
+	m := secret.Marking{Mark: secret.DestroyVersion, Versions: []int{1}, Created: infoOf(t, s, "a").Created}
+	if _, err := s.Mark(t.Context(), orgA, "a", m); err != nil {
+		t.Fatal(err)
+	}
+	wantVersion(t, s, "a", 1, "")
 }
 
 // testMarks deletes, undeletes and destroys single versions.

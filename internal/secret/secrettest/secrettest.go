@@ -69,6 +69,7 @@ func Test(t *testing.T, open func(t *testing.T) secret.Store) {
 		{"Infos", testInfos},
 		{"DeletedAndRestored", testDeletedAndRestored},
 		{"Marks", testMarks},
+		{"MarksOfAnother", testMarksOfAnother},
 		{"Remove", testRemove},
 
 		{"ConcurrentDistinctKeys", testConcurrentDistinctKeys},

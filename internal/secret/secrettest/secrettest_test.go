@@ -42,7 +42,7 @@ func (noHistory) Restore(context.Context, id.ID, string, int, string) (secret.Ou
 	return secret.Outcome{}, errNone
 }
 
-func (noHistory) Mark(context.Context, id.ID, string, secret.Mark, []int, string) (secret.Outcome, error) {
+func (noHistory) Mark(context.Context, id.ID, string, secret.Marking) (secret.Outcome, error) {
 	return secret.Outcome{}, errNone
 }
 

@@ -104,14 +104,14 @@ func entryOf(i secret.Info, version int) (Entry, error) {
 const maxRecorded = 100
 
 // Mark deletes, undeletes or destroys versions of a secret. What is not there is no error.
-func (s *Service) Mark(ctx context.Context, c *access.Caller, org id.ID, key string, mark secret.Mark,
-	versions []int) error {
+func (s *Service) Mark(ctx context.Context, c *access.Caller, org id.ID, key string, m secret.Marking) error {
+	m.By = c.User
 	actions := map[secret.Mark]string{secret.DeleteVersion: "secrets.delete", secret.UndeleteVersion: "secrets.restore",
 		secret.DestroyVersion: "secrets.destroy"}
-	act := access.Act{Action: actions[mark], Org: org, Keys: []string{key},
-		Detail: fmt.Sprintf("versions=%v", versions[:min(len(versions), maxRecorded)])}
+	act := access.Act{Action: actions[m.Mark], Org: org, Keys: []string{key},
+		Detail: fmt.Sprintf("versions=%v", m.Versions[:min(len(m.Versions), maxRecorded)])}
 	return s.write(ctx, c, act, func() error {
-		_, err := s.store.Mark(ctx, org, key, mark, versions, c.User)
+		_, err := s.store.Mark(ctx, org, key, m)
 		if errs.Is(err, errs.NotFound) {
 			return nil
 		}

@@ -73,12 +73,11 @@ func (s *Store) ReadVersion(ctx context.Context, org id.ID, key string, version 
 }
 
 // Mark deletes, brings back or destroys versions of a secret.
-func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int,
-	by string) (secret.Outcome, error) {
+func (s *Store) Mark(ctx context.Context, org id.ID, key string, m secret.Marking) (secret.Outcome, error) {
 	if err := s.mayRewrite(org); err != nil {
 		return secret.Outcome{}, err
 	}
-	return s.secret.Mark(ctx, org, key, mark, versions, by)
+	return s.secret.Mark(ctx, org, key, m)
 }
 
 // Remove removes a secret with its versions and metadata.

@@ -140,7 +140,7 @@ func TestDoneOnce(t *testing.T) {
 				},
 				"deletion of a version": {
 					func() error {
-						return errOf(s.Mark(t.Context(), org, "k", secret.DeleteVersion, []int{1}, "ann"))
+						return errOf(s.Mark(t.Context(), org, "k", marking(secret.DeleteVersion, 1)))
 					},
 					func() { v.Do(t, "PUT", p.Mount+"/undelete/"+entry, map[string]any{"versions": []int{1}}) },
 					func() bool { _, err := s.ReadVersion(t.Context(), org, "k", 1); return err == nil },
@@ -237,7 +237,7 @@ func TestMarkedInPart(t *testing.T) {
 			}
 			vault.ServeHTTP(w, r)
 		})
-		err := errOf(s.Mark(t.Context(), org, "k", secret.DestroyVersion, tt.versions, "ann"))
+		err := errOf(s.Mark(t.Context(), org, "k", marking(secret.DestroyVersion, tt.versions...)))
 		if !errs.Is(err, errs.Unavailable) || strings.Contains(errs.Message(err), "changed already") != tt.part {
 			t.Errorf("%v: %v", tt.versions, err)
 		}

@@ -121,7 +121,7 @@ func TestOthersEntries(t *testing.T) {
 		if err := s.Remove(t.Context(), org, key, false); !errs.Is(err, errs.Unprocessable) {
 			t.Errorf("Remove(%q): %v", key, err)
 		}
-		if err := errOf(s.Mark(t.Context(), org, key, secret.DestroyVersion, []int{1}, "ann")); !errs.Is(err,
+		if err := errOf(s.Mark(t.Context(), org, key, marking(secret.DestroyVersion, 1))); !errs.Is(err,
 			errs.Unprocessable) {
 			t.Errorf("the destruction of %q: %v", key, err)
 		}
@@ -130,7 +130,7 @@ func TestOthersEntries(t *testing.T) {
 		}
 	}
 	apply(t, s, set("number", "one"))
-	if err := errOf(s.Mark(t.Context(), org, "number", secret.DestroyVersion, []int{1}, "ann")); !errs.Is(err,
+	if err := errOf(s.Mark(t.Context(), org, "number", marking(secret.DestroyVersion, 1))); !errs.Is(err,
 		errs.Unprocessable) {
 		t.Errorf("the destruction of an earlier version: %v", err)
 	}
@@ -144,7 +144,7 @@ func TestOthersEntries(t *testing.T) {
 	write("both", `{"user":"theirs"}`)
 	apply(t, s, set("both", "ours again"))
 	for range 2 {
-		err := errOf(s.Mark(t.Context(), org, "both", secret.DestroyVersion, []int{1, 2}, "ann"))
+		err := errOf(s.Mark(t.Context(), org, "both", marking(secret.DestroyVersion, 1, 2)))
 		if !errs.Is(err, errs.Unprocessable) || strings.Contains(errs.Message(err), "already") {
 			t.Errorf("the destruction of two versions: %v", err)
 		}

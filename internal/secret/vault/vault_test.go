@@ -150,6 +150,11 @@ func set(pairs ...string) secret.Change {
 	return c
 }
 
+// marking is what is done to versions, by somebody.
+func marking(m secret.Mark, versions ...int) secret.Marking {
+	return secret.Marking{Mark: m, Versions: versions, By: "ann"}
+}
+
 func apply(t *testing.T, s secret.Store, c secret.Change) {
 	t.Helper()
 	if _, err := s.Apply(t.Context(), org, c); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -152,14 +153,14 @@ func (a *about) Destroyable() int {
 // earlier is the version in a link that stands for all but the current one.
 const earlier = "earlier"
 
-// destroying are the earlier versions of a secret that a link or a form names.
-func (h *handlers) destroying(v *visit.Visit, key, version string) ([]secret.Version, error) {
+// destroying are the earlier versions of a secret that a link or a form names, and when the secret was made.
+func (h *handlers) destroying(v *visit.Visit, key, version string) ([]secret.Version, time.Time, error) {
 	if err := h.Secrets.MayApply(v.Context(), v.Caller, v.Org); err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	info, err := h.info(v, key)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	var versions []secret.Version
 	for _, of := range info.Versions {
@@ -169,20 +170,22 @@ func (h *handlers) destroying(v *visit.Visit, key, version string) ([]secret.Ver
 		}
 	}
 	if len(versions) == 0 {
-		return nil, errs.New(errs.NotFound, "there is no earlier version of %q here that is kept; it may have been "+
-			"destroyed meanwhile", errs.Clip(key))
+		return nil, time.Time{}, errs.New(errs.NotFound, "there is no earlier version of %q here that is kept; it may "+
+			"have been destroyed meanwhile", errs.Clip(key))
 	}
-	return versions, nil
+	return versions, info.Created, nil
 }
 
 func (h *handlers) askDestroy(v *visit.Visit, key, version string) (visit.Answer, error) {
-	versions, err := h.destroying(v, key, version)
+	versions, made, err := h.destroying(v, key, version)
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	// The form names each of them: one that becomes an earlier version meanwhile is none of those that were shown.
+	// The form names each of them: one that becomes an earlier version meanwhile is none of those that were shown, nor
+	// is one of a secret that is made anew.
 	c := visit.Confirm{
-		Action: v.At("/secret/destroy?" + url.Values{"key": {key}, "version": {numbersOf(versions)}}.Encode()),
+		Action: v.At("/secret/destroy?" + url.Values{"key": {key}, "version": {numbersOf(versions)},
+			"made": {made.Format(time.RFC3339Nano)}}.Encode()),
 		Cancel: v.At("/secret?key=" + url.QueryEscape(key)), Button: "Destroy",
 		Question: "Destroy " + words.Count(len(versions), "earlier version") + "?",
 		Back: "The current value of “" + errs.Clip(key) + "” stays. What is destroyed cannot be restored by " +
@@ -225,7 +228,15 @@ func (h *handlers) destroy(v *visit.Visit) (visit.Answer, error) {
 	if v.Field("sure") != "yes" {
 		return h.askDestroy(v, key, version)
 	}
-	versions, err := h.destroying(v, key, version)
+	var made time.Time
+	if text := v.URL.Query().Get("made"); text != "" {
+		var err error
+		if made, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return visit.Answer{}, errs.Wrap(err, errs.Invalid, "the form could not be read; load the page again and "+
+				"repeat")
+		}
+	}
+	versions, _, err := h.destroying(v, key, version)
 	if err != nil {
 		return visit.Answer{}, err
 	}
@@ -233,7 +244,8 @@ func (h *handlers) destroy(v *visit.Visit) (visit.Answer, error) {
 	for _, of := range versions {
 		numbers = append(numbers, of.Number)
 	}
-	if err := h.Secrets.Mark(v.Context(), v.Caller, v.Org, key, secret.DestroyVersion, numbers); err != nil {
+	destroy := secret.Marking{Mark: secret.DestroyVersion, Versions: numbers, Created: made}
+	if err := h.Secrets.Mark(v.Context(), v.Caller, v.Org, key, destroy); err != nil {
 		return visit.Again(err)(h.askDestroy(v, key, version))
 	}
 	note := fmt.Sprintf("Version %d is destroyed.", numbers[0])

@@ -298,7 +298,7 @@ func (m *Mount) mark(mark secret.Mark) func(*dialect.Request, target) (*dialect.
 				"secrets are: " +
 				t.kind + "/" + errs.Clip(t.said) + "/<name>")
 		}
-		return nil, m.Secrets.Mark(r.Context(), r.Caller, t.org, t.name, mark, versions)
+		return nil, m.Secrets.Mark(r.Context(), r.Caller, t.org, t.name, secret.Marking{Mark: mark, Versions: versions})
 	}
 }
 

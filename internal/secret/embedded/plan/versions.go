@@ -67,7 +67,7 @@ func (p *Plan) Restore(name string, n int, by string, time time.Time) error {
 }
 
 // Mark plans that versions of a secret are deleted, brought back or destroyed.
-func (p *Plan) Mark(name string, mark secret.Mark, numbers []int, by string, time time.Time) error {
+func (p *Plan) Mark(name string, marking secret.Marking, time time.Time) error {
 	at, m, current, err := p.look(name)
 	if err != nil {
 		return err
@@ -75,9 +75,13 @@ func (p *Plan) Mark(name string, mark secret.Mark, numbers []int, by string, tim
 	if m == nil {
 		return secret.NotFound(name)
 	}
+	if err := marking.Of(content.Time(m.Created)); err != nil {
+		return err
+	}
+	mark, by := marking.Mark, marking.By
 	before := *m
 	before.Versions = slices.Clone(m.Versions)
-	for _, n := range numbers {
+	for _, n := range marking.Versions {
 		v := m.Version(n)
 		if v == nil {
 			continue

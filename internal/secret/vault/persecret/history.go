@@ -319,19 +319,18 @@ func (s *Store) ReadVersion(ctx context.Context, org id.ID, key string, version 
 
 // Mark deletes, brings back or destroys versions. The present one is deleted by way of the journal, as every deletion,
 // and comes back as a new version. All are looked at before the first one is destroyed.
-func (s *Store) Mark(ctx context.Context, org id.ID, key string, mark secret.Mark, versions []int,
-	by string) (secret.Outcome, error) {
-	versions = slices.Clone(versions)
+func (s *Store) Mark(ctx context.Context, org id.ID, key string, m secret.Marking) (secret.Outcome, error) {
+	m = m.Clone()
 	var out secret.Outcome
 	done := 0 // in any try
 	err := s.inTurn(ctx, org, key, func(ctx context.Context, at kv2.Location) error {
-		if mark == secret.DestroyVersion {
-			if err := s.mayDestroy(ctx, org, at, key, versions); err != nil {
+		if m.Mark == secret.DestroyVersion {
+			if err := s.mayDestroy(ctx, org, at, key, m.Versions); err != nil {
 				return err
 			}
 		}
-		for i, n := range versions {
-			now, err := s.mark(ctx, org, at, key, mark, int64(n), by)
+		for i, n := range m.Versions {
+			now, err := s.mark(ctx, org, at, key, m, int64(n))
 			if err != nil {
 				return err
 			}
@@ -376,8 +375,8 @@ func (s *Store) mayDestroy(ctx context.Context, org id.ID, at kv2.Location, key 
 }
 
 // mark marks one version, and gives the version that the secret has come back as.
-func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string, mark secret.Mark, version int64,
-	by string) (int64, error) {
+func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string, marking secret.Marking,
+	version int64) (int64, error) {
 	c, err := s.log.Settled(ctx, org, at)
 	if err != nil {
 		return 0, err
@@ -391,6 +390,10 @@ func (s *Store) mark(ctx context.Context, org id.ID, at kv2.Location, key string
 	if !found || m.Current == 0 {
 		return 0, secret.NotFound(key)
 	}
+	if err := marking.Of(m.Created); err != nil {
+		return 0, err
+	}
+	mark, by := marking.Mark, marking.By
 	v, kept := m.Version(version)
 	if !kept || v.Destroyed {
 		return 0, nil
