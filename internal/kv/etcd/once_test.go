@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,13 +129,13 @@ func TestOnceLeaseEnds(t *testing.T) {
 type late struct {
 	pb.KVClient
 	takes time.Duration
-	never int
-	asked int
+	never int64
+	asked atomic.Int64
 }
 
 func (l *late) Txn(ctx context.Context, _ *pb.TxnRequest, _ ...grpc.CallOption) (*pb.TxnResponse, error) {
 	takes := time.NewTimer(l.takes)
-	if l.asked++; l.asked <= l.never {
+	if l.asked.Add(1) <= l.never {
 		takes.Stop()
 	}
 	select {
@@ -150,8 +151,8 @@ func (l *late) Txn(ctx context.Context, _ *pb.TxnRequest, _ ...grpc.CallOption) 
 func TestOnceSlow(t *testing.T) {
 	for _, tt := range []struct {
 		takes time.Duration
-		never int
-		most  int
+		never int64
+		most  int64
 		after time.Duration
 	}{
 		{takes: 100 * time.Millisecond, most: 1},
@@ -171,8 +172,8 @@ func TestOnceSlow(t *testing.T) {
 			if _, err := o.send(t.Context(), "txn", &pb.TxnRequest{}); err != nil {
 				t.Errorf("%+v: %v", tt, err)
 			}
-			if took := time.Since(began); took > tt.takes+tt.after || etcd.asked > tt.most {
-				t.Errorf("%+v: asked %d times, and answered after %v", tt, etcd.asked, took)
+			if took := time.Since(began); took > tt.takes+tt.after || etcd.asked.Load() > tt.most {
+				t.Errorf("%+v: asked %d times, and answered after %v", tt, etcd.asked.Load(), took)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package reach
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,7 @@ var unanswered = faults.Unavailable("no member of etcd answers")
 
 // etcd is one that answers, or not, or has the process stand still while it is asked.
 type etcd struct {
-	silent bool
+	silent atomic.Bool
 	stands time.Duration
 }
 
@@ -25,7 +26,7 @@ func (e *etcd) ask(ctx context.Context) error {
 		e.stands = 0
 		return unanswered
 	}
-	if !e.silent {
+	if !e.silent.Load() {
 		return nil
 	}
 	<-ctx.Done()
@@ -48,15 +49,15 @@ func TestAway(t *testing.T) {
 		e := new(etcd)
 		r := follow(t, e)
 		for range 3 {
-			e.silent = true
+			e.silent.Store(true)
 			waits, over := r.Bound(t.Context(), time.Hour)
 			time.Sleep(Patience - lookEvery - askTime)
 			if err := errors.Join(r.Away(), waits.Err()); err != nil {
 				t.Fatalf("while it may have an election: %v", err)
 			}
-			e.silent = false
+			e.silent.Store(false)
 			time.Sleep(2 * askTime)
-			e.silent = true
+			e.silent.Store(true)
 			time.Sleep(Patience - lookEvery - askTime)
 			if err := errors.Join(r.Away(), waits.Err()); err != nil {
 				t.Fatalf("it has answered between: %v", err)
@@ -77,7 +78,7 @@ func TestAway(t *testing.T) {
 				<-ctx.Done()
 				over()
 			}
-			e.silent = false
+			e.silent.Store(false)
 			for r.Away() != nil {
 				time.Sleep(lookEvery)
 			}
@@ -93,7 +94,9 @@ func TestAway(t *testing.T) {
 // TestHeard has callers get answers, of any kind, where the question of its own gets none.
 func TestHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := follow(t, &etcd{silent: true})
+		e := new(etcd)
+		e.silent.Store(true)
+		r := follow(t, e)
 		for _, answer := range []error{nil, kv.ErrConflict, kv.ErrFull, kv.ErrDenied, kv.ErrNotFound} {
 			for range 10 {
 				if err := r.Heard(answer); !errors.Is(err, answer) {
