@@ -23,6 +23,7 @@ type Info struct {
 	Description
 	Deleted   time.Time
 	DeletedBy string
+	Earlier   int       // of how many versions before the newest the value is kept; 0 where the store does not say
 	Versions  []Version // oldest first
 }
 

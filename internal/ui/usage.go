@@ -11,8 +11,8 @@ import (
 	"strongroom/internal/ui/words"
 )
 
-// mostReplaced is how many secrets with earlier versions the page of an organisation names.
-const mostReplaced = 5
+// mostEarlier is how many secrets with earlier versions the page of an organisation names.
+const mostEarlier = 5
 
 // usageOf tells how much an organisation has of what the quota lets it have, and what takes the room.
 func usageOf(c Config) func(*visit.Visit) (accounts.Room, error) {
@@ -54,13 +54,13 @@ func lookForRoom(c Config, v *visit.Visit, r *accounts.Room) error {
 	}
 	r.Deleted = len(deleted)
 	infos, err := c.Secrets.Infos(v.Context(), v.Caller, v.Org, secret.Page{})
-	if err != nil {
+	if _, err = secret.Apart(err); err != nil { // what does not open is told of on its page
 		return err
 	}
-	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return i.Version < 2 })
-	slices.SortStableFunc(infos, func(a, b secret.Info) int { return cmp.Compare(b.Version, a.Version) })
-	for _, i := range infos[:min(len(infos), mostReplaced)] {
-		r.Replaced = append(r.Replaced, i.Key)
+	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return i.Earlier == 0 })
+	slices.SortStableFunc(infos, func(a, b secret.Info) int { return cmp.Compare(b.Earlier, a.Earlier) })
+	for _, i := range infos[:min(len(infos), mostEarlier)] {
+		r.Earlier = append(r.Earlier, i.Key)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestRoomIsMade(t *testing.T) {
 	js[bool](b, "leaving = true")
 	b.click("main form .note.bad a")
 	b.see("1 deleted secret takes room as long as it can be restored.")
-	b.see("Replaced most often")
+	b.see("These secrets have the most of them")
 	b.click("#room a[href$='/secrets/deleted']")
 	b.see("Until then it takes room.")
 	b.click("button[value=remove-all], .deleted input")

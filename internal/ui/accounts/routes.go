@@ -40,10 +40,10 @@ type Config struct {
 type Room struct {
 	Lines []string // how much, in words
 	// What counts beside the secrets that are there, where that is so: how many secrets are deleted and kept, and the
-	// names of those that were replaced most often.
+	// names of those with the most earlier versions.
 	Counts   bool
 	Deleted  int
-	Replaced []string
+	Earlier  []string
 	MayWrite bool // the reader can make room
 }
 

@@ -10,6 +10,11 @@ func (m *Meta) Info(name string) secret.Info {
 		Created: Time(m.Created), Updated: Time(newest.At),
 		Description: secret.Description{Text: m.Description, Expires: Time(m.Expires)},
 	}
+	for _, v := range m.Versions[:len(m.Versions)-1] {
+		if !v.Lost && !v.Destroyed {
+			info.Earlier++
+		}
+	}
 	if m.Deleted != nil {
 		info.Deleted, info.DeletedBy = Time(m.Deleted.At), m.Deleted.By
 	}
