@@ -84,3 +84,22 @@ func TestSignInSaysWhereTo(t *testing.T) {
 	other.run(chromedp.Click(chromedp.CSS("main .button")))
 	other.see("Replace the value")
 }
+
+// TestLostSessionWithoutJavaScript has a session end while a form is filled in, with the scripts off. Chromium keeps
+// nothing of the form behind the sign-in, so the page promises nothing of it.
+func TestLostSessionWithoutJavaScript(t *testing.T) {
+	b := openTab(t, startServer(t))
+	b.plain()
+	org := b.setUp()
+	b.open(org + "/secrets/new")
+	b.typeIn("#key", "typed")
+	b.typeIn("#value", secretValue)
+	b.endSessions()
+	b.click("main form .button")
+	b.see("what you sent was not saved. Sign in, and fill in the form again")
+	b.typeIn("#username", operator)
+	b.typeIn("#password", password)
+	b.click("main form .button")
+	b.see("No secret yet")
+	b.add(org, "typed", secretValue)
+}
