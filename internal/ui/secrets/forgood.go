@@ -3,12 +3,12 @@ package secrets
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -93,18 +93,18 @@ func (h *handlers) remove(v *visit.Visit) (visit.Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(v.Context(), restoreTime)
 	defer cancel()
-	var restored atomic.Int64 // by somebody else, meanwhile
+	restored := make([]bool, len(keys)) // by somebody else, meanwhile
 	var g errgroup.Group
 	g.SetLimit(restoresAtOnce)
-	for _, key := range keys {
+	for i, key := range keys {
 		if ctx.Err() != nil {
 			break
 		}
 		g.Go(func() error {
 			err := h.Secrets.Remove(ctx, v.Caller, v.Org, key, true)
 			switch {
-			case errs.Is(err, errs.Conflict):
-				restored.Add(1)
+			case errors.Is(err, secret.ErrNotDeleted):
+				restored[i] = true
 				return nil
 			case err != nil:
 				cancel() // what stops one stops the others, and is told
@@ -117,7 +117,12 @@ func (h *handlers) remove(v *visit.Visit) (visit.Answer, error) {
 	if err != nil {
 		return visit.Answer{}, err
 	}
-	done := len(keys) - len(left) - int(restored.Load())
+	done := 0
+	for i, key := range keys {
+		if _, still := slices.BinarySearch(left, key); !still && !restored[i] {
+			done++
+		}
+	}
 	if done == 0 && why != nil {
 		return visit.Again(why)(h.askRemove(v, keys))
 	}
